@@ -1,0 +1,68 @@
+# One word for each thing to be done here. `make` alone lists them.
+#
+# Every target that needs the environment calls tools/setup.sh first, which does nothing when all is there.
+# Words after ARGS= are passed on: make test ARGS="-k sweep", make demo ARGS=--help
+
+SHELL := /bin/bash
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check format bench lock clean
+# Targets share one environment; recipes that run side by side would only fight for it.
+.NOTPARALLEL:
+
+help: ## list what can be done
+	@echo "leadmasterd: make TARGET [ARGS=\"…\"]"
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+# The daemon in the foreground, on config.toml if there is one; Ctrl-C stops it in good order.
+run: ## set up what is missing and start the daemon in the foreground
+	@tools/setup.sh run
+	@exec $(PY) -m leadmasterd run $(ARGS)
+
+# The whole program against the bundled stand-in of WhatsApp Web; needs no phone and no network.
+demo: ## show the whole thing against an offline stand-in: no phone needed
+	@tools/setup.sh run
+	@exec $(PY) -m leadmasterd demo $(ARGS)
+
+# ARGS goes to pytest. Tests that boot a real systemd skip themselves unless root runs them.
+test: ## set up what is missing and run every Python and Node test
+	@tools/setup.sh test
+	cd node_listener && npm test --silent
+	$(PY) -m pytest $(ARGS)
+
+# Style, formatting, types and the import contracts, of both languages. Changes nothing.
+check: ## lint, formatting, types and import contracts
+	@tools/setup.sh check
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	cd node_listener && npm run --silent check
+
+format: ## rewrite Python and JavaScript in the one format
+	@tools/setup.sh check
+	.venv/bin/ruff check --fix-only --silent
+	.venv/bin/ruff format
+	cd node_listener && npm run --silent format
+
+bench: ## measure, and compare with what was promised
+	@tools/setup.sh test
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS) || exit; done
+
+# uv comes from PyPI into an environment of its own that is thrown away. --universal makes one lock for every Python
+# and machine, --no-config and --no-header keep registry addresses out of it, and the development lock is held to the
+# versions of the other. To move one package on: make lock ARGS="--upgrade-package NAME"; all: make lock ARGS=--upgrade
+lock: ## write requirements.lock and requirements-dev.lock anew from pyproject.toml
+	@set -e; venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
+	python3 -m venv "$$venv"; "$$venv/bin/python" -m pip install --quiet uv; \
+	compile() { "$$venv/bin/uv" pip compile pyproject.toml --quiet --no-config --universal --python-version 3.11 \
+	  --generate-hashes --no-header --extra build "$$@"; }; \
+	compile -o requirements.lock $(ARGS); \
+	compile -o requirements-dev.lock --extra dev --constraints requirements.lock $(ARGS)
+
+# State and settings (state/, config.toml) are nobody's rubbish and stay.
+clean: ## remove what the set-up and the tools made; state and settings stay
+	rm -rf .venv .setup .browser node_listener/node_modules dist *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

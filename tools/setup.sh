@@ -1,0 +1,229 @@
+#!/bin/bash
+# Sets up everything that runs, checks or tests leadmasterd, and nothing twice.
+#
+#   tools/setup.sh run      the program: Python packages, Node packages, a browser
+#   tools/setup.sh check    what the checks need: the same with the development packages, without a browser
+#   tools/setup.sh test     all of it, and (as root on Debian or Ubuntu) what boots a real systemd for the tests
+#
+# It expects python3 (3.11 or newer), node (20 or newer) and npm. What a step is done for is written to .setup/, so a
+# second run only compares; `make clean` forgets it. What the tools print goes to .setup/setup.log and is shown when a
+# step fails.
+set -euo pipefail
+
+usage() { sed -n '4,6s/^# *//p' "$0" >&2; exit 64; }
+case ${1-} in run | check | test) want=$1 ;; *) usage ;; esac
+
+cd "$(dirname "$0")/.."
+root=$PWD
+mkdir -p .setup
+log=.setup/setup.log
+
+# Two makes at once wait for each other instead of writing the same folders.
+if command -v flock >/dev/null; then
+  exec 9>.setup/lock
+  flock 9
+fi
+: >"$log"
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# step SENTENCE COMMAND...: one calm line, and the command's own words only when it fails.
+step() {
+  say "$1"
+  shift
+  if ! "$@" >>"$log" 2>&1 9>&-; then
+    tail -n 25 "$log" >&2
+    fail "that failed; all of its output is in $root/$log"
+  fi
+}
+
+# A stamp holds the fingerprint of what a step was done for.
+fingerprint() { { printf '%s\n' "$root" "$@"; cat; } | sha256sum | cut -d' ' -f1; }
+done_for() { [ -f ".setup/$1" ] && [ "$(cat ".setup/$1")" = "$2" ]; }
+remember() { printf '%s\n' "$2" >".setup/$1"; }
+
+is_root() { [ "$(id -u)" = 0 ]; }
+on_apt() { command -v apt-get >/dev/null; }
+# shellcheck source=/dev/null
+distribution() { (. /etc/os-release 2>/dev/null && printf '%s' "${ID-}") || true; }
+
+apt_install_now() (
+  export DEBIAN_FRONTEND=noninteractive
+  local install=(apt-get install -y --no-install-recommends "$@")
+  # Package lists that are missing or old are fetched only when the first try fails.
+  "${install[@]}" || { apt-get update && "${install[@]}"; }
+)
+apt_install() { step "installing $* with apt-get" apt_install_now "$@"; }
+
+# --- Python ------------------------------------------------------------------------------------------------------------
+
+find_python() {
+  python=${PYTHON:-python3}
+  command -v "$python" >/dev/null || fail "cannot find $python: install Python 3.11 or newer"
+  local version
+  version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || fail "cannot run $python"
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$python is Python $version: leadmasterd needs 3.11 or newer (another one can be named with PYTHON=…)"
+}
+
+new_venv() {
+  find_python
+  # Debian ships ensurepip in a package of its own, and venv without it makes half an environment.
+  if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+    if is_root && on_apt; then
+      apt_install python3-venv
+    fi
+    "$python" -c 'import ensurepip' 2>/dev/null ||
+      fail "$python cannot make a virtual environment: install python3-venv (on Debian: sudo apt-get install python3-venv)"
+  fi
+  step "making a virtual environment in .venv" "$python" -m venv --clear .venv
+}
+
+pip_install() {
+  # PIP_USER: a pip configuration with `user = true` would refuse every virtual environment.
+  PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 .venv/bin/python -m pip install "$@"
+}
+
+python_packages() { # run | dev
+  local lock=requirements.lock
+  [ "$1" = run ] || lock=requirements-dev.lock
+  local now
+  now=$(cat "$lock" pyproject.toml | fingerprint python)
+  # A Python that was upgraded under the environment leaves an interpreter that finds none of its packages.
+  if ! .venv/bin/python -I -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("pip"))' 2>/dev/null; then
+    rm -f .setup/python-*
+    new_venv
+  fi
+  if done_for "python-$1" "$now"; then
+    return
+  fi
+  unset PYTHONPATH PYTHONHOME
+  step "installing the Python packages of $lock" pip_install --require-hashes -r "$lock"
+  step "installing leadmasterd itself" pip_install --no-deps --no-build-isolation --editable .
+  remember "python-$1" "$now"
+  # The development packages hold those of the run.
+  [ "$1" = run ] || remember python-run "$(cat requirements.lock pyproject.toml | fingerprint python)"
+}
+
+# --- Node --------------------------------------------------------------------------------------------------------------
+
+find_node() {
+  command -v node >/dev/null || fail "cannot find node: install Node.js 20 or newer"
+  local version
+  version=$(node --version) || fail "cannot run node"
+  local major=${version#v}
+  [ "${major%%.*}" -ge 20 ] 2>/dev/null ||
+    fail "node is $version: leadmasterd needs Node.js 20 or newer (nodejs.org or NodeSource have packages for Debian)"
+  command -v npm >/dev/null || fail "cannot find npm: install it beside Node.js"
+}
+
+npm_ci() (
+  export PUPPETEER_SKIP_DOWNLOAD=1 npm_config_update_notifier=false
+  # npm wants to write below the home directory; a service user often has none.
+  [ -w "${HOME:-/nonexistent}" ] || export npm_config_cache="$root/.setup/npm-cache"
+  cd node_listener && npm ci --no-audit --no-fund --loglevel=error "$@"
+)
+
+node_packages() { # run | dev
+  find_node
+  local now
+  now=$(cat node_listener/package.json node_listener/package-lock.json node_listener/.npmrc | fingerprint node)
+  if [ -d node_listener/node_modules ] && done_for "node-$1" "$now"; then
+    return
+  fi
+  rm -f .setup/node-*
+  if [ "$1" = run ]; then
+    step "installing the Node packages" npm_ci --omit=dev
+  else
+    step "installing the Node packages, with those for development" npm_ci --include=dev
+    remember node-dev "$now"
+  fi
+  remember node-run "$now"
+}
+
+# --- The browser -------------------------------------------------------------------------------------------------------
+
+# Ubuntu's chromium is a snap: it runs confined and cannot open a profile under our state directory.
+is_snap() {
+  local file
+  file=$(readlink -f "$1") || return 1
+  case $file in /snap/* | */snapd/* | /usr/bin/snap) return 0 ;; esac
+  head -c 2000 "$file" 2>/dev/null | tr -d '\0' | grep -q -e '/snap/bin/' -e 'snap install'
+}
+
+find_browser() {
+  if [ -n "${LEADMASTERD_LISTENER__BROWSER-}" ]; then
+    [ -x "$LEADMASTERD_LISTENER__BROWSER" ] ||
+      fail "LEADMASTERD_LISTENER__BROWSER names $LEADMASTERD_LISTENER__BROWSER, which cannot be run"
+    return 0
+  fi
+  local name path
+  for name in chromium chromium-browser google-chrome-stable google-chrome; do
+    path=$(command -v "$name") || continue
+    is_snap "$path" || return 0
+  done
+  for path in .browser/chrome/*/chrome-linux64/chrome; do
+    [ ! -x "$path" ] || return 0
+  done
+  return 1
+}
+
+download_chrome_now() (
+  export PUPPETEER_CACHE_DIR="$root/.browser"
+  local libraries=()
+  # --install-deps has apt-get install the libraries that Chrome links to.
+  if is_root && on_apt; then
+    apt-get update
+    libraries=(--install-deps)
+  fi
+  node_listener/node_modules/.bin/puppeteer browsers install chrome "${libraries[@]}"
+)
+
+browser() {
+  if find_browser; then
+    return
+  fi
+  if on_apt && [ "$(distribution)" != ubuntu ]; then
+    is_root || fail "cannot find a browser: install one with  sudo apt-get install chromium  and try again" \
+      "(or name one with LEADMASTERD_LISTENER__BROWSER=/path/to/it)"
+    apt_install chromium
+  else
+    step "no browser that can be used: downloading Chrome (about 180 MB) to .browser" download_chrome_now
+  fi
+  find_browser || fail "cannot find the browser that was just installed; name it with LEADMASTERD_LISTENER__BROWSER=/path/to/it"
+}
+
+# --- What the systemd tests need -----------------------------------------------------------------------------------------
+
+system_packages() {
+  # Without root those tests skip themselves and say why; so nothing is asked for here.
+  if ! is_root || ! on_apt; then
+    return
+  fi
+  local missing=()
+  [ -x /usr/lib/systemd/systemd ] || [ -x /lib/systemd/systemd ] || missing+=(systemd)
+  command -v ip >/dev/null || missing+=(iproute2)
+  command -v unshare >/dev/null || missing+=(util-linux)
+  if [ ${#missing[@]} -gt 0 ]; then
+    apt_install "${missing[@]}"
+  fi
+}
+
+case $want in
+  run)
+    node_packages run
+    python_packages run
+    browser
+    ;;
+  check)
+    node_packages dev
+    python_packages dev
+    ;;
+  test)
+    node_packages dev
+    python_packages dev
+    browser
+    system_packages
+    ;;
+esac
