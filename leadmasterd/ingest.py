@@ -1,0 +1,216 @@
+"""What a message on the wire means for us: which chat and whom it belongs to, and whether it is ours to keep.
+
+Pure: the clock comes in as `now`, the rows go out as values and `store` writes them. The rules are those of capture:
+direct chats always, groups when asked for, status, broadcasts, channels and ignored chats never, and these are
+refused here, before anything reaches the disk.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from leadmasterd.protocol import Ciphertext, Contact, Message, MessageKey, Via
+
+FUTURE_SLACK: Final = timedelta(minutes=10)
+"""A message dated further ahead than this has a wrong date: it is filed under the time of its capture."""
+
+EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
+"""WhatsApp's own year of birth; nothing can be older."""
+
+SAME_MESSAGE_SECONDS: Final = 60
+"""Two messages under one key are one when their times differ by at most this. Ids are chosen by senders."""
+
+Direction = Literal["in", "out"]
+Author = Literal["contact", "operator"]
+ChatKind = Literal["direct", "group", "status", "broadcast", "channel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A message that is not kept, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRules:
+    """The `[capture]` settings, ready to be asked."""
+
+    groups: bool = False
+    ignore: frozenset[str] = frozenset()
+    """Canonical chat ids, and bare phone digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedMessage:
+    """One row of `messages`, with what is needed to find its conversation. Times are ISO-8601 UTC with milliseconds."""
+
+    key: MessageKey
+    chat: str
+    """The chat's id as it was seen (canonical form: no device number, `c.us` for phones)."""
+    group: str
+    """The chat's id if it is a group, else empty."""
+    aliases: tuple[str, ...]
+    """Ids of the other party: the chat itself and what WhatsApp maps to it. Empty for groups."""
+    direction: Direction
+    author: Author
+    type: str
+    readable: bool
+    body: str | None
+    t: int | None
+    """The time as WhatsApp gave it, which decides whether two messages are one."""
+    sent_at: str
+    captured_at: str
+    via: Via
+    sender: str | None
+    notify_name: str | None
+    saved_name: str | None
+    business: bool
+    truncated: bool
+    forwarded: bool
+    media: str | None
+    quoted: str | None
+    referral: str | None
+    details: str | None
+    """JSON: location, contact cards, order, reply, ephemeral_seconds, subtype; those that are there."""
+
+
+def chat_kind(chat: str) -> ChatKind:
+    """The kind of a chat by its server. An unknown server counts as a direct chat: better kept than lost."""
+    server = chat.rpartition("@")[2]
+    if server == "g.us":
+        return "group"
+    if chat == "status@broadcast":
+        return "status"
+    if server == "broadcast":
+        return "broadcast"
+    if server == "newsletter":
+        return "channel"
+    return "direct"
+
+
+def canonical_id(wid: str) -> str:
+    """`5491155550001:12@s.whatsapp.net` and `5491155550001@c.us` are one person: no device number, server `c.us`."""
+    if ":" not in wid and not wid.endswith("@s.whatsapp.net"):
+        return wid
+    user, _, server = wid.rpartition("@")
+    user = user.partition(":")[0]
+    return f"{user}@{'c.us' if server == 's.whatsapp.net' else server}"
+
+
+def ignore_list(entries: list[str]) -> frozenset[str]:
+    """`capture.ignore` as written (chat ids, or phone numbers in any form) as the set that chats are looked up in."""
+    return frozenset(
+        canonical_id(entry) if "@" in entry else "".join(filter(str.isdigit, entry)) for entry in entries
+    )
+
+
+def is_ignored(rules: CaptureRules, aliases: tuple[str, ...] | list[str]) -> bool:
+    """True when one of a chat's ids is on the ignore list."""
+    return any(alias in rules.ignore or alias.partition("@")[0] in rules.ignore for alias in aliases)
+
+
+def refusal(chat: str, aliases: tuple[str, ...], rules: CaptureRules) -> Skipped | None:
+    """Why this chat is not captured, or None when it is."""
+    kind = chat_kind(chat)
+    if kind == "group" and not rules.groups:
+        return Skipped("a group chat")
+    if kind in ("status", "broadcast", "channel"):
+        return Skipped(f"a {kind}")
+    if rules.ignore and is_ignored(rules, (chat, *aliases)):
+        return Skipped("an ignored chat")
+    return None
+
+
+def clean(text: str | None) -> str | None:
+    """Text as SQLite can keep it: NUL and lone surrogates become U+FFFD. The raw line keeps what really came."""
+    if text is None:
+        return None
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def iso(moment: datetime) -> str:
+    """UTC ISO-8601 with milliseconds, the form of every `*_at` column."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def sent_at(t: int | None, now: datetime) -> str:
+    """A message's time, clamped: one dated in 2099 must not stop catch-up for years."""
+    if t is None:
+        return iso(now)
+    try:
+        moment = datetime.fromtimestamp(t, UTC)
+    except (OverflowError, OSError, ValueError):
+        return iso(now)
+    return iso(now) if moment > now + FUTURE_SLACK or moment < EARLIEST else iso(moment)
+
+
+def conversation_of(key: MessageKey, contact: Contact) -> tuple[str, str, tuple[str, ...]]:
+    """The chat, the group's id or empty, and the ids of the other party (most telling first, no doubles)."""
+    chat = canonical_id(key.remote)
+    if chat_kind(chat) == "group":
+        return chat, chat, ()
+    aliases = [chat]
+    for known in (contact.phone, contact.lid):
+        if known and (alias := canonical_id(known)) not in aliases:
+            aliases.append(alias)
+    return chat, "", tuple(aliases)
+
+
+def capture(event: Message | Ciphertext, rules: CaptureRules, now: datetime) -> CapturedMessage | Skipped:
+    """Decide about one message; `now` is the time of capture, aware, UTC."""
+    key = event.key
+    chat, group, aliases = conversation_of(key, event.contact)
+    if refused := refusal(chat, aliases, rules):
+        return refused
+    contact = event.contact
+    common = (
+        key,
+        chat,
+        group,
+        aliases,
+        "out" if key.from_me else "in",
+        "operator" if key.from_me else "contact",
+    )
+    timing = (event.t, sent_at(event.t, now), iso(now), event.via)
+    who = (
+        event.author or event.sender,
+        clean(event.notify_name),
+        clean(contact.saved_name),
+        contact.business,
+    )
+    if isinstance(event, Ciphertext):
+        details = _json({"subtype": event.subtype} if event.subtype else None)
+        return CapturedMessage(
+            *common, "ciphertext", False, None, *timing, *who, False, False, None, None, None, details
+        )
+    extras = dict(event.extras)
+    if event.ephemeral_seconds:
+        extras["ephemeral_seconds"] = event.ephemeral_seconds
+    return CapturedMessage(
+        *common,
+        event.message_type,
+        True,
+        clean(event.body),
+        *timing,
+        *who,
+        event.truncated,
+        event.forwarded,
+        _json(event.media),
+        _json(event.quoted),
+        _json(event.referral),
+        _json(extras),
+    )
+
+
+def _json(value: object) -> str | None:
+    """JSON with escapes, so that a lone surrogate inside can't break the row."""
+    return json.dumps(value) if value else None

@@ -1,0 +1,147 @@
+"""One life of the Node child: started with pipes of our own, read line by line, told things, and stopped for good.
+
+Pipes of our own, because asyncio's `wait()` on its pipes waits for everybody who holds them: an orphaned Chromium
+would keep a dead child waiting. With ours, exit, end of file and lines stay three separate facts.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from leadmasterd import protocol
+from leadmasterd.listener import tree
+from leadmasterd.listener.framing import LineReader
+from leadmasterd.timing import Timing
+
+ENTRY: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" / "src" / "main.js"
+_PIPE_BYTES: Final = 1 << 20
+_DRAIN_SECONDS: Final = 1.0
+_HIGH_WATER: Final = 1 << 20
+
+
+class CannotStart(Exception):
+    """The child could not be spawned at all; the text says why."""
+
+
+class Child:
+    """A running child. Made by `start`; `exited` is done with its exit code as soon as the process is gone."""
+
+    def __init__(self, process: asyncio.subprocess.Process, marker: str) -> None:
+        self.process = process
+        self.marker = marker
+        # a clock tick earlier: create times are that coarse
+        self._born = time.time() - 0.05
+        self.exited: asyncio.Task[int] = asyncio.create_task(process.wait(), name="waiting for the child's exit")
+        self._reader: LineReader
+        self._stdout: asyncio.ReadTransport
+        self._stdin: asyncio.WriteTransport
+        self._paused = False
+
+    @classmethod
+    async def start(
+        cls,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        marker: str,
+        on_lines: Callable[[Sequence[bytes]], None],
+        on_oversize: Callable[[bytes, int], None],
+    ) -> "Child":
+        """Spawn it in a session of its own, so that Ctrl-C reaches only us. Raises CannotStart."""
+        loop = asyncio.get_running_loop()
+        out_read, out_write = os.pipe()
+        in_read, in_write = os.pipe()
+        with contextlib.suppress(OSError):  # room for bursts; a container may forbid it
+            fcntl.fcntl(out_write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=in_read, stdout=out_write, stderr=None, start_new_session=True, env=dict(environment)
+            )
+        except OSError as error:
+            os.close(out_read)
+            os.close(in_write)
+            raise CannotStart(f"cannot start {argv[0]}: {error.strerror or error}") from error
+        finally:
+            os.close(out_write)
+            os.close(in_read)
+        child = cls(process, marker)
+        child._stdout, child._reader = await loop.connect_read_pipe(
+            lambda: LineReader(on_lines, on_oversize), os.fdopen(out_read, "rb", 0)
+        )
+        child._stdin, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(in_write, "wb", 0))
+        return child
+
+    @property
+    def pid(self) -> int:
+        """Node's process id."""
+        return self.process.pid
+
+    def tell(self, type_: str, **fields: object) -> None:
+        """Send a command. To a child that no longer reads it is simply lost, like everything about that child."""
+        if not self._stdin.is_closing() and self._stdin.get_write_buffer_size() < _HIGH_WATER:
+            self._stdin.write(protocol.command(type_, **fields))
+
+    def pause_reading(self) -> None:
+        """Let the pipe fill up: the child then queues, and drops what a sweep can bring again."""
+        if not self._paused and not self._stdout.is_closing():
+            self._stdout.pause_reading()
+            self._paused = True
+
+    def resume_reading(self) -> None:
+        """Read on after `pause_reading`."""
+        if self._paused and not self._stdout.is_closing():
+            self._stdout.resume_reading()
+            self._paused = False
+
+    async def stop(self, timing: Timing) -> bytes:
+        """Ask, insist, kill, verify. Returns what came after the last newline. Safe when the child is dead already.
+
+        Reading goes on until the end, so nothing that was written before the stop is lost.
+        """
+        self.resume_reading()
+        self.tell("stop")
+        if not await self._ends_within(timing.stop_ask):
+            tree.signal_all(await self._members(), signal.SIGTERM)
+            await self._ends_within(timing.stop_term)
+        with contextlib.suppress(TimeoutError):  # somebody else may still hold the write end
+            await asyncio.wait_for(asyncio.shield(self._reader.closed), _DRAIN_SECONDS)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timing.stop_kill
+        while members := await self._members():
+            tree.signal_all(members, signal.SIGKILL)
+            if loop.time() > deadline:
+                break
+            await asyncio.sleep(0.02)
+        self._stdin.abort()
+        self._stdout.close()
+        await self._reader.closed
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self.exited), timing.stop_kill)
+        await asyncio.to_thread(tree.reap_orphans, frozenset({self.pid}))
+        return self._reader.tail
+
+    async def _members(self) -> list[tree.psutil.Process]:
+        return await asyncio.to_thread(tree.find_ours, self.marker, since=self._born)
+
+    async def _ends_within(self, seconds: float) -> bool:
+        """True when Node is gone and everything of its tree as well."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self.exited), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+def environment_for(options: Mapping[str, object]) -> dict[str, str]:
+    """The child's environment: ours without settings, and its options as one JSON object."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")}
+    inherited.pop("NOTIFY_SOCKET", None)
+    inherited.pop("WATCHDOG_USEC", None)
+    return {**inherited, "LEADMASTERD_LISTENER": json.dumps(options)}

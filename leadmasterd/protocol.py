@@ -1,0 +1,576 @@
+"""The wire, read: one line from the Node child becomes one event, or a `Malformed` that says why not.
+
+Pure: no I/O, no clock. docs/protocol.md is the contract and `tests/transcripts/` its examples. What an event means is
+decided elsewhere (`ingest` for messages, `supervisor.machine` for the lifecycle).
+
+Nothing here is lost by being strict: a line that is refused comes back with its reason and is kept by the caller.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+VERSION: Final = 1
+MAX_LINE: Final = 1 << 20
+"""Bytes of the longest line the child may write, without the newline."""
+
+# SQLite integers are 64 bits and JavaScript's exact ones 53; a `t` beyond that is nonsense from the page.
+_MAX_INT: Final = 1 << 53
+
+Via = Literal["live", "sweep"]
+JsonObject = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A line that is not ours: `why` is a sentence's predicate, `head` its first bytes, `skipped_bytes` its length."""
+
+    why: str
+    head: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A well-formed line of a type this version does not know. It is counted and skipped."""
+
+    type: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKey:
+    """A message's identity as the page gives it. `remote` and `participant` are aliases, not part of the key."""
+
+    from_me: bool
+    remote: str
+    stanza_id: str
+    participant: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What the page's own address book knows about the other party of a chat."""
+
+    saved_name: str | None = None
+    business: bool = False
+    phone: str | None = None
+    lid: str | None = None
+
+
+NO_CONTACT: Final = Contact()
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The child's first line."""
+
+    seq: int
+    pid: int
+    versions: JsonObject
+    profile_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserStarted:
+    seq: int
+    pid: int
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Qr:
+    seq: int
+    qr: str
+    valid_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairingCode:
+    seq: int
+    code: str
+    valid_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The listening number itself."""
+
+    wid: str
+    lid: str | None
+    push_name: str | None
+    platform: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The live path is attached. `fresh`: a scan in this child's life led here."""
+
+    seq: int
+    account: Account
+    fresh: bool
+    web_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SocketState:
+    seq: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    seq: int
+    reason: str
+    logout_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    seq: int
+    available: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageError:
+    seq: int
+    source: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundBlocked:
+    seq: int
+    module: str
+    function: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    seq: int
+    n: int
+    socket_state: str | None
+    has_synced: bool
+    added: int
+    emitted: int
+    newest: JsonObject
+    queued_bytes: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    seq: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandError:
+    seq: int
+    command: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    seq: int
+    reason: str
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, own or inbound, readable. `t` is seconds since 1970 UTC as WhatsApp gave it, or None."""
+
+    seq: int
+    via: Via
+    key: MessageKey
+    t: int | None
+    message_type: str
+    sender: str | None
+    to: str | None
+    author: str | None
+    notify_name: str | None
+    body: str | None
+    truncated: bool
+    contact: Contact
+    forwarded: bool
+    ephemeral_seconds: int | None
+    media: JsonObject | None
+    quoted: JsonObject | None
+    referral: JsonObject | None
+    extras: JsonObject
+    """`location`, `contact_cards`, `order` and `reply`, only those that are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ciphertext:
+    """A message that can't be read yet."""
+
+    seq: int
+    via: Via
+    key: MessageKey
+    t: int | None
+    sender: str | None
+    to: str | None
+    author: str | None
+    notify_name: str | None
+    contact: Contact
+    subtype: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEdit:
+    seq: int
+    key: MessageKey
+    t: int | None
+    edited_t: int | None
+    body: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRevoke:
+    seq: int
+    key: MessageKey
+    t: int | None
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """`emoji` is empty when a reaction was taken back."""
+
+    seq: int
+    key: MessageKey
+    from_me: bool
+    sender: str | None
+    emoji: str
+    t: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    seq: int
+    call_id: str
+    chat: str
+    t: int | None
+    outgoing: bool
+    answered: bool
+    video: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SweepChat:
+    """One chat of a sweep was read; its messages came before this line. `through` is its newest time."""
+
+    seq: int
+    sweep: int
+    chat: str
+    found: int
+    through: int | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepDone:
+    seq: int
+    sweep: int
+    started_at: int
+    """Epoch milliseconds, the child's clock."""
+    chats: int
+    looked_at: int
+    messages: int
+    failed: int
+    oldest: int | None
+    newest: int | None
+    error: str | None
+
+
+Lifecycle = (
+    Hello
+    | BrowserStarted
+    | Qr
+    | PairingCode
+    | Authenticated
+    | Ready
+    | SocketState
+    | Disconnected
+    | Presence
+    | PageError
+    | OutboundBlocked
+    | Heartbeat
+    | Pong
+    | CommandError
+    | Bye
+)
+Data = Message | Ciphertext | MessageEdit | MessageRevoke | Reaction | Call
+Sweeping = SweepChat | SweepDone
+Event = Lifecycle | Data | Sweeping | Unknown | Malformed
+
+
+class _Refused(ValueError):
+    """A field is missing or has the wrong type; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line carried: the event, and the exact text to keep beside it (None when it was not text)."""
+
+    event: Event
+    text: str | None = field(default=None)
+
+
+def decode(raw: bytes) -> Line:
+    """Read one line, without its newline. Never raises: what can't be read becomes `Malformed`."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        return Line(malformed(f"is not UTF-8 (byte {error.start})", raw))
+    try:
+        obj = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Line(malformed(f"is not JSON ({_short(error)})", raw), text)
+    if type(obj) is not dict:
+        return Line(malformed("is not a JSON object", raw), text)
+    if obj.get("v") != VERSION:
+        return Line(malformed(f"speaks protocol version {_shown(obj.get('v'))}, not {VERSION}", raw), text)
+    type_, seq = obj.get("type"), obj.get("seq")
+    if type(seq) is not int:
+        return Line(malformed(f"has no whole number in seq ({_shown(seq)})", raw), text)
+    build = _BUILDERS.get(type_) if isinstance(type_, str) else None
+    if build is None:
+        return Line(Unknown(_shown(type_), seq), text)
+    try:
+        return Line(build(obj, seq), text)
+    except _Refused as refused:
+        return Line(malformed(f"is a {type_} {refused}", raw), text)
+
+
+def malformed(why: str, raw: bytes, *, length: int | None = None) -> Malformed:
+    """A refusal that keeps the first bytes of the line, made printable."""
+    return Malformed(why, raw[:200].decode("utf-8", "backslashreplace"), len(raw) if length is None else length)
+
+
+def command(type_: str, **fields: object) -> bytes:
+    """A command line for the child's stdin, newline included."""
+    return json.dumps({"type": type_, **fields}, ensure_ascii=True).encode() + b"\n"
+
+
+def _short(error: BaseException) -> str:
+    return str(error)[:80] or type(error).__name__
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60]
+
+
+def _text(obj: JsonObject, name: str) -> str:
+    value = obj.get(name)
+    if type(value) is not str or not value:
+        raise _Refused(f"without text in {name} ({_shown(value)})")
+    return value
+
+
+def _text_or_none(obj: JsonObject, name: str) -> str | None:
+    value = obj.get(name)
+    if value is None or type(value) is str:
+        return value
+    raise _Refused(f"with {_shown(value)} in {name}, which must be text or null")
+
+
+def _int(obj: JsonObject, name: str) -> int:
+    value = obj.get(name)
+    if type(value) is not int:
+        raise _Refused(f"without a whole number in {name} ({_shown(value)})")
+    return value
+
+
+def _time(obj: JsonObject, name: str) -> int | None:
+    """A time may be missing or absurd: the message still counts, with the time of its capture."""
+    value = obj.get(name)
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and -_MAX_INT < value < _MAX_INT else None
+
+
+def _flag(obj: JsonObject, name: str) -> bool:
+    return obj.get(name) is True
+
+
+def _object_or_none(obj: JsonObject, name: str) -> JsonObject | None:
+    value = obj.get(name)
+    if value is None or type(value) is dict:
+        return value
+    raise _Refused(f"with {_shown(value)} in {name}, which must be an object or null")
+
+
+def _via(obj: JsonObject) -> Via:
+    value = obj.get("via")
+    if value == "live":
+        return "live"
+    if value == "sweep":
+        return "sweep"
+    raise _Refused(f"with {_shown(value)} in via, which is live or sweep")
+
+
+def _key(obj: JsonObject) -> MessageKey:
+    key = obj.get("id")
+    if type(key) is not dict:
+        raise _Refused(f"without an id ({_shown(key)})")
+    from_me = key.get("fromMe")
+    if type(from_me) is not bool:
+        raise _Refused(f"without true or false in id.fromMe ({_shown(from_me)})")
+    stanza, remote, participant = key.get("id"), key.get("remote"), key.get("participant")
+    if type(stanza) is not str or not stanza:
+        raise _Refused(f"without text in id.id ({_shown(stanza)})")
+    if type(remote) is not str or not remote:
+        raise _Refused(f"without a chat in id.remote ({_shown(remote)})")
+    if participant is not None and type(participant) is not str:
+        raise _Refused(f"with {_shown(participant)} in id.participant, which must be text or null")
+    return MessageKey(from_me, remote, stanza, participant)
+
+
+def _contact(obj: JsonObject) -> Contact:
+    value = obj.get("contact")
+    if value is None:
+        return NO_CONTACT
+    if type(value) is not dict:
+        raise _Refused(f"with {_shown(value)} in contact, which must be an object or null")
+    return Contact(
+        _text_or_none(value, "saved_name"),
+        value.get("business") is True,
+        _text_or_none(value, "phone"),
+        _text_or_none(value, "lid"),
+    )
+
+
+_EXTRAS: Final = ("location", "contact_cards", "order", "reply")
+
+
+def _message(obj: JsonObject, seq: int) -> Message:
+    return Message(
+        seq,
+        _via(obj),
+        _key(obj),
+        _time(obj, "t"),
+        _text(obj, "message_type"),
+        _text_or_none(obj, "from"),
+        _text_or_none(obj, "to"),
+        _text_or_none(obj, "author"),
+        _text_or_none(obj, "notify_name"),
+        _text_or_none(obj, "body"),
+        obj.get("truncated") is True,
+        _contact(obj),
+        obj.get("forwarded") is True,
+        _time(obj, "ephemeral_seconds"),
+        _object_or_none(obj, "media"),
+        _object_or_none(obj, "quoted"),
+        _object_or_none(obj, "referral"),
+        {name: obj[name] for name in _EXTRAS if obj.get(name)},
+    )
+
+
+def _ciphertext(obj: JsonObject, seq: int) -> Ciphertext:
+    return Ciphertext(
+        seq,
+        _via(obj),
+        _key(obj),
+        _time(obj, "t"),
+        _text_or_none(obj, "from"),
+        _text_or_none(obj, "to"),
+        _text_or_none(obj, "author"),
+        _text_or_none(obj, "notify_name"),
+        _contact(obj),
+        _text_or_none(obj, "subtype"),
+    )
+
+
+def _ready(obj: JsonObject, seq: int) -> Ready:
+    account = _object_or_none(obj, "account")
+    if account is None:
+        raise _Refused("without an account")
+    who = Account(
+        _text(account, "wid"),
+        _text_or_none(account, "lid"),
+        _text_or_none(account, "push_name"),
+        _text_or_none(account, "platform"),
+    )
+    return Ready(seq, who, _flag(obj, "fresh"), _text_or_none(obj, "web_version"))
+
+
+def _heartbeat(obj: JsonObject, seq: int) -> Heartbeat:
+    return Heartbeat(
+        seq,
+        _int(obj, "n"),
+        _text_or_none(obj, "socket_state"),
+        _flag(obj, "has_synced"),
+        _int(obj, "added"),
+        _int(obj, "emitted"),
+        _object_or_none(obj, "newest") or {},
+        _int(obj, "queued_bytes"),
+        _int(obj, "dropped"),
+    )
+
+
+def _sweep_done(obj: JsonObject, seq: int) -> SweepDone:
+    counts = (_int(obj, name) for name in ("sweep", "started_at", "chats", "looked_at", "messages", "failed"))
+    return SweepDone(seq, *counts, _time(obj, "oldest"), _time(obj, "newest"), _text_or_none(obj, "error"))
+
+
+_BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
+    "message": _message,
+    "ciphertext": _ciphertext,
+    "message_edit": lambda o, seq: MessageEdit(
+        seq, _key(o), _time(o, "t"), _time(o, "edited_t"), _text_or_none(o, "body")
+    ),
+    "message_revoke": lambda o, seq: MessageRevoke(seq, _key(o), _time(o, "t"), _text(o, "scope")),
+    "reaction": lambda o, seq: Reaction(
+        seq,
+        _key(o),
+        _flag(o, "from_me"),
+        _text_or_none(o, "sender"),
+        _text_or_none(o, "emoji") or "",
+        _time(o, "t"),
+    ),
+    "call": lambda o, seq: Call(
+        seq,
+        _text(o, "call_id"),
+        _text(o, "chat"),
+        _time(o, "t"),
+        _flag(o, "outgoing"),
+        _flag(o, "answered"),
+        _flag(o, "video"),
+    ),
+    "sweep_chat": lambda o, seq: SweepChat(
+        seq, _int(o, "sweep"), _text(o, "chat"), _int(o, "found"), _time(o, "through"), _text_or_none(o, "error")
+    ),
+    "sweep_done": _sweep_done,
+    "heartbeat": _heartbeat,
+    "hello": lambda o, seq: Hello(
+        seq, _int(o, "pid"), _object_or_none(o, "versions") or {}, _flag(o, "profile_new")
+    ),
+    "browser_started": lambda o, seq: BrowserStarted(seq, _int(o, "pid"), _text_or_none(o, "version")),
+    "qr": lambda o, seq: Qr(seq, _text(o, "qr"), _int(o, "valid_seconds")),
+    "pairing_code": lambda o, seq: PairingCode(seq, _text(o, "code"), _int(o, "valid_seconds")),
+    "authenticated": lambda _o, seq: Authenticated(seq),
+    "ready": _ready,
+    "state": lambda o, seq: SocketState(seq, _text(o, "state")),
+    "disconnected": lambda o, seq: Disconnected(seq, _text(o, "reason"), _text_or_none(o, "logout_reason")),
+    "presence": lambda o, seq: Presence(seq, _flag(o, "available")),
+    "page_error": lambda o, seq: PageError(seq, _text(o, "source"), _text_or_none(o, "message") or ""),
+    "outbound_blocked": lambda o, seq: OutboundBlocked(
+        seq, _text(o, "module"), _text(o, "function"), _text(o, "where")
+    ),
+    "pong": lambda o, seq: Pong(seq, _int(o, "n")),
+    "command_error": lambda o, seq: CommandError(
+        seq, _text_or_none(o, "command") or "", _text_or_none(o, "message") or ""
+    ),
+    "bye": lambda o, seq: Bye(seq, _text(o, "reason"), _text_or_none(o, "detail")),
+}

@@ -1,0 +1,182 @@
+"""Settings: one TOML file plus the environment, checked as a whole, errors in words.
+
+Every key can be set as LEADMASTERD_SECTION__KEY, which wins over the file. config.example.toml documents every key and a
+test keeps it true. Finding the file and the state directory without pydantic is `settings_file`'s part.
+"""
+
+import difflib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from leadmasterd.ingest import CaptureRules, ignore_list
+from leadmasterd.settings_file import (
+    DEFAULT_DATABASE,
+    DEFAULT_STATE_DIR,
+    ENV_PREFIX,
+    CannotUseSettings,
+    Places,
+    find_file,
+    places,
+    read_file,
+)
+from leadmasterd.timing import Timing
+
+Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
+_DIGITS: Final = r"^([1-9][0-9]{6,14})?$"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class ListenerSettings(_Section):
+    """The Node child and its browser."""
+
+    node: str = Field("", description="path of node; empty: found on PATH")
+    browser: str = Field("", description="path of Chromium or Chrome; empty: found")
+    browser_args: tuple[str, ...] = Field((), description="further browser arguments")
+    user_agent: str = Field("", description="empty: made from the browser's own version")
+    pairing_phone: str = Field("", pattern=_DIGITS, description="digits only: pair by code instead of QR")
+    settle_after_pairing: float = Field(
+        600, ge=0, le=86400, allow_inf_nan=False, description="seconds after a fresh pairing without any sweep"
+    )
+    sweep_interval: Seconds = Field(60, description="seconds between sweeps")
+    presence_unavailable: bool = Field(True, description="keep the phone's notifications working")
+
+
+class SupervisorSettings(_Section):
+    """When to wait, when to start again."""
+
+    backoff_first: Seconds = Field(1, description="longest first wait, seconds")
+    backoff_max: Seconds = Field(300, description="longest wait, seconds")
+    calm_period: Seconds = Field(300, description="seconds of good uptime that forgive earlier failures")
+    start_timeout: Seconds = Field(240, description="seconds from start to a QR or a session")
+    heartbeat_timeout: Seconds = Field(30, description="seconds without a heartbeat that count as a miss")
+    time_divisor: float = Field(
+        1, ge=1, le=1000, allow_inf_nan=False, description="divide every duration; for trying things out"
+    )
+
+
+class CaptureSettings(_Section):
+    """What is kept."""
+
+    groups: bool = Field(False, description="keep group chats too")
+    first_link_days: int = Field(0, ge=0, le=365, description="days before the first link to fetch")
+    ignore: tuple[str, ...] = Field((), description="chats that never reach the disk: phone numbers or chat ids")
+
+    @field_validator("ignore")
+    @classmethod
+    def _each_is_a_chat(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if "@" not in entry and len("".join(filter(str.isdigit, entry))) < 7:
+                raise ValueError(f"phone numbers or chat ids ({entry!r} is neither)")
+        return value
+
+
+class DatabaseSettings(_Section):
+    """Where messages go."""
+
+    path: str = Field(DEFAULT_DATABASE, min_length=1, description="relative to state_dir")
+
+
+class Settings(BaseSettings):
+    """The whole of it. Made by `load`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter="__", validate_default=True
+    )
+
+    state_dir: str = Field(DEFAULT_STATE_DIR, min_length=1, description="everything that persists lives under here")
+    listener: ListenerSettings = ListenerSettings()
+    supervisor: SupervisorSettings = SupervisorSettings()
+    capture: CaptureSettings = CaptureSettings()
+    database: DatabaseSettings = DatabaseSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file; there are no others."""
+        return env_settings, init_settings
+
+    def timing(self) -> Timing:
+        """The timing profile with these settings in it."""
+        profile = replace(
+            Timing(),
+            backoff_first=self.supervisor.backoff_first,
+            backoff_max=self.supervisor.backoff_max,
+            calm_period=self.supervisor.calm_period,
+            start_timeout=self.supervisor.start_timeout,
+            heartbeat_timeout=self.supervisor.heartbeat_timeout,
+            settle_after_pairing=self.listener.settle_after_pairing,
+            sweep_interval=self.listener.sweep_interval,
+        )
+        return profile.divided_by(self.supervisor.time_divisor)
+
+    def capture_rules(self) -> CaptureRules:
+        """`[capture]` as `ingest` asks it."""
+        return CaptureRules(self.capture.groups, ignore_list(list(self.capture.ignore)))
+
+
+def load(explicit: str | None) -> tuple[Settings, Places]:
+    """Read, check and resolve. Raises CannotUseSettings, one line for each thing that is wrong."""
+    file = find_file(explicit)
+    data = read_file(file) if file else {}
+    where = str(file) if file else "built-in defaults"
+    problems: list[str] = []
+    try:
+        settings = Settings(**data)
+    except ValidationError as error:
+        problems += [_sentence(where, each) for each in error.errors()]
+    except SettingsError as error:
+        problems.append(f"cannot read the environment: {error}; lists are written as JSON")
+    except TypeError as error:  # a key that is no identifier at all
+        problems.append(f"cannot read {where}: {error}")
+    if problems:
+        raise CannotUseSettings("\n".join(problems))
+    return settings, places(file, settings.state_dir, settings.database.path)
+
+
+def _sentence(where: str, error: Any) -> str:
+    """One problem: file (or variable), key, value, what is allowed."""
+    loc = [str(part) for part in error["loc"]]
+    key = ".".join(loc)
+    variable = ENV_PREFIX + "__".join(loc).upper()
+    source = f"the variable {variable}" if variable in os.environ else where
+    if error["type"] == "extra_forbidden":
+        parent: Any = Settings
+        for part in loc[:-1]:
+            parent = parent.model_fields[part].annotation
+        return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], set(parent.model_fields))}"
+    allowed = {
+        "bool_type": "true or false",
+        "bool_parsing": "true or false",
+        "string_type": "text in quotes",
+        "tuple_type": "a list in brackets",
+        "string_pattern_mismatch": "digits only, with the country code (or empty)",
+        "model_type": "a section, written as [section]",
+    }.get(error["type"]) or _lowered(str(error["msg"]))
+    return f"cannot use {source}: `{key}` = {error['input']!r}: must be {allowed}"
+
+
+def _lowered(message: str) -> str:
+    for start in ("Input should be ", "Value error, "):
+        message = message.removeprefix(start)
+    return message
+
+
+def _known_keys(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    return f"{hint}known here: {', '.join(sorted(known))}"

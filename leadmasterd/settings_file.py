@@ -1,0 +1,109 @@
+"""Where the settings are and where state lives, without importing what checks them.
+
+`status` and `messages` must answer in a blink and even when the settings are wrong, so they use only this.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+ENV_PREFIX: Final = "LEADMASTERD_"
+SYSTEM_FILE: Final = Path("/etc/leadmasterd/config.toml")
+DEFAULT_STATE_DIR: Final = "./state"
+DEFAULT_DATABASE: Final = "leadmaster.db"
+
+
+class CannotUseSettings(Exception):
+    """The text names file, key, value and what is allowed; several lines when several things are wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The settings file (None: built-in defaults), and where state and the database are."""
+
+    file: Path | None
+    state_dir: Path
+    database: Path
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the running daemon (flock)."""
+        return self.state_dir / "leadmasterd.lock"
+
+    @property
+    def status_file(self) -> Path:
+        """What the daemon last said of itself."""
+        return self.state_dir / "status.json"
+
+    @property
+    def socket(self) -> Path:
+        """The living daemon's ear."""
+        return self.state_dir / "leadmasterd.sock"
+
+    @property
+    def qr_picture(self) -> Path:
+        """The QR to scan, while there is one."""
+        return self.state_dir / "qr.png"
+
+    @property
+    def profile(self) -> Path:
+        """The live browser profile: the session itself."""
+        return self.state_dir / "auth" / "profile"
+
+    @property
+    def quarantine(self) -> Path:
+        """Profiles that were logged out or broken."""
+        return self.state_dir / "auth" / "quarantine"
+
+
+def find_file(explicit: str | None) -> Path | None:
+    """`--config`, else ./config.toml, else the system's, else None. Raises CannotUseSettings if the named one is not there."""
+    if explicit is not None:
+        path = Path(explicit)
+        if not path.is_file():
+            raise CannotUseSettings(f"cannot read {path}: there is no such file; check --config")
+        return path
+    return next((path for path in (Path("config.toml"), SYSTEM_FILE) if path.is_file()), None)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The TOML of a settings file. Raises CannotUseSettings with the line for what is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CannotUseSettings(f"cannot read {path}: {error.strerror or error}; check who may read it") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CannotUseSettings(f"cannot read {path}: it is not TOML: {error}") from error
+
+
+def base_folder(file: Path | None) -> Path:
+    """Relative paths count from the settings file's folder, or from here without one."""
+    return file.absolute().parent if file else Path.cwd()
+
+
+def find_places(explicit: str | None) -> Places:
+    """The places that the full settings would give, read as leniently as can be.
+
+    Raises CannotUseSettings only when there is no way to know where state is.
+    """
+    file = find_file(explicit)
+    data = read_file(file) if file else {}
+    section = data.get("database")
+    return places(
+        file,
+        os.environ.get(f"{ENV_PREFIX}STATE_DIR") or data.get("state_dir", DEFAULT_STATE_DIR),
+        os.environ.get(f"{ENV_PREFIX}DATABASE__PATH")
+        or (section.get("path", DEFAULT_DATABASE) if isinstance(section, dict) else DEFAULT_DATABASE),
+    )
+
+
+def places(file: Path | None, state_dir: object, database: object) -> Places:
+    """Resolve both paths. Raises CannotUseSettings for what is no path at all."""
+    if not isinstance(state_dir, str) or not state_dir:
+        raise CannotUseSettings(f"cannot use state_dir = {state_dir!r} in {file}: it must be a path in quotes")
+    if not isinstance(database, str) or not database:
+        raise CannotUseSettings(f"cannot use database.path = {database!r} in {file}: it must be a path in quotes")
+    state = base_folder(file) / Path(state_dir).expanduser()
+    return Places(file, state, state / database)

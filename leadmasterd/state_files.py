@@ -1,0 +1,91 @@
+"""The small files under the state directory: the lock that makes the daemon the only one, and `status.json`."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from leadmasterd.settings_file import Places
+
+
+class CannotUseState(Exception):
+    """The text says why the state directory can't be used, and what to do."""
+
+
+class Lock:
+    """The flock of the running daemon. Held until the process ends, however it ends."""
+
+    def __init__(self, places: Places) -> None:
+        self._path = places.lock_file
+        self._state_dir = places.state_dir
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Make the state directory ours alone. Raises CannotUseState."""
+        try:
+            self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CannotUseState(
+                f"cannot use the state directory {self._state_dir}: {error.strerror or error}; "
+                f"check that this user (uid {os.getuid()}) may write there, or set state_dir"
+            ) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(fd, 32).decode("ascii", "replace").strip()
+            os.close(fd)
+            raise CannotUseState(
+                f"cannot use the state directory {self._state_dir}: another leadmasterd runs on it"
+                f"{f' (pid {holder})' if holder else ''}; stop that one, or set state_dir to another folder"
+            ) from None
+        self._fd = fd
+        with contextlib.suppress(OSError):  # only a hint for people; a full disk must not stop us here
+            os.ftruncate(fd, 0)
+            os.write(fd, f"{os.getpid()}\n".encode())
+
+
+def is_running(places: Places) -> bool:
+    """Whether a daemon holds the lock. Asked of the lock itself and not of what the status file says."""
+    try:
+        fd = os.open(places.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace a file whole, readable by us alone. Raises OSError, and leaves the old one then."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def write_status(places: Places, status: Mapping[str, object]) -> None:
+    """Rewrite `status.json`. Raises OSError."""
+    write_private(places.status_file, json.dumps(status, ensure_ascii=False, indent=1).encode() + b"\n")
+
+
+def read_status(places: Places) -> dict[str, Any] | None:
+    """What the daemon last wrote, or None if it never did (or the file is not what we write)."""
+    try:
+        status = json.loads(places.status_file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return status if isinstance(status, dict) and status.get("v") == 1 else None

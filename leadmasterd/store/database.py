@@ -1,0 +1,98 @@
+"""Opening the database: pragmas, migrations, and a clear word when the file can't be used."""
+
+import sqlite3
+from pathlib import Path
+
+from leadmasterd.store.schema import SCHEMA_VERSION
+
+
+class CannotUseDatabase(Exception):
+    """The text says what is wrong with which file, and what to do."""
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """The writer's connection: WAL, every commit durable (synchronous=FULL), schema up to date.
+
+    Raises CannotUseDatabase for a file that is not ours, is newer, or can't be written.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+    except (OSError, sqlite3.Error) as error:
+        raise CannotUseDatabase(_cannot(path, error)) from error
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise CannotUseDatabase(_cannot(path, error)) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = _checked_version(connection, path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    # A quick write proves that this is possible now, and not at the first message.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
+    if version < SCHEMA_VERSION:
+        from sqlite_utils import Database  # noqa: PLC0415 - see schema.migrate
+
+        from leadmasterd.store.schema import migrate  # noqa: PLC0415
+
+        migrate(Database(connection, execute_plugins=False))
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection for commands that only look. Raises CannotUseDatabase, and FileNotFoundError without a file."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+        connection.row_factory = sqlite3.Row
+        version = _checked_version(connection, path)
+    except sqlite3.Error as error:
+        raise CannotUseDatabase(_cannot(path, error)) from error
+    if version < SCHEMA_VERSION:
+        raise CannotUseDatabase(
+            f"cannot read {path}: its schema is version {version} and this program's is {SCHEMA_VERSION}; "
+            "start the daemon once, it brings the schema up to date"
+        )
+    return connection
+
+
+def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise CannotUseDatabase(
+            f"cannot use {path}: it was written by a newer leadmasterd (schema {version}, this one knows "
+            f"{SCHEMA_VERSION}); install that version again, or set database.path to another file"
+        )
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if version == 0 and tables - {"_sqlite_migrations", "sqlite_sequence"}:
+        raise CannotUseDatabase(
+            f"cannot use {path}: it is a database of another program (it has the table "
+            f"{min(tables)}); set database.path to another file"
+        )
+    return version
+
+
+def _cannot(path: Path, error: Exception) -> str:
+    text = str(error)
+    if "not a database" in text:
+        return f"cannot use {path}: it is not an SQLite database; move it away or set database.path to another file"
+    if "malformed" in text:
+        return f"cannot use {path}: the database is damaged ({text}); move it away and restore a backup"
+    if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
+        return f"cannot write {path} ({text}); check that this user may write that folder and the file"
+    if "full" in text:
+        return f"cannot use {path}: the disk is full; free some space and start again"
+    if "locked" in text:
+        return f"cannot use {path}: another program holds it locked; close that program and start again"
+    return f"cannot use {path}: {text}"

@@ -1,0 +1,634 @@
+"""What each captured thing does to the tables. Runs inside the writer's transaction, in the order of arrival.
+
+A message is unique on (account, direction, its own id, the group's id), confirmed by its time within a minute; under
+the same id with a clearly different time it is another message (`variant`). The same message may come five times,
+live and by sweep, under a phone's and a LID's chat id: one row, every id seen kept in `message_aliases`.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from leadmasterd.ingest import SAME_MESSAGE_SECONDS, CapturedMessage, canonical_id, chat_kind, clean, iso, sent_at
+from leadmasterd.protocol import (
+    Account,
+    Call,
+    Malformed,
+    MessageEdit,
+    MessageKey,
+    MessageRevoke,
+    Reaction,
+    SweepChat,
+    SweepDone,
+)
+
+_MESSAGE_COLUMNS: Final = (
+    "message_id account_id conversation_id direction author type body sent_at captured_at captured_via readable_at "
+    "revoked_at sender notify_name saved_name business truncated forwarded media quoted referral details stanza_id "
+    "group_id variant wire_t"
+).split()
+INSERT_MESSAGE: Final = (
+    f"INSERT INTO messages ({', '.join(_MESSAGE_COLUMNS)}) VALUES ({', '.join('?' * len(_MESSAGE_COLUMNS))})"
+)
+INSERT_ALIAS: Final = "INSERT OR IGNORE INTO message_aliases (message_id, remote, participant) VALUES (?, ?, ?)"
+INSERT_RAW: Final = "INSERT INTO raw_events (account_id, message_id, captured_at, problem, line) VALUES (?, ?, ?, ?, ?)"
+_REVOKED: Final = "revoked"
+
+
+class SessionEvent(NamedTuple):
+    """A phase change of the supervisor: a stable code with values, never a sentence."""
+
+    phase: str
+    code: str
+    values: dict[str, object]
+
+
+class GapOpened(NamedTuple):
+    """The live path is gone since `since_at` (ISO), for the reason `cause`."""
+
+    cause: str
+    since_at: str
+
+
+class GapEnded(NamedTuple):
+    """The live path is back; the gap stays open until a sweep has fetched what it hid."""
+
+
+Record = (
+    CapturedMessage
+    | MessageEdit
+    | MessageRevoke
+    | Reaction
+    | Call
+    | SweepChat
+    | SweepDone
+    | Malformed
+    | Account
+    | SessionEvent
+    | GapOpened
+    | GapEnded
+)
+
+
+class Item(NamedTuple):
+    """One thing to write: the record, the wire line behind it (None when there is none), and when it was read (ISO)."""
+
+    record: Record
+    text: str | None
+    at: str
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What a committed batch was, for the counters of `status`."""
+
+    live: int = 0
+    sweep: int = 0
+    duplicates: int = 0
+    filled: int = 0
+    rejected: int = 0
+    last_message_at: str | None = None
+    sweeps_done: list[SweepDone] = field(default_factory=list)
+
+    def add_message(self, via: str, at: str) -> None:
+        """Count one new message row."""
+        if via == "live":
+            self.live += 1
+        else:
+            self.sweep += 1
+        if self.last_message_at is None or at > self.last_message_at:
+            self.last_message_at = at
+
+
+@dataclass(slots=True)
+class _Known:
+    """A message that is already there (or will be, within this batch)."""
+
+    message_id: int
+    variant: int
+    wire_t: int | None
+    type: str
+    readable: bool
+    revoked: bool
+    body: str | None
+
+
+@dataclass(slots=True)
+class _Facts:
+    """A contact's names as last written, so that an unchanged one costs nothing."""
+
+    contact_id: int
+    saved_name: str | None
+    push_name: str | None
+    business: bool
+
+
+_Identity = tuple[str, str, str]
+
+
+class Rows:
+    """The tables of capture behind one connection. Not thread-safe: it belongs to the writer thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self.account_id: int | None = None
+        self._next_message_id = 0
+        self._conversations: dict[tuple[str, ...], int] = {}
+        self._contacts: dict[int, _Facts] = {}
+        self._data_version: int | None = None
+        self._new_by_sweep = 0
+        self._new_by_sweep_before = 0
+
+    # ------------------------------------------------------------------ batches
+
+    def apply(self, items: Sequence[Item]) -> BatchResult:
+        """Write a batch inside an open transaction; the caller commits or rolls back (then calls `forget`)."""
+        self._notice_other_writers()
+        self._new_by_sweep_before = self._new_by_sweep
+        result = BatchResult()
+        run: list[tuple[CapturedMessage, str | None]] = []
+        for item in items:
+            if isinstance(item.record, CapturedMessage):
+                run.append((item.record, item.text))
+                continue
+            if run:
+                self._messages(run, result)
+                run = []
+            self._one(item, result)
+        if run:
+            self._messages(run, result)
+        return result
+
+    def forget(self) -> None:
+        """Drop what was remembered: after a rollback it may describe rows that are not there."""
+        self._conversations.clear()
+        self._contacts.clear()
+        self._data_version = None
+        self._new_by_sweep = self._new_by_sweep_before
+
+    def _notice_other_writers(self) -> None:
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._data_version:
+            return
+        self._conversations.clear()
+        self._contacts.clear()
+        self._data_version = version
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
+        self._next_message_id = (row[0] if row else 0) + 1
+
+    def _one(self, item: Item, result: BatchResult) -> None:
+        match item.record:
+            case MessageEdit() as edit:
+                self._edit(edit, item)
+            case MessageRevoke() as revoke:
+                self._revoke(revoke, item)
+            case Reaction() as reaction:
+                self._reaction(reaction, item)
+            case Call() as call:
+                self._call(call, item)
+            case SweepChat() as chat:
+                self._sweep_chat(chat, item.at)
+            case SweepDone() as done:
+                self._sweep_done(done)
+                result.sweeps_done.append(done)
+            case Malformed() as bad:
+                line = item.text if item.text is not None and len(item.text) <= 4096 else bad.head
+                self._raw(None, item.at, f"the line {bad.why}", line)
+                result.rejected += 1
+            case Account() as account:
+                self.account_id = self._account(account, item.at)
+            case SessionEvent(phase, code, values):
+                self._db.execute(
+                    "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, ?, ?, ?)",
+                    (item.at, phase, code, json.dumps(values)),
+                )
+            case GapOpened(cause, since_at):
+                self._gap_opened(cause, since_at)
+            case GapEnded():
+                self._db.execute(
+                    "UPDATE gaps SET to_at = ? WHERE account_id = ? AND to_at IS NULL", (item.at, self.account_id)
+                )
+            case CapturedMessage():
+                raise AssertionError("messages are written in runs")
+
+    def reject(self, item: Item, problem: str) -> BatchResult:
+        """Keep a record that SQLite refuses as a raw line with the reason, so that one bad row stops nothing."""
+        self._raw(None, item.at, problem, item.text or repr(item.record))
+        return BatchResult(rejected=1)
+
+    def _raw(self, message_id: int | None, at: str, problem: str | None, line: str | None) -> None:
+        if line is not None:
+            self._db.execute(INSERT_RAW, (self.account_id, message_id, at, problem, clean(line)))
+
+    # ------------------------------------------------------------------ messages
+
+    def _messages(self, run: list[tuple[CapturedMessage, str | None]], result: BatchResult) -> None:
+        account = self.account_id
+        if account is None:
+            raise AssertionError("a message came before any account was known")
+        known = self._known(account, {record.key.stanza_id for record, _ in run})
+        rows: list[tuple[object, ...]] = []
+        aliases: list[tuple[int, str, str]] = []
+        raw: list[tuple[object, ...]] = []
+        last_in: dict[int, str] = {}
+        last_out: dict[int, str] = {}
+        for record, text in run:
+            key = record.key
+            identity = (record.direction, key.stanza_id, record.group)
+            candidates = known.setdefault(identity, [])
+            same = next((each for each in candidates if _same_time(each.wire_t, record.t)), None)
+            if same is not None:
+                result.duplicates += 1
+                aliases.append((same.message_id, key.remote, key.participant or ""))
+                if self._duplicate_tells_more(same, record):
+                    self._flush(rows, aliases, raw)
+                    self._update_from_duplicate(same, record, text, result)
+                continue
+            conversation = self._conversation(record)
+            message_id = self._next_message_id
+            self._next_message_id += 1
+            variant = len(candidates)
+            revoked_at = record.captured_at if record.type == _REVOKED else None
+            rows.append(
+                (
+                    message_id,
+                    account,
+                    conversation,
+                    record.direction,
+                    record.author,
+                    record.type,
+                    record.body,
+                    record.sent_at,
+                    record.captured_at,
+                    record.via,
+                    record.captured_at if record.readable else None,
+                    revoked_at,
+                    record.sender,
+                    record.notify_name,
+                    record.saved_name,
+                    record.business,
+                    record.truncated,
+                    record.forwarded,
+                    record.media,
+                    record.quoted,
+                    record.referral,
+                    record.details,
+                    key.stanza_id,
+                    record.group,
+                    variant,
+                    record.t,
+                )
+            )
+            aliases.append((message_id, key.remote, key.participant or ""))
+            if text is not None:
+                raw.append((account, message_id, record.captured_at, None, text))
+            candidates.append(
+                _Known(
+                    message_id,
+                    variant,
+                    record.t,
+                    record.type,
+                    record.readable,
+                    revoked_at is not None,
+                    record.body,
+                )
+            )
+            last = last_in if record.direction == "in" else last_out
+            if record.sent_at > last.get(conversation, ""):
+                last[conversation] = record.sent_at
+            result.add_message(record.via, record.sent_at)
+            self._new_by_sweep += record.via == "sweep"
+        self._flush(rows, aliases, raw)
+        for column, latest in (("last_inbound_at", last_in), ("last_outbound_at", last_out)):
+            self._db.executemany(
+                f"UPDATE conversations SET {column} = max(coalesce({column}, ''), ?) WHERE conversation_id = ?",
+                [(at, conversation) for conversation, at in latest.items()],
+            )
+
+    def _flush(
+        self, rows: list[tuple[object, ...]], aliases: list[tuple[int, str, str]], raw: list[tuple[object, ...]]
+    ) -> None:
+        self._db.executemany(INSERT_MESSAGE, rows)
+        self._db.executemany(INSERT_ALIAS, aliases)
+        self._db.executemany(INSERT_RAW, raw)
+        for done in (rows, aliases, raw):
+            done.clear()
+
+    def _known(self, account: int, stanza_ids: Iterable[str]) -> dict[_Identity, list[_Known]]:
+        known: dict[_Identity, list[_Known]] = {}
+        for row in self._db.execute(
+            "SELECT direction, stanza_id, group_id, message_id, variant, wire_t, type, readable_at, revoked_at, body "
+            "FROM messages WHERE account_id = ? AND stanza_id IN (SELECT value FROM json_each(?)) ORDER BY variant",
+            (account, json.dumps(list(stanza_ids))),
+        ):
+            known.setdefault((row[0], row[1], row[2]), []).append(
+                _Known(row[3], row[4], row[5], row[6], row[7] is not None, row[8] is not None, row[9])
+            )
+        return known
+
+    @staticmethod
+    def _duplicate_tells_more(same: _Known, record: CapturedMessage) -> bool:
+        """A copy that is more than a repetition: the text of what was ciphertext, or a change a sweep came upon."""
+        if not record.readable:
+            return False
+        if not same.readable:
+            return True
+        if same.revoked or record.truncated:
+            return False
+        return record.type == _REVOKED or (record.via == "sweep" and record.body != same.body)
+
+    def _update_from_duplicate(
+        self, same: _Known, record: CapturedMessage, text: str | None, result: BatchResult
+    ) -> None:
+        at = record.captured_at
+        if record.type == _REVOKED:
+            self._mark_revoked(same.message_id, at, same.type, same.body)
+            same.revoked = True
+        elif not same.readable:
+            self._db.execute(
+                "UPDATE messages SET type = ?, body = ?, readable_at = ?, truncated = ?, forwarded = ?, media = ?, "
+                "quoted = ?, referral = ?, details = ? WHERE message_id = ?",
+                (
+                    record.type,
+                    record.body,
+                    at,
+                    record.truncated,
+                    record.forwarded,
+                    record.media,
+                    record.quoted,
+                    record.referral,
+                    record.details,
+                    same.message_id,
+                ),
+            )
+            same.readable, same.type, same.body = True, record.type, record.body
+            result.filled += 1
+        else:
+            self._change_body(same.message_id, at, same.type, same.body, record.body)
+            same.body = record.body
+        self._raw(same.message_id, at, None, text)
+
+    # ------------------------------------------------------------------ edits, revokes, reactions, calls
+
+    def _find(self, key: MessageKey, t: int | None) -> sqlite3.Row | tuple[object, ...] | None:
+        """The message that an edit, a revoke or a reaction is about: (message_id, type, body, revoked_at)."""
+        chat = canonical_id(key.remote)
+        group = chat if chat_kind(chat) == "group" else ""
+        rows = self._db.execute(
+            "SELECT message_id, type, body, revoked_at, wire_t FROM messages "
+            "WHERE account_id = ? AND stanza_id = ? AND direction = ? AND group_id = ? ORDER BY variant DESC",
+            (self.account_id, key.stanza_id, "out" if key.from_me else "in", group),
+        ).fetchall()
+        return next((row for row in rows if t is None or _same_time(row[4], t)), rows[0] if rows else None)
+
+    def _edit(self, edit: MessageEdit, item: Item) -> None:
+        found = self._find(edit.key, edit.t)
+        body = clean(edit.body)
+        if found is None or found[2] == body or found[3] is not None:
+            return  # unknown here: a sweep brings the message with its current text
+        at = sent_at(edit.edited_t, _moment(item.at)) if edit.edited_t else item.at
+        self._change_body(int(found[0]), at, str(found[1]), found[2], body)
+        self._raw(int(found[0]), item.at, None, item.text)
+
+    def _change_body(self, message_id: int, at: str, type_: str, before: object, after: str | None) -> None:
+        self._version(message_id, at, "edit", type_, before)
+        self._db.execute("UPDATE messages SET body = ?, edited_at = ? WHERE message_id = ?", (after, at, message_id))
+
+    def _revoke(self, revoke: MessageRevoke, item: Item) -> None:
+        found = self._find(revoke.key, revoke.t)
+        if found is None or found[3] is not None:
+            return
+        self._mark_revoked(int(found[0]), item.at, str(found[1]), found[2])
+        self._raw(int(found[0]), item.at, None, item.text)
+
+    def _mark_revoked(self, message_id: int, at: str, type_: str, body: object) -> None:
+        """A revoked message still was written: its text stays, only marked."""
+        self._version(message_id, at, "revoke", type_, body)
+        self._db.execute("UPDATE messages SET revoked_at = ? WHERE message_id = ?", (at, message_id))
+
+    def _version(self, message_id: int, at: str, change: str, type_: str, body: object) -> None:
+        self._db.execute(
+            "INSERT INTO message_versions (message_id, changed_at, change, type_before, body_before) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (message_id, at, change, type_, body),
+        )
+
+    def _reaction(self, reaction: Reaction, item: Item) -> None:
+        found = self._find(reaction.key, None)
+        chat = canonical_id(reaction.key.remote)
+        self._db.execute(
+            "INSERT INTO reactions (account_id, stanza_id, group_id, sender, from_me, message_id, emoji, reacted_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET emoji = excluded.emoji, "
+            "reacted_at = excluded.reacted_at, message_id = coalesce(message_id, excluded.message_id)",
+            (
+                self.account_id,
+                reaction.key.stanza_id,
+                chat if chat_kind(chat) == "group" else "",
+                reaction.sender or ("me" if reaction.from_me else chat),
+                reaction.from_me,
+                found and found[0],
+                clean(reaction.emoji),
+                sent_at(reaction.t, _moment(item.at)),
+            ),
+        )
+
+    def _call(self, call: Call, item: Item) -> None:
+        chat = canonical_id(call.chat)
+        conversation = self._conversation_for((chat,), chat, item.at)
+        self._db.execute(
+            "INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered)",
+            (
+                self.account_id,
+                conversation,
+                call.call_id,
+                sent_at(call.t, _moment(item.at)),
+                call.outgoing,
+                call.answered,
+                call.video,
+            ),
+        )
+
+    # ------------------------------------------------------------------ who a chat belongs to
+
+    def _conversation(self, record: CapturedMessage) -> int:
+        aliases = record.aliases or (record.chat,)
+        conversation = self._conversations.get(aliases)
+        if conversation is None:
+            conversation = self._conversation_for(record.aliases, record.chat, record.captured_at)
+            self._conversations[aliases] = conversation
+        if record.direction == "in" and record.aliases:
+            self._note_facts(conversation, record)
+        return conversation
+
+    def _conversation_for(self, aliases: tuple[str, ...], chat: str, at: str) -> int:
+        """The conversation that these ids belong to, made if there is none. Empty aliases: a group."""
+        contact = self._contact_for(aliases, at) if aliases else None
+        if contact is None:
+            query, args = "chat = ?", (self.account_id, chat)
+        else:
+            query, args = "contact_id = ?", (self.account_id, contact)
+        row = self._db.execute(
+            f"SELECT conversation_id FROM conversations WHERE account_id = ? AND {query}", args
+        ).fetchone()
+        if row:
+            return int(row[0])
+        cursor = self._db.execute(
+            "INSERT INTO conversations (account_id, contact_id, chat, created_at) VALUES (?, ?, ?, ?)",
+            (self.account_id, contact, chat, at),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def _contact_for(self, aliases: tuple[str, ...], at: str) -> int:
+        """The contact behind these ids. Two contacts that WhatsApp itself says are one become one, the older."""
+        known = {
+            value: int(contact)
+            for contact, value in self._db.execute(
+                "SELECT contact_id, value FROM contact_identities "
+                "WHERE kind IN ('wa_jid', 'lid') AND value IN (SELECT value FROM json_each(?))",
+                (json.dumps(aliases),),
+            )
+        }
+        if known:
+            contact, *others = sorted(set(known.values()))
+            for other in others:
+                self._merge_contacts(contact, other)
+        else:
+            cursor = self._db.execute("INSERT INTO contacts (created_at, updated_at) VALUES (?, ?)", (at, at))
+            contact = int(cursor.lastrowid or 0)
+        self._db.executemany(
+            "INSERT INTO contact_identities (contact_id, kind, value, first_seen_at) VALUES (?, ?, ?, ?)",
+            [
+                (contact, "lid" if alias.endswith("@lid") else "wa_jid", alias, at)
+                for alias in aliases
+                if alias not in known
+            ],
+        )
+        return contact
+
+    def _merge_contacts(self, keep: int, drop: int) -> None:
+        self._conversations.clear()
+        self._contacts.clear()
+        db = self._db
+        db.execute("UPDATE contact_identities SET contact_id = ? WHERE contact_id = ?", (keep, drop))
+        for account, conversation in db.execute(
+            "SELECT account_id, conversation_id FROM conversations WHERE contact_id = ?", (drop,)
+        ).fetchall():
+            twin = db.execute(
+                "SELECT conversation_id FROM conversations WHERE account_id = ? AND contact_id = ?", (account, keep)
+            ).fetchone()
+            if twin is None:
+                db.execute(
+                    "UPDATE conversations SET contact_id = ? WHERE conversation_id = ?", (keep, conversation)
+                )
+                continue
+            for table in ("messages", "calls"):
+                db.execute(
+                    f"UPDATE {table} SET conversation_id = ? WHERE conversation_id = ?", (twin[0], conversation)
+                )
+            db.execute(
+                "UPDATE conversations SET "
+                "last_inbound_at = nullif(max(coalesce(last_inbound_at, ''), coalesce((SELECT last_inbound_at FROM "
+                "conversations WHERE conversation_id = :drop), '')), ''), "
+                "last_outbound_at = nullif(max(coalesce(last_outbound_at, ''), coalesce((SELECT last_outbound_at FROM "
+                "conversations WHERE conversation_id = :drop), '')), ''), "
+                # the union is complete only as far as both halves are
+                "swept_through_at = nullif(min(coalesce(swept_through_at, ''), coalesce((SELECT swept_through_at FROM "
+                "conversations WHERE conversation_id = :drop), '')), '') "
+                "WHERE conversation_id = :keep",
+                {"keep": twin[0], "drop": conversation},
+            )
+            db.execute("DELETE FROM conversations WHERE conversation_id = ?", (conversation,))
+        db.execute("DELETE FROM contacts WHERE contact_id = ?", (drop,))
+
+    def _note_facts(self, conversation: int, record: CapturedMessage) -> None:
+        """Write a contact's names when they are new; what a message doesn't tell erases nothing."""
+        facts = self._contacts.get(conversation)
+        if facts is None:
+            row = self._db.execute(
+                "SELECT contact_id, saved_name, push_name, business FROM contacts "
+                "JOIN conversations USING (contact_id) WHERE conversation_id = ?",
+                (conversation,),
+            ).fetchone()
+            if row is None:
+                return
+            facts = self._contacts[conversation] = _Facts(row[0], row[1], row[2], bool(row[3]))
+        saved = record.saved_name or facts.saved_name
+        push = record.notify_name or facts.push_name
+        business = record.business or facts.business
+        if (saved, push, business) == (facts.saved_name, facts.push_name, facts.business):
+            return
+        facts.saved_name, facts.push_name, facts.business = saved, push, business
+        self._db.execute(
+            "UPDATE contacts SET saved_name = ?, push_name = ?, business = ?, updated_at = ? WHERE contact_id = ?",
+            (saved, push, business, record.captured_at, facts.contact_id),
+        )
+
+    # ------------------------------------------------------------------ accounts, sweeps, gaps
+
+    def _account(self, account: Account, at: str) -> int:
+        wid = canonical_id(account.wid)
+        row = self._db.execute(
+            "INSERT INTO accounts (wid, lid, push_name, platform, first_linked_at, last_ready_at) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (wid) DO UPDATE SET lid = coalesce(excluded.lid, lid), "
+            "push_name = coalesce(excluded.push_name, push_name), platform = coalesce(excluded.platform, platform), "
+            "last_ready_at = excluded.last_ready_at RETURNING account_id",
+            (wid, account.lid, clean(account.push_name), account.platform, at, at),
+        ).fetchall()
+        self._conversations.clear()
+        self._contacts.clear()
+        return int(row[0][0])
+
+    def _sweep_chat(self, swept: SweepChat, at: str) -> None:
+        """This chat is complete up to its newest message: its messages stand before this line, so before this row."""
+        if swept.error is not None or swept.through is None:
+            return
+        chat = canonical_id(swept.chat)
+        self._db.execute(
+            "UPDATE conversations SET swept_through_at = max(coalesce(swept_through_at, ''), ?) "
+            "WHERE account_id = ? AND (chat = ? OR contact_id = "
+            "(SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = ?))",
+            (min(sent_at(swept.through, _moment(at)), at), self.account_id, chat, chat),
+        )
+
+    def _sweep_done(self, done: SweepDone) -> None:
+        if done.error is not None:
+            return
+        self._db.execute(
+            "UPDATE gaps SET recovered = recovered + ?, chats = chats + ? WHERE account_id = ? AND closed_at IS NULL",
+            (self._new_by_sweep, done.looked_at, self.account_id),
+        )
+        self._new_by_sweep = 0
+        if done.failed:
+            return
+        started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))
+        self._db.execute(
+            "UPDATE accounts SET swept_through_at = max(coalesce(swept_through_at, ''), ?) WHERE account_id = ?",
+            (started, self.account_id),
+        )
+        # Only gaps that were over when the sweep began: what a sweep found before the live path was back is not all.
+        self._db.execute(
+            "UPDATE gaps SET closed_at = ? WHERE account_id = ? AND closed_at IS NULL AND to_at <= ?",
+            (started, self.account_id, started),
+        )
+
+    def _gap_opened(self, cause: str, since_at: str) -> None:
+        if self.account_id is None:
+            return
+        self._db.execute(
+            "INSERT INTO gaps (account_id, from_at, cause) SELECT ?, ?, ? WHERE NOT EXISTS "
+            "(SELECT 1 FROM gaps WHERE account_id = ? AND to_at IS NULL)",
+            (self.account_id, since_at, cause, self.account_id),
+        )
+
+
+def _same_time(one: int | None, other: int | None) -> bool:
+    return one is None or other is None or abs(one - other) <= SAME_MESSAGE_SECONDS
+
+
+def _moment(at: str) -> datetime:
+    return datetime.fromisoformat(at)
+

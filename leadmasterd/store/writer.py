@@ -1,0 +1,193 @@
+"""The one thread that writes. Everything captured goes through its queue, in order, and is durable when it says so.
+
+Under load whatever has piled up becomes one transaction; when it is quiet a message is its own. A write that fails
+because the disk is full or the database is locked is tried again for as long as it takes: the batch stays in memory,
+the caller stops reading (`pending` grows), and what was never read stays in the browser's own store for the sweep.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Final, TypeVar
+
+from leadmasterd.store.database import open_for_writing
+from leadmasterd.store.rows import BatchResult, Item, Rows
+
+MAX_BATCH: Final = 5000
+"""Items in one transaction, about: a chunk as it was read is never split."""
+RETRY_SECONDS: Final = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why nothing can be written just now: a stable `code` (`disk_full`, `database_locked`, `database_error`)."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    function: Callable[[sqlite3.Connection, Rows], object]
+    future: "Future[object]"
+
+
+class _Stop:
+    """The end of the queue."""
+
+
+class Writer:
+    """Owns the writing connection. `put` and `call` may be used from any thread; callbacks run on the writer's."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_batch: Callable[[BatchResult], None],
+        on_trouble: Callable[[Trouble | None], None],
+    ) -> None:
+        self._path = path
+        self._on_batch = on_batch
+        self._on_trouble = on_trouble
+        self._queue: SimpleQueue[Sequence[Item] | _Call | _Stop] = SimpleQueue()
+        self._put = 0
+        self._done = 0
+        self._progress = time.monotonic()
+        self._giving_up = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="store writer", daemon=True)
+        self._opened: Future[None] = Future()
+
+    def start(self) -> None:
+        """Open (and migrate) the database on the writer's thread. Raises CannotUseDatabase."""
+        self._thread.start()
+        self._opened.result()
+
+    @property
+    def pending(self) -> int:
+        """Items put and not yet durable."""
+        return self._put - self._done
+
+    @property
+    def stalled_seconds(self) -> float:
+        """How long there has been work without any progress; 0 when idle."""
+        return time.monotonic() - self._progress if self.pending else 0.0
+
+    def put(self, items: Sequence[Item]) -> None:
+        """Queue items that were read together."""
+        if self.pending == 0:
+            self._progress = time.monotonic()
+        self._put += len(items)
+        self._queue.put(items)
+
+    def call(self, function: Callable[[sqlite3.Connection, Rows], T]) -> "Future[T]":
+        """Run a function on the writer's thread after everything queued so far, in a transaction of its own."""
+        future: Future[T] = Future()
+        self._queue.put(_Call(function, future))  # type: ignore[arg-type]
+        return future
+
+    def stop(self, timeout: float) -> bool:
+        """Write what is queued and close. False when that was not possible in `timeout` seconds."""
+        self._queue.put(_Stop())
+        self._thread.join(timeout)
+        self._giving_up.set()
+        if self._thread.is_alive():
+            self._thread.join(RETRY_SECONDS * 2)
+        return self.pending == 0
+
+    # ------------------------------------------------------------------ on the thread
+
+    def _run(self) -> None:
+        try:
+            connection = open_for_writing(self._path)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever called start()
+            self._opened.set_exception(error)
+            return
+        self._opened.set_result(None)
+        rows = Rows(connection)
+        try:
+            self._serve(connection, rows)
+        finally:
+            connection.close()
+
+    def _serve(self, connection: sqlite3.Connection, rows: Rows) -> None:
+        while True:
+            entry = self._queue.get()
+            batch: list[Item] = []
+            while not isinstance(entry, _Call | _Stop):
+                batch.extend(entry)
+                if len(batch) >= MAX_BATCH:
+                    break
+                try:
+                    entry = self._queue.get_nowait()
+                except Empty:
+                    break
+            if batch and not self._write(connection, rows, batch):
+                return
+            if isinstance(entry, _Call):
+                self._answer(connection, rows, entry)
+            elif isinstance(entry, _Stop):
+                return
+
+    def _write(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
+        """Commit a batch, for as long as it takes. False only when giving up at the end of the program's life."""
+        work: Callable[[], BatchResult] = lambda: rows.apply(batch)  # noqa: E731
+        troubled = False
+        while True:
+            try:
+                result = _in_transaction(connection, rows, work)
+                break
+            except sqlite3.OperationalError as error:
+                troubled = True
+                self._on_trouble(trouble_of(error))
+                if self._giving_up.wait(RETRY_SECONDS):
+                    return False
+            except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
+                if len(batch) > 1:
+                    return all([self._write(connection, rows, [item]) for item in batch])
+                work = partial(rows.reject, batch[0], f"cannot store it: {type(error).__name__}: {error}")
+        self._done += len(batch)
+        self._progress = time.monotonic()
+        if troubled:
+            self._on_trouble(None)
+        self._on_batch(result)
+        return True
+
+    @staticmethod
+    def _answer(connection: sqlite3.Connection, rows: Rows, call: _Call) -> None:
+        try:
+            answer = _in_transaction(connection, rows, lambda: call.function(connection, rows))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            call.future.set_exception(error)
+        else:
+            call.future.set_result(answer)
+
+
+def _in_transaction(connection: sqlite3.Connection, rows: Rows, work: Callable[[], T]) -> T:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        answer = work()
+        connection.execute("COMMIT")
+    except BaseException:
+        rows.forget()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return answer
+
+
+def trouble_of(error: sqlite3.OperationalError) -> Trouble:
+    """Sort a failed write by what a person would have to do about it."""
+    name = error.sqlite_errorname if hasattr(error, "sqlite_errorname") else ""
+    if name == "SQLITE_FULL":
+        return Trouble("disk_full", str(error))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Trouble("database_locked", str(error))
+    return Trouble("database_error", f"{name or 'error'}: {error}")

@@ -1,0 +1,1 @@
+"""The supervisor keeps the listener alive: `machine` decides, `runner` does."""

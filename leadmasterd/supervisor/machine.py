@@ -1,0 +1,365 @@
+"""What the supervisor does next: a pure table of phase x event.
+
+Each cell says the next phase, the effects to carry out and the reason, as a stable code with values that
+`sentences` turns into words. Nothing here knows a clock, a process or a file: time comes in with the events, chance too.
+
+    paused ----------- resume ----------> starting --hello..qr--> waiting_for_scan
+      ^                                     |  \\                        |
+      | pause (from every phase)            |   `--authenticated--> syncing --ready--> ready <-> reconnecting
+      |                                     v                           |               |            |
+    stopping <----- whatever goes wrong, or is asked for ---------------+---------------+------------+
+      |  and then: backing_off (again later) | halted (a person is needed) | paused | starting | stopped (the end)
+
+A child that is still dying is remembered as `stopping, and then ...`; nothing is spawned before it is gone. There is
+one timer only, set anew or cleared by every change of phase, so a stale one can't fire.
+
+Backoff is exponential with full jitter; failures are forgiven only after a calm period of being ready, not at the
+first ready.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from leadmasterd.timing import Timing
+
+
+class Phase(StrEnum):
+    """Where the listener stands."""
+
+    PAUSED = "paused"
+    STARTING = "starting"
+    WAITING_FOR_SCAN = "waiting_for_scan"
+    SYNCING = "syncing"
+    READY = "ready"
+    RECONNECTING = "reconnecting"
+    STOPPING = "stopping"
+    BACKING_OFF = "backing_off"
+    HALTED = "halted"
+    STOPPED = "stopped"
+
+
+class Happened(StrEnum):
+    """What can happen to it. `Event.values` carries the details."""
+
+    START = "start"
+    HELLO = "hello"
+    CODE_SHOWN = "code_shown"
+    AUTHENTICATED = "authenticated"
+    READY = "ready"
+    SOCKET_STATE = "socket_state"
+    DISCONNECTED = "disconnected"
+    HEARTBEAT_LOST = "heartbeat_lost"
+    GONE = "gone"
+    CANNOT_SPAWN = "cannot_spawn"
+    TIMER = "timer"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RESTART = "restart"
+    QUIT = "quit"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, at `now` (monotonic seconds). `chance` in [0, 1) is the jitter for a wait it may start."""
+
+    happened: Happened
+    now: float
+    chance: float = 0.0
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+class Effect(StrEnum):
+    """What the runner must do."""
+
+    SPAWN = "spawn"
+    STOP_TREE = "stop_tree"
+    """Ask, insist, kill, verify; then tell the machine GONE."""
+    QUARANTINE_PROFILE = "quarantine_profile"
+    """Set the browser profile aside; only ever when the child is gone."""
+    LEAVE = "leave"
+    """The daemon's own end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why: a stable code with values. Never a sentence; those are made when a person reads."""
+
+    code: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the supervisor remembers."""
+
+    phase: Phase = Phase.PAUSED
+    because: Reason = Reason("not_started")
+    failures: int = 0
+    ready_since: float | None = None
+    timer_at: float | None = None
+    """When TIMER is due (monotonic); None: no timer is set."""
+    then: Phase = Phase.STOPPED
+    """In STOPPING: what follows when the child is gone."""
+    quarantine: bool = False
+    """In STOPPING: the profile is to be set aside before anything follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next state and what to do. `changed` is false when the event meant nothing here."""
+
+    state: State
+    effects: tuple[Effect, ...] = ()
+    changed: bool = True
+
+
+Cell = Callable[[State, Event, Timing], Step]
+
+HEALS_BY_ITSELF: Final = frozenset({"OPENING", "TIMEOUT", "PAIRING"})
+NUMBER_AT_RISK: Final = frozenset({"TOS_BLOCK", "SMB_TOS_BLOCK", "PROXYBLOCK"})
+
+
+def step(state: State, event: Event, timing: Timing) -> Step:
+    """The table, asked."""
+    return TABLE[state.phase][event.happened](state, event, timing)
+
+
+def backoff_seconds(failures: int, chance: float, timing: Timing) -> float:
+    """The wait before the next start after so many failures in a row: full jitter under an exponential ceiling."""
+    ceiling = min(timing.backoff_max, timing.backoff_first * 2.0 ** min(failures - 1, 32))
+    return ceiling * chance
+
+
+# ---------------------------------------------------------------------- cells
+
+
+def _nothing(state: State, _event: Event, _timing: Timing) -> Step:
+    return Step(state, changed=False)
+
+
+def _to(state: State, phase: Phase, because: Reason, *, timer_at: float | None = None) -> State:
+    return replace(
+        state,
+        phase=phase,
+        because=because,
+        timer_at=timer_at,
+        ready_since=state.ready_since if phase in (Phase.READY, Phase.RECONNECTING, Phase.STOPPING) else None,
+        quarantine=False,
+    )
+
+
+def _start(state: State, event: Event, timing: Timing) -> Step:
+    code = {Happened.RESUME: "resumed", Happened.TIMER: "trying_again"}.get(event.happened, "started")
+    return _spawn(state, Reason(code, event.values), event, timing)
+
+
+def _spawn(state: State, because: Reason, event: Event, timing: Timing) -> Step:
+    return Step(_to(state, Phase.STARTING, because, timer_at=event.now + timing.hello_timeout), (Effect.SPAWN,))
+
+
+def _hello(state: State, event: Event, timing: Timing) -> Step:
+    return Step(replace(state, timer_at=event.now + timing.start_timeout), changed=False)
+
+
+def _code_shown(state: State, _event: Event, _timing: Timing) -> Step:
+    if state.phase is Phase.WAITING_FOR_SCAN:
+        return Step(state, changed=False)
+    # No deadline: a person may take as long as it takes. (That the code stops rotating is watched separately.)
+    return Step(_to(state, Phase.WAITING_FOR_SCAN, Reason("scan_needed")))
+
+
+def _authenticated(state: State, event: Event, timing: Timing) -> Step:
+    if state.phase is Phase.SYNCING:
+        return Step(state, changed=False)
+    return Step(_to(state, Phase.SYNCING, Reason("syncing"), timer_at=event.now + timing.sync_timeout))
+
+
+def _ready(state: State, event: Event, timing: Timing) -> Step:
+    since = state.ready_since if state.phase in (Phase.READY, Phase.RECONNECTING) else None
+    next_state = _to(state, Phase.READY, Reason("ready", event.values), timer_at=event.now + timing.calm_period)
+    return Step(replace(next_state, ready_since=event.now if since is None else since))
+
+
+def _ready_again(state: State, _event: Event, _timing: Timing) -> Step:
+    return Step(state, changed=False)  # after a page reload: the runner sweeps, the phase stays
+
+
+def _calm(state: State, _event: Event, _timing: Timing) -> Step:
+    return Step(replace(state, failures=0, timer_at=None), changed=False)
+
+
+def _socket_state(state: State, event: Event, timing: Timing) -> Step:
+    socket = str(event.values.get("state", ""))
+    if socket in NUMBER_AT_RISK:
+        return _stop(state, Phase.HALTED, Reason("number_at_risk", event.values))
+    if socket == "CONFLICT":
+        return _fail(state, Reason("conflict"), event, timing)
+    if state.phase is Phase.READY and socket in HEALS_BY_ITSELF:
+        patience = event.now + timing.reconnect_patience
+        return Step(_to(state, Phase.RECONNECTING, Reason("connection_lost", event.values), timer_at=patience))
+    if state.phase is Phase.RECONNECTING and socket == "CONNECTED":
+        return Step(
+            _to(state, Phase.READY, Reason("reconnected"), timer_at=event.now + timing.calm_period),
+        )
+    return Step(state, changed=False)
+
+
+def _disconnected(state: State, event: Event, timing: Timing) -> Step:
+    reason = str(event.values.get("reason", ""))
+    if reason == "LOGOUT":
+        # The session is gone for good; its profile is kept aside and a fresh one waits for a scan. Not a failure.
+        stopping = _stop(state, Phase.STARTING, Reason("logged_out", event.values))
+        return replace(stopping, state=replace(stopping.state, quarantine=True))
+    if reason in NUMBER_AT_RISK:
+        return _stop(state, Phase.HALTED, Reason("number_at_risk", {"state": reason}))
+    code = "conflict" if reason == "CONFLICT" else "disconnected"
+    return _fail(state, Reason(code, event.values), event, timing)
+
+
+def _stop(state: State, then: Phase, because: Reason) -> Step:
+    return Step(replace(_to(state, Phase.STOPPING, because), then=then), (Effect.STOP_TREE,))
+
+
+def _fail(state: State, because: Reason, event: Event, timing: Timing) -> Step:
+    """Something went wrong while the child lives: stop it, then wait and start again."""
+    calm = state.ready_since is not None and event.now - state.ready_since >= timing.calm_period
+    failures = 0 if calm else state.failures
+    return _stop(replace(state, failures=failures + 1), Phase.BACKING_OFF, because)
+
+
+def _took_too_long(state: State, event: Event, timing: Timing) -> Step:
+    code = {
+        Phase.STARTING: "start_took_too_long",
+        Phase.SYNCING: "sync_took_too_long",
+        Phase.RECONNECTING: "reconnect_took_too_long",
+    }[state.phase]
+    return _fail(state, Reason(code), event, timing)
+
+
+def _heartbeat_lost(state: State, event: Event, timing: Timing) -> Step:
+    return _fail(state, Reason("heartbeat_lost", event.values), event, timing)
+
+
+def _died(state: State, event: Event, timing: Timing) -> Step:
+    """The child ended by itself. What is left of its tree is stopped all the same."""
+    bye = event.values.get("bye")
+    if bye == "logged_out":
+        return _disconnected(state, replace(event, values={"reason": "LOGOUT", **event.values}), timing)
+    return _fail(state, Reason("child_died", event.values), event, timing)
+
+
+def _gone(state: State, event: Event, timing: Timing) -> Step:
+    """The tree is stopped: what was remembered follows."""
+    effects = (Effect.QUARANTINE_PROFILE,) if state.quarantine else ()
+    match state.then:
+        case Phase.STARTING:
+            spawned = _spawn(state, state.because, event, timing)
+            return replace(spawned, effects=(*effects, *spawned.effects))
+        case Phase.STOPPED:
+            return Step(_to(state, Phase.STOPPED, state.because), (*effects, Effect.LEAVE))
+        case Phase.BACKING_OFF:
+            return replace(_back_off(state, state.because, event, timing), effects=effects)
+        case Phase.PAUSED | Phase.HALTED as then:
+            return Step(_to(state, then, state.because), effects)
+        case other:
+            raise AssertionError(f"nothing stops in order to become {other}")
+
+
+def _back_off(state: State, because: Reason, event: Event, timing: Timing) -> Step:
+    wait = backoff_seconds(max(state.failures, 1), event.chance, timing)
+    values = {**because.values, "failures": state.failures, "wait_seconds": round(wait, 1)}
+    return Step(_to(state, Phase.BACKING_OFF, Reason(because.code, values), timer_at=event.now + wait))
+
+
+def _cannot_spawn(state: State, event: Event, timing: Timing) -> Step:
+    counted = replace(state, failures=state.failures + 1)
+    return _back_off(counted, Reason("cannot_spawn", event.values), event, timing)
+
+
+def _pause(state: State, _event: Event, _timing: Timing) -> Step:
+    return _stop(state, Phase.PAUSED, Reason("paused"))
+
+
+def _pause_at_rest(state: State, _event: Event, _timing: Timing) -> Step:
+    return Step(_to(state, Phase.PAUSED, Reason("paused")))
+
+
+def _quit(state: State, _event: Event, _timing: Timing) -> Step:
+    return _stop(state, Phase.STOPPED, Reason("asked_to_stop"))
+
+
+def _quit_at_rest(state: State, _event: Event, _timing: Timing) -> Step:
+    return Step(_to(state, Phase.STOPPED, Reason("asked_to_stop")), (Effect.LEAVE,))
+
+
+def _restart(state: State, _event: Event, _timing: Timing) -> Step:
+    return _stop(state, Phase.STARTING, Reason("restart_asked"))
+
+
+def _and_then(then: Phase, code: str) -> Cell:
+    """In STOPPING: a later wish replaces what was to follow; quitting is never taken back."""
+
+    def cell(state: State, _event: Event, _timing: Timing) -> Step:
+        if state.then is Phase.STOPPED:
+            return Step(state, changed=False)
+        return Step(replace(state, then=then, because=Reason(code)))
+
+    return cell
+
+
+def _resume_while_stopping(state: State, event: Event, timing: Timing) -> Step:
+    if state.then in (Phase.PAUSED, Phase.HALTED):
+        return _and_then(Phase.STARTING, "resumed")(state, event, timing)
+    return Step(state, changed=False)
+
+
+def _row(**cells: Cell) -> Mapping[Happened, Cell]:
+    """A phase's row: every event it names, and for the others that it means nothing here."""
+    named = {Happened(name): cell for name, cell in cells.items()}
+    return {happened: named.get(happened, _nothing) for happened in Happened}
+
+
+_ALIVE: Final[Mapping[str, Cell]] = {
+    "gone": _died,
+    "code_shown": _code_shown,
+    "authenticated": _authenticated,
+    "ready": _ready,
+    "socket_state": _socket_state,
+    "disconnected": _disconnected,
+    "pause": _pause,
+    "restart": _restart,
+    "quit": _quit,
+}
+
+TABLE: Final[Mapping[Phase, Mapping[Happened, Cell]]] = {
+    Phase.PAUSED: _row(start=_start, resume=_start, quit=_quit_at_rest),
+    Phase.STARTING: _row(**{**_ALIVE, "hello": _hello, "timer": _took_too_long, "cannot_spawn": _cannot_spawn}),
+    Phase.WAITING_FOR_SCAN: _row(**_ALIVE),
+    Phase.SYNCING: _row(**{**_ALIVE, "timer": _took_too_long}),
+    Phase.READY: _row(
+        **{
+            **_ALIVE,
+            "ready": _ready_again,
+            "authenticated": _nothing,
+            "heartbeat_lost": _heartbeat_lost,
+            "timer": _calm,
+        }
+    ),
+    Phase.RECONNECTING: _row(
+        **{**_ALIVE, "authenticated": _nothing, "heartbeat_lost": _heartbeat_lost, "timer": _took_too_long}
+    ),
+    Phase.STOPPING: _row(
+        gone=_gone,
+        pause=_and_then(Phase.PAUSED, "paused"),
+        quit=_and_then(Phase.STOPPED, "asked_to_stop"),
+        restart=_and_then(Phase.STARTING, "restart_asked"),
+        resume=_resume_while_stopping,
+    ),
+    Phase.BACKING_OFF: _row(
+        timer=_start, resume=_start, restart=_start, pause=_pause_at_rest, quit=_quit_at_rest
+    ),
+    Phase.HALTED: _row(resume=_start, restart=_start, pause=_pause_at_rest, quit=_quit_at_rest),
+    Phase.STOPPED: _row(),
+}

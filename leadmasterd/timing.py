@@ -1,0 +1,51 @@
+"""Every duration that the daemon waits for, in one place.
+
+All in seconds. The settings override some of them (`apply`); tests run the whole program with all of them divided
+(`supervisor.time_divisor`). What each number is based on stands beside it.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The timing profile."""
+
+    backoff_first: float = 1.0
+    backoff_max: float = 300.0
+    calm_period: float = 300.0
+    """Uptime since ready after which earlier failures are forgiven."""
+
+    hello_timeout: float = 30.0
+    """From spawn to the child's first line: Node's start and the browser's --version."""
+    start_timeout: float = 240.0
+    """From hello to a QR, a stored session, or an end. The library's own limit for the page is 120."""
+    sync_timeout: float = 300.0
+    """A first sync may go minutes without a sign; killing it costs the link."""
+    reconnect_patience: float = 180.0
+    """WhatsApp Web heals TIMEOUT and OPENING by itself; after this we start again."""
+
+    heartbeat_every: float = 5.0
+    heartbeat_timeout: float = 30.0
+    """Without a heartbeat: one miss is noted, the second, this much later, ends the child."""
+
+    stop_ask: float = 10.0
+    """After `stop` on stdin: the browser closes gracefully, so that localStorage survives."""
+    stop_term: float = 4.0
+    stop_kill: float = 4.0
+    store_stop: float = 4.0
+    """The four together stay below the 25 seconds in which everything has to be gone."""
+
+    settle_after_pairing: float = 600.0
+    sweep_interval: float = 60.0
+    sweep_timeout: float = 300.0
+    sweep_settle: float = 2.0
+    """From ready to the first sweep of a session that was paired before."""
+
+    status_every: float = 15.0
+    """The status file is rewritten at each change, and this often for the numbers that only drift."""
+
+    def divided_by(self, divisor: float) -> Self:
+        """The same profile, faster."""
+        return type(self)(**{each.name: getattr(self, each.name) / divisor for each in fields(self)})
