@@ -1,0 +1,28 @@
+"""The machine that all tests of the service share, with the unit installed and its user made."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.systemd.machine import CHECKOUT, Machine, MachineRefusedError, lay_out_installation
+
+UNIT = "leadmasterd.service"
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    binds = lay_out_installation(tmp_path_factory.mktemp("installation"))
+    try:
+        booted = Machine.boot(tmp_path_factory.mktemp("machine"), binds)
+    except MachineRefusedError as why:
+        pytest.skip(f"cannot boot a real systemd here: {why}")
+    try:
+        booted.write(f"/etc/systemd/system/{UNIT}", (CHECKOUT / "systemd" / UNIT).read_text())
+        booted.write(
+            "/etc/sysusers.d/leadmasterd.conf",
+            (CHECKOUT / "systemd" / "leadmasterd.sysusers.conf").read_text(),
+        )
+        booted.run("systemd-sysusers")
+        yield booted
+    finally:
+        booted.power_off()

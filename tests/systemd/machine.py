@@ -1,0 +1,126 @@
+"""A machine with a real systemd, and on it this checkout, installed the way an administrator would.
+
+The machine is run-real-systemd.sh's; here is what a test says to it. Everything installed is seen read-only,
+so no test can write into the checkout.
+"""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SCRIPT = CHECKOUT / "tests" / "systemd" / "run-real-systemd.sh"
+CANNOT = 77  # the script's exit status where there is no root or there are no namespaces
+
+
+class MachineRefusedError(Exception):
+    """This computer cannot boot a systemd in namespaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    state: Path
+
+    @classmethod
+    def boot(cls, state: Path, binds: dict[Path, str]) -> "Machine":
+        """Boots, with each folder of `binds` seen at its path there. Takes about half a second."""
+        shown = [f"{source}:{target}" for source, target in binds.items()]
+        done = subprocess.run(
+            [SCRIPT, "start", state, *shown], check=False, capture_output=True, text=True, timeout=60
+        )
+        if done.returncode == CANNOT:
+            raise MachineRefusedError(done.stderr.strip())
+        if done.returncode != 0:
+            raise AssertionError(f"the machine did not boot:\n{done.stderr}")
+        return cls(state)
+
+    def power_off(self) -> None:
+        subprocess.run([SCRIPT, "stop", self.state], check=True, capture_output=True, timeout=60)
+
+    def run(
+        self, *command: str, stdin: str | None = None, check: bool = True, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [SCRIPT, "exec", self.state, *command],
+            input=stdin,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(
+                f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+    def write(self, path: str, text: str) -> None:
+        self.run("sh", "-c", 'mkdir -p "$(dirname "$1")" && cat > "$1"', "sh", path, stdin=text)
+
+    def show(self, unit: str, what: str) -> str:
+        return self.run("systemctl", "show", "--property", what, "--value", unit).stdout.strip()
+
+    def journal(self, unit: str) -> str:
+        return self.run("journalctl", "--unit", unit, "--no-pager", "--output", "cat").stdout
+
+    def processes_of(self, user: str) -> set[int]:
+        """Every process of this user, in whatever cgroup, session or process group it hides."""
+        found = self.run("find", "/proc", "-maxdepth", "1", "-user", user, check=False).stdout.split()
+        return {int(name) for path in found if (name := path.rpartition("/")[2]).isdigit()}
+
+
+def wait_for(what: str, holds: Callable[[], bool], limit: float) -> None:
+    until = time.monotonic() + limit
+    while not holds():
+        if time.monotonic() > until:
+            raise AssertionError(f"waited {limit:g} s in vain for: {what}")
+        time.sleep(0.1)
+
+
+def lay_out_installation(stage: Path) -> dict[Path, str]:
+    """Builds /opt/leadmasterd in `stage` and returns what has to be seen where on the machine.
+
+    The code is copied, because a checkout may be readable by its owner only. The environment is made by hand:
+    the service's user sees neither /root nor /home, where the interpreter of a pyenv and the tests' own .venv
+    live. So the interpreter is bound to a path of its own unless it is the system's, and the packages to
+    another.
+    """
+    home, packages = Path("/opt/python"), Path("/opt/packages")
+    opt = stage / "leadmasterd"
+    shutil.copytree(
+        CHECKOUT / "leadmasterd", opt / "leadmasterd", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    node = CHECKOUT / "node_listener"
+    shutil.copytree(node, opt / "node_listener", ignore=shutil.ignore_patterns("node_modules"))
+    (opt / "node_listener" / "node_modules").mkdir()
+    binds = {
+        opt: "/opt/leadmasterd",
+        node / "node_modules": "/opt/leadmasterd/node_listener/node_modules",
+        Path(sysconfig.get_path("purelib")): str(packages),
+    }
+
+    base = Path(sys.base_prefix)
+    if base == Path("/usr"):
+        home = base
+    else:
+        binds[base] = str(home)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    venv = opt / ".venv"
+    site_packages = venv / "lib" / f"python{version}" / "site-packages"
+    site_packages.mkdir(parents=True)
+    (site_packages / "installed.pth").write_text(f"/opt/leadmasterd\n{packages}\n")
+    (venv / "bin").mkdir()
+    (venv / "bin" / "python").symlink_to(home / "bin" / f"python{version}")
+    (venv / "pyvenv.cfg").write_text(
+        f"home = {home / 'bin'}\ninclude-system-site-packages = false\nversion = {version}\n"
+    )
+
+    for path in [stage, opt, *opt.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    return binds

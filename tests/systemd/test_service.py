@@ -1,0 +1,159 @@
+"""The shipped unit under a real systemd: it starts, stays, comes back, stops, and leaves nothing behind."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.systemd.conftest import UNIT
+from tests.systemd.machine import CHECKOUT, Machine, wait_for
+
+pytestmark = pytest.mark.systemd
+
+USER = "leadmasterd"
+STUBBORN_NODE = "/usr/local/bin/stubborn-node"
+WATCHDOG_SECONDS = 6
+
+
+@pytest.fixture
+def service(machine: Machine) -> Iterator[Machine]:
+    """A stopped unit with default settings and a quicker watchdog; stopped and forgotten afterwards."""
+    machine.write(f"/etc/systemd/system/{UNIT}.d/tests.conf", f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}s\n")
+    machine.write("/etc/leadmasterd/config.toml", "")
+    machine.run("systemctl", "daemon-reload")
+    yield machine
+    machine.run("systemctl", "stop", UNIT)
+    machine.run("systemctl", "reset-failed", UNIT, check=False)
+    machine.run("rm", "-rf", "/var/lib/leadmasterd")
+    assert machine.processes_of(USER) == set()
+
+
+@pytest.fixture
+def stubborn(service: Machine) -> Machine:
+    """The same, with a listener that ignores everything."""
+    service.write(STUBBORN_NODE, (CHECKOUT / "tests" / "systemd" / "stubborn_node.sh").read_text())
+    service.run("chmod", "755", STUBBORN_NODE)
+    service.write("/etc/leadmasterd/config.toml", f'[listener]\nnode = "{STUBBORN_NODE}"\n')
+    return service
+
+
+def start(service: Machine) -> None:
+    done = service.run("systemctl", "start", UNIT, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr + service.journal(UNIT)
+
+
+def wait_for_the_tree(service: Machine) -> set[int]:
+    """The daemon, the stubborn node with its sleep, and the grandchild with its own: five processes."""
+    wait_for("the whole tree", lambda: len(service.processes_of(USER)) >= 5, limit=20)
+    return service.processes_of(USER)
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(machine: Machine) -> None:
+    """Its default exit status is 0 even for an unknown key; and it looks whether ExecStart= is there."""
+    done = machine.run(
+        "systemd-analyze",
+        "verify",
+        "--recursive-errors=no",
+        "--man=no",
+        f"/etc/systemd/system/{UNIT}",
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_start_returns_once_the_daemon_is_ready_and_says_in_a_sentence_what_it_does(
+    stubborn: Machine,
+) -> None:
+    start(stubborn)
+    assert stubborn.show(UNIT, "ActiveState") == "active"
+    assert stubborn.show(UNIT, "Type") == "notify"
+    wait_for("a status of several words", lambda: " " in stubborn.show(UNIT, "StatusText"), limit=10)
+
+
+def test_state_is_the_services_own_and_private(stubborn: Machine) -> None:
+    start(stubborn)
+    folder = stubborn.run("stat", "--format", "%U %a", "/var/lib/leadmasterd").stdout.strip()
+    assert folder == f"{USER} 700"
+    readable = stubborn.run("find", "/var/lib/leadmasterd", "-perm", "/077", "-not", "-type", "l").stdout
+    assert readable == "", "others can read what is in the state directory"
+
+
+def test_the_watchdog_is_fed(stubborn: Machine) -> None:
+    start(stubborn)
+    seen = {stubborn.show(UNIT, "WatchdogTimestampMonotonic")}
+
+    def fed_three_times() -> bool:
+        seen.add(stubborn.show(UNIT, "WatchdogTimestampMonotonic"))
+        return len(seen) >= 4
+
+    wait_for("three pings", fed_three_times, limit=4 * WATCHDOG_SECONDS)
+    assert stubborn.show(UNIT, "NRestarts") == "0"
+
+
+def test_stop_ends_even_a_stubborn_listener_within_25_seconds_and_leaves_nothing(stubborn: Machine) -> None:
+    start(stubborn)
+    wait_for_the_tree(stubborn)
+    began = time.monotonic()
+    stubborn.run("systemctl", "stop", UNIT)
+    assert time.monotonic() - began < 25
+    assert stubborn.processes_of(USER) == set()
+    assert stubborn.show(UNIT, "Result") == "success", stubborn.journal(UNIT)
+
+
+def test_a_killed_daemon_is_started_again_and_leaves_no_orphan(stubborn: Machine) -> None:
+    start(stubborn)
+    before = wait_for_the_tree(stubborn)
+    stubborn.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", UNIT)
+    wait_for("the restart", lambda: stubborn.show(UNIT, "NRestarts") == "1", limit=20)
+    wait_for("the new life", lambda: stubborn.show(UNIT, "ActiveState") == "active", limit=20)
+    assert before & stubborn.processes_of(USER) == set()
+    wait_for_the_tree(stubborn)
+
+
+def test_wrong_settings_are_not_retried(service: Machine) -> None:
+    service.write("/etc/leadmasterd/config.toml", "no_such_setting = 1\n")
+    assert service.run("systemctl", "start", UNIT, check=False).returncode != 0
+    assert service.show(UNIT, "ExecMainStatus") == "78"
+    assert service.show(UNIT, "ActiveState") == "failed"
+    assert service.show(UNIT, "NRestarts") == "0"
+    assert "no_such_setting" in service.journal(UNIT)
+
+
+def test_the_real_listener_and_browser_run_inside_the_unit(service: Machine) -> None:
+    """Without a network the page cannot load; that both could start at all is what is asked."""
+    start(service)
+
+    def a_browser_runs() -> bool:
+        names = service.run("sh", "-c", "cat /proc/[0-9]*/comm", check=False).stdout.split("\n")
+        return "chromium" in names or "chrome" in names
+
+    wait_for("a browser", a_browser_runs, limit=60)
+    began = time.monotonic()
+    service.run("systemctl", "stop", UNIT)
+    assert time.monotonic() - began < 25
+    assert service.processes_of(USER) == set()
+
+
+def test_a_machine_that_cannot_boot_systemd_says_why(tmp_path: Path) -> None:
+    """Skipping must not hide a broken harness: it is for want of root or of namespaces, and says so."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("setpriv is not installed")
+    script = CHECKOUT / "tests" / "systemd" / "run-real-systemd.sh"
+    for how, reason in (
+        (["--reuid=65534", "--regid=65534", "--clear-groups"], "root"),
+        (["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"], "namespaces"),
+    ):
+        done = subprocess.run(
+            [setpriv, *how, "bash", "-s", "start", tmp_path / "machine"],
+            input=script.read_text(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 77
+        assert reason in done.stderr
