@@ -1,0 +1,59 @@
+// Everything about the stand-in that a caller may choose, with its default. Times are in milliseconds.
+
+/**
+ * @typedef {object} StandinOptions
+ * @property {'serialized' | 'dollar'} keyShape where message keys carry their text: in `_serialized`, or in `$1`
+ *   as WhatsApp Web does since 2026-07 (wwebjs#201848)
+ * @property {'serialized' | 'dollar'} widShape the same for chat and user ids. WhatsApp Web has not renamed these;
+ *   `dollar` rehearses the day it does
+ * @property {string} version what `Debug.VERSION` says
+ * @property {number} qrFirst how long the first QR reference of a page is valid
+ * @property {number} qrPeriod how long each later one is
+ * @property {number} pageSize messages that one `loadEarlierMsgs` brings
+ * @property {number} retry pause of the page before it tries a lost connection again; doubles up to ten times this
+ * @property {boolean} autoPresence the page announces the account as available when it connects, as the real one does
+ * @property {number} pagePort port of the HTTPS server, 0 for any
+ * @property {number} controlPort port of the control interface, 0 for any
+ */
+
+/** @type {StandinOptions} */
+export const DEFAULTS = {
+  keyShape: "serialized",
+  widShape: "serialized",
+  version: "2.3000.1043220887",
+  qrFirst: 60_000,
+  qrPeriod: 20_000,
+  pageSize: 50,
+  retry: 200,
+  autoPresence: true,
+  pagePort: 0,
+  controlPort: 0,
+};
+
+/**
+ * Fills in the defaults and refuses what does not exist, because a mistyped option would silently test something else.
+ * @param {Partial<StandinOptions>} given
+ * @returns {StandinOptions}
+ */
+export function completeOptions(given) {
+  for (const name of Object.keys(given)) {
+    if (!(name in DEFAULTS)) {
+      throw new Error(`cannot start the stand-in: unknown option ${name}; known: ${Object.keys(DEFAULTS).join(", ")}`);
+    }
+  }
+  const options = { ...DEFAULTS, ...given };
+  checkShape(options.keyShape);
+  checkShape(options.widShape);
+  return options;
+}
+
+/**
+ * @param {unknown} shape
+ * @returns {'serialized' | 'dollar'}
+ */
+export function checkShape(shape) {
+  if (shape !== "serialized" && shape !== "dollar") {
+    throw new Error(`cannot use the shape ${JSON.stringify(shape)}: it must be "serialized" or "dollar"`);
+  }
+  return shape;
+}

@@ -1,0 +1,252 @@
+// The HTTPS side that the browser knows as web.whatsapp.com: serves the page, streams to it, takes its reports, and
+// keeps what they say. Also what the page is told to be at its next load.
+
+import { EventEmitter } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:https";
+
+/** @typedef {import('node:http').IncomingMessage} Request */
+/** @typedef {import('node:http').ServerResponse} Response */
+/** @typedef {import('./phone-server.js').PhoneServer} PhoneServer */
+/** @typedef {import('./phone-server.js').Connection} Connection */
+/** @typedef {import('./pairing.js').Pairing} Pairing */
+/** @typedef {import('./options.js').StandinOptions} StandinOptions */
+/** @typedef {{kind: string, page: string, token: string | null, [field: string]: any}} Report */
+
+const PAGE = new URL("./page/", import.meta.url);
+const TYPES = /** @type {Record<string, string>} */ ({ html: "text/html", js: "text/javascript" });
+
+export class PageServer extends EventEmitter {
+  /** Pages served so far. */
+  loads = 0;
+  /** What the page said last about itself. */
+  page = { id: "", state: "", synced: false };
+  /** "stream": the page loads but can't connect. "all": there is no network. */
+  offline = /** @type {false | 'stream' | 'all'} */ (false);
+  /** Module names that do not exist from the next load on. */
+  missing = /** @type {string[]} */ ([]);
+  /** Phases to stop at; see README.md. */
+  holds = /** @type {Set<string>} */ (new Set());
+  /** The next load comes back synced before anything can attach. */
+  syncedOnce = false;
+  /** Extra milliseconds before the page, each line of its stream and each answer. */
+  delay = 0;
+  /** What the page did, as it reported it. */
+  records = {
+    sent: /** @type {object[]} */ ([]),
+    presence: /** @type {object[]} */ ([]),
+    requests: /** @type {object[]} */ ([]),
+    queries: /** @type {object[]} */ ([]),
+  };
+  /** @type {{n: number, name: string, done: () => void, [argument: string]: unknown}[]} commands not yet done */
+  commands = [];
+  #nextCommand = 1;
+  #phone;
+  #pairing;
+  #options;
+
+  /**
+   * @param {PhoneServer} phone
+   * @param {Pairing} pairing
+   * @param {StandinOptions} options
+   */
+  constructor(phone, pairing, options) {
+    super();
+    this.#phone = phone;
+    this.#pairing = pairing;
+    this.#options = options;
+  }
+
+  /**
+   * @param {{key: string, cert: string}} certificate
+   * @returns {Promise<{port: number, close: () => Promise<void>}>}
+   */
+  async listen(certificate) {
+    const server = createServer(certificate, (request, response) => {
+      this.#answer(request, response).catch((error) => {
+        response.writeHead(500).end(String(error));
+      });
+    });
+    await new Promise((resolve) => server.listen(this.#options.pagePort, "127.0.0.1", () => resolve(null)));
+    const address = /** @type {import('node:net').AddressInfo} */ (server.address());
+    const close = async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    };
+    return { port: address.port, close };
+  }
+
+  /**
+   * Has the page do something, now or when it connects next.
+   * @param {string} name
+   * @param {object} [given]
+   * @param {number} [limit] how long to wait for the page to have done it
+   * @returns {Promise<boolean>} whether it has
+   */
+  async command(name, given = {}, limit = 3000) {
+    const n = this.#nextCommand++;
+    const done = new Promise((resolve) => {
+      const command = { ...given, n, name, done: () => resolve(true) };
+      this.commands.push(command);
+      this.#phone.connection?.send({ kind: "command", ...command });
+    });
+    if (!this.#phone.connection) return false;
+    const timeout = new Promise((resolve) => setTimeout(resolve, limit, false).unref());
+    return Boolean(await Promise.race([done, timeout]));
+  }
+
+  /** Cuts the page's stream. It notices, says TIMEOUT and tries again. */
+  cut() {
+    this.#phone.connection?.close();
+  }
+
+  /**
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async #answer(request, response) {
+    const url = new URL(request.url ?? "/", "https://web.whatsapp.com");
+    if (this.offline === "all") return void request.socket.destroy();
+    if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay));
+    if (url.pathname === "/") return await this.#servePage(response);
+    if (url.pathname === "/standin/stream") return this.#openStream(url, request, response);
+    if (url.pathname === "/standin/history") return this.#serveHistory(url, response);
+    if (url.pathname === "/standin/report") return await this.#takeReport(request, response);
+    const file = /^\/standin\/([a-z]+\.(js|html))$/.exec(url.pathname);
+    if (!file) return void response.writeHead(404).end();
+    response.writeHead(200, { "content-type": TYPES[file[2]], "cache-control": "no-store" });
+    response.end(await readFile(new URL(file[1], PAGE)));
+  }
+
+  /** @param {Response} response */
+  async #servePage(response) {
+    this.loads += 1;
+    this.page = { id: "", state: "", synced: false };
+    const holds = [...this.holds, ...(this.syncedOnce ? ["synced"] : [])];
+    this.syncedOnce = false;
+    const { keyShape, widShape, version, pageSize, retry, autoPresence } = this.#options;
+    const config = { keyShape, widShape, version, pageSize, retry, autoPresence, holds, missing: this.missing };
+    const html = await readFile(new URL("index.html", PAGE), "utf8");
+    response.writeHead(200, { "content-type": "text/html", "cache-control": "no-store" });
+    response.end(html.replace("{{config}}", () => JSON.stringify(config).replaceAll("<", "\\u003c")));
+    this.emit("change");
+  }
+
+  /**
+   * @param {URL} url
+   * @param {Request} request
+   * @param {Response} response
+   */
+  #openStream(url, request, response) {
+    if (this.offline) return void response.writeHead(503).end();
+    const token = url.searchParams.get("token");
+    const reason = token && this.#phone.refuses(token);
+    if (typeof reason === "number") {
+      response.writeHead(401, { "content-type": "application/json" });
+      return void response.end(JSON.stringify({ reason }));
+    }
+    response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
+    response.flushHeaders();
+    let turn = Promise.resolve();
+    /** @type {Connection} */
+    const connection = {
+      page: url.searchParams.get("page") ?? "",
+      token,
+      close: () => response.destroy(),
+      send: (line) => {
+        const write = () => void response.write(`${JSON.stringify(line)}\n`);
+        if (this.delay === 0) return write();
+        const { delay } = this;
+        turn = turn.then(() => new Promise((resolve) => setTimeout(resolve, delay))).then(write);
+      },
+    };
+    response.on("close", () => {
+      this.#phone.disconnect(connection);
+      this.#pairing.end(connection);
+    });
+    this.#phone.connect(connection);
+    if (!token) this.#pairing.begin(connection);
+    for (const command of this.commands) connection.send({ kind: "command", ...command });
+  }
+
+  /**
+   * @param {URL} url
+   * @param {Response} response
+   */
+  #serveHistory(url, response) {
+    const device = this.#phone.devices.get(url.searchParams.get("token") ?? "");
+    response.writeHead(device ? 200 : 401, { "content-type": "application/json" });
+    response.end(JSON.stringify({ messages: device?.history, contacts: [...(device?.account.contacts.values() ?? [])] }));
+  }
+
+  /**
+   * @param {Request} request
+   * @param {Response} response
+   */
+  async #takeReport(request, response) {
+    let text = "";
+    for await (const chunk of request) text += chunk;
+    if (this.offline) return void response.writeHead(503).end();
+    const answer = this.#hear(JSON.parse(text));
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify(answer));
+    this.emit("change");
+  }
+
+  /**
+   * @param {Report} report
+   * @returns {object}
+   */
+  #hear({ kind, page, token, ...said }) {
+    const record = { ...said, at: Date.now() };
+    const device = this.#phone.devices.get(token ?? "");
+    switch (kind) {
+      case "ack":
+        this.#phone.acknowledge(token ?? "", said.numbers);
+        return {};
+      case "done":
+        for (const command of this.commands) if (command.n === said.n) command.done();
+        this.commands = this.commands.filter((command) => command.n !== said.n);
+        return {};
+      case "state":
+        this.page = { id: page, state: said.state, synced: said.synced };
+        return {};
+      case "history_done":
+        if (device) Object.assign(device, { historyDue: false, history: [] });
+        return {};
+      case "sent":
+        this.records.sent.push(record);
+        if (said.function === "Socket.logout" && device) {
+          this.#phone.unlink(device, 0);
+          void this.command("logout", { reason: 0 });
+        }
+        return {};
+      case "presence":
+        this.records.presence.push(record);
+        return {};
+      case "request":
+        this.records.requests.push(record);
+        return {};
+      case "query":
+        this.records.queries.push(record);
+        return { contact: this.#lookUp(device, said.arguments?.[0]) };
+      case "pairing_code":
+        return { code: this.#pairing.makeCode(String(said.phone)) };
+      case "refresh_qr":
+        this.#pairing.rotate();
+        return {};
+      default:
+        throw new Error(`unknown report ${kind}`);
+    }
+  }
+
+  /**
+   * @param {import('./phone-server.js').Device | undefined} device
+   * @param {unknown} id
+   */
+  #lookUp(device, id) {
+    const cards = [...(device?.account.contacts.values() ?? [])];
+    return cards.find((card) => card.phone === id || card.lid === id);
+  }
+}

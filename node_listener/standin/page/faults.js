@@ -1,0 +1,63 @@
+// What a test can make the page do. Each arrives over the stream, waits until what was delivered before it is done,
+// and says so to the server before it acts.
+
+import { hold, releaseHolds, settled } from "./delivery.js";
+import { leave } from "./link.js";
+import { report } from "./report.js";
+import { Socket } from "./socket.js";
+import { Msg } from "./world.js";
+
+let muted = [];
+
+export async function runCommand({ n, name, ...given }) {
+  await settled();
+  const act = commands[name];
+  const late = LATE.has(name);
+  if (!late) act(given);
+  await report("done", { n }).catch(() => {});
+  if (late) act(given);
+}
+
+/** These end or block the page, so the server hears first. */
+const LATE = new Set(["reload", "logout", "hang", "navigate"]);
+
+const commands = {
+  state: ({ state }) => Socket.set("state", state),
+  reload: () => location.reload(),
+  logout: ({ reason }) => leave(reason),
+  hang: ({ ms }) => {
+    const end = ms === null ? Infinity : Date.now() + ms;
+    while (Date.now() < end);
+  },
+  throw: ({ message }) => {
+    setTimeout(() => {
+      throw new Error(message);
+    });
+  },
+  // Listeners go, the socket stays CONNECTED, messages are still stored and acknowledged: silence without a sign.
+  deaf: () => {
+    muted = [...muted, ...Msg.listeners("add")];
+    Msg.off("add");
+  },
+  undeaf: () => {
+    for (const listener of muted) Msg.on("add", listener);
+    muted = [];
+  },
+  navigate: ({ kind }) => {
+    if (kind === "iframe") {
+      const frame = document.createElement("iframe");
+      frame.src = "/standin/empty.html";
+      document.body.append(frame);
+    } else {
+      history.pushState({}, "", `/?moved=${Date.now()}`);
+    }
+  },
+  // WhatsApp Web fires `add` again for messages it has (OpenWA#464): one event more, no model more.
+  same: ({ id, times }) => {
+    for (const msg of Msg.filter((each) => each.id.id === id)) {
+      for (let count = 0; count < times; count += 1) Msg.trigger("add", msg, Msg);
+    }
+  },
+  hold: ({ phase }) => hold(phase),
+  release: ({ phase }) => releaseHolds(phase),
+};

@@ -1,0 +1,162 @@
+// Events, models and collections as WhatsApp Web's own: what the library subscribes to.
+
+export class Events {
+  // Private, and so invisible to Object.keys: the library looks for the one Map among a module's own properties.
+  #listeners = new Map();
+
+  /** Several names in one text are several subscriptions: the library says on('change:body change:caption', …). */
+  on(names, callback) {
+    for (const name of names.split(/\s+/)) {
+      this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), callback]);
+    }
+    return this;
+  }
+  once(names, callback) {
+    const only = (...args) => {
+      this.off(names, only);
+      callback(...args);
+    };
+    return this.on(names, only);
+  }
+  off(names, callback) {
+    for (const name of names.split(/\s+/)) {
+      const kept = callback ? (this.#listeners.get(name) ?? []).filter((known) => known !== callback) : [];
+      this.#listeners.set(name, kept);
+    }
+    return this;
+  }
+  listeners(name) {
+    return this.#listeners.get(name) ?? [];
+  }
+  /** A listener that throws spoils neither the next one nor the page: it ends as an uncaught error, seen by nobody. */
+  trigger(name, ...args) {
+    for (const callback of this.listeners(name)) {
+      try {
+        callback(...args);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+    return this;
+  }
+}
+
+export class Model extends Events {
+  #collections = new Set();
+
+  constructor(attributes = {}) {
+    super();
+    this.assign(attributes);
+  }
+  /** Like set, but tells nobody. What the class computes (a getter) stays computed. */
+  assign(attributes) {
+    for (const [name, value] of Object.entries(attributes)) {
+      if (!(name in this) || Object.hasOwn(this, name)) this[name] = value;
+    }
+  }
+  set(name, value) {
+    const changes = typeof name === "object" ? name : { [name]: value };
+    const changed = Object.entries(changes).filter(([key, next]) => this[key] !== next);
+    const before = changed.map(([key]) => this[key]);
+    for (const [key, next] of changed) this[key] = next;
+    changed.forEach(([key, next], index) => {
+      this.trigger(`change:${key}`, this, next, before[index]);
+    });
+    if (changed.length > 0) this.trigger("change", this);
+    return this;
+  }
+  trigger(name, ...args) {
+    super.trigger(name, ...args);
+    for (const collection of this.#collections) collection.trigger(name, ...args);
+    return this;
+  }
+  joined(collection) {
+    this.#collections.add(collection);
+  }
+  left(collection) {
+    this.#collections.delete(collection);
+  }
+  serialize() {
+    return Object.fromEntries(Object.entries(this).filter(([, value]) => typeof value !== "function"));
+  }
+  toJSON() {
+    return this.serialize();
+  }
+}
+
+/** Text of an id of any kind. Undefined stays undefined: that is what `id._serialized` is under the `$1` shape. */
+export function idText(id) {
+  if (id === undefined || id === null) return undefined;
+  if (typeof id === "string") return id;
+  return id._serialized ?? id.$1 ?? id.toString();
+}
+
+export class Collection extends Events {
+  #models = [];
+  #byId = new Map();
+  #before;
+
+  /** @param modelClass what attributes become, @param before sorts (a, b) => true when a comes before b */
+  constructor(modelClass = Model, before = undefined) {
+    super();
+    this.modelClass = modelClass;
+    this.#before = before;
+  }
+  get length() {
+    return this.#models.length;
+  }
+  add(given) {
+    const model = given instanceof Model ? given : new this.modelClass(given);
+    const id = idText(model.id);
+    const known = this.#byId.get(id);
+    if (known) return known;
+    this.#byId.set(id, model);
+    this.#models.splice(this.#place(model), 0, model);
+    model.joined(this);
+    this.trigger("add", model, this);
+    return model;
+  }
+  remove(given) {
+    const model = this.get(given?.id ?? given);
+    if (!model) return undefined;
+    this.#byId.delete(idText(model.id));
+    this.#models.splice(this.#models.indexOf(model), 1);
+    model.left(this);
+    this.trigger("remove", model, this);
+    return model;
+  }
+  get(id) {
+    return this.#byId.get(idText(id));
+  }
+  async find(id) {
+    return this.get(id);
+  }
+  getModelsArray() {
+    return [...this.#models];
+  }
+  filter(test) {
+    return this.#models.filter(test);
+  }
+  map(change) {
+    return this.#models.map(change);
+  }
+  forEach(visit) {
+    this.#models.forEach(visit);
+  }
+  last() {
+    return this.#models.at(-1);
+  }
+  #place(model) {
+    if (!this.#before) return this.#models.length;
+    let low = 0;
+    let high = this.#models.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#before(model, this.#models[middle])) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}

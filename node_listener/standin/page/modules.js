@@ -1,0 +1,196 @@
+// window.require: the modules of WhatsApp Web that the library asks for. An unknown one throws, as the real one does.
+// Each module is one object for the life of the page, so that whoever wraps a function wraps it for everyone.
+
+import { config } from "./config.js";
+import { storeOwn } from "./delivery.js";
+import { createWid, MsgKey } from "./ids.js";
+import { Events } from "./models.js";
+import { report, summary } from "./report.js";
+import { recordSent, sendingModules } from "./sending.js";
+import * as socket from "./socket.js";
+import * as world from "./world.js";
+
+const { Cmd, Conn, Socket } = socket;
+
+/** Thirty-two bytes that stand for a key. They only have to look like one in the QR. */
+const bytes = (seed) => Uint8Array.from({ length: 32 }, (_, index) => (index * 7 + seed) % 256);
+
+function query(name, answer) {
+  return async (...args) => {
+    const said = await report("query", { name, arguments: summary(args) });
+    return answer?.(said, ...args);
+  };
+}
+
+function findLinks(text) {
+  return [...`${text ?? ""}`.matchAll(/\bhttps?:\/\/\S+/g)].map(([href]) => ({ href, suspiciousCharacters: new Set() }));
+}
+
+/** The heart of client.sendMessage: records, then shows the message as our own, as the real one does. */
+function addAndSendMsgToChat(_chat, message) {
+  const module = "WAWebSendMsgChatAction";
+  const recorded = recordSent(module, "addAndSendMsgToChat", [message.to, message]);
+  const { id, from, to, body, type, t } = message;
+  const stanza = { id: id.id, fromMe: true, remote: `${id.remote}`, t, type, body, from: `${from}`, to: `${to}` };
+  if (id.participant) Object.assign(stanza, { participant: `${id.participant}`, author: `${id.participant}` });
+  const shown = recorded.then(async () => {
+    const record = await storeOwn(stanza);
+    return record && world.addMsg(record, true);
+  });
+  const result = shown.then((msg) => {
+    msg?.set("ack", 1);
+    return { messageSendResult: "OK", t };
+  });
+  return [shown, result];
+}
+
+const contactGetters = {
+  getIsMe: (contact) => socket.isMe(contact.id),
+  getIsUser: (contact) => contact.id.isUser(),
+  getIsGroup: (contact) => contact.id.isGroup(),
+  getIsWAContact: () => true,
+  getUserid: (contact) => contact.id.user,
+  getVerifiedName: (contact) => contact.verifiedName,
+  getVerifiedLevel: (contact) => (contact.verifiedName ? 2 : 0),
+  getStatusMute: () => false,
+  getName: (contact) => contact.name,
+  getShortName: (contact) => contact.shortName,
+  getPushname: (contact) => contact.pushname,
+  getIsEnterprise: (contact) => Boolean(contact.isEnterprise),
+  getIsBusiness: (contact) => Boolean(contact.isBusiness),
+};
+
+const apiContact = {
+  getCurrentLid: world.currentLid,
+  getPhoneNumber: world.phoneNumber,
+  getAlternateUserWid: (wid) => (wid.isLid() ? world.phoneNumber(wid) : world.currentLid(wid)),
+};
+
+// The library looks for the one own property that is a Map, and wraps its `set` (Client.js:1072).
+const callCollection = Object.assign(new Events(), { calls: new Map() });
+
+const WORLD = {
+  WAWebCollections: {
+    Msg: world.Msg,
+    Chat: world.Chat,
+    Contact: world.Contact,
+    Blocklist: world.Blocklist,
+    BusinessProfile: world.BusinessProfile,
+    GroupMetadata: world.GroupMetadata,
+    ProfilePicThumb: world.ProfilePicThumb,
+    Label: world.Label,
+    Status: world.Status,
+    Reactions: { find: async () => null },
+    WAWebNewsletterCollection: world.Newsletter,
+    NewsletterMetadataCollection: world.NewsletterMetadata,
+  },
+  WAWebCallCollection: callCollection,
+  WAWebChatLoadMessages: { loadEarlierMsgs: world.loadEarlierMsgs },
+  WAWebFindChatAction: { findOrCreateLatestChat: async (wid) => ({ chat: world.ensureChat(createWid(wid)) }) },
+  WAWebChatGetters: {
+    getIsNewsletter: (chat) => chat.id.isNewsletter(),
+    getIsBroadcast: (chat) => chat.id.isBroadcast(),
+    getIsGroup: (chat) => chat.id.isGroup(),
+  },
+  WAWebContactCollection: { getMeContact: () => world.Contact.gadd(socket.myPn()) },
+  WAWebContactGetters: contactGetters,
+  WAWebFrontendContactGetters: { getIsMyContact: (contact) => Boolean(contact.name) },
+  WAWebApiContact: apiContact,
+  WAWebLidMigrationUtils: { toPn: (wid) => (createWid(wid).isLid() ? world.phoneNumber(createWid(wid)) : wid) },
+  WAWebAddonReactionTableMode: { reactionTableMode: { bulkUpsert: async () => {} } },
+  WAWebAddonPollVoteTableMode: { pollVoteTableMode: { bulkUpsert: async () => {} } },
+  WAWebBackendJobsCommon: { mediaTypeFromProtobuf: () => null },
+  WAWebE2EProtoUtils: { typeAttributeFromProtobuf: () => "text" },
+};
+
+const SESSION = {
+  WAWebSocketModel: { Socket },
+  WAWebCmd: { Cmd },
+  WAWebConnModel: { Conn },
+  WAWebOfflineHandler: { OfflineMessageHandler: { getOfflineDeliveryProgress: socket.offlineProgress } },
+  WAWebAltDeviceLinkingApi: {
+    setPairingType: () => {},
+    initializeAltDeviceLinking: async () => {},
+    initializeQRLinking: async () => {},
+    startAltLinkingFlow: async (phone) => (await report("pairing_code", { phone })).code,
+  },
+  WAWebLaunchSocketUtils: { refreshQR: () => Cmd.refreshQR() },
+  WABase64: { encodeB64: (data) => btoa(String.fromCharCode(...data)) },
+  WAWebCompanionRegClientUtils: { DEVICE_PLATFORM: 1 },
+  WAWebAdvSignatureApi: {},
+  WAWebUserPrefsInfoStore: { waNoiseInfo: { get: async () => ({ staticKeyPair: { pubKey: bytes(3) } }) } },
+  WAWebSignalStoreApi: {
+    waSignalStore: { getRegistrationInfo: async () => ({ identityKeyPair: { pubKey: bytes(5) } }) },
+  },
+  WAWebUserPrefsMultiDevice: { getADVSecretKey: () => btoa(String.fromCharCode(...bytes(11))) },
+  WAWebUserPrefsMeUser: { getMaybeMePnUser: socket.myPn, getMaybeMeLidUser: socket.myLid },
+  WAWebMiscBrowserUtils: { info: () => ({ os: "Linux", name: "Chrome" }) },
+  WAWebSyncGatingUtils: { isPlaceholderMessageResendEnabled: () => false },
+};
+
+const TOOLS = {
+  WAWebMsgKey: MsgKey,
+  WAWebWidFactory: {
+    createWid,
+    createWidFromWidLike: createWid,
+    asUserWidOrThrow: (wid) => {
+      if (!createWid(wid).isUser()) throw new Error(`not a user: ${wid}`);
+      return createWid(wid);
+    },
+  },
+  WAWebWidToJid: { widToUserJid: (wid) => wid.toJid(), widToGroupJid: (wid) => wid.toJid() },
+  WAWebJidToWid: { userJidToUserWid: createWid, newsletterJidToWid: createWid },
+  WALinkify: { findLinks, findLink: (text) => findLinks(text)[0] },
+  WAWebGetEphemeralFieldsMsgActionsUtils: { getEphemeralFields: () => ({}) },
+  WAWebMsgReply: { canReplyMsg: () => true },
+  WAWebMsgActionCapability: {
+    canStarMsg: () => true,
+    canEditText: () => true,
+    canEditCaption: () => true,
+    canSenderRevokeMsg: (msg) => msg.id.fromMe,
+    canAdminRevokeMsg: () => false,
+  },
+  WAWebPinMsgConstants: { getPinExpiryDuration: () => 604_800 },
+  WAWebLinkPreviewChatAction: { getLinkPreview: query("getLinkPreview") },
+  WAWebFrontendVcardUtils: { vcardFromContactModel: (contact) => ({ vcard: `BEGIN:VCARD\nFN:${contact.id}` }) },
+  WAWebVcardParsingUtils: { parseVcard: () => null },
+  WAWap: { wap: (tag, attributes, content) => ({ tag, attributes, content }), generateId: () => `${Date.now()}` },
+  WAWebBlockContactUtils: { getContactToBlockOnlyUseIfNoAssociatedChat: async (contact) => contact },
+  WAWebPhoneUtils: { formattedPhoneNumber: (phone) => `+${phone}` },
+};
+
+const QUERIES = {
+  WAWebQueryExistsJob: {
+    queryWidExists: query("queryWidExists", ({ contact }, wid) => {
+      if (contact) world.learnContact(contact);
+      return contact || !wid.isLid() ? { wid: contact ? createWid(`${contact.phone}@c.us`) : wid } : null;
+    }),
+  },
+  WAWebGroupQueryJob: {
+    queryAndUpdateGroupMetadataById: query("queryAndUpdateGroupMetadataById"),
+    queryGroupInvite: query("queryGroupInvite"),
+    resetGroupInviteCode: query("resetGroupInviteCode"),
+  },
+  WAWebApiMessageInfoStore: { queryMsgInfo: query("queryMsgInfo", () => ({ delivery: [], read: [], played: [] })) },
+  WAWebFindCommonGroupsContactAction: { findCommonGroups: query("findCommonGroups", () => ({ groups: [] })) },
+  WAWebApiDeviceList: { getDeviceIds: query("getDeviceIds", () => []) },
+  WAWebBizOrderBridge: { queryOrder: query("queryOrder") },
+  WAWebDownloadManager: {
+    downloadManager: {
+      downloadAndMaybeDecrypt: query("downloadAndMaybeDecrypt", () => new TextEncoder().encode("media").buffer),
+    },
+  },
+};
+Cmd.refreshQR = () => report("refresh_qr").catch(() => {});
+
+export function installModules() {
+  const sending = { ...sendingModules(Cmd), WAWebSendMsgChatAction: { addAndSendMsgToChat } };
+  const modules = { ...WORLD, ...SESSION, ...TOOLS, ...QUERIES };
+  for (const [name, functions] of Object.entries(sending)) modules[name] = Object.assign(modules[name] ?? {}, functions);
+  modules.WAWebContactProfilePicThumbBridge.requestProfilePicFromServer = query("requestProfilePicFromServer");
+  for (const name of config.missing) delete modules[name];
+  window.require = (name) => {
+    if (!Object.hasOwn(modules, name)) throw new Error(`Requiring unknown module "${name}"`);
+    return modules[name];
+  };
+}

@@ -1,0 +1,56 @@
+// The socket's state as the library reads it, the connection data, and the few things of Cmd that are events.
+
+import { config } from "./config.js";
+import { createWid } from "./ids.js";
+import { Model } from "./models.js";
+import { report, reportQuietly } from "./report.js";
+
+class SocketModel extends Model {
+  trigger(name, ...args) {
+    super.trigger(name, ...args);
+    if (name === "change") showState();
+    return this;
+  }
+}
+
+const synced = config.holds.includes("synced");
+export const Socket = new SocketModel({ state: synced ? "CONNECTED" : "OPENING", hasSynced: synced });
+export const Conn = new Model({ ref: undefined, pushname: undefined, platform: undefined, wid: undefined });
+export const Cmd = new Model();
+
+/** Who we are, once linked: {phone, lid, name, platform}. */
+let me = null;
+
+export function setMe(account) {
+  me = account;
+  Conn.set({ wid: createWid(`${me.phone}@c.us`), pushname: me.name, platform: me.platform });
+}
+export const myPn = () => me && createWid(`${me.phone}@c.us`);
+export const myLid = () => (me?.lid ? createWid(me.lid) : null);
+export const isMe = (wid) => wid.equals(myPn()) || wid.equals(myLid());
+
+export function showState() {
+  document.getElementById("state").textContent = `${Socket.state}${Socket.hasSynced ? ", synced" : ""}`;
+  reportQuietly("state", { state: Socket.state, synced: Socket.hasSynced });
+}
+
+/** Resolves once something has subscribed to the end of the sync, or after ten seconds.
+ *
+ * The library's `authenticated` and `ready` hang on the edge of hasSynced: set it before inject() has subscribed and
+ * neither ever comes (wwebjs#5748). A real page takes seconds to sync; here it would be a race at every start, so the
+ * page waits. The hold `synced` shows the failure itself. */
+export async function attended() {
+  const limit = Date.now() + 10_000;
+  while (Socket.listeners("change:hasSynced").length === 0 && Date.now() < limit) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+let progress = 0;
+export const offlineProgress = () => progress;
+export function setProgress(percent) {
+  progress = percent;
+  Cmd.trigger("offline_progress_update_from_bridge");
+}
+
+Socket.logout = () => report("sent", { module: "WAWebSocketModel", function: "Socket.logout", arguments: [] });

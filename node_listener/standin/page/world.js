@@ -1,0 +1,237 @@
+// The in-memory collections, and how records of the store become models in them.
+//
+// After a load only each chat's newest message is here; older ones come by loadEarlierMsgs. Nothing is ever emitted
+// for those: `add` fires, but isNewMsg is false.
+
+import { config } from "./config.js";
+import { createWid, keyText, MsgKey, maybeWid } from "./ids.js";
+import { Collection, idText, Model } from "./models.js";
+import { reportQuietly } from "./report.js";
+import { loadAll, loadBefore, loadMessage, loadMessages } from "./storage.js";
+
+const NOTICES = new Set(["e2e_notification", "notification_template", "gp2", "protocol", "call_log"]);
+
+class MsgModel extends Model {
+  get isNotification() {
+    return NOTICES.has(this.type);
+  }
+  get isEphemeral() {
+    return Boolean(this.ephemeralDuration);
+  }
+  get isStatusV3() {
+    return this.id.remote.isStatus();
+  }
+  get mediaObject() {
+    return this.directPath ? { type: this.type, filehash: this.filehash } : undefined;
+  }
+  unsafe() {
+    return this;
+  }
+  canReply() {
+    return true;
+  }
+  msgContextInfo() {
+    return { quotedMsg: this.serialize(), quotedStanzaID: this.id.id, quotedParticipant: this.author ?? this.from };
+  }
+  updateAck(ack) {
+    this.set("ack", ack);
+  }
+}
+
+class ChatModel extends Model {
+  msgs;
+  mute;
+  constructor(attributes) {
+    super(attributes);
+    hide(this, "msgs", new Collection(MsgModel, isBefore));
+    hide(this, "mute", new Model({ expiration: 0 }));
+  }
+  get formattedTitle() {
+    const contact = Contact.get(this.id);
+    return contact?.name ?? contact?.pushname ?? this.id.user;
+  }
+  get contact() {
+    return Contact.get(this.id);
+  }
+  /** The real one lists all its messages; the newest is enough for who asks whether there are any. */
+  serialize() {
+    return { ...super.serialize(), msgs: this.msgs.length ? [this.msgs.last().serialize()] : [] };
+  }
+}
+
+function hide(object, name, value) {
+  Object.defineProperty(object, name, { value, enumerable: false, writable: true });
+}
+
+const place = (msg) => [msg.t, msg.rowId];
+const isBefore = (a, b) => a.t < b.t || (a.t === b.t && a.rowId < b.rowId);
+
+export const Msg = new Collection(MsgModel);
+export const Chat = new Collection(ChatModel);
+export const Contact = new Collection();
+export const Blocklist = new Collection();
+export const BusinessProfile = new Collection();
+export const GroupMetadata = new Collection();
+export const ProfilePicThumb = new Collection();
+export const Label = new Collection();
+export const Status = new Collection();
+export const Newsletter = new Collection();
+export const NewsletterMetadata = new Collection();
+
+/** {phone, lid} of every mapping the page has learnt. */
+const lidOfPhone = new Map();
+const phoneOfLid = new Map();
+/** Where each chat's loaded stretch begins: what is older is in the store only. */
+const beginnings = new Map();
+
+Msg.getMessagesById = async (ids) => {
+  const messages = await Promise.all(
+    ids.map(async (id) => {
+      const key = typeof id === "object" ? keyText(id) : id;
+      const loaded = Msg.get(key);
+      if (loaded) return loaded;
+      const record = await loadMessage(key);
+      return record && buildMsg(record, false);
+    }),
+  );
+  return { messages: messages.filter(Boolean) };
+};
+Msg.search = async (query, page = 1, count = 50, remote = undefined) => {
+  const found = Msg.filter(
+    (msg) => `${msg.body ?? ""}`.includes(query) && (!remote || msg.id.remote.toString() === idText(remote)),
+  );
+  return { messages: found.slice((page - 1) * count, page * count) };
+};
+
+Chat.find = async (id) => Chat.get(id) ?? ensureChat(createWid(id));
+Contact.find = async (id) => Contact.get(id) ?? Contact.add({ id: createWid(id), type: "in" });
+Contact.gadd = (id) => Contact.get(id) ?? Contact.add({ id: createWid(id), type: "in" });
+BusinessProfile.find = async (id) => new Model({ id: createWid(id), profileOptions: {} });
+ProfilePicThumb.find = async (id) => ({ id: createWid(id), canSet: () => true, canDelete: () => true });
+ProfilePicThumb.get = (id) => ({ id: createWid(id), canSet: () => true, canDelete: () => true });
+// The library asks this for a group on every change of unreadCount, so each message in a group is a server query.
+GroupMetadata.update = async (id) => reportQuietly("query", { name: "groupMetadata.update", arguments: [`${id}`] });
+
+/** A record of the store as a model. Only what has just arrived is a new message. */
+export function buildMsg(record, isNewMsg) {
+  const { id, fromMe, remote, participant, from, to, author, quotedParticipant, protocolMessageKey, ...rest } =
+    record.data;
+  return new MsgModel({
+    ack: fromMe ? 1 : 0,
+    star: false,
+    invis: false,
+    recvFresh: isNewMsg,
+    viewed: false,
+    ...rest,
+    ...(author && { author: createWid(author) }),
+    ...(quotedParticipant && { quotedParticipant: createWid(quotedParticipant) }),
+    ...(protocolMessageKey && { protocolMessageKey: new MsgKey(protocolMessageKey) }),
+    id: new MsgKey({ id, fromMe, remote, participant }),
+    from: createWid(from),
+    to: createWid(to),
+    self: fromMe ? "out" : "in",
+    isNewMsg,
+    isMdHistoryMsg: record.history,
+    rowId: record.row,
+    clientReceivedTsMillis: record.received,
+  });
+}
+
+export function ensureChat(wid, attributes = {}) {
+  const known = Chat.get(wid);
+  if (known) return known;
+  const chat = Chat.add({
+    id: wid,
+    t: 0,
+    unreadCount: 0,
+    archive: false,
+    pin: 0,
+    isReadOnly: false,
+    muteExpiration: 0,
+    endOfHistoryTransferType: 0,
+    ...attributes,
+  });
+  if (wid.isGroup()) {
+    hide(chat, "groupMetadata", new Model({ id: wid, participants: [], announce: false }));
+    GroupMetadata.add(chat.groupMetadata);
+  }
+  return chat;
+}
+
+/** Into memory, with everything the page updates beside the message itself. Returns the model, or the one known. */
+export function addMsg(record, isNewMsg) {
+  const known = Msg.get(record.key);
+  if (known) return known;
+  const msg = buildMsg(record, isNewMsg);
+  const chat = ensureChat(msg.id.remote);
+  if (!beginnings.has(record.chat)) beginnings.set(record.chat, place(msg));
+  chat.msgs.add(msg);
+  if (!chat.lastReceivedKey || !(msg.t < chat.t)) chat.assign({ t: msg.t, lastReceivedKey: msg.id });
+  Msg.add(msg);
+  if (isNewMsg && !msg.id.fromMe) chat.set("unreadCount", chat.unreadCount + 1);
+  return msg;
+}
+
+/** One page of what is older than everything loaded of this chat. [] when there is nothing more. */
+export async function loadEarlierMsgs({ chat }) {
+  const id = chat.id.toString();
+  const from = beginnings.get(id);
+  if (!from) return [];
+  const records = (await loadBefore(id, from, config.pageSize)).reverse();
+  if (records.length === 0) return [];
+  beginnings.set(id, [records[0].t, records[0].row]);
+  const fresh = records.filter((record) => !Msg.get(record.key));
+  const models = fresh.map((record) => {
+    const msg = buildMsg(record, false);
+    chat.msgs.add(msg);
+    return Msg.add(msg);
+  });
+  // All of the page was known already (it came live, out of order): the next one is what was asked for.
+  return models.length ? models : loadEarlierMsgs({ chat });
+}
+
+export function learnContact(card) {
+  const phone = `${card.phone.replace(/@.*/, "")}@c.us`;
+  const ids = [phone];
+  if (card.lid) {
+    lidOfPhone.set(phone, card.lid);
+    phoneOfLid.set(card.lid, phone);
+    ids.push(card.lid);
+  }
+  for (const id of ids) {
+    const contact = Contact.gadd(id);
+    contact.set({
+      ...(card.name !== undefined && { pushname: card.name ?? undefined }),
+      ...(card.saved !== undefined && { name: card.saved ?? undefined, shortName: card.saved ?? undefined }),
+      ...(card.saved !== undefined && { isAddressBookContact: card.saved ? 1 : 0 }),
+      ...(card.business !== undefined && { isBusiness: card.business }),
+      ...(card.verified_name !== undefined && { verifiedName: card.verified_name ?? undefined }),
+      ...(id.endsWith("@lid") && { phoneNumber: createWid(phone) }),
+    });
+  }
+}
+
+export const currentLid = (wid) => maybeWid(lidOfPhone.get(wid.toString()));
+export const phoneNumber = (lid) => maybeWid(phoneOfLid.get(lid.toString()));
+
+/** Fills memory from the store: all chats, and of each the newest message. */
+export async function loadWorld() {
+  for (const card of await loadAll("contacts")) learnContact(card);
+  const rows = await loadAll("chats");
+  const newest = new Map((await loadMessages(rows.map((row) => row.newest.key))).map((each) => [each.chat, each]));
+  for (const row of rows) {
+    const chat = ensureChat(createWid(row.id), { t: row.newest.t, unreadCount: row.unread });
+    const record = newest.get(row.id);
+    if (!record || Msg.get(record.key)) continue;
+    const msg = buildMsg(record, false);
+    beginnings.set(row.id, place(msg));
+    chat.msgs.add(msg);
+    chat.assign({ lastReceivedKey: msg.id });
+    Msg.add(msg);
+  }
+}
+
+/** A chat without messages again: of an account that was logged out, or whose last message was deleted. */
+export function forgetBeginnings(chat) {
+  beginnings.delete(chat);
+}

@@ -1,0 +1,82 @@
+// Composes the stand-in: certificate, phone server, pairing, the page's HTTPS server, the control interface.
+
+import { makeCertificate } from "./certificate.js";
+import { act, describeState, serveControl } from "./control.js";
+import { completeOptions } from "./options.js";
+import { PageServer } from "./page-server.js";
+import { Pairing } from "./pairing.js";
+import { PhoneServer } from "./phone-server.js";
+
+/** @typedef {import('./options.js').StandinOptions} StandinOptions */
+
+/**
+ * A running stand-in.
+ * @typedef {object} Standin
+ * @property {number} pagePort
+ * @property {string} control address of the control interface, `http://127.0.0.1:PORT`
+ * @property {string[]} browserArgs exactly what a browser must be started with to see it as web.whatsapp.com
+ * @property {(action: string, body?: Record<string, any>) => Promise<Record<string, any>>} act as POST /ACTION, in
+ *   this process; rejects with the error's sentence
+ * @property {() => ReturnType<typeof describeState>} state as GET /state
+ * @property {() => Promise<void>} close
+ */
+
+/**
+ * @param {Partial<StandinOptions>} [given]
+ * @returns {Promise<Standin>}
+ */
+export async function startStandin(given = {}) {
+  const options = completeOptions(given);
+  const phone = new PhoneServer();
+  const pairing = new Pairing(options);
+  const pages = new PageServer(phone, pairing, options);
+  const certificate = await makeCertificate();
+  const page = await pages.listen(certificate);
+  /** @param {() => boolean} test @param {number} limit */
+  const until = (test, limit) => untilChange([phone, pairing, pages], test, limit);
+  const stage = { phone, pairing, pages, options, pagePort: page.port, until };
+  const control = await serveControl(stage, options.controlPort);
+  return {
+    pagePort: page.port,
+    control: `http://127.0.0.1:${control.port}`,
+    browserArgs: browserArgs(page.port, certificate.spki),
+    act: (action, body = {}) => act(stage, action, body),
+    state: () => describeState(stage),
+    close: async () => {
+      pairing.end();
+      await Promise.all([page.close(), control.close()]);
+    },
+  };
+}
+
+/**
+ * The rules are read in order and the first that fits wins: WhatsApp is we, everything else does not exist.
+ * @param {number} port
+ * @param {string} spki
+ */
+function browserArgs(port, spki) {
+  return [
+    `--host-resolver-rules=MAP web.whatsapp.com:443 127.0.0.1:${port}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`,
+    `--ignore-certificate-errors-spki-list=${spki}`,
+  ];
+}
+
+/**
+ * @param {import('node:events').EventEmitter[]} sources
+ * @param {() => boolean} test looked at again after each "change"
+ * @param {number} limit milliseconds
+ * @returns {Promise<boolean>} what the test said last
+ */
+async function untilChange(sources, test, limit) {
+  if (test()) return true;
+  return await new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      for (const source of sources) source.off("change", look);
+      resolve(test());
+    };
+    const look = () => test() && end();
+    const timer = setTimeout(end, limit);
+    for (const source of sources) source.on("change", look);
+  });
+}

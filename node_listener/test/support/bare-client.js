@@ -1,0 +1,115 @@
+// The unmodified library in a real browser in front of the stand-in, and the events it emitted, in order.
+
+import { EventEmitter } from "node:events";
+import whatsapp from "whatsapp-web.js";
+import { launchOptions } from "./browser.js";
+
+const { Client, LocalAuth } = whatsapp;
+
+const EVENTS = [
+  ..."qr code authenticated ready loading_screen change_state disconnected message message_create".split(" "),
+  ..."message_edit message_revoke_everyone message_revoke_me message_reaction message_ack".split(" "),
+  ..."message_ciphertext message_ciphertext_failed unread_count call vote_update".split(" "),
+];
+
+/** @typedef {{name: string, args: any[]}} Emitted */
+
+export class BareClient extends EventEmitter {
+  /** @type {Emitted[]} */
+  emitted = [];
+  /** @type {string[]} errors of the page, which the library shows nowhere */
+  pageErrors = [];
+  /** @type {any} the library's own client */
+  client;
+
+  /**
+   * @param {{browserArgs: string[]}} standin
+   * @param {string} dataPath where LocalAuth keeps the profile
+   * @param {object} [options] for the library's Client
+   */
+  constructor(standin, dataPath, options = {}) {
+    super();
+    this.client = new Client({
+      authStrategy: new LocalAuth({ dataPath }),
+      puppeteer: launchOptions(standin.browserArgs),
+      webVersionCache: { type: "none" },
+      ...options,
+    });
+    for (const name of EVENTS) {
+      this.client.on(name, (/** @type {any[]} */ ...args) => {
+        this.emitted.push({ name, args });
+        this.emit("emitted");
+      });
+    }
+  }
+
+  async start() {
+    await this.client.initialize();
+    this.client.pupPage.on("pageerror", (/** @type {Error} */ error) => this.pageErrors.push(error.message));
+    return this;
+  }
+
+  /** Starts, scans as this phone, and waits for ready. */
+  async startLinked(/** @type {any} */ standin, /** @type {object} */ who) {
+    await this.start();
+    await standin.act("scan", who);
+    await this.next("ready");
+    return this;
+  }
+
+  /** @param {string} name @returns {any[]} the first argument of each such event */
+  all(name) {
+    return this.emitted.filter((event) => event.name === name).map((event) => event.args[0]);
+  }
+
+  /** Forgets what was emitted, so that `next` means a new one. */
+  forget() {
+    this.emitted = [];
+  }
+
+  /**
+   * The first event of this name that passes the test, emitted already or within the limit.
+   * @param {string} name
+   * @param {(...args: any[]) => boolean} [test]
+   * @param {number} [limit]
+   * @returns {Promise<any[]>} its arguments
+   */
+  async next(name, test = () => true, limit = 10_000) {
+    const find = () => this.emitted.find((event) => event.name === name && test(...event.args));
+    const found = await new Promise((resolve) => {
+      const look = () => {
+        const event = find();
+        if (!event) return;
+        clearTimeout(timer);
+        this.off("emitted", look);
+        resolve(event);
+      };
+      const timer = setTimeout(() => {
+        this.off("emitted", look);
+        resolve(null);
+      }, limit);
+      this.on("emitted", look);
+      look();
+    });
+    if (found) return found.args;
+    const seen = this.emitted.map((event) => event.name).join(" ") || "nothing";
+    throw new Error(`no ${name} within ${limit} ms; emitted: ${seen}; page errors: ${this.pageErrors.join("; ")}`);
+  }
+
+  /** Runs in the page. */
+  evaluate(/** @type {any} */ work, /** @type {any[]} */ ...args) {
+    return this.client.pupPage.evaluate(work, ...args);
+  }
+
+  /** The browser's main process dies at once, as in a crash or an OOM kill. */
+  async kill() {
+    const child = this.client.pupBrowser.process();
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await gone;
+  }
+
+  async stop() {
+    await this.client.destroy().catch(() => {});
+  }
+}

@@ -1,0 +1,55 @@
+// Where the browser is and how tests start it. Signal handlers and transport as in the listener itself: with
+// puppeteer's defaults a SIGTERM kills Chromium hard, and a killed Node leaves Chromium behind.
+
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const USUAL = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** @returns {string} the browser of LEADMASTERD_BROWSER, or the first that is where browsers usually are */
+export function findBrowser() {
+  const named = process.env.LEADMASTERD_BROWSER;
+  if (named) return named;
+  for (const path of USUAL) {
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // the next one
+    }
+  }
+  throw new Error(`cannot find a browser: set LEADMASTERD_BROWSER or install one as ${USUAL.join(" or ")}`);
+}
+
+/** @returns {string[]} Chromium's sandbox refuses root */
+export function sandboxArgs() {
+  return process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+}
+
+/**
+ * Options for puppeteer.launch.
+ * @param {string[]} args what the stand-in says a browser needs
+ */
+export function launchOptions(args) {
+  return {
+    executablePath: findBrowser(),
+    headless: true,
+    pipe: true,
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
+    args: [...sandboxArgs(), "--disable-gpu", "--disable-dev-shm-usage", ...args],
+  };
+}
+
+/**
+ * A folder that is gone when the test is over.
+ * @param {import('node:test').TestContext} test
+ * @param {string} name
+ */
+export function temporaryFolder(test, name) {
+  const folder = mkdtempSync(join(tmpdir(), `leadmasterd-${name}-`));
+  test.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
+  return folder;
+}
