@@ -31,14 +31,19 @@ test: ## set up what is missing and run every Python and Node test
 	cd node_listener && npm test --silent
 	$(PY) -m pytest $(ARGS)
 
-# Style, formatting, types and the import contracts, of both languages. Changes nothing.
+# Style, formatting, types and the import contracts, of both languages. Changes nothing, and shows all that is wrong
+# before it fails.
 check: ## lint, formatting, types and import contracts
 	@tools/setup.sh check
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	$(PY) -m mypy
-	.venv/bin/lint-imports
-	cd node_listener && npm run --silent check
+	@failed=0; try() { echo "-- $$*"; "$$@" || failed=1; }; \
+	try .venv/bin/ruff check; \
+	try .venv/bin/ruff format --check; \
+	try $(PY) -m mypy; \
+	try .venv/bin/lint-imports; \
+	cd node_listener; \
+	try node_modules/.bin/biome ci .; \
+	try node_modules/.bin/tsc; \
+	exit $$failed
 
 format: ## rewrite Python and JavaScript in the one format
 	@tools/setup.sh check

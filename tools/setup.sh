@@ -56,29 +56,86 @@ apt_install_now() (
 )
 apt_install() { step "installing $* with apt-get" apt_install_now "$@"; }
 
-# --- Python ------------------------------------------------------------------------------------------------------------
+# --- What only a person can bring ---------------------------------------------------------------------------------------
 
-find_python() {
-  python=${PYTHON:-python3}
-  command -v "$python" >/dev/null || fail "cannot find $python: install Python 3.11 or newer"
-  local version
-  version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || fail "cannot run $python"
-  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail "$python is Python $version: leadmasterd needs 3.11 or newer (another one can be named with PYTHON=…)"
-}
+missing=()
+need() { missing+=("$*"); }
 
-new_venv() {
-  find_python
-  # Debian ships ensurepip in a package of its own, and venv without it makes half an environment.
-  if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-    if is_root && on_apt; then
-      apt_install python3-venv
-    fi
-    "$python" -c 'import ensurepip' 2>/dev/null ||
-      fail "$python cannot make a virtual environment: install python3-venv (on Debian: sudo apt-get install python3-venv)"
+# A Python that was upgraded under the environment leaves an interpreter that finds none of its packages.
+venv_works() { .venv/bin/python -I -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("pip"))' 2>/dev/null; }
+
+python=${PYTHON:-python3}
+# Debian ships ensurepip in a package of its own, and venv without it makes half an environment.
+has_ensurepip() { "$python" -c 'import ensurepip' 2>/dev/null; }
+
+look_for_python() {
+  if venv_works; then
+    return
   fi
-  step "making a virtual environment in .venv" "$python" -m venv --clear .venv
+  local version
+  if ! version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); then
+    need "cannot run $python: install Python 3.11 or newer"
+  elif ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    need "$python is Python $version: leadmasterd needs 3.11 or newer (another one can be named with PYTHON=…)"
+  elif ! has_ensurepip && ! { is_root && on_apt; }; then
+    need "$python cannot make a virtual environment: install python3-venv (on Debian: sudo apt-get install python3-venv)"
+  fi
 }
+
+look_for_node() {
+  local version major
+  if ! version=$(node --version 2>/dev/null); then
+    need "cannot run node: install Node.js 20 or newer"
+    return
+  fi
+  major=${version#v}
+  if ! [ "${major%%.*}" -ge 20 ] 2>/dev/null; then
+    need "node is $version: leadmasterd needs Node.js 20 or newer (nodejs.org or NodeSource have packages for Debian)"
+  elif ! command -v npm >/dev/null; then
+    need "cannot find npm: install it beside Node.js"
+  fi
+}
+
+# Ubuntu's chromium is a snap: it runs confined and cannot open a profile under our state directory.
+is_snap() {
+  local file
+  file=$(readlink -f "$1") || return 1
+  case $file in /snap/* | */snapd/* | /usr/bin/snap) return 0 ;; esac
+  head -c 2000 "$file" 2>/dev/null | tr -d '\0' | grep -q -e '/snap/bin/' -e 'snap install'
+}
+
+has_browser() {
+  if [ -n "${LEADMASTERD_LISTENER__BROWSER-}" ]; then
+    [ -x "$LEADMASTERD_LISTENER__BROWSER" ]
+    return
+  fi
+  local name path
+  for name in chromium chromium-browser google-chrome-stable google-chrome; do
+    path=$(command -v "$name") || continue
+    is_snap "$path" || return 0
+  done
+  for path in .browser/chrome/*/chrome-linux64/chrome; do
+    [ ! -x "$path" ] || return 0
+  done
+  return 1
+}
+
+# Debian has a browser in a package; elsewhere one is downloaded.
+browser_is_a_package() { on_apt && [ "$(distribution)" != ubuntu ]; }
+
+look_for_browser() {
+  if has_browser; then
+    return
+  fi
+  if [ -n "${LEADMASTERD_LISTENER__BROWSER-}" ]; then
+    need "LEADMASTERD_LISTENER__BROWSER names $LEADMASTERD_LISTENER__BROWSER, which cannot be run"
+  elif browser_is_a_package && ! is_root; then
+    need "cannot find a browser: install one with  sudo apt-get install chromium" \
+      "(or name one with LEADMASTERD_LISTENER__BROWSER=/path/to/it)"
+  fi
+}
+
+# --- What this script brings --------------------------------------------------------------------------------------------
 
 pip_install() {
   # PIP_USER: a pip configuration with `user = true` would refuse every virtual environment.
@@ -90,10 +147,10 @@ python_packages() { # run | dev
   [ "$1" = run ] || lock=requirements-dev.lock
   local now
   now=$(cat "$lock" pyproject.toml | fingerprint python)
-  # A Python that was upgraded under the environment leaves an interpreter that finds none of its packages.
-  if ! .venv/bin/python -I -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("pip"))' 2>/dev/null; then
+  if ! venv_works; then
     rm -f .setup/python-*
-    new_venv
+    has_ensurepip || apt_install python3-venv
+    step "making a virtual environment in .venv" "$python" -m venv --clear .venv
   fi
   if done_for "python-$1" "$now"; then
     return
@@ -106,18 +163,6 @@ python_packages() { # run | dev
   [ "$1" = run ] || remember python-run "$(cat requirements.lock pyproject.toml | fingerprint python)"
 }
 
-# --- Node --------------------------------------------------------------------------------------------------------------
-
-find_node() {
-  command -v node >/dev/null || fail "cannot find node: install Node.js 20 or newer"
-  local version
-  version=$(node --version) || fail "cannot run node"
-  local major=${version#v}
-  [ "${major%%.*}" -ge 20 ] 2>/dev/null ||
-    fail "node is $version: leadmasterd needs Node.js 20 or newer (nodejs.org or NodeSource have packages for Debian)"
-  command -v npm >/dev/null || fail "cannot find npm: install it beside Node.js"
-}
-
 npm_ci() (
   export PUPPETEER_SKIP_DOWNLOAD=1 npm_config_update_notifier=false
   # npm wants to write below the home directory; a service user often has none.
@@ -126,7 +171,6 @@ npm_ci() (
 )
 
 node_packages() { # run | dev
-  find_node
   local now
   now=$(cat node_listener/package.json node_listener/package-lock.json node_listener/.npmrc | fingerprint node)
   if [ -d node_listener/node_modules ] && done_for "node-$1" "$now"; then
@@ -142,36 +186,9 @@ node_packages() { # run | dev
   remember node-run "$now"
 }
 
-# --- The browser -------------------------------------------------------------------------------------------------------
-
-# Ubuntu's chromium is a snap: it runs confined and cannot open a profile under our state directory.
-is_snap() {
-  local file
-  file=$(readlink -f "$1") || return 1
-  case $file in /snap/* | */snapd/* | /usr/bin/snap) return 0 ;; esac
-  head -c 2000 "$file" 2>/dev/null | tr -d '\0' | grep -q -e '/snap/bin/' -e 'snap install'
-}
-
-find_browser() {
-  if [ -n "${LEADMASTERD_LISTENER__BROWSER-}" ]; then
-    [ -x "$LEADMASTERD_LISTENER__BROWSER" ] ||
-      fail "LEADMASTERD_LISTENER__BROWSER names $LEADMASTERD_LISTENER__BROWSER, which cannot be run"
-    return 0
-  fi
-  local name path
-  for name in chromium chromium-browser google-chrome-stable google-chrome; do
-    path=$(command -v "$name") || continue
-    is_snap "$path" || return 0
-  done
-  for path in .browser/chrome/*/chrome-linux64/chrome; do
-    [ ! -x "$path" ] || return 0
-  done
-  return 1
-}
-
 download_chrome_now() (
   export PUPPETEER_CACHE_DIR="$root/.browser"
-  local libraries=()
+  libraries=()
   # --install-deps has apt-get install the libraries that Chrome links to.
   if is_root && on_apt; then
     apt-get update
@@ -181,49 +198,42 @@ download_chrome_now() (
 )
 
 browser() {
-  if find_browser; then
+  if has_browser; then
     return
   fi
-  if on_apt && [ "$(distribution)" != ubuntu ]; then
-    is_root || fail "cannot find a browser: install one with  sudo apt-get install chromium  and try again" \
-      "(or name one with LEADMASTERD_LISTENER__BROWSER=/path/to/it)"
+  if browser_is_a_package; then
     apt_install chromium
   else
     step "no browser that can be used: downloading Chrome (about 180 MB) to .browser" download_chrome_now
   fi
-  find_browser || fail "cannot find the browser that was just installed; name it with LEADMASTERD_LISTENER__BROWSER=/path/to/it"
+  has_browser || fail "cannot find the browser just installed; name it with LEADMASTERD_LISTENER__BROWSER=/path/to/it"
 }
 
-# --- What the systemd tests need -----------------------------------------------------------------------------------------
-
+# For the tests that boot a real systemd. Without root they skip themselves and say why, so nothing is asked for.
 system_packages() {
-  # Without root those tests skip themselves and say why; so nothing is asked for here.
   if ! is_root || ! on_apt; then
     return
   fi
-  local missing=()
-  [ -x /usr/lib/systemd/systemd ] || [ -x /lib/systemd/systemd ] || missing+=(systemd)
-  command -v ip >/dev/null || missing+=(iproute2)
-  command -v unshare >/dev/null || missing+=(util-linux)
-  if [ ${#missing[@]} -gt 0 ]; then
-    apt_install "${missing[@]}"
+  local packages=()
+  [ -x /lib/systemd/systemd ] || packages+=(systemd)
+  command -v ip >/dev/null || packages+=(iproute2)
+  command -v unshare >/dev/null || packages+=(util-linux)
+  if [ ${#packages[@]} -gt 0 ]; then
+    apt_install "${packages[@]}"
   fi
 }
 
-case $want in
-  run)
-    node_packages run
-    python_packages run
-    browser
-    ;;
-  check)
-    node_packages dev
-    python_packages dev
-    ;;
-  test)
-    node_packages dev
-    python_packages dev
-    browser
-    system_packages
-    ;;
-esac
+look_for_python
+look_for_node
+[ "$want" = check ] || look_for_browser
+if [ ${#missing[@]} -gt 0 ]; then
+  printf 'setup: %s\n' "${missing[@]}" >&2
+  exit 1
+fi
+
+kind=dev
+[ "$want" != run ] || kind=run
+node_packages "$kind"
+python_packages "$kind"
+[ "$want" = check ] || browser
+[ "$want" != test ] || system_packages
