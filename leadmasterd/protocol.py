@@ -8,7 +8,7 @@ Nothing here is lost by being strict: a line that is refused comes back with its
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 VERSION: Final = 1
@@ -319,38 +319,35 @@ class _Refused(ValueError):
     """A field is missing or has the wrong type; the text says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What a line carried: the event, and the exact text to keep beside it (None when it was not text)."""
-
-    event: Event
-    text: str | None = field(default=None)
-
-
-def decode(raw: bytes) -> Line:
+def decode(raw: bytes) -> Event:
     """Read one line, without its newline. Never raises: what can't be read becomes `Malformed`."""
+    return decode_line(raw)[0]
+
+
+def decode_line(raw: bytes) -> tuple[Event, str | None]:
+    """`decode`, with the exact text to keep beside the event (None when it was not text)."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        return Line(malformed(f"is not UTF-8 (byte {error.start})", raw))
+        return malformed(f"is not UTF-8 (byte {error.start})", raw), None
     try:
         obj = json.loads(text)
     except (ValueError, RecursionError) as error:
-        return Line(malformed(f"is not JSON ({_short(error)})", raw), text)
+        return malformed(f"is not JSON ({_short(error)})", raw), text
     if type(obj) is not dict:
-        return Line(malformed("is not a JSON object", raw), text)
+        return malformed("is not a JSON object", raw), text
     if obj.get("v") != VERSION:
-        return Line(malformed(f"speaks protocol version {_shown(obj.get('v'))}, not {VERSION}", raw), text)
+        return malformed(f"speaks protocol version {_shown(obj.get('v'))}, not {VERSION}", raw), text
     type_, seq = obj.get("type"), obj.get("seq")
     if type(seq) is not int:
-        return Line(malformed(f"has no whole number in seq ({_shown(seq)})", raw), text)
+        return malformed(f"has no whole number in seq ({_shown(seq)})", raw), text
     build = _BUILDERS.get(type_) if isinstance(type_, str) else None
     if build is None:
-        return Line(Unknown(_shown(type_), seq), text)
+        return Unknown(_shown(type_), seq), text
     try:
-        return Line(build(obj, seq), text)
+        return build(obj, seq), text
     except _Refused as refused:
-        return Line(malformed(f"is a {type_} {refused}", raw), text)
+        return malformed(f"is a {type_} {refused}", raw), text
 
 
 def malformed(why: str, raw: bytes, *, length: int | None = None) -> Malformed:

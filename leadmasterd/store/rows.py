@@ -91,6 +91,8 @@ class BatchResult:
     filled: int = 0
     rejected: int = 0
     last_message_at: str | None = None
+    new_account_beside: tuple[str, str] | None = None
+    """(the new number, the one listened to before), when another number was scanned."""
     sweeps_done: list[SweepDone] = field(default_factory=list)
 
     def add_message(self, via: str, at: str) -> None:
@@ -199,7 +201,7 @@ class Rows:
                 self._raw(None, item.at, f"the line {bad.why}", line)
                 result.rejected += 1
             case Account() as account:
-                self.account_id = self._account(account, item.at)
+                self.account_id = self._account(account, item.at, result)
             case SessionEvent(phase, code, values):
                 self._db.execute(
                     "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, ?, ?, ?)",
@@ -569,8 +571,11 @@ class Rows:
 
     # ------------------------------------------------------------------ accounts, sweeps, gaps
 
-    def _account(self, account: Account, at: str) -> int:
+    def _account(self, account: Account, at: str, result: BatchResult) -> int:
         wid = canonical_id(account.wid)
+        others = self._db.execute("SELECT wid FROM accounts ORDER BY last_ready_at DESC").fetchall()
+        if others and (wid,) not in others:
+            result.new_account_beside = (wid, others[0][0])
         row = self._db.execute(
             "INSERT INTO accounts (wid, lid, push_name, platform, first_linked_at, last_ready_at) "
             "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (wid) DO UPDATE SET lid = coalesce(excluded.lid, lid), "

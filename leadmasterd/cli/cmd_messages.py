@@ -1,0 +1,99 @@
+"""`leadmasterd messages`: what was captured, newest last."""
+
+import argparse
+import json
+import sqlite3
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from leadmasterd.settings_file import find_places
+from leadmasterd.store.database import open_for_reading
+from leadmasterd.text import _
+
+_QUERY = """
+    SELECT m.message_id, a.wid AS account, m.conversation_id, v.chat, m.direction, m.author, m.type, m.body, m.sent_at,
+           m.captured_at, m.captured_via, m.readable_at, m.edited_at, m.revoked_at, m.notify_name, m.media, m.quoted,
+           m.referral, m.details, coalesce(c.saved_name, c.push_name) AS contact
+    FROM messages m JOIN conversations v USING (conversation_id) JOIN accounts a ON a.account_id = m.account_id
+    LEFT JOIN contacts c USING (contact_id)
+    WHERE {where} ORDER BY m.sent_at DESC, m.message_id DESC LIMIT :limit
+"""
+_JSON_COLUMNS = ("media", "quoted", "referral", "details")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print them; an empty answer is no error."""
+    places = find_places(arguments.config)
+    try:
+        connection = open_for_reading(places.database)
+    except FileNotFoundError:
+        print(_("Nothing was captured here yet: there is no {path}.").format(path=places.database), file=sys.stderr)
+        if arguments.json:
+            print(json.dumps({"messages": []}))
+        return 0
+    messages = [dict(row) for row in reversed(_find(connection, arguments))]
+    if arguments.json:
+        for message in messages:
+            for column in _JSON_COLUMNS:
+                message[column] = json.loads(message[column]) if message[column] else None
+        print(json.dumps({"messages": messages}, ensure_ascii=False))
+        return 0
+    for message in messages:
+        print(_line(message))
+    if not messages:
+        print(_("No messages."), file=sys.stderr)
+    return 0
+
+
+def _find(connection: sqlite3.Connection, arguments: argparse.Namespace) -> list[sqlite3.Row]:
+    conditions, values = ["1"], {"limit": arguments.limit}
+    if arguments.chat:
+        digits = "".join(filter(str.isdigit, arguments.chat))
+        conditions.append(
+            "m.conversation_id IN (SELECT conversation_id FROM conversations WHERE chat IN (:chat, :phone) OR contact_id "
+            "IN (SELECT contact_id FROM contact_identities WHERE value IN (:chat, :phone)))"
+        )
+        values |= {"chat": arguments.chat, "phone": f"{digits}@c.us"}
+    if arguments.search:
+        conditions.append("m.body LIKE :search ESCAPE '\\'")
+        escaped = arguments.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        values["search"] = f"%{escaped}%"
+    if arguments.since:
+        conditions.append("m.sent_at >= :since")
+        values["since"] = _moment(arguments.since)
+    return connection.execute(_QUERY.format(where=" AND ".join(conditions)), values).fetchall()
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        print(
+            _("cannot use --since {text}: write it as 2026-11-23 or 2026-11-23T14:30").format(text=text),
+            file=sys.stderr,
+        )
+        raise SystemExit(64) from None
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _line(message: dict[str, Any]) -> str:
+    local = datetime.fromisoformat(message["sent_at"]).astimezone()
+    who = message["contact"] or message["chat"].partition("@")[0]
+    arrow = "<-" if message["direction"] == "in" else "->"
+    return f"{local:%Y-%m-%d %H:%M}  {arrow} {_printable(who):<20.20}  {_printable(_what(message))}"
+
+
+def _what(message: dict[str, Any]) -> str:
+    body = message["body"] or ""
+    if message["readable_at"] is None:
+        return _("[not readable yet]")
+    if message["revoked_at"]:
+        return _("[deleted] {body}").format(body=body)
+    text = body if message["type"] == "chat" else f"[{message['type']}] {body}".rstrip()
+    return text + (_(" (edited)") if message["edited_at"] else "")
+
+
+def _printable(text: str) -> str:
+    """One line, and nothing that could command a terminal: message texts are strangers' words."""
+    return "".join(" " if char in "\r\n\t" else char if char.isprintable() else "\ufffd" for char in text)

@@ -1,0 +1,80 @@
+"""`leadmasterd qr`: the code to scan, big and live."""
+
+import argparse
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from leadmasterd import qr, sentences
+from leadmasterd.cli.cmd_run import JournalPresenter, TerminalPresenter
+from leadmasterd.control import ask
+from leadmasterd.settings_file import Places, find_places
+from leadmasterd.state_files import is_running, read_status
+from leadmasterd.text import _
+
+_LOOK_EVERY = 0.3
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show it until it is scanned: 0 then, and when none is needed; 1 when there is none to show, 3 when not running."""
+    places = find_places(arguments.config)
+    if not is_running(places):
+        print(_("The daemon is not running; start it with `leadmasterd run` or systemctl."), file=sys.stderr)
+        return 3
+    if arguments.pairing_code:
+        ask(places.socket, "pairing-code", phone=arguments.pairing_code)
+    if arguments.png:
+        return _save_picture(places, arguments.png)
+    return _show(places, arguments)
+
+
+def _save_picture(places: Places, target: str) -> int:
+    scan = (read_status(places) or {}).get("scan") or {}
+    if "qr" not in scan:
+        print(_("There is no QR to scan now."), file=sys.stderr)
+        return 1
+    Path(target).write_bytes(qr.png(scan["qr"]))
+    print(_("Wrote {file}, good until {time}.").format(file=target, time=_clock(scan)))
+    return 0
+
+
+def _show(places: Places, arguments: argparse.Namespace) -> int:
+    presenter = TerminalPresenter() if sys.stdout.isatty() else JournalPresenter()
+    if arguments.light and not sys.stdout.isatty():
+        presenter.ink = qr.Ink.DARK_MODULES
+    shown: str | None = None
+    while True:
+        status: dict[str, Any] = read_status(places) or {}
+        scan = status.get("scan") or {}
+        text = scan.get("pairing_code") or (None if arguments.pairing_code else scan.get("qr"))
+        if text and text != shown:
+            shown = text
+            show = presenter.pairing_code if "pairing_code" in scan else presenter.code
+            show(text, datetime.fromisoformat(scan["valid_until"]))
+        if arguments.once and (text or not arguments.pairing_code):
+            if not text:
+                print(_no_code(status), file=sys.stderr)
+            return 0 if text else 1
+        if status.get("phase") in ("syncing", "ready"):
+            print(_("Scanned.") if shown else _no_code(status))
+            return 0
+        if not is_running(places):
+            print(_("The daemon stopped."), file=sys.stderr)
+            return 3
+        if status.get("phase") in ("paused", "halted"):
+            print(_no_code(status), file=sys.stderr)
+            return 1
+        time.sleep(_LOOK_EVERY)
+
+
+def _no_code(status: dict[str, Any]) -> str:
+    return _("No code is needed or shown now: {phase}, {because}.").format(
+        phase=sentences.phase(str(status.get("phase"))),
+        because=sentences.because(str(status.get("code")), status.get("values") or {}),
+    )
+
+
+def _clock(scan: dict[str, Any]) -> str:
+    return f"{datetime.fromisoformat(scan['valid_until']).astimezone():%H:%M:%S}"

@@ -1,0 +1,83 @@
+"""`leadmasterd run`: the daemon in the foreground."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from datetime import datetime
+
+from leadmasterd import __version__, qr
+from leadmasterd.daemon import Daemon
+from leadmasterd.settings import load
+from leadmasterd.text import _
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Until SIGTERM or Ctrl-C."""
+    settings, places = load(arguments.config)
+    set_up_logging()
+    logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, places.state_dir)
+    if os.geteuid() == 0:
+        logging.getLogger("leadmasterd").warning(
+            "running as root, so the browser runs without its sandbox; use an ordinary user for real work"
+        )
+    os.umask(0o077)
+    presenter = TerminalPresenter() if sys.stdout.isatty() else JournalPresenter()
+    asyncio.run(Daemon(settings, places, presenter).run())
+    return 0
+
+
+class TerminalPresenter:
+    """A person looks: colours, and what to do."""
+
+    ink = qr.Ink.COLOURS
+
+    def code(self, text: str, valid_until: datetime) -> None:
+        """Draw the QR and say until when it is good."""
+        until = f"{valid_until.astimezone():%H:%M:%S}"
+        print(
+            f"\n{qr.draw(text, self.ink)}\n"
+            + _("On the phone: WhatsApp > Settings > Linked devices > Link a device.")
+            + "\n"
+            + _("This code is good until {time}; a new one follows by itself.").format(time=until),
+            flush=True,
+        )
+
+    def pairing_code(self, code: str, valid_until: datetime) -> None:
+        """Show the 8 characters to type on the phone."""
+        until = f"{valid_until.astimezone():%H:%M:%S}"
+        print(
+            "\n"
+            + _("Pairing code: {code}").format(code=f"{code[:4]}-{code[4:]}")
+            + "\n"
+            + _("On the phone: Linked devices > Link with phone number instead. Good until {time}.").format(time=until),
+            flush=True,
+        )
+
+
+class JournalPresenter(TerminalPresenter):
+    """A journal or a pipe: no colours, no control characters."""
+
+    ink = qr.Ink.LIGHT_MODULES
+
+
+class _JournalFormatter(logging.Formatter):
+    """systemd reads the priority from `<N>` at the line's start."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = 3 if record.levelno >= logging.ERROR else 4 if record.levelno >= logging.WARNING else 6
+        return "\n".join(f"<{level}>{line}" for line in super().format(record).splitlines())
+
+
+def set_up_logging() -> None:
+    """One line an event on stderr: with the time for people, with the priority for the journal."""
+    handler = logging.StreamHandler(sys.stderr)
+    if os.environ.get("JOURNAL_STREAM"):
+        handler.setFormatter(_JournalFormatter("%(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    root = logging.getLogger("leadmasterd")
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    root.propagate = False

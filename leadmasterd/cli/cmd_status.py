@@ -1,0 +1,180 @@
+"""`leadmasterd status`: what a tired admin understands in ten seconds, also when the daemon is dead."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from leadmasterd import sentences
+from leadmasterd.settings_file import find_places
+from leadmasterd.state_files import is_running, read_status
+from leadmasterd.text import _, ngettext
+
+READY: Final = 0
+NOT_READY: Final = 2
+NOT_RUNNING: Final = 3
+NEEDS_A_PERSON: Final = 4
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the status; the exit code says it too."""
+    places = find_places(arguments.config)
+    try:
+        running, status = is_running(places), read_status(places)
+    except PermissionError as error:
+        owner = _owner_of(places.state_dir)
+        print(
+            _("cannot read {path}: this user may not; try `sudo -u {owner} leadmasterd status`").format(
+                path=error.filename, owner=owner
+            ),
+            file=sys.stderr,
+        )
+        return 73
+    code = exit_code(running=running, status=status)
+    if arguments.json:
+        print(json.dumps({**(status or {"v": 1}), "running": running}, ensure_ascii=False))
+        return code
+    heading, rows = describe(status, running=running, now=datetime.now(UTC), state_dir=str(places.state_dir))
+    if sys.stdout.isatty():
+        _print_rich(heading, rows, code)
+    else:
+        print(heading)
+        for label, text in rows:
+            print(f"  {label:<10} {text}")
+    return code
+
+
+def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:
+    """0 ready, 2 running but not ready, 3 not running, 4 needs a person."""
+    if not running:
+        return NOT_RUNNING
+    phase = status["phase"] if status else "starting"
+    if phase in sentences.NEEDS_A_PERSON or (status and (status.get("trouble") or {}).get("code") == "disk_full"):
+        return NEEDS_A_PERSON
+    return READY if phase == "ready" else NOT_READY
+
+
+def describe(
+    status: Mapping[str, Any] | None, *, running: bool, now: datetime, state_dir: str
+) -> tuple[str, list[tuple[str, str]]]:
+    """The heading and the labelled lines below it."""
+    if status is None:
+        if running:
+            return _("leadmasterd is starting."), []
+        return _("leadmasterd is not running, and never ran here ({state_dir}).").format(state_dir=state_dir), []
+    phase, since = sentences.phase(status["phase"]), _ago(status.get("since"), now)
+    because = sentences.because(status["code"], status.get("values") or {})
+    if running:
+        heading = _("leadmasterd is {phase} since {since}: {because}.").format(
+            phase=phase, since=since, because=because
+        )
+    else:
+        heading = _("leadmasterd is not running. It was last {phase} ({since}): {because}.").format(
+            phase=phase, since=since, because=because
+        )
+    rows = [(_("captured"), _captured(status["capture"], now)), (_("gaps"), _gaps(status["capture"]))]
+    if trouble := status.get("trouble"):
+        rows.insert(0, (_("trouble"), sentences.trouble(trouble["code"], trouble["detail"])))
+    if running:
+        rows += _running_rows(status, now)
+    return heading, rows
+
+
+def _captured(capture: Mapping[str, Any], now: datetime) -> str:
+    text = _("{live} live, {sweep} by sweep").format(live=f"{capture['live']:,}", sweep=f"{capture['sweep']:,}")
+    if last := capture.get("last_message_at"):
+        text += "; " + _("last message {ago}").format(ago=_ago(last, now))
+    return text
+
+
+def _gaps(capture: Mapping[str, Any]) -> str:
+    number = int(capture["open_gaps"])
+    if not number:
+        return _("none open: everything WhatsApp delivered is here")
+    return ngettext("{n} open, a sweep will close it", "{n} open, a sweep will close them", number).format(n=number)
+
+
+def _running_rows(status: Mapping[str, Any], now: datetime) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    resources = status.get("resources") or {}
+    if "tree_pss_bytes" in resources:
+        rows.append(
+            (
+                _("resources"),
+                _("memory {tree} (daemon {own}), disk {disk} free").format(
+                    tree=_size(resources["tree_pss_bytes"]),
+                    own=_size(resources["daemon_pss_bytes"]),
+                    disk=_size(resources.get("disk_free_bytes", 0)),
+                ),
+            )
+        )
+    for job in status.get("next_jobs") or []:
+        rows.append((_("next"), _("{job} {when}").format(job=job["job"], when=_ago(job["at"], now))))
+    counters = status.get("counters") or {}
+    if blocked := counters.get("outbound_blocked"):
+        rows.append(
+            (
+                _("refused"),
+                ngettext("{n} attempt to send, refused", "{n} attempts to send, refused", blocked).format(n=blocked),
+            )
+        )
+    bad = sum(counters.get(name, 0) for name in ("rejected_lines", "missing_lines"))
+    if bad:
+        rows.append((_("lines"), _("{n} bad or missing lines; see the journal").format(n=bad)))
+    return rows
+
+
+def _ago(at: str | None, now: datetime) -> str:
+    """`14:03 (2 h 5 min ago)`, in the machine's own time zone."""
+    if not at:
+        return "?"
+    moment = datetime.fromisoformat(at)
+    seconds = int((now - moment).total_seconds())
+    local = moment.astimezone()
+    clock = f"{local:%H:%M}" if local.date() == now.astimezone().date() else f"{local:%Y-%m-%d %H:%M}"
+    length = _length(abs(seconds))
+    return (
+        _("{clock} (in {length})").format(clock=clock, length=length)
+        if seconds < 0
+        else _("{clock} ({length} ago)").format(clock=clock, length=length)
+    )
+
+
+def _length(seconds: int) -> str:
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 86400:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // 86400} d {seconds % 86400 // 3600} h"
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _owner_of(path: Any) -> str:
+    try:
+        return str(path.owner())
+    except (OSError, KeyError):
+        return "leadmasterd"
+
+
+def _print_rich(heading: str, rows: list[tuple[str, str]], code: int) -> None:
+    from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays
+    from rich.table import Table  # noqa: PLC0415
+
+    colour = {READY: "green", NOT_READY: "yellow", NOT_RUNNING: "red", NEEDS_A_PERSON: "magenta"}[code]
+    console = Console(highlight=False)
+    console.print(heading, style=colour, markup=False)
+    grid = Table.grid(padding=(0, 2))
+    for label, text in rows:
+        grid.add_row(f"  {label}", text)
+    console.print(grid, markup=False)

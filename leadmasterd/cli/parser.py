@@ -1,0 +1,136 @@
+"""What can be typed. Light, because `--help` imports it."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from leadmasterd import __version__
+from leadmasterd.text import _
+
+_SPARE_COLUMNS = 80
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors end with 64, as documented."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage()
+        self.exit(64, f"{self.prog}: {message}\n{_('Try')} `{self.prog} --help`.\n")
+
+
+def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=_SPARE_COLUMNS)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = _Parser(
+        prog="leadmasterd",
+        description=_("Listens to one WhatsApp number and keeps every message in SQLite. It never sends."),
+        epilog=_(
+            "examples:\n"
+            "  leadmasterd run                     start listening; scan the code it draws\n"
+            "  leadmasterd status                  is it listening, since when, and why not\n"
+            "  leadmasterd messages --search envío what was captured\n"
+            "  leadmasterd demo                    try it without a phone\n\n"
+            "exit codes: 0 done, 1 the answer is no, 64 usage, 70 internal error,\n"
+            "73 the state can't be used, 78 settings, node or browser wrong"
+        ),
+        formatter_class=_formatter,
+    )
+    parser.add_argument("--version", action="version", version=f"leadmasterd {__version__}")
+    parser.add_argument(
+        "--config", metavar="FILE", help=_("settings (else ./config.toml, /etc/leadmasterd/config.toml, defaults)")
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def add(name: str, short: str, examples: Sequence[str], *, module: str | None = None) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=short,
+            description=short[0].upper() + short[1:] + ".",
+            epilog=_("examples:") + "\n" + "\n".join(f"  {line}" for line in examples),
+            formatter_class=_formatter,
+        )
+        sub.set_defaults(module=module or name, command=name)
+        return sub
+
+    add("run", _("the daemon in the foreground (systemd runs this)"), ["leadmasterd run"])
+
+    status = add(
+        "status",
+        _("is it listening, since when, and why not"),
+        ["leadmasterd status", "leadmasterd status --json | jq .phase"],
+    )
+    _json(status)
+    status.epilog = f"{status.epilog}\n\n" + _(
+        "exit codes: 0 ready, 2 running but not ready, 3 not running, 4 needs a person"
+    )
+
+    code = add(
+        "qr",
+        _("show the code to scan, big and live, until it is scanned"),
+        ["leadmasterd qr", "leadmasterd qr --png code.png", "leadmasterd qr --pairing-code 5491155550100"],
+    )
+    code.add_argument("--png", metavar="FILE", help=_("write the picture to FILE and leave"))
+    code.add_argument("--pairing-code", metavar="PHONE", help=_("ask for an 8-character code for this phone instead"))
+    code.add_argument(
+        "--light", action="store_true", help=_("for a light background where colours can't be shown")
+    )
+    code.add_argument("--once", action="store_true", help=_("show the current code once and leave"))
+
+    messages = add(
+        "messages",
+        _("show what was captured"),
+        [
+            "leadmasterd messages",
+            "leadmasterd messages --chat 5491155550001 --limit 50",
+            "leadmasterd messages --search precio --json",
+        ],
+    )
+    messages.add_argument("--chat", metavar="ID", help=_("only this chat: a phone number or a chat id"))
+    messages.add_argument("--search", metavar="TEXT", help=_("only messages with this text"))
+    messages.add_argument("--since", metavar="WHEN", help=_("only messages since this date or time (ISO 8601, UTC)"))
+    messages.add_argument("--limit", type=_positive, default=20, metavar="N", help=_("at most N, newest (default 20)"))
+    _json(messages)
+
+    doctor = add("doctor", _("what is wrong here and how to mend it"), ["leadmasterd doctor"])
+    doctor.add_argument("--quick", action="store_true", help=_("don't start the browser to try it"))
+    _json(doctor)
+
+    demo = add(
+        "demo",
+        _("the whole thing against the bundled stand-in of WhatsApp Web: no phone needed"),
+        ["leadmasterd demo", "leadmasterd demo --auto"],
+    )
+    demo.add_argument("--auto", action="store_true", help=_("scan by itself (so does a demo without a terminal)"))
+    demo.add_argument("--keep", metavar="FOLDER", help=_("keep the demo's state here, to look around in"))
+    demo.add_argument(
+        "--key-shape",
+        choices=("serialized", "dollar"),
+        default="dollar",
+        help=_("the shape of message keys: `dollar` is today's WhatsApp Web, `serialized` the one before"),
+    )
+
+    for name, short in (
+        ("pause", _("stop listening until `resume`, across restarts too")),
+        ("resume", _("listen again, after a pause or a halt")),
+        ("restart-listener", _("stop the browser and start it again")),
+    ):
+        add(name, short, [f"leadmasterd {name}"], module="tell")
+
+    config = add("config", _("check or show the settings"), ["leadmasterd config check", "leadmasterd config show"])
+    config.add_argument("action", choices=("check", "show"))
+    _json(config)
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help=_("one JSON object, nothing else on stdout"))
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(_("must be at least 1"))
+    return number

@@ -1,0 +1,110 @@
+"""The living daemon's ear: a Unix socket beside the status file, one JSON line each way.
+
+Only the owner of the process and root are answered (peer credentials). The path is opened through its folder's
+descriptor, because a socket's path may not be longer than 107 bytes and a state directory's may.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+_LIMIT: Final = 65536
+Handler = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class NotAnswered(Exception):
+    """Nobody listens, or the answer was a refusal; the text says which."""
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+class ControlServer:
+    """Answers commands until `close`."""
+
+    def __init__(self, path: Path, handler: Handler) -> None:
+        self._path = path
+        self._handler = handler
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen; a stale socket of an earlier life is replaced (the lock says that nobody else is here)."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        with _short(self._path) as name:
+            listening.bind(name)
+        self._path.chmod(0o600)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=_LIMIT)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._server:
+            self._server.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            answer = await self._answer(reader, writer)
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+        except (OSError, ValueError):
+            pass  # the asker left, or sent no line: nobody is there to be told
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any]:
+        peer = writer.get_extra_info("socket")
+        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        _, uid, _ = struct.unpack("3i", credentials)
+        if uid not in (0, os.getuid()):
+            return {"ok": False, "error": f"user {uid} may not command this daemon"}
+        line = await reader.readline()
+        request = json.loads(line)
+        if not isinstance(request, dict) or not isinstance(request.get("command"), str):
+            return {"ok": False, "error": "a command is an object with `command`"}
+        return await self._handler(request["command"], request)
+
+
+def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) -> dict[str, Any]:
+    """Ask the daemon for something and wait for its answer. Raises NotAnswered."""
+    try:
+        with _short(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(name)
+            connection.sendall(json.dumps({"command": command, **values}).encode() + b"\n")
+            answer = connection.makefile("rb").readline()
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NotAnswered("the daemon is not running; start it with `leadmasterd run` or systemctl") from error
+    except PermissionError as error:
+        owner = _owner(path)
+        raise NotAnswered(f"this user may not command the daemon; try `sudo -u {owner} leadmasterd …`") from error
+    except OSError as error:
+        raise NotAnswered(f"the daemon did not answer: {error}") from error
+    try:
+        reply = json.loads(answer)
+    except ValueError as error:
+        raise NotAnswered("the daemon hung up without an answer") from error
+    if not isinstance(reply, dict) or not reply.get("ok"):
+        raise NotAnswered(str(reply.get("error", reply)))
+    return reply
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.parent.owner()
+    except (OSError, KeyError):
+        return "leadmasterd"

@@ -1,0 +1,449 @@
+"""The daemon: every part, opened in the order of the sentence and closed in reverse.
+
+The listener speaks the protocol; we ingest each message and store it; the supervisor keeps the listener alive. This
+file only composes them and passes the news on; what is decided is decided elsewhere.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from leadmasterd import __version__, control, ingest, qr, sentences
+from leadmasterd.environment import find_browser, find_node
+from leadmasterd.intake import Intake
+from leadmasterd.listener import tree
+from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
+from leadmasterd.protocol import (
+    Authenticated,
+    BrowserStarted,
+    Bye,
+    CommandError,
+    Disconnected,
+    Heartbeat,
+    Hello,
+    Lifecycle,
+    OutboundBlocked,
+    PageError,
+    PairingCode,
+    Qr,
+    Ready,
+    SocketState,
+)
+from leadmasterd.service import ServiceManager
+from leadmasterd.settings import Settings
+from leadmasterd.settings_file import Places
+from leadmasterd.state_files import Lock, write_private
+from leadmasterd.status_board import StatusBoard, measure
+from leadmasterd.store.rows import BatchResult, GapEnded, GapOpened, Item, Rows, SessionEvent
+from leadmasterd.store.sweep_plan import SweepPlan, plan
+from leadmasterd.store.writer import Trouble, Writer
+from leadmasterd.supervisor.machine import Happened, Phase, State
+from leadmasterd.supervisor.runner import Runner
+from leadmasterd.sweeper import Sweeper
+
+log = logging.getLogger(__name__)
+
+_HIGH_WATER = 4000
+_LOW_WATER = 500
+_STUCK_SECONDS = 60.0
+
+
+class Presenter(Protocol):
+    """Where the person at the terminal (or the journal) looks."""
+
+    def code(self, text: str, valid_until: datetime) -> None:
+        """Draw a QR."""
+
+    def pairing_code(self, code: str, valid_until: datetime) -> None:
+        """Show a pairing code."""
+
+
+class Daemon:
+    """One life of the daemon. `run` returns when it was asked to stop."""
+
+    def __init__(self, settings: Settings, places: Places, presenter: Presenter) -> None:
+        self._settings = settings
+        self._places = places
+        self._presenter = presenter
+        self._timing = settings.timing()
+        self._marker = tree.marker_of(places.state_dir)
+        self._paused_file = places.state_dir / "paused"
+        self._service = ServiceManager()
+        self._lock = Lock(places)
+        self._board = StatusBoard(places)
+        self._child: Child | None = None
+        self._bye: Bye | None = None
+        self._live_since_ready = False
+        self._shown: str | None = None
+        self._announced = False
+
+    async def run(self) -> None:
+        """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, NotUsable."""
+        self._loop = asyncio.get_running_loop()
+        self._lock.acquire()
+        self._node = find_node(self._settings.listener.node)
+        self._browser = find_browser(self._settings.listener.browser)
+        self._writer = Writer(
+            self._places.database,
+            on_batch=lambda batch: self._loop.call_soon_threadsafe(self._batch_committed, batch),
+            on_trouble=lambda trouble: self._loop.call_soon_threadsafe(self._store_trouble, trouble),
+        )
+        self._writer.start()
+        try:
+            await self._run_with_store()
+        finally:
+            if not await asyncio.to_thread(self._writer.stop, self._timing.store_stop):
+                log.error("stopped with %d items unwritten; the next start sweeps them", self._writer.pending)
+            self._board.write()
+            self._service.notify("STATUS=stopped")
+
+    async def _run_with_store(self) -> None:
+        tree.become_subreaper()
+        await self._load_counts()
+        await self._clean_up()
+        self._intake = Intake(
+            self._settings.capture_rules(),
+            self._writer,
+            on_lifecycle=self._lifecycle,
+            on_hole=self._hole,
+        )
+        self._sweeper = Sweeper(self._timing, make_plan=self._plan_sweep, ask_child=self._ask_sweep)
+        self._board.next_jobs = self._next_jobs
+        self._runner = Runner(
+            self._timing,
+            spawn=self._spawn,
+            clean_up=self._clean_up,
+            quarantine_profile=self._quarantine_profile,
+            on_change=self._phase_changed,
+            start_paused=self._paused_file.exists(),
+        )
+        ear = control.ControlServer(self._places.socket, self._command)
+        await ear.start()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.add_signal_handler(number, self._asked_to_stop)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                helpers = [
+                    tasks.create_task(self._sweeper.run(), name="sweeper"),
+                    tasks.create_task(self._watch_resources(), name="resources"),
+                    tasks.create_task(self._feed_watchdog(), name="watchdog"),
+                ]
+                await self._runner.run()
+                for helper in helpers:
+                    helper.cancel()
+        finally:
+            await ear.close()
+            self._places.qr_picture.unlink(missing_ok=True)
+
+    def _asked_to_stop(self) -> None:
+        self._service.notify("STOPPING=1")
+        self._runner.tell(Happened.QUIT)
+
+    # ------------------------------------------------------------------ the child
+
+    async def _spawn(self) -> Child:
+        self._intake.new_life()
+        self._bye = None
+        self._live_since_ready = False
+        self._places.profile.parent.mkdir(mode=0o700, exist_ok=True)
+        self._places.profile.mkdir(mode=0o700, exist_ok=True)
+        listener = self._settings.listener
+        options = {
+            "profile": str(self._places.profile.resolve()),
+            "browser": str(self._browser),
+            "browser_args": list(listener.browser_args),
+            "user_agent": listener.user_agent or None,
+            "pairing_phone": listener.pairing_phone or None,
+            "presence_unavailable": listener.presence_unavailable,
+            "groups": self._settings.capture.groups,
+            "no_sandbox": os.geteuid() == 0,
+            "instance": self._marker,
+            "timing": {"heartbeat": round(self._timing.heartbeat_every * 1000)},
+        }
+        try:
+            self._child = await Child.start(
+                [str(self._node), str(ENTRY), f"--instance={self._marker}"],
+                environment=environment_for(options),
+                marker=self._marker,
+                on_lines=self._lines,
+                on_oversize=self._intake.oversize,
+            )
+        except CannotStart as error:
+            raise OSError(str(error)) from error
+        log.info("started the Node child, pid %d", self._child.pid, extra={"action": "child_started"})
+        return self._child
+
+    def _lines(self, lines: Any) -> None:
+        self._intake.lines(lines)
+        if self._writer.pending > _HIGH_WATER and self._child:
+            self._child.pause_reading()
+
+    async def _clean_up(self) -> None:
+        """After a stop, and before the first start: nothing that carries our marker may live on."""
+        if self._child is not None:
+            self._intake.cut_short(await self._child.stop(self._timing))
+            self._child = None
+        leftovers = await asyncio.to_thread(tree.find_ours, self._marker)
+        if leftovers:
+            log.warning("killed %d processes an earlier life had left", len(leftovers), extra={"action": "orphans"})
+            tree.signal_all(leftovers, signal.SIGKILL)
+
+    async def _quarantine_profile(self) -> None:
+        """Set the logged-out profile aside instead of deleting it: it may be the only copy of something."""
+        if not self._places.profile.exists():
+            return
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        target = self._places.quarantine / stamp
+        self._places.quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._places.profile.rename(target)
+        log.warning("the old session's profile was set aside in %s", target, extra={"action": "quarantined"})
+
+    # ------------------------------------------------------------------ news from the child
+
+    def _lifecycle(self, event: Lifecycle) -> None:
+        match event:
+            case Hello(versions=versions):
+                self._board.versions = {"leadmasterd": __version__, **versions}
+                self._runner.tell(Happened.HELLO)
+            case BrowserStarted(pid=pid, version=version):
+                log.info("the browser runs, pid %d, %s", pid, version, extra={"action": "browser_started"})
+            case Qr(qr=text, valid_seconds=seconds):
+                self._show_code("qr", text, seconds)
+                self._runner.tell(Happened.CODE_SHOWN)
+            case PairingCode(code=code, valid_seconds=seconds):
+                self._show_code("pairing_code", code, seconds)
+                self._runner.tell(Happened.CODE_SHOWN)
+            case Authenticated():
+                self._forget_code()
+                self._runner.tell(Happened.AUTHENTICATED)
+            case Ready(account=account, fresh=fresh, web_version=web):
+                self._forget_code()
+                self._board.account = {"wid": account.wid, "push_name": account.push_name}
+                self._board.versions["whatsapp_web"] = web
+                self._runner.heartbeat_seen()
+                self._runner.tell(Happened.READY, account=account.wid)
+                self._sweeper.live(fresh=fresh)
+            case SocketState(state=state):
+                self._runner.tell(Happened.SOCKET_STATE, state=state)
+                if state == "CONNECTED" and self._runner.state.phase is Phase.RECONNECTING:
+                    self._sweeper.live(fresh=False)
+            case Disconnected(reason=reason, logout_reason=why):
+                self._runner.tell(Happened.DISCONNECTED, reason=reason, logout_reason=why)
+            case Heartbeat(dropped=dropped):
+                self._runner.heartbeat_seen()
+                self._board.counters["dropped_lines"] = dropped
+            case OutboundBlocked(module=module, function=function, where=where):
+                self._board.bump("outbound_blocked")
+                log.error("refused an attempt to send: %s.%s (%s)", module, function, where)
+            case PageError(source=source, message=message):
+                self._board.bump("page_errors")
+                log.warning("page error (%s): %s", source, message, extra={"action": "page_error"})
+            case CommandError(message=message):
+                log.error("the child refused a command: %s", message, extra={"action": "command_error"})
+            case Bye() as bye:
+                self._bye = bye
+                log.info("the child says bye: %s %s", bye.reason, bye.detail or "", extra={"action": "child_bye"})
+            case _:
+                pass
+
+    def _hole(self, missing: int) -> None:
+        self._board.bump("missing_lines", missing)
+        log.warning("%d lines are missing; sweeping", missing, extra={"action": "seq_hole"})
+        self._sweeper.something_missing()
+
+    def _show_code(self, kind: str, text: str, seconds: int) -> None:
+        valid_until = datetime.now(UTC) + timedelta(seconds=seconds)
+        self._board.scan = {kind: text, "valid_until": ingest.iso(valid_until)}
+        self._board.changed()
+        if text == self._shown:
+            return
+        self._shown = text
+        if kind == "qr":
+            self._write_picture(text)
+            self._presenter.code(text, valid_until)
+        else:
+            self._presenter.pairing_code(text, valid_until)
+
+    def _write_picture(self, text: str) -> None:
+        try:
+            write_private(self._places.qr_picture, qr.png(text))
+        except OSError as error:
+            log.warning("cannot write %s: %s", self._places.qr_picture, error, extra={"action": "qr_unwritten"})
+
+    def _forget_code(self) -> None:
+        self._shown = None
+        self._board.scan = None
+        self._places.qr_picture.unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------ news from the supervisor and the store
+
+    def _phase_changed(self, state: State) -> None:
+        now = ingest.iso(datetime.now(UTC))
+        values = dict(state.because.values)
+        if state.phase is Phase.STOPPING and self._bye and state.because.code == "child_died":
+            values |= {"bye": self._bye.reason, "detail": self._bye.detail}
+        was_live, self._live_since_ready = self._live_since_ready, state.phase is Phase.READY
+        records: list[Any] = [SessionEvent(state.phase.value, state.because.code, values)]
+        if was_live and not self._live_since_ready:
+            self._sweeper.dead()
+            records.append(GapOpened(state.because.code, now))
+        elif self._live_since_ready and not was_live:
+            records.append(GapEnded())
+        self._writer.put([Item(record, None, now) for record in records])
+        self._count_gaps()
+        if state.phase is not Phase.WAITING_FOR_SCAN:
+            self._forget_code()
+        self._remember_pause(state.phase)
+        self._board.phase = state.phase.value
+        self._board.since = now
+        self._board.because = type(state.because)(state.because.code, values)
+        self._board.write()
+        sentence = f"{sentences.phase(state.phase.value)}: {sentences.because(state.because.code, values)}"
+        log.info("%s", sentence, extra={"action": "phase_changed"})
+        self._service.notify(f"STATUS={sentence}", *([] if self._announced else ["READY=1"]))
+        self._announced = True
+
+    def _remember_pause(self, phase: Phase) -> None:
+        """A pause outlives the daemon: the operator's stop wins over every restart."""
+        try:
+            if phase is Phase.PAUSED:
+                self._paused_file.touch(mode=0o600)
+            elif phase is Phase.STARTING:
+                self._paused_file.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("cannot remember the pause: %s", error, extra={"action": "pause_unwritten"})
+
+    def _batch_committed(self, batch: BatchResult) -> None:
+        self._board.count(batch)
+        if batch.rejected:
+            self._board.bump("rejected_lines", batch.rejected)
+        if batch.new_account_beside:
+            self._board.bump("other_numbers")
+            log.error(
+                "another number was scanned: %s; it gets its own history beside %s",
+                batch.new_account_beside[0],
+                batch.new_account_beside[1],
+                extra={"action": "another_number"},
+            )
+        for done in batch.sweeps_done:
+            self._sweeper.committed(done)
+            self._count_gaps()
+        if self._writer.pending < _LOW_WATER and self._child:
+            self._child.resume_reading()
+
+    def _store_trouble(self, trouble: Trouble | None) -> None:
+        told = None if trouble is None else (trouble.code, trouble.detail)
+        if told == self._board.trouble:
+            return
+        self._board.trouble = told
+        self._board.write()
+        if trouble:
+            log.error("%s", sentences.trouble(trouble.code, trouble.detail), extra={"action": trouble.code})
+        else:
+            log.info("the database can be written again", extra={"action": "store_recovered"})
+
+    # ------------------------------------------------------------------ sweeps
+
+    async def _plan_sweep(self, slack: Any) -> SweepPlan:
+        days = self._settings.capture.first_link_days
+
+        def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
+            assert rows.account_id is not None, "sweeps follow `ready`, which names the account"
+            return plan(connection, rows.account_id, slack, days)
+
+        return await asyncio.wrap_future(self._writer.call(make))
+
+    def _ask_sweep(self, number: int, wanted: SweepPlan) -> None:
+        ignore = [entry if "@" in entry else f"{entry}@c.us" for entry in self._settings.capture_rules().ignore]
+        if self._child:
+            self._child.tell("sweep", sweep=number, **{"from": wanted.start}, chats=wanted.chats, ignore=ignore)
+
+    def _next_jobs(self) -> list[dict[str, object]]:
+        due_in = self._sweeper.due_in
+        if due_in is None:
+            return []
+        return [{"job": "sweep", "at": ingest.iso(datetime.now(UTC) + timedelta(seconds=due_in))}]
+
+    # ------------------------------------------------------------------ commands of people
+
+    async def _command(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        match command:
+            case "pause":
+                self._runner.tell(Happened.PAUSE)
+            case "resume":
+                self._runner.tell(Happened.RESUME)
+            case "restart-listener":
+                self._runner.tell(Happened.RESTART)
+            case "pairing-code":
+                phone = "".join(filter(str.isdigit, str(request.get("phone", ""))))
+                if self._runner.state.phase is not Phase.WAITING_FOR_SCAN or self._child is None:
+                    return {"ok": False, "error": "no scan is needed now, so there is no code to ask for"}
+                self._child.tell("pairing_code", phone=phone)
+            case other:
+                return {"ok": False, "error": f"unknown command {other!r}"}
+        return {"ok": True, "phase": self._runner.state.phase.value}
+
+    # ------------------------------------------------------------------ housekeeping
+
+    async def _load_counts(self) -> None:
+        def read(connection: sqlite3.Connection, rows: Rows) -> dict[str, tuple[int, str | None]]:
+            last = connection.execute("SELECT account_id, wid, push_name FROM accounts ORDER BY last_ready_at DESC")
+            if account := last.fetchone():
+                rows.account_id = account[0]
+                self._board.account = {"wid": account[1], "push_name": account[2]}
+                at = ingest.iso(datetime.now(UTC))
+                since = connection.execute(
+                    "SELECT max(at) FROM (SELECT max(at) AS at FROM session_events UNION ALL "
+                    "SELECT swept_through_at FROM accounts WHERE account_id = ?)",
+                    (account[0],),
+                ).fetchone()[0]
+                rows.apply([Item(GapOpened("not_listening", since or at), None, at)])
+            return {
+                via: (number, newest)
+                for via, number, newest in connection.execute(
+                    "SELECT captured_via, count(*), max(sent_at) FROM messages GROUP BY captured_via"
+                )
+            }
+
+        counts = await asyncio.wrap_future(self._writer.call(read))
+        capture = self._board.capture
+        capture.live = counts.get("live", (0, None))[0]
+        capture.sweep = counts.get("sweep", (0, None))[0]
+        capture.last_message_at = max((newest for _, newest in counts.values() if newest), default=None)
+        self._count_gaps()
+
+    def _count_gaps(self) -> None:
+        """Ask the store how many gaps are open; the answer arrives with the next turn of the loop."""
+
+        def read(connection: sqlite3.Connection, rows: Rows) -> int:
+            query = "SELECT count(*) FROM gaps WHERE closed_at IS NULL AND account_id = ?"
+            return int(connection.execute(query, (rows.account_id,)).fetchone()[0])
+
+        def tell(number: int) -> None:
+            self._board.capture.open_gaps = number
+            self._board.changed()
+
+        future = self._writer.call(read)
+        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(tell, done.result()))
+
+    async def _watch_resources(self) -> None:
+        while True:
+            self._board.resources = await asyncio.to_thread(measure, self._places)
+            self._board.changed()
+            await asyncio.sleep(self._timing.status_every)
+
+    async def _feed_watchdog(self) -> None:
+        """Ping from the loop that does the work, and only while the store and the supervisor move."""
+        limit = self._service.watchdog_seconds
+        if limit is None:
+            return
+        while True:
+            stuck = self._writer.stalled_seconds > _STUCK_SECONDS and self._board.trouble is None
+            if not stuck:
+                self._service.notify("WATCHDOG=1")
+            await asyncio.sleep(limit / 4)

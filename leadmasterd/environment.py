@@ -1,0 +1,82 @@
+"""Node and the browser: where they are, and whether they will do. Asked at start and by `doctor`."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from leadmasterd.text import _
+
+OLDEST_NODE: Final = 20
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+_PUPPETEER_CACHE: Final = "chrome/linux*/chrome-linux64/chrome"
+
+
+class NotUsable(Exception):
+    """Node or the browser can't be used; the text says why and what to do."""
+
+
+def find_node(configured: str) -> Path:
+    """The node to run: the configured one, or the one on PATH. Raises NotUsable when missing or too old."""
+    if configured:
+        node = Path(configured)
+        if not _is_program(node):
+            raise NotUsable(_("cannot use listener.node = {path}: there is no such program").format(path=node))
+    else:
+        found = shutil.which("node")
+        if found is None:
+            raise NotUsable(
+                _("cannot find node on PATH: install Node.js {oldest} or newer, or set listener.node").format(
+                    oldest=OLDEST_NODE
+                )
+            )
+        node = Path(found)
+    version = _said(node, "--version")
+    match = re.match(r"v(\d+)\.", version)
+    if match is None or int(match[1]) < OLDEST_NODE:
+        raise NotUsable(
+            _("cannot use {node}: it is version {version}, and {oldest} or newer is needed").format(
+                node=node, version=version or "?", oldest=OLDEST_NODE
+            )
+        )
+    return node
+
+
+def find_browser(configured: str) -> Path:
+    """The browser to run: the configured one, the system's, or the one puppeteer downloaded. Raises NotUsable."""
+    if configured:
+        browser = Path(configured)
+        if not _is_program(browser):
+            raise NotUsable(_("cannot use listener.browser = {path}: there is no such program").format(path=browser))
+        return browser
+    for name in BROWSERS:
+        if found := shutil.which(name):
+            return Path(found)
+    cache = Path(os.environ.get("PUPPETEER_CACHE_DIR") or Path.home() / ".cache" / "puppeteer")
+    downloaded = sorted(cache.glob(_PUPPETEER_CACHE))
+    if downloaded:
+        return downloaded[-1]
+    raise NotUsable(
+        _("cannot find a browser: install one (Debian: `sudo apt-get install chromium`) or set listener.browser")
+    )
+
+
+def browser_version(browser: Path) -> str:
+    """What `--version` says, or an empty text."""
+    return _said(browser, "--version")
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def _said(program: Path, argument: str) -> str:
+    try:
+        answer = subprocess.run(
+            [program, argument], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return ""
+    return answer.stdout.strip()

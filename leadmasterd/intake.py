@@ -1,0 +1,164 @@
+"""The child's lines on their way in: decoded, judged, queued for the store in the order they came.
+
+Messages wait for `ready`, which says whose they are: after another number was scanned the old account must not get
+them. A hole in `seq` means that a line is missing; a sweep brings it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from leadmasterd import ingest, protocol
+from leadmasterd.ingest import CaptureRules, Skipped
+from leadmasterd.protocol import (
+    Authenticated,
+    Call,
+    Ciphertext,
+    Event,
+    Lifecycle,
+    Malformed,
+    Message,
+    MessageEdit,
+    MessageRevoke,
+    Reaction,
+    Ready,
+    SweepChat,
+    SweepDone,
+    Unknown,
+)
+from leadmasterd.store.rows import Item
+from leadmasterd.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+MAX_HELD: Final = 20_000
+MAX_REJECTED_A_LIFE: Final = 1000
+"""Bad lines kept on disk from one child; a child gone mad must not fill the disk. All are counted."""
+
+
+class Intake:
+    """Reads one child after the other. `on_lifecycle` hears of everything that is not data, `on_hole` of missing lines."""
+
+    def __init__(
+        self,
+        rules: CaptureRules,
+        writer: Writer,
+        *,
+        on_lifecycle: Callable[[Lifecycle], None],
+        on_hole: Callable[[int], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._rules = rules
+        self._writer = writer
+        self._on_lifecycle = on_lifecycle
+        self._on_hole = on_hole
+        self._clock = clock
+        self.skipped = 0
+        self.malformed = 0
+        self.unknown = 0
+        self.missing = 0
+        self.new_life()
+
+    def new_life(self) -> None:
+        """A child was started: nothing is known of it yet."""
+        self._seq = 0
+        self._account_known = False
+        self._held: list[Item] = []
+        self._linked_at: str | None = None
+        self._rejected = 0
+
+    def lines(self, lines: Sequence[bytes]) -> None:
+        """Take the lines of one read."""
+        now = self._clock()
+        at = ingest.iso(now)
+        items: list[Item] = []
+        for raw in lines:
+            event, text = protocol.decode_line(raw)
+            if not isinstance(event, Malformed):
+                self._count(event.seq)
+            if isinstance(event, Message | Ciphertext):
+                captured = ingest.capture(event, self._rules, now)
+                if isinstance(captured, Skipped):
+                    self.skipped += 1
+                else:
+                    items.append(Item(captured, text, at))
+            else:
+                self._other(event, text, at, items)
+        self._queue(items)
+
+    def oversize(self, head: bytes, length: int) -> None:
+        """A line longer than the protocol allows was skipped."""
+        why = f"is {length} bytes long, more than {protocol.MAX_LINE}"
+        self._queue(self._refused(Malformed(why, head.decode("utf-8", "backslashreplace"), length), None))
+
+    def cut_short(self, tail: bytes) -> None:
+        """The child's last words had no end."""
+        if tail:
+            self._queue(self._refused(protocol.malformed("was cut short by the child's end", tail), None))
+
+    def _other(self, event: Event, text: str | None, at: str, items: list[Item]) -> None:
+        match event:
+            case MessageEdit() | MessageRevoke() | Reaction():
+                self._about(event, event.key.remote, text, at, items)
+            case Call():
+                self._about(event, event.chat, text, at, items)
+            case SweepChat() | SweepDone():
+                items.append(Item(event, None, at))
+            case Malformed():
+                items += self._refused(event, text)
+            case Unknown(type_, seq):
+                self.unknown += 1
+                log.warning("line %d is of the unknown type %s", seq, type_, extra={"action": "unknown_line"})
+            case Ready(account=account):
+                linked_at = self._linked_at if event.fresh and self._linked_at else at
+                items.append(Item(account, None, linked_at))
+                self._account_known = True
+                items += self._held
+                self._held = []
+                self._on_lifecycle(event)
+            case Authenticated():
+                self._linked_at = self._linked_at or at
+                self._on_lifecycle(event)
+            case Message() | Ciphertext():
+                raise AssertionError("messages take the short way")
+            case _:
+                self._on_lifecycle(event)
+
+    def _about(
+        self, event: MessageEdit | MessageRevoke | Reaction | Call, chat: str, text: str | None, at: str, items: list[Item]
+    ) -> None:
+        if ingest.refusal(ingest.canonical_id(chat), (), self._rules):
+            self.skipped += 1
+        else:
+            items.append(Item(event, text, at))
+
+    def _refused(self, bad: Malformed, text: str | None) -> list[Item]:
+        self.malformed += 1
+        self._rejected += 1
+        # only its length: a message's text may be in it, and logs carry none
+        log.warning("a line of %d bytes %s", bad.length, bad.why, extra={"action": "bad_line"})
+        if self._rejected > MAX_REJECTED_A_LIFE:
+            return []
+        return [Item(bad, text, ingest.iso(self._clock()))]
+
+    def _count(self, seq: int) -> None:
+        missing = seq - self._seq - 1
+        self._seq = max(seq, self._seq)
+        if missing > 0:
+            self.missing += missing
+            self._on_hole(missing)
+
+    def _queue(self, items: list[Item]) -> None:
+        if not items:
+            return
+        if self._account_known:
+            self._writer.put(items)
+            return
+        ours = [item for item in items if isinstance(item.record, Malformed)]
+        self._held += [item for item in items if not isinstance(item.record, Malformed)]
+        if len(self._held) > MAX_HELD:
+            self._on_hole(len(self._held))
+            self._held = []
+        if ours:
+            self._writer.put(ours)

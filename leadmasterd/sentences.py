@@ -1,0 +1,118 @@
+"""Reasons in words. What is stored is a stable code with values; what a person reads is made here, at that moment."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from leadmasterd.text import _, ngettext
+
+Values = Mapping[str, Any]
+
+PHASES: Final[Mapping[str, Callable[[], str]]] = {
+    "ready": lambda: _("ready"),
+    "starting": lambda: _("starting"),
+    "waiting_for_scan": lambda: _("waiting for a scan"),
+    "syncing": lambda: _("syncing"),
+    "reconnecting": lambda: _("reconnecting"),
+    "stopping": lambda: _("stopping"),
+    "backing_off": lambda: _("waiting to start again"),
+    "paused": lambda: _("paused"),
+    "halted": lambda: _("halted"),
+    "stopped": lambda: _("stopped"),
+}
+
+NEEDS_A_PERSON: Final = frozenset({"waiting_for_scan", "halted"})
+
+
+def phase(name: str) -> str:
+    """A phase as people say it."""
+    return PHASES.get(name, lambda: name)()
+
+
+def _account(values: Values) -> str:
+    return str(values.get("account") or "?").partition("@")[0]
+
+
+def _detail(values: Values) -> str:
+    detail = values.get("detail")
+    return f" ({detail})" if detail else ""
+
+
+def _child_died(values: Values) -> str:
+    match values.get("bye"):
+        case "browser_gone":
+            return _("the browser died")
+        case "page_crashed":
+            return _("the page crashed")
+        case "page_closed":
+            return _("the page was closed")
+        case "browser_failed":
+            return _("the browser did not start") + _detail(values)
+        case "browser_missing":
+            return _("the browser is missing") + _detail(values)
+        case "initialize_failed":
+            return _("WhatsApp Web did not load") + _detail(values)
+        case None:
+            return _("the Node child died (exit code {code})").format(code=values.get("exit_code"))
+        case other:
+            return _("the Node child left: {reason}").format(reason=other) + _detail(values)
+
+
+REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
+    "not_started": lambda v: _("not started yet"),
+    "started": lambda v: _("just started"),
+    "trying_again": lambda v: _("starting again"),
+    "resumed": lambda v: _("resumed by a person"),
+    "scan_needed": lambda v: _(
+        "WhatsApp wants the code scanned: on the phone, Settings > Linked devices > Link a device"
+    ),
+    "syncing": lambda v: _("WhatsApp is sending what this device has missed"),
+    "ready": lambda v: _("listening as {account}").format(account=_account(v)),
+    "connection_lost": lambda v: _("WhatsApp Web lost its connection and is trying to get it back"),
+    "reconnected": lambda v: _("the connection is back"),
+    "conflict": lambda v: _("the same session is open somewhere else"),
+    "disconnected": lambda v: _("WhatsApp ended the connection: {reason}").format(reason=v.get("reason")),
+    "number_at_risk": lambda v: _(
+        "WhatsApp shows a warning for this number ({state}); nothing is retried. "
+        "Look at WhatsApp on the phone, then `leadmasterd resume`"
+    ).format(state=v.get("state")),
+    "logged_out": lambda v: _("this device was logged out; the old session is kept aside, a new scan is needed"),
+    "start_took_too_long": lambda v: _("the start took too long"),
+    "sync_took_too_long": lambda v: _("the sync took too long"),
+    "reconnect_took_too_long": lambda v: _("the connection did not come back"),
+    "heartbeat_lost": lambda v: _("the page stopped answering for {seconds} s").format(
+        seconds=v.get("silent_seconds")
+    ),
+    "child_died": _child_died,
+    "cannot_spawn": lambda v: _("the Node child could not be started") + _detail(v),
+    "paused": lambda v: _("paused by a person; `leadmasterd resume` goes on"),
+    "restart_asked": lambda v: _("a person asked for a restart"),
+    "asked_to_stop": lambda v: _("asked to stop"),
+    "daemon_died": lambda v: _("the daemon ended without saying so"),
+    "not_listening": lambda v: _("the daemon was not running"),
+}
+
+
+def because(code: str, values: Values) -> str:
+    """The reason in one sentence. An unknown code (from a newer version) is shown as it is."""
+    make = REASONS.get(code)
+    sentence = make(values) if make else code
+    wait = values.get("wait_seconds")
+    if isinstance(wait, int | float):
+        failures = int(values.get("failures") or 1)
+        sentence += "; " + ngettext(
+            "next try in {wait} s", "{failures} failures in a row, next try in {wait} s", failures
+        ).format(wait=round(wait), failures=failures)
+    return sentence
+
+
+TROUBLES: Final[Mapping[str, Callable[[str], str]]] = {
+    "disk_full": lambda d: _("the disk is full: nothing can be stored until there is space; nothing is lost meanwhile"),
+    "database_locked": lambda d: _("another program holds the database locked; waiting for it"),
+    "database_error": lambda d: _("the database can't be written ({detail}); trying again").format(detail=d),
+}
+
+
+def trouble(code: str, detail: str) -> str:
+    """What keeps the store from writing."""
+    make = TROUBLES.get(code)
+    return make(detail) if make else f"{code}: {detail}"

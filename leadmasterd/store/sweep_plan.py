@@ -1,0 +1,52 @@
+"""From when a sweep has to look, as SQLite knows it.
+
+Two lines are kept, both only ever moved forward and never before the messages they speak for: the account's (every chat
+is complete up to here, set when a whole sweep went well) and a chat's own (set when that chat was read). A chat starts
+at whichever is later, less a slack for messages that arrive with an older time. Live messages move neither: that one
+came says nothing about the ones before it.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+CATCH_UP_SLACK: Final = timedelta(hours=6)
+"""After any time without a live path: what was queued may carry times from well before."""
+PERIODIC_SLACK: Final = timedelta(minutes=10)
+MAX_CHATS: Final = 5000
+"""Chats with a line of their own in one command; the others start at the account's line, which is only earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPlan:
+    """Seconds since 1970: where to start, and the chats that may start later."""
+
+    start: int
+    chats: dict[str, int]
+
+
+def plan(connection: sqlite3.Connection, account_id: int, slack: timedelta, first_link_days: int) -> SweepPlan:
+    """What to ask the child for."""
+    first_linked_at, swept_through_at = connection.execute(
+        "SELECT first_linked_at, swept_through_at FROM accounts WHERE account_id = ?", (account_id,)
+    ).fetchone()
+    base = int((_moment(first_linked_at) - timedelta(days=first_link_days)).timestamp())
+    start = max(base, _with_slack(swept_through_at, slack)) if swept_through_at else base
+    chats = {}
+    for chat, own in connection.execute(
+        "SELECT chat, swept_through_at FROM conversations WHERE account_id = ? AND swept_through_at > ? "
+        "ORDER BY swept_through_at DESC LIMIT ?",
+        (account_id, swept_through_at or "", MAX_CHATS),
+    ):
+        if (own_start := _with_slack(own, slack)) > start:
+            chats[chat] = own_start
+    return SweepPlan(start, chats)
+
+
+def _moment(at: str) -> datetime:
+    return datetime.fromisoformat(at).astimezone(UTC)
+
+
+def _with_slack(at: str, slack: timedelta) -> int:
+    return int((_moment(at) - slack).timestamp())

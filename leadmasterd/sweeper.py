@@ -1,0 +1,113 @@
+"""When to sweep: after every return of the live path, when lines are missing, and on a short interval.
+
+A monotonic loop, not a calendar. Attach first, then sweep: the child is ready before it is asked. After a fresh
+pairing it only listens for a while, because the phone unlinks companions that misbehave.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import count
+
+from leadmasterd.protocol import SweepDone
+from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
+from leadmasterd.timing import Timing
+
+log = logging.getLogger(__name__)
+
+
+class Sweeper:
+    """Asks for sweeps while there is a live path, one at a time."""
+
+    def __init__(
+        self,
+        timing: Timing,
+        *,
+        make_plan: Callable[[object], Awaitable[SweepPlan]],
+        ask_child: Callable[[int, SweepPlan], None],
+    ) -> None:
+        self._timing = timing
+        self._make_plan = make_plan
+        self._ask_child = ask_child
+        self._numbers = count(1)
+        self._due: float | None = None
+        self._catch_up = True
+        self._settled_at = 0.0
+        self._changed = asyncio.Event()
+        self._running: tuple[int, asyncio.Future[SweepDone | None]] | None = None
+
+    @property
+    def due_in(self) -> float | None:
+        """Seconds until the next sweep; None when there is no live path."""
+        return None if self._due is None else max(0.0, self._due - asyncio.get_running_loop().time())
+
+    def live(self, *, fresh: bool) -> None:
+        """The live path is there (again): catch up soon, or later if the link is young."""
+        now = asyncio.get_running_loop().time()
+        if fresh:
+            self._settled_at = now + self._timing.settle_after_pairing
+        self._catch_up = True
+        self._set_due(now + self._timing.sweep_settle)
+
+    def dead(self) -> None:
+        """The live path is gone, and with it the sweep under way."""
+        self._due = None
+        self._changed.set()
+        if self._running:
+            _, answer = self._running
+            if not answer.done():
+                answer.set_result(None)
+
+    def something_missing(self) -> None:
+        """Lines were lost: look as far back as after a gap."""
+        self._catch_up = True
+        if self._due is not None:
+            self._set_due(asyncio.get_running_loop().time())
+
+    def committed(self, done: SweepDone) -> None:
+        """A sweep's last line is in the database, so everything before it is too."""
+        if self._running and self._running[0] == done.sweep and not self._running[1].done():
+            self._running[1].set_result(done)
+
+    async def run(self) -> None:
+        """For ever; cancelled at the end."""
+        while True:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(self._due):
+                    await self._changed.wait()
+            except TimeoutError:
+                await self._sweep()
+
+    def _set_due(self, at: float) -> None:
+        self._due = max(at, self._settled_at)
+        self._changed.set()
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        catching_up, self._catch_up = self._catch_up, False
+        plan = await self._make_plan(CATCH_UP_SLACK if catching_up else PERIODIC_SLACK)
+        number = next(self._numbers)
+        answer: asyncio.Future[SweepDone | None] = loop.create_future()
+        self._running = (number, answer)
+        self._ask_child(number, plan)
+        try:
+            done = await asyncio.wait_for(answer, self._timing.sweep_timeout)
+        except TimeoutError:
+            done = None
+            log.warning("sweep %d did not end in time", number, extra={"action": "sweep_timeout"})
+        finally:
+            self._running = None
+        if done is None or done.error or done.failed:
+            self._catch_up = self._catch_up or catching_up
+            if done is not None:
+                log.warning(
+                    "sweep %d: %d of %d chats could not be read (%s); trying again",
+                    number,
+                    done.failed,
+                    done.looked_at,
+                    done.error or "see sweep_chat",
+                    extra={"action": "sweep_failed"},
+                )
+        if self._due is not None:
+            self._set_due(loop.time() + self._timing.sweep_interval)
