@@ -28,8 +28,10 @@ demo: ## show the whole thing against an offline stand-in: no phone needed
 # ARGS goes to pytest. Tests that boot a real systemd skip themselves unless root runs them.
 test: ## set up what is missing and run every Python and Node test
 	@tools/setup.sh test
-	cd node_listener && npm test --silent
-	$(PY) -m pytest $(ARGS)
+	@failed=0; try() { echo "-- $$*"; "$$@" || failed=1; }; \
+	try npm --prefix node_listener test --silent; \
+	try $(PY) -m pytest $(ARGS); \
+	exit $$failed
 
 # Style, formatting, types and the import contracts, of both languages. Changes nothing, and shows all that is wrong
 # before it fails.
@@ -41,7 +43,7 @@ check: ## lint, formatting, types and import contracts
 	try $(PY) -m mypy; \
 	try .venv/bin/lint-imports; \
 	cd node_listener; \
-	try node_modules/.bin/biome ci .; \
+	try node_modules/.bin/biome ci $(if $(MAKE_TERMOUT),,--colors=off) .; \
 	try node_modules/.bin/tsc; \
 	exit $$failed
 
