@@ -1,0 +1,103 @@
+// stdin: JSON lines -> commands. There is none that sends anything; what is unknown or malformed changes nothing.
+import { record } from './raw.js';
+
+/**
+ * @typedef {{type: 'sweep', sweep: number, from: number, chats: Record<string, number>, ignore: string[]}} SweepCommand
+ * @typedef {SweepCommand | {type: 'ping', n: number} | {type: 'pairing_code', phone: string} | {type: 'stop'}} Command
+ * @typedef {{command: Command} | {error: {command: string, message: string}}} Parsed
+ */
+
+const KNOWN = ['sweep', 'ping', 'pairing_code', 'stop'];
+const MAX_COMMAND_CHARACTERS = 8 * 1024 * 1024;
+
+/**
+ * @param {string} line
+ * @returns {Parsed}
+ */
+export function parseCommand(line) {
+  let found;
+  try {
+    found = record(JSON.parse(line));
+  } catch {
+    return refuse('', 'a command must be one JSON object a line');
+  }
+  if (found === null) return refuse('', 'a command must be one JSON object a line');
+  const type = typeof found.type === 'string' ? found.type : '';
+  switch (type) {
+    case 'sweep':
+      return parseSweep(found);
+    case 'ping':
+      return isCount(found.n) ? { command: { type, n: found.n } } : refuse(type, '"n" must be a number');
+    case 'pairing_code':
+      return typeof found.phone === 'string' && /^\d{7,15}$/.test(found.phone)
+        ? { command: { type, phone: found.phone } }
+        : refuse(type, '"phone" must be 7 to 15 digits, international, without signs');
+    case 'stop':
+      return { command: { type } };
+    default:
+      return refuse(type, `unknown command ${JSON.stringify(type)}; known: ${KNOWN.join(', ')}`);
+  }
+}
+
+/**
+ * @param {Record<string, unknown>} found
+ * @returns {Parsed}
+ */
+function parseSweep(found) {
+  const { sweep, from, chats = {}, ignore = [] } = found;
+  if (!isCount(sweep)) return refuse('sweep', '"sweep" must be a number');
+  if (!isCount(from)) return refuse('sweep', '"from" must be seconds since 1970');
+  const starts = record(chats);
+  if (starts === null || !Object.values(starts).every(isCount)) {
+    return refuse('sweep', '"chats" must be an object of chat to seconds');
+  }
+  if (!Array.isArray(ignore) || !ignore.every((chat) => typeof chat === 'string')) {
+    return refuse('sweep', '"ignore" must be a list of chats');
+  }
+  const times = /** @type {Record<string, number>} */ (starts);
+  return { command: { type: 'sweep', sweep, from, chats: times, ignore } };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is number}
+ */
+function isCount(value) {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+/**
+ * @param {string} command
+ * @param {string} message
+ * @returns {Parsed}
+ */
+function refuse(command, message) {
+  return { error: { command, message } };
+}
+
+/**
+ * Splits a stream into lines. A line longer than any command is given up as a whole, and reported once.
+ * @param {NodeJS.ReadableStream} stream
+ * @param {{line: (line: string) => void, tooLong: () => void, end: () => void}} on
+ */
+export function readLines(stream, on) {
+  let rest = '';
+  let skipping = false;
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk) => {
+    const pieces = (rest + chunk).split('\n');
+    rest = pieces.pop() ?? '';
+    for (const piece of pieces) {
+      if (skipping) skipping = false;
+      else if (piece.trim() !== '') on.line(piece);
+    }
+    if (rest.length > MAX_COMMAND_CHARACTERS) {
+      if (!skipping) on.tooLong();
+      skipping = true;
+      rest = '';
+    }
+  });
+  stream.on('end', on.end);
+  stream.on('close', on.end);
+  stream.on('error', on.end);
+}

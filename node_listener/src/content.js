@@ -1,0 +1,62 @@
+// What a message says: its text, its media's description, its contact cards.
+import { flag, list, number, record, text } from './raw.js';
+
+/** @typedef {import('./raw.js').Raw} Raw */
+
+const MEDIA = new Set(['image', 'video', 'ptt', 'ptv', 'audio', 'document', 'sticker', 'album']);
+/** Types whose `body` is a base64 JPEG, not words. */
+const PREVIEW_IN_BODY = new Set([...MEDIA, 'location', 'live_location', 'product', 'order']);
+/** Types whose `body` is a contact card, which has a field of its own. */
+const CARD_IN_BODY = new Set(['vcard', 'multi_vcard']);
+
+/**
+ * @param {Raw} raw
+ * @returns {boolean} whether `body` holds a preview
+ */
+export function isMediaRecord(raw) {
+  return (
+    PREVIEW_IN_BODY.has(String(raw.type)) || text(raw.directPath) !== null || text(raw.mimetype) !== null
+  );
+}
+
+/**
+ * @param {Raw} raw
+ * @returns {string | null}
+ */
+export function textOf(raw) {
+  if (raw.type === 'revoked' || raw.type === 'ciphertext') return null;
+  const question = text(raw.pollName) ?? text(raw.eventName);
+  if (question !== null) return question;
+  if (isMediaRecord(raw)) return text(raw.caption) ?? text(raw.comment) ?? text(raw.message);
+  if (CARD_IN_BODY.has(String(raw.type))) return text(raw.caption);
+  return text(raw.body) ?? text(raw.caption) ?? text(record(record(raw.interactiveMessage)?.body)?.text);
+}
+
+/**
+ * @param {Raw} raw
+ * @returns {Record<string, unknown> | null}
+ */
+export function mediaOf(raw) {
+  if (!MEDIA.has(String(raw.type)) && text(raw.mimetype) === null) return null;
+  return {
+    mimetype: text(raw.mimetype),
+    filename: text(raw.filename),
+    size: number(raw.size),
+    seconds: number(raw.duration),
+    width: number(raw.width),
+    height: number(raw.height),
+    pages: number(raw.pageCount),
+    filehash: text(raw.filehash),
+    view_once: flag(raw.isViewOnce),
+  };
+}
+
+/**
+ * @param {Raw} raw
+ * @returns {string[]}
+ */
+export function vcardsOf(raw) {
+  const single = raw.type === 'vcard' ? [text(raw.body)] : [];
+  const many = list(raw.vcardList).map((card) => text(record(card)?.vcard));
+  return [...single, ...many].filter((card) => card !== null);
+}

@@ -1,0 +1,87 @@
+// What a message refers to: the message it quotes, an order, an interactive question it answers, the ad that led here.
+import { textOf } from './content.js';
+import { messageId, widText } from './ids.js';
+import { flag, number, record, text } from './raw.js';
+
+/** @typedef {import('./raw.js').Raw} Raw */
+
+/** A quoted text can be as long as a message; it is context here, and the quoted message has a line of its own. */
+const QUOTED_LENGTH = 4096;
+
+/**
+ * @param {Raw} raw
+ * @returns {Record<string, unknown> | null}
+ */
+export function quotedOf(raw) {
+  const quoted = record(raw.quotedMsg);
+  const id = text(raw.quotedStanzaID) ?? messageId(quoted?.id)?.id ?? null;
+  if (id === null) return null;
+  const body = quoted === null ? null : textOf(quoted);
+  return {
+    id,
+    participant: widText(raw.quotedParticipant),
+    body: body === null ? null : body.slice(0, QUOTED_LENGTH),
+    message_type: text(quoted?.type),
+  };
+}
+
+/**
+ * @param {Raw} raw
+ * @returns {Record<string, unknown> | null}
+ */
+export function orderOf(raw) {
+  const id = text(raw.orderId);
+  if (id === null) return null;
+  return {
+    order_id: id,
+    title: text(raw.orderTitle),
+    items: number(raw.itemCount),
+    total: number(raw.totalAmount1000),
+    currency: text(raw.totalCurrencyCode),
+  };
+}
+
+/**
+ * The answer to a list, a button or a flow that a business sent.
+ * @param {Raw} raw
+ * @returns {Record<string, unknown> | null}
+ */
+export function replyOf(raw) {
+  const row = record(raw.listResponse);
+  if (row !== null) {
+    const id = text(record(row.singleSelectReply)?.selectedRowId);
+    return { kind: 'list', id, text: text(row.title) ?? text(raw.body) };
+  }
+  const button = text(raw.selectedButtonId) ?? text(raw.selectedId);
+  if (button !== null) return { kind: 'button', id: button, text: text(raw.body) };
+  const answer = record(raw.interactiveResponseMessage) ?? record(raw.interactiveResponse);
+  const flow = record(raw.nativeFlowResponseMessage) ?? record(answer?.nativeFlowResponseMessage);
+  if (flow !== null || answer !== null) {
+    return { kind: 'flow', id: text(flow?.name), text: text(record(answer?.body)?.text) ?? text(raw.body) };
+  }
+  return null;
+}
+
+/**
+ * The ad of a click-to-WhatsApp conversation, on its first message only. Since February 2026 some ads carry nothing
+ * but an opaque payload (Baileys#2354): then all is null except that it was one.
+ * @param {Raw} raw
+ * @returns {Record<string, unknown> | null}
+ */
+export function referralOf(raw) {
+  const ad = record(raw.ctwaContext);
+  const entry = text(raw.entryPointConversionSource);
+  const opaque = raw.ctwaPayload !== undefined && raw.ctwaPayload !== null;
+  if (ad === null && !opaque && !entry?.startsWith('ctwa')) return null;
+  const shown = ad?.automatedGreetingMessageShown;
+  return {
+    source_url: text(ad?.sourceUrl),
+    source_id: text(ad?.sourceId),
+    source_app: text(ad?.sourceApp),
+    title: text(ad?.title),
+    description: text(ad?.description),
+    media_type: number(ad?.mediaType) ?? text(ad?.mediaType),
+    conversion_source: text(ad?.conversionSource) ?? entry,
+    greeting_shown: shown === undefined || shown === null ? null : flag(shown),
+  };
+}

@@ -1,0 +1,61 @@
+// Which chats and messages are for the wire at all. Like ids.js this runs in Node and, as source text, in the page.
+
+/**
+ * @param {string | null} chat
+ * @returns {'direct' | 'group' | 'dropped'} dropped: status, broadcast lists, channels, and what is no chat
+ */
+export function chatKind(chat) {
+  if (chat === null) return 'dropped';
+  const server = chat.slice(chat.lastIndexOf('@') + 1);
+  if (server === 'g.us') return 'group';
+  return server === 'broadcast' || server === 'newsletter' || server === 'call' ? 'dropped' : 'direct';
+}
+
+/**
+ * @param {string | null} chat
+ * @param {boolean} groups whether groups are captured
+ * @returns {boolean}
+ */
+export function isWantedChat(chat, groups) {
+  const kind = chatKind(chat);
+  return kind === 'direct' || (groups && kind === 'group');
+}
+
+/**
+ * System messages say something about the chat and nothing by a person. `call_log` is not among them: a call in the
+ * history is something a customer did.
+ * @param {unknown} type the page's message type
+ * @returns {boolean}
+ */
+export function isSystemType(type) {
+  switch (type) {
+    case 'e2e_notification':
+    case 'notification':
+    case 'notification_template':
+    case 'group_notification':
+    case 'broadcast_notification':
+    case 'newsletter_notification':
+    case 'gp2':
+    case 'protocol':
+    case 'ciphertext_placeholder':
+    case 'reaction':
+    case 'reaction_enc':
+    case 'poll_update':
+    case 'pin_message':
+    case 'keep_in_chat':
+    case 'debug':
+      return true;
+    default:
+      return typeof type !== 'string' || type === '';
+  }
+}
+
+/**
+ * @param {{remote: string} | null} id
+ * @param {unknown} type
+ * @param {boolean} groups
+ * @returns {boolean}
+ */
+export function isWanted(id, type, groups) {
+  return id !== null && isWantedChat(id.remote, groups) && !isSystemType(type);
+}

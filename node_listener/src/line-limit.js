@@ -1,0 +1,64 @@
+// Keeps a wire line within its limit: the raw record goes first, then the text is cut, then everything long.
+
+/** The longest line, in bytes of UTF-8, without its newline. */
+export const MAX_LINE_BYTES = 1_048_576;
+const LONG_TEXT = 512;
+
+/**
+ * @param {Record<string, unknown>} line
+ * @param {number} [limit]
+ * @returns {string} its JSON, at most `limit` bytes
+ */
+export function limitedJson(line, limit = MAX_LINE_BYTES) {
+  let json = JSON.stringify(line);
+  if (bytes(json) <= limit) return json;
+  let smaller = line;
+  if (smaller.data !== undefined && smaller.data !== null) {
+    smaller = { ...smaller, data: null };
+    json = JSON.stringify(smaller);
+    if (bytes(json) <= limit) return json;
+  }
+  if (typeof smaller.body === 'string') {
+    const room = limit - bytes(JSON.stringify({ ...smaller, body: '', truncated: true }));
+    smaller = { ...smaller, body: cutText(smaller.body, room), truncated: true };
+    json = JSON.stringify(smaller);
+    if (bytes(json) <= limit) return json;
+  }
+  smaller = { .../** @type {Record<string, unknown>} */ (shorten(smaller)), truncated: true };
+  return JSON.stringify(smaller);
+}
+
+/**
+ * The longest beginning of a text whose JSON needs at most `room` bytes, never half a character.
+ * @param {string} text
+ * @param {number} room bytes
+ * @returns {string}
+ */
+export function cutText(text, room) {
+  let low = 0;
+  let high = text.length;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (bytes(JSON.stringify(text.slice(0, middle))) - 2 <= room) low = middle;
+    else high = middle - 1;
+  }
+  const last = text.charCodeAt(low - 1);
+  const splitsPair = low < text.length && last >= 0xd800 && last <= 0xdbff;
+  return text.slice(0, splitsPair ? low - 1 : low);
+}
+
+/**
+ * @param {unknown} value
+ * @returns {unknown} the same shape with every long text and list cut
+ */
+function shorten(value) {
+  if (typeof value === 'string') return cutText(value, LONG_TEXT);
+  if (Array.isArray(value)) return value.slice(0, 20).map(shorten);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, nested]) => [key, shorten(nested)]));
+}
+
+/** @param {string} text */
+function bytes(text) {
+  return Buffer.byteLength(text, 'utf8');
+}

@@ -1,0 +1,157 @@
+// The path on which a message comes: injected, attached, ready; once a page load. The library reaches it by edges it
+// may miss and by handlers whose failures are swallowed, so its inject() and attachEventListeners() are wrapped here
+// and the same is also checked as a level (wwebjs#5748, #5755: a warm profile is synced before anybody listens).
+import { guardSyncEdge, probe, replaySyncEdge } from './page/edges.js';
+import { pageSources } from './page/install.js';
+import { isNavigation, isTimeout } from './page-calls.js';
+import { errorText } from './stderr.js';
+
+/** How often an inject is begun again when the page reloads under it (OpenWA#1081, #1181). */
+const INJECT_ATTEMPTS = 5;
+
+/**
+ * @typedef {{wid: string | null, lid: string | null, push_name: string | null, platform: string | null}} Account
+ * @typedef {{document: string | null, attached: boolean, authenticated: boolean, ready: boolean,
+ *   account: Account | null, webVersion: string | null, retryAt: number, retries: number}} PageLoad
+ * @typedef {ReturnType<typeof createLivePath>} LivePath
+ */
+
+/**
+ * @param {object} parts
+ * @param {import('whatsapp-web.js').Client} parts.client
+ * @param {import('./page/install.js').PageConfig} parts.config
+ * @param {import('./page-calls.js').PageCall} parts.call
+ * @param {(state: string) => void} parts.state
+ * @param {() => void} parts.loggedOut
+ * @param {(message: string) => void} parts.failed
+ */
+export function createLivePath({ client, config, call, state, loggedOut, failed }) {
+  // inject and attachEventListeners are private to the library's types
+  const library = /** @type {any} */ (client);
+  const sources = pageSources(config);
+  const inject = library.inject.bind(library);
+  const attach = library.attachEventListeners.bind(library);
+  let load = newLoad(null);
+  let stopped = false;
+  let initialized = false;
+  let busy = false;
+  /** @type {Promise<void>} */
+  let injecting = Promise.resolve();
+
+  // One after the other: two at once fail with "already exists" (wwebjs#201845).
+  library.inject = () => {
+    injecting = injecting.catch(() => {}).then(injectPatiently);
+    return injecting;
+  };
+
+  // Runs right after LoadUtils. Ready is only what got through all of this.
+  library.attachEventListeners = async () => {
+    await call(sources.prepare);
+    await call(sources.mend);
+    await attach();
+    const { account, web_version } = /** @type {any} */ (await call(sources.watch));
+    load.account = account;
+    load.webVersion = web_version;
+    load.attached = true;
+  };
+
+  async function injectPatiently() {
+    busy = true;
+    try {
+      for (let attempt = 1; !stopped; ) {
+        try {
+          return await injectOnce();
+        } catch (error) {
+          if (stopped) return;
+          // Without a network the page stays in OPENING, and the library waits in it: as long as the page answers, so do we.
+          if (isTimeout(error) && (await answers())) continue;
+          if (!isNavigation(error) || attempt === INJECT_ATTEMPTS) throw error;
+          attempt += 1;
+        }
+      }
+    } finally {
+      busy = false;
+    }
+  }
+
+  async function answers() {
+    return call(probe, config).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async function injectOnce() {
+    // Removed on the phone while we were down: the page ends here before anybody listens for its navigation.
+    if (client.pupPage?.url().includes('post_logout=1')) return loggedOut();
+    const before = await call(probe, config);
+    // a frame or a pushState navigated, the document is the one we know
+    if (before.document !== null && before.document === load.document && before.injected) return;
+    load = newLoad(before.document);
+    await inject();
+    const after = await call(probe, config);
+    if (after.document !== before.document)
+      throw new Error('Execution context was destroyed: the page reloaded');
+    await call(sources.prepare);
+    await call(guardSyncEdge, config);
+    await check();
+  }
+
+  /** Where the page load stands, and the next step if it is stuck. */
+  async function check() {
+    const now = await call(probe, config);
+    if (now.state !== null) state(now.state);
+    if (stopped || now.attached) return;
+    if (!now.injected) {
+      // a reload's inject failed, and no other navigation will come
+      if (initialized && !busy) await library.inject();
+      return;
+    }
+    if (!now.synced || now.syncing || Date.now() < load.retryAt) return;
+    load.retryAt = Date.now() + 5_000 * 2 ** Math.min(load.retries, 6);
+    load.retries += 1;
+    await call(replaySyncEdge, config);
+  }
+
+  return {
+    /** Called every few seconds. */
+    async check() {
+      if (stopped || load.attached || !client.pupPage) return;
+      try {
+        await check();
+      } catch (error) {
+        if (!stopped && !isNavigation(error)) failed(errorText(error));
+      }
+    },
+
+    /** initialize() is through: from now on a failed inject is ours to repeat. */
+    initialized() {
+      initialized = true;
+    },
+
+    stop() {
+      stopped = true;
+    },
+
+    get load() {
+      return load;
+    },
+  };
+}
+
+/**
+ * @param {string | null} document
+ * @returns {PageLoad}
+ */
+function newLoad(document) {
+  return {
+    document,
+    attached: false,
+    authenticated: false,
+    ready: false,
+    account: null,
+    webVersion: null,
+    retryAt: 0,
+    retries: 0,
+  };
+}

@@ -1,0 +1,88 @@
+// The child process of the daemon: whatsapp-web.js in a browser on one side, docs/protocol.md on stdin and stdout.
+//     node src/main.js --instance=NAME       options as JSON in LEADMASTERD_LISTENER
+import { createRequire } from 'node:module';
+import { browserExists, browserVersion, prepareProfile, userAgentFor } from './browser.js';
+import { parseCommand, readLines } from './commands.js';
+import { BadOptions, OPTIONS_VARIABLE, readOptions } from './options.js';
+import { isNavigation } from './page-calls.js';
+import { errorText, note } from './stderr.js';
+import { guardStdout } from './stdout-guard.js';
+import { createWire } from './wire.js';
+
+const WRONG_SETTINGS = 78;
+const stdout = guardStdout();
+const version = (/** @type {string} */ module) =>
+  createRequire(import.meta.url)(`${module}/package.json`).version;
+
+/** @param {import('./options.js').Options} options */
+async function listen(options) {
+  const wire = createWire(stdout);
+  // The reader is gone, and with it the daemon.
+  process.stdout.on('error', () => {
+    wire.abandon();
+    listener?.leave('stdin_closed');
+  });
+  process.stderr.on('error', () => {});
+
+  const browser = await browserVersion(options.browser);
+  const exists = await browserExists(options.browser);
+  const profileNew = await prepareProfile(options.profile);
+  const { createListener } = await import('./listener.js');
+  wire.send('hello', {
+    pid: process.pid,
+    versions: {
+      listener: createRequire(import.meta.url)('../package.json').version,
+      whatsapp_web_js: version('whatsapp-web.js'),
+      puppeteer: version('puppeteer'),
+      browser,
+      node: process.versions.node,
+    },
+    profile_new: profileNew,
+  });
+
+  /** @type {ReturnType<typeof createListener> | undefined} */
+  let listener;
+  if (!exists) {
+    process.exitCode = WRONG_SETTINGS;
+    wire.send('bye', {
+      reason: 'browser_missing',
+      detail: `there is no browser to run at ${options.browser}`,
+    });
+    return;
+  }
+  const userAgent = options.user_agent ?? userAgentFor(browser);
+  listener = createListener(options, userAgent, wire, () => process.stdin.destroy());
+  const { leave, obey } = listener;
+
+  readLines(process.stdin, {
+    line(line) {
+      const parsed = parseCommand(line);
+      if ('error' in parsed) wire.send('command_error', parsed.error);
+      else obey(parsed.command);
+    },
+    tooLong: () => wire.send('command_error', { command: '', message: 'the line is too long' }),
+    end: () => leave('stdin_closed'),
+  });
+  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGHUP'])) {
+    process.on(signal, () => leave('signal', signal));
+  }
+  process.on('unhandledRejection', (error) => {
+    // The library leaves promises un-awaited (requestPairingCode, destroy); what a page's reload broke heals by itself.
+    note('unhandled_rejection', errorText(error));
+    if (listener.leaving) return;
+    if (isNavigation(error)) listener.pageError('inject', errorText(error));
+    else leave('internal', errorText(error));
+  });
+  process.on('uncaughtException', (error) => {
+    note('uncaught_exception', error.stack ?? errorText(error));
+    leave('internal', errorText(error));
+  });
+  await listener.start();
+}
+
+try {
+  await listen(readOptions(process.env[OPTIONS_VARIABLE]));
+} catch (error) {
+  process.exitCode = error instanceof BadOptions ? WRONG_SETTINGS : 70;
+  note('cannot_start', error instanceof BadOptions ? error.message : errorText(error));
+}

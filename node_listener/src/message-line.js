@@ -1,0 +1,178 @@
+// The page's raw record of a message -> the fields of a wire line. Pure: no library, no page, no clock.
+// What each field means is in docs/protocol.md; the raw names are the page's own (whatsapp-web.md in the field notes
+// calls them `_data`), and every one of them may be missing.
+import { isMediaRecord, mediaOf, textOf, vcardsOf } from './content.js';
+import { orderOf, quotedOf, referralOf, replyOf } from './context.js';
+import { messageId, widText } from './ids.js';
+import { flag, number, record, text } from './raw.js';
+
+/**
+ * @typedef {import('./raw.js').Raw} Raw
+ * @typedef {'live' | 'sweep'} Via
+ * @typedef {{saved_name: string | null, business: boolean, phone: string | null, lid: string | null}} ContactFacts
+ */
+
+/** Where the page agent puts what the address book knows, inside the record it hands over. */
+export const CONTACT = 'leadmasterd_contact';
+
+/**
+ * @param {Raw} raw
+ * @param {Via} via
+ * @returns {Record<string, unknown> | null} null when the record has no identity
+ */
+export function messageFields(raw, via) {
+  const common = commonFields(raw, via);
+  if (common === null) return null;
+  const { contact, ...who } = common;
+  return {
+    ...who,
+    message_type: text(raw.type) ?? 'unknown',
+    from: widText(raw.from),
+    to: widText(raw.to),
+    author: authorOf(raw),
+    notify_name: text(raw.notifyName),
+    body: textOf(raw),
+    media: mediaOf(raw),
+    location: locationOf(raw),
+    contact_cards: vcardsOf(raw),
+    quoted: quotedOf(raw),
+    order: orderOf(raw),
+    reply: replyOf(raw),
+    referral: referralOf(raw),
+    contact,
+    ephemeral_seconds: number(raw.ephemeralDuration) || null,
+    forwarded: flag(raw.isForwarded) || (number(raw.forwardingScore) ?? 0) > 0,
+    data: slimData(raw),
+  };
+}
+
+/**
+ * @param {Raw} raw
+ * @param {Via} via
+ * @returns {Record<string, unknown> | null}
+ */
+export function ciphertextFields(raw, via) {
+  const common = commonFields(raw, via);
+  if (common === null) return null;
+  const { contact, ...who } = common;
+  return {
+    ...who,
+    from: widText(raw.from),
+    to: widText(raw.to),
+    author: authorOf(raw),
+    notify_name: text(raw.notifyName),
+    contact,
+    subtype: text(raw.subtype),
+  };
+}
+
+/**
+ * The fields of `message_edit`, or null when the record tells of no edited text (a media preview that changed is a
+ * change of `body` too, and so is a placeholder that was filled).
+ * @param {Raw} raw
+ * @returns {Record<string, unknown> | null}
+ */
+export function editFields(raw) {
+  const id = identity(raw);
+  const body = textOf(raw);
+  if (id === null || body === null || body === '' || raw.type === 'ciphertext' || raw.type === 'revoked')
+    return null;
+  const edited = number(raw.latestEditSenderTimestampMs);
+  return { id, t: number(raw.t), edited_t: edited === null ? null : Math.floor(edited / 1000), body };
+}
+
+/**
+ * @param {Raw} raw
+ * @param {'everyone' | 'me'} scope
+ * @returns {Record<string, unknown> | null}
+ */
+export function revokeFields(raw, scope) {
+  const id = identity(raw);
+  return id === null ? null : { id, t: number(raw.t), scope };
+}
+
+/**
+ * Whose message a record is. A revoked one may carry the key of the revocation, and the original's in
+ * `protocolMessageKey` (Message.js of the library).
+ * @param {Raw} raw
+ */
+export function identity(raw) {
+  const original = raw.type === 'revoked' ? messageId(raw.protocolMessageKey) : null;
+  return original ?? messageId(raw.id);
+}
+
+/**
+ * @param {Raw} raw
+ * @param {Via} via
+ */
+function commonFields(raw, via) {
+  const id = identity(raw);
+  const t = number(raw.t);
+  if (id === null || t === null) return null;
+  return { via, id, t, contact: contactOf(raw, id) };
+}
+
+/** @param {Raw} raw */
+function authorOf(raw) {
+  const id = messageId(raw.id);
+  if (id === null || !id.remote.endsWith('@g.us')) return null;
+  return widText(raw.author) ?? id.participant;
+}
+
+/**
+ * What the page's address book said, or what the id alone tells.
+ * @param {Raw} raw
+ * @param {import('./ids.js').MessageId} id
+ * @returns {ContactFacts}
+ */
+function contactOf(raw, id) {
+  const facts = record(raw[CONTACT]);
+  const other = id.remote.endsWith('@g.us') ? id.participant : id.remote;
+  return {
+    saved_name: text(facts?.saved_name),
+    business: flag(facts?.business),
+    phone: widText(facts?.phone) ?? (other?.endsWith('@c.us') ? other : null),
+    lid: widText(facts?.lid) ?? (other?.endsWith('@lid') ? other : null),
+  };
+}
+
+/** @param {Raw} raw */
+function locationOf(raw) {
+  const latitude = number(raw.lat);
+  const longitude = number(raw.lng);
+  if (latitude === null || longitude === null) return null;
+  const [name, ...address] = (text(raw.loc) ?? '').split('\n');
+  return {
+    latitude,
+    longitude,
+    name: name || null,
+    address: address.join('\n') || null,
+    url: text(raw.clientUrl),
+  };
+}
+
+const PREVIEWS = new Set([
+  CONTACT,
+  'thumbnail',
+  'thumbnailHQ',
+  'preview',
+  'waveform',
+  'scansSidecar',
+  'streamingSidecar',
+]);
+
+/**
+ * The record without what is only for the eye. In media and places `body` is a JPEG preview.
+ * @param {Raw} raw
+ * @returns {Raw}
+ */
+export function slimData(raw) {
+  /** @type {Raw} */
+  const slim = {};
+  for (const [key, value] of Object.entries(raw)) {
+    if (PREVIEWS.has(key) || (key === 'body' && isMediaRecord(raw))) continue;
+    const nested = key === 'quotedMsg' ? record(value) : null;
+    slim[key] = nested === null ? value : slimData(nested);
+  }
+  return slim;
+}

@@ -1,0 +1,48 @@
+// Composes what runs in the page into source text: functions that are modules here, in one scope there.
+import { messageId, widText } from '../ids.js';
+import { chatKind, isSystemType, isWanted, isWantedChat } from '../kinds.js';
+import { mendHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
+import { contactFacts, firstOf, messageRecord, plain } from './records.js';
+
+const SHARED = [
+  widText,
+  messageId,
+  chatKind,
+  isWantedChat,
+  isSystemType,
+  isWanted,
+  plain,
+  firstOf,
+  contactFacts,
+  messageRecord,
+  wrapBinding,
+  readAccount,
+];
+
+/**
+ * @typedef {object} PageConfig
+ * @property {string} namespace the property of window that holds our functions
+ * @property {string} report the binding by which the page tells Node
+ * @property {boolean} groups
+ * @property {number} heartbeat milliseconds
+ * @property {string[]} senders functions of window.WWebJS that send
+ * @property {string[]} ignored bindings of the library that nobody here listens to
+ */
+
+/**
+ * @param {Function} main
+ * @param {PageConfig} config
+ */
+function scoped(main, config) {
+  return `(() => { ${SHARED.join('\n')}\nreturn (${main})(${JSON.stringify(config)}); })()`;
+}
+
+/** @param {PageConfig} config */
+export const pageSources = (config) => ({
+  /** Makes our functions known to the page. */
+  prepare: scoped(prepareAgent, config),
+  /** For just before the library attaches its listeners. */
+  mend: scoped(mendHelpers, config),
+  /** For just after. */
+  watch: scoped(startWatching, config),
+});

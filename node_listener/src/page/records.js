@@ -1,0 +1,103 @@
+// @ts-nocheck: the page's modules have no types
+// Runs in the page: a message of its store -> a plain record with ids as text and what the address book knows.
+// Sent as source text together with ids.js and kinds.js (see install.js), whose functions are in scope there.
+
+import { messageId, widText } from '../ids.js';
+
+/**
+ * A copy that JSON can carry, whatever is in it: no cycles, no functions, no models, no bytes, ids as text.
+ * An exception here would be swallowed and the message lost.
+ */
+export function plain(value, depth = 0) {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || depth > 10) return undefined;
+  if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1) ?? null);
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return undefined;
+  if (value instanceof Map || value instanceof Set) return undefined;
+  if (value instanceof Date) return value.getTime();
+  if (typeof value.server === 'string' && value.user !== undefined) return widText(value);
+  if ('remote' in value && 'fromMe' in value) return messageId(value) ?? undefined;
+  const copy = {};
+  for (const key of Object.keys(value)) {
+    try {
+      const item = plain(value[key], depth + 1);
+      if (item !== undefined) copy[key] = item;
+    } catch {
+      // a getter that throws costs its own field only
+    }
+  }
+  return copy;
+}
+
+/** The first of these that neither throws nor gives nothing. */
+export function firstOf(...attempts) {
+  for (const attempt of attempts) {
+    try {
+      const value = attempt();
+      if (value !== undefined && value !== null) return value;
+    } catch {
+      // the next one
+    }
+  }
+  return null;
+}
+
+/**
+ * What the page's own address book knows about the other party. Local maps only: a query to the server for each message
+ * is what gets accounts restricted.
+ */
+export function contactFacts(wid) {
+  const chat = widText(wid);
+  if (chat === null) return null;
+  const page = globalThis;
+  const whole = firstOf(
+    () => (typeof wid === 'object' ? wid : null),
+    () => page.require('WAWebWidFactory').createWid(chat),
+  );
+  const { Contact } = page.require('WAWebCollections');
+  const isLid = chat.endsWith('@lid');
+  const other = firstOf(() =>
+    isLid
+      ? page.require('WAWebApiContact').getPhoneNumber(whole)
+      : page.require('WAWebApiContact').getCurrentLid(whole),
+  );
+  const contact = firstOf(
+    () => Contact.get(whole),
+    () => Contact.get(chat),
+    () => (other ? Contact.get(other) : null),
+  );
+  const saved =
+    contact !== null &&
+    Boolean(
+      firstOf(
+        () => page.require('WAWebFrontendContactGetters').getIsMyContact(contact),
+        () => contact.isMyContact,
+        () => contact.isAddressBookContact,
+      ),
+    );
+  return {
+    saved_name: saved ? (contact.name ?? contact.shortName ?? null) : null,
+    business: Boolean(contact?.isBusiness || contact?.isEnterprise),
+    phone: isLid ? widText(other) : chat,
+    lid: isLid ? chat : widText(other),
+  };
+}
+
+/** @param {any} message a model of the store  @param {any} [serialized] what the library made of it */
+export function messageRecord(message, serialized) {
+  const raw = plain(serialized ?? firstOf(() => message.serialize()) ?? message) ?? {};
+  const id = messageId(message.id);
+  // The live key and wids are asked first: in what serialize() gives, a build may have left out any of their forms.
+  if (id !== null) raw.id = id;
+  for (const name of ['from', 'to', 'author']) {
+    const text = widText(message[name]);
+    if (text !== null) raw[name] = text;
+  }
+  raw.t ??= message.t;
+  raw.type ??= message.type;
+  const other = id?.remote.endsWith('@g.us') ? message.id.participant : message.id?.remote;
+  raw.leadmasterd_contact = firstOf(() => contactFacts(other));
+  return raw;
+}

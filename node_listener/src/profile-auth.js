@@ -1,0 +1,26 @@
+// The library's "auth strategy": which profile the browser uses, and that nobody ever deletes it. The library's own
+// LocalAuth removes the whole profile on LOGOUT while the browser still runs; the daemon quarantines it instead.
+
+/**
+ * @param {{afterLaunch: () => Promise<void>}} hooks afterLaunch runs when the browser is up and has loaded nothing yet
+ */
+export function createProfileAuth({ afterLaunch }) {
+  let launched = false;
+  return {
+    setup() {},
+    async beforeBrowserInitialized() {},
+    async afterBrowserInitialized() {
+      if (launched) return; // the library calls it again after a LOGOUT
+      launched = true;
+      await afterLaunch();
+    },
+    async onAuthenticationNeeded() {
+      return { failed: false, restart: false, failureEventPayload: undefined };
+    },
+    async getAuthEventPayload() {},
+    async afterAuthReady() {},
+    async disconnect() {},
+    async destroy() {},
+    async logout() {},
+  };
+}

@@ -1,0 +1,115 @@
+// The library's events -> wire lines. What is dropped (status, channels, groups unless asked for, system messages) is
+// dropped here as well as in the page.
+import { callFields, reactionFields } from './addon-line.js';
+import { isMediaRecord } from './content.js';
+import { isWanted, isWantedChat } from './kinds.js';
+import { ciphertextFields, editFields, identity, messageFields, revokeFields } from './message-line.js';
+import { number, record } from './raw.js';
+
+/** The marker by which a heartbeat is known among messages. */
+const HEARTBEAT = 'leadmasterd_heartbeat';
+/** Calls remembered, so that each is told once: the page writes a call into its map at every change of it. */
+const REMEMBERED_CALLS = 200;
+
+/** @typedef {import('./raw.js').Raw} Raw */
+
+/**
+ * @param {import('./wire.js').Wire} wire
+ * @param {boolean} groups
+ * @param {() => number} [now] milliseconds
+ */
+export function createRelay(wire, groups, now = Date.now) {
+  /** @type {Set<string>} */
+  const calls = new Set();
+  const seconds = () => Math.floor(now() / 1000);
+
+  /**
+   * @param {Raw} raw
+   * @param {import('./message-line.js').Via} via
+   * @returns {boolean} whether it was for the wire
+   */
+  function message(raw, via) {
+    const id = identity(raw);
+    if (!isWanted(id, raw.type, groups)) return false;
+    if (raw.type === 'ciphertext') return sendIf('ciphertext', ciphertextFields(raw, via));
+    const sent = sendIf('message', messageFields(raw, via));
+    // Found by a sweep, or added, when it was already changed: the change has no event of its own.
+    if (raw.type === 'revoked') sendIf('message_revoke', revokeFields(raw, 'everyone'));
+    else if (number(raw.latestEditSenderTimestampMs) !== null) sendIf('message_edit', editFields(raw));
+    return sent;
+  }
+
+  /**
+   * @param {string} type
+   * @param {Record<string, unknown> | null} fields
+   */
+  function sendIf(type, fields) {
+    if (fields === null) return false;
+    wire.send(type, fields);
+    return true;
+  }
+
+  return {
+    message,
+
+    /**
+     * @param {Raw} raw
+     * @param {unknown} newText
+     * @param {unknown} oldText
+     */
+    edit(raw, newText, oldText) {
+      if (!isWanted(identity(raw), raw.type, groups)) return;
+      // in media `body` is a preview that changes as it loads; only the caption is somebody's words
+      if (isMediaRecord(raw) && newText !== raw.caption) return;
+      const fields = editFields(raw);
+      if (fields !== null && fields.body !== oldText) wire.send('message_edit', fields);
+    },
+
+    /**
+     * @param {Raw} raw
+     * @param {'everyone' | 'me'} scope
+     */
+    revoke(raw, scope) {
+      const id = identity(raw);
+      if (!isWanted(id, raw.type === 'revoked' ? 'chat' : raw.type, groups)) return;
+      if (scope === 'me' && expired(raw, seconds())) return; // a disappearing message went by itself
+      sendIf('message_revoke', revokeFields(raw, scope));
+    },
+
+    /** @param {unknown[]} reactions */
+    reactions(reactions) {
+      for (const each of reactions) {
+        const fields = reactionFields(record(each) ?? {});
+        if (fields === null || !isWantedChat(fields.id.remote, groups)) continue;
+        wire.send('reaction', { ...fields, t: fields.t ?? seconds() });
+      }
+    },
+
+    /** @param {Raw} raw */
+    call(raw) {
+      const fields = callFields(raw, seconds());
+      if (fields === null || !isWantedChat(fields.chat, groups) || calls.has(fields.call_id)) return;
+      calls.add(fields.call_id);
+      if (calls.size > REMEMBERED_CALLS) calls.delete(/** @type {string} */ (calls.values().next().value));
+      wire.send('call', fields);
+    },
+
+    /**
+     * @param {Raw} raw
+     * @returns {Raw | null} what the page says of itself, if this is a heartbeat
+     */
+    heartbeat(raw) {
+      return raw.type === HEARTBEAT ? record(raw.heartbeat) : null;
+    },
+  };
+}
+
+/**
+ * @param {Raw} raw
+ * @param {number} now seconds
+ */
+function expired(raw, now) {
+  const life = number(raw.ephemeralDuration);
+  const start = number(raw.ephemeralStartTimestamp) ?? number(raw.t);
+  return life !== null && life > 0 && start !== null && start + life <= now + 60;
+}

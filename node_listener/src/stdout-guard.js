@@ -1,0 +1,22 @@
+// stdout belongs to the protocol. Whatever a dependency prints (console.log, process.stdout.write) goes to stderr; only
+// the wire holds the real one.
+
+/**
+ * @param {NodeJS.WriteStream} [stdout]
+ * @param {NodeJS.WriteStream} [stderr]
+ * @returns {import('./wire.js').Sink} the real stdout
+ */
+export function guardStdout(stdout = process.stdout, stderr = process.stderr) {
+  const write = stdout.write.bind(stdout);
+  stdout.write = /** @type {typeof stdout.write} */ (
+    /** @param {[any, any?, any?]} chunk */
+    (...chunk) => stderr.write(...chunk)
+  );
+  return {
+    write: (chunk) => write(chunk),
+    once: (event, listener) => stdout.once(event, listener),
+    get writableLength() {
+      return stdout.writableLength;
+    },
+  };
+}

@@ -1,0 +1,132 @@
+// Done to the fresh browser before it loads anything: the page guard, our bindings, and listeners for what the library
+// never watches (its own page and browser).
+
+import { ALLOWED, GUARDED } from './boundary.js';
+import { refreshQr } from './page/edges.js';
+import { guardPage } from './page/guard.js';
+import { isNavigation } from './page-calls.js';
+import { errorText } from './stderr.js';
+
+/** States in which WhatsApp Web heals by itself; in the others it waits for somebody. */
+const HEALING = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT'];
+
+/**
+ * @typedef {object} PageListener
+ * @property {(kind: {module: string, function: string}) => void} blocked
+ * @property {(source: 'pageerror' | 'console' | 'evaluate' | 'inject', message: string) => void} pageError
+ * @property {(state: string) => void} state
+ * @property {(reason: string) => void} disconnected
+ * @property {(reactions: Record<string, unknown>[]) => void} reactions
+ * @property {(what: 'browser_gone' | 'page_crashed' | 'page_closed', detail: string | null) => void} gone
+ * @property {() => boolean} wantsQr
+ */
+
+/**
+ * @param {import('whatsapp-web.js').Client} client
+ * @param {import('./page/install.js').PageConfig} config
+ * @param {import('./page-calls.js').PageCall} call
+ * @param {PageListener} on
+ */
+export async function takeOver(client, config, call, on) {
+  const page = /** @type {import('puppeteer').Page} */ (client.pupPage);
+  const browser = /** @type {import('puppeteer').Browser} */ (client.pupBrowser);
+  watchForDeath(page, browser, on);
+  page.on('pageerror', (error) => on.pageError('pageerror', errorText(error)));
+  page.on('console', (message) => {
+    // what the network did not bring is no fault of the page, and there is much of it
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
+      on.pageError('console', message.text());
+    }
+  });
+  guardNavigation(client, page, on);
+  await exposeBindings(page, config, call, on);
+  const guard = { modules: GUARDED, allowed: ALLOWED, namespace: config.namespace, report: config.report };
+  await page.evaluateOnNewDocument(guardPage, guard);
+}
+
+/**
+ * The library emits nothing when its browser or page dies.
+ * @param {import('puppeteer').Page} page
+ * @param {import('puppeteer').Browser} browser
+ * @param {PageListener} on
+ */
+function watchForDeath(page, browser, on) {
+  browser.on('disconnected', () => on.gone('browser_gone', null));
+  page.on('error', (error) => on.gone('page_crashed', errorText(error)));
+  // a dying browser closes its page first: let it say so itself
+  page.on('close', () =>
+    setTimeout(() => on.gone(browser.connected ? 'page_closed' : 'browser_gone', null), 250),
+  );
+}
+
+/**
+ * The library's framenavigated handler runs for frames and pushState too, and nothing catches what it throws
+ * (wwebjs#201653, #201845). It is let through for the main frame only; same-document navigation ends in inject().
+ * @param {import('whatsapp-web.js').Client} client
+ * @param {import('puppeteer').Page} page
+ * @param {PageListener} on
+ */
+function guardNavigation(client, page, on) {
+  const subscribe = page.on.bind(page);
+  /** @type {any} */ (page).on = (
+    /** @type {any} */ event,
+    /** @type {(frame: any) => Promise<void>} */ handler,
+  ) => {
+    if (event !== 'framenavigated') return subscribe(event, handler);
+    return subscribe(event, async (frame) => {
+      if (frame !== page.mainFrame()) return;
+      try {
+        await handler.call(client, frame);
+      } catch (error) {
+        // the next load has a navigation of its own
+        if (!isNavigation(error)) on.pageError('inject', errorText(error));
+      }
+    });
+  };
+}
+
+/**
+ * The library exposes a binding only if the page has none of that name: ours, exposed first, replace its.
+ * @param {import('puppeteer').Page} page
+ * @param {import('./page/install.js').PageConfig} config
+ * @param {import('./page-calls.js').PageCall} call
+ * @param {PageListener} on
+ */
+async function exposeBindings(page, config, call, on) {
+  /** @type {Record<string, (...args: any[]) => void>} */
+  const bindings = {
+    [config.report]: (/** @type {any} */ report) => {
+      if (report.kind === 'outbound_blocked')
+        on.blocked({ module: report.module, function: report.function });
+      else on.pageError(report.source, report.message);
+    },
+    // The library's runs window.require() in Node when the QR stops rotating, so no new one ever appears.
+    onAuthAppStateChangedEvent: (state) => {
+      on.state(state);
+      if (state === 'UNPAIRED_IDLE' && on.wantsQr()) {
+        call(refreshQr).catch((error) => on.pageError('evaluate', errorText(error)));
+      }
+    },
+    // The library's destroys the browser in every state that does not heal. What follows is the daemon's decision.
+    onAppStateChangedEvent: (state) => {
+      on.state(state);
+      if (!HEALING.includes(state)) on.disconnected(state);
+    },
+    // The library's reads `_serialized` of the sender, which some builds don't have.
+    onReaction: (reactions) => on.reactions(reactions),
+  };
+  // The library's ask the server about the chat on each of these.
+  for (const name of config.ignored) bindings[name] = () => {};
+  for (const [name, handler] of Object.entries(bindings)) await page.exposeFunction(name, handler);
+}
+
+/** Bindings of the library that nobody here listens to. */
+export const IGNORED = [
+  'onMessageAckEvent',
+  'onChatUnreadCountEvent',
+  'onRemoveChatEvent',
+  'onArchiveChatEvent',
+  'onBatteryStateChangedEvent',
+  'onMessageMediaUploadedEvent',
+  'onPollVoteEvent',
+];

@@ -1,0 +1,91 @@
+// The only writer of the protocol: envelope, numbering, line limit, and the queue between us and a slow reader.
+import { limitedJson } from './line-limit.js';
+
+/** Beyond this much unread, live messages are dropped: Node never blocks on a full pipe, it grows until it is killed. */
+export const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
+
+/**
+ * @typedef {{write(chunk: string): boolean, once(event: 'drain', listener: () => void): unknown,
+ *   readonly writableLength: number}} Sink
+ * @typedef {ReturnType<typeof createWire>} Wire
+ */
+
+/**
+ * @param {Sink} sink the real stdout
+ * @param {() => number} [now] milliseconds
+ */
+export function createWire(sink, now = Date.now) {
+  /** @type {string[]} */
+  const queue = [];
+  let waiting = 0;
+  let seq = 0;
+  let dropped = 0;
+  let blocked = false;
+  let broken = false;
+  /** @type {(() => void)[]} */
+  let listeners = [];
+
+  const queuedBytes = () => waiting + sink.writableLength;
+
+  function pump() {
+    while (!blocked && queue.length > 0) {
+      const line = /** @type {string} */ (queue.shift());
+      waiting -= Buffer.byteLength(line, 'utf8');
+      if (!sink.write(line)) {
+        blocked = true;
+        sink.once('drain', () => {
+          blocked = false;
+          pump();
+        });
+      }
+    }
+    if (broken || (queue.length === 0 && !blocked)) {
+      const ready = listeners;
+      listeners = [];
+      for (const listener of ready) listener();
+    }
+  }
+
+  return {
+    /**
+     * @param {string} type
+     * @param {Record<string, unknown>} [fields]
+     */
+    send(type, fields = {}) {
+      seq += 1;
+      if (broken) return;
+      const line = `${limitedJson({ v: 1, type, seq, at: now(), ...fields })}\n`;
+      const size = Buffer.byteLength(line, 'utf8');
+      if (type === 'message' && fields.via === 'live' && queuedBytes() + size > MAX_QUEUED_BYTES) {
+        dropped += 1; // its number is spent, so the reader sees a hole and sweeps
+        return;
+      }
+      queue.push(line);
+      waiting += size;
+      pump();
+    },
+
+    /** Resolves once the reader has taken what was sent. Sweeps wait here, so that they are never what is dropped. */
+    drained() {
+      return new Promise((/** @type {(value: void) => void} */ resolve) => {
+        listeners.push(resolve);
+        pump();
+      });
+    },
+
+    /** Nobody reads any more: forget what is queued. */
+    abandon() {
+      broken = true;
+      queue.length = 0;
+      waiting = 0;
+      pump();
+    },
+
+    get queuedBytes() {
+      return queuedBytes();
+    },
+    get dropped() {
+      return dropped;
+    },
+  };
+}
