@@ -5,13 +5,14 @@ file only composes them and passes the news on; what is decided is decided elsew
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from leadmasterd import __version__, control, ingest, qr, sentences
 from leadmasterd.environment import find_browser, find_node
@@ -47,6 +48,8 @@ from leadmasterd.supervisor.runner import Runner
 from leadmasterd.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _HIGH_WATER = 4000
 _LOW_WATER = 500
@@ -90,8 +93,8 @@ class Daemon:
         self._browser = find_browser(self._settings.listener.browser)
         self._writer = Writer(
             self._places.database,
-            on_batch=lambda batch: self._loop.call_soon_threadsafe(self._batch_committed, batch),
-            on_trouble=lambda trouble: self._loop.call_soon_threadsafe(self._store_trouble, trouble),
+            on_batch=self._from_thread(self._batch_committed),
+            on_trouble=self._from_thread(self._store_trouble),
         )
         self._writer.start()
         try:
@@ -137,8 +140,19 @@ class Daemon:
                 for helper in helpers:
                     helper.cancel()
         finally:
+            if self._child:
+                await self._child.stop(self._timing)  # a second time is nothing; after a defect of ours it is the first
             await ear.close()
             self._places.qr_picture.unlink(missing_ok=True)
+
+    def _from_thread(self, function: Callable[[T], None]) -> Callable[[T], None]:
+        """The same function, run on the loop wherever it is called from. After the loop's end nobody needs it."""
+
+        def call(value: T) -> None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(function, value)
+
+        return call
 
     def _asked_to_stop(self) -> None:
         self._service.notify("STOPPING=1")
@@ -172,22 +186,20 @@ class Daemon:
                 marker=self._marker,
                 on_lines=self._lines,
                 on_oversize=self._intake.oversize,
+                on_cut=self._intake.cut_short,
             )
         except CannotStart as error:
             raise OSError(str(error)) from error
         log.info("started the Node child, pid %d", self._child.pid, extra={"action": "child_started"})
         return self._child
 
-    def _lines(self, lines: Any) -> None:
+    def _lines(self, lines: Sequence[bytes]) -> None:
         self._intake.lines(lines)
         if self._writer.pending > _HIGH_WATER and self._child:
             self._child.pause_reading()
 
     async def _clean_up(self) -> None:
         """After a stop, and before the first start: nothing that carries our marker may live on."""
-        if self._child is not None:
-            self._intake.cut_short(await self._child.stop(self._timing))
-            self._child = None
         leftovers = await asyncio.to_thread(tree.find_ours, self._marker)
         if leftovers:
             log.warning("killed %d processes an earlier life had left", len(leftovers), extra={"action": "orphans"})

@@ -101,9 +101,7 @@ def canonical_id(wid: str) -> str:
 
 def ignore_list(entries: list[str]) -> frozenset[str]:
     """`capture.ignore` as written (chat ids, or phone numbers in any form) as the set that chats are looked up in."""
-    return frozenset(
-        canonical_id(entry) if "@" in entry else "".join(filter(str.isdigit, entry)) for entry in entries
-    )
+    return frozenset(canonical_id(entry) if "@" in entry else "".join(filter(str.isdigit, entry)) for entry in entries)
 
 
 def is_ignored(rules: CaptureRules, aliases: tuple[str, ...] | list[str]) -> bool:
@@ -172,14 +170,9 @@ def capture(event: Message | Ciphertext, rules: CaptureRules, now: datetime) -> 
     if refused := refusal(chat, aliases, rules):
         return refused
     contact = event.contact
-    common = (
-        key,
-        chat,
-        group,
-        aliases,
-        "out" if key.from_me else "in",
-        "operator" if key.from_me else "contact",
-    )
+    direction: Direction = "out" if key.from_me else "in"
+    author: Author = "operator" if key.from_me else "contact"
+    common = (key, chat, group, aliases, direction, author)
     timing = (event.t, sent_at(event.t, now), iso(now), event.via)
     who = (
         event.author or event.sender,

@@ -38,7 +38,7 @@ MAX_REJECTED_A_LIFE: Final = 1000
 
 
 class Intake:
-    """Reads one child after the other. `on_lifecycle` hears of everything that is not data, `on_hole` of missing lines."""
+    """Reads one child after the other. `on_lifecycle` hears of all that is not data, `on_hole` of missing lines."""
 
     def __init__(
         self,
@@ -94,8 +94,7 @@ class Intake:
 
     def cut_short(self, tail: bytes) -> None:
         """The child's last words had no end."""
-        if tail:
-            self._queue(self._refused(protocol.malformed("was cut short by the child's end", tail), None))
+        self._queue(self._refused(protocol.malformed("was cut short by the child's end", tail), None))
 
     def _other(self, event: Event, text: str | None, at: str, items: list[Item]) -> None:
         match event:
@@ -126,7 +125,12 @@ class Intake:
                 self._on_lifecycle(event)
 
     def _about(
-        self, event: MessageEdit | MessageRevoke | Reaction | Call, chat: str, text: str | None, at: str, items: list[Item]
+        self,
+        event: MessageEdit | MessageRevoke | Reaction | Call,
+        chat: str,
+        text: str | None,
+        at: str,
+        items: list[Item],
     ) -> None:
         if ingest.refusal(ingest.canonical_id(chat), (), self._rules):
             self.skipped += 1

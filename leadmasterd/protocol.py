@@ -517,8 +517,18 @@ def _heartbeat(obj: JsonObject, seq: int) -> Heartbeat:
 
 
 def _sweep_done(obj: JsonObject, seq: int) -> SweepDone:
-    counts = (_int(obj, name) for name in ("sweep", "started_at", "chats", "looked_at", "messages", "failed"))
-    return SweepDone(seq, *counts, _time(obj, "oldest"), _time(obj, "newest"), _text_or_none(obj, "error"))
+    return SweepDone(
+        seq,
+        _int(obj, "sweep"),
+        _int(obj, "started_at"),
+        _int(obj, "chats"),
+        _int(obj, "looked_at"),
+        _int(obj, "messages"),
+        _int(obj, "failed"),
+        _time(obj, "oldest"),
+        _time(obj, "newest"),
+        _text_or_none(obj, "error"),
+    )
 
 
 _BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
@@ -550,9 +560,7 @@ _BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     ),
     "sweep_done": _sweep_done,
     "heartbeat": _heartbeat,
-    "hello": lambda o, seq: Hello(
-        seq, _int(o, "pid"), _object_or_none(o, "versions") or {}, _flag(o, "profile_new")
-    ),
+    "hello": lambda o, seq: Hello(seq, _int(o, "pid"), _object_or_none(o, "versions") or {}, _flag(o, "profile_new")),
     "browser_started": lambda o, seq: BrowserStarted(seq, _int(o, "pid"), _text_or_none(o, "version")),
     "qr": lambda o, seq: Qr(seq, _text(o, "qr"), _int(o, "valid_seconds")),
     "pairing_code": lambda o, seq: PairingCode(seq, _text(o, "code"), _int(o, "valid_seconds")),

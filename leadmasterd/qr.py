@@ -26,7 +26,7 @@ class Ink(Enum):
 
 def matrix(text: str) -> list[list[bool]]:
     """The code's modules with quiet zone, True is dark."""
-    import segno  # noqa: PLC0415 - 30 ms that only a QR pays
+    import segno
 
     code = segno.make(text, error="l", micro=False, boost_error=False)
     return [[bool(module) for module in row] for row in code.matrix_iter(border=QUIET_ZONE)]
@@ -40,16 +40,14 @@ def draw(text: str, ink: Ink) -> str:
     drawn_if = ink is not Ink.LIGHT_MODULES
     lines = []
     for upper, lower in zip(modules[::2], modules[1::2], strict=True):
-        line = "".join(
-            " ▀▄█"[(up is drawn_if) + 2 * (low is drawn_if)] for up, low in zip(upper, lower, strict=True)
-        )
+        line = "".join(" ▀▄█"[(up is drawn_if) + 2 * (low is drawn_if)] for up, low in zip(upper, lower, strict=True))
         lines.append(f"{_BLACK_ON_WHITE}{line}{_RESET}" if ink is Ink.COLOURS else line)
     return "\n".join(lines)
 
 
 def png(text: str) -> bytes:
     """The code as a PNG, 8 pixels a module."""
-    import segno  # noqa: PLC0415
+    import segno
 
     picture = BytesIO()
     segno.make(text, error="l", micro=False, boost_error=False).save(picture, kind="png", scale=8, border=4)

@@ -79,9 +79,7 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "start_took_too_long": lambda v: _("the start took too long"),
     "sync_took_too_long": lambda v: _("the sync took too long"),
     "reconnect_took_too_long": lambda v: _("the connection did not come back"),
-    "heartbeat_lost": lambda v: _("the page stopped answering for {seconds} s").format(
-        seconds=v.get("silent_seconds")
-    ),
+    "heartbeat_lost": lambda v: _("the page stopped answering for {seconds} s").format(seconds=v.get("silent_seconds")),
     "child_died": _child_died,
     "cannot_spawn": lambda v: _("the Node child could not be started") + _detail(v),
     "paused": lambda v: _("paused by a person; `leadmasterd resume` goes on"),

@@ -1,13 +1,12 @@
 """Settings: one TOML file plus the environment, checked as a whole, errors in words.
 
-Every key can be set as LEADMASTERD_SECTION__KEY, which wins over the file. config.example.toml documents every key and a
-test keeps it true. Finding the file and the state directory without pydantic is `settings_file`'s part.
+Every key can be set as LEADMASTERD_SECTION__KEY, which wins over the file. config.example.toml documents every key
+and a test keeps it true. Finding the file and the state directory without pydantic is `settings_file`'s part.
 """
 
 import difflib
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator

@@ -59,7 +59,7 @@ class Places:
 
 
 def find_file(explicit: str | None) -> Path | None:
-    """`--config`, else ./config.toml, else the system's, else None. Raises CannotUseSettings if the named one is not there."""
+    """`--config`, else ./config.toml, else the system's, else None. CannotUseSettings if `--config` isn't there."""
     if explicit is not None:
         path = Path(explicit)
         if not path.is_file():

@@ -5,6 +5,7 @@ asked for and not before.
 """
 
 import sys
+import traceback
 from importlib import import_module
 
 from leadmasterd.cli.parser import make_parser
@@ -26,10 +27,11 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader left; Python would complain about it at exit
         return 141
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the one place where everything ends
         code = exit_code_of(error)
         if code is None:
-            raise
+            traceback.print_exception(error)
+            return INTERNAL
         print(error, file=sys.stderr)
         return code
 

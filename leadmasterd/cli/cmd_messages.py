@@ -51,8 +51,8 @@ def _find(connection: sqlite3.Connection, arguments: argparse.Namespace) -> list
     if arguments.chat:
         digits = "".join(filter(str.isdigit, arguments.chat))
         conditions.append(
-            "m.conversation_id IN (SELECT conversation_id FROM conversations WHERE chat IN (:chat, :phone) OR contact_id "
-            "IN (SELECT contact_id FROM contact_identities WHERE value IN (:chat, :phone)))"
+            "m.conversation_id IN (SELECT conversation_id FROM conversations WHERE chat IN (:chat, :phone) "
+            "OR contact_id IN (SELECT contact_id FROM contact_identities WHERE value IN (:chat, :phone)))"
         )
         values |= {"chat": arguments.chat, "phone": f"{digits}@c.us"}
     if arguments.search:

@@ -18,7 +18,7 @@ _LOOK_EVERY = 0.3
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show it until it is scanned: 0 then, and when none is needed; 1 when there is none to show, 3 when not running."""
+    """Show it until it is scanned: 0 then and when none is needed, 1 when there is none, 3 when not running."""
     places = find_places(arguments.config)
     if not is_running(places):
         print(_("The daemon is not running; start it with `leadmasterd run` or systemctl."), file=sys.stderr)

@@ -110,8 +110,10 @@ def _running_rows(status: Mapping[str, Any], now: datetime) -> list[tuple[str, s
                 ),
             )
         )
-    for job in status.get("next_jobs") or []:
-        rows.append((_("next"), _("{job} {when}").format(job=job["job"], when=_ago(job["at"], now))))
+    rows += [
+        (_("next"), _("{job} {when}").format(job=job["job"], when=_ago(job["at"], now)))
+        for job in status.get("next_jobs") or []
+    ]
     counters = status.get("counters") or {}
     if blocked := counters.get("outbound_blocked"):
         rows.append(
@@ -168,8 +170,8 @@ def _owner_of(path: Any) -> str:
 
 
 def _print_rich(heading: str, rows: list[tuple[str, str]], code: int) -> None:
-    from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     colour = {READY: "green", NOT_READY: "yellow", NOT_RUNNING: "red", NEEDS_A_PERSON: "magenta"}[code]
     console = Console(highlight=False)

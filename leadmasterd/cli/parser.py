@@ -74,9 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     code.add_argument("--png", metavar="FILE", help=_("write the picture to FILE and leave"))
     code.add_argument("--pairing-code", metavar="PHONE", help=_("ask for an 8-character code for this phone instead"))
-    code.add_argument(
-        "--light", action="store_true", help=_("for a light background where colours can't be shown")
-    )
+    code.add_argument("--light", action="store_true", help=_("for a light background where colours can't be shown"))
     code.add_argument("--once", action="store_true", help=_("show the current code once and leave"))
 
     messages = add(

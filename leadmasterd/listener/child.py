@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from leadmasterd import protocol
 from leadmasterd.listener import tree
 from leadmasterd.listener.framing import LineReader
@@ -38,7 +40,9 @@ class Child:
         self.marker = marker
         # a clock tick earlier: create times are that coarse
         self._born = time.time() - 0.05
-        self.exited: asyncio.Task[int] = asyncio.create_task(process.wait(), name="waiting for the child's exit")
+        self.exited: asyncio.Task[int] = asyncio.create_task(  # noqa: TID251 - held here, awaited by `stop`
+            process.wait(), name="waiting for the child's exit"
+        )
         self._reader: LineReader
         self._stdout: asyncio.ReadTransport
         self._stdin: asyncio.WriteTransport
@@ -53,6 +57,7 @@ class Child:
         marker: str,
         on_lines: Callable[[Sequence[bytes]], None],
         on_oversize: Callable[[bytes, int], None],
+        on_cut: Callable[[bytes], None],
     ) -> "Child":
         """Spawn it in a session of its own, so that Ctrl-C reaches only us. Raises CannotStart."""
         loop = asyncio.get_running_loop()
@@ -73,7 +78,7 @@ class Child:
             os.close(in_read)
         child = cls(process, marker)
         child._stdout, child._reader = await loop.connect_read_pipe(
-            lambda: LineReader(on_lines, on_oversize), os.fdopen(out_read, "rb", 0)
+            lambda: LineReader(on_lines, on_oversize, on_cut), os.fdopen(out_read, "rb", 0)
         )
         child._stdin, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(in_write, "wb", 0))
         return child
@@ -100,8 +105,8 @@ class Child:
             self._stdout.resume_reading()
             self._paused = False
 
-    async def stop(self, timing: Timing) -> bytes:
-        """Ask, insist, kill, verify. Returns what came after the last newline. Safe when the child is dead already.
+    async def stop(self, timing: Timing) -> None:
+        """Ask, insist, kill, verify. Safe when the child is dead already, and a second time.
 
         Reading goes on until the end, so nothing that was written before the stop is lost.
         """
@@ -119,15 +124,15 @@ class Child:
             if loop.time() > deadline:
                 break
             await asyncio.sleep(0.02)
-        self._stdin.abort()
-        self._stdout.close()
+        for transport in (self._stdin, self._stdout):
+            if not transport.is_closing():
+                transport.close()
         await self._reader.closed
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self.exited), timing.stop_kill)
         await asyncio.to_thread(tree.reap_orphans, frozenset({self.pid}))
-        return self._reader.tail
 
-    async def _members(self) -> list[tree.psutil.Process]:
+    async def _members(self) -> list[psutil.Process]:
         return await asyncio.to_thread(tree.find_ours, self.marker, since=self._born)
 
     async def _ends_within(self, seconds: float) -> bool:

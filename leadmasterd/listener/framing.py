@@ -12,22 +12,24 @@ from leadmasterd.protocol import MAX_LINE
 class LineReader(asyncio.Protocol):
     """Frames a pipe. `on_lines` gets the complete lines of one read; `on_oversize` the head and length of a longer one.
 
-    After `closed` is done, `tail` holds what came after the last newline: a line cut by the child's death.
+    `on_cut` gets what came after the last newline when the pipe ends: a line cut by the child's death. Then `closed` is
+    done.
     """
 
     def __init__(
         self,
         on_lines: Callable[[Sequence[bytes]], None],
         on_oversize: Callable[[bytes, int], None],
+        on_cut: Callable[[bytes], None],
         max_line: int = MAX_LINE,
     ) -> None:
         self._on_lines = on_lines
         self._on_oversize = on_oversize
+        self._on_cut = on_cut
         self._max = max_line
         self._buffer = b""
         self._skipped = 0
         self._head = b""
-        self.tail = b""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
@@ -62,6 +64,8 @@ class LineReader(asyncio.Protocol):
         """The last writer is gone."""
         if self._skipped:
             self._on_oversize(self._head, self._skipped)
-        self.tail, self._buffer = self._buffer, b""
+        elif self._buffer:
+            self._on_cut(self._buffer)
+        self._buffer = b""
         if not self.closed.done():
             self.closed.set_result(None)

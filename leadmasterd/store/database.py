@@ -42,9 +42,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
     if version < SCHEMA_VERSION:
-        from sqlite_utils import Database  # noqa: PLC0415 - see schema.migrate
+        from sqlite_utils import Database
 
-        from leadmasterd.store.schema import migrate  # noqa: PLC0415
+        from leadmasterd.store.schema import migrate
 
         migrate(Database(connection, execute_plugins=False))
 

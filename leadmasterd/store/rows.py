@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from leadmasterd.ingest import SAME_MESSAGE_SECONDS, CapturedMessage, canonical_id, chat_kind, clean, iso, sent_at
 from leadmasterd.protocol import (
@@ -25,11 +25,34 @@ from leadmasterd.protocol import (
     SweepDone,
 )
 
-_MESSAGE_COLUMNS: Final = (
-    "message_id account_id conversation_id direction author type body sent_at captured_at captured_via readable_at "
-    "revoked_at sender notify_name saved_name business truncated forwarded media quoted referral details stanza_id "
-    "group_id variant wire_t"
-).split()
+_MESSAGE_COLUMNS: Final = [
+    "message_id",
+    "account_id",
+    "conversation_id",
+    "direction",
+    "author",
+    "type",
+    "body",
+    "sent_at",
+    "captured_at",
+    "captured_via",
+    "readable_at",
+    "revoked_at",
+    "sender",
+    "notify_name",
+    "saved_name",
+    "business",
+    "truncated",
+    "forwarded",
+    "media",
+    "quoted",
+    "referral",
+    "details",
+    "stanza_id",
+    "group_id",
+    "variant",
+    "wire_t",
+]
 INSERT_MESSAGE: Final = (
     f"INSERT INTO messages ({', '.join(_MESSAGE_COLUMNS)}) VALUES ({', '.join('?' * len(_MESSAGE_COLUMNS))})"
 )
@@ -375,7 +398,7 @@ class Rows:
 
     # ------------------------------------------------------------------ edits, revokes, reactions, calls
 
-    def _find(self, key: MessageKey, t: int | None) -> sqlite3.Row | tuple[object, ...] | None:
+    def _find(self, key: MessageKey, t: int | None) -> tuple[Any, ...] | None:
         """The message that an edit, a revoke or a reaction is about: (message_id, type, body, revoked_at)."""
         chat = canonical_id(key.remote)
         group = chat if chat_kind(chat) == "group" else ""
@@ -392,8 +415,8 @@ class Rows:
         if found is None or found[2] == body or found[3] is not None:
             return  # unknown here: a sweep brings the message with its current text
         at = sent_at(edit.edited_t, _moment(item.at)) if edit.edited_t else item.at
-        self._change_body(int(found[0]), at, str(found[1]), found[2], body)
-        self._raw(int(found[0]), item.at, None, item.text)
+        self._change_body(found[0], at, found[1], found[2], body)
+        self._raw(found[0], item.at, None, item.text)
 
     def _change_body(self, message_id: int, at: str, type_: str, before: object, after: str | None) -> None:
         self._version(message_id, at, "edit", type_, before)
@@ -403,8 +426,8 @@ class Rows:
         found = self._find(revoke.key, revoke.t)
         if found is None or found[3] is not None:
             return
-        self._mark_revoked(int(found[0]), item.at, str(found[1]), found[2])
-        self._raw(int(found[0]), item.at, None, item.text)
+        self._mark_revoked(found[0], item.at, found[1], found[2])
+        self._raw(found[0], item.at, None, item.text)
 
     def _mark_revoked(self, message_id: int, at: str, type_: str, body: object) -> None:
         """A revoked message still was written: its text stays, only marked."""
@@ -469,12 +492,13 @@ class Rows:
     def _conversation_for(self, aliases: tuple[str, ...], chat: str, at: str) -> int:
         """The conversation that these ids belong to, made if there is none. Empty aliases: a group."""
         contact = self._contact_for(aliases, at) if aliases else None
+        value: str | int
         if contact is None:
-            query, args = "chat = ?", (self.account_id, chat)
+            which, value = "chat", chat  # a group
         else:
-            query, args = "contact_id = ?", (self.account_id, contact)
+            which, value = "contact_id", contact
         row = self._db.execute(
-            f"SELECT conversation_id FROM conversations WHERE account_id = ? AND {query}", args
+            f"SELECT conversation_id FROM conversations WHERE account_id = ? AND {which} = ?", (self.account_id, value)
         ).fetchone()
         if row:
             return int(row[0])
@@ -523,14 +547,10 @@ class Rows:
                 "SELECT conversation_id FROM conversations WHERE account_id = ? AND contact_id = ?", (account, keep)
             ).fetchone()
             if twin is None:
-                db.execute(
-                    "UPDATE conversations SET contact_id = ? WHERE conversation_id = ?", (keep, conversation)
-                )
+                db.execute("UPDATE conversations SET contact_id = ? WHERE conversation_id = ?", (keep, conversation))
                 continue
             for table in ("messages", "calls"):
-                db.execute(
-                    f"UPDATE {table} SET conversation_id = ? WHERE conversation_id = ?", (twin[0], conversation)
-                )
+                db.execute(f"UPDATE {table} SET conversation_id = ? WHERE conversation_id = ?", (twin[0], conversation))
             db.execute(
                 "UPDATE conversations SET "
                 "last_inbound_at = nullif(max(coalesce(last_inbound_at, ''), coalesce((SELECT last_inbound_at FROM "
@@ -636,4 +656,3 @@ def _same_time(one: int | None, other: int | None) -> bool:
 
 def _moment(at: str) -> datetime:
     return datetime.fromisoformat(at)
-

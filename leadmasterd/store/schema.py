@@ -165,7 +165,7 @@ CREATE INDEX gaps_open ON gaps (account_id) WHERE closed_at IS NULL;
 
 def migrate(db: "Database") -> None:
     """Bring a database to `SCHEMA_VERSION`. Safe to call at any version up to it."""
-    from sqlite_utils.migrations import Migrations  # noqa: PLC0415 - 76 ms that only a changed schema pays
+    from sqlite_utils.migrations import Migrations
 
     migrations = Migrations("leadmasterd")
 

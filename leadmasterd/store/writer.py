@@ -151,7 +151,7 @@ class Writer:
                     return False
             except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
                 if len(batch) > 1:
-                    return all([self._write(connection, rows, [item]) for item in batch])
+                    return self._write_each(connection, rows, batch)
                 work = partial(rows.reject, batch[0], f"cannot store it: {type(error).__name__}: {error}")
         self._done += len(batch)
         self._progress = time.monotonic()
@@ -159,6 +159,9 @@ class Writer:
             self._on_trouble(None)
         self._on_batch(result)
         return True
+
+    def _write_each(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
+        return all(self._write(connection, rows, [item]) for item in batch)
 
     @staticmethod
     def _answer(connection: sqlite3.Connection, rows: Rows, call: _Call) -> None:

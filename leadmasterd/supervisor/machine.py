@@ -1,7 +1,7 @@
 """What the supervisor does next: a pure table of phase x event.
 
 Each cell says the next phase, the effects to carry out and the reason, as a stable code with values that
-`sentences` turns into words. Nothing here knows a clock, a process or a file: time comes in with the events, chance too.
+`sentences` turns into words. Nothing here knows a clock, a process or a file: time and chance come in with the events.
 
     paused ----------- resume ----------> starting --hello..qr--> waiting_for_scan
       ^                                     |  \\                        |
@@ -62,7 +62,7 @@ class Happened(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, at `now` (monotonic seconds). `chance` in [0, 1) is the jitter for a wait it may start."""
+    """Something that happened, at `now` (monotonic seconds). `chance` in [0, 1) is a wait's jitter."""
 
     happened: Happened
     now: float
@@ -357,9 +357,7 @@ TABLE: Final[Mapping[Phase, Mapping[Happened, Cell]]] = {
         restart=_and_then(Phase.STARTING, "restart_asked"),
         resume=_resume_while_stopping,
     ),
-    Phase.BACKING_OFF: _row(
-        timer=_start, resume=_start, restart=_start, pause=_pause_at_rest, quit=_quit_at_rest
-    ),
+    Phase.BACKING_OFF: _row(timer=_start, resume=_start, restart=_start, pause=_pause_at_rest, quit=_quit_at_rest),
     Phase.HALTED: _row(resume=_start, restart=_start, pause=_pause_at_rest, quit=_quit_at_rest),
     Phase.STOPPED: _row(),
 }

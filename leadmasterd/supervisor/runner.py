@@ -57,7 +57,7 @@ class Runner:
 
     def tell(self, happened: Happened, **values: object) -> None:
         """Something happened to the child, or a person wishes something."""
-        self._events.put_nowait(Event(happened, self._now, random.random(), values))  # noqa: S311 - jitter
+        self._events.put_nowait(Event(happened, self._now, random.random(), values))
 
     def heartbeat_seen(self) -> None:
         """A heartbeat came through the path of messages."""
@@ -91,7 +91,7 @@ class Runner:
             async with asyncio.timeout_at(timer_at):
                 return await self._events.get()
         except TimeoutError:
-            return Event(Happened.TIMER, self._now, random.random())  # noqa: S311 - jitter
+            return Event(Happened.TIMER, self._now, random.random())
 
     async def _carry_out(self, effect: Effect, tasks: asyncio.TaskGroup) -> None:
         match effect:
