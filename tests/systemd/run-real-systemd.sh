@@ -100,8 +100,8 @@ start() {
   for tool in unshare nsenter pivot_root ip; do
     command -v "$tool" >/dev/null || cannot "$tool is not installed (util-linux, iproute2)"
   done
-  local unshare=(unshare --pid --fork --mount --uts --ipc --cgroup --net --kill-child)
-  "${unshare[@]}" true 2>/dev/null || cannot "this machine gives no namespaces (unshare is refused)"
+  local unshare=(unshare --pid --fork --mount --uts --ipc --cgroup --net --kill-child) refusal
+  refusal=$("${unshare[@]}" true 2>&1) || cannot "this machine gives no namespaces: $refusal"
 
   [ ! -e "$state/init.pid" ] || { echo "something was started in $state already" >&2; exit 64; }
   mkdir -p "$state/machine"
