@@ -17,7 +17,7 @@ class Timing:
     calm_period: float = 300.0
     """Uptime since ready after which earlier failures are forgiven."""
 
-    hello_timeout: float = 30.0
+    hello_timeout: float = 60.0
     """From spawn to the child's first line: Node's start and the browser's --version."""
     start_timeout: float = 240.0
     """From hello to a QR, a stored session, or an end. The library's own limit for the page is 120."""

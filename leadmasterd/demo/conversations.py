@@ -1,0 +1,116 @@
+"""What the demo's customers write, and what the operator answers from the phone. Invented, all of it."""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+When = Literal["live", "node_down", "daemon_down"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message: `fields` go to the stand-in as they are, `body` is what must be found in the database."""
+
+    body: str | None
+    own: bool = False
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A customer and what is said, while we listen or while we can't."""
+
+    name: str
+    phone: str
+    when: When
+    said: tuple[Said, ...]
+    lid: str | None = None
+
+
+def _in(*bodies: str) -> tuple[Said, ...]:
+    return tuple(Said(body) for body in bodies)
+
+
+CONVERSATIONS: Final = (
+    Conversation(
+        "Ana",
+        "5491155550001",
+        "live",
+        (
+            *_in("Hola! buenas tardes", "cuánto sale el combo de 12 empanadas?"),
+            Said("Hola Ana! 14.500, con envío en Caballito", own=True),
+            *_in("genial, mandame uno porfa 🙌"),
+        ),
+    ),
+    Conversation("Beto", "5491155550002", "live", _in("tenés stock de la remera negra talle L?")),
+    Conversation(
+        "Carla",
+        "5491155550003",
+        "live",
+        (
+            Said("dónde están?"),
+            Said(None, fields={"type": "location", "lat": -34.6037, "lng": -58.3816, "loc": "Obelisco\nBuenos Aires"}),
+        ),
+    ),
+    Conversation(
+        "Dario",
+        "5491155550004",
+        "live",
+        (
+            Said(
+                "Hola! Vi el aviso y quiero más información",
+                fields={
+                    "ctwaContext": {
+                        "sourceUrl": "https://example.com/aviso",
+                        "sourceId": "120200000000000001",
+                        "title": "Promo invierno",
+                        "conversionSource": "FB_Ads",
+                    }
+                },
+            ),
+        ),
+    ),
+    Conversation(
+        "Elena", "5491155550005", "live", _in("hacen factura A?", "y aceptan transferencia?"), lid="111000111"
+    ),
+    Conversation(
+        "Fede",
+        "5491155550006",
+        "live",
+        (
+            Said(
+                "este modelo, lo tenés?",
+                fields={
+                    "type": "image",
+                    "mimetype": "image/jpeg",
+                    "caption": "este modelo, lo tenés?",
+                    "directPath": "/v/t62/demo",
+                    "size": 48213,
+                    "width": 1080,
+                    "height": 1350,
+                    "body": "",
+                },
+            ),
+        ),
+    ),
+    Conversation("Gabi", "5491155550007", "node_down", _in("Buen día, a qué hora abren hoy?", "hola??")),
+    Conversation("Hugo", "5491155550008", "node_down", _in("me llegó la caja rota, quién me responde?")),
+    Conversation(
+        "Inés",
+        "5491155550009",
+        "node_down",
+        (*_in("se puede pagar en 3 cuotas?"), Said("Sí, con todas las tarjetas", own=True)),
+        lid="222000222",
+    ),
+    Conversation(
+        "Julián", "5491155550010", "daemon_down", _in("quiero hacer un pedido para el sábado", "son 30 personas")
+    ),
+    Conversation("Karina", "5491155550011", "daemon_down", _in("hacen envíos a Rosario?")),
+    Conversation(
+        "Leo",
+        "5491155550012",
+        "daemon_down",
+        (*_in("gracias por todo, llegó perfecto 👏"), Said("Gracias a vos Leo!", own=True)),
+    ),
+    Conversation("Ana", "5491155550001", "daemon_down", _in("me olvidé: con aceitunas, puede ser?")),
+    Conversation("Marta", "5491155550013", "live", _in("buenas! sigue la promo de 2x1?", "la vi ayer en la página")),
+)

@@ -1,0 +1,215 @@
+"""The demo itself: start everything for real, let customers write while we listen and while we can't, and count.
+
+It prints nothing: `say` gets a line for people, and `Outcome` what was expected and what is in the database.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
+from leadmasterd.demo.standin import StandIn
+from leadmasterd.settings_file import Places, places
+from leadmasterd.state_files import read_status
+from leadmasterd.store.database import open_for_reading
+from leadmasterd.text import _, ngettext
+
+OUR_PHONE: Final = "5491155550100"
+_LIMIT: Final = 90.0
+_LOOK_EVERY: Final = 0.05
+
+
+class DemoFailed(Exception):
+    """Something did not happen in time; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the demo proved, or did not."""
+
+    expected: int
+    live: int
+    sweep: int
+    missing: tuple[str, ...]
+    doubled: tuple[str, ...]
+    attempts_to_send: int
+
+    @property
+    def good(self) -> bool:
+        """Everything once, nothing sent, and both ways of capture were needed."""
+        return not self.missing and not self.doubled and not self.attempts_to_send and bool(self.live and self.sweep)
+
+
+class Demo:
+    """One showing, with its state in `folder`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        node: Path,
+        *,
+        key_shape: str,
+        wait_for_enter: Callable[[], None] | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._places = places(None, str(folder.absolute()), "leadmaster.db")
+        self._node = node
+        self._key_shape = key_shape
+        self._wait_for_enter = wait_for_enter
+        self._say = say
+        self._standin: StandIn
+
+    def run(self) -> Outcome:
+        """Play it. Raises DemoFailed and StandInError."""
+        with StandIn(self._node, key_shape=self._key_shape) as self._standin:
+            with self._daemon():
+                self._scan()
+                self._say(_("1. Customers write while we listen."))
+                self._play("live")
+                self._await_captured("live")
+                self._say(_("2. The Node child is killed. Customers go on writing."))
+                self._kill_node()
+                self._play("node_down")
+                self._await_captured("live", "node_down")
+                self._say(_("   It came back by itself, and what it had missed was fetched."))
+            self._say(_("3. The daemon is stopped. Customers go on writing."))
+            self._play("daemon_down")
+            self._say(_("   And it is started again: no scan needed."))
+            with self._daemon():
+                self._await_captured("live", "node_down", "daemon_down")
+                self._await(_("the last gap to be closed"), lambda: self._status()["capture"]["open_gaps"] == 0)
+            return self._outcome()
+
+    # ------------------------------------------------------------------ the parts
+
+    @contextmanager
+    def _daemon(self) -> Iterator[None]:
+        """The real daemon, in a process of its own. Its words go straight to the terminal."""
+        environment = {
+            **os.environ,
+            "LEADMASTERD_STATE_DIR": str(self._places.state_dir),
+            "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(self._standin.browser_args),
+            # a stand-in unlinks nobody for asking early, and a demo should be short
+            "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
+            "LEADMASTERD_LISTENER__SWEEP_INTERVAL": "3",
+        }
+        # from the state folder, so that a config.toml lying about here changes nothing
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "leadmasterd", "run"],
+            env=environment | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent)},
+            cwd=self._places.state_dir,
+            start_new_session=True,
+        )
+        self._process = process
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(25)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise DemoFailed(_("the daemon did not stop within 25 seconds")) from None
+
+    def _scan(self) -> None:
+        self._await(_("the QR"), lambda: self._phase() == "waiting_for_scan")
+        if self._wait_for_enter:
+            self._wait_for_enter()
+        self._standin.act("scan", phone=OUR_PHONE, name="Tienda Demo", lid="100000100")
+        self._await(_("the session"), lambda: self._phase() == "ready")
+
+    def _play(self, when: When) -> None:
+        for conversation in CONVERSATIONS:
+            if conversation.when == when:
+                self._say(f"   {conversation.name}: {conversation.said[0].body}")
+                self._speak(conversation)
+
+    def _speak(self, conversation: Conversation) -> None:
+        for said in conversation.said:
+            who = (
+                {"to": conversation.phone}
+                if said.own
+                else {"from": conversation.phone, "notifyName": conversation.name}
+            )
+            lid = {"lid": conversation.lid} if conversation.lid else {}
+            body = {} if said.body is None else {"body": said.body}
+            self._standin.act("own" if said.own else "deliver", **{**who, **lid, **body, **said.fields})
+
+    def _kill_node(self) -> None:
+        node = next(child for child in psutil.Process(self._process.pid).children() if "node" in Path(child.exe()).name)
+        node.kill()
+        self._await(_("the loss to be noticed"), lambda: self._phase() != "ready")
+
+    # ------------------------------------------------------------------ looking
+
+    def _status(self) -> dict[str, Any]:
+        return read_status(self._places) or {"phase": "", "capture": {"live": 0, "sweep": 0, "open_gaps": 0}}
+
+    def _phase(self) -> str:
+        return str(self._status()["phase"])
+
+    def _await_captured(self, *when: When) -> None:
+        wanted = sum(len(each.said) for each in CONVERSATIONS if each.when in when)
+
+        def captured() -> bool:
+            capture = self._status()["capture"]
+            return bool(capture["live"] + capture["sweep"] >= wanted)
+
+        self._await(ngettext("{n} message", "{n} messages", wanted).format(n=wanted), captured)
+
+    def _await(self, what: str, test: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _LIMIT
+        while not test():
+            if self._process.poll() is not None:
+                raise DemoFailed(_("the daemon ended while the demo waited for {what}").format(what=what))
+            if time.monotonic() > deadline:
+                raise DemoFailed(_("waited {n} s in vain for {what}").format(n=round(_LIMIT), what=what))
+            time.sleep(_LOOK_EVERY)
+
+    def _outcome(self) -> Outcome:
+        expected = Counter((each.phone, said.own, said.body) for each in CONVERSATIONS for said in each.said)
+        connection = open_for_reading(self._places.database)
+        try:
+            rows = connection.execute(_CAPTURED).fetchall()
+        finally:
+            connection.close()
+        found = Counter((row["phone"], row["direction"] == "out", row["body"]) for row in rows)
+        via = Counter(row["captured_via"] for row in rows)
+        return Outcome(
+            expected=expected.total(),
+            live=via["live"],
+            sweep=via["sweep"],
+            missing=tuple(map(_named, (expected - found).elements())),
+            doubled=tuple(map(_named, (found - expected).elements())),
+            attempts_to_send=len(self._standin.state()["sent"]),
+        )
+
+
+_CAPTURED: Final = """
+    SELECT m.direction, m.body, m.captured_via,
+           (SELECT replace(value, '@c.us', '') FROM contact_identities i
+            WHERE i.contact_id = v.contact_id AND i.kind = 'wa_jid') AS phone
+    FROM messages m JOIN conversations v USING (conversation_id)
+"""
+
+
+def _named(said: tuple[str | None, bool, str | None]) -> str:
+    phone, own, body = said
+    return f"{phone} {'->' if own else '<-'} {body}"
+
+
+def state_places(folder: Path) -> Places:
+    """Where a demo with this folder keeps its state."""
+    return places(None, str(folder.absolute()), "leadmaster.db")

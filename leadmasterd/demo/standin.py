@@ -1,0 +1,77 @@
+"""The stand-in as a process, and its control interface (node_listener/standin/README.md)."""
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+ENTRY: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" / "standin" / "main.js"
+
+
+class StandInError(Exception):
+    """The stand-in refused an action, or did not start; the text is its own."""
+
+
+class StandIn:
+    """A WhatsApp Web of our own on loopback ports, with a phone that does what it is told. Use as a context."""
+
+    def __init__(self, node: Path, *, key_shape: str) -> None:
+        self._argv = [str(node), str(ENTRY), "--key-shape", key_shape]
+        self._process: subprocess.Popen[bytes]
+        self.browser_args: list[str] = []
+        self._control = ""
+
+    def __enter__(self) -> Self:
+        # a session of its own: Ctrl-C at the terminal is for the demo to handle, in its order
+        self._process = subprocess.Popen(
+            self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert self._process.stdout is not None
+        try:
+            said = json.loads(self._process.stdout.readline())
+        except ValueError as error:
+            self.__exit__(None, None, None)
+            raise StandInError("the stand-in did not start; see what it said above") from error
+        self.browser_args = said["browser_args"]
+        self._control = said["control"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()  # it leaves when this closes
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    def act(self, action: str, **body: object) -> dict[str, Any]:
+        """Make something happen. Raises StandInError with the reason when it can't."""
+        request = urllib.request.Request(
+            f"{self._control}/{action}",
+            data=json.dumps(body).encode(),
+            headers={"content-type": "application/json"},
+            method="POST",
+        )
+        return self._answer(request)
+
+    def state(self) -> dict[str, Any]:
+        """Everything it can tell: what is queued, acknowledged, and what somebody tried to send."""
+        return self._answer(urllib.request.Request(f"{self._control}/state"))
+
+    @staticmethod
+    def _answer(request: urllib.request.Request) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                answer: dict[str, Any] = json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise StandInError(error.read().decode("utf-8", "replace").strip()) from error
+        return answer
