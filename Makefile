@@ -5,6 +5,8 @@
 
 SHELL := /bin/bash
 PY := .venv/bin/python
+# Where tools/setup.sh puts a browser when the distribution has none that can be used, and where the daemon looks.
+export PUPPETEER_CACHE_DIR := $(or $(PUPPETEER_CACHE_DIR),$(CURDIR)/.browser)
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check format bench lock clean

@@ -104,6 +104,8 @@ is_snap() {
   head -c 2000 "$file" 2>/dev/null | tr -d '\0' | grep -q -e '/snap/bin/' -e 'snap install'
 }
 
+browsers=${PUPPETEER_CACHE_DIR:-$root/.browser}
+
 has_browser() {
   if [ -n "${LEADMASTERD_LISTENER__BROWSER-}" ]; then
     [ -x "$LEADMASTERD_LISTENER__BROWSER" ]
@@ -114,7 +116,7 @@ has_browser() {
     path=$(command -v "$name") || continue
     is_snap "$path" || return 0
   done
-  for path in .browser/chrome/*/chrome-linux64/chrome; do
+  for path in "$browsers"/chrome/*/chrome-linux64/chrome; do
     [ ! -x "$path" ] || return 0
   done
   return 1
@@ -187,7 +189,7 @@ node_packages() { # run | dev
 }
 
 download_chrome_now() (
-  export PUPPETEER_CACHE_DIR="$root/.browser"
+  export PUPPETEER_CACHE_DIR="$browsers"
   libraries=()
   # --install-deps has apt-get install the libraries that Chrome links to.
   if is_root && on_apt; then
@@ -204,7 +206,7 @@ browser() {
   if browser_is_a_package; then
     apt_install chromium
   else
-    step "no browser that can be used: downloading Chrome (about 180 MB) to .browser" download_chrome_now
+    step "no browser that can be used: downloading Chrome (about 180 MB) to $browsers" download_chrome_now
   fi
   has_browser || fail "cannot find the browser just installed; name it with LEADMASTERD_LISTENER__BROWSER=/path/to/it"
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCRIPT = CHECKOUT / "tests" / "systemd" / "run-real-systemd.sh"
+NODE = "/opt/node/node"  # on the machine
 CANNOT = 77  # the script's exit status where there is no root or there are no namespaces
 
 
@@ -30,9 +31,7 @@ class Machine:
     def boot(cls, state: Path, binds: dict[Path, str]) -> "Machine":
         """Boots, with each folder of `binds` seen at its path there. Takes about half a second."""
         shown = [f"{source}:{target}" for source, target in binds.items()]
-        done = subprocess.run(
-            [SCRIPT, "start", state, *shown], check=False, capture_output=True, text=True, timeout=60
-        )
+        done = subprocess.run([SCRIPT, "start", state, *shown], check=False, capture_output=True, text=True, timeout=60)
         if done.returncode == CANNOT:
             raise MachineRefusedError(done.stderr.strip())
         if done.returncode != 0:
@@ -54,9 +53,7 @@ class Machine:
             timeout=timeout,
         )
         if check and done.returncode != 0:
-            raise AssertionError(
-                f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-            )
+            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
     def write(self, path: str, text: str) -> None:
@@ -86,15 +83,12 @@ def lay_out_installation(stage: Path) -> dict[Path, str]:
     """Builds /opt/leadmasterd in `stage` and returns what has to be seen where on the machine.
 
     The code is copied, because a checkout may be readable by its owner only. The environment is made by hand:
-    the service's user sees neither /root nor /home, where the interpreter of a pyenv and the tests' own .venv
-    live. So the interpreter is bound to a path of its own unless it is the system's, and the packages to
-    another.
+    the service's user sees neither /root nor /home, where the interpreter of a pyenv, the node of an nvm and the
+    tests' own .venv live. So each is bound to a path of its own.
     """
     home, packages = Path("/opt/python"), Path("/opt/packages")
     opt = stage / "leadmasterd"
-    shutil.copytree(
-        CHECKOUT / "leadmasterd", opt / "leadmasterd", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(CHECKOUT / "leadmasterd", opt / "leadmasterd", ignore=shutil.ignore_patterns("__pycache__"))
     node = CHECKOUT / "node_listener"
     shutil.copytree(node, opt / "node_listener", ignore=shutil.ignore_patterns("node_modules"))
     (opt / "node_listener" / "node_modules").mkdir()
@@ -103,6 +97,12 @@ def lay_out_installation(stage: Path) -> dict[Path, str]:
         node / "node_modules": "/opt/leadmasterd/node_listener/node_modules",
         Path(sysconfig.get_path("purelib")): str(packages),
     }
+
+    if (CHECKOUT / ".browser").is_dir():
+        (opt / ".browser").mkdir()
+        binds[CHECKOUT / ".browser"] = "/opt/leadmasterd/.browser"
+    if found := shutil.which("node"):
+        binds[Path(found).resolve().parent] = str(Path(NODE).parent)
 
     base = Path(sys.base_prefix)
     if base == Path("/usr"):
