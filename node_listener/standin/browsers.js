@@ -2,19 +2,19 @@
 // it, and filling the heap takes minutes), so it is done from outside: the browser is known by the port in its
 // --host-resolver-rules, its renderers by being its descendants. Linux only, as the rest of this program.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** @typedef {{pid: number, parent: number, command: string}} Process */
 
 /** @returns {Process[]} */
 function processes() {
-  return readdirSync("/proc")
+  return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
       try {
-        const stat = readFileSync(`/proc/${name}/stat`, "utf8");
-        const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-        const command = readFileSync(`/proc/${name}/cmdline`, "utf8").replaceAll("\0", " ");
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
         return [{ pid: Number(name), parent, command }];
       } catch {
         return []; // it ended while we looked
@@ -30,9 +30,9 @@ function processes() {
 export function crash(pagePort, what) {
   const all = processes();
   const marker = `web.whatsapp.com:443 127.0.0.1:${pagePort},`;
-  const browsers = all.filter(({ command }) => command.includes(marker) && !command.includes("--type="));
-  const found = what === "browser" ? browsers : browsers.flatMap(({ pid }) => renderersBelow(pid, all));
-  for (const { pid } of found) process.kill(pid, "SIGKILL");
+  const browsers = all.filter(({ command }) => command.includes(marker) && !command.includes('--type='));
+  const found = what === 'browser' ? browsers : browsers.flatMap(({ pid }) => renderersBelow(pid, all));
+  for (const { pid } of found) process.kill(pid, 'SIGKILL');
   return found.map(({ pid }) => pid);
 }
 
@@ -45,7 +45,7 @@ function renderersBelow(pid, all) {
   return all
     .filter(({ parent }) => parent === pid)
     .flatMap((child) => {
-      const here = child.command.includes("--type=renderer") ? [child] : [];
+      const here = child.command.includes('--type=renderer') ? [child] : [];
       return [...here, ...renderersBelow(child.pid, all)];
     });
 }

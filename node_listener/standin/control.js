@@ -1,8 +1,8 @@
 // The control interface: plain HTTP on a loopback port. POST /ACTION with a JSON body, GET /state.
 
-import { createServer } from "node:http";
-import { ACTIONS } from "./actions.js";
-import { BadRequest } from "./stanza.js";
+import { createServer } from 'node:http';
+import { ACTIONS, isConnected } from './actions.js';
+import { BadRequest } from './stanza.js';
 
 /** @typedef {import('./actions.js').Stage} Stage */
 
@@ -14,7 +14,7 @@ import { BadRequest } from "./stanza.js";
  */
 export async function act(stage, name, body) {
   if (!Object.hasOwn(ACTIONS, name)) {
-    throw new BadRequest(`unknown action ${name}; known: ${Object.keys(ACTIONS).join(", ")}`);
+    throw new BadRequest(`unknown action ${name}; known: ${Object.keys(ACTIONS).join(', ')}`);
   }
   return { ok: true, ...(await ACTIONS[name](stage, body)) };
 }
@@ -23,12 +23,13 @@ export async function act(stage, name, body) {
  * Everything a test wants to know.
  * @param {Stage} stage
  */
-export function describeState({ phone, pairing, pages, options }) {
-  const { account, device, connection } = phone;
+export function describeState(stage) {
+  const { phone, pairing, pages, options } = stage;
+  const { account, device } = phone;
   return {
     account: account && device && { phone: account.phone, lid: account.lid, name: account.name },
     paired: device !== null,
-    page_connected: connection !== null,
+    page_connected: isConnected(stage),
     page_loads: pages.loads,
     socket_state: pages.page.state,
     synced: pages.page.synced,
@@ -56,22 +57,23 @@ export async function serveControl(stage, port) {
   const server = createServer(async (request, response) => {
     /** @param {number} status @param {object} body */
     const answer = (status, body) => {
-      response.writeHead(status, { "content-type": "application/json" });
+      response.writeHead(status, { 'content-type': 'application/json' });
       response.end(`${JSON.stringify(body)}\n`);
     };
-    const name = (request.url ?? "/").slice(1);
+    const name = (request.url ?? '/').slice(1);
     try {
-      if (request.method === "GET" && name === "state") return answer(200, describeState(stage));
-      if (request.method !== "POST") return answer(405, { error: "only GET /state and POST /ACTION are known" });
-      let text = "";
+      if (request.method === 'GET' && name === 'state') return answer(200, describeState(stage));
+      if (request.method !== 'POST')
+        return answer(405, { error: 'only GET /state and POST /ACTION are known' });
+      let text = '';
       for await (const chunk of request) text += chunk;
-      answer(200, await act(stage, name, text.trim() === "" ? {} : JSON.parse(text)));
+      answer(200, await act(stage, name, text.trim() === '' ? {} : JSON.parse(text)));
     } catch (error) {
       const ours = error instanceof BadRequest || error instanceof SyntaxError;
       answer(ours ? 400 : 500, { error: error instanceof Error ? error.message : String(error) });
     }
   });
-  await new Promise((resolve) => server.listen(port, "127.0.0.1", () => resolve(null)));
+  await new Promise((resolve) => server.listen(port, '127.0.0.1', () => resolve(null)));
   const address = /** @type {import('node:net').AddressInfo} */ (server.address());
   const close = async () => {
     const closed = new Promise((resolve) => server.close(resolve));

@@ -1,6 +1,6 @@
 // The older messages a phone hands to a newly linked device: as the caller lists them, or made in any number.
 
-import { BadRequest, makeStanza } from "./stanza.js";
+import { BadRequest, makeStanza } from './stanza.js';
 
 /** @typedef {import('./stanza.js').Stanza} Stanza */
 
@@ -13,12 +13,21 @@ import { BadRequest, makeStanza } from "./stanza.js";
 export function makeHistory(wanted, account) {
   if (wanted === undefined || wanted === null) return [];
   if (Array.isArray(wanted)) return wanted.map(({ own = false, ...body }) => makeStanza(body, account, own));
-  const { chats, messages, t = Math.floor(Date.now() / 1000) - 86_400 } = /** @type {Record<string, any>} */ (wanted);
-  if (!(chats > 0 && messages > 0)) throw new BadRequest("cannot make history without `chats` and `messages`");
+  const {
+    chats,
+    messages,
+    t = Math.floor(Date.now() / 1000) - 86_400,
+  } = /** @type {Record<string, any>} */ (wanted);
+  if (!(chats > 0 && messages > 0))
+    throw new BadRequest('cannot make history without `chats` and `messages`');
   return Array.from({ length: messages }, (_, index) => {
-    const other = `54911555${String(50_000 + (index % chats)).padStart(5, "0")}`;
+    const other = `54911555${String(50_000 + (index % chats)).padStart(5, '0')}`;
     const own = index % 3 === 2;
-    const body = { body: `vieja ${index + 1}`, t: t - (messages - 1 - index) * 60, notifyName: `Cliente ${index % chats}` };
+    const body = {
+      body: `vieja ${index + 1}`,
+      t: t - (messages - 1 - index) * 60,
+      notifyName: `Cliente ${index % chats}`,
+    };
     return makeStanza(own ? { ...body, to: other } : { ...body, from: other }, account, own);
   });
 }

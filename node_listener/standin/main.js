@@ -1,26 +1,26 @@
 // Starts the stand-in for programs that are not Node: one JSON line on stdout says where it is, then it serves until
 // stdin closes or SIGTERM comes.
 
-import { parseArgs } from "node:util";
-import { startStandin } from "./server.js";
+import { parseArgs } from 'node:util';
+import { startStandin } from './server.js';
 
 const { values } = parseArgs({
   options: {
-    "key-shape": { type: "string" },
-    "wid-shape": { type: "string" },
-    version: { type: "string" },
-    "qr-first": { type: "string" },
-    "qr-period": { type: "string" },
-    "page-size": { type: "string" },
-    retry: { type: "string" },
-    "page-port": { type: "string" },
-    "control-port": { type: "string" },
-    "no-auto-presence": { type: "boolean" },
+    'key-shape': { type: 'string' },
+    'wid-shape': { type: 'string' },
+    version: { type: 'string' },
+    'qr-first': { type: 'string' },
+    'qr-period': { type: 'string' },
+    'page-size': { type: 'string' },
+    retry: { type: 'string' },
+    'page-port': { type: 'string' },
+    'control-port': { type: 'string' },
+    'no-auto-presence': { type: 'boolean' },
   },
 });
 
-const { "no-auto-presence": quiet, ...others } = values;
-const TEXTS = new Set(["key-shape", "wid-shape", "version"]);
+const { 'no-auto-presence': quiet, ...others } = values;
+const TEXTS = new Set(['key-shape', 'wid-shape', 'version']);
 const given = Object.entries(others).map(([name, value]) => [
   name.replace(/-(.)/g, (_, letter) => letter.toUpperCase()),
   TEXTS.has(name) ? value : Number(value),
@@ -37,6 +37,6 @@ async function stop() {
   await standin.close();
   process.exit(0);
 }
-process.on("SIGTERM", stop);
-process.on("SIGINT", stop);
-process.stdin.on("end", stop).on("error", stop).resume();
+process.on('SIGTERM', stop);
+process.on('SIGINT', stop);
+process.stdin.on('end', stop).on('error', stop).resume();

@@ -18,9 +18,9 @@
 
 /** @type {StandinOptions} */
 export const DEFAULTS = {
-  keyShape: "serialized",
-  widShape: "serialized",
-  version: "2.3000.1043220887",
+  keyShape: 'serialized',
+  widShape: 'serialized',
+  version: '2.3000.1043220887',
   qrFirst: 60_000,
   qrPeriod: 20_000,
   pageSize: 50,
@@ -38,7 +38,9 @@ export const DEFAULTS = {
 export function completeOptions(given) {
   for (const name of Object.keys(given)) {
     if (!(name in DEFAULTS)) {
-      throw new Error(`cannot start the stand-in: unknown option ${name}; known: ${Object.keys(DEFAULTS).join(", ")}`);
+      throw new Error(
+        `cannot start the stand-in: unknown option ${name}; known: ${Object.keys(DEFAULTS).join(', ')}`,
+      );
     }
   }
   const options = { ...DEFAULTS, ...given };
@@ -52,7 +54,7 @@ export function completeOptions(given) {
  * @returns {'serialized' | 'dollar'}
  */
 export function checkShape(shape) {
-  if (shape !== "serialized" && shape !== "dollar") {
+  if (shape !== 'serialized' && shape !== 'dollar') {
     throw new Error(`cannot use the shape ${JSON.stringify(shape)}: it must be "serialized" or "dollar"`);
   }
   return shape;

@@ -1,9 +1,9 @@
 // The HTTPS side that the browser knows as web.whatsapp.com: serves the page, streams to it, takes its reports, and
 // keeps what they say. Also what the page is told to be at its next load.
 
-import { EventEmitter } from "node:events";
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:https";
+import { EventEmitter } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:http').ServerResponse} Response */
@@ -13,14 +13,14 @@ import { createServer } from "node:https";
 /** @typedef {import('./options.js').StandinOptions} StandinOptions */
 /** @typedef {{kind: string, page: string, token: string | null, [field: string]: any}} Report */
 
-const PAGE = new URL("./page/", import.meta.url);
-const TYPES = /** @type {Record<string, string>} */ ({ html: "text/html", js: "text/javascript" });
+const PAGE = new URL('./page/', import.meta.url);
+const TYPES = /** @type {Record<string, string>} */ ({ html: 'text/html', js: 'text/javascript' });
 
 export class PageServer extends EventEmitter {
   /** Pages served so far. */
   loads = 0;
   /** What the page said last about itself. */
-  page = { id: "", state: "", synced: false };
+  page = { id: '', state: '', synced: false };
   /** "stream": the page loads but can't connect. "all": there is no network. */
   offline = /** @type {false | 'stream' | 'all'} */ (false);
   /** Module names that do not exist from the next load on. */
@@ -38,7 +38,7 @@ export class PageServer extends EventEmitter {
     requests: /** @type {object[]} */ ([]),
     queries: /** @type {object[]} */ ([]),
   };
-  /** @type {{n: number, name: string, done: () => void, [argument: string]: unknown}[]} commands not yet done */
+  /** @type {{n: number, name: string, given: object, done: () => void}[]} commands not yet done */
   commands = [];
   #nextCommand = 1;
   #phone;
@@ -67,7 +67,7 @@ export class PageServer extends EventEmitter {
         response.writeHead(500).end(String(error));
       });
     });
-    await new Promise((resolve) => server.listen(this.#options.pagePort, "127.0.0.1", () => resolve(null)));
+    await new Promise((resolve) => server.listen(this.#options.pagePort, '127.0.0.1', () => resolve(null)));
     const address = /** @type {import('node:net').AddressInfo} */ (server.address());
     const close = async () => {
       const closed = new Promise((resolve) => server.close(resolve));
@@ -85,15 +85,23 @@ export class PageServer extends EventEmitter {
    * @returns {Promise<boolean>} whether it has
    */
   async command(name, given = {}, limit = 3000) {
-    const n = this.#nextCommand++;
-    const done = new Promise((resolve) => {
-      const command = { ...given, n, name, done: () => resolve(true) };
-      this.commands.push(command);
-      this.#phone.connection?.send({ kind: "command", ...command });
+    const { connection } = this.#phone;
+    /** @type {(answer: boolean) => void} */
+    let answer = () => {};
+    const answered = new Promise((resolve) => {
+      answer = resolve;
     });
-    if (!this.#phone.connection) return false;
-    const timeout = new Promise((resolve) => setTimeout(resolve, limit, false).unref());
-    return Boolean(await Promise.race([done, timeout]));
+    const command = { n: this.#nextCommand++, name, given, done: () => answer(true) };
+    this.commands.push(command);
+    if (!connection) return false;
+    connection.send({ kind: 'command', ...command });
+    const timer = setTimeout(() => answer(false), limit);
+    const look = () => this.#phone.connection !== connection && answer(false);
+    this.#phone.on('change', look);
+    const done = await answered;
+    clearTimeout(timer);
+    this.#phone.off('change', look);
+    return done;
   }
 
   /** Cuts the page's stream. It notices, says TIMEOUT and tries again. */
@@ -106,52 +114,60 @@ export class PageServer extends EventEmitter {
    * @param {Response} response
    */
   async #answer(request, response) {
-    const url = new URL(request.url ?? "/", "https://web.whatsapp.com");
-    if (this.offline === "all") return void request.socket.destroy();
+    const url = new URL(request.url ?? '/', 'https://web.whatsapp.com');
+    if (this.offline === 'all') return void request.socket.destroy();
     if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay));
-    if (url.pathname === "/") return await this.#servePage(response);
-    if (url.pathname === "/standin/stream") return this.#openStream(url, request, response);
-    if (url.pathname === "/standin/history") return this.#serveHistory(url, response);
-    if (url.pathname === "/standin/report") return await this.#takeReport(request, response);
+    if (url.pathname === '/') return await this.#servePage(response);
+    if (url.pathname === '/standin/stream') return this.#openStream(url, response);
+    if (url.pathname === '/standin/history') return this.#serveHistory(url, response);
+    if (url.pathname === '/standin/report') return await this.#takeReport(request, response);
     const file = /^\/standin\/([a-z]+\.(js|html))$/.exec(url.pathname);
     if (!file) return void response.writeHead(404).end();
-    response.writeHead(200, { "content-type": TYPES[file[2]], "cache-control": "no-store" });
+    response.writeHead(200, { 'content-type': TYPES[file[2]], 'cache-control': 'no-store' });
     response.end(await readFile(new URL(file[1], PAGE)));
   }
 
   /** @param {Response} response */
   async #servePage(response) {
     this.loads += 1;
-    this.page = { id: "", state: "", synced: false };
-    const holds = [...this.holds, ...(this.syncedOnce ? ["synced"] : [])];
+    this.page = { id: '', state: '', synced: false };
+    const holds = [...this.holds, ...(this.syncedOnce ? ['synced'] : [])];
     this.syncedOnce = false;
     const { keyShape, widShape, version, pageSize, retry, autoPresence } = this.#options;
-    const config = { keyShape, widShape, version, pageSize, retry, autoPresence, holds, missing: this.missing };
-    const html = await readFile(new URL("index.html", PAGE), "utf8");
-    response.writeHead(200, { "content-type": "text/html", "cache-control": "no-store" });
-    response.end(html.replace("{{config}}", () => JSON.stringify(config).replaceAll("<", "\\u003c")));
-    this.emit("change");
+    const config = {
+      keyShape,
+      widShape,
+      version,
+      pageSize,
+      retry,
+      autoPresence,
+      holds,
+      missing: this.missing,
+    };
+    const html = await readFile(new URL('index.html', PAGE), 'utf8');
+    response.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'no-store' });
+    response.end(html.replace('{{config}}', () => JSON.stringify(config).replaceAll('<', '\\u003c')));
+    this.emit('change');
   }
 
   /**
    * @param {URL} url
-   * @param {Request} request
    * @param {Response} response
    */
-  #openStream(url, request, response) {
+  #openStream(url, response) {
     if (this.offline) return void response.writeHead(503).end();
-    const token = url.searchParams.get("token");
+    const token = url.searchParams.get('token');
     const reason = token && this.#phone.refuses(token);
-    if (typeof reason === "number") {
-      response.writeHead(401, { "content-type": "application/json" });
+    if (typeof reason === 'number') {
+      response.writeHead(401, { 'content-type': 'application/json' });
       return void response.end(JSON.stringify({ reason }));
     }
-    response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
+    response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
     response.flushHeaders();
     let turn = Promise.resolve();
     /** @type {Connection} */
     const connection = {
-      page: url.searchParams.get("page") ?? "",
+      page: url.searchParams.get('page') ?? '',
       token,
       close: () => response.destroy(),
       send: (line) => {
@@ -161,13 +177,13 @@ export class PageServer extends EventEmitter {
         turn = turn.then(() => new Promise((resolve) => setTimeout(resolve, delay))).then(write);
       },
     };
-    response.on("close", () => {
+    response.on('close', () => {
       this.#phone.disconnect(connection);
       this.#pairing.end(connection);
     });
     this.#phone.connect(connection);
     if (!token) this.#pairing.begin(connection);
-    for (const command of this.commands) connection.send({ kind: "command", ...command });
+    for (const command of this.commands) connection.send({ kind: 'command', ...command });
   }
 
   /**
@@ -175,9 +191,11 @@ export class PageServer extends EventEmitter {
    * @param {Response} response
    */
   #serveHistory(url, response) {
-    const device = this.#phone.devices.get(url.searchParams.get("token") ?? "");
-    response.writeHead(device ? 200 : 401, { "content-type": "application/json" });
-    response.end(JSON.stringify({ messages: device?.history, contacts: [...(device?.account.contacts.values() ?? [])] }));
+    const device = this.#phone.devices.get(url.searchParams.get('token') ?? '');
+    response.writeHead(device ? 200 : 401, { 'content-type': 'application/json' });
+    response.end(
+      JSON.stringify({ messages: device?.history, contacts: [...(device?.account.contacts.values() ?? [])] }),
+    );
   }
 
   /**
@@ -185,13 +203,13 @@ export class PageServer extends EventEmitter {
    * @param {Response} response
    */
   async #takeReport(request, response) {
-    let text = "";
+    let text = '';
     for await (const chunk of request) text += chunk;
     if (this.offline) return void response.writeHead(503).end();
     const answer = this.#hear(JSON.parse(text));
-    response.writeHead(200, { "content-type": "application/json" });
+    response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify(answer));
-    this.emit("change");
+    this.emit('change');
   }
 
   /**
@@ -200,40 +218,40 @@ export class PageServer extends EventEmitter {
    */
   #hear({ kind, page, token, ...said }) {
     const record = { ...said, at: Date.now() };
-    const device = this.#phone.devices.get(token ?? "");
+    const device = this.#phone.devices.get(token ?? '');
     switch (kind) {
-      case "ack":
-        this.#phone.acknowledge(token ?? "", said.numbers);
+      case 'ack':
+        this.#phone.acknowledge(token ?? '', said.numbers);
         return {};
-      case "done":
+      case 'done':
         for (const command of this.commands) if (command.n === said.n) command.done();
         this.commands = this.commands.filter((command) => command.n !== said.n);
         return {};
-      case "state":
+      case 'state':
         this.page = { id: page, state: said.state, synced: said.synced };
         return {};
-      case "history_done":
+      case 'history_done':
         if (device) Object.assign(device, { historyDue: false, history: [] });
         return {};
-      case "sent":
+      case 'sent':
         this.records.sent.push(record);
-        if (said.function === "Socket.logout" && device) {
+        if (said.function === 'Socket.logout' && device) {
           this.#phone.unlink(device, 0);
-          void this.command("logout", { reason: 0 });
+          void this.command('logout', { reason: 0 });
         }
         return {};
-      case "presence":
+      case 'presence':
         this.records.presence.push(record);
         return {};
-      case "request":
+      case 'request':
         this.records.requests.push(record);
         return {};
-      case "query":
+      case 'query':
         this.records.queries.push(record);
         return { contact: this.#lookUp(device, said.arguments?.[0]) };
-      case "pairing_code":
+      case 'pairing_code':
         return { code: this.#pairing.makeCode(String(said.phone)) };
-      case "refresh_qr":
+      case 'refresh_qr':
         this.#pairing.rotate();
         return {};
       default:

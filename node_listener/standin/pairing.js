@@ -1,8 +1,8 @@
 // How a page without a session gets one: a QR reference that the server changes by its own clock, or a pairing code.
 // The reference is what a phone would read from the QR; `scan` and `pair` play the phone.
 
-import { randomBytes } from "node:crypto";
-import { EventEmitter } from "node:events";
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 
 /** @typedef {import('./phone-server.js').Connection} Connection */
 
@@ -45,7 +45,7 @@ export class Pairing extends EventEmitter {
     this.ref = null;
     this.code = null;
     this.codePhone = null;
-    this.emit("change");
+    this.emit('change');
   }
 
   /** A new reference now; its successor comes a period later. */
@@ -63,20 +63,20 @@ export class Pairing extends EventEmitter {
    * @returns {string} eight characters, shown by the page and typed into the phone
    */
   makeCode(phone) {
-    const letters = "ABCDEFGHJKLMNPQRSTVWXYZ123456789";
-    this.code = Array.from(randomBytes(8), (byte) => letters[byte % letters.length]).join("");
+    const letters = 'ABCDEFGHJKLMNPQRSTVWXYZ123456789';
+    this.code = Array.from(randomBytes(8), (byte) => letters[byte % letters.length]).join('');
     this.codePhone = phone;
-    this.emit("change");
+    this.emit('change');
     return this.code;
   }
 
   /** @param {number} validFor */
   #rotate(validFor) {
     clearTimeout(this.#timer);
-    this.ref = `2@${randomBytes(48).toString("base64")}`;
-    this.#page?.send({ kind: "ref", ref: this.ref });
+    this.ref = `2@${randomBytes(48).toString('base64')}`;
+    this.#page?.send({ kind: 'ref', ref: this.ref });
     this.#timer = setTimeout(() => this.#rotate(this.#options.qrPeriod), validFor);
     this.#timer.unref();
-    this.emit("change");
+    this.emit('change');
   }
 }

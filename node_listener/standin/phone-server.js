@@ -2,8 +2,9 @@
 // a queue that keeps everything until the device acknowledges it. It knows nothing of HTTP; page-server.js brings it
 // connections, control.js tells it what happens in the world.
 
-import { randomBytes } from "node:crypto";
-import { EventEmitter } from "node:events";
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { lidText } from './stanza.js';
 
 /** @typedef {import('./stanza.js').Stanza} Stanza */
 /** @typedef {{phone: string, lid?: string | null, name?: string | null, saved?: string | null, business?: boolean,
@@ -39,12 +40,12 @@ export class PhoneServer extends EventEmitter {
     const account = known ?? {
       phone: who.phone,
       lid: null,
-      name: "Tienda",
-      platform: "android",
+      name: 'Tienda',
+      platform: 'android',
       log: new Map(),
       contacts: new Map(),
     };
-    if (who.lid) account.lid = who.lid.includes("@") ? who.lid : `${who.lid}@lid`;
+    if (who.lid) account.lid = lidText(who.lid);
     if (who.name) account.name = who.name;
     if (who.platform) account.platform = who.platform;
     this.accounts.set(who.phone, account);
@@ -57,13 +58,13 @@ export class PhoneServer extends EventEmitter {
    * @returns {Device}
    */
   link(account, history) {
-    const token = randomBytes(16).toString("hex");
+    const token = randomBytes(16).toString('hex');
     const all = [...history, ...account.log.values()];
     for (const stanza of history) account.log.set(logKey(stanza), stanza);
     this.device = { token, account, queue: [], next: 1, acknowledged: [], historyDue: true, history: all };
     this.account = account;
     this.devices.set(token, this.device);
-    this.emit("change");
+    this.emit('change');
     return this.device;
   }
 
@@ -75,7 +76,7 @@ export class PhoneServer extends EventEmitter {
     this.devices.delete(device.token);
     this.unlinked.set(device.token, reason);
     if (this.device === device) this.device = null;
-    this.emit("change");
+    this.emit('change');
   }
 
   /**
@@ -96,23 +97,24 @@ export class PhoneServer extends EventEmitter {
     this.connection = connection;
     if (device) {
       // One device, one connection: the older page is told that it lost.
-      if (before?.token === connection.token && before.page !== connection.page) before.send({ kind: "conflict" });
+      if (before?.token === connection.token && before.page !== connection.page)
+        before.send({ kind: 'conflict' });
       const { account } = device;
       connection.send({
-        kind: "hello",
+        kind: 'hello',
         me: { phone: account.phone, lid: account.lid, name: account.name, platform: account.platform },
         history: device.historyDue,
         offline: device.queue.length,
       });
-      for (const item of device.queue) connection.send({ kind: "item", item });
+      for (const item of device.queue) connection.send({ kind: 'item', item });
     }
-    this.emit("change");
+    this.emit('change');
   }
 
   /** @param {Connection} connection */
   disconnect(connection) {
     if (this.connection === connection) this.connection = null;
-    this.emit("change");
+    this.emit('change');
   }
 
   /**
@@ -125,9 +127,9 @@ export class PhoneServer extends EventEmitter {
       if (device.account !== account) continue;
       const item = { ...happening, n: device.next++ };
       device.queue.push(item);
-      if (this.connection?.token === device.token) this.connection.send({ kind: "item", item });
+      if (this.connection?.token === device.token) this.connection.send({ kind: 'item', item });
     }
-    this.emit("change");
+    this.emit('change');
   }
 
   /**
@@ -136,7 +138,7 @@ export class PhoneServer extends EventEmitter {
    */
   deliver(account, stanza) {
     account.log.set(logKey(stanza), stanza);
-    this.enqueue(account, { kind: "message", id: stanza.id, stanza });
+    this.enqueue(account, { kind: 'message', id: stanza.id, stanza });
   }
 
   /**
@@ -151,7 +153,7 @@ export class PhoneServer extends EventEmitter {
       if (done.has(item.n) && item.id) device.acknowledged.push(item.id);
     }
     device.queue = device.queue.filter((item) => !done.has(item.n));
-    this.emit("change");
+    this.emit('change');
   }
 }
 

@@ -1,11 +1,11 @@
 // Composes the stand-in: certificate, phone server, pairing, the page's HTTPS server, the control interface.
 
-import { makeCertificate } from "./certificate.js";
-import { act, describeState, serveControl } from "./control.js";
-import { completeOptions } from "./options.js";
-import { PageServer } from "./page-server.js";
-import { Pairing } from "./pairing.js";
-import { PhoneServer } from "./phone-server.js";
+import { makeCertificate } from './certificate.js';
+import { act, describeState, serveControl } from './control.js';
+import { completeOptions } from './options.js';
+import { PageServer } from './page-server.js';
+import { Pairing } from './pairing.js';
+import { PhoneServer } from './phone-server.js';
 
 /** @typedef {import('./options.js').StandinOptions} StandinOptions */
 
@@ -72,11 +72,11 @@ async function untilChange(sources, test, limit) {
   return await new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);
-      for (const source of sources) source.off("change", look);
+      for (const source of sources) source.off('change', look);
       resolve(test());
     };
     const look = () => test() && end();
     const timer = setTimeout(end, limit);
-    for (const source of sources) source.on("change", look);
+    for (const source of sources) source.on('change', look);
   });
 }

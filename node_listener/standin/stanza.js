@@ -1,7 +1,7 @@
 // What travels from the phone server to a linked device: messages, and what happens to them later. Plain data, made
 // from the bodies that the control interface takes.
 
-import { randomBytes } from "node:crypto";
+import { randomBytes } from 'node:crypto';
 
 /**
  * A message as the server keeps it. `remote` is the chat; `participant` the sender within a group. Whatever else the
@@ -17,7 +17,7 @@ export class BadRequest extends Error {}
 
 /** @returns {string} an id in the form a phone gives its messages: 32 hexadecimal digits */
 export function newStanzaId() {
-  return `AC${randomBytes(15).toString("hex").toUpperCase()}`;
+  return `AC${randomBytes(15).toString('hex').toUpperCase()}`;
 }
 
 /**
@@ -26,16 +26,36 @@ export function newStanzaId() {
  * @returns {string}
  */
 export function widText(value, field) {
-  const text = typeof value === "number" ? String(value) : value;
-  if (typeof text === "string" && /^\+?\d+$/.test(text)) return `${text.replace("+", "")}@c.us`;
-  if (typeof text === "string" && /^[\w.:-]+@[\w.]+$/.test(text)) return text;
-  throw new BadRequest(`cannot use ${JSON.stringify(value)} as ${field}: it must be digits or an id such as N@c.us`);
+  const text = typeof value === 'number' ? String(value) : value;
+  if (typeof text === 'string' && /^\+?\d+$/.test(text)) return `${text.replace('+', '')}@c.us`;
+  if (typeof text === 'string' && /^[\w.:-]+@[\w.]+$/.test(text)) return text;
+  throw new BadRequest(
+    `cannot use ${JSON.stringify(value)} as ${field}: it must be digits or an id such as N@c.us`,
+  );
+}
+
+/**
+ * @param {unknown} value digits, or an id that ends in @lid
+ * @returns {string}
+ */
+export function lidText(value) {
+  return widText(`${value}`.includes('@') ? value : `${value}@lid`, 'lid');
 }
 
 /**
  * The fields of `deliver` and `own` that say how to deliver and are not part of the message.
  */
-const DIRECTIONS = new Set(["count", "spread", "t_step", "wait", "lid", "unmapped", "addressing", "chat", "fields"]);
+const DIRECTIONS = new Set([
+  'count',
+  'spread',
+  't_step',
+  'wait',
+  'lid',
+  'unmapped',
+  'addressing',
+  'chat',
+  'fields',
+]);
 
 /**
  * @param {Record<string, unknown>} body of the control action
@@ -46,18 +66,18 @@ const DIRECTIONS = new Set(["count", "spread", "t_step", "wait", "lid", "unmappe
 export function makeStanza(body, me, fromMe) {
   const { from, to, author, id, t, type, ...rest } = body;
   const own = `${me.phone}@c.us`;
-  const other = widText(fromMe ? (to ?? body.chat) : from, fromMe ? "to" : "from");
-  const group = other.endsWith("@g.us") || other.endsWith("@broadcast");
-  const sender = fromMe ? own : author === undefined ? undefined : widText(author, "author");
+  const other = widText(fromMe ? (to ?? body.chat) : from, fromMe ? 'to' : 'from');
+  const group = other.endsWith('@g.us') || other.endsWith('@broadcast');
+  const sender = fromMe ? own : author === undefined ? undefined : widText(author, 'author');
   if (group && !sender) throw new BadRequest(`cannot deliver to ${other} without an author`);
-  const asLid = other.endsWith("@lid") && me.lid ? me.lid : own;
+  const asLid = other.endsWith('@lid') && me.lid ? me.lid : own;
   /** @type {Stanza} */
   const stanza = {
-    id: typeof id === "string" ? id : newStanzaId(),
+    id: typeof id === 'string' ? id : newStanzaId(),
     fromMe,
     remote: other,
-    t: typeof t === "number" ? t : Math.floor(Date.now() / 1000),
-    type: typeof type === "string" ? type : "chat",
+    t: typeof t === 'number' ? t : Math.floor(Date.now() / 1000),
+    type: typeof type === 'string' ? type : 'chat',
     from: fromMe ? asLid : other,
     to: fromMe ? other : asLid,
   };
@@ -65,16 +85,19 @@ export function makeStanza(body, me, fromMe) {
   for (const [name, value] of Object.entries(rest)) {
     if (!DIRECTIONS.has(name)) stanza[name] = value;
   }
-  if (typeof body.fields === "object") Object.assign(stanza, body.fields);
+  if (typeof body.fields === 'object') Object.assign(stanza, body.fields);
   return stanza;
 }
 
 /**
- * The same message under another chat id, as happens when @c.us and @lid are both in use (WAHA#1816).
+ * The same direct message under the other's @lid, as happens when both are in use (WAHA#1816). Our own side flips too.
  * @param {Stanza} stanza
- * @param {string} remote
+ * @param {string} lid
+ * @param {{phone: string, lid: string | null}} me
  * @returns {Stanza}
  */
-export function underOtherIdentity(stanza, remote) {
-  return { ...stanza, remote, ...(stanza.fromMe ? { to: remote } : { from: remote }) };
+export function underLid(stanza, lid, me) {
+  const own = me.lid ?? `${me.phone}@c.us`;
+  const ends = stanza.fromMe ? { from: own, to: lid } : { from: lid, to: own };
+  return { ...stanza, remote: lid, ...ends };
 }

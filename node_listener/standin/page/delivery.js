@@ -2,21 +2,21 @@
 // and emitted. A browser killed between any two of these loses nothing and doubles nothing; a test can hold the page
 // exactly there (holds `stored` and `acknowledged`).
 
-import { config } from "./config.js";
-import { createWid, keyText, MsgKey } from "./ids.js";
-import { Model } from "./models.js";
-import { report } from "./report.js";
-import { request, write } from "./storage.js";
-import { addMsg, Chat, Contact, forgetBeginnings, learnContact, Msg } from "./world.js";
+import { config } from './config.js';
+import { createWid, keyText, MsgKey } from './ids.js';
+import { Model } from './models.js';
+import { report } from './report.js';
+import { request, write } from './storage.js';
+import { addMsg, Chat, Contact, forgetBeginnings, learnContact, Msg } from './world.js';
 
 const BATCH = 250;
 const waiting = [];
 const pending = new Set();
-const holds = new Set(config.holds.filter((phase) => phase === "stored" || phase === "acknowledged"));
+const holds = new Set(config.holds.filter((phase) => phase === 'stored' || phase === 'acknowledged'));
 let lastRow = 0;
 let running = null;
 let release = null;
-let wake = [];
+const wake = [];
 let onProgress = () => {};
 let first = Promise.resolve();
 
@@ -84,10 +84,10 @@ async function work() {
       for (const item of batch) results.push(await storing[item.kind](stores, item));
       return results;
     });
-    await gate("stored");
+    await gate('stored');
     // A lost acknowledgement is no error: the server sends the items again and they are known by their key.
-    await report("ack", { numbers: batch.map((item) => item.n) }).catch(() => {});
-    await gate("acknowledged");
+    await report('ack', { numbers: batch.map((item) => item.n) }).catch(() => {});
+    await gate('acknowledged');
     for (const apply of applied) apply?.();
     for (const item of batch) pending.delete(item.n);
     onProgress(batch.length);
@@ -114,7 +114,16 @@ async function storeMessage({ messages, chats }, stanza, history) {
   if (await request(messages.getKey(key))) return null;
   lastRow = Math.max(lastRow + 1, Date.now() * 1000);
   const { remote: chat, t } = stanza;
-  const record = { key, chat, t, row: lastRow, stanza: stanza.id, history, received: Date.now(), data: stanza };
+  const record = {
+    key,
+    chat,
+    t,
+    row: lastRow,
+    stanza: stanza.id,
+    history,
+    received: Date.now(),
+    data: stanza,
+  };
   messages.put(record);
   const row = (await request(chats.get(chat))) ?? { id: chat, unread: 0, newest: { t: -1 } };
   if (t >= row.newest.t) row.newest = { key, t, row: lastRow };
@@ -128,7 +137,7 @@ export const storeOwn = (stanza) => write((stores) => storeMessage(stores, stanz
 
 /** The records with this stanza id: two when it is known under both identities. */
 async function recordsOf(messages, stanza) {
-  return await request(messages.index("by_stanza").getAll(stanza));
+  return await request(messages.index('by_stanza').getAll(stanza));
 }
 
 /** Changes stored records and returns what does the same to the models in memory. */
@@ -166,15 +175,22 @@ const storing = {
   edit(stores, { stanza, body, at }) {
     const edited = { latestEditSenderTimestampMs: at };
     return change(stores, stanza, { ...edited, body }, (msg) => {
-      const name = msg.directPath ? "caption" : "body";
+      const name = msg.directPath ? 'caption' : 'body';
       msg.set({ ...edited, latestEditMsgKey: msg.id, [name]: body });
     });
   },
   async revoke(stores, { stanza, scope, t }) {
-    if (scope === "me") return remove(stores, stanza);
-    const gone = { type: "revoked", subtype: "sender", revokeTimestamp: t, body: undefined, caption: undefined };
+    if (scope === 'me') return remove(stores, stanza);
+    const gone = {
+      type: 'revoked',
+      subtype: 'sender',
+      revokeTimestamp: t,
+      body: undefined,
+      caption: undefined,
+    };
     const records = await recordsOf(stores.messages, stanza);
-    const key = records[0] && (({ fromMe, remote, id, participant }) => ({ fromMe, remote, id, participant }));
+    const key =
+      records[0] && (({ fromMe, remote, id, participant }) => ({ fromMe, remote, id, participant }));
     return change(stores, stanza, { ...gone, protocolMessageKey: key?.(records[0].data) }, (msg) => {
       msg.set({ ...gone, protocolMessageKey: msg.id });
     });
@@ -182,23 +198,23 @@ const storing = {
   async react(stores, { stanza, emoji, sender, fromMe, t, reactionId }) {
     const records = await recordsOf(stores.messages, stanza);
     for (const record of records) {
-      record.data.hasReaction = emoji !== "";
+      record.data.hasReaction = emoji !== '';
       stores.messages.put(record);
       stores.reactions.put({ parent: record.key, sender, emoji, t });
     }
     return () => {
       for (const { data } of records) {
         const parent = new MsgKey(data);
-        Msg.get(parent)?.set("hasReaction", emoji !== "");
+        Msg.get(parent)?.set('hasReaction', emoji !== '');
         const id = { id: reactionId, fromMe, remote: data.remote, participant: data.participant && sender };
-        const upsert = window.require("WAWebAddonReactionTableMode").reactionTableMode.bulkUpsert;
+        const upsert = window.require('WAWebAddonReactionTableMode').reactionTableMode.bulkUpsert;
         upsert([
           {
             id: new MsgKey(id),
             reactionParentKey: parent,
             reactionText: emoji,
             reactionTimestamp: t * 1000,
-            [data.participant ? "author" : "from"]: createWid(sender),
+            [data.participant ? 'author' : 'from']: createWid(sender),
             read: false,
             orphan: 0,
           },
@@ -211,29 +227,31 @@ const storing = {
     const { type, body, ...others } = fields;
     return change(stores, stanza, fields, (msg) => {
       msg.set({ ...others, body });
-      msg.set("type", type);
+      msg.set('type', type);
     });
   },
   ack(stores, { stanza, ack }) {
-    return change(stores, stanza, { ack }, (msg) => msg.set("ack", ack));
+    return change(stores, stanza, { ack }, (msg) => msg.set('ack', ack));
   },
   async vote(stores, { stanza, options, sender, t }) {
     const [record] = await recordsOf(stores.messages, stanza);
     if (!record) return null;
     return () => {
       const vote = { pollUpdateParentKey: new MsgKey(record.data), t: t * 1000, senderTimestampMs: t * 1000 };
-      const upsert = window.require("WAWebAddonPollVoteTableMode").pollVoteTableMode.bulkUpsert;
-      upsert([{ ...vote, id: vote.pollUpdateParentKey, from: createWid(sender), selectedOptionLocalIds: options }]);
+      const upsert = window.require('WAWebAddonPollVoteTableMode').pollVoteTableMode.bulkUpsert;
+      upsert([
+        { ...vote, id: vote.pollUpdateParentKey, from: createWid(sender), selectedOptionLocalIds: options },
+      ]);
     };
   },
   // A call rings and is gone: nothing of it is stored; its line in the chat comes as a message of type call_log.
   async call(_stores, { call, ends }) {
     return () => {
-      const calls = window.require("WAWebCallCollection");
+      const calls = window.require('WAWebCallCollection');
       const map = Object.values(calls).find((value) => value instanceof Map);
       const model = new CallModel({ ...call, peerJid: createWid(call.peerJid) });
       map?.set(call.id, model);
-      queueMicrotask(() => model.set("state", ends));
+      queueMicrotask(() => model.set('state', ends));
     };
   },
   async contact({ contacts }, { card }) {
@@ -248,7 +266,7 @@ async function remove({ messages, chats }, stanza) {
   for (const record of records) {
     await request(messages.delete(record.key));
     const range = IDBKeyRange.bound([record.chat], [record.chat, []]);
-    const cursor = await request(messages.index("by_time").openCursor(range, "prev"));
+    const cursor = await request(messages.index('by_time').openCursor(range, 'prev'));
     const row = await request(chats.get(record.chat));
     if (cursor) {
       const { key, t, row: place } = cursor.value;

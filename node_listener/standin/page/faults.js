@@ -1,28 +1,28 @@
 // What a test can make the page do. Each arrives over the stream, waits until what was delivered before it is done,
 // and says so to the server before it acts.
 
-import { hold, releaseHolds, settled } from "./delivery.js";
-import { leave } from "./link.js";
-import { report } from "./report.js";
-import { Socket } from "./socket.js";
-import { Msg } from "./world.js";
+import { hold, releaseHolds, settled } from './delivery.js';
+import { leave } from './link.js';
+import { report } from './report.js';
+import { Socket } from './socket.js';
+import { Msg } from './world.js';
 
 let muted = [];
 
-export async function runCommand({ n, name, ...given }) {
+export async function runCommand({ n, name, given }) {
   await settled();
   const act = commands[name];
-  const late = LATE.has(name);
-  if (!late) act(given);
-  await report("done", { n }).catch(() => {});
-  if (late) act(given);
+  if (!LATE.has(name)) act(given);
+  const said = report('done', { n }).catch(() => {});
+  if (name !== 'hang') await said; // the request leaves even though nothing runs here any more
+  if (LATE.has(name)) act(given);
 }
 
 /** These end or block the page, so the server hears first. */
-const LATE = new Set(["reload", "logout", "hang", "navigate"]);
+const LATE = new Set(['reload', 'logout', 'hang', 'navigate']);
 
 const commands = {
-  state: ({ state }) => Socket.set("state", state),
+  state: ({ state }) => Socket.set('state', state),
   reload: () => location.reload(),
   logout: ({ reason }) => leave(reason),
   hang: ({ ms }) => {
@@ -36,26 +36,26 @@ const commands = {
   },
   // Listeners go, the socket stays CONNECTED, messages are still stored and acknowledged: silence without a sign.
   deaf: () => {
-    muted = [...muted, ...Msg.listeners("add")];
-    Msg.off("add");
+    muted = [...muted, ...Msg.listeners('add')];
+    Msg.off('add');
   },
   undeaf: () => {
-    for (const listener of muted) Msg.on("add", listener);
+    for (const listener of muted) Msg.on('add', listener);
     muted = [];
   },
   navigate: ({ kind }) => {
-    if (kind === "iframe") {
-      const frame = document.createElement("iframe");
-      frame.src = "/standin/empty.html";
+    if (kind === 'iframe') {
+      const frame = document.createElement('iframe');
+      frame.src = '/standin/empty.html';
       document.body.append(frame);
     } else {
-      history.pushState({}, "", `/?moved=${Date.now()}`);
+      history.pushState({}, '', `/?moved=${Date.now()}`);
     }
   },
   // WhatsApp Web fires `add` again for messages it has (OpenWA#464): one event more, no model more.
-  same: ({ id, times }) => {
-    for (const msg of Msg.filter((each) => each.id.id === id)) {
-      for (let count = 0; count < times; count += 1) Msg.trigger("add", msg, Msg);
+  same: ({ id, remote, times }) => {
+    for (const msg of Msg.filter((each) => each.id.id === id && `${each.id.remote}` === remote)) {
+      for (let count = 0; count < times; count += 1) Msg.trigger('add', msg, Msg);
     }
   },
   hold: ({ phase }) => hold(phase),

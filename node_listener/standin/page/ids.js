@@ -3,10 +3,10 @@
 // In 2026-07 WhatsApp Web renamed the property with a message key's text from `_serialized` to `$1`; the rest of the
 // key, and the Wids, stayed as they were (wwebjs#201848, OpenWA#757). Both shapes are here, never both at once.
 
-import { config } from "./config.js";
+import { config } from './config.js';
 
-const keyProperty = config.keyShape === "dollar" ? "$1" : "_serialized";
-const widProperty = config.widShape === "dollar" ? "$1" : "_serialized";
+const keyProperty = config.keyShape === 'dollar' ? '$1' : '_serialized';
+const widProperty = config.widShape === 'dollar' ? '$1' : '_serialized';
 
 export class Wid {
   constructor(user, server) {
@@ -18,45 +18,45 @@ export class Wid {
     return this[widProperty];
   }
   toJid() {
-    return this.toString().replace("@c.us", "@s.whatsapp.net");
+    return this.toString().replace('@c.us', '@s.whatsapp.net');
   }
   equals(other) {
     return other?.toString() === this.toString();
   }
   isLid() {
-    return this.server === "lid";
+    return this.server === 'lid';
   }
   isUser() {
-    return this.server === "c.us" || this.server === "lid";
+    return this.server === 'c.us' || this.server === 'lid';
   }
   isGroup() {
-    return this.server === "g.us";
+    return this.server === 'g.us';
   }
   isNewsletter() {
-    return this.server === "newsletter";
+    return this.server === 'newsletter';
   }
   isBroadcast() {
-    return this.server === "broadcast";
+    return this.server === 'broadcast';
   }
   isStatus() {
-    return this.toString() === "status@broadcast";
+    return this.toString() === 'status@broadcast';
   }
 }
 
 /** Takes text, a Wid, or what a Wid became on its way through JSON. */
 export function createWid(like) {
   if (like instanceof Wid) return like;
-  const text = typeof like === "string" ? like : like && `${like.user}@${like.server}`;
-  const parts = /^([^@]+)@([\w.]+)$/.exec(text ?? "");
+  const text = typeof like === 'string' ? like : like && `${like.user}@${like.server}`;
+  const parts = /^([^@]+)@([\w.]+)$/.exec(text ?? '');
   if (!parts) throw new Error(`wid error: invalid wid ${JSON.stringify(like)}`);
-  return new Wid(parts[1], parts[2].replace("s.whatsapp.net", "c.us"));
+  return new Wid(parts[1], parts[2].replace('s.whatsapp.net', 'c.us'));
 }
 
 export const maybeWid = (text) => (text ? createWid(text) : undefined);
 
 export class MsgKey {
   constructor({ fromMe, remote, id, participant, from, to, selfDir }) {
-    this.fromMe = fromMe ?? selfDir === "out";
+    this.fromMe = fromMe ?? selfDir === 'out';
     this.remote = createWid(remote ?? (this.fromMe ? to : from));
     this.id = id;
     if (participant) this.participant = createWid(participant);
@@ -67,15 +67,15 @@ export class MsgKey {
   }
   static async newId() {
     const bytes = crypto.getRandomValues(new Uint8Array(9));
-    return `3EB0${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`.toUpperCase();
+    return `3EB0${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`.toUpperCase();
   }
   static fromString(text) {
-    const [fromMe, remote, id, participant] = text.split("_");
-    return new MsgKey({ fromMe: fromMe === "true", remote, id, participant });
+    const [fromMe, remote, id, participant] = text.split('_');
+    return new MsgKey({ fromMe: fromMe === 'true', remote, id, participant });
   }
 }
 
 /** The text of a key from its parts: what both shapes hold, and what the page's own store is keyed by. */
 export function keyText({ fromMe, remote, id, participant }) {
-  return [fromMe, remote, id, participant].filter((part) => part !== undefined && part !== null).join("_");
+  return [fromMe, remote, id, participant].filter((part) => part !== undefined && part !== null).join('_');
 }

@@ -1,12 +1,12 @@
 // The life of the connection: open the stream, follow what it says, open it again when it drops.
 
-import { config, pageId } from "./config.js";
-import { receive, settled, storeContacts, storeFirst, storeHistory, watchProgress } from "./delivery.js";
-import { runCommand } from "./faults.js";
-import { report, reportQuietly, session } from "./report.js";
-import { attended, Cmd, Conn, Socket, setMe, setProgress, showState } from "./socket.js";
-import { saveSession, wipe } from "./storage.js";
-import { loadWorld } from "./world.js";
+import { config, pageId } from './config.js';
+import { receive, settled, storeContacts, storeFirst, storeHistory, watchProgress } from './delivery.js';
+import { runCommand } from './faults.js';
+import { report, reportQuietly, session } from './report.js';
+import { attended, Cmd, Conn, Socket, setMe, setProgress, showState } from './socket.js';
+import { saveSession, wipe } from './storage.js';
+import { loadWorld } from './world.js';
 
 let stream = new AbortController();
 let stopped = false;
@@ -16,23 +16,23 @@ let offline = { expected: 0, done: 0 };
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // A page that is being left closes its stream; that must not look like a lost connection to who still listens.
-addEventListener("pagehide", () => {
+addEventListener('pagehide', () => {
   stopped = true;
 });
 
 export async function stayConnected() {
   let pause = config.retry;
-  while (!stopped && !config.holds.includes("opening")) {
+  while (!stopped && !config.holds.includes('opening')) {
     const again = await follow(() => {
       pause = config.retry;
     }).catch(() => false); // the server is not there, or has closed the stream
     if (stopped) return;
     if (again) continue;
     // Before the first connection the state stays OPENING, for as long as there is no network.
-    if (everConnected) Socket.set("state", "TIMEOUT");
+    if (everConnected) Socket.set('state', 'TIMEOUT');
     await sleep(pause);
     pause = Math.min(pause * 2, config.retry * 10);
-    if (everConnected && !stopped) Socket.set("state", "OPENING");
+    if (everConnected && !stopped) Socket.set('state', 'OPENING');
   }
 }
 
@@ -48,16 +48,16 @@ async function follow(onOpen) {
   if (!answer.ok) throw new Error(`the server refused the stream: ${answer.status}`);
   onOpen();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
+  let rest = '';
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return false;
-    const lines = (rest + value).split("\n");
+    const lines = (rest + value).split('\n');
     rest = lines.pop();
     for (const line of lines) {
       if (!line) continue;
       const said = JSON.parse(line);
-      if (said.kind === "paired") {
+      if (said.kind === 'paired') {
         await becomePaired(said.session);
         return true;
       }
@@ -67,26 +67,26 @@ async function follow(onOpen) {
 }
 
 function handle(said) {
-  if (said.kind === "item") receive(said.item);
-  else if (said.kind === "command") runCommand(said);
-  else if (said.kind === "hello") connected(said);
-  else if (said.kind === "ref") {
-    Conn.set("ref", said.ref);
-    if (Socket.state !== "UNPAIRED") Socket.set("state", "UNPAIRED");
+  if (said.kind === 'item') receive(said.item);
+  else if (said.kind === 'command') runCommand(said);
+  else if (said.kind === 'hello') connected(said);
+  else if (said.kind === 'ref') {
+    Conn.set('ref', said.ref);
+    if (Socket.state !== 'UNPAIRED') Socket.set('state', 'UNPAIRED');
     showState();
-  } else if (said.kind === "conflict") {
+  } else if (said.kind === 'conflict') {
     stopped = true;
     stream.abort();
-    Socket.set("state", "CONFLICT");
+    Socket.set('state', 'CONFLICT');
   }
 }
 
 async function becomePaired(linked) {
-  Socket.set("state", "PAIRING");
+  Socket.set('state', 'PAIRING');
   await saveSession(linked);
   session.token = linked.token;
   setMe(linked.me);
-  Socket.set("state", "OPENING");
+  Socket.set('state', 'OPENING');
 }
 
 function connected(hello) {
@@ -97,19 +97,15 @@ function connected(hello) {
   offline = { expected: hello.offline, done: 0 };
   watchProgress((count) => {
     offline.done += count;
-    if (offline.done <= offline.expected) setProgress(Math.floor((offline.done / offline.expected) * 100));
+    if (offline.done < offline.expected) setProgress(Math.floor((offline.done / offline.expected) * 100));
     if (offline.done >= offline.expected) finishSync();
   });
-  Socket.set("state", "CONNECTED");
+  Socket.set('state', 'CONNECTED');
   showState();
   // The page announces itself by itself, which silences the phone's notifications (OpenWA#1175).
-  if (config.autoPresence) reportQuietly("presence", { available: true, module: "page", function: "connect" });
-  if (hello.offline === 0) {
-    settled().then(() => {
-      setProgress(100);
-      return finishSync();
-    });
-  }
+  if (config.autoPresence)
+    reportQuietly('presence', { available: true, module: 'page', function: 'connect' });
+  if (hello.offline === 0) settled().then(finishSync);
 }
 
 async function syncHistory() {
@@ -118,16 +114,18 @@ async function syncHistory() {
     await storeContacts(contacts);
     await storeHistory(messages);
     await loadWorld();
-    await report("history_done");
+    await report('history_done');
   } catch {
     stream.abort(); // the server still has it to give: the next connection tries again
   }
 }
 
 async function finishSync() {
-  if (config.holds.includes("progress")) return;
+  if (config.holds.includes('progress')) return;
   await attended();
-  if (!stopped) Socket.set("hasSynced", true);
+  if (stopped || Socket.hasSynced) return;
+  setProgress(100);
+  Socket.set('hasSynced', true);
 }
 
 /** Logged out: nothing of the session stays, and the page goes where the real one goes. */
@@ -135,13 +133,13 @@ export async function leave(reason) {
   stopped = true;
   stream.abort();
   await wipe();
-  Cmd.trigger("logout_from_bridge");
+  Cmd.trigger('logout_from_bridge');
   location.href = `/?post_logout=1&logout_reason=${reason}`;
 }
 
 Socket.reconnect = () => stream.abort();
 Socket.takeover = () => {
   stopped = false;
-  Socket.set("state", "OPENING");
+  Socket.set('state', 'OPENING');
   stayConnected();
 };

@@ -57,14 +57,14 @@ export class Model extends Events {
     }
   }
   set(name, value) {
-    const changes = typeof name === "object" ? name : { [name]: value };
+    const changes = typeof name === 'object' ? name : { [name]: value };
     const changed = Object.entries(changes).filter(([key, next]) => this[key] !== next);
     const before = changed.map(([key]) => this[key]);
     for (const [key, next] of changed) this[key] = next;
     changed.forEach(([key, next], index) => {
       this.trigger(`change:${key}`, this, next, before[index]);
     });
-    if (changed.length > 0) this.trigger("change", this);
+    if (changed.length > 0) this.trigger('change', this);
     return this;
   }
   trigger(name, ...args) {
@@ -79,7 +79,7 @@ export class Model extends Events {
     this.#collections.delete(collection);
   }
   serialize() {
-    return Object.fromEntries(Object.entries(this).filter(([, value]) => typeof value !== "function"));
+    return Object.fromEntries(Object.entries(this).filter(([, value]) => typeof value !== 'function'));
   }
   toJSON() {
     return this.serialize();
@@ -89,7 +89,7 @@ export class Model extends Events {
 /** Text of an id of any kind. Undefined stays undefined: that is what `id._serialized` is under the `$1` shape. */
 export function idText(id) {
   if (id === undefined || id === null) return undefined;
-  if (typeof id === "string") return id;
+  if (typeof id === 'string') return id;
   return id._serialized ?? id.$1 ?? id.toString();
 }
 
@@ -115,7 +115,7 @@ export class Collection extends Events {
     this.#byId.set(id, model);
     this.#models.splice(this.#place(model), 0, model);
     model.joined(this);
-    this.trigger("add", model, this);
+    this.trigger('add', model, this);
     return model;
   }
   remove(given) {
@@ -124,7 +124,7 @@ export class Collection extends Events {
     this.#byId.delete(idText(model.id));
     this.#models.splice(this.#models.indexOf(model), 1);
     model.left(this);
-    this.trigger("remove", model, this);
+    this.trigger('remove', model, this);
     return model;
   }
   get(id) {

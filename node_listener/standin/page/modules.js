@@ -1,14 +1,14 @@
 // window.require: the modules of WhatsApp Web that the library asks for. An unknown one throws, as the real one does.
 // Each module is one object for the life of the page, so that whoever wraps a function wraps it for everyone.
 
-import { config } from "./config.js";
-import { storeOwn } from "./delivery.js";
-import { createWid, MsgKey } from "./ids.js";
-import { Events } from "./models.js";
-import { report, summary } from "./report.js";
-import { recordSent, sendingModules } from "./sending.js";
-import * as socket from "./socket.js";
-import * as world from "./world.js";
+import { config } from './config.js';
+import { storeOwn } from './delivery.js';
+import { createWid, MsgKey } from './ids.js';
+import { Events } from './models.js';
+import { report, summary } from './report.js';
+import { recordSent, sendingModules } from './sending.js';
+import * as socket from './socket.js';
+import * as world from './world.js';
 
 const { Cmd, Conn, Socket } = socket;
 
@@ -17,29 +17,42 @@ const bytes = (seed) => Uint8Array.from({ length: 32 }, (_, index) => (index * 7
 
 function query(name, answer) {
   return async (...args) => {
-    const said = await report("query", { name, arguments: summary(args) });
+    const said = await report('query', { name, arguments: summary(args) });
     return answer?.(said, ...args);
   };
 }
 
 function findLinks(text) {
-  return [...`${text ?? ""}`.matchAll(/\bhttps?:\/\/\S+/g)].map(([href]) => ({ href, suspiciousCharacters: new Set() }));
+  return [...`${text ?? ''}`.matchAll(/\bhttps?:\/\/\S+/g)].map(([href]) => ({
+    href,
+    suspiciousCharacters: new Set(),
+  }));
 }
 
 /** The heart of client.sendMessage: records, then shows the message as our own, as the real one does. */
 function addAndSendMsgToChat(_chat, message) {
-  const module = "WAWebSendMsgChatAction";
-  const recorded = recordSent(module, "addAndSendMsgToChat", [message.to, message]);
+  const module = 'WAWebSendMsgChatAction';
+  const recorded = recordSent(module, 'addAndSendMsgToChat', [message.to, message]);
   const { id, from, to, body, type, t } = message;
-  const stanza = { id: id.id, fromMe: true, remote: `${id.remote}`, t, type, body, from: `${from}`, to: `${to}` };
-  if (id.participant) Object.assign(stanza, { participant: `${id.participant}`, author: `${id.participant}` });
+  const stanza = {
+    id: id.id,
+    fromMe: true,
+    remote: `${id.remote}`,
+    t,
+    type,
+    body,
+    from: `${from}`,
+    to: `${to}`,
+  };
+  if (id.participant)
+    Object.assign(stanza, { participant: `${id.participant}`, author: `${id.participant}` });
   const shown = recorded.then(async () => {
     const record = await storeOwn(stanza);
     return record && world.addMsg(record, true);
   });
   const result = shown.then((msg) => {
-    msg?.set("ack", 1);
-    return { messageSendResult: "OK", t };
+    msg?.set('ack', 1);
+    return { messageSendResult: 'OK', t };
   });
   return [shown, result];
 }
@@ -86,7 +99,9 @@ const WORLD = {
   },
   WAWebCallCollection: callCollection,
   WAWebChatLoadMessages: { loadEarlierMsgs: world.loadEarlierMsgs },
-  WAWebFindChatAction: { findOrCreateLatestChat: async (wid) => ({ chat: world.ensureChat(createWid(wid)) }) },
+  WAWebFindChatAction: {
+    findOrCreateLatestChat: async (wid) => ({ chat: world.ensureChat(createWid(wid)) }),
+  },
   WAWebChatGetters: {
     getIsNewsletter: (chat) => chat.id.isNewsletter(),
     getIsBroadcast: (chat) => chat.id.isBroadcast(),
@@ -96,11 +111,13 @@ const WORLD = {
   WAWebContactGetters: contactGetters,
   WAWebFrontendContactGetters: { getIsMyContact: (contact) => Boolean(contact.name) },
   WAWebApiContact: apiContact,
-  WAWebLidMigrationUtils: { toPn: (wid) => (createWid(wid).isLid() ? world.phoneNumber(createWid(wid)) : wid) },
+  WAWebLidMigrationUtils: {
+    toPn: (wid) => (createWid(wid).isLid() ? world.phoneNumber(createWid(wid)) : wid),
+  },
   WAWebAddonReactionTableMode: { reactionTableMode: { bulkUpsert: async () => {} } },
   WAWebAddonPollVoteTableMode: { pollVoteTableMode: { bulkUpsert: async () => {} } },
   WAWebBackendJobsCommon: { mediaTypeFromProtobuf: () => null },
-  WAWebE2EProtoUtils: { typeAttributeFromProtobuf: () => "text" },
+  WAWebE2EProtoUtils: { typeAttributeFromProtobuf: () => 'text' },
 };
 
 const SESSION = {
@@ -112,7 +129,7 @@ const SESSION = {
     setPairingType: () => {},
     initializeAltDeviceLinking: async () => {},
     initializeQRLinking: async () => {},
-    startAltLinkingFlow: async (phone) => (await report("pairing_code", { phone })).code,
+    startAltLinkingFlow: async (phone) => (await report('pairing_code', { phone })).code,
   },
   WAWebLaunchSocketUtils: { refreshQR: () => Cmd.refreshQR() },
   WABase64: { encodeB64: (data) => btoa(String.fromCharCode(...data)) },
@@ -124,7 +141,7 @@ const SESSION = {
   },
   WAWebUserPrefsMultiDevice: { getADVSecretKey: () => btoa(String.fromCharCode(...bytes(11))) },
   WAWebUserPrefsMeUser: { getMaybeMePnUser: socket.myPn, getMaybeMeLidUser: socket.myLid },
-  WAWebMiscBrowserUtils: { info: () => ({ os: "Linux", name: "Chrome" }) },
+  WAWebMiscBrowserUtils: { info: () => ({ os: 'Linux', name: 'Chrome' }) },
   WAWebSyncGatingUtils: { isPlaceholderMessageResendEnabled: () => false },
 };
 
@@ -151,43 +168,56 @@ const TOOLS = {
     canAdminRevokeMsg: () => false,
   },
   WAWebPinMsgConstants: { getPinExpiryDuration: () => 604_800 },
-  WAWebLinkPreviewChatAction: { getLinkPreview: query("getLinkPreview") },
-  WAWebFrontendVcardUtils: { vcardFromContactModel: (contact) => ({ vcard: `BEGIN:VCARD\nFN:${contact.id}` }) },
+  WAWebLinkPreviewChatAction: { getLinkPreview: query('getLinkPreview') },
+  WAWebFrontendVcardUtils: {
+    vcardFromContactModel: (contact) => ({ vcard: `BEGIN:VCARD\nFN:${contact.id}` }),
+  },
   WAWebVcardParsingUtils: { parseVcard: () => null },
-  WAWap: { wap: (tag, attributes, content) => ({ tag, attributes, content }), generateId: () => `${Date.now()}` },
+  WAWap: {
+    wap: (tag, attributes, content) => ({ tag, attributes, content }),
+    generateId: () => `${Date.now()}`,
+  },
   WAWebBlockContactUtils: { getContactToBlockOnlyUseIfNoAssociatedChat: async (contact) => contact },
   WAWebPhoneUtils: { formattedPhoneNumber: (phone) => `+${phone}` },
 };
 
 const QUERIES = {
   WAWebQueryExistsJob: {
-    queryWidExists: query("queryWidExists", ({ contact }, wid) => {
+    queryWidExists: query('queryWidExists', ({ contact }, wid) => {
       if (contact) world.learnContact(contact);
       return contact || !wid.isLid() ? { wid: contact ? createWid(`${contact.phone}@c.us`) : wid } : null;
     }),
   },
   WAWebGroupQueryJob: {
-    queryAndUpdateGroupMetadataById: query("queryAndUpdateGroupMetadataById"),
-    queryGroupInvite: query("queryGroupInvite"),
-    resetGroupInviteCode: query("resetGroupInviteCode"),
+    queryAndUpdateGroupMetadataById: query('queryAndUpdateGroupMetadataById'),
+    queryGroupInvite: query('queryGroupInvite'),
+    resetGroupInviteCode: query('resetGroupInviteCode'),
   },
-  WAWebApiMessageInfoStore: { queryMsgInfo: query("queryMsgInfo", () => ({ delivery: [], read: [], played: [] })) },
-  WAWebFindCommonGroupsContactAction: { findCommonGroups: query("findCommonGroups", () => ({ groups: [] })) },
-  WAWebApiDeviceList: { getDeviceIds: query("getDeviceIds", () => []) },
-  WAWebBizOrderBridge: { queryOrder: query("queryOrder") },
+  WAWebApiMessageInfoStore: {
+    queryMsgInfo: query('queryMsgInfo', () => ({ delivery: [], read: [], played: [] })),
+  },
+  WAWebFindCommonGroupsContactAction: { findCommonGroups: query('findCommonGroups', () => ({ groups: [] })) },
+  WAWebApiDeviceList: { getDeviceIds: query('getDeviceIds', () => []) },
+  WAWebBizOrderBridge: { queryOrder: query('queryOrder') },
   WAWebDownloadManager: {
     downloadManager: {
-      downloadAndMaybeDecrypt: query("downloadAndMaybeDecrypt", () => new TextEncoder().encode("media").buffer),
+      downloadAndMaybeDecrypt: query(
+        'downloadAndMaybeDecrypt',
+        () => new TextEncoder().encode('media').buffer,
+      ),
     },
   },
 };
-Cmd.refreshQR = () => report("refresh_qr").catch(() => {});
+Cmd.refreshQR = () => report('refresh_qr').catch(() => {});
 
 export function installModules() {
   const sending = { ...sendingModules(Cmd), WAWebSendMsgChatAction: { addAndSendMsgToChat } };
   const modules = { ...WORLD, ...SESSION, ...TOOLS, ...QUERIES };
-  for (const [name, functions] of Object.entries(sending)) modules[name] = Object.assign(modules[name] ?? {}, functions);
-  modules.WAWebContactProfilePicThumbBridge.requestProfilePicFromServer = query("requestProfilePicFromServer");
+  for (const [name, functions] of Object.entries(sending))
+    modules[name] = Object.assign(modules[name] ?? {}, functions);
+  modules.WAWebContactProfilePicThumbBridge.requestProfilePicFromServer = query(
+    'requestProfilePicFromServer',
+  );
   for (const name of config.missing) delete modules[name];
   window.require = (name) => {
     if (!Object.hasOwn(modules, name)) throw new Error(`Requiring unknown module "${name}"`);

@@ -1,13 +1,13 @@
 // What the page tells the server. Everything that would leave for WhatsApp ends here, as a record.
 
-import { pageId } from "./config.js";
+import { pageId } from './config.js';
 
 export const session = { token: null };
 
 export async function report(kind, fields = {}) {
-  const answer = await fetch("/standin/report", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
+  const answer = await fetch('/standin/report', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ kind, page: pageId, token: session.token, ...fields }),
   });
   if (!answer.ok) throw new Error(`the server refused ${kind}: ${answer.status}`);
@@ -22,13 +22,13 @@ export function reportQuietly(kind, fields) {
 /** One line about arguments that may hold whole chats: ids, texts and the names of fields. */
 export function summary(args) {
   const one = (value, depth = 0) => {
-    if (value === null || typeof value !== "object") return typeof value === "function" ? "function" : value;
-    if ("server" in value && "user" in value) return String(value);
-    if (value.id && typeof value.id === "object") {
+    if (value === null || typeof value !== 'object') return typeof value === 'function' ? 'function' : value;
+    if ('server' in value && 'user' in value) return String(value);
+    if (value.id && typeof value.id === 'object') {
       const known = { id: String(value.id), type: value.type, body: value.body, caption: value.caption };
       return Object.fromEntries(Object.entries(known).filter(([, each]) => each !== undefined));
     }
-    if (depth > 2) return "…";
+    if (depth > 2) return '…';
     if (Array.isArray(value)) return value.slice(0, 5).map((each) => one(each, depth + 1));
     return Object.fromEntries(
       Object.entries(value)

@@ -2,91 +2,91 @@
 // anything here: each is recorded at the server as module, function and a summary of its arguments, and answers what
 // lets the library's own code go on.
 
-import { report, reportQuietly, summary } from "./report.js";
+import { report, reportQuietly, summary } from './report.js';
 
 /** Records one attempt. Returns when the server has it, so that "nothing was sent" can be believed. */
 export async function recordSent(module, name, args) {
-  await report("sent", { module, function: name, arguments: summary(args) });
+  await report('sent', { module, function: name, arguments: summary(args) });
 }
 
-const OK = { messageSendResult: "OK", status: 200 };
+const OK = { messageSendResult: 'OK', status: 200 };
 
 /** Module -> the functions that send, found by reading the library: src/Client.js, Injected/Utils.js, structures. */
 const SENDING = {
-  WADeprecatedSendIq: ["deprecatedCastStanza"],
-  WASmaxGroupsAddParticipantsRPC: ["sendAddParticipantsRPC"],
-  WASmaxGroupsMembershipRequestsActionRPC: ["sendMembershipRequestsActionRPC"],
-  WAWebBlockContactAction: ["blockContact", "unblockContact"],
-  WAWebChangeNewsletterOwnerAction: ["changeNewsletterOwnerAction"],
-  WAWebChatClearBridge: ["sendClear"],
-  WAWebChatForwardMessage: ["forwardMessages"],
-  WAWebChatSendMessages: ["sendGroupInviteMessage"],
-  WAWebChatStateBridge: ["sendChatStateComposing", "sendChatStateRecording", "sendChatStatePaused"],
-  WAWebContactProfilePicThumbBridge: ["sendSetPicture", "requestDeletePicture"],
-  WAWebContactStatusBridge: ["setMyStatus"],
-  WAWebDeleteChatAction: ["sendDelete"],
-  WAWebDeleteContactAction: ["deleteContactAction"],
-  WAWebDemoteNewsletterAdminAction: ["demoteNewsletterAdmin"],
-  WAWebEditNewsletterMetadataAction: ["editNewsletterMetadataAction"],
-  WAWebExitGroupAction: ["sendExitGroup"],
-  WAWebGenerateEventCallLink: ["createEventCallLink"],
-  WAWebGroupCreateJob: ["createGroup"],
-  WAWebGroupInviteJob: ["joinGroupViaInvite"],
-  WAWebGroupInviteV4Job: ["joinGroupViaInviteV4"],
-  WAWebGroupModifyInfoJob: ["setGroupDescription", "setGroupSubject"],
-  WAWebMediaMmsV4Upload: ["uploadMedia", "uploadUnencryptedMedia"],
-  WAWebMexAcceptNewsletterAdminInviteJob: ["acceptNewsletterAdminInvite"],
-  WAWebMexRevokeNewsletterAdminInviteJob: ["revokeNewsletterAdminInvite"],
+  WADeprecatedSendIq: ['deprecatedCastStanza'],
+  WASmaxGroupsAddParticipantsRPC: ['sendAddParticipantsRPC'],
+  WASmaxGroupsMembershipRequestsActionRPC: ['sendMembershipRequestsActionRPC'],
+  WAWebBlockContactAction: ['blockContact', 'unblockContact'],
+  WAWebChangeNewsletterOwnerAction: ['changeNewsletterOwnerAction'],
+  WAWebChatClearBridge: ['sendClear'],
+  WAWebChatForwardMessage: ['forwardMessages'],
+  WAWebChatSendMessages: ['sendGroupInviteMessage'],
+  WAWebChatStateBridge: ['sendChatStateComposing', 'sendChatStateRecording', 'sendChatStatePaused'],
+  WAWebContactProfilePicThumbBridge: ['sendSetPicture', 'requestDeletePicture'],
+  WAWebContactStatusBridge: ['setMyStatus'],
+  WAWebDeleteChatAction: ['sendDelete'],
+  WAWebDeleteContactAction: ['deleteContactAction'],
+  WAWebDemoteNewsletterAdminAction: ['demoteNewsletterAdmin'],
+  WAWebEditNewsletterMetadataAction: ['editNewsletterMetadataAction'],
+  WAWebExitGroupAction: ['sendExitGroup'],
+  WAWebGenerateEventCallLink: ['createEventCallLink'],
+  WAWebGroupCreateJob: ['createGroup'],
+  WAWebGroupInviteJob: ['joinGroupViaInvite'],
+  WAWebGroupInviteV4Job: ['joinGroupViaInviteV4'],
+  WAWebGroupModifyInfoJob: ['setGroupDescription', 'setGroupSubject'],
+  WAWebMediaMmsV4Upload: ['uploadMedia', 'uploadUnencryptedMedia'],
+  WAWebMexAcceptNewsletterAdminInviteJob: ['acceptNewsletterAdminInvite'],
+  WAWebMexRevokeNewsletterAdminInviteJob: ['revokeNewsletterAdminInvite'],
   WAWebModifyParticipantsGroupAction: [
-    "addParticipants",
-    "demoteParticipants",
-    "promoteParticipants",
-    "removeParticipants",
+    'addParticipants',
+    'demoteParticipants',
+    'promoteParticipants',
+    'removeParticipants',
   ],
-  WAWebNewsletterCreateQueryJob: ["createNewsletterQuery"],
-  WAWebNewsletterDeleteAction: ["deleteNewsletterAction"],
-  WAWebNewsletterDemoteAdminJob: ["demoteNewsletterAdminAction"],
-  WAWebNewsletterSendMessageJob: ["sendNewsletterMessageJob"],
-  WAWebNewsletterSendMsgAction: ["sendNewsletterAdminInviteMessage"],
-  WAWebNewsletterSubscribeAction: ["subscribeToNewsletterAction"],
-  WAWebNewsletterUnsubscribeAction: ["unsubscribeFromNewsletterAction"],
-  WAWebNewsletterUpdateUserSettingJob: ["updateNewsletterUserSetting"],
-  WAWebNoteAction: ["noteAddAction"],
-  WAWebPollsSendVoteMsgAction: ["sendVote"],
-  WAWebRevokeStatusAction: ["sendStatusRevokeMsgAction"],
-  WAWebSaveContactAction: ["saveContactAction"],
-  WAWebSendEventEditMsgAction: ["sendEventEditMessage"],
-  WAWebSendEventResponseMsgAction: ["sendEventResponseMsg"],
-  WAWebSendMessageEditAction: ["sendMessageEdit"],
-  WAWebSendPinMessageAction: ["sendPinInChatMsg"],
-  WAWebSendReactionMsgAction: ["sendReactionToMsg"],
-  WAWebSendStatusMsgAction: ["sendStatusTextMsgAction", "sendStatusMediaMsgAction"],
-  WAWebSetPropertyGroupAction: ["setGroupProperty"],
-  WAWebSetPushnameConnAction: ["setPushname"],
-  WAWebUpdateUnreadChatAction: ["sendSeen", "markConversationSeen"],
-  WAWebUploadManager: ["encryptAndUpload"],
+  WAWebNewsletterCreateQueryJob: ['createNewsletterQuery'],
+  WAWebNewsletterDeleteAction: ['deleteNewsletterAction'],
+  WAWebNewsletterDemoteAdminJob: ['demoteNewsletterAdminAction'],
+  WAWebNewsletterSendMessageJob: ['sendNewsletterMessageJob'],
+  WAWebNewsletterSendMsgAction: ['sendNewsletterAdminInviteMessage'],
+  WAWebNewsletterSubscribeAction: ['subscribeToNewsletterAction'],
+  WAWebNewsletterUnsubscribeAction: ['unsubscribeFromNewsletterAction'],
+  WAWebNewsletterUpdateUserSettingJob: ['updateNewsletterUserSetting'],
+  WAWebNoteAction: ['noteAddAction'],
+  WAWebPollsSendVoteMsgAction: ['sendVote'],
+  WAWebRevokeStatusAction: ['sendStatusRevokeMsgAction'],
+  WAWebSaveContactAction: ['saveContactAction'],
+  WAWebSendEventEditMsgAction: ['sendEventEditMessage'],
+  WAWebSendEventResponseMsgAction: ['sendEventResponseMsg'],
+  WAWebSendMessageEditAction: ['sendMessageEdit'],
+  WAWebSendPinMessageAction: ['sendPinInChatMsg'],
+  WAWebSendReactionMsgAction: ['sendReactionToMsg'],
+  WAWebSendStatusMsgAction: ['sendStatusTextMsgAction', 'sendStatusMediaMsgAction'],
+  WAWebSetPropertyGroupAction: ['setGroupProperty'],
+  WAWebSetPushnameConnAction: ['setPushname'],
+  WAWebUpdateUnreadChatAction: ['sendSeen', 'markConversationSeen'],
+  WAWebUploadManager: ['encryptAndUpload'],
   WAWebUserPrefsGeneral: [
-    "setAutoDownloadAudio",
-    "setAutoDownloadDocuments",
-    "setAutoDownloadPhotos",
-    "setAutoDownloadVideos",
+    'setAutoDownloadAudio',
+    'setAutoDownloadDocuments',
+    'setAutoDownloadPhotos',
+    'setAutoDownloadVideos',
   ],
-  WAWebUserPrefsNotifications: ["setGlobalOfflineNotifications"],
+  WAWebUserPrefsNotifications: ['setGlobalOfflineNotifications'],
 };
 
 const CMD = [
-  "archiveChat",
-  "pinChat",
-  "markChatUnread",
-  "sendStarMsgs",
-  "sendUnstarMsgs",
-  "sendDeleteMsgs",
-  "sendRevokeMsgs",
-  "openChatAt",
-  "openChatBottom",
-  "openDrawerMid",
-  "chatSearch",
-  "msgInfoDrawer",
+  'archiveChat',
+  'pinChat',
+  'markChatUnread',
+  'sendStarMsgs',
+  'sendUnstarMsgs',
+  'sendDeleteMsgs',
+  'sendRevokeMsgs',
+  'openChatAt',
+  'openChatBottom',
+  'openDrawerMid',
+  'chatSearch',
+  'msgInfoDrawer',
 ];
 
 const sender =
@@ -97,10 +97,10 @@ const sender =
   };
 
 const presence = (module, name, available) => () =>
-  reportQuietly("presence", { available, module, function: name });
+  reportQuietly('presence', { available, module, function: name });
 
 export function sendingModules(Cmd) {
-  for (const name of CMD) Cmd[name] = sender("WAWebCmd", `Cmd.${name}`);
+  for (const name of CMD) Cmd[name] = sender('WAWebCmd', `Cmd.${name}`);
   const modules = Object.fromEntries(
     Object.entries(SENDING).map(([module, names]) => [
       module,
@@ -109,31 +109,31 @@ export function sendingModules(Cmd) {
   );
   // The setters live beside getters that are only read.
   for (const name of Object.keys(modules.WAWebUserPrefsGeneral)) {
-    modules.WAWebUserPrefsGeneral[name.replace("set", "get")] = () => false;
+    modules.WAWebUserPrefsGeneral[name.replace('set', 'get')] = () => false;
   }
   modules.WAWebUserPrefsNotifications.getGlobalOfflineNotifications = () => false;
-  modules.WAWebContactStatusBridge.getStatus = async () => ({ status: "" });
+  modules.WAWebContactStatusBridge.getStatus = async () => ({ status: '' });
   modules.WAWebNoteAction.retrieveOnlyNoteForChatJid = async () => null;
   return {
     ...modules,
     WAWebStreamModel: {
       Stream: {
-        markAvailable: presence("WAWebStreamModel", "Stream.markAvailable", true),
-        markUnavailable: presence("WAWebStreamModel", "Stream.markUnavailable", false),
+        markAvailable: presence('WAWebStreamModel', 'Stream.markAvailable', true),
+        markUnavailable: presence('WAWebStreamModel', 'Stream.markUnavailable', false),
       },
     },
     WAWebPresenceChatAction: {
-      sendPresenceAvailable: presence("WAWebPresenceChatAction", "sendPresenceAvailable", true),
-      sendPresenceUnavailable: presence("WAWebPresenceChatAction", "sendPresenceUnavailable", false),
+      sendPresenceAvailable: presence('WAWebPresenceChatAction', 'sendPresenceAvailable', true),
+      sendPresenceUnavailable: presence('WAWebPresenceChatAction', 'sendPresenceUnavailable', false),
     },
     // Requests to our own phone: nobody else sees them, and the library makes the first one by itself.
     WAWebNonMessageDataRequestPlaceholderMessageResendUtils: {
       handlePlaceholderMsgsSeen: (msgs) =>
-        reportQuietly("request", { name: "placeholder_resend", ids: msgs.map((msg) => msg.id.id) }),
+        reportQuietly('request', { name: 'placeholder_resend', ids: msgs.map((msg) => msg.id.id) }),
     },
     WAWebSendNonMessageDataRequest: {
       sendPeerDataOperationRequest: (type, about) =>
-        report("request", { name: "peer_data_operation", type, arguments: summary([about]) }),
+        report('request', { name: 'peer_data_operation', type, arguments: summary([about]) }),
     },
   };
 }

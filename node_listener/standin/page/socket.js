@@ -1,20 +1,20 @@
 // The socket's state as the library reads it, the connection data, and the few things of Cmd that are events.
 
-import { config } from "./config.js";
-import { createWid } from "./ids.js";
-import { Model } from "./models.js";
-import { report, reportQuietly } from "./report.js";
+import { config } from './config.js';
+import { createWid } from './ids.js';
+import { Model } from './models.js';
+import { report, reportQuietly } from './report.js';
 
 class SocketModel extends Model {
   trigger(name, ...args) {
     super.trigger(name, ...args);
-    if (name === "change") showState();
+    if (name === 'change') showState();
     return this;
   }
 }
 
-const synced = config.holds.includes("synced");
-export const Socket = new SocketModel({ state: synced ? "CONNECTED" : "OPENING", hasSynced: synced });
+const synced = config.holds.includes('synced');
+export const Socket = new SocketModel({ state: synced ? 'CONNECTED' : 'OPENING', hasSynced: synced });
 export const Conn = new Model({ ref: undefined, pushname: undefined, platform: undefined, wid: undefined });
 export const Cmd = new Model();
 
@@ -30,8 +30,8 @@ export const myLid = () => (me?.lid ? createWid(me.lid) : null);
 export const isMe = (wid) => wid.equals(myPn()) || wid.equals(myLid());
 
 export function showState() {
-  document.getElementById("state").textContent = `${Socket.state}${Socket.hasSynced ? ", synced" : ""}`;
-  reportQuietly("state", { state: Socket.state, synced: Socket.hasSynced });
+  document.getElementById('state').textContent = `${Socket.state}${Socket.hasSynced ? ', synced' : ''}`;
+  reportQuietly('state', { state: Socket.state, synced: Socket.hasSynced });
 }
 
 /** Resolves once something has subscribed to the end of the sync, or after ten seconds.
@@ -41,7 +41,7 @@ export function showState() {
  * page waits. The hold `synced` shows the failure itself. */
 export async function attended() {
   const limit = Date.now() + 10_000;
-  while (Socket.listeners("change:hasSynced").length === 0 && Date.now() < limit) {
+  while (Socket.listeners('change:hasSynced').length === 0 && Date.now() < limit) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -50,7 +50,8 @@ let progress = 0;
 export const offlineProgress = () => progress;
 export function setProgress(percent) {
   progress = percent;
-  Cmd.trigger("offline_progress_update_from_bridge");
+  Cmd.trigger('offline_progress_update_from_bridge');
 }
 
-Socket.logout = () => report("sent", { module: "WAWebSocketModel", function: "Socket.logout", arguments: [] });
+Socket.logout = () =>
+  report('sent', { module: 'WAWebSocketModel', function: 'Socket.logout', arguments: [] });

@@ -1,8 +1,8 @@
 // The profile's own store. What is here survives the browser's death: a SIGKILL right after a committed transaction
 // loses nothing of IndexedDB, while localStorage loses its last five seconds (whatsapp-web.js 1.34.7, Chromium 156).
 
-const NAME = "model-storage";
-const STORES = ["messages", "chats", "contacts", "reactions", "session"];
+const NAME = 'model-storage';
+const STORES = ['messages', 'chats', 'contacts', 'reactions', 'session'];
 let database;
 
 export function request(asked) {
@@ -16,20 +16,20 @@ export async function openStorage() {
   const opening = indexedDB.open(NAME, 1);
   opening.onupgradeneeded = () => {
     const db = opening.result;
-    const messages = db.createObjectStore("messages", { keyPath: "key" });
-    messages.createIndex("by_time", ["chat", "t", "row"]);
-    messages.createIndex("by_stanza", "stanza");
-    db.createObjectStore("chats", { keyPath: "id" });
-    db.createObjectStore("contacts", { keyPath: "phone" });
-    db.createObjectStore("reactions", { keyPath: ["parent", "sender"] });
-    db.createObjectStore("session", { keyPath: "name" });
+    const messages = db.createObjectStore('messages', { keyPath: 'key' });
+    messages.createIndex('by_time', ['chat', 't', 'row']);
+    messages.createIndex('by_stanza', 'stanza');
+    db.createObjectStore('chats', { keyPath: 'id' });
+    db.createObjectStore('contacts', { keyPath: 'phone' });
+    db.createObjectStore('reactions', { keyPath: ['parent', 'sender'] });
+    db.createObjectStore('session', { keyPath: 'name' });
   };
   database = await request(opening);
 }
 
 /** Runs work({messages, chats, …}) in one transaction and returns once it is committed. */
 export async function write(work) {
-  const transaction = database.transaction(STORES, "readwrite");
+  const transaction = database.transaction(STORES, 'readwrite');
   const stores = Object.fromEntries(STORES.map((name) => [name, transaction.objectStore(name)]));
   const committed = new Promise((resolve, reject) => {
     transaction.oncomplete = resolve;
@@ -42,23 +42,23 @@ export async function write(work) {
 }
 
 export function store(name) {
-  return database.transaction(name, "readonly").objectStore(name);
+  return database.transaction(name, 'readonly').objectStore(name);
 }
 
 export const loadAll = (name) => request(store(name).getAll());
 
 /** An undefined key throws the DataError that the real page's IndexedDB layer throws (wwebjs#201830). */
-export const loadMessage = async (key) => request(store("messages").get(key));
+export const loadMessage = async (key) => request(store('messages').get(key));
 
 export async function loadMessages(keys) {
-  const messages = store("messages");
+  const messages = store('messages');
   return (await Promise.all(keys.map((key) => request(messages.get(key))))).filter(Boolean);
 }
 
 /** At most `count` messages of a chat before a place ([t, row]), newest first. */
 export function loadBefore(chat, place, count) {
   const range = IDBKeyRange.bound([chat], [chat, ...place], false, true);
-  const asked = store("messages").index("by_time").openCursor(range, "prev");
+  const asked = store('messages').index('by_time').openCursor(range, 'prev');
   const found = [];
   return new Promise((resolve, reject) => {
     asked.onerror = () => reject(asked.error);
@@ -74,15 +74,15 @@ export function loadBefore(chat, place, count) {
 // The session is in both stores, as WhatsApp's is; IndexedDB is the one that decides, since a killed browser may have
 // lost the other.
 export async function loadSession() {
-  const session = await request(store("session").get("session"));
-  if (session) localStorage.setItem("standin-session", JSON.stringify(session.value));
-  else localStorage.removeItem("standin-session");
+  const session = await request(store('session').get('session'));
+  if (session) localStorage.setItem('standin-session', JSON.stringify(session.value));
+  else localStorage.removeItem('standin-session');
   return session?.value ?? null;
 }
 
 export async function saveSession(value) {
-  localStorage.setItem("standin-session", JSON.stringify(value));
-  await write(({ session }) => request(session.put({ name: "session", value })));
+  localStorage.setItem('standin-session', JSON.stringify(value));
+  await write(({ session }) => request(session.put({ name: 'session', value })));
 }
 
 /** A logout leaves nothing: what was not read before it is on the phone only. */

@@ -3,13 +3,13 @@
 // After a load only each chat's newest message is here; older ones come by loadEarlierMsgs. Nothing is ever emitted
 // for those: `add` fires, but isNewMsg is false.
 
-import { config } from "./config.js";
-import { createWid, keyText, MsgKey, maybeWid } from "./ids.js";
-import { Collection, idText, Model } from "./models.js";
-import { reportQuietly } from "./report.js";
-import { loadAll, loadBefore, loadMessage, loadMessages } from "./storage.js";
+import { config } from './config.js';
+import { createWid, keyText, MsgKey, maybeWid } from './ids.js';
+import { Collection, idText, Model } from './models.js';
+import { reportQuietly } from './report.js';
+import { loadAll, loadBefore, loadMessage, loadMessages } from './storage.js';
 
-const NOTICES = new Set(["e2e_notification", "notification_template", "gp2", "protocol", "call_log"]);
+const NOTICES = new Set(['e2e_notification', 'notification_template', 'gp2', 'protocol', 'call_log']);
 
 class MsgModel extends Model {
   get isNotification() {
@@ -31,10 +31,14 @@ class MsgModel extends Model {
     return true;
   }
   msgContextInfo() {
-    return { quotedMsg: this.serialize(), quotedStanzaID: this.id.id, quotedParticipant: this.author ?? this.from };
+    return {
+      quotedMsg: this.serialize(),
+      quotedStanzaID: this.id.id,
+      quotedParticipant: this.author ?? this.from,
+    };
   }
   updateAck(ack) {
-    this.set("ack", ack);
+    this.set('ack', ack);
   }
 }
 
@@ -43,8 +47,8 @@ class ChatModel extends Model {
   mute;
   constructor(attributes) {
     super(attributes);
-    hide(this, "msgs", new Collection(MsgModel, isBefore));
-    hide(this, "mute", new Model({ expiration: 0 }));
+    hide(this, 'msgs', new Collection(MsgModel, isBefore));
+    hide(this, 'mute', new Model({ expiration: 0 }));
   }
   get formattedTitle() {
     const contact = Contact.get(this.id);
@@ -87,7 +91,7 @@ const beginnings = new Map();
 Msg.getMessagesById = async (ids) => {
   const messages = await Promise.all(
     ids.map(async (id) => {
-      const key = typeof id === "object" ? keyText(id) : id;
+      const key = typeof id === 'object' ? keyText(id) : id;
       const loaded = Msg.get(key);
       if (loaded) return loaded;
       const record = await loadMessage(key);
@@ -98,24 +102,35 @@ Msg.getMessagesById = async (ids) => {
 };
 Msg.search = async (query, page = 1, count = 50, remote = undefined) => {
   const found = Msg.filter(
-    (msg) => `${msg.body ?? ""}`.includes(query) && (!remote || msg.id.remote.toString() === idText(remote)),
+    (msg) => `${msg.body ?? ''}`.includes(query) && (!remote || msg.id.remote.toString() === idText(remote)),
   );
   return { messages: found.slice((page - 1) * count, page * count) };
 };
 
 Chat.find = async (id) => Chat.get(id) ?? ensureChat(createWid(id));
-Contact.find = async (id) => Contact.get(id) ?? Contact.add({ id: createWid(id), type: "in" });
-Contact.gadd = (id) => Contact.get(id) ?? Contact.add({ id: createWid(id), type: "in" });
+Contact.find = async (id) => Contact.get(id) ?? Contact.add({ id: createWid(id), type: 'in' });
+Contact.gadd = (id) => Contact.get(id) ?? Contact.add({ id: createWid(id), type: 'in' });
 BusinessProfile.find = async (id) => new Model({ id: createWid(id), profileOptions: {} });
 ProfilePicThumb.find = async (id) => ({ id: createWid(id), canSet: () => true, canDelete: () => true });
 ProfilePicThumb.get = (id) => ({ id: createWid(id), canSet: () => true, canDelete: () => true });
 // The library asks this for a group on every change of unreadCount, so each message in a group is a server query.
-GroupMetadata.update = async (id) => reportQuietly("query", { name: "groupMetadata.update", arguments: [`${id}`] });
+GroupMetadata.update = async (id) =>
+  reportQuietly('query', { name: 'groupMetadata.update', arguments: [`${id}`] });
 
 /** A record of the store as a model. Only what has just arrived is a new message. */
 export function buildMsg(record, isNewMsg) {
-  const { id, fromMe, remote, participant, from, to, author, quotedParticipant, protocolMessageKey, ...rest } =
-    record.data;
+  const {
+    id,
+    fromMe,
+    remote,
+    participant,
+    from,
+    to,
+    author,
+    quotedParticipant,
+    protocolMessageKey,
+    ...rest
+  } = record.data;
   return new MsgModel({
     ack: fromMe ? 1 : 0,
     star: false,
@@ -129,7 +144,7 @@ export function buildMsg(record, isNewMsg) {
     id: new MsgKey({ id, fromMe, remote, participant }),
     from: createWid(from),
     to: createWid(to),
-    self: fromMe ? "out" : "in",
+    self: fromMe ? 'out' : 'in',
     isNewMsg,
     isMdHistoryMsg: record.history,
     rowId: record.row,
@@ -152,7 +167,7 @@ export function ensureChat(wid, attributes = {}) {
     ...attributes,
   });
   if (wid.isGroup()) {
-    hide(chat, "groupMetadata", new Model({ id: wid, participants: [], announce: false }));
+    hide(chat, 'groupMetadata', new Model({ id: wid, participants: [], announce: false }));
     GroupMetadata.add(chat.groupMetadata);
   }
   return chat;
@@ -168,7 +183,7 @@ export function addMsg(record, isNewMsg) {
   chat.msgs.add(msg);
   if (!chat.lastReceivedKey || !(msg.t < chat.t)) chat.assign({ t: msg.t, lastReceivedKey: msg.id });
   Msg.add(msg);
-  if (isNewMsg && !msg.id.fromMe) chat.set("unreadCount", chat.unreadCount + 1);
+  if (isNewMsg && !msg.id.fromMe) chat.set('unreadCount', chat.unreadCount + 1);
   return msg;
 }
 
@@ -191,7 +206,7 @@ export async function loadEarlierMsgs({ chat }) {
 }
 
 export function learnContact(card) {
-  const phone = `${card.phone.replace(/@.*/, "")}@c.us`;
+  const phone = `${card.phone.replace(/@.*/, '')}@c.us`;
   const ids = [phone];
   if (card.lid) {
     lidOfPhone.set(phone, card.lid);
@@ -206,7 +221,7 @@ export function learnContact(card) {
       ...(card.saved !== undefined && { isAddressBookContact: card.saved ? 1 : 0 }),
       ...(card.business !== undefined && { isBusiness: card.business }),
       ...(card.verified_name !== undefined && { verifiedName: card.verified_name ?? undefined }),
-      ...(id.endsWith("@lid") && { phoneNumber: createWid(phone) }),
+      ...(id.endsWith('@lid') && { phoneNumber: createWid(phone) }),
     });
   }
 }
@@ -216,9 +231,11 @@ export const phoneNumber = (lid) => maybeWid(phoneOfLid.get(lid.toString()));
 
 /** Fills memory from the store: all chats, and of each the newest message. */
 export async function loadWorld() {
-  for (const card of await loadAll("contacts")) learnContact(card);
-  const rows = await loadAll("chats");
-  const newest = new Map((await loadMessages(rows.map((row) => row.newest.key))).map((each) => [each.chat, each]));
+  for (const card of await loadAll('contacts')) learnContact(card);
+  const rows = await loadAll('chats');
+  const newest = new Map(
+    (await loadMessages(rows.map((row) => row.newest.key))).map((each) => [each.chat, each]),
+  );
   for (const row of rows) {
     const chat = ensureChat(createWid(row.id), { t: row.newest.t, unreadCount: row.unread });
     const record = newest.get(row.id);

@@ -1,15 +1,15 @@
 // The unmodified library in a real browser in front of the stand-in, and the events it emitted, in order.
 
-import { EventEmitter } from "node:events";
-import whatsapp from "whatsapp-web.js";
-import { launchOptions } from "./browser.js";
+import { EventEmitter } from 'node:events';
+import whatsapp from 'whatsapp-web.js';
+import { launchOptions } from './browser.js';
 
 const { Client, LocalAuth } = whatsapp;
 
 const EVENTS = [
-  ..."qr code authenticated ready loading_screen change_state disconnected message message_create".split(" "),
-  ..."message_edit message_revoke_everyone message_revoke_me message_reaction message_ack".split(" "),
-  ..."message_ciphertext message_ciphertext_failed unread_count call vote_update".split(" "),
+  ...'qr code authenticated ready loading_screen change_state disconnected message message_create'.split(' '),
+  ...'message_edit message_revoke_everyone message_revoke_me message_reaction message_ack'.split(' '),
+  ...'message_ciphertext message_ciphertext_failed unread_count call vote_update'.split(' '),
 ];
 
 /** @typedef {{name: string, args: any[]}} Emitted */
@@ -21,6 +21,8 @@ export class BareClient extends EventEmitter {
   pageErrors = [];
   /** @type {any} the library's own client */
   client;
+  /** @type {Promise<unknown>} */
+  #injecting = Promise.resolve();
 
   /**
    * @param {{browserArgs: string[]}} standin
@@ -32,28 +34,35 @@ export class BareClient extends EventEmitter {
     this.client = new Client({
       authStrategy: new LocalAuth({ dataPath }),
       puppeteer: launchOptions(standin.browserArgs),
-      webVersionCache: { type: "none" },
+      webVersionCache: { type: 'none' },
       ...options,
     });
+    // Only watched: an inject() that is cut off by the browser's end is an unhandledRejection (Client.js:495-504).
+    const inject = this.client.inject.bind(this.client);
+    this.client.inject = () => {
+      const injecting = inject();
+      this.#injecting = Promise.allSettled([this.#injecting, injecting]);
+      return injecting;
+    };
     for (const name of EVENTS) {
       this.client.on(name, (/** @type {any[]} */ ...args) => {
         this.emitted.push({ name, args });
-        this.emit("emitted");
+        this.emit('emitted');
       });
     }
   }
 
   async start() {
     await this.client.initialize();
-    this.client.pupPage.on("pageerror", (/** @type {Error} */ error) => this.pageErrors.push(error.message));
+    this.client.pupPage.on('pageerror', (/** @type {Error} */ error) => this.pageErrors.push(error.message));
     return this;
   }
 
   /** Starts, scans as this phone, and waits for ready. */
   async startLinked(/** @type {any} */ standin, /** @type {object} */ who) {
     await this.start();
-    await standin.act("scan", who);
-    await this.next("ready");
+    await standin.act('scan', who);
+    await this.next('ready');
     return this;
   }
 
@@ -81,19 +90,23 @@ export class BareClient extends EventEmitter {
         const event = find();
         if (!event) return;
         clearTimeout(timer);
-        this.off("emitted", look);
+        this.off('emitted', look);
         resolve(event);
       };
       const timer = setTimeout(() => {
-        this.off("emitted", look);
+        this.off('emitted', look);
         resolve(null);
       }, limit);
-      this.on("emitted", look);
+      this.on('emitted', look);
       look();
     });
     if (found) return found.args;
-    const seen = this.emitted.map((event) => event.name).join(" ") || "nothing";
-    throw new Error(`no ${name} within ${limit} ms; emitted: ${seen}; page errors: ${this.pageErrors.join("; ")}`);
+    const names = this.emitted.map((event) => event.name);
+    const counts = [...new Set(names)].map((each) => `${names.filter((one) => one === each).length} ${each}`);
+    const seen = counts.join(', ') || 'nothing';
+    throw new Error(
+      `no ${name} within ${limit} ms; emitted: ${seen}; page errors: ${this.pageErrors.join('; ')}`,
+    );
   }
 
   /** Runs in the page. */
@@ -104,12 +117,14 @@ export class BareClient extends EventEmitter {
   /** The browser's main process dies at once, as in a crash or an OOM kill. */
   async kill() {
     const child = this.client.pupBrowser.process();
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
     await gone;
   }
 
   async stop() {
+    const limit = new Promise((resolve) => setTimeout(resolve, 2000).unref());
+    await Promise.race([this.#injecting, limit]);
     await this.client.destroy().catch(() => {});
   }
 }

@@ -1,11 +1,12 @@
 // Where the browser is and how tests start it. Signal handlers and transport as in the listener itself: with
 // puppeteer's defaults a SIGTERM kills Chromium hard, and a killed Node leaves Chromium behind.
 
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { accessSync, constants, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
-const USUAL = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const USUAL = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 /** @returns {string} the browser of LEADMASTERD_BROWSER, or the first that is where browsers usually are */
 export function findBrowser() {
@@ -19,12 +20,12 @@ export function findBrowser() {
       // the next one
     }
   }
-  throw new Error(`cannot find a browser: set LEADMASTERD_BROWSER or install one as ${USUAL.join(" or ")}`);
+  throw new Error(`cannot find a browser: set LEADMASTERD_BROWSER or install one as ${USUAL.join(' or ')}`);
 }
 
 /** @returns {string[]} Chromium's sandbox refuses root */
 export function sandboxArgs() {
-  return process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+  return process.getuid?.() === 0 ? ['--no-sandbox'] : [];
 }
 
 /**
@@ -39,17 +40,19 @@ export function launchOptions(args) {
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
-    args: [...sandboxArgs(), "--disable-gpu", "--disable-dev-shm-usage", ...args],
+    args: [...sandboxArgs(), '--disable-gpu', '--disable-dev-shm-usage', ...args],
   };
 }
 
 /**
- * A folder that is gone when the test is over.
- * @param {import('node:test').TestContext} test
  * @param {string} name
+ * @returns {string} a new folder; remove it with removeFolder once its browser is gone
  */
-export function temporaryFolder(test, name) {
-  const folder = mkdtempSync(join(tmpdir(), `leadmasterd-${name}-`));
-  test.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
-  return folder;
+export function makeFolder(name) {
+  return mkdtempSync(join(tmpdir(), `leadmasterd-${name}-`));
+}
+
+/** @param {string} folder */
+export async function removeFolder(folder) {
+  await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }
