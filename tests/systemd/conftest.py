@@ -23,6 +23,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             (CHECKOUT / "systemd" / "leadmasterd.sysusers.conf").read_text(),
         )
         booted.run("systemd-sysusers")
+        # An interpreter from elsewhere may have been linked to find its libpython at the old path only.
+        booted.run("ldconfig", "/opt/python/lib", check=False)
         yield booted
     finally:
         booted.power_off()
