@@ -5,7 +5,6 @@ asked for and not before.
 """
 
 import sys
-import traceback
 from importlib import import_module
 
 from leadmasterd.cli.parser import make_parser
@@ -30,6 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the one place where everything ends
         code = exit_code_of(error)
         if code is None:
+            import traceback  # noqa: PLC0415 - only a defect pays for it
+
             traceback.print_exception(error)
             return INTERNAL
         print(error, file=sys.stderr)

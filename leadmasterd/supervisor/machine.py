@@ -51,7 +51,10 @@ class Happened(StrEnum):
     SOCKET_STATE = "socket_state"
     DISCONNECTED = "disconnected"
     HEARTBEAT_LOST = "heartbeat_lost"
+    EXITED = "exited"
+    """The child ended by itself; what it left behind may still live."""
     GONE = "gone"
+    """Stopping is done: nothing of the tree is left."""
     CANNOT_SPAWN = "cannot_spawn"
     TIMER = "timer"
     PAUSE = "pause"
@@ -145,7 +148,7 @@ def _to(state: State, phase: Phase, because: Reason, *, timer_at: float | None =
         phase=phase,
         because=because,
         timer_at=timer_at,
-        ready_since=state.ready_since if phase in (Phase.READY, Phase.RECONNECTING, Phase.STOPPING) else None,
+        ready_since=state.ready_since if phase is Phase.READY else None,
         quarantine=False,
     )
 
@@ -177,9 +180,13 @@ def _authenticated(state: State, event: Event, timing: Timing) -> Step:
 
 
 def _ready(state: State, event: Event, timing: Timing) -> Step:
-    since = state.ready_since if state.phase in (Phase.READY, Phase.RECONNECTING) else None
-    next_state = _to(state, Phase.READY, Reason("ready", event.values), timer_at=event.now + timing.calm_period)
-    return Step(replace(next_state, ready_since=event.now if since is None else since))
+    return _live(state, Reason("ready", event.values), event, timing)
+
+
+def _live(state: State, because: Reason, event: Event, timing: Timing) -> Step:
+    """Ready from now on; the calm period that forgives failures begins."""
+    next_state = _to(state, Phase.READY, because, timer_at=event.now + timing.calm_period)
+    return Step(replace(next_state, ready_since=event.now))
 
 
 def _ready_again(state: State, _event: Event, _timing: Timing) -> Step:
@@ -198,11 +205,10 @@ def _socket_state(state: State, event: Event, timing: Timing) -> Step:
         return _fail(state, Reason("conflict"), event, timing)
     if state.phase is Phase.READY and socket in HEALS_BY_ITSELF:
         patience = event.now + timing.reconnect_patience
-        return Step(_to(state, Phase.RECONNECTING, Reason("connection_lost", event.values), timer_at=patience))
+        waiting = _to(state, Phase.RECONNECTING, Reason("connection_lost", event.values), timer_at=patience)
+        return Step(replace(waiting, failures=_failures_at(state, event, timing)))
     if state.phase is Phase.RECONNECTING and socket == "CONNECTED":
-        return Step(
-            _to(state, Phase.READY, Reason("reconnected"), timer_at=event.now + timing.calm_period),
-        )
+        return _live(state, Reason("reconnected"), event, timing)
     return Step(state, changed=False)
 
 
@@ -224,9 +230,13 @@ def _stop(state: State, then: Phase, because: Reason) -> Step:
 
 def _fail(state: State, because: Reason, event: Event, timing: Timing) -> Step:
     """Something went wrong while the child lives: stop it, then wait and start again."""
+    return _stop(replace(state, failures=_failures_at(state, event, timing) + 1), Phase.BACKING_OFF, because)
+
+
+def _failures_at(state: State, event: Event, timing: Timing) -> int:
+    """Failures in a row by now; none after a calm period, even when its timer has not been heard yet."""
     calm = state.ready_since is not None and event.now - state.ready_since >= timing.calm_period
-    failures = 0 if calm else state.failures
-    return _stop(replace(state, failures=failures + 1), Phase.BACKING_OFF, because)
+    return 0 if calm else state.failures
 
 
 def _took_too_long(state: State, event: Event, timing: Timing) -> Step:
@@ -244,9 +254,6 @@ def _heartbeat_lost(state: State, event: Event, timing: Timing) -> Step:
 
 def _died(state: State, event: Event, timing: Timing) -> Step:
     """The child ended by itself. What is left of its tree is stopped all the same."""
-    bye = event.values.get("bye")
-    if bye == "logged_out":
-        return _disconnected(state, replace(event, values={"reason": "LOGOUT", **event.values}), timing)
     return _fail(state, Reason("child_died", event.values), event, timing)
 
 
@@ -309,6 +316,31 @@ def _and_then(then: Phase, code: str) -> Cell:
     return cell
 
 
+def _restart_while_stopping(state: State, event: Event, timing: Timing) -> Step:
+    if state.then is Phase.PAUSED:
+        return Step(state, changed=False)  # as in PAUSED itself: only `resume` leaves it
+    return _and_then(Phase.STARTING, "restart_asked")(state, event, timing)
+
+
+def _disconnected_while_stopping(state: State, event: Event, _timing: Timing) -> Step:
+    """The child's last words. Its exit, or another wish, may be heard before them, and they still count."""
+    reason = str(event.values.get("reason", ""))
+    going_on = state.then in (Phase.BACKING_OFF, Phase.STARTING)
+    if reason == "LOGOUT":
+        follows = replace(state, then=Phase.STARTING, because=Reason("logged_out", event.values)) if going_on else state
+        return Step(replace(follows, quarantine=True), changed=going_on)
+    if reason in NUMBER_AT_RISK and going_on:
+        return Step(replace(state, then=Phase.HALTED, because=Reason("number_at_risk", {"state": reason})))
+    return Step(state, changed=False)
+
+
+def _socket_state_while_stopping(state: State, event: Event, timing: Timing) -> Step:
+    reason = event.values.get("state")
+    if reason not in NUMBER_AT_RISK:
+        return Step(state, changed=False)
+    return _disconnected_while_stopping(state, replace(event, values={"reason": reason}), timing)
+
+
 def _resume_while_stopping(state: State, event: Event, timing: Timing) -> Step:
     if state.then in (Phase.PAUSED, Phase.HALTED):
         return _and_then(Phase.STARTING, "resumed")(state, event, timing)
@@ -322,7 +354,7 @@ def _row(**cells: Cell) -> Mapping[Happened, Cell]:
 
 
 _ALIVE: Final[Mapping[str, Cell]] = {
-    "gone": _died,
+    "exited": _died,
     "code_shown": _code_shown,
     "authenticated": _authenticated,
     "ready": _ready,
@@ -354,8 +386,10 @@ TABLE: Final[Mapping[Phase, Mapping[Happened, Cell]]] = {
         gone=_gone,
         pause=_and_then(Phase.PAUSED, "paused"),
         quit=_and_then(Phase.STOPPED, "asked_to_stop"),
-        restart=_and_then(Phase.STARTING, "restart_asked"),
+        restart=_restart_while_stopping,
         resume=_resume_while_stopping,
+        disconnected=_disconnected_while_stopping,
+        socket_state=_socket_state_while_stopping,
     ),
     Phase.BACKING_OFF: _row(timer=_start, resume=_start, restart=_start, pause=_pause_at_rest, quit=_quit_at_rest),
     Phase.HALTED: _row(resume=_start, restart=_start, pause=_pause_at_rest, quit=_quit_at_rest),

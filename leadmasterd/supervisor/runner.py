@@ -112,7 +112,7 @@ class Runner:
     async def _watch_exit(self, child: Stoppable) -> None:
         code = await asyncio.shield(child.exited)
         if child is self._child and self.state.phase is not Phase.STOPPING:
-            self.tell(Happened.GONE, exit_code=code)
+            self.tell(Happened.EXITED, exit_code=code)
 
     async def _stop_tree(self) -> None:
         child, self._child = self._child, None

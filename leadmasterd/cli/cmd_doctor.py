@@ -1,0 +1,36 @@
+"""`leadmasterd doctor`: what is wrong here, and how to mend it."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from leadmasterd.doctor import Finding, examine
+from leadmasterd.text import _
+
+_SIGNS = {"ok": "ok", "warning": "!", "wrong": "WRONG"}
+_COLOURS = {"ok": "\x1b[32m", "warning": "\x1b[33m", "wrong": "\x1b[31m"}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when nothing is wrong (warnings are advice), 1 otherwise."""
+    findings: list[Finding] = []
+    for finding in examine(arguments.config, start_browser=not arguments.quick):
+        findings.append(finding)
+        if not arguments.json:
+            _print(finding)
+    wrong = sum(finding.level == "wrong" for finding in findings)
+    if arguments.json:
+        print(json.dumps({"ok": not wrong, "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False))
+    else:
+        print(_("All is well.") if not wrong else _("{n} things to mend.").format(n=wrong))
+    return 1 if wrong else 0
+
+
+def _print(finding: Finding) -> None:
+    sign = f"{_SIGNS[finding.level]:<6}"
+    if sys.stdout.isatty():
+        sign = f"{_COLOURS[finding.level]}{sign}\x1b[0m"
+    print(f"{sign} {finding.check:<14} {finding.found}", flush=True)
+    if finding.mend:
+        print(f"{'':<21} -> {finding.mend}", flush=True)

@@ -1,0 +1,78 @@
+"""The QR and the pairing code, as the operator meets them."""
+
+import json
+import stat
+
+import pytest
+import zxingcpp
+from PIL import Image
+
+from leadmasterd.demo.standin import StandIn
+from tests.e2e.conftest import OUR_PHONE, MakeDaemon, wait_for
+
+pytestmark = pytest.mark.e2e
+
+
+def test_the_code_is_in_the_journal_in_a_picture_and_gone_after_the_scan(
+    make_daemon: MakeDaemon, standin: StandIn
+) -> None:
+    """The picture holds the very text that the page shows, only we can read it, and a scan removes it."""
+    daemon = make_daemon()
+    daemon.start()
+    daemon.await_phase("waiting_for_scan")
+    assert daemon.command("status").returncode == 4
+    picture = daemon.places.qr_picture
+    assert stat.S_IMODE(picture.stat().st_mode) == 0o600
+    with Image.open(picture) as image:
+        [read] = zxingcpp.read_barcodes(image)
+    wait_for(lambda: daemon.log.read_text().count("▀") > 100, "the drawing")
+    assert "\x1b" not in daemon.log.read_text(), "no cursor tricks and no colours in a journal"
+    assert daemon.status["scan"]["qr"] == read.text
+    drawn = daemon.command("qr", "--once")
+    assert drawn.returncode == 0
+    assert "█" in drawn.stdout
+    assert max(map(len, drawn.stdout.splitlines())) <= 80
+    standin.act("scan", phone=OUR_PHONE, name="Tienda", qr=read.text)
+    daemon.await_phase("ready")
+    assert not picture.exists()
+    assert daemon.status["scan"] is None
+    assert daemon.command("qr").returncode == 0
+
+
+def test_a_new_code_is_drawn_when_it_changes_and_only_then(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """Each text once in the journal, with until when it is good."""
+    daemon = make_daemon()
+    daemon.start()
+    daemon.await_phase("waiting_for_scan")
+    first = daemon.status["scan"]["qr"]
+    standin.act("rotate_qr")
+    wait_for(lambda: (daemon.status["scan"] or {}).get("qr") not in (None, first), "the next code")
+    wait_for(lambda: daemon.log.read_text().count("good until") == 2, "the second drawing")
+    assert daemon.log.read_text().count("Linked devices > Link a device.\n") >= 2
+
+
+@pytest.mark.parametrize("how", ["setting", "command"])
+def test_a_pairing_code_links_instead_of_a_qr(make_daemon: MakeDaemon, standin: StandIn, how: str) -> None:
+    """By the setting from the start, or by a command while a QR is shown."""
+    settings = {"LEADMASTERD_LISTENER__PAIRING_PHONE": OUR_PHONE} if how == "setting" else {}
+    daemon = make_daemon(**settings)
+    daemon.start()
+    daemon.await_phase("waiting_for_scan")
+    if how == "command":
+        shown = daemon.command("qr", "--pairing-code", OUR_PHONE, "--once")
+        assert shown.returncode == 0
+    code = wait_for(lambda: (daemon.status["scan"] or {}).get("pairing_code"), "the code")
+    assert len(code) == 8
+    standin.act("pair", code=code, name="Tienda")
+    daemon.await_phase("ready")
+    assert json.loads(daemon.command("status", "--json").stdout)["account"]["wid"] == f"{OUR_PHONE}@c.us"
+
+
+def test_a_code_asked_for_when_none_is_needed_is_refused(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """One sentence, exit code 3 as for a daemon that can't help."""
+    daemon = make_daemon()
+    daemon.start()
+    daemon.pair()
+    refused = daemon.command("qr", "--pairing-code", OUR_PHONE, "--once")
+    assert refused.returncode != 0
+    assert "no scan is needed" in refused.stderr

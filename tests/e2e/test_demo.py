@@ -1,0 +1,27 @@
+"""`leadmasterd demo --auto`, as the README says."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.conftest import ROOT
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("shape", ["dollar", "serialized"])
+def test_the_demo_captures_everything_once_and_says_that_it_is_a_stand_in(shape: str) -> None:
+    """Exit code 0 only because all of it was captured, live and by sweep."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "leadmasterd", "demo", "--auto", "--key-shape", shape],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "stand-in" in shown.stdout
+    assert "All of it was captured, nothing was sent." in shown.stdout
