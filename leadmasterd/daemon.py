@@ -123,6 +123,7 @@ class Daemon:
             clean_up=self._clean_up,
             quarantine_profile=self._quarantine_profile,
             on_change=self._phase_changed,
+            excused=lambda: self._child is not None and self._child.reading_paused,
             start_paused=self._paused_file.exists(),
         )
         ear = control.ControlServer(self._places.socket, self._command)
@@ -211,8 +212,12 @@ class Daemon:
             return
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         target = self._places.quarantine / stamp
-        self._places.quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._places.profile.rename(target)
+        try:
+            self._places.quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._places.profile.rename(target)
+        except OSError as error:  # WhatsApp asks for a scan on the old one as well
+            log.error("cannot set the old session's profile aside in %s: %s", target, error)  # noqa: TRY400
+            return
         log.warning("the old session's profile was set aside in %s", target, extra={"action": "quarantined"})
 
     # ------------------------------------------------------------------ news from the child
@@ -277,9 +282,11 @@ class Daemon:
         self._shown = text
         if kind == "qr":
             self._write_picture(text)
-            self._presenter.code(text, valid_until)
-        else:
-            self._presenter.pairing_code(text, valid_until)
+        show = self._presenter.code if kind == "qr" else self._presenter.pairing_code
+        try:
+            show(text, valid_until)
+        except (OSError, ValueError) as error:  # stdout is gone, or can't show it: the picture and `qr` still can
+            log.warning("cannot draw the code here: %s", error, extra={"action": "code_not_drawn"})
 
     def _write_picture(self, text: str) -> None:
         try:
@@ -297,7 +304,7 @@ class Daemon:
     def _phase_changed(self, state: State) -> None:
         now = ingest.iso(datetime.now(UTC))
         values = dict(state.because.values)
-        if state.phase is Phase.STOPPING and self._bye and state.because.code == "child_died":
+        if self._bye and state.because.code == "child_died":
             values |= {"bye": self._bye.reason, "detail": self._bye.detail}
         was_live, self._live_since_ready = self._live_since_ready, state.phase is Phase.READY
         records: list[Any] = [SessionEvent(state.phase.value, state.because.code, values)]

@@ -38,8 +38,7 @@ class Child:
     def __init__(self, process: asyncio.subprocess.Process, marker: str) -> None:
         self.process = process
         self.marker = marker
-        # a clock tick earlier: create times are that coarse
-        self._born = time.time() - 0.05
+        self._born = _created(process.pid)
         self.exited: asyncio.Task[int] = asyncio.create_task(  # noqa: TID251 - held here, awaited by `stop`
             process.wait(), name="waiting for the child's exit"
         )
@@ -93,6 +92,11 @@ class Child:
         if not self._stdin.is_closing() and self._stdin.get_write_buffer_size() < _HIGH_WATER:
             self._stdin.write(protocol.command(type_, **fields))
 
+    @property
+    def reading_paused(self) -> bool:
+        """Whether we, and not the child, are why no line comes."""
+        return self._paused
+
     def pause_reading(self) -> None:
         """Let the pipe fill up: the child then queues, and drops what a sweep can bring again."""
         if not self._paused and not self._stdout.is_closing():
@@ -142,6 +146,14 @@ class Child:
         except TimeoutError:
             return False
         return True
+
+
+def _created(pid: int) -> float:
+    """When it was made, as psutil counts it: from the boot's whole second, so up to a second before our own clock."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:  # it is gone already
+        return time.time() - 1.1
 
 
 def environment_for(options: Mapping[str, object]) -> dict[str, str]:
