@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -51,8 +51,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_HIGH_WATER = 4000
-_LOW_WATER = 500
 _STUCK_SECONDS = 60.0
 
 
@@ -114,6 +112,7 @@ class Daemon:
             self._writer,
             on_lifecycle=self._lifecycle,
             on_hole=self._hole,
+            on_pressure=self._under_pressure,
         )
         self._sweeper = Sweeper(self._timing, make_plan=self._plan_sweep, ask_child=self._ask_sweep)
         self._board.next_jobs = self._next_jobs
@@ -185,7 +184,7 @@ class Daemon:
                 [str(self._node), str(ENTRY), f"--instance={self._marker}"],
                 environment=environment_for(options),
                 marker=self._marker,
-                on_lines=self._lines,
+                on_lines=self._intake.lines,
                 on_oversize=self._intake.oversize,
                 on_cut=self._intake.cut_short,
             )
@@ -194,10 +193,11 @@ class Daemon:
         log.info("started the Node child, pid %d", self._child.pid, extra={"action": "child_started"})
         return self._child
 
-    def _lines(self, lines: Sequence[bytes]) -> None:
-        self._intake.lines(lines)
-        if self._writer.pending > _HIGH_WATER and self._child:
+    def _under_pressure(self, pressure: bool) -> None:
+        if self._child and pressure:
             self._child.pause_reading()
+        elif self._child:
+            self._child.resume_reading()
 
     async def _clean_up(self) -> None:
         """After a stop, and before the first start: nothing that carries our marker may live on."""
@@ -352,8 +352,7 @@ class Daemon:
         for done in batch.sweeps_done:
             self._sweeper.committed(done)
             self._count_gaps()
-        if self._writer.pending < _LOW_WATER and self._child:
-            self._child.resume_reading()
+        self._intake.batch_committed()
 
     def _store_trouble(self, trouble: Trouble | None) -> None:
         told = None if trouble is None else (trouble.code, trouble.detail)

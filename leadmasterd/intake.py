@@ -32,13 +32,19 @@ from leadmasterd.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
+HIGH_WATER: Final = 4000
+LOW_WATER: Final = 500
+"""Items queued for the store at which reading pauses, and goes on. The child's pipe fills up meanwhile."""
 MAX_HELD: Final = 20_000
 MAX_REJECTED_A_LIFE: Final = 1000
 """Bad lines kept on disk from one child; a child gone mad must not fill the disk. All are counted."""
 
 
 class Intake:
-    """Reads one child after the other. `on_lifecycle` hears of all that is not data, `on_hole` of missing lines."""
+    """Reads one child after the other. `on_lifecycle` hears of all that is not data, `on_hole` of missing lines.
+
+    `on_pressure` says when to stop reading (True) because the store can't follow, and when to go on.
+    """
 
     def __init__(
         self,
@@ -47,12 +53,14 @@ class Intake:
         *,
         on_lifecycle: Callable[[Lifecycle], None],
         on_hole: Callable[[int], None],
+        on_pressure: Callable[[bool], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rules = rules
         self._writer = writer
         self._on_lifecycle = on_lifecycle
         self._on_hole = on_hole
+        self._on_pressure = on_pressure
         self._clock = clock
         self.skipped = 0
         self.malformed = 0
@@ -86,6 +94,13 @@ class Intake:
             else:
                 self._other(event, text, at, items)
         self._queue(items)
+        if self._writer.pending > HIGH_WATER:
+            self._on_pressure(True)
+
+    def batch_committed(self) -> None:
+        """The store has caught up with something."""
+        if self._writer.pending < LOW_WATER:
+            self._on_pressure(False)
 
     def oversize(self, head: bytes, length: int) -> None:
         """A line longer than the protocol allows was skipped."""
