@@ -42,7 +42,7 @@ check: ## lint, formatting, types and import contracts
 	@failed=0; try() { echo "-- $$*"; "$$@" || failed=1; }; \
 	try .venv/bin/ruff check; \
 	try .venv/bin/ruff format --check; \
-	try $(PY) -m mypy; \
+	try $(PY) -m mypy leadmasterd tests $(wildcard benchmarks/*.py); \
 	try .venv/bin/lint-imports; \
 	cd node_listener; \
 	try node_modules/.bin/biome ci $(if $(MAKE_TERMOUT),,--colors=off) .; \
