@@ -81,19 +81,21 @@ class Intake:
         now = self._clock()
         at = ingest.iso(now)
         items: list[Item] = []
-        for raw in lines:
-            event, text = protocol.decode_line(raw)
-            if not isinstance(event, Malformed):
-                self._count(event.seq)
-            if isinstance(event, Message | Ciphertext):
-                captured = ingest.capture(event, self._rules, now)
-                if isinstance(captured, Skipped):
-                    self.skipped += 1
+        try:
+            for raw in lines:
+                event, text = protocol.decode_line(raw)
+                if not isinstance(event, Malformed):
+                    self._count(event.seq)
+                if isinstance(event, Message | Ciphertext):
+                    captured = ingest.capture(event, self._rules, now)
+                    if isinstance(captured, Skipped):
+                        self.skipped += 1
+                    else:
+                        items.append(Item(captured, text, at))
                 else:
-                    items.append(Item(captured, text, at))
-            else:
-                self._other(event, text, at, items)
-        self._queue(items)
+                    self._other(event, text, at, items)
+        finally:  # a listener of ours that fails must not take the messages before it along
+            self._queue(items)
         if self._writer.pending > HIGH_WATER:
             self._on_pressure(True)
 
@@ -126,9 +128,9 @@ class Intake:
                 log.warning("line %d is of the unknown type %s", seq, type_, extra={"action": "unknown_line"})
             case Ready(account=account):
                 linked_at = self._linked_at if event.fresh and self._linked_at else at
-                items.append(Item(account, None, linked_at))
+                # whatever came before it, in this read too, is for the account that it names
+                items[:] = [Item(account, None, linked_at), *self._held, *items]
                 self._account_known = True
-                items += self._held
                 self._held = []
                 self._on_lifecycle(event)
             case Authenticated():

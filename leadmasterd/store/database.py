@@ -53,13 +53,19 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """A connection for commands that only look. Raises CannotUseDatabase, and FileNotFoundError without a file."""
     if not path.exists():
         raise FileNotFoundError(path)
+    connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
         connection.row_factory = sqlite3.Row
         version = _checked_version(connection, path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, CannotUseDatabase) as error:
+        if connection:
+            connection.close()
+        if isinstance(error, CannotUseDatabase):
+            raise
         raise CannotUseDatabase(_cannot(path, error)) from error
     if version < SCHEMA_VERSION:
+        connection.close()
         raise CannotUseDatabase(
             f"cannot read {path}: its schema is version {version} and this program's is {SCHEMA_VERSION}; "
             "start the daemon once, it brings the schema up to date"

@@ -142,6 +142,24 @@ class _Known:
 
 
 @dataclass(slots=True)
+class _Pending:
+    """Rows of a run that wait to be written together."""
+
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+    aliases: list[tuple[int, str, str]] = field(default_factory=list)
+    raw: list[tuple[object, ...]] = field(default_factory=list)
+    last_in: dict[int, str] = field(default_factory=dict)
+    last_out: dict[int, str] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """All of it is written."""
+        for done in (self.rows, self.aliases, self.raw):
+            done.clear()
+        self.last_in.clear()
+        self.last_out.clear()
+
+
+@dataclass(slots=True)
 class _Facts:
     """A contact's names as last written, so that an unchanged one costs nothing."""
 
@@ -165,14 +183,13 @@ class Rows:
         self._contacts: dict[int, _Facts] = {}
         self._data_version: int | None = None
         self._new_by_sweep = 0
-        self._new_by_sweep_before = 0
+        self._before: tuple[int | None, int] = (None, 0)
 
     # ------------------------------------------------------------------ batches
 
     def apply(self, items: Sequence[Item]) -> BatchResult:
         """Write a batch inside an open transaction; the caller commits or rolls back (then calls `forget`)."""
         self._notice_other_writers()
-        self._new_by_sweep_before = self._new_by_sweep
         result = BatchResult()
         run: list[tuple[CapturedMessage, str | None]] = []
         for item in items:
@@ -187,12 +204,16 @@ class Rows:
             self._messages(run, result)
         return result
 
+    def remember(self) -> None:
+        """A transaction begins: this is what `forget` goes back to."""
+        self._before = (self.account_id, self._new_by_sweep)
+
     def forget(self) -> None:
         """Drop what was remembered: after a rollback it may describe rows that are not there."""
+        self.account_id, self._new_by_sweep = self._before
         self._conversations.clear()
         self._contacts.clear()
         self._data_version = None
-        self._new_by_sweep = self._new_by_sweep_before
 
     def _notice_other_writers(self) -> None:
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
@@ -255,11 +276,7 @@ class Rows:
         if account is None:
             raise AssertionError("a message came before any account was known")
         known = self._known(account, {record.key.stanza_id for record, _ in run})
-        rows: list[tuple[object, ...]] = []
-        aliases: list[tuple[int, str, str]] = []
-        raw: list[tuple[object, ...]] = []
-        last_in: dict[int, str] = {}
-        last_out: dict[int, str] = {}
+        pending = _Pending()
         for record, text in run:
             key = record.key
             identity = (record.direction, key.stanza_id, record.group)
@@ -267,17 +284,19 @@ class Rows:
             same = next((each for each in candidates if _same_time(each.wire_t, record.t)), None)
             if same is not None:
                 result.duplicates += 1
-                aliases.append((same.message_id, key.remote, key.participant or ""))
+                pending.aliases.append((same.message_id, key.remote, key.participant or ""))
+                if len(record.aliases) > 1:
+                    self._conversation(record, pending)  # it may tell that two contacts are one
                 if self._duplicate_tells_more(same, record):
-                    self._flush(rows, aliases, raw)
+                    self._flush(pending)
                     self._update_from_duplicate(same, record, text, result)
                 continue
-            conversation = self._conversation(record)
+            conversation = self._conversation(record, pending)
             message_id = self._next_message_id
             self._next_message_id += 1
             variant = len(candidates)
             revoked_at = record.captured_at if record.type == _REVOKED else None
-            rows.append(
+            pending.rows.append(
                 (
                     message_id,
                     account,
@@ -307,9 +326,9 @@ class Rows:
                     record.t,
                 )
             )
-            aliases.append((message_id, key.remote, key.participant or ""))
+            pending.aliases.append((message_id, key.remote, key.participant or ""))
             if text is not None:
-                raw.append((account, message_id, record.captured_at, None, text))
+                pending.raw.append((account, message_id, record.captured_at, None, text))
             candidates.append(
                 _Known(
                     message_id,
@@ -321,26 +340,23 @@ class Rows:
                     record.body,
                 )
             )
-            last = last_in if record.direction == "in" else last_out
+            last = pending.last_in if record.direction == "in" else pending.last_out
             if record.sent_at > last.get(conversation, ""):
                 last[conversation] = record.sent_at
             result.add_message(record.via, record.sent_at)
             self._new_by_sweep += record.via == "sweep"
-        self._flush(rows, aliases, raw)
-        for column, latest in (("last_inbound_at", last_in), ("last_outbound_at", last_out)):
+        self._flush(pending)
+
+    def _flush(self, pending: _Pending) -> None:
+        self._db.executemany(INSERT_MESSAGE, pending.rows)
+        self._db.executemany(INSERT_ALIAS, pending.aliases)
+        self._db.executemany(INSERT_RAW, pending.raw)
+        for column, latest in (("last_inbound_at", pending.last_in), ("last_outbound_at", pending.last_out)):
             self._db.executemany(
                 f"UPDATE conversations SET {column} = max(coalesce({column}, ''), ?) WHERE conversation_id = ?",
                 [(at, conversation) for conversation, at in latest.items()],
             )
-
-    def _flush(
-        self, rows: list[tuple[object, ...]], aliases: list[tuple[int, str, str]], raw: list[tuple[object, ...]]
-    ) -> None:
-        self._db.executemany(INSERT_MESSAGE, rows)
-        self._db.executemany(INSERT_ALIAS, aliases)
-        self._db.executemany(INSERT_RAW, raw)
-        for done in (rows, aliases, raw):
-            done.clear()
+        pending.clear()
 
     def _known(self, account: int, stanza_ids: Iterable[str]) -> dict[_Identity, list[_Known]]:
         known: dict[_Identity, list[_Known]] = {}
@@ -444,6 +460,14 @@ class Rows:
     def _reaction(self, reaction: Reaction, item: Item) -> None:
         found = self._find(reaction.key, None)
         chat = canonical_id(reaction.key.remote)
+        group = chat if chat_kind(chat) == "group" else ""
+        sender = canonical_id(reaction.sender) if reaction.sender else "me" if reaction.from_me else chat
+        if not group:
+            # Of two people each has one reaction, whichever of their ids WhatsApp uses this time.
+            self._db.execute(
+                "DELETE FROM reactions WHERE account_id = ? AND stanza_id = ? AND group_id = '' AND from_me = ?",
+                (self.account_id, reaction.key.stanza_id, reaction.from_me),
+            )
         self._db.execute(
             "INSERT INTO reactions (account_id, stanza_id, group_id, sender, from_me, message_id, emoji, reacted_at) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET emoji = excluded.emoji, "
@@ -451,8 +475,8 @@ class Rows:
             (
                 self.account_id,
                 reaction.key.stanza_id,
-                chat if chat_kind(chat) == "group" else "",
-                reaction.sender or ("me" if reaction.from_me else chat),
+                group,
+                sender,
                 reaction.from_me,
                 found and found[0],
                 clean(reaction.emoji),
@@ -462,7 +486,7 @@ class Rows:
 
     def _call(self, call: Call, item: Item) -> None:
         chat = canonical_id(call.chat)
-        conversation = self._conversation_for((chat,), chat, item.at)
+        conversation = self._conversation_for(() if chat_kind(chat) == "group" else (chat,), chat, item.at)
         self._db.execute(
             "INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered)",
@@ -479,10 +503,11 @@ class Rows:
 
     # ------------------------------------------------------------------ who a chat belongs to
 
-    def _conversation(self, record: CapturedMessage) -> int:
+    def _conversation(self, record: CapturedMessage, pending: _Pending) -> int:
         aliases = record.aliases or (record.chat,)
         conversation = self._conversations.get(aliases)
         if conversation is None:
+            self._flush(pending)  # two contacts may become one, and the messages move: all of them must be there
             conversation = self._conversation_for(record.aliases, record.chat, record.captured_at)
             self._conversations[aliases] = conversation
         if record.direction == "in" and record.aliases:

@@ -22,6 +22,8 @@ from leadmasterd.store.rows import BatchResult, Item, Rows
 MAX_BATCH: Final = 5000
 """Items in one transaction, about: a chunk as it was read is never split."""
 RETRY_SECONDS: Final = 1.0
+_PASSES: Final = ("disk_full", "database_locked")
+_BROKEN: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 T = TypeVar("T")
 
@@ -139,19 +141,21 @@ class Writer:
     def _write(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
         """Commit a batch, for as long as it takes. False only when giving up at the end of the program's life."""
         work: Callable[[], BatchResult] = lambda: rows.apply(batch)  # noqa: E731
-        troubled = False
+        troubled = rejecting = False
         while True:
             try:
                 result = _in_transaction(connection, rows, work)
                 break
-            except sqlite3.OperationalError as error:
-                troubled = True
-                self._on_trouble(trouble_of(error))
-                if self._giving_up.wait(RETRY_SECONDS):
-                    return False
             except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
+                if rejecting or _is_the_store_itself(error):
+                    troubled = True
+                    self._on_trouble(trouble_of(error))
+                    if self._giving_up.wait(RETRY_SECONDS):
+                        return False
+                    continue
                 if len(batch) > 1:
                     return self._write_each(connection, rows, batch)
+                rejecting = True
                 work = partial(rows.reject, batch[0], f"cannot store it: {type(error).__name__}: {error}")
         self._done += len(batch)
         self._progress = time.monotonic()
@@ -163,17 +167,29 @@ class Writer:
     def _write_each(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
         return all(self._write(connection, rows, [item]) for item in batch)
 
-    @staticmethod
-    def _answer(connection: sqlite3.Connection, rows: Rows, call: _Call) -> None:
-        try:
-            answer = _in_transaction(connection, rows, lambda: call.function(connection, rows))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
-            call.future.set_exception(error)
-        else:
-            call.future.set_result(answer)
+    def _answer(self, connection: sqlite3.Connection, rows: Rows, call: _Call) -> None:
+        if not call.future.set_running_or_notify_cancel():
+            return  # whoever asked has left
+        troubled = False
+        while True:
+            try:
+                answer = _in_transaction(connection, rows, lambda: call.function(connection, rows))
+            except BaseException as error:  # noqa: BLE001 - handed to the caller
+                if isinstance(error, sqlite3.OperationalError) and (trouble := trouble_of(error)).code in _PASSES:
+                    troubled = True
+                    self._on_trouble(trouble)
+                    if not self._giving_up.wait(RETRY_SECONDS):
+                        continue
+                call.future.set_exception(error)
+            else:
+                call.future.set_result(answer)
+                if troubled:
+                    self._on_trouble(None)
+            return
 
 
 def _in_transaction(connection: sqlite3.Connection, rows: Rows, work: Callable[[], T]) -> T:
+    rows.remember()
     try:
         connection.execute("BEGIN IMMEDIATE")
         answer = work()
@@ -186,11 +202,20 @@ def _in_transaction(connection: sqlite3.Connection, rows: Rows, work: Callable[[
     return answer
 
 
-def trouble_of(error: sqlite3.OperationalError) -> Trouble:
+def _is_the_store_itself(error: Exception) -> bool:
+    """Whether the database as a whole is why, and not the one record."""
+    return isinstance(error, sqlite3.OperationalError | MemoryError) or _name(error) in _BROKEN
+
+
+def _name(error: Exception) -> str:
+    return str(getattr(error, "sqlite_errorname", ""))
+
+
+def trouble_of(error: Exception) -> Trouble:
     """Sort a failed write by what a person would have to do about it."""
-    name = error.sqlite_errorname if hasattr(error, "sqlite_errorname") else ""
+    name = _name(error)
     if name == "SQLITE_FULL":
         return Trouble("disk_full", str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Trouble("database_locked", str(error))
-    return Trouble("database_error", f"{name or 'error'}: {error}")
+    return Trouble("database_error", f"{name or type(error).__name__}: {error}")
