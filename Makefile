@@ -43,7 +43,7 @@ check: ## lint, formatting, types and import contracts
 	try .venv/bin/ruff check; \
 	try .venv/bin/ruff format --check; \
 	try $(PY) -m mypy leadmasterd tests $(wildcard benchmarks/*.py); \
-	try .venv/bin/lint-imports; \
+	try .venv/bin/lint-imports --no-logo; \
 	cd node_listener; \
 	try node_modules/.bin/biome ci $(if $(MAKE_TERMOUT),,--colors=off) .; \
 	try node_modules/.bin/tsc; \
@@ -57,7 +57,7 @@ format: ## rewrite Python and JavaScript in the one format
 
 bench: ## measure, and compare with what was promised
 	@tools/setup.sh test
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS) || exit; done
+	@for file in $(wildcard benchmarks/[a-z]*.py); do echo "-- $$file"; $(PY) "$$file" $(ARGS) || exit; done
 
 # uv comes from PyPI into an environment of its own that is thrown away. --universal makes one lock for every Python
 # and machine, --no-config and --no-header keep registry addresses out of it, and the development lock is held to the
