@@ -39,12 +39,20 @@ export function cutText(text, room) {
   let high = text.length;
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (bytes(JSON.stringify(text.slice(0, middle))) - 2 <= room) low = middle;
+    if (bytes(JSON.stringify(beginning(text, middle))) - 2 <= room) low = middle;
     else high = middle - 1;
   }
-  const last = text.charCodeAt(low - 1);
-  const splitsPair = low < text.length && last >= 0xd800 && last <= 0xdbff;
-  return text.slice(0, splitsPair ? low - 1 : low);
+  return beginning(text, low);
+}
+
+/**
+ * @param {string} text
+ * @param {number} length
+ * @returns {string} so much of it, or one less where that would split a surrogate pair
+ */
+function beginning(text, length) {
+  const splits = /^[\ud800-\udbff][\udc00-\udfff]$/.test(text.slice(length - 1, length + 1));
+  return text.slice(0, splits ? length - 1 : length);
 }
 
 /**

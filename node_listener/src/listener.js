@@ -54,7 +54,7 @@ export function createListener(options, userAgent, wire, stopReading) {
     if (exit.leaving) throw new Error('the listener is stopping');
     const version = (await browser.version()).replace('Headless', '');
     wire.send('browser_started', { pid: browser.process()?.pid ?? null, version });
-    await takeOver(client, config, call, on);
+    await takeOver(client, config, on);
   });
   const call = createPageCall(() => client.pupPage, options.timing.evaluate);
   const livePath = createLivePath({
@@ -62,6 +62,7 @@ export function createListener(options, userAgent, wire, stopReading) {
     config,
     call,
     state: (state) => on.state(state),
+    wantsQr: () => !pairing,
     loggedOut: () => on.disconnected('LOGOUT'),
     failed: (message) => on.pageError('evaluate', message),
   });
@@ -117,7 +118,8 @@ export function createListener(options, userAgent, wire, stopReading) {
     },
     reactions: (reactions) => relay.reactions(reactions),
     gone: (what, detail) => void exit.leave(what, detail),
-    wantsQr: () => !pairing,
+    stuck: () => void livePath.check(),
+    syncEdge: (handler) => livePath.syncEdge(handler),
   };
 
   /** The page is sent to `/?post_logout=1&logout_reason=N`; the library tells nothing more than LOGOUT. */

@@ -1,13 +1,15 @@
 // The path on which a message comes: injected, attached, ready; once a page load. The library reaches it by edges it
 // may miss and by handlers whose failures are swallowed, so its inject() and attachEventListeners() are wrapped here
 // and the same is also checked as a level (wwebjs#5748, #5755: a warm profile is synced before anybody listens).
-import { guardSyncEdge, probe, replaySyncEdge } from './page/edges.js';
+import { forgetHalfAttached, markInjected, probe, refreshQr } from './page/edges.js';
 import { pageSources } from './page/install.js';
 import { isNavigation, isTimeout } from './page-calls.js';
 import { errorText } from './stderr.js';
 
 /** How often an inject is begun again when the page reloads under it (OpenWA#1081, #1181). */
 const INJECT_ATTEMPTS = 5;
+/** How long a fresh QR may take before it is asked for again. */
+const QR_PATIENCE = 20_000;
 
 /**
  * @typedef {{wid: string | null, lid: string | null, push_name: string | null, platform: string | null}} Account
@@ -22,10 +24,11 @@ const INJECT_ATTEMPTS = 5;
  * @param {import('./page/install.js').PageConfig} parts.config
  * @param {import('./page-calls.js').PageCall} parts.call
  * @param {(state: string) => void} parts.state
+ * @param {() => boolean} parts.wantsQr
  * @param {() => void} parts.loggedOut
  * @param {(message: string) => void} parts.failed
  */
-export function createLivePath({ client, config, call, state, loggedOut, failed }) {
+export function createLivePath({ client, config, call, state, wantsQr, loggedOut, failed }) {
   // inject and attachEventListeners are private to the library's types
   const library = /** @type {any} */ (client);
   const sources = pageSources(config);
@@ -35,6 +38,10 @@ export function createLivePath({ client, config, call, state, loggedOut, failed 
   let stopped = false;
   let initialized = false;
   let busy = false;
+  let syncing = false;
+  let refreshAt = 0;
+  /** @type {(() => Promise<void>) | null} */
+  let runSyncEdge = null;
   /** @type {Promise<void>} */
   let injecting = Promise.resolve();
 
@@ -49,7 +56,8 @@ export function createLivePath({ client, config, call, state, loggedOut, failed 
     await call(sources.prepare);
     await call(sources.mend);
     await attach();
-    const { account, web_version } = /** @type {any} */ (await call(sources.watch));
+    const { document, account, web_version } = /** @type {any} */ (await call(sources.watch));
+    if (document !== load.document) throw reloaded();
     load.account = account;
     load.webVersion = web_version;
     load.attached = true;
@@ -90,11 +98,18 @@ export function createLivePath({ client, config, call, state, loggedOut, failed 
     load = newLoad(before.document);
     await inject();
     const after = await call(probe, config);
-    if (after.document !== before.document)
-      throw new Error('Execution context was destroyed: the page reloaded');
+    if (after.document !== before.document) throw reloaded();
     await call(sources.prepare);
-    await call(guardSyncEdge, config);
-    await check();
+    await call(markInjected, config);
+    checkSafely(); // not awaited: attaching may fail and be repeated while the page is injected all the same
+  }
+
+  async function checkSafely() {
+    try {
+      await check();
+    } catch (error) {
+      if (!stopped && !isNavigation(error)) failed(errorText(error));
+    }
   }
 
   /** Where the page load stands, and the next step if it is stuck. */
@@ -102,26 +117,47 @@ export function createLivePath({ client, config, call, state, loggedOut, failed 
     const now = await call(probe, config);
     if (now.state !== null) state(now.state);
     if (stopped || now.attached) return;
+    if (now.state === 'UNPAIRED_IDLE' && wantsQr() && Date.now() >= refreshAt) {
+      refreshAt = Date.now() + QR_PATIENCE;
+      await call(refreshQr);
+    }
     if (!now.injected) {
       // a reload's inject failed, and no other navigation will come
       if (initialized && !busy) await library.inject();
       return;
     }
-    if (!now.synced || now.syncing || Date.now() < load.retryAt) return;
+    if (!now.synced || syncing || runSyncEdge === null || Date.now() < load.retryAt) return;
     load.retryAt = Date.now() + 5_000 * 2 ** Math.min(load.retries, 6);
     load.retries += 1;
-    await call(replaySyncEdge, config);
+    await runSyncEdge();
   }
 
   return {
+    /**
+     * The library's handler of `change:hasSynced` -> one that runs when the page is synced, once a page load and once at
+     * a time. The library's own runs at every change, whatever the value, several at once, and all but one of those die
+     * silently.
+     * @param {() => Promise<void>} handler
+     */
+    syncEdge(handler) {
+      runSyncEdge = async () => {
+        if (syncing || stopped) return;
+        syncing = true;
+        try {
+          const now = await call(probe, config);
+          if (!now.synced || now.attached) return;
+          await call(forgetHalfAttached);
+          await handler();
+        } finally {
+          syncing = false;
+        }
+      };
+      return runSyncEdge;
+    },
+
     /** Called every few seconds. */
     async check() {
-      if (stopped || load.attached || !client.pupPage) return;
-      try {
-        await check();
-      } catch (error) {
-        if (!stopped && !isNavigation(error)) failed(errorText(error));
-      }
+      if (!stopped && !load.attached && client.pupPage) await checkSafely();
     },
 
     /** initialize() is through: from now on a failed inject is ours to repeat. */
@@ -137,6 +173,10 @@ export function createLivePath({ client, config, call, state, loggedOut, failed 
       return load;
     },
   };
+}
+
+function reloaded() {
+  return new Error('Execution context was destroyed: the page reloaded');
 }
 
 /**

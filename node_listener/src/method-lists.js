@@ -46,6 +46,7 @@ export const READS = {
   Order: ['_patch'],
   Payment: ['_patch'],
   Product: ['_patch'],
+  ProductMetadata: ['_patch'],
   Reaction: ['_patch'],
   PollVote: ['_patch'],
   Call: ['_patch'],

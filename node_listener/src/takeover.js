@@ -2,7 +2,6 @@
 // never watches (its own page and browser).
 
 import { ALLOWED, GUARDED } from './boundary.js';
-import { refreshQr } from './page/edges.js';
 import { guardPage } from './page/guard.js';
 import { isNavigation } from './page-calls.js';
 import { errorText } from './stderr.js';
@@ -18,16 +17,16 @@ const HEALING = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT'];
  * @property {(reason: string) => void} disconnected
  * @property {(reactions: Record<string, unknown>[]) => void} reactions
  * @property {(what: 'browser_gone' | 'page_crashed' | 'page_closed', detail: string | null) => void} gone
- * @property {() => boolean} wantsQr
+ * @property {() => void} stuck
+ * @property {(handler: () => Promise<void>) => () => Promise<void>} syncEdge wraps the library's handler of that edge
  */
 
 /**
  * @param {import('whatsapp-web.js').Client} client
  * @param {import('./page/install.js').PageConfig} config
- * @param {import('./page-calls.js').PageCall} call
  * @param {PageListener} on
  */
-export async function takeOver(client, config, call, on) {
+export async function takeOver(client, config, on) {
   const page = /** @type {import('puppeteer').Page} */ (client.pupPage);
   const browser = /** @type {import('puppeteer').Browser} */ (client.pupBrowser);
   watchForDeath(page, browser, on);
@@ -39,7 +38,8 @@ export async function takeOver(client, config, call, on) {
     }
   });
   guardNavigation(client, page, on);
-  await exposeBindings(page, config, call, on);
+  guardHandlers(page, on);
+  await exposeBindings(page, config, on);
   const guard = { modules: GUARDED, allowed: ALLOWED, namespace: config.namespace, report: config.report };
   await page.evaluateOnNewDocument(guardPage, guard);
 }
@@ -86,13 +86,35 @@ function guardNavigation(client, page, on) {
 }
 
 /**
+ * What a handler of the library throws ends in the page as a rejected promise that nobody awaits. Wrapped as they are
+ * exposed, handlers tell; and the one of the sync edge goes through the live path.
+ * @param {import('puppeteer').Page} page
+ * @param {PageListener} on
+ */
+function guardHandlers(page, on) {
+  const expose = page.exposeFunction.bind(page);
+  /** @type {any} */ (page).exposeFunction = (
+    /** @type {string} */ name,
+    /** @type {(...args: any[]) => any} */ handler,
+  ) => {
+    const inner = name === 'onAppStateHasSyncedEvent' ? on.syncEdge(handler) : handler;
+    return expose(name, async (/** @type {any[]} */ ...args) => {
+      try {
+        return await inner(...args);
+      } catch (error) {
+        if (!isNavigation(error)) on.pageError('inject', `${name}: ${errorText(error)}`);
+      }
+    });
+  };
+}
+
+/**
  * The library exposes a binding only if the page has none of that name: ours, exposed first, replace its.
  * @param {import('puppeteer').Page} page
  * @param {import('./page/install.js').PageConfig} config
- * @param {import('./page-calls.js').PageCall} call
  * @param {PageListener} on
  */
-async function exposeBindings(page, config, call, on) {
+async function exposeBindings(page, config, on) {
   /** @type {Record<string, (...args: any[]) => void>} */
   const bindings = {
     [config.report]: (/** @type {any} */ report) => {
@@ -103,9 +125,7 @@ async function exposeBindings(page, config, call, on) {
     // The library's runs window.require() in Node when the QR stops rotating, so no new one ever appears.
     onAuthAppStateChangedEvent: (state) => {
       on.state(state);
-      if (state === 'UNPAIRED_IDLE' && on.wantsQr()) {
-        call(refreshQr).catch((error) => on.pageError('evaluate', errorText(error)));
-      }
+      if (state === 'UNPAIRED_IDLE') on.stuck();
     },
     // The library's destroys the browser in every state that does not heal. What follows is the daemon's decision.
     onAppStateChangedEvent: (state) => {

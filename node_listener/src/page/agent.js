@@ -121,7 +121,7 @@ export function startWatching(config) {
   agent.tick = tick;
   agent.timer = setInterval(tick, config.heartbeat);
   agent.attached = true;
-  return readAccount(config);
+  return { document: agent.document, ...readAccount(config) };
 }
 
 /**

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const MAIN = new URL('../src/main.js', import.meta.url).pathname;
+const MAIN = new URL('../../src/main.js', import.meta.url).pathname;
 export const BROWSER = process.env.LEADMASTERD_TEST_BROWSER ?? '/usr/bin/chromium';
 const PATIENCE = 20_000;
 
@@ -110,6 +110,19 @@ export async function startChild(profile, browserArgs, options = {}, { node = []
     get stderr() {
       return stderr;
     },
+    /** @param {string} text */
+    stderrHas: (text) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (!stderr.includes(text)) return;
+          clearTimeout(timer);
+          lookers.delete(look);
+          resolve(null);
+        };
+        const timer = setTimeout(() => reject(new Error(`stderr has no "${text}": ${stderr}`)), PATIENCE);
+        lookers.add(look);
+        look();
+      }),
     /** @param {Line} command */
     send: (command) => child.stdin.write(`${JSON.stringify(command)}\n`),
     ofType: (/** @type {string} */ type) => lines.filter((found) => found.type === type),
@@ -124,19 +137,50 @@ export async function startChild(profile, browserArgs, options = {}, { node = []
   };
 }
 
+/** @param {string} file below /proc/PID */
+function ofEveryProcess(file) {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return { pid: Number(pid), text: readFileSync(`/proc/${pid}/${file}`, 'utf8') };
+      } catch {
+        return { pid: Number(pid), text: '' };
+      }
+    });
+}
+
 /**
  * @param {string} marker
  * @returns {number[]} processes with it on their command line
  */
 export function processesWith(marker) {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(marker);
-      } catch {
-        return false;
-      }
+  return ofEveryProcess('cmdline')
+    .filter(({ text }) => text.includes(marker))
+    .map(({ pid }) => pid);
+}
+
+/**
+ * @param {number} leader the browser's main process
+ * @returns {number[]} living processes of its process group
+ */
+export function processesInGroup(leader) {
+  return ofEveryProcess('stat')
+    .filter(({ text }) => {
+      const [state, , group] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+      return Number(group) === leader && state !== 'Z';
     })
-    .map(Number);
+    .map(({ pid }) => pid);
+}
+
+/**
+ * @param {() => boolean} test
+ * @param {number} [limit]
+ */
+export async function until(test, limit = PATIENCE) {
+  const end = Date.now() + limit;
+  while (!test()) {
+    if (Date.now() > end) throw new Error(`${limit} ms are over: ${test}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }

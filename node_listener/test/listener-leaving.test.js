@@ -1,0 +1,233 @@
+// How the child leaves: asked, left alone, by signal, and when its browser or page dies. Nothing stays behind.
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { startStandin } from '../standin/server.js';
+import { processesInGroup, processesWith, startChild, temporaryProfile, until } from './support/child.js';
+
+/** @type {Awaited<ReturnType<typeof startStandin>>} */
+let standin;
+before(async () => {
+  standin = await startStandin();
+});
+after(() => standin.close());
+
+/** @typedef {import('./support/child.js').Child} Child */
+
+/**
+ * @param {import('node:test').TestContext} context
+ * @param {Record<string, unknown>} [options]
+ * @param {{node?: string[]}} [how]
+ */
+async function start(context, options, how) {
+  const profile = await temporaryProfile();
+  const child = await startChild(profile.path, standin.browserArgs, options, how);
+  context.after(async () => {
+    await child.end();
+    await profile.remove();
+  });
+  return { child, profile };
+}
+
+/**
+ * @param {Child} child
+ * @param {number} code
+ * @param {string} reason
+ */
+async function left(child, code, reason) {
+  const status = await child.exit;
+  assert.deepEqual(status, { code, signal: null }, child.stderr);
+  const last = child.lines.at(-1);
+  assert.equal(last?.type, 'bye');
+  assert.equal(last?.reason, reason);
+  await nothingLeft(child);
+}
+
+/** @param {Child} child */
+async function nothingLeft(child) {
+  const pid = child.lines.find((line) => line.type === 'browser_started')?.pid ?? 0;
+  await until(() => processesWith(child.instance).length === 0, 5_000);
+  await until(() => pid === 0 || processesInGroup(pid).length === 0, 5_000);
+}
+
+test('asked to stop, it closes the browser, says bye and leaves with 0', async (context) => {
+  const { child } = await start(context);
+  await child.line('qr');
+  const { pid } = await child.line('browser_started');
+  assert.deepEqual(
+    processesWith(`--leadmasterd-instance=${child.instance}`),
+    [pid],
+    'the browser carries the marker',
+  );
+  child.send({ type: 'stop' });
+  await left(child, 0, 'stop');
+});
+
+test('when stdin closes it leaves, for the daemon is gone', async (context) => {
+  const { child } = await start(context);
+  await child.line('qr');
+  child.process.stdin.end();
+  await left(child, 0, 'stdin_closed');
+});
+
+test('when nobody reads stdout any more it leaves', async (context) => {
+  const { child } = await start(context, { timing: { heartbeat: 100 } });
+  await child.line('qr');
+  child.process.stdout.destroy();
+  await standin.act('rotate_qr');
+  assert.equal((await child.exit).code, 0);
+  await nothingLeft(child);
+});
+
+for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGHUP'])) {
+  test(`${signal} makes it leave gracefully`, async (context) => {
+    const { child } = await start(context);
+    await child.line(signal === 'SIGTERM' ? 'browser_started' : 'qr');
+    child.process.kill(signal);
+    await left(child, 0, 'signal');
+    assert.equal(child.lines.at(-1)?.detail, signal);
+  });
+}
+
+test('killed itself, it leaves no browser behind', async (context) => {
+  const { child } = await start(context);
+  await child.line('qr');
+  child.process.kill('SIGKILL');
+  await child.exit;
+  await nothingLeft(child);
+});
+
+test('a killed browser is told', async (context) => {
+  const { child } = await start(context);
+  const { pid } = await child.line('browser_started');
+  await child.line('qr');
+  process.kill(pid, 'SIGKILL');
+  await left(child, 70, 'browser_gone');
+});
+
+test('a crashed renderer is told', async (context) => {
+  const { child } = await start(context);
+  await child.line('qr');
+  await standin.act('crash', { what: 'renderer' });
+  await left(child, 70, 'page_crashed');
+});
+
+test('without a browser it says so and leaves with 78', async (context) => {
+  const { child } = await start(context, { browser: '/nowhere/chromium' });
+  await left(child, 78, 'browser_missing');
+  assert.deepEqual(
+    child.lines.map((line) => line.type),
+    ['hello', 'bye'],
+  );
+  assert.equal(child.lines[0].versions.browser, null);
+});
+
+test('a browser that does not start is told', async (context) => {
+  const { child } = await start(context, { browser: '/usr/bin/false' });
+  await left(child, 70, 'browser_failed');
+});
+
+test('a page that can not be loaded is told', async (context) => {
+  const nowhere = ['--host-resolver-rules=MAP * ~NOTFOUND'];
+  const profile = await temporaryProfile();
+  const child = await startChild(profile.path, nowhere);
+  context.after(async () => {
+    await child.end();
+    await profile.remove();
+  });
+  await left(child, 70, 'initialize_failed');
+  assert.match(child.lines.at(-1)?.detail, /ERR_NAME_NOT_RESOLVED/);
+});
+
+test('wrong options are a clear error on stderr and 78', async (context) => {
+  const { child } = await start(context, { groups: 'yes' });
+  assert.equal((await child.exit).code, 78);
+  assert.deepEqual(child.lines, []);
+  assert.match(child.stderr, /option "groups" is "yes", but must be true or false/);
+});
+
+test('whatever a dependency prints goes to stderr', async (context) => {
+  const noisy = new URL('./support/noisy.js', import.meta.url).href;
+  const { child } = await start(context, {}, { node: [`--import=${noisy}`] });
+  await child.line('qr');
+  for (const way of ['console.log', 'stdout.write', 'console.info']) await child.stderrHas(`noise by ${way}`);
+  child.send({ type: 'stop' });
+  await left(child, 0, 'stop');
+});
+
+describe('removed on the phone', () => {
+  test('it tells the reason, leaves the profile alone, and leaves', async (context) => {
+    const { child, profile } = await start(context);
+    await child.line('qr');
+    await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
+    await child.line('ready');
+    await standin.act('logout', { reason: 4 });
+    const line = await child.line('disconnected');
+    assert.equal(line.reason, 'LOGOUT');
+    assert.equal(line.logout_reason, '4');
+    await left(child, 70, 'logged_out');
+    assert.ok(readdirSync(`${profile.path}/Default`).includes('IndexedDB'));
+    assert.equal(child.ofType('disconnected').length, 1);
+  });
+
+  test('while it was down, it tells the same at the next start', async (context) => {
+    const profile = await temporaryProfile();
+    const first = await startChild(profile.path, standin.browserArgs);
+    context.after(profile.remove);
+    await first.line('qr');
+    await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
+    await first.line('ready');
+    first.send({ type: 'stop' });
+    await first.exit;
+    await standin.act('logout', { reason: 2 });
+    const second = await startChild(profile.path, standin.browserArgs);
+    context.after(second.end);
+    assert.equal((await second.line('disconnected')).logout_reason, '2');
+    await left(second, 70, 'logged_out');
+  });
+});
+
+test('CONFLICT is told, and the browser stays: what follows is for the daemon to say', async (context) => {
+  const { child } = await start(context);
+  await child.line('qr');
+  await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
+  await child.line('ready');
+  await standin.act('state', { state: 'CONFLICT' });
+  assert.deepEqual((await child.line('disconnected')).reason, 'CONFLICT');
+  child.send({ type: 'ping', n: 1 });
+  await child.line('pong');
+});
+
+test('a pairing code is told, by option and by command', async (context) => {
+  const { child } = await start(context, { pairing_phone: '5491155550100' });
+  const first = await child.line('pairing_code');
+  assert.match(first.code, /^\w{8}$/);
+  assert.equal(first.valid_seconds, 180);
+  await standin.act('pair', { name: 'Tienda' });
+  assert.equal((await child.line('ready')).fresh, true);
+  assert.deepEqual(child.ofType('qr'), []);
+  child.send({ type: 'stop' });
+  await child.exit;
+
+  const { child: other } = await start(context);
+  await other.line('qr');
+  other.send({ type: 'pairing_code', phone: '5491155550100' });
+  await other.line('pairing_code');
+});
+
+test('an error of the page is told', async (context) => {
+  const { child } = await start(context);
+  await child.line('qr');
+  await standin.act('throw', { message: 'something broke' });
+  const line = await child.line('page_error');
+  assert.equal(line.source, 'pageerror');
+  assert.match(line.message, /something broke/);
+});
+
+test('when the QR stops rotating a new one is asked for', async (context) => {
+  const { child } = await start(context);
+  const first = await child.line('qr');
+  await standin.act('state', { state: 'UNPAIRED_IDLE' });
+  const next = await child.line((line) => line.type === 'qr' && line.qr !== first.qr);
+  assert.equal(next.valid_seconds, 20);
+});

@@ -1,0 +1,206 @@
+// Catch-up: what came while the child was down, and how much of it in how long.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { startStandin } from '../standin/server.js';
+import { startChild, temporaryProfile } from './support/child.js';
+
+const ANA = '5491155550001@c.us';
+
+/** @typedef {import('./support/child.js').Child} Child */
+
+let sweeps = 0;
+
+/**
+ * @param {Child} child
+ * @param {{from?: number, chats?: Record<string, number>, ignore?: string[]}} [how]
+ */
+async function sweep(child, { from = 0, chats = {}, ignore = [] } = {}) {
+  sweeps += 1;
+  const number = sweeps;
+  const start = child.lines.length;
+  child.send({ type: 'sweep', sweep: number, from, chats, ignore });
+  const done = await child.line((line) => line.type === 'sweep_done' && line.sweep === number, {
+    limit: 60_000,
+  });
+  const lines = child.lines.slice(start, child.lines.indexOf(done));
+  return {
+    done,
+    chats: lines.filter((line) => line.type === 'sweep_chat'),
+    found: lines.filter((line) => line.via === 'sweep'),
+    ids: lines.filter((line) => line.via === 'sweep').map((line) => line.id.id),
+    lines,
+  };
+}
+
+for (const shape of /** @type {const} */ (['serialized', 'dollar'])) {
+  describe(`what came while the child was down, ids in the ${shape} shape`, () => {
+    /** @type {Awaited<ReturnType<typeof startStandin>>} */
+    let standin;
+    /** @type {Child} */
+    let child;
+    /** @type {Awaited<ReturnType<typeof temporaryProfile>>} */
+    let profile;
+    const t = 1795400000;
+
+    before(async () => {
+      standin = await startStandin({ keyShape: shape, widShape: shape, pageSize: 3 });
+      profile = await temporaryProfile();
+      child = await startChild(profile.path, standin.browserArgs);
+      await child.line('qr');
+      await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
+      await child.line('ready');
+      await standin.act('deliver', { id: 'LIVE', from: '5491155550001', body: 'en vivo', t });
+      await child.line((line) => line.id?.id === 'LIVE');
+      child.send({ type: 'stop' });
+      await child.exit;
+      for (let n = 1; n <= 8; n += 1) {
+        await standin.act('deliver', {
+          id: `DOWN${n}`,
+          from: '5491155550001',
+          body: `perdido ${n}`,
+          t: t + 10 * n,
+        });
+      }
+      await standin.act('own', { id: 'OWN', to: '5491155550001', body: 'desde el teléfono', t: t + 100 });
+      await standin.act('ciphertext', { id: 'CIPHER', from: '5491155550002', t: t + 50 });
+      await standin.act('deliver', {
+        id: 'GROUP',
+        from: '120363000000000001@g.us',
+        author: '5491155550001',
+        body: 'x',
+        t: t + 60,
+      });
+      await standin.act('deliver', {
+        id: 'STATUS',
+        from: 'status@broadcast',
+        author: '5491155550001',
+        body: 'x',
+        t: t + 60,
+      });
+      await standin.act('deliver', {
+        id: 'NOTICE',
+        from: '5491155550001',
+        type: 'e2e_notification',
+        t: t + 110,
+      });
+      await standin.act('deliver', { id: 'GONE', from: '5491155550003', body: 'x', t: t + 70 });
+      await standin.act('revoke', { id: 'GONE' });
+      child = await startChild(profile.path, standin.browserArgs);
+      await child.line('ready');
+    });
+    after(async () => {
+      await child?.end();
+      await standin?.close();
+      await profile?.remove();
+    });
+
+    test('none of it is emitted live, and ready does not call itself fresh', async () => {
+      assert.equal((await child.line('ready')).fresh, false);
+      assert.equal((await child.line('hello')).profile_new, false);
+      assert.deepEqual(child.ofType('message'), []);
+      assert.deepEqual(child.ofType('qr'), []);
+    });
+
+    test('a sweep brings all of it: own messages, ciphertexts and what was revoked too', async () => {
+      const { done, chats, found, ids, lines } = await sweep(child, { from: t + 1 });
+      assert.deepEqual(
+        ids.toSorted(),
+        ['CIPHER', 'GONE', 'OWN', ...Array.from({ length: 8 }, (_, index) => `DOWN${index + 1}`)].toSorted(),
+      );
+      const ana = found.filter((line) => line.id.remote === ANA).map((line) => line.t);
+      assert.deepEqual(ana, ana.toSorted(), 'oldest first');
+      assert.equal(found.find((line) => line.id.id === 'CIPHER')?.type, 'ciphertext');
+      assert.equal(found.find((line) => line.id.id === 'OWN')?.id.fromMe, true);
+      assert.equal(found.find((line) => line.id.id === 'GONE')?.message_type, 'revoked');
+      assert.ok(lines.some((line) => line.type === 'message_revoke' && line.id.id === 'GONE'));
+      const { v, type, seq, at, sweep: _, started_at, ...totals } = done;
+      assert.deepEqual(totals, {
+        chats: 5,
+        looked_at: 3,
+        messages: 11,
+        failed: 0,
+        oldest: t + 10,
+        newest: t + 100,
+        error: null,
+      });
+      const chat = chats.find((line) => line.chat === ANA);
+      assert.equal(chat?.found, 9);
+      assert.equal(chat?.through, t + 110, 'the notice is in the chat, though not on the wire');
+      assert.equal(chat?.error, null);
+    });
+
+    test("a chat's own start, and ignored chats", async () => {
+      const later = await sweep(child, { from: t, chats: { [ANA]: t + 71 }, ignore: ['5491155550002@c.us'] });
+      assert.deepEqual(later.ids.toSorted(), ['DOWN8', 'GONE', 'OWN']);
+      const nothing = await sweep(child, { from: t + 10_000 });
+      assert.deepEqual(nothing.chats, []);
+      assert.equal(nothing.done.newest, null);
+    });
+
+    test('sweeps wait for each other', async () => {
+      const [one, two] = await Promise.all([sweep(child, { from: t }), sweep(child, { from: t })]);
+      assert.ok(one.done.seq < two.done.seq);
+      assert.equal(
+        one.ids.length,
+        two.ids.length - one.ids.length,
+        'the second begins when the first is done',
+      );
+    });
+
+    test('nothing was marked read, asked or sent', () => {
+      const { sent, queries } = standin.state();
+      assert.deepEqual([sent, queries], [[], []]);
+      assert.deepEqual(child.ofType('page_error'), []);
+    });
+
+    test('after a page reload that comes back synced it is ready again, and hears', async () => {
+      for (const synced of [true, false]) {
+        const start = child.lines.length;
+        await standin.act('reload', { synced });
+        const ready = await child.line('ready', { after: start });
+        assert.equal(ready.fresh, false);
+        await standin.act('deliver', { id: `AFTER-${synced}`, from: '5491155550001', body: 'sigo acá' });
+        await child.line((line) => line.id?.id === `AFTER-${synced}`, { after: start });
+        assert.equal(child.lines.slice(start).filter((line) => line.type === 'ready').length, 1);
+        assert.equal(child.lines.slice(start).filter((line) => line.type === 'authenticated').length, 1);
+      }
+    });
+
+    test('frames and pushState change nothing', async () => {
+      const start = child.lines.length;
+      for (const kind of ['pushState', 'iframe']) await standin.act('navigate', { kind });
+      await standin.act('deliver', { id: 'STILL', from: '5491155550001', body: 'sigo' });
+      await child.line((line) => line.id?.id === 'STILL', { after: start });
+      const seen = child.lines.slice(start).map((line) => line.type);
+      assert.deepEqual(
+        seen.filter((type) => type !== 'heartbeat'),
+        ['message'],
+      );
+    });
+  });
+}
+
+test('ten thousand messages in five hundred chats are swept in seconds', async (context) => {
+  const standin = await startStandin({ keyShape: 'dollar' });
+  const profile = await temporaryProfile();
+  const child = await startChild(profile.path, standin.browserArgs);
+  context.after(async () => {
+    await child.end();
+    await standin.close();
+    await profile.remove();
+  });
+  await child.line('qr');
+  await standin.act('scan', {
+    phone: '5491155550100',
+    name: 'Tienda',
+    history: { chats: 500, messages: 10_000 },
+  });
+  await child.line('ready', { limit: 60_000 });
+  const start = Date.now();
+  const { done, ids } = await sweep(child);
+  const seconds = (Date.now() - start) / 1000;
+  context.diagnostic(`${ids.length} messages in ${done.looked_at} chats took ${seconds} s`);
+  assert.equal(new Set(ids).size, 10_000);
+  assert.equal(done.failed, 0);
+  assert.ok(seconds < 30, `${seconds} s`);
+});

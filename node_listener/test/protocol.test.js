@@ -1,0 +1,79 @@
+// docs/protocol.md, the transcripts and the builders say the same.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { parseCommand } from '../src/commands.js';
+import { MAX_LINE_BYTES } from '../src/line-limit.js';
+import { ciphertextFields, editFields, messageFields, revokeFields } from '../src/message-line.js';
+import { readOptions } from '../src/options.js';
+
+const DOC = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
+const FOLDER = new URL('../../tests/transcripts/', import.meta.url);
+
+/** @param {string} name */
+const transcript = (name) => readFileSync(new URL(name, FOLDER), 'utf8').trim().split('\n');
+const examples = [...DOC.matchAll(/^ {4}(\{.*\})$/gm)].map(([, line]) => line);
+const wireExamples = examples.filter((line) => line.startsWith('{"v":'));
+
+/** @param {string} type */
+const example = (type) => {
+  const found = wireExamples.map((line) => JSON.parse(line)).find((line) => line.type === type);
+  assert.ok(found, `docs/protocol.md has no example of ${type}`);
+  return found;
+};
+const RAW = { id: { fromMe: false, remote: '1@c.us', id: 'A' }, t: 1, type: 'chat', body: 'x' };
+
+test('every example line of the document is in the transcript, in order', () => {
+  assert.deepEqual(transcript('protocol.jsonl'), wireExamples);
+  assert.deepEqual(
+    transcript('commands.jsonl'),
+    examples.filter((line) => !wireExamples.includes(line)),
+  );
+});
+
+test('every command of the document is understood', () => {
+  for (const line of transcript('commands.jsonl')) assert.ok('command' in parseCommand(line), line);
+});
+
+test('the builders make exactly the documented fields', () => {
+  const made = {
+    message: messageFields(RAW, 'live'),
+    ciphertext: ciphertextFields(RAW, 'live'),
+    message_edit: editFields(RAW),
+    message_revoke: revokeFields(RAW, 'everyone'),
+  };
+  for (const [type, fields] of Object.entries(made)) {
+    const { v, seq, at, type: _, ...documented } = example(type);
+    assert.deepEqual(Object.keys(fields ?? {}), Object.keys(documented), type);
+  }
+});
+
+test('every field of the example message is described in the document', () => {
+  for (const field of Object.keys(example('message'))) {
+    assert.match(DOC, new RegExp(`\\b${field}\\b`), field);
+  }
+});
+
+test('every option and every timing is described in the document', () => {
+  const options = readOptions('{"profile":"/p","browser":"/b"}');
+  for (const name of [...Object.keys(options), ...Object.keys(options.timing)])
+    assert.ok(DOC.includes(`\`${name}\``), name);
+});
+
+test('transcripts are sound: envelope, rising numbers, known types, line limit', () => {
+  const types = new Set(wireExamples.map((line) => JSON.parse(line).type));
+  for (const name of readdirSync(FOLDER).filter(
+    (each) => each.endsWith('.jsonl') && each !== 'commands.jsonl',
+  )) {
+    let last = 0;
+    for (const text of transcript(name)) {
+      assert.ok(Buffer.byteLength(text) <= MAX_LINE_BYTES);
+      const line = JSON.parse(text);
+      assert.equal(line.v, 1);
+      assert.ok(types.has(line.type), `${name}: ${line.type}`);
+      assert.ok(Number.isInteger(line.seq) && line.seq > last, `${name}: ${line.seq} after ${last}`);
+      assert.equal(typeof line.at, 'number');
+      last = line.seq;
+    }
+  }
+});

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cutText, limitedJson, MAX_LINE_BYTES } from '../src/line-limit.js';
+import { createWire, MAX_QUEUED_BYTES } from '../src/wire.js';
+
+/** A reader that can stop reading. */
+function reader() {
+  /** @type {string[]} */
+  const taken = [];
+  /** @type {(() => void)[]} */
+  let waiting = [];
+  let reading = true;
+  return {
+    lines: () => taken.map((line) => JSON.parse(line)),
+    pause() {
+      reading = false;
+    },
+    resume() {
+      reading = true;
+      const listeners = waiting;
+      waiting = [];
+      for (const listener of listeners) listener();
+    },
+    write(/** @type {string} */ line) {
+      taken.push(line);
+      return reading;
+    },
+    once(/** @type {string} */ _event, /** @type {() => void} */ listener) {
+      waiting.push(listener);
+    },
+    writableLength: 0,
+  };
+}
+
+test('every line has the envelope, and numbers count from one', () => {
+  const sink = reader();
+  const wire = createWire(sink, () => 1795400000000);
+  wire.send('hello', { pid: 1 });
+  wire.send('authenticated');
+  assert.deepEqual(sink.lines(), [
+    { v: 1, type: 'hello', seq: 1, at: 1795400000000, pid: 1 },
+    { v: 1, type: 'authenticated', seq: 2, at: 1795400000000 },
+  ]);
+});
+
+test('a reader that pauses gets everything later, in order', async () => {
+  const sink = reader();
+  const wire = createWire(sink);
+  sink.pause();
+  for (let n = 1; n <= 100; n += 1) wire.send('pong', { n });
+  assert.equal(sink.lines().length, 1, 'after the first refusal nothing more is pushed into the pipe');
+  assert.ok(wire.queuedBytes > 0);
+  sink.resume();
+  await wire.drained();
+  assert.deepEqual(
+    sink.lines().map((line) => line.n),
+    Array.from({ length: 100 }, (_, index) => index + 1),
+  );
+  assert.equal(wire.queuedBytes, 0);
+});
+
+test('beyond the queue limit live messages are dropped, counted, and leave a hole in the numbers', async () => {
+  const sink = reader();
+  const wire = createWire(sink);
+  sink.pause();
+  const body = 'x'.repeat(100_000);
+  const sent = 100;
+  for (let n = 0; n < sent; n += 1) wire.send('message', { via: 'live', n, body });
+  wire.send('message', { via: 'sweep', body });
+  wire.send('heartbeat', { n: 1 });
+  assert.ok(wire.queuedBytes <= MAX_QUEUED_BYTES + 200_000);
+  const { dropped } = wire;
+  assert.ok(dropped > 0 && dropped < sent);
+  sink.resume();
+  await wire.drained();
+  const lines = sink.lines();
+  assert.equal(lines.length, sent + 2 - dropped);
+  assert.deepEqual(
+    lines.slice(-2).map((line) => line.via ?? line.type),
+    ['sweep', 'heartbeat'],
+  );
+  assert.equal(lines.at(-1).seq, sent + 2, 'dropped lines took their numbers');
+  assert.equal(wire.dropped, dropped);
+});
+
+test('a waiting sweep is let go when the reader is gone', async () => {
+  const sink = reader();
+  const wire = createWire(sink);
+  sink.pause();
+  wire.send('pong', { n: 1 });
+  wire.send('pong', { n: 2 });
+  const drained = wire.drained();
+  wire.abandon();
+  await drained;
+  wire.send('pong', { n: 3 });
+  assert.equal(sink.lines().length, 1);
+});
+
+test('a line that is too long loses the raw record first', () => {
+  const json = limitedJson({ v: 1, body: 'short', data: { big: 'x'.repeat(2_000_000) } });
+  assert.deepEqual(JSON.parse(json), { v: 1, body: 'short', data: null });
+});
+
+test('then the text is cut, never inside a character, and the line says so', () => {
+  for (const character of ['a', 'ñ', '€', '👍', '\u0000', '"', '\ud800']) {
+    const json = limitedJson({ v: 1, body: character.repeat(1_500_000), data: { x: 1 } });
+    assert.ok(
+      Buffer.byteLength(json) <= MAX_LINE_BYTES,
+      `${JSON.stringify(character)}: ${Buffer.byteLength(json)}`,
+    );
+    assert.ok(Buffer.byteLength(json) > MAX_LINE_BYTES - 20, 'no more is cut than must be');
+    const line = JSON.parse(json);
+    assert.equal(line.truncated, true);
+    assert.equal(line.data, null);
+    assert.equal(line.body, character.repeat(line.body.length / character.length));
+  }
+});
+
+test('then everything long is cut', () => {
+  const huge = 'x'.repeat(1_000_000);
+  const json = limitedJson({
+    v: 1,
+    type: 'message',
+    body: huge,
+    contact_cards: [huge, huge],
+    quoted: { id: 'A', body: huge },
+  });
+  assert.ok(Buffer.byteLength(json) <= MAX_LINE_BYTES);
+  const line = JSON.parse(json);
+  assert.equal(line.truncated, true);
+  assert.equal(line.quoted.id, 'A');
+});
+
+test('a text that fits is not cut', () => {
+  assert.equal(cutText('Hola 👍', 100), 'Hola 👍');
+  assert.equal(cutText('👍', 3), '');
+  assert.equal(cutText('a👍', 5), 'a👍');
+  assert.equal(cutText('a👍', 4), 'a');
+});
