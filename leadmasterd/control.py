@@ -19,7 +19,11 @@ Handler = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class NotAnswered(Exception):
-    """Nobody listens, or the answer was a refusal; the text says which."""
+    """Nobody listens, or nobody may; the text says which."""
+
+
+class Refused(Exception):
+    """The daemon's answer is no; the text says why."""
 
 
 @contextlib.contextmanager
@@ -80,7 +84,7 @@ class ControlServer:
 
 
 def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) -> dict[str, Any]:
-    """Ask the daemon for something and wait for its answer. Raises NotAnswered."""
+    """Ask the daemon for something and wait for its answer. Raises NotAnswered and Refused."""
     try:
         with _short(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
@@ -99,7 +103,7 @@ def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) ->
     except ValueError as error:
         raise NotAnswered("the daemon hung up without an answer") from error
     if not isinstance(reply, dict) or not reply.get("ok"):
-        raise NotAnswered(str(reply.get("error", reply)))
+        raise Refused(str(reply.get("error", reply) if isinstance(reply, dict) else reply))
     return reply
 
 

@@ -274,7 +274,7 @@ class Daemon:
         self._sweeper.something_missing()
 
     def _show_code(self, kind: str, text: str, seconds: int) -> None:
-        valid_until = datetime.now(UTC) + timedelta(seconds=seconds)
+        valid_until = datetime.now(UTC) + timedelta(seconds=min(max(seconds, 0), 3600))
         self._board.scan = {kind: text, "valid_until": ingest.iso(valid_until)}
         self._board.changed()
         if text == self._shown:

@@ -205,5 +205,8 @@ def capture(event: Message | Ciphertext, rules: CaptureRules, now: datetime) -> 
 
 
 def _json(value: object) -> str | None:
-    """JSON with escapes, so that a lone surrogate inside can't break the row."""
-    return json.dumps(value) if value else None
+    """JSON with escapes, so that a lone surrogate inside can't break the row. None for what no JSON can say."""
+    try:
+        return json.dumps(value, allow_nan=False) if value else None
+    except (ValueError, RecursionError):  # 1e999, or nested as deep as could just be read
+        return None

@@ -6,6 +6,7 @@ them. A hole in `seq` means that a line is missing; a sweep brings it.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -75,6 +76,7 @@ class Intake:
         self._held: list[Item] = []
         self._linked_at: str | None = None
         self._rejected = 0
+        self._ignored_too: set[str] = set()
 
     def lines(self, lines: Sequence[bytes]) -> None:
         """Take the lines of one read."""
@@ -89,7 +91,7 @@ class Intake:
                 if isinstance(event, Message | Ciphertext):
                     captured = ingest.capture(event, self._rules, now)
                     if isinstance(captured, Skipped):
-                        self.skipped += 1
+                        self._skip(event)
                     else:
                         items.append(Item(captured, text, at))
                 else:
@@ -149,10 +151,18 @@ class Intake:
         at: str,
         items: list[Item],
     ) -> None:
-        if ingest.refusal(ingest.canonical_id(chat), (), self._rules):
+        chat = ingest.canonical_id(chat)
+        if chat in self._ignored_too or ingest.refusal(chat, (), self._rules):
             self.skipped += 1
         else:
             items.append(Item(event, text, at))
+
+    def _skip(self, event: Message | Ciphertext) -> None:
+        """Reactions and calls carry one id only: remember by which others an ignored chat is known."""
+        self.skipped += 1
+        _, _, aliases = ingest.conversation_of(event.key, event.contact)
+        if ingest.is_ignored(self._rules, aliases):
+            self._ignored_too.update(aliases)
 
     def _refused(self, bad: Malformed, text: str | None) -> list[Item]:
         self.malformed += 1
@@ -161,6 +171,8 @@ class Intake:
         log.warning("a line of %d bytes %s", bad.length, bad.why, extra={"action": "bad_line"})
         if self._rejected > MAX_REJECTED_A_LIFE:
             return []
+        if any(entry.partition("@")[0] in (text or bad.head) for entry in self._rules.ignore):
+            bad, text = replace(bad, head="(not kept: it speaks of an ignored chat)"), None
         return [Item(bad, text, ingest.iso(self._clock()))]
 
     def _count(self, seq: int) -> None:

@@ -9,7 +9,7 @@ Nothing here is lost by being strict: a line that is refused comes back with its
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 VERSION: Final = 1
 MAX_LINE: Final = 1 << 20
@@ -24,7 +24,7 @@ JsonObject = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A line that is not ours: `why` is a sentence's predicate, `head` its first bytes, `skipped_bytes` its length."""
+    """A line that is not ours: `why` is a sentence's predicate, `head` its first bytes, `length` how many it had."""
 
     why: str
     head: str
@@ -331,7 +331,7 @@ def decode_line(raw: bytes) -> tuple[Event, str | None]:
     except UnicodeDecodeError as error:
         return malformed(f"is not UTF-8 (byte {error.start})", raw), None
     try:
-        obj = json.loads(text)
+        obj = _READ(text)
     except (ValueError, RecursionError) as error:
         return malformed(f"is not JSON ({_short(error)})", raw), text
     if type(obj) is not dict:
@@ -339,7 +339,7 @@ def decode_line(raw: bytes) -> tuple[Event, str | None]:
     if obj.get("v") != VERSION:
         return malformed(f"speaks protocol version {_shown(obj.get('v'))}, not {VERSION}", raw), text
     type_, seq = obj.get("type"), obj.get("seq")
-    if type(seq) is not int:
+    if type(seq) is not int or not 0 < seq < _MAX_INT:
         return malformed(f"has no whole number in seq ({_shown(seq)})", raw), text
     build = _BUILDERS.get(type_) if isinstance(type_, str) else None
     if build is None:
@@ -368,10 +368,23 @@ def _shown(value: object) -> str:
     return repr(value)[:60]
 
 
+def _kind(value: object) -> str:
+    """What kind of value it is, and not which: a stranger's words may be in it, and refusals are logged."""
+    kinds: Mapping[type, str] = {str: "text" if value else "empty text", dict: "an object", list: "a list"}
+    return kinds.get(type(value)) or ("nothing" if value is None else _shown(value))
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_READ: Final = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
 def _text(obj: JsonObject, name: str) -> str:
     value = obj.get(name)
     if type(value) is not str or not value:
-        raise _Refused(f"without text in {name} ({_shown(value)})")
+        raise _Refused(f"without text in {name} ({_kind(value)})")
     return value
 
 
@@ -379,13 +392,13 @@ def _text_or_none(obj: JsonObject, name: str) -> str | None:
     value = obj.get(name)
     if value is None or type(value) is str:
         return value
-    raise _Refused(f"with {_shown(value)} in {name}, which must be text or null")
+    raise _Refused(f"with {_kind(value)} in {name}, which must be text or null")
 
 
 def _int(obj: JsonObject, name: str) -> int:
     value = obj.get(name)
-    if type(value) is not int:
-        raise _Refused(f"without a whole number in {name} ({_shown(value)})")
+    if type(value) is not int or not -_MAX_INT < value < _MAX_INT:
+        raise _Refused(f"without a whole number in {name} ({_kind(value)})")
     return value
 
 
@@ -405,7 +418,7 @@ def _object_or_none(obj: JsonObject, name: str) -> JsonObject | None:
     value = obj.get(name)
     if value is None or type(value) is dict:
         return value
-    raise _Refused(f"with {_shown(value)} in {name}, which must be an object or null")
+    raise _Refused(f"with {_kind(value)} in {name}, which must be an object or null")
 
 
 def _via(obj: JsonObject) -> Via:
@@ -420,17 +433,17 @@ def _via(obj: JsonObject) -> Via:
 def _key(obj: JsonObject) -> MessageKey:
     key = obj.get("id")
     if type(key) is not dict:
-        raise _Refused(f"without an id ({_shown(key)})")
+        raise _Refused(f"without an id ({_kind(key)})")
     from_me = key.get("fromMe")
     if type(from_me) is not bool:
-        raise _Refused(f"without true or false in id.fromMe ({_shown(from_me)})")
+        raise _Refused(f"without true or false in id.fromMe ({_kind(from_me)})")
     stanza, remote, participant = key.get("id"), key.get("remote"), key.get("participant")
     if type(stanza) is not str or not stanza:
-        raise _Refused(f"without text in id.id ({_shown(stanza)})")
+        raise _Refused(f"without text in id.id ({_kind(stanza)})")
     if type(remote) is not str or not remote:
-        raise _Refused(f"without a chat in id.remote ({_shown(remote)})")
+        raise _Refused(f"without a chat in id.remote ({_kind(remote)})")
     if participant is not None and type(participant) is not str:
-        raise _Refused(f"with {_shown(participant)} in id.participant, which must be text or null")
+        raise _Refused(f"with {_kind(participant)} in id.participant, which must be text or null")
     return MessageKey(from_me, remote, stanza, participant)
 
 
@@ -439,7 +452,7 @@ def _contact(obj: JsonObject) -> Contact:
     if value is None:
         return NO_CONTACT
     if type(value) is not dict:
-        raise _Refused(f"with {_shown(value)} in contact, which must be an object or null")
+        raise _Refused(f"with {_kind(value)} in contact, which must be an object or null")
     return Contact(
         _text_or_none(value, "saved_name"),
         value.get("business") is True,

@@ -4,11 +4,15 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from leadmasterd.settings_file import Places
+
+_PASSING_BY: Final = 1.0
+"""`status` asks the lock by sharing it for a moment; a daemon that starts in that moment must not give up."""
 
 
 class CannotUseState(Exception):
@@ -33,26 +37,37 @@ class Lock:
                 f"cannot use the state directory {self._state_dir}: {error.strerror or error}; "
                 f"check that this user (uid {os.getuid()}) may write there, or set state_dir"
             ) from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock_within(fd, _PASSING_BY):
             holder = os.read(fd, 32).decode("ascii", "replace").strip()
             os.close(fd)
             raise CannotUseState(
                 f"cannot use the state directory {self._state_dir}: another leadmasterd runs on it"
                 f"{f' (pid {holder})' if holder else ''}; stop that one, or set state_dir to another folder"
-            ) from None
+            )
         self._fd = fd
         with contextlib.suppress(OSError):  # only a hint for people; a full disk must not stop us here
             os.ftruncate(fd, 0)
             os.write(fd, f"{os.getpid()}\n".encode())
 
 
+def _lock_within(fd: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
 def is_running(places: Places) -> bool:
     """Whether a daemon holds the lock. Asked of the lock itself and not of what the status file says."""
     try:
         fd = os.open(places.lock_file, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -86,6 +101,6 @@ def read_status(places: Places) -> dict[str, Any] | None:
     """What the daemon last wrote, or None if it never did (or the file is not what we write)."""
     try:
         status = json.loads(places.status_file.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return status if isinstance(status, dict) and status.get("v") == 1 else None

@@ -87,6 +87,9 @@ class Sweeper:
         loop = asyncio.get_running_loop()
         catching_up, self._catch_up = self._catch_up, False
         plan = await self._make_plan(CATCH_UP_SLACK if catching_up else PERIODIC_SLACK)
+        if self._due is None:  # the live path went meanwhile, and nobody would answer
+            self._catch_up = self._catch_up or catching_up
+            return
         number = next(self._numbers)
         answer: asyncio.Future[SweepDone | None] = loop.create_future()
         self._running = (number, answer)
