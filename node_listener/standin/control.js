@@ -1,10 +1,11 @@
 // The control interface: plain HTTP on a loopback port. POST /ACTION with a JSON body, GET /state.
 
 import { createServer } from 'node:http';
-import { ACTIONS, isConnected } from './actions.js';
+import { isConnected } from './actions/stage.js';
+import { ACTIONS } from './actions.js';
 import { BadRequest } from './stanza.js';
 
-/** @typedef {import('./actions.js').Stage} Stage */
+/** @typedef {import('./actions/stage.js').Stage} Stage */
 
 /**
  * @param {Stage} stage

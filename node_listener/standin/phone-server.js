@@ -137,7 +137,8 @@ export class PhoneServer extends EventEmitter {
    * @param {Stanza} stanza
    */
   deliver(account, stanza) {
-    account.log.set(logKey(stanza), stanza);
+    // The phone's own copy changes with an edit; what waits in a queue stays as it was sent.
+    account.log.set(logKey(stanza), { ...stanza });
     this.enqueue(account, { kind: 'message', id: stanza.id, stanza });
   }
 

@@ -19,6 +19,7 @@ async function start() {
     setMe(linked.me);
     await loadWorld();
   }
+  performance.mark('standin-loaded');
   showState();
   await stayConnected();
 }

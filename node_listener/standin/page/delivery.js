@@ -3,17 +3,14 @@
 // exactly there (holds `stored` and `acknowledged`).
 
 import { config } from './config.js';
-import { createWid, keyText, MsgKey } from './ids.js';
-import { Model } from './models.js';
 import { report } from './report.js';
-import { request, write } from './storage.js';
-import { addMsg, Chat, Contact, forgetBeginnings, learnContact, Msg } from './world.js';
+import { write } from './storage.js';
+import { lookUp, STORING } from './storing.js';
 
 const BATCH = 250;
 const waiting = [];
 const pending = new Set();
 const holds = new Set(config.holds.filter((phase) => phase === 'stored' || phase === 'acknowledged'));
-let lastRow = 0;
 let running = null;
 let release = null;
 const wake = [];
@@ -80,8 +77,10 @@ async function work() {
   while (waiting.length > 0) {
     const batch = waiting.splice(0, BATCH);
     const applied = await write(async (stores) => {
+      const messages = batch.filter((item) => item.kind === 'message').map((item) => item.stanza);
+      const before = await lookUp(stores, messages);
       const results = [];
-      for (const item of batch) results.push(await storing[item.kind](stores, item));
+      for (const item of batch) results.push(await STORING[item.kind]({ ...stores, before }, item));
       return results;
     });
     await gate('stored');
@@ -92,194 +91,4 @@ async function work() {
     for (const item of batch) pending.delete(item.n);
     onProgress(batch.length);
   }
-}
-
-/** Old messages, as a phone hands them over at linking. They are stored and never emitted. */
-export async function storeHistory(stanzas) {
-  for (let start = 0; start < stanzas.length; start += 1000) {
-    await write(async (stores) => {
-      for (const stanza of stanzas.slice(start, start + 1000)) await storeMessage(stores, stanza, true);
-    });
-  }
-}
-
-export async function storeContacts(cards) {
-  await write(async (stores) => {
-    for (const card of cards) await storing.contact(stores, { card });
-  });
-}
-
-async function storeMessage({ messages, chats }, stanza, history) {
-  const key = keyText(stanza);
-  if (await request(messages.getKey(key))) return null;
-  lastRow = Math.max(lastRow + 1, Date.now() * 1000);
-  const { remote: chat, t } = stanza;
-  const record = {
-    key,
-    chat,
-    t,
-    row: lastRow,
-    stanza: stanza.id,
-    history,
-    received: Date.now(),
-    data: stanza,
-  };
-  messages.put(record);
-  const row = (await request(chats.get(chat))) ?? { id: chat, unread: 0, newest: { t: -1 } };
-  if (t >= row.newest.t) row.newest = { key, t, row: lastRow };
-  if (!stanza.fromMe && !history) row.unread += 1;
-  chats.put(row);
-  return record;
-}
-
-/** Stores a message that this very page has written. */
-export const storeOwn = (stanza) => write((stores) => storeMessage(stores, stanza, false));
-
-/** The records with this stanza id: two when it is known under both identities. */
-async function recordsOf(messages, stanza) {
-  return await request(messages.index('by_stanza').getAll(stanza));
-}
-
-/** Changes stored records and returns what does the same to the models in memory. */
-async function change({ messages }, stanza, fields, set) {
-  const records = await recordsOf(messages, stanza);
-  for (const record of records) {
-    Object.assign(record.data, fields);
-    messages.put(record);
-  }
-  return () => {
-    for (const record of records) {
-      const msg = Msg.get(record.key);
-      if (msg) set(msg);
-    }
-  };
-}
-
-class CallModel extends Model {
-  getState() {
-    return this.state;
-  }
-}
-
-/** By kind of item: stores it, and returns what is left to do in memory once it is acknowledged. */
-const storing = {
-  async message(stores, { stanza }) {
-    const record = await storeMessage(stores, stanza, false);
-    if (!record) return null;
-    return () => {
-      const other = createWid(stanza.author ?? stanza.remote);
-      if (!stanza.fromMe && !Contact.get(other)) Contact.gadd(other).assign({ pushname: stanza.notifyName });
-      addMsg(record, true);
-    };
-  },
-  edit(stores, { stanza, body, at }) {
-    const edited = { latestEditSenderTimestampMs: at };
-    return change(stores, stanza, { ...edited, body }, (msg) => {
-      const name = msg.directPath ? 'caption' : 'body';
-      msg.set({ ...edited, latestEditMsgKey: msg.id, [name]: body });
-    });
-  },
-  async revoke(stores, { stanza, scope, t }) {
-    if (scope === 'me') return remove(stores, stanza);
-    const gone = {
-      type: 'revoked',
-      subtype: 'sender',
-      revokeTimestamp: t,
-      body: undefined,
-      caption: undefined,
-    };
-    const records = await recordsOf(stores.messages, stanza);
-    const key =
-      records[0] && (({ fromMe, remote, id, participant }) => ({ fromMe, remote, id, participant }));
-    return change(stores, stanza, { ...gone, protocolMessageKey: key?.(records[0].data) }, (msg) => {
-      msg.set({ ...gone, protocolMessageKey: msg.id });
-    });
-  },
-  async react(stores, { stanza, emoji, sender, fromMe, t, reactionId }) {
-    const records = await recordsOf(stores.messages, stanza);
-    for (const record of records) {
-      record.data.hasReaction = emoji !== '';
-      stores.messages.put(record);
-      stores.reactions.put({ parent: record.key, sender, emoji, t });
-    }
-    return () => {
-      for (const { data } of records) {
-        const parent = new MsgKey(data);
-        Msg.get(parent)?.set('hasReaction', emoji !== '');
-        const id = { id: reactionId, fromMe, remote: data.remote, participant: data.participant && sender };
-        const upsert = window.require('WAWebAddonReactionTableMode').reactionTableMode.bulkUpsert;
-        upsert([
-          {
-            id: new MsgKey(id),
-            reactionParentKey: parent,
-            reactionText: emoji,
-            reactionTimestamp: t * 1000,
-            [data.participant ? 'author' : 'from']: createWid(sender),
-            read: false,
-            orphan: 0,
-          },
-        ]);
-      }
-    };
-  },
-  // First the text, then the type: so the library says message_edit before it says message.
-  decrypt(stores, { stanza, fields }) {
-    const { type, body, ...others } = fields;
-    return change(stores, stanza, fields, (msg) => {
-      msg.set({ ...others, body });
-      msg.set('type', type);
-    });
-  },
-  ack(stores, { stanza, ack }) {
-    return change(stores, stanza, { ack }, (msg) => msg.set('ack', ack));
-  },
-  async vote(stores, { stanza, options, sender, t }) {
-    const [record] = await recordsOf(stores.messages, stanza);
-    if (!record) return null;
-    return () => {
-      const vote = { pollUpdateParentKey: new MsgKey(record.data), t: t * 1000, senderTimestampMs: t * 1000 };
-      const upsert = window.require('WAWebAddonPollVoteTableMode').pollVoteTableMode.bulkUpsert;
-      upsert([
-        { ...vote, id: vote.pollUpdateParentKey, from: createWid(sender), selectedOptionLocalIds: options },
-      ]);
-    };
-  },
-  // A call rings and is gone: nothing of it is stored; its line in the chat comes as a message of type call_log.
-  async call(_stores, { call, ends }) {
-    return () => {
-      const calls = window.require('WAWebCallCollection');
-      const map = Object.values(calls).find((value) => value instanceof Map);
-      const model = new CallModel({ ...call, peerJid: createWid(call.peerJid) });
-      map?.set(call.id, model);
-      queueMicrotask(() => model.set('state', ends));
-    };
-  },
-  async contact({ contacts }, { card }) {
-    const known = await request(contacts.get(card.phone));
-    contacts.put({ ...known, ...card });
-    return () => learnContact({ ...known, ...card });
-  },
-};
-
-async function remove({ messages, chats }, stanza) {
-  const records = await recordsOf(messages, stanza);
-  for (const record of records) {
-    await request(messages.delete(record.key));
-    const range = IDBKeyRange.bound([record.chat], [record.chat, []]);
-    const cursor = await request(messages.index('by_time').openCursor(range, 'prev'));
-    const row = await request(chats.get(record.chat));
-    if (cursor) {
-      const { key, t, row: place } = cursor.value;
-      chats.put({ ...row, newest: { key, t, row: place } });
-    } else {
-      chats.delete(record.chat);
-      forgetBeginnings(record.chat);
-    }
-  }
-  return () => {
-    for (const record of records) {
-      Chat.get(record.chat)?.msgs.remove(record.key);
-      Msg.remove(record.key);
-    }
-  };
 }

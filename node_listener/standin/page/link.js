@@ -1,11 +1,12 @@
 // The life of the connection: open the stream, follow what it says, open it again when it drops.
 
 import { config, pageId } from './config.js';
-import { receive, settled, storeContacts, storeFirst, storeHistory, watchProgress } from './delivery.js';
+import { receive, settled, storeFirst, watchProgress } from './delivery.js';
 import { runCommand } from './faults.js';
 import { report, reportQuietly, session } from './report.js';
 import { attended, Cmd, Conn, Socket, setMe, setProgress, showState } from './socket.js';
 import { saveSession, wipe } from './storage.js';
+import { storeContacts, storeHistory } from './storing.js';
 import { loadWorld } from './world.js';
 
 let stream = new AbortController();

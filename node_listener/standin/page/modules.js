@@ -2,12 +2,12 @@
 // Each module is one object for the life of the page, so that whoever wraps a function wraps it for everyone.
 
 import { config } from './config.js';
-import { storeOwn } from './delivery.js';
 import { createWid, MsgKey } from './ids.js';
 import { Events } from './models.js';
 import { report, summary } from './report.js';
 import { recordSent, sendingModules } from './sending.js';
 import * as socket from './socket.js';
+import { storeOwn } from './storing.js';
 import * as world from './world.js';
 
 const { Cmd, Conn, Socket } = socket;
@@ -185,7 +185,7 @@ const QUERIES = {
   WAWebQueryExistsJob: {
     queryWidExists: query('queryWidExists', ({ contact }, wid) => {
       if (contact) world.learnContact(contact);
-      return contact || !wid.isLid() ? { wid: contact ? createWid(`${contact.phone}@c.us`) : wid } : null;
+      return contact || !wid.isLid() ? { wid: contact ? createWid(contact.phone) : wid } : null;
     }),
   },
   WAWebGroupQueryJob: {

@@ -2,7 +2,8 @@
 
 import { EventEmitter } from 'node:events';
 import whatsapp from 'whatsapp-web.js';
-import { launchOptions } from './browser.js';
+import { startStandin } from '../../standin/server.js';
+import { launchOptions, makeFolder, removeFolder } from './browser.js';
 
 const { Client, LocalAuth } = whatsapp;
 
@@ -126,5 +127,43 @@ export class BareClient extends EventEmitter {
     const limit = new Promise((resolve) => setTimeout(resolve, 2000).unref());
     await Promise.race([this.#injecting, limit]);
     await this.client.destroy().catch(() => {});
+  }
+}
+
+export const SHOP = { phone: '5491155550100', name: 'Tienda', lid: '990000000100' };
+
+/**
+ * A stand-in of its own for one test, and clients that share one profile; gone with the test, in the right order.
+ * @param {import('node:test').TestContext} context
+ * @param {Partial<import('../../standin/options.js').StandinOptions>} [options]
+ */
+export async function setUp(context, options) {
+  const standin = await startStandin(options);
+  const folder = makeFolder('standin');
+  /** @type {BareClient[]} */
+  const clients = [];
+  context.after(async () => {
+    for (const client of clients) await client.stop();
+    await standin.close();
+    await removeFolder(folder);
+  });
+  /** @param {object} [clientOptions] */
+  const newClient = (clientOptions) => {
+    clients.push(new BareClient(standin, folder, clientOptions));
+    return clients[clients.length - 1];
+  };
+  return { standin, newClient };
+}
+
+/**
+ * For what has no event: looks again until it is so.
+ * @param {() => boolean | Promise<boolean>} test
+ * @param {number} [limit] milliseconds
+ */
+export async function until(test, limit = 5000) {
+  const end = Date.now() + limit;
+  while (!(await test())) {
+    if (Date.now() > end) throw new Error(`not within ${limit} ms: ${test}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,0 +1,98 @@
+// What goes wrong: states, logouts, lost networks, crashes, deafness, and pages that come back different.
+
+import { crash } from '../browsers.js';
+import { checkShape } from '../options.js';
+import { BadRequest } from '../stanza.js';
+
+/** @typedef {import('./stage.js').Action} Action */
+
+const STATES = new Set(
+  (
+    'CONFLICT CONNECTED DEPRECATED_VERSION OPENING PAIRING PROXYBLOCK SMB_TOS_BLOCK TIMEOUT TOS_BLOCK ' +
+    'UNLAUNCHED UNPAIRED UNPAIRED_IDLE'
+  ).split(' '),
+);
+const HOLDS = new Set(['opening', 'debug', 'synced', 'progress', 'stored', 'acknowledged']);
+
+/** @type {Record<string, Action>} */
+export const FAULTS = {
+  async state(stage, { state }) {
+    if (!STATES.has(state))
+      throw new BadRequest(`cannot set the state ${state}; known: ${[...STATES].join(', ')}`);
+    if (state === 'UNPAIRED_IDLE') stage.pairing.stopRotating();
+    return { done: await stage.pages.command('state', { state }) };
+  },
+  async logout(stage, { reason = 0 }) {
+    const { device } = stage.phone;
+    if (!device) throw new BadRequest('cannot log out: no device is linked');
+    stage.phone.unlink(device, reason);
+    const { connection } = stage.phone;
+    if (connection?.token !== device.token) return { done: false };
+    return { done: await stage.pages.command('logout', { reason }) };
+  },
+  async reload(stage, { synced = false }) {
+    stage.pages.syncedOnce = synced;
+    return { done: await stage.pages.command('reload') };
+  },
+  offline(stage, { all = false }) {
+    stage.pages.offline = all ? 'all' : 'stream';
+    stage.pages.cut();
+    return {};
+  },
+  online(stage) {
+    stage.pages.offline = false;
+    return {};
+  },
+  lose_acks(stage, { on = true }) {
+    stage.pages.losesAcks = on;
+    return {};
+  },
+  async hang(stage, { ms = null }) {
+    return { done: await stage.pages.command('hang', { ms }) };
+  },
+  crash(stage, { what = 'renderer' }) {
+    if (what !== 'renderer' && what !== 'browser')
+      throw new BadRequest('cannot crash: `what` is renderer or browser');
+    const killed = crash(stage.pagePort, what);
+    if (killed.length === 0) throw new BadRequest(`cannot crash: no ${what} of ours was found`);
+    return { killed };
+  },
+  async deaf(stage) {
+    return { done: await stage.pages.command('deaf') };
+  },
+  async undeaf(stage) {
+    return { done: await stage.pages.command('undeaf') };
+  },
+  async throw(stage, { message = 'thrown by the stand-in' }) {
+    return { done: await stage.pages.command('throw', { message }) };
+  },
+  async navigate(stage, { kind = 'pushState' }) {
+    if (kind !== 'pushState' && kind !== 'iframe')
+      throw new BadRequest('cannot navigate: `kind` is pushState or iframe');
+    return { done: await stage.pages.command('navigate', { kind }) };
+  },
+  async hold(stage, { phase }) {
+    if (!HOLDS.has(phase)) throw new BadRequest(`cannot hold ${phase}; known: ${[...HOLDS].join(', ')}`);
+    stage.pages.holds.add(phase);
+    const now = phase === 'stored' || phase === 'acknowledged';
+    return { done: now && stage.phone.connection !== null && (await stage.pages.command('hold', { phase })) };
+  },
+  async release(stage, { phase }) {
+    if (phase) stage.pages.holds.delete(phase);
+    else stage.pages.holds.clear();
+    return { done: stage.phone.connection !== null && (await stage.pages.command('release', { phase })) };
+  },
+  missing(stage, { modules = [] }) {
+    stage.pages.missing = modules;
+    return {};
+  },
+  key_shape(stage, { shape, wid_shape }) {
+    if (shape) stage.options.keyShape = checkShape(shape);
+    if (wid_shape) stage.options.widShape = checkShape(wid_shape);
+    return {};
+  },
+  slow(stage, { ms = 0 }) {
+    stage.pages.delay = ms;
+    return {};
+  },
+};

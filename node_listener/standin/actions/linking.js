@@ -1,0 +1,50 @@
+// A phone scans the QR, or its owner types the code that the page shows.
+
+import { makeHistory } from '../history.js';
+import { BadRequest } from '../stanza.js';
+
+/** @typedef {import('./stage.js').Action} Action */
+/** @typedef {import('./stage.js').Body} Body */
+/** @typedef {import('./stage.js').Stage} Stage */
+
+/**
+ * @param {Stage} stage
+ * @param {Body} body
+ */
+async function link(stage, { phone, name, lid, platform, history }) {
+  const digits = String(phone ?? '').replace(/^\+|@.*/g, '');
+  if (!/^\d{6,}$/.test(digits))
+    throw new BadRequest("cannot link without `phone`, digits with the country's code");
+  const page = stage.pairing.page;
+  if (!page) throw new BadRequest('cannot link: no page shows a QR');
+  const account = stage.phone.registerAccount({ phone: digits, name, lid, platform });
+  const device = stage.phone.link(account, makeHistory(history, account));
+  const me = { phone: account.phone, lid: account.lid, name: account.name, platform: account.platform };
+  stage.pairing.end();
+  page.send({ kind: 'paired', session: { token: device.token, me } });
+  return { account: me };
+}
+
+/** @type {Record<string, Action>} */
+export const LINKING = {
+  async scan(stage, body) {
+    await stage.until(() => stage.pairing.page !== null, body.wait ?? 10_000);
+    if (body.qr && !String(body.qr).startsWith(`${stage.pairing.ref},`)) {
+      throw new BadRequest('cannot scan this QR: it is not the one that is shown now');
+    }
+    return await link(stage, body);
+  },
+  async pair(stage, body) {
+    await stage.until(() => stage.pairing.code !== null, body.wait ?? 10_000);
+    const { code, codePhone } = stage.pairing;
+    if (!code) throw new BadRequest('cannot pair: no page has asked for a code');
+    if (body.code && body.code !== code)
+      throw new BadRequest(`cannot pair with ${body.code}: it is not the code shown`);
+    return await link(stage, { phone: codePhone, ...body });
+  },
+  rotate_qr(stage) {
+    if (!stage.pairing.page) throw new BadRequest('cannot rotate: no page shows a QR');
+    stage.pairing.rotate();
+    return { qr_ref: stage.pairing.ref };
+  },
+};

@@ -1,0 +1,162 @@
+// What people write, change, take back and react with, and what WhatsApp tells of them.
+
+import { BadRequest, lidText, makeStanza, newStanzaId, underLid, widText } from '../stanza.js';
+import { accountOf, knownMessage, now } from './stage.js';
+
+/** @typedef {import('../stanza.js').Stanza} Stanza */
+/** @typedef {import('./stage.js').Action} Action */
+/** @typedef {import('./stage.js').Body} Body */
+/** @typedef {import('./stage.js').Stage} Stage */
+
+/**
+ * @param {Stage} stage
+ * @param {Body} body
+ * @param {boolean} fromMe
+ */
+async function deliver(stage, body, fromMe) {
+  const account = accountOf(stage);
+  const { count = 1, spread = 1, t_step = 0 } = body;
+  const ids = [];
+  for (let index = 0; index < count; index += 1) {
+    const each = { ...body };
+    if (count > 1 && body.id) each.id = `${body.id}-${index + 1}`;
+    if (typeof body.body === 'string') each.body = body.body.replaceAll('{n}', String(index + 1));
+    if (typeof body.t === 'number') each.t = body.t + index * t_step;
+    if (spread > 1)
+      each.from = String(BigInt(String(body.from).replace(/\D.*/, '')) + BigInt(index % spread));
+    const stanza = address(stage, makeStanza(each, account, fromMe), each);
+    stage.phone.deliver(account, stanza);
+    ids.push(stanza.id);
+  }
+  const last = ids[ids.length - 1];
+  const acknowledged =
+    typeof body.wait === 'number' && (await stage.until(() => !isQueued(stage, last), Number(body.wait)));
+  return { ids, acknowledged };
+}
+
+/**
+ * @param {Stage} stage
+ * @param {string} id
+ */
+const isQueued = ({ phone }, id) => Boolean(phone.device?.queue.some((item) => item.id === id));
+
+/**
+ * A direct message of somebody with a @lid comes under the @lid, and the page learns the mapping, unless it is said
+ * otherwise.
+ * @param {Stage} stage
+ * @param {Stanza} stanza
+ * @param {Body} body
+ * @returns {Stanza}
+ */
+function address(stage, stanza, { lid, unmapped, addressing }) {
+  if (!lid) return stanza;
+  const account = accountOf(stage);
+  const wid = lidText(lid);
+  const phone = stanza.fromMe ? stanza.to : (stanza.author ?? stanza.from);
+  const card = { ...account.contacts.get(phone), phone, lid: wid };
+  account.contacts.set(phone, card);
+  if (!unmapped) stage.phone.enqueue(account, { kind: 'contact', card });
+  if (addressing === 'pn' || stanza.author) return stanza;
+  return underLid(stanza, wid, account);
+}
+
+/**
+ * @param {Stage} stage
+ * @param {import('../phone-server.js').Happening} happening
+ */
+function tell(stage, happening) {
+  stage.phone.enqueue(accountOf(stage), happening);
+  return {};
+}
+
+/** @type {Record<string, Action>} */
+export const MESSAGES = {
+  deliver: (stage, body) => deliver(stage, body, false),
+  own: (stage, body) => deliver(stage, body, true),
+  ciphertext: (stage, body) => deliver(stage, { ...body, type: 'ciphertext' }, false),
+  decrypt(stage, { id, body, type = 'chat', ...fields }) {
+    const stanza = knownMessage(stage, id);
+    Object.assign(stanza, fields, { type, body });
+    return tell(stage, { kind: 'decrypt', stanza: id, fields: { ...fields, type, body } });
+  },
+  edit(stage, { id, body, at = Date.now() }) {
+    knownMessage(stage, id).body = body;
+    return tell(stage, { kind: 'edit', stanza: id, body, at });
+  },
+  revoke(stage, { id, scope = 'everyone', t = now() }) {
+    if (scope !== 'everyone' && scope !== 'me')
+      throw new BadRequest('cannot revoke: `scope` is everyone or me');
+    knownMessage(stage, id);
+    return tell(stage, { kind: 'revoke', stanza: id, scope, t });
+  },
+  react(stage, { id, emoji, from, from_me = false, t = now() }) {
+    const stanza = knownMessage(stage, id);
+    const account = accountOf(stage);
+    const other = from ? widText(from, 'from') : (stanza.author ?? stanza.remote);
+    const sender = from_me ? `${account.phone}@c.us` : other;
+    const reactionId = newStanzaId();
+    tell(stage, { kind: 'react', stanza: id, emoji: emoji ?? '', sender, fromMe: from_me, t, reactionId });
+    return { reaction_id: reactionId };
+  },
+  ack(stage, { id, ack }) {
+    knownMessage(stage, id);
+    return tell(stage, { kind: 'ack', stanza: id, ack });
+  },
+  vote(stage, { id, from, options = [], t = now() }) {
+    const stanza = knownMessage(stage, id);
+    return tell(stage, {
+      kind: 'vote',
+      stanza: id,
+      sender: from ? widText(from, 'from') : stanza.from,
+      options,
+      t,
+    });
+  },
+  call(
+    stage,
+    { from, outgoing = false, answered = false, video = false, id = newStanzaId(), log = true, t = now() },
+  ) {
+    const peer = widText(from, 'from');
+    const call = {
+      id,
+      peerJid: peer,
+      isVideo: video,
+      isGroup: false,
+      outgoing,
+      offerTime: t,
+      participants: [],
+    };
+    const rings = { canHandleLocally: false, webClientShouldHandle: false };
+    const state = outgoing ? 'OUTGOING_RING' : 'INCOMING_RING';
+    const ends = answered ? 'HANDLED_REMOTELY' : 'NOT_ANSWERED';
+    tell(stage, { kind: 'call', call: { ...call, ...rings, state }, ends });
+    if (log) {
+      const line = {
+        type: 'call_log',
+        t,
+        isVideoCall: video,
+        callOutcome: answered ? 'Completed' : 'Missed',
+      };
+      const stanza = makeStanza({ ...line, [outgoing ? 'to' : 'from']: peer }, accountOf(stage), outgoing);
+      stage.phone.deliver(accountOf(stage), { ...stanza, callDuration: answered ? 30 : 0 });
+    }
+    return { call_id: id };
+  },
+  contact(stage, { phone, lid, server_only, ...card }) {
+    const account = accountOf(stage);
+    const wid = widText(phone, 'phone');
+    const lidWid = lid && { lid: lidText(lid) };
+    const full = { ...account.contacts.get(wid), ...card, ...lidWid, phone: wid };
+    account.contacts.set(wid, full);
+    if (!server_only) tell(stage, { kind: 'contact', card: full });
+    return {};
+  },
+  async same(stage, { id, times = 1, lid }) {
+    const stanza = knownMessage(stage, id);
+    if (lid) {
+      const account = accountOf(stage);
+      stage.phone.deliver(account, underLid(stanza, lidText(lid), account));
+    }
+    return { done: await stage.pages.command('same', { id, remote: stanza.remote, times }) };
+  },
+};
