@@ -4,11 +4,14 @@ Imports are late on purpose: `status` and `--help` must answer in a blink, so a 
 asked for and not before.
 """
 
+import contextlib
+import os
 import sys
 from importlib import import_module
 
 from leadmasterd.cli.parser import make_parser
 
+NO = 1
 USAGE = 64
 INTERNAL = 70
 STATE = 73
@@ -20,21 +23,27 @@ def main(argv: list[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     command = import_module(f"leadmasterd.cli.cmd_{arguments.module}")
     try:
-        return int(command.run(arguments))
+        code = int(command.run(arguments))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader left; Python would complain about it at exit
+        # The reader left. Python flushes once more at exit and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except PermissionError as error:
+        print(_not_allowed(error), file=sys.stderr)
+        return STATE
     except Exception as error:  # noqa: BLE001 - the one place where everything ends
-        code = exit_code_of(error)
-        if code is None:
-            import traceback  # noqa: PLC0415 - only a defect pays for it
+        known = exit_code_of(error)
+        if known is None:
+            import traceback
 
             traceback.print_exception(error)
             return INTERNAL
         print(error, file=sys.stderr)
-        return code
+        return known
+    return code
 
 
 def exit_code_of(error: BaseException) -> int | None:
@@ -46,4 +55,21 @@ def exit_code_of(error: BaseException) -> int | None:
         "CannotUseDatabase": STATE,
         "DatabaseBusy": INTERNAL,
         "NotAnswered": 3,
+        "Refused": NO,
     }.get(type(error).__name__)
+
+
+def _not_allowed(error: PermissionError) -> str:
+    """Whose files these are, and how to ask as that user."""
+    from pathlib import Path
+
+    from leadmasterd.text import _
+
+    owner = "leadmasterd"
+    for place in (Path(str(error.filename)), *Path(str(error.filename)).parents):
+        with contextlib.suppress(OSError, KeyError):
+            owner = place.owner()
+            break
+    return _("cannot use {path}: this user may not; try `sudo -u {owner} leadmasterd {words}`").format(
+        path=error.filename, owner=owner, words=" ".join(sys.argv[1:])
+    )

@@ -37,8 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _toml(values: dict[str, object]) -> str:
     """Settings as TOML: plain values first, then the sections. JSON's literals are TOML's for what settings hold."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    lines = [f"{key} = {_literal(value)}" for key, value in values.items() if not isinstance(value, dict)]
     for section, inner in values.items():
         if isinstance(inner, dict):
-            lines += ["", f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in inner.items())]
+            lines += ["", f"[{section}]", *(f"{key} = {_literal(value)}" for key, value in inner.items())]
     return "\n".join(lines) + "\n"
+
+
+def _literal(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

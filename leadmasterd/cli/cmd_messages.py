@@ -19,6 +19,7 @@ _QUERY = """
     LEFT JOIN contacts c USING (contact_id)
     WHERE {where} ORDER BY m.sent_at DESC, m.message_id DESC LIMIT :limit
 """
+_JOINER = "\u200d"  # joins emoji into one
 _JSON_COLUMNS = ("media", "quoted", "referral", "details")
 
 
@@ -96,4 +97,6 @@ def _what(message: dict[str, Any]) -> str:
 
 def _printable(text: str) -> str:
     """One line, and nothing that could command a terminal: message texts are strangers' words."""
-    return "".join(" " if char in "\r\n\t" else char if char.isprintable() else "\ufffd" for char in text)
+    return "".join(
+        " " if char in "\r\n\t" else char if char.isprintable() or char == _JOINER else "\ufffd" for char in text
+    )

@@ -1,6 +1,7 @@
 """What can be typed. Light, because `--help` imports it."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -14,7 +15,7 @@ class _Parser(argparse.ArgumentParser):
     """Usage errors end with 64, as documented."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage()
+        self.print_usage(sys.stderr)
         self.exit(64, f"{self.prog}: {message}\n{_('Try')} `{self.prog} --help`.\n")
 
 
@@ -131,4 +132,4 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(_("must be at least 1"))
-    return number
+    return min(number, 2**63 - 1)  # SQLite's largest
