@@ -5,9 +5,10 @@ and a test keeps it true. Finding the file and the state directory without pydan
 """
 
 import difflib
+import json
 import os
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -133,13 +134,14 @@ def load(explicit: str | None) -> tuple[Settings, Places]:
     file = find_file(explicit)
     data = read_file(file) if file else {}
     where = str(file) if file else "built-in defaults"
-    problems: list[str] = []
+    problems = _environment_problems()
     try:
         settings = Settings(**data)
     except ValidationError as error:
         problems += [_sentence(where, each) for each in error.errors()]
     except SettingsError as error:
-        problems.append(f"cannot read the environment: {error}; lists are written as JSON")
+        if not problems:
+            problems.append(f"cannot read the environment: {error}; lists are written as JSON")
     except TypeError as error:  # a key that is no identifier at all
         problems.append(f"cannot read {where}: {error}")
     if problems:
@@ -147,12 +149,53 @@ def load(explicit: str | None) -> tuple[Settings, Places]:
     return settings, places(file, settings.state_dir, settings.database.path)
 
 
+def _variables() -> dict[str, tuple[str, bool]]:
+    """Every variable that is a setting, with its key and whether it is a list."""
+    found = {}
+    for name, top in Settings.model_fields.items():
+        section = top.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            for key, field in section.model_fields.items():
+                is_list = get_origin(field.annotation) is tuple
+                found[f"{ENV_PREFIX}{name}__{key}".upper()] = (f"{name}.{key}", is_list)
+        else:
+            found[f"{ENV_PREFIX}{name}".upper()] = (name, False)
+    return found
+
+
+def _environment_problems() -> list[str]:
+    """What pydantic would pass over in silence, or not name: unknown variables, and lists that are no JSON."""
+    problems = []
+    variables = _variables()
+    for name, value in os.environ.items():
+        if not name.upper().startswith(ENV_PREFIX):
+            continue
+        if name.upper() not in variables:
+            problems.append(f"cannot use the variable {name}: it is unknown; {_known_keys(name, set(variables))}")
+            continue
+        key, is_list = variables[name.upper()]
+        if is_list and not _is_json(value):
+            problems.append(
+                f'cannot use the variable {name}: `{key}` = {value!r}: must be a list as JSON, like ["one", "two"]'
+            )
+    return problems
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _sentence(where: str, error: Any) -> str:
     """One problem: file (or variable), key, value, what is allowed."""
     loc = [str(part) for part in error["loc"]]
     key = ".".join(loc)
-    variable = ENV_PREFIX + "__".join(loc).upper()
-    source = f"the variable {variable}" if variable in os.environ else where
+    # a list's entry is the list's, so two parts at most
+    variable = ENV_PREFIX + "__".join(loc[:2]).upper()
+    source = next((f"the variable {name}" for name in os.environ if name.upper() == variable), where)
     if error["type"] == "extra_forbidden":
         parent: Any = Settings
         for part in loc[:-1]:

@@ -91,12 +91,19 @@ def find_places(explicit: str | None) -> Places:
     file = find_file(explicit)
     data = read_file(file) if file else {}
     section = data.get("database")
+    database = section.get("path", DEFAULT_DATABASE) if isinstance(section, dict) else DEFAULT_DATABASE
+    database = _variable("DATABASE__PATH") or database
     return places(
         file,
-        os.environ.get(f"{ENV_PREFIX}STATE_DIR") or data.get("state_dir", DEFAULT_STATE_DIR),
-        os.environ.get(f"{ENV_PREFIX}DATABASE__PATH")
-        or (section.get("path", DEFAULT_DATABASE) if isinstance(section, dict) else DEFAULT_DATABASE),
+        _variable("STATE_DIR") or data.get("state_dir", DEFAULT_STATE_DIR),
+        database.strip() if isinstance(database, str) else database,  # as every key in a section
     )
+
+
+def _variable(name: str) -> str | None:
+    """A setting from the environment, in any case, as the full settings read it."""
+    wanted = f"{ENV_PREFIX}{name}"
+    return next((value for variable, value in os.environ.items() if variable.upper() == wanted), None)
 
 
 def places(file: Path | None, state_dir: object, database: object) -> Places:
