@@ -43,7 +43,7 @@ class Timing:
     sweep_settle: float = 2.0
     """From ready to the first sweep of a session that was paired before."""
 
-    status_every: float = 15.0
+    status_every: float = 60.0
     """The status file is rewritten at each change, and this often for the numbers that only drift."""
 
     def divided_by(self, divisor: float) -> Self:

@@ -87,6 +87,11 @@ class Child:
         """Node's process id."""
         return self.process.pid
 
+    @property
+    def ended(self) -> "asyncio.Future[None]":
+        """Done when everybody who could write to its stdout is gone, and everything written was read."""
+        return self._reader.closed
+
     def tell(self, type_: str, **fields: object) -> None:
         """Send a command. To a child that no longer reads it is simply lost, like everything about that child."""
         if not self._stdin.is_closing() and self._stdin.get_write_buffer_size() < _HIGH_WATER:

@@ -1,0 +1,58 @@
+"""How long a person waits for `status` and `--help`, against a bare Python."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.figures import Figure
+from leadmasterd.settings_file import places
+from leadmasterd.state_files import write_status
+
+RUNS = 31
+
+
+def run() -> list[Figure]:
+    """Each command and the bare Python in turn; medians. `status` reads the file of a daemon that ran."""
+    with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
+        where = places(None, name, "leadmaster.db")
+        write_status(
+            where,
+            {
+                "v": 1,
+                "phase": "ready",
+                "since": "2026-11-23T12:00:00.000Z",
+                "code": "ready",
+                "values": {"account": "5491155550100@c.us"},
+                "capture": {"live": 1234, "sweep": 56, "open_gaps": 0, "last_message_at": "2026-11-23T12:00:00.000Z"},
+            },
+        )
+        return [
+            _compare(["status"], 10, Path(name)),
+            _compare(["--help"], 6, Path(name)),
+        ]
+
+
+def _compare(words: Sequence[str], limit: float, state_dir: Path) -> Figure:
+    environment = {**os.environ, "LEADMASTERD_STATE_DIR": str(state_dir)}
+    bare, ours = [], []
+    for _ in range(RUNS):
+        bare.append(_seconds([sys.executable, "-c", "pass"], environment))
+        ours.append(_seconds([sys.executable, "-m", "leadmasterd", *words], environment))
+    ratio = statistics.median(ours) / statistics.median(bare)
+    return Figure(
+        f"`leadmasterd {' '.join(words)}` against `python -c pass`",
+        f"{ratio:.1f}x ({statistics.median(ours) * 1000:.0f} ms; bare {statistics.median(bare) * 1000:.0f} ms)",
+        f"at most {limit:.0f}x",
+        ratio <= limit,
+    )
+
+
+def _seconds(argv: Sequence[str], environment: dict[str, str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return time.perf_counter() - began

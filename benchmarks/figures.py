@@ -1,0 +1,61 @@
+"""What a benchmark gives back, and the lines that all of them feed."""
+
+import json
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table: what was measured, the limit that was promised, and whether it held this time."""
+
+    name: str
+    measured: str
+    promised: str
+    held: bool
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value below which so many percent lie."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def message_line(number: int, seq: int) -> bytes:
+    """One live message of about 1 KB, from one of 500 customers, as the child writes it. With its newline."""
+    chat = f"549115555{number % 500:04d}@c.us"
+    message = {
+        "v": 1,
+        "type": "message",
+        "seq": seq,
+        "at": 1795400220000 + number,
+        "via": "live",
+        "id": {"fromMe": False, "remote": chat, "id": f"3EB0{os.urandom(9).hex().upper()}", "participant": None},
+        "t": 1795300000 + number,
+        "message_type": "chat",
+        "from": chat,
+        "to": "5491155550100@c.us",
+        "author": None,
+        "notify_name": "Ana",
+        "body": "Hola, buenas tardes! cuánto sale el combo de 12 empanadas con envío a Caballito?",
+        "media": None,
+        "location": None,
+        "contact_cards": [],
+        "quoted": None,
+        "order": None,
+        "reply": None,
+        "referral": None,
+        "contact": {"saved_name": None, "business": False, "phone": chat, "lid": None},
+        "ephemeral_seconds": None,
+        "forwarded": False,
+        "data": {"type": "chat", "filler": "x" * 300},
+    }
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def ready_line() -> bytes:
+    """The line that says whose messages follow."""
+    account = {"wid": "5491155550100@c.us", "lid": None, "push_name": "Tienda", "platform": "android"}
+    ready = {"v": 1, "type": "ready", "seq": 1, "at": 1795400000000, "account": account, "fresh": False}
+    return json.dumps({**ready, "web_version": None}).encode() + b"\n"

@@ -1,0 +1,23 @@
+"""All of it, as one table: `make bench`. Words after it choose: `make bench ARGS="burst single"`."""
+
+import sys
+from importlib import import_module
+
+from benchmarks.figures import Figure
+
+ALL = ("burst", "single", "commands", "whole")
+
+
+def main(chosen: list[str]) -> None:
+    """Print each figure as soon as it is there, then the table as it stands in the README."""
+    figures: list[Figure] = []
+    for name in chosen or ALL:
+        print(f"measuring: {name} …", file=sys.stderr, flush=True)
+        figures += import_module(f"benchmarks.{name}").run()
+    print("| figure | measured | promised | held |\n|---|---|---|---|")
+    for figure in figures:
+        print(f"| {figure.name} | {figure.measured} | {figure.promised} | {'yes' if figure.held else 'NO'} |")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

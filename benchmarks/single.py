@@ -1,0 +1,89 @@
+"""One message at a time, from the byte on the pipe to the durable commit, against a raw commit of the same rows."""
+
+import asyncio
+import os
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.figures import Figure, message_line, percentile, ready_line
+from leadmasterd.ingest import CaptureRules
+from leadmasterd.intake import Intake
+from leadmasterd.listener.framing import LineReader
+from leadmasterd.store.database import open_for_writing
+from leadmasterd.store.rows import INSERT_ALIAS, INSERT_MESSAGE, INSERT_RAW
+from leadmasterd.store.writer import Writer
+
+MESSAGES = 2000
+
+
+def run() -> list[Figure]:
+    """In turn, one of ours and one raw, so that both see the same machine."""
+    with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
+        ours, raw = asyncio.run(_both(Path(name)))
+    ours_p99, raw_p99 = percentile(ours, 99), percentile(raw, 99)
+    return [
+        Figure(
+            "one message, pipe to durable commit: p99 against a raw commit's p99",
+            f"{ours_p99 / raw_p99:.1f}x ({ours_p99 * 1000:.2f} ms; raw {raw_p99 * 1000:.2f} ms)",
+            "at most 10x",
+            ours_p99 <= 10 * raw_p99,
+        )
+    ]
+
+
+async def _both(folder: Path) -> tuple[list[float], list[float]]:
+    loop = asyncio.get_running_loop()
+    committed = asyncio.Event()
+    done_at = 0.0
+
+    def durable(_: object) -> None:
+        nonlocal done_at
+        done_at = time.perf_counter()
+        loop.call_soon_threadsafe(committed.set)
+
+    writer = Writer(folder / "ours.db", on_batch=durable, on_trouble=lambda trouble: print(trouble))
+    writer.start()
+    intake = Intake(
+        CaptureRules(), writer, on_lifecycle=lambda _: None, on_hole=lambda _: None, on_pressure=lambda _: None
+    )
+    read, write = os.pipe()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: LineReader(intake.lines, intake.oversize, intake.cut_short), os.fdopen(read, "rb", 0)
+    )
+    raw = open_for_writing(folder / "raw.db")
+    raw.execute("PRAGMA foreign_keys = OFF")
+    os.write(write, ready_line())
+    await committed.wait()
+    ours_times, raw_times = [], []
+    for number in range(MESSAGES):
+        committed.clear()
+        line = message_line(number, number + 2)
+        began = time.perf_counter()
+        os.write(write, line)
+        await committed.wait()
+        ours_times.append(done_at - began)
+        raw_times.append(_raw_commit(raw, number, line))
+    os.close(write)
+    transport.close()
+    writer.stop(10)
+    raw.close()
+    return ours_times, raw_times
+
+
+def _raw_commit(raw: sqlite3.Connection, number: int, line: bytes) -> float:
+    at = "2026-11-23T12:00:00.000Z"
+    text = line.decode()
+    chat = f"549115555{number % 500:04d}@c.us"
+    row = (
+        number + 1, 1, number % 500 + 1, "in", "contact", "chat", "Hola, buenas tardes!", at, at, "live", at, None,
+        chat, "Ana", None, 0, 0, 0, None, None, None, None, f"3EB0{os.urandom(9).hex().upper()}", "", 0, number,
+    )  # fmt: skip
+    began = time.perf_counter()
+    raw.execute("BEGIN IMMEDIATE")
+    raw.execute(INSERT_MESSAGE, row)
+    raw.execute(INSERT_ALIAS, (number + 1, chat, ""))
+    raw.execute(INSERT_RAW, (1, number + 1, at, None, text))
+    raw.execute("COMMIT")
+    return time.perf_counter() - began
