@@ -87,6 +87,68 @@ test('the bare library sends through the stand-in, and what it sends is recorded
   assert.deepEqual(announced, [true, true, false, false], 'the page itself, then sendSeen, then we');
 });
 
+test('each way of sending or changing that the library has is recorded', async (context) => {
+  const { standin, newClient } = await setUp(context);
+  const { client } = await newClient().startLinked(standin, { ...SHOP, platform: 'smba' });
+  const chatId = `${ANA}@c.us`;
+  const groupId = '120363000000000001@g.us';
+  await standin.act('deliver', { from: groupId, author: BETO, body: 'grupo' });
+  await standin.act('deliver', { from: ANA, body: 'Hola', wait: 3000 });
+  const chat = await client.getChatById(chatId);
+  const group = await client.getChatById(groupId);
+  const [message] = await chat.fetchMessages({ limit: 1 });
+  const contact = await client.getContactById(chatId);
+  /** @type {Record<string, () => Promise<unknown>>} */
+  const ways = {
+    'Cmd.archiveChat': () => client.archiveChat(chatId),
+    'Cmd.pinChat': () => client.pinChat(chatId),
+    'Cmd.markChatUnread': () => client.markChatUnread(chatId),
+    'mute.mute': () => client.muteChat(chatId),
+    'mute.unmute': () => client.unmuteChat(chatId),
+    setMyStatus: () => client.setStatus('abierto'),
+    setPushname: () => client.setDisplayName('Otra'),
+    requestDeletePicture: () => client.deleteProfilePicture(),
+    saveContactAction: () => client.saveOrEditAddressbookContact(ANA, 'Ana', 'García'),
+    deleteContactAction: () => client.deleteAddressbookContact(ANA),
+    createGroup: () => client.createGroup('grupo', [chatId]),
+    joinGroupViaInvite: () => client.acceptInvite('CODE'),
+    createEventCallLink: () => client.createCallLink(new Date(), 'voice'),
+    setAutoDownloadPhotos: () => client.setAutoDownloadPhotos(true),
+    sendSeen: () => chat.sendSeen(),
+    sendChatStateRecording: () => chat.sendStateRecording(),
+    sendChatStatePaused: () => chat.clearState(),
+    sendClear: () => chat.clearMessages(),
+    sendDelete: () => chat.delete(),
+    addAndSendMsgToChat: () => message.reply('hola'),
+    sendReactionToMsg: () => message.react('👍'),
+    forwardMessages: () => message.forward(chatId),
+    sendPinInChatMsg: () => message.pin(60),
+    'Cmd.sendStarMsgs': () => message.star(),
+    'Cmd.sendUnstarMsgs': () => message.unstar(),
+    'Cmd.sendDeleteMsgs': () => message.delete(false),
+    blockContact: () => contact.block(),
+    unblockContact: () => contact.unblock(),
+    setGroupSubject: () => group.setSubject('otro'),
+    setGroupDescription: () => group.setDescription('otra'),
+    setGroupProperty: () => group.setMessagesAdminsOnly(true),
+    sendExitGroup: () => group.leave(),
+    'Socket.logout': () => client.pupPage.evaluate('require("WAWebSocketModel").Socket.logout()'),
+  };
+  /** @type {string[]} */
+  const missed = [];
+  for (const [name, send] of Object.entries(ways)) {
+    const before = standin.state().sent.length;
+    const failed = await send().then(
+      () => '',
+      (error) => `: ${error}`,
+    );
+    const recorded = () => standin.state().sent.slice(before);
+    const found = () => recorded().some((/** @type {any} */ record) => record.function === name);
+    await until(found, 1000).catch(() => missed.push(`${name}${failed}`));
+  }
+  assert.deepEqual(missed, []);
+});
+
 for (const [keyShape, property, other] of /** @type {const} */ ([
   ['serialized', '_serialized', '$1'],
   ['dollar', '$1', '_serialized'],

@@ -43,11 +43,11 @@ export class Wid {
   }
 }
 
-/** Takes text, a Wid, or what a Wid became on its way through JSON. */
+/** Takes text (bare digits are a phone's), a Wid, or what a Wid became on its way through JSON. */
 export function createWid(like) {
   if (like instanceof Wid) return like;
   const text = typeof like === 'string' ? like : like && `${like.user}@${like.server}`;
-  const parts = /^([^@]+)@([\w.]+)$/.exec(text ?? '');
+  const parts = /^([^@]+)@([\w.]+)$/.exec(/^\d+$/.test(text) ? `${text}@c.us` : (text ?? ''));
   if (!parts) throw new Error(`wid error: invalid wid ${JSON.stringify(like)}`);
   return new Wid(parts[1], parts[2].replace('s.whatsapp.net', 'c.us'));
 }

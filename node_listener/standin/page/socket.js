@@ -16,6 +16,7 @@ class SocketModel extends Model {
 const synced = config.holds.includes('synced');
 export const Socket = new SocketModel({ state: synced ? 'CONNECTED' : 'OPENING', hasSynced: synced });
 export const Conn = new Model({ ref: undefined, pushname: undefined, platform: undefined, wid: undefined });
+Conn.canSetMyPushname = () => true;
 export const Cmd = new Model();
 
 /** Who we are, once linked: {phone, lid, name, platform}. */

@@ -7,6 +7,7 @@ import { config } from './config.js';
 import { createWid, keyText, MsgKey, maybeWid } from './ids.js';
 import { Collection, idText, Model } from './models.js';
 import { reportQuietly } from './report.js';
+import { recordSent } from './sending.js';
 import { loadAll, loadBefore, loadMessage, loadMessages } from './storage.js';
 
 const NOTICES = new Set(['e2e_notification', 'notification_template', 'gp2', 'protocol', 'call_log']);
@@ -48,7 +49,10 @@ class ChatModel extends Model {
   constructor(attributes) {
     super(attributes);
     hide(this, 'msgs', new Collection(MsgModel, isBefore));
-    hide(this, 'mute', new Model({ expiration: 0 }));
+    const mute = new Model({ expiration: 0 });
+    mute.mute = async (...args) => recordSent('Chat', 'mute.mute', [this.id, ...args]);
+    mute.unmute = async (...args) => recordSent('Chat', 'mute.unmute', [this.id, ...args]);
+    hide(this, 'mute', mute);
   }
   get formattedTitle() {
     const contact = Contact.get(this.id);
@@ -78,6 +82,7 @@ export const BusinessProfile = new Collection();
 export const GroupMetadata = new Collection();
 export const ProfilePicThumb = new Collection();
 export const Label = new Collection();
+Label.addOrRemoveLabels = async (...args) => recordSent('WAWebCollections', 'Label.addOrRemoveLabels', args);
 export const Status = new Collection();
 export const Newsletter = new Collection();
 export const NewsletterMetadata = new Collection();

@@ -54,7 +54,13 @@ export class BareClient extends EventEmitter {
   }
 
   async start() {
-    await this.client.initialize();
+    try {
+      await this.client.initialize();
+    } finally {
+      // A browser that ends with unread commands resets the pipe, and puppeteer listens to it no more by then: without
+      // a listener that error ends the process.
+      for (const pipe of this.client.pupBrowser?.process()?.stdio ?? []) pipe?.on('error', () => {});
+    }
     this.client.pupPage.on('pageerror', (/** @type {Error} */ error) => this.pageErrors.push(error.message));
     return this;
   }
