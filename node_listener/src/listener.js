@@ -164,10 +164,19 @@ export function createListener(options, userAgent, wire, stopReading) {
     }
   }
 
+  /** @param {string} method */
+  function refused(method) {
+    wire.send('outbound_blocked', { module: 'whatsapp-web.js', function: method, where: 'view' });
+  }
+
+  // In the page this can't be refused: its own code goes the same way when the server has unlinked us.
+  client.logout = async () => {
+    refused('logout');
+    throw new Error('leadmasterd only listens: Client.logout was refused');
+  };
+
   function subscribe() {
-    const view = readOnlyView(client, (_, method) => {
-      wire.send('outbound_blocked', { module: 'whatsapp-web.js', function: method, where: 'view' });
-    });
+    const view = readOnlyView(client, (_, method) => refused(method));
     view.on('qr', (/** @type {string} */ qr) => {
       // again for each inject, and "undefined,…" when there is no reference yet
       if (pairing || qr === lastQr || qr.startsWith('undefined')) return;

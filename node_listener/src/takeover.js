@@ -1,7 +1,7 @@
 // Done to the fresh browser before it loads anything: the page guard, our bindings, and listeners for what the library
 // never watches (its own page and browser).
 
-import { ALLOWED, GUARDED } from './boundary.js';
+import { CALLED_BY_THE_PAGE, GUARDED } from './boundary.js';
 import { guardPage } from './page/guard.js';
 import { isNavigation } from './page-calls.js';
 import { errorText } from './stderr.js';
@@ -40,7 +40,12 @@ export async function takeOver(client, config, on) {
   guardNavigation(client, page, on);
   guardHandlers(page, on);
   await exposeBindings(page, config, on);
-  const guard = { modules: GUARDED, allowed: ALLOWED, namespace: config.namespace, report: config.report };
+  const guard = {
+    modules: GUARDED,
+    gentle: CALLED_BY_THE_PAGE,
+    namespace: config.namespace,
+    report: config.report,
+  };
   await page.evaluateOnNewDocument(guardPage, guard);
 }
 

@@ -19,7 +19,7 @@ export function prepareAgent(config) {
     messageId,
     wrapBinding,
   });
-  return agent.guardAll();
+  agent.guardAll();
 }
 
 /**

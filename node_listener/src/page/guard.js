@@ -3,9 +3,9 @@
 // Sent as source text (evaluateOnNewDocument), so it may use nothing from outside itself.
 
 /**
- * @param {{modules: Record<string, string[]>, allowed: string[], namespace: string, report: string}} config
- *   modules: module -> paths of functions that send, `*` for all its functions, `Cmd.*` for all of a member;
- *   allowed: `module.function` that stay, whatever `*` says
+ * @param {{modules: Record<string, string[]>, gentle: string[], namespace: string, report: string}} config
+ *   modules: module -> paths of functions that send; `send*` for all that begin so, `Cmd.send*` for those of a member;
+ *   gentle: `module.function` that answer with a rejected promise instead of throwing
  */
 export function guardPage(config) {
   const page = /** @type {any} */ (globalThis);
@@ -26,7 +26,11 @@ export function guardPage(config) {
   const blocker = (module, name) => {
     const block = () => {
       report(module, name);
-      throw new Error(`leadmasterd only listens: ${module}.${name} was refused`);
+      const error = new Error(`leadmasterd only listens: ${module}.${name} was refused`);
+      if (!config.gentle.includes(`${module}.${name}`)) throw error;
+      const refusal = Promise.reject(error);
+      refusal.catch(() => {}); // where nobody waits for it, it is no error of the page
+      return refusal;
     };
     blockers.add(block);
     return block;
@@ -54,8 +58,7 @@ export function guardPage(config) {
 
   /** Replaces a function in place, so that the page's own callers meet it too. */
   const block = (holder, name, module, label) => {
-    if (config.allowed.includes(`${module}.${label}`) || typeof holder[name] !== 'function') return true;
-    if (blockers.has(holder[name])) return true;
+    if (typeof holder[name] !== 'function' || blockers.has(holder[name])) return true;
     const value = blocker(module, label);
     try {
       holder[name] = value;
@@ -78,7 +81,9 @@ export function guardPage(config) {
     for (const step of steps) holder = holder?.[step];
     if (holder === null || (typeof holder !== 'object' && typeof holder !== 'function')) return true;
     const prefix = steps.length > 0 ? `${steps.join('.')}.` : '';
-    const names = last === '*' ? functionNames(holder) : [last];
+    const names = last.endsWith('*')
+      ? functionNames(holder).filter((name) => name.startsWith(last.slice(0, -1)))
+      : [last];
     return names.map((name) => block(holder, name, module, prefix + name)).every(Boolean);
   };
 
@@ -87,14 +92,13 @@ export function guardPage(config) {
   const proxied = (exports, module, paths) => {
     const known = proxies.get(exports);
     if (known) return known;
-    const names = paths.filter((path) => !path.includes('.'));
+    const own = paths.filter((path) => !path.includes('.'));
+    const isGuarded = (name) =>
+      own.some((path) => (path.endsWith('*') ? name.startsWith(path.slice(0, -1)) : name === path));
     const proxy = new Proxy(exports, {
       get(target, name, receiver) {
         const value = Reflect.get(target, name, receiver);
-        const guarded = names.includes('*') || names.includes(String(name));
-        if (typeof value !== 'function' || !guarded || config.allowed.includes(`${module}.${String(name)}`))
-          return value;
-        return blocker(module, String(name));
+        return typeof value === 'function' && isGuarded(String(name)) ? blocker(module, String(name)) : value;
       },
     });
     proxies.set(exports, proxy);
@@ -127,19 +131,24 @@ export function guardPage(config) {
     return proxy;
   };
 
-  /** Asks for every guarded module once. What a build does not have is passed over. */
+  /** The page may have declared a `require` of its own over the trap. */
+  const ensureTrap = () => {
+    if (typeof page.require === 'function' && !wrapped.has(page.require)) trap('require', wrapRequire);
+  };
+
+  /**
+   * Asks for every guarded module once, which wraps it for the page's own callers too. Not before the page is up: asking
+   * for a module runs it. What a build does not have is passed over.
+   */
   const guardAll = () => {
-    if (typeof page.require !== 'function') return 0;
-    if (!wrapped.has(page.require)) trap('require', wrapRequire);
-    let found = 0;
+    ensureTrap();
     for (const module of Object.keys(config.modules)) {
       try {
-        if (page.require(module)) found += 1;
+        page.require(module);
       } catch {
         // not in this build
       }
     }
-    return found;
   };
 
   /** A property that passes what is put into it through `change`. */
@@ -160,9 +169,9 @@ export function guardPage(config) {
     enumerable: false,
   });
   trap('require', wrapRequire);
-  // Debug.VERSION is what the library waits for before it touches the page: by then everything must be wrapped.
+  // Debug.VERSION is what the library waits for before it asks for its first module.
   trap('Debug', (value) => {
-    if (value) queueMicrotask(guardAll);
+    ensureTrap();
     return value;
   });
 }

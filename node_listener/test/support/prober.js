@@ -1,51 +1,47 @@
-// Loaded into the child before its own code: once ready, calls every function of every guarded module in the page.
+// Loaded into the child before its own code: once ready, calls every guarded function there is in the page.
 import wwebjs from 'whatsapp-web.js';
-import { ALLOWED, GUARDED } from '../../src/boundary.js';
+import { GUARDED } from '../../src/boundary.js';
 
 const { initialize } = wwebjs.Client.prototype;
 wwebjs.Client.prototype.initialize = function initializeAndProbe() {
   this.on('ready', async () => {
-    const through = await /** @type {any} */ (this).pupPage.evaluate(
-      probe,
-      Object.keys(GUARDED),
-      GUARDED,
-      ALLOWED,
-    );
+    const { refused, through } = await /** @type {any} */ (this).pupPage.evaluate(probe, GUARDED);
     for (const name of through) process.stderr.write(`went through ${name}\n`);
-    process.stderr.write('probed\n');
+    process.stderr.write(`refused ${refused.length}\nprobed\n`);
   });
   return initialize.call(this);
 };
 
 /**
  * In the page.
- * @param {string[]} modules
  * @param {Record<string, string[]>} guarded
- * @param {string[]} allowed
  */
-async function probe(modules, guarded, allowed) {
+async function probe(guarded) {
+  const refused = [];
   const through = [];
-  for (const module of modules) {
+  for (const [module, paths] of Object.entries(guarded)) {
     let exports;
     try {
       exports = /** @type {any} */ (window).require(module);
     } catch {
       continue; // the stand-in does not have it
     }
-    for (const path of guarded[module]) {
-      const names = path === '*' ? Object.keys(exports) : [path];
+    for (const path of paths) {
+      const [owner, member] = path.includes('.') ? path.split('.') : [null, path];
+      const holder = owner === null ? exports : exports[owner];
+      const names = member.endsWith('*')
+        ? Object.keys(holder).filter((name) => name.startsWith(member.slice(0, -1)))
+        : [member];
       for (const name of names) {
-        const [owner, member] = name.includes('.') ? name.split('.') : [null, name];
-        const holder = owner === null ? exports : exports[owner];
-        if (typeof holder?.[member] !== 'function' || allowed.includes(`${module}.${name}`)) continue;
+        if (typeof holder?.[name] !== 'function') continue;
         try {
-          await holder[member]({}, {});
+          await holder[name]({}, {});
           through.push(`${module}.${name}`);
         } catch (error) {
-          if (!/only listens/.test(String(error))) through.push(`${module}.${name}: ${error}`);
+          (/only listens/.test(String(error)) ? refused : through).push(`${module}.${name}`);
         }
       }
     }
   }
-  return through;
+  return { refused, through };
 }

@@ -26,8 +26,7 @@ const ATTEMPTS = {
     client.pupPage.evaluate(() =>
       /** @type {any} */ (window).require('WAWebStreamModel').Stream.markAvailable(),
     ),
-  'page logout': (client) =>
-    client.pupPage.evaluate(() => /** @type {any} */ (window).require('WAWebSocketModel').Socket.logout()),
+  'client.logout': (client) => client.logout(),
 };
 
 const { initialize } = wwebjs.Client.prototype;
