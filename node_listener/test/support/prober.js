@@ -17,7 +17,9 @@ wwebjs.Client.prototype.initialize = function initializeAndProbe() {
  * @param {Record<string, string[]>} guarded
  */
 async function probe(guarded) {
+  /** @type {string[]} */
   const refused = [];
+  /** @type {string[]} */
   const through = [];
   for (const [module, paths] of Object.entries(guarded)) {
     let exports;
