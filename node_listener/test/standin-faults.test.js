@@ -60,6 +60,20 @@ test('what comes again because its acknowledgement was lost is known, and not em
     ['uno', 'dos'],
   );
   assert.equal((await client.client.getChatById(`${ANA}@c.us`)).unreadCount, 2);
+
+  await standin.act('lose_acks');
+  await standin.act('deliver', { from: ANA, body: '{n}', count: 2 });
+  await client.next('message', (message) => message.body === '2');
+  await client.stop();
+  await standin.act('lose_acks', { on: false });
+  const second = await newClient().start();
+  await second.next('ready');
+  assert.deepEqual(standin.state().undelivered, []);
+  const memory = await second.evaluate(() =>
+    /** @type {any} */ (window).require('WAWebCollections').Msg.map((/** @type {any} */ msg) => msg.body),
+  );
+  assert.deepEqual(memory, ['2'], 'what was stored in an earlier life is no news now');
+  assert.equal((await second.client.getChatById(`${ANA}@c.us`)).unreadCount, 4);
 });
 
 test('client.logout() of the library is recorded as something sent, and unlinks', async (context) => {

@@ -236,7 +236,11 @@ test('what arrives while the browser is down is stored before hasSynced and neve
   await standin.act('own', { to: BETO, body: 'te llamo' });
   assert.equal(standin.state().undelivered.length, 4);
 
+  await standin.act('hold', { phase: 'stored' });
   const second = await newClient().start();
+  await until(async () => (await storedMessages(second)).length === 29);
+  assert.deepEqual(await socketOf(second), { state: 'CONNECTED', hasSynced: false });
+  await standin.act('release');
   await second.next('ready');
 
   assert.deepEqual(standin.state().undelivered, []);
