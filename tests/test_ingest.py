@@ -1,0 +1,219 @@
+"""What a message means: whose it is, when it was, and whether it is ours to keep."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadmasterd import ingest, protocol
+from leadmasterd.ingest import CapturedMessage, CaptureRules, ChatKind, Skipped
+from leadmasterd.protocol import Ciphertext, Message
+from tests import wire
+
+NOW = datetime.fromtimestamp(wire.NOON + 5, UTC)
+NOW_ISO = ingest.iso(NOW)
+
+
+def capture(obj: dict[str, Any], rules: CaptureRules = CaptureRules()) -> CapturedMessage | Skipped:  # noqa: B008
+    """Read and decide, as the daemon does."""
+    event = wire.decoded(obj)
+    assert isinstance(event, Message | Ciphertext), event
+    return ingest.capture(event, rules, NOW)
+
+
+def kept(obj: dict[str, Any], rules: CaptureRules = CaptureRules()) -> CapturedMessage:  # noqa: B008
+    """The same, for one that is kept."""
+    captured = capture(obj, rules)
+    assert isinstance(captured, CapturedMessage), captured
+    return captured
+
+
+CHATS: list[tuple[str, ChatKind]] = [
+    ("5491155550001@c.us", "direct"),
+    ("5491155550001@s.whatsapp.net", "direct"),
+    ("88001122334455@lid", "direct"),
+    ("120363000000000001@g.us", "group"),
+    ("5491155550001-1600000000@g.us", "group"),
+    ("status@broadcast", "status"),
+    ("1600000000@broadcast", "broadcast"),
+    ("120363000000000002@newsletter", "channel"),
+    ("ana@bsuid.tomorrow", "direct"),
+    ("no server at all", "direct"),
+]
+
+
+@pytest.mark.parametrize(("chat", "kind"), CHATS)
+def test_a_chats_server_says_its_kind(chat: str, kind: ChatKind) -> None:
+    """An unknown server counts as a direct chat: better kept than lost."""
+    assert ingest.chat_kind(chat) == kind
+
+
+IDS = [
+    ("5491155550001@c.us", "5491155550001@c.us"),
+    ("5491155550001@s.whatsapp.net", "5491155550001@c.us"),
+    ("5491155550001:12@s.whatsapp.net", "5491155550001@c.us"),
+    ("5491155550001:12@c.us", "5491155550001@c.us"),
+    ("88001122334455:3@lid", "88001122334455@lid"),
+    ("88001122334455@lid", "88001122334455@lid"),
+    ("120363000000000001@g.us", "120363000000000001@g.us"),
+]
+
+
+@pytest.mark.parametrize(("wid", "canonical"), IDS)
+def test_one_person_has_one_canonical_id_per_kind(wid: str, canonical: str) -> None:
+    """Device numbers and the other spelling of the phone server make no other person."""
+    assert ingest.canonical_id(wid) == canonical
+    assert ingest.canonical_id(canonical) == canonical
+
+
+@pytest.mark.parametrize("chat", ["status@broadcast", "160@broadcast", "120@newsletter"])
+@pytest.mark.parametrize("groups", [True, False])
+def test_status_broadcasts_and_channels_are_never_kept(chat: str, groups: bool) -> None:
+    """No setting changes that."""
+    assert isinstance(capture(wire.message(chat=chat), CaptureRules(groups=groups)), Skipped)
+
+
+def test_groups_are_kept_only_when_asked_for() -> None:
+    """And then under the group's id, with the sender beside it."""
+    group = wire.message(chat=wire.GROUP, participant=wire.BETO, author=wire.BETO)
+    assert capture(group) == Skipped("a group chat")
+    captured = kept(group, CaptureRules(groups=True))
+    assert (captured.chat, captured.group, captured.aliases) == (wire.GROUP, wire.GROUP, ())
+    assert captured.sender == wire.BETO
+
+
+IGNORED = [
+    (["5491155550001"], "5491155550001@c.us", {}),
+    (["+54 9 11 5555-0001"], "5491155550001@c.us", {}),
+    (["(549) 11 5555 0001"], "5491155550001@s.whatsapp.net", {}),
+    (["5491155550001@c.us"], "5491155550001@c.us", {}),
+    (["5491155550001@s.whatsapp.net"], "5491155550001@c.us", {}),
+    (["5491155550001"], "5491155550001:7@c.us", {}),
+    (["88001122334455@lid"], "88001122334455@lid", {}),
+    (["5491155550001"], "88001122334455@lid", {"phone": "5491155550001@c.us"}),
+    (["88001122334455@lid"], "5491155550001@c.us", {"lid": "88001122334455@lid"}),
+    (["120363000000000001@g.us"], "120363000000000001@g.us", {}),
+    (["5491155550009", "5491155550001"], "5491155550001@c.us", {}),
+]
+
+
+@pytest.mark.parametrize(("entries", "chat", "contact"), IGNORED)
+@pytest.mark.parametrize("make", [wire.message, wire.ciphertext])
+def test_an_ignored_chat_is_known_in_every_form(make: Any, entries: list[str], chat: str, contact: Any) -> None:
+    """However the entry is written and whichever id WhatsApp uses this time."""
+    rules = CaptureRules(groups=True, ignore=ingest.ignore_list(entries))
+    assert capture(make(chat=chat, contact=wire.contact(**contact)), rules) == Skipped("an ignored chat")
+
+
+@pytest.mark.parametrize(
+    "chat", ["5491155550002@c.us", "549115555000@c.us", "15491155550001@c.us", "88001122334455@lid"]
+)
+def test_other_chats_are_not_ignored(chat: str) -> None:
+    """A number that only begins or ends alike is somebody else."""
+    rules = CaptureRules(ignore=ingest.ignore_list(["+54 9 11 5555-0001"]))
+    kept(wire.message(chat=chat), rules)
+
+
+TIMES = [
+    ("its own time", wire.NOON, "2026-11-23T02:13:20.000Z"),
+    ("a little ahead of us", wire.NOON + 300, "2026-11-23T02:18:20.000Z"),
+    ("the year 2099", 4_102_444_700, NOW_ISO),
+    ("milliseconds by mistake", wire.NOON * 1000, NOW_ISO),
+    ("beyond any calendar", (1 << 53) - 1, NOW_ISO),
+    ("before WhatsApp", 0, NOW_ISO),
+    ("negative", -wire.NOON, NOW_ISO),
+    ("missing", None, NOW_ISO),
+]
+
+
+@pytest.mark.parametrize(("t", "sent_at"), [row[1:] for row in TIMES], ids=[row[0] for row in TIMES])
+def test_an_absurd_time_becomes_the_time_of_capture(t: int | None, sent_at: str) -> None:
+    """One message dated in the future would stop catch-up for years."""
+    captured = kept(wire.message(t=t))
+    assert captured.sent_at == sent_at
+    assert captured.captured_at == NOW_ISO
+    assert captured.t == t
+
+
+@given(st.none() | st.integers(min_value=-(1 << 53), max_value=1 << 53))
+def test_no_time_is_filed_in_the_future_or_before_whatsapp(t: int | None) -> None:
+    """Whatever the page says, catch-up goes on."""
+    at = datetime.fromisoformat(ingest.sent_at(t, NOW))
+    assert ingest.EARLIEST <= at <= NOW + ingest.FUTURE_SLACK
+
+
+def test_every_time_has_milliseconds_and_a_z() -> None:
+    """So that they sort as text."""
+    assert ingest.iso(datetime(2026, 1, 2, 3, 4, 5, 999_999, UTC)) == "2026-01-02T03:04:05.999Z"
+    assert ingest.iso(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000Z"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_any_text_becomes_storable_and_good_text_stays(text: str) -> None:
+    """NUL and lone surrogates become U+FFFD, and nothing else changes."""
+    clean = ingest.clean(text)
+    assert clean is not None
+    clean.encode()
+    assert "\0" not in clean
+    assert len(clean) <= len(text)
+    if not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
+        assert clean == text
+
+
+def test_a_pair_of_surrogates_is_the_emoji_it_means() -> None:
+    """Two halves that came apart are put together."""
+    assert ingest.clean("\ud83d\udc4d") == "👍"
+    assert ingest.clean("a\ud83d") == "a\ufffd"
+    assert ingest.clean(None) is None
+
+
+def test_names_are_cleaned_as_the_body_is() -> None:
+    """All of them come from strangers."""
+    dirty = wire.message(body="a\0", notify_name="b\ud800", contact=wire.contact(name="c\0"))
+    captured = kept(dirty)
+    assert (captured.body, captured.notify_name, captured.saved_name) == ("a\ufffd", "b\ufffd", "c\ufffd")
+
+
+@pytest.mark.parametrize(("mine", "direction", "author"), [(True, "out", "operator"), (False, "in", "contact")])
+def test_own_messages_are_the_operators(mine: bool, direction: str, author: str) -> None:
+    """Every own message counts, whichever device wrote it."""
+    captured = kept(wire.message(mine=mine))
+    assert (captured.direction, captured.author, captured.chat) == (direction, author, wire.ANA)
+
+
+def test_the_other_partys_ids_are_its_aliases_without_doubles() -> None:
+    """The chat itself comes first; WhatsApp's own mapping follows."""
+    both = wire.contact(phone="5491155550001:2@s.whatsapp.net", lid=wire.ANA_LID)
+    assert kept(wire.message(chat=wire.ANA_LID, contact=both)).aliases == (wire.ANA_LID, wire.ANA)
+    assert kept(wire.message(chat=wire.ANA, contact=both)).aliases == (wire.ANA, wire.ANA_LID)
+    assert kept(wire.message()).aliases == (wire.ANA,)
+
+
+def test_what_can_not_be_read_yet_is_a_row_that_says_so() -> None:
+    """It has no body, and is filled in later."""
+    captured = kept(wire.ciphertext(subtype="view_once_unavailable_fanout"))
+    assert (captured.type, captured.readable, captured.body) == ("ciphertext", False, None)
+    assert json.loads(captured.details or "") == {"subtype": "view_once_unavailable_fanout"}
+
+
+def test_details_hold_only_what_is_there() -> None:
+    """Empty lists and nulls are not kept."""
+    assert kept(wire.message()).details is None
+    captured = kept(wire.message(contact_cards=["BEGIN:VCARD"], ephemeral_seconds=604800))
+    assert json.loads(captured.details or "") == {"contact_cards": ["BEGIN:VCARD"], "ephemeral_seconds": 604800}
+
+
+def test_what_json_can_not_say_is_left_out_and_the_message_kept() -> None:
+    """A number beyond floats, or nesting as deep as can just be read, must not cost the message."""
+    plain = kept(wire.message())
+    line = wire.raw(wire.message(media={"size": 0}))
+    for size in (b"1e999", *(b"[" * depth + b"]" * depth for depth in range(850, 1000, 2))):
+        event = protocol.decode(line.replace(b'"size": 0', b'"size": ' + size))
+        if isinstance(event, Message):  # deeper it could not be read at all
+            captured = ingest.capture(event, CaptureRules(), NOW)
+            assert isinstance(captured, CapturedMessage)
+            assert replace(captured, media=None) == plain

@@ -1,0 +1,275 @@
+"""The wire, read: every documented line is understood, and no line at all makes the reader raise."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadmasterd import protocol
+from leadmasterd.protocol import Ciphertext, Malformed, Message, Reaction, SweepDone, Unknown, decode, decode_line
+from tests import wire
+
+CHECKOUT = Path(__file__).parent.parent
+TRANSCRIPTS = sorted((CHECKOUT / "tests" / "transcripts").glob("*.jsonl"))
+
+
+def child_lines() -> list[str]:
+    """Every line in the transcripts that a child writes (commands carry no version)."""
+    lines = [line for file in TRANSCRIPTS for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line.startswith("{") and '"seq"' in line]
+
+
+def test_there_are_transcripts() -> None:
+    """Without them the next test would prove nothing."""
+    assert len(child_lines()) >= 20
+
+
+@pytest.mark.parametrize("line", child_lines())
+def test_every_line_of_the_transcripts_is_understood(line: str) -> None:
+    """What the Node side is tested to write is neither malformed nor unknown here."""
+    event = decode(line.encode())
+    assert not isinstance(event, Malformed | Unknown), event
+
+
+def test_the_transcripts_show_every_type() -> None:
+    """A type that is read here is shown there, so both sides are tested with it."""
+    assert {json.loads(line)["type"] for line in child_lines()} >= set(protocol._BUILDERS)
+
+
+def test_a_message_keeps_every_field() -> None:
+    """Nothing that the wire tells is lost on the way in."""
+    event = wire.decoded(
+        wire.message(
+            "ID",
+            chat=wire.GROUP,
+            participant=wire.BETO,
+            author=wire.BETO,
+            via="sweep",
+            body="combo",
+            truncated=True,
+            forwarded=True,
+            ephemeral_seconds=86400,
+            media={"mimetype": "image/jpeg"},
+            quoted={"id": "Q"},
+            referral={"source_id": "ad"},
+            location={"latitude": -34.6},
+            contact_cards=["BEGIN:VCARD"],
+            order={"order_id": "1"},
+            reply={"kind": "list"},
+            contact={"saved_name": "Beto", "business": True, "phone": wire.BETO, "lid": "7@lid"},
+        )
+    )
+    assert isinstance(event, Message)
+    assert (event.via, event.t, event.body) == ("sweep", wire.NOON, "combo")
+    assert (event.sender, event.to, event.author) == (wire.GROUP, wire.US, wire.BETO)
+    assert (event.truncated, event.forwarded, event.ephemeral_seconds) == (True, True, 86400)
+    assert (event.key.from_me, event.key.remote, event.key.stanza_id, event.key.participant) == (
+        False,
+        wire.GROUP,
+        "ID",
+        wire.BETO,
+    )
+    assert event.contact == protocol.Contact("Beto", True, wire.BETO, "7@lid")
+    assert (event.media, event.quoted, event.referral) == (
+        {"mimetype": "image/jpeg"},
+        {"id": "Q"},
+        {"source_id": "ad"},
+    )
+    assert set(event.extras) == {"location", "contact_cards", "order", "reply"}
+
+
+REFUSED: list[tuple[str, bytes, str]] = [
+    ("nothing", b"", "not JSON"),
+    ("a word of a library", b"DevTools listening on ws://127.0.0.1", "not JSON"),
+    ("half a line", b'{"v":1,"type":"mess', "not JSON"),
+    ("two objects", b"{}{}", "not JSON"),
+    ("a byte order mark", "\ufeff{}".encode(), "not JSON"),
+    ("not UTF-8", b'{"v":1,"body":"\xff\xfe"}', "not UTF-8"),
+    ("a surrogate as bytes", b'{"v":1,"body":"\xed\xa0\x80"}', "not UTF-8"),
+    ("a NUL", b'{"v":1,"body":"\x00"}', "not JSON"),
+    ("a list", b"[1]", "not a JSON object"),
+    ("a number", b"7", "not a JSON object"),
+    ("null", b"null", "not a JSON object"),
+    ("nested beyond measure", b"[" * 200_000, "not JSON"),
+    ("objects nested beyond measure", b'{"a":' * 200_000, "not JSON"),
+    ("an integer of 5000 digits", b'{"v":1,"type":"pong","seq":1,"n":' + b"9" * 5000 + b"}", "not JSON"),
+    ("NaN", b'{"v":1,"type":"pong","seq":1,"n":NaN}', "not JSON"),
+    ("Infinity", b'{"v":1,"type":"pong","seq":-Infinity}', "not JSON"),
+    ("no version", b'{"type":"pong","seq":1,"n":1}', "version None"),
+    ("another version", b'{"v":2,"type":"pong","seq":1,"n":1}', "version 2"),
+    ("a version as text", b'{"v":"1","type":"pong","seq":1,"n":1}', "version '1'"),
+    ("no seq", b'{"v":1,"type":"pong","n":1}', "seq"),
+    ("a seq that is true", b'{"v":1,"type":"pong","seq":true,"n":1}', "seq"),
+    ("a seq with a fraction", b'{"v":1,"type":"pong","seq":1.5,"n":1}', "seq"),
+    ("a seq that would hide every hole", b'{"v":1,"type":"pong","seq":1' + b"0" * 30 + b',"n":1}', "seq"),
+    ("a seq of zero", b'{"v":1,"type":"pong","seq":0,"n":1}', "seq"),
+    ("a number too big for any column", b'{"v":1,"type":"pong","seq":1,"n":1' + b"0" * 30 + b"}", "whole number in n"),
+]
+
+
+@pytest.mark.parametrize(("raw", "why"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_a_line_that_is_not_ours_comes_back_with_its_reason(raw: bytes, why: str) -> None:
+    """It is refused, says why, keeps its head and its length, and nothing is raised."""
+    event = decode(raw)
+    assert isinstance(event, Malformed)
+    assert why in event.why
+    assert event.length == len(raw)
+    assert len(event.head) <= 800
+    event.head.encode()
+
+
+FIELDS: list[tuple[str, dict[str, Any], str]] = [
+    ("no id", {"id": None}, "without an id"),
+    ("an id that is text", {"id": "false_5491155550001@c.us_3EB0"}, "without an id"),
+    ("an id without fromMe", {"id": {"remote": wire.ANA, "id": "X"}}, "id.fromMe"),
+    ("fromMe as a number", {"id": {**wire.key(), "fromMe": 1}}, "id.fromMe"),
+    ("a stanza id that is a number", {"id": {**wire.key(), "id": 5}}, "id.id"),
+    ("an empty stanza id", {"id": {**wire.key(), "id": ""}}, "id.id"),
+    ("no remote", {"id": {**wire.key(), "remote": None}}, "id.remote"),
+    ("a remote that is an object", {"id": {**wire.key(), "remote": {"user": "5"}}}, "id.remote"),
+    ("a participant that is an object", {"id": {**wire.key(), "participant": {}}}, "id.participant"),
+    ("a body that is a list", {"body": ["x"]}, "body"),
+    ("no type", {"message_type": None}, "message_type"),
+    ("a strange via", {"via": "pigeon"}, "via"),
+    ("media that is text", {"media": "x"}, "media"),
+    ("a contact that is a list", {"contact": []}, "contact"),
+    ("a phone that is a number", {"contact": {"phone": 5491155550001}}, "phone"),
+]
+
+
+@pytest.mark.parametrize(("changed", "why"), [row[1:] for row in FIELDS], ids=[row[0] for row in FIELDS])
+def test_a_message_with_a_wrong_field_is_refused_by_its_name(changed: dict[str, Any], why: str) -> None:
+    """The reason names the field, so that the Node side can be mended."""
+    event = wire.decoded({**wire.message(), **changed})
+    assert isinstance(event, Malformed)
+    assert "is a message" in event.why
+    assert why in event.why
+
+
+def test_a_reason_never_repeats_a_strangers_words() -> None:
+    """Reasons are logged, and logs carry no message text."""
+    for field in ("body", "notify_name", "media", "quoted", "contact", "id"):
+        for wrong in ({"secreto": "secreto"}, ["secreto"], "secreto"):
+            event = wire.decoded({**wire.message(), field: wrong})
+            if isinstance(event, Malformed):
+                assert "secreto" not in event.why
+
+
+@pytest.mark.parametrize("t", [None, "1795400000", 1.5, True, [], 1 << 60, float("1e300")])
+def test_a_message_with_an_absurd_time_still_counts(t: object) -> None:
+    """It is filed under the time of its capture, which `ingest` decides; here it only has none."""
+    event = wire.decoded(wire.message(t=t))
+    assert isinstance(event, Message)
+    assert event.t is None
+
+
+@pytest.mark.parametrize("t", [1795400000.0, -5, 0, 4102444800])
+def test_a_whole_number_of_seconds_is_a_time(t: float) -> None:
+    """A float without a fraction is what some builds give."""
+    event = wire.decoded(wire.message(t=t))
+    assert isinstance(event, Message)
+    assert event.t == int(t)
+
+
+def test_lone_surrogates_and_nul_escaped_in_a_body_are_a_message() -> None:
+    """JSON can carry them, so the message is kept; `ingest` makes the text storable."""
+    event = wire.decoded(wire.message(body="a\ud800b\0c"))
+    assert isinstance(event, Message)
+    assert event.body == "a\ud800b\0c"
+
+
+def test_a_type_of_tomorrow_is_unknown_and_not_an_error() -> None:
+    """A newer child may say more; it never stops the flow."""
+    assert decode(wire.raw(wire.line("sparkle", seq=9))) == Unknown("'sparkle'", 9)
+    assert isinstance(decode(wire.raw({"v": 1, "type": ["message"], "seq": 1})), Unknown)
+    assert isinstance(decode(wire.raw({"v": 1, "seq": 1})), Unknown)
+
+
+def test_fields_of_tomorrow_are_passed_over() -> None:
+    """A new field beside the known ones changes nothing."""
+    assert wire.decoded({**wire.message(), "sparkle": {"a": [1]}}) == wire.decoded(wire.message())
+
+
+def test_an_empty_emoji_means_taken_back_and_null_the_same() -> None:
+    """The page gives both."""
+    for emoji in ("", None):
+        event = wire.decoded(
+            wire.line("reaction", id=wire.key(), from_me=False, sender=wire.ANA, emoji=emoji, t=wire.NOON)
+        )
+        assert isinstance(event, Reaction)
+        assert event.emoji == ""
+
+
+def test_the_exact_line_comes_back_with_the_event() -> None:
+    """It is kept beside the row, byte for byte as it was text."""
+    text = json.dumps(wire.message(body="ñandú 👍"), ensure_ascii=False, indent=None)
+    assert decode_line(text.encode())[1] == text
+    assert decode_line(b"\xff")[1] is None
+
+
+def test_a_sweep_without_messages_has_no_times() -> None:
+    """Null there is no error."""
+    event = wire.decoded(
+        wire.line(
+            "sweep_done",
+            sweep=1,
+            started_at=1,
+            chats=0,
+            looked_at=0,
+            messages=0,
+            failed=0,
+            oldest=None,
+            newest=None,
+            error=None,
+        )
+    )
+    assert isinstance(event, SweepDone)
+    assert (event.oldest, event.newest) == (None, None)
+
+
+def test_a_command_is_one_ascii_line() -> None:
+    """The child reads it line by line, whatever is in it."""
+    sent = protocol.command("sweep", chats={"a\nb@c.us": 1}, ignore=["ñ"])
+    assert sent.endswith(b"\n")
+    assert sent.count(b"\n") == 1
+    assert sent.isascii()
+    assert json.loads(sent) == {"type": "sweep", "chats": {"a\nb@c.us": 1}, "ignore": ["ñ"]}
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_the_reader_raise(raw: bytes) -> None:
+    """Whatever comes out of the pipe becomes an event."""
+    decode(raw)
+
+
+@given(
+    st.sampled_from(sorted(protocol._BUILDERS)),
+    st.dictionaries(
+        st.sampled_from(sorted({*wire.message(), *wire.ciphertext(), "n", "account", "sweep", "chat", "pid", "emoji"})),
+        ANY_JSON,
+        max_size=6,
+    ),
+)
+def test_no_json_makes_the_reader_raise(type_: str, fields: dict[str, Any]) -> None:
+    """A line of every type with anything at all in its fields becomes an event."""
+    usual = wire.ciphertext() if type_ == "ciphertext" else wire.message()
+    event = wire.decoded({**usual, **fields, "v": 1, "type": type_, "seq": 1})
+    assert isinstance(event, Malformed) or event.seq == 1
+
+
+@given(st.sampled_from(["message", "ciphertext"]), st.text(st.characters(codec=None), min_size=1))
+def test_any_text_is_a_body_and_an_id(type_: str, text: str) -> None:
+    """Ids and bodies are strangers' texts: none of them makes a message unreadable."""
+    event = wire.decoded({**wire.message(text, body=text), "type": type_, "subtype": None})
+    assert isinstance(event, Message | Ciphertext)
+    assert event.key.stanza_id == text
