@@ -40,6 +40,7 @@ from leadmasterd.settings import Settings
 from leadmasterd.settings_file import Places
 from leadmasterd.state_files import Lock, write_private
 from leadmasterd.status_board import StatusBoard, measure
+from leadmasterd.store.database import DatabaseBusy
 from leadmasterd.store.rows import BatchResult, GapEnded, GapOpened, Item, Rows, SessionEvent
 from leadmasterd.store.sweep_plan import SweepPlan, plan
 from leadmasterd.store.writer import Trouble, Writer
@@ -52,6 +53,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _STUCK_SECONDS = 60.0
+_REOPEN_SECONDS = 5.0
 
 
 class Presenter(Protocol):
@@ -82,6 +84,16 @@ class Daemon:
         self._live_since_ready = False
         self._shown: str | None = None
         self._announced = False
+        self._stop_asked = asyncio.Event()
+        self._runner = Runner(
+            self._timing,
+            spawn=self._spawn,
+            clean_up=self._clean_up,
+            quarantine_profile=self._quarantine_profile,
+            on_change=self._phase_changed,
+            excused=lambda: self._child is not None and self._child.reading_paused,
+            start_paused=self._paused_file.exists(),
+        )
 
     async def run(self) -> None:
         """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, NotUsable."""
@@ -89,12 +101,10 @@ class Daemon:
         self._lock.acquire()
         self._node = find_node(self._settings.listener.node)
         self._browser = find_browser(self._settings.listener.browser)
-        self._writer = Writer(
-            self._places.database,
-            on_batch=self._from_thread(self._batch_committed),
-            on_trouble=self._from_thread(self._store_trouble),
-        )
-        self._writer.start()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.add_signal_handler(number, self._asked_to_stop)
+        if not await self._open_store():
+            return
         try:
             await self._run_with_store()
         finally:
@@ -102,6 +112,27 @@ class Daemon:
                 log.error("stopped with %d items unwritten; the next start sweeps them", self._writer.pending)
             self._board.write()
             self._service.notify("STATUS=stopped")
+
+    async def _open_store(self) -> bool:
+        """Open the database, and wait for as long as the disk is full or another program holds it. False: stopped."""
+        while True:
+            self._writer = Writer(
+                self._places.database,
+                on_batch=self._from_thread(self._batch_committed),
+                on_trouble=self._from_thread(self._store_trouble),
+            )
+            try:
+                self._writer.start()
+            except DatabaseBusy as busy:
+                self._store_trouble(Trouble(busy.code, str(busy)))
+                self._service.notify("READY=1", f"STATUS={busy}")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop_asked.wait(), _REOPEN_SECONDS)
+                if self._stop_asked.is_set():
+                    return False
+            else:
+                self._store_trouble(None)
+                return True
 
     async def _run_with_store(self) -> None:
         tree.become_subreaper()
@@ -116,19 +147,8 @@ class Daemon:
         )
         self._sweeper = Sweeper(self._timing, make_plan=self._plan_sweep, ask_child=self._ask_sweep)
         self._board.next_jobs = self._next_jobs
-        self._runner = Runner(
-            self._timing,
-            spawn=self._spawn,
-            clean_up=self._clean_up,
-            quarantine_profile=self._quarantine_profile,
-            on_change=self._phase_changed,
-            excused=lambda: self._child is not None and self._child.reading_paused,
-            start_paused=self._paused_file.exists(),
-        )
         ear = control.ControlServer(self._places.socket, self._command)
         await ear.start()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            self._loop.add_signal_handler(number, self._asked_to_stop)
         try:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [
@@ -156,6 +176,7 @@ class Daemon:
 
     def _asked_to_stop(self) -> None:
         self._service.notify("STOPPING=1")
+        self._stop_asked.set()
         self._runner.tell(Happened.QUIT)
 
     # ------------------------------------------------------------------ the child

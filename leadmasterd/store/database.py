@@ -10,6 +10,14 @@ class CannotUseDatabase(Exception):
     """The text says what is wrong with which file, and what to do."""
 
 
+class DatabaseBusy(CannotUseDatabase):
+    """It can't be used just now (`code`: `disk_full` or `database_locked`), but trying again makes sense."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """The writer's connection: WAL, every commit durable (synchronous=FULL), schema up to date.
 
@@ -21,12 +29,12 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             path.touch(mode=0o600)
         connection = sqlite3.connect(path, isolation_level=None, timeout=5)
     except (OSError, sqlite3.Error) as error:
-        raise CannotUseDatabase(_cannot(path, error)) from error
+        raise _cannot(path, error) from error
     try:
         _prepare(connection, path)
     except sqlite3.Error as error:
         connection.close()
-        raise CannotUseDatabase(_cannot(path, error)) from error
+        raise _cannot(path, error) from error
     except BaseException:
         connection.close()
         raise
@@ -63,7 +71,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             connection.close()
         if isinstance(error, CannotUseDatabase):
             raise
-        raise CannotUseDatabase(_cannot(path, error)) from error
+        raise _cannot(path, error) from error
     if version < SCHEMA_VERSION:
         connection.close()
         raise CannotUseDatabase(
@@ -89,16 +97,22 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _cannot(path: Path, error: Exception) -> str:
+def _cannot(path: Path, error: Exception) -> CannotUseDatabase:
     text = str(error)
-    if "not a database" in text:
-        return f"cannot use {path}: it is not an SQLite database; move it away or set database.path to another file"
-    if "malformed" in text:
-        return f"cannot use {path}: the database is damaged ({text}); move it away and restore a backup"
-    if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
-        return f"cannot write {path} ({text}); check that this user may write that folder and the file"
-    if "full" in text:
-        return f"cannot use {path}: the disk is full; free some space and start again"
+    if "full" in text or "No space" in text:
+        return DatabaseBusy("disk_full", f"cannot use {path}: the disk is full; free some space")
     if "locked" in text:
-        return f"cannot use {path}: another program holds it locked; close that program and start again"
-    return f"cannot use {path}: {text}"
+        return DatabaseBusy(
+            "database_locked", f"cannot use {path}: another program holds it locked; close that program"
+        )
+    if "not a database" in text:
+        what = "it is not an SQLite database; move it away or set database.path to another file"
+        return CannotUseDatabase(f"cannot use {path}: {what}")
+    if "malformed" in text:
+        return CannotUseDatabase(
+            f"cannot use {path}: the database is damaged ({text}); move it away and restore a backup"
+        )
+    if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
+        what = "check that this user may write that folder and the file"
+        return CannotUseDatabase(f"cannot write {path} ({text}); {what}")
+    return CannotUseDatabase(f"cannot use {path}: {text}")

@@ -147,6 +147,17 @@ def test_a_browser_that_dies_at_once_is_tried_again_and_again(make_daemon: MakeD
     assert code == 0
 
 
+def small_file_system(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A file system of 8 MB that ends with the test."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "small", small], check=False)
+    if mounted.returncode:
+        pytest.skip("a file system of its own can only be mounted as root")
+    request.addfinalizer(lambda: subprocess.run(["umount", "-l", small], check=False))
+    return small
+
+
 def fill(ballast: Path) -> None:
     """Write until the file system is full."""
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -158,12 +169,7 @@ def test_a_full_disk_is_said_and_loses_nothing(
     make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """A real small file system filled to the brim under the database, and freed again."""
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "small", small], check=False)
-    if mounted.returncode:
-        pytest.skip("a file system of its own can only be mounted as root")
-    request.addfinalizer(lambda: subprocess.run(["umount", "-l", small], check=False))
+    small = small_file_system(tmp_path, request)
     # the database alone is on the small one: a browser profile would not fit
     daemon = make_daemon(LEADMASTERD_DATABASE__PATH=str(small / "leadmaster.db"))
     daemon.places = type(daemon.places)(None, daemon.places.state_dir, small / "leadmaster.db")
@@ -180,3 +186,18 @@ def test_a_full_disk_is_said_and_loses_nothing(
     ballast.unlink()
     daemon.await_messages(201)
     wait_for(lambda: daemon.status.get("trouble") is None, "the trouble to be over")
+
+
+def test_a_disk_that_is_full_at_the_start_is_waited_for(
+    make_daemon: MakeDaemon, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The daemon says so and stays; when there is space it goes on by itself."""
+    small = small_file_system(tmp_path, request)
+    daemon = make_daemon(LEADMASTERD_DATABASE__PATH=str(small / "leadmaster.db"))
+    fill(small / "ballast")
+    daemon.start()
+    wait_for(lambda: (daemon.status.get("trouble") or {}).get("code") == "disk_full", "the full disk to be noticed")
+    assert daemon.command("status").returncode == 4
+    (small / "ballast").unlink()
+    daemon.await_phase("waiting_for_scan")
+    assert daemon.status["trouble"] is None
