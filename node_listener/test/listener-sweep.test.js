@@ -204,3 +204,41 @@ test('ten thousand messages in five hundred chats are swept in seconds', async (
   assert.equal(done.failed, 0);
   assert.ok(seconds < 30, `${seconds} s`);
 });
+
+describe('a page in trouble', () => {
+  /** @type {Awaited<ReturnType<typeof startStandin>>} */
+  let standin;
+  before(async () => {
+    standin = await startStandin();
+  });
+  after(() => standin.close());
+
+  test('a sweep before ready says that the page is not ready', async (context) => {
+    const profile = await temporaryProfile();
+    const child = await startChild(profile.path, standin.browserArgs);
+    context.after(async () => {
+      await child.end();
+      await profile.remove();
+    });
+    await child.line('qr');
+    const { done } = await sweep(child);
+    assert.equal(done.error, 'the page is not ready');
+
+    // and with a module missing, ready is not said until the listeners stand
+    await standin.act('missing', { modules: ['WAWebCallCollection'] });
+    await standin.act('reload');
+    const start = child.lines.length;
+    await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
+    const error = await child.line('page_error', { after: start });
+    assert.equal(error.source, 'inject');
+    assert.match(error.message, /WAWebCallCollection/);
+    assert.deepEqual(child.ofType('ready'), []);
+
+    await standin.act('missing', { modules: [] });
+    await standin.act('reload', { synced: true });
+    await child.line('ready');
+    await standin.act('deliver', { id: 'AFTER', from: '5491155550001', body: 'al fin' });
+    await child.line((line) => line.id?.id === 'AFTER');
+    assert.equal(child.ofType('ready').length, 1);
+  });
+});

@@ -73,6 +73,8 @@ test('transcripts are sound: envelope, rising numbers, known types, line limit',
       assert.ok(types.has(line.type), `${name}: ${line.type}`);
       assert.ok(Number.isInteger(line.seq) && line.seq > last, `${name}: ${line.seq} after ${last}`);
       assert.equal(typeof line.at, 'number');
+      const fields = Object.keys(line).filter((field) => field !== 'truncated');
+      assert.deepEqual(fields, Object.keys(example(line.type)), `${name}: ${line.seq}`);
       last = line.seq;
     }
   }
