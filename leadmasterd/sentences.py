@@ -95,7 +95,9 @@ def because(code: str, values: Values) -> str:
     make = REASONS.get(code)
     sentence = make(values) if make else code
     wait = values.get("wait_seconds")
-    if isinstance(wait, int | float):
+    if isinstance(wait, int | float) and wait < 1:
+        sentence += "; " + _("trying again at once")
+    elif isinstance(wait, int | float):
         failures = int(values.get("failures") or 1)
         sentence += "; " + ngettext(
             "next try in {wait} s", "{failures} failures in a row, next try in {wait} s", failures

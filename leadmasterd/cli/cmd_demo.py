@@ -17,8 +17,9 @@ def run(arguments: argparse.Namespace) -> int:
     by_hand = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.auto
     print(
         _(
-            "This is a demo. WhatsApp is played by a stand-in on this machine: no phone, no account, no network.\n"
-            "Everything else is real: the daemon, the Node child, whatsapp-web.js, the browser, SQLite.\n"
+            "This is a demo. WhatsApp is played by a stand-in on this machine: no phone,\n"
+            "no account, no network. Everything else is real: the daemon, the Node child,\n"
+            "whatsapp-web.js, the browser, SQLite.\n"
         ),
         flush=True,
     )

@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, places.state_dir)
     if os.geteuid() == 0:
         logging.getLogger("leadmasterd").warning(
-            "running as root, so the browser runs without its sandbox; use an ordinary user for real work"
+            "running as root, so the browser's sandbox is off: fine for trying, not for work"
         )
     os.umask(0o077)
     presenter = TerminalPresenter() if sys.stdout.isatty() else JournalPresenter()

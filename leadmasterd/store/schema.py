@@ -90,6 +90,7 @@ CREATE TABLE messages (
     UNIQUE (account_id, stanza_id, direction, group_id, variant)
 ) STRICT;
 CREATE INDEX messages_by_conversation ON messages (conversation_id, sent_at);
+CREATE INDEX messages_unreadable ON messages (account_id, sent_at) WHERE readable_at IS NULL;
 
 CREATE TABLE message_aliases (
     message_id  INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,

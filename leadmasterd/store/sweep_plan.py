@@ -14,6 +14,8 @@ from typing import Final
 CATCH_UP_SLACK: Final = timedelta(hours=6)
 """After any time without a live path: what was queued may carry times from well before."""
 PERIODIC_SLACK: Final = timedelta(minutes=10)
+CIPHERTEXT_DAYS: Final = 14
+"""How long a message that can't be read is looked for again, after any time without a live path."""
 MAX_CHATS: Final = 5000
 """Chats with a line of their own in one command; the others start at the account's line, which is only earlier."""
 
@@ -41,7 +43,20 @@ def plan(connection: sqlite3.Connection, account_id: int, slack: timedelta, firs
     ):
         if (own_start := _with_slack(own, slack)) > start:
             chats[chat] = own_start
+    if slack >= CATCH_UP_SLACK:
+        # it may have become readable while nobody listened, long after its own time
+        for chat, since in connection.execute(_UNREADABLE, (account_id, f"-{CIPHERTEXT_DAYS} days")):
+            chats[chat] = min(int(_moment(since).timestamp()), chats.get(chat, start))
     return SweepPlan(start, chats)
+
+
+# what is not sent to this device at all (view-once) never becomes readable here
+_UNREADABLE: Final = """
+    SELECT v.chat, min(m.sent_at) FROM messages m JOIN conversations v USING (conversation_id)
+    WHERE m.account_id = ? AND m.readable_at IS NULL AND m.sent_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?)
+      AND coalesce(m.details, '') NOT LIKE '%unavailable_fanout%'
+    GROUP BY v.conversation_id
+"""
 
 
 def _moment(at: str) -> datetime:

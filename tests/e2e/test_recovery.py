@@ -2,7 +2,9 @@
 
 import contextlib
 import signal
+import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import psutil
@@ -201,3 +203,21 @@ def test_a_disk_that_is_full_at_the_start_is_waited_for(
     (small / "ballast").unlink()
     daemon.await_phase("waiting_for_scan")
     assert daemon.status["trouble"] is None
+
+
+def test_what_became_readable_while_we_were_down_is_filled_in(daemon: DaemonUnderTest, standin: StandIn) -> None:
+    """A ciphertext of yesterday, decrypted while nothing ran: the sweep goes back far enough for it."""
+    yesterday = int(time.time()) - 86400
+    daemon.stop()
+    with sqlite3.connect(daemon.places.database) as connection:
+        # the link is older than the message, or it would be none of our business
+        connection.execute("UPDATE accounts SET first_linked_at = '2026-01-01T00:00:00.000Z', swept_through_at = NULL")
+    standin.act("ciphertext", **{"from": ANA, "id": "SECRET", "t": yesterday})
+    daemon.start()
+    daemon.await_messages(1)
+    wait_for(lambda: daemon.query("SELECT 1 FROM accounts WHERE swept_through_at IS NOT NULL"), "a whole sweep")
+    daemon.stop()
+    standin.act("decrypt", id="SECRET", body="por fin")
+    daemon.start()
+    wait_for(lambda: daemon.bodies() == ["por fin"], "the text")
+    assert daemon.count() == 1
