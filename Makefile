@@ -42,7 +42,7 @@ check: ## lint, formatting, types and import contracts
 	@failed=0; try() { echo "-- $$*"; "$$@" || failed=1; }; \
 	try .venv/bin/ruff check; \
 	try .venv/bin/ruff format --check; \
-	try $(PY) -m mypy leadmasterd tests $(wildcard benchmarks/*.py); \
+	try $(PY) -m mypy; \
 	try .venv/bin/lint-imports --no-logo; \
 	cd node_listener; \
 	try node_modules/.bin/biome ci $(if $(MAKE_TERMOUT),,--colors=off) .; \
@@ -57,7 +57,7 @@ format: ## rewrite Python and JavaScript in the one format
 
 bench: ## measure, and compare with what was promised
 	@tools/setup.sh test
-	@for file in $(wildcard benchmarks/[a-z]*.py); do echo "-- $$file"; $(PY) "$$file" $(ARGS) || exit; done
+	@$(PY) -m benchmarks.run $(ARGS)
 
 # uv comes from PyPI into an environment of its own that is thrown away. --universal makes one lock for every Python
 # and machine, --no-config and --no-header keep registry addresses out of it, and the development lock is held to the
