@@ -1,0 +1,107 @@
+"""A real database in a folder, written through the real reader, intake's decisions and the real writer thread."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from leadmasterd import ingest, protocol
+from leadmasterd.ingest import CapturedMessage, CaptureRules
+from leadmasterd.protocol import Account, Ciphertext, Malformed, Message
+from leadmasterd.store.rows import BatchResult, Item, Record
+from leadmasterd.store.writer import Trouble, Writer
+from tests import wire
+
+LIMIT = 20.0
+"""Seconds after which something that should happen counts as never happening."""
+RULES = CaptureRules(groups=True)
+
+
+def at(t: float) -> str:
+    """A time in seconds as the tables write it."""
+    return ingest.iso(datetime.fromtimestamp(t, UTC))
+
+
+def item(obj: dict[str, Any], *, now: float = wire.NOON + 5, text: str | None = "the line") -> Item:
+    """The record that a wire line becomes, as the intake makes it."""
+    event = wire.decoded(obj)
+    record: Record
+    if isinstance(event, Message | Ciphertext):
+        captured = ingest.capture(event, RULES, datetime.fromtimestamp(now, UTC))
+        assert isinstance(captured, CapturedMessage), captured
+        record = captured
+    elif isinstance(event, protocol.Ready):
+        record = event.account
+    else:
+        assert not isinstance(event, Malformed), event
+        record = event  # type: ignore[assignment]
+    return Item(record, text, at(now))
+
+
+def account(wid: str = wire.US, *, now: float = wire.NOON) -> Item:
+    """Ready: from here on messages belong to this number."""
+    return Item(Account(wid, None, "Tienda", "android"), None, at(now))
+
+
+class Store:
+    """The writer with what it said, and a second connection to look with."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.batches: list[BatchResult] = []
+        self.troubles: list[Trouble | None] = []
+        self.troubled = threading.Event()
+        self.healed = threading.Event()
+        self.writer = Writer(path, on_batch=self.batches.append, on_trouble=self._on_trouble)
+        self.writer.start()
+
+    def _on_trouble(self, trouble: Trouble | None) -> None:
+        self.troubles.append(trouble)
+        (self.troubled if trouble else self.healed).set()
+
+    def write(self, *items: Item | dict[str, Any]) -> None:
+        """Write these in one batch and wait until they are durable."""
+        self.writer.put([each if isinstance(each, Item) else item(each) for each in items])
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until everything queued is durable."""
+        self.writer.call(lambda connection, rows: None).result(LIMIT)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the file, on a connection of our own."""
+        with reading(self.path) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def one(self, query: str, *values: object) -> Any:
+        """The single value of a single row."""
+        [[value]] = self.rows(query, *values)
+        return value
+
+    def sum_of(self, counter: str) -> int:
+        """A counter over all batches so far."""
+        return sum(int(getattr(batch, counter)) for batch in self.batches)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that is closed at the end."""
+    connection = sqlite3.connect(path, timeout=LIMIT)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def opened(path: Path, items: Sequence[Item] = ()) -> Iterator[Store]:
+    """A store for a while, that knows its account."""
+    store = Store(path)
+    try:
+        store.write(account(), *items)
+        yield store
+    finally:
+        assert store.writer.stop(LIMIT)

@@ -1,0 +1,592 @@
+"""What each captured thing does to the tables: every message once, its whole history, and who it belongs to."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadmasterd.protocol import Malformed
+from leadmasterd.store.rows import GapEnded, GapOpened, Item, SessionEvent
+from tests import wire
+from tests.captures import Store, account, at, item, opened
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store that knows its account."""
+    with opened(tmp_path / "leadmaster.db") as fresh:
+        yield fresh
+
+
+def texts(store: Store) -> list[Any]:
+    """Bodies in order."""
+    return [row[0] for row in store.rows("SELECT body FROM messages ORDER BY message_id")]
+
+
+def edit(body: str | None, *, t: Any = wire.NOON, edited_t: Any = wire.NOON + 10, stanza: str = "3EB0A1") -> Any:
+    return wire.line("message_edit", id=wire.key(stanza), t=t, edited_t=edited_t, body=body)
+
+
+def revoke(*, t: Any = wire.NOON, stanza: str = "3EB0A1") -> Any:
+    return wire.line("message_revoke", id=wire.key(stanza), t=t, scope="everyone")
+
+
+def reaction(emoji: str, *, sender: str | None = wire.ANA, from_me: bool = False, t: int = wire.NOON) -> Any:
+    return wire.line("reaction", id=wire.key(), from_me=from_me, sender=sender, emoji=emoji, t=t)
+
+
+def call(chat: str = wire.ANA, *, answered: bool = False, call_id: str = "C0FFEE") -> Any:
+    return wire.line("call", call_id=call_id, chat=chat, t=wire.NOON, outgoing=False, answered=answered, video=False)
+
+
+def swept(chat: str = wire.ANA, *, through: int | None = wire.NOON, error: str | None = None) -> Any:
+    return wire.line("sweep_chat", sweep=1, chat=chat, found=1, through=through, error=error)
+
+
+def sweep_done(*, started: float = wire.NOON + 4, failed: int = 0, looked_at: int = 1, error: str | None = None) -> Any:
+    return wire.line(
+        "sweep_done",
+        sweep=1,
+        started_at=round(started * 1000),
+        chats=3,
+        looked_at=looked_at,
+        messages=0,
+        failed=failed,
+        oldest=None,
+        newest=None,
+        error=error,
+    )
+
+
+# ---------------------------------------------------------------------- exactly once
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+def test_a_message_that_comes_live_by_sweep_and_five_times_is_one_row(store: Store, together: bool) -> None:
+    """However often and whichever way."""
+    copies = [item(wire.message(via=via)) for via in ("live", "sweep", "sweep", "live", "sweep")]
+    for batch in [copies] if together else [[copy] for copy in copies]:
+        store.write(*batch)
+    assert store.rows("SELECT body, captured_via, direction, author FROM messages") == [
+        ("Hola, precio?", "live", "in", "contact")
+    ]
+    assert (store.sum_of("live"), store.sum_of("sweep"), store.sum_of("duplicates")) == (1, 0, 4)
+
+
+@pytest.mark.parametrize("first", [wire.ANA, wire.ANA_LID])
+def test_a_message_under_both_identities_is_one_row_with_two_aliases(store: Store, first: str) -> None:
+    """`remote` flips between c.us and lid for one and the same message."""
+    second = wire.ANA if first == wire.ANA_LID else wire.ANA_LID
+    store.write(wire.message(chat=first), wire.message(chat=second), wire.message(chat=second, via="sweep"))
+    assert len(texts(store)) == 1
+    assert store.rows("SELECT remote FROM message_aliases ORDER BY 1") == [(wire.ANA,), (wire.ANA_LID,)]
+
+
+def test_a_message_comes_once_across_lives_of_the_daemon(tmp_path: Path) -> None:
+    """What is known is in the file and not in memory."""
+    for _ in range(3):
+        with opened(tmp_path / "leadmaster.db") as life:
+            life.write(wire.message(), wire.message("3EB0A2", body="y envío?"))
+            assert texts(life) == ["Hola, precio?", "y envío?"]
+
+
+def test_a_clearly_different_time_under_the_same_id_is_another_message(store: Store) -> None:
+    """Ids are chosen by senders; a minute apart is the same, more is not."""
+    store.write(wire.message(body="one"), wire.message(body="one", t=wire.NOON + 60))
+    store.write(wire.message(body="two", t=wire.NOON + 3600), wire.message(body="two", t=wire.NOON + 3600))
+    assert store.rows("SELECT body, variant FROM messages ORDER BY 2") == [("one", 0), ("two", 1)]
+
+
+def test_direction_and_group_tell_messages_with_one_id_apart(store: Store) -> None:
+    """The key is account, direction, id and group."""
+    store.write(
+        wire.message(body="theirs"),
+        wire.message(body="mine", mine=True),
+        wire.message(body="in a group", chat=wire.GROUP, participant=wire.BETO),
+        wire.message(body="in another", chat="120363000000000009@g.us", participant=wire.BETO),
+    )
+    assert texts(store) == ["theirs", "mine", "in a group", "in another"]
+
+
+def test_own_messages_are_the_operators_and_out(store: Store) -> None:
+    """They end up in the same conversation as the other party's."""
+    store.write(wire.message(), wire.message("3EB0B1", mine=True, body="Hola Ana", t=wire.NOON + 3))
+    assert store.rows("SELECT direction, author FROM messages ORDER BY 1") == [("in", "contact"), ("out", "operator")]
+    assert store.rows("SELECT chat, last_inbound_at, last_outbound_at FROM conversations") == [
+        (wire.ANA, at(wire.NOON), at(wire.NOON + 3))
+    ]
+
+
+def test_the_wire_line_is_kept_beside_its_row(store: Store) -> None:
+    """Once, and with the row's id."""
+    store.write(item(wire.message(), text="the first line"), item(wire.message(), text="a copy"))
+    assert store.rows("SELECT message_id, problem, line FROM raw_events") == [(1, None, "the first line")]
+
+
+def test_a_contacts_names_are_written_and_silence_erases_nothing(store: Store) -> None:
+    """A later message that knows less takes nothing away; an own message says nothing about them."""
+    store.write(wire.message("1", notify_name="Ana"))
+    store.write(wire.message("2", notify_name=None, contact=wire.contact(name="Ana Tienda")))
+    store.write(wire.message("3", notify_name="Tienda", mine=True))
+    assert store.rows("SELECT saved_name, push_name FROM contacts") == [("Ana Tienda", "Ana")]
+
+
+# ---------------------------------------------------------------------- ciphertext
+
+
+@pytest.mark.parametrize("via", ["live", "sweep"])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_ciphertext_is_filled_in_by_its_text(store: Store, via: str, together: bool) -> None:
+    """One row throughout, readable from then on."""
+    cipher, text = item(wire.ciphertext()), item(wire.message(via=via, quoted={"id": "Q"}))
+    if together:
+        store.write(cipher, text)
+    else:
+        store.write(cipher)
+        assert store.rows("SELECT type, body, readable_at FROM messages") == [("ciphertext", None, None)]
+        store.write(text)
+    [[type_, body, readable_at, quoted]] = store.rows("SELECT type, body, readable_at, quoted FROM messages")
+    assert (type_, body, quoted) == ("chat", "Hola, precio?", '{"id": "Q"}')
+    assert readable_at is not None
+    assert store.sum_of("filled") == 1
+
+
+def test_a_late_ciphertext_does_not_erase_the_text(store: Store) -> None:
+    """It knows less than what is there."""
+    store.write(wire.message())
+    store.write(wire.ciphertext(via="sweep"))
+    store.write(wire.message(), wire.ciphertext())
+    assert store.rows("SELECT type, body FROM messages") == [("chat", "Hola, precio?")]
+    assert store.rows("SELECT * FROM message_versions") == []
+
+
+# ---------------------------------------------------------------------- edits, revokes
+
+
+def test_an_edit_changes_the_text_and_keeps_what_it_was(store: Store) -> None:
+    """Every version is there, in order."""
+    store.write(wire.message(body="uno"), edit("dos"), edit("tres", edited_t=wire.NOON + 20))
+    assert store.rows("SELECT body, edited_at, revoked_at FROM messages") == [("tres", at(wire.NOON + 20), None)]
+    assert store.rows("SELECT change, body_before, changed_at FROM message_versions ORDER BY version_id") == [
+        ("edit", "uno", at(wire.NOON + 10)),
+        ("edit", "dos", at(wire.NOON + 20)),
+    ]
+
+
+def test_the_same_edit_twice_is_one_version(store: Store) -> None:
+    """It may come again after a reload."""
+    store.write(wire.message(body="uno"), edit("dos"))
+    store.write(edit("dos"))
+    assert store.one("SELECT count(*) FROM message_versions") == 1
+
+
+def test_a_revoked_message_keeps_its_text(store: Store) -> None:
+    """It still was written; it is only marked, once, and no edit touches it any more."""
+    store.write(wire.message(body="uno"), revoke(), revoke(), edit("dos"))
+    [[body, revoked_at]] = store.rows("SELECT body, revoked_at FROM messages")
+    assert body == "uno"
+    assert revoked_at is not None
+    assert store.rows("SELECT change, body_before FROM message_versions") == [("revoke", "uno")]
+
+
+def test_a_sweep_comes_upon_an_edit_made_while_we_were_away(store: Store) -> None:
+    """The page's text is the newer one."""
+    store.write(wire.message(body="uno"))
+    store.write(wire.message(body="dos", via="sweep"), wire.message(body="dos", via="sweep"))
+    assert store.rows("SELECT body FROM messages WHERE edited_at IS NOT NULL") == [("dos",)]
+    assert store.rows("SELECT change, body_before FROM message_versions") == [("edit", "uno")]
+
+
+def test_a_cut_copy_is_no_edit(store: Store) -> None:
+    """A line too long has its body cut, and that is not what they wrote."""
+    store.write(wire.message(body="whole"), wire.message(body="wh", truncated=True, via="sweep"))
+    assert texts(store) == ["whole"]
+
+
+def test_a_sweep_comes_upon_a_message_revoked_while_we_were_away(store: Store) -> None:
+    """Its text stays, and it is marked once."""
+    gone = wire.message(body=None, via="sweep", message_type="revoked")
+    store.write(wire.message(body="uno"))
+    store.write(gone, gone)
+    store.write(gone, wire.message(body="uno"))
+    [[type_, body, revoked_at]] = store.rows("SELECT type, body, revoked_at FROM messages")
+    assert (type_, body) == ("chat", "uno")
+    assert revoked_at is not None
+    assert store.rows("SELECT change, body_before FROM message_versions") == [("revoke", "uno")]
+
+
+def test_a_message_first_seen_revoked_is_a_row_that_says_so(store: Store) -> None:
+    """Something was written, and nobody will know what."""
+    store.write(wire.message(body=None, via="sweep", message_type="revoked"))
+    [[type_, revoked_at]] = store.rows("SELECT type, revoked_at FROM messages")
+    assert type_ == "revoked"
+    assert revoked_at is not None
+
+
+def test_an_edit_or_revoke_of_an_unknown_message_is_no_error(store: Store) -> None:
+    """A sweep brings the message with its current text."""
+    store.write(edit("dos"), revoke(), wire.message("other"))
+    assert texts(store) == ["Hola, precio?"]
+    assert store.sum_of("rejected") == 0
+
+
+def test_an_edit_finds_its_variant_by_time(store: Store) -> None:
+    """Under one id the one of that time is meant."""
+    store.write(wire.message(body="one"), wire.message(body="two", t=wire.NOON + 3600))
+    store.write(edit("one!", t=wire.NOON), edit("two!", t=wire.NOON + 3600, edited_t=wire.NOON + 3700))
+    assert texts(store) == ["one!", "two!"]
+
+
+# ---------------------------------------------------------------------- reactions, calls
+
+
+def test_a_reaction_is_kept_changed_and_taken_back(store: Store) -> None:
+    """One row, with the last word."""
+    store.write(wire.message(), reaction("👍"))
+    assert store.rows("SELECT emoji, message_id, from_me FROM reactions") == [("👍", 1, 0)]
+    store.write(reaction("❤️", t=wire.NOON + 1))
+    store.write(reaction("", t=wire.NOON + 2))
+    assert store.rows("SELECT emoji, reacted_at FROM reactions") == [("", at(wire.NOON + 2))]
+
+
+def test_a_reaction_under_the_other_identity_is_the_same_persons(store: Store) -> None:
+    """Of two people each has one reaction, whichever id WhatsApp uses this time."""
+    store.write(wire.message(), reaction("👍", sender=wire.ANA_LID), reaction("👎", sender=f"{wire.ANA[:-5]}:3@c.us"))
+    store.write(reaction("🎉", from_me=True, sender=wire.US), reaction("", from_me=True, sender=None))
+    assert store.rows("SELECT from_me, emoji FROM reactions ORDER BY 1") == [(0, "👎"), (1, "")]
+
+
+def test_in_a_group_everybody_has_a_reaction_of_their_own(store: Store) -> None:
+    """There they are told apart by their ids."""
+    for sender in (wire.ANA, wire.BETO):
+        store.write(
+            wire.line("reaction", id=wire.key(chat=wire.GROUP), from_me=False, sender=sender, emoji="👍", t=wire.NOON)
+        )
+    assert store.one("SELECT count(*) FROM reactions") == 2
+
+
+def test_a_reaction_before_its_message_waits_for_nothing(store: Store) -> None:
+    """It is kept without one, and finds it when it changes."""
+    store.write(reaction("👍"))
+    assert store.rows("SELECT message_id, emoji FROM reactions") == [(None, "👍")]
+    store.write(wire.message(), reaction("❤️"))
+    assert store.rows("SELECT message_id, emoji FROM reactions") == [(1, "❤️")]
+
+
+def test_a_call_is_one_row_that_learns_of_its_answer(store: Store) -> None:
+    """Ringing first, answered later; a late `ringing` takes nothing back."""
+    store.write(wire.message(), call(), call(answered=True), call())
+    assert store.rows("SELECT conversation_id, answered, started_at FROM calls") == [(1, 1, at(wire.NOON))]
+
+
+def test_a_call_in_a_group_belongs_to_the_group(store: Store) -> None:
+    """A group is no contact, before and after its first message."""
+    store.write(call(wire.GROUP, call_id="1"), wire.message(chat=wire.GROUP), call(wire.GROUP, call_id="2"))
+    assert store.rows("SELECT DISTINCT conversation_id FROM calls") == [(1,)]
+    assert store.rows("SELECT chat, contact_id FROM conversations") == [(wire.GROUP, None)]
+    assert store.rows("SELECT * FROM contacts") == []
+
+
+# ---------------------------------------------------------------------- who it belongs to
+
+
+def test_two_contacts_that_whatsapp_says_are_one_become_one(store: Store) -> None:
+    """The older stays; conversations, messages and calls move to it."""
+    store.write(wire.message("1", chat=wire.ANA, t=wire.NOON))
+    store.write(wire.message("2", chat=wire.ANA_LID, t=wire.NOON + 9), call(wire.ANA_LID))
+    assert store.one("SELECT count(*) FROM conversations") == 2
+    store.write(wire.message("3", chat=wire.ANA_LID, t=wire.NOON + 5, contact=wire.contact(phone=wire.ANA)))
+    assert store.rows("SELECT conversation_id, contact_id, chat, last_inbound_at FROM conversations") == [
+        (1, 1, wire.ANA, at(wire.NOON + 9))
+    ]
+    assert store.rows("SELECT DISTINCT conversation_id FROM messages") == [(1,)]
+    assert store.rows("SELECT conversation_id FROM calls") == [(1,)]
+    assert store.rows("SELECT contact_id, kind, value FROM contact_identities ORDER BY value") == [
+        (1, "wa_jid", wire.ANA),
+        (1, "lid", wire.ANA_LID),
+    ]
+    assert store.sum_of("rejected") == 0
+
+
+def test_a_merge_within_one_batch_moves_what_is_not_yet_written(store: Store) -> None:
+    """All of it happened in one read, and nothing falls between."""
+    both = wire.contact(phone=wire.ANA)
+    store.write(
+        wire.message("1", chat=wire.ANA, t=wire.NOON),
+        wire.message("2", chat=wire.ANA_LID, t=wire.NOON + 9),
+        wire.message("3", chat=wire.ANA_LID, t=wire.NOON + 5, contact=both),
+        wire.message("4", chat=wire.ANA, t=wire.NOON + 7),
+    )
+    assert store.rows("SELECT conversation_id, count(*) FROM messages GROUP BY 1") == [(1, 4)]
+    assert store.one("SELECT last_inbound_at FROM conversations") == at(wire.NOON + 9)
+    assert len(store.batches) == 2, "and in one transaction"
+
+
+def test_a_copy_can_tell_that_two_contacts_are_one(store: Store) -> None:
+    """Live it came without a phone; the sweep knows it."""
+    store.write(wire.message("1", chat=wire.ANA), wire.message("2", chat=wire.ANA_LID))
+    store.write(wire.message("2", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA), via="sweep"))
+    assert store.rows("SELECT DISTINCT conversation_id FROM messages") == [(1,)]
+    assert store.one("SELECT count(*) FROM contacts") == 1
+
+
+def test_a_merge_keeps_the_smaller_watermark(store: Store) -> None:
+    """The union is complete only as far as both halves are."""
+    store.write(wire.message("1", chat=wire.ANA), swept(wire.ANA, through=wire.NOON - 5))
+    store.write(wire.message("2", chat=wire.ANA_LID), swept(wire.ANA_LID, through=wire.NOON - 60))
+    store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
+    assert store.rows("SELECT swept_through_at FROM conversations") == [(at(wire.NOON - 60),)]
+
+
+def test_a_merge_with_a_chat_never_swept_has_no_watermark(store: Store) -> None:
+    """Nothing is known of that half."""
+    store.write(wire.message("1", chat=wire.ANA), swept(wire.ANA), wire.message("2", chat=wire.ANA_LID))
+    store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
+    assert store.rows("SELECT swept_through_at FROM conversations") == [(None,)]
+
+
+def test_another_number_has_its_own_history(store: Store) -> None:
+    """The same customer and the same message id under two accounts are two conversations and two messages."""
+    store.write(wire.message(), swept())
+    store.write(account("5491155550200@c.us"), wire.message(body="to the new number"))
+    assert store.rows("SELECT account_id, body FROM messages") == [(1, "Hola, precio?"), (2, "to the new number")]
+    assert store.rows("SELECT account_id, swept_through_at FROM conversations") == [(1, at(wire.NOON)), (2, None)]
+    assert [batch.new_account_beside for batch in store.batches if batch.new_account_beside] == [
+        ("5491155550200@c.us", wire.US)
+    ]
+
+
+def test_the_first_number_is_no_other_number_and_neither_is_its_return(store: Store) -> None:
+    """Nobody is alarmed by a restart."""
+    store.write(account("5491155550200@c.us"))
+    store.write(account())
+    assert sum(batch.new_account_beside is not None for batch in store.batches) == 1
+
+
+def test_one_number_in_two_spellings_is_one_account(store: Store) -> None:
+    """With and without a device number."""
+    store.write(account("5491155550100:7@s.whatsapp.net"))
+    assert store.rows("SELECT wid FROM accounts") == [(wire.US,)]
+
+
+def test_messages_before_and_after_another_number_in_one_failed_batch_stay_apart(store: Store) -> None:
+    """A batch that is tried again must not give the old number's messages to the new one."""
+    poison = wire.message("\ud800")
+    store.write(item(wire.message("old")), item(poison), account("5491155550200@c.us"), item(wire.message("new")))
+    assert store.rows("SELECT stanza_id, account_id FROM messages ORDER BY 2") == [("old", 1), ("new", 2)]
+    assert store.sum_of("rejected") == 1
+
+
+# ---------------------------------------------------------------------- watermarks and gaps
+
+
+def test_a_watermark_only_moves_forward(store: Store) -> None:
+    """A sweep that looked less far takes nothing back."""
+    store.write(wire.message(), swept(through=wire.NOON), swept(through=wire.NOON - 100))
+    store.write(sweep_done(started=wire.NOON), sweep_done(started=wire.NOON - 100))
+    assert store.one("SELECT swept_through_at FROM conversations") == at(wire.NOON)
+    assert store.one("SELECT swept_through_at FROM accounts") == at(wire.NOON)
+
+
+@pytest.mark.parametrize("through", [wire.NOON + 300, 4_102_444_700])
+def test_a_watermark_is_never_in_the_future(store: Store, through: int) -> None:
+    """One message dated in the future would stop catch-up for years."""
+    store.write(wire.message(), item(swept(through=through), now=wire.NOON + 5))
+    assert store.one("SELECT swept_through_at FROM conversations") == at(wire.NOON + 5)
+
+
+def test_a_chat_that_failed_or_was_empty_moves_no_watermark(store: Store) -> None:
+    """Only what was read counts."""
+    store.write(wire.message(), swept(error="timeout"), swept(through=None))
+    assert store.one("SELECT swept_through_at FROM conversations") is None
+
+
+@pytest.mark.parametrize("broken", [sweep_done(failed=1), sweep_done(error="page gone")])
+def test_a_sweep_that_failed_moves_no_watermark_and_closes_no_gap(store: Store, broken: Any) -> None:
+    """The next one tries again from the same place."""
+    store.write(
+        Item(GapOpened("child_died", at(wire.NOON)), None, at(wire.NOON)), Item(GapEnded(), None, at(wire.NOON + 1))
+    )
+    store.write(broken)
+    assert store.one("SELECT swept_through_at FROM accounts") is None
+    assert store.rows("SELECT closed_at FROM gaps") == [(None,)]
+
+
+def test_live_messages_move_no_watermark(store: Store) -> None:
+    """That one came says nothing about the ones before it."""
+    store.write(wire.message())
+    assert store.rows("SELECT swept_through_at FROM conversations") == [(None,)]
+
+
+def test_a_watermark_is_found_under_the_other_identity(store: Store) -> None:
+    """The page may know the chat by its lid."""
+    store.write(wire.message(contact=wire.contact(lid=wire.ANA_LID)), swept(wire.ANA_LID))
+    assert store.one("SELECT swept_through_at FROM conversations") == at(wire.NOON)
+
+
+def test_a_watermark_is_never_there_before_its_messages(tmp_path: Path) -> None:
+    """At no commit does the file say `complete up to` something that is not in it."""
+    path = tmp_path / "leadmaster.db"
+    with opened(path) as store:
+        for n in range(20):
+            last = wire.NOON + n
+            store.writer.put([item(wire.message(f"{n}", t=last, via="sweep")), item(swept(through=last), now=last)])
+            [[newest, through]] = store.rows(
+                "SELECT max(sent_at), (SELECT swept_through_at FROM conversations) FROM messages"
+            )
+            assert through is None or through <= newest
+
+
+def test_a_gap_is_closed_by_the_sweep_that_began_after_it_and_counts_what_it_found(store: Store) -> None:
+    """Opened once, ended once, closed by a whole sweep."""
+    store.write(
+        Item(GapOpened("child_died", at(wire.NOON)), None, at(wire.NOON)),
+        Item(GapOpened("heartbeat_lost", at(wire.NOON + 1)), None, at(wire.NOON + 1)),
+    )
+    assert store.rows("SELECT from_at, to_at, cause, closed_at FROM gaps") == [
+        (at(wire.NOON), None, "child_died", None)
+    ]
+    store.write(Item(GapEnded(), None, at(wire.NOON + 2)))
+    for n in range(3):
+        store.write(wire.message(f"{n}", via="sweep"), wire.message(f"{n}", via="sweep"))
+    store.write(wire.message("live one"), sweep_done(started=wire.NOON + 4, looked_at=2))
+    assert store.rows("SELECT to_at, closed_at, recovered, chats FROM gaps") == [
+        (at(wire.NOON + 2), at(wire.NOON + 4), 3, 2)
+    ]
+    store.write(wire.message("later", via="sweep"), sweep_done(started=wire.NOON + 9))
+    assert store.one("SELECT recovered FROM gaps") == 3, "a closed gap counts no more"
+
+
+def test_a_sweep_that_began_before_the_live_path_was_back_closes_nothing(store: Store) -> None:
+    """What it found before is not all."""
+    store.write(Item(GapOpened("child_died", at(wire.NOON)), None, at(wire.NOON)))
+    store.write(sweep_done(started=wire.NOON + 1))
+    store.write(Item(GapEnded(), None, at(wire.NOON + 2)), sweep_done(started=wire.NOON + 1.5))
+    assert store.rows("SELECT closed_at FROM gaps") == [(None,)]
+
+
+def test_what_a_sweep_found_is_counted_across_a_batch_tried_again(store: Store) -> None:
+    """A batch that has to be tried again forgets nothing of the ones before it."""
+    store.write(
+        Item(GapOpened("child_died", at(wire.NOON)), None, at(wire.NOON)), Item(GapEnded(), None, at(wire.NOON + 1))
+    )
+    store.write(wire.message("1", via="sweep"), wire.message("2", via="sweep"))
+    store.write(wire.message("3", via="sweep"), wire.message("\ud800", via="sweep"), sweep_done())
+    assert store.one("SELECT recovered FROM gaps") == 3
+
+
+def test_a_phase_change_is_a_code_with_values(store: Store) -> None:
+    """Never a sentence."""
+    store.write(Item(SessionEvent("ready", "ready", {"account": wire.US}), None, at(wire.NOON)))
+    assert store.rows("SELECT at, phase, code, value_json FROM session_events") == [
+        (at(wire.NOON), "ready", "ready", f'{{"account": "{wire.US}"}}')
+    ]
+
+
+# ---------------------------------------------------------------------- what can't be stored
+
+
+POISON = [
+    wire.message("\ud800"),
+    wire.message("P", chat="\ud800@c.us"),
+    wire.message("P", participant="\udfff"),
+    wire.message("P", message_type="\ud800"),
+    wire.message("P", author="\ud800"),
+    wire.line("reaction", id=wire.key("\ud800"), from_me=False, sender=None, emoji="x", t=1),
+    {**call(), "call_id": "\ud800"},
+    sweep_done(started=1e12),
+    sweep_done(looked_at=(1 << 53) - 1, started=-1e11),
+]
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_a_record_that_sqlite_refuses_is_kept_raw_and_the_others_go_on(store: Store, poison: Any) -> None:
+    """One bad row stops nothing, and is not lost."""
+    bad = item(poison, text="the bad line \0")
+    store.write(item(wire.message("before")), bad, item(wire.message("after"), text=None))
+    assert store.rows("SELECT stanza_id FROM messages ORDER BY 1") == [("after",), ("before",)]
+    [[problem, line]] = store.rows("SELECT problem, line FROM raw_events WHERE problem IS NOT NULL")
+    assert problem.startswith("cannot store it: ")
+    assert line == "the bad line \ufffd"
+    assert (store.sum_of("live"), store.sum_of("rejected")) == (2, 1)
+    assert store.troubles == []
+
+
+def test_a_malformed_line_is_kept_with_its_reason(store: Store) -> None:
+    """Its text when it is short, its head when it is not."""
+    bad = Malformed("is not JSON", "the head", 10_000)
+    store.write(Item(bad, "short", at(wire.NOON)), Item(bad, "x" * 5000, at(wire.NOON)), Item(bad, None, at(wire.NOON)))
+    assert store.rows("SELECT problem, line FROM raw_events") == [
+        ("the line is not JSON", "short"),
+        ("the line is not JSON", "the head"),
+        ("the line is not JSON", "the head"),
+    ]
+    assert store.sum_of("rejected") == 3
+
+
+def test_a_message_before_any_account_is_known_is_kept_raw(tmp_path: Path) -> None:
+    """It must not be given to nobody."""
+    store = Store(tmp_path / "leadmaster.db")
+    store.write(item(wire.message(), text="whose?"))
+    assert store.rows("SELECT line FROM raw_events") == [("whose?",)]
+    assert store.writer.stop(5)
+
+
+# ---------------------------------------------------------------------- order does not matter
+
+
+def arrival(stanza: str, chat: str, t: int, via: str, cipher: bool, mapped: bool) -> Any:
+    """One way a message may come."""
+    other = {wire.ANA: wire.contact(lid=wire.ANA_LID), wire.ANA_LID: wire.contact(phone=wire.ANA)}
+    told = other.get(chat, wire.contact()) if mapped else wire.contact()
+    if cipher:
+        return wire.ciphertext(stanza, chat=chat, t=t, via=via, contact=told)
+    return wire.message(stanza, chat=chat, t=t, body=f"{stanza} at {t}", via=via, contact=told)
+
+
+ARRIVALS = st.lists(
+    st.builds(
+        arrival,
+        st.sampled_from(["A", "B", "C"]),
+        st.sampled_from([wire.ANA, wire.ANA_LID, wire.BETO]),
+        st.sampled_from([wire.NOON, wire.NOON + 7200]),
+        st.sampled_from(["live", "sweep"]),
+        st.booleans(),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def outcome(store: Store) -> list[tuple[Any, ...]]:
+    """What must not depend on the order: which messages there are, and what they say."""
+    return store.rows("SELECT direction, stanza_id, group_id, wire_t, type, body FROM messages ORDER BY 1, 2, 3, 4")
+
+
+@settings(max_examples=40)
+@given(ARRIVALS, st.randoms(use_true_random=False), st.integers(1, 5))
+def test_shuffling_and_repeating_gives_the_same_messages(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, Any]], chance: random.Random, size: int
+) -> None:
+    """In any order, any number of times, in batches of any size: the same rows."""
+    shuffled = [*lines, *lines]
+    chance.shuffle(shuffled)
+    folder = tmp_path_factory.mktemp("orders")
+    with opened(folder / "straight.db", [item(line) for line in lines]) as straight:
+        expected = outcome(straight)
+    with opened(folder / "shuffled.db") as other:
+        for start in range(0, len(shuffled), size):
+            other.writer.put([item(line) for line in shuffled[start : start + size]])
+        other.settle()
+        assert outcome(other) == expected
+        assert other.sum_of("rejected") == 0
+        contacts = {
+            row[0] for row in other.rows("SELECT contact_id FROM contact_identities WHERE value != ?", wire.BETO)
+        }
+        told = any(line["contact"]["phone"] or line["contact"]["lid"] for line in lines)
+        assert not told or len(contacts) == 1, "whoever was said to be one is one"

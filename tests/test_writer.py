@@ -1,0 +1,288 @@
+"""The one thread that writes: it waits out a full disk and a locked file, and loses nothing."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from leadmasterd.store import writer as writer_module
+from leadmasterd.store.database import CannotUseDatabase
+from leadmasterd.store.writer import Trouble, Writer, trouble_of
+from tests import wire
+from tests.captures import LIMIT, Store, account, item, opened, reading
+
+
+@pytest.fixture(autouse=True)
+def _try_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait between two tries, shorter."""
+    monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.05)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with opened(tmp_path / "leadmaster.db") as fresh:
+        yield fresh
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for the thing itself, with a limit."""
+    deadline = time.monotonic() + LIMIT
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.005)
+
+
+def count(store: Store) -> int:
+    return int(store.one("SELECT count(*) FROM messages"))
+
+
+def test_everything_put_is_durable_when_it_says_so(store: Store) -> None:
+    """`pending` counts down to zero, and another connection sees all of it."""
+    for n in range(50):
+        store.writer.put([item(wire.message(f"{n}")), item(wire.message(f"{n}+"))])
+    until(lambda: store.writer.pending == 0)
+    assert count(store) == 100
+    assert store.writer.stalled_seconds == 0
+
+
+def test_the_order_of_put_is_the_order_of_rows(store: Store) -> None:
+    """Across batches."""
+    for n in range(200):
+        store.writer.put([item(wire.message(f"{n:03}"))])
+    store.settle()
+    ids = [row[0] for row in store.rows("SELECT stanza_id FROM messages ORDER BY message_id")]
+    assert ids == sorted(ids)
+
+
+def test_every_commit_survives_a_power_cut(store: Store) -> None:
+    """WAL with synchronous=FULL, foreign keys on."""
+
+    def pragmas(connection: sqlite3.Connection, _rows: object) -> list[object]:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+    assert store.writer.call(pragmas).result(LIMIT) == ["wal", 2, 1]
+
+
+def test_a_full_database_is_told_and_everything_is_committed_once_there_is_room(tmp_path: Path) -> None:
+    """`max_page_count` stands in for the disk: SQLite answers with the same error."""
+    connections: list[sqlite3.Connection] = []
+    room = threading.Event()
+
+    class Roomy(Store):
+        """The connection belongs to its thread, and the callback runs there: it makes the room."""
+
+        def _on_trouble(self, trouble: Trouble | None) -> None:
+            super()._on_trouble(trouble)
+            if room.is_set():
+                connections[0].execute("PRAGMA max_page_count = 100000").fetchone()
+
+    def narrow(connection: sqlite3.Connection, _rows: object) -> None:
+        connections.append(connection)
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages + 20}").fetchone()
+
+    store = Roomy(tmp_path / "leadmaster.db")
+    store.write(account())
+    store.writer.call(narrow).result(LIMIT)
+    store.writer.put([item(wire.message(f"{n}", body="x" * 200_000)) for n in range(5)])
+    assert store.troubled.wait(LIMIT)
+    store.writer.put([item(wire.message("behind it"))])
+    assert store.troubles[0] == Trouble("disk_full", "database or disk is full")
+    assert store.writer.pending == 6
+    until(lambda: store.writer.stalled_seconds > 0)
+    assert count(store) == 0
+    room.set()
+    assert store.healed.wait(LIMIT)
+    store.settle()
+    assert count(store) == 6
+    assert store.troubles[-1] is None
+    assert store.sum_of("rejected") == 0
+    assert store.writer.stop(LIMIT)
+
+
+def test_a_database_locked_by_another_program_is_waited_for(store: Store) -> None:
+    """However long it takes; then everything is there."""
+    store.writer.call(lambda c, _: c.execute("PRAGMA busy_timeout = 20").fetchone()).result(LIMIT)
+    with reading(store.path) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        store.writer.put([item(wire.message())])
+        question = store.writer.call(lambda c, _: c.execute("SELECT count(*) FROM messages").fetchone()[0])
+        assert store.troubled.wait(LIMIT)
+        assert store.troubles[0] == Trouble("database_locked", "database is locked")
+        assert not question.done()
+        other.execute("ROLLBACK")
+    assert question.result(LIMIT) == 1
+    assert store.healed.is_set()
+
+
+def test_a_question_waits_for_a_locked_database_as_a_write_does(store: Store) -> None:
+    """A sweep's plan is asked at any time, and must not bring the daemon down."""
+    store.writer.call(lambda c, _: c.execute("PRAGMA busy_timeout = 20").fetchone()).result(LIMIT)
+    with reading(store.path) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        question = store.writer.call(lambda c, _: c.execute("SELECT 7").fetchone()[0])
+        assert store.troubled.wait(LIMIT)
+        other.execute("ROLLBACK")
+    assert question.result(LIMIT) == 7
+    assert store.troubles[-1] is None
+
+
+def test_a_question_that_is_wrong_fails_for_whoever_asked(store: Store) -> None:
+    """And for nobody else; nothing of it is committed."""
+
+    def wrong(connection: sqlite3.Connection, _rows: object) -> None:
+        connection.execute("DELETE FROM accounts")
+        connection.execute("SELECT * FROM no_such_table")
+
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        store.writer.call(wrong).result(LIMIT)
+    store.write(wire.message())
+    assert count(store) == 1
+
+
+async def test_a_question_whose_asker_left_does_not_end_the_thread(store: Store) -> None:
+    """Tasks are cancelled at the end, while messages are still to be written."""
+    gate = threading.Event()
+    blocker = store.writer.call(lambda c, _: gate.wait(LIMIT))
+    left = asyncio.wrap_future(store.writer.call(lambda c, _: 1))
+    left.cancel()
+    await asyncio.sleep(0)
+    store.writer.put([item(wire.message())])
+    gate.set()
+    assert await asyncio.wrap_future(blocker)
+    await asyncio.to_thread(store.settle)
+    assert count(store) == 1
+
+
+def test_another_writer_is_noticed(store: Store) -> None:
+    """Commands that change data write themselves; ids and conversations are looked up anew."""
+    store.write(wire.message("1"))
+    with reading(store.path) as other, other:
+        other.execute("PRAGMA foreign_keys = ON")
+        columns = "account_id, conversation_id, direction, author, type, sent_at, captured_at, captured_via, business"
+        other.execute(
+            f"INSERT INTO messages (message_id, {columns}, truncated, forwarded, stanza_id) "
+            f"SELECT 500, {columns}, truncated, forwarded, 'theirs' FROM messages"
+        )
+    store.write(wire.message("2"))
+    assert store.rows("SELECT message_id FROM messages ORDER BY 1") == [(1,), (500,), (501,)]
+
+
+def test_a_conversation_deleted_by_another_writer_is_made_anew(store: Store) -> None:
+    """What was remembered is dropped when the file changed."""
+    store.write(wire.message("1"))
+    with reading(store.path) as other, other:
+        for table in ("message_aliases", "messages", "conversations", "contact_identities", "contacts"):
+            other.execute(f"DELETE FROM {table}")
+    store.write(wire.message("2"))
+    assert store.rows("SELECT message_id, stanza_id FROM messages") == [(2, "2")], "an id is never used again"
+    assert store.sum_of("rejected") == 0
+
+
+def test_stopping_writes_what_is_queued(tmp_path: Path) -> None:
+    """All of it, and the file is closed well: no -wal stays behind."""
+    path = tmp_path / "leadmaster.db"
+    store = Store(path)
+    gate = threading.Event()
+    store.writer.call(lambda c, _: gate.wait(LIMIT))
+    store.writer.put([item(wire.ready())])
+    for n in range(100):
+        store.writer.put([item(wire.message(f"{n}"))])
+    assert store.writer.pending == 101
+    gate.set()
+    assert store.writer.stop(LIMIT)
+    assert store.one("SELECT count(*) FROM messages") == 100
+    assert not (tmp_path / "leadmaster.db-wal").exists()
+
+
+def test_stopping_gives_up_on_a_database_that_stays_locked(tmp_path: Path) -> None:
+    """In time, and says so; the next start sweeps what was not written."""
+    store = Store(tmp_path / "leadmaster.db")
+    store.writer.call(lambda c, _: c.execute("PRAGMA busy_timeout = 20").fetchone()).result(LIMIT)
+    with reading(store.path) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        store.writer.put([item(wire.ready())])
+        assert store.troubled.wait(LIMIT)
+        assert store.writer.stop(0.1) is False
+        assert store.writer.pending == 1
+        other.execute("ROLLBACK")
+    until(lambda: not any(thread.name == "store writer" for thread in threading.enumerate()))
+
+
+def test_a_damaged_database_is_told_and_not_spun_on(tmp_path: Path) -> None:
+    """Nothing can be stored, not even the refusal: it is told, and tried again at a walk."""
+    path = tmp_path / "leadmaster.db"
+    with opened(path, [item(wire.message(f"{n}", body="x" * 3000)) for n in range(50)]):
+        pass
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (path.stat().st_size - 4096))
+    store = Store(path)
+    store.writer.put([account(), item(wire.message("new"))])
+    until(lambda: len(store.troubles) >= 3)
+    assert {trouble and trouble.code for trouble in store.troubles} == {"database_error"}
+    assert store.writer.stop(0.1) is False
+    assert store.writer.pending == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_disk_that_is_really_full_loses_nothing(tmp_path: Path) -> None:
+    """A disk of one megabyte: trouble while it is full, everything there once something is deleted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=False, capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small disk here: {mounted.stderr.strip()}")
+    try:
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(1_200_000))
+        with opened(disk / "leadmaster.db") as store:
+            store.writer.put([item(wire.message(f"{n}", body="x" * 100_000), text=None) for n in range(8)])
+            assert store.troubled.wait(LIMIT)
+            store.writer.put([item(wire.message("behind"))])
+            assert {trouble.code for trouble in store.troubles if trouble} <= {"disk_full", "database_error"}
+            ballast.unlink()
+            assert store.healed.wait(LIMIT)
+            store.settle()
+            assert count(store) == 9
+            assert store.sum_of("rejected") == 0
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_database_that_can_not_be_used_is_told_at_start(tmp_path: Path) -> None:
+    """To whoever starts it, and the thread is gone."""
+    path = tmp_path / "leadmaster.db"
+    path.write_bytes(b"not a database, but long enough to look at" * 30)
+    with pytest.raises(CannotUseDatabase, match="not an SQLite database"):
+        Writer(path, on_batch=lambda _: None, on_trouble=lambda _: None).start()
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("SQLITE_FULL", "disk_full"),
+        ("SQLITE_BUSY", "database_locked"),
+        ("SQLITE_BUSY_SNAPSHOT", "database_locked"),
+        ("SQLITE_LOCKED", "database_locked"),
+        ("SQLITE_IOERR_WRITE", "database_error"),
+        ("SQLITE_READONLY", "database_error"),
+    ],
+)
+def test_a_trouble_has_a_code_by_what_a_person_would_do(name: str, code: str) -> None:
+    """Free space, close a program, look at the disk."""
+    error = sqlite3.OperationalError("it failed")
+    error.sqlite_errorname = name
+    assert trouble_of(error).code == code
