@@ -11,7 +11,9 @@ from leadmasterd.text import _
 
 OLDEST_NODE: Final = 20
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-_PUPPETEER_CACHE: Final = "chrome/linux*/chrome-linux64/chrome"
+_DOWNLOADED: Final = "chrome/linux*/chrome-linux64/chrome"
+"""Where puppeteer puts a browser under its cache folder."""
+_CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
 
 class NotUsable(Exception):
@@ -52,15 +54,27 @@ def find_browser(configured: str) -> Path:
             raise NotUsable(_("cannot use listener.browser = {path}: there is no such program").format(path=browser))
         return browser
     for name in BROWSERS:
-        if found := shutil.which(name):
+        if (found := shutil.which(name)) and not is_snap(Path(found)):
             return Path(found)
-    cache = Path(os.environ.get("PUPPETEER_CACHE_DIR") or Path.home() / ".cache" / "puppeteer")
-    downloaded = sorted(cache.glob(_PUPPETEER_CACHE))
-    if downloaded:
-        return downloaded[-1]
+    for cache in (os.environ.get("PUPPETEER_CACHE_DIR"), _CHECKOUT / ".browser", Path.home() / ".cache" / "puppeteer"):
+        if cache and (downloaded := sorted(Path(cache).glob(_DOWNLOADED))):
+            return downloaded[-1]
     raise NotUsable(
         _("cannot find a browser: install one (Debian: `sudo apt-get install chromium`) or set listener.browser")
     )
+
+
+def is_snap(browser: Path) -> bool:
+    """Ubuntu's chromium is a snap: confined, so that it can't open a profile under our state directory."""
+    real = browser.resolve()
+    if real.parts[1:2] == ("snap",) or real == Path("/usr/bin/snap"):
+        return True
+    try:
+        with real.open("rb") as file:
+            head = file.read(2000)
+    except OSError:
+        return False
+    return head.startswith(b"#!") and (b"/snap/bin/" in head or b"snap install" in head)
 
 
 def browser_version(browser: Path) -> str:
