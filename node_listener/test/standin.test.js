@@ -279,7 +279,8 @@ test('a page that reloads is ready again, and one that comes back synced is deaf
   const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'dos', wait: 3000 });
   assert.equal(acknowledged, true);
   assert.equal(await client.client.getState(), 'CONNECTED');
-  await standin.act('navigate', { kind: 'pushState' }); // a round trip through page and library, so that "none" is late enough
+  await standin.act('throw', { message: 'after that' }); // takes the same way to Node, so that "none" is late enough
+  await until(() => client.pageErrors.includes('after that'));
   assert.deepEqual([...client.all('ready'), ...client.all('message')], []);
 });
 

@@ -24,6 +24,7 @@ export class BareClient extends EventEmitter {
   client;
   /** @type {Promise<unknown>} */
   #injecting = Promise.resolve();
+  #stopping = false;
 
   /**
    * @param {{browserArgs: string[]}} standin
@@ -38,10 +39,13 @@ export class BareClient extends EventEmitter {
       webVersionCache: { type: 'none' },
       ...options,
     });
-    // Only watched: an inject() that is cut off by the browser's end is an unhandledRejection (Client.js:495-504).
+    // An inject() that the browser's end cuts off is an unhandledRejection (Client.js:495-504): so we wait for it, and
+    // one that begins after that has nobody left to tell.
     const inject = this.client.inject.bind(this.client);
     this.client.inject = () => {
-      const injecting = inject();
+      const injecting = inject().catch((/** @type {unknown} */ error) => {
+        if (!this.#stopping) throw error;
+      });
       this.#injecting = Promise.allSettled([this.#injecting, injecting]);
       return injecting;
     };
@@ -132,6 +136,7 @@ export class BareClient extends EventEmitter {
   async stop() {
     const limit = new Promise((resolve) => setTimeout(resolve, 2000).unref());
     await Promise.race([this.#injecting, limit]);
+    this.#stopping = true;
     await this.client.destroy().catch(() => {});
   }
 }
