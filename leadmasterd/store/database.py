@@ -99,6 +99,8 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
 
 def _cannot(path: Path, error: Exception) -> CannotUseDatabase:
     text = str(error)
+    if path.is_dir():
+        return CannotUseDatabase(f"cannot use {path}: it is a folder; set database.path to a file")
     if "full" in text or "No space" in text:
         return DatabaseBusy("disk_full", f"cannot use {path}: the disk is full; free some space")
     if "locked" in text:
