@@ -222,11 +222,13 @@ def test_stopping_gives_up_on_a_database_that_stays_locked(tmp_path: Path) -> No
 def test_a_damaged_database_is_told_and_not_spun_on(tmp_path: Path) -> None:
     """Nothing can be stored, not even the refusal: it is told, and tried again at a walk."""
     path = tmp_path / "leadmaster.db"
-    with opened(path, [item(wire.message(f"{n}", body="x" * 3000)) for n in range(50)]):
-        pass
+    with opened(path) as sound:
+        [[page]] = sound.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'messages'")
+        [[other]] = sound.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'raw_events'")
     with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xa5" * (path.stat().st_size - 4096))
+        for number in (page, other):
+            file.seek((number - 1) * 4096)
+            file.write(b"\xa5" * 4096)
     store = Store(path)
     store.writer.put([account(), item(wire.message("new"))])
     until(lambda: len(store.troubles) >= 3)

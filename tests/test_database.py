@@ -1,0 +1,206 @@
+"""Opening the database: migrations that run by themselves, and one clear sentence when the file can't be used."""
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from leadmasterd.store.database import CannotUseDatabase, open_for_reading, open_for_writing
+from leadmasterd.store.schema import SCHEMA_VERSION, migrate
+
+PROMISED_TABLES = {
+    "messages",
+    "message_aliases",
+    "raw_events",
+    "accounts",
+    "contacts",
+    "contact_identities",
+    "conversations",
+    "session_events",
+    "gaps",
+}
+
+
+def tables(connection: sqlite3.Connection) -> dict[str, str]:
+    """Every table and index with the SQL that made it."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
+    return {name: sql for name, sql in rows if name != "_sqlite_migrations"}
+
+
+def make_newer(path: Path) -> None:
+    open_for_writing(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def make_another_programs(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE invoices (id)")
+
+
+def make_text(path: Path) -> None:
+    path.write_text("these are notes, and no database at all\n" * 50)
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+UNUSABLE: list[tuple[str, Callable[[Path], None], str]] = [
+    ("text", make_text, "it is not an SQLite database"),
+    ("another program's", make_another_programs, "it is a database of another program (it has the table invoices)"),
+    ("newer", make_newer, "it was written by a newer leadmasterd (schema 99"),
+    ("a folder", make_folder, "it is a folder"),
+]
+
+
+@pytest.mark.parametrize(("make", "why"), [row[1:] for row in UNUSABLE], ids=[row[0] for row in UNUSABLE])
+@pytest.mark.parametrize("opening", [open_for_writing, open_for_reading])
+def test_a_file_that_can_not_be_used_is_one_clear_sentence(
+    tmp_path: Path, opening: Callable[[Path], sqlite3.Connection], make: Callable[[Path], None], why: str
+) -> None:
+    """It names the file, says what is wrong and what to do, and leaves the file as it was."""
+    path = tmp_path / "leadmaster.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(CannotUseDatabase) as refused:
+        opening(path)
+    text = str(refused.value)
+    assert text.startswith("cannot ")
+    assert str(path) in text
+    assert why in text
+    assert "\n" not in text
+    assert before is None or path.read_bytes() == before
+
+
+def test_an_empty_file_becomes_ours(tmp_path: Path) -> None:
+    """A file somebody touched is no other program's."""
+    path = tmp_path / "leadmaster.db"
+    path.touch()
+    with closing(open_for_writing(path)) as connection:
+        assert tables(connection).keys() >= PROMISED_TABLES
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+
+
+def test_a_new_file_and_its_folder_are_ours_alone(tmp_path: Path) -> None:
+    """Files 0600, directories 0700, whatever the umask."""
+    path = tmp_path / "deep" / "leadmaster.db"
+    before = os.umask(0)
+    try:
+        open_for_writing(path).close()
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_every_table_is_strict(tmp_path: Path) -> None:
+    """A wrong type is refused and not guessed."""
+    with closing(open_for_writing(tmp_path / "leadmaster.db")) as connection:
+        for name, sql in tables(connection).items():
+            assert not sql or not sql.startswith("CREATE TABLE") or "STRICT" in sql, name
+
+
+@pytest.mark.parametrize("version", range(SCHEMA_VERSION))
+def test_every_older_version_comes_up_to_date(tmp_path: Path, version: int) -> None:
+    """It ends with the same tables as a new file."""
+    path, fresh = tmp_path / "old.db", tmp_path / "new.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.execute(f"PRAGMA user_version = {version}")
+        assert version == 0, "a newer schema needs its older files made here"
+    with closing(open_for_writing(path)) as migrated, closing(open_for_writing(fresh)) as new:
+        assert tables(migrated) == tables(new)
+        assert migrated.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_migrating_twice_is_nothing(tmp_path: Path) -> None:
+    """The second finds its record."""
+    with closing(open_for_writing(tmp_path / "leadmaster.db")) as connection:
+        before = tables(connection)
+        migrate(Database(connection, execute_plugins=False))
+        assert tables(connection) == before
+
+
+def test_what_was_captured_survives_another_opening(tmp_path: Path) -> None:
+    """Opening is no cleaning."""
+    path = tmp_path / "leadmaster.db"
+    with closing(open_for_writing(path)) as connection:
+        connection.execute("INSERT INTO contacts (created_at, updated_at) VALUES ('a', 'b')")
+    with closing(open_for_writing(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM contacts").fetchone()[0] == 1
+
+
+def test_reading_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    """A command that only looks leaves nothing behind."""
+    with pytest.raises(FileNotFoundError):
+        open_for_reading(tmp_path / "leadmaster.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_an_older_schema_says_what_to_do(tmp_path: Path) -> None:
+    """Only the daemon migrates."""
+    path = tmp_path / "leadmaster.db"
+    path.touch()
+    with pytest.raises(CannotUseDatabase, match="start the daemon once"):
+        open_for_reading(path)
+
+
+def test_a_reader_can_not_write(tmp_path: Path) -> None:
+    """By the connection itself."""
+    path = tmp_path / "leadmaster.db"
+    open_for_writing(path).close()
+    with closing(open_for_reading(path)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        connection.execute("DELETE FROM messages")
+
+
+def test_a_database_locked_by_another_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At start there is nothing to wait with: somebody has to close that program."""
+    path = tmp_path / "leadmaster.db"
+    open_for_writing(path).close()
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: connect(*args, **{**more, "timeout": 0.05}))
+    with closing(connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CannotUseDatabase, match="another program holds it locked; close that program"):
+            open_for_writing(path)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A disk that was mounted read-only; permissions alone do not stop root."""
+    for command in (["--bind", str(folder), str(folder)], ["-o", "remount,ro,bind", str(folder)]):
+        done = subprocess.run(["mount", *command], check=False, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"cannot mount here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("there", [True, False], ids=["with the file", "without it"])
+def test_a_read_only_disk_is_told_at_start(tmp_path: Path, there: bool) -> None:
+    """And not at the first message."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    path = folder / "leadmaster.db"
+    if there:
+        open_for_writing(path).close()
+    with read_only(folder), pytest.raises(CannotUseDatabase, match=r"cannot (write|use) .*leadmaster\.db"):
+        open_for_writing(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not stop root")
+def test_a_file_we_may_not_write_is_told_at_start(tmp_path: Path) -> None:
+    """And not at the first message."""
+    path = tmp_path / "leadmaster.db"
+    open_for_writing(path).close()
+    path.chmod(0o400)
+    with pytest.raises(CannotUseDatabase, match="cannot write"):
+        open_for_writing(path)

@@ -1,0 +1,271 @@
+"""The child's lines on their way in: in order, to the right account, with nothing of an ignored chat."""
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadmasterd import ingest, intake, protocol
+from leadmasterd.ingest import CaptureRules
+from leadmasterd.intake import Intake
+from leadmasterd.protocol import Lifecycle, Qr, Ready
+from tests import wire
+from tests.captures import Store, at, opened
+from tests.test_store import call, edit, reaction, revoke
+
+OTHER = "5491155550200@c.us"
+
+
+class Line:
+    """An intake with a real store behind it, and all that it said."""
+
+    def __init__(self, store: Store, rules: CaptureRules) -> None:
+        self.store = store
+        self.lifecycle: list[Lifecycle] = []
+        self.holes: list[int] = []
+        self.pressure: list[bool] = []
+        self.hear: Callable[[Lifecycle], None] = self.lifecycle.append
+        self.intake = Intake(
+            rules,
+            store.writer,
+            on_lifecycle=lambda event: self.hear(event),
+            on_hole=self.holes.append,
+            on_pressure=self.pressure.append,
+            clock=lambda: datetime.fromtimestamp(wire.NOON + 5, UTC),
+        )
+        self._seq = 0
+
+    def read(self, *objects: dict[str, Any] | bytes) -> None:
+        """These lines in one read, numbered as the child would."""
+        lines = []
+        for each in objects:
+            self._seq += 1
+            lines.append(each if isinstance(each, bytes) else wire.raw({**each, "seq": self._seq}))
+        self.intake.lines(lines)
+        self.store.settle()
+
+    def new_child(self) -> None:
+        """Another life of the child: its numbers begin anew."""
+        self._seq = 0
+        self.intake.new_life()
+
+    def ids(self) -> list[Any]:
+        """Stored messages, in order."""
+        return [row[0] for row in self.store.rows("SELECT stanza_id FROM messages ORDER BY message_id")]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with opened(tmp_path / "leadmaster.db") as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def line(store: Store) -> Line:
+    return Line(store, CaptureRules())
+
+
+def ignoring(store: Store, *entries: str) -> Line:
+    """An intake with an ignore list."""
+    return Line(store, CaptureRules(ignore=ingest.ignore_list(list(entries))))
+
+
+def everything(store: Store) -> str:
+    """Every value of every table, as text."""
+    names = [row[0] for row in store.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    return repr([store.rows(f"SELECT * FROM {name}") for name in names])
+
+
+def test_messages_are_stored_in_the_order_they_came(line: Line) -> None:
+    """With their exact lines."""
+    line.read(wire.ready(), wire.message("1"), wire.message("2"))
+    line.read(wire.message("3", body="ñandú"))
+    assert line.ids() == ["1", "2", "3"]
+    assert "ñandú" in line.store.rows("SELECT line FROM raw_events ORDER BY raw_id")[-1][0]
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one read", "in several"])
+def test_messages_before_ready_wait_for_the_account_that_it_names(line: Line, together: bool) -> None:
+    """After another number was scanned the old account must not get them."""
+    lines = [wire.message("1"), wire.message("2"), wire.ready(OTHER), wire.message("3")]
+    if together:
+        line.read(*lines)
+    else:
+        for each in lines:
+            line.read(each)
+    assert line.store.rows(
+        "SELECT stanza_id, wid FROM messages JOIN accounts USING (account_id) ORDER BY message_id"
+    ) == [("1", OTHER), ("2", OTHER), ("3", OTHER)]
+
+
+def test_messages_that_never_get_an_account_are_left_to_the_sweep(line: Line) -> None:
+    """A child that died before ready told nobody whose they are."""
+    line.read(wire.message("1"))
+    line.new_child()
+    line.read(wire.ready(OTHER), wire.message("2"))
+    assert line.ids() == ["2"]
+
+
+def test_too_many_waiting_messages_are_a_hole(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded; a sweep brings them."""
+    monkeypatch.setattr(intake, "MAX_HELD", 3)
+    line.read(*(wire.message(f"{n}") for n in range(4)))
+    assert line.holes == [4]
+    line.read(wire.ready())
+    assert line.ids() == []
+
+
+def test_a_fresh_link_is_dated_by_its_authentication(line: Line) -> None:
+    """What came between the scan and ready is after the first link."""
+    line.read(wire.line("authenticated"), wire.ready(OTHER, fresh=True))
+    assert line.store.one("SELECT first_linked_at FROM accounts WHERE wid = ?", OTHER) == at(wire.NOON + 5)
+
+
+def test_a_hole_in_seq_is_told_with_its_size(line: Line) -> None:
+    """Once for each hole, also over reads, and never for a number that came before."""
+    numbers = [1, 2, 5, 6, 4, 9]
+    for number in numbers:
+        line.intake.lines([wire.raw(wire.line("pong", seq=number, n=1))])
+    assert line.holes == [2, 2]
+    assert line.intake.missing == 4
+
+
+def test_the_first_line_missing_is_a_hole(line: Line) -> None:
+    """Numbers begin with 1."""
+    line.intake.lines([wire.raw(wire.line("pong", seq=3, n=1))])
+    assert line.holes == [2]
+
+
+def test_a_new_child_begins_anew(line: Line) -> None:
+    """Its 1 is no step back."""
+    line.read(wire.ready(), wire.message("1"))
+    line.new_child()
+    line.read(wire.ready(), wire.message("2"))
+    assert line.holes == []
+    assert line.ids() == ["1", "2"]
+
+
+def test_garbage_between_messages_is_kept_counted_and_costs_nothing(line: Line) -> None:
+    """It stops nothing; the number it may have carried is a hole."""
+    line.read(wire.ready(), wire.message("1"), b"garbage \xff", wire.message("2"), wire.line("sparkle"))
+    assert line.ids() == ["1", "2"]
+    assert (line.intake.malformed, line.intake.unknown, line.holes) == (1, 1, [1])
+    assert line.store.rows("SELECT problem FROM raw_events WHERE problem IS NOT NULL") == [
+        ("the line is not UTF-8 (byte 8)",)
+    ]
+
+
+def test_oversized_and_cut_lines_are_kept_too(line: Line) -> None:
+    """Also before ready: they belong to nobody."""
+    line.intake.oversize(b'{"v":1,"type":"mes\xff', 3_000_000)
+    line.intake.cut_short(b'{"v":1,"ty')
+    line.store.settle()
+    assert line.store.rows("SELECT problem, line FROM raw_events") == [
+        (f"the line is 3000000 bytes long, more than {protocol.MAX_LINE}", '{"v":1,"type":"mes\\xff'),
+        ("the line was cut short by the child's end", '{"v":1,"ty'),
+    ]
+
+
+def test_a_child_gone_mad_does_not_fill_the_disk(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is counted, not all is kept; the next child's lines are again."""
+    monkeypatch.setattr(intake, "MAX_REJECTED_A_LIFE", 3)
+    line.read(*[b"garbage"] * 10)
+    assert line.intake.malformed == 10
+    assert line.store.one("SELECT count(*) FROM raw_events") == 3
+    line.new_child()
+    line.read(b"garbage")
+    assert line.store.one("SELECT count(*) FROM raw_events") == 4
+
+
+def test_a_log_line_never_has_a_message_in_it(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    """Logs carry ids and lengths, never text."""
+    with caplog.at_level(logging.DEBUG):
+        line.read(
+            wire.ready(),
+            wire.message(body="secreto"),
+            {**wire.message(body="secreto"), "media": "secreto"},
+            {**wire.message(), "body": ["secreto"]},
+            b'{"body":"secreto"',
+        )
+        line.intake.oversize(b"secreto", 2_000_000)
+        line.intake.cut_short(b"secreto")
+    assert caplog.records
+    assert "secreto" not in caplog.text
+
+
+def test_lifecycle_events_are_passed_on_in_order(line: Line) -> None:
+    """All that is not data."""
+    line.read(wire.line("qr", qr="2@x", valid_seconds=20), wire.ready(), wire.message())
+    assert [type(event) for event in line.lifecycle] == [Qr, Ready]
+
+
+def test_a_listener_that_fails_does_not_take_messages_along(line: Line) -> None:
+    """What was read before it in the same read is stored all the same."""
+
+    def fail(_event: Lifecycle) -> None:
+        raise OSError("the terminal is gone")
+
+    line.read(wire.ready())
+    line.hear = fail
+    with pytest.raises(OSError, match="the terminal is gone"):
+        line.read(wire.message("1"), wire.line("qr", qr="2@x", valid_seconds=20))
+    line.store.settle()
+    assert line.ids() == ["1"]
+
+
+IGNORED = wire.ANA
+THEIRS = [
+    wire.message(body="privado"),
+    wire.message(body="privado", mine=True),
+    wire.message("s", body="privado", via="sweep"),
+    wire.ciphertext(),
+    edit("privado"),
+    revoke(),
+    reaction("🔒"),
+    call(),
+    {**wire.message(body="privado"), "media": "wrong"},
+    wire.line("sweep_chat", sweep=1, chat=IGNORED, found=1, through=wire.NOON, error=None),
+]
+
+
+@pytest.mark.parametrize("entry", ["+54 9 11 5555-0001", "5491155550001@c.us"])
+def test_nothing_of_an_ignored_chat_reaches_the_disk(store: Store, entry: str) -> None:
+    """Not as a message, edit, reaction, call, nor as a line that could not be read."""
+    line = ignoring(store, entry)
+    before = everything(store)
+    line.read(wire.ready())
+    line.read(*THEIRS)
+    line.intake.oversize(wire.raw(wire.message(body="privado")), 2_000_000)
+    line.intake.cut_short(wire.raw(wire.message(body="privado"))[:-10])
+    store.settle()
+    after = everything(store)
+    assert "privado" not in after
+    assert "5491155550001" not in after
+    assert after != before, "that there were unreadable lines is known"
+    assert line.intake.skipped == 8
+
+
+def test_nothing_of_an_ignored_chat_comes_in_under_its_other_name(store: Store) -> None:
+    """Calls and reactions carry one id; the messages before told which others it has."""
+    line = ignoring(store, "+54 9 11 5555-0001")
+    line.read(
+        wire.ready(),
+        wire.message(chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)),
+        call(wire.ANA_LID),
+        {**reaction("🔒"), "id": wire.key(chat=wire.ANA_LID)},
+    )
+    assert wire.ANA_LID not in everything(store)
+
+
+def test_groups_status_and_channels_leave_no_trace(store: Store) -> None:
+    """Dropped before the disk."""
+    line = Line(store, CaptureRules())
+    line.read(wire.ready())
+    before = everything(store)
+    for chat in (wire.GROUP, "status@broadcast", "1@broadcast", "2@newsletter"):
+        line.read(wire.message(chat=chat), call(chat), {**edit("x"), "id": wire.key(chat=chat)})
+    assert everything(store) == before
+    assert line.intake.skipped == 12

@@ -1,0 +1,99 @@
+"""From when a sweep has to look: never later than what is known to be complete, less a slack."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from leadmasterd.store import sweep_plan
+from leadmasterd.store.rows import Rows
+from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan, plan
+from tests import wire
+from tests.captures import LIMIT, Store, account, at, item, opened
+from tests.test_store import sweep_done, swept
+
+LINKED = wire.NOON
+HOUR = 3600
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with opened(tmp_path / "leadmaster.db") as fresh:
+        yield fresh
+
+
+def planned(store: Store, *, slack: timedelta = PERIODIC_SLACK, days: int = 0) -> SweepPlan:
+    """As the daemon asks for it."""
+
+    def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
+        assert rows.account_id is not None
+        return plan(connection, rows.account_id, slack, days)
+
+    return store.writer.call(make).result(LIMIT)
+
+
+def test_the_first_sweep_starts_at_the_first_link(store: Store) -> None:
+    """Older messages open no lead and alert nobody."""
+    assert planned(store) == SweepPlan(LINKED, {})
+
+
+def test_first_link_days_reach_further_back(store: Store) -> None:
+    """As many days as were asked for."""
+    assert planned(store, days=3).start == LINKED - 3 * 86400
+
+
+@pytest.mark.parametrize("slack", [PERIODIC_SLACK, CATCH_UP_SLACK])
+def test_a_later_sweep_starts_where_the_last_whole_one_did_less_a_slack(store: Store, slack: timedelta) -> None:
+    """For messages that arrive with an older time."""
+    store.write(item(sweep_done(started=LINKED + 24 * HOUR), now=LINKED + 25 * HOUR))
+    assert planned(store, slack=slack).start == LINKED + 24 * HOUR - slack.total_seconds()
+
+
+def test_the_slack_never_reaches_behind_the_first_link(store: Store) -> None:
+    """What was before is not ours."""
+    store.write(sweep_done(started=LINKED + 60))
+    assert planned(store, slack=CATCH_UP_SLACK).start == LINKED
+
+
+def test_a_chat_read_later_than_the_whole_starts_later(store: Store) -> None:
+    """And one that was not has no line of its own: it starts where the whole does, which is only earlier."""
+    now = LINKED + 25 * HOUR
+    store.write(
+        wire.message("1", chat=wire.ANA),
+        wire.message("2", chat=wire.BETO),
+        item(sweep_done(started=LINKED + 10 * HOUR), now=now),
+        item(swept(wire.ANA, through=LINKED + 20 * HOUR), now=now),
+        item(swept(wire.BETO, through=LINKED + 5 * HOUR), now=now),
+    )
+    slack = round(PERIODIC_SLACK.total_seconds())
+    assert planned(store) == SweepPlan(LINKED + 10 * HOUR - slack, {wire.ANA: LINKED + 20 * HOUR - slack})
+
+
+def test_no_chat_starts_after_its_own_watermark(store: Store) -> None:
+    """Otherwise something would be passed over for ever."""
+    store.write(wire.message(), swept(through=LINKED + 3))
+    through = dict(store.rows("SELECT chat, swept_through_at FROM conversations"))
+    for chat, start in planned(store, slack=timedelta(0)).chats.items():
+        assert at(start) <= through[chat]
+
+
+def test_the_command_stays_a_line_of_bounded_length(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With very many chats the freshest have a line of their own."""
+    monkeypatch.setattr(sweep_plan, "MAX_CHATS", 2)
+    for n in range(4):
+        chat = f"549115555100{n}@c.us"
+        store.write(
+            wire.message(f"{n}", chat=chat), item(swept(chat, through=LINKED + n * HOUR), now=LINKED + 9 * HOUR)
+        )
+    assert set(planned(store).chats) == {"5491155551002@c.us", "5491155551003@c.us"}
+
+
+def test_another_number_starts_at_its_own_first_link(store: Store) -> None:
+    """Its watermarks are its own."""
+    store.write(wire.message(), item(sweep_done(started=LINKED + 24 * HOUR), now=LINKED + 25 * HOUR))
+    store.write(account("5491155550200@c.us", now=LINKED + 30 * HOUR))
+    assert planned(store) == SweepPlan(LINKED + 30 * HOUR, {})
+    store.write(account(now=LINKED + 40 * HOUR))
+    assert planned(store).start == LINKED + 24 * HOUR - PERIODIC_SLACK.total_seconds(), "the first number's is kept"
