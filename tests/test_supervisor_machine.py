@@ -1,0 +1,478 @@
+"""The supervisor's table: every cell filled, one child at most, nothing stuck, whatever happens in whatever order."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from leadmasterd import sentences
+from leadmasterd.supervisor.machine import (
+    NUMBER_AT_RISK,
+    TABLE,
+    Effect,
+    Event,
+    Happened,
+    Phase,
+    Reason,
+    State,
+    Step,
+    backoff_seconds,
+    step,
+)
+from leadmasterd.timing import Timing
+
+TIMING = Timing()
+AT_REST = {Phase.PAUSED, Phase.BACKING_OFF, Phase.HALTED, Phase.STOPPED}
+"""Phases without a child."""
+WAITS_FOR_A_PERSON = {Phase.PAUSED, Phase.WAITING_FOR_SCAN, Phase.HALTED, Phase.STOPPED}
+
+
+def happen(state: State, *events: Happened | tuple[Happened, dict[str, Any]], now: float = 100.0) -> Step:
+    """One event after the other; the last step."""
+    taken = Step(state)
+    for event in events:
+        happened, values = event if isinstance(event, tuple) else (event, {})
+        taken = step(taken.state, Event(happened, now, 0.5, values), TIMING)
+    return taken
+
+
+def after(*events: Happened | tuple[Happened, dict[str, Any]], now: float = 100.0) -> State:
+    """The state after these, from the very start."""
+    return happen(State(), *events, now=now).state
+
+
+LOGOUT = (Happened.DISCONNECTED, {"reason": "LOGOUT", "logout_reason": "0"})
+LISTENING = (Happened.START, Happened.HELLO, Happened.AUTHENTICATED, Happened.READY)
+OFFLINE = (Happened.SOCKET_STATE, {"state": "TIMEOUT"})
+TO: Mapping[Phase, State] = {
+    Phase.PAUSED: State(),
+    Phase.STARTING: after(Happened.START),
+    Phase.WAITING_FOR_SCAN: after(Happened.START, Happened.HELLO, Happened.CODE_SHOWN),
+    Phase.SYNCING: after(Happened.START, Happened.HELLO, Happened.AUTHENTICATED),
+    Phase.READY: after(*LISTENING),
+    Phase.RECONNECTING: after(*LISTENING, OFFLINE),
+    Phase.STOPPING: after(*LISTENING, Happened.EXITED),
+    Phase.BACKING_OFF: after(*LISTENING, Happened.EXITED, Happened.GONE),
+    Phase.HALTED: after(*LISTENING, (Happened.SOCKET_STATE, {"state": "TOS_BLOCK"}), Happened.GONE),
+    Phase.STOPPED: after(Happened.QUIT),
+}
+ALIVE = [phase for phase in Phase if phase not in AT_REST and phase is not Phase.STOPPING]
+
+
+def test_every_phase_can_be_reached() -> None:
+    """The states that the other tests begin with are what they say."""
+    assert {phase: state.phase for phase, state in TO.items()} == {phase: phase for phase in Phase}
+
+
+def test_every_cell_is_filled() -> None:
+    """Each phase knows what each event means, if only that it means nothing."""
+    assert set(TABLE) == set(Phase)
+    for phase, row in TABLE.items():
+        assert set(row) == set(Happened), phase
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("happened", Happened)
+def test_every_cell_gives_a_step(phase: Phase, happened: Happened) -> None:
+    """None raises, and one that changes nothing has no effects."""
+    taken = happen(TO[phase], happened)
+    if not taken.changed:
+        assert taken.effects == ()
+        assert taken.state.phase is phase
+
+
+DIAGRAM: list[tuple[Phase, Any, Phase, tuple[Effect, ...]]] = [
+    (Phase.PAUSED, Happened.START, Phase.STARTING, (Effect.SPAWN,)),
+    (Phase.PAUSED, Happened.RESUME, Phase.STARTING, (Effect.SPAWN,)),
+    (Phase.PAUSED, Happened.RESTART, Phase.PAUSED, ()),
+    (Phase.STARTING, Happened.CODE_SHOWN, Phase.WAITING_FOR_SCAN, ()),
+    (Phase.STARTING, Happened.AUTHENTICATED, Phase.SYNCING, ()),
+    (Phase.STARTING, Happened.READY, Phase.READY, ()),
+    (Phase.STARTING, Happened.TIMER, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.STARTING, Happened.CANNOT_SPAWN, Phase.BACKING_OFF, ()),
+    (Phase.WAITING_FOR_SCAN, Happened.CODE_SHOWN, Phase.WAITING_FOR_SCAN, ()),
+    (Phase.WAITING_FOR_SCAN, Happened.AUTHENTICATED, Phase.SYNCING, ()),
+    (Phase.SYNCING, Happened.READY, Phase.READY, ()),
+    (Phase.SYNCING, Happened.TIMER, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.READY, OFFLINE, Phase.RECONNECTING, ()),
+    (Phase.READY, (Happened.SOCKET_STATE, {"state": "OPENING"}), Phase.RECONNECTING, ()),
+    (Phase.READY, (Happened.SOCKET_STATE, {"state": "CONNECTED"}), Phase.READY, ()),
+    (Phase.READY, (Happened.SOCKET_STATE, {"state": "SPARKLE"}), Phase.READY, ()),
+    (Phase.READY, Happened.READY, Phase.READY, ()),
+    (Phase.READY, Happened.TIMER, Phase.READY, ()),
+    (Phase.READY, Happened.HEARTBEAT_LOST, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.READY, Happened.RESTART, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.RECONNECTING, (Happened.SOCKET_STATE, {"state": "CONNECTED"}), Phase.READY, ()),
+    (Phase.RECONNECTING, OFFLINE, Phase.RECONNECTING, ()),
+    (Phase.RECONNECTING, Happened.READY, Phase.READY, ()),
+    (Phase.RECONNECTING, Happened.HEARTBEAT_LOST, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.RECONNECTING, Happened.TIMER, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.STOPPING, Happened.GONE, Phase.BACKING_OFF, ()),
+    (Phase.STOPPING, Happened.EXITED, Phase.STOPPING, ()),
+    (Phase.BACKING_OFF, Happened.TIMER, Phase.STARTING, (Effect.SPAWN,)),
+    (Phase.BACKING_OFF, Happened.RESUME, Phase.STARTING, (Effect.SPAWN,)),
+    (Phase.HALTED, Happened.TIMER, Phase.HALTED, ()),
+    (Phase.HALTED, Happened.RESUME, Phase.STARTING, (Effect.SPAWN,)),
+]
+
+
+@pytest.mark.parametrize(("phase", "event", "to", "effects"), DIAGRAM)
+def test_the_table_says(phase: Phase, event: Any, to: Phase, effects: tuple[Effect, ...]) -> None:
+    """The way through it, cell by cell."""
+    taken = happen(TO[phase], event)
+    assert (taken.state.phase, taken.effects) == (to, effects)
+
+
+@pytest.mark.parametrize("phase", ALIVE)
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        (Happened.EXITED, "child_died"),
+        ((Happened.DISCONNECTED, {"reason": "CONFLICT"}), "conflict"),
+        ((Happened.SOCKET_STATE, {"state": "CONFLICT"}), "conflict"),
+        ((Happened.DISCONNECTED, {"reason": "TIMEOUT"}), "disconnected"),
+    ],
+)
+def test_what_heals_by_itself_is_stopped_waited_for_and_tried_again(phase: Phase, event: Any, code: str) -> None:
+    """In every phase with a child; for ever."""
+    stopping = happen(TO[phase], event)
+    assert stopping.effects == (Effect.STOP_TREE,)
+    assert stopping.state.because.code == code
+    waiting = happen(stopping.state, Happened.GONE)
+    assert waiting.state.phase is Phase.BACKING_OFF
+    assert waiting.effects == ()
+    assert waiting.state.because.code == code
+    assert waiting.state.because.values["failures"] == 1
+    assert happen(waiting.state, Happened.TIMER).effects == (Effect.SPAWN,)
+
+
+@pytest.mark.parametrize("phase", ALIVE)
+@pytest.mark.parametrize("state", sorted(NUMBER_AT_RISK))
+@pytest.mark.parametrize("happened", [Happened.SOCKET_STATE, Happened.DISCONNECTED])
+def test_a_ban_screen_halts_and_nothing_is_retried(phase: Phase, state: str, happened: Happened) -> None:
+    """The number is at risk: only a person goes on."""
+    event = (happened, {"state": state} if happened is Happened.SOCKET_STATE else {"reason": state})
+    halted = happen(TO[phase], event, Happened.GONE)
+    assert (halted.state.phase, halted.effects, halted.state.timer_at) == (Phase.HALTED, (), None)
+    assert halted.state.because == Reason("number_at_risk", {"state": state})
+    assert happen(halted.state, Happened.RESUME).effects == (Effect.SPAWN,)
+
+
+@pytest.mark.parametrize("phase", ALIVE)
+def test_a_logout_sets_the_profile_aside_once_the_child_is_gone(phase: Phase) -> None:
+    """And then waits for a scan with a fresh one; it is no failure."""
+    stopping = happen(TO[phase], LOGOUT)
+    assert stopping.effects == (Effect.STOP_TREE,)
+    again = happen(stopping.state, LOGOUT)
+    assert again.effects == ()
+    gone = happen(again.state, Happened.GONE)
+    assert gone.effects == (Effect.QUARANTINE_PROFILE, Effect.SPAWN)
+    assert gone.state.because.code == "logged_out"
+    assert gone.state.failures == 0
+    later = happen(gone.state, Happened.RESTART, Happened.GONE)
+    assert later.effects == (Effect.SPAWN,), "once, and not again at the next stop"
+
+
+@pytest.mark.parametrize(
+    ("wish", "effects"),
+    [
+        (Happened.EXITED, (Effect.QUARANTINE_PROFILE, Effect.SPAWN)),
+        (Happened.RESTART, (Effect.QUARANTINE_PROFILE, Effect.SPAWN)),
+        (Happened.PAUSE, (Effect.QUARANTINE_PROFILE,)),
+        (Happened.QUIT, (Effect.QUARANTINE_PROFILE, Effect.LEAVE)),
+        ((Happened.SOCKET_STATE, {"state": "TOS_BLOCK"}), (Effect.QUARANTINE_PROFILE,)),
+    ],
+)
+@pytest.mark.parametrize("logout_first", [True, False])
+def test_a_logout_counts_before_and_after_another_reason_to_stop(
+    wish: Any, effects: tuple[Effect, ...], logout_first: bool
+) -> None:
+    """The child says it and exits: which of the two is heard first is chance."""
+    order = (LOGOUT, wish) if logout_first else (wish, LOGOUT)
+    assert happen(TO[Phase.READY], *order, Happened.GONE).effects == effects
+
+
+def test_a_ban_screen_seen_while_stopping_halts() -> None:
+    """The child's last words count."""
+    taken = happen(TO[Phase.STOPPING], (Happened.SOCKET_STATE, {"state": "TOS_BLOCK"}), Happened.GONE)
+    assert taken.state.phase is Phase.HALTED
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.STOPPED])
+def test_pause_wins_in_every_phase_and_only_resume_leaves_it(phase: Phase) -> None:
+    """Neither a timer nor a restart, nor anything the child still says."""
+    paused = happen(TO[phase], Happened.PAUSE)
+    if phase not in AT_REST:
+        assert paused.state.phase is Phase.STOPPING
+        paused = happen(paused.state, Happened.EXITED, Happened.RESTART, Happened.TIMER, Happened.READY, Happened.GONE)
+        assert Effect.SPAWN not in paused.effects
+    assert paused.state.phase is Phase.PAUSED
+    for happened in Happened:
+        if happened not in (Happened.RESUME, Happened.START, Happened.QUIT):
+            assert happen(paused.state, happened).state.phase is Phase.PAUSED, happened
+    assert happen(paused.state, Happened.RESUME).effects == (Effect.SPAWN,)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_quit_always_ends_in_stopped(phase: Phase) -> None:
+    """At once at rest, after the child is gone otherwise, and no wish takes it back."""
+    quitting = happen(TO[phase], Happened.QUIT)
+    if phase is Phase.STOPPED:
+        return
+    if phase in AT_REST:
+        assert (quitting.state.phase, quitting.effects) == (Phase.STOPPED, (Effect.LEAVE,))
+        return
+    for happened in Happened:
+        taken = happen(quitting.state, happened)
+        if happened is not Happened.GONE:
+            assert (taken.state.then, taken.effects) == (Phase.STOPPED, ()), happened
+    assert happen(quitting.state, Happened.RESUME, Happened.RESTART, Happened.GONE).effects == (Effect.LEAVE,)
+
+
+def test_resume_while_stopping_for_a_pause_starts_again() -> None:
+    """The person changed their mind before the child was gone."""
+    taken = happen(TO[Phase.READY], Happened.PAUSE, Happened.RESUME, Happened.GONE)
+    assert (taken.state.phase, taken.effects) == (Phase.STARTING, (Effect.SPAWN,))
+
+
+def test_hello_gives_the_browser_its_own_time() -> None:
+    """Node's start and the page's are two deadlines."""
+    started = happen(State(), Happened.START, now=10).state
+    assert started.timer_at == 10 + TIMING.hello_timeout
+    assert happen(started, Happened.HELLO, now=20).state.timer_at == 20 + TIMING.start_timeout
+
+
+# ---------------------------------------------------------------------- backing off and forgiving
+
+
+@given(st.integers(0, 1000), st.floats(0, 1, exclude_max=True))
+def test_a_wait_is_within_bounds(failures: int, chance: float) -> None:
+    """Full jitter below an exponential ceiling, capped."""
+    wait = backoff_seconds(failures, chance, TIMING)
+    assert 0 <= wait <= TIMING.backoff_max
+    assert wait <= TIMING.backoff_first * 2.0 ** max(failures - 1, 0)
+
+
+def test_waits_double_up_to_the_longest() -> None:
+    """1, 2, 4 … 256, 300, 300 … seconds at most, for ever."""
+    ceilings = [backoff_seconds(failures, 1.0, TIMING) for failures in (1, 2, 3, 8, 9, 10, 50, 5000)]
+    assert ceilings == [1, 2, 4, 128, 256, 300, 300, 300]
+
+
+def test_chance_spreads_the_whole_wait() -> None:
+    """Many that fail together don't return together."""
+    assert [backoff_seconds(4, chance, TIMING) for chance in (0, 0.25, 0.5)] == [0, 2, 4]
+
+
+def fail(state: State, *, now: float) -> State:
+    """The child dies and is gone."""
+    return happen(state, Happened.EXITED, Happened.GONE, now=now).state
+
+
+def test_failures_add_up_while_ready_is_short() -> None:
+    """A crash each minute is a crash loop, however often it was ready."""
+    state, now = State(), 0.0
+    for failures in range(1, 6):
+        now += TIMING.calm_period - 1
+        state = happen(state, *(LISTENING if failures == 1 else (Happened.TIMER, *LISTENING[1:])), now=now).state
+        now += TIMING.calm_period - 1
+        state = fail(state, now=now)
+        assert state.failures == failures
+
+
+@pytest.mark.parametrize("timer_heard", [True, False])
+def test_a_calm_period_of_being_ready_forgives(timer_heard: bool) -> None:
+    """Whether its timer was heard or the failure came in the same moment."""
+    state = replace(TO[Phase.BACKING_OFF], failures=7)
+    state = happen(state, Happened.TIMER, *LISTENING[1:], now=1000).state
+    assert state.failures == 7
+    assert state.timer_at == 1000 + TIMING.calm_period
+    if timer_heard:
+        state = happen(state, Happened.TIMER, now=1000 + TIMING.calm_period).state
+        assert (state.failures, state.timer_at) == (0, None)
+    assert fail(state, now=1000 + TIMING.calm_period).failures == 1
+
+
+def test_a_connection_that_comes_and_goes_is_not_calm() -> None:
+    """Only an unbroken stretch of being ready forgives."""
+    now = 1000.0
+    state = happen(replace(TO[Phase.BACKING_OFF], failures=7), Happened.TIMER, *LISTENING[1:], now=now).state
+    for _ in range(10):
+        now += 100
+        state = happen(state, OFFLINE, now=now).state
+        now += 100
+        state = happen(state, (Happened.SOCKET_STATE, {"state": "CONNECTED"}), now=now).state
+    assert state.timer_at == now + TIMING.calm_period
+    assert fail(state, now=now + 1).failures == 8
+
+
+def test_calm_before_a_broken_connection_counts() -> None:
+    """It was calm, even when its timer had not been heard."""
+    state = happen(replace(TO[Phase.BACKING_OFF], failures=7), Happened.TIMER, *LISTENING[1:], now=0).state
+    state = happen(state, OFFLINE, now=TIMING.calm_period).state
+    assert state.failures == 0
+
+
+def test_cannot_spawn_backs_off_like_a_crash() -> None:
+    """A missing program is tried for ever, ever slower."""
+    state = State()
+    for failures in range(1, 12):
+        state = happen(state, Happened.START if failures == 1 else Happened.TIMER, Happened.CANNOT_SPAWN).state
+        assert (state.phase, state.failures) == (Phase.BACKING_OFF, failures)
+        assert state.timer_at is not None
+        assert state.timer_at - 100 <= TIMING.backoff_max
+
+
+# ---------------------------------------------------------------------- any order at all
+
+
+EVENTS = st.sampled_from(
+    [
+        *(each for each in Happened if each not in (Happened.DISCONNECTED, Happened.SOCKET_STATE)),
+        LOGOUT,
+        (Happened.DISCONNECTED, {"reason": "CONFLICT"}),
+        (Happened.DISCONNECTED, {"reason": "TOS_BLOCK"}),
+        (Happened.SOCKET_STATE, {"state": "CONNECTED"}),
+        (Happened.SOCKET_STATE, {"state": "CONFLICT"}),
+        (Happened.SOCKET_STATE, {"state": "TOS_BLOCK"}),
+        OFFLINE,
+    ]
+)
+NEEDS_A_CHILD = {
+    Happened.HELLO,
+    Happened.CODE_SHOWN,
+    Happened.AUTHENTICATED,
+    Happened.READY,
+    Happened.SOCKET_STATE,
+    Happened.DISCONNECTED,
+    Happened.HEARTBEAT_LOST,
+    Happened.EXITED,
+}
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """The world around the table: a child that is there or not, a clock, people, and one timer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = State()
+        self.now = 0.0
+        self.child = False
+        self.stopping = False
+        self.logged_out = False
+        self.left = False
+
+    @initialize()
+    def begin(self) -> None:
+        self._tell(Happened.START)
+
+    def _tell(self, happened: Happened, values: Mapping[str, object] | None = None, chance: float = 0.5) -> None:
+        before = self.state
+        taken = step(before, Event(happened, self.now, chance, values or {}), TIMING)
+        self.state = taken.state
+        assert not self.left or not taken.effects, "nothing is done after the end"
+        for effect in taken.effects:
+            if effect is Effect.SPAWN:
+                assert not self.child, "two children"
+                assert not self.stopping, "a child while the last one's tree is still dying"
+                assert not self.logged_out, "a logged-out profile was kept"
+                self.child = True
+            elif effect is Effect.STOP_TREE:
+                assert not self.stopping, "stopped twice at once"
+                self.stopping = True
+            elif effect is Effect.QUARANTINE_PROFILE:
+                assert not self.child, "the profile is in use"
+                assert self.logged_out, "a good profile set aside"
+                self.logged_out = False
+            else:
+                assert not self.child, "left a child behind"
+                self.left = True
+
+    @precondition(lambda self: self.child)
+    @rule(event=EVENTS.filter(lambda event: (event[0] if isinstance(event, tuple) else event) in NEEDS_A_CHILD))
+    def the_child_says(self, event: Any) -> None:
+        happened, values = event if isinstance(event, tuple) else (event, {})
+        if event == LOGOUT:
+            self.logged_out = True
+        self._tell(happened, values)
+
+    @precondition(lambda self: self.child and self.state.phase is Phase.STARTING and not self.stopping)
+    @rule(chance=st.floats(0, 1, exclude_max=True))
+    def it_could_not_be_spawned(self, chance: float) -> None:
+        self.child = False
+        self._tell(Happened.CANNOT_SPAWN, {"detail": "no"}, chance)
+
+    @precondition(lambda self: self.stopping)
+    @rule(chance=st.floats(0, 1, exclude_max=True))
+    def the_tree_is_gone(self, chance: float) -> None:
+        self.stopping = self.child = False
+        self._tell(Happened.GONE, chance=chance)
+        assert not self.logged_out, "a logged-out profile was kept"
+
+    @precondition(lambda self: not self.left)
+    @rule(wish=st.sampled_from([Happened.PAUSE, Happened.RESUME, Happened.RESTART, Happened.QUIT]))
+    def a_person_wishes(self, wish: Happened) -> None:
+        was_quitting = self.state.phase is Phase.STOPPING and self.state.then is Phase.STOPPED
+        self._tell(wish)
+        if wish is Happened.PAUSE and not was_quitting:
+            assert Phase.PAUSED in (self.state.phase, self.state.then)
+        if wish is Happened.QUIT:
+            assert self.left or self.state.then is Phase.STOPPED
+
+    @precondition(lambda self: self.state.timer_at is not None)
+    @rule()
+    def the_timer_fires(self) -> None:
+        assert self.state.timer_at is not None
+        self.now = max(self.now, self.state.timer_at)
+        due = self.state.timer_at
+        self._tell(Happened.TIMER)
+        assert self.state.timer_at is None or self.state.timer_at > due or self.state.timer_at >= self.now
+        assert self.state.timer_at != due or self.state.phase is Phase.BACKING_OFF, "the same timer again"
+
+    @rule(seconds=st.floats(0, 1000))
+    def time_passes(self, seconds: float) -> None:
+        limit = self.state.timer_at
+        self.now = self.now + seconds if limit is None else max(self.now, min(self.now + seconds, limit))
+
+    @invariant()
+    def nothing_is_stuck(self) -> None:
+        phase = self.state.phase
+        if phase is Phase.STOPPING:
+            assert self.stopping, "waits for a stop that is not under way"
+            assert self.state.timer_at is None
+        elif phase in (Phase.STARTING, Phase.SYNCING, Phase.RECONNECTING, Phase.BACKING_OFF):
+            assert self.state.timer_at is not None, "waits without a deadline"
+        elif phase is not Phase.READY:
+            assert phase in WAITS_FOR_A_PERSON
+            assert self.state.timer_at is None
+
+    @invariant()
+    def a_child_is_there_when_the_phase_says_so(self) -> None:
+        if self.state.phase in AT_REST:
+            assert not self.child
+            assert not self.stopping
+        elif self.state.phase is not Phase.STOPPING:
+            assert self.child
+
+    @invariant()
+    def every_reason_is_a_sentence(self) -> None:
+        because = self.state.because
+        assert because.code in sentences.REASONS
+        assert sentences.because(because.code, because.values)
+
+
+AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+TestAnyOrder = AnyOrder.TestCase
+
+
+@settings(max_examples=150)
+@given(st.lists(EVENTS, max_size=40))
+def test_even_events_that_can_not_be_never_raise(events: list[Any]) -> None:
+    """A defect elsewhere must not become one here; and quitting works from wherever that led."""
+    state = happen(State(), *events).state
+    gone = happen(state, Happened.QUIT, Happened.GONE).state
+    assert gone.phase is Phase.STOPPED
