@@ -1,0 +1,276 @@
+"""The WhatsApp session on disk: the live profile, snapshots of it, and what was set aside.
+
+    auth/profile             the live browser profile
+    auth/snapshots/<time>    IndexedDB and Local Storage of it, and a manifest with hashes
+    auth/quarantine/<time>   whole profiles that were logged out or would not open
+
+A copy of a running profile is torn, so everything here is done only when every process of the listener is gone; the
+caller sees to that. A restore is a last resort: it takes WhatsApp's keys back in time, so some messages may come again
+or unreadable. It beats a scan in the middle of the night, and it is tried once.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from leadmasterd.settings_file import Places
+from leadmasterd.state_files import write_private
+
+log = logging.getLogger(__name__)
+
+SESSION_FOLDERS: Final = ("Default/IndexedDB", "Default/Local Storage")
+"""All that a session is (the library's own RemoteAuth keeps just these two)."""
+CACHE_FOLDERS: Final = (
+    "Default/Cache",
+    "Default/Code Cache",
+    "Default/GPUCache",
+    "Default/DawnGraphiteCache",
+    "Default/DawnWebGPUCache",
+    "Default/Service Worker/CacheStorage",
+    "Default/Service Worker/ScriptCache",
+    "Default/blob_storage",
+    "Default/Session Storage",
+    "GPUPersistentCache",
+    "ShaderCache",
+    "GrShaderCache",
+    "component_crx_cache",
+    "Crashpad",
+)
+"""What the browser makes anew. IndexedDB, the part that grows with messages, is not among it: it is the link."""
+SINGLETONS: Final = ("SingletonLock", "SingletonSocket", "SingletonCookie")
+KEEP_SNAPSHOTS: Final = 3
+KEEP_QUARANTINED: Final = 2
+QUARANTINE_DAYS: Final = 30
+_MANIFEST: Final = "manifest.json"
+
+
+class CannotUseSnapshot(Exception):
+    """A snapshot is missing or damaged; the text says which and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One snapshot that has a manifest. Whether its files still match it is `verify`'s to say."""
+
+    name: str
+    path: Path
+    made_at: str
+    account: str | None
+    browser: str | None
+    files: int
+    size: int
+
+
+class Auth:
+    """The auth directory of one state directory."""
+
+    def __init__(self, places: Places) -> None:
+        self._profile = places.profile
+        self._snapshots = places.profile.parent / "snapshots"
+        self._quarantine = places.quarantine
+
+    # ------------------------------------------------------------------ snapshots
+
+    def snapshots(self) -> list[Snapshot]:
+        """Newest first. A folder without a readable manifest (a copy that was interrupted) is not one."""
+        found = []
+        for path in self._snapshots.glob("*/") if self._snapshots.is_dir() else ():
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                manifest = _read_manifest(path)
+                found.append(
+                    Snapshot(
+                        path.name,
+                        path,
+                        str(manifest["made_at"]),
+                        manifest.get("account"),
+                        manifest.get("browser"),
+                        len(manifest["files"]),
+                        sum(int(file["size"]) for file in manifest["files"].values()),
+                    )
+                )
+        return sorted(found, key=lambda snapshot: snapshot.name, reverse=True)
+
+    def take(self, *, account: str | None, browser: str | None, now: datetime) -> Snapshot:
+        """Copy the session of the live profile, whole or not at all. Raises CannotUseSnapshot, OSError."""
+        sources = [self._profile / folder for folder in SESSION_FOLDERS]
+        if missing := [source for source in sources if not source.is_dir()]:
+            raise CannotUseSnapshot(f"cannot take a snapshot: the profile has no {missing[0]}; scan first")
+        name = _stamp(now)
+        unfinished = self._snapshots / f".{name}"
+        self._snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep_up_unfinished()
+        try:
+            files: dict[str, dict[str, object]] = {}
+            _copy_session(self._profile, unfinished)
+            for path in sorted(unfinished.rglob("*")):
+                if path.is_file():
+                    files[str(path.relative_to(unfinished))] = {"size": path.stat().st_size, "sha256": _sha256(path)}
+            manifest = {
+                "v": 1,
+                "made_at": now.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+                "account": account,
+                "browser": browser,
+                "files": files,
+            }
+            write_private(unfinished / _MANIFEST, json.dumps(manifest, indent=1).encode())
+            _sync_tree(unfinished)
+            unfinished.rename(self._snapshots / name)
+            _sync_folder(self._snapshots)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        for old in self.snapshots()[KEEP_SNAPSHOTS:]:
+            shutil.rmtree(old.path, ignore_errors=True)
+        return next(snapshot for snapshot in self.snapshots() if snapshot.name == name)
+
+    def verify(self, snapshot: Snapshot) -> None:
+        """Compare every file with the manifest. Raises CannotUseSnapshot with the first that differs."""
+        try:
+            files = _read_manifest(snapshot.path)["files"]
+            for relative, noted in files.items():
+                path = snapshot.path / relative
+                if path.stat().st_size != noted["size"] or _sha256(path) != noted["sha256"]:
+                    raise CannotUseSnapshot(f"snapshot {snapshot.name} is damaged: {relative} is not what was copied")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CannotUseSnapshot(f"snapshot {snapshot.name} is damaged: {error}") from error
+
+    def newest_good(self, *, account: str | None) -> Snapshot | None:
+        """The newest that verifies and belongs to this account (or to an unknown one)."""
+        for snapshot in self.snapshots():
+            if account is None or snapshot.account in (None, account):
+                try:
+                    self.verify(snapshot)
+                except CannotUseSnapshot as error:
+                    log.warning("%s", error, extra={"action": "snapshot_damaged"})
+                else:
+                    return snapshot
+        return None
+
+    def restore(self, snapshot: Snapshot, *, now: datetime, why: str) -> None:
+        """Make the snapshot the live profile; the one that was there is set aside.
+
+        Raises CannotUseSnapshot, OSError.
+        """
+        self.verify(snapshot)
+        fresh = self._profile.with_name(".profile.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        _copy_session(snapshot.path, fresh)
+        _sync_tree(fresh)
+        self.quarantine(now=now, why=why)
+        fresh.rename(self._profile)
+        _sync_folder(self._profile.parent)
+
+    # ------------------------------------------------------------------ the live profile
+
+    def quarantine(self, *, now: datetime, why: str) -> Path | None:
+        """Set the live profile aside instead of deleting it; None when there is none. Keeps two, for 30 days."""
+        if not self._profile.exists():
+            return None
+        self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target = self._quarantine / _stamp(now)
+        self._profile.rename(target)
+        with contextlib.suppress(OSError):
+            write_private(target / "why.txt", why.encode() + b"\n")
+        self.prune_quarantine(now=now)
+        return target
+
+    def quarantined(self) -> list[Path]:
+        """Newest first."""
+        if not self._quarantine.is_dir():
+            return []
+        return sorted((path for path in self._quarantine.iterdir() if path.is_dir()), reverse=True)
+
+    def prune_quarantine(self, *, now: datetime) -> None:
+        """Two are kept, and none longer than 30 days: they hold keys and messages."""
+        oldest = _stamp(now - timedelta(days=QUARANTINE_DAYS))
+        for position, path in enumerate(self.quarantined()):
+            if position >= KEEP_QUARANTINED or path.name < oldest:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def has_session(self) -> bool:
+        """Whether the live profile holds what could be a session."""
+        return all((self._profile / folder).is_dir() for folder in SESSION_FOLDERS)
+
+    def trim_caches(self) -> int:
+        """Drop what the browser makes anew; the bytes that were freed."""
+        freed = 0
+        for folder in CACHE_FOLDERS:
+            path = self._profile / folder
+            if path.is_dir():
+                freed += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+                shutil.rmtree(path, ignore_errors=True)
+        return freed
+
+    def clear_stale_singletons(self) -> list[str]:
+        """Remove the locks of a browser that is gone.
+
+        Chromium forgives a stale lock of its own host; one that names another host (the machine was renamed, the state
+        was moved) makes it leave with code 21. The caller knows that no browser of ours lives.
+        """
+        removed = []
+        for name in SINGLETONS:
+            with contextlib.suppress(FileNotFoundError):
+                (self._profile / name).unlink()
+                removed.append(name)
+        return removed
+
+    def _sweep_up_unfinished(self) -> None:
+        for path in self._snapshots.glob(".*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _stamp(moment: datetime) -> str:
+    """A name that sorts by time."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    manifest = json.loads((path / _MANIFEST).read_bytes())
+    if not isinstance(manifest, dict) or manifest.get("v") != 1:
+        raise ValueError("its manifest is not ours")
+    return manifest
+
+
+def _copy_session(source: Path, target: Path) -> None:
+    for folder in SESSION_FOLDERS:
+        shutil.copytree(source / folder, target / folder, symlinks=True, copy_function=_copy_private)
+    for path in (target, *target.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o700)
+
+
+def _copy_private(source: str, target: str) -> str:
+    shutil.copyfile(source, target)
+    Path(target).chmod(0o600)
+    return target
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,147 @@
+"""Snapshots of the session, their restore, and what is set aside: on real files."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from leadmasterd.auth import CACHE_FOLDERS, SESSION_FOLDERS, Auth, CannotUseSnapshot
+from leadmasterd.settings_file import Places, places
+
+NOW = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
+ACCOUNT = "5491155550100@c.us"
+
+
+@pytest.fixture
+def where(tmp_path: Path) -> Places:
+    """A state directory with a profile that looks like a session."""
+    found = places(None, str(tmp_path / "state"), "leadmaster.db")
+    write_session(found, "first")
+    return found
+
+
+def write_session(where: Places, text: str) -> None:
+    """IndexedDB and Local Storage with this text in them, and a cache beside."""
+    for folder in SESSION_FOLDERS:
+        path = where.profile / folder / "leveldb"
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "000001.log").write_text(text)
+        (path / "CURRENT").write_text("MANIFEST-000001\n")
+    (where.profile / "Default" / "Cache").mkdir(exist_ok=True)
+    (where.profile / "Default" / "Cache" / "data").write_bytes(b"x" * 1000)
+
+
+def session_text(where: Places) -> set[str]:
+    """What the live profile's session says."""
+    return {(where.profile / folder / "leveldb" / "000001.log").read_text() for folder in SESSION_FOLDERS}
+
+
+def test_a_snapshot_holds_the_session_only_and_can_be_verified(where: Places) -> None:
+    """No caches; every file with its hash; readable by us alone."""
+    auth = Auth(where)
+    snapshot = auth.take(account=ACCOUNT, browser="Chrome/156", now=NOW)
+    auth.verify(snapshot)
+    assert snapshot.files == 4
+    assert not (snapshot.path / "Default" / "Cache").exists()
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in snapshot.path.rglob("*")}
+    assert modes == {0o700, 0o600}
+    assert json.loads((snapshot.path / "manifest.json").read_bytes())["browser"] == "Chrome/156"
+
+
+def test_three_snapshots_are_kept_newest_first(where: Places) -> None:
+    """The fourth pushes the oldest out."""
+    auth = Auth(where)
+    for day in range(5):
+        auth.take(account=ACCOUNT, browser=None, now=NOW + timedelta(days=day))
+    assert [each.made_at[:10] for each in auth.snapshots()] == ["2026-11-27", "2026-11-26", "2026-11-25"]
+
+
+@pytest.mark.parametrize("damage", ["changed", "shortened", "removed"])
+def test_a_damaged_snapshot_is_never_restored(where: Places, damage: str) -> None:
+    """It is named, and the one before it is taken instead."""
+    auth = Auth(where)
+    older = auth.take(account=ACCOUNT, browser=None, now=NOW)
+    newer = auth.take(account=ACCOUNT, browser=None, now=NOW + timedelta(days=1))
+    file = newer.path / SESSION_FOLDERS[0] / "leveldb" / "000001.log"
+    match damage:
+        case "changed":
+            file.write_text("fIrst")
+        case "shortened":
+            file.write_text("f")
+        case _:
+            file.unlink()
+    with pytest.raises(CannotUseSnapshot, match=newer.name):
+        auth.verify(newer)
+    with pytest.raises(CannotUseSnapshot, match=newer.name):
+        auth.restore(newer, now=NOW, why="test")
+    assert session_text(where) == {"first"}, "the live profile was not touched"
+    assert auth.newest_good(account=ACCOUNT) == older
+
+
+def test_a_restore_brings_the_session_back_and_keeps_the_broken_one(where: Places) -> None:
+    """The profile that was there is in quarantine, with the reason."""
+    auth = Auth(where)
+    snapshot = auth.take(account=ACCOUNT, browser=None, now=NOW)
+    write_session(where, "broken")
+    auth.restore(snapshot, now=NOW, why="it would not open")
+    assert session_text(where) == {"first"}
+    assert stat.S_IMODE(where.profile.stat().st_mode) == 0o700
+    [kept] = auth.quarantined()
+    assert (kept / "why.txt").read_text() == "it would not open\n"
+    assert (kept / SESSION_FOLDERS[0] / "leveldb" / "000001.log").read_text() == "broken"
+
+
+def test_another_accounts_snapshot_is_no_good(where: Places) -> None:
+    """A snapshot of the number before must not come back."""
+    auth = Auth(where)
+    auth.take(account="5491155550200@c.us", browser=None, now=NOW)
+    assert auth.newest_good(account=ACCOUNT) is None
+
+
+def test_a_snapshot_that_was_interrupted_is_none(where: Places) -> None:
+    """Copied to a hidden name and renamed when whole; leftovers go with the next."""
+    auth = Auth(where)
+    leftover = where.profile.parent / "snapshots" / ".20261101T000000.000000Z"
+    leftover.mkdir(parents=True)
+    assert auth.snapshots() == []
+    auth.take(account=None, browser=None, now=NOW)
+    assert not leftover.exists()
+    assert len(auth.snapshots()) == 1
+
+
+def test_no_snapshot_of_a_profile_without_a_session(tmp_path: Path) -> None:
+    """Nothing is there to keep, and it says so."""
+    auth = Auth(places(None, str(tmp_path), "leadmaster.db"))
+    with pytest.raises(CannotUseSnapshot, match="scan first"):
+        auth.take(account=None, browser=None, now=NOW)
+
+
+def test_of_quarantine_two_are_kept_for_thirty_days(where: Places) -> None:
+    """They hold keys and messages."""
+    auth = Auth(where)
+    for day in range(3):
+        write_session(where, f"day {day}")
+        auth.quarantine(now=NOW + timedelta(days=day), why="test")
+    assert len(auth.quarantined()) == 2
+    auth.prune_quarantine(now=NOW + timedelta(days=31, hours=1))
+    assert [path.name[:8] for path in auth.quarantined()] == ["20261125"]
+    auth.prune_quarantine(now=NOW + timedelta(days=60))
+    assert auth.quarantined() == []
+
+
+def test_caches_go_and_the_session_stays(where: Places) -> None:
+    """Bytes freed are told."""
+    auth = Auth(where)
+    assert auth.trim_caches() == 1000
+    assert session_text(where) == {"first"}
+    assert not set(CACHE_FOLDERS) & set(SESSION_FOLDERS)
+
+
+def test_stale_singleton_locks_are_removed_even_when_they_dangle(where: Places) -> None:
+    """They are symbolic links to nothing: a host name and a pid."""
+    (where.profile / "SingletonLock").symlink_to("another-host-4242")
+    auth = Auth(where)
+    assert auth.clear_stale_singletons() == ["SingletonLock"]
+    assert auth.clear_stale_singletons() == []
