@@ -14,9 +14,8 @@ from leadmasterd.protocol import Account, Ciphertext, Malformed, Message
 from leadmasterd.store.rows import BatchResult, Item, Record
 from leadmasterd.store.writer import Trouble, Writer
 from tests import wire
+from tests.waiting import LIMIT
 
-LIMIT = 20.0
-"""Seconds after which something that should happen counts as never happening."""
 RULES = CaptureRules(groups=True)
 
 

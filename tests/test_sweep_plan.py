@@ -11,8 +11,9 @@ from leadmasterd.store import sweep_plan
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan, plan
 from tests import wire
-from tests.captures import LIMIT, Store, account, at, item, opened
+from tests.captures import Store, account, at, item, opened
 from tests.test_store import sweep_done, swept
+from tests.waiting import LIMIT
 
 LINKED = wire.NOON
 HOUR = 3600

@@ -5,8 +5,7 @@ import os
 import sqlite3
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from leadmasterd.store import writer as writer_module
 from leadmasterd.store.database import CannotUseDatabase
 from leadmasterd.store.writer import Trouble, Writer, trouble_of
 from tests import wire
-from tests.captures import LIMIT, Store, account, item, opened, reading
+from tests.captures import Store, account, item, opened, reading
+from tests.waiting import LIMIT, until_true
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +30,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield fresh
 
 
-def until(true: Callable[[], object]) -> None:
-    """Wait for the thing itself, with a limit."""
-    deadline = time.monotonic() + LIMIT
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-
-
 def count(store: Store) -> int:
     return int(store.one("SELECT count(*) FROM messages"))
 
@@ -46,7 +38,7 @@ def test_everything_put_is_durable_when_it_says_so(store: Store) -> None:
     """`pending` counts down to zero, and another connection sees all of it."""
     for n in range(50):
         store.writer.put([item(wire.message(f"{n}")), item(wire.message(f"{n}+"))])
-    until(lambda: store.writer.pending == 0)
+    until_true(lambda: store.writer.pending == 0)
     assert count(store) == 100
     assert store.writer.stalled_seconds == 0
 
@@ -96,7 +88,7 @@ def test_a_full_database_is_told_and_everything_is_committed_once_there_is_room(
     store.writer.put([item(wire.message("behind it"))])
     assert store.troubles[0] == Trouble("disk_full", "database or disk is full")
     assert store.writer.pending == 6
-    until(lambda: store.writer.stalled_seconds > 0)
+    until_true(lambda: store.writer.stalled_seconds > 0)
     assert count(store) == 0
     room.set()
     assert store.healed.wait(LIMIT)
@@ -216,7 +208,7 @@ def test_stopping_gives_up_on_a_database_that_stays_locked(tmp_path: Path) -> No
         assert store.writer.stop(0.1) is False
         assert store.writer.pending == 1
         other.execute("ROLLBACK")
-    until(lambda: not any(thread.name == "store writer" for thread in threading.enumerate()))
+    until_true(lambda: not any(thread.name == "store writer" for thread in threading.enumerate()))
 
 
 def test_a_damaged_database_is_told_and_not_spun_on(tmp_path: Path) -> None:
@@ -231,7 +223,7 @@ def test_a_damaged_database_is_told_and_not_spun_on(tmp_path: Path) -> None:
             file.write(b"\xa5" * 4096)
     store = Store(path)
     store.writer.put([account(), item(wire.message("new"))])
-    until(lambda: len(store.troubles) >= 3)
+    until_true(lambda: len(store.troubles) >= 3)
     assert {trouble and trouble.code for trouble in store.troubles} == {"database_error"}
     assert store.writer.stop(0.1) is False
     assert store.writer.pending == 2

@@ -1,0 +1,32 @@
+"""A child that exists only as promised: for tests of what the runner does with one."""
+
+import asyncio
+
+from leadmasterd.timing import Timing
+
+
+class FakeChild:
+    """Alive until it is told to exit or stopped. `stopping` waits for `may_stop`."""
+
+    def __init__(self, log: list[str], name: str) -> None:
+        self.log = log
+        self.name = name
+        self.end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.exited: asyncio.Task[int] = asyncio.create_task(self._wait(), name=name)  # noqa: TID251 - held here
+        self.may_stop = asyncio.Event()
+        self.may_stop.set()
+
+    async def _wait(self) -> int:
+        return await self.end
+
+    def exit(self, code: int) -> None:
+        """It ends by itself."""
+        if not self.end.done():
+            self.end.set_result(code)
+
+    async def stop(self, _timing: Timing) -> None:
+        """Its whole tree ends."""
+        self.log.append(f"stop {self.name}")
+        await self.may_stop.wait()
+        self.exit(0)
+        self.log.append(f"gone {self.name}")

@@ -1,0 +1,159 @@
+"""When to sweep: after every return of the live path, when lines are missing, on an interval, one at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+from leadmasterd.protocol import SweepDone
+from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
+from leadmasterd.sweeper import Sweeper
+from leadmasterd.timing import Timing
+from tests.waiting import LIMIT, until
+
+TIMING = replace(
+    Timing(), sweep_settle=0.01, sweep_interval=0.02, sweep_timeout=0.1, settle_after_pairing=0.3, status_every=1
+)
+PATIENT = replace(TIMING, sweep_interval=60)
+
+
+def done(number: int, *, failed: int = 0, error: str | None = None) -> SweepDone:
+    """The child's last line about a sweep, committed."""
+    return SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error)
+
+
+class Asked:
+    """A sweeper, and what it asked for: (number, slack)."""
+
+    def __init__(self, timing: Timing) -> None:
+        self.slacks: list[object] = []
+        self.numbers: list[int] = []
+        self.answer: Callable[[int], SweepDone | None] = done
+        self.planning = asyncio.Event()
+        self.may_plan = asyncio.Event()
+        self.may_plan.set()
+        self.sweeper = Sweeper(timing, make_plan=self._plan, ask_child=self._ask)
+
+    async def _plan(self, slack: object) -> SweepPlan:
+        self.slacks.append(slack)
+        self.planning.set()
+        await self.may_plan.wait()
+        return SweepPlan(0, {})
+
+    def _ask(self, number: int, _plan: SweepPlan) -> None:
+        self.numbers.append(number)
+        answer = self.answer(number)
+        if answer:
+            asyncio.get_running_loop().call_soon(self.sweeper.committed, answer)
+
+
+@asynccontextmanager
+async def sweeping(timing: Timing = TIMING) -> AsyncIterator[Asked]:
+    """A sweeper that runs."""
+    asked = Asked(timing)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(asked.sweeper.run(), name="sweeper")
+        yield asked
+        task.cancel()
+
+
+async def test_nothing_is_asked_without_a_live_path() -> None:
+    """Attach first, then sweep."""
+    async with sweeping() as asked:
+        asked.sweeper.something_missing()
+        await asyncio.sleep(0.1)
+        assert asked.numbers == []
+        assert asked.sweeper.due_in is None
+
+
+async def test_after_the_live_path_is_back_it_catches_up_and_then_looks_on_an_interval() -> None:
+    """The first reaches further back than the others; numbers count up."""
+    async with sweeping() as asked:
+        asked.sweeper.live(fresh=False)
+        await until(lambda: len(asked.numbers) >= 3)
+        assert asked.numbers[:3] == [1, 2, 3]
+        assert asked.slacks[:3] == [CATCH_UP_SLACK, PERIODIC_SLACK, PERIODIC_SLACK]
+
+
+async def test_after_a_fresh_pairing_it_only_listens_for_a_while() -> None:
+    """The phone unlinks companions that misbehave. Not even missing lines, or another ready, shorten that."""
+    async with sweeping() as asked:
+        loop = asyncio.get_running_loop()
+        paired = loop.time()
+        asked.sweeper.live(fresh=True)
+        asked.sweeper.something_missing()
+        asked.sweeper.live(fresh=False)
+        assert (asked.sweeper.due_in or 0) > TIMING.settle_after_pairing / 2
+        await until(lambda: asked.numbers)
+        assert loop.time() - paired >= TIMING.settle_after_pairing
+
+
+async def test_missing_lines_are_looked_for_at_once_and_far_back() -> None:
+    """And not at the next interval."""
+    async with sweeping(PATIENT) as asked:
+        asked.sweeper.live(fresh=False)
+        await until(lambda: asked.sweeper.due_in and asked.sweeper.due_in > 1)
+        asked.sweeper.something_missing()
+        await until(lambda: len(asked.numbers) == 2)
+        assert asked.slacks == [CATCH_UP_SLACK, CATCH_UP_SLACK]
+
+
+async def test_a_sweep_that_failed_is_made_again_as_far_back() -> None:
+    """Until one goes well."""
+    answers: dict[int, SweepDone | None] = {1: done(1, failed=1), 2: done(2, error="page gone"), 3: None}
+    async with sweeping() as asked:
+        asked.answer = lambda number: answers.get(number, done(number))
+        asked.sweeper.live(fresh=False)
+        await until(lambda: len(asked.slacks) >= 5)
+        assert asked.slacks[:5] == [*[CATCH_UP_SLACK] * 4, PERIODIC_SLACK]
+
+
+async def test_one_sweep_at_a_time() -> None:
+    """Whatever happens meanwhile; an answer to another one counts for nothing."""
+    async with sweeping(replace(PATIENT, sweep_timeout=60)) as asked:
+        asked.answer = lambda _: None
+        asked.sweeper.live(fresh=False)
+        await until(lambda: asked.numbers == [1])
+        asked.sweeper.something_missing()
+        asked.sweeper.committed(done(7))
+        await asyncio.sleep(0.05)
+        assert asked.numbers == [1]
+        asked.sweeper.committed(done(1))
+        await until(lambda: asked.sweeper.due_in and asked.sweeper.due_in > 1)
+
+
+async def test_a_live_path_that_goes_ends_the_wait_and_the_next_catches_up() -> None:
+    """A sweep under way when the child died was no sweep."""
+    async with sweeping(replace(TIMING, sweep_timeout=60)) as asked:
+        asked.answer = lambda _: None
+        asked.sweeper.live(fresh=False)
+        await until(lambda: asked.numbers == [1])
+        asked.sweeper.dead()
+        asked.answer = done
+        await asyncio.sleep(0.05)
+        assert asked.numbers == [1]
+        asked.sweeper.live(fresh=False)
+        await until(lambda: len(asked.numbers) >= 2)
+        assert asked.slacks[1] == CATCH_UP_SLACK
+
+
+async def test_a_live_path_that_goes_while_planning_asks_nobody() -> None:
+    """Nobody would answer, and the next catch-up must not wait for that."""
+    async with sweeping(replace(TIMING, sweep_timeout=60)) as asked:
+        asked.may_plan.clear()
+        asked.sweeper.live(fresh=False)
+        await asyncio.wait_for(asked.planning.wait(), LIMIT)
+        asked.sweeper.dead()
+        asked.may_plan.set()
+        await asyncio.sleep(0.02)
+        assert asked.numbers == []
+        asked.sweeper.live(fresh=False)
+        await until(lambda: asked.numbers)
+        assert asked.slacks[-1] in (CATCH_UP_SLACK, PERIODIC_SLACK)
+        assert asked.slacks[1] == CATCH_UP_SLACK
+
+
+def test_the_catch_up_reaches_further_than_the_look_each_minute() -> None:
+    """After a gap what was queued may carry times from well before."""
+    assert timedelta(0) < PERIODIC_SLACK < CATCH_UP_SLACK
