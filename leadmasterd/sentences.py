@@ -52,7 +52,8 @@ def _child_died(values: Values) -> str:
         case "initialize_failed":
             return _("WhatsApp Web did not load") + _detail(values)
         case None:
-            return _("the Node child died (exit code {code})").format(code=values.get("exit_code"))
+            code = values.get("exit_code")
+            return _("the Node child died") + ("" if code is None else _(" (exit code {code})").format(code=code))
         case other:
             return _("the Node child left: {reason}").format(reason=other) + _detail(values)
 

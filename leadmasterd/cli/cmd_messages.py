@@ -4,9 +4,10 @@ import argparse
 import json
 import sqlite3
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from leadmasterd.cli.moments import moment_from
 from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _
@@ -62,20 +63,8 @@ def _find(connection: sqlite3.Connection, arguments: argparse.Namespace) -> list
         values["search"] = f"%{escaped}%"
     if arguments.since:
         conditions.append("m.sent_at >= :since")
-        values["since"] = _moment(arguments.since)
+        values["since"] = moment_from(arguments.since).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return connection.execute(_QUERY.format(where=" AND ".join(conditions)), values).fetchall()
-
-
-def _moment(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        print(
-            _("cannot use --since {text}: write it as 2026-11-23 or 2026-11-23T14:30").format(text=text),
-            file=sys.stderr,
-        )
-        raise SystemExit(64) from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _line(message: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from leadmasterd import sentences
+from leadmasterd.cli.moments import length
 from leadmasterd.settings_file import find_places
 from leadmasterd.state_files import is_running, read_status
 from leadmasterd.text import _, ngettext
@@ -136,22 +137,12 @@ def _ago(at: str | None, now: datetime) -> str:
     seconds = int((now - moment).total_seconds())
     local = moment.astimezone()
     clock = f"{local:%H:%M}" if local.date() == now.astimezone().date() else f"{local:%Y-%m-%d %H:%M}"
-    length = _length(abs(seconds))
+    lasted = length(abs(seconds))
     return (
-        _("{clock} (in {length})").format(clock=clock, length=length)
+        _("{clock} (in {length})").format(clock=clock, length=lasted)
         if seconds < 0
-        else _("{clock} ({length} ago)").format(clock=clock, length=length)
+        else _("{clock} ({length} ago)").format(clock=clock, length=lasted)
     )
-
-
-def _length(seconds: int) -> str:
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min"
-    if seconds < 86400:
-        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-    return f"{seconds // 86400} d {seconds % 86400 // 3600} h"
 
 
 def _size(number: float) -> str:

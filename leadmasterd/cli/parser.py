@@ -93,6 +93,17 @@ def make_parser() -> argparse.ArgumentParser:
     messages.add_argument("--limit", type=_positive, default=20, metavar="N", help=_("at most N, newest (default 20)"))
     _json(messages)
 
+    history = add(
+        "history",
+        _("what happened and why: phases, gaps, restarts, what was recovered"),
+        ["leadmasterd history", "leadmasterd history --since 2026-11-01 --json"],
+    )
+    history.add_argument("--since", metavar="WHEN", help=_("from this date or time (ISO 8601, UTC; default: 7 days)"))
+    history.add_argument(
+        "--limit", type=_positive, default=50, metavar="N", help=_("at most N events, newest (default 50)")
+    )
+    _json(history)
+
     doctor = add("doctor", _("what is wrong here and how to mend it"), ["leadmasterd doctor"])
     doctor.add_argument("--quick", action="store_true", help=_("don't start the browser to try it"))
     _json(doctor)

@@ -1,0 +1,86 @@
+"""`leadmasterd history`: what happened and why, and how complete capture was."""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+
+from leadmasterd import sentences
+from leadmasterd.cli.moments import length, moment_from
+from leadmasterd.history import Gap, History, read
+from leadmasterd.settings_file import find_places
+from leadmasterd.store.database import open_for_reading
+from leadmasterd.text import _, ngettext
+
+_DEFAULT_DAYS = 7
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print it; nothing to tell is no error."""
+    now = datetime.now(UTC)
+    since = moment_from(arguments.since) if arguments.since else now - timedelta(days=_DEFAULT_DAYS)
+    places = find_places(arguments.config)
+    try:
+        connection = open_for_reading(places.database)
+    except FileNotFoundError:
+        print(_("Nothing happened here yet: there is no {path}.").format(path=places.database), file=sys.stderr)
+        if arguments.json:
+            print("null")
+        return 0
+    history = read(connection, since=since, now=now, limit=arguments.limit)
+    connection.close()
+    if arguments.json:
+        print(json.dumps(history.as_json(), ensure_ascii=False))
+        return 0
+    for event in history.events:
+        reason = sentences.because(event.code, event.values)
+        print(f"{_local(event.at)}  {sentences.phase(event.phase):<22} {reason}")
+    if history.gaps:
+        print()
+        for gap in history.gaps:
+            print(_gap(gap, now))
+    print()
+    for line in _summary(history):
+        print(line)
+    return 0
+
+
+def _gap(gap: Gap, now: datetime) -> str:
+    lasted = length(gap.seconds(now))
+    recovered = ngettext("{n} message recovered", "{n} messages recovered", gap.recovered).format(n=gap.recovered)
+    state = (
+        recovered
+        if gap.closed_at
+        else _("still down")
+        if gap.to_at is None
+        else _("{recovered} so far, not closed yet").format(recovered=recovered)
+    )
+    cause = sentences.because(gap.cause, {})
+    return _("gap   {at}  {length:>9}  {state} ({cause})").format(
+        at=_local(gap.from_at), length=lasted, state=state, cause=cause
+    )
+
+
+def _summary(history: History) -> list[str]:
+    lines = [_("since {at}").format(at=_local(history.since))]
+    if history.uptime is not None:
+        lines.append(_("  listening   {share:.2f} % of the time").format(share=history.uptime * 100))
+    lines.append(_("  captured    {live:,} live, {sweep:,} by sweep").format(live=history.live, sweep=history.sweep))
+    still_open = sum(gap.closed_at is None for gap in history.gaps)
+    lines.append(_("  gaps        {n}, of which {open} open").format(n=len(history.gaps), open=still_open))
+    if history.restarts:
+        reasons = ", ".join(
+            f"{number}x {sentences.because(code, {})}" for code, number in sorted(history.restarts.items())
+        )
+        lines.append(_("  restarts    {reasons}").format(reasons=reasons))
+    if history.recovery_median is not None and history.recovery_max is not None:
+        lines.append(
+            _("  back after  {median} (median), {longest} at most").format(
+                median=length(history.recovery_median), longest=length(history.recovery_max)
+            )
+        )
+    return lines
+
+
+def _local(at: str) -> str:
+    return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,151 @@
+"""What happened and why, out of the ledger: phase changes, gaps, restarts, and how complete capture was.
+
+Reads `session_events` and `gaps`; reasons are codes there and become sentences where they are printed.
+"""
+
+import json
+import sqlite3
+import statistics
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from leadmasterd.ingest import iso
+
+RESTARTS: Final = frozenset(
+    {
+        "child_died",
+        "heartbeat_lost",
+        "deaf",
+        "start_took_too_long",
+        "sync_took_too_long",
+        "reconnect_took_too_long",
+        "conflict",
+        "disconnected",
+        "logged_out",
+        "cannot_spawn",
+        "session_restored",
+        "recycle",
+        "restart_asked",
+    }
+)
+"""Reasons for which the listener was stopped and started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch without a live path. `to_at` None: still down; `closed_at` None: not fetched yet."""
+
+    from_at: str
+    to_at: str | None
+    closed_at: str | None
+    cause: str
+    recovered: int
+    chats: int
+
+    def seconds(self, now: datetime) -> float:
+        """How long the live path was away."""
+        end = datetime.fromisoformat(self.to_at) if self.to_at else now
+        return max(0.0, (end - datetime.fromisoformat(self.from_at)).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChange:
+    """One line of the story."""
+
+    at: str
+    phase: str
+    code: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The window from `since` to `until` (ISO), oldest first."""
+
+    since: str
+    until: str
+    uptime: float | None
+    """Share of the window with a live path, 0 to 1; None before the first link."""
+    live: int
+    sweep: int
+    restarts: dict[str, int]
+    recovery_median: float | None
+    recovery_max: float | None
+    gaps: tuple[Gap, ...]
+    events: tuple[PhaseChange, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented object."""
+        return {
+            "since": self.since,
+            "until": self.until,
+            "uptime": self.uptime,
+            "captured": {"live": self.live, "sweep": self.sweep},
+            "restarts": self.restarts,
+            "recovery_seconds": {"median": self.recovery_median, "max": self.recovery_max},
+            "gaps": [
+                {
+                    "from_at": gap.from_at,
+                    "to_at": gap.to_at,
+                    "closed_at": gap.closed_at,
+                    "cause": gap.cause,
+                    "recovered": gap.recovered,
+                    "chats": gap.chats,
+                }
+                for gap in self.gaps
+            ],
+            "events": [
+                {"at": event.at, "phase": event.phase, "code": event.code, "values": event.values}
+                for event in self.events
+            ],
+        }
+
+
+def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limit: int) -> History:
+    """Everything since a moment; of the events the newest `limit`."""
+    first = connection.execute("SELECT min(first_linked_at) FROM accounts").fetchone()[0]
+    start = max(since, datetime.fromisoformat(first).astimezone(UTC)) if first else since
+    since_at, now_at = iso(start), iso(now)
+    gaps = tuple(
+        Gap(*row)
+        for row in connection.execute(
+            "SELECT from_at, to_at, closed_at, cause, recovered, chats FROM gaps "
+            "WHERE coalesce(to_at, ?) >= ? ORDER BY from_at",
+            (now_at, since_at),
+        )
+    )
+    events = [
+        PhaseChange(at, phase, code, json.loads(values))
+        for at, phase, code, values in connection.execute(
+            "SELECT at, phase, code, value_json FROM session_events WHERE at >= ? ORDER BY event_id", (since_at,)
+        )
+    ]
+    captured = dict(
+        connection.execute(
+            "SELECT captured_via, count(*) FROM messages WHERE captured_at >= ? GROUP BY captured_via", (since_at,)
+        ).fetchall()
+    )
+    window = (now - start).total_seconds()
+    down = sum(_overlap(gap, start, now) for gap in gaps)
+    over = [gap.seconds(now) for gap in gaps if gap.to_at and gap.cause not in ("paused", "asked_to_stop")]
+    return History(
+        since=since_at,
+        until=now_at,
+        uptime=None if not first or window <= 0 else max(0.0, 1 - down / window),
+        live=captured.get("live", 0),
+        sweep=captured.get("sweep", 0),
+        restarts=dict(Counter(event.code for event in events if event.phase == "stopping" and event.code in RESTARTS)),
+        recovery_median=round(statistics.median(over), 1) if over else None,
+        recovery_max=round(max(over), 1) if over else None,
+        gaps=gaps,
+        events=tuple(events[-limit:]),
+    )
+
+
+def _overlap(gap: Gap, start: datetime, now: datetime) -> float:
+    """Seconds of a gap that lie in the window."""
+    begin = max(datetime.fromisoformat(gap.from_at), start)
+    end = min(datetime.fromisoformat(gap.to_at), now) if gap.to_at else now
+    return max(0.0, (end - begin).total_seconds())

@@ -1,0 +1,81 @@
+"""The ledger, told: on a real database with a known story in it."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from leadmasterd.history import read
+from leadmasterd.store.database import open_for_writing
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> sqlite3.Connection:
+    """Linked at 10:00; a gap of 6 minutes that was recovered, one of 12 that is still open; a pause before."""
+    connection = open_for_writing(tmp_path / "leadmaster.db")
+    connection.execute(
+        "INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES "
+        "('5491155550100@c.us', '2026-11-23T10:00:00.000Z', '2026-11-23T11:48:00.000Z')"
+    )
+    connection.executemany(
+        "INSERT INTO gaps (account_id, from_at, to_at, cause, closed_at, recovered, chats) VALUES (1, ?, ?, ?, ?, ?, ?)",
+        [
+            ("2026-11-23T10:30:00.000Z", "2026-11-23T10:36:00.000Z", "child_died", "2026-11-23T10:37:00.000Z", 4, 2),
+            ("2026-11-23T11:48:00.000Z", None, "heartbeat_lost", None, 0, 0),
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, ?, ?, ?)",
+        [
+            ("2026-11-23T10:00:00.000Z", "ready", "ready", "{}"),
+            ("2026-11-23T10:30:00.000Z", "stopping", "child_died", json.dumps({"bye": "browser_gone"})),
+            ("2026-11-23T10:36:00.000Z", "ready", "ready", "{}"),
+            ("2026-11-23T11:48:00.000Z", "stopping", "heartbeat_lost", "{}"),
+            ("2026-11-23T11:50:00.000Z", "stopping", "asked_to_stop", "{}"),
+        ],
+    )
+    return connection
+
+
+def test_uptime_counts_from_the_first_link_and_open_gaps_until_now(ledger: sqlite3.Connection) -> None:
+    """Two hours since the link, eighteen minutes of them without a live path."""
+    history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
+    assert history.since == "2026-11-23T10:00:00.000Z"
+    assert history.uptime == pytest.approx(1 - 18 / 120)
+
+
+def test_a_window_cuts_the_gaps_that_reach_into_it(ledger: sqlite3.Connection) -> None:
+    """Of a gap that began before the window only the part inside counts."""
+    history = read(ledger, since=datetime(2026, 11, 23, 10, 33, tzinfo=UTC), now=NOW, limit=50)
+    assert history.uptime == pytest.approx(1 - (3 + 12) / 87)
+    assert [gap.cause for gap in history.gaps] == ["child_died", "heartbeat_lost"]
+
+
+def test_restarts_are_counted_by_reason_and_a_stop_by_a_person_is_none(ledger: sqlite3.Connection) -> None:
+    """Only what ended the listener against everybody's will, or was planned."""
+    history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
+    assert history.restarts == {"child_died": 1, "heartbeat_lost": 1}
+
+
+def test_time_to_recovery_speaks_of_gaps_that_are_over(ledger: sqlite3.Connection) -> None:
+    """Six minutes; the open one is not over."""
+    history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
+    assert (history.recovery_median, history.recovery_max) == (360.0, 360.0)
+
+
+def test_the_newest_events_are_kept_when_there_are_more(ledger: sqlite3.Connection) -> None:
+    """Oldest first all the same."""
+    history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=2)
+    assert [event.code for event in history.events] == ["heartbeat_lost", "asked_to_stop"]
+
+
+def test_before_the_first_link_there_is_no_uptime(tmp_path: Path) -> None:
+    """An empty ledger says so, and not 0 or 100 per cent."""
+    connection = open_for_writing(tmp_path / "leadmaster.db")
+    history = read(connection, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
+    assert history.uptime is None
+    assert history.as_json()["recovery_seconds"] == {"median": None, "max": None}
