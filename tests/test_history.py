@@ -22,7 +22,8 @@ def ledger(tmp_path: Path) -> sqlite3.Connection:
         "('5491155550100@c.us', '2026-11-23T10:00:00.000Z', '2026-11-23T11:48:00.000Z')"
     )
     connection.executemany(
-        "INSERT INTO gaps (account_id, from_at, to_at, cause, closed_at, recovered, chats) VALUES (1, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO gaps (account_id, from_at, to_at, cause, closed_at, recovered, chats) "
+        "VALUES (1, ?, ?, ?, ?, ?, ?)",
         [
             ("2026-11-23T10:30:00.000Z", "2026-11-23T10:36:00.000Z", "child_died", "2026-11-23T10:37:00.000Z", 4, 2),
             ("2026-11-23T11:48:00.000Z", None, "heartbeat_lost", None, 0, 0),
