@@ -1,0 +1,5 @@
+"""What else may come out of a pipe, between two good lines."""
+
+import os
+
+os.write(1, b'{"n":1}\nDevTools listening\n\xff\xfe\x00\n\n\r\n{"n":2}\n')

@@ -1,0 +1,7 @@
+"""Prints a short line, one of so many bytes as it is told, and another short one."""
+
+import sys
+
+out = sys.stdout.buffer
+out.write(b"before\n" + b"x" * int(sys.argv[1]) + b"\nafter\n")
+out.flush()

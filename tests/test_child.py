@@ -1,0 +1,289 @@
+"""One life of a child: exit, end of file and lines are three facts, and after a stop nothing of it is left."""
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from leadmasterd.listener import tree
+from leadmasterd.listener.child import CannotStart, Child, environment_for
+from leadmasterd.protocol import MAX_LINE
+from leadmasterd.timing import Timing
+from tests.waiting import until
+
+PROGRAMS = Path(__file__).parent / "programs"
+PATIENT = Timing()
+BRISK = replace(PATIENT, stop_ask=0.2, stop_term=0.3, stop_kill=5)
+MARKER = "lm-test-of-a-child"
+
+
+@pytest.fixture(autouse=True)
+def _subreaper() -> Iterator[None]:
+    """Orphans come to us, as they come to the daemon; and nothing is left after each test."""
+    assert tree.become_subreaper()
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    ctypes.CDLL(None).prctl(tree.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    left = [process for process in psutil.Process().children(recursive=True) if process not in before]
+    assert left == []
+
+
+class Heard:
+    """A child, and what it said."""
+
+    child: Child
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.raw: list[bytes] = []
+        self.oversize: list[tuple[bytes, int]] = []
+        self.cut: list[bytes] = []
+
+    def on_lines(self, lines: Sequence[bytes]) -> None:
+        self.raw += lines
+        self.lines += [line.decode("utf-8", "replace") for line in lines]
+
+    async def says(self, text: str) -> str:
+        """Wait for a line that begins so."""
+        await until(lambda: any(line.startswith(text) for line in self.lines))
+        return next(line for line in self.lines if line.startswith(text))
+
+
+async def start(program: str, *arguments: str) -> Heard:
+    """One of the tests' programs, as the daemon starts Node."""
+    heard = Heard()
+    path = str(PROGRAMS / program)
+    command = [sys.executable, path] if program.endswith(".py") else [path]
+    heard.child = await Child.start(
+        [*command, *arguments],
+        environment=environment_for({"a": 1}),
+        marker=MARKER,
+        on_lines=heard.on_lines,
+        on_oversize=lambda head, length: heard.oversize.append((head, length)),
+        on_cut=heard.cut.append,
+    )
+    return heard
+
+
+@asynccontextmanager
+async def living(program: str, *arguments: str, timing: Timing = BRISK) -> AsyncIterator[Heard]:
+    """The same, stopped at the end."""
+    heard = await start(program, *arguments)
+    try:
+        yield heard
+    finally:
+        await heard.child.stop(timing)
+
+
+def alive(*pids: int) -> list[int]:
+    """Which of them live."""
+    found = []
+    for pid in pids:
+        try:
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+@pytest.mark.parametrize("code", [0, 3, 78])
+async def test_the_exit_code_is_the_childs(code: int) -> None:
+    """As soon as the process is gone."""
+    async with living("exits_at_once.sh", str(code)) as heard:
+        assert await asyncio.wait_for(asyncio.shield(heard.child.exited), 10) == code
+        await heard.says('{"said":"hello"}')
+
+
+async def test_a_child_that_is_killed_has_a_negative_code() -> None:
+    """The signal's number."""
+    async with living("ignores_sigterm.sh") as heard:
+        await heard.says("ready")
+        os.kill(heard.child.pid, signal.SIGKILL)
+        assert await asyncio.wait_for(asyncio.shield(heard.child.exited), 10) == -signal.SIGKILL
+
+
+async def test_a_program_that_is_not_there_can_not_be_started() -> None:
+    """One sentence with its name; and no descriptor is lost."""
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
+    for _ in range(20):
+        with pytest.raises(CannotStart, match=r"cannot start /nowhere/node: No such file"):
+            await Child.start(
+                ["/nowhere/node"],
+                environment={},
+                marker=MARKER,
+                on_lines=lambda _: None,
+                on_oversize=lambda *_: None,
+                on_cut=lambda _: None,
+            )
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+async def test_an_orphan_that_holds_the_pipe_does_not_hide_the_exit() -> None:
+    """The exit is known at once; the end of the file comes when the orphan is killed."""
+    async with living("orphan_holds_the_pipe.sh") as heard:
+        assert await asyncio.wait_for(asyncio.shield(heard.child.exited), 10) == 7
+        orphan = int((await heard.says("orphan ")).split()[1])
+        assert alive(orphan)
+        assert not heard.child.ended.done()
+    assert alive(orphan) == []
+
+
+async def test_a_child_that_hears_stop_leaves_by_itself() -> None:
+    """Asked on stdin, nobody is killed, and its last words are heard."""
+    heard = await start("hears_stop.py")
+    await heard.says("ready")
+    heard.child.tell("ping", n=7)
+    await heard.says('told {"type": "ping", "n": 7}')
+    await heard.child.stop(PATIENT)
+    assert heard.lines[-2:] == ['told {"type": "stop"}', "bye"]
+    assert await heard.child.exited == 0
+
+
+async def test_a_child_that_does_not_hear_stop_gets_sigterm() -> None:
+    """And its last words are heard."""
+    heard = await start("hears_sigterm.sh")
+    await heard.says("ready")
+    await heard.child.stop(replace(BRISK, stop_term=20))
+    assert heard.lines == ["ready", "last"]
+    assert await heard.child.exited == 0
+
+
+async def test_a_child_that_ignores_sigterm_is_killed() -> None:
+    """After asking and insisting, in bounded time."""
+    heard = await start("ignores_sigterm.sh")
+    await heard.says("ready")
+    since = time.monotonic()
+    await heard.child.stop(BRISK)
+    assert time.monotonic() - since < BRISK.stop_ask + BRISK.stop_term + BRISK.stop_kill + 2
+    assert await heard.child.exited == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("how", ["stay", "leave"])
+async def test_grandchildren_in_sessions_of_their_own_are_killed_too(how: str) -> None:
+    """Whether their parent lives or has died and left them behind."""
+    heard = await start("hides_grandchildren.py", how)
+    await until(lambda: heard.lines)
+    pids = [int(pid) for pid in heard.lines[0].split()]
+    assert len(pids) == 3
+    assert len({os.getsid(pid) for pid in alive(*pids)} - {os.getsid(0)}) >= 2
+    if how == "leave":
+        assert await asyncio.wait_for(asyncio.shield(heard.child.exited), 10) == 3
+    await heard.child.stop(BRISK)
+    assert alive(*pids) == []
+
+
+async def test_stopping_twice_and_stopping_the_dead_is_nothing() -> None:
+    """The daemon's own end does it once more."""
+    heard = await start("exits_at_once.sh")
+    await asyncio.shield(heard.child.exited)
+    for _ in range(3):
+        await asyncio.wait_for(heard.child.stop(PATIENT), PATIENT.stop_ask)
+    heard.child.tell("ping", n=1)
+    heard.child.pause_reading()
+    heard.child.resume_reading()
+
+
+@pytest.mark.parametrize("size", [3_000_000, 50_000_000])
+async def test_a_line_too_long_is_counted_and_the_next_is_read(size: int) -> None:
+    """Three megabytes or fifty: its length and head are known, memory stays small."""
+    async with living("long_lines.py", str(size), timing=PATIENT) as heard:
+        await heard.says("after")
+        assert heard.lines == ["before", "after"]
+        assert heard.oversize == [(b"x" * 200, size)]
+
+
+async def test_the_longest_line_allowed_arrives_whole() -> None:
+    """One mebibyte."""
+    async with living("long_lines.py", str(MAX_LINE), timing=PATIENT) as heard:
+        await heard.says("after")
+        assert [len(line) for line in heard.lines] == [6, MAX_LINE, 5]
+
+
+async def test_a_line_cut_by_the_childs_death_is_told() -> None:
+    """After the whole ones, and not as one of them."""
+    async with living("dies_in_a_line.py") as heard:
+        await asyncio.wait_for(asyncio.shield(heard.child.ended), 10)
+        assert heard.lines == ['{"n":1}', '{"n":2}']
+        assert heard.cut == [b'{"cut']
+
+
+async def test_garbage_between_lines_is_passed_on_as_it_is() -> None:
+    """What it means is the protocol's part."""
+    async with living("garbage_between.py") as heard:
+        await heard.says('{"n":2}')
+        assert heard.raw == [b'{"n":1}', b"DevTools listening", b"\xff\xfe\0", b"", b"\r", b'{"n":2}']
+
+
+async def test_a_child_that_writes_much_and_leaves_is_read_to_its_end() -> None:
+    """Also when reading was paused, and the stop came before all was read."""
+    heard = await start("spews.py", "100000")
+    await until(lambda: heard.lines)
+    heard.child.pause_reading()
+    assert heard.child.reading_paused
+    paused_at = len(heard.lines)
+    await heard.child.stop(PATIENT)
+    assert paused_at < len(heard.lines) == 100_000
+    assert [int(line.split()[0]) for line in heard.lines] == list(range(100_000))
+
+
+async def test_a_child_that_reads_nothing_costs_bounded_memory() -> None:
+    """Commands to it are lost like everything about it."""
+    async with living("ignores_sigterm.sh") as heard:
+        await heard.says("ready")
+        for n in range(3000):
+            heard.child.tell("sweep", sweep=n, chats={"x" * 1000: n})
+        assert heard.child._stdin.get_write_buffer_size() < 3 << 20
+
+
+async def test_the_child_has_a_session_of_its_own_and_nothing_it_should_not_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C reaches only us; our settings, the service manager and our files are not its business."""
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
+    monkeypatch.setenv("WATCHDOG_USEC", "1")
+    monkeypatch.setenv("LEADMASTERD_STATE_DIR", "/secret")
+    async with living("shows_itself.py") as heard:
+        seen = json.loads(await heard.says("{"))
+    assert seen["session"] is True
+    assert seen["environment"] == ["LEADMASTERD_LISTENER", "PATH"]
+    assert seen["files"] == [0, 1, 2, 3], "3 is the folder it looked into"
+
+
+def test_the_options_travel_as_one_json_object() -> None:
+    """In one variable."""
+    assert json.loads(environment_for({"profile": "/p", "ñ": [1]})["LEADMASTERD_LISTENER"]) == {
+        "profile": "/p",
+        "ñ": [1],
+    }
+
+
+async def test_two_hundred_starts_leave_no_file_and_no_thread() -> None:
+    """A child that dies at once may be started for ever."""
+
+    async def one() -> None:
+        heard = await start("exits_at_once.sh", "1")
+        await asyncio.shield(heard.child.exited)
+        # what `stop` does besides looking for a tree, which needs no two hundred rounds
+        await asyncio.shield(heard.child.ended)
+        heard.child._stdin.close()
+        assert heard.lines == ['{"said":"hello"}']
+
+    heard = await start("exits_at_once.sh")
+    await heard.child.stop(PATIENT)
+    files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208
+    for _ in range(20):
+        await asyncio.gather(*(one() for _ in range(10)))
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= files)  # noqa: PTH208
+    await until(lambda: threading.active_count() <= threads)

@@ -1,0 +1,121 @@
+"""Finding the listener's processes: by their marker and by descent, and never anybody else's."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from leadmasterd.listener import tree
+from tests.waiting import LIMIT, until_true
+
+SLEEP = "import time; time.sleep(1000)"
+NESTED = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])"
+
+
+class Started:
+    """Processes of one test."""
+
+    def __init__(self) -> None:
+        self.all: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *arguments: str, code: str = SLEEP) -> psutil.Process:
+        """A Python process with these arguments, in a session of its own."""
+        process = subprocess.Popen([sys.executable, "-c", code, *arguments], start_new_session=True)
+        self.all.append(process)
+        return psutil.Process(process.pid)
+
+
+@pytest.fixture
+def started() -> Iterator[Started]:
+    """All of them are gone afterwards."""
+    mine = Started()
+    yield mine
+    for process in mine.all:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            tree.signal_all(psutil.Process(process.pid).children(recursive=True), signal.SIGKILL)
+        process.kill()
+        process.wait(LIMIT)
+
+
+def test_the_marker_names_one_state_directory_in_every_spelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same in every life, another for every other."""
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    monkeypatch.chdir(tmp_path)
+    marker = tree.marker_of(tmp_path / "state")
+    assert marker == tree.marker_of(Path("state")) == tree.marker_of(tmp_path / "other" / ".." / "link")
+    assert marker != tree.marker_of(tmp_path / "state2")
+    assert marker.startswith("lm-")
+    assert marker.isascii()
+
+
+@pytest.mark.parametrize("argument", ["--instance=lm-ours", "--leadmasterd-instance=lm-ours"])
+def test_marked_processes_and_their_children_are_ours(started: Started, argument: str) -> None:
+    """Whoever their parent is."""
+    marked = started.start(argument, code=NESTED)
+    until_true(lambda: marked.children())
+    found = {process.pid for process in tree.find_ours("lm-ours")}
+    assert found == {marked.pid, marked.children()[0].pid}
+
+
+@pytest.mark.parametrize("argument", ["--instance=lm-ours2", "x--instance=lm-ours", "lm-ours", "--instance=lm-"])
+def test_processes_of_another_marker_are_not_ours(started: Started, argument: str) -> None:
+    """A longer name is another name."""
+    started.start(argument)
+    assert tree.find_ours("lm-ours") == []
+
+
+def test_our_own_children_count_only_since_the_child_was_made(started: Started) -> None:
+    """What we started before it is something else."""
+    before = started.start()
+    marked = started.start("--instance=lm-ours")
+    after = started.start()
+    until_true(lambda: after.create_time() >= marked.create_time())
+    found = {process.pid for process in tree.find_ours("lm-ours", since=marked.create_time())}
+    assert after.pid in found
+    assert marked.pid in found
+    if before.create_time() < marked.create_time():
+        assert before.pid not in found
+    assert os.getpid() not in found
+
+
+def test_the_dead_are_not_found(started: Started) -> None:
+    """A zombie is dead."""
+    marked = started.start("--instance=lm-ours")
+    marked.kill()
+    until_true(lambda: marked.status() == psutil.STATUS_ZOMBIE)
+    assert tree.find_ours("lm-ours", since=0) == []
+
+
+def test_signalling_the_gone_is_as_good(started: Started) -> None:
+    """It is what was wanted."""
+    gone = started.start()
+    living = started.start()
+    gone.kill()
+    started.all[0].wait(LIMIT)
+    tree.signal_all([gone, living], signal.SIGKILL)
+    assert started.all[1].wait(LIMIT) == -signal.SIGKILL
+
+
+def test_orphans_come_to_us_and_are_reaped_by_their_pid() -> None:
+    """And a child that somebody else waits for is left to them."""
+    assert tree.become_subreaper()
+    try:
+        mine = subprocess.Popen([sys.executable, "-c", "pass"])
+        leaver = "import os\npid = os.fork()\nif pid == 0: os._exit(0)\nprint(pid)"
+        orphan = int(subprocess.run([sys.executable, "-c", leaver], stdout=subprocess.PIPE, check=True).stdout)
+        until_true(lambda: psutil.Process(mine.pid).status() == psutil.STATUS_ZOMBIE)
+        until_true(lambda: not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE)
+        tree.reap_orphans(frozenset({mine.pid}))
+        assert not psutil.pid_exists(orphan)
+        assert mine.wait(LIMIT) == 0
+    finally:
+        ctypes.CDLL(None).prctl(tree.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
