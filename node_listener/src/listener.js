@@ -64,7 +64,7 @@ export function createListener(options, userAgent, wire, stopReading) {
     state: (state) => on.state(state),
     wantsQr: () => !pairing,
     loggedOut: () => on.disconnected('LOGOUT'),
-    failed: (message) => on.pageError('evaluate', message),
+    failed: (source, message) => on.pageError(source, message),
   });
   const sweeper = createSweeper({
     wire,
@@ -121,6 +121,11 @@ export function createListener(options, userAgent, wire, stopReading) {
     stuck: () => void livePath.check(),
     syncEdge: (handler) => livePath.syncEdge(handler),
   };
+
+  function whatFailed() {
+    if (!client.pupBrowser) return 'browser_failed';
+    return client.pupBrowser.connected ? 'initialize_failed' : 'browser_gone';
+  }
 
   /** The page is sent to `/?post_logout=1&logout_reason=N`; the library tells nothing more than LOGOUT. */
   function logoutReason() {
@@ -230,7 +235,7 @@ export function createListener(options, userAgent, wire, stopReading) {
         launched(); // or it never will
         if (exit.leaving) return;
         note('initialize_failed', errorText(error));
-        exit.leave(client.pupBrowser ? 'initialize_failed' : 'browser_failed', errorText(error));
+        exit.leave(whatFailed(), errorText(error));
       }
     },
 

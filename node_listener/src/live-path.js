@@ -26,7 +26,7 @@ const QR_PATIENCE = 20_000;
  * @param {(state: string) => void} parts.state
  * @param {() => boolean} parts.wantsQr
  * @param {() => void} parts.loggedOut
- * @param {(message: string) => void} parts.failed
+ * @param {(source: 'inject' | 'evaluate', message: string) => void} parts.failed
  */
 export function createLivePath({ client, config, call, state, wantsQr, loggedOut, failed }) {
   // inject and attachEventListeners are private to the library's types
@@ -73,7 +73,7 @@ export function createLivePath({ client, config, call, state, wantsQr, loggedOut
           if (stopped) return;
           // Without a network the page stays in OPENING, and the library waits in it: as long as the page answers, so do we.
           if (isTimeout(error) && (await answers())) continue;
-          if (!isNavigation(error) || attempt === INJECT_ATTEMPTS) throw error;
+          if (attempt === INJECT_ATTEMPTS || !(isNavigation(error) || (await movedOn()))) throw error;
           attempt += 1;
         }
       }
@@ -87,6 +87,11 @@ export function createLivePath({ client, config, call, state, wantsQr, loggedOut
       () => true,
       () => false,
     );
+  }
+
+  /** A step of inject may land in the next document, before that has a `require`: then any error may come of it. */
+  async function movedOn() {
+    return call(probe, config).then((now) => now.document !== load.document, isNavigation);
   }
 
   async function injectOnce() {
@@ -108,7 +113,7 @@ export function createLivePath({ client, config, call, state, wantsQr, loggedOut
     try {
       await check();
     } catch (error) {
-      if (!stopped && !isNavigation(error)) failed(errorText(error));
+      if (!stopped && !isNavigation(error)) failed('evaluate', errorText(error));
     }
   }
 
@@ -129,7 +134,9 @@ export function createLivePath({ client, config, call, state, wantsQr, loggedOut
     if (!now.synced || syncing || runSyncEdge === null || Date.now() < load.retryAt) return;
     load.retryAt = Date.now() + 5_000 * 2 ** Math.min(load.retries, 6);
     load.retries += 1;
-    await runSyncEdge();
+    await runSyncEdge().catch((error) => {
+      if (!isNavigation(error)) failed('inject', `onAppStateHasSyncedEvent: ${errorText(error)}`);
+    });
   }
 
   return {

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { browserExists, browserVersion, prepareProfile, userAgentFor } from './browser.js';
 import { parseCommand, readLines } from './commands.js';
 import { BadOptions, OPTIONS_VARIABLE, readOptions } from './options.js';
-import { isNavigation } from './page-calls.js';
+import { isClosing, isNavigation } from './page-calls.js';
 import { errorText, note } from './stderr.js';
 import { guardStdout } from './stdout-guard.js';
 import { createWire } from './wire.js';
@@ -70,7 +70,7 @@ async function listen(options) {
     // The library leaves promises un-awaited (requestPairingCode, destroy); what a page's reload broke heals by itself.
     note('unhandled_rejection', errorText(error));
     if (listener.leaving) return;
-    if (isNavigation(error)) listener.pageError('inject', errorText(error));
+    if (isNavigation(error) || isClosing(error)) listener.pageError('inject', errorText(error));
     else leave('internal', errorText(error));
   });
   process.on('uncaughtException', (error) => {
@@ -81,7 +81,9 @@ async function listen(options) {
 }
 
 try {
-  await listen(readOptions(process.env[OPTIONS_VARIABLE]));
+  const options = readOptions(process.env[OPTIONS_VARIABLE]);
+  delete process.env[OPTIONS_VARIABLE]; // the browser inherits the environment, and needs none of it
+  await listen(options);
 } catch (error) {
   process.exitCode = error instanceof BadOptions ? WRONG_SETTINGS : 70;
   note('cannot_start', error instanceof BadOptions ? error.message : errorText(error));

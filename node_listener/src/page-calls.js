@@ -50,3 +50,12 @@ export function isNavigation(error) {
 export function isTimeout(error) {
   return error instanceof Error && / timed out/.test(error.message);
 }
+
+/**
+ * Whether an error only says that the page or the browser is going: that has its own event, which says it better.
+ * @param {unknown} error
+ */
+export function isClosing(error) {
+  const text = error instanceof Error ? error.message : String(error);
+  return /Target closed|Session closed|Connection closed|browser has disconnected/i.test(text);
+}

@@ -2,10 +2,13 @@
 // no such thing; its events cover only what is added after it attached. One sweep at a time, the others wait.
 
 import { listChats, readChat } from './page/sweep.js';
+import { PageSilent } from './page-calls.js';
 import { errorText } from './stderr.js';
 
 /** What one evaluation may bring back, in characters of JSON. */
 const PIECE = 1_000_000;
+/** How often one chat's paging back may be taken up again, each time for the page's patience. */
+const MOST_LOADS = 100;
 
 /**
  * @typedef {import('./commands.js').SweepCommand} SweepCommand
@@ -60,6 +63,8 @@ export function createSweeper({ wire, call, config, message, ready, patience }) 
         const { found, through, error } = done;
         wire.send('sweep_chat', { sweep: command.sweep, chat: chat.chat, found, through, error });
         if (done.gone) throw new PageGone('the page was reloaded');
+        // one chat may be stuck; a page that is stuck must not be waited for chat by chat
+        if (done.silent) await call(listChats, config);
       }
     } catch (error) {
       total.error = error instanceof Error ? error.message : errorText(error);
@@ -79,8 +84,10 @@ export function createSweeper({ wire, call, config, message, ready, patience }) 
       newest: /** @type {number | null} */ (null),
       error: /** @type {string | null} */ (null),
       gone: false,
+      silent: false,
     };
     let unreadable = 0;
+    let loads = 0;
     try {
       /** @type {number | null} */
       let at = 0;
@@ -99,12 +106,15 @@ export function createSweeper({ wire, call, config, message, ready, patience }) 
           done.oldest = least(done.oldest, raw.t);
           done.newest = most(done.newest, raw.t);
         }
+        if (piece.loading) loads += 1;
+        if (loads > MOST_LOADS) throw new Error('there is too much history to page back through');
         if (piece.through !== null) done.through = piece.through;
         at = piece.next;
         await wire.drained();
       }
       if (unreadable > 0) throw new Error(`${unreadable} messages could not be read`);
     } catch (error) {
+      done.silent = error instanceof PageSilent;
       done.error = error instanceof Error ? error.message : errorText(error);
       done.through = null; // nothing may be taken as covered
     }

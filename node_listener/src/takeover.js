@@ -98,18 +98,35 @@ function guardNavigation(client, page, on) {
  */
 function guardHandlers(page, on) {
   const expose = page.exposeFunction.bind(page);
-  /** @type {any} */ (page).exposeFunction = (
-    /** @type {string} */ name,
-    /** @type {(...args: any[]) => any} */ handler,
-  ) => {
+  /** @type {Map<string, (...args: any[]) => Promise<any>>} */
+  const exposed = new Map();
+
+  /**
+   * @param {string} name
+   * @param {(...args: any[]) => any} handler
+   */
+  function telling(name, handler) {
     const inner = name === 'onAppStateHasSyncedEvent' ? on.syncEdge(handler) : handler;
-    return expose(name, async (/** @type {any[]} */ ...args) => {
+    return async (/** @type {any[]} */ ...args) => {
       try {
         return await inner(...args);
       } catch (error) {
         if (!isNavigation(error)) on.pageError('inject', `${name}: ${errorText(error)}`);
       }
-    });
+    };
+  }
+
+  /** @type {any} */ (page).exposeFunction = async (
+    /** @type {string} */ name,
+    /** @type {(...args: any[]) => any} */ handler,
+  ) => {
+    // Exposed while a document was loading, a binding may be missing in it. Exposing it again fails with "already exists"
+    // (wwebjs#201845), so it is taken back first; and the first handler stays, which for some names is ours.
+    const known = exposed.get(name);
+    if (known !== undefined) await page.removeExposedFunction(name).catch(() => {});
+    const wrapped = known ?? telling(name, handler);
+    exposed.set(name, wrapped);
+    await expose(name, wrapped);
   };
 }
 

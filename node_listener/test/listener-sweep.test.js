@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../standin/server.js';
-import { startChild, temporaryProfile } from './support/child.js';
+import { startChild, temporaryProfile, until } from './support/child.js';
 
 const ANA = '5491155550001@c.us';
 
@@ -213,7 +213,7 @@ describe('a page in trouble', () => {
   });
   after(() => standin.close());
 
-  test('a sweep before ready says that the page is not ready', async (context) => {
+  test('a sweep before ready is refused, and ready is not said before the listeners stand', async (context) => {
     const profile = await temporaryProfile();
     const child = await startChild(profile.path, standin.browserArgs);
     context.after(async () => {
@@ -229,8 +229,9 @@ describe('a page in trouble', () => {
     await standin.act('reload');
     const start = child.lines.length;
     await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
-    const error = await child.line('page_error', { after: start });
-    assert.equal(error.source, 'inject');
+    const error = await child.line((line) => line.type === 'page_error' && line.source === 'inject', {
+      after: start,
+    });
     assert.match(error.message, /WAWebCallCollection/);
     assert.deepEqual(child.ofType('ready'), []);
 
@@ -241,4 +242,59 @@ describe('a page in trouble', () => {
     await child.line((line) => line.id?.id === 'AFTER');
     assert.equal(child.ofType('ready').length, 1);
   });
+});
+
+test('groups come when they are asked for, with their authors; a burst comes whole', async (context) => {
+  const standin = await startStandin({ keyShape: 'dollar' });
+  const profile = await temporaryProfile();
+  const child = await startChild(profile.path, standin.browserArgs, { groups: true });
+  context.after(async () => {
+    await child.end();
+    await standin.close();
+    await profile.remove();
+  });
+  await child.line('qr');
+  await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
+  await child.line('ready');
+  const group = { id: 'G1', from: '120363000000000001@g.us', author: '5491155550001', body: 'en el grupo' };
+  await standin.act('deliver', group);
+  const line = await child.line('message');
+  assert.equal(line.author, ANA);
+  assert.equal(line.id.participant, ANA);
+  assert.equal(line.contact.phone, ANA);
+  const { ids } = await sweep(child);
+  assert.deepEqual(ids, ['G1']);
+
+  const start = Date.now();
+  const count = 3_000;
+  await standin.act('deliver', { from: '5491155551000', body: 'rafaga {n}', count, spread: 100 });
+  const live = () => child.lines.filter((each) => each.type === 'message' && each.via === 'live');
+  await until(() => live().length === count + 1, 60_000);
+  context.diagnostic(`${count} live messages took ${(Date.now() - start) / 1000} s`);
+  assert.equal(new Set(live().map((each) => each.id.id)).size, count + 1);
+  const beat = await child.line((each) => each.type === 'heartbeat' && each.added === count + 1);
+  assert.equal(beat.emitted, count + 1);
+  assert.equal(beat.dropped, 0);
+});
+
+test('a page that hangs: pings are answered, sweeps end with an error, and stop still works', async (context) => {
+  const standin = await startStandin();
+  const profile = await temporaryProfile();
+  const timing = { heartbeat: 300, authentication: 20_000, protocol: 20_000, evaluate: 1_000 };
+  const child = await startChild(profile.path, standin.browserArgs, { timing });
+  context.after(async () => {
+    await child.end();
+    await standin.close();
+    await profile.remove();
+  });
+  await child.line('qr');
+  await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
+  await child.line('ready');
+  await standin.act('hang');
+  child.send({ type: 'ping', n: 1 });
+  await child.line('pong');
+  const { done } = await sweep(child);
+  assert.match(done.error, /did not answer within 1000 ms/);
+  child.send({ type: 'stop' });
+  assert.equal((await child.exit).code, 0);
 });
