@@ -1,0 +1,260 @@
+"""Settings: every wrong value is named with file, key and what is allowed; both ways of reading them agree."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from leadmasterd import settings_file
+from leadmasterd.settings import Settings, load
+from leadmasterd.settings_file import CannotUseSettings, find_places
+from leadmasterd.timing import Timing
+
+EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings but those of the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(settings_file, "SYSTEM_FILE", tmp_path / "etc" / "config.toml")
+
+
+def written(text: str, name: str = "config.toml") -> Path:
+    """A settings file in the current folder."""
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problems(text: str = "") -> list[str]:
+    """What is wrong with these settings, one line each."""
+    path = written(text)
+    with pytest.raises(CannotUseSettings) as refused:
+        load(str(path))
+    return str(refused.value).splitlines()
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Every key with its default, sections within."""
+    found: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        found[name] = keys_of(inner) if isinstance(inner, type) and issubclass(inner, BaseModel) else field.default
+    return found
+
+
+WRONG: list[tuple[str, str, str, str]] = [
+    ("state_dir = 5", "state_dir", "5", "text in quotes"),
+    ('state_dir = ""', "state_dir", "''", "at least 1 character"),
+    ("listener = 5", "listener", "5", "a section"),
+    ("[listener]\nnode = 5", "listener.node", "5", "text in quotes"),
+    ('[listener]\nbrowser_args = "--x"', "listener.browser_args", "'--x'", "a list in brackets"),
+    ("[listener]\nbrowser_args = [5]", "listener.browser_args.0", "5", "text in quotes"),
+    ('[listener]\npairing_phone = "+54 9 11"', "listener.pairing_phone", "'+54 9 11'", "digits only"),
+    ('[listener]\npairing_phone = "0111555"', "listener.pairing_phone", "'0111555'", "digits only"),
+    ("[listener]\nsweep_interval = 0", "listener.sweep_interval", "0", "greater than 0"),
+    ("[listener]\nsweep_interval = nan", "listener.sweep_interval", "nan", "finite"),
+    ("[listener]\nsettle_after_pairing = -1", "listener.settle_after_pairing", "-1", "greater than or equal to 0"),
+    ("[listener]\nsettle_after_pairing = inf", "listener.settle_after_pairing", "inf", "finite"),
+    ('[listener]\npresence_unavailable = "perhaps"', "listener.presence_unavailable", "'perhaps'", "true or false"),
+    ("[supervisor]\nbackoff_max = 1e9", "supervisor.backoff_max", "1000000000.0", "less than or equal to 2592000"),
+    ('[supervisor]\ncalm_period = "soon"', "supervisor.calm_period", "'soon'", "number"),
+    ("[supervisor]\ntime_divisor = 0.5", "supervisor.time_divisor", "0.5", "greater than or equal to 1"),
+    ("[capture]\ngroups = []", "capture.groups", "[]", "true or false"),
+    ("[capture]\nfirst_link_days = 1.5", "capture.first_link_days", "1.5", "integer"),
+    ("[capture]\nfirst_link_days = 400", "capture.first_link_days", "400", "less than or equal to 365"),
+    ('[capture]\nignore = ["Ana"]', "capture.ignore", "Ana", "phone numbers or chat ids"),
+    ('[capture]\nignore = ["12345"]', "capture.ignore", "12345", "phone numbers or chat ids"),
+    ('[database]\npath = ""', "database.path", "''", "at least 1 character"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "value", "allowed"), WRONG)
+def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(
+    text: str, key: str, value: str, allowed: str
+) -> None:
+    """One line each."""
+    [line] = problems(text)
+    assert line.startswith(f"cannot use config.toml: `{key}` = ")
+    assert value in line
+    assert allowed in line.partition("must be ")[2]
+
+
+UNKNOWN = [
+    ('state_dirs = "x"', "state_dirs", "did you mean `state_dir`?"),
+    ("[listner]\nnode = 'x'", "listner", "did you mean `listener`?"),
+    ("[listener]\nsweep_intervall = 5", "listener.sweep_intervall", "did you mean `sweep_interval`?"),
+    ("[capture]\nzzz = 1", "capture.zzz", "known here: first_link_days, groups, ignore"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "hint"), UNKNOWN)
+def test_an_unknown_key_is_named_with_the_ones_that_are_known(text: str, key: str, hint: str) -> None:
+    """A typing error must not be a silent default."""
+    [line] = problems(text)
+    assert line.startswith(f"cannot use config.toml: `{key}` is unknown; ")
+    assert hint in line
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    """Not one by one."""
+    assert len(problems('state_dir = 5\n[listener]\nnode = 5\nx = 1\n[capture]\nignore = ["Ana"]')) == 4
+
+
+@pytest.mark.parametrize("text", ["state_dir = ", "[listener", "a = 1\na = 2", "state_dir = 'x\n"])
+def test_what_is_not_toml_is_told_with_its_line(text: str) -> None:
+    """Where to look."""
+    [line] = problems(text)
+    assert "cannot read config.toml: it is not TOML: " in line
+    assert "line" in line or "end of document" in line
+
+
+def test_a_file_that_is_not_utf_8_or_not_there_is_told(tmp_path: Path) -> None:
+    """In a sentence too."""
+    Path("config.toml").write_bytes(b'state_dir = "\xff"')
+    with pytest.raises(CannotUseSettings, match="it is not TOML"):
+        load("config.toml")
+    with pytest.raises(CannotUseSettings, match="there is no such file; check --config"):
+        load("nowhere.toml")
+    with pytest.raises(CannotUseSettings, match="there is no such file; check --config"):
+        load(str(tmp_path))
+
+
+ENVIRONMENT = [
+    ("LEADMASTERD_LISTENER__SWEEP_INTERVAL", "abc", "`listener.sweep_interval` = 'abc'", "number"),
+    ("LEADMASTERD_CAPTURE__GROUPS", "perhaps", "`capture.groups` = 'perhaps'", "true or false"),
+    ("LEADMASTERD_CAPTURE__IGNORE", "+54 9 11 5555-0001", "`capture.ignore` = '+54 9 11 5555-0001'", "a list as JSON"),
+    ("LEADMASTERD_CAPTURE__IGNORE", "5491155550001", "`capture.ignore` = 5491155550001", "a list in brackets"),
+    ("LEADMASTERD_CAPTURE__IGNORE", "[5]", "`capture.ignore.0` = 5", "text in quotes"),
+    ("LEADMASTERD_STATEDIR", "/x", "unknown", "did you mean `LEADMASTERD_STATE_DIR`?"),
+    ("LEADMASTERD_LISTENER__NODES", "/x", "unknown", "did you mean `LEADMASTERD_LISTENER__NODE`?"),
+    ("LEADMASTERD_LISTENER", '{"node": "/x"}', "unknown", "known here"),
+    ("LEADMASTERD_LISTENER__NODE__X", "1", "unknown", "LEADMASTERD_LISTENER__NODE"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "what", "allowed"), ENVIRONMENT)
+def test_a_wrong_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, what: str, allowed: str
+) -> None:
+    """The variable, and not the file, is where to mend it."""
+    monkeypatch.setenv(variable, value)
+    lines = problems()
+    assert f"cannot use the variable {variable}: " in lines[0]
+    assert what in lines[0]
+    assert allowed in lines[0]
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key by key; lists are JSON."""
+    written("[listener]\nsweep_interval = 7\nnode = '/a'\n[capture]\ngroups = false")
+    monkeypatch.setenv("LEADMASTERD_LISTENER__SWEEP_INTERVAL", "9")
+    monkeypatch.setenv("LEADMASTERD_CAPTURE__GROUPS", "true")
+    monkeypatch.setenv("LEADMASTERD_LISTENER__BROWSER_ARGS", '["--a", "--b=ñ"]')
+    settings, _ = load(None)
+    assert (settings.listener.sweep_interval, settings.listener.node) == (9, "/a")
+    assert settings.capture.groups is True
+    assert settings.listener.browser_args == ("--a", "--b=ñ")
+
+
+def test_the_explicit_file_comes_first_then_here_then_the_systems_then_none(tmp_path: Path) -> None:
+    """And which it was is known."""
+    assert load(None)[1].file is None
+    system = tmp_path / "etc" / "config.toml"
+    written("state_dir = 'system'", str(system))
+    assert load(None)[1].file == system
+    written("state_dir = 'here'")
+    assert load(None)[1].file == Path("config.toml")
+    written("state_dir = 'explicit'", "other/mine.toml")
+    assert load("other/mine.toml")[1].state_dir.name == "explicit"
+
+
+def test_relative_paths_count_from_the_files_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is started from."""
+    written("state_dir = 'var'\n[database]\npath = 'db/x.db'", "conf/c.toml")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    _, places = load("../conf/c.toml")
+    assert places.state_dir.resolve() == tmp_path / "conf" / "var"
+    assert places.database.resolve() == tmp_path / "conf" / "var" / "db" / "x.db"
+
+
+FILES = [
+    "",
+    "state_dir = 'a'",
+    "state_dir = '/var/lib/x'",
+    "state_dir = '~/x'",
+    "[database]\npath = 'other.db'",
+    "[database]\npath = '/srv/other.db'",
+    "[database]\npath = ' spaced.db '",
+    "state_dir = ' spaced '",
+]
+VARIABLES: list[dict[str, str]] = [
+    {},
+    {"LEADMASTERD_STATE_DIR": "from env"},
+    {"leadmasterd_state_dir": "/lower"},
+    {"LEADMASTERD_DATABASE__PATH": "/env.db"},
+    {"LEADMASTERD_Database__Path": " env.db"},
+    {"LEADMASTERD_STATE_DIR": "/s", "LEADMASTERD_DATABASE__PATH": "d.db"},
+]
+
+
+@pytest.mark.parametrize("text", FILES)
+@pytest.mark.parametrize("variables", VARIABLES)
+def test_the_quick_reading_of_places_agrees_with_the_full_one(
+    monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str]
+) -> None:
+    """`status` looks where the daemon writes."""
+    path = written(text, "conf/c.toml")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert find_places(str(path)) == load(str(path))[1]
+
+
+def test_places_are_found_although_other_settings_are_wrong() -> None:
+    """`status` must answer then, too."""
+    path = written("state_dir = 'a'\nzzz = 1\n[listener]\nnode = 5\nsweep_interval = -1")
+    assert find_places(str(path)).state_dir.name == "a"
+
+
+@pytest.mark.parametrize("text", ["state_dir = 5", "state_dir = ''", "[database]\npath = []", "state_dir ="])
+def test_places_that_can_not_be_known_are_told(text: str) -> None:
+    """Guessing would show another daemon's state."""
+    with pytest.raises(CannotUseSettings, match=r"config\.toml"):
+        find_places(str(written(text)))
+
+
+def test_the_example_documents_every_key_with_its_default() -> None:
+    """And nothing else; each with a comment above it or its neighbours."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    documented = tomllib.loads(text)
+    assert json.loads(json.dumps(documented)) == json.loads(json.dumps(keys_of(Settings)))
+    previous = ""
+    for line in text.splitlines():
+        if " = " in line and not line.startswith("#"):
+            assert previous, f"nothing is said above {line}"
+        previous = line
+    assert load(str(EXAMPLE))[0] == Settings()
+
+
+def test_every_duration_in_the_settings_reaches_the_timing() -> None:
+    """A setting that nothing reads would be a lie. Divided, all of them are."""
+    odd = {"backoff_first": 2, "backoff_max": 302, "calm_period": 303, "start_timeout": 304, "heartbeat_timeout": 35}
+    listener = {"settle_after_pairing": 605, "sweep_interval": 66}
+    settings = Settings.model_validate({"supervisor": odd, "listener": listener})
+    timing = settings.timing()
+    for name, value in {**odd, **listener}.items():
+        assert getattr(timing, name) == value
+    fast = Settings.model_validate({"supervisor": {**odd, "time_divisor": 2}, "listener": listener}).timing()
+    assert fast == timing.divided_by(2)
+    assert fast.hello_timeout == Timing().hello_timeout / 2
+
+
+def test_the_timing_of_the_defaults_is_the_timing_profile() -> None:
+    """Two lists of the same numbers."""
+    assert Settings().timing() == Timing()
