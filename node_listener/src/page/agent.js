@@ -58,6 +58,11 @@ export function mendHelpers(config) {
 export function startWatching(config) {
   const page = globalThis;
   const agent = page[config.namespace];
+  const done = () => {
+    agent.attached = true;
+    return { document: agent.document, ...readAccount(config) };
+  };
+  if (agent.timer) return done(); // attached again after a failure: what counts is already there
   const { Msg, Chat } = page.require('WAWebCollections');
   const { Socket } = page.require('WAWebSocketModel');
   const beat = { n: 0, added: 0, emitted: 0 };
@@ -117,11 +122,9 @@ export function startWatching(config) {
       },
     });
   };
-  clearInterval(agent.timer);
   agent.tick = tick;
   agent.timer = setInterval(tick, config.heartbeat);
-  agent.attached = true;
-  return { document: agent.document, ...readAccount(config) };
+  return done();
 }
 
 /**
