@@ -60,13 +60,3 @@ export function messageId(key) {
     participant: widText(pieces[3]),
   };
 }
-
-/**
- * One text for one message, for sets and maps inside the page: what stays the same when `remote` and `participant`
- * flip between a phone number and a LID.
- * @param {MessageId} id
- * @returns {string}
- */
-export function messageIdText(id) {
-  return `${id.fromMe}_${id.id}`;
-}
