@@ -1,0 +1,151 @@
+"""The living daemon's ear: one line each way, for its owner and root only."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadmasterd.control import ControlServer, NotAnswered, Refused, ask
+from tests.waiting import LIMIT
+
+
+@asynccontextmanager
+async def listening(path: Path) -> AsyncIterator[list[tuple[str, Mapping[str, Any]]]]:
+    """A server that notes what it was asked."""
+    heard: list[tuple[str, Mapping[str, Any]]] = []
+
+    async def answer(command: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        heard.append((command, request))
+        return {"ok": False, "error": "not now"} if command == "no" else {"ok": True, "phase": "ready"}
+
+    server = ControlServer(path, answer)
+    await server.start()
+    try:
+        yield heard
+    finally:
+        await server.close()
+
+
+async def asked(path: Path, command: str, **values: object) -> dict[str, Any]:
+    """Ask as the command line does, from another thread."""
+    return await asyncio.to_thread(ask, path, command, timeout=LIMIT, **values)
+
+
+async def test_a_command_is_heard_and_answered(tmp_path: Path) -> None:
+    """With its values."""
+    path = tmp_path / "leadmasterd.sock"
+    async with listening(path) as heard:
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert await asked(path, "pairing-code", phone="549 ñ") == {"ok": True, "phase": "ready"}
+        assert heard == [("pairing-code", {"command": "pairing-code", "phone": "549 ñ"})]
+    assert not path.exists()
+
+
+async def test_a_refusal_is_no_missing_daemon(tmp_path: Path) -> None:
+    """The answer is no, and its reason is told."""
+    async with listening(tmp_path / "s"):
+        with pytest.raises(Refused, match="not now"):
+            await asked(tmp_path / "s", "no")
+
+
+async def test_a_state_directory_with_a_long_name_has_an_ear_too(tmp_path: Path) -> None:
+    """A socket's path may have 107 bytes only."""
+    folder = tmp_path / ("long " * 30)
+    folder.mkdir()
+    async with listening(folder / "leadmasterd.sock"):
+        assert (await asked(folder / "leadmasterd.sock", "x"))["ok"]
+
+
+async def test_a_socket_of_an_earlier_life_is_replaced(tmp_path: Path) -> None:
+    """It died without cleaning up; and until then nobody answers there."""
+    path = tmp_path / "leadmasterd.sock"
+    with socket.socket(socket.AF_UNIX) as old:
+        old.bind(str(path))
+    with pytest.raises(NotAnswered, match="the daemon is not running; start it"):
+        await asked(path, "x")
+    async with listening(path):
+        assert (await asked(path, "x"))["ok"]
+
+
+def test_without_a_daemon_that_is_said(tmp_path: Path) -> None:
+    """Also when there never was a state directory."""
+    for path in (tmp_path / "leadmasterd.sock", tmp_path / "nowhere" / "leadmasterd.sock"):
+        with pytest.raises(NotAnswered, match="the daemon is not running; start it"):
+            ask(path, "pause")
+
+
+NONSENSE = [b"garbage\n", b"[]\n", b'{"command": 5}\n', b"{}\n", b"", b"x" * 200_000 + b"\n", b"\xff\n"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("sent", NONSENSE, ids=range(len(NONSENSE)))
+async def test_nonsense_is_answered_or_hung_up_on_and_the_next_is_served(tmp_path: Path, sent: bytes) -> None:
+    """It reaches nobody, and stops nothing."""
+    path = tmp_path / "s"
+    async with listening(path) as heard:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(sent)
+        writer.write_eof()
+        try:
+            answer = await asyncio.wait_for(reader.read(), LIMIT)
+        except ConnectionError:
+            answer = b""
+        writer.close()
+        assert not answer or json.loads(answer)["ok"] is False
+        assert heard == []
+        assert (await asked(path, "x"))["ok"]
+
+
+async def test_a_daemon_that_hangs_up_is_told(tmp_path: Path) -> None:
+    """Instead of a traceback."""
+    path = tmp_path / "s"
+    server = await asyncio.start_unix_server(lambda _, writer: writer.close(), str(path))
+    async with server:
+        with pytest.raises(NotAnswered):
+            await asked(path, "x")
+
+
+OTHERS = "import sys; from pathlib import Path; from leadmasterd.control import ask; ask(Path(sys.argv[1]), 'pause')"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+async def test_another_user_may_not_command_the_daemon(tmp_path: Path) -> None:
+    """Even where the file's mode would let them."""
+    path = tmp_path / "s"
+    async with listening(path) as heard:
+        path.chmod(0o666)
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder.stat().st_uid == 0 and str(folder).startswith("/tmp/"):
+                folder.chmod(0o755)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", OTHERS, str(path)],
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert "user 65534 may not command this daemon" in done.stderr
+        path.chmod(0o600)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", OTHERS, str(path)],
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert "this user may not command the daemon; try `sudo -u root leadmasterd …`" in done.stderr
+        assert heard == []

@@ -1,0 +1,91 @@
+"""Every reason there is has a sentence, whatever values come with it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadmasterd import sentences
+from leadmasterd.supervisor.machine import Phase
+
+SOURCES = Path(__file__).parent.parent / "leadmasterd"
+BYES = [
+    "browser_missing",
+    "browser_failed",
+    "browser_gone",
+    "page_crashed",
+    "page_closed",
+    "initialize_failed",
+    "internal",
+]
+
+
+def test_every_phase_has_a_name() -> None:
+    """No phase is shown as it is stored."""
+    assert set(sentences.PHASES) == {phase.value for phase in Phase}
+    assert all("_" not in sentences.phase(phase.value) for phase in Phase)
+
+
+def test_every_reason_in_the_code_has_a_sentence() -> None:
+    """A code without one would be shown to people."""
+    machine = (SOURCES / "supervisor" / "machine.py").read_text()
+    daemon = (SOURCES / "daemon.py").read_text()
+    codes = set(re.findall(r'Reason\(\s*"(\w+)"', machine)) | set(re.findall(r'GapOpened\("(\w+)"', daemon))
+    codes |= set(re.findall(r'Phase\.\w+: "(\w+_took_too_long)"', machine))
+    codes |= set(re.findall(r'_and_then\(Phase\.\w+, "(\w+)"\)', machine))
+    assert len(codes) >= 15
+    assert codes <= set(sentences.REASONS)
+
+
+def test_every_trouble_in_the_code_has_a_sentence() -> None:
+    """Each says what it is and what happens meanwhile."""
+    writer = (SOURCES / "store" / "writer.py").read_text()
+    codes = set(re.findall(r'Trouble\("(\w+)"', writer))
+    assert codes == set(sentences.TROUBLES)
+    assert all(len(sentences.trouble(code, "detail")) > 20 for code in codes)
+
+
+VALUES = st.dictionaries(
+    st.sampled_from(["account", "reason", "state", "silent_seconds", "bye", "exit_code", "detail", "failures"]),
+    st.none() | st.integers() | st.text(max_size=10),
+)
+
+
+@given(st.sampled_from(sorted(sentences.REASONS)), VALUES)
+def test_a_reason_with_any_values_is_a_sentence(code: str, values: Mapping[str, Any]) -> None:
+    """Values come out of a database that another version wrote."""
+    assert sentences.because(code, values if "failures" not in values else {**values, "failures": 3})
+
+
+@pytest.mark.parametrize("bye", [None, *BYES, "of_tomorrow"])
+def test_every_last_word_of_a_child_is_told(bye: str | None) -> None:
+    """With what it said of it."""
+    text = sentences.because("child_died", {"bye": bye, "exit_code": 70, "detail": "chromium: no such file"})
+    assert text
+    if bye in (None,):
+        assert "70" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"failures": 1, "wait_seconds": 0.4}, "asked to stop; trying again at once"),
+        ({"failures": 1, "wait_seconds": 4.4}, "asked to stop; next try in 4 s"),
+        ({"failures": 3, "wait_seconds": 12.6}, "asked to stop; 3 failures in a row, next try in 13 s"),
+        ({}, "asked to stop"),
+    ],
+)
+def test_a_wait_is_told_with_its_failures(values: Mapping[str, Any], text: str) -> None:
+    """One is no row."""
+    assert sentences.because("asked_to_stop", values) == text
+
+
+def test_a_reason_of_tomorrow_is_shown_as_it_is() -> None:
+    """Better than nothing."""
+    assert sentences.because("sparkle", {}) == "sparkle"
+    assert sentences.phase("sparkle") == "sparkle"
+    assert sentences.trouble("sparkle", "x") == "sparkle: x"
