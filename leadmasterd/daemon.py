@@ -47,6 +47,7 @@ from leadmasterd.store.writer import Trouble, Writer
 from leadmasterd.supervisor.machine import Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
 from leadmasterd.sweeper import Sweeper
+from leadmasterd.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -280,12 +281,14 @@ class Daemon:
                 log.error("refused an attempt to send: %s.%s (%s)", module, function, where)
             case PageError(source=source, message=message):
                 self._board.bump("page_errors")
-                log.warning("page error (%s): %s", source, message, extra={"action": "page_error"})
+                log.warning("page error (%s): %s", source, printable(message), extra={"action": "page_error"})
             case CommandError(message=message):
-                log.error("the child refused a command: %s", message, extra={"action": "command_error"})
+                log.error("the child refused a command: %s", printable(message), extra={"action": "command_error"})
             case Bye() as bye:
                 self._bye = bye
-                log.info("the child says bye: %s %s", bye.reason, bye.detail or "", extra={"action": "child_bye"})
+                log.info(
+                    "the child says bye: %s %s", bye.reason, printable(bye.detail or ""), extra={"action": "child_bye"}
+                )
             case _:
                 pass
 

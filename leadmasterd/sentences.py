@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _, ngettext, printable
 
 Values = Mapping[str, Any]
 
@@ -103,7 +103,7 @@ def because(code: str, values: Values) -> str:
         sentence += "; " + ngettext(
             "next try in {wait} s", "{failures} failures in a row, next try in {wait} s", failures
         ).format(wait=round(wait), failures=failures)
-    return sentence
+    return printable(sentence)
 
 
 TROUBLES: Final[Mapping[str, Callable[[str], str]]] = {
@@ -116,4 +116,4 @@ TROUBLES: Final[Mapping[str, Callable[[str], str]]] = {
 def trouble(code: str, detail: str) -> str:
     """What keeps the store from writing."""
     make = TROUBLES.get(code)
-    return make(detail) if make else f"{code}: {detail}"
+    return printable(make(detail) if make else f"{code}: {detail}")

@@ -9,3 +9,13 @@ LOCALE_DIR: Final = Path(__file__).parent / "locale"
 _translation = gettext.translation("leadmasterd", LOCALE_DIR, fallback=True)
 _ = _translation.gettext
 ngettext = _translation.ngettext
+
+_JOINER: Final = "\u200d"
+"""Joins emoji into one; harmless, though no printable character."""
+
+
+def printable(text: str) -> str:
+    """One line, and nothing that could command a terminal: texts of strangers, of the page and of the browser."""
+    return "".join(
+        " " if char in "\r\n\t" else char if char.isprintable() or char == _JOINER else "\ufffd" for char in text
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from leadmasterd.cli.moments import moment_from
 from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_reading
-from leadmasterd.text import _
+from leadmasterd.text import _, printable
 
 _QUERY = """
     SELECT m.message_id, a.wid AS account, m.conversation_id, v.chat, m.direction, m.author, m.type, m.body, m.sent_at,
@@ -20,7 +20,6 @@ _QUERY = """
     LEFT JOIN contacts c USING (contact_id)
     WHERE {where} ORDER BY m.sent_at DESC, m.message_id DESC LIMIT :limit
 """
-_JOINER = "\u200d"  # joins emoji into one
 _JSON_COLUMNS = ("media", "quoted", "referral", "details")
 
 
@@ -71,7 +70,7 @@ def _line(message: dict[str, Any]) -> str:
     local = datetime.fromisoformat(message["sent_at"]).astimezone()
     who = message["contact"] or message["chat"].partition("@")[0]
     arrow = "<-" if message["direction"] == "in" else "->"
-    return f"{local:%Y-%m-%d %H:%M}  {arrow} {_printable(who):<20.20}  {_printable(_what(message))}"
+    return f"{local:%Y-%m-%d %H:%M}  {arrow} {printable(who):<20.20}  {printable(_what(message))}"
 
 
 def _what(message: dict[str, Any]) -> str:
@@ -82,10 +81,3 @@ def _what(message: dict[str, Any]) -> str:
         return _("[deleted] {body}").format(body=body)
     text = body if message["type"] == "chat" else f"[{message['type']}] {body}".rstrip()
     return text + (_(" (edited)") if message["edited_at"] else "")
-
-
-def _printable(text: str) -> str:
-    """One line, and nothing that could command a terminal: message texts are strangers' words."""
-    return "".join(
-        " " if char in "\r\n\t" else char if char.isprintable() or char == _JOINER else "\ufffd" for char in text
-    )
