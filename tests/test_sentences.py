@@ -13,15 +13,7 @@ from leadmasterd import sentences
 from leadmasterd.supervisor.machine import Phase
 
 SOURCES = Path(__file__).parent.parent / "leadmasterd"
-BYES = [
-    "browser_missing",
-    "browser_failed",
-    "browser_gone",
-    "page_crashed",
-    "page_closed",
-    "initialize_failed",
-    "internal",
-]
+BYES = ["browser_missing", "browser_failed", "browser_gone", "page_crashed", "initialize_failed", "internal"]
 
 
 def test_every_phase_has_a_name() -> None:
@@ -89,3 +81,10 @@ def test_a_reason_of_tomorrow_is_shown_as_it_is() -> None:
     assert sentences.because("sparkle", {}) == "sparkle"
     assert sentences.phase("sparkle") == "sparkle"
     assert sentences.trouble("sparkle", "x") == "sparkle: x"
+
+
+def test_no_sentence_can_command_a_terminal() -> None:
+    """Details come from the page, the browser and the system."""
+    wild = "\x1b]0;title\x07 a\nb \x9b2J"
+    for text in (sentences.because("cannot_spawn", {"detail": wild}), sentences.trouble("database_error", wild)):
+        assert text.isprintable()

@@ -1,0 +1,280 @@
+"""What a tired admin is told in ten seconds, also when the daemon is dead."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadmasterd.cli import cmd_status, main
+from leadmasterd.ingest import iso
+from leadmasterd.settings_file import Places
+from leadmasterd.state_files import Lock, write_status
+from leadmasterd.status_board import StatusBoard, measure
+from leadmasterd.store.rows import BatchResult
+from leadmasterd.supervisor.machine import Phase, Reason
+from tests.waiting import until
+
+NOW = datetime(2026, 11, 23, 15, 0, 0, tzinfo=UTC)
+KEYS = {
+    "v",
+    "phase",
+    "since",
+    "because",
+    "code",
+    "values",
+    "pid",
+    "account",
+    "capture",
+    "waiting",
+    "trouble",
+    "scan",
+    "counters",
+    "resources",
+    "next_jobs",
+    "versions",
+}
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    """A state directory that the command line finds."""
+    monkeypatch.chdir(tmp_path)
+    state = tmp_path / "state"
+    state.mkdir()
+    monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(state))
+    return Places(None, state, state / "leadmaster.db")
+
+
+@pytest.fixture
+def held(places: Places) -> Iterator[Lock]:
+    """A daemon that runs."""
+    lock = Lock(places)
+    lock.acquire()
+    yield lock
+    assert lock._fd is not None
+    os.close(lock._fd)
+
+
+def board(places: Places, phase: Phase = Phase.READY, code: str = "ready", **values: object) -> dict[str, Any]:
+    """A status as the daemon writes it."""
+    made = StatusBoard(places, phase=phase.value, since=iso(NOW - timedelta(minutes=65)), because=Reason(code, values))
+    return made.as_json()
+
+
+CODES = [
+    (Phase.READY, 0),
+    (Phase.STARTING, 2),
+    (Phase.SYNCING, 2),
+    (Phase.RECONNECTING, 2),
+    (Phase.STOPPING, 2),
+    (Phase.BACKING_OFF, 2),
+    (Phase.PAUSED, 2),
+    (Phase.STOPPED, 2),
+    (Phase.WAITING_FOR_SCAN, 4),
+    (Phase.HALTED, 4),
+]
+
+
+@pytest.mark.parametrize(("phase", "code"), CODES)
+def test_the_exit_code_says_how_it_is(places: Places, phase: Phase, code: int) -> None:
+    """0 ready, 2 not ready, 4 needs a person; and 3 whatever it last said, when it is not running."""
+    status = board(places, phase)
+    assert cmd_status.exit_code(running=True, status=status) == code
+    assert cmd_status.exit_code(running=False, status=status) == 3
+
+
+def test_every_phase_has_an_exit_code() -> None:
+    """None is forgotten above."""
+    assert {phase for phase, _ in CODES} == set(Phase)
+
+
+def test_a_full_disk_needs_a_person_even_while_ready(places: Places) -> None:
+    """Somebody has to free some space; a lock passes by itself."""
+    full = {**board(places), "trouble": {"code": "disk_full", "detail": ""}}
+    locked = {**board(places), "trouble": {"code": "database_locked", "detail": ""}}
+    assert cmd_status.exit_code(running=True, status=full) == 4
+    assert cmd_status.exit_code(running=True, status=locked) == 0
+
+
+def test_the_object_has_exactly_the_documented_keys(places: Places) -> None:
+    """Other programs read it: a key is added or taken away on purpose, and here too."""
+    status = board(places)
+    assert set(status) == KEYS
+    assert set(status["capture"]) == {"live", "sweep", "open_gaps", "last_message_at"}
+    assert json.loads(json.dumps(status)) == status
+
+
+def described(status: dict[str, Any] | None, *, running: bool) -> str:
+    """Heading and rows in one text."""
+    heading, rows = cmd_status.describe(status, running=running, now=NOW, state_dir="/state")
+    return "\n".join([heading, *(f"{label}: {text}" for label, text in rows)])
+
+
+def test_it_says_what_since_when_and_why(places: Places) -> None:
+    """In the first line."""
+    text = described(board(places, account="5491155550100@c.us"), running=True)
+    assert text.startswith("leadmasterd is ready since ")
+    assert "1 h 5 min ago" in text
+    assert "listening as 5491155550100." in text
+
+
+def test_a_dead_daemon_is_told_with_its_last_words(places: Places) -> None:
+    """It did not say so itself."""
+    text = described(board(places, Phase.BACKING_OFF, "child_died", bye="browser_gone"), running=False)
+    assert text.startswith("leadmasterd is not running. It was last waiting to start again")
+    assert "the browser died" in text
+
+
+def test_one_that_never_ran_and_one_that_just_starts_are_told_apart() -> None:
+    """By the lock."""
+    assert described(None, running=False) == "leadmasterd is not running, and never ran here (/state)."
+    assert described(None, running=True) == "leadmasterd is starting."
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("running", [True, False])
+def test_every_phase_can_be_described(places: Places, phase: Phase, running: bool) -> None:
+    """With everything there is to tell."""
+    status = board(places, phase, "child_died", bye=None, exit_code=70, failures=3, wait_seconds=4.0)
+    status["trouble"] = {"code": "disk_full", "detail": "x"}
+    status["capture"] = {"live": 12345, "sweep": 6, "open_gaps": 2, "last_message_at": iso(NOW)}
+    status["resources"] = {"tree_pss_bytes": 5e8, "daemon_pss_bytes": 3e7, "disk_free_bytes": 2e12}
+    status["next_jobs"] = [{"job": "sweep", "at": iso(NOW + timedelta(seconds=30))}]
+    status["counters"] = {"outbound_blocked": 1, "missing_lines": 2, "rejected_lines": 3}
+    text = described(status, running=running)
+    assert "12,345 live, 6 by sweep" in text
+    assert "the disk is full" in text
+    assert "2 open, a sweep will close them" in text
+    if running:
+        assert "memory 500 MB (daemon 30 MB), disk 2.0 TB free" in text
+        assert "(in 30 s)" in text
+        assert "1 attempt to send, refused" in text
+        assert "5 bad or missing lines" in text
+
+
+def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """The command as it is typed."""
+    code = main(["status", *arguments])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_json_is_one_object_with_running_from_the_lock(
+    places: Places, held: Lock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing else on stdout."""
+    write_status(places, board(places))
+    code, out, err = run("--json", capsys=capsys)
+    assert (code, err) == (0, "")
+    assert set(json.loads(out)) == {*KEYS, "running"}
+    assert json.loads(out)["running"] is True
+    assert out.count("\n") == 1
+
+
+def test_a_status_file_that_says_ready_is_not_believed_without_a_daemon(
+    places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lock decides: it was killed."""
+    write_status(places, board(places))
+    places.lock_file.touch()
+    code, out, _ = run("--json", capsys=capsys)
+    assert code == 3
+    assert json.loads(out)["running"] is False
+    assert run(capsys=capsys)[1].startswith("leadmasterd is not running. It was last ready")
+
+
+def test_where_it_never_ran_there_is_an_answer_too(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    """In both forms."""
+    assert run("--json", capsys=capsys)[:2] == (3, '{"v": 1, "running": false}\n')
+    assert "never ran here" in run(capsys=capsys)[1]
+
+
+def test_settings_that_are_wrong_elsewhere_do_not_silence_it(
+    places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only where state is must be known."""
+    Path("config.toml").write_text("zzz = 1\n[listener]\nnode = 5\n")
+    assert run(capsys=capsys)[0] == 3
+
+
+@pytest.mark.parametrize("text", ["state_dir = 5", "not toml"])
+def test_settings_that_hide_where_state_is_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """78, one sentence, nothing on stdout."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEADMASTERD_STATE_DIR", raising=False)
+    Path("config.toml").write_text(text)
+    code, out, err = run(capsys=capsys)
+    assert (code, out) == (78, "")
+    assert err.startswith("cannot ")
+    assert err.count("\n") == 1
+
+
+def test_a_detail_can_not_command_the_terminal(places: Places, held: Lock) -> None:
+    """Details come from the page and the browser; in colours markup is text as well."""
+    detail = "[bold]no[/bold] \x1b]0;title\x07\x1b[2J"
+    write_status(places, board(places, Phase.BACKING_OFF, "cannot_spawn", detail=detail))
+    reading, writing = pty.openpty()
+    with subprocess.Popen([sys.executable, "-m", "leadmasterd", "status"], stdout=writing, stderr=writing) as status:
+        os.close(writing)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(reading, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        assert status.wait(20) == 2
+    os.close(reading)
+    assert b"[bold]no[/bold]" in shown
+    assert b"title\x07" not in shown
+    assert b"\x1b[2J" not in shown
+
+
+async def test_the_board_writes_once_for_many_changes(places: Places) -> None:
+    """A moment later, and whole."""
+    made = StatusBoard(places)
+    for n in range(100):
+        made.count(BatchResult(live=1, last_message_at=f"2026-11-23T00:00:{n % 60:02}.000Z"))
+        made.bump("page_errors")
+    assert not places.status_file.exists()
+    await until(places.status_file.exists)
+    status = json.loads(places.status_file.read_text())
+    assert status["capture"] == {
+        "live": 100,
+        "sweep": 0,
+        "open_gaps": 0,
+        "last_message_at": "2026-11-23T00:00:59.000Z",
+    }
+    assert status["counters"] == {"page_errors": 100}
+
+
+def test_a_board_that_can_not_be_written_complains_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk is no reason to fill the journal."""
+    gone = Places(None, tmp_path / "gone", tmp_path / "gone" / "x.db")
+    made = StatusBoard(gone)
+    for _ in range(3):
+        made.write()
+    assert len(caplog.records) == 1
+    gone.state_dir.mkdir()
+    made.write()
+    assert gone.status_file.exists()
+
+
+def test_memory_and_disk_are_measured(places: Places) -> None:
+    """In bytes, of what is there."""
+    places.database.write_bytes(b"12345")
+    measured = measure(places)
+    assert measured["database_bytes"] == 5
+    assert 1e6 < float(str(measured["daemon_pss_bytes"])) <= float(str(measured["tree_pss_bytes"]))
+    assert float(str(measured["disk_free_bytes"])) > 0
