@@ -6,7 +6,7 @@ import sys
 
 from leadmasterd.settings import load
 from leadmasterd.settings_file import CannotUseSettings
-from leadmasterd.text import _
+from leadmasterd.text import _, printable
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"file": source, "state_dir": str(places.state_dir), "settings": values}, ensure_ascii=False))
         return 0
-    print(f"# {source or _('built-in defaults')}")
-    print(f"# state: {places.state_dir}, database: {places.database}")
+    print(f"# {printable(source or _('built-in defaults'))}")
+    print(f"# state: {printable(str(places.state_dir))}, database: {printable(str(places.database))}")
     sys.stdout.write(_toml(values))
     return 0
 
