@@ -1,0 +1,417 @@
+"""The command line as it is typed: real processes, documented exit codes, nothing on stdout but the answer."""
+
+import argparse
+import fcntl
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from leadmasterd.cli import exit_code_of, main, parser
+from leadmasterd.settings import load
+from tests import wire
+from tests.captures import item, opened
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+def typed(
+    folder: Path,
+    *arguments: str,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    **more: Any,
+) -> subprocess.CompletedProcess[str]:
+    """`leadmasterd …` in this folder, with no settings but these."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")}
+    return subprocess.run(
+        [sys.executable, "-m", "leadmasterd", *arguments],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(CHECKOUT), "TZ": "UTC", **variables},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **more,
+    )
+
+
+def captured(folder: Path, *messages: dict[str, Any]) -> None:
+    """These are in the default database of that folder."""
+    (folder / "state").mkdir(exist_ok=True)
+    with opened(folder / "state" / "leadmaster.db", [item(each) for each in messages]):
+        pass
+
+
+# ---------------------------------------------------------------------- words
+
+
+def commands() -> list[str]:
+    """Every command there is."""
+    [subs] = [each for each in parser.make_parser()._actions if isinstance(each, argparse._SubParsersAction)]
+    return list(subs.choices)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_help_of_every_command_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """That can be typed as they stand."""
+    with pytest.raises(SystemExit) as left:
+        main([command, "--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    examples = [line.strip() for line in text.partition("examples:\n")[2].split("\n\n")[0].splitlines()]
+    assert examples
+    for example in examples:
+        words = example.split(" | ")[0].split()
+        assert words[0] == "leadmasterd"
+        assert parser.make_parser().parse_args(words[1:]).command == command
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_has_its_file(command: str) -> None:
+    """One file a command."""
+    words = {"config": ["config", "check"]}.get(command)
+    try:
+        arguments = parser.make_parser().parse_args(words or [command])
+    except SystemExit:
+        pytest.skip("it has words of its own")
+    assert (CHECKOUT / "leadmasterd" / "cli" / f"cmd_{arguments.module}.py").exists()
+
+
+def test_the_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A newcomer's first word."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    listed = {line.split()[0] for line in text.splitlines() if line.startswith("    ") and line.split()}
+    assert listed >= set(commands())
+    assert "73 the state can't be used" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["sparkle"], ["messages", "--limit", "0"], ["messages", "--limit", "x"], ["status", "--sparkle"], ["config"]],
+)
+def test_wrong_usage_is_64_and_stdout_stays_empty(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that reads --json must not get a usage text."""
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    said = capsys.readouterr()
+    assert (left.value.code, said.out) == (64, "")
+    assert "Try `leadmasterd" in said.err
+
+
+def test_an_error_that_is_a_defect_is_70_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ours to mend, so it shows where."""
+    monkeypatch.chdir(tmp_path)
+
+    def broken(_explicit: str | None) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("leadmasterd.cli.cmd_status.find_places", broken)
+    assert main(["status"]) == 70
+    assert "ZeroDivisionError: a defect" in capsys.readouterr().err
+
+
+def test_every_error_of_ours_has_its_code() -> None:
+    """By its name, so that the command line need not import it."""
+    from leadmasterd.control import NotAnswered, Refused
+    from leadmasterd.environment import NotUsable
+    from leadmasterd.settings_file import CannotUseSettings
+    from leadmasterd.state_files import CannotUseState
+    from leadmasterd.store.database import CannotUseDatabase
+
+    wanted = {
+        CannotUseSettings: 78,
+        NotUsable: 78,
+        CannotUseState: 73,
+        CannotUseDatabase: 73,
+        NotAnswered: 3,
+        Refused: 1,
+        ValueError: None,
+    }
+    assert {error: exit_code_of(error("x")) for error in wanted} == wanted
+
+
+# ---------------------------------------------------------------------- run
+
+
+def test_a_missing_node_is_78_and_one_sentence(tmp_path: Path) -> None:
+    """systemd does not restart on it."""
+    done = typed(tmp_path, "run", variables={"LEADMASTERD_LISTENER__NODE": "/nonexistent"})
+    assert done.returncode == 78
+    assert done.stderr.splitlines()[-1] == "cannot use listener.node = /nonexistent: there is no such program"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_browser_is_78_and_one_sentence(tmp_path: Path) -> None:
+    """The same for the browser."""
+    done = typed(tmp_path, "run", variables={"LEADMASTERD_LISTENER__BROWSER": "/nonexistent"})
+    assert done.returncode == 78
+    assert done.stderr.splitlines()[-1] == "cannot use listener.browser = /nonexistent: there is no such program"
+
+
+def test_wrong_settings_are_78_and_one_sentence_each(tmp_path: Path) -> None:
+    """Before anything is touched."""
+    (tmp_path / "config.toml").write_text("zzz = 1\n[listener]\nnode = 5\n")
+    done = typed(tmp_path, "run")
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 2
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_state_directory_that_can_not_be_written_is_73(tmp_path: Path) -> None:
+    """With its name and ours."""
+    done = typed(tmp_path, "run", variables={"LEADMASTERD_STATE_DIR": "/proc/leadmasterd"})
+    assert done.returncode == 73
+    assert "cannot use the state directory /proc/leadmasterd: " in done.stderr.splitlines()[-1]
+
+
+def test_the_second_daemon_on_one_state_directory_is_73(tmp_path: Path) -> None:
+    """One sentence, and the first is left alone."""
+    (tmp_path / "state").mkdir()
+    with (tmp_path / "state" / "leadmasterd.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711\n")
+        lock.flush()
+        done = typed(tmp_path, "run")
+    assert done.returncode == 73
+    assert "another leadmasterd runs on it (pid 4711); stop that one" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [("PRAGMA user_version = 99", "newer leadmasterd"), ("CREATE TABLE invoices (id)", "another program")],
+)
+def test_a_database_that_is_not_ours_is_73(tmp_path: Path, make: str, why: str) -> None:
+    """For whoever writes and whoever reads."""
+    (tmp_path / "state").mkdir()
+    with closing(sqlite3.connect(tmp_path / "state" / "leadmaster.db")) as connection:
+        connection.execute(make)
+    # a browser that is there: what it is does not matter before the database is open
+    for command in (["run"], ["messages"]):
+        done = typed(tmp_path, *command, variables={"LEADMASTERD_LISTENER__BROWSER": "/bin/true"})
+        assert done.returncode == 73, done.stderr
+        assert why in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+
+
+# ---------------------------------------------------------------------- messages
+
+
+def test_messages_are_shown_newest_last(tmp_path: Path) -> None:
+    """One line each, with who and which way."""
+    captured(
+        tmp_path,
+        wire.message("1", body="Hola, precio?"),
+        wire.message("2", body="Son $ 500", mine=True, t=wire.NOON + 1),
+        wire.ciphertext("3", t=wire.NOON + 2),
+        wire.message("4", body="foto", message_type="image", t=wire.NOON + 3),
+    )
+    done = typed(tmp_path, "messages")
+    assert done.returncode == 0
+    assert [line.split("  ", 1)[1] for line in done.stdout.splitlines()] == [
+        "<- Ana                   Hola, precio?",
+        "-> Ana                   Son $ 500",
+        "<- Ana                   [not readable yet]",
+        "<- Ana                   [image] foto",
+    ]
+
+
+def test_messages_as_json_are_one_object(tmp_path: Path) -> None:
+    """With real JSON inside, and nothing else on stdout."""
+    captured(tmp_path, wire.message(body="ñ\n👍", media={"mimetype": "image/jpeg"}))
+    done = typed(tmp_path, "messages", "--json")
+    [message] = json.loads(done.stdout)["messages"]
+    assert done.stdout.count("\n") == 1
+    assert (message["body"], message["media"]) == ("ñ\n👍", {"mimetype": "image/jpeg"})
+    assert (message["direction"], message["author"], message["chat"]) == ("in", "contact", wire.ANA)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ids"),
+    [
+        (["--limit", "1"], ["3"]),
+        (["--limit", "99999999999999999999999"], ["1", "2", "3"]),
+        (["--search", "PRECIO"], ["1"]),
+        (["--search", "100%"], ["2"]),
+        (["--search", "_"], []),
+        (["--search", "\\"], ["3"]),
+        (["--chat", "+54 9 11 5555-0002"], ["2", "3"]),
+        (["--chat", wire.ANA], ["1"]),
+        (["--chat", wire.ANA_LID], ["1"]),
+        (["--chat", "' OR 1=1 --"], []),
+        (["--since", "2026-11-23T02:13:21"], ["2", "3"]),
+        (["--since", "2026-11-22T23:13:21-03:00"], ["2", "3"]),
+        (["--since", "2030-01-01"], []),
+    ],
+)
+def test_messages_can_be_narrowed_down(tmp_path: Path, arguments: list[str], ids: list[str]) -> None:
+    """Every condition by itself; text is text and no pattern."""
+    captured(
+        tmp_path,
+        wire.message("1", body="Hola, precio?", contact=wire.contact(lid=wire.ANA_LID)),
+        wire.message("2", body="100% seguro", chat=wire.BETO, t=wire.NOON + 1),
+        wire.message("3", body="C:\\x", chat=wire.BETO, t=wire.NOON + 2),
+    )
+    done = typed(tmp_path, "messages", "--json", *arguments)
+    bodies = {"Hola, precio?": "1", "100% seguro": "2", "C:\\x": "3"}
+    assert [bodies[each["body"]] for each in json.loads(done.stdout)["messages"]] == ids
+
+
+def test_a_date_that_is_none_is_64(tmp_path: Path) -> None:
+    """With how to write one."""
+    captured(tmp_path)
+    done = typed(tmp_path, "messages", "--since", "yesterday")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "write it as 2026-11-23" in done.stderr
+
+
+def test_before_anything_was_captured_messages_are_none(tmp_path: Path) -> None:
+    """And none is no error; nothing is made."""
+    done = typed(tmp_path, "messages", "--json")
+    assert (done.returncode, done.stdout) == (0, '{"messages": []}\n')
+    assert not (tmp_path / "state").exists()
+
+
+WILD = "\x1b]0;title\x07\x1b[2J\x9b5n\rinvisible\x00\u202eevil\nsecond line\u2028third"
+
+
+def test_a_strangers_words_can_not_command_the_terminal(tmp_path: Path) -> None:
+    """Neither in the text nor in a name; emoji that are joined stay whole."""
+    captured(tmp_path, wire.message(body=WILD + "👨‍👩‍👧", notify_name=WILD))
+    done = typed(tmp_path, "messages")
+    line = done.stdout.removesuffix("\n")
+    assert "👨‍👩‍👧" in line
+    assert line.replace("\u200d", "").isprintable()
+
+
+def test_a_reader_that_leaves_is_no_complaint(tmp_path: Path) -> None:
+    """`| head` is how one looks."""
+    captured(tmp_path, *(wire.message(f"{n}", body="x" * 200) for n in range(500)))
+    for wanted in ("0", "1"):
+        piped = subprocess.run(
+            [
+                "bash",
+                "-c",
+                f"{sys.executable} -m leadmasterd messages --limit 500 | head -n {wanted}; echo ${{PIPESTATUS[0]}}",
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert piped.stderr == ""
+        assert piped.stdout.splitlines()[-1] in ("141", "0")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+@pytest.mark.parametrize("command", [["messages"], ["status"], ["qr", "--once"], ["pause"]])
+def test_somebody_without_the_rights_is_told_the_line_to_use(tmp_path: Path, command: list[str]) -> None:
+    """Instead of a traceback."""
+    captured(tmp_path, wire.message())
+    for folder in (tmp_path, *tmp_path.parents):
+        if str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    (tmp_path / "state").chmod(0o700)
+    done = typed(tmp_path, *command, user=65534, group=65534, extra_groups=[])
+    assert "Traceback" not in done.stderr
+    assert "sudo -u root leadmasterd" in done.stderr
+    assert done.stdout == ""
+    assert done.returncode in (3, 73)
+
+
+# ---------------------------------------------------------------------- config
+
+
+def test_config_check_is_0_or_78(tmp_path: Path) -> None:
+    """For people and for programs."""
+    (tmp_path / "config.toml").write_text("[capture]\ngroups = true\n")
+    good = typed(tmp_path, "config", "check")
+    assert (good.returncode, good.stdout, good.stderr) == (0, "config.toml: all good.\n", "")
+    assert json.loads(typed(tmp_path, "config", "check", "--json").stdout) == {"ok": True, "file": "config.toml"}
+    (tmp_path / "config.toml").write_text("[capture]\ngroup = true\n")
+    bad = typed(tmp_path, "config", "check")
+    assert (bad.returncode, bad.stdout) == (78, "")
+    assert "did you mean `groups`?" in bad.stderr
+    bad = typed(tmp_path, "config", "check", "--json")
+    assert (bad.returncode, bad.stderr) == (78, "")
+    assert len(json.loads(bad.stdout)["problems"]) == 1
+
+
+def test_what_config_show_prints_is_a_settings_file_that_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything in force, the environment included, whatever characters are in it."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.toml").write_text(
+        'state_dir = "ñ 😀 \\"q\\" \\\\ \\t\\u007f"\n[capture]\nignore = ["+54 9 11 5555-0001", "5@lid"]\n'
+        "[listener]\nsweep_interval = 0.5\nbrowser_args = ['--x=\"y\"']\n",
+        encoding="utf-8",
+    )
+    variables = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "77"}
+    shown = typed(tmp_path, "config", "show", variables=variables)
+    assert shown.returncode == 0
+    tomllib.loads(shown.stdout)
+    Path("again.toml").write_text(shown.stdout, encoding="utf-8")
+    again, places = load("again.toml")
+    monkeypatch.setenv(*next(iter(variables.items())))
+    original, before = load("config.toml")
+    assert again == original
+    assert (places.state_dir, places.database) == (before.state_dir, before.database)
+    as_json = json.loads(typed(tmp_path, "config", "show", "--json", variables=variables).stdout)
+    assert as_json["settings"] == original.model_dump(mode="json")
+
+
+# ---------------------------------------------------------------------- words to the daemon
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "restart-listener", "qr"])
+def test_a_word_to_a_daemon_that_is_not_there_is_3(tmp_path: Path, command: str) -> None:
+    """With how to start it."""
+    done = typed(tmp_path, command)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "daemon is not running; start it with `leadmasterd run` or systemctl" in done.stderr
+
+
+def test_ctrl_c_is_130_without_a_traceback(tmp_path: Path) -> None:
+    """A person who looks at the code and leaves."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "status.json").write_text(
+        json.dumps(
+            {
+                "v": 1,
+                "phase": "starting",
+                "code": "started",
+                "values": {},
+                "scan": {"qr": "2@x", "valid_until": "2026-11-23T02:13:21.000Z"},
+            }
+        )
+    )
+    with (tmp_path / "state" / "leadmasterd.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        looking = subprocess.Popen(
+            [sys.executable, "-m", "leadmasterd", "qr"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert looking.stdout
+        assert looking.stdout.readline()
+        looking.send_signal(signal.SIGINT)
+        _, errors = looking.communicate(timeout=20)
+    assert (looking.returncode, errors) == (130, b"")
