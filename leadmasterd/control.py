@@ -71,12 +71,12 @@ class ControlServer:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any]:
+        line = await reader.readline()  # first, so that whoever is refused can read why
         peer = writer.get_extra_info("socket")
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _, uid, _ = struct.unpack("3i", credentials)
         if uid not in (0, os.getuid()):
             return {"ok": False, "error": f"user {uid} may not command this daemon"}
-        line = await reader.readline()
         request = json.loads(line)
         if not isinstance(request, dict) or not isinstance(request.get("command"), str):
             return {"ok": False, "error": "a command is an object with `command`"}
