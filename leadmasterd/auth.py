@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +50,7 @@ KEEP_SNAPSHOTS: Final = 3
 KEEP_QUARANTINED: Final = 2
 QUARANTINE_DAYS: Final = 30
 _MANIFEST: Final = "manifest.json"
+_LINKED: Final = "leadmasterd-linked"
 
 
 class CannotUseSnapshot(Exception):
@@ -164,6 +166,8 @@ class Auth:
         _copy_session(snapshot.path, fresh)
         _sync_tree(fresh)
         self.quarantine(now=now, why=why)
+        if snapshot.account:
+            write_private(fresh / _LINKED, f"{snapshot.account}\n".encode())
         fresh.rename(self._profile)
         _sync_folder(self._profile.parent)
 
@@ -207,6 +211,31 @@ class Auth:
                 freed += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
                 shutil.rmtree(path, ignore_errors=True)
         return freed
+
+    def linked_account(self) -> str | None:
+        """The account that was last ready on the live profile, or None if none ever was."""
+        try:
+            return (self._profile / _LINKED).read_text().strip() or None
+        except OSError:
+            return None
+
+    def mark_linked(self, account: str) -> None:
+        """Note in the profile itself whose session it holds, so that losing it silently can be noticed."""
+        if self.linked_account() != account:
+            write_private(self._profile / _LINKED, f"{account}\n".encode())
+
+    def browser_using_it(self) -> int | None:
+        """The pid of a live browser on this host that holds the profile, or None.
+
+        Chromium's lock is a symbolic link that reads `host-pid`.
+        """
+        try:
+            host, _, pid = str((self._profile / "SingletonLock").readlink()).rpartition("-")
+            arguments = Path(f"/proc/{int(pid)}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        ours = f"--user-data-dir={self._profile.resolve()}".encode()
+        return int(pid) if host == socket.gethostname() and ours in arguments else None
 
     def clear_stale_singletons(self) -> list[str]:
         """Remove the locks of a browser that is gone.

@@ -19,6 +19,7 @@ from leadmasterd.environment import find_browser, find_node
 from leadmasterd.intake import Intake
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
+from leadmasterd.profile_keeper import ProfileKeeper
 from leadmasterd.protocol import (
     Authenticated,
     BrowserStarted,
@@ -86,11 +87,13 @@ class Daemon:
         self._shown: str | None = None
         self._announced = False
         self._stop_asked = asyncio.Event()
+        self._keeper = ProfileKeeper(places)
         self._runner = Runner(
             self._timing,
             spawn=self._spawn,
             clean_up=self._clean_up,
-            quarantine_profile=self._quarantine_profile,
+            chores=self._keeper.chores,
+            facts=lambda: {"restorable": self._keeper.restorable},
             on_change=self._phase_changed,
             excused=lambda: self._child is not None and self._child.reading_paused,
             start_paused=self._paused_file.exists(),
@@ -186,8 +189,7 @@ class Daemon:
         self._intake.new_life()
         self._bye = None
         self._live_since_ready = False
-        self._places.profile.parent.mkdir(mode=0o700, exist_ok=True)
-        self._places.profile.mkdir(mode=0o700, exist_ok=True)
+        await asyncio.to_thread(self._keeper.before_spawn)
         listener = self._settings.listener
         options = {
             "profile": str(self._places.profile.resolve()),
@@ -223,24 +225,11 @@ class Daemon:
 
     async def _clean_up(self) -> None:
         """After a stop, and before the first start: nothing that carries our marker may live on."""
+        self._keeper.stopped(well=self._child is not None and self._child.ended_well)
         leftovers = await asyncio.to_thread(tree.find_ours, self._marker)
         if leftovers:
             log.warning("killed %d processes an earlier life had left", len(leftovers), extra={"action": "orphans"})
             tree.signal_all(leftovers, signal.SIGKILL)
-
-    async def _quarantine_profile(self) -> None:
-        """Set the logged-out profile aside instead of deleting it: it may be the only copy of something."""
-        if not self._places.profile.exists():
-            return
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        target = self._places.quarantine / stamp
-        try:
-            self._places.quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._places.profile.rename(target)
-        except OSError as error:  # WhatsApp asks for a scan on the old one as well
-            log.error("cannot set the old session's profile aside in %s: %s", target, error)  # noqa: TRY400
-            return
-        log.warning("the old session's profile was set aside in %s", target, extra={"action": "quarantined"})
 
     # ------------------------------------------------------------------ news from the child
 
@@ -253,7 +242,7 @@ class Daemon:
                 log.info("the browser runs, pid %d, %s", pid, version, extra={"action": "browser_started"})
             case Qr(qr=text, valid_seconds=seconds):
                 self._show_code("qr", text, seconds)
-                self._runner.tell(Happened.CODE_SHOWN)
+                self._runner.tell(Happened.CODE_SHOWN, session_lost=self._keeper.session_lost())
             case PairingCode(code=code, valid_seconds=seconds):
                 self._show_code("pairing_code", code, seconds)
                 self._runner.tell(Happened.CODE_SHOWN)
@@ -265,6 +254,7 @@ class Daemon:
                 self._board.account = {"wid": account.wid, "push_name": account.push_name}
                 self._board.versions["whatsapp_web"] = web
                 self._runner.heartbeat_seen()
+                self._keeper.ready(account.wid, browser=str(self._board.versions.get("browser")), young=fresh)
                 self._runner.tell(Happened.READY, account=account.wid)
                 self._sweeper.live(fresh=fresh)
             case SocketState(state=state):

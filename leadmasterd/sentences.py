@@ -58,6 +58,13 @@ def _child_died(values: Values) -> str:
             return _("the Node child left: {reason}").format(reason=other) + _detail(values)
 
 
+_RECYCLE: Final[Mapping[str, Callable[[], Any]]] = {
+    "nightly": lambda: _("once a night, with a snapshot of the session"),
+    "memory": lambda: _("the browser grew too large"),
+    "browser_changed": lambda: _("the browser was upgraded"),
+    "snapshot": lambda: _("a person asked for a snapshot"),
+}
+
 REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "not_started": lambda v: _("not started yet"),
     "started": lambda v: _("just started"),
@@ -83,6 +90,16 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "heartbeat_lost": lambda v: _("the page stopped answering for {seconds} s").format(seconds=v.get("silent_seconds")),
     "child_died": _child_died,
     "cannot_spawn": lambda v: _("the Node child could not be started") + _detail(v),
+    "session_lost": lambda v: _("the session was lost without a logout; trying the newest snapshot of it"),
+    "profile_broken": lambda v: _("the browser profile does not open; trying the newest snapshot of the session"),
+    "code_stopped": lambda v: _("WhatsApp Web stopped showing new codes"),
+    "not_scanned": lambda v: _(
+        "nobody scanned {codes} codes; a fresh one comes later, or with `leadmasterd restart-listener`"
+    ).format(codes=v.get("codes")),
+    "deaf": lambda v: _("messages arrived that were not heard live"),
+    "recycle": lambda v: _("planned restart: {why}").format(
+        why=_RECYCLE.get(str(v.get("why")), lambda: v.get("why"))()
+    ),
     "paused": lambda v: _("paused by a person; `leadmasterd resume` goes on"),
     "restart_asked": lambda v: _("a person asked for a restart"),
     "asked_to_stop": lambda v: _("asked to stop"),

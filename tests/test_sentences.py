@@ -27,7 +27,8 @@ def test_every_reason_in_the_code_has_a_sentence() -> None:
     machine = (SOURCES / "supervisor" / "machine.py").read_text()
     daemon = (SOURCES / "daemon.py").read_text()
     codes = set(re.findall(r'Reason\(\s*"(\w+)"', machine)) | set(re.findall(r'GapOpened\("(\w+)"', daemon))
-    codes |= set(re.findall(r'Phase\.\w+: "(\w+_took_too_long)"', machine))
+    codes |= set(re.findall(r'Phase\.\w+: "(\w+_took_too_long|code_stopped)"', machine))
+    codes |= set(re.findall(r'_restore\(state, "(\w+)"\)', machine))
     codes |= set(re.findall(r'_and_then\(Phase\.\w+, "(\w+)"\)', machine))
     assert len(codes) >= 15
     assert codes <= set(sentences.REASONS)

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from leadmasterd import sentences
 from leadmasterd.supervisor.machine import (
+    CODES_UNTIL_A_BREAK,
     NUMBER_AT_RISK,
     TABLE,
     Effect,
@@ -28,7 +29,7 @@ from leadmasterd.timing import Timing
 TIMING = Timing()
 AT_REST = {Phase.PAUSED, Phase.BACKING_OFF, Phase.HALTED, Phase.STOPPED}
 """Phases without a child."""
-WAITS_FOR_A_PERSON = {Phase.PAUSED, Phase.WAITING_FOR_SCAN, Phase.HALTED, Phase.STOPPED}
+WAITS_FOR_A_PERSON = {Phase.PAUSED, Phase.HALTED, Phase.STOPPED}
 
 
 def happen(state: State, *events: Happened | tuple[Happened, dict[str, Any]], now: float = 100.0) -> Step:
@@ -106,6 +107,11 @@ DIAGRAM: list[tuple[Phase, Any, Phase, tuple[Effect, ...]]] = [
     (Phase.READY, Happened.TIMER, Phase.READY, ()),
     (Phase.READY, Happened.HEARTBEAT_LOST, Phase.STOPPING, (Effect.STOP_TREE,)),
     (Phase.READY, Happened.RESTART, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.READY, Happened.DEAF, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.READY, Happened.RECYCLE, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.SYNCING, Happened.RECYCLE, Phase.SYNCING, ()),
+    (Phase.WAITING_FOR_SCAN, Happened.RECYCLE, Phase.WAITING_FOR_SCAN, ()),
+    (Phase.WAITING_FOR_SCAN, Happened.TIMER, Phase.STOPPING, (Effect.STOP_TREE,)),
     (Phase.RECONNECTING, (Happened.SOCKET_STATE, {"state": "CONNECTED"}), Phase.READY, ()),
     (Phase.RECONNECTING, OFFLINE, Phase.RECONNECTING, ()),
     (Phase.RECONNECTING, Happened.READY, Phase.READY, ()),
@@ -246,6 +252,87 @@ def test_hello_gives_the_browser_its_own_time() -> None:
     assert happen(started, Happened.HELLO, now=20).state.timer_at == 20 + TIMING.start_timeout
 
 
+def test_a_planned_restart_is_no_failure_and_keeps_a_snapshot_when_all_is_gone() -> None:
+    """Snapshot before trimming, both before the next child."""
+    stopping = happen(replace(TO[Phase.READY], failures=3), (Happened.RECYCLE, {"why": "nightly"}))
+    assert stopping.effects == (Effect.STOP_TREE,)
+    gone = happen(stopping.state, Happened.GONE)
+    assert gone.effects == (Effect.TAKE_SNAPSHOT, Effect.TRIM_CACHES, Effect.SPAWN)
+    assert gone.state.failures == 3
+    assert gone.state.because == Reason("recycle", {"why": "nightly"})
+
+
+def test_a_logout_during_a_planned_restart_keeps_no_snapshot_of_it() -> None:
+    """Its last words count: the profile is set aside instead."""
+    gone = happen(TO[Phase.READY], (Happened.RECYCLE, {"why": "nightly"}), LOGOUT, Happened.GONE)
+    assert gone.effects == (Effect.QUARANTINE_PROFILE, Effect.SPAWN)
+
+
+@pytest.mark.parametrize("phase", [Phase.STARTING, Phase.WAITING_FOR_SCAN])
+def test_a_session_that_was_lost_without_a_logout_is_restored(phase: Phase) -> None:
+    """The profile was linked, and WhatsApp shows a code all the same."""
+    stopping = happen(TO[phase], (Happened.CODE_SHOWN, {"session_lost": True}))
+    assert stopping.state.because.code == "session_lost"
+    gone = happen(stopping.state, Happened.GONE)
+    assert gone.effects == (Effect.RESTORE_PROFILE, Effect.SPAWN)
+    assert happen(gone.state, Happened.HELLO, Happened.CODE_SHOWN).state.phase is Phase.WAITING_FOR_SCAN
+
+
+def test_a_profile_that_does_not_open_three_times_is_restored() -> None:
+    """Not at the first: a browser may die for many reasons."""
+    state = TO[Phase.STARTING]
+    for _ in range(2):
+        failed = happen(state, (Happened.EXITED, {"bye": "initialize_failed", "restorable": True}), Happened.GONE)
+        assert Effect.RESTORE_PROFILE not in failed.effects
+        state = happen(failed.state, Happened.TIMER).state
+    third = happen(state, (Happened.EXITED, {"bye": "initialize_failed", "restorable": True}), Happened.GONE)
+    assert third.effects == (Effect.RESTORE_PROFILE, Effect.SPAWN)
+    assert third.state.because.code == "profile_broken"
+
+
+def test_without_a_snapshot_it_is_tried_for_ever() -> None:
+    """Nothing to restore: back off and try again."""
+    state = TO[Phase.STARTING]
+    for _ in range(6):
+        failed = happen(state, Happened.EXITED, Happened.GONE)
+        assert failed.state.phase is Phase.BACKING_OFF
+        state = happen(failed.state, Happened.TIMER).state
+
+
+def test_a_start_that_got_as_far_as_a_code_clears_the_profile_of_suspicion() -> None:
+    """Only starts in a row count."""
+    state = TO[Phase.STARTING]
+    for _ in range(5):
+        state = happen(state, Happened.HELLO, Happened.CODE_SHOWN).state
+        assert state.unopened == 0
+        failed = happen(state, (Happened.EXITED, {"restorable": True}), Happened.GONE)
+        assert Effect.RESTORE_PROFILE not in failed.effects
+        state = happen(failed.state, Happened.TIMER).state
+
+
+def test_each_code_gives_the_page_time_for_the_next_and_nobody_is_hurried() -> None:
+    """While codes rotate the phase stays; when they stop the browser is started again."""
+    state = TO[Phase.WAITING_FOR_SCAN]
+    for turn in range(1, 10):
+        state = happen(state, Happened.CODE_SHOWN, now=100 + 20.0 * turn).state
+        assert state.phase is Phase.WAITING_FOR_SCAN
+        assert state.timer_at == 100 + 20.0 * turn + TIMING.code_patience
+    stuck = happen(state, Happened.TIMER)
+    assert stuck.state.because.code == "code_stopped"
+
+
+def test_codes_that_nobody_scans_slow_down_and_go_on_for_ever() -> None:
+    """Thirty codes, then a rest that grows with each time."""
+    state = TO[Phase.WAITING_FOR_SCAN]
+    for rest in range(1, 5):
+        for _ in range(CODES_UNTIL_A_BREAK - 1):
+            state = happen(state, Happened.CODE_SHOWN).state
+            assert state.phase is Phase.WAITING_FOR_SCAN
+        state = happen(state, Happened.CODE_SHOWN, Happened.GONE).state
+        assert (state.phase, state.because.code, state.failures) == (Phase.BACKING_OFF, "not_scanned", rest)
+        state = happen(state, Happened.TIMER, Happened.HELLO, Happened.CODE_SHOWN).state
+
+
 # ---------------------------------------------------------------------- backing off and forgiving
 
 
@@ -339,6 +426,8 @@ EVENTS = st.sampled_from(
         (Happened.SOCKET_STATE, {"state": "CONNECTED"}),
         (Happened.SOCKET_STATE, {"state": "CONFLICT"}),
         (Happened.SOCKET_STATE, {"state": "TOS_BLOCK"}),
+        (Happened.CODE_SHOWN, {"session_lost": True}),
+        (Happened.EXITED, {"restorable": True}),
         OFFLINE,
     ]
 )
@@ -350,6 +439,8 @@ NEEDS_A_CHILD = {
     Happened.SOCKET_STATE,
     Happened.DISCONNECTED,
     Happened.HEARTBEAT_LOST,
+    Happened.DEAF,
+    Happened.RECYCLE,
     Happened.EXITED,
 }
 
@@ -388,6 +479,10 @@ class AnyOrder(RuleBasedStateMachine):
                 assert not self.child, "the profile is in use"
                 assert self.logged_out, "a good profile set aside"
                 self.logged_out = False
+            elif effect in (Effect.RESTORE_PROFILE, Effect.TAKE_SNAPSHOT, Effect.TRIM_CACHES):
+                assert not self.child, "the profile is in use"
+                assert not self.stopping, "something of the tree may still write"
+                assert not self.logged_out, "a logged-out session is neither kept nor replaced by an old one"
             else:
                 assert not self.child, "left a child behind"
                 self.left = True
@@ -444,7 +539,13 @@ class AnyOrder(RuleBasedStateMachine):
         if phase is Phase.STOPPING:
             assert self.stopping, "waits for a stop that is not under way"
             assert self.state.timer_at is None
-        elif phase in (Phase.STARTING, Phase.SYNCING, Phase.RECONNECTING, Phase.BACKING_OFF):
+        elif phase in (
+            Phase.STARTING,
+            Phase.WAITING_FOR_SCAN,  # for a person, but only as long as codes come
+            Phase.SYNCING,
+            Phase.RECONNECTING,
+            Phase.BACKING_OFF,
+        ):
             assert self.state.timer_at is not None, "waits without a deadline"
         elif phase is not Phase.READY:
             assert phase in WAITS_FOR_A_PERSON

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from leadmasterd.supervisor.machine import Happened, Phase, State
+from leadmasterd.supervisor.machine import Effect, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
 from leadmasterd.timing import Timing
 from tests.children import FakeChild
@@ -32,7 +32,7 @@ class World:
             timing,
             spawn=self._spawn,
             clean_up=self._clean_up,
-            quarantine_profile=self._quarantine,
+            chores={Effect.QUARANTINE_PROFILE: self._quarantine},
             on_change=self._note,
             excused=lambda: self.busy,
             start_paused=start_paused,

@@ -18,8 +18,8 @@ class StandInError(Exception):
 class StandIn:
     """A WhatsApp Web of our own on loopback ports, with a phone that does what it is told. Use as a context."""
 
-    def __init__(self, node: Path, *, key_shape: str) -> None:
-        self._argv = [str(node), str(ENTRY), "--key-shape", key_shape]
+    def __init__(self, node: Path, *options: str, key_shape: str) -> None:
+        self._argv = [str(node), str(ENTRY), "--key-shape", key_shape, *options]
         self._process: subprocess.Popen[bytes]
         self.browser_args: list[str] = []
         self._control = ""

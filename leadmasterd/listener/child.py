@@ -46,6 +46,7 @@ class Child:
         self._stdout: asyncio.ReadTransport
         self._stdin: asyncio.WriteTransport
         self._paused = False
+        self.ended_well = False
 
     @classmethod
     async def start(
@@ -117,11 +118,16 @@ class Child:
     async def stop(self, timing: Timing) -> None:
         """Ask, insist, kill, verify. Safe when the child is dead already, and a second time.
 
+        `ended_well` says afterwards whether it left by itself when asked, so that its profile is whole.
+
         Reading goes on until the end, so nothing that was written before the stop is lost.
         """
         self.resume_reading()
         self.tell("stop")
-        if not await self._ends_within(timing.stop_ask):
+        was_alive = not self.exited.done()
+        if await self._ends_within(timing.stop_ask):
+            self.ended_well = self.exited.result() == 0 if was_alive else self.ended_well
+        else:
             tree.signal_all(await self._members(), signal.SIGTERM)
             await self._ends_within(timing.stop_term)
         with contextlib.suppress(TimeoutError):  # somebody else may still hold the write end

@@ -51,6 +51,10 @@ class Happened(StrEnum):
     SOCKET_STATE = "socket_state"
     DISCONNECTED = "disconnected"
     HEARTBEAT_LOST = "heartbeat_lost"
+    DEAF = "deaf"
+    """A sweep found messages that the live path should have brought, though the state says connected."""
+    RECYCLE = "recycle"
+    """A planned restart: memory, a new browser, a snapshot. Only a live session is recycled."""
     EXITED = "exited"
     """The child ended by itself; what it left behind may still live."""
     GONE = "gone"
@@ -80,7 +84,11 @@ class Effect(StrEnum):
     STOP_TREE = "stop_tree"
     """Ask, insist, kill, verify; then tell the machine GONE."""
     QUARANTINE_PROFILE = "quarantine_profile"
-    """Set the browser profile aside; only ever when the child is gone."""
+    """Set the browser profile aside; only ever when the child is gone, as the next three."""
+    RESTORE_PROFILE = "restore_profile"
+    """Put the newest good snapshot in its place."""
+    TAKE_SNAPSHOT = "take_snapshot"
+    TRIM_CACHES = "trim_caches"
     LEAVE = "leave"
     """The daemon's own end."""
 
@@ -105,8 +113,12 @@ class State:
     """When TIMER is due (monotonic); None: no timer is set."""
     then: Phase = Phase.STOPPED
     """In STOPPING: what follows when the child is gone."""
-    quarantine: bool = False
-    """In STOPPING: the profile is to be set aside before anything follows."""
+    chores: tuple[Effect, ...] = ()
+    """In STOPPING: what to do with the profile when the child is gone, before anything follows."""
+    codes: int = 0
+    """Codes shown in this child's life and not scanned."""
+    unopened: int = 0
+    """Children in a row that ended before the page said anything of the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,9 @@ class Step:
 Cell = Callable[[State, Event, Timing], Step]
 
 HEALS_BY_ITSELF: Final = frozenset({"OPENING", "TIMEOUT", "PAIRING"})
+CODES_UNTIL_A_BREAK: Final = 30
+"""About ten minutes of codes that nobody scans; then the browser rests, longer each time."""
+STARTS_UNTIL_RESTORE: Final = 3
 NUMBER_AT_RISK: Final = frozenset({"TOS_BLOCK", "SMB_TOS_BLOCK", "PROXYBLOCK"})
 
 
@@ -149,7 +164,8 @@ def _to(state: State, phase: Phase, because: Reason, *, timer_at: float | None =
         because=because,
         timer_at=timer_at,
         ready_since=state.ready_since if phase is Phase.READY else None,
-        quarantine=False,
+        chores=(),
+        codes=state.codes if phase is Phase.WAITING_FOR_SCAN else 0,
     )
 
 
@@ -166,17 +182,32 @@ def _hello(state: State, event: Event, timing: Timing) -> Step:
     return Step(replace(state, timer_at=event.now + timing.start_timeout), changed=False)
 
 
-def _code_shown(state: State, _event: Event, _timing: Timing) -> Step:
+def _code_shown(state: State, event: Event, timing: Timing) -> Step:
+    """WhatsApp asks for a scan. `session_lost`: it should have known us, and there is a snapshot to try, once."""
+    if event.values.get("session_lost"):
+        return _restore(state, "session_lost")
+    codes = state.codes + 1
+    if codes > CODES_UNTIL_A_BREAK:
+        return _fail(state, Reason("not_scanned", {"codes": state.codes}), event, timing)
+    # A person may take as long as it takes; the page may not: without a next code this one is dead.
+    timer_at = event.now + timing.code_patience
     if state.phase is Phase.WAITING_FOR_SCAN:
-        return Step(state, changed=False)
-    # No deadline: a person may take as long as it takes. (That the code stops rotating is watched separately.)
-    return Step(_to(state, Phase.WAITING_FOR_SCAN, Reason("scan_needed")))
+        return Step(replace(state, codes=codes, timer_at=timer_at), changed=False)
+    waiting = _to(state, Phase.WAITING_FOR_SCAN, Reason("scan_needed"), timer_at=timer_at)
+    return Step(replace(waiting, codes=codes, unopened=0))
+
+
+def _restore(state: State, code: str) -> Step:
+    """The newest good snapshot takes the profile's place, and the listener starts on it."""
+    stopping = _stop(replace(state, unopened=0), Phase.STARTING, Reason(code))
+    return replace(stopping, state=replace(stopping.state, chores=(Effect.RESTORE_PROFILE,)))
 
 
 def _authenticated(state: State, event: Event, timing: Timing) -> Step:
     if state.phase is Phase.SYNCING:
         return Step(state, changed=False)
-    return Step(_to(state, Phase.SYNCING, Reason("syncing"), timer_at=event.now + timing.sync_timeout))
+    syncing = _to(state, Phase.SYNCING, Reason("syncing"), timer_at=event.now + timing.sync_timeout)
+    return Step(replace(syncing, unopened=0))
 
 
 def _ready(state: State, event: Event, timing: Timing) -> Step:
@@ -186,7 +217,7 @@ def _ready(state: State, event: Event, timing: Timing) -> Step:
 def _live(state: State, because: Reason, event: Event, timing: Timing) -> Step:
     """Ready from now on; the calm period that forgives failures begins."""
     next_state = _to(state, Phase.READY, because, timer_at=event.now + timing.calm_period)
-    return Step(replace(next_state, ready_since=event.now))
+    return Step(replace(next_state, ready_since=event.now, unopened=0))
 
 
 def _ready_again(state: State, _event: Event, _timing: Timing) -> Step:
@@ -217,7 +248,7 @@ def _disconnected(state: State, event: Event, timing: Timing) -> Step:
     if reason == "LOGOUT":
         # The session is gone for good; its profile is kept aside and a fresh one waits for a scan. Not a failure.
         stopping = _stop(state, Phase.STARTING, Reason("logged_out", event.values))
-        return replace(stopping, state=replace(stopping.state, quarantine=True))
+        return replace(stopping, state=replace(stopping.state, chores=(Effect.QUARANTINE_PROFILE,)))
     if reason in NUMBER_AT_RISK:
         return _stop(state, Phase.HALTED, Reason("number_at_risk", {"state": reason}))
     code = "conflict" if reason == "CONFLICT" else "disconnected"
@@ -242,10 +273,31 @@ def _failures_at(state: State, event: Event, timing: Timing) -> int:
 def _took_too_long(state: State, event: Event, timing: Timing) -> Step:
     code = {
         Phase.STARTING: "start_took_too_long",
+        Phase.WAITING_FOR_SCAN: "code_stopped",
         Phase.SYNCING: "sync_took_too_long",
         Phase.RECONNECTING: "reconnect_took_too_long",
     }[state.phase]
+    if state.phase is Phase.STARTING:
+        return _failed_to_open(state, Reason(code), event, timing)
     return _fail(state, Reason(code), event, timing)
+
+
+def _failed_to_open(state: State, because: Reason, event: Event, timing: Timing) -> Step:
+    """The page never said anything of the session. Three times in a row, and the profile itself is suspected."""
+    unopened = state.unopened + 1
+    if unopened >= STARTS_UNTIL_RESTORE and event.values.get("restorable"):
+        return _restore(state, "profile_broken")
+    return _fail(replace(state, unopened=unopened), because, event, timing)
+
+
+def _deaf(state: State, event: Event, timing: Timing) -> Step:
+    return _fail(state, Reason("deaf", event.values), event, timing)
+
+
+def _recycle(state: State, event: Event, _timing: Timing) -> Step:
+    """Planned, so no failure: stop in good order, keep a snapshot, drop caches, start again."""
+    stopping = _stop(state, Phase.STARTING, Reason("recycle", event.values))
+    return replace(stopping, state=replace(stopping.state, chores=(Effect.TAKE_SNAPSHOT, Effect.TRIM_CACHES)))
 
 
 def _heartbeat_lost(state: State, event: Event, timing: Timing) -> Step:
@@ -254,12 +306,14 @@ def _heartbeat_lost(state: State, event: Event, timing: Timing) -> Step:
 
 def _died(state: State, event: Event, timing: Timing) -> Step:
     """The child ended by itself. What is left of its tree is stopped all the same."""
+    if state.phase is Phase.STARTING:
+        return _failed_to_open(state, Reason("child_died", event.values), event, timing)
     return _fail(state, Reason("child_died", event.values), event, timing)
 
 
 def _gone(state: State, event: Event, timing: Timing) -> Step:
     """The tree is stopped: what was remembered follows."""
-    effects = (Effect.QUARANTINE_PROFILE,) if state.quarantine else ()
+    effects = state.chores
     match state.then:
         case Phase.STARTING:
             spawned = _spawn(state, state.because, event, timing)
@@ -328,7 +382,7 @@ def _disconnected_while_stopping(state: State, event: Event, _timing: Timing) ->
     going_on = state.then in (Phase.BACKING_OFF, Phase.STARTING)
     if reason == "LOGOUT":
         follows = replace(state, then=Phase.STARTING, because=Reason("logged_out", event.values)) if going_on else state
-        return Step(replace(follows, quarantine=True), changed=going_on)
+        return Step(replace(follows, chores=(Effect.QUARANTINE_PROFILE,)), changed=going_on)
     if reason in NUMBER_AT_RISK and going_on:
         return Step(replace(state, then=Phase.HALTED, because=Reason("number_at_risk", {"state": reason})))
     return Step(state, changed=False)
@@ -368,7 +422,7 @@ _ALIVE: Final[Mapping[str, Cell]] = {
 TABLE: Final[Mapping[Phase, Mapping[Happened, Cell]]] = {
     Phase.PAUSED: _row(start=_start, resume=_start, quit=_quit_at_rest),
     Phase.STARTING: _row(**{**_ALIVE, "hello": _hello, "timer": _took_too_long, "cannot_spawn": _cannot_spawn}),
-    Phase.WAITING_FOR_SCAN: _row(**_ALIVE),
+    Phase.WAITING_FOR_SCAN: _row(**{**_ALIVE, "timer": _took_too_long}),
     Phase.SYNCING: _row(**{**_ALIVE, "timer": _took_too_long}),
     Phase.READY: _row(
         **{
@@ -376,6 +430,8 @@ TABLE: Final[Mapping[Phase, Mapping[Happened, Cell]]] = {
             "ready": _ready_again,
             "authenticated": _nothing,
             "heartbeat_lost": _heartbeat_lost,
+            "deaf": _deaf,
+            "recycle": _recycle,
             "timer": _calm,
         }
     ),

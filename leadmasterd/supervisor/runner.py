@@ -6,7 +6,7 @@ One queue of events, one timer, one child at most. No decision is made here.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 from leadmasterd.supervisor import machine
@@ -28,7 +28,11 @@ class Stoppable(Protocol):
 
 
 class Runner:
-    """The supervisor, running. `tell` may be called at any time from the loop's thread."""
+    """The supervisor, running. `tell` may be called at any time from the loop's thread.
+
+    `chores` are done with the profile while no child lives; they see to their own errors. `facts` adds what else is
+    known when a child exits or takes too long; `excused` says that no heartbeat can be expected just now.
+    """
 
     def __init__(
         self,
@@ -36,16 +40,18 @@ class Runner:
         *,
         spawn: Callable[[], Awaitable[Stoppable]],
         clean_up: Callable[[], Awaitable[None]],
-        quarantine_profile: Callable[[], Awaitable[None]],
+        chores: Mapping[Effect, Callable[[], Awaitable[None]]],
         on_change: Callable[[State], None],
+        facts: Callable[[], Mapping[str, object]] = dict,
         excused: Callable[[], bool] = lambda: False,
         start_paused: bool = False,
     ) -> None:
         self._timing = timing
         self._spawn = spawn
         self._clean_up = clean_up
-        self._quarantine_profile = quarantine_profile
+        self._chores = chores
         self._on_change = on_change
+        self._facts = facts
         self._excused = excused
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._child: Stoppable | None = None
@@ -93,7 +99,7 @@ class Runner:
             async with asyncio.timeout_at(timer_at):
                 return await self._events.get()
         except TimeoutError:
-            return Event(Happened.TIMER, self._now, random.random())
+            return Event(Happened.TIMER, self._now, random.random(), self._facts())
 
     async def _carry_out(self, effect: Effect, tasks: asyncio.TaskGroup) -> None:
         match effect:
@@ -106,15 +112,15 @@ class Runner:
                     tasks.create_task(self._watch_exit(child), name="child's exit")
             case Effect.STOP_TREE:
                 tasks.create_task(self._stop_tree(), name="stopping the child's tree")
-            case Effect.QUARANTINE_PROFILE:
-                await self._quarantine_profile()
+            case Effect.QUARANTINE_PROFILE | Effect.RESTORE_PROFILE | Effect.TAKE_SNAPSHOT | Effect.TRIM_CACHES:
+                await self._chores[effect]()
             case Effect.LEAVE:
                 pass
 
     async def _watch_exit(self, child: Stoppable) -> None:
         code = await asyncio.shield(child.exited)
         if child is self._child and self.state.phase is not Phase.STOPPING:
-            self.tell(Happened.EXITED, exit_code=code)
+            self.tell(Happened.EXITED, exit_code=code, **self._facts())
 
     async def _stop_tree(self) -> None:
         child, self._child = self._child, None

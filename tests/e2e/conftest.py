@@ -165,7 +165,9 @@ def standin(request: pytest.FixtureRequest) -> Iterator[StandIn]:
     """A stand-in with the key shape of today's WhatsApp Web, unless a test asks for another."""
     node = shutil.which("node")
     assert node, "node is needed: run `make test`"
-    with StandIn(Path(node), key_shape=str(request.param)) as started:
+    # codes rotate faster by the same divisor as everything else
+    rotation = ("--qr-first", "3000", "--qr-period", "1000")
+    with StandIn(Path(node), *rotation, key_shape=str(request.param)) as started:
         yield started
 
 
