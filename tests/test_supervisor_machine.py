@@ -397,6 +397,13 @@ def test_a_connection_that_comes_and_goes_is_not_calm() -> None:
     assert fail(state, now=now + 1).failures == 8
 
 
+def test_waiting_for_the_connection_is_not_calm() -> None:
+    """However long it takes to come back, or not to."""
+    state = happen(replace(TO[Phase.BACKING_OFF], failures=7), Happened.TIMER, *LISTENING[1:], now=0).state
+    state = happen(state, OFFLINE, now=10).state
+    assert fail(state, now=10 + 2 * TIMING.calm_period).failures == 8
+
+
 def test_calm_before_a_broken_connection_counts() -> None:
     """It was calm, even when its timer had not been heard."""
     state = happen(replace(TO[Phase.BACKING_OFF], failures=7), Happened.TIMER, *LISTENING[1:], now=0).state
