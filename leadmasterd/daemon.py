@@ -149,7 +149,9 @@ class Daemon:
             on_hole=self._hole,
             on_pressure=self._under_pressure,
         )
-        self._sweeper = Sweeper(self._timing, make_plan=self._plan_sweep, ask_child=self._ask_sweep)
+        self._sweeper = Sweeper(
+            self._timing, make_plan=self._plan_sweep, ask_child=self._ask_sweep, on_deaf=self._found_deaf
+        )
         self._board.next_jobs = self._next_jobs
         ear = control.ControlServer(self._places.socket, self._command)
         await ear.start()
@@ -363,9 +365,11 @@ class Daemon:
                 batch.new_account_beside[1],
                 extra={"action": "another_number"},
             )
-        for done in batch.sweeps_done:
-            self._sweeper.committed(done)
+        for outcome in batch.sweeps_done:
+            self._sweeper.committed(outcome)
             self._count_gaps()
+        if batch.heard:
+            self._sweeper.heard(batch.heard)
         self._intake.batch_committed()
 
     def _store_trouble(self, trouble: Trouble | None) -> None:
@@ -394,6 +398,10 @@ class Daemon:
         ignore = [entry if "@" in entry else f"{entry}@c.us" for entry in self._settings.capture_rules().ignore]
         if self._child:
             self._child.tell("sweep", sweep=number, **{"from": wanted.start}, chats=wanted.chats, ignore=ignore)
+
+    def _found_deaf(self, messages: int) -> None:
+        log.error("%d messages were not heard live", messages, extra={"action": "deaf"})
+        self._runner.tell(Happened.DEAF, messages=messages)
 
     def _next_jobs(self) -> list[dict[str, object]]:
         due_in = self._sweeper.due_in

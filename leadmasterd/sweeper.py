@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from itertools import count
 
-from leadmasterd.protocol import SweepDone
+from leadmasterd.store.rows import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
 from leadmasterd.timing import Timing
 
@@ -25,16 +25,19 @@ class Sweeper:
         *,
         make_plan: Callable[[object], Awaitable[SweepPlan]],
         ask_child: Callable[[int, SweepPlan], None],
+        on_deaf: Callable[[int], None],
     ) -> None:
         self._timing = timing
         self._make_plan = make_plan
         self._ask_child = ask_child
+        self._on_deaf = on_deaf
+        self._suspects: frozenset[int] = frozenset()
         self._numbers = count(1)
         self._due: float | None = None
         self._catch_up = True
         self._settled_at = 0.0
         self._changed = asyncio.Event()
-        self._running: tuple[int, asyncio.Future[SweepDone | None]] | None = None
+        self._running: tuple[int, asyncio.Future[SweepOutcome | None]] | None = None
 
     @property
     def due_in(self) -> float | None:
@@ -64,10 +67,22 @@ class Sweeper:
         if self._due is not None:
             self._set_due(asyncio.get_running_loop().time())
 
-    def committed(self, done: SweepDone) -> None:
+    def committed(self, outcome: SweepOutcome) -> None:
         """A sweep's last line is in the database, so everything before it is too."""
-        if self._running and self._running[0] == done.sweep and not self._running[1].done():
-            self._running[1].set_result(done)
+        if self._running and self._running[0] == outcome.done.sweep and not self._running[1].done():
+            self._running[1].set_result(outcome)
+
+    def heard(self, message_ids: set[int]) -> None:
+        """These came live after all."""
+        self._suspects -= message_ids
+
+    def _judge(self, outcome: SweepOutcome) -> None:
+        """Quiet is not deaf: only the page knowing what no live line brought is (right after a gap it always does)."""
+        unheard = outcome.unheard + len(self._suspects)
+        self._suspects = outcome.young
+        if unheard:
+            self._suspects = frozenset()
+            self._on_deaf(unheard)
 
     async def run(self) -> None:
         """For ever; cancelled at the end."""
@@ -91,16 +106,21 @@ class Sweeper:
             self._catch_up = self._catch_up or catching_up
             return
         number = next(self._numbers)
-        answer: asyncio.Future[SweepDone | None] = loop.create_future()
+        answer: asyncio.Future[SweepOutcome | None] = loop.create_future()
         self._running = (number, answer)
         self._ask_child(number, plan)
         try:
-            done = await asyncio.wait_for(answer, self._timing.sweep_timeout)
+            outcome = await asyncio.wait_for(answer, self._timing.sweep_timeout)
         except TimeoutError:
-            done = None
+            outcome = None
             log.warning("sweep %d did not end in time", number, extra={"action": "sweep_timeout"})
         finally:
             self._running = None
+        done = outcome.done if outcome else None
+        if outcome and catching_up:
+            self._suspects = frozenset()
+        elif outcome:
+            self._judge(outcome)
         if done is None or done.error or done.failed:
             self._catch_up = self._catch_up or catching_up
             if done is not None:

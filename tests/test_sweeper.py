@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from leadmasterd.protocol import SweepDone
+from leadmasterd.store.rows import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
 from leadmasterd.sweeper import Sweeper
 from leadmasterd.timing import Timing
@@ -18,9 +19,16 @@ TIMING = replace(
 PATIENT = replace(TIMING, sweep_interval=60)
 
 
-def done(number: int, *, failed: int = 0, error: str | None = None) -> SweepDone:
-    """The child's last line about a sweep, committed."""
-    return SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error)
+def done(
+    number: int,
+    *,
+    failed: int = 0,
+    error: str | None = None,
+    unheard: int = 0,
+    young: frozenset[int] = frozenset(),
+) -> SweepOutcome:
+    """The child's last line about a sweep, committed, and what it found."""
+    return SweepOutcome(SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error), unheard, young)
 
 
 class Asked:
@@ -29,11 +37,12 @@ class Asked:
     def __init__(self, timing: Timing) -> None:
         self.slacks: list[object] = []
         self.numbers: list[int] = []
-        self.answer: Callable[[int], SweepDone | None] = done
+        self.answer: Callable[[int], SweepOutcome | None] = done
         self.planning = asyncio.Event()
         self.may_plan = asyncio.Event()
         self.may_plan.set()
-        self.sweeper = Sweeper(timing, make_plan=self._plan, ask_child=self._ask)
+        self.deaf: list[int] = []
+        self.sweeper = Sweeper(timing, make_plan=self._plan, ask_child=self._ask, on_deaf=self.deaf.append)
 
     async def _plan(self, slack: object) -> SweepPlan:
         self.slacks.append(slack)
@@ -101,7 +110,7 @@ async def test_missing_lines_are_looked_for_at_once_and_far_back() -> None:
 
 async def test_a_sweep_that_failed_is_made_again_as_far_back() -> None:
     """Until one goes well."""
-    answers: dict[int, SweepDone | None] = {1: done(1, failed=1), 2: done(2, error="page gone"), 3: None}
+    answers: dict[int, SweepOutcome | None] = {1: done(1, failed=1), 2: done(2, error="page gone"), 3: None}
     async with sweeping() as asked:
         asked.answer = lambda number: answers.get(number, done(number))
         asked.sweeper.live(fresh=False)
@@ -157,3 +166,37 @@ async def test_a_live_path_that_goes_while_planning_asks_nobody() -> None:
 def test_the_catch_up_reaches_further_than_the_look_each_minute() -> None:
     """After a gap what was queued may carry times from well before."""
     assert timedelta(0) < PERIODIC_SLACK < CATCH_UP_SLACK
+
+
+async def test_what_a_catch_up_finds_is_no_deafness() -> None:
+    """Right after a gap the page always knows more."""
+    async with sweeping() as asked:
+        asked.answer = lambda number: done(number, unheard=50 if number == 1 else 0)
+        asked.sweeper.live(fresh=False)
+        await until(lambda: len(asked.numbers) >= 4)
+        assert asked.deaf == []
+
+
+async def test_an_old_message_that_no_live_line_brought_is_deafness() -> None:
+    """Found by a sweep in the middle of a good connection."""
+    async with sweeping() as asked:
+        asked.answer = lambda number: done(number, unheard=2 if number == 3 else 0)
+        asked.sweeper.live(fresh=False)
+        await until(lambda: asked.deaf)
+        assert asked.deaf == [2]
+
+
+async def test_a_young_message_gets_until_the_next_sweep_to_come_live() -> None:
+    """If its live line comes after all, nothing was wrong; if not, the next sweep says so."""
+    async with sweeping(replace(TIMING, sweep_interval=0.1)) as asked:
+        young = {2: frozenset({11}), 4: frozenset({12})}
+        asked.answer = lambda number: done(number, young=young.get(number, frozenset()))
+        asked.sweeper.live(fresh=False)
+        await until(lambda: len(asked.numbers) >= 2)
+        await asyncio.sleep(0.02)
+        asked.sweeper.heard({11})
+        await until(lambda: len(asked.numbers) >= 4)
+        assert asked.deaf == []
+        await until(lambda: asked.deaf)
+        assert asked.deaf == [1]
+        assert len(asked.numbers) == 5

@@ -8,8 +8,8 @@ live and by sweep, under a phone's and a LID's chat id: one row, every id seen k
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from leadmasterd.ingest import SAME_MESSAGE_SECONDS, CapturedMessage, canonical_id, chat_kind, clean, iso, sent_at
@@ -59,6 +59,8 @@ INSERT_MESSAGE: Final = (
 INSERT_ALIAS: Final = "INSERT OR IGNORE INTO message_aliases (message_id, remote, participant) VALUES (?, ?, ?)"
 INSERT_RAW: Final = "INSERT INTO raw_events (account_id, message_id, captured_at, problem, line) VALUES (?, ?, ?, ?, ?)"
 _REVOKED: Final = "revoked"
+LIVE_GRACE: Final = timedelta(seconds=10)
+"""How long a message may take from WhatsApp's time to its live line, before a sweep that finds it first is news."""
 
 
 class SessionEvent(NamedTuple):
@@ -104,6 +106,19 @@ class Item(NamedTuple):
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class SweepOutcome:
+    """A sweep whose last line is committed, and what it found that no live line had brought.
+
+    `unheard`: messages old enough that the live path should have brought them. `young`: the ids of those that may still
+    be on their way.
+    """
+
+    done: SweepDone
+    unheard: int
+    young: frozenset[int]
+
+
 @dataclass(slots=True)
 class BatchResult:
     """What a committed batch was, for the counters of `status`."""
@@ -116,7 +131,9 @@ class BatchResult:
     last_message_at: str | None = None
     new_account_beside: tuple[str, str] | None = None
     """(the new number, the one listened to before), when another number was scanned."""
-    sweeps_done: list[SweepDone] = field(default_factory=list)
+    sweeps_done: list[SweepOutcome] = field(default_factory=list)
+    heard: set[int] = field(default_factory=set)
+    """Ids of messages that a sweep had found first and that now came live as well."""
 
     def add_message(self, via: str, at: str) -> None:
         """Count one new message row."""
@@ -126,6 +143,15 @@ class BatchResult:
             self.sweep += 1
         if self.last_message_at is None or at > self.last_message_at:
             self.last_message_at = at
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """What the sweep under way has found so far that was not there."""
+
+    new: int = 0
+    unheard: int = 0
+    young: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -182,8 +208,8 @@ class Rows:
         self._conversations: dict[tuple[str, ...], int] = {}
         self._contacts: dict[int, _Facts] = {}
         self._data_version: int | None = None
-        self._new_by_sweep = 0
-        self._before: tuple[int | None, int] = (None, 0)
+        self._tally = _Tally()
+        self._before: tuple[int | None, _Tally] = (None, _Tally())
 
     # ------------------------------------------------------------------ batches
 
@@ -206,11 +232,11 @@ class Rows:
 
     def remember(self) -> None:
         """A transaction begins: this is what `forget` goes back to."""
-        self._before = (self.account_id, self._new_by_sweep)
+        self._before = (self.account_id, self._tally)
 
     def forget(self) -> None:
         """Drop what was remembered: after a rollback it may describe rows that are not there."""
-        self.account_id, self._new_by_sweep = self._before
+        self.account_id, self._tally = self._before
         self._conversations.clear()
         self._contacts.clear()
         self._data_version = None
@@ -239,7 +265,8 @@ class Rows:
                 self._sweep_chat(chat, item.at)
             case SweepDone() as done:
                 self._sweep_done(done)
-                result.sweeps_done.append(done)
+                result.sweeps_done.append(SweepOutcome(done, self._tally.unheard, self._tally.young))
+                self._tally = _Tally()
             case Malformed() as bad:
                 line = item.text if item.text is not None and len(item.text) <= 4096 else bad.head
                 self._raw(None, item.at, f"the line {bad.why}", line)
@@ -284,6 +311,8 @@ class Rows:
             same = next((each for each in candidates if _same_time(each.wire_t, record.t)), None)
             if same is not None:
                 result.duplicates += 1
+                if record.via == "live":
+                    result.heard.add(same.message_id)
                 pending.aliases.append((same.message_id, key.remote, key.participant or ""))
                 if len(record.aliases) > 1:
                     self._conversation(record, pending)  # it may tell that two contacts are one
@@ -344,8 +373,19 @@ class Rows:
             if record.sent_at > last.get(conversation, ""):
                 last[conversation] = record.sent_at
             result.add_message(record.via, record.sent_at)
-            self._new_by_sweep += record.via == "sweep"
+            if record.via == "sweep":
+                self._count_found(message_id, record)
         self._flush(pending)
+
+    def _count_found(self, message_id: int, record: CapturedMessage) -> None:
+        tally = self._tally
+        old = _moment(record.captured_at) - _moment(record.sent_at) >= LIVE_GRACE
+        self._tally = replace(
+            tally,
+            new=tally.new + 1,
+            unheard=tally.unheard + old,
+            young=tally.young if old else tally.young | {message_id},
+        )
 
     def _flush(self, pending: _Pending) -> None:
         self._db.executemany(INSERT_MESSAGE, pending.rows)
@@ -649,9 +689,8 @@ class Rows:
             return
         self._db.execute(
             "UPDATE gaps SET recovered = recovered + ?, chats = chats + ? WHERE account_id = ? AND closed_at IS NULL",
-            (self._new_by_sweep, done.looked_at, self.account_id),
+            (self._tally.new, done.looked_at, self.account_id),
         )
-        self._new_by_sweep = 0
         if done.failed:
             return
         started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))

@@ -221,3 +221,21 @@ def test_what_became_readable_while_we_were_down_is_filled_in(daemon: DaemonUnde
     daemon.start()
     wait_for(lambda: daemon.bodies() == ["por fin"], "the text")
     assert daemon.count() == 1
+
+
+def test_deafness_is_noticed_and_mended(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """Every listener of the page is gone while the state says connected: a sweep tells, a restart mends."""
+    daemon = make_daemon(LEADMASTERD_LISTENER__SWEEP_INTERVAL="40")  # divided: every two seconds
+    daemon.start()
+    daemon.pair()
+    standin.act("deliver", **{"from": ANA, "body": "oída"})
+    daemon.await_messages(1)
+    wait_for(lambda: daemon.query("SELECT 1 FROM accounts WHERE swept_through_at IS NOT NULL"), "the first sweep")
+    standin.act("deaf")
+    standin.act("deliver", **{"from": ANA, "body": "no oída"})
+    wait_for(lambda: daemon.query("SELECT 1 FROM session_events WHERE code = 'deaf'"), "the deafness to be noticed")
+    daemon.await_phase("ready")
+    live = standin.act("deliver", **{"from": ANA, "body": "oída otra vez"})["ids"][0]
+    daemon.await_messages(3)
+    [row] = daemon.query("SELECT captured_via FROM messages WHERE stanza_id = ?", live)
+    assert row["captured_via"] == "live"
