@@ -131,7 +131,8 @@ class Daemon:
                 self._store_trouble(Trouble(busy.code, str(busy)))
                 self._service.notify("READY=1", f"STATUS={busy}")
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop_asked.wait(), _REOPEN_SECONDS)
+                    async with asyncio.timeout(_REOPEN_SECONDS):
+                        await self._stop_asked.wait()
                 if self._stop_asked.is_set():
                     return False
             else:

@@ -110,7 +110,8 @@ class Sweeper:
         self._running = (number, answer)
         self._ask_child(number, plan)
         try:
-            outcome = await asyncio.wait_for(answer, self._timing.sweep_timeout)
+            async with asyncio.timeout(self._timing.sweep_timeout):
+                outcome = await answer
         except TimeoutError:
             outcome = None
             log.warning("sweep %d did not end in time", number, extra={"action": "sweep_timeout"})

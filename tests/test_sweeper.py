@@ -200,3 +200,18 @@ async def test_a_young_message_gets_until_the_next_sweep_to_come_live() -> None:
         await until(lambda: asked.deaf)
         assert asked.deaf == [1]
         assert len(asked.numbers) == 5
+
+
+async def test_a_cancellation_that_comes_with_an_answer_is_not_lost() -> None:
+    """Or the daemon, asked to stop at that moment, never would."""
+    for _ in range(50):
+        asked = Asked(PATIENT)
+        asked.answer = lambda _: None
+        asked.sweeper.live(fresh=False)
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(asked.sweeper.run(), name="sweeper")
+            await until(lambda asked=asked: asked.numbers)  # type: ignore[misc]
+            asked.sweeper.committed(done(1))
+            task.cancel()
+            async with asyncio.timeout(LIMIT):
+                await asyncio.wait([task])

@@ -131,7 +131,8 @@ class Child:
             tree.signal_all(await self._members(), signal.SIGTERM)
             await self._ends_within(timing.stop_term)
         with contextlib.suppress(TimeoutError):  # somebody else may still hold the write end
-            await asyncio.wait_for(asyncio.shield(self._reader.closed), _DRAIN_SECONDS)
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await asyncio.shield(self._reader.closed)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timing.stop_kill
         while members := await self._members():
@@ -144,7 +145,8 @@ class Child:
                 transport.close()
         await self._reader.closed
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self.exited), timing.stop_kill)
+            async with asyncio.timeout(timing.stop_kill):
+                await asyncio.shield(self.exited)
         await asyncio.to_thread(tree.reap_orphans, frozenset({self.pid}))
 
     async def _members(self) -> list[psutil.Process]:
@@ -153,7 +155,8 @@ class Child:
     async def _ends_within(self, seconds: float) -> bool:
         """True when Node is gone and everything of its tree as well."""
         try:
-            await asyncio.wait_for(asyncio.shield(self.exited), seconds)
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(self.exited)
         except TimeoutError:
             return False
         return True
