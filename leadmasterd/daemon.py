@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from leadmasterd import __version__, control, ingest, qr, sentences
 from leadmasterd.environment import find_browser, find_node
+from leadmasterd.housekeeping import Housekeeping, Limits, Seen, was_replaced
 from leadmasterd.intake import Intake
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
@@ -42,6 +43,7 @@ from leadmasterd.settings_file import Places
 from leadmasterd.state_files import Lock, write_private
 from leadmasterd.status_board import StatusBoard, measure
 from leadmasterd.store.database import DatabaseBusy
+from leadmasterd.store.phone import phone_silent_since
 from leadmasterd.store.rows import BatchResult, GapEnded, GapOpened, Item, Rows, SessionEvent
 from leadmasterd.store.sweep_plan import SweepPlan, plan
 from leadmasterd.store.writer import Trouble, Writer
@@ -55,6 +57,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _STUCK_SECONDS = 60.0
+PAGES_OWN = frozenset({"sendPresenceAvailable", "markAvailable"})
+"""What the page itself calls on every connect and is refused: nobody tried to send."""
 _REOPEN_SECONDS = 5.0
 
 
@@ -87,6 +91,8 @@ class Daemon:
         self._shown: str | None = None
         self._announced = False
         self._stop_asked = asyncio.Event()
+        self._browser_pid: int | None = None
+        self._last_batch = 0.0
         self._keeper = ProfileKeeper(places)
         self._runner = Runner(
             self._timing,
@@ -153,6 +159,14 @@ class Daemon:
         self._sweeper = Sweeper(
             self._timing, make_plan=self._plan_sweep, ask_child=self._ask_sweep, on_deaf=self._found_deaf
         )
+        supervisor = self._settings.supervisor
+        self._housekeeping = Housekeeping(
+            Limits(supervisor.nightly_restart, supervisor.memory_ceiling_mb, supervisor.disk_floor_mb),
+            look_every=self._timing.status_every,
+            look=self._look_around,
+            recycle=lambda why: self._runner.tell(Happened.RECYCLE, why=why),
+            on_concerns=self._concerned,
+        )
         self._board.next_jobs = self._next_jobs
         ear = control.ControlServer(self._places.socket, self._command)
         await ear.start()
@@ -160,7 +174,7 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [
                     tasks.create_task(self._sweeper.run(), name="sweeper"),
-                    tasks.create_task(self._watch_resources(), name="resources"),
+                    tasks.create_task(self._housekeeping.run(), name="housekeeping"),
                     tasks.create_task(self._feed_watchdog(), name="watchdog"),
                 ]
                 await self._runner.run()
@@ -242,6 +256,7 @@ class Daemon:
                 self._board.versions = {"leadmasterd": __version__, **versions}
                 self._runner.tell(Happened.HELLO)
             case BrowserStarted(pid=pid, version=version):
+                self._browser_pid = pid
                 log.info("the browser runs, pid %d, %s", pid, version, extra={"action": "browser_started"})
             case Qr(qr=text, valid_seconds=seconds):
                 self._show_code("qr", text, seconds)
@@ -269,6 +284,8 @@ class Daemon:
             case Heartbeat(dropped=dropped):
                 self._runner.heartbeat_seen()
                 self._board.counters["dropped_lines"] = dropped
+            case OutboundBlocked(function=function) if function in PAGES_OWN:
+                self._board.bump("presence_refused")
             case OutboundBlocked(module=module, function=function, where=where):
                 self._board.bump("outbound_blocked")
                 log.error("refused an attempt to send: %s.%s (%s)", module, function, where)
@@ -356,6 +373,8 @@ class Daemon:
 
     def _batch_committed(self, batch: BatchResult) -> None:
         self._board.count(batch)
+        if batch.live or batch.sweep:
+            self._last_batch = self._loop.time()
         if batch.rejected:
             self._board.bump("rejected_lines", batch.rejected)
         if batch.new_account_beside:
@@ -405,10 +424,12 @@ class Daemon:
         self._runner.tell(Happened.DEAF, messages=messages)
 
     def _next_jobs(self) -> list[dict[str, object]]:
-        due_in = self._sweeper.due_in
-        if due_in is None:
-            return []
-        return [{"job": "sweep", "at": ingest.iso(datetime.now(UTC) + timedelta(seconds=due_in))}]
+        jobs: list[dict[str, object]] = []
+        if (due_in := self._sweeper.due_in) is not None:
+            jobs.append({"job": "sweep", "at": ingest.iso(datetime.now(UTC) + timedelta(seconds=due_in))})
+        if restart := self._housekeeping.next_restart():
+            jobs.append({"job": "restart", "at": ingest.iso(restart.astimezone(UTC))})
+        return jobs
 
     # ------------------------------------------------------------------ commands of people
 
@@ -418,6 +439,10 @@ class Daemon:
                 self._runner.tell(Happened.PAUSE)
             case "resume":
                 self._runner.tell(Happened.RESUME)
+            case "snapshot":
+                if self._runner.state.phase is not Phase.READY:
+                    return {"ok": False, "error": "a snapshot is only taken of a session that is ready"}
+                self._runner.tell(Happened.RECYCLE, why="snapshot")
             case "restart-listener":
                 self._runner.tell(Happened.RESTART)
             case "pairing-code":
@@ -472,11 +497,25 @@ class Daemon:
         future = self._writer.call(read)
         future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(tell, done.result()))
 
-    async def _watch_resources(self) -> None:
-        while True:
-            self._board.resources = await asyncio.to_thread(measure, self._places)
-            self._board.changed()
-            await asyncio.sleep(self._timing.status_every)
+    async def _look_around(self) -> Seen:
+        """What housekeeping judges by, and `status` shows."""
+        measured, replaced = await asyncio.to_thread(lambda: (measure(self._places), was_replaced(self._browser_pid)))
+        self._board.resources = measured
+        self._board.changed()
+        silent = await asyncio.wrap_future(self._writer.call(phone_silent_since))
+        return Seen(
+            tree_pss=measured.get("tree_pss_bytes", 0),
+            disk_free=measured.get("disk_free_bytes"),
+            browser_replaced=replaced,
+            quiet_seconds=self._loop.time() - self._last_batch,
+            phone_silent=datetime.now(UTC) - silent if silent else None,
+        )
+
+    def _concerned(self, concerns: Mapping[str, str]) -> None:
+        for code in concerns.keys() - self._board.concerns.keys():
+            log.warning("%s", sentences.concern(code, concerns[code]), extra={"action": code})
+        self._board.concerns = concerns
+        self._board.changed()
 
     async def _feed_watchdog(self) -> None:
         """Ping from the loop that does the work, and only while the store and the supervisor move."""

@@ -123,6 +123,23 @@ def because(code: str, values: Values) -> str:
     return printable(sentence)
 
 
+CONCERNS: Final[Mapping[str, Callable[[str], str]]] = {
+    "disk_low": lambda d: _("only {n} MB of disk are free; a full disk stops capture and can cost the link").format(
+        n=d
+    ),
+    "memory_high": lambda d: _("the browser and its tree use {n} MB; a restart is planned").format(n=d),
+    "phone_silent": lambda d: _(
+        "nothing was written from the phone for {n} days; WhatsApp unlinks its devices after 14: open WhatsApp there"
+    ).format(n=d),
+}
+
+
+def concern(code: str, detail: str) -> str:
+    """What a person should know though all goes on."""
+    make = CONCERNS.get(code)
+    return printable(make(detail) if make else f"{code}: {detail}")
+
+
 TROUBLES: Final[Mapping[str, Callable[[str], str]]] = {
     "disk_full": lambda d: _("the disk is full: nothing can be stored until there is space; nothing is lost meanwhile"),
     "database_locked": lambda d: _("another program holds the database locked; waiting for it"),

@@ -58,6 +58,11 @@ class SupervisorSettings(_Section):
     calm_period: Seconds = Field(300, description="seconds of good uptime that forgive earlier failures")
     start_timeout: Seconds = Field(240, description="seconds from start to a QR or a session")
     heartbeat_timeout: Seconds = Field(30, description="seconds without a heartbeat that count as a miss")
+    nightly_restart: str = Field(
+        "03:30", pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$", description="local time of the planned restart"
+    )
+    memory_ceiling_mb: int = Field(1500, ge=300, le=100_000, description="restart by plan when the tree is larger")
+    disk_floor_mb: int = Field(500, ge=0, le=1_000_000, description="warn when less is free")
     time_divisor: float = Field(
         1, ge=1, le=1000, allow_inf_nan=False, description="divide every duration; for trying things out"
     )
@@ -201,12 +206,16 @@ def _sentence(where: str, error: Any) -> str:
         for part in loc[:-1]:
             parent = parent.model_fields[part].annotation
         return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], set(parent.model_fields))}"
+    patterns = {
+        "listener.pairing_phone": "digits only, with the country code (or empty)",
+        "supervisor.nightly_restart": "a time of day as 03:30 (or empty)",
+    }
     allowed = {
+        "string_pattern_mismatch": patterns.get(key),
         "bool_type": "true or false",
         "bool_parsing": "true or false",
         "string_type": "text in quotes",
         "tuple_type": "a list in brackets",
-        "string_pattern_mismatch": "digits only, with the country code (or empty)",
         "model_type": "a section, written as [section]",
     }.get(error["type"]) or _lowered(str(error["msg"]))
     return f"cannot use {source}: `{key}` = {error['input']!r}: must be {allowed}"

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,9 +44,11 @@ class StatusBoard:
     account: dict[str, object] | None = None
     capture: Capture = field(default_factory=Capture)
     trouble: tuple[str, str] | None = None
+    concerns: Mapping[str, str] = field(default_factory=dict)
+    """What a person should know, as codes with a detail."""
     scan: dict[str, object] | None = None
     counters: dict[str, int] = field(default_factory=dict)
-    resources: dict[str, object] = field(default_factory=dict)
+    resources: Mapping[str, int] = field(default_factory=dict)
     versions: dict[str, object] = field(default_factory=dict)
     next_jobs: Callable[[], list[dict[str, object]]] = list
     _write_due: asyncio.TimerHandle | None = None
@@ -104,6 +106,7 @@ class StatusBoard:
             },
             "waiting": None,
             "trouble": None if self.trouble is None else {"code": self.trouble[0], "detail": self.trouble[1]},
+            "concerns": dict(self.concerns),
             "scan": self.scan,
             "counters": self.counters,
             "resources": self.resources,
@@ -112,13 +115,13 @@ class StatusBoard:
         }
 
 
-def measure(places: Places) -> dict[str, object]:
+def measure(places: Places) -> dict[str, int]:
     """Memory of the daemon and of its whole tree (PSS: summed RSS counts shared pages threefold), disk, database.
 
     Takes some 30 ms; call it in a thread.
     """
     me = psutil.Process()
-    measured: dict[str, object] = {"daemon_pss_bytes": _pss(me)}
+    measured: dict[str, int] = {"daemon_pss_bytes": _pss(me)}
     with contextlib.suppress(psutil.Error):
         measured["tree_pss_bytes"] = sum(_pss(process) for process in (me, *me.children(recursive=True)))
     with contextlib.suppress(OSError):

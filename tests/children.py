@@ -12,7 +12,7 @@ class FakeChild:
         self.log = log
         self.name = name
         self.end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.exited: asyncio.Task[int] = asyncio.create_task(self._wait(), name=name)  # noqa: TID251 - held here
+        self.exited: asyncio.Task[int] = asyncio.create_task(self._wait(), name=name)
         self.may_stop = asyncio.Event()
         self.may_stop.set()
 

@@ -27,6 +27,7 @@ KEYS = {
     "phase",
     "since",
     "because",
+    "concerns",
     "code",
     "values",
     "pid",

@@ -76,6 +76,8 @@ def describe(
             phase=phase, since=since, because=because
         )
     rows = [(_("captured"), _captured(status["capture"], now)), (_("gaps"), _gaps(status["capture"]))]
+    for code, detail in (status.get("concerns") or {}).items():
+        rows.insert(0, (_("note"), sentences.concern(code, detail)))
     if trouble := status.get("trouble"):
         rows.insert(0, (_("trouble"), sentences.trouble(trouble["code"], trouble["detail"])))
     if running:

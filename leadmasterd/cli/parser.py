@@ -108,6 +108,24 @@ def make_parser() -> argparse.ArgumentParser:
     doctor.add_argument("--quick", action="store_true", help=_("don't start the browser to try it"))
     _json(doctor)
 
+    auth = add(
+        "auth",
+        _("the WhatsApp session on disk: its snapshots, and what was set aside"),
+        [
+            "leadmasterd auth list",
+            "leadmasterd auth snapshot",
+            "leadmasterd auth restore",
+            "leadmasterd auth reset",
+        ],
+    )
+    auth.add_argument(
+        "action",
+        choices=("list", "snapshot", "restore", "reset"),
+        help=_("`restore` and `reset` (set aside, scan anew) want the daemon stopped"),
+    )
+    auth.add_argument("name", nargs="?", help=_("for restore: which snapshot (default: the newest good one)"))
+    _json(auth)
+
     demo = add(
         "demo",
         _("the whole thing against the bundled stand-in of WhatsApp Web: no phone needed"),

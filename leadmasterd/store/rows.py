@@ -463,7 +463,7 @@ class Rows:
             "WHERE account_id = ? AND stanza_id = ? AND direction = ? AND group_id = ? ORDER BY variant DESC",
             (self.account_id, key.stanza_id, "out" if key.from_me else "in", group),
         ).fetchall()
-        return next((row for row in rows if t is None or _same_time(row[4], t)), rows[0] if rows else None)
+        return next((row for row in rows if t is None or _same_time(row[4], t)), None)
 
     def _edit(self, edit: MessageEdit, item: Item) -> None:
         found = self._find(edit.key, edit.t)

@@ -1,0 +1,117 @@
+"""`leadmasterd auth list|snapshot|restore|reset`: the WhatsApp session on disk."""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+
+from leadmasterd.auth import Auth, CannotUseSnapshot, Snapshot
+from leadmasterd.control import ask
+from leadmasterd.settings_file import Places, find_places
+from leadmasterd.state_files import Lock, is_running
+from leadmasterd.text import _
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 done, 1 when the answer is no."""
+    places = find_places(arguments.config)
+    auth = Auth(places)
+    try:
+        match arguments.action:
+            case "list":
+                return _list(auth, as_json=arguments.json)
+            case "snapshot":
+                return _snapshot(places, auth)
+            case "restore":
+                return _restore(places, auth, arguments.name)
+            case _:
+                return _reset(places, auth)
+    except CannotUseSnapshot as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _list(auth: Auth, *, as_json: bool) -> int:
+    snapshots = auth.snapshots()
+    if as_json:
+        found = [
+            {
+                "name": each.name,
+                "made_at": each.made_at,
+                "account": each.account,
+                "browser": each.browser,
+                "files": each.files,
+                "bytes": each.size,
+                "good": _problem(auth, each) is None,
+            }
+            for each in snapshots
+        ]
+        quarantined = [path.name for path in auth.quarantined()]
+        print(json.dumps({"linked": auth.linked_account(), "snapshots": found, "quarantined": quarantined}))
+        return 0
+    account = auth.linked_account()
+    print(_("live session: {account}").format(account=account.partition("@")[0] if account else _("none")))
+    for each in snapshots:
+        problem = _problem(auth, each)
+        state = _("good") if problem is None else problem
+        made = f"{datetime.fromisoformat(each.made_at).astimezone():%Y-%m-%d %H:%M}"
+        print(_("snapshot {name}  {made}  {mb} MB  {state}").format(
+            name=each.name, made=made, mb=each.size // 1_000_000, state=state
+        ))  # fmt: skip
+    if not snapshots:
+        print(_("no snapshots yet; one is taken at each nightly restart, or by `leadmasterd auth snapshot`"))
+    for path in auth.quarantined():
+        print(_("set aside {path}").format(path=path))
+    return 0
+
+
+def _problem(auth: Auth, snapshot: Snapshot) -> str | None:
+    try:
+        auth.verify(snapshot)
+    except CannotUseSnapshot as error:
+        return str(error)
+    return None
+
+
+def _snapshot(places: Places, auth: Auth) -> int:
+    if is_running(places):
+        ask(places.socket, "snapshot")
+        print(
+            _("The listener stops for a moment, a snapshot is taken, and it starts again; see `leadmasterd history`.")
+        )
+        return 0
+    _alone(places)
+    snapshot = auth.take(account=auth.linked_account(), browser=None, now=datetime.now(UTC))
+    print(_("Kept {name}.").format(name=snapshot.name))
+    return 0
+
+
+def _restore(places: Places, auth: Auth, name: str | None) -> int:
+    _alone(places)
+    if name is None:
+        snapshot = auth.newest_good(account=None)
+    else:
+        snapshot = next((each for each in auth.snapshots() if each.name == name), None)
+    if snapshot is None:
+        wanted = name or _("one that is good")
+        print(_("There is no such snapshot: {name}. See `leadmasterd auth list`.").format(name=wanted), file=sys.stderr)
+        return 1
+    auth.restore(snapshot, now=datetime.now(UTC), why="a person restored a snapshot")
+    print(_("Restored {name}; the session that was there is set aside. Start the daemon.").format(name=snapshot.name))
+    return 0
+
+
+def _reset(places: Places, auth: Auth) -> int:
+    _alone(places)
+    target = auth.quarantine(now=datetime.now(UTC), why="a person reset the session")
+    print(
+        _("The session is set aside in {path}; the next start asks for a scan.").format(path=target)
+        if target
+        else _("There is no session; the next start asks for a scan.")
+    )
+    return 0
+
+
+def _alone(places: Places) -> None:
+    """Hold the state directory for the rest of this command: a running daemon's profile is never touched."""
+    Lock(places).acquire()

@@ -1,0 +1,90 @@
+"""The session on disk, kept and restored by the program itself."""
+
+import json
+import shutil
+
+import pytest
+
+from leadmasterd.demo.standin import StandIn
+from tests.e2e.conftest import DaemonUnderTest, wait_for
+
+pytestmark = pytest.mark.e2e
+
+ANA = "5491155550001"
+
+
+def take_snapshot(daemon: DaemonUnderTest) -> None:
+    """By the command, through a planned restart. A session fresh from its scan has to be started once more first."""
+    daemon.stop()
+    daemon.start()
+    wait_for(lambda: daemon.status["pid"] == daemon.process.pid, "the new life")  # type: ignore[union-attr]
+    daemon.await_phase("ready")
+    taken = daemon.command("auth", "snapshot")
+    assert taken.returncode == 0, taken.stderr
+    wait_for(lambda: json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"], "the snapshot")
+    daemon.await_phase("ready")
+
+
+def test_a_snapshot_is_taken_by_a_planned_restart_that_loses_nothing(daemon: DaemonUnderTest, standin: StandIn) -> None:
+    """Good by its hashes, of this account, and messages around it are all there."""
+    standin.act("deliver", **{"from": ANA, "body": "antes"})
+    daemon.await_messages(1)
+    take_snapshot(daemon)
+    standin.act("deliver", **{"from": ANA, "body": "después"})
+    daemon.await_messages(2)
+    listed = json.loads(daemon.command("auth", "list", "--json").stdout)
+    assert listed["linked"] == "5491155550100@c.us"
+    [snapshot] = listed["snapshots"]
+    assert snapshot["good"]
+    assert snapshot["account"] == "5491155550100@c.us"
+    assert "good" in daemon.command("auth", "list").stdout
+    events = daemon.query("SELECT code FROM session_events WHERE phase = 'stopping'")
+    assert {"code": "recycle"} in events
+
+
+def test_a_session_that_is_too_young_is_not_copied(daemon: DaemonUnderTest) -> None:
+    """Right after the scan: the restart happens, the snapshot does not, and the journal says why."""
+    assert daemon.command("auth", "snapshot").returncode == 0
+    wait_for(lambda: "too young" in daemon.log.read_text(), "the reason")
+    daemon.await_phase("ready")
+    assert json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"] == []
+
+
+@pytest.mark.parametrize("damage", ["emptied", "manifest"])
+def test_a_session_that_was_lost_on_disk_is_restored_without_a_scan(
+    daemon: DaemonUnderTest, standin: StandIn, damage: str
+) -> None:
+    """The databases of the profile are gone or broken; the newest snapshot takes their place, once."""
+    take_snapshot(daemon)
+    daemon.stop()
+    for database in (daemon.places.profile / "Default" / "IndexedDB").glob("*.leveldb"):
+        if damage == "emptied":
+            shutil.rmtree(database)
+        else:
+            for manifest in database.glob("MANIFEST-*"):
+                manifest.unlink()
+    if damage == "emptied":
+        shutil.rmtree(daemon.places.profile / "Default" / "Local Storage")
+    standin.act("deliver", **{"from": ANA, "body": "mientras tanto"})
+    daemon.start()
+    wait_for(lambda: daemon.status["pid"] == daemon.process.pid, "the new life")  # type: ignore[union-attr]
+    daemon.await_phase("ready")
+    daemon.await_messages(1)
+    codes = {row["code"] for row in daemon.query("SELECT code FROM session_events")}
+    assert codes & {"session_lost", "profile_broken"}
+    assert len(list(daemon.places.quarantine.iterdir())) == 1
+
+
+def test_a_session_can_be_reset_and_restored_by_hand_when_the_daemon_is_stopped(daemon: DaemonUnderTest) -> None:
+    """And not while it runs."""
+    take_snapshot(daemon)
+    refused = daemon.command("auth", "reset")
+    assert refused.returncode == 73
+    assert "another leadmasterd runs" in refused.stderr
+    daemon.stop()
+    assert daemon.command("auth", "reset").returncode == 0
+    assert not daemon.places.profile.exists()
+    assert daemon.command("auth", "restore").returncode == 0
+    daemon.start()
+    wait_for(lambda: daemon.status["pid"] == daemon.process.pid, "the new life")  # type: ignore[union-attr]
+    daemon.await_phase("ready")
