@@ -18,6 +18,20 @@ MAX_LINE: Final = 1 << 20
 # SQLite integers are 64 bits and JavaScript's exact ones 53; a `t` beyond that is nonsense from the page.
 _MAX_INT: Final = 1 << 53
 
+CAPABILITIES: Final = (
+    "qr",
+    "pairing_code",
+    "live",
+    "sweep",
+    "contacts",
+    "edits",
+    "reactions",
+    "calls",
+    "presence",
+    "guard",
+)
+"""What a changed WhatsApp Web can cost, as `Missing.costs` names it."""
+
 Via = Literal["live", "sweep"]
 JsonObject = Mapping[str, Any]
 
@@ -74,8 +88,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class BrowserStarted:
+    """`pid` is None where the browser's own process is not known."""
+
     seq: int
-    pid: int
+    pid: int | None
     version: str | None
 
 
@@ -150,6 +166,34 @@ class OutboundBlocked:
     module: str
     function: str
     where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something of the page that capture relies on is not there. `costs` is one of `CAPABILITIES`, or a newer one."""
+
+    module: str
+    function: str
+    costs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What this build of WhatsApp Web lacks of what capture relies on; nothing missing means that all is well."""
+
+    seq: int
+    web_version: str | None
+    missing: tuple[Missing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialog:
+    """The page showed a dialog. `button` is the one that was clicked, None for a dialog that is left alone."""
+
+    seq: int
+    text: str
+    button: str | None
+    dismissed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +349,8 @@ Lifecycle = (
     | Presence
     | PageError
     | OutboundBlocked
+    | Contract
+    | Dialog
     | Heartbeat
     | Pong
     | CommandError
@@ -400,6 +446,10 @@ def _int(obj: JsonObject, name: str) -> int:
     if type(value) is not int or not -_MAX_INT < value < _MAX_INT:
         raise _Refused(f"without a whole number in {name} ({_kind(value)})")
     return value
+
+
+def _int_or_none(obj: JsonObject, name: str) -> int | None:
+    return None if obj.get(name) is None else _int(obj, name)
 
 
 def _time(obj: JsonObject, name: str) -> int | None:
@@ -515,6 +565,19 @@ def _ready(obj: JsonObject, seq: int) -> Ready:
     return Ready(seq, who, _flag(obj, "fresh"), _text_or_none(obj, "web_version"))
 
 
+def _contract(obj: JsonObject, seq: int) -> Contract:
+    missing = obj.get("missing")
+    if type(missing) is not list:
+        raise _Refused(f"without a list in missing ({_kind(missing)})")
+    return Contract(seq, _text_or_none(obj, "web_version"), tuple(_missing(item) for item in missing))
+
+
+def _missing(item: object) -> Missing:
+    if type(item) is not dict:
+        raise _Refused(f"with {_kind(item)} in missing, which holds objects")
+    return Missing(_text(item, "module"), _text(item, "function"), _text(item, "costs"))
+
+
 def _heartbeat(obj: JsonObject, seq: int) -> Heartbeat:
     return Heartbeat(
         seq,
@@ -574,7 +637,7 @@ _BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     "sweep_done": _sweep_done,
     "heartbeat": _heartbeat,
     "hello": lambda o, seq: Hello(seq, _int(o, "pid"), _object_or_none(o, "versions") or {}, _flag(o, "profile_new")),
-    "browser_started": lambda o, seq: BrowserStarted(seq, _int(o, "pid"), _text_or_none(o, "version")),
+    "browser_started": lambda o, seq: BrowserStarted(seq, _int_or_none(o, "pid"), _text_or_none(o, "version")),
     "qr": lambda o, seq: Qr(seq, _text(o, "qr"), _int(o, "valid_seconds")),
     "pairing_code": lambda o, seq: PairingCode(seq, _text(o, "code"), _int(o, "valid_seconds")),
     "authenticated": lambda _o, seq: Authenticated(seq),
@@ -585,6 +648,10 @@ _BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     "page_error": lambda o, seq: PageError(seq, _text(o, "source"), _text_or_none(o, "message") or ""),
     "outbound_blocked": lambda o, seq: OutboundBlocked(
         seq, _text(o, "module"), _text(o, "function"), _text(o, "where")
+    ),
+    "contract": _contract,
+    "dialog": lambda o, seq: Dialog(
+        seq, _text_or_none(o, "text") or "", _text_or_none(o, "button"), _flag(o, "dismissed")
     ),
     "pong": lambda o, seq: Pong(seq, _int(o, "n")),
     "command_error": lambda o, seq: CommandError(
