@@ -9,7 +9,7 @@ PY := .venv/bin/python
 export PUPPETEER_CACHE_DIR := $(or $(PUPPETEER_CACHE_DIR),$(CURDIR)/.browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format bench lock clean
+.PHONY: help run demo test check format bench chaos lock clean
 # Targets share one environment; recipes that run side by side would only fight for it.
 .NOTPARALLEL:
 
@@ -58,6 +58,11 @@ format: ## rewrite Python and JavaScript in the one format
 bench: ## measure, and compare with what was promised
 	@tools/setup.sh test
 	@$(PY) -m benchmarks.run $(ARGS)
+
+# 20,000 messages and 200 faults unless told otherwise, on real parts. To repeat one: make chaos ARGS="--seed 7"
+chaos: ## break everything while messages come, and count what was lost (about a quarter of an hour)
+	@tools/setup.sh test
+	@$(PY) -m tests.chaos.run $(ARGS)
 
 # uv comes from PyPI into an environment of its own that is thrown away. --universal makes one lock for every Python
 # and machine, --no-config and --no-header keep registry addresses out of it, and the development lock is held to the

@@ -1,0 +1,180 @@
+"""From a seed the whole schedule: who writes what and when, what breaks, and what must be in the database at the end.
+
+Pure. The same seed gives the same schedule; when things really happen is the machine's business and differs each time.
+Every message has an id and a body of its own (its nonce), so a lost or doubled one can be named.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+FIRST_CUSTOMER: Final = 5491155551000
+CUSTOMERS: Final = 300
+MAX_BURST: Final = 60
+
+VICTIMS: Final = ("node", "browser", "renderer", "daemon")
+KINDS: Final = (
+    *(f"{how} {victim}" for how in ("SIGKILL", "SIGTERM", "SIGSTOP") for victim in VICTIMS),
+    "renderer crash",
+    "reload",
+    "reload already synced",
+    "hang",
+    "deaf",
+    "offline",
+    "no server",
+    "server slow",
+    "TIMEOUT and back",
+    "CONFLICT",
+    "throw",
+    "pushState",
+    "iframe",
+    "database locked",
+    "garbage on stdout",
+    "garbage in a line",
+    "acknowledgements lost",
+    "killed before acknowledging",
+    "killed before emitting",
+)
+"""Everything that heals without a person. A logout is not here: it needs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One request to the stand-in."""
+
+    action: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One message that has to be in the database exactly once, in its last form."""
+
+    stanza_id: str
+    body: str
+    slot: int
+    kind: str
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Messages while all is well, then a fault, and messages while it lasts."""
+
+    calm: tuple[Act, ...]
+    fault: str
+    during: tuple[Act, ...]
+    seconds: float
+    """How long the fault lasts, or the daemon stays down."""
+    patient: bool
+    """Whether the next round waits for ready; else the next fault may meet a recovery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All of a run."""
+
+    seed: int
+    rounds: tuple[Round, ...]
+    expected: tuple[Expected, ...]
+
+    def where(self, slot: int) -> str:
+        """What was going on when a message of this slot was delivered, as far as the plan knows."""
+        number, down = divmod(slot, 2)
+        fault = self.rounds[number].fault
+        return f"round {number + 1}, {'during' if down else 'before'}: {fault}"
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What the slots fill up with. Slot 2n is the calm of round n, slot 2n+1 its fault."""
+
+    slots: list[list[Act]]
+    expected: list[Expected] = field(default_factory=list)
+
+    def add(self, slot: int, action: str, **body: object) -> None:
+        """Put an act into a slot, or into the last one if there are no more."""
+        self.slots[min(slot, len(self.slots) - 1)].append(Act(action, body))
+
+
+def make_plan(seed: int, messages: int, faults: int) -> Plan:
+    """So many messages and so many faults."""
+    chance = random.Random(seed)
+    draft = _Draft([[] for _ in range(2 * faults)])
+    while (left := messages - len(draft.expected)) > 0:
+        slot = chance.randrange(len(draft.slots))
+        if left >= 3 and chance.random() < 0.02:
+            _burst(draft, chance, slot, chance.randint(3, min(left, MAX_BURST)))
+        else:
+            _message(draft, chance, slot)
+    kinds = _deck(chance)
+    rounds = tuple(
+        Round(
+            calm=tuple(draft.slots[2 * number]),
+            fault=next(kinds),
+            during=tuple(draft.slots[2 * number + 1]),
+            seconds=round(chance.uniform(0.2, 4.0), 2),
+            patient=chance.random() < 0.75,
+        )
+        for number in range(faults)
+    )
+    return Plan(seed, rounds, tuple(draft.expected))
+
+
+def _deck(chance: random.Random) -> Iterator[str]:
+    """Each kind once before any comes again."""
+    while True:
+        yield from chance.sample(KINDS, len(KINDS))
+
+
+def _burst(draft: _Draft, chance: random.Random, slot: int, count: int) -> None:
+    number = len(draft.expected)
+    nonce = f"ráfaga {number}"
+    stanza_id = f"CHAOS{number:06d}"
+    first = FIRST_CUSTOMER + chance.randrange(CUSTOMERS - 20)
+    draft.add(
+        slot,
+        "deliver",
+        **{"from": str(first), "body": nonce + ".{n}", "id": stanza_id, "count": count},
+        spread=chance.choice([1, 20]),
+    )
+    draft.expected += [Expected(f"{stanza_id}-{n}", f"{nonce}.{n}", slot, "burst") for n in range(1, count + 1)]
+
+
+def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
+    number = len(draft.expected)
+    stanza_id = f"CHAOS{number:06d}"
+    body = f"mensaje {number}"
+    customer = chance.randrange(CUSTOMERS)
+    kind = chance.choices(
+        ["plain", "edited", "revoked", "ciphertext", "again", "both ids"], weights=[70, 8, 6, 6, 5, 5]
+    )[0]
+    own = kind in ("plain", "edited") and chance.random() < 0.25
+    lid = f"{70_000_000_000 + customer}" if customer % 3 == 0 else None
+    if lid is None and kind == "both ids":
+        kind = "again"
+    who = {"to" if own else "from": str(FIRST_CUSTOMER + customer), "id": stanza_id}
+    # now under the phone, now under the LID; and now and then WhatsApp says nothing of the LID at all
+    if lid and (draw := chance.random()) < 0.8:
+        who |= {"lid": lid} | ({"addressing": "pn"} if draw < 0.25 or kind == "both ids" else {})
+    later = slot + chance.choice([0, 0, 1, 1, 2, 3])
+    if kind == "ciphertext":
+        draft.add(slot, "ciphertext", **who)
+    else:
+        draft.add(slot, "own" if own else "deliver", body=body, **who)
+    match kind:
+        case "ciphertext":
+            draft.add(later, "decrypt", id=stanza_id, body=body)
+        case "edited":
+            body += ", corregido"
+            draft.add(later, "edit", id=stanza_id, body=body)
+        case "revoked":
+            draft.add(later, "revoke", id=stanza_id)
+        case "again":
+            draft.add(later, "same", id=stanza_id, times=chance.randint(1, 4))
+        case "both ids":
+            draft.add(later, "same", id=stanza_id, lid=lid)
+        case _:
+            pass
+    draft.expected.append(Expected(stanza_id, body, slot, kind, own))

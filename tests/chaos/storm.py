@@ -1,0 +1,175 @@
+"""Does what the plan says to real parts, and brings back what they made of it. The driver restarts the daemon, as
+systemd would; everything else has to come back by itself."""
+
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from leadmasterd.demo.standin import StandIn
+from leadmasterd.ingest import iso
+from tests.chaos.faults import NoVictim, fault
+from tests.chaos.plan import Act, Plan, Round
+from tests.chaos.verdict import Found
+from tests.e2e.conftest import DaemonUnderTest
+
+_READY_LIMIT: Final = 120.0
+_END_LIMIT: Final = 300.0
+_PROGRESS_EVERY: Final = 5.0
+_LONGEST_LOCK: Final = 1.0
+_BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
+# codes rotate faster by the same divisor as everything else
+_ROTATION: Final = ("--qr-first", "3000", "--qr-period", "1000")
+# Faults follow each other faster than any calm period: with the usual ceiling a run would mostly wait. Divided: 2 s.
+_SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "40"}
+
+
+class _Stuck(Exception):
+    """Something that had to come did not; the text says what."""
+
+
+def run(plan: Plan, folder: Path, *, without_sweeps: bool = False, say: Callable[[str], None]) -> Found:
+    """Play it all in `folder`, where state and log stay."""
+    node = shutil.which("node")
+    assert node, "node is needed: run `make test`"
+    settings = dict(_SETTINGS)
+    if without_sweeps:
+        settings["LEADMASTERD_LISTENER__NODE"] = str(_blind_node(node, folder))
+    with StandIn(Path(node), *_ROTATION, key_shape="dollar") as standin:
+        daemon = DaemonUnderTest(folder / "state", standin, settings)
+        try:
+            return _Storm(plan, daemon, say).run()
+        finally:
+            daemon.end()
+
+
+def _blind_node(node: str, folder: Path) -> Path:
+    """A node whose sweeps find nothing."""
+    wrapper = folder / "node-without-sweeps"
+    wrapper.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && exec {node} --version\nexec {node} --import {_BLIND} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    return wrapper
+
+
+class _Storm:
+    def __init__(self, plan: Plan, daemon: DaemonUnderTest, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._daemon = daemon
+        self._say = say
+        self._faults: Counter[str] = Counter()
+        self._unasked: list[str] = []
+        self._number = 0
+        self._told_at = 0.0
+
+    def run(self) -> Found:
+        daemon = self._daemon
+        daemon.start()
+        daemon.pair()
+        began = time.monotonic()
+        stuck = None
+        try:
+            for each in self._plan.rounds:
+                self._number += 1
+                self._round(each)
+            self._settle()
+        except _Stuck as never:
+            stuck = str(never)
+        seconds = time.monotonic() - began
+        sent = len(daemon.standin.state()["sent"])
+        gaps = daemon.query("SELECT * FROM gaps")  # the stop begins another, which is as it should be
+        daemon.stop()
+        return Found(
+            messages=daemon.query("SELECT * FROM messages"),
+            gaps=gaps,
+            events=daemon.query("SELECT * FROM session_events"),
+            sent=sent,
+            faults=self._faults,
+            unasked_ends=self._unasked,
+            seconds=seconds,
+            stuck=stuck,
+        )
+
+    def _round(self, each: Round) -> None:
+        self._progress(each.fault)
+        if each.patient:
+            self._await(lambda: self._phase == "ready", "ready", _READY_LIMIT)
+        self._tell(each.calm)
+        self._keep_alive()
+        try:
+            with fault(each.fault, self._daemon, each.seconds):
+                self._faults[each.fault] += 1
+                self._tell(each.during)
+                time.sleep(min(each.seconds, _LONGEST_LOCK) if each.fault == "database locked" else each.seconds)
+        except NoVictim as none:
+            raise _Stuck(f"a {none} to hit (round {self._number}, {each.fault})") from none
+
+    def _tell(self, acts: tuple[Act, ...]) -> None:
+        for act in acts:
+            self._daemon.standin.act(act.action, **act.body)
+
+    def _settle(self) -> None:
+        """Until whatever can still come has come: ready, nothing undelivered, and two whole sweeps after that."""
+        standin = self._daemon.standin
+        for action in ("online", "slow", "release"):
+            standin.act(action)
+        standin.act("lose_acks", on=False)
+        self._await(lambda: self._phase == "ready", "ready after the last fault", _END_LIMIT)
+        self._await(lambda: not standin.state()["undelivered"], "everything to be delivered", _END_LIMIT)
+        for what in ("a whole sweep after the last fault", "another whole sweep"):
+            moment = iso(datetime.now(UTC))
+            self._await(lambda since=moment: self._swept_since(since), what, _END_LIMIT)  # type: ignore[misc]
+        self._await(lambda: self._count("gaps WHERE closed_at IS NULL") == 0, "every gap to be closed", _END_LIMIT)
+
+    def _swept_since(self, moment: str) -> bool:
+        return bool(self._daemon.query("SELECT 1 FROM accounts WHERE swept_through_at > ?", moment))
+
+    def _await(self, test: Callable[[], bool], what: str, limit: float) -> None:
+        deadline = time.monotonic() + limit
+        while not test():
+            self._keep_alive()
+            self._progress(f"waiting for {what}")
+            if time.monotonic() > deadline:
+                raise _Stuck(f"{what} ({limit:.0f} s; round {self._number}, the daemon says {self._phase})")
+            time.sleep(0.05)
+
+    def _keep_alive(self) -> None:
+        """What systemd would do, and a note that it had to."""
+        process = self._daemon.process
+        assert process is not None
+        if (code := process.poll()) is not None:
+            self._unasked.append(f"round {self._number}: exit code {code}")
+            self._daemon.start()
+
+    @property
+    def _phase(self) -> str:
+        """What the life that runs says; the file may still be of the one before."""
+        assert self._daemon.process is not None
+        status = self._daemon.status
+        return str(status["phase"]) if status.get("pid") == self._daemon.process.pid else "beginning"
+
+    def _count(self, what: str) -> int:
+        return int(self._daemon.query(f"SELECT count(*) AS n FROM {what}")[0]["n"])
+
+    def _progress(self, doing: str) -> None:
+        now = time.monotonic()
+        if now - self._told_at < _PROGRESS_EVERY:
+            return
+        self._told_at = now
+        with suppress(Exception):
+            self._say(
+                f"round {self._number} of {len(self._plan.rounds)}, {self._count('messages')} of "
+                f"{len(self._plan.expected)} messages captured, {self._phase}; {doing}"
+            )
+
+
+def to_stderr(line: str) -> None:
+    """Progress is no result."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,181 @@
+"""What was delivered against what is in the database. Pure: rows come in, a verdict goes out."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from tests.chaos.plan import Plan
+
+SHOWN: Final = 8
+"""So many of the lost are named; all are counted."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a run left behind: rows of the database, and what only the driver knows."""
+
+    messages: Sequence[Row]
+    gaps: Sequence[Row]
+    events: Sequence[Row]
+    sent: int
+    """Attempts to send that reached WhatsApp's side."""
+    faults: Mapping[str, int]
+    """Faults that were really carried out, by kind."""
+    unasked_ends: Sequence[str]
+    """Times the daemon ended and nobody had asked for it."""
+    seconds: float
+    stuck: str | None
+    """What was waited for in vain at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Zero everywhere is what was promised."""
+
+    seed: int
+    messages: int
+    live: int
+    sweep: int
+    lost: tuple[str, ...]
+    doubled: tuple[str, ...]
+    strangers: tuple[str, ...]
+    """In the database and never delivered."""
+    not_edited: tuple[str, ...]
+    not_revoked: tuple[str, ...]
+    not_filled: tuple[str, ...]
+    garbled: tuple[str, ...]
+    sent: int
+    gaps: int
+    open_gaps: int
+    recovery_median: float
+    recovery_max: float
+    faults: Mapping[str, int]
+    restarts: Mapping[str, int]
+    unasked_ends: tuple[str, ...]
+    stuck: str | None
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Everything that was promised holds."""
+        return not any(
+            (
+                self.lost,
+                self.doubled,
+                self.strangers,
+                self.not_edited,
+                self.not_revoked,
+                self.not_filled,
+                self.garbled,
+                self.sent,
+                self.open_gaps,
+                self.unasked_ends,
+                self.stuck,
+            )
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """One object."""
+        return {"good": self.good, **asdict(self)}
+
+    def table(self) -> list[str]:
+        """Calm lines for people."""
+        lines = [
+            _line("seed", self.seed),
+            _line("messages", self.messages, f"{self.live} live, {self.sweep} by sweep"),
+            _line("faults", sum(self.faults.values()), f"in {self.seconds:.0f} s"),
+            *(f"  {number:>6}  {kind}" for kind, number in sorted(self.faults.items())),
+            _line("restarts", sum(self.restarts.values())),
+            *(f"  {number:>6}  {why}" for why, number in sorted(self.restarts.items(), key=lambda each: -each[1])),
+            _line(
+                "gaps",
+                self.gaps,
+                f"recovered in {self.recovery_median:.1f} s (median), {self.recovery_max:.1f} s (max)",
+            ),
+            "",
+            _line("lost", len(self.lost)),
+            _line("doubled", len(self.doubled)),
+            _line("never delivered", len(self.strangers)),
+            _line("edits missing", len(self.not_edited)),
+            _line("revokes missing", len(self.not_revoked)),
+            _line("still unreadable", len(self.not_filled)),
+            _line("other text", len(self.garbled)),
+            _line("sent", self.sent),
+            _line("gaps open", self.open_gaps),
+            _line("unasked ends", len(self.unasked_ends), "; ".join(self.unasked_ends)),
+        ]
+        if self.stuck:
+            lines.append(f"waited in vain for {self.stuck}")
+        for name in ("lost", "doubled", "strangers", "not_edited", "not_revoked", "not_filled", "garbled"):
+            lines += [f"{name}: {each}" for each in getattr(self, name)[:SHOWN]]
+        return [*lines, "", "everything held" if self.good else "NOT everything held"]
+
+
+def _line(name: str, value: object, more: str = "") -> str:
+    return f"{name:<18}{value!s:>8}  {more}".rstrip()
+
+
+def judge(plan: Plan, found: Found) -> Verdict:
+    """Compare."""
+    by_id: dict[str, list[Row]] = defaultdict(list)
+    for row in found.messages:
+        by_id[row["stanza_id"]].append(row)
+    bodies = Counter(row["body"] for row in found.messages)
+    wrong: dict[str, list[str]] = defaultdict(list)
+    for wanted in plan.expected:
+        rows = by_id.pop(wanted.stanza_id, [])
+        name = f"{wanted.stanza_id} ({wanted.kind}{', own' if wanted.own else ''}; {plan.where(wanted.slot)})"
+        if not rows:
+            wrong["lost"].append(name)
+            continue
+        if len(rows) > 1 or bodies[wanted.body] > 1:
+            wrong["doubled"].append(name)
+        row = rows[0]
+        if wanted.kind == "revoked":
+            # revoked before anybody read it: the row says so and has no text
+            if row["revoked_at"] is None:
+                wrong["not_revoked"].append(name)
+            elif row["body"] not in (None, "", wanted.body):
+                wrong["garbled"].append(name)
+        elif row["readable_at"] is None:
+            wrong["not_filled"].append(name)
+        elif row["body"] != wanted.body:
+            wrong["not_edited" if wanted.kind == "edited" else "garbled"].append(name)
+    via = Counter(row["captured_via"] for row in found.messages)
+    recovery = [_seconds(gap["from_at"], gap["to_at"]) for gap in found.gaps if gap["to_at"]] or [0.0]
+    return Verdict(
+        seed=plan.seed,
+        messages=len(plan.expected),
+        live=via["live"],
+        sweep=via["sweep"],
+        lost=tuple(wrong["lost"]),
+        doubled=tuple(wrong["doubled"]),
+        strangers=tuple(by_id),
+        not_edited=tuple(wrong["not_edited"]),
+        not_revoked=tuple(wrong["not_revoked"]),
+        not_filled=tuple(wrong["not_filled"]),
+        garbled=tuple(wrong["garbled"]),
+        sent=found.sent,
+        gaps=len(found.gaps),
+        open_gaps=sum(gap["closed_at"] is None for gap in found.gaps),
+        recovery_median=statistics.median(recovery),
+        recovery_max=max(recovery),
+        faults=dict(found.faults),
+        restarts=dict(Counter(_why(event) for event in found.events if event["phase"] == "stopping")),
+        unasked_ends=tuple(found.unasked_ends),
+        stuck=found.stuck,
+        seconds=found.seconds,
+    )
+
+
+def _why(event: Row) -> str:
+    return str(event["code"])
+
+
+def _seconds(since: str, until: str) -> float:
+    return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
