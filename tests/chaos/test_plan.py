@@ -1,0 +1,117 @@
+"""The schedule comes from the seed alone, and the verdict can say no."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.chaos.faults import every_kind_can_be_played
+from tests.chaos.plan import KINDS, Expected, Plan, make_plan
+from tests.chaos.verdict import Found, judge
+
+
+def test_the_same_seed_makes_the_same_schedule() -> None:
+    """And another seed another one."""
+    assert make_plan(7, 500, 20) == make_plan(7, 500, 20)
+    assert make_plan(7, 500, 20) != make_plan(8, 500, 20)
+
+
+def test_a_plan_has_as_many_messages_and_faults_as_asked_for() -> None:
+    """Each under an id and a text of its own, of every kind, and every fault before any comes again."""
+    plan = make_plan(3, 5000, len(KINDS))
+    assert len(plan.expected) == 5000
+    assert len({each.stanza_id for each in plan.expected}) == 5000
+    assert len({each.body for each in plan.expected}) == 5000
+    kinds = {each.kind for each in plan.expected}
+    assert kinds == {"plain", "burst", "edited", "revoked", "ciphertext", "again", "both ids"}
+    assert Counter(each.fault for each in plan.rounds) == Counter(KINDS)
+    assert every_kind_can_be_played()
+
+
+def test_what_happens_to_a_message_happens_after_it() -> None:
+    """An edit, a decryption or a repetition never stands before its message."""
+    known = set()
+    for each in make_plan(5, 3000, 30).rounds:
+        for act in (*each.calm, *each.during):
+            if act.action in ("deliver", "own", "ciphertext"):
+                known.add(act.body["id"])
+            else:
+                assert act.body["id"] in known
+
+
+def row_of(wanted: Expected) -> dict[str, Any]:
+    """What a good run makes of it."""
+    return {
+        "stanza_id": wanted.stanza_id,
+        "body": wanted.body,
+        "captured_via": "live",
+        "revoked_at": "2026-01-01T00:00:00.000Z" if wanted.kind == "revoked" else None,
+        "readable_at": "2026-01-01T00:00:00.000Z",
+    }
+
+
+def found(plan: Plan) -> Found:
+    """A run in which everything held."""
+    gap = {
+        "from_at": "2026-01-01T00:00:00.000Z",
+        "to_at": "2026-01-01T00:00:02.000Z",
+        "closed_at": "2026-01-01T00:00:03.000Z",
+    }
+    return Found([row_of(each) for each in plan.expected], [gap], [], 0, {}, [], 1.0, None)
+
+
+def of_kind(kind: str) -> Callable[[dict[str, Any]], bool]:
+    """Whether a row is of such a message in the plan below."""
+    ids = {each.stanza_id for each in PLAN.expected if each.kind == kind}
+    return lambda row: row["stanza_id"] in ids
+
+
+PLAN = make_plan(1, 200, 5)
+
+
+def with_rows(change: Callable[[list[dict[str, Any]]], object]) -> Found:
+    """A good run with other rows."""
+    rows = [row_of(each) for each in PLAN.expected]
+    change(rows)
+    return replace(found(PLAN), messages=rows)
+
+
+def spoil(kind: str, **values: object) -> Found:
+    """A good run in which one message of a kind is not as it should be."""
+    return with_rows(lambda rows: next(filter(of_kind(kind), rows)).update(values))
+
+
+def test_a_run_in_which_all_held_is_good() -> None:
+    """Nothing is missing."""
+    verdict = judge(PLAN, found(PLAN))
+    assert verdict.good
+    assert verdict.recovery_max == 2.0
+    assert verdict.table()[-1] == "everything held"
+
+
+OPEN_GAP = {"from_at": "2026-01-01T00:00:00.000Z", "to_at": None, "closed_at": None}
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (with_rows(lambda rows: rows.pop()), "lost: CHAOS"),
+        (with_rows(lambda rows: rows.append(rows[0])), "doubled: CHAOS"),
+        (with_rows(lambda rows: rows.append({**rows[0], "stanza_id": "OTHER"})), "strangers: OTHER"),
+        (spoil("edited", body="as it was"), "not_edited: CHAOS"),
+        (spoil("revoked", revoked_at=None), "not_revoked: CHAOS"),
+        (spoil("ciphertext", readable_at=None), "not_filled: CHAOS"),
+        (spoil("plain", body="something else"), "garbled: CHAOS"),
+        (replace(found(PLAN), sent=1), "sent                     1"),
+        (replace(found(PLAN), gaps=[OPEN_GAP]), "gaps open                1"),
+        (replace(found(PLAN), unasked_ends=["round 3: exit code 70"]), "round 3: exit code 70"),
+        (replace(found(PLAN), stuck="ready"), "waited in vain for ready"),
+    ],
+)
+def test_whatever_does_not_hold_is_said(bad: Found, said: str) -> None:
+    """One of each, and the run has failed."""
+    verdict = judge(PLAN, bad)
+    assert not verdict.good
+    assert any(said in line for line in verdict.table())
