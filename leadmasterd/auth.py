@@ -219,6 +219,14 @@ class Auth:
         except OSError:
             return None
 
+    def linked_for(self, *, now: datetime) -> timedelta:
+        """How long ago the live profile was linked (or restored); zero if it is not."""
+        try:
+            since = datetime.fromtimestamp((self._profile / _LINKED).stat().st_mtime, UTC)
+        except OSError:
+            return timedelta(0)
+        return max(now - since, timedelta(0))
+
     def mark_linked(self, account: str) -> None:
         """Note in the profile itself whose session it holds, so that losing it silently can be noticed."""
         if self.linked_account() != account:

@@ -93,7 +93,7 @@ class Daemon:
         self._stop_asked = asyncio.Event()
         self._browser_pid: int | None = None
         self._last_batch = 0.0
-        self._keeper = ProfileKeeper(places)
+        self._keeper = ProfileKeeper(places, settle_seconds=self._timing.settle_after_pairing)
         self._runner = Runner(
             self._timing,
             spawn=self._spawn,
@@ -272,7 +272,7 @@ class Daemon:
                 self._board.account = {"wid": account.wid, "push_name": account.push_name}
                 self._board.versions["whatsapp_web"] = web
                 self._runner.heartbeat_seen()
-                self._keeper.ready(account.wid, browser=str(self._board.versions.get("browser")), young=fresh)
+                self._keeper.ready(account.wid, browser=str(self._board.versions.get("browser")))
                 self._runner.tell(Happened.READY, account=account.wid)
                 self._sweeper.live(fresh=fresh)
             case SocketState(state=state):

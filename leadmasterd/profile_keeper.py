@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from leadmasterd.auth import Auth, CannotUseSnapshot
 from leadmasterd.settings_file import Places
@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 class ProfileKeeper:
     """Keeps the session: before each start, at its loss, and by snapshots."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, *, settle_seconds: float) -> None:
         self._places = places
+        self._settle = timedelta(seconds=settle_seconds)
         self._auth = Auth(places)
         self._browser: str | None = None
         self._whole = False
-        self._young = False
         self._tried = False
         self._has_snapshot = False
 
@@ -55,19 +55,14 @@ class ProfileKeeper:
         account = self._auth.linked_account()
         self._has_snapshot = any(each.account in (None, account) for each in self._auth.snapshots())
 
-    def ready(self, account: str, *, browser: str | None, young: bool) -> None:
-        """The session works. `young`: it was paired a moment ago, and is not to be copied before it has settled."""
+    def ready(self, account: str, *, browser: str | None) -> None:
+        """The session works."""
         self._browser = browser
-        self._young = young
         self._tried = False
         try:
             self._auth.mark_linked(account)
         except OSError as error:
             log.warning("cannot mark the profile as linked: %s", error, extra={"action": "profile_unmarked"})
-
-    def settled(self) -> None:
-        """Ten minutes after the pairing."""
-        self._young = False
 
     def stopped(self, *, well: bool) -> None:
         """The child's tree is gone; `well`: in good order, so that the profile on disk is whole."""
@@ -102,7 +97,7 @@ class ProfileKeeper:
         if not self._whole:
             log.warning("no snapshot: the browser did not close in good order", extra={"action": "no_snapshot"})
             return
-        if self._young:
+        if self._auth.linked_for(now=datetime.now(UTC)) < self._settle:  # WhatsApp may still be setting it up
             log.info("no snapshot: the session is too young", extra={"action": "no_snapshot"})
             return
         try:

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from leadmasterd.demo.standin import StandIn
-from tests.e2e.conftest import DaemonUnderTest, wait_for
+from tests.e2e.conftest import DaemonUnderTest, MakeDaemon, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -14,11 +14,7 @@ ANA = "5491155550001"
 
 
 def take_snapshot(daemon: DaemonUnderTest) -> None:
-    """By the command, through a planned restart. A session fresh from its scan has to be started once more first."""
-    daemon.stop()
-    daemon.start()
-    wait_for(lambda: daemon.status["pid"] == daemon.process.pid, "the new life")  # type: ignore[union-attr]
-    daemon.await_phase("ready")
+    """By the command, through a planned restart."""
     taken = daemon.command("auth", "snapshot")
     assert taken.returncode == 0, taken.stderr
     wait_for(lambda: json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"], "the snapshot")
@@ -42,8 +38,11 @@ def test_a_snapshot_is_taken_by_a_planned_restart_that_loses_nothing(daemon: Dae
     assert {"code": "recycle"} in events
 
 
-def test_a_session_that_is_too_young_is_not_copied(daemon: DaemonUnderTest) -> None:
-    """Right after the scan: the restart happens, the snapshot does not, and the journal says why."""
+def test_a_session_that_is_too_young_is_not_copied(make_daemon: MakeDaemon) -> None:
+    """Soon after the scan: the restart happens, the snapshot does not, and the journal says why."""
+    daemon = make_daemon(LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING="1200")
+    daemon.start()
+    daemon.pair()
     assert daemon.command("auth", "snapshot").returncode == 0
     wait_for(lambda: "too young" in daemon.log.read_text(), "the reason")
     daemon.await_phase("ready")
