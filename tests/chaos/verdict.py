@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -166,15 +166,21 @@ def judge(plan: Plan, found: Found) -> Verdict:
         recovery_median=statistics.median(recovery),
         recovery_max=max(recovery),
         faults=dict(found.faults),
-        restarts=dict(Counter(_why(event) for event in found.events if event["phase"] == "stopping")),
+        restarts=dict(Counter(_restarts(found.events))),
         unasked_ends=tuple(found.unasked_ends),
         stuck=found.stuck,
         seconds=found.seconds,
     )
 
 
-def _why(event: Row) -> str:
-    return str(event["code"])
+def _restarts(events: Sequence[Row]) -> Iterator[str]:
+    """Why the listener was started again, each time."""
+    before: str | None = None
+    for event in events:
+        if event["phase"] == "starting" and before is not None:
+            yield "daemon_began_anew" if event["code"] == "started" else before
+        if event["phase"] != "starting":
+            before = str(event["code"])
 
 
 def _seconds(since: str, until: str) -> float:
