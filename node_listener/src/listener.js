@@ -2,6 +2,7 @@
 
 import { SENDERS } from './boundary.js';
 import { createClient, PAIRING_CODE_SECONDS, setOwnPresenceUnavailable } from './client.js';
+import { createContract } from './contract.js';
 import { createErrorLimit } from './error-limit.js';
 import { createLeave, within } from './leave.js';
 import { createLivePath } from './live-path.js';
@@ -57,10 +58,12 @@ export function createListener(options, userAgent, wire, stopReading) {
     await takeOver(client, config, on);
   });
   const call = createPageCall(() => client.pupPage, options.timing.evaluate);
+  const contract = createContract({ call, config, tell: (broken) => wire.send('contract', broken) });
   const livePath = createLivePath({
     client,
     config,
     call,
+    checkContract: contract.check,
     state: (state) => on.state(state),
     wantsQr: () => !pairing,
     loggedOut: () => on.disconnected('LOGOUT'),

@@ -23,12 +23,13 @@ const QR_PATIENCE = 20_000;
  * @param {import('whatsapp-web.js').Client} parts.client
  * @param {import('./page/install.js').PageConfig} parts.config
  * @param {import('./page-calls.js').PageCall} parts.call
+ * @param {(when: 'booted' | 'attached') => Promise<void>} parts.checkContract never fails
  * @param {(state: string) => void} parts.state
  * @param {() => boolean} parts.wantsQr
  * @param {() => void} parts.loggedOut
  * @param {(source: 'inject' | 'evaluate', message: string) => void} parts.failed
  */
-export function createLivePath({ client, config, call, state, wantsQr, loggedOut, failed }) {
+export function createLivePath({ client, config, call, checkContract, state, wantsQr, loggedOut, failed }) {
   // inject and attachEventListeners are private to the library's types
   const library = /** @type {any} */ (client);
   const sources = pageSources(config);
@@ -55,12 +56,16 @@ export function createLivePath({ client, config, call, state, wantsQr, loggedOut
   library.attachEventListeners = async () => {
     await call(sources.prepare);
     await call(sources.mend);
-    await attach();
-    const { document, account, web_version } = /** @type {any} */ (await call(sources.watch));
-    if (document !== load.document) throw reloaded();
-    load.account = account;
-    load.webVersion = web_version;
-    load.attached = true;
+    try {
+      await attach();
+      const { document, account, web_version } = /** @type {any} */ (await call(sources.watch));
+      if (document !== load.document) throw reloaded();
+      load.account = account;
+      load.webVersion = web_version;
+      load.attached = true;
+    } finally {
+      await checkContract('attached'); // before ready, and all the more if there will be none
+    }
   };
 
   async function injectPatiently() {
@@ -101,10 +106,16 @@ export function createLivePath({ client, config, call, state, wantsQr, loggedOut
     // a frame or a pushState navigated, the document is the one we know
     if (before.document !== null && before.document === load.document && before.injected) return;
     load = newLoad(before.document);
-    await inject();
+    try {
+      await inject();
+    } catch (error) {
+      if (!isNavigation(error)) await checkContract('booted');
+      throw error;
+    }
     const after = await call(probe, config);
     if (after.document !== before.document) throw reloaded();
     await call(sources.prepare);
+    await checkContract('booted');
     await call(markInjected, config);
     checkSafely(); // not awaited: attaching may fail and be repeated while the page is injected all the same
   }

@@ -87,6 +87,7 @@ export function createSweeper({ wire, call, config, message, ready, patience }) 
       silent: false,
     };
     let unreadable = 0;
+    let partial = false;
     let loads = 0;
     try {
       /** @type {number | null} */
@@ -106,12 +107,14 @@ export function createSweeper({ wire, call, config, message, ready, patience }) 
           done.oldest = least(done.oldest, raw.t);
           done.newest = most(done.newest, raw.t);
         }
+        if (piece.partial) partial = true;
         if (piece.loading) loads += 1;
         if (loads > MOST_LOADS) throw new Error('there is too much history to page back through');
         if (piece.through !== null) done.through = piece.through;
         at = piece.next;
         await wire.drained();
       }
+      if (partial) throw new Error('this build of WhatsApp Web does not load earlier messages');
       if (unreadable > 0) throw new Error(`${unreadable} messages could not be read`);
     } catch (error) {
       done.silent = error instanceof PageSilent;

@@ -3,6 +3,7 @@
 
 import { CALLED_BY_THE_PAGE, GUARDED } from './boundary.js';
 import { guardPage } from './page/guard.js';
+import { lendToPage } from './page/lend.js';
 import { isNavigation } from './page-calls.js';
 import { errorText } from './stderr.js';
 
@@ -47,6 +48,7 @@ export async function takeOver(client, config, on) {
     report: config.report,
   };
   await page.evaluateOnNewDocument(guardPage, guard);
+  await page.evaluateOnNewDocument(lendToPage, { namespace: config.namespace });
 }
 
 /**

@@ -225,14 +225,14 @@ describe('a page in trouble', () => {
     assert.equal(done.error, 'the page is not ready');
 
     // and with a module missing, ready is not said until the listeners stand
-    await standin.act('missing', { modules: ['WAWebCallCollection'] });
+    await standin.act('missing', { modules: ['WAWebCollections'] });
     await standin.act('reload');
     const start = child.lines.length;
     await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
     const error = await child.line((line) => line.type === 'page_error' && line.source === 'inject', {
       after: start,
     });
-    assert.match(error.message, /WAWebCallCollection/);
+    assert.match(error.message, /WAWebCollections/);
     assert.deepEqual(child.ofType('ready'), []);
 
     await standin.act('missing', { modules: [] });

@@ -118,7 +118,7 @@ export function startWatching(config) {
         ...beat,
         socket_state: Socket.state ?? null,
         has_synced: Boolean(Socket.hasSynced),
-        newest: newest(),
+        newest: firstOf(newest) ?? {}, // without a list of chats the heart beats on
       },
     });
   };

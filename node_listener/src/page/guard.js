@@ -120,11 +120,14 @@ export function guardPage(config) {
 
   /** Object functions (own properties like require.ensure) must stay reachable, hence a proxy and not a new function. */
   const wrapped = new WeakSet();
+  let unwrapped = null;
   const wrapRequire = (original) => {
     if (typeof original !== 'function' || wrapped.has(original)) return original;
+    unwrapped = original;
     const proxy = new Proxy(original, {
       apply(target, self, args) {
-        return guarded(args[0], Reflect.apply(target, self, args));
+        const ask = () => Reflect.apply(target, self, args);
+        return guarded(args[0], agent.lend ? agent.lend(args[0], ask) : ask());
       },
     });
     wrapped.add(proxy);
@@ -164,10 +167,17 @@ export function guardPage(config) {
     });
   };
 
-  Object.defineProperty(page, config.namespace, {
-    value: { document: `${Date.now()}-${Math.random()}`, guardAll, blockPath, attached: false },
-    enumerable: false,
-  });
+  const agent = {
+    document: `${Date.now()}-${Math.random()}`,
+    guardAll,
+    blockPath,
+    isBlocked: (value) => blockers.has(value),
+    /** A module as the page has it, with nothing lent. */
+    ask: (module) => unwrapped(module),
+    lend: null,
+    attached: false,
+  };
+  Object.defineProperty(page, config.namespace, { value: agent, enumerable: false });
   trap('require', wrapRequire);
   // Debug.VERSION is what the library waits for before it asks for its first module.
   trap('Debug', (value) => {

@@ -28,8 +28,9 @@ export function listChats(config) {
 
 /**
  * Messages of one chat since a time, oldest first, a bounded piece at a time.
- * @returns {Promise<{records: any[], next: number | null, through: number | null, loading: boolean} | null>}
- *   loading: paging back took longer than `patience`; ask again. next: where the next piece starts. null: the page is new
+ * @returns {Promise<{records: any[], next: number | null, through: number | null, loading: boolean, partial?: boolean} | null>}
+ *   loading: paging back took longer than `patience`; ask again. next: where the next piece starts. null: the page is new.
+ *   partial: this build can't load what is older than its memory
  */
 export async function readChat(config, { chat: id, since, at, patience, bytes }) {
   const page = globalThis;
@@ -44,11 +45,14 @@ export async function readChat(config, { chat: id, since, at, patience, bytes })
   agent.reading ??= new Map();
   let found = agent.reading.get(id);
   if (at === 0 || !found) {
-    const { loadEarlierMsgs } = page.require('WAWebChatLoadMessages');
+    const loadEarlierMsgs = earlierMessages();
     const deadline = Date.now() + patience;
     const known = new Set(chat.msgs.getModelsArray());
     const oldest = () => [...known].reduce((least, message) => Math.min(least, message.t ?? least), Infinity);
+    let partial = false;
     while (oldest() >= since) {
+      partial = loadEarlierMsgs === null;
+      if (partial) break; // a build without it: what is in memory is still worth having
       if (Date.now() > deadline) return { records: [], next: 0, through: null, loading: true };
       const loaded = await loadEarlierMsgs({ chat });
       const before = known.size;
@@ -62,7 +66,7 @@ export async function readChat(config, { chat: id, since, at, patience, bytes })
           message.t >= since && agent.isWanted(agent.messageId(message.id), message.type, config.groups),
       )
       .sort((a, b) => a.t - b.t);
-    found = { messages, through: Number.isFinite(through) ? through : null };
+    found = { messages, partial, through: Number.isFinite(through) ? through : null };
     agent.reading.set(id, found);
   }
 
@@ -80,5 +84,14 @@ export async function readChat(config, { chat: id, since, at, patience, bytes })
   }
   const done = next >= found.messages.length;
   if (done) agent.reading.delete(id);
-  return { records, next: done ? null : next, through: found.through, loading: false };
+  const { partial, through } = found;
+  return { records, next: done ? null : next, through, loading: false, partial };
+
+  function earlierMessages() {
+    try {
+      return page.require('WAWebChatLoadMessages').loadEarlierMsgs ?? null;
+    } catch {
+      return null;
+    }
+  }
 }

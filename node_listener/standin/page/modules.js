@@ -210,6 +210,15 @@ const QUERIES = {
 };
 Cmd.refreshQR = () => report('refresh_qr').catch(() => {});
 
+/** A whole module, or one thing of it: `WAWebConnModel.Conn.on`. */
+function takeAway(modules, name) {
+  const [module, ...path] = name.split('.');
+  const last = path.pop();
+  if (last === undefined) return void delete modules[module];
+  const holder = path.reduce((at, step) => at[step], modules[module]);
+  Object.defineProperty(holder, last, { value: undefined, configurable: true, writable: true });
+}
+
 export function installModules() {
   const sending = { ...sendingModules(Cmd), WAWebSendMsgChatAction: { addAndSendMsgToChat } };
   const modules = { ...WORLD, ...SESSION, ...TOOLS, ...QUERIES };
@@ -218,7 +227,7 @@ export function installModules() {
   modules.WAWebContactProfilePicThumbBridge.requestProfilePicFromServer = query(
     'requestProfilePicFromServer',
   );
-  for (const name of config.missing) delete modules[name];
+  for (const name of config.missing) takeAway(modules, name);
   window.require = (name) => {
     if (!Object.hasOwn(modules, name)) throw new Error(`Requiring unknown module "${name}"`);
     return modules[name];

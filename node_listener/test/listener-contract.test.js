@@ -1,0 +1,209 @@
+// WhatsApp Web changes under the library: what is missing is told, with what it costs, and the rest goes on.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { CONTRACT } from '../src/contract.js';
+import { startStandin } from '../standin/server.js';
+import { startChild, temporaryProfile } from './support/child.js';
+
+const ANA = '5491155550001@c.us';
+const CAPABILITIES = [
+  'qr',
+  'pairing_code',
+  'live',
+  'sweep',
+  'contacts',
+  'edits',
+  'reactions',
+  'calls',
+  'presence',
+  'guard',
+];
+
+/** What the library asks for on its way to `ready`, and no message needs. */
+const NEEDED_BY_NO_MESSAGE = [
+  'WAWebCallCollection',
+  'WAWebSyncGatingUtils',
+  'WAWebConnModel.Conn.on',
+  'WAWebConnModel.Conn.serialize',
+  'WAWebCollections.Chat.on',
+  'WAWebCmd.Cmd.on',
+  'WAWebOfflineHandler',
+  'WAWebAltDeviceLinkingApi',
+  'WABase64',
+  'WAWebCompanionRegClientUtils',
+  'WAWebAdvSignatureApi',
+  'WAWebUserPrefsInfoStore',
+  'WAWebSignalStoreApi',
+  'WAWebUserPrefsMultiDevice',
+  'WAWebUserPrefsMeUser',
+  'WALinkify',
+  'WAWebAddonReactionTableMode',
+  'WAWebAddonPollVoteTableMode',
+  'WAWebBackendJobsCommon',
+  'WAWebE2EProtoUtils',
+  'WAWebApiContact',
+  'WAWebFrontendContactGetters',
+  'WAWebWidFactory',
+  'WAWebChatLoadMessages',
+  'WAWebPresenceChatAction',
+  'WAWebSendMsgChatAction',
+];
+
+test('every capability is documented, and each costs something', () => {
+  const document = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
+  for (const name of CAPABILITIES) assert.ok(document.includes(`| \`${name}\` |`), name);
+  assert.deepEqual([...new Set(CONTRACT.map(({ costs }) => costs))].toSorted(), CAPABILITIES.toSorted());
+});
+
+describe('a linked profile, and pages that lack something', () => {
+  /** @type {Awaited<ReturnType<typeof startStandin>>} */
+  let standin;
+  /** @type {import('./support/child.js').Child} */
+  let child;
+  /** @type {Awaited<ReturnType<typeof temporaryProfile>>} */
+  let profile;
+  let delivered = 0;
+
+  before(async () => {
+    standin = await startStandin({ keyShape: 'dollar' });
+    profile = await temporaryProfile();
+    child = await startChild(profile.path, standin.browserArgs);
+    await child.line('qr');
+    await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
+    await child.line('ready');
+  });
+  after(async () => {
+    await child?.end();
+    await standin?.close();
+    await profile?.remove();
+  });
+
+  /**
+   * Loads the page again without these, and answers where its lines begin.
+   * @param {string[]} modules
+   */
+  async function reloadWithout(modules) {
+    const start = child.lines.length;
+    await standin.act('missing', { modules });
+    await standin.act('reload', { synced: true });
+    return start;
+  }
+
+  /** @param {number} start */
+  async function hears(start) {
+    await child.line('ready', { after: start });
+    delivered += 1;
+    const id = `HEARD${delivered}`;
+    await standin.act('deliver', { id, from: '5491155550001', body: 'hola' });
+    const line = await child.line((each) => each.id?.id === id, { after: start });
+    const seen = child.lines.slice(start);
+    assert.deepEqual(
+      seen.filter((each) => each.type === 'page_error' && !each.message.startsWith('own presence')),
+      [],
+    );
+    return { line, told: seen.filter((each) => each.type === 'contract') };
+  }
+
+  /** @param {import('./support/child.js').Line} line */
+  const costs = (line) =>
+    line.missing.map((/** @type {any} */ each) => `${each.module}.${each.function} ${each.costs}`);
+
+  test('nothing missing is said once, and not again at the next load', async () => {
+    const [first, ...more] = child.ofType('contract');
+    assert.deepEqual([first.missing, first.web_version], [[], '2.3000.1043220887']);
+    assert.deepEqual(more, []);
+    assert.deepEqual((await hears(await reloadWithout([]))).told, []);
+  });
+
+  for (const [name, modules] of Object.entries({
+    'without WAWebCallCollection': ['WAWebCallCollection'],
+    'with a WAWebCallCollection that holds no Map': ['WAWebCallCollection.calls'],
+  })) {
+    test(`${name} messages are heard, and calls are said to be lost`, async () => {
+      const { told } = await hears(await reloadWithout(modules));
+      if (modules.includes('WAWebCallCollection'))
+        assert.deepEqual(told.map(costs), [['WAWebCallCollection.on calls']]);
+      else assert.deepEqual(told, [], 'it was said at the load before');
+    });
+  }
+
+  test('what came back is said too', async () => {
+    const { told } = await hears(await reloadWithout([]));
+    assert.deepEqual(told.map(costs), [[]]);
+  });
+
+  test('without anything that no message needs, messages are heard', async () => {
+    const { line, told } = await hears(await reloadWithout(NEEDED_BY_NO_MESSAGE));
+    assert.equal(line.id.remote, ANA);
+    assert.equal(line.body, 'hola');
+    const lost = new Set(told.flatMap(({ missing }) => missing.map((/** @type {any} */ each) => each.costs)));
+    assert.deepEqual(
+      [...lost].toSorted(),
+      CAPABILITIES.filter((name) => name !== 'live' && name !== 'edits').toSorted(),
+    );
+    assert.ok(costs(told.at(-1) ?? {}).includes('WAWebSendMsgChatAction.addAndSendMsgToChat guard'));
+    await child.line('heartbeat', { after: child.lines.indexOf(line) });
+  });
+
+  test('a sweep without earlier messages brings what is in memory, and does not call it everything', async () => {
+    const start = child.lines.length;
+    child.send({ type: 'sweep', sweep: 1, from: 0, chats: {}, ignore: [] });
+    const done = await child.line('sweep_done', { after: start });
+    const chat = child.lines.slice(start).find((line) => line.type === 'sweep_chat');
+    assert.equal(done.failed, 1);
+    assert.ok(chat?.found > 0);
+    assert.equal(chat?.through, null);
+    assert.match(chat?.error, /does not load earlier messages/);
+  });
+
+  test('a sweep without a list of chats says that it failed', async () => {
+    const start = await reloadWithout(['WAWebCollections.Chat']);
+    const { told } = await hears(start);
+    assert.ok(costs(told.at(-1) ?? {}).includes('WAWebCollections.Chat.getModelsArray sweep'));
+    await child.line('heartbeat', { after: start });
+    child.send({ type: 'sweep', sweep: 2, from: 0, chats: {}, ignore: [] });
+    const done = await child.line('sweep_done', { after: start });
+    assert.notEqual(done.error, null);
+  });
+
+  test('without the message store nothing is heard: that is said, and ready is not', async () => {
+    const start = await reloadWithout(['WAWebCollections']);
+    const line = await child.line(
+      (each) => each.type === 'contract' && costs(each).includes('WAWebCollections.Msg.on live'),
+      { after: start },
+    );
+    assert.ok(costs(line).includes('WAWebCollections.Msg.on edits'));
+    const error = await child.line('page_error', { after: start });
+    assert.match(error.message, /WAWebCollections/);
+    assert.deepEqual(
+      child.lines.slice(start).filter((each) => each.type === 'ready'),
+      [],
+    );
+    await hears(await reloadWithout([]));
+  });
+
+  test('looking it all up sent nothing, asked nothing, and was refused nothing', () => {
+    const { sent, queries } = standin.state();
+    assert.deepEqual([sent, queries], [[], []]);
+    assert.deepEqual(child.ofType('outbound_blocked'), []);
+  });
+});
+
+test('a new profile that can not be linked says why before it leaves', async (context) => {
+  const standin = await startStandin();
+  const profile = await temporaryProfile();
+  await standin.act('missing', { modules: ['WAWebSignalStoreApi', 'WAWebAltDeviceLinkingApi'] });
+  const child = await startChild(profile.path, standin.browserArgs);
+  context.after(async () => {
+    await child.end();
+    await standin.close();
+    await profile.remove();
+  });
+  const { missing } = await child.line('contract');
+  assert.deepEqual(
+    [...new Set(missing.map((/** @type {any} */ each) => each.costs))],
+    ['qr', 'pairing_code'],
+  );
+  assert.equal((await child.line('bye')).reason, 'initialize_failed');
+});
