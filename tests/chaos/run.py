@@ -28,7 +28,11 @@ def main() -> int:
     chosen = parser.parse_args()
     storm.to_stderr(f"seed {chosen.seed}, {chosen.messages} messages, {chosen.faults} faults")
     folder = Path(tempfile.mkdtemp(prefix="leadmasterd-chaos-"))
-    verdict = play(folder, chosen.seed, chosen.messages, chosen.faults, without_sweeps=chosen.without_sweeps)
+    try:
+        verdict = play(folder, chosen.seed, chosen.messages, chosen.faults, without_sweeps=chosen.without_sweeps)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder)
+        return 130
     lines = [json.dumps(verdict.as_json(), ensure_ascii=False)] if chosen.json else verdict.table()
     sys.stdout.write("\n".join(lines) + "\n")
     if verdict.good:

@@ -2,6 +2,7 @@
 systemd would; everything else has to come back by itself."""
 
 import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Final
 
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.ingest import iso
-from tests.chaos.faults import NoVictim, fault
+from tests.chaos.faults import EndedBadly, NoVictim, fault
 from tests.chaos.plan import Act, Plan, Round
 from tests.chaos.verdict import Found
 from tests.e2e.conftest import DaemonUnderTest
@@ -65,6 +66,7 @@ class _Storm:
         self._say = say
         self._faults: Counter[str] = Counter()
         self._unasked: list[str] = []
+        self._moments: dict[int, str] = {}
         self._number = 0
         self._told_at = 0.0
 
@@ -81,10 +83,12 @@ class _Storm:
             self._settle()
         except _Stuck as never:
             stuck = str(never)
+        except subprocess.TimeoutExpired:
+            stuck = f"the daemon to stop when asked (round {self._number})"
         seconds = time.monotonic() - began
         sent = len(daemon.standin.state()["sent"])
         gaps = daemon.query("SELECT * FROM gaps")  # the stop begins another, which is as it should be
-        daemon.stop()
+        daemon.end()
         return Found(
             messages=daemon.query("SELECT * FROM messages"),
             gaps=gaps,
@@ -92,6 +96,7 @@ class _Storm:
             sent=sent,
             faults=self._faults,
             unasked_ends=self._unasked,
+            moments=self._moments,
             seconds=seconds,
             stuck=stuck,
         )
@@ -100,17 +105,21 @@ class _Storm:
         self._progress(each.fault)
         if each.patient:
             self._await(lambda: self._phase == "ready", "ready", _READY_LIMIT)
-        self._tell(each.calm)
+        self._tell(each.calm, 2 * self._number - 2)
         self._keep_alive()
         try:
             with fault(each.fault, self._daemon, each.seconds):
                 self._faults[each.fault] += 1
-                self._tell(each.during)
+                self._tell(each.during, 2 * self._number - 1)
                 time.sleep(min(each.seconds, _LONGEST_LOCK) if each.fault == "database locked" else each.seconds)
         except NoVictim as none:
             raise _Stuck(f"a {none} to hit (round {self._number}, {each.fault})") from none
+        except EndedBadly as badly:
+            self._unasked.append(f"round {self._number}: asked to stop it ended with code {badly}")
+            self._daemon.start()
 
-    def _tell(self, acts: tuple[Act, ...]) -> None:
+    def _tell(self, acts: tuple[Act, ...], slot: int) -> None:
+        self._moments[slot] = f"{datetime.now(UTC):%H:%M:%S} UTC, the daemon said {self._phase}"
         for act in acts:
             self._daemon.standin.act(act.action, **act.body)
 

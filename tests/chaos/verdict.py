@@ -28,6 +28,8 @@ class Found:
     """Faults that were really carried out, by kind."""
     unasked_ends: Sequence[str]
     """Times the daemon ended and nobody had asked for it."""
+    moments: Mapping[int, str]
+    """When each slot's messages were delivered, and what the daemon said of itself just then."""
     seconds: float
     stuck: str | None
     """What was waited for in vain at the end."""
@@ -129,7 +131,8 @@ def judge(plan: Plan, found: Found) -> Verdict:
     wrong: dict[str, list[str]] = defaultdict(list)
     for wanted in plan.expected:
         rows = by_id.pop(wanted.stanza_id, [])
-        name = f"{wanted.stanza_id} ({wanted.kind}{', own' if wanted.own else ''}; {plan.where(wanted.slot)})"
+        name = f"{wanted.stanza_id} ({wanted.kind}{', own' if wanted.own else ''}; {plan.where(wanted.slot)}"
+        name += f"; {found.moments.get(wanted.slot, 'never delivered')})"
         if not rows:
             wrong["lost"].append(name)
             continue
