@@ -42,6 +42,15 @@ export function userAgentFor(version) {
 }
 
 /**
+ * A browser that dies resets its pipes. Puppeteer lets go of them at the first sign of it (PipeTransport.js), and a
+ * `read ECONNRESET` that comes later has no listener left and ends Node. The death is told by the browser itself.
+ * @param {import('node:child_process').ChildProcess | null} process
+ */
+export function forgivePipes(process) {
+  for (const stream of process?.stdio ?? []) stream?.on('error', () => {});
+}
+
+/**
  * @param {string} profile created if need be, for our eyes only
  * @returns {Promise<boolean>} whether it was empty
  */

@@ -1,6 +1,7 @@
 // One life of the listener: client, live path, relay, sweeps and leaving, tied together. What each does is in its file.
 
 import { SENDERS } from './boundary.js';
+import { forgivePipes } from './browser.js';
 import { createClient, PAIRING_CODE_SECONDS, setOwnPresenceUnavailable } from './client.js';
 import { createContract } from './contract.js';
 import { createErrorLimit } from './error-limit.js';
@@ -52,6 +53,7 @@ export function createListener(options, userAgent, wire, stopReading) {
   const client = createClient(options, userAgent, async () => {
     const browser = /** @type {import('puppeteer').Browser} */ (client.pupBrowser);
     launched();
+    forgivePipes(browser.process());
     if (exit.leaving) throw new Error('the listener is stopping');
     const version = (await browser.version()).replace('Headless', '');
     wire.send('browser_started', { pid: browser.process()?.pid ?? null, version });
@@ -103,6 +105,7 @@ export function createListener(options, userAgent, wire, stopReading) {
   /** @type {import('./takeover.js').PageListener} */
   const on = {
     blocked: (what) => wire.send('outbound_blocked', { ...what, where: 'page' }),
+    dialog: (dialog) => wire.send('dialog', { ...dialog }),
     pageError(source, message) {
       if (!exit.leaving && mayTell(`${source} ${message}`)) {
         wire.send('page_error', { source, message: message.slice(0, 500) });

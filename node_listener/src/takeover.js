@@ -3,6 +3,7 @@
 
 import { CALLED_BY_THE_PAGE, GUARDED } from './boundary.js';
 import { guardPage } from './page/guard.js';
+import { pageSources } from './page/install.js';
 import { lendToPage } from './page/lend.js';
 import { isNavigation } from './page-calls.js';
 import { errorText } from './stderr.js';
@@ -13,6 +14,7 @@ const HEALING = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT'];
 /**
  * @typedef {object} PageListener
  * @property {(kind: {module: string, function: string}) => void} blocked
+ * @property {(dialog: {text: string, button: string | null, dismissed: boolean}) => void} dialog
  * @property {(source: 'pageerror' | 'console' | 'evaluate' | 'inject', message: string) => void} pageError
  * @property {(state: string) => void} state
  * @property {(reason: string) => void} disconnected
@@ -49,6 +51,7 @@ export async function takeOver(client, config, on) {
   };
   await page.evaluateOnNewDocument(guardPage, guard);
   await page.evaluateOnNewDocument(lendToPage, { namespace: config.namespace });
+  await page.evaluateOnNewDocument(pageSources(config).dialogs);
 }
 
 /**
@@ -144,6 +147,8 @@ async function exposeBindings(page, config, on) {
     [config.report]: (/** @type {any} */ report) => {
       if (report.kind === 'outbound_blocked')
         on.blocked({ module: report.module, function: report.function });
+      else if (report.kind === 'dialog')
+        on.dialog({ text: report.text, button: report.button, dismissed: report.dismissed });
       else on.pageError(report.source, report.message);
     },
     // The library's runs window.require() in Node when the QR stops rotating, so no new one ever appears.

@@ -45,6 +45,7 @@ export function describeState(stage) {
     offline: pages.offline,
     holds: [...pages.holds],
     missing: pages.missing,
+    dialogs: pages.dialogs,
     pending_commands: pages.commands.map(({ n, name }) => ({ n, name })),
   };
 }

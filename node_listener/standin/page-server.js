@@ -31,6 +31,8 @@ export class PageServer extends EventEmitter {
   syncedOnce = false;
   /** Acknowledgements get lost on the way, so everything comes again at the next connection. */
   losesAcks = false;
+  /** Dialogs shown, and the button of each that was clicked. */
+  dialogs = /** @type {{text: string, clicked: string | null}[]} */ ([]);
   /** Extra milliseconds before the page, each line of its stream and each answer. */
   delay = 0;
   /** What the page did, as it reported it. */
@@ -254,6 +256,9 @@ export class PageServer extends EventEmitter {
         return { contact: this.#lookUp(device, said.arguments?.[0]) };
       case 'pairing_code':
         return { code: this.#pairing.makeCode(String(said.phone)) };
+      case 'dialog':
+        this.dialogs[said.number].clicked = said.button;
+        return {};
       case 'refresh_qr':
         this.#pairing.rotate();
         return {};

@@ -1,8 +1,10 @@
 // Composes what runs in the page into source text: functions that are modules here, in one scope there.
+import { buttonToClick } from '../dialogs.js';
 import { messageId, widText } from '../ids.js';
 import { chatKind, isSystemType, isWanted, isWantedChat } from '../kinds.js';
 import { mendHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
+import { watchDialogs } from './watch-dialogs.js';
 
 const SHARED = [
   widText,
@@ -17,6 +19,7 @@ const SHARED = [
   messageRecord,
   wrapBinding,
   readAccount,
+  buttonToClick,
 ];
 
 /**
@@ -39,6 +42,8 @@ function scoped(main, config) {
 
 /** @param {PageConfig} config */
 export const pageSources = (config) => ({
+  /** For every new document. */
+  dialogs: scoped(watchDialogs, config),
   /** Makes our functions known to the page. */
   prepare: scoped(prepareAgent, config),
   /** For just before the library attaches its listeners. */

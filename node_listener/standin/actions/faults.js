@@ -66,6 +66,16 @@ export const FAULTS = {
   async throw(stage, { message = 'thrown by the stand-in' }) {
     return { done: await stage.pages.command('throw', { message }) };
   },
+  async dialog(stage, { text = "What's new on WhatsApp Web", button = 'Continue', others = [], ms = null }) {
+    const shown = { text, clicked: /** @type {string | null} */ (null) };
+    const number = stage.pages.dialogs.push(shown) - 1;
+    const done = await stage.pages.command('dialog', { number, text, buttons: [...others, button] });
+    const unlink = () => {
+      if (shown.clicked !== button && stage.phone.device) void FAULTS.logout(stage, { reason: 0 });
+    };
+    if (typeof ms === 'number') setTimeout(unlink, ms).unref();
+    return { done };
+  },
   async navigate(stage, { kind = 'pushState' }) {
     if (kind !== 'pushState' && kind !== 'iframe')
       throw new BadRequest('cannot navigate: `kind` is pushState or iframe');

@@ -43,6 +43,25 @@ const commands = {
     for (const listener of muted) Msg.on('add', listener);
     muted = [];
   },
+  // "What's new": has to be acknowledged, or the phone unlinks the device (OpenWA#982).
+  dialog: ({ number, text, buttons }) => {
+    const dialog = document.createElement('div');
+    dialog.setAttribute('role', 'dialog');
+    const heading = document.createElement('h1');
+    heading.textContent = text;
+    dialog.append(heading);
+    for (const label of buttons) {
+      const button = document.createElement('div');
+      button.setAttribute('role', 'button');
+      button.textContent = label;
+      button.addEventListener('click', () => {
+        dialog.remove();
+        report('dialog', { number, button: label }).catch(() => {});
+      });
+      dialog.append(button);
+    }
+    document.body.append(dialog);
+  },
   navigate: ({ kind }) => {
     if (kind === 'iframe') {
       const frame = document.createElement('iframe');

@@ -1,0 +1,44 @@
+// Which button of a dialog may be clicked: the one of a dialog that only wants to be acknowledged ("What's new"), and
+// none of one that asks something. Like ids.js this runs in Node and, as source text, in the page, so it uses nothing
+// from outside itself. The browser is started with --lang=en-US; Spanish is here for accounts whose page follows the phone.
+
+/**
+ * @param {object} dialog
+ * @param {string} dialog.heading
+ * @param {string[]} dialog.buttons their labels; empty for one that is only a picture
+ * @param {boolean} dialog.writes whether there is something to type into
+ * @returns {number} the button's place, -1 for none
+ */
+export function buttonToClick({ heading, buttons, writes }) {
+  const acknowledges = [
+    'continue',
+    'ok',
+    'okay',
+    'got it',
+    'ok, got it',
+    'continuar',
+    'entendido',
+    'aceptar',
+  ];
+  /** Beside one of these the other button is an answer, and not ours to give. */
+  const declines =
+    /^(cancel|no|no,.*|no thanks|not now|later|back|go back|decline|reject|dismiss|deny|cancelar|ahora no|volver|atrás|rechazar)$/;
+  const acts =
+    /\b(log ?out|log ?off|sign ?out|unlink|delete|remove|erase|clear|exit|leave|block|report|reset|cerrar sesión|desvincular|eliminar|borrar|vaciar|quitar|salir|bloquear|reportar|denunciar|restablecer)\b/;
+  const sends =
+    /\b(send|forward|share|call|invite|join|accept|use here|enviar|reenviar|compartir|llamar|invitar|unirse|usar aquí)\b/;
+
+  const words = (/** @type {string} */ text) =>
+    text
+      .toLowerCase()
+      .replace(/\s+/g, ' ')
+      .replace(/[\s.!…›→]+$/, '')
+      .trim();
+  const labels = buttons.map(words);
+  const found = labels.findIndex((label) => acknowledges.includes(label));
+  if (found < 0 || writes || acts.test(words(heading))) return -1;
+  const others = labels.filter((_, index) => index !== found);
+  const isQuestion = others.some((label) => declines.test(label) || acts.test(label) || sends.test(label));
+  const isTwofold = others.some((label) => acknowledges.includes(label));
+  return isQuestion || isTwofold ? -1 : found;
+}
