@@ -55,7 +55,10 @@ class Expected:
     body: str
     slot: int
     kind: str
+    customer: str
     own: bool = False
+    mapped: bool = False
+    """WhatsApp told with it which LID belongs to the customer's phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +136,17 @@ def _burst(draft: _Draft, chance: random.Random, slot: int, count: int) -> None:
     nonce = f"ráfaga {number}"
     stanza_id = f"CHAOS{number:06d}"
     first = FIRST_CUSTOMER + chance.randrange(CUSTOMERS - 20)
+    spread = chance.choice([1, 20])
     draft.add(
         slot,
         "deliver",
         **{"from": str(first), "body": nonce + ".{n}", "id": stanza_id, "count": count},
-        spread=chance.choice([1, 20]),
+        spread=spread,
     )
-    draft.expected += [Expected(f"{stanza_id}-{n}", f"{nonce}.{n}", slot, "burst") for n in range(1, count + 1)]
+    draft.expected += [
+        Expected(f"{stanza_id}-{n + 1}", f"{nonce}.{n + 1}", slot, "burst", str(first + n % spread))
+        for n in range(count)
+    ]
 
 
 def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
@@ -177,4 +184,5 @@ def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
             draft.add(later, "same", id=stanza_id, lid=lid)
         case _:
             pass
-    draft.expected.append(Expected(stanza_id, body, slot, kind, own))
+    phone = str(FIRST_CUSTOMER + customer)
+    draft.expected.append(Expected(stanza_id, body, slot, kind, phone, own, mapped="lid" in who))

@@ -45,6 +45,7 @@ def row_of(wanted: Expected) -> dict[str, Any]:
     """What a good run makes of it."""
     return {
         "stanza_id": wanted.stanza_id,
+        "conversation_id": int(wanted.customer),
         "body": wanted.body,
         "captured_via": "live",
         "revoked_at": "2026-01-01T00:00:00.000Z" if wanted.kind == "revoked" else None,
@@ -68,7 +69,7 @@ def of_kind(kind: str) -> Callable[[dict[str, Any]], bool]:
     return lambda row: row["stanza_id"] in ids
 
 
-PLAN = make_plan(1, 200, 5)
+PLAN = make_plan(1, 400, 5)
 
 
 def with_rows(change: Callable[[list[dict[str, Any]]], object]) -> Found:
@@ -81,6 +82,15 @@ def with_rows(change: Callable[[list[dict[str, Any]]], object]) -> Found:
 def spoil(kind: str, **values: object) -> Found:
     """A good run in which one message of a kind is not as it should be."""
     return with_rows(lambda rows: next(filter(of_kind(kind), rows)).update(values))
+
+
+def apart() -> Found:
+    """A good run in which a customer's LID is another person."""
+    customers = Counter(each.customer for each in PLAN.expected)
+    twice = next(each for each in PLAN.expected if each.mapped and customers[each.customer] > 1)
+    return with_rows(
+        lambda rows: next(row for row in rows if row["stanza_id"] == twice.stanza_id).update(conversation_id=1)
+    )
 
 
 def test_a_run_in_which_all_held_is_good() -> None:
@@ -104,6 +114,7 @@ OPEN_GAP = {"from_at": "2026-01-01T00:00:00.000Z", "to_at": None, "closed_at": N
         (spoil("revoked", revoked_at=None), "not_revoked: CHAOS"),
         (spoil("ciphertext", readable_at=None), "not_filled: CHAOS"),
         (spoil("plain", body="something else"), "garbled: CHAOS"),
+        (apart(), "in conversations [1, 549"),
         (replace(found(PLAN), sent=1), "sent                     1"),
         (replace(found(PLAN), gaps=[OPEN_GAP]), "gaps open                1"),
         (replace(found(PLAN), unasked_ends=["round 3: exit code 70"]), "round 3: exit code 70"),

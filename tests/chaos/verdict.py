@@ -51,6 +51,8 @@ class Verdict:
     not_revoked: tuple[str, ...]
     not_filled: tuple[str, ...]
     garbled: tuple[str, ...]
+    split: tuple[str, ...]
+    """Customers in more than one conversation, though WhatsApp told that their phone and their LID are one."""
     sent: int
     gaps: int
     open_gaps: int
@@ -74,6 +76,7 @@ class Verdict:
                 self.not_revoked,
                 self.not_filled,
                 self.garbled,
+                self.split,
                 self.sent,
                 self.open_gaps,
                 self.unasked_ends,
@@ -107,13 +110,14 @@ class Verdict:
             _line("revokes missing", len(self.not_revoked)),
             _line("still unreadable", len(self.not_filled)),
             _line("other text", len(self.garbled)),
+            _line("customers split", len(self.split)),
             _line("sent", self.sent),
             _line("gaps open", self.open_gaps),
             _line("unasked ends", len(self.unasked_ends), "; ".join(self.unasked_ends)),
         ]
         if self.stuck:
             lines.append(f"waited in vain for {self.stuck}")
-        for name in ("lost", "doubled", "strangers", "not_edited", "not_revoked", "not_filled", "garbled"):
+        for name in ("lost", "doubled", "strangers", "not_edited", "not_revoked", "not_filled", "garbled", "split"):
             lines += [f"{name}: {each}" for each in getattr(self, name)[:SHOWN]]
         return [*lines, "", "everything held" if self.good else "NOT everything held"]
 
@@ -163,6 +167,7 @@ def judge(plan: Plan, found: Found) -> Verdict:
         not_revoked=tuple(wrong["not_revoked"]),
         not_filled=tuple(wrong["not_filled"]),
         garbled=tuple(wrong["garbled"]),
+        split=tuple(_split(plan, found.messages)),
         sent=found.sent,
         gaps=len(found.gaps),
         open_gaps=sum(gap["closed_at"] is None for gap in found.gaps),
@@ -174,6 +179,18 @@ def judge(plan: Plan, found: Found) -> Verdict:
         stuck=found.stuck,
         seconds=found.seconds,
     )
+
+
+def _split(plan: Plan, messages: Sequence[Row]) -> Iterator[str]:
+    """Customers with a known LID whose messages are not all in one conversation."""
+    conversation = {row["stanza_id"]: row["conversation_id"] for row in messages}
+    of: dict[str, set[int]] = defaultdict(set)
+    for wanted in plan.expected:
+        if wanted.stanza_id in conversation:
+            of[wanted.customer].add(conversation[wanted.stanza_id])
+    for customer in sorted({wanted.customer for wanted in plan.expected if wanted.mapped}):
+        if len(of[customer]) > 1:
+            yield f"{customer} in conversations {sorted(of[customer])}"
 
 
 def _restarts(events: Sequence[Row]) -> Iterator[str]:
