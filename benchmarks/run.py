@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.figures import Figure
 
-ALL = ("burst", "single", "commands", "whole")
+ALL = ("burst", "single", "commands", "whole", "recovery", "restarts")
 
 
 def main(chosen: list[str]) -> None:
@@ -13,7 +13,9 @@ def main(chosen: list[str]) -> None:
     figures: list[Figure] = []
     for name in chosen or ALL:
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
-        figures += import_module(f"benchmarks.{name}").run()
+        for figure in import_module(f"benchmarks.{name}").run():
+            print(f"  {figure.name}: {figure.measured}", file=sys.stderr, flush=True)
+            figures.append(figure)
     print("| figure | measured | promised | held |\n|---|---|---|---|")
     for figure in figures:
         print(f"| {figure.name} | {figure.measured} | {figure.promised} | {'yes' if figure.held else 'NO'} |")

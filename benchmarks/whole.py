@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -35,10 +36,10 @@ def run() -> list[Figure]:
         StandIn(Path(node), key_shape="dollar") as standin,
     ):
         where = places(None, name, "leadmaster.db")
-        with _daemon(where, standin) as process:
-            _until(lambda: (read_status(where) or {}).get("phase") == "waiting_for_scan")
+        with daemon_on(where, standin) as process:
+            until(lambda: status_of(where).get("phase") == "waiting_for_scan")
             standin.act("scan", phone="5491155550100", name="Tienda")
-            _until(lambda: (read_status(where) or {}).get("phase") == "ready")
+            until(lambda: status_of(where).get("phase") == "ready")
             latency = _latencies(where, standin)
             idle = _idle(psutil.Process(process.pid))
     return [*latency, *idle]
@@ -89,12 +90,14 @@ def _idle(daemon: psutil.Process) -> list[Figure]:
 
 
 @contextmanager
-def _daemon(where: Places, standin: StandIn) -> Iterator["subprocess.Popen[bytes]"]:
+def daemon_on(where: Places, standin: StandIn, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """The real daemon with production timing, stopped in good order at the end."""
     environment = {
         **os.environ,
         "LEADMASTERD_STATE_DIR": str(where.state_dir),
         "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(standin.browser_args),
         "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
+        **settings,
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "leadmasterd", "run"],
@@ -109,8 +112,14 @@ def _daemon(where: Places, standin: StandIn) -> Iterator["subprocess.Popen[bytes
         process.wait(30)
 
 
-def _until(test: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+def status_of(where: Places) -> dict[str, Any]:
+    """What the daemon last said of itself; empty before it said anything."""
+    return read_status(where) or {}
+
+
+def until(test: Callable[[], bool]) -> None:
+    """Wait, a minute and a half at most."""
+    deadline = time.monotonic() + 90
     while not test():
         if time.monotonic() > deadline:
             raise TimeoutError("the daemon did not get ready")

@@ -57,7 +57,7 @@ class SupervisorSettings(_Section):
     backoff_max: Seconds = Field(300, description="longest wait, seconds")
     calm_period: Seconds = Field(300, description="seconds of good uptime that forgive earlier failures")
     start_timeout: Seconds = Field(240, description="seconds from start to a QR or a session")
-    heartbeat_timeout: Seconds = Field(30, description="seconds without a heartbeat that count as a miss")
+    heartbeat_timeout: Seconds = Field(15, description="seconds without a heartbeat that count as a miss")
     nightly_restart: str = Field(
         "03:30", pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$", description="local time of the planned restart"
     )

@@ -29,7 +29,7 @@ class Timing:
     """WhatsApp Web heals TIMEOUT and OPENING by itself; after this we start again."""
 
     heartbeat_every: float = 5.0
-    heartbeat_timeout: float = 30.0
+    heartbeat_timeout: float = 15.0
     """Without a heartbeat: one miss is noted, the second, this much later, ends the child."""
 
     stop_ask: float = 10.0
