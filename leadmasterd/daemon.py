@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -26,10 +26,13 @@ from leadmasterd.protocol import (
     BrowserStarted,
     Bye,
     CommandError,
+    Contract,
+    Dialog,
     Disconnected,
     Heartbeat,
     Hello,
     Lifecycle,
+    Missing,
     OutboundBlocked,
     PageError,
     PairingCode,
@@ -93,6 +96,8 @@ class Daemon:
         self._stop_asked = asyncio.Event()
         self._browser_pid: int | None = None
         self._last_batch = 0.0
+        self._kept_concerns: Mapping[str, str] = {}
+        self._page_concerns: dict[str, str] = {}
         self._keeper = ProfileKeeper(places, settle_seconds=self._timing.settle_after_pairing)
         self._runner = Runner(
             self._timing,
@@ -206,6 +211,7 @@ class Daemon:
         self._intake.new_life()
         self._bye = None
         self._live_since_ready = False
+        self._page_concerns.clear()
         await asyncio.to_thread(self._keeper.before_spawn)
         listener = self._settings.listener
         options = {
@@ -292,6 +298,10 @@ class Daemon:
             case PageError(source=source, message=message):
                 self._board.bump("page_errors")
                 log.warning("page error (%s): %s", source, printable(message), extra={"action": "page_error"})
+            case Contract(missing=missing):
+                self._contract_checked(missing)
+            case Dialog(text=text, button=button, dismissed=dismissed):
+                self._dialog_shown(printable(text), button, dismissed=dismissed)
             case CommandError(message=message):
                 log.error("the child refused a command: %s", printable(message), extra={"action": "command_error"})
             case Bye() as bye:
@@ -301,6 +311,32 @@ class Daemon:
                 )
             case _:
                 pass
+
+    def _contract_checked(self, missing: Sequence[Missing]) -> None:
+        """WhatsApp Web changes under the library; what is gone is told at once instead of going quietly deaf."""
+        costs = ", ".join(sorted({each.costs for each in missing}))
+        names = ", ".join(sorted({f"{each.module}.{each.function}" for each in missing}))[:300]
+        self._page_concerns.pop("contract", None)
+        if missing:
+            self._page_concerns["contract"] = f"{costs} ({names})"
+            self._note("contract", costs=costs, names=names)
+        self._show_concerns()
+
+    def _dialog_shown(self, text: str, button: str | None, *, dismissed: bool) -> None:
+        """Some dialogs cost the link when nobody acknowledges them; the child clicks those it knows and no other."""
+        if dismissed:
+            self._page_concerns.pop("dialog", None)
+            self._note("dialog_dismissed", text=text, button=button)
+        else:
+            self._page_concerns["dialog"] = text
+            self._note("dialog", text=text)
+        self._show_concerns()
+
+    def _note(self, code: str, **values: object) -> None:
+        """One line in the history and in the journal that changes no phase."""
+        now = ingest.iso(datetime.now(UTC))
+        self._writer.put([Item(SessionEvent(self._runner.state.phase.value, code, values), None, now)])
+        log.warning("%s", sentences.because(code, values), extra={"action": code})
 
     def _hole(self, missing: int) -> None:
         self._board.bump("missing_lines", missing)
@@ -512,9 +548,13 @@ class Daemon:
         )
 
     def _concerned(self, concerns: Mapping[str, str]) -> None:
-        for code in concerns.keys() - self._board.concerns.keys():
+        for code in concerns.keys() - self._kept_concerns.keys():
             log.warning("%s", sentences.concern(code, concerns[code]), extra={"action": code})
-        self._board.concerns = concerns
+        self._kept_concerns = concerns
+        self._show_concerns()
+
+    def _show_concerns(self) -> None:
+        self._board.concerns = {**self._kept_concerns, **self._page_concerns}
         self._board.changed()
 
     async def _feed_watchdog(self) -> None:

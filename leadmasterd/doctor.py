@@ -243,5 +243,7 @@ def _daemon(places: Places) -> Iterator[Finding]:
         yield Finding("daemon", "warning", found, _("it heals by itself; ask again in a minute"))
     else:
         yield Finding("daemon", "ok", found)
+    for code, detail in (status.get("concerns") or {}).items():
+        yield Finding(code.replace("_", " "), "warning", sentences.concern(code, detail), _("see what it says"))
     if trouble := status.get("trouble"):
         yield Finding("store", "wrong", sentences.trouble(trouble["code"], trouble["detail"]), _("free the disk"))

@@ -96,6 +96,13 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "not_scanned": lambda v: _(
         "nobody scanned {codes} codes; a fresh one comes later, or with `leadmasterd restart-listener`"
     ).format(codes=v.get("codes")),
+    "contract": lambda v: _("WhatsApp Web changed; lost: {costs} ({names})").format(
+        costs=v.get("costs"), names=v.get("names")
+    ),
+    "dialog": lambda v: _("WhatsApp Web shows a dialog: {text}").format(text=v.get("text")),
+    "dialog_dismissed": lambda v: _("acknowledged a dialog of WhatsApp Web with {button}: {text}").format(
+        button=v.get("button"), text=v.get("text")
+    ),
     "deaf": lambda v: _("messages arrived that were not heard live"),
     "recycle": lambda v: _("planned restart: {why}").format(
         why=_RECYCLE.get(str(v.get("why")), lambda: v.get("why"))()
@@ -124,6 +131,8 @@ def because(code: str, values: Values) -> str:
 
 
 CONCERNS: Final[Mapping[str, Callable[[str], str]]] = {
+    "contract": lambda d: _("WhatsApp Web changed; lost: {what}. Look for a newer leadmasterd").format(what=d),
+    "dialog": lambda d: _("WhatsApp Web shows a dialog that a person should look at: {text}").format(text=d),
     "disk_low": lambda d: _("only {n} MB of disk are free; a full disk stops capture and can cost the link").format(
         n=d
     ),

@@ -1,0 +1,40 @@
+"""WhatsApp Web changes under the library: what is gone is told, and what still works goes on."""
+
+import pytest
+
+from leadmasterd.demo.standin import StandIn
+from tests.e2e.conftest import OUR_PHONE, MakeDaemon, wait_for
+
+pytestmark = pytest.mark.e2e
+
+ANA = "5491155550001"
+
+
+def test_a_module_that_is_gone_is_told_in_status_history_and_doctor(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """Calls are lost, messages are not."""
+    daemon = make_daemon()
+    standin.act("missing", modules=["WAWebCallCollection"])
+    daemon.start()
+    daemon.await_phase("waiting_for_scan")
+    standin.act("scan", phone=OUR_PHONE, name="Tienda")
+    daemon.await_phase("ready")
+    concern = wait_for(lambda: daemon.status["concerns"].get("contract"), "the concern")
+    assert "calls" in concern
+    assert "WAWebCallCollection" in concern
+    standin.act("deliver", **{"from": ANA, "body": "igual llega"})
+    daemon.await_messages(1)
+    assert daemon.query("SELECT captured_via FROM messages")[0]["captured_via"] == "live"
+    status = daemon.command("status")
+    assert status.returncode == 0
+    for told in (status.stdout, daemon.command("history").stdout, daemon.command("doctor", "--quick").stdout):
+        assert "WhatsApp Web changed" in told
+
+
+def test_when_all_is_well_there_is_no_concern(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """The probe is quiet on a build that has everything."""
+    daemon = make_daemon()
+    daemon.start()
+    daemon.pair()
+    standin.act("deliver", **{"from": ANA, "body": "hola"})
+    daemon.await_messages(1)
+    assert daemon.status["concerns"] == {}
