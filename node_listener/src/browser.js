@@ -42,12 +42,13 @@ export function userAgentFor(version) {
 }
 
 /**
- * A browser that dies resets its pipes. Puppeteer lets go of them at the first sign of it (PipeTransport.js), and a
- * `read ECONNRESET` that comes later has no listener left and ends Node. The death is told by the browser itself.
+ * A browser that dies resets its pipes, and `read ECONNRESET` ended Node: puppeteer lets go of its two at the first sign of
+ * the death (PipeTransport.js), and hands the errors of stdout and stderr to a readline that has no listener for them
+ * (@puppeteer/browsers, launch.js). Nothing is lost with its listeners: they only log. The death is told by the browser.
  * @param {import('node:child_process').ChildProcess | null} process
  */
 export function forgivePipes(process) {
-  for (const stream of process?.stdio ?? []) stream?.on('error', () => {});
+  for (const stream of process?.stdio ?? []) stream?.removeAllListeners('error').on('error', () => {});
 }
 
 /**

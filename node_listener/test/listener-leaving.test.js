@@ -105,6 +105,17 @@ test('a killed browser is told', async (context) => {
   await left(child, 70, 'browser_gone');
 });
 
+test('pipes that a dying browser resets do not end Node', async (context) => {
+  const breaking = new URL('./support/broken-pipe.js', import.meta.url).href;
+  const { child } = await start(context, {}, { node: [`--import=${breaking}`] });
+  const { pid } = await child.line('browser_started');
+  await child.line('qr');
+  process.kill(pid, 'SIGKILL');
+  await left(child, 70, 'browser_gone');
+  await child.stderrHas('reset 5 pipes');
+  assert.doesNotMatch(child.stderr, /uncaught_exception/);
+});
+
 test('a crashed renderer is told', async (context) => {
   const { child } = await start(context);
   await child.line('qr');
