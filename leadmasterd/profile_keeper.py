@@ -51,7 +51,7 @@ class ProfileKeeper:
         if (pid := self._auth.browser_using_it()) is not None:
             raise OSError(f"another browser (pid {pid}) has {self._places.profile} open; close it")
         if removed := self._auth.clear_stale_singletons():
-            log.info("removed stale locks of the browser profile: %s", ", ".join(removed))
+            log.debug("removed stale locks of the browser profile: %s", ", ".join(removed))
         account = self._auth.linked_account()
         self._has_snapshot = any(each.account in (None, account) for each in self._auth.snapshots())
 
