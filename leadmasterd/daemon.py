@@ -446,7 +446,7 @@ class Daemon:
 
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None, "sweeps follow `ready`, which names the account"
-            return plan(connection, rows.account_id, slack, days)
+            return plan(connection, rows.account_id, slack, days, datetime.now(UTC))
 
         return await asyncio.wrap_future(self._writer.call(make))
 

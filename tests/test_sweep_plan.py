@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,12 +25,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield fresh
 
 
-def planned(store: Store, *, slack: timedelta = PERIODIC_SLACK, days: int = 0) -> SweepPlan:
+def planned(
+    store: Store, *, slack: timedelta = PERIODIC_SLACK, days: int = 0, now: float = LINKED + 100 * HOUR
+) -> SweepPlan:
     """As the daemon asks for it."""
 
     def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
         assert rows.account_id is not None
-        return plan(connection, rows.account_id, slack, days)
+        return plan(connection, rows.account_id, slack, days, datetime.fromtimestamp(now, UTC))
 
     return store.writer.call(make).result(LIMIT)
 

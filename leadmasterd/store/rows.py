@@ -264,7 +264,7 @@ class Rows:
             case SweepChat() as chat:
                 self._sweep_chat(chat, item.at)
             case SweepDone() as done:
-                self._sweep_done(done)
+                self._sweep_done(done, item.at)
                 result.sweeps_done.append(SweepOutcome(done, self._tally.unheard, self._tally.young))
                 self._tally = _Tally()
             case Malformed() as bad:
@@ -684,7 +684,7 @@ class Rows:
             (min(sent_at(swept.through, _moment(at)), at), self.account_id, chat, chat),
         )
 
-    def _sweep_done(self, done: SweepDone) -> None:
+    def _sweep_done(self, done: SweepDone, at: str) -> None:
         if done.error is not None:
             return
         self._db.execute(
@@ -694,14 +694,16 @@ class Rows:
         if done.failed:
             return
         started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))
+        # A time later than now was written while our clock was ahead; this sweep did not believe it either.
         self._db.execute(
-            "UPDATE accounts SET swept_through_at = max(coalesce(swept_through_at, ''), ?) WHERE account_id = ?",
-            (started, self.account_id),
+            "UPDATE accounts SET swept_through_at = "
+            "iif(swept_through_at > ?, ?, max(coalesce(swept_through_at, ''), ?)) WHERE account_id = ?",
+            (max(at, started), started, started, self.account_id),
         )
         # Only gaps that were over when the sweep began: what a sweep found before the live path was back is not all.
         self._db.execute(
-            "UPDATE gaps SET closed_at = ? WHERE account_id = ? AND closed_at IS NULL AND to_at <= ?",
-            (started, self.account_id, started),
+            "UPDATE gaps SET closed_at = ? WHERE account_id = ? AND closed_at IS NULL AND (to_at <= ? OR to_at > ?)",
+            (started, self.account_id, started, max(at, started)),
         )
 
     def _gap_opened(self, cause: str, since_at: str) -> None:

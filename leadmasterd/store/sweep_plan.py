@@ -4,12 +4,17 @@ Two lines are kept, both only ever moved forward and never before the messages t
 is complete up to here, set when a whole sweep went well) and a chat's own (set when that chat was read). A chat starts
 at whichever is later, less a slack for messages that arrive with an older time. Live messages move neither: that one
 came says nothing about the ones before it.
+
+A line in the future was drawn while our clock was ahead. It says nothing, and believing it would hide every message
+until that day: it is passed over, and the next whole sweep replaces it.
 """
 
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from leadmasterd.ingest import iso
 
 CATCH_UP_SLACK: Final = timedelta(hours=6)
 """After any time without a live path: what was queued may carry times from well before."""
@@ -28,18 +33,25 @@ class SweepPlan:
     chats: dict[str, int]
 
 
-def plan(connection: sqlite3.Connection, account_id: int, slack: timedelta, first_link_days: int) -> SweepPlan:
+def plan(
+    connection: sqlite3.Connection, account_id: int, slack: timedelta, first_link_days: int, now: datetime
+) -> SweepPlan:
     """What to ask the child for."""
     first_linked_at, swept_through_at = connection.execute(
         "SELECT first_linked_at, swept_through_at FROM accounts WHERE account_id = ?", (account_id,)
     ).fetchone()
-    base = int((_moment(first_linked_at) - timedelta(days=first_link_days)).timestamp())
+    if swept_through_at and _moment(swept_through_at) > now:
+        swept_through_at = None
+    linked = _moment(first_linked_at)
+    if linked > now:
+        linked = now - CATCH_UP_SLACK
+    base = int((linked - timedelta(days=first_link_days)).timestamp())
     start = max(base, _with_slack(swept_through_at, slack)) if swept_through_at else base
     chats = {}
     for chat, own in connection.execute(
         "SELECT chat, swept_through_at FROM conversations WHERE account_id = ? AND swept_through_at > ? "
-        "ORDER BY swept_through_at DESC LIMIT ?",
-        (account_id, swept_through_at or "", MAX_CHATS),
+        "AND swept_through_at <= ? ORDER BY swept_through_at DESC LIMIT ?",
+        (account_id, swept_through_at or "", iso(now), MAX_CHATS),
     ):
         if (own_start := _with_slack(own, slack)) > start:
             chats[chat] = own_start
