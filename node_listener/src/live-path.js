@@ -76,7 +76,8 @@ export function createLivePath({ client, config, call, checkContract, state, wan
           return await injectOnce();
         } catch (error) {
           if (stopped) return;
-          // Without a network the page stays in OPENING, and the library waits in it: as long as the page answers, so do we.
+          // Without a network the page stays in OPENING, and the library waits in it without a limit (Client.js:146-180). The
+          // state is on the wire, so how long is the daemon's to say: as long as the page answers, we begin again.
           if (isTimeout(error) && (await answers())) continue;
           if (attempt === INJECT_ATTEMPTS || !(isNavigation(error) || (await movedOn()))) throw error;
           attempt += 1;
@@ -103,7 +104,8 @@ export function createLivePath({ client, config, call, checkContract, state, wan
     // Removed on the phone while we were down: the page ends here before anybody listens for its navigation.
     if (client.pupPage?.url().includes('post_logout=1')) return loggedOut();
     const before = await call(probe, config);
-    // a frame or a pushState navigated, the document is the one we know
+    // A frame or a pushState navigated, the document is the one we know. The library would put its handlers on top of those
+    // of the last time, and say everything twice (Client.js:495-504; wwebjs#201653).
     if (before.document !== null && before.document === load.document && before.injected) return;
     load = newLoad(before.document);
     try {

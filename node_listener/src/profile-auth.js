@@ -1,5 +1,6 @@
 // The library's "auth strategy": which profile the browser uses, and that nobody ever deletes it. The library's own
-// LocalAuth removes the whole profile on LOGOUT while the browser still runs; the daemon quarantines it instead.
+// LocalAuth removes the whole profile on LOGOUT while the browser still runs (LocalAuth.js, logout(); wwebjs#3346, #5662):
+// the only copy of the session. The daemon quarantines it instead.
 
 /**
  * @param {{afterLaunch: () => Promise<void>}} hooks afterLaunch runs when the browser is up and has loaded nothing yet

@@ -96,7 +96,8 @@ function guardNavigation(client, page, on) {
 }
 
 /**
- * What a handler of the library throws ends in the page as a rejected promise that nobody awaits. Wrapped as they are
+ * What a handler of the library throws ends in the page as a rejected promise that nobody awaits (puppeteer's Binding.run):
+ * authenticated, never ready, and not a word (wwebjs#3727 and its kind). Wrapped as they are
  * exposed, handlers tell; and the one of the sync edge goes through the live path.
  * @param {import('puppeteer').Page} page
  * @param {PageListener} on
@@ -151,7 +152,7 @@ async function exposeBindings(page, config, on) {
         on.dialog({ text: report.text, button: report.button, dismissed: report.dismissed });
       else on.pageError(report.source, report.message);
     },
-    // The library's runs window.require() in Node when the QR stops rotating, so no new one ever appears.
+    // The library's runs window.require() in Node when the QR stops rotating (Client.js:290), so no new one ever appears.
     onAuthAppStateChangedEvent: (state) => {
       on.state(state);
       if (state === 'UNPAIRED_IDLE') on.stuck();

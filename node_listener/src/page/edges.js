@@ -25,12 +25,15 @@ export function markInjected(config) {
   globalThis[config.namespace].injected = true;
 }
 
-/** With WWebJS there, the library would skip attaching its listeners, and say ready all the same. */
+/**
+ * With WWebJS there, the library would skip attaching its listeners, and say ready all the same (Client.js:307-375; OpenWA
+ * calls it the premature ready): CONNECTED, and deaf.
+ */
 export function forgetHalfAttached() {
   globalThis.WWebJS = undefined;
 }
 
-/** The QR stopped rotating. The library does this in Node, where there is no window, and no new code ever appears. */
+/** The QR stopped rotating. The library does this in Node, where there is no window (Client.js:290): no code ever follows. */
 export function refreshQr() {
   globalThis.require('WAWebCmd').Cmd.refreshQR();
 }
