@@ -91,6 +91,7 @@ class Daemon:
         self._child: Child | None = None
         self._bye: Bye | None = None
         self._live_since_ready = False
+        self._heard_at = ""
         self._shown: str | None = None
         self._announced = False
         self._stop_asked = asyncio.Event()
@@ -277,7 +278,9 @@ class Daemon:
                 self._forget_code()
                 self._board.account = {"wid": account.wid, "push_name": account.push_name}
                 self._board.versions["whatsapp_web"] = web
-                self._runner.heartbeat_seen()
+                if self._live_since_ready:
+                    self._page_came_back()
+                self._heard()
                 self._keeper.ready(account.wid, browser=str(self._board.versions.get("browser")))
                 self._runner.tell(Happened.READY, account=account.wid)
                 self._sweeper.live(fresh=fresh)
@@ -288,7 +291,7 @@ class Daemon:
             case Disconnected(reason=reason, logout_reason=why):
                 self._runner.tell(Happened.DISCONNECTED, reason=reason, logout_reason=why)
             case Heartbeat(dropped=dropped):
-                self._runner.heartbeat_seen()
+                self._heard()
                 self._board.counters["dropped_lines"] = dropped
             case OutboundBlocked(function=function) if function in PAGES_OWN:
                 self._board.bump("presence_refused")
@@ -337,6 +340,19 @@ class Daemon:
         now = ingest.iso(datetime.now(UTC))
         self._writer.put([Item(SessionEvent(self._runner.state.phase.value, code, values), None, now)])
         log.warning("%s", sentences.because(code, values), extra={"action": code})
+
+    def _heard(self) -> None:
+        """The live path works: nothing before this moment is missing because of it."""
+        self._runner.heartbeat_seen()
+        self._heard_at = ingest.iso(datetime.now(UTC))
+
+    def _page_came_back(self) -> None:
+        """Ready a second time without a change of phase: the page was loaded anew, and was deaf since its last beat."""
+        now = ingest.iso(datetime.now(UTC))
+        self._writer.put(
+            [Item(record, None, now) for record in (GapOpened("page_reloaded", self._heard_at), GapEnded())]
+        )
+        self._count_gaps()
 
     def _hole(self, missing: int) -> None:
         self._board.bump("missing_lines", missing)

@@ -103,6 +103,7 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "dialog_dismissed": lambda v: _("acknowledged a dialog of WhatsApp Web with {button}: {text}").format(
         button=v.get("button"), text=v.get("text")
     ),
+    "page_reloaded": lambda v: _("the page was loaded anew"),
     "deaf": lambda v: _("messages arrived that were not heard live"),
     "recycle": lambda v: _("planned restart: {why}").format(
         why=_RECYCLE.get(str(v.get("why")), lambda: v.get("why"))()

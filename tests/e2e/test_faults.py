@@ -234,7 +234,7 @@ def test_a_page_that_moves_within_one_life_is_followed(
         standin.act("wait", **{"for": "synced"})
         customers.await_captured()
         wait_for(lambda: live_again(customers), "the live path")
-    customers.nothing_was_lost()
+    customers.nothing_was_lost("page_reloaded" if kind.startswith("reload") else None)
     assert seen(daemon, mark, phase="stopping") == []
     assert daemon.node() == before
     if not kind.startswith("reload"):
