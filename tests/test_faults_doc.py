@@ -1,0 +1,34 @@
+"""docs/faults.md is true: the tests it names exist, and no fault that is tested is left out."""
+
+import re
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+TABLE = (TESTS.parent / "docs" / "faults.md").read_text(encoding="utf-8")
+MATRIX = ("test_faults.py", "test_faults_of_the_machine.py")
+NAMED = set(re.findall(r"`(test_\w+)`", TABLE))
+
+
+def names_in(*files: Path) -> set[str]:
+    """The names of the tests in these files."""
+    return {
+        name for file in files for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+
+
+def test_every_test_that_is_named_exists() -> None:
+    """Somewhere among the tests."""
+    assert NAMED
+    assert names_in(*TESTS.rglob("test_*.py")) >= NAMED
+
+
+def test_every_test_of_a_fault_is_named() -> None:
+    """A fault that is tested is also told."""
+    assert names_in(*(TESTS / "e2e" / name for name in MATRIX)) <= NAMED
+
+
+def test_every_row_names_its_test() -> None:
+    """No fault is claimed without a proof."""
+    rows = [line for line in TABLE.splitlines() if line.startswith("| ") and not line.startswith(("| fault", "| ---"))]
+    assert len(rows) >= 40
+    assert [row for row in rows if not re.search(r"`test_\w+`", row)] == []
