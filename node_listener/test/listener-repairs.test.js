@@ -83,3 +83,22 @@ test('a page that never comes up is given up by itself', async (context) => {
   assert.deepEqual([reason, detail], ['initialize_failed', 'auth timeout']);
   assert.equal((await child.exit).code, 70);
 });
+
+test('a page that can not be injected after a reload is told, and does not end the child', async (context) => {
+  const { standin, start } = await setUp(context);
+  const child = await start();
+  await child.line('qr');
+  await standin.act('scan', SHOP);
+  await child.line('ready'); // by then initialize() is through; before, it is the one that fails
+  const after = child.lines.length;
+  await standin.act('missing', { modules: ['WAWebSocketModel'] });
+  await standin.act('reload');
+  await child.line((line) => line.type === 'page_error' && /WAWebSocketModel/.test(line.message), { after });
+  const { missing } = await child.line('contract', { after });
+  assert.deepEqual(missing, [{ module: 'WAWebSocketModel', function: 'Socket.on', costs: 'live' }]);
+  const later = child.lines.length;
+  await standin.act('missing', { modules: [] });
+  await standin.act('reload');
+  await child.line('ready', { after: later });
+  assert.deepEqual(child.ofType('bye'), []);
+});
