@@ -136,12 +136,19 @@ def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limi
         uptime=None if not first or window <= 0 else max(0.0, 1 - down / window),
         live=captured.get("live", 0),
         sweep=captured.get("sweep", 0),
-        restarts=dict(Counter(event.code for event in events if event.phase == "stopping" and event.code in RESTARTS)),
+        restarts=dict(
+            Counter(_reason(event) for event in events if event.phase == "stopping" and event.code in RESTARTS)
+        ),
         recovery_median=round(statistics.median(over), 1) if over else None,
         recovery_max=round(max(over), 1) if over else None,
         gaps=gaps,
         events=tuple(events[-limit:]),
     )
+
+
+def _reason(event: PhaseChange) -> str:
+    """The code, or of a child that died its last word (`browser_gone`, `initialize_failed`, ...)."""
+    return str(event.values.get("bye") or event.code)
 
 
 def _overlap(gap: Gap, start: datetime, now: datetime) -> float:

@@ -37,6 +37,10 @@ def _detail(values: Values) -> str:
     return f" ({detail})" if detail else ""
 
 
+_NO_NETWORK: Final = ("ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION", "ERR_ADDRESS_UNREACHABLE")
+"""What Chromium says when the network, and not WhatsApp, is the trouble."""
+
+
 def _child_died(values: Values) -> str:
     match values.get("bye"):
         case "browser_gone":
@@ -49,6 +53,8 @@ def _child_died(values: Values) -> str:
             return _("the browser did not start") + _detail(values)
         case "browser_missing":
             return _("the browser is missing") + _detail(values)
+        case "initialize_failed" if any(sign in str(values.get("detail")) for sign in _NO_NETWORK):
+            return _("there is no way to web.whatsapp.com; check the network")
         case "initialize_failed":
             return _("WhatsApp Web did not load") + _detail(values)
         case None:
@@ -56,6 +62,11 @@ def _child_died(values: Values) -> str:
             return _("the Node child died") + ("" if code is None else _(" (exit code {code})").format(code=code))
         case other:
             return _("the Node child left: {reason}").format(reason=other) + _detail(values)
+
+
+def restart(reason: str) -> str:
+    """Why the listener was started again, as `history` counts it: a code, or the last word of a child."""
+    return because(reason, {}) if reason in REASONS else because("child_died", {"bye": reason})
 
 
 _RECYCLE: Final[Mapping[str, Callable[[], Any]]] = {

@@ -59,7 +59,7 @@ def test_a_window_cuts_the_gaps_that_reach_into_it(ledger: sqlite3.Connection) -
 def test_restarts_are_counted_by_reason_and_a_stop_by_a_person_is_none(ledger: sqlite3.Connection) -> None:
     """Only what ended the listener against everybody's will, or was planned."""
     history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
-    assert history.restarts == {"child_died": 1, "heartbeat_lost": 1}
+    assert history.restarts == {"browser_gone": 1, "heartbeat_lost": 1}
 
 
 def test_time_to_recovery_speaks_of_gaps_that_are_over(ledger: sqlite3.Connection) -> None:

@@ -70,7 +70,7 @@ def _summary(history: History) -> list[str]:
     lines.append(_("  gaps        {n}, of which {open} open").format(n=len(history.gaps), open=still_open))
     if history.restarts:
         reasons = ", ".join(
-            f"{number}x {sentences.because(code, {})}" for code, number in sorted(history.restarts.items())
+            f"{number}x {sentences.restart(reason)}" for reason, number in sorted(history.restarts.items())
         )
         lines.append(_("  restarts    {reasons}").format(reasons=reasons))
     if history.recovery_median is not None and history.recovery_max is not None:

@@ -75,7 +75,7 @@ def describe(
         heading = _("leadmasterd is not running. It was last {phase} ({since}): {because}.").format(
             phase=phase, since=since, because=because
         )
-    rows = [(_("captured"), _captured(status["capture"], now)), (_("gaps"), _gaps(status["capture"]))]
+    rows = [(_("captured"), _captured(status["capture"], now)), (_("gaps"), _gaps(status))]
     for code, detail in (status.get("concerns") or {}).items():
         rows.insert(0, (_("note"), sentences.concern(code, detail)))
     if trouble := status.get("trouble"):
@@ -92,8 +92,10 @@ def _captured(capture: Mapping[str, Any], now: datetime) -> str:
     return text
 
 
-def _gaps(capture: Mapping[str, Any]) -> str:
-    number = int(capture["open_gaps"])
+def _gaps(status: Mapping[str, Any]) -> str:
+    number = int(status["capture"]["open_gaps"])
+    if not number and not status.get("account"):
+        return _("none yet: no phone was ever linked here")
     if not number:
         return _("none open: everything WhatsApp delivered is here")
     return ngettext("{n} open, a sweep will close it", "{n} open, a sweep will close them", number).format(n=number)
