@@ -264,6 +264,7 @@ class Daemon:
                 self._runner.tell(Happened.HELLO)
             case BrowserStarted(pid=pid, version=version):
                 self._browser_pid = pid
+                self._runner.tell(Happened.LAUNCHED)
                 log.info("the browser runs, pid %s, %s", pid, version, extra={"action": "browser_started"})
             case Qr(qr=text, valid_seconds=seconds):
                 self._show_code("qr", text, seconds)

@@ -19,8 +19,10 @@ class Timing:
 
     hello_timeout: float = 60.0
     """From spawn to the child's first line: Node's start and the browser's --version."""
+    launch_timeout: float = 90.0
+    """From hello to a running browser. One that was killed while it started says nothing more."""
     start_timeout: float = 240.0
-    """From hello to a QR, a stored session, or an end. The library's own limit for the page is 120."""
+    """From there to a QR, a stored session, or an end. The library's own limit for the page is 120."""
     sync_timeout: float = 300.0
     """A first sync may go minutes without a sign; killing it costs the link."""
     code_patience: float = 150.0

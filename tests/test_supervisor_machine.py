@@ -246,10 +246,12 @@ def test_resume_while_stopping_for_a_pause_starts_again() -> None:
 
 
 def test_hello_gives_the_browser_its_own_time() -> None:
-    """Node's start and the page's are two deadlines."""
+    """Node's start, the browser's and the page's are three deadlines."""
     started = happen(State(), Happened.START, now=10).state
     assert started.timer_at == 10 + TIMING.hello_timeout
-    assert happen(started, Happened.HELLO, now=20).state.timer_at == 20 + TIMING.start_timeout
+    greeted = happen(started, Happened.HELLO, now=20).state
+    assert greeted.timer_at == 20 + TIMING.launch_timeout
+    assert happen(greeted, Happened.LAUNCHED, now=25).state.timer_at == 25 + TIMING.start_timeout
 
 
 def test_a_planned_restart_is_no_failure_and_keeps_a_snapshot_when_all_is_gone() -> None:
@@ -440,6 +442,7 @@ EVENTS = st.sampled_from(
 )
 NEEDS_A_CHILD = {
     Happened.HELLO,
+    Happened.LAUNCHED,
     Happened.CODE_SHOWN,
     Happened.AUTHENTICATED,
     Happened.READY,

@@ -20,6 +20,7 @@ DOCUMENT: Final = ROOT / "docs" / "supervisor.md"
 SAMPLES: Final[list[tuple[Happened, str, Mapping[str, object]]]] = [
     (Happened.START, "start", {}),
     (Happened.HELLO, "the child said hello", {}),
+    (Happened.LAUNCHED, "the browser runs", {}),
     (Happened.CODE_SHOWN, "a code is shown", {}),
     (Happened.CODE_SHOWN, "a code is shown, though the session should be known", {"session_lost": True}),
     (Happened.AUTHENTICATED, "authenticated", {}),

@@ -45,6 +45,8 @@ class Happened(StrEnum):
 
     START = "start"
     HELLO = "hello"
+    LAUNCHED = "launched"
+    """The browser runs."""
     CODE_SHOWN = "code_shown"
     AUTHENTICATED = "authenticated"
     READY = "ready"
@@ -179,6 +181,10 @@ def _spawn(state: State, because: Reason, event: Event, timing: Timing) -> Step:
 
 
 def _hello(state: State, event: Event, timing: Timing) -> Step:
+    return Step(replace(state, timer_at=event.now + timing.launch_timeout), changed=False)
+
+
+def _launched(state: State, event: Event, timing: Timing) -> Step:
     return Step(replace(state, timer_at=event.now + timing.start_timeout), changed=False)
 
 
@@ -421,7 +427,9 @@ _ALIVE: Final[Mapping[str, Cell]] = {
 
 TABLE: Final[Mapping[Phase, Mapping[Happened, Cell]]] = {
     Phase.PAUSED: _row(start=_start, resume=_start, quit=_quit_at_rest),
-    Phase.STARTING: _row(**{**_ALIVE, "hello": _hello, "timer": _took_too_long, "cannot_spawn": _cannot_spawn}),
+    Phase.STARTING: _row(
+        **{**_ALIVE, "hello": _hello, "launched": _launched, "timer": _took_too_long, "cannot_spawn": _cannot_spawn}
+    ),
     Phase.WAITING_FOR_SCAN: _row(**{**_ALIVE, "timer": _took_too_long}),
     Phase.SYNCING: _row(**{**_ALIVE, "timer": _took_too_long}),
     Phase.READY: _row(

@@ -169,6 +169,7 @@ export class PageServer extends EventEmitter {
     response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
     response.flushHeaders();
     let turn = Promise.resolve();
+    let waiting = 0;
     /** @type {Connection} */
     const connection = {
       page: url.searchParams.get('page') ?? '',
@@ -176,9 +177,16 @@ export class PageServer extends EventEmitter {
       close: () => response.destroy(),
       send: (line) => {
         const write = () => void response.write(`${JSON.stringify(line)}\n`);
-        if (this.delay === 0) return write();
+        // what was slowed down is not overtaken when the server is quick again: an edit never precedes its message
+        if (this.delay === 0 && waiting === 0) return write();
         const { delay } = this;
-        turn = turn.then(() => new Promise((resolve) => setTimeout(resolve, delay))).then(write);
+        waiting += 1;
+        turn = turn
+          .then(() => new Promise((resolve) => setTimeout(resolve, delay)))
+          .then(() => {
+            waiting -= 1;
+            write();
+          });
       },
     };
     response.on('close', () => {

@@ -140,17 +140,6 @@ def _hang(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _slow(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
-    """Quick again only when nothing waits: the stand-in would let an edit overtake its message, WhatsApp would not."""
-    daemon.standin.act("slow", ms=100)
-    yield
-    deadline = time.monotonic() + _VICTIM_LIMIT
-    while daemon.standin.state()["undelivered"] and time.monotonic() < deadline:
-        time.sleep(0.1)
-    daemon.standin.act("slow", ms=0)
-
-
-@contextmanager
 def _renderer_crash(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
     victim_of(daemon, "renderer")
     with contextlib.suppress(StandInError):  # gone since
@@ -220,7 +209,7 @@ _OTHERS: Final[dict[str, Callable[[DaemonUnderTest, float], _Fault]]] = {
     "deaf": _played("deaf"),
     "offline": _while(("offline", {}), ("online", {})),
     "no server": _while(("offline", {"all": True}), ("online", {})),
-    "server slow": _slow,
+    "server slow": _while(("slow", {"ms": 300}), ("slow", {"ms": 0})),
     "TIMEOUT and back": _while(("state", {"state": "TIMEOUT"}), ("state", {"state": "CONNECTED"})),
     "CONFLICT": _played("state", state="CONFLICT"),
     "throw": _played("throw"),
