@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from leadmasterd.settings_file import places
 from leadmasterd.state_files import write_status
+from leadmasterd.store.database import open_for_writing
 
 RUNS = 31
 
@@ -31,6 +32,12 @@ def run() -> list[Figure]:
                 "capture": {"live": 1234, "sweep": 56, "open_gaps": 0, "last_message_at": "2026-11-23T12:00:00.000Z"},
             },
         )
+        database = open_for_writing(where.database)  # status tells about the last seven days too
+        database.execute(
+            "INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES "
+            "('5491155550100@c.us', '2026-11-01T10:00:00.000Z', '2026-11-23T10:00:00.000Z')"
+        )
+        database.close()
         return [
             _compare(["status"], 10, Path(name)),
             _compare(["--help"], 6, Path(name)),

@@ -4,7 +4,8 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from leadmasterd import sentences
@@ -37,7 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({**(status or {"v": 1}), "running": running}, ensure_ascii=False))
         return code
-    heading, rows = describe(status, running=running, now=datetime.now(UTC), state_dir=str(places.state_dir))
+    now = datetime.now(UTC)
+    heading, rows = describe(status, running=running, now=now, state_dir=str(places.state_dir))
+    rows += _reliability(places.database, now)
     if sys.stdout.isatty():
         _print_rich(heading, rows, code)
     else:
@@ -45,6 +48,29 @@ def run(arguments: argparse.Namespace) -> int:
         for label, text in rows:
             print(f"  {label:<10} {text}")
     return code
+
+
+def _reliability(database: Path, now: datetime) -> list[tuple[str, str]]:
+    """One line about the last seven days; none when the ledger can't be read just now (`doctor` says why)."""
+    from leadmasterd.history import reliability
+    from leadmasterd.store.database import CannotUseDatabase, open_for_reading
+
+    try:
+        connection = open_for_reading(database)
+    except (OSError, CannotUseDatabase):
+        return []
+    try:
+        found = reliability(connection, since=now - timedelta(days=7), now=now)
+    finally:
+        connection.close()
+    if found.uptime is None:
+        return []
+    text = _("listening {share:.2f} % of the time").format(share=found.uptime * 100)
+    number = len(found.gaps)
+    text += "; " + ngettext("{n} gap", "{n} gaps", number).format(n=number)
+    if found.recovery_median is not None:
+        text += ", " + _("back after {length} (median)").format(length=length(found.recovery_median))
+    return [(_("7 days"), text)]
 
 
 def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:
