@@ -24,6 +24,7 @@ from leadmasterd.protocol import (
     SweepChat,
     SweepDone,
 )
+from leadmasterd.store.people import People
 
 _MESSAGE_COLUMNS: Final = [
     "message_id",
@@ -185,16 +186,6 @@ class _Pending:
         self.last_out.clear()
 
 
-@dataclass(slots=True)
-class _Facts:
-    """A contact's names as last written, so that an unchanged one costs nothing."""
-
-    contact_id: int
-    saved_name: str | None
-    push_name: str | None
-    business: bool
-
-
 _Identity = tuple[str, str, str]
 
 
@@ -205,8 +196,7 @@ class Rows:
         self._db = connection
         self.account_id: int | None = None
         self._next_message_id = 0
-        self._conversations: dict[tuple[str, ...], int] = {}
-        self._contacts: dict[int, _Facts] = {}
+        self._people = People(connection)
         self._data_version: int | None = None
         self._tally = _Tally()
         self._before: tuple[int | None, _Tally] = (None, _Tally())
@@ -237,16 +227,14 @@ class Rows:
     def forget(self) -> None:
         """Drop what was remembered: after a rollback it may describe rows that are not there."""
         self.account_id, self._tally = self._before
-        self._conversations.clear()
-        self._contacts.clear()
+        self._people.clear()
         self._data_version = None
 
     def _notice_other_writers(self) -> None:
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version == self._data_version:
             return
-        self._conversations.clear()
-        self._contacts.clear()
+        self._people.clear()
         self._data_version = version
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         self._next_message_id = (row[0] if row else 0) + 1
@@ -526,7 +514,9 @@ class Rows:
 
     def _call(self, call: Call, item: Item) -> None:
         chat = canonical_id(call.chat)
-        conversation = self._conversation_for(() if chat_kind(chat) == "group" else (chat,), chat, item.at)
+        conversation = self._people.conversation_for(
+            self.account_id, () if chat_kind(chat) == "group" else (chat,), chat, item.at
+        )
         self._db.execute(
             "INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered)",
@@ -545,114 +535,15 @@ class Rows:
 
     def _conversation(self, record: CapturedMessage, pending: _Pending) -> int:
         aliases = record.aliases or (record.chat,)
-        conversation = self._conversations.get(aliases)
+        conversation = self._people.remembered(aliases)
         if conversation is None:
             self._flush(pending)  # two contacts may become one, and the messages move: all of them must be there
-            conversation = self._conversation_for(record.aliases, record.chat, record.captured_at)
-            self._conversations[aliases] = conversation
+            conversation = self._people.conversation_for(
+                self.account_id, record.aliases, record.chat, record.captured_at
+            )
         if record.direction == "in" and record.aliases:
-            self._note_facts(conversation, record)
+            self._people.note_facts(conversation, record)
         return conversation
-
-    def _conversation_for(self, aliases: tuple[str, ...], chat: str, at: str) -> int:
-        """The conversation that these ids belong to, made if there is none. Empty aliases: a group."""
-        contact = self._contact_for(aliases, at) if aliases else None
-        value: str | int
-        if contact is None:
-            which, value = "chat", chat  # a group
-        else:
-            which, value = "contact_id", contact
-        row = self._db.execute(
-            f"SELECT conversation_id FROM conversations WHERE account_id = ? AND {which} = ?", (self.account_id, value)
-        ).fetchone()
-        if row:
-            return int(row[0])
-        cursor = self._db.execute(
-            "INSERT INTO conversations (account_id, contact_id, chat, created_at) VALUES (?, ?, ?, ?)",
-            (self.account_id, contact, chat, at),
-        )
-        return int(cursor.lastrowid or 0)
-
-    def _contact_for(self, aliases: tuple[str, ...], at: str) -> int:
-        """The contact behind these ids. Two contacts that WhatsApp itself says are one become one, the older."""
-        known = {
-            value: int(contact)
-            for contact, value in self._db.execute(
-                "SELECT contact_id, value FROM contact_identities "
-                "WHERE kind IN ('wa_jid', 'lid') AND value IN (SELECT value FROM json_each(?))",
-                (json.dumps(aliases),),
-            )
-        }
-        if known:
-            contact, *others = sorted(set(known.values()))
-            for other in others:
-                self._merge_contacts(contact, other)
-        else:
-            cursor = self._db.execute("INSERT INTO contacts (created_at, updated_at) VALUES (?, ?)", (at, at))
-            contact = int(cursor.lastrowid or 0)
-        self._db.executemany(
-            "INSERT INTO contact_identities (contact_id, kind, value, first_seen_at) VALUES (?, ?, ?, ?)",
-            [
-                (contact, "lid" if alias.endswith("@lid") else "wa_jid", alias, at)
-                for alias in aliases
-                if alias not in known
-            ],
-        )
-        return contact
-
-    def _merge_contacts(self, keep: int, drop: int) -> None:
-        self._conversations.clear()
-        self._contacts.clear()
-        db = self._db
-        db.execute("UPDATE contact_identities SET contact_id = ? WHERE contact_id = ?", (keep, drop))
-        for account, conversation in db.execute(
-            "SELECT account_id, conversation_id FROM conversations WHERE contact_id = ?", (drop,)
-        ).fetchall():
-            twin = db.execute(
-                "SELECT conversation_id FROM conversations WHERE account_id = ? AND contact_id = ?", (account, keep)
-            ).fetchone()
-            if twin is None:
-                db.execute("UPDATE conversations SET contact_id = ? WHERE conversation_id = ?", (keep, conversation))
-                continue
-            for table in ("messages", "calls"):
-                db.execute(f"UPDATE {table} SET conversation_id = ? WHERE conversation_id = ?", (twin[0], conversation))
-            db.execute(
-                "UPDATE conversations SET "
-                "last_inbound_at = nullif(max(coalesce(last_inbound_at, ''), coalesce((SELECT last_inbound_at FROM "
-                "conversations WHERE conversation_id = :drop), '')), ''), "
-                "last_outbound_at = nullif(max(coalesce(last_outbound_at, ''), coalesce((SELECT last_outbound_at FROM "
-                "conversations WHERE conversation_id = :drop), '')), ''), "
-                # the union is complete only as far as both halves are
-                "swept_through_at = nullif(min(coalesce(swept_through_at, ''), coalesce((SELECT swept_through_at FROM "
-                "conversations WHERE conversation_id = :drop), '')), '') "
-                "WHERE conversation_id = :keep",
-                {"keep": twin[0], "drop": conversation},
-            )
-            db.execute("DELETE FROM conversations WHERE conversation_id = ?", (conversation,))
-        db.execute("DELETE FROM contacts WHERE contact_id = ?", (drop,))
-
-    def _note_facts(self, conversation: int, record: CapturedMessage) -> None:
-        """Write a contact's names when they are new; what a message doesn't tell erases nothing."""
-        facts = self._contacts.get(conversation)
-        if facts is None:
-            row = self._db.execute(
-                "SELECT contact_id, saved_name, push_name, business FROM contacts "
-                "JOIN conversations USING (contact_id) WHERE conversation_id = ?",
-                (conversation,),
-            ).fetchone()
-            if row is None:
-                return
-            facts = self._contacts[conversation] = _Facts(row[0], row[1], row[2], bool(row[3]))
-        saved = record.saved_name or facts.saved_name
-        push = record.notify_name or facts.push_name
-        business = record.business or facts.business
-        if (saved, push, business) == (facts.saved_name, facts.push_name, facts.business):
-            return
-        facts.saved_name, facts.push_name, facts.business = saved, push, business
-        self._db.execute(
-            "UPDATE contacts SET saved_name = ?, push_name = ?, business = ?, updated_at = ? WHERE contact_id = ?",
-            (saved, push, business, record.captured_at, facts.contact_id),
-        )
 
     # ------------------------------------------------------------------ accounts, sweeps, gaps
 
@@ -668,8 +559,7 @@ class Rows:
             "last_ready_at = excluded.last_ready_at RETURNING account_id",
             (wid, account.lid, clean(account.push_name), account.platform, at, at),
         ).fetchall()
-        self._conversations.clear()
-        self._contacts.clear()
+        self._people.clear()
         return int(row[0][0])
 
     def _sweep_chat(self, swept: SweepChat, at: str) -> None:
