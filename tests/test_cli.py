@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
@@ -29,12 +29,13 @@ def typed(
     folder: Path,
     *arguments: str,
     variables: Mapping[str, str] = MappingProxyType({}),
+    program: Sequence[str] = ("-m", "leadmasterd"),
     **more: Any,
 ) -> subprocess.CompletedProcess[str]:
     """`leadmasterd …` in this folder, with no settings but these."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")}
     return subprocess.run(
-        [sys.executable, "-m", "leadmasterd", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=folder,
         env={**environment, "PYTHONPATH": str(CHECKOUT), "TZ": "UTC", **variables},
         check=False,
@@ -318,6 +319,19 @@ def test_a_reader_that_leaves_is_no_complaint(tmp_path: Path) -> None:
         assert piped.stdout.splitlines()[-1] in ("141", "0")
 
 
+AS_NOBODY = """
+import grp, importlib, os, pkgutil, pwd, sys
+import leadmasterd.cli, leadmasterd.store.database
+for found in pkgutil.iter_modules(leadmasterd.cli.__path__):
+    importlib.import_module(f"leadmasterd.cli.{found.name}")
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(leadmasterd.cli.main(sys.argv[1:]))
+"""
+"""Becomes another user once everything is imported: the interpreter itself may be where only root can read."""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 @pytest.mark.parametrize("command", [["messages"], ["status"], ["qr", "--once"], ["pause"]])
 def test_somebody_without_the_rights_is_told_the_line_to_use(tmp_path: Path, command: list[str]) -> None:
@@ -327,7 +341,7 @@ def test_somebody_without_the_rights_is_told_the_line_to_use(tmp_path: Path, com
         if str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
     (tmp_path / "state").chmod(0o700)
-    done = typed(tmp_path, *command, user=65534, group=65534, extra_groups=[])
+    done = typed(tmp_path, *command, program=("-c", AS_NOBODY))
     assert "Traceback" not in done.stderr
     assert "sudo -u root leadmasterd" in done.stderr
     assert done.stdout == ""

@@ -113,7 +113,16 @@ async def test_a_daemon_that_hangs_up_is_told(tmp_path: Path) -> None:
             await asked(path, "x")
 
 
-OTHERS = "import sys; from pathlib import Path; from leadmasterd.control import ask; ask(Path(sys.argv[1]), 'pause')"
+OTHERS = """
+import os, pwd, sys
+from pathlib import Path
+from leadmasterd.control import ask
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+ask(Path(sys.argv[1]), "pause")
+"""
+"""Becomes another user once everything is imported: the interpreter itself may be where only root can read."""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
@@ -128,9 +137,6 @@ async def test_another_user_may_not_command_the_daemon(tmp_path: Path) -> None:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-c", OTHERS, str(path)],
-            user=65534,
-            group=65534,
-            extra_groups=[],
             check=False,
             capture_output=True,
             text=True,
@@ -140,9 +146,6 @@ async def test_another_user_may_not_command_the_daemon(tmp_path: Path) -> None:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-c", OTHERS, str(path)],
-            user=65534,
-            group=65534,
-            extra_groups=[],
             check=False,
             capture_output=True,
             text=True,

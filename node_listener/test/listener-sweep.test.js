@@ -226,8 +226,9 @@ describe('a page in trouble', () => {
 
     // and with a module missing, ready is not said until the listeners stand
     await standin.act('missing', { modules: ['WAWebCollections'] });
-    await standin.act('reload');
     const start = child.lines.length;
+    await standin.act('reload');
+    await child.line('qr', { after: start }); // or the page that is going away would be scanned
     await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
     const error = await child.line((line) => line.type === 'page_error' && line.source === 'inject', {
       after: start,
