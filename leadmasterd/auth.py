@@ -198,10 +198,6 @@ class Auth:
             if position >= KEEP_QUARANTINED or path.name < oldest:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def has_session(self) -> bool:
-        """Whether the live profile holds what could be a session."""
-        return all((self._profile / folder).is_dir() for folder in SESSION_FOLDERS)
-
     def trim_caches(self) -> int:
         """Drop what the browser makes anew; the bytes that were freed."""
         freed = 0

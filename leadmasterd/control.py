@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from leadmasterd.state_files import owner_of
+
 _LIMIT: Final = 65536
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -94,7 +96,7 @@ def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) ->
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NotAnswered("the daemon is not running; start it with `leadmasterd run` or systemctl") from error
     except PermissionError as error:
-        owner = _owner(path)
+        owner = owner_of(path.parent)
         raise NotAnswered(f"this user may not command the daemon; try `sudo -u {owner} leadmasterd …`") from error
     except OSError as error:
         raise NotAnswered(f"the daemon did not answer: {error}") from error
@@ -105,10 +107,3 @@ def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) ->
     if not isinstance(reply, dict) or not reply.get("ok"):
         raise Refused(str(reply.get("error", reply) if isinstance(reply, dict) else reply))
     return reply
-
-
-def _owner(path: Path) -> str:
-    try:
-        return path.parent.owner()
-    except (OSError, KeyError):
-        return "leadmasterd"

@@ -19,7 +19,7 @@ from leadmasterd import environment, sentences
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.settings import Settings, load
 from leadmasterd.settings_file import CannotUseSettings, Places
-from leadmasterd.state_files import is_running, read_status
+from leadmasterd.state_files import is_running, owner_of, read_status
 from leadmasterd.store.database import CannotUseDatabase, open_for_reading
 from leadmasterd.text import _
 
@@ -169,7 +169,7 @@ def _state(places: Places) -> Iterator[Finding]:
             "state",
             "wrong",
             _("{folder} is not writable for uid {uid}").format(folder=folder, uid=os.geteuid()),
-            _("run this as {owner}: `sudo -u {owner} leadmasterd doctor`").format(owner=folder.owner()),
+            _("run this as {owner}: `sudo -u {owner} leadmasterd doctor`").format(owner=owner_of(folder)),
         )
     elif mode & 0o077:
         yield Finding(

@@ -78,6 +78,14 @@ def is_running(places: Places) -> bool:
     return False
 
 
+def owner_of(path: Path) -> str:
+    """Whose this is, for a `sudo -u` line: of the first part of the path, from its end, that says so."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError, KeyError):  # not for us to see, or a user without a name
+            return place.owner()
+    return "leadmasterd"
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Replace a file whole, readable by us alone. Raises OSError, and leaves the old one then."""
     temporary = path.with_name(f".{path.name}.new")

@@ -4,7 +4,6 @@ Imports are late on purpose: `status` and `--help` must answer in a blink, so a 
 asked for and not before.
 """
 
-import contextlib
 import os
 import sys
 from importlib import import_module
@@ -63,13 +62,10 @@ def _not_allowed(error: PermissionError) -> str:
     """Whose files these are, and how to ask as that user."""
     from pathlib import Path
 
+    from leadmasterd.state_files import owner_of
     from leadmasterd.text import _
 
-    owner = "leadmasterd"
-    for place in (Path(str(error.filename)), *Path(str(error.filename)).parents):
-        with contextlib.suppress(OSError, KeyError):
-            owner = place.owner()
-            break
+    owner = owner_of(Path(str(error.filename)))
     return _("cannot use {path}: this user may not; try `sudo -u {owner} leadmasterd {words}`").format(
         path=error.filename, owner=owner, words=" ".join(sys.argv[1:])
     )

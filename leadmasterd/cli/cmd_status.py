@@ -23,17 +23,7 @@ NEEDS_A_PERSON: Final = 4
 def run(arguments: argparse.Namespace) -> int:
     """Print the status; the exit code says it too."""
     places = find_places(arguments.config)
-    try:
-        running, status = is_running(places), read_status(places)
-    except PermissionError as error:
-        owner = _owner_of(places.state_dir)
-        print(
-            _("cannot read {path}: this user may not; try `sudo -u {owner} leadmasterd status`").format(
-                path=error.filename, owner=owner
-            ),
-            file=sys.stderr,
-        )
-        return 73
+    running, status = is_running(places), read_status(places)
     code = exit_code(running=running, status=status)
     if arguments.json:
         print(json.dumps({**(status or {"v": 1}), "running": running}, ensure_ascii=False))
@@ -181,13 +171,6 @@ def _size(number: float) -> str:
             return f"{number:.0f} {unit}"
         number /= 1000
     return f"{number:.1f} TB"
-
-
-def _owner_of(path: Any) -> str:
-    try:
-        return str(path.owner())
-    except (OSError, KeyError):
-        return "leadmasterd"
 
 
 def _print_rich(heading: str, rows: list[tuple[str, str]], code: int) -> None:

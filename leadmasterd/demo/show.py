@@ -20,7 +20,7 @@ import psutil
 
 from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
-from leadmasterd.settings_file import Places, places
+from leadmasterd.settings_file import places
 from leadmasterd.state_files import read_status
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
@@ -208,8 +208,3 @@ _CAPTURED: Final = """
 def _named(said: tuple[str | None, bool, str | None]) -> str:
     phone, own, body = said
     return f"{phone} {'->' if own else '<-'} {body}"
-
-
-def state_places(folder: Path) -> Places:
-    """Where a demo with this folder keeps its state."""
-    return places(None, str(folder.absolute()), "leadmaster.db")
