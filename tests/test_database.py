@@ -110,12 +110,31 @@ def test_every_table_is_strict(tmp_path: Path) -> None:
 def test_every_older_version_comes_up_to_date(tmp_path: Path, version: int) -> None:
     """It ends with the same tables as a new file."""
     path, fresh = tmp_path / "old.db", tmp_path / "new.db"
-    with closing(sqlite3.connect(path)) as old:
-        old.execute(f"PRAGMA user_version = {version}")
-        assert version == 0, "a newer schema needs its older files made here"
+    make_older(path, version)
     with closing(open_for_writing(path)) as migrated, closing(open_for_writing(fresh)) as new:
         assert tables(migrated) == tables(new)
         assert migrated.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_conversations_of_an_older_version_wait_to_be_judged(tmp_path: Path) -> None:
+    """Leads are made from what was captured before there were leads; groups make none."""
+    path = tmp_path / "old.db"
+    make_older(path, 1)
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES ('1@c.us', 'a', 'a')")
+        old.execute("INSERT INTO contacts (created_at, updated_at) VALUES ('a', 'b')")
+        old.execute("INSERT INTO conversations (account_id, contact_id, chat, created_at) VALUES (1, 1, '2@c.us', 'a')")
+        old.execute("INSERT INTO conversations (account_id, chat, created_at) VALUES (1, '3@g.us', 'a')")
+    with closing(open_for_writing(path)) as migrated:
+        assert migrated.execute("SELECT conversation_id FROM unjudged").fetchall() == [(1,)]
+
+
+def make_older(path: Path, version: int) -> None:
+    """A file as an earlier version left it."""
+    newer = {0: "m001_capture", 1: "m002_leads"}
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        migrate(Database(old, execute_plugins=False), stop_before=newer[version])
+        assert old.execute("PRAGMA user_version").fetchone() == (version,)
 
 
 def test_migrating_twice_is_nothing(tmp_path: Path) -> None:

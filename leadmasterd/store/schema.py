@@ -8,12 +8,13 @@ Times are UTC ISO-8601 text with milliseconds in columns named `*_at`. Tables th
 README.md; their columns change only with a migration and a changelog line.
 """
 
+from sqlite3 import complete_statement
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _FIRST: Final = """
 CREATE TABLE accounts (
@@ -163,9 +164,182 @@ CREATE TABLE gaps (                                 -- every stretch without a l
 CREATE INDEX gaps_open ON gaps (account_id) WHERE closed_at IS NULL;
 """
 
+_LEADS: Final = """
+ALTER TABLE contacts ADD COLUMN phone TEXT;          -- E.164, for people to read; null when WhatsApp does not tell it
+ALTER TABLE contacts ADD COLUMN match_key TEXT;      -- equal for two spellings of one phone number
+ALTER TABLE contacts ADD COLUMN merged_into_id INTEGER REFERENCES contacts ON DELETE SET NULL;
+CREATE INDEX contacts_by_match_key ON contacts (match_key) WHERE match_key IS NOT NULL;
+CREATE INDEX contacts_merged ON contacts (merged_into_id) WHERE merged_into_id IS NOT NULL;
 
-def migrate(db: "Database") -> None:
-    """Bring a database to `SCHEMA_VERSION`. Safe to call at any version up to it."""
+ALTER TABLE conversations ADD COLUMN waiting_since TEXT;    -- the customer spoke and nobody has answered
+ALTER TABLE conversations ADD COLUMN due_at TEXT;           -- when that is longer than the target, in business time
+ALTER TABLE conversations ADD COLUMN category TEXT;         -- an intent's group
+ALTER TABLE conversations ADD COLUMN category_by TEXT CHECK (category_by IN ('person', 'rule', 'model', 'none'));
+CREATE INDEX conversations_waiting ON conversations (waiting_since) WHERE waiting_since IS NOT NULL;
+
+CREATE INDEX calls_by_conversation ON calls (conversation_id);
+CREATE INDEX reactions_by_message ON reactions (message_id);
+
+CREATE TABLE unjudged (                              -- something came here that leads have not been made from yet
+    conversation_id INTEGER PRIMARY KEY REFERENCES conversations ON DELETE CASCADE
+) STRICT;
+
+CREATE TABLE contact_merges (                        -- two contacts that are one person; undone_at takes it back
+    merge_id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    kept_id    INTEGER NOT NULL REFERENCES contacts ON DELETE CASCADE,
+    merged_id  INTEGER NOT NULL REFERENCES contacts ON DELETE CASCADE,
+    at         TEXT NOT NULL,
+    actor      TEXT NOT NULL,                        -- system, or person:NAME
+    code       TEXT NOT NULL,
+    undone_at  TEXT,
+    undone_by  TEXT
+) STRICT;
+
+CREATE TABLE leads (
+    lead_id                         INTEGER PRIMARY KEY AUTOINCREMENT,
+    contact_id                      INTEGER NOT NULL REFERENCES contacts,
+    conversation_id                 INTEGER NOT NULL REFERENCES conversations,
+    stage                           TEXT NOT NULL CHECK (stage IN ('unsorted', 'new', 'contacted', 'qualified',
+                                        'quoted', 'won', 'lost', 'junk', 'dormant', 'merged')),
+    intent                          TEXT NOT NULL,
+    topics                          TEXT NOT NULL,   -- JSON: every commercial intent of it, in order of appearance
+    source                          TEXT NOT NULL CHECK (source IN ('message', 'ad', 'person')),
+    opened_at                       TEXT NOT NULL,
+    opened_by_message_id            INTEGER REFERENCES messages ON DELETE SET NULL,
+    stage_at                        TEXT NOT NULL,
+    closed_at                       TEXT,
+    reopened                        INTEGER NOT NULL DEFAULT 0,
+    previous_lead_id                INTEGER REFERENCES leads ON DELETE SET NULL,
+    merged_into_id                  INTEGER REFERENCES leads ON DELETE SET NULL,
+    proposed                        TEXT,            -- the closing intent somebody should look at
+    first_response_at               TEXT,
+    first_response_seconds          REAL,
+    first_response_business_seconds REAL,
+    last_message_at                 TEXT NOT NULL,
+    created_at                      TEXT NOT NULL,
+    updated_at                      TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX leads_one_open ON leads (contact_id) WHERE closed_at IS NULL;
+CREATE INDEX leads_by_contact ON leads (contact_id);
+CREATE INDEX leads_by_conversation ON leads (conversation_id);
+CREATE INDEX leads_open ON leads (last_message_at) WHERE closed_at IS NULL;
+
+CREATE TABLE lead_events (                           -- append-only: who or what changed what, and why
+    event_id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    lead_id     INTEGER NOT NULL,                    -- stays when a lead is withdrawn
+    at          TEXT NOT NULL,                       -- when it happened
+    recorded_at TEXT NOT NULL,                       -- when we knew
+    actor       TEXT NOT NULL,                       -- system, or person:NAME
+    kind        TEXT NOT NULL,                       -- opened, stage, new_topic, reopened, proposed, note, merged, ...
+    before      TEXT,
+    after       TEXT,
+    message_id  INTEGER,
+    code        TEXT NOT NULL,                       -- the reason, a code with values
+    value_json  TEXT NOT NULL
+) STRICT;
+CREATE INDEX lead_events_by_lead ON lead_events (lead_id, at);
+
+CREATE TABLE decisions (                             -- what people decided on leads; kept by every rebuild
+    decision_id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    at              TEXT NOT NULL,
+    actor           TEXT NOT NULL,
+    stage           TEXT NOT NULL,
+    note            TEXT
+) STRICT;
+CREATE INDEX decisions_by_conversation ON decisions (conversation_id);
+
+CREATE TABLE classifications (                       -- what a burst was taken for, and why; only reclassifying changes it
+    classification_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id   INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    burst             TEXT NOT NULL,                 -- which messages, in which state
+    first_message_id  INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+    intent            TEXT NOT NULL,
+    method            TEXT NOT NULL CHECK (method IN ('rule', 'model', 'none')),
+    confidence        REAL NOT NULL,
+    source            TEXT NOT NULL,                 -- the rule's id, or the model's version
+    code              TEXT NOT NULL,
+    value_json        TEXT NOT NULL,
+    classified_at     TEXT NOT NULL,
+    UNIQUE (conversation_id, burst)
+) STRICT;
+CREATE INDEX classifications_by_message ON classifications (first_message_id);
+
+CREATE TABLE corrections (                           -- what a person said a burst is: training truth
+    correction_id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    message_ids     TEXT NOT NULL,                   -- JSON
+    intent          TEXT NOT NULL,
+    at              TEXT NOT NULL,
+    actor           TEXT NOT NULL,
+    undone_at       TEXT
+) STRICT;
+CREATE INDEX corrections_by_conversation ON corrections (conversation_id);
+
+CREATE TABLE waiting_cycles (
+    cycle_id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id  INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    lead_id          INTEGER REFERENCES leads ON DELETE SET NULL,
+    kind             TEXT NOT NULL CHECK (kind IN ('first', 'next')),
+    started_at       TEXT NOT NULL,
+    message_id       INTEGER REFERENCES messages ON DELETE SET NULL,   -- null: a missed call
+    due_at           TEXT,                           -- null: no opening hours ahead
+    ended_at         TEXT,
+    ended_by         TEXT CHECK (ended_by IN ('reply', 'call', 'reaction', 'closed')),
+    wall_seconds     REAL,
+    business_seconds REAL,
+    UNIQUE (conversation_id, started_at)
+) STRICT;
+CREATE INDEX waiting_cycles_by_lead ON waiting_cycles (lead_id);
+
+CREATE TABLE follow_ups (                            -- for a person to do
+    follow_up_id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    lead_id         INTEGER REFERENCES leads ON DELETE SET NULL,
+    kind            TEXT NOT NULL CHECK (kind IN ('quote_silent', 'after_sale')),
+    planned_at      TEXT NOT NULL,
+    number          INTEGER NOT NULL,
+    due_at          TEXT NOT NULL,
+    state           TEXT NOT NULL CHECK (state IN ('planned', 'done', 'cancelled')),
+    ended_at        TEXT,
+    ended_by        TEXT,
+    UNIQUE (conversation_id, kind, planned_at, number)
+) STRICT;
+CREATE INDEX follow_ups_by_lead ON follow_ups (lead_id);
+CREATE INDEX follow_ups_planned ON follow_ups (due_at) WHERE state = 'planned';
+
+CREATE TABLE touches (                               -- the ads that led here
+    touch_id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    message_id      INTEGER NOT NULL UNIQUE REFERENCES messages ON DELETE CASCADE,
+    at              TEXT NOT NULL,
+    kind            TEXT NOT NULL CHECK (kind IN ('ad')),
+    source_id       TEXT,
+    source_url      TEXT,
+    headline        TEXT,
+    raw             TEXT NOT NULL
+) STRICT;
+CREATE INDEX touches_by_conversation ON touches (conversation_id);
+
+CREATE TABLE quick_replies (                         -- own messages within seconds of an inbound one
+    message_id      INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+    conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    body_key        TEXT NOT NULL
+) STRICT;
+CREATE INDEX quick_replies_by_body ON quick_replies (body_key, conversation_id);
+CREATE INDEX quick_replies_by_conversation ON quick_replies (conversation_id);
+
+CREATE TABLE derived_with (                          -- what the derived tables were made with
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+
+INSERT INTO unjudged SELECT conversation_id FROM conversations WHERE contact_id IS NOT NULL;
+"""
+
+
+def migrate(db: "Database", *, stop_before: str | None = None) -> None:
+    """Bring a database to `SCHEMA_VERSION`. Safe to call at any version up to it. `stop_before` is for tests of that."""
     from sqlite_utils.migrations import Migrations
 
     migrations = Migrations("leadmasterd")
@@ -176,9 +350,20 @@ def migrate(db: "Database") -> None:
             db.execute(statement)
         db.execute("PRAGMA user_version = 1")
 
-    migrations.apply(db)
+    @migrations()
+    def m002_leads(db: "Database") -> None:
+        for statement in _statements(_LEADS):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 2")
+
+    migrations.apply(db, stop_before=stop_before)
 
 
 def _statements(script: str) -> list[str]:
     """One statement each: `executescript` would commit the transaction that a migration runs in."""
-    return [statement for statement in script.split(";\n") if statement.strip()]
+    statements = [""]
+    for line in script.splitlines(keepends=True):
+        statements[-1] += line
+        if complete_statement(statements[-1]):
+            statements.append("")
+    return [statement for statement in statements if statement.strip()]
