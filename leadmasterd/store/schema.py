@@ -249,7 +249,7 @@ CREATE TABLE decisions (                             -- what people decided on l
 ) STRICT;
 CREATE INDEX decisions_by_conversation ON decisions (conversation_id);
 
-CREATE TABLE classifications (                       -- what a burst was taken for, and why; only reclassifying changes it
+CREATE TABLE classifications (                       -- what a burst was taken for; only reclassifying changes it
     classification_id INTEGER PRIMARY KEY AUTOINCREMENT,
     conversation_id   INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
     burst             TEXT NOT NULL,                 -- which messages, in which state
@@ -339,7 +339,7 @@ INSERT INTO unjudged SELECT conversation_id FROM conversations WHERE contact_id 
 
 
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
-    """Bring a database to `SCHEMA_VERSION`. Safe to call at any version up to it. `stop_before` is for tests of that."""
+    """Bring a database to `SCHEMA_VERSION`. Safe at any version up to it; `stop_before` is for tests of that."""
     from sqlite_utils.migrations import Migrations
 
     migrations = Migrations("leadmasterd")
