@@ -1,0 +1,249 @@
+"""Business time: when the shop is open, how much open time lies between two instants, and when so much has passed.
+
+One rule decides everything: **the shop is open at an instant when the wall clock there shows a time within that date's
+openings**. So an hour that the clock skips is never open, and an hour that it shows twice counts twice: time is always
+real seconds, of which business time can never be more than there were.
+
+Which openings a date has: those given by hand for it, else none on a public holiday, else those of its weekday.
+
+The work is done per UTC day, where all but the two days a year of a clock change are one stretch without a jump, and
+kept: a later question about the same day costs a few comparisons.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Final, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from leadmasterd.leads.public_holidays import holidays_in
+
+Openings = tuple[tuple[int, int], ...]
+"""Of one date, in order, apart: minutes after midnight on the wall clock, from 0 to 1440."""
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LOOK_AHEAD_DAYS: Final = 2 * 366
+
+_DAY: Final = 86400
+_PROBE: Final = 6 * 3600
+_MICRO: Final = 1_000_000
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenSpans:
+    """Of one UTC day: open stretches as instants in microseconds since 1970, in order, apart; and their sum."""
+
+    spans: tuple[tuple[int, int], ...]
+    total: int
+
+    def within(self, start: int, end: int) -> int:
+        """Microseconds open between two instants."""
+        return sum(max(0, min(end, closes) - max(start, opens)) for opens, closes in self.spans)
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessCalendar:
+    """When a business is open. Instants are aware datetimes and come back in UTC; lengths are seconds.
+
+    `weekly` has seven entries, Monday first. `country` is "" (no holidays), `AR` or `AR-B`; the library is not loaded
+    before a date needs it. Raises ValueError for an unknown zone at once, for an unknown country when it is needed.
+    """
+
+    weekly: tuple[Openings, ...]
+    overrides: Mapping[date, Openings] = field(hash=False)
+    timezone: str
+    country: str = ""
+    _days: dict[int, _OpenSpans] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        known_timezone(self.timezone)
+
+    @classmethod
+    def of(cls, hours: Mapping[str, object], overrides: Mapping[str, object], timezone: str, country: str = "") -> Self:
+        """From what settings hold: `{"mon": [["09:00", "13:00"]]}`, `{"2026-12-31": []}`. A day not named is closed.
+
+        Raises ValueError; its text completes "must be".
+        """
+        named = {known_weekday(day): openings(value) for day, value in hours.items()}
+        by_hand = {date.fromisoformat(known_date(day)): openings(value) for day, value in overrides.items()}
+        return cls(tuple(named.get(day, ()) for day in WEEKDAYS), by_hand, timezone, country)
+
+    def openings_on(self, day: date) -> Openings:
+        """By hand, else closed on a holiday, else the weekday's."""
+        by_hand = self.overrides.get(day)
+        if by_hand is not None:
+            return by_hand
+        usual = self.weekly[day.weekday()]
+        if usual and self.country and day in holidays_in(self.country, day.year):
+            return ()
+        return usual
+
+    def is_open(self, at: datetime) -> bool:
+        """At an opening's first instant yes, at its last no."""
+        instant = _instant(at)
+        return any(opens <= instant < closes for opens, closes in self._day(_utc_day(instant)).spans)
+
+    def next_opening(self, at: datetime) -> datetime | None:
+        """`at` itself when open, else the next opening; None when there is none in two years."""
+        instant = _instant(at)
+        return next((_datetime(max(opens, instant)) for opens, _ in self._ahead(instant)), None)
+
+    def business_seconds(self, start: datetime, end: datetime) -> float:
+        """Open seconds between two instants; 0 when `end` is not after `start`. Exact to the microsecond."""
+        first_instant, last_instant = _instant(start), _instant(end)
+        if last_instant <= first_instant:
+            return 0.0
+        first, last = _utc_day(first_instant), _utc_day(last_instant)
+        if first == last:
+            return self._day(first).within(first_instant, last_instant) / _MICRO
+        between = sum(self._day(day).total for day in range(first + 1, last))
+        edges = sum(self._day(day).within(first_instant, last_instant) for day in (first, last))
+        return (between + edges) / _MICRO
+
+    def due(self, start: datetime, seconds: float) -> datetime | None:
+        """The first instant when that many open seconds have passed since `start`, which it is for 0 or less.
+
+        None when two years from `start` do not hold as many.
+        """
+        instant = _instant(start)
+        left = round(seconds * _MICRO)
+        if left <= 0:
+            return _datetime(instant)
+        for opens, closes in self._ahead(instant):
+            begins = max(opens, instant)
+            if left <= closes - begins:
+                return _datetime(begins + left)
+            left -= closes - begins
+        return None
+
+    def _ahead(self, instant: int) -> Iterator[tuple[int, int]]:
+        """Open stretches that end after the instant, for two years."""
+        today = _utc_day(instant)
+        for day in range(today, today + LOOK_AHEAD_DAYS + 1):
+            for span in self._day(day).spans:
+                if span[1] > instant:
+                    yield span
+
+    def _day(self, day: int) -> _OpenSpans:
+        found = self._days.get(day)
+        if found is None:
+            spans = tuple((opens * _MICRO, closes * _MICRO) for opens, closes in self._open_in(day))
+            found = self._days[day] = _OpenSpans(spans, sum(closes - opens for opens, closes in spans))
+        return found
+
+    def _open_in(self, day: int) -> list[tuple[int, int]]:
+        """One UTC day's open stretches, seconds since 1970."""
+        found: list[tuple[int, int]] = []
+        for start, end, offset in _without_jump(ZoneInfo(self.timezone), day * _DAY):
+            for local_day in range((start + offset) // _DAY, (end - 1 + offset) // _DAY + 1):
+                midnight = local_day * _DAY - offset
+                for first, last in self.openings_on(date.fromordinal(_EPOCH_ORDINAL + local_day)):
+                    opens, closes = max(start, midnight + first * 60), min(end, midnight + last * 60)
+                    if opens < closes:
+                        found.append((opens, closes))
+        return found
+
+
+def openings(value: object) -> Openings:
+    """`[["09:00", "13:00"], ["16:00", "20:00"]]` as minutes, in order; `[]` is closed. "24:00" may end one.
+
+    An opening over midnight is two: until "24:00", and from "00:00" on the next day; so a slip ("20:00" to "08:00") is
+    refused. Raises ValueError; its text completes "must be".
+    """
+    if not isinstance(value, list | tuple):
+        raise _no_openings(f"{value!r} is no list")
+    found = []
+    for each in value:
+        if not isinstance(each, list | tuple) or len(each) != 2:
+            raise _no_openings(f"{each!r} is no pair of times")
+        for time in each:
+            if not isinstance(time, str) or not _TIME.fullmatch(time):
+                raise _no_openings(f"{time!r} is no time of day from 00:00 to 24:00, all five characters")
+        start, end = (int(time[:2]) * 60 + int(time[3:]) for time in each)
+        if start >= end:
+            raise _no_openings(
+                f"from {each[0]} to {each[1]} ends before it has begun; over midnight write one until 24:00 and one "
+                "from 00:00 on the next day"
+            )
+        found.append((start, end))
+    found.sort()
+    for (_, end), (start, _) in pairwise(found):
+        if start < end:
+            raise _no_openings(f"{start // 60:02}:{start % 60:02} is in two of them")
+    return tuple(found)
+
+
+def _no_openings(why: str) -> ValueError:
+    return ValueError(f'openings as [["09:00", "13:00"], ["16:00", "20:00"]], or [] for closed ({why})')
+
+
+def known_weekday(name: str) -> str:
+    """One of WEEKDAYS, or ValueError; its text completes "must be"."""
+    if name not in WEEKDAYS:
+        raise ValueError(f"one of {', '.join(WEEKDAYS)}")
+    return name
+
+
+def known_date(text: str) -> str:
+    """A date as 2026-12-24, or ValueError; its text completes "must be"."""
+    try:
+        if date.fromisoformat(text).isoformat() == text:  # or it was 20261224, or a week
+            return text
+    except ValueError:
+        pass
+    raise ValueError("a date of the calendar as 2026-12-24")
+
+
+def known_timezone(name: str) -> str:
+    """A zone of the IANA list, or ValueError; its text completes "must be"."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # KeyError: not there; the others: a folder, a path outside
+        close = difflib.get_close_matches(name, available_timezones(), n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"a time zone as America/Argentina/Buenos_Aires{hint}") from None
+    return name
+
+
+def _without_jump(zone: ZoneInfo, start: int) -> Iterator[tuple[int, int, int]]:
+    """A UTC day in stretches of one offset: from, to, seconds that the wall clock is ahead.
+
+    No zone changes its clock twice within a probe's length.
+    """
+    begins, offset = start, _offset(zone, start)
+    for probe in range(start + _PROBE, start + _DAY + 1, _PROBE):
+        after = _offset(zone, probe)
+        if after != offset:
+            low, high = probe - _PROBE, probe  # the jump is in (low, high]
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if _offset(zone, middle) == offset else (low, middle)
+            yield begins, high, offset
+            begins, offset = high, after
+    if begins < start + _DAY:
+        yield begins, start + _DAY, offset
+
+
+def _offset(zone: ZoneInfo, instant: int) -> int:
+    ahead = datetime.fromtimestamp(instant, zone).utcoffset()
+    assert ahead is not None
+    return int(ahead.total_seconds())
+
+
+def _instant(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def _datetime(instant: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=instant)
+
+
+def _utc_day(instant: int) -> int:
+    return instant // (_DAY * _MICRO)

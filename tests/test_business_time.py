@@ -1,0 +1,418 @@
+"""Business time, against a clock that is read minute by minute."""
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import holidays
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadmasterd.leads.calendar import WEEKDAYS, BusinessCalendar, openings
+from leadmasterd.leads.public_holidays import holidays_in, known_country
+
+Times = list[list[str]]
+
+BUENOS_AIRES = "America/Argentina/Buenos_Aires"
+SPLIT_DAY: Times = [["09:00", "13:00"], ["16:00", "20:00"]]
+SHOP: dict[str, object] = {**dict.fromkeys(WEEKDAYS[:5], SPLIT_DAY), "sat": [["09:00", "13:00"]], "sun": []}
+HOUR = 3600
+
+REMARKABLE = [
+    ("America/Santiago", "2026-04-05T03:00"),  # 24:00 is 23:00 again, on the Saturday
+    ("America/Santiago", "2026-09-06T04:00"),  # the Sunday begins at 01:00
+    ("Europe/Madrid", "2026-03-29T01:00"),
+    ("Europe/Madrid", "2026-10-25T01:00"),
+    ("America/New_York", "2026-03-08T07:00"),
+    ("America/New_York", "2026-11-01T06:00"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00"),  # by half an hour
+    ("America/St_Johns", "2006-10-29T02:31"),  # one minute after midnight, back into the day before
+    ("Pacific/Apia", "2011-12-30T10:00"),  # a date that never was
+    (BUENOS_AIRES, "2026-05-25T03:00"),  # a holiday
+    (BUENOS_AIRES, "2026-12-25T03:00"),  # a holiday after a day that is often cut short
+    (BUENOS_AIRES, "2027-01-01T03:00"),
+    ("Asia/Kathmandu", "2026-03-01T18:15"),
+]
+
+
+def utc(text: str) -> datetime:
+    """An instant."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def local(text: str, zone: str = BUENOS_AIRES) -> datetime:
+    """An instant, told in local time."""
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def shop(overrides: dict[str, object] | None = None, zone: str = BUENOS_AIRES, country: str = "AR") -> BusinessCalendar:
+    """The ordinary shop."""
+    return BusinessCalendar.of(SHOP, overrides or {}, zone, country)
+
+
+class SlowCalendar:
+    """What a person with a wall clock would say."""
+
+    def __init__(self, hours: dict[str, Times], overrides: dict[str, Times], zone: str, country: str) -> None:
+        self.hours, self.overrides, self.zone = hours, overrides, ZoneInfo(zone)
+        code, _, part = country.partition("-")
+        self.holidays: Any = holidays.country_holidays(code, subdiv=part or None) if country else {}
+
+    def is_open(self, at: datetime) -> bool:
+        """Does the clock show a time within the day's openings?"""
+        wall = at.astimezone(self.zone)
+        today = wall.date()
+        if today.isoformat() in self.overrides:
+            times = self.overrides[today.isoformat()]
+        elif today in self.holidays:
+            times = []
+        else:
+            times = self.hours.get(WEEKDAYS[wall.weekday()], [])
+        return any(start <= f"{wall:%H:%M}" < end for start, end in times)
+
+    def business_seconds(self, start: datetime, end: datetime) -> int:
+        """Look at the clock every minute."""
+        minutes = (end - start) // timedelta(minutes=1)
+        return 60 * sum(self.is_open(start + timedelta(minutes=minute)) for minute in range(minutes))
+
+
+@st.composite
+def days(draw: st.DrawFn) -> Times:
+    """The openings of one day: none, some, touching midnight more often than by chance."""
+    minute = st.one_of(st.sampled_from([0, 60, 90, 120, 180, 1380, 1410, 1440]), st.integers(0, 1440))
+    edges = sorted(draw(st.sets(minute, max_size=6)))
+    return [
+        [f"{start // 60:02}:{start % 60:02}", f"{end // 60:02}:{end % 60:02}"]
+        for start, end in zip(edges[::2], edges[1::2], strict=False)
+    ]
+
+
+Drawn = tuple[BusinessCalendar, SlowCalendar, datetime]
+
+
+@st.composite
+def calendars(draw: st.DrawFn) -> Drawn:
+    """A calendar, its slow double, and an instant near which something happens."""
+    zone, text = draw(st.sampled_from(REMARKABLE))
+    instant = utc(text)
+    hours = {day: draw(days()) for day in draw(st.sets(st.sampled_from(WEEKDAYS), min_size=2))}
+    near = instant.astimezone(ZoneInfo(zone)).date()
+    shifts = st.integers(-2, 2).map(lambda shift: (near + timedelta(days=shift)).isoformat())
+    overrides = draw(st.dictionaries(shifts, days(), max_size=2))
+    country = draw(st.sampled_from(["", "AR", "AR-B", "ES"]))
+    return BusinessCalendar.of(hours, overrides, zone, country), SlowCalendar(hours, overrides, zone, country), instant
+
+
+minutes = st.integers(-2 * 1440, 2 * 1440).map(lambda count: timedelta(minutes=count))
+spans = st.integers(-3 * 86_400_000_000, 3 * 86_400_000_000).map(lambda count: timedelta(microseconds=count))
+
+
+# ---------------------------------------------------------------------- properties
+
+
+@settings(max_examples=120, deadline=None)
+@given(calendars(), minutes, minutes)
+def test_business_time_is_what_the_wall_clock_says_minute_by_minute(
+    drawn: Drawn, one: timedelta, other: timedelta
+) -> None:
+    """Over clock changes, midnight, holidays and dates by hand."""
+    calendar, slow, near = drawn
+    start, end = near + min(one, other), near + max(one, other)
+    assert calendar.business_seconds(start, end) == slow.business_seconds(start, end)
+
+
+@settings(max_examples=150, deadline=None)
+@given(calendars(), spans)
+def test_open_now_is_what_the_wall_clock_says(drawn: Drawn, shift: timedelta) -> None:
+    """At any microsecond."""
+    calendar, slow, near = drawn
+    assert calendar.is_open(near + shift) == slow.is_open(near + shift)
+
+
+@settings(max_examples=150, deadline=None)
+@given(calendars(), st.tuples(spans, spans, spans))
+def test_business_time_adds_up_and_is_never_more_than_time(drawn: Drawn, shifts: tuple[timedelta, ...]) -> None:
+    """From a to c is from a to b and from b to c; so it never shrinks either."""
+    calendar, _, near = drawn
+    first, second, third = (near + shift for shift in sorted(shifts))
+    left, right = calendar.business_seconds(first, second), calendar.business_seconds(second, third)
+    assert calendar.business_seconds(first, third) == pytest.approx(left + right, abs=1e-6)
+    assert 0 <= left <= (second - first).total_seconds()
+    assert calendar.business_seconds(second, first) == 0 or first == second
+
+
+@settings(max_examples=150, deadline=None)
+@given(calendars(), spans, st.integers(1, 40 * HOUR * 1_000_000))
+def test_due_is_the_first_instant_when_so_much_business_time_has_passed(
+    drawn: Drawn, shift: timedelta, microseconds: int
+) -> None:
+    """The inverse: exactly so much then, and less a microsecond earlier."""
+    calendar, _, near = drawn
+    start, seconds = near + shift, microseconds / 1_000_000
+    due = calendar.due(start, seconds)
+    if due is None:
+        assert calendar.business_seconds(start, start + timedelta(days=730)) < seconds
+    else:
+        assert due.tzinfo is UTC
+        assert calendar.business_seconds(start, due) == seconds
+        assert calendar.business_seconds(start, due - timedelta(microseconds=1)) < seconds
+
+
+@settings(max_examples=120, deadline=None)
+@given(calendars(), spans)
+def test_the_next_opening_is_open_and_nothing_is_before_it(drawn: Drawn, shift: timedelta) -> None:
+    """Now, when it is open now."""
+    calendar, _, near = drawn
+    at = near + shift
+    opening = calendar.next_opening(at)
+    if opening is None:
+        assert calendar.business_seconds(at, at + timedelta(days=730)) == 0
+    else:
+        assert opening >= at
+        assert calendar.is_open(opening)
+        assert calendar.business_seconds(at, opening) == 0
+        assert (opening == at) == calendar.is_open(at)
+
+
+# ---------------------------------------------------------------------- known cases
+
+
+def test_the_midday_gap_and_the_night_do_not_count() -> None:
+    """Monday 2026-06-01: fifteen minutes asked at 12:50 are over at 16:05."""
+    calendar = shop()
+    assert calendar.due(local("2026-06-01T12:50"), 15 * 60) == local("2026-06-01T16:05")
+    assert calendar.business_seconds(local("2026-06-01T12:50"), local("2026-06-01T16:05")) == 15 * 60
+    assert calendar.due(local("2026-06-01T23:00"), 15 * 60) == local("2026-06-02T09:15")
+    assert calendar.business_seconds(local("2026-06-01T00:00"), local("2026-06-08T00:00")) == (5 * 8 + 4) * HOUR
+
+
+def test_saturday_afternoon_waits_for_monday() -> None:
+    """Closed all Sunday."""
+    assert shop().due(local("2026-06-06T13:00"), 1) == local("2026-06-08T09:00:01")
+    assert shop().next_opening(local("2026-06-06T13:00")) == local("2026-06-08T09:00")
+
+
+def test_an_opening_includes_its_first_instant_and_not_its_last() -> None:
+    """So two openings that touch are one."""
+    calendar = BusinessCalendar.of({"mon": [["13:00", "18:00"], ["09:00", "13:00"]]}, {}, BUENOS_AIRES)
+    assert calendar.is_open(local("2026-06-01T09:00"))
+    assert calendar.is_open(local("2026-06-01T13:00"))
+    assert not calendar.is_open(local("2026-06-01T18:00"))
+    assert calendar.due(local("2026-06-01T09:00"), 9 * HOUR) == local("2026-06-01T18:00")
+
+
+def test_a_holiday_is_closed() -> None:
+    """Monday 2026-05-25, and the bridge day of Monday 2026-12-07."""
+    assert shop().due(local("2026-05-23T13:00"), 60) == local("2026-05-26T09:01")
+    assert shop(country="").due(local("2026-05-23T13:00"), 60) == local("2026-05-25T09:01")
+    assert shop().business_seconds(local("2026-12-07T00:00"), local("2026-12-09T00:00")) == 0
+
+
+def test_a_date_by_hand_wins_over_weekday_and_holiday() -> None:
+    """Christmas Eve cut short, New Year's Eve closed, a holiday open, a Sunday open."""
+    calendar = shop({
+        "2026-12-24": [["09:00", "13:00"]],
+        "2026-12-31": [],
+        "2026-05-25": [["10:00", "12:00"]],
+        "2026-12-20": [["10:00", "18:00"]],
+    })  # fmt: skip
+    day = timedelta(days=1)
+    for text, hours in [("2026-12-24", 4), ("2026-12-31", 0), ("2026-05-25", 2), ("2026-12-20", 8), ("2026-12-23", 8)]:
+        start = local(f"{text}T00:00")
+        assert calendar.business_seconds(start, start + day) == hours * HOUR
+    assert calendar.due(local("2026-12-24T12:50"), 15 * 60) == local("2026-12-26T09:05")
+
+
+CLOCK_CHANGES = [
+    ("America/Santiago", "2026-04-04", [["09:00", "24:00"]], 16),  # 23:00 comes twice
+    ("America/Santiago", "2026-04-04", [["16:00", "23:30"]], 8),  # and with it half an hour of the opening
+    ("America/Santiago", "2026-09-06", [["00:00", "08:00"]], 7),
+    ("America/Santiago", "2026-09-06", [["00:15", "00:45"]], 0),
+    ("America/New_York", "2026-11-01", [["00:00", "04:00"]], 5),
+    ("America/New_York", "2026-03-08", [["00:00", "04:00"]], 3),
+    ("America/New_York", "2026-03-08", [["02:10", "02:50"]], 0),  # the clock never shows it
+    ("America/New_York", "2026-03-08", [["01:00", "02:30"]], 1),
+    ("Europe/Madrid", "2026-03-29", [["00:00", "24:00"]], 23),
+    ("Europe/Madrid", "2026-10-25", [["00:00", "24:00"]], 25),
+    ("Australia/Lord_Howe", "2026-04-05", [["00:00", "24:00"]], 24.5),
+    ("Pacific/Apia", "2011-12-30", [["00:00", "24:00"]], 0),
+    (BUENOS_AIRES, "2026-03-29", [["00:00", "24:00"]], 24),
+]
+
+
+@pytest.mark.parametrize(("zone", "day", "times", "hours"), CLOCK_CHANGES)
+def test_the_seconds_of_a_day_of_a_clock_change_are_real_ones(zone: str, day: str, times: Times, hours: float) -> None:
+    """An hour shown twice counts twice, one that is skipped never was."""
+    calendar = BusinessCalendar.of({}, {day: times}, zone)
+    noon = utc(f"{day}T12:00")
+    assert calendar.business_seconds(noon - timedelta(days=3), noon + timedelta(days=3)) == hours * HOUR
+
+
+def test_the_hours_of_argentina_are_those_of_its_zone_when_it_had_summer_time() -> None:
+    """It has none now; the zone is stored all the same, and knows when it had: 2008, at minus two."""
+    assert shop(country="").next_opening(utc("2008-02-04T00:00")) == utc("2008-02-04T11:00")
+    assert shop(country="").next_opening(utc("2026-02-02T00:00")) == utc("2026-02-02T12:00")
+
+
+def test_what_is_never_open_is_never_due() -> None:
+    """And a question that two years can't answer has no answer."""
+    closed = BusinessCalendar.of({}, {}, BUENOS_AIRES, "AR")
+    at = utc("2026-06-01T12:00")
+    assert closed.due(at, 1) is None
+    assert closed.next_opening(at) is None
+    assert closed.business_seconds(at, at + timedelta(days=5000)) == 0
+    assert shop().due(at, 10_000 * HOUR) is None
+    once = BusinessCalendar.of({}, {"2028-05-30": [["09:00", "10:00"]]}, BUENOS_AIRES)
+    assert once.next_opening(at) == local("2028-05-30T09:00")
+
+
+def test_nothing_asked_is_due_at_once_and_time_never_runs_backwards() -> None:
+    """Open or closed."""
+    at = local("2026-06-07T03:00")
+    assert shop().due(at, 0) == at
+    assert shop().due(at, -5) == at
+    assert shop().business_seconds(at, at) == 0
+    assert shop().business_seconds(at + timedelta(days=9), at) == 0
+
+
+def test_any_aware_time_is_understood_and_a_naive_one_is_refused() -> None:
+    """Two people's zones are one instant."""
+    calendar = shop()
+    here, there = local("2026-06-01T10:00"), local("2026-06-01T10:00").astimezone(ZoneInfo("Asia/Tokyo"))
+    assert calendar.due(here, 60) == calendar.due(there, 60)
+    with pytest.raises(TypeError, match="naive"):
+        calendar.is_open(datetime(2026, 6, 1, 10))  # noqa: DTZ001
+
+
+def test_a_calendar_is_a_value() -> None:
+    """What was already worked out is no part of it."""
+    asked, fresh = shop(), shop()
+    asked.is_open(utc("2026-06-01T12:00"))
+    assert asked == fresh
+    assert hash(asked) == hash(fresh)
+    assert asked != shop(country="")
+
+
+def test_fifty_thousand_questions_take_no_longer_than_a_moment() -> None:
+    """A rebuild asks this often. They take 0.15 s; only what is twenty times slower fails here."""
+    calendar = shop()
+    begin = utc("2026-01-01T00:00")
+    pairs = [
+        (begin + timedelta(minutes=9 * each), begin + timedelta(minutes=9 * each, days=3)) for each in range(50_000)
+    ]
+    started = datetime.now(UTC)
+    assert sum(calendar.business_seconds(start, end) for start, end in pairs) > 0
+    assert (datetime.now(UTC) - started).total_seconds() < 3
+
+
+# ---------------------------------------------------------------------- what is refused
+
+NO_OPENINGS = [
+    (5, "5 is no list"),
+    ("09:00", "'09:00' is no list"),
+    (["09:00", "13:00"], "'09:00' is no pair of times"),
+    ([["09:00"]], "is no pair of times"),
+    ([["09:00", "13:00", "16:00"]], "is no pair of times"),
+    ([["9:00", "13:00"]], "'9:00' is no time of day"),
+    ([["09:00", "13:60"]], "'13:60' is no time of day"),
+    ([["09:00", "24:01"]], "'24:01' is no time of day"),
+    ([["\u0660\u0669:00", "13:00"]], "is no time of day"),
+    ([[9, 13]], "9 is no time of day"),
+    ([["24:00", "24:00"]], "from 24:00 to 24:00 ends before it has begun"),
+    ([["20:00", "02:00"]], "over midnight write one until 24:00"),
+    ([["09:00", "13:00"], ["12:00", "20:00"]], "12:00 is in two of them"),
+    ([["09:00", "13:00"], ["09:00", "13:00"]], "09:00 is in two of them"),
+]
+
+
+@pytest.mark.parametrize(("value", "why"), NO_OPENINGS)
+def test_what_are_no_openings_is_said_with_what_they_look_like(value: object, why: str) -> None:
+    """The reason is the last word."""
+    with pytest.raises(ValueError, match="openings as") as refused:
+        openings(value)
+    assert why in str(refused.value)
+
+
+def test_openings_over_midnight_are_two_that_count_as_one() -> None:
+    """Until 24:00, and from 00:00."""
+    calendar = BusinessCalendar.of({"fri": [["20:00", "24:00"]], "sat": [["00:00", "02:00"]]}, {}, BUENOS_AIRES)
+    assert calendar.due(local("2026-06-05T20:00"), 5 * HOUR) == local("2026-06-06T01:00")
+
+
+@pytest.mark.parametrize("zone", ["", "America", "Buenos Aires", "../etc/passwd", "/etc/localtime", "America/Buenos\0"])
+def test_a_zone_that_is_none_is_refused(zone: str) -> None:
+    """Whatever the operating system says to such a name."""
+    with pytest.raises(ValueError, match="a time zone as America/Argentina/Buenos_Aires"):
+        BusinessCalendar.of({}, {}, zone)
+
+
+@pytest.mark.parametrize("day", ["2026-02-29", "20261224", "2026-W01-1", "24/12/2026", "", "2026-12-24T00:00"])
+def test_a_date_that_is_none_is_refused(day: str) -> None:
+    """In one way of writing."""
+    with pytest.raises(ValueError, match="a date of the calendar as 2026-12-24"):
+        BusinessCalendar.of({}, {day: []}, BUENOS_AIRES)
+
+
+@pytest.mark.parametrize("day", ["lun", "monday", "Mon", ""])
+def test_a_weekday_that_is_none_is_refused(day: str) -> None:
+    """Three letters, English."""
+    with pytest.raises(ValueError, match="one of mon, tue, wed, thu, fri, sat, sun"):
+        BusinessCalendar.of({day: []}, {}, BUENOS_AIRES)
+
+
+# ---------------------------------------------------------------------- holidays
+
+
+def test_the_holidays_of_every_country_are_those_of_the_library() -> None:
+    """Though only its one file is loaded."""
+    for country in holidays.list_supported_countries(include_aliases=False):
+        for year in (2025, 2026):
+            expected: Any = holidays.country_holidays(country, years=year, expand=False)
+            assert holidays_in(country, year) == frozenset(expected), country
+
+
+def test_a_part_of_a_country_has_holidays_of_its_own() -> None:
+    """A provincial one of 2026 in Buenos Aires, Madrid's own in Spain; in any case."""
+    assert holidays_in("AR-B", 2026) - holidays_in("AR", 2026) == {date(2026, 11, 11)}
+    assert known_country("es-md") == "ES-MD"
+    assert date(2026, 5, 2) in holidays_in("es-md", 2026)
+    assert known_country("ar") == "AR"
+
+
+@pytest.mark.parametrize("code", ["Argentina", "ARG", "ZZ", "A", "-B", " ar"])
+def test_a_country_that_is_none_is_refused(code: str) -> None:
+    """With what one looks like."""
+    with pytest.raises(ValueError, match="a country's two letters, as AR"):
+        known_country(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), [("AR-", "AR-A, AR-B"), ("AR-ZZ", "did you mean AR-Z"), ("UY-MO", "no parts")]
+)
+def test_a_part_that_is_none_is_refused_with_those_there_are(code: str, says: str) -> None:
+    """They are the library's."""
+    with pytest.raises(ValueError, match="alone or one of its parts") as refused:
+        known_country(code)
+    assert says in str(refused.value)
+
+
+def test_the_library_of_holidays_is_loaded_only_when_a_date_needs_it_and_then_one_country() -> None:
+    """It costs memory and time: all countries are 11 MB, one is 4."""
+    program = """
+import sys
+from datetime import UTC, datetime, timedelta
+from leadmasterd.leads.calendar import BusinessCalendar
+at = datetime(2026, 6, 1, tzinfo=UTC)
+hours = {"mon": [["09:00", "13:00"]]}
+assert BusinessCalendar.of(hours, {}, "Europe/Madrid").due(at, 60)
+there = BusinessCalendar.of(hours, {}, "Europe/Madrid", "ES")
+assert not any(name.split(".")[0] == "holidays" for name in sys.modules)
+assert there.due(at, 60)
+assert "holidays" in sys.modules
+assert "holidays.countries" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
