@@ -10,11 +10,13 @@ import os
 from dataclasses import replace
 from typing import Annotated, Any, Final, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from leadmasterd.ingest import CaptureRules, ignore_list
+from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
+from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.settings_file import (
     DEFAULT_DATABASE,
     DEFAULT_STATE_DIR,
@@ -28,7 +30,9 @@ from leadmasterd.settings_file import (
 from leadmasterd.timing import Timing
 
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
+Days = Annotated[int, Field(ge=1, le=3650)]
 _DIGITS: Final = r"^([1-9][0-9]{6,14})?$"
+_SPLIT_DAY: Final = (("09:00", "13:00"), ("16:00", "20:00"))
 
 
 class _Section(BaseModel):
@@ -90,6 +94,50 @@ class DatabaseSettings(_Section):
     path: str = Field(DEFAULT_DATABASE, min_length=1, description="relative to state_dir")
 
 
+def _times(value: Any) -> Any:
+    openings(value)
+    return value
+
+
+Times = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_times)]
+Weekday = Annotated[str, AfterValidator(known_weekday)]
+Date = Annotated[str, AfterValidator(known_date)]
+Zone = Annotated[str, AfterValidator(known_timezone)]
+Country = Annotated[str, AfterValidator(lambda code: known_country(code) if code else "")]
+
+
+class LeadsSettings(_Section):
+    """When an enquiry is a lead, when it has waited too long, and when the business is open."""
+
+    rules: str = Field("rules.toml", description="rules of classification; not there or empty: those of the program")
+    timezone: Zone = Field("America/Argentina/Buenos_Aires", description="of the business")
+    country: Country = Field("AR", description="whose public holidays are closed, as AR or AR-B; empty: no holidays")
+    target_minutes: float = Field(
+        15, gt=0, le=10080, allow_inf_nan=False, description="business minutes that an enquiry may wait"
+    )
+    reopen_days: int = Field(30, ge=0, le=3650, description="a lost lead that comes back so soon is the same one")
+    burst_seconds: Seconds = Field(120, description="messages closer than this are judged as one")
+    stale_days: Days = Field(14, description="an open lead without a word or a plan for so long is stale")
+    dormant_days: Days = Field(60, description="an open lead silent for so long is proposed as dormant")
+    hours: dict[Weekday, Times] = Field(
+        {
+            "mon": _SPLIT_DAY,
+            "tue": _SPLIT_DAY,
+            "wed": _SPLIT_DAY,
+            "thu": _SPLIT_DAY,
+            "fri": _SPLIT_DAY,
+            "sat": (("09:00", "13:00"),),
+            "sun": (),
+        },
+        description="openings of each weekday; one not named is closed",
+    )
+    overrides: dict[Date, Times] = Field({}, description="openings of single dates; they win over weekday and holiday")
+
+    def calendar(self) -> BusinessCalendar:
+        """When the business is open."""
+        return BusinessCalendar.of(self.hours, self.overrides, self.timezone, self.country)
+
+
 class Settings(BaseSettings):
     """The whole of it. Made by `load`."""
 
@@ -102,6 +150,7 @@ class Settings(BaseSettings):
     supervisor: SupervisorSettings = SupervisorSettings()
     capture: CaptureSettings = CaptureSettings()
     database: DatabaseSettings = DatabaseSettings()
+    leads: LeadsSettings = LeadsSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -140,13 +189,14 @@ def load(explicit: str | None) -> tuple[Settings, Places]:
     data = read_file(file) if file else {}
     where = str(file) if file else "built-in defaults"
     problems = _environment_problems()
+    _drop_tables_of_the_environment(data)
     try:
         settings = Settings(**data)
     except ValidationError as error:
         problems += [_sentence(where, each) for each in error.errors()]
     except SettingsError as error:
         if not problems:
-            problems.append(f"cannot read the environment: {error}; lists are written as JSON")
+            problems.append(f"cannot read the environment: {error}; lists and tables are written as JSON")
     except TypeError as error:  # a key that is no identifier at all
         problems.append(f"cannot read {where}: {error}")
     if problems:
@@ -154,22 +204,28 @@ def load(explicit: str | None) -> tuple[Settings, Places]:
     return settings, places(file, settings.state_dir, settings.database.path)
 
 
-def _variables() -> dict[str, tuple[str, bool]]:
-    """Every variable that is a setting, with its key and whether it is a list."""
+_AS_JSON: Final[dict[Any, str]] = {
+    tuple: 'a list as JSON, like ["one", "two"]',
+    dict: 'a table as JSON, like {"mon": [["09:00", "13:00"]]}',
+}
+
+
+def _variables() -> dict[str, tuple[str, str]]:
+    """Every variable that is a setting, with its key and, for lists and tables, how it is written."""
     found = {}
     for name, top in Settings.model_fields.items():
         section = top.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
             for key, field in section.model_fields.items():
-                is_list = get_origin(field.annotation) is tuple
-                found[f"{ENV_PREFIX}{name}__{key}".upper()] = (f"{name}.{key}", is_list)
+                written = _AS_JSON.get(get_origin(field.annotation), "")
+                found[f"{ENV_PREFIX}{name}__{key}".upper()] = (f"{name}.{key}", written)
         else:
-            found[f"{ENV_PREFIX}{name}".upper()] = (name, False)
+            found[f"{ENV_PREFIX}{name}".upper()] = (name, "")
     return found
 
 
 def _environment_problems() -> list[str]:
-    """What pydantic would pass over in silence, or not name: unknown variables, and lists that are no JSON."""
+    """What pydantic would pass over in silence, or not name: unknown variables; lists and tables that are no JSON."""
     problems = []
     variables = _variables()
     for name, value in os.environ.items():
@@ -178,12 +234,20 @@ def _environment_problems() -> list[str]:
         if name.upper() not in variables:
             problems.append(f"cannot use the variable {name}: it is unknown; {_known_keys(name, set(variables))}")
             continue
-        key, is_list = variables[name.upper()]
-        if is_list and not _is_json(value):
-            problems.append(
-                f'cannot use the variable {name}: `{key}` = {value!r}: must be a list as JSON, like ["one", "two"]'
-            )
+        key, written = variables[name.upper()]
+        if written and not _is_json(value):
+            problems.append(f"cannot use the variable {name}: `{key}` = {value!r}: must be {written}")
     return problems
+
+
+def _drop_tables_of_the_environment(data: dict[str, Any]) -> None:
+    """A table from the environment replaces the file's; pydantic would mix the two."""
+    variables = _variables()
+    for name in os.environ:
+        key, written = variables.get(name.upper(), ("", ""))
+        section, _, table = key.partition(".")
+        if written == _AS_JSON[dict] and isinstance(data.get(section), dict):
+            data[section].pop(table, None)
 
 
 def _is_json(text: str) -> bool:
@@ -196,7 +260,7 @@ def _is_json(text: str) -> bool:
 
 def _sentence(where: str, error: Any) -> str:
     """One problem: file (or variable), key, value, what is allowed."""
-    loc = [str(part) for part in error["loc"]]
+    loc = [str(part) for part in error["loc"] if part != "[key]"]  # so pydantic says that a table's key is wrong
     key = ".".join(loc)
     # a list's entry is the list's, so two parts at most
     variable = ENV_PREFIX + "__".join(loc[:2]).upper()
@@ -216,6 +280,7 @@ def _sentence(where: str, error: Any) -> str:
         "bool_parsing": "true or false",
         "string_type": "text in quotes",
         "tuple_type": "a list in brackets",
+        "dict_type": 'a table, as { mon = [["09:00", "13:00"]] }',
         "model_type": "a section, written as [section]",
     }.get(error["type"]) or _lowered(str(error["msg"]))
     return f"cannot use {source}: `{key}` = {error['input']!r}: must be {allowed}"

@@ -373,7 +373,8 @@ def test_what_config_show_prints_is_a_settings_file_that_says_the_same(
     monkeypatch.chdir(tmp_path)
     Path("config.toml").write_text(
         'state_dir = "ñ 😀 \\"q\\" \\\\ \\t\\u007f"\n[capture]\nignore = ["+54 9 11 5555-0001", "5@lid"]\n'
-        "[listener]\nsweep_interval = 0.5\nbrowser_args = ['--x=\"y\"']\n",
+        "[listener]\nsweep_interval = 0.5\nbrowser_args = ['--x=\"y\"']\n"
+        '[leads.hours]\nmon = [["09:00", "13:00"], ["16:00", "24:00"]]\n[leads.overrides]\n2026-12-31 = []\n',
         encoding="utf-8",
     )
     variables = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "77"}

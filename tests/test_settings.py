@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from leadmasterd import settings_file
+from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.settings import Settings, load
 from leadmasterd.settings_file import CannotUseSettings, find_places
 from leadmasterd.timing import Timing
@@ -71,6 +73,26 @@ WRONG: list[tuple[str, str, str, str]] = [
     ('[capture]\nignore = ["Ana"]', "capture.ignore", "Ana", "phone numbers or chat ids"),
     ('[capture]\nignore = ["12345"]', "capture.ignore", "12345", "phone numbers or chat ids"),
     ('[database]\npath = ""', "database.path", "''", "at least 1 character"),
+    ("leads = []", "leads", "[]", "a section"),
+    ("[leads]\nrules = false", "leads.rules", "False", "text in quotes"),
+    ('[leads]\ntimezone = "Buenos_Aires"', "leads.timezone", "'Buenos_Aires'", "a time zone as America/Argentina/"),
+    ('[leads]\ntimezone = "america/argentina/ushuaia"', "leads.timezone", "ushuaia", "did you mean America/Argentina/"),
+    ('[leads]\ncountry = "Argentina"', "leads.country", "'Argentina'", "two letters, as AR"),
+    ('[leads]\ncountry = "AR-9"', "leads.country", "'AR-9'", "AR-A, AR-B"),
+    ("[leads]\ntarget_minutes = 0", "leads.target_minutes", "0", "greater than 0"),
+    ("[leads]\ntarget_minutes = inf", "leads.target_minutes", "inf", "finite"),
+    ("[leads]\nreopen_days = -1", "leads.reopen_days", "-1", "greater than or equal to 0"),
+    ("[leads]\nburst_seconds = 0", "leads.burst_seconds", "0", "greater than 0"),
+    ("[leads]\nstale_days = 0", "leads.stale_days", "0", "greater than or equal to 1"),
+    ("[leads]\ndormant_days = 0.5", "leads.dormant_days", "0.5", "integer"),
+    ("[leads]\nhours = []", "leads.hours", "[]", "a table, as {"),
+    ("[leads.hours]\nlun = []", "leads.hours.lun", "'lun'", "one of mon, tue, wed"),
+    ('[leads.hours]\nmon = "09:00-13:00"', "leads.hours.mon", "'09:00-13:00'", "openings as [["),
+    ('[leads.hours]\nmon = [["9:00", "13:00"]]', "leads.hours.mon", "9:00", "'9:00' is no time of day"),
+    ('[leads.hours]\nmon = [["13:00", "09:00"]]', "leads.hours.mon", "13:00", "ends before it has begun"),
+    ('[leads.hours]\nmon = [["09:00", "13:00"], ["12:00", "14:00"]]', "leads.hours.mon", "12:00", "in two of them"),
+    ("[leads.overrides]\n2026-02-29 = []", "leads.overrides.2026-02-29", "'2026-02-29'", "as 2026-12-24"),
+    ("[leads.overrides]\n2026-12-24 = [[]]", "leads.overrides.2026-12-24", "[[]]", "[] is no pair of times"),
 ]
 
 
@@ -131,6 +153,17 @@ ENVIRONMENT = [
     ("LEADMASTERD_CAPTURE__IGNORE", "+54 9 11 5555-0001", "`capture.ignore` = '+54 9 11 5555-0001'", "a list as JSON"),
     ("LEADMASTERD_CAPTURE__IGNORE", "5491155550001", "`capture.ignore` = 5491155550001", "a list in brackets"),
     ("LEADMASTERD_CAPTURE__IGNORE", "[5]", "`capture.ignore.0` = 5", "text in quotes"),
+    (
+        "LEADMASTERD_LEADS__HOURS",
+        "9-13",
+        "`leads.hours` = '9-13'",
+        'a table as JSON, like {"mon": [["09:00", "13:00"]]}',
+    ),
+    ("LEADMASTERD_LEADS__HOURS", "[1]", "`leads.hours` = [1]", "a table, as {"),
+    ("LEADMASTERD_LEADS__HOURS", '{"lun": []}', "`leads.hours.lun` = 'lun'", "one of mon, tue"),
+    ("LEADMASTERD_LEADS__OVERRIDES", '{"2026-12-24": [["9"]]}', "`leads.overrides.2026-12-24` = [['9']]", "no pair"),
+    ("LEADMASTERD_LEADS__HOURS__MON", "[]", "unknown", "LEADMASTERD_LEADS__HOURS"),
+    ("LEADMASTERD_LEADS__COUNTRY", "Chile", "`leads.country` = 'Chile'", "two letters, as AR"),
     ("LEADMASTERD_STATEDIR", "/x", "unknown", "did you mean `LEADMASTERD_STATE_DIR`?"),
     ("LEADMASTERD_LISTENER__NODES", "/x", "unknown", "did you mean `LEADMASTERD_LISTENER__NODE`?"),
     ("LEADMASTERD_LISTENER", '{"node": "/x"}', "unknown", "known here"),
@@ -160,6 +193,45 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> 
     assert (settings.listener.sweep_interval, settings.listener.node) == (9, "/a")
     assert settings.capture.groups is True
     assert settings.listener.browser_args == ("--a", "--b=ñ")
+
+
+def test_a_table_in_the_environment_takes_the_place_of_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mixed, a weekday would be open that neither names."""
+    written('[leads]\nreopen_days = 9\n[leads.hours]\nsun = [["10:00", "12:00"]]\n[leads.overrides]\n2026-12-31 = []')
+    monkeypatch.setenv("LEADMASTERD_LEADS__HOURS", '{"mon": [["09:00", "13:00"]]}')
+    leads = load(None)[0].leads
+    assert leads.hours == {"mon": (("09:00", "13:00"),)}
+    assert (leads.reopen_days, leads.overrides) == (9, {"2026-12-31": ()})
+    monkeypatch.setenv("LEADMASTERD_LEADS__OVERRIDES", "{}")
+    assert load(None)[0].leads.overrides == {}
+
+
+def test_the_settings_of_leads_make_their_calendar() -> None:
+    """Sunday's hours and no others, a date by hand, another country's holidays, whatever case it is in."""
+    written(
+        '[leads]\ntimezone = "Europe/Madrid"\ncountry = "es-md"\n[leads.hours]\nsun = [["10:00", "24:00"]]\n'
+        '[leads.overrides]\n"2026-05-02" = [["00:00", "01:00"]]'
+    )
+    leads = load(None)[0].leads
+    assert leads.country == "ES-MD"
+    sunday = (600, 1440)
+    assert leads.calendar() == BusinessCalendar(
+        ((), (), (), (), (), (), (sunday,)), {date(2026, 5, 2): ((0, 60),)}, "Europe/Madrid", "ES-MD"
+    )
+
+
+def test_the_default_hours_are_a_split_day_and_saturday_morning() -> None:
+    """In Buenos Aires, closed on Argentina's holidays."""
+    split, morning = ((540, 780), (960, 1200)), ((540, 780),)
+    assert Settings().leads.calendar() == BusinessCalendar(
+        (*(split,) * 5, morning, ()), {}, "America/Argentina/Buenos_Aires", "AR"
+    )
+
+
+def test_without_a_country_there_are_no_holidays() -> None:
+    """Nor is one looked for."""
+    written('[leads]\ncountry = ""')
+    assert load(None)[0].leads.calendar().openings_on(date(2026, 5, 25)) == ((540, 780), (960, 1200))
 
 
 def test_the_explicit_file_comes_first_then_here_then_the_systems_then_none(tmp_path: Path) -> None:
