@@ -518,7 +518,7 @@ class Daemon:
                 at = ingest.iso(datetime.now(UTC))
                 since = connection.execute(
                     "SELECT max(at) FROM (SELECT max(at) AS at FROM session_events UNION ALL "
-                    "SELECT swept_through_at FROM accounts WHERE account_id = ?)",
+                    "SELECT last_ready_at FROM accounts WHERE account_id = ?)",
                     (account[0],),
                 ).fetchone()[0]
                 rows.apply([Item(GapOpened("not_listening", since or at), None, at)])

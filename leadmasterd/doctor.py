@@ -12,10 +12,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
 from leadmasterd import environment, sentences
+from leadmasterd.ingest import iso
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.settings import Settings, load
 from leadmasterd.settings_file import CannotUseSettings, Places
@@ -28,6 +30,13 @@ TESTED_BROWSER_MAJOR: Final = 156
 LITTLE_SPACE: Final = 500_000_000
 CLOCK_LEAST: Final = 1_795_000_000
 """November 2026: a clock before this version was written is wrong."""
+
+WRONG_CLOCK: Final = 600
+"""Seconds between our clock and WhatsApp's from which the clock is called wrong."""
+LATEST_LIVE: Final = 20
+"""Live messages of the last day that have to agree on it, or as many as there are: three at least,"""
+SPREAD: Final = timedelta(minutes=10)
+"""and captured over so long. A burst alone proves nothing: it may be what waited while there was no connection."""
 
 Level = Literal["ok", "warning", "wrong"]
 
@@ -205,8 +214,9 @@ def _database(places: Places) -> Iterator[Finding]:
         said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         messages = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
         accounts = connection.execute("SELECT count(*) FROM accounts").fetchone()[0]
+        off = clock_against_messages(connection, datetime.now(UTC))
     except sqlite3.Error as error:
-        said, messages, accounts = str(error), 0, 0
+        said, messages, accounts, off = str(error), 0, 0, None
     finally:
         connection.close()
     if said != "ok":
@@ -218,11 +228,46 @@ def _database(places: Places) -> Iterator[Finding]:
         )
         return
     yield Finding("database", "ok", _("{n} messages").format(n=messages))
+    if off is not None:
+        yield _wrong_clock(off)
     profile = places.profile / "Default" / "IndexedDB"
     if accounts and not profile.is_dir():
         yield Finding("session", "warning", _("no WhatsApp session is stored"), _("scan the code: `leadmasterd qr`"))
     else:
         yield Finding("session", "ok", _("stored") if profile.is_dir() else _("none yet"))
+
+
+def clock_against_messages(connection: sqlite3.Connection, now: datetime) -> timedelta | None:
+    """How far our clock is ahead of WhatsApp's (negative: behind); None when it is right, or nothing tells.
+
+    A live message is captured seconds after its time. Some come late, and then the clock only seems to be ahead; so it
+    is wrong when all of the newest are off in the same direction, and by what the least of them is.
+    """
+    rows = connection.execute(
+        "SELECT captured_at, wire_t FROM messages WHERE captured_via = 'live' AND wire_t IS NOT NULL "
+        "AND captured_at BETWEEN ? AND ? ORDER BY message_id DESC LIMIT ?",
+        (iso(now - timedelta(days=1)), iso(now), LATEST_LIVE),
+    ).fetchall()
+    captured = [datetime.fromisoformat(at) for at, _t in rows]
+    if len(rows) < 3 or max(captured) - min(captured) < SPREAD:
+        return None
+    off: list[float] = [at.timestamp() - t for at, (_at, t) in zip(captured, rows, strict=True)]
+    if min(off) > WRONG_CLOCK or max(off) < -WRONG_CLOCK:
+        return timedelta(seconds=min(off, key=abs))
+    return None
+
+
+def _wrong_clock(off: timedelta) -> Finding:
+    minutes = round(abs(off).total_seconds() / 60)
+    length = _("{h} h {m} min").format(h=minutes // 60, m=minutes % 60)
+    return Finding(
+        "clock",
+        "warning",
+        _("this machine's clock is {length} ahead of WhatsApp's").format(length=length)
+        if off > timedelta()
+        else _("this machine's clock is {length} behind WhatsApp's").format(length=length),
+        _("set the time (`timedatectl set-ntp true`, then look at `timedatectl`)"),
+    )
 
 
 def _daemon(places: Places) -> Iterator[Finding]:

@@ -142,13 +142,18 @@ def iso(moment: datetime) -> str:
 
 def sent_at(t: int | None, now: datetime) -> str:
     """A message's time, clamped: one dated in 2099 must not stop catch-up for years."""
+    return believable(t, now) or iso(now)
+
+
+def believable(t: int | None, now: datetime) -> str | None:
+    """WhatsApp's time, or None when it is missing or absurd."""
     if t is None:
-        return iso(now)
+        return None
     try:
         moment = datetime.fromtimestamp(t, UTC)
     except (OverflowError, OSError, ValueError):
-        return iso(now)
-    return iso(now) if moment > now + FUTURE_SLACK or moment < EARLIEST else iso(moment)
+        return None
+    return None if moment > now + FUTURE_SLACK or moment < EARLIEST else iso(moment)
 
 
 def conversation_of(key: MessageKey, contact: Contact) -> tuple[str, str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ Below the browser: a real intake with a clock that can be moved, the real store,
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import pytest
 from leadmasterd.ingest import CaptureRules
 from leadmasterd.intake import Intake
 from leadmasterd.store.rows import GapEnded, GapOpened, Item, Rows
-from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, SweepPlan, plan
+from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan, plan
 from tests import wire
 from tests.captures import Store, at, opened
-from tests.test_store import sweep_done
+from tests.test_store import sweep_done, swept
 from tests.waiting import LIMIT
 
 LINKED = wire.NOON
@@ -26,12 +26,14 @@ DAY = 24 * HOUR
 
 
 class Machine:
-    """An intake whose clock a test moves."""
+    """An intake whose clock a test moves, and the page's chats, whose messages carry WhatsApp's time."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.now = float(LINKED)
+        self.true_time = float(LINKED)
         self._seq = 0
+        self._page: dict[str, tuple[str, float]] = {}
         self.intake = Intake(
             CaptureRules(),
             store.writer,
@@ -48,9 +50,36 @@ class Machine:
             self.intake.lines([wire.raw({**each, "seq": self._seq})])
         self.store.settle()
 
-    def whole_sweep(self) -> None:
-        """One that went well; the child's clock is ours."""
+    def pass_time(self, seconds: float) -> None:
+        """Both clocks go on."""
+        self.now += seconds
+        self.true_time += seconds
+
+    def arrive(self, stanza: str, *, chat: str = wire.ANA, t: float | None = None, heard: bool = True) -> None:
+        """The page has this message, dated now if not said otherwise; heard live unless the child is down."""
+        sent = self.true_time if t is None else t
+        self._page[stanza] = (chat, sent)
+        if heard:
+            self.read(wire.message(stanza, chat=chat, t=int(sent)))
+
+    def whole_sweep(self, slack: timedelta = PERIODIC_SLACK) -> int:
+        """One that went well, as the child does it; its clock is ours. How many messages it read."""
+        asked = self.planned(slack)
+        wanted = {
+            stanza: (chat, int(t))
+            for stanza, (chat, t) in self._page.items()
+            if int(t) >= asked.chats.get(chat, asked.start)
+        }
+        for stanza, (chat, t) in wanted.items():
+            self.read(wire.message(stanza, chat=chat, t=t, via="sweep"))
+        for read in {chat for chat, _ in wanted.values()}:
+            self.read(swept(read, through=int(max(t for chat, t in self._page.values() if chat == read))))
         self.read(sweep_done(started=self.now))
+        return len(wanted)
+
+    def captured(self) -> set[str]:
+        """The ids of all messages we have."""
+        return {stanza for [stanza] in self.store.rows("SELECT stanza_id FROM messages")}
 
     def gap(self, hours: float) -> None:
         """So long without a live path."""
@@ -59,12 +88,12 @@ class Machine:
         self.store.writer.put([Item(GapEnded(), None, at(self.now))])
         self.store.settle()
 
-    def planned(self) -> SweepPlan:
-        """What the daemon would ask for now, after a gap."""
+    def planned(self, slack: timedelta = CATCH_UP_SLACK) -> SweepPlan:
+        """What the daemon would ask for now, after a gap if not said otherwise."""
 
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None
-            return plan(connection, rows.account_id, CATCH_UP_SLACK, 0, datetime.fromtimestamp(self.now, UTC))
+            return plan(connection, rows.account_id, slack, 0, datetime.fromtimestamp(self.now, UTC))
 
         return self.store.writer.call(make).result(LIMIT)
 
@@ -103,22 +132,30 @@ def test_a_sweep_under_a_clock_that_was_ahead_hides_nothing_later(machine: Machi
 
 
 def test_the_next_whole_sweep_replaces_a_watermark_of_the_future(machine: Machine) -> None:
-    """So that sweeps are cheap again at once, and not after a month."""
+    """A message dated ahead was believed while our clock was ahead too. Sweeps are cheap again at once."""
     machine.now += 30 * DAY
+    machine.arrive("of the future", t=LINKED + 20 * DAY)
     machine.whole_sweep()
-    machine.now -= 29 * DAY
+    assert machine.store.one("SELECT swept_through_at FROM accounts") == at(LINKED + 20 * DAY)
+    machine.now = machine.true_time = LINKED + DAY
+    machine.arrive("of today")
+    machine.pass_time(60)
     machine.whole_sweep()
-    assert machine.store.one("SELECT swept_through_at FROM accounts") == at(machine.now)
-    assert machine.planned().start == machine.now - CATCH_UP_SLACK.total_seconds()
+    assert machine.store.one("SELECT swept_through_at FROM accounts") == at(LINKED + DAY)
 
 
 def test_a_clock_that_goes_back_moves_no_watermark_back(machine: Machine) -> None:
     """By seconds, as time servers do: what was swept stays swept."""
-    machine.now += DAY
+    machine.pass_time(DAY)
+    machine.arrive("1")
     machine.whole_sweep()
-    swept = machine.store.one("SELECT swept_through_at FROM accounts")
+    machine.now -= 5
+    machine.whole_sweep()
+    assert machine.store.one("SELECT swept_through_at FROM accounts") == at(LINKED + DAY - 5), "never in the future"
+    machine.now += 2
+    machine.whole_sweep()
     machine.read({**sweep_done(started=machine.now - 5)})
-    assert machine.store.one("SELECT swept_through_at FROM accounts") == swept
+    assert machine.store.one("SELECT swept_through_at FROM accounts") == at(LINKED + DAY - 3)
 
 
 def test_a_link_made_under_a_clock_that_was_ahead_is_swept_from_the_true_time(tmp_path: Path) -> None:
@@ -139,3 +176,57 @@ def test_a_gap_that_ended_in_the_future_is_closed_by_the_next_sweep(machine: Mac
     assert machine.open_gaps() == 1
     machine.whole_sweep()
     assert machine.open_gaps() == 0
+
+
+# ---------------------------------------------------------------------- a clock that stays wrong
+
+
+@pytest.mark.parametrize("off", [3 * DAY, 9 * HOUR, -9 * HOUR, -3 * DAY])
+@pytest.mark.parametrize("linked_before", [True, False], ids=["wrong after the link", "wrong from the start"])
+def test_a_clock_that_stays_wrong_hides_nothing_that_came_while_the_child_was_down(
+    tmp_path: Path, off: float, linked_before: bool
+) -> None:
+    """Watermarks are WhatsApp's time, whatever ours says."""
+    with opened(tmp_path / "another.db") as store:
+        machine = Machine(store)
+        machine.now += 0 if linked_before else off
+        machine.read(wire.ready("5491155550200@c.us"))
+        machine.now += off if linked_before else 0
+        for hour in range(48):
+            machine.pass_time(HOUR)
+            machine.arrive(f"heard {hour}")
+            machine.pass_time(60)
+            machine.whole_sweep()
+        machine.pass_time(60)
+        missed = {f"missed {n}" for n in range(10)}
+        for stanza in sorted(missed):
+            machine.pass_time(HOUR)
+            machine.arrive(stanza, chat=wire.BETO, heard=False)
+        machine.pass_time(60)
+        machine.arrive("heard before the sweep")
+        machine.whole_sweep(CATCH_UP_SLACK)
+        assert missed <= machine.captured()
+
+
+@pytest.mark.parametrize(
+    ("off", "at_most"), [(0, 1), (3 * DAY, 1), (-3 * DAY, 31)], ids=["right", "days ahead", "days behind"]
+)
+def test_a_night_of_sweeps_in_a_quiet_account_reads_little(machine: Machine, off: float, at_most: int) -> None:
+    """The newest message only, however many came just before it; under a clock that is behind, those after it too."""
+    machine.whole_sweep(CATCH_UP_SLACK)
+    for day in range(10):
+        machine.pass_time(DAY)
+        machine.arrive(f"day {day}")
+        machine.whole_sweep()
+    machine.pass_time(5 * DAY)
+    machine.now += off
+    for n in range(30):
+        machine.pass_time(10)
+        machine.arrive(f"{n}", chat=f"54911555500{n:02}@c.us")
+    machine.pass_time(600)
+    machine.whole_sweep(CATCH_UP_SLACK)
+    machine.pass_time(600)
+    machine.whole_sweep()
+    for _ in range(8 * 12):
+        machine.pass_time(300)
+        assert machine.whole_sweep() <= at_most

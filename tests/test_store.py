@@ -386,17 +386,39 @@ def test_messages_before_and_after_another_number_in_one_failed_batch_stay_apart
 
 def test_a_watermark_only_moves_forward(store: Store) -> None:
     """A sweep that looked less far takes nothing back."""
-    store.write(wire.message(), swept(through=wire.NOON), swept(through=wire.NOON - 100))
-    store.write(sweep_done(started=wire.NOON), sweep_done(started=wire.NOON - 100))
+    store.write(wire.message(via="sweep"), swept(through=wire.NOON), swept(through=wire.NOON - 100), sweep_done())
+    store.write(wire.message("older", t=wire.NOON - 100, via="sweep"), sweep_done(), sweep_done())
     assert store.one("SELECT swept_through_at FROM conversations") == at(wire.NOON)
     assert store.one("SELECT swept_through_at FROM accounts") == at(wire.NOON)
 
 
-@pytest.mark.parametrize("through", [wire.NOON + 300, 4_102_444_700])
-def test_a_watermark_is_never_in_the_future(store: Store, through: int) -> None:
-    """One message dated in the future would stop catch-up for years."""
-    store.write(wire.message(), item(swept(through=through), now=wire.NOON + 5))
+def test_a_watermark_is_never_in_the_future(store: Store) -> None:
+    """A message may be dated a little ahead of our clock."""
+    ahead = wire.NOON + 300
+    store.write(wire.message(t=ahead, via="sweep"), swept(through=ahead), sweep_done(started=wire.NOON + 4))
     assert store.one("SELECT swept_through_at FROM conversations") == at(wire.NOON + 5)
+    assert store.one("SELECT swept_through_at FROM accounts") == at(wire.NOON + 4)
+
+
+@pytest.mark.parametrize("absurd", [0, 4_102_444_700])
+def test_an_absurd_date_counts_for_no_watermark(store: Store, absurd: int) -> None:
+    """One message dated in 2099 would stop catch-up for years, and the time of our clock is no message's."""
+    store.write(wire.message("1", via="sweep"), wire.message("2", t=absurd, via="sweep"))
+    store.write(swept(through=absurd), sweep_done())
+    assert store.one("SELECT swept_through_at FROM conversations") is None
+    assert store.one("SELECT swept_through_at FROM accounts") == at(wire.NOON)
+
+
+def test_a_sweep_that_read_nothing_moves_no_watermark_but_tells_that_we_listened(store: Store) -> None:
+    """Nothing came whose time could be believed; that the page was there is known by our clock."""
+    store.write(wire.message(), sweep_done(started=wire.NOON + 4))
+    assert store.rows("SELECT swept_through_at, last_ready_at FROM accounts") == [(None, at(wire.NOON + 4))]
+
+
+def test_what_a_sweep_read_for_one_number_draws_no_line_for_another(store: Store) -> None:
+    """It was cut short by a scan of the other."""
+    store.write(wire.message(via="sweep"), account("5491155550200@c.us"), sweep_done())
+    assert store.rows("SELECT swept_through_at FROM accounts") == [(None,), (None,)]
 
 
 def test_a_chat_that_failed_or_was_empty_moves_no_watermark(store: Store) -> None:
@@ -434,7 +456,7 @@ def test_a_watermark_is_never_there_before_its_messages(tmp_path: Path) -> None:
     with opened(path) as store:
         for n in range(20):
             last = wire.NOON + n
-            store.writer.put([item(wire.message(f"{n}", t=last, via="sweep")), item(swept(through=last), now=last)])
+            store.writer.put([item(wire.message(f"{n}", t=last, via="sweep")), item(swept(through=last))])
             [[newest, through]] = store.rows(
                 "SELECT max(sent_at), (SELECT swept_through_at FROM conversations) FROM messages"
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.store import sweep_plan
-from leadmasterd.store.rows import Rows
+from leadmasterd.store.rows import Item, Rows
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan, plan
 from tests import wire
 from tests.captures import Store, account, at, item, opened
@@ -37,6 +37,13 @@ def planned(
     return store.writer.call(make).result(LIMIT)
 
 
+def whole_sweep(through: float) -> list[Item]:
+    """One that went well an hour later, and whose newest message was sent then."""
+    now = through + HOUR
+    newest = wire.message(f"at {through}", t=int(through), via="sweep")
+    return [item(newest, now=now), item(sweep_done(started=now), now=now)]
+
+
 def test_the_first_sweep_starts_at_the_first_link(store: Store) -> None:
     """Older messages open no lead and alert nobody."""
     assert planned(store) == SweepPlan(LINKED, {})
@@ -48,15 +55,47 @@ def test_first_link_days_reach_further_back(store: Store) -> None:
 
 
 @pytest.mark.parametrize("slack", [PERIODIC_SLACK, CATCH_UP_SLACK])
-def test_a_later_sweep_starts_where_the_last_whole_one_did_less_a_slack(store: Store, slack: timedelta) -> None:
+def test_a_later_sweep_starts_at_the_newest_message_of_the_last_whole_one_less_a_slack(
+    store: Store, slack: timedelta
+) -> None:
     """For messages that arrive with an older time."""
-    store.write(item(sweep_done(started=LINKED + 24 * HOUR), now=LINKED + 25 * HOUR))
-    assert planned(store, slack=slack).start == LINKED + 24 * HOUR - slack.total_seconds()
+    newest = LINKED + 24 * HOUR
+    store.write(item(wire.message(t=newest, via="sweep"), now=newest), item(sweep_done(started=newest), now=newest))
+    assert planned(store, slack=slack).start == newest - slack.total_seconds()
+
+
+def test_when_it_was_quiet_only_a_catch_up_looks_before_the_newest_message(store: Store) -> None:
+    """The sweeps of a quiet night read one message each; after a gap anything may have come late."""
+    newest = LINKED + 24 * HOUR
+    store.write(item(wire.message(t=newest, via="sweep"), now=newest))
+    for minutes, start in ((4, newest - 360), (10, newest), (600, newest)):
+        store.write(item(sweep_done(started=newest + 60 * minutes), now=newest + 60 * minutes))
+        assert planned(store).start == start
+    assert planned(store, slack=CATCH_UP_SLACK).start == newest - CATCH_UP_SLACK.total_seconds()
+
+
+def test_messages_older_than_the_link_tell_that_our_clock_was_ahead(store: Store) -> None:
+    """Nothing is captured from before it, so the time of the link was wrong."""
+    store.write(wire.message(t=LINKED - 24 * HOUR))
+    assert planned(store).start == LINKED - 30 * HOUR
+    store.write(*whole_sweep(LINKED - 20 * HOUR))
+    assert planned(store).start == LINKED - 20 * HOUR
+    assert planned(store, slack=CATCH_UP_SLACK).start == LINKED - 26 * HOUR
+    store.write(*whole_sweep(LINKED + HOUR))
+    assert planned(store, slack=CATCH_UP_SLACK).start == LINKED
+
+
+def test_a_clock_that_is_ahead_by_seconds_brings_no_older_messages(store: Store) -> None:
+    """Every clock is."""
+    store.write(wire.message(t=LINKED - 2))
+    assert planned(store, slack=CATCH_UP_SLACK).start == LINKED
+    store.write(wire.message(t=LINKED - 2, via="sweep"), sweep_done())
+    assert planned(store, slack=CATCH_UP_SLACK).start == LINKED - 2, "and hides none after it"
 
 
 def test_the_slack_never_reaches_behind_the_first_link(store: Store) -> None:
     """What was before is not ours."""
-    store.write(sweep_done(started=LINKED + 60))
+    store.write(*whole_sweep(LINKED + 60))
     assert planned(store, slack=CATCH_UP_SLACK).start == LINKED
 
 
@@ -66,12 +105,12 @@ def test_a_chat_read_later_than_the_whole_starts_later(store: Store) -> None:
     store.write(
         wire.message("1", chat=wire.ANA),
         wire.message("2", chat=wire.BETO),
-        item(sweep_done(started=LINKED + 10 * HOUR), now=now),
+        *whole_sweep(LINKED + 10 * HOUR),
         item(swept(wire.ANA, through=LINKED + 20 * HOUR), now=now),
         item(swept(wire.BETO, through=LINKED + 5 * HOUR), now=now),
     )
     slack = round(PERIODIC_SLACK.total_seconds())
-    assert planned(store) == SweepPlan(LINKED + 10 * HOUR - slack, {wire.ANA: LINKED + 20 * HOUR - slack})
+    assert planned(store) == SweepPlan(LINKED + 10 * HOUR, {wire.ANA: LINKED + 20 * HOUR - slack})
 
 
 def test_no_chat_starts_after_its_own_watermark(store: Store) -> None:
@@ -95,8 +134,8 @@ def test_the_command_stays_a_line_of_bounded_length(store: Store, monkeypatch: p
 
 def test_another_number_starts_at_its_own_first_link(store: Store) -> None:
     """Its watermarks are its own."""
-    store.write(wire.message(), item(sweep_done(started=LINKED + 24 * HOUR), now=LINKED + 25 * HOUR))
+    store.write(wire.message(), *whole_sweep(LINKED + 24 * HOUR))
     store.write(account("5491155550200@c.us", now=LINKED + 30 * HOUR))
     assert planned(store) == SweepPlan(LINKED + 30 * HOUR, {})
     store.write(account(now=LINKED + 40 * HOUR))
-    assert planned(store).start == LINKED + 24 * HOUR - PERIODIC_SLACK.total_seconds(), "the first number's is kept"
+    assert planned(store).start == LINKED + 24 * HOUR, "the first number's is kept"

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from leadmasterd.ingest import SAME_MESSAGE_SECONDS, CapturedMessage, canonical_id, chat_kind, clean, iso, sent_at
+from leadmasterd.ingest import (
+    SAME_MESSAGE_SECONDS,
+    CapturedMessage,
+    believable,
+    canonical_id,
+    chat_kind,
+    clean,
+    iso,
+    sent_at,
+)
 from leadmasterd.protocol import (
     Account,
     Call,
@@ -153,6 +162,10 @@ class _Tally:
     new: int = 0
     unheard: int = 0
     young: frozenset[int] = frozenset()
+    newest: str | None = None
+    """WhatsApp's time of the newest message that the sweep read, known before or not; absurd times do not count."""
+    ahead: bool = False
+    """It read a message dated well ahead of our clock."""
 
 
 @dataclass(slots=True)
@@ -260,7 +273,10 @@ class Rows:
                 self._raw(None, item.at, f"the line {bad.why}", line)
                 result.rejected += 1
             case Account() as account:
-                self.account_id = self._account(account, item.at, result)
+                account_id = self._account(account, item.at, result)
+                if account_id != self.account_id:
+                    self._tally = _Tally()
+                self.account_id = account_id
             case SessionEvent(phase, code, values):
                 self._db.execute(
                     "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, ?, ?, ?)",
@@ -293,6 +309,8 @@ class Rows:
         known = self._known(account, {record.key.stanza_id for record, _ in run})
         pending = _Pending()
         for record, text in run:
+            if record.via == "sweep":
+                self._note_newest(record)
             key = record.key
             identity = (record.direction, key.stanza_id, record.group)
             candidates = known.setdefault(identity, [])
@@ -374,6 +392,15 @@ class Rows:
             unheard=tally.unheard + old,
             young=tally.young if old else tally.young | {message_id},
         )
+
+    def _note_newest(self, record: CapturedMessage) -> None:
+        captured = _moment(record.captured_at)
+        at = believable(record.t, captured)
+        if at is None:
+            ahead = record.t is not None and record.t > captured.timestamp()
+            self._tally = replace(self._tally, ahead=self._tally.ahead or ahead)
+        elif at > (self._tally.newest or ""):
+            self._tally = replace(self._tally, newest=at)
 
     def _flush(self, pending: _Pending) -> None:
         self._db.executemany(INSERT_MESSAGE, pending.rows)
@@ -564,14 +591,15 @@ class Rows:
 
     def _sweep_chat(self, swept: SweepChat, at: str) -> None:
         """This chat is complete up to its newest message: its messages stand before this line, so before this row."""
-        if swept.error is not None or swept.through is None:
+        through = believable(swept.through, _moment(at))  # our clock instead would say nothing of the messages
+        if swept.error is not None or through is None:
             return
         chat = canonical_id(swept.chat)
         self._db.execute(
             "UPDATE conversations SET swept_through_at = max(coalesce(swept_through_at, ''), ?) "
             "WHERE account_id = ? AND (chat = ? OR contact_id = "
             "(SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = ?))",
-            (min(sent_at(swept.through, _moment(at)), at), self.account_id, chat, chat),
+            (min(through, at), self.account_id, chat, chat),
         )
 
     def _sweep_done(self, done: SweepDone, at: str) -> None:
@@ -584,11 +612,15 @@ class Rows:
         if done.failed:
             return
         started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))
-        # A time later than now was written while our clock was ahead; this sweep did not believe it either.
+        # Messages carry WhatsApp's time and not ours, so the line is drawn at the newest one that this sweep read; with
+        # none it stays. When all that was read lies ahead of our clock, that is behind, and its time is safely early.
+        # A line later than now is a date that was only believable while our clock was ahead.
+        newest = self._tally.newest or (started if self._tally.ahead else None)
+        through = newest and min(started, newest)
         self._db.execute(
-            "UPDATE accounts SET swept_through_at = "
-            "iif(swept_through_at > ?, ?, max(coalesce(swept_through_at, ''), ?)) WHERE account_id = ?",
-            (max(at, started), started, started, self.account_id),
+            "UPDATE accounts SET last_ready_at = :started, swept_through_at = iif(swept_through_at > :now, :through, "
+            "nullif(max(coalesce(swept_through_at, ''), coalesce(:through, '')), '')) WHERE account_id = :account",
+            {"started": started, "now": max(at, started), "through": through, "account": self.account_id},
         )
         # Only gaps that were over when the sweep began: what a sweep found before the live path was back is not all.
         self._db.execute(

@@ -137,7 +137,7 @@ class _Storm:
         self._await(lambda: self._count("gaps WHERE closed_at IS NULL") == 0, "every gap to be closed", _END_LIMIT)
 
     def _swept_since(self, moment: str) -> bool:
-        return bool(self._daemon.query("SELECT 1 FROM accounts WHERE swept_through_at > ?", moment))
+        return bool(self._daemon.query("SELECT 1 FROM accounts WHERE last_ready_at > ?", moment))
 
     def _await(self, test: Callable[[], bool], what: str, limit: float) -> None:
         deadline = time.monotonic() + limit
