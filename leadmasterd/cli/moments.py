@@ -12,7 +12,7 @@ def moment_from(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         print(
-            _("cannot use --since {text}: write it as 2026-11-23 or 2026-11-23T14:30").format(text=text),
+            _("cannot use the time {text}: write it as 2026-11-23 or 2026-11-23T14:30").format(text=text),
             file=sys.stderr,
         )
         raise SystemExit(64) from None

@@ -126,6 +126,21 @@ def make_parser() -> argparse.ArgumentParser:
     auth.add_argument("name", nargs="?", help=_("for restore: which snapshot (default: the newest good one)"))
     _json(auth)
 
+    replay = add(
+        "replay",
+        _("wire lines through ingest, classification and leads, in a throwaway database"),
+        ["leadmasterd replay lines.jsonl", "leadmasterd replay lines.jsonl --at 2026-11-23T14:00:00Z"],
+    )
+    replay.add_argument(
+        "file", metavar="FILE", help=_("lines of docs/protocol.md, and decisions; - for standard input")
+    )
+    replay.add_argument("--at", metavar="TIME", help=_("as of this date or time (ISO 8601, UTC; default: now)"))
+    _json(replay)
+    replay.epilog = f"{replay.epilog}\n\n" + _(
+        "The order of the lines is the order of capture. A decision is a line like\n"
+        '  {"type":"decision","at":"2026-11-23T14:00:00Z",\n   "chat":"5491155550001@c.us","stage":"won"}'
+    )
+
     demo = add(
         "demo",
         _("the whole thing against the bundled stand-in of WhatsApp Web: no phone needed"),

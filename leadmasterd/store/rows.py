@@ -68,6 +68,11 @@ INSERT_MESSAGE: Final = (
 )
 INSERT_ALIAS: Final = "INSERT OR IGNORE INTO message_aliases (message_id, remote, participant) VALUES (?, ?, ?)"
 INSERT_RAW: Final = "INSERT INTO raw_events (account_id, message_id, captured_at, problem, line) VALUES (?, ?, ?, ?, ?)"
+PUT_UP: Final = (
+    "INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations "
+    "WHERE conversation_id = ? AND contact_id IS NOT NULL"
+)
+"""Leads are to be made (again) from this conversation, unless it is a group's or has become part of another."""
 _REVOKED: Final = "revoked"
 LIVE_GRACE: Final = timedelta(seconds=10)
 """How long a message may take from WhatsApp's time to its live line, before a sweep that finds it first is news."""
@@ -213,6 +218,7 @@ class Rows:
         self._data_version: int | None = None
         self._tally = _Tally()
         self._before: tuple[int | None, _Tally] = (None, _Tally())
+        self._touched: set[int] = set()
 
     # ------------------------------------------------------------------ batches
 
@@ -231,6 +237,8 @@ class Rows:
             self._one(item, result)
         if run:
             self._messages(run, result)
+        self._db.executemany(PUT_UP, [(conversation,) for conversation in self._touched])
+        self._touched.clear()
         return result
 
     def remember(self) -> None:
@@ -240,6 +248,7 @@ class Rows:
     def forget(self) -> None:
         """Drop what was remembered: after a rollback it may describe rows that are not there."""
         self.account_id, self._tally = self._before
+        self._touched.clear()
         self._people.clear()
         self._data_version = None
 
@@ -364,6 +373,7 @@ class Rows:
             pending.aliases.append((message_id, key.remote, key.participant or ""))
             if text is not None:
                 pending.raw.append((account, message_id, record.captured_at, None, text))
+            self._touched.add(conversation)
             candidates.append(
                 _Known(
                     message_id,
@@ -465,6 +475,7 @@ class Rows:
         else:
             self._change_body(same.message_id, at, same.type, same.body, record.body)
             same.body = record.body
+        self._touch(same.message_id)
         self._raw(same.message_id, at, None, text)
 
     # ------------------------------------------------------------------ edits, revokes, reactions, calls
@@ -487,6 +498,7 @@ class Rows:
             return  # unknown here: a sweep brings the message with its current text
         at = sent_at(edit.edited_t, _moment(item.at)) if edit.edited_t else item.at
         self._change_body(found[0], at, found[1], found[2], body)
+        self._touch(found[0])
         self._raw(found[0], item.at, None, item.text)
 
     def _change_body(self, message_id: int, at: str, type_: str, before: object, after: str | None) -> None:
@@ -512,8 +524,15 @@ class Rows:
             (message_id, at, change, type_, body),
         )
 
+    def _touch(self, message_id: int) -> None:
+        """Leads are made again from this message's conversation."""
+        query = "SELECT conversation_id FROM messages WHERE message_id = ?"
+        self._touched.update(*self._db.execute(query, (message_id,)))
+
     def _reaction(self, reaction: Reaction, item: Item) -> None:
         found = self._find(reaction.key, None)
+        if found is not None and reaction.from_me:
+            self._touch(found[0])
         chat = canonical_id(reaction.key.remote)
         group = chat if chat_kind(chat) == "group" else ""
         sender = canonical_id(reaction.sender) if reaction.sender else "me" if reaction.from_me else chat
@@ -544,6 +563,7 @@ class Rows:
         conversation = self._people.conversation_for(
             self.account_id, () if chat_kind(chat) == "group" else (chat,), chat, item.at
         )
+        self._touched.add(conversation)
         self._db.execute(
             "INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered)",

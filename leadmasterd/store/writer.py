@@ -5,6 +5,7 @@ because the disk is full or the database is locked is tried again for as long as
 the caller stops reading (`pending` grows), and what was never read stays in the browser's own store for the sweep.
 """
 
+import math
 import sqlite3
 import threading
 import time
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.rows import BatchResult, Item, Rows
@@ -22,6 +23,8 @@ from leadmasterd.store.rows import BatchResult, Item, Rows
 MAX_BATCH: Final = 5000
 """Items in one transaction, about: a chunk as it was read is never split."""
 RETRY_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 1.0
+"""How long idle work waits for its turn under load before it gets one all the same."""
 _PASSES: Final = ("disk_full", "database_locked")
 _BROKEN: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
@@ -42,6 +45,19 @@ class _Call:
     future: "Future[object]"
 
 
+class IdleWork(Protocol):
+    """What is done on the writer's thread while nothing waits to be written."""
+
+    def step(self) -> bool:
+        """Do a little, in the writer's transaction. True when there may be more."""
+
+    def done(self) -> None:
+        """The step is committed."""
+
+    def failed(self, error: Exception) -> None:
+        """The step was rolled back, for a reason of its own."""
+
+
 class _Stop:
     """The end of the queue."""
 
@@ -55,8 +71,10 @@ class Writer:
         *,
         on_batch: Callable[[BatchResult], None],
         on_trouble: Callable[[Trouble | None], None],
+        idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None,
     ) -> None:
         self._path = path
+        self._idle_work = idle_work
         self._on_batch = on_batch
         self._on_trouble = on_trouble
         self._queue: SimpleQueue[Sequence[Item] | _Call | _Stop] = SimpleQueue()
@@ -115,13 +133,19 @@ class Writer:
         self._opened.set_result(None)
         rows = Rows(connection)
         try:
-            self._serve(connection, rows)
+            self._serve(connection, rows, self._idle_work(connection) if self._idle_work else None)
         finally:
             connection.close()
 
-    def _serve(self, connection: sqlite3.Connection, rows: Rows) -> None:
+    def _serve(self, connection: sqlite3.Connection, rows: Rows, idle: IdleWork | None) -> None:
+        next_step = 0.0 if idle else math.inf  # monotonic; none to be expected: infinite
         while True:
-            entry = self._queue.get()
+            try:
+                entry = self._queue.get(timeout=self._until(next_step))
+            except Empty:
+                assert idle is not None, "only idle work makes the queue time out"
+                next_step = self._step(connection, rows, idle)
+                continue
             batch: list[Item] = []
             while not isinstance(entry, _Call | _Stop):
                 batch.extend(entry)
@@ -133,6 +157,11 @@ class Writer:
                     break
             if batch and not self._write(connection, rows, batch):
                 return
+            if idle:
+                now = time.monotonic()
+                next_step = min(next_step, now)
+                if now - next_step > PATIENCE_SECONDS:
+                    next_step = self._step(connection, rows, idle)
             if isinstance(entry, _Call):
                 self._answer(connection, rows, entry)
             elif isinstance(entry, _Stop):
@@ -163,6 +192,23 @@ class Writer:
             self._on_trouble(None)
         self._on_batch(result)
         return True
+
+    @staticmethod
+    def _until(next_step: float) -> float | None:
+        return None if next_step == math.inf else max(0.0, next_step - time.monotonic())
+
+    def _step(self, connection: sqlite3.Connection, rows: Rows, idle: IdleWork) -> float:
+        """Do a step of the idle work; returns when the next is due."""
+        try:
+            more = _in_transaction(connection, rows, idle.step)
+        except Exception as error:  # noqa: BLE001 - what it was doing can wait; capture can not
+            if _is_the_store_itself(error):
+                return time.monotonic() + RETRY_SECONDS
+            idle.failed(error)
+            more = True
+        else:
+            idle.done()
+        return time.monotonic() if more else math.inf
 
     def _write_each(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
         return all(self._write(connection, rows, [item]) for item in batch)

@@ -1,0 +1,47 @@
+"""`leadmasterd replay`: what would leads have been made of these lines?"""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from leadmasterd.cli.moments import moment_from
+from leadmasterd.text import _
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the documented object. 1 when a line could not be used; the others are."""
+    from leadmasterd.classify.loading import load_classifier
+    from leadmasterd.lead_making import existing, model_file, policy_of, rules_file
+    from leadmasterd.replay import Replay
+    from leadmasterd.settings import load
+
+    settings, places = load(arguments.config)
+    classifier = load_classifier(existing(rules_file(settings.leads, places)), existing(model_file(places)))
+    replay = Replay(
+        classifier,
+        policy_of(settings.leads),
+        moment_from(arguments.at) if arguments.at else datetime.now(UTC),
+        settings.capture_rules(),
+        settings.leads.dormant_days,
+    )
+    try:
+        with sys.stdin.buffer if arguments.file == "-" else Path(arguments.file).open("rb") as lines:
+            replay.feed(lines)
+    except OSError as error:
+        print(
+            _("cannot read {file}: {why}; name a file of wire lines, or - for standard input").format(
+                file=arguments.file, why=error.strerror or error
+            ),
+            file=sys.stderr,
+        )
+        return 1
+    for refused in replay.refused:
+        print(_("line {n}: {why}; it was left out").format(n=refused.line, why=refused.why), file=sys.stderr)
+    result = replay.result()
+    if arguments.json or not sys.stdout.isatty():
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        print(json.dumps(result, ensure_ascii=False, indent=2))
+    return 1 if replay.refused else 0

@@ -1,0 +1,37 @@
+"""From the settings to what leads are made with: the policy, the rules file and the learned model."""
+
+import hashlib
+from pathlib import Path
+
+from leadmasterd.settings import LeadsSettings
+from leadmasterd.settings_file import Places, base_folder
+from leadmasterd.store.lead_rows import Policy
+
+
+def policy_of(leads: LeadsSettings) -> Policy:
+    """Its version changes with every setting that leads depend on."""
+    told = leads.model_dump_json(
+        include={"timezone", "country", "target_minutes", "reopen_days", "burst_seconds"} | {"hours", "overrides"}
+    )
+    return Policy(
+        calendar=leads.calendar(),
+        target_seconds=leads.target_minutes * 60,
+        reopen_days=leads.reopen_days,
+        burst_seconds=leads.burst_seconds,
+        version=hashlib.sha256(told.encode()).hexdigest()[:12],
+    )
+
+
+def rules_file(leads: LeadsSettings, places: Places) -> Path | None:
+    """The operator's own rules, whether they are there yet or not; None when only the packaged ones are wanted."""
+    return base_folder(places.file) / Path(leads.rules).expanduser() if leads.rules else None
+
+
+def model_file(places: Places) -> Path:
+    """The model learned from this shop's corrections, whether it is there yet or not."""
+    return places.state_dir / "model.json.gz"
+
+
+def existing(file: Path | None) -> Path | None:
+    """A file that is there, else None: the packaged one then."""
+    return file if file is not None and file.exists() else None

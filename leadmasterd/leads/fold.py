@@ -1,0 +1,411 @@
+"""One contact's story, folded into leads, waiting cycles and follow-ups. Pure: the same story gives the same rows.
+
+The theory. A contact has at most one open lead. Inbound bursts open it, reopen it or add to it; a person's answer makes
+it `contacted`; only people take it further and close it. Beside that, in each conversation somebody waits or not: a
+burst or a missed call begins it; an answer, a reaction of the operator or the closing of the lead ends it. The two are
+independent on purpose: a chat that makes no lead waits all the same, and no learned label silences it.
+
+What is computed here is recomputed whole whenever something of the contact changes, because messages may be captured
+late and out of order. Nothing here looks at a clock: what depends on the time of asking (overdue, stale) comes later.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, assert_never
+
+from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Method
+from leadmasterd.leads.stages import CLOSED
+from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Reacted, Step
+
+SYSTEM: Final = "system"
+DAY_MS: Final = 86_400_000
+QUOTE_DAYS: Final = (1, 3, 7, 14)
+"""A quote without an answer is followed up after these days; at most this often."""
+_REOPENS: Final = ("lost", "dormant")
+_WORDS_ONLY: Final = frozenset({"chat", "sticker"})
+_CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
+    "commercial": 5,
+    "after_sale": 4,
+    "closing": 3,
+    "noise": 3,
+    "courtesy": 1,
+    "unknown": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a burst was taken for. `commercial_before`: an edit took the commercial words away again."""
+
+    intent: str
+    method: Method
+    commercial_before: bool = False
+
+    @property
+    def group(self) -> Group:
+        """The intent's group."""
+        return GROUP_OF[self.intent]
+
+    @property
+    def reasoned(self) -> bool:
+        """A person's word, or a rule that gives its reason. Only these may silence."""
+        return self.method in ("person", "rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """A stable code with values."""
+
+    code: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a lead's record."""
+
+    at: int
+    kind: Literal["opened", "stage", "new_topic", "reopened", "proposed"]
+    before: str | None
+    after: str | None
+    because: Because
+    actor: str = SYSTEM
+    message_id: int | None = None
+
+
+@dataclass(slots=True)
+class Lead:
+    """One commercial enquiry. `opened_at` is the time of its first message; times in milliseconds."""
+
+    conversation: int
+    opened_at: int
+    opened_by: int | None
+    stage: str
+    stage_at: int
+    intent: str
+    source: Literal["message", "ad", "person"]
+    previous: "Lead | None"
+    topics: list[str] = field(default_factory=list)
+    closed_at: int | None = None
+    reopened: int = 0
+    proposed: str | None = None
+    first_response_at: int | None = None
+    last_message_at: int = 0
+    changes: list[Change] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """The customer spoke and nobody has answered yet, or it took this long."""
+
+    conversation: int
+    kind: Literal["first", "next"]
+    started_at: int
+    message_id: int | None
+    lead: Lead | None
+    ended_at: int | None = None
+    ended_by: Literal["reply", "call", "reaction", "closed"] | None = None
+
+
+@dataclass(slots=True)
+class FollowUp:
+    """Something for a person to do."""
+
+    conversation: int
+    lead: Lead | None
+    kind: Literal["quote_silent", "after_sale"]
+    planned_at: int
+    number: int
+    due_at: int
+    state: Literal["planned", "done", "cancelled"] = "planned"
+    ended_at: int | None = None
+    ended_by: str | None = None
+
+    def end(self, state: Literal["done", "cancelled"], at: int, by: str) -> None:
+        """Nothing is left to do."""
+        self.state, self.ended_at, self.ended_by = state, at, by
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """What a conversation is about, and who says so."""
+
+    group: Group
+    by: Method
+
+
+@dataclass(slots=True)
+class Folded:
+    """All that follows from a contact's story."""
+
+    leads: list[Lead] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    follow_ups: list[FollowUp] = field(default_factory=list)
+    categories: dict[int, Category] = field(default_factory=dict)
+
+
+def fold(story: Iterable[Step], verdict_of: Callable[[Burst], Verdict], *, reopen_ms: int) -> Folded:
+    """Fold ordered steps (`timeline.steps`)."""
+    folding = _Folding(reopen_ms)
+    for step in story:
+        match step:
+            case Burst():
+                folding.burst(step, verdict_of(step))
+            case Answered():
+                folding.answered(step.at, step.conversation, "reply")
+            case Called(answered=True):
+                folding.answered(step.at, step.conversation, "call")
+            case Called(outgoing=False):
+                folding.wait(step.conversation, step.at, None)
+            case Called():
+                pass
+            case Reacted():
+                folding.stop_waiting(step.conversation, step.at, "reaction")
+            case Decided():
+                folding.decided(step)
+            case _:
+                assert_never(step)
+    return folding.result
+
+
+class _Folding:
+    """What is known so far on the way through the story."""
+
+    def __init__(self, reopen_ms: int) -> None:
+        self.result = Folded()
+        self._reopen_ms = reopen_ms
+        self._open: Lead | None = None
+        self._closed: Lead | None = None
+        self._answered = False
+        self._waiting: dict[int, Waiting] = {}
+        self._last_burst: Burst | None = None
+        self._told: dict[int, Verdict] = {}
+        """A person's word for a conversation as noise: it holds for what follows, until another word."""
+
+    # ------------------------------------------------------------------ the customer
+
+    def burst(self, burst: Burst, verdict: Verdict) -> None:
+        """Open, reopen or add to a lead; begin to wait."""
+        conversation, at = burst.conversation, burst.at
+        if verdict.method == "person":
+            self._told.pop(conversation, None)
+            if verdict.group == "noise":
+                self._told[conversation] = verdict
+        verdict = self._told.get(conversation, verdict)
+        self._last_burst = burst
+        stranger = not self._answered and not burst.signals.saved_contact
+        self._categorise(conversation, verdict)
+        self._cancel_quotes(at, "inbound")
+        self._leads_of(burst, verdict, stranger=stranger)
+        if self._open is not None:
+            self._open.last_message_at = burst.messages[-1].at
+        if self._needs_answer(burst, verdict):
+            self.wait(conversation, at, burst.messages[0].message_id)
+            if verdict.group == "after_sale" and self._open is None:
+                self._plan(conversation, None, "after_sale", at, 1, at)
+
+    def _leads_of(self, burst: Burst, verdict: Verdict, *, stranger: bool) -> None:
+        ad = burst.signals.ad_referral
+        commercial = verdict.group == "commercial" or verdict.commercial_before or ad
+        if burst.conversation in self._told:
+            commercial = False
+        lead, closed = self._open, self._closed
+        if lead is not None:
+            self._add_to(lead, burst, verdict, commercial=commercial)
+        elif commercial:
+            why = Because("ad") if ad else Because("commercial", {"intent": verdict.intent})
+            if closed is None or closed.stage == "won":
+                self._start(burst, verdict, "new", why)
+            elif closed.stage == "junk":
+                self._start(burst, verdict, "unsorted", Because("after_junk", {"intent": verdict.intent}))
+            elif closed.stage in _REOPENS and burst.at - (closed.closed_at or 0) <= self._reopen_ms:
+                self._reopen(closed, burst.at, "new", why, SYSTEM, burst.messages[0].message_id)
+                self._take_topic(closed, burst, verdict)
+            else:
+                self._start(burst, verdict, "new", why)
+        elif stranger and closed is None and verdict.group in ("courtesy", "unknown"):
+            self._start(burst, verdict, "unsorted", Because("stranger", {"intent": verdict.intent}))
+
+    def _add_to(self, lead: Lead, burst: Burst, verdict: Verdict, *, commercial: bool) -> None:
+        message_id = burst.messages[0].message_id
+        if commercial:
+            if lead.stage == "unsorted":
+                self._move(
+                    lead, burst.at, "new", Because("commercial", {"intent": verdict.intent}), message_id=message_id
+                )
+            self._take_topic(lead, burst, verdict)
+        elif verdict.group == "closing" and lead.proposed != verdict.intent:
+            lead.proposed = verdict.intent
+            because = Because("closing_words", {"intent": verdict.intent})
+            lead.changes.append(Change(burst.at, "proposed", None, verdict.intent, because, message_id=message_id))
+        if verdict.intent == "opt_out":
+            self._cancel_quotes(burst.at, "opt_out")
+
+    @staticmethod
+    def _take_topic(lead: Lead, burst: Burst, verdict: Verdict) -> None:
+        if verdict.group != "commercial" or verdict.intent in lead.topics:
+            return
+        if lead.topics:
+            because = Because("commercial", {"intent": verdict.intent})
+            lead.changes.append(
+                Change(burst.at, "new_topic", None, verdict.intent, because, message_id=burst.messages[0].message_id)
+            )
+        else:
+            lead.intent = verdict.intent
+        lead.topics.append(verdict.intent)
+
+    def _needs_answer(self, burst: Burst, verdict: Verdict) -> bool:
+        if verdict.group in ("closing", "noise") and verdict.reasoned:
+            return False
+        pure = verdict.intent == "acknowledgement" and verdict.reasoned
+        pure = pure and all(message.type in _WORDS_ONLY for message in burst.messages)
+        over = self._answered or (self._open is None and self._closed is not None)
+        return not (pure and over)
+
+    def wait(self, conversation: int, at: int, message_id: int | None) -> None:
+        """From now on somebody waits here, unless somebody does already."""
+        waiting = self._waiting.get(conversation)
+        if waiting is None:
+            kind: Literal["first", "next"] = "next" if self._answered else "first"
+            waiting = self._waiting[conversation] = Waiting(conversation, kind, at, message_id, self._open)
+            self.result.waiting.append(waiting)
+        elif waiting.lead is None:
+            waiting.lead = self._open
+
+    # ------------------------------------------------------------------ the operator
+
+    def answered(self, at: int, conversation: int, how: Literal["reply", "call"]) -> None:
+        """A person answered, with words."""
+        self._answered = True
+        self.stop_waiting(conversation, at, how)
+        lead = self._open
+        if lead is not None:
+            lead.last_message_at = at
+            if lead.first_response_at is None and at >= lead.opened_at:
+                lead.first_response_at = at
+            if lead.stage in ("unsorted", "new"):
+                self._move(lead, at, "contacted", Because("answered" if how == "reply" else "called"))
+        for follow_up in self._planned():
+            if follow_up.due_at <= at:
+                follow_up.end("done", at, how)
+
+    def stop_waiting(self, conversation: int, at: int, by: Literal["reply", "call", "reaction", "closed"]) -> None:
+        """Nobody waits here any more."""
+        waiting = self._waiting.pop(conversation, None)
+        if waiting is not None:
+            waiting.ended_at, waiting.ended_by = at, by
+
+    def decided(self, decision: Decided) -> None:
+        """A person moved the lead that is open, or else the last one; without any, an open stage makes one."""
+        at, stage, actor = decision.at, decision.stage, decision.actor
+        why = Because("decided")
+        if stage in CLOSED:
+            self._close(decision, why)
+            return
+        lead = self._open
+        if lead is None and self._closed is not None:
+            lead = self._closed
+            self._reopen(lead, at, stage, why, actor, None)
+        elif lead is None:
+            lead = self._start_by_hand(decision, why)
+        elif lead.stage != stage:
+            self._move(lead, at, stage, why, actor=actor)
+        self._cancel_quotes(at, "stage")
+        if stage == "quoted":
+            for number, days in enumerate(QUOTE_DAYS, 1):
+                self._plan(decision.conversation, lead, "quote_silent", at, number, at + days * DAY_MS)
+
+    def _close(self, decision: Decided, why: Because) -> None:
+        lead = self._open
+        if lead is not None:
+            lead.closed_at = decision.at
+            lead.proposed = None
+            self._open, self._closed = None, lead
+            for conversation in list(self._waiting):
+                self.stop_waiting(conversation, decision.at, "closed")
+            self._cancel_quotes(decision.at, "closed")
+        else:
+            lead = self._closed
+        if lead is not None and lead.stage != decision.stage:
+            self._move(lead, decision.at, decision.stage, why, actor=decision.actor)
+
+    # ------------------------------------------------------------------ leads
+
+    def _start(self, burst: Burst, verdict: Verdict, stage: str, why: Because) -> None:
+        first = burst.messages[0]
+        lead = Lead(
+            burst.conversation,
+            first.at,
+            first.message_id,
+            stage,
+            first.at,
+            verdict.intent,
+            "ad" if burst.signals.ad_referral else "message",
+            self._closed,
+        )
+        self._open_with(lead, Change(first.at, "opened", None, stage, why, message_id=first.message_id))
+        if verdict.group == "commercial":
+            lead.topics.append(verdict.intent)
+
+    def _start_by_hand(self, decision: Decided, why: Because) -> Lead:
+        burst = self._last_burst
+        message_id = burst.messages[0].message_id if burst else None
+        lead = Lead(
+            decision.conversation, decision.at, message_id, decision.stage, decision.at, UNKNOWN, "person", None
+        )
+        self._open_with(lead, Change(decision.at, "opened", None, decision.stage, why, decision.actor, message_id))
+        return lead
+
+    def _open_with(self, lead: Lead, change: Change) -> None:
+        lead.last_message_at = lead.opened_at
+        lead.changes.append(change)
+        self._open = lead
+        self.result.leads.append(lead)
+        waiting = self._waiting.get(lead.conversation)
+        if waiting is not None:
+            waiting.lead = lead
+
+    def _reopen(self, lead: Lead, at: int, stage: str, why: Because, actor: str, message_id: int | None) -> None:
+        before = lead.stage
+        lead.stage, lead.stage_at, lead.closed_at = stage, at, None
+        lead.reopened += 1
+        lead.changes.append(Change(at, "reopened", before, stage, why, actor, message_id))
+        self._open = lead
+
+    @staticmethod
+    def _move(
+        lead: Lead, at: int, stage: str, why: Because, *, actor: str = SYSTEM, message_id: int | None = None
+    ) -> None:
+        lead.changes.append(Change(at, "stage", lead.stage, stage, why, actor, message_id))
+        lead.stage, lead.stage_at = stage, at
+
+    # ------------------------------------------------------------------ follow-ups and categories
+
+    def _plan(
+        self,
+        conversation: int,
+        lead: Lead | None,
+        kind: Literal["quote_silent", "after_sale"],
+        at: int,
+        number: int,
+        due_at: int,
+    ) -> None:
+        self.result.follow_ups.append(FollowUp(conversation, lead, kind, at, number, due_at))
+
+    def _planned(self) -> list[FollowUp]:
+        return [follow_up for follow_up in self.result.follow_ups if follow_up.state == "planned"]
+
+    def _cancel_quotes(self, at: int, by: str) -> None:
+        for follow_up in self._planned():
+            if follow_up.kind == "quote_silent":
+                follow_up.end("cancelled", at, by)
+
+    def _categorise(self, conversation: int, verdict: Verdict) -> None:
+        """The stronger word wins, the later of two equal ones; a person's word over all, until their next."""
+        now = self.result.categories.get(conversation)
+        if (
+            now is None
+            or verdict.method == "person"
+            or (now.by != "person" and _CATEGORY_STRENGTH[verdict.group] >= _CATEGORY_STRENGTH[now.group])
+        ):
+            self.result.categories[conversation] = Category(verdict.group, verdict.method)

@@ -1,0 +1,10 @@
+"""The stages of a lead. Pure values; the ids are stored, people read the words of `sentences`."""
+
+from typing import Final, Literal
+
+Stage = Literal["unsorted", "new", "contacted", "qualified", "quoted", "won", "lost", "junk", "dormant", "merged"]
+
+OPEN: Final = ("unsorted", "new", "contacted", "qualified", "quoted")
+CLOSED: Final = ("won", "lost", "junk", "dormant")
+DECIDABLE: Final = (*OPEN, *CLOSED)
+"""What a person may choose. `merged` happens when two contacts become one."""

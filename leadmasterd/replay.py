@@ -1,0 +1,234 @@
+"""Wire lines and people's decisions through ingest, classification and leads, in a database that is thrown away.
+
+The order of the lines is the order of capture. Nothing that happened after `as_of` is seen.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlite_utils import Database
+
+from leadmasterd import ingest, protocol
+from leadmasterd.ingest import CapturedMessage, CaptureRules, canonical_id
+from leadmasterd.leads.stages import DECIDABLE
+from leadmasterd.protocol import Account, Call, Ciphertext, Malformed, Message, MessageEdit, MessageRevoke, Reaction
+from leadmasterd.store.lead_rows import Policy
+from leadmasterd.store.leads import Judge, put_up
+from leadmasterd.store.rows import Item, Record, Rows
+from leadmasterd.store.schema import migrate
+from leadmasterd.store.verdicts import Classifies
+
+_NOBODY: Final = Account("0@c.us", None, None, None)
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A line that could not be used: its number from 1, and why."""
+
+    line: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    at: datetime
+    chat: str
+    stage: str
+
+
+@dataclass(slots=True)
+class Replay:
+    """One replay. `feed` the lines, then ask `result`. `dormant_days` as in the settings."""
+
+    classifier: Classifies
+    policy: Policy
+    as_of: datetime
+    rules: CaptureRules = field(default_factory=CaptureRules)
+    dormant_days: int = 60
+    refused: list[Refused] = field(default_factory=list)
+    _connection: sqlite3.Connection = field(init=False)
+    _rows: Rows = field(init=False)
+    _judge: Judge = field(init=False)
+    _items: list[Item] = field(default_factory=list)
+    _decisions: list[_Decision] = field(default_factory=list)
+    _several_ids: set[tuple[str, ...]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        migrate(Database(self._connection, execute_plugins=False))
+        self._rows = Rows(self._connection)
+        self._judge = Judge(self._connection, lambda: self.classifier, self.policy)
+
+    def feed(self, lines: Iterable[bytes]) -> None:
+        """Take lines, in the order of capture."""
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    self._take(line)
+                except ValueError as error:
+                    self.refused.append(Refused(number, str(error)))
+            if len(self._items) >= _AT_ONCE:
+                self._write()
+        self._write()
+        self._judge_all()
+
+    def _take(self, line: bytes) -> None:
+        decision = _decision(line)
+        if decision is not None:
+            if decision.at <= self.as_of:
+                self._decisions.append(decision)
+            return
+        event, text = protocol.decode_line(line)
+        now = _captured_at(text, self.as_of)
+        match event:
+            case Malformed(why=why):
+                raise ValueError(f"the line {why}")
+            case Message() | Ciphertext():
+                moment = _as_of_moment(event.t, now, self.as_of)
+                captured = ingest.capture(event, self.rules, moment)
+                if isinstance(captured, CapturedMessage) and captured.sent_at <= ingest.iso(self.as_of):
+                    self._before_a_merge(captured)
+                    self._add(captured, now)
+            case MessageEdit() | MessageRevoke() | Reaction() | Call():
+                chat = event.chat if isinstance(event, Call) else event.key.remote
+                happened = event.edited_t if isinstance(event, MessageEdit) else event.t
+                late = happened is not None and happened > self.as_of.timestamp()
+                if not late and not ingest.refusal(canonical_id(chat), (), self.rules):
+                    self._add(event, _as_of_moment(happened, now, self.as_of))
+            case protocol.Ready(account=account):
+                self._write()
+                self._add(account, now)
+                self._write()
+            case _:
+                pass
+
+    def _add(self, record: Record, now: datetime) -> None:
+        if self._rows.account_id is None and not isinstance(record, Account):
+            self._items.append(Item(_NOBODY, None, ingest.iso(now)))
+            self._write()
+        self._items.append(Item(record, None, ingest.iso(now)))
+
+    def _before_a_merge(self, message: CapturedMessage) -> None:
+        """Two contacts may become one here; the leads of each are those that it had until now."""
+        if len(message.aliases) > 1 and message.aliases not in self._several_ids:
+            self._several_ids.add(message.aliases)
+            self._write()
+            self._judge_all()
+
+    def _write(self) -> None:
+        if self._items:
+            self._connection.execute("BEGIN")
+            self._rows.apply(self._items)
+            self._connection.execute("COMMIT")
+            self._items.clear()
+        self._decisions = [each for each in self._decisions if not self._decide(each)]
+
+    def _decide(self, decision: _Decision) -> bool:
+        """Write a decision; False while nothing is known of its chat."""
+        row = self._connection.execute(
+            "SELECT conversation_id FROM conversations v LEFT JOIN contact_identities i USING (contact_id) "
+            "WHERE v.chat = ?1 OR i.value = ?1",
+            (decision.chat,),
+        ).fetchone()
+        if row is None:
+            return False
+        self._connection.execute(
+            "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (?, ?, 'person', ?)",
+            (row[0], ingest.iso(decision.at), decision.stage),
+        )
+        put_up(self._connection, row)
+        return True
+
+    def _judge_all(self) -> None:
+        while conversations := self._judge.pending(_AT_ONCE):
+            self._connection.execute("BEGIN")
+            self._judge.judge(conversations, self.as_of)
+            self._connection.execute("COMMIT")
+
+    # ------------------------------------------------------------------ the answer
+
+    def result(self) -> dict[str, Any]:
+        """The documented object."""
+        as_of = ingest.iso(self.as_of)
+        return {
+            "as_of": as_of,
+            "leads": self._leads(),
+            "conversations": self._conversations(as_of),
+            "alerts": self._alerts(),
+        }
+
+    def _ask(self, query: str, *values: object) -> list[dict[str, Any]]:
+        cursor = self._connection.execute(query, values)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def _leads(self) -> list[dict[str, Any]]:
+        return self._ask(
+            "SELECT lead_id, conversation_id, chat, stage, intent, opened_at, reopened, previous_lead_id, "
+            "iif(closed_at IS NULL, waiting_since, NULL) AS waiting_since, first_response_seconds "
+            "FROM leads JOIN conversations USING (conversation_id) ORDER BY lead_id"
+        )
+
+    def _conversations(self, as_of: str) -> list[dict[str, Any]]:
+        rows = self._ask(
+            "SELECT conversation_id, chat, category, waiting_since, coalesce(due_at <= ?, 0) AS overdue "
+            "FROM conversations ORDER BY conversation_id",
+            as_of,
+        )
+        return [{**row, "overdue": bool(row["overdue"])} for row in rows]
+
+    def _alerts(self) -> list[dict[str, Any]]:
+        silent_since = ingest.iso(self.as_of - timedelta(days=self.dormant_days))
+        return self._ask(
+            "SELECT 'waiting' AS kind, conversation_id, due_at FROM conversations WHERE waiting_since IS NOT NULL "
+            "UNION ALL SELECT kind, conversation_id, due_at FROM follow_ups WHERE state = 'planned' "
+            "UNION ALL SELECT 'dormant_proposed', conversation_id, last_message_at FROM leads "
+            "WHERE closed_at IS NULL AND last_message_at <= ? ORDER BY due_at, conversation_id",
+            silent_since,
+        )
+
+
+def _decision(line: bytes) -> _Decision | None:
+    """What a person decided, or None for a line of the wire. Raises ValueError for a decision that is none."""
+    if b'"decision"' not in line:
+        return None
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or value.get("type") != "decision":
+        return None
+    at, chat, stage = value.get("at"), value.get("chat"), value.get("stage")
+    if stage not in DECIDABLE:
+        raise ValueError(f"cannot use the decision: stage {stage!r} is none of {', '.join(DECIDABLE)}")
+    if not isinstance(chat, str) or not chat:
+        raise ValueError(f"cannot use the decision: chat {chat!r} must be a chat id, like 5491155550001@c.us")
+    try:
+        moment = datetime.fromisoformat(str(at))
+    except ValueError as error:
+        raise ValueError(f"cannot use the decision: at {at!r} must be a time, like 2026-11-23T14:00:00Z") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return _Decision(moment.astimezone(UTC), canonical_id(chat if "@" in chat else f"{chat.lstrip('+')}@c.us"), stage)
+
+
+def _captured_at(text: str | None, as_of: datetime) -> datetime:
+    """When the line was written, as it says itself."""
+    at = json.loads(text).get("at") if text else None
+    try:
+        return datetime.fromtimestamp(at / 1000, UTC) if isinstance(at, int | float) else as_of
+    except (OverflowError, OSError, ValueError):
+        return as_of
+
+
+def _as_of_moment(t: int | None, captured_at: datetime, as_of: datetime) -> datetime:
+    """The clock that a message's time is believed against: what lies before `as_of` has happened."""
+    if t is not None and captured_at.timestamp() < t <= as_of.timestamp():
+        return datetime.fromtimestamp(t, UTC)
+    return captured_at

@@ -1,0 +1,281 @@
+"""What a story was folded to, written to the tables: only differences, and every lead under the id it had."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from leadmasterd.ingest import iso
+from leadmasterd.leads import moments
+from leadmasterd.leads.calendar import BusinessCalendar
+from leadmasterd.leads.fold import Because, Change, Folded, FollowUp, Lead, Waiting
+from leadmasterd.store.story import Story
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The `[leads]` settings that leads are made with. `version` changes when any of them does."""
+
+    calendar: BusinessCalendar
+    target_seconds: float
+    reopen_days: int
+    burst_seconds: float
+    version: str
+
+
+_LEAD_COLUMNS: Final = (
+    "contact_id", "conversation_id", "stage", "intent", "topics", "source", "opened_at", "opened_by_message_id",
+    "stage_at", "closed_at", "reopened", "proposed", "first_response_at", "first_response_seconds",
+    "first_response_business_seconds", "last_message_at",
+)  # fmt: skip
+
+
+class LeadRows:
+    """What a story was folded to, against what is in the tables: only differences are written."""
+
+    def __init__(self, connection: sqlite3.Connection, policy: Policy, story: Story, folded: Folded, now: str) -> None:
+        self._db = connection
+        self._policy = policy
+        self._story = story
+        self._folded = folded
+        self._now = now
+        self._conversations = json.dumps(story.conversations)
+        self._ids: dict[int, int] = {}
+
+    def write(self) -> None:
+        """All of it, leads first since the others refer to them."""
+        self._write_leads()
+        self._write_waiting()
+        self._write_follow_ups()
+        self._write_conversations()
+
+    # ------------------------------------------------------------------ leads
+
+    def _write_leads(self) -> None:
+        there = {
+            row[0]: row[1:]
+            for row in self._db.execute(
+                f"SELECT lead_id, {', '.join(_LEAD_COLUMNS)}, previous_lead_id FROM leads "
+                "WHERE conversation_id IN (SELECT value FROM json_each(?)) OR contact_id = ?",
+                (self._conversations, self._story.contact),
+            )
+        }
+        self._claim(there)
+        self._withdraw({number: row for number, row in there.items() if number not in self._ids.values()})
+        # At most one open lead a contact: what closes is written before what opens.
+        for lead in sorted(self._folded.leads, key=lambda lead: lead.closed_at is None):
+            self._write_lead(lead, there)
+        for lead in self._folded.leads:
+            previous = self._ids[id(lead.previous)] if lead.previous else None
+            number = self._ids[id(lead)]
+            if previous != (there[number][-1] if number in there else None):
+                self._db.execute("UPDATE leads SET previous_lead_id = ? WHERE lead_id = ?", (previous, number))
+
+    def _claim(self, there: Mapping[int, tuple[Any, ...]]) -> None:
+        """Which row is which lead's: the one its message opened, else one that began within its time."""
+        opened_by = {row[_LEAD_COLUMNS.index("opened_by_message_id")]: number for number, row in there.items()}
+        opened_at = {
+            number: moments.milliseconds(row[_LEAD_COLUMNS.index("opened_at")]) for number, row in there.items()
+        }
+        free = set(there)
+        for lead in self._folded.leads:
+            number = opened_by.get(lead.opened_by) if lead.opened_by else None
+            if number in free:
+                self._ids[id(lead)] = number
+                free.remove(number)
+        merged = {number for number, row in there.items() if row[_LEAD_COLUMNS.index("stage")] == "merged"}
+        for lead in self._folded.leads:
+            if id(lead) in self._ids:
+                continue
+            until = lead.closed_at if lead.closed_at is not None else max(opened_at.values(), default=0)
+            within = [number for number in free - merged if lead.opened_at <= opened_at[number] <= until]
+            if within:
+                self._ids[id(lead)] = min(within)
+                free.remove(min(within))
+
+    def _withdraw(self, left: Mapping[int, tuple[Any, ...]]) -> None:
+        """Rows that no lead is behind any more: late messages or a person's word have shown that it never was one."""
+        for number, row in left.items():
+            if row[_LEAD_COLUMNS.index("stage")] == "merged":
+                continue
+            self._note(
+                number,
+                Change(moments.milliseconds(self._now), "stage", row[2], None, Because("withdrawn")),
+                kind="withdrawn",
+            )
+            self._db.execute("DELETE FROM leads WHERE lead_id = ?", (number,))
+
+    def _write_lead(self, lead: Lead, there: Mapping[int, tuple[Any, ...]]) -> None:
+        wall = business = None
+        if lead.first_response_at is not None:
+            wall = (lead.first_response_at - lead.opened_at) / 1000
+            business = self._business(lead.opened_at, lead.first_response_at)
+        row = (
+            self._story.contact,
+            lead.conversation,
+            lead.stage,
+            lead.intent,
+            json.dumps(lead.topics),
+            lead.source,
+            moments.text(lead.opened_at),
+            lead.opened_by,
+            moments.text(lead.stage_at),
+            moments.text_or_none(lead.closed_at),
+            lead.reopened,
+            lead.proposed,
+            moments.text_or_none(lead.first_response_at),
+            wall,
+            business,
+            moments.text(lead.last_message_at),
+        )
+        number = self._ids.get(id(lead))
+        if number is None:
+            cursor = self._db.execute(
+                f"INSERT INTO leads ({', '.join(_LEAD_COLUMNS)}, created_at, updated_at) "
+                f"VALUES ({', '.join('?' * (len(_LEAD_COLUMNS) + 2))})",
+                (*row, self._now, self._now),
+            )
+            number = self._ids[id(lead)] = int(cursor.lastrowid or 0)
+        elif there[number][:-1] != row:
+            self._db.execute(
+                f"UPDATE leads SET {', '.join(f'{column} = ?' for column in _LEAD_COLUMNS)}, merged_into_id = NULL, "
+                "updated_at = ? WHERE lead_id = ?",
+                (*row, self._now, number),
+            )
+        told = set(
+            self._db.execute(
+                "SELECT at, kind, before, after, actor, message_id FROM lead_events WHERE lead_id = ?", (number,)
+            )
+        )
+        for change in lead.changes:
+            if (
+                moments.text(change.at),
+                change.kind,
+                change.before,
+                change.after,
+                change.actor,
+                change.message_id,
+            ) not in told:
+                self._note(number, change)
+
+    def _note(self, lead_id: int, change: Change, *, kind: str | None = None) -> None:
+        self._db.execute(
+            "INSERT INTO lead_events "
+            "(lead_id, at, recorded_at, actor, kind, before, after, message_id, code, value_json) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                lead_id,
+                moments.text(change.at),
+                self._now,
+                change.actor,
+                kind or change.kind,
+                change.before,
+                change.after,
+                change.message_id,
+                change.because.code,
+                json.dumps(dict(change.because.values)),
+            ),
+        )
+
+    def _business(self, start: int, end: int) -> float:
+        return self._policy.calendar.business_seconds(moments.moment(start), moments.moment(end))
+
+    # ------------------------------------------------------------------ waiting and follow-ups
+
+    def _write_waiting(self) -> None:
+        there = {
+            row[:2]: row[2:]
+            for row in self._db.execute(
+                "SELECT conversation_id, started_at, lead_id, kind, message_id, due_at, ended_at, ended_by, "
+                "wall_seconds, business_seconds FROM waiting_cycles "
+                "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+                (self._conversations,),
+            )
+        }
+        wanted = {
+            (waiting.conversation, moments.text(waiting.started_at)): self._waiting_row(waiting)
+            for waiting in self._folded.waiting
+        }
+        self._db.executemany(
+            "DELETE FROM waiting_cycles WHERE conversation_id = ? AND started_at = ?", there.keys() - wanted.keys()
+        )
+        self._db.executemany(
+            "INSERT INTO waiting_cycles (conversation_id, started_at, lead_id, kind, message_id, due_at, ended_at, "
+            "ended_by, wall_seconds, business_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (conversation_id, started_at) DO UPDATE SET lead_id = excluded.lead_id, kind = excluded.kind, "
+            "message_id = excluded.message_id, due_at = excluded.due_at, ended_at = excluded.ended_at, "
+            "ended_by = excluded.ended_by, wall_seconds = excluded.wall_seconds, "
+            "business_seconds = excluded.business_seconds",
+            [(*place, *row) for place, row in wanted.items() if there.get(place) != row],
+        )
+
+    def _waiting_row(self, waiting: Waiting) -> tuple[object, ...]:
+        due = self._policy.calendar.due(moments.moment(waiting.started_at), self._policy.target_seconds)
+        wall = business = None
+        if waiting.ended_at is not None:
+            wall = (waiting.ended_at - waiting.started_at) / 1000
+            business = self._business(waiting.started_at, waiting.ended_at)
+        return (
+            self._ids[id(waiting.lead)] if waiting.lead else None,
+            waiting.kind,
+            waiting.message_id,
+            iso(due) if due else None,
+            moments.text_or_none(waiting.ended_at),
+            waiting.ended_by,
+            wall,
+            business,
+        )
+
+    def _write_follow_ups(self) -> None:
+        there = {
+            row[:4]: row[4:]
+            for row in self._db.execute(
+                "SELECT conversation_id, kind, planned_at, number, lead_id, due_at, state, ended_at, ended_by "
+                "FROM follow_ups WHERE conversation_id IN (SELECT value FROM json_each(?))",
+                (self._conversations,),
+            )
+        }
+        wanted = {_place(each): self._follow_up_row(each) for each in self._folded.follow_ups}
+        self._db.executemany(
+            "DELETE FROM follow_ups WHERE conversation_id = ? AND kind = ? AND planned_at = ? AND number = ?",
+            there.keys() - wanted.keys(),
+        )
+        self._db.executemany(
+            "INSERT INTO follow_ups (conversation_id, kind, planned_at, number, lead_id, due_at, state, ended_at, "
+            "ended_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (conversation_id, kind, planned_at, number) "
+            "DO UPDATE SET lead_id = excluded.lead_id, due_at = excluded.due_at, state = excluded.state, "
+            "ended_at = excluded.ended_at, ended_by = excluded.ended_by",
+            [(*place, *row) for place, row in wanted.items() if there.get(place) != row],
+        )
+
+    def _follow_up_row(self, follow_up: FollowUp) -> tuple[object, ...]:
+        return (
+            self._ids[id(follow_up.lead)] if follow_up.lead else None,
+            moments.text(follow_up.due_at),
+            follow_up.state,
+            moments.text_or_none(follow_up.ended_at),
+            follow_up.ended_by,
+        )
+
+    def _write_conversations(self) -> None:
+        waiting = {each.conversation: each for each in self._folded.waiting if each.ended_at is None}
+        for conversation in self._story.conversations:
+            open_one = waiting.get(conversation)
+            category = self._folded.categories.get(conversation)
+            self._db.execute(
+                "UPDATE conversations SET waiting_since = :since, due_at = :due, category = :category, "
+                "category_by = :by WHERE conversation_id = :conversation "
+                "AND (waiting_since, due_at, category, category_by) IS NOT (:since, :due, :category, :by)",
+                {
+                    "since": moments.text(open_one.started_at) if open_one else None,
+                    "due": self._waiting_row(open_one)[3] if open_one else None,
+                    "category": category.group if category else None,
+                    "by": category.by if category else None,
+                    "conversation": conversation,
+                },
+            )
+
+
+def _place(follow_up: FollowUp) -> tuple[int, str, str, int]:
+    return follow_up.conversation, follow_up.kind, moments.text(follow_up.planned_at), follow_up.number

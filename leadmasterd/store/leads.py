@@ -1,0 +1,146 @@
+"""From messages to leads: reads a contact's whole story, folds it, and writes what differs from what is there.
+
+Runs inside the caller's transaction, on the writer's thread or in a command. It is asked for conversations that stand
+in `unjudged`, where everything captured or decided puts them, so that a crash loses nothing: messages are committed
+first, and what was not judged then is judged later. A contact is folded whole each time: the same story gives the same
+rows, and a lead keeps its `lead_id` by the message that opened it.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Final
+
+from leadmasterd.ingest import iso
+from leadmasterd.leads.fold import fold
+from leadmasterd.leads.timeline import Answered, Said, in_order, quick_replies, steps
+from leadmasterd.store.lead_rows import LeadRows, Policy
+from leadmasterd.store.rows import PUT_UP
+from leadmasterd.store.story import Story, read, run, stories_of
+from leadmasterd.store.verdicts import Classifies, Verdicts
+
+QUICK_REPLY_MS: Final = 10_000
+AUTO_REPLY_CONTACTS: Final = 3
+"""The same own body to this many contacts, each time within seconds of the inbound: the app answered, no person."""
+
+
+class Judge:
+    """Makes leads of one database. Not thread-safe: it belongs to whoever owns the connection."""
+
+    def __init__(self, connection: sqlite3.Connection, classifier: Callable[[], Classifies], policy: Policy) -> None:
+        self._db = connection
+        self._classifier = classifier
+        self._policy = policy
+
+    def renew(self) -> bool:
+        """Put everything up for judging when it was judged under another policy. True if so."""
+        row = self._db.execute("SELECT value FROM derived_with WHERE name = 'policy'").fetchone()
+        if row and row[0] == self._policy.version:
+            return False
+        put_all_up(self._db)
+        self._db.execute(
+            "INSERT INTO derived_with VALUES ('policy', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            (self._policy.version,),
+        )
+        return row is not None
+
+    def pending(self, limit: int) -> list[int]:
+        """Conversations that wait to be judged."""
+        rows = self._db.execute("SELECT conversation_id FROM unjudged LIMIT ?", (limit,)).fetchall()
+        return [conversation for (conversation,) in rows]
+
+    def judge(self, conversations: Sequence[int], now: datetime) -> int:
+        """Judge the contacts behind these; returns how many. Rows of `unjudged` that are done are gone."""
+        run(self._db, "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))", conversations)
+        stories = stories_of(self._db, conversations)
+        read(self._db, stories)
+        for story in stories:
+            self._judge(story, now)
+        return len(stories)
+
+    # ------------------------------------------------------------------ judging
+
+    def _judge(self, story: Story, now: datetime) -> None:
+        automatic = self._auto_replies(story)
+        story.events += [
+            Answered(own.at, own.conversation, own.own_id)
+            for own in story.own
+            if own.author == "operator" and own.message_id not in automatic
+        ]
+        ordered = steps(in_order(story.events), round(self._policy.burst_seconds * 1000))
+        verdicts = Verdicts(self._db, story, self._classifier, iso(now))
+        folded = fold(ordered, verdicts.of, reopen_ms=self._policy.reopen_days * 86_400_000)
+        verdicts.keep_only_these()
+        LeadRows(self._db, self._policy, story, folded, iso(now)).write()
+        self._keep_touches(story)
+
+    def _auto_replies(self, story: Story) -> set[int]:
+        """Own messages of this story that nobody typed. Marks them, and those of others that this shows up."""
+        said: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        own: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for event in story.events:
+            if isinstance(event, Said):
+                said[event.conversation].append((event.at, 0))
+        bodies = {}
+        for each in story.own:
+            if each.body.strip():
+                own[each.conversation].append((each.at, each.message_id))
+                bodies[each.message_id] = _body_key(each.body)
+        quick = {
+            message_id: conversation
+            for conversation, times in own.items()
+            for message_id in quick_replies(said[conversation], times, QUICK_REPLY_MS)
+        }
+        if not quick:
+            return set()
+        self._db.executemany(
+            "INSERT OR IGNORE INTO quick_replies (message_id, conversation_id, body_key) VALUES (?, ?, ?)",
+            [(message_id, conversation, bodies[message_id]) for message_id, conversation in quick.items()],
+        )
+        automatic: set[int] = set()
+        for body_key in {bodies[message_id] for message_id in quick}:
+            others = self._db.execute(
+                "SELECT DISTINCT conversation_id FROM quick_replies WHERE body_key = ? LIMIT ?",
+                (body_key, AUTO_REPLY_CONTACTS),
+            ).fetchall()
+            if len(others) < AUTO_REPLY_CONTACTS:
+                continue
+            automatic |= {message_id for message_id in quick if bodies[message_id] == body_key}
+            changed = self._db.execute(
+                "UPDATE messages SET author = 'auto_reply' WHERE author = 'operator' AND message_id IN "
+                "(SELECT message_id FROM quick_replies WHERE body_key = ?) RETURNING conversation_id",
+                (body_key,),
+            ).fetchall()
+            put_up(self._db, {conversation for (conversation,) in changed} - set(story.conversations))
+        return automatic
+
+    def _keep_touches(self, story: Story) -> None:
+        ads = [event.message_id for event in story.events if isinstance(event, Said) and event.ad]
+        if ads:
+            run(
+                self._db,
+                "INSERT OR IGNORE INTO touches "
+                "(conversation_id, message_id, at, kind, source_id, source_url, headline, raw) "
+                "SELECT conversation_id, message_id, sent_at, 'ad', referral ->> 'source_id', "
+                "referral ->> 'source_url', referral ->> 'title', referral FROM messages "
+                "WHERE message_id IN (SELECT value FROM json_each(?))",
+                ads,
+            )
+
+
+def _body_key(body: str) -> str:
+    return blake2b(" ".join(body.casefold().split()).encode(), digest_size=12).hexdigest()
+
+
+def put_up(connection: sqlite3.Connection, conversations: Iterable[int]) -> None:
+    """These are to be judged (again)."""
+    connection.executemany(PUT_UP, [(each,) for each in conversations])
+
+
+def put_all_up(connection: sqlite3.Connection) -> None:
+    """Everything is to be judged again."""
+    connection.execute(
+        "INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations WHERE contact_id IS NOT NULL"
+    )

@@ -1,0 +1,149 @@
+"""A contact's story as the tables tell it: everything that was said, answered, called, reacted and decided.
+
+Reads only. Own messages are left in `own`, because whether a person wrote them is still to be found out.
+"""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from leadmasterd.leads import moments
+from leadmasterd.leads.timeline import Called, Decided, Event, Reacted, Said
+
+_CALL_LOG_BEFORE_MS: Final = 60_000
+_CALL_LOG_AFTER_MS: Final = 3_600_000
+"""A call's line in the chat comes this long after it rang, at most; it knows the outcome, the ringing does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """An own message. `author` as the table has it."""
+
+    at: int
+    conversation: int
+    message_id: int
+    own_id: str
+    author: str
+    body: str
+
+
+@dataclass(slots=True)
+class Story:
+    """One contact, all of its conversations. `corrected`: what a person said a message is."""
+
+    contact: int
+    conversations: list[int]
+    events: list[Event] = field(default_factory=list)
+    own: list[Own] = field(default_factory=list)
+    corrected: dict[int, str] = field(default_factory=dict)
+
+
+def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[Story]:
+    """The contacts behind these conversations, each with all of its own and of those merged into it."""
+    found: dict[int, Story] = {}
+    for root, conversation in run(
+        connection,
+        "WITH RECURSIVE up (contact, root, above) AS ("
+        "  SELECT c.contact_id, c.contact_id, c.merged_into_id FROM conversations v JOIN contacts c USING (contact_id)"
+        "  WHERE v.conversation_id IN (SELECT value FROM json_each(?))"
+        "  UNION SELECT up.contact, c.contact_id, c.merged_into_id FROM up JOIN contacts c ON c.contact_id = up.above"
+        "), down (root, contact) AS ("
+        "  SELECT root, root FROM up WHERE above IS NULL"
+        "  UNION SELECT down.root, c.contact_id FROM down JOIN contacts c ON c.merged_into_id = down.contact"
+        ") SELECT root, conversation_id FROM down JOIN conversations ON contact_id = contact "
+        "ORDER BY root, conversation_id",
+        conversations,
+    ):
+        found.setdefault(root, Story(root, [])).conversations.append(conversation)
+    return list(found.values())
+
+
+def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
+    """Fill in what happened."""
+    of = {conversation: story for story in stories for conversation in story.conversations}
+    earlier = _earlier_texts(connection, of)
+    logged: dict[int, list[int]] = defaultdict(list)
+    for (
+        conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
+        media, details, own_id,
+    ) in run(
+        connection,
+        "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
+        "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name IS NOT NULL, business, referral IS NOT NULL, "
+        "media IS NOT NULL, details, stanza_id FROM messages "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+        of,
+    ):  # fmt: skip
+        story, at = of[conversation], moments.milliseconds(sent_at)
+        if type_ == "call_log":
+            logged[conversation].append(at)
+            call = _logged_call(details)
+            story.events.append(Called(at, conversation, own_id, not incoming, call))
+        elif incoming:
+            said = Said(
+                at, conversation, message_id, own_id, type_, body or "", bool(readable), bool(edited),
+                earlier.get(message_id, ()), bool(saved), bool(business), bool(ad), bool(media),
+            )  # fmt: skip
+            story.events.append(said)
+        else:
+            story.own.append(Own(at, conversation, message_id, own_id, author, body or ""))
+    for conversation, started_at, outgoing, answered, call_id in run(
+        connection,
+        "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+        of,
+    ):
+        at = moments.milliseconds(started_at)
+        if not any(at - _CALL_LOG_BEFORE_MS <= log <= at + _CALL_LOG_AFTER_MS for log in logged[conversation]):
+            of[conversation].events.append(Called(at, conversation, call_id, bool(outgoing), bool(answered)))
+    for conversation, reacted_at, own_id in run(
+        connection,
+        "SELECT m.conversation_id, r.reacted_at, r.stanza_id FROM messages m JOIN reactions r USING (message_id) "
+        "WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND m.direction = 'in' AND r.from_me = 1 "
+        "AND r.emoji <> ''",
+        of,
+    ):
+        of[conversation].events.append(Reacted(moments.milliseconds(reacted_at), conversation, own_id))
+    for conversation, at, stage, actor, number in run(
+        connection,
+        "SELECT conversation_id, at, stage, actor, decision_id FROM decisions "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+        of,
+    ):
+        of[conversation].events.append(Decided(moments.milliseconds(at), conversation, stage, actor, number))
+    for conversation, message_ids, intent in run(
+        connection,
+        "SELECT conversation_id, message_ids, intent FROM corrections "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL "
+        "ORDER BY at, correction_id",
+        of,
+    ):
+        for message_id in json.loads(message_ids):
+            of[conversation].corrected[message_id] = intent
+
+
+def _earlier_texts(connection: sqlite3.Connection, conversations: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    for message_id, before in run(
+        connection,
+        "SELECT message_id, body_before FROM messages m JOIN message_versions USING (message_id) "
+        "WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND m.edited_at IS NOT NULL "
+        "AND change = 'edit' ORDER BY version_id",
+        conversations,
+    ):
+        found[message_id].append(before or "")
+    return {message_id: tuple(texts) for message_id, texts in found.items()}
+
+
+def _logged_call(details: str | None) -> bool:
+    """Whether a call's line in the chat says that it was answered. What does not say so was not."""
+    call = json.loads(details).get("call") if details else None
+    return isinstance(call, dict) and call.get("answered") is True
+
+
+def run(connection: sqlite3.Connection, query: str, numbers: Iterable[int]) -> list[Any]:
+    """Run a query about the numbers in its one parameter."""
+    return connection.execute(query, (json.dumps(list(numbers)),)).fetchall()
