@@ -1,0 +1,42 @@
+"""What a burst wants: rules first, then the model where it is sure enough, else `unknown`. Pure, and never without a
+reason."""
+
+from collections.abc import Sequence
+
+from leadmasterd.classify.intents import UNKNOWN, Label, Signals
+from leadmasterd.classify.model import Model
+from leadmasterd.classify.rules import RuleSet
+from leadmasterd.classify.text import normalise
+
+_MATCHED_SHOWN = 80
+
+
+class Classifier:
+    """Loaded rules and, perhaps, a model. Holds no state: any thread may ask it."""
+
+    def __init__(self, rules: RuleSet, rules_version: str, model: Model | None) -> None:
+        self.rules = rules
+        self.model = model
+        self.version = f"{rules_version}+{model.version if model else 'no-model'}"
+        """Of the rules and of the model; labels with another may be judged anew."""
+
+    def classify(self, texts: Sequence[str], signals: Signals) -> Label:
+        """The bodies of one burst in order, and what else is known of it. Any text will do, in bounded time."""
+        burst = normalise(texts)
+        cut = {"cut": True} if burst.cut else {}
+        hits = self.rules.hits(burst, signals)
+        if hits:
+            first = hits[0]
+            others = list(dict.fromkeys(hit.rule.intent for hit in hits if hit.rule.intent != first.rule.intent))
+            values = {"rule": first.rule.id, "matched": first.matched[:_MATCHED_SHOWN], "others": others, **cut}
+            return Label(first.rule.intent, "rule", 1.0, first.rule.id, "rule", values)
+        if burst.empty:
+            media = signals.has_media or any(each != "chat" for each in signals.types)
+            return Label(UNKNOWN, "none", 0.0, "", "media_only" if media else "empty", cut)
+        if self.model is None:
+            return Label(UNKNOWN, "none", 0.0, "", "no_model", cut)
+        guess = self.model.guess(burst)
+        found = {"confidence": round(guess.confidence, 3), "because": list(guess.because), **cut}
+        if guess.confidence >= self.model.threshold:
+            return Label(guess.intent, "model", guess.confidence, self.model.version, "model", found)
+        return Label(UNKNOWN, "none", guess.confidence, self.model.version, "unsure", {"guess": guess.intent, **found})

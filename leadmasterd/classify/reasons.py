@@ -1,0 +1,108 @@
+"""Labels in words: why a burst has its label, and what intents and groups are called. Stored are ids and codes only."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from leadmasterd.classify.text import JUDGED
+from leadmasterd.text import _, printable
+
+Values = Mapping[str, Any]
+
+INTENT_ES: Final[Mapping[str, str]] = {
+    "price": "precio",
+    "availability": "stock/disponibilidad",
+    "order": "pedido",
+    "appointment": "turno",
+    "delivery": "envío",
+    "payment": "pago",
+    "business_info": "info del local",
+    "callback": "pide llamada",
+    "general_enquiry": "consulta general",
+    "complaint": "reclamo",
+    "order_status": "estado del pedido",
+    "return": "cambio/devolución",
+    "greeting": "saludo",
+    "acknowledgement": "acuse",
+    "not_interested": "no le interesa",
+    "opt_out": "pide no recibir más",
+    "wrong_number": "número equivocado",
+    "abusive": "agresivo",
+    "personal": "personal",
+    "supplier": "proveedor",
+    "job_seeker": "busca trabajo",
+    "spam": "spam",
+    "unknown": "sin clasificar",
+}
+"""Whoever answers the customers reads Spanish, in whatever language the rest is shown."""
+
+GROUP_ES: Final[Mapping[str, str]] = {
+    "commercial": "comercial",
+    "after_sale": "posventa",
+    "courtesy": "cortesía",
+    "closing": "cierre",
+    "noise": "ruido",
+    "unknown": "sin clasificar",
+}
+
+
+def intent_es(intent: str) -> str:
+    """An intent as the shop calls it; one of tomorrow as it is stored."""
+    return INTENT_ES.get(intent, intent)
+
+
+def group_es(group: str) -> str:
+    """The same for a group."""
+    return GROUP_ES.get(group, group)
+
+
+def _quoted(words: object) -> str:
+    return ", ".join(f"«{printable(str(each))}»" for each in words) if isinstance(words, list | tuple) else ""
+
+
+def _percent(values: Values) -> str:
+    confidence = values.get("confidence")
+    return f"{confidence:.0%}" if isinstance(confidence, int | float) else "?"
+
+
+def _rule(values: Values) -> str:
+    rule, matched = values.get("rule", "?"), values.get("matched")
+    said = (
+        _("rule {rule}, by {words}").format(rule=rule, words=_quoted([matched]))
+        if matched
+        else _("rule {rule}, by what kind of message it is").format(rule=rule)
+    )
+    others = values.get("others")
+    if isinstance(others, list | tuple) and others:
+        names = ", ".join(intent_es(str(each)) for each in others)
+        said += _("; also about {intents}, answered after it").format(intents=names)
+    return said
+
+
+def _model(values: Values) -> str:
+    words = _quoted(values.get("because"))
+    sure = _("learned from examples, {percent} sure").format(percent=_percent(values))
+    return sure + (_(", by {words}").format(words=words) if words else "")
+
+
+def _unsure(values: Values) -> str:
+    return _("not sure enough: perhaps {intent} ({percent})").format(
+        intent=intent_es(str(values.get("guess", "?"))), percent=_percent(values)
+    )
+
+
+REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
+    "rule": _rule,
+    "model": _model,
+    "unsure": _unsure,
+    "empty": lambda v: _("no words in it"),
+    "media_only": lambda v: _("a picture, a voice note or the like, without words"),
+    "no_model": lambda v: _("no rule matched, and there is no learned model"),
+}
+
+
+def why(code: str, values: Values) -> str:
+    """A label's reason as a sentence; a code of tomorrow as it is stored."""
+    said = REASONS[code](values) if code in REASONS else code
+    if values.get("cut"):
+        said += _(" (long: the first {n:,} characters were read)").format(n=JUDGED)
+    return said

@@ -1,0 +1,227 @@
+"""Spanish as people type it on WhatsApp, made even: what rules and the model read. Pure, and bounded whatever comes in.
+
+Accents, elongation, chat spelling, emoji and invisible characters go; what carries meaning stays as a word: `?`,
+numbers, money, links, and emoji by what they say (`:ok:`, `:thanks:`, ...).
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+JUDGED: Final = 2_000
+"""Characters of a burst that are read, once normalised. Nobody asks the price after them."""
+
+_RAW_READ: Final = 4 * JUDGED
+"""Characters as they came that are looked at to fill that: the rest may be invisible."""
+
+LONG_WORD: Final = 40
+"""A longer word is cut: nobody's word, and its parts are as many as its letters."""
+
+MONEY: Final = ":money:"
+LINK: Final = ":link:"
+PHONE: Final = ":phone:"
+QUESTION: Final = "?"
+
+_CHAT_SPELLING: Final = {
+    "q": "que",
+    "k": "que",
+    "qe": "que",
+    "ke": "que",
+    "x": "por",
+    "d": "de",
+    "c": "con",
+    "xq": "porque",
+    "pq": "porque",
+    "xque": "porque",
+    "porq": "porque",
+    "xfa": "por favor",
+    "xfavor": "por favor",
+    "xfis": "por favor",
+    "porfa": "por favor",
+    "porfi": "por favor",
+    "porfis": "por favor",
+    "porfavor": "por favor",
+    "pf": "por favor",
+    "tmb": "tambien",
+    "tb": "tambien",
+    "tbn": "tambien",
+    "tmbn": "tambien",
+    "tambn": "tambien",
+    "dnd": "donde",
+    "dond": "donde",
+    "cto": "cuanto",
+    "cnto": "cuanto",
+    "qnto": "cuanto",
+    "cuant": "cuanto",
+    "kuanto": "cuanto",
+    "cdo": "cuando",
+    "cnd": "cuando",
+    "bn": "bien",
+    "grax": "gracias",
+    "grcs": "gracias",
+    "grs": "gracias",
+    "gcias": "gracias",
+    "grasias": "gracias",
+    "gracia": "gracias",
+    "gracis": "gracias",
+    "pa": "para",
+    "p": "para",
+    "pra": "para",
+    "toy": "estoy",
+    "ta": "esta",
+    "hla": "hola",
+    "ola": "hola",
+    "olas": "hola",
+    "holis": "hola",
+    "holi": "hola",
+    "wenas": "buenas",
+    "buenass": "buenas",
+    "bnas": "buenas",
+    "bnos": "buenos",
+    "tds": "tardes",
+    "dps": "despues",
+    "dsp": "despues",
+    "msj": "mensaje",
+    "mje": "mensaje",
+    "tel": "telefono",
+    "cel": "celular",
+    "wpp": "whatsapp",
+    "wsp": "whatsapp",
+    "wap": "whatsapp",
+    "ig": "instagram",
+    "mp": "mercadopago",
+    "transf": "transferencia",
+    "efvo": "efectivo",
+    "presio": "precio",
+    "presios": "precios",
+    "prcio": "precio",
+    "embio": "envio",
+    "enbio": "envio",
+    "embios": "envios",
+    "haci": "asi",
+    "aver": "a ver",
+    "nose": "no se",
+    "osea": "o sea",
+    "ksa": "casa",
+    "finde": "fin de semana",
+    "salu2": "saludos",
+    "okey": "ok",
+    "okis": "ok",
+    "oki": "ok",
+    "okok": "ok",
+    "okas": "ok",
+    "okay": "ok",
+    "ntp": "no te preocupes",
+    "tkm": "te quiero mucho",
+    "tqm": "te quiero mucho",
+    "uds": "ustedes",
+    "ud": "usted",
+    "disponib": "disponible",
+    "dispo": "disponible",
+    "xa": "para",
+    "ay": "hay",
+    "tnes": "tenes",
+    "tns": "tenes",
+    "tienes": "tenes",
+    "quieres": "queres",
+    "puedes": "podes",
+}
+"""One spelling of each; Peninsular and other second persons become the voseo where nothing else differs."""
+
+_EMOJI: Final = {
+    ":ok:": "👍👌🤝🙌💪✅✔☑🤙👊🆗🫡👏",
+    ":thanks:": "🙏🤗",
+    ":heart:": "❤🧡💛💚💙💜🖤🤍🤎💕💖💗💘💝💞😍🥰😘😻💋♥❣🫶",
+    ":smile:": "😀😃😄😁😊🙂😉☺😇🥳🎉✨😎🤩",
+    ":laugh:": "😂🤣😆😅😹",
+    ":sad:": "😢😭😞😔😟🙁☹😩😫🥺😥😓",
+    ":angry:": "😠😡🤬👿💢🖕😤",
+    ":hello:": "👋🙋",
+    ":look:": "👀🤔🧐",
+}
+_EMOJI_WORD: Final = {ord(char): f" {word} " for word, chars in _EMOJI.items() for char in chars}
+
+_LINK: Final = re.compile(r"(?:https?://|www\.)\S{1,500}")
+_MONEY: Final = re.compile(
+    r"(?:\$|u\$s|usd|ars)\s{0,3}\d[\d.,]{0,15}k?|\b\d[\d.,]{0,15}\s?(?:pesos|lucas|mil pesos|usd|dolares)\b"
+)
+_PHONE: Final = re.compile(r"\+?\d[\d\s().-]{7,18}\d")
+_ELONGATED: Final = re.compile(r"([a-z])\1{2,}")
+_DOUBLE_END: Final = re.compile(r"([abcdfghijkmnopqtuvwxyz])\1\b")
+"""Spanish words end in a doubled e only (lee, cree); `holaa`, `okk`, `graciass` are one letter said long."""
+_LAUGHTER: Final = re.compile(r"^(?:j[aeij]?|[aei]j){2,}a?j?$|^(?:ja|je|ji|ha|he|hi){2,}j?h?$|^xd+$|^lol$")
+_WORD: Final = re.compile(r":[a-z]+:|\?|\d+(?:[.,:]\d+)*[a-z]{0,3}\b|[a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """A burst as it is judged. `text` is its words with single spaces, a new line between messages, `?` kept."""
+
+    text: str
+    words: tuple[str, ...]
+    """Without the question marks: what phrases are sought in."""
+    question: bool
+    cut: bool
+    """There was more than is judged."""
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to read at all."""
+        return not self.text
+
+
+def normalise(texts: Sequence[str]) -> Normalised:
+    """The bodies of one burst, in order."""
+    lines: list[str] = []
+    left, room, cut = _RAW_READ, JUDGED, False
+    for raw in texts:
+        if not raw:
+            continue
+        if left <= 0 or room <= 0:
+            cut = True
+            break
+        line = " ".join(words_of(raw[:left]))
+        cut = cut or len(raw) > left or len(line) > room
+        left -= len(raw)
+        line = line[:room].rstrip()
+        room -= len(line) + 1
+        if line:
+            lines.append(line)
+    text = "\n".join(lines)
+    words = text.split()
+    return Normalised(text, tuple(word for word in words if word != QUESTION), QUESTION in words, cut)
+
+
+def words_of(raw: str) -> Iterable[str]:
+    """The words of one body, normalised. Chat spelling may make two of one; the same emoji in a row is one."""
+    folded = unicodedata.normalize("NFKD", raw.lower().translate(_EMOJI_WORD)).lower()
+    kept = "".join(char if unicodedata.category(char) not in _DROPPED else "" for char in folded)
+    kept = _LINK.sub(f" {LINK} ", kept)
+    kept = _MONEY.sub(f" {MONEY} ", kept)
+    kept = _PHONE.sub(_phone_or_number, kept)
+    last = ""
+    for found in _WORD.finditer(kept):
+        for word in _spelled(found.group()[:LONG_WORD]):
+            if word != last or word[0] not in ":?":
+                yield word
+            last = word
+
+
+_DROPPED: Final = frozenset({"Mn", "Me", "Cf", "Cs"})
+"""Accents once they stand alone, variation selectors, joiners, direction and zero-width marks, lone surrogates."""
+
+
+def _phone_or_number(found: re.Match[str]) -> str:
+    digits = sum(char.isdigit() for char in found.group())
+    return f" {PHONE} " if 8 <= digits <= 15 else found.group()
+
+
+def _spelled(word: str) -> Sequence[str]:
+    if not word[0].isalpha():
+        return (word,)
+    if _LAUGHTER.match(word):
+        return (":laugh:",)
+    short = _DOUBLE_END.sub(r"\1", _ELONGATED.sub(r"\1", word))
+    return _CHAT_SPELLING.get(short, short).split()
