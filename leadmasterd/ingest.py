@@ -73,7 +73,7 @@ class CapturedMessage:
     quoted: str | None
     referral: str | None
     details: str | None
-    """JSON: location, contact cards, order, reply, ephemeral_seconds, subtype; those that are there."""
+    """JSON: location, contact cards, order, reply, call, ephemeral_seconds, subtype; those that are there."""
 
 
 def chat_kind(chat: str) -> ChatKind:

@@ -251,7 +251,7 @@ class Message:
     quoted: JsonObject | None
     referral: JsonObject | None
     extras: JsonObject
-    """`location`, `contact_cards`, `order` and `reply`, only those that are there."""
+    """`location`, `contact_cards`, `order`, `reply` and `call`, only those that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,7 +511,7 @@ def _contact(obj: JsonObject) -> Contact:
     )
 
 
-_EXTRAS: Final = ("location", "contact_cards", "order", "reply")
+_EXTRAS: Final = ("location", "contact_cards", "order", "reply", "call")
 
 
 def _message(obj: JsonObject, seq: int) -> Message:

@@ -59,6 +59,7 @@ def test_a_message_keeps_every_field() -> None:
             contact_cards=["BEGIN:VCARD"],
             order={"order_id": "1"},
             reply={"kind": "list"},
+            call={"answered": True},
             contact={"saved_name": "Beto", "business": True, "phone": wire.BETO, "lid": "7@lid"},
         )
     )
@@ -78,7 +79,7 @@ def test_a_message_keeps_every_field() -> None:
         {"id": "Q"},
         {"source_id": "ad"},
     )
-    assert set(event.extras) == {"location", "contact_cards", "order", "reply"}
+    assert set(event.extras) == {"location", "contact_cards", "order", "reply", "call"}
 
 
 def test_a_contract_says_what_is_missing_and_what_it_costs() -> None:

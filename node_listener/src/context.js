@@ -7,6 +7,7 @@ import { flag, number, record, text } from './raw.js';
 
 /** A quoted text can be as long as a message; it is context here, and the quoted message has a line of its own. */
 const QUOTED_LENGTH = 4096;
+const ANSWERED = new Set(['completed', 'connected', 'acceptedelsewhere', 'ongoing', '0', '4', '5']);
 
 /**
  * @param {Raw} raw
@@ -22,6 +23,25 @@ export function quotedOf(raw) {
     participant: widText(raw.quotedParticipant),
     body: body === null ? null : body.slice(0, QUOTED_LENGTH),
     message_type: text(quoted?.type),
+  };
+}
+
+/**
+ * How a call ended, by its line in the chat. Outcomes are words or the numbers of WhatsApp's `CallLogMessage` (WAProto:
+ * 0 connected, 4 accepted elsewhere, 5 ongoing); one that lasted was answered, whatever it is called.
+ * @param {Raw} raw a `call_log`
+ * @returns {{outcome: string | null, answered: boolean, video: boolean, seconds: number | null}}
+ */
+export function callOf(raw) {
+  const seconds = number(raw.callDuration);
+  const outcome =
+    text(raw.callOutcome) ?? (number(raw.callOutcome) === null ? null : String(raw.callOutcome));
+  const word = (outcome ?? '').toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+  return {
+    outcome,
+    answered: (seconds ?? 0) > 0 || ANSWERED.has(word),
+    video: flag(raw.isVideoCall),
+    seconds,
   };
 }
 

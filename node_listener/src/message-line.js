@@ -2,7 +2,7 @@
 // What each field means is in docs/protocol.md; the raw names are the page's own (whatsapp-web.md in the field notes
 // calls them `_data`), and every one of them may be missing.
 import { isMediaRecord, mediaOf, textOf, vcardsOf } from './content.js';
-import { orderOf, quotedOf, referralOf, replyOf } from './context.js';
+import { callOf, orderOf, quotedOf, referralOf, replyOf } from './context.js';
 import { messageId, widText } from './ids.js';
 import { flag, number, record, text } from './raw.js';
 
@@ -42,6 +42,7 @@ export function messageFields(raw, via) {
     contact,
     ephemeral_seconds: number(raw.ephemeralDuration) || null,
     forwarded: flag(raw.isForwarded) || (number(raw.forwardingScore) ?? 0) > 0,
+    ...(raw.type === 'call_log' && { call: callOf(raw) }),
     data: slimData(raw),
   };
 }

@@ -165,6 +165,19 @@ test('a quoted message is told with its own text', () => {
   assert.equal(fields(picture).data.quotedMsg.body, undefined);
 });
 
+test("a call's line in the chat says whether somebody answered, in words, numbers or by its length", () => {
+  const call = (/** @type {object} */ of) => fields(rawMessage({ type: 'call_log', body: null, ...of })).call;
+  const ended = { outcome: 'Completed', answered: true, video: true, seconds: 30 };
+  assert.deepEqual(call({ callOutcome: 'Completed', callDuration: '30', isVideoCall: true }), ended);
+  assert.equal(call({ callOutcome: 'Missed', callDuration: 0 }).answered, false);
+  assert.equal(call({ callOutcome: 'AcceptedElsewhere' }).answered, true);
+  assert.equal(call({ callOutcome: 4 }).answered, true);
+  assert.equal(call({ callOutcome: 1 }).answered, false);
+  assert.equal(call({ callDuration: 12 }).answered, true);
+  assert.deepEqual(call({}), { outcome: null, answered: false, video: false, seconds: null });
+  assert.equal('call' in fields(rawMessage({})), false);
+});
+
 test('orders, and answers to lists, buttons and flows', () => {
   const order = rawMessage({
     type: 'order',
