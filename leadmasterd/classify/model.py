@@ -62,7 +62,7 @@ def features(burst: Normalised) -> Iterator[str]:
 
 
 class Model:
-    """Multinomial logistic regression, made by `parse`. It knows `unknown` too, which takes from all others' confidence."""
+    """Multinomial logistic regression, made by `parse`. It knows `unknown` too, at the cost of all others."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.version: str = document["version"]

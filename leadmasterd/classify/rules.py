@@ -1,37 +1,24 @@
 """The rules of a file: read, checked, and asked. Pure; finding and watching the file is `loading` and `reloading`.
 
 Regular expressions are RE2's: no look-around and no back-references, and in return time that grows with the length of
-the text and nothing else, so none can run for ever. Phrases are one tree of words, walked once a burst.
+the text and nothing else, so none can run for ever. Phrases are `phrases`'.
 """
 
 import difflib
-import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import re2
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Signals
-from leadmasterd.classify.text import Normalised, normalise, words_of
+from leadmasterd.classify.phrases import Phrases
+from leadmasterd.classify.text import Normalised, normalise
 
-GAP: Final = "*"
-"""In a phrase: nothing, or up to three words of any kind."""
-
-NUMBER: Final = "#"
-"""In a phrase: a number or an amount of money."""
-
-_GAP_WORDS: Final = 3
-_MOST_GAPS: Final = 3
-_MOST_WORDS: Final = 20
-_MOST_WAYS: Final = 2_000
-"""Ways to say one phrase, once its alternatives are written out."""
 _REGEX_MEMORY: Final = 1 << 18
 """Bytes for one compiled regex. A larger one is refused: it bounds the time too."""
-
-_INNERMOST: Final = re.compile(r"\(([^()]*)\)")
 
 _FLAGS: Final = ("saved_contact", "business_account", "first_contact", "ad_referral", "has_media")
 _WHEN_KEYS: Final = (*_FLAGS, "types", "only_types")
@@ -89,7 +76,7 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule as written. `regex` is compiled; phrases are kept in the set's tree of words."""
+    """One rule as written. What each key means stands at the top of data/rules.toml."""
 
     id: str
     intent: str
@@ -114,28 +101,7 @@ class Hit:
 
 
 _Kind = Literal["phrases", "unless", "beside"]
-
-
-@dataclass(slots=True)
-class _Node:
-    """A place in the tree of words. `ends` are the rules, and the kinds, of the phrases that end here."""
-
-    words: dict[str, "_Node"] = field(default_factory=dict)
-    beginnings: dict[str, "_Node"] = field(default_factory=dict)
-    number: "_Node | None" = None
-    gap: "_Node | None" = None
-    ends: list[tuple[int, _Kind]] = field(default_factory=list)
-
-    def child(self, element: str) -> "_Node":
-        if element == GAP:
-            self.gap = self.gap or _Node()
-            return self.gap
-        if element == NUMBER:
-            self.number = self.number or _Node()
-            return self.number
-        if element.endswith("*"):
-            return self.beginnings.setdefault(element[:-1], _Node())
-        return self.words.setdefault(element, _Node())
+_KINDS: Final[tuple[_Kind, ...]] = ("phrases", "unless", "beside")
 
 
 class RuleSet:
@@ -145,21 +111,13 @@ class RuleSet:
         self.rules = tuple(rules)
         self.answer_first = tuple(answer_first)
         self._rank = {intent: number for number, intent in enumerate(self.answer_first)}
-        self._tree = _Node()
+        self._net: Phrases[tuple[int, _Kind]] = Phrases()
         self._regexes = {number: _compiled(rule.regex) for number, rule in enumerate(self.rules) if rule.regex}
         self._by_signals = [n for n, rule in enumerate(self.rules) if not rule.phrases and not rule.regex]
         for number, rule in enumerate(self.rules):
-            self._plant(number, "phrases", rule.phrases)
-            self._plant(number, "unless", rule.unless)
-            self._plant(number, "beside", rule.beside)
-
-    def _plant(self, number: int, kind: _Kind, phrases: Iterable[str]) -> None:
-        for way in itertools.chain.from_iterable(map(_ways, phrases)):
-            node = self._tree
-            for element in way:
-                node = node.child(element)
-            if (number, kind) not in node.ends:
-                node.ends.append((number, kind))
+            for kind in _KINDS:
+                for phrase in getattr(rule, kind):
+                    self._net.add(phrase, (number, kind))
 
     def hits(self, burst: Normalised, signals: Signals) -> list[Hit]:
         """Every rule that matches, the one that decides first."""
@@ -167,7 +125,7 @@ class RuleSet:
         beside: dict[int, list[tuple[int, int]]] = {}
         refused: set[int] = set()
         for start in range(len(burst.words)):
-            for number, kind, end in _walk(self._tree, burst.words, start):
+            for (number, kind), end in self._net.found(burst.words, start):
                 if kind == "unless":
                     refused.add(number)
                 else:
@@ -201,25 +159,6 @@ class RuleSet:
         return (-hit.rule.priority, self._rank[hit.rule.intent], -len(hit.matched))
 
 
-def _walk(node: _Node, words: Sequence[str], at: int) -> Iterator[tuple[int, _Kind, int]]:
-    """Every phrase that begins where we are: its rule, its kind, and where it ends."""
-    for number, kind in node.ends:
-        yield number, kind, at
-    if at < len(words):
-        word = words[at]
-        child = node.words.get(word)
-        if child:
-            yield from _walk(child, words, at + 1)
-        for beginning, after in node.beginnings.items():
-            if word.startswith(beginning):
-                yield from _walk(after, words, at + 1)
-        if node.number and (word[0].isdigit() or word == ":money:"):
-            yield from _walk(node.number, words, at + 1)
-    if node.gap:
-        for further in range(at, min(at + _GAP_WORDS, len(words)) + 1):
-            yield from _walk(node.gap, words, further)
-
-
 def _covers(spans: Iterable[tuple[int, int]], length: int) -> bool:
     """The spans, laid end to end, are the whole burst."""
     reached = {0}
@@ -227,44 +166,6 @@ def _covers(spans: Iterable[tuple[int, int]], length: int) -> bool:
         if start in reached:
             reached.add(end)
     return length in reached
-
-
-def _ways(phrase: str) -> Iterator[tuple[str, ...]]:
-    """Each way to say it: `(a|b) c` is `a c` and `b c`, `(a|) c` is `a c` and `c`. ValueError for what is none."""
-    ways = [phrase]
-    while any(_INNERMOST.search(way) for way in ways):
-        written_out = (_INNERMOST.sub(choice, way, count=1) for way in ways for choice in _choices(way))
-        ways = list(dict.fromkeys(itertools.islice(written_out, _MOST_WAYS + 1)))
-        if len(ways) > _MOST_WAYS:
-            raise ValueError(f"there are more than {_MOST_WAYS} ways to say it; make it two phrases")
-    if set("()|") & set(ways[0]):
-        raise ValueError("alternatives are written (one|other)")
-    for way in dict.fromkeys(tuple(itertools.chain.from_iterable(map(_elements, way.split()))) for way in ways):
-        if not way or not set(way) - {GAP, NUMBER}:
-            raise ValueError("it needs a word")
-        if way[0] == GAP or way[-1] == GAP or (GAP, GAP) in itertools.pairwise(way):
-            raise ValueError(f"`{GAP}` stands between words")
-        if len(way) > _MOST_WORDS:
-            raise ValueError(f"at most {_MOST_WORDS} words in one phrase")
-        if way.count(GAP) > _MOST_GAPS:
-            raise ValueError(f"at most {_MOST_GAPS} `{GAP}` in one phrase")
-        yield way
-
-
-def _choices(way: str) -> Sequence[str]:
-    """What the innermost alternatives leave to choose from; a way without any stays as it is."""
-    found = _INNERMOST.search(way)
-    return found.group(1).replace("\\", "").split("|") if found else ("",)
-
-
-def _elements(word: str) -> Sequence[str]:
-    if word in (GAP, NUMBER):
-        return (word,)
-    if "*" in word:
-        if word.index("*") != len(word) - 1 or len(word) < 4:
-            raise ValueError(f"`{word}`: a star ends a word of at least three letters, or stands alone for a gap")
-        return (f"{''.join(words_of(word[:-1]))}*",)
-    return tuple(each for each in words_of(word) if each != "?")
 
 
 def _compiled(pattern: str) -> Any:
@@ -395,7 +296,7 @@ class _Reader:
         found = self.words(data, key, rule)
         for phrase in found:
             try:
-                list(_ways(phrase))
+                Phrases[None]().add(phrase, None)
             except ValueError as error:
                 self.problem(rule, key, f"phrase {phrase!r}: {error}")
         return found
