@@ -15,9 +15,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from leadmasterd import __version__, control, ingest, qr, sentences
+from leadmasterd.classify.loading import load_classifier
 from leadmasterd.environment import find_browser, find_node
 from leadmasterd.housekeeping import Housekeeping, Limits, Seen, was_replaced
 from leadmasterd.intake import Intake
+from leadmasterd.lead_making import existing, model_file, policy_of, rules_file
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
 from leadmasterd.profile_keeper import ProfileKeeper
@@ -46,6 +48,7 @@ from leadmasterd.settings_file import Places
 from leadmasterd.state_files import Lock, write_private
 from leadmasterd.status_board import StatusBoard, measure
 from leadmasterd.store.database import DatabaseBusy
+from leadmasterd.store.judging import Judging, WhoWaits, who_waits
 from leadmasterd.store.phone import phone_silent_since
 from leadmasterd.store.rows import BatchResult, GapEnded, GapOpened, Item, Rows, SessionEvent
 from leadmasterd.store.sweep_plan import SweepPlan, plan
@@ -117,6 +120,8 @@ class Daemon:
         self._lock.acquire()
         self._node = find_node(self._settings.listener.node)
         self._browser = find_browser(self._settings.listener.browser)
+        rules = existing(rules_file(self._settings.leads, self._places))
+        self._classifier = load_classifier(rules, existing(model_file(self._places)))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._loop.add_signal_handler(number, self._asked_to_stop)
         if not await self._open_store():
@@ -136,6 +141,7 @@ class Daemon:
                 self._places.database,
                 on_batch=self._from_thread(self._batch_committed),
                 on_trouble=self._from_thread(self._store_trouble),
+                idle_work=self._judging,
             )
             try:
                 self._writer.start()
@@ -150,6 +156,16 @@ class Daemon:
             else:
                 self._store_trouble(None)
                 return True
+
+    def _judging(self, connection: sqlite3.Connection) -> Judging:
+        """What makes leads on the writer's thread."""
+        policy = policy_of(self._settings.leads)
+        return Judging(connection, lambda: self._classifier, policy, self._from_thread(self._know_who_waits))
+
+    def _know_who_waits(self, who: WhoWaits) -> None:
+        if who != self._board.waiting:
+            self._board.waiting = who
+            self._board.changed()
 
     async def _run_with_store(self) -> None:
         tree.become_subreaper()
@@ -556,6 +572,8 @@ class Daemon:
         self._board.resources = measured
         self._board.changed()
         silent = await asyncio.wrap_future(self._writer.call(phone_silent_since))
+        waiting = self._writer.call(lambda connection, rows: who_waits(connection, datetime.now(UTC)))
+        self._know_who_waits(await asyncio.wrap_future(waiting))
         return Seen(
             tree_pss=measured.get("tree_pss_bytes", 0),
             disk_free=measured.get("disk_free_bytes"),

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import psutil
@@ -14,6 +14,7 @@ import psutil
 from leadmasterd import sentences
 from leadmasterd.settings_file import Places
 from leadmasterd.state_files import write_status
+from leadmasterd.store.judging import WhoWaits
 from leadmasterd.store.rows import BatchResult
 from leadmasterd.supervisor.machine import Reason
 
@@ -49,6 +50,7 @@ class StatusBoard:
     scan: dict[str, object] | None = None
     counters: dict[str, int] = field(default_factory=dict)
     resources: Mapping[str, int] = field(default_factory=dict)
+    waiting: WhoWaits = field(default_factory=WhoWaits)
     versions: dict[str, object] = field(default_factory=dict)
     next_jobs: Callable[[], list[dict[str, object]]] = list
     _write_due: asyncio.TimerHandle | None = None
@@ -104,7 +106,7 @@ class StatusBoard:
                 "open_gaps": self.capture.open_gaps,
                 "last_message_at": self.capture.last_message_at,
             },
-            "waiting": None,
+            "waiting": asdict(self.waiting),
             "trouble": None if self.trouble is None else {"code": self.trouble[0], "detail": self.trouble[1]},
             "concerns": dict(self.concerns),
             "scan": self.scan,

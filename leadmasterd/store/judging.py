@@ -26,9 +26,9 @@ MOST_AT_ONCE: Final = 64
 class WhoWaits:
     """How many conversations wait for an answer, how many of them for too long, and since when the first one does."""
 
-    conversations: int
-    overdue: int
-    oldest_since: str | None
+    conversations: int = 0
+    overdue: int = 0
+    oldest_since: str | None = None
 
 
 def who_waits(connection: sqlite3.Connection, now: datetime) -> WhoWaits:
