@@ -1,14 +1,17 @@
 """Whom a chat belongs to: contacts, the ids they are known by, and their conversations.
 
 A chat is known by a phone, a LID or both, and WhatsApp flips between them. What it says itself about which ids are one
-person is believed at once; anything else is not guessed.
+person is believed at once and for good; two spellings of one phone are merged so that it can be taken back (`merges`);
+anything else is not guessed.
 """
 
 import json
 import sqlite3
 from dataclasses import dataclass
 
+from leadmasterd.identity import phone_of
 from leadmasterd.ingest import CapturedMessage
+from leadmasterd.store import merges
 
 
 @dataclass(slots=True)
@@ -63,7 +66,7 @@ class People:
         return int(cursor.lastrowid or 0)
 
     def _contact_of(self, aliases: tuple[str, ...], at: str) -> int:
-        """The contact behind these ids. Two contacts that WhatsApp itself says are one become one, the older."""
+        """The contact behind these ids. Two contacts that WhatsApp itself says are one become one."""
         known = {
             value: int(contact)
             for contact, value in self._db.execute(
@@ -75,7 +78,10 @@ class People:
         if known:
             contact, *others = sorted(set(known.values()))
             for other in others:
-                self._merge_contacts(contact, other)
+                self.clear()
+                contact = merges.absorb(self._db, contact, other, at)
+            if not others and len(known) == len(aliases):
+                return contact
         else:
             cursor = self._db.execute("INSERT INTO contacts (created_at, updated_at) VALUES (?, ?)", (at, at))
             contact = int(cursor.lastrowid or 0)
@@ -87,37 +93,23 @@ class People:
                 if alias not in known
             ],
         )
+        self._note_phone(contact, aliases, at)
         return contact
 
-    def _merge_contacts(self, keep: int, drop: int) -> None:
-        self.clear()
-        db = self._db
-        db.execute("UPDATE contact_identities SET contact_id = ? WHERE contact_id = ?", (keep, drop))
-        for account, conversation in db.execute(
-            "SELECT account_id, conversation_id FROM conversations WHERE contact_id = ?", (drop,)
-        ).fetchall():
-            twin = db.execute(
-                "SELECT conversation_id FROM conversations WHERE account_id = ? AND contact_id = ?", (account, keep)
-            ).fetchone()
-            if twin is None:
-                db.execute("UPDATE conversations SET contact_id = ? WHERE conversation_id = ?", (keep, conversation))
-                continue
-            for table in ("messages", "calls"):
-                db.execute(f"UPDATE {table} SET conversation_id = ? WHERE conversation_id = ?", (twin[0], conversation))
-            db.execute(
-                "UPDATE conversations SET "
-                "last_inbound_at = nullif(max(coalesce(last_inbound_at, ''), coalesce((SELECT last_inbound_at FROM "
-                "conversations WHERE conversation_id = :drop), '')), ''), "
-                "last_outbound_at = nullif(max(coalesce(last_outbound_at, ''), coalesce((SELECT last_outbound_at FROM "
-                "conversations WHERE conversation_id = :drop), '')), ''), "
-                # the union is complete only as far as both halves are
-                "swept_through_at = nullif(min(coalesce(swept_through_at, ''), coalesce((SELECT swept_through_at FROM "
-                "conversations WHERE conversation_id = :drop), '')), '') "
-                "WHERE conversation_id = :keep",
-                {"keep": twin[0], "drop": conversation},
-            )
-            db.execute("DELETE FROM conversations WHERE conversation_id = ?", (conversation,))
-        db.execute("DELETE FROM contacts WHERE contact_id = ?", (drop,))
+    def _note_phone(self, contact: int, aliases: tuple[str, ...], at: str) -> None:
+        """The phone that WhatsApp names just now, for people and to know it again in another spelling."""
+        phone = next((phone for alias in aliases if (phone := phone_of(alias))), None)
+        if phone is None:
+            return
+        self._db.execute(
+            "UPDATE contacts SET phone = ?, match_key = ? WHERE contact_id = ?", (phone.e164, phone.match_key, contact)
+        )
+        self._db.execute(
+            "INSERT OR IGNORE INTO contact_identities (contact_id, kind, value, first_seen_at) "
+            "VALUES (?, 'phone', ?, ?)",
+            (contact, phone.e164, at),
+        )
+        merges.merge_same_phone(self._db, contact, phone.match_key, at)
 
     def note_facts(self, conversation: int, record: CapturedMessage) -> None:
         """Write a contact's names when they are new; what a message doesn't tell erases nothing."""

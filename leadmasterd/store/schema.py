@@ -8,7 +8,7 @@ Times are UTC ISO-8601 text with milliseconds in columns named `*_at`. Tables th
 README.md; their columns change only with a migration and a changelog line.
 """
 
-from sqlite3 import complete_statement
+from sqlite3 import Connection, complete_statement
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ ALTER TABLE conversations ADD COLUMN due_at TEXT;           -- when that is long
 ALTER TABLE conversations ADD COLUMN category TEXT;         -- an intent's group
 ALTER TABLE conversations ADD COLUMN category_by TEXT CHECK (category_by IN ('person', 'rule', 'model', 'none'));
 CREATE INDEX conversations_waiting ON conversations (waiting_since) WHERE waiting_since IS NOT NULL;
+DROP INDEX conversations_by_contact;                 -- the other way round it also finds all of a contact's
+CREATE UNIQUE INDEX conversations_by_contact ON conversations (contact_id, account_id) WHERE contact_id IS NOT NULL;
 
 CREATE INDEX calls_by_conversation ON calls (conversation_id);
 CREATE INDEX reactions_by_message ON reactions (message_id);
@@ -194,6 +196,8 @@ CREATE TABLE contact_merges (                        -- two contacts that are on
     undone_at  TEXT,
     undone_by  TEXT
 ) STRICT;
+CREATE INDEX contact_merges_by_kept ON contact_merges (kept_id);
+CREATE INDEX contact_merges_by_merged ON contact_merges (merged_id);
 
 CREATE TABLE leads (
     lead_id                         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -354,9 +358,38 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
     def m002_leads(db: "Database") -> None:
         for statement in _statements(_LEADS):
             db.execute(statement)
+        _tell_phones(db.conn)
         db.execute("PRAGMA user_version = 2")
 
     migrations.apply(db, stop_before=stop_before)
+
+
+def _tell_phones(connection: Connection) -> None:
+    """The phones of contacts that were there before phones were kept; contacts with the same one are merged."""
+    from leadmasterd.identity import phone_of
+
+    phones = [
+        (contact, phone, at)
+        for contact, wid, at in connection.execute(
+            "SELECT contact_id, value, first_seen_at FROM contact_identities WHERE kind = 'wa_jid' ORDER BY identity_id"
+        )
+        if (phone := phone_of(wid))
+    ]
+    connection.executemany(
+        "UPDATE contacts SET phone = ?, match_key = ? WHERE contact_id = ?",
+        [(phone.e164, phone.match_key, contact) for contact, phone, _ in phones],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO contact_identities (contact_id, kind, value, first_seen_at) VALUES (?, 'phone', ?, ?)",
+        [(contact, phone.e164, at) for contact, phone, at in phones],
+    )
+    connection.execute(
+        "INSERT INTO contact_merges (kept_id, merged_id, at, actor, code) "
+        "SELECT oldest, contact_id, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 'system', 'same_phone' FROM contacts JOIN "
+        "(SELECT match_key, min(contact_id) AS oldest FROM contacts WHERE match_key IS NOT NULL "
+        "GROUP BY match_key HAVING count(*) > 1) USING (match_key) WHERE contact_id <> oldest ORDER BY contact_id"
+    )
+    connection.execute("UPDATE contacts SET merged_into_id = kept_id FROM contact_merges WHERE merged_id = contact_id")
 
 
 def _statements(script: str) -> list[str]:

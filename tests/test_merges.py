@@ -1,0 +1,420 @@
+"""Merging contacts and taking it back: nothing is lost, one lead stays open, and every pointer has its record."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadmasterd.store import merges
+from leadmasterd.store.merges import CannotMerge, Proposal
+from tests import wire
+from tests.captures import Store, account, at, item, opened
+from tests.waiting import LIMIT
+
+CARO = "5491155550003@c.us"
+CARO_NO_NINE = "541155550003@c.us"
+CARO_LID = "88001122334466@lid"
+LATER = at(wire.NOON + 3600)
+DAY = 86_400
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store that knows its account."""
+    with opened(tmp_path / "leadmaster.db") as fresh:
+        yield fresh
+        assert_sound(fresh)
+
+
+def assert_sound(store: Store) -> None:
+    """What must hold of any database, whatever was merged."""
+    assert store.rows("PRAGMA foreign_key_check") == []
+    pointers = store.rows("SELECT contact_id, merged_into_id FROM contacts WHERE merged_into_id IS NOT NULL ORDER BY 1")
+    assert pointers == store.rows("SELECT merged_id, kept_id FROM contact_merges WHERE undone_at IS NULL ORDER BY 1")
+    assert store.rows("SELECT * FROM contact_merges WHERE kept_id = merged_id") == []
+    for contact, above in pointers:
+        assert do(store, merges.root_of, above) not in dict(pointers), f"contact {contact} points in a circle"
+    belongs = "SELECT lead_id FROM leads JOIN contacts c USING (contact_id) WHERE c.merged_into_id IS NOT NULL"
+    assert store.rows(belongs) == [], "leads belong to roots"
+    assert store.sum_of("rejected") == 0
+
+
+def do(store: Store, function: Callable[..., Any], *values: Any) -> Any:
+    """One of the functions that commands call, in a transaction."""
+    return store.writer.call(lambda connection, rows: function(connection, *values)).result(LIMIT)
+
+
+def contact_of(store: Store, chat: str) -> int:
+    """The contact known by this id."""
+    return int(
+        store.one("SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = ?", chat)
+    )
+
+
+def open_lead(store: Store, chat: str, opened_at: str = LATER) -> int:
+    """A lead as the judge writes it, with everything that is derived beside it."""
+
+    def insert(connection: sqlite3.Connection) -> int:
+        contact = contact_of(store, chat)
+        conversation, message = connection.execute(
+            "SELECT conversation_id, min(message_id) FROM messages JOIN conversations USING (conversation_id) "
+            "WHERE contact_id = ?",
+            (contact,),
+        ).fetchone()
+        cursor = connection.execute(
+            "INSERT INTO leads (contact_id, conversation_id, stage, intent, topics, source, opened_at, "
+            "opened_by_message_id, stage_at, last_message_at, created_at, updated_at) "
+            "VALUES (?, ?, 'new', 'price', '[]', 'message', ?, ?, 'b', 'c', 'd', 'e')",
+            (merges.root_of(connection, contact), conversation, opened_at, message),
+        )
+        lead = int(cursor.lastrowid or 0)
+        values = {"lead": lead, "conversation": conversation, "message": message}
+        for statement in (
+            "INSERT OR IGNORE INTO classifications (conversation_id, burst, first_message_id, intent, method, "
+            "confidence, source, code, value_json, classified_at) "
+            "VALUES (:conversation, 'burst', :message, 'price', 'rule', 1, 'r', 'rule', '{}', 'a')",
+            "INSERT OR IGNORE INTO waiting_cycles (conversation_id, lead_id, kind, started_at, message_id) "
+            "VALUES (:conversation, :lead, 'first', 'then', :message)",
+            "INSERT OR IGNORE INTO follow_ups (conversation_id, lead_id, kind, planned_at, number, due_at, state) "
+            "VALUES (:conversation, :lead, 'quote_silent', 'then', 1, 'b', 'planned')",
+            "INSERT INTO decisions (conversation_id, at, actor, stage) "
+            "VALUES (:conversation, 'a', 'person:ana', 'quoted')",
+            "INSERT INTO corrections (conversation_id, message_ids, intent, at, actor) "
+            "VALUES (:conversation, '[1]', 'price', 'a', 'person:ana')",
+            "INSERT OR IGNORE INTO touches (conversation_id, message_id, at, kind, raw) "
+            "VALUES (:conversation, :message, 'a', 'ad', '{}')",
+            "INSERT OR IGNORE INTO quick_replies (message_id, conversation_id, body_key) "
+            "VALUES (:message, :conversation, 'key')",
+        ):
+            connection.execute(statement, values)
+        connection.execute("DELETE FROM unjudged")
+        return lead
+
+    return int(do(store, insert))
+
+
+def three(store: Store) -> tuple[int, int, int]:
+    """Ana, Beto and Caro have each written."""
+    store.write(*(wire.message(f"of {chat}", chat=chat) for chat in (wire.ANA, wire.BETO, CARO)))
+    return contact_of(store, wire.ANA), contact_of(store, wire.BETO), contact_of(store, CARO)
+
+
+LEADS = "SELECT lead_id, contact_id, stage, closed_at, merged_into_id FROM leads ORDER BY lead_id"
+
+
+# ---------------------------------------------------------------------- for good: WhatsApp says so
+
+
+@pytest.mark.parametrize("older", [wire.ANA, wire.ANA_LID])
+def test_of_two_open_leads_the_older_stays_when_whatsapp_says_that_two_contacts_are_one(
+    store: Store, older: str
+) -> None:
+    """When two contacts with open leads merge, the older lead stays and the other ends as `merged`."""
+    store.write(wire.message("1", chat=wire.ANA), wire.message("2", chat=wire.ANA_LID))
+    leads = {
+        chat: open_lead(store, chat, at(wire.NOON + (0 if chat == older else 9))) for chat in (wire.ANA, wire.ANA_LID)
+    }
+    store.write(item(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)), now=wire.NOON + 3600))
+    stays = leads.pop(older)
+    [ends] = leads.values()
+    assert sorted(store.rows(LEADS)) == sorted([(stays, 1, "new", None, None), (ends, 1, "merged", LATER, stays)])
+    assert store.rows("SELECT stage_at FROM leads WHERE lead_id = ?", ends) == [(LATER,)]
+    assert store.rows("SELECT lead_id, at, actor, kind, before, after, code, value_json FROM lead_events") == [
+        (ends, LATER, "system", "merged", "new", "merged", "merged", f'{{"into": {stays}}}')
+    ]
+    assert store.rows("SELECT conversation_id FROM unjudged") == [(1,)]
+
+
+def test_everything_said_of_a_conversation_goes_along_when_it_becomes_part_of_another(store: Store) -> None:
+    """Facts move, of two verdicts on one burst the first stays, and what is derived is left to be made again."""
+    store.write(wire.message("1", chat=wire.ANA), wire.message("2", chat=wire.ANA_LID))
+    for chat in (wire.ANA, wire.ANA_LID):
+        open_lead(store, chat)
+    store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
+    counts = {
+        table: store.rows(f"SELECT conversation_id, count(*) FROM {table} GROUP BY 1")
+        for table in (*merges.MOVED, *merges.MADE_AGAIN)
+    }
+    assert counts == {
+        "messages": [(1, 3)],
+        "calls": [],
+        "leads": [(1, 2)],
+        "decisions": [(1, 2)],
+        "corrections": [(1, 2)],
+        "classifications": [(1, 1)],
+        "touches": [(1, 2)],
+        "quick_replies": [(1, 2)],
+        "unjudged": [(1, 1)],
+        "waiting_cycles": [(1, 1)],
+        "follow_ups": [(1, 1)],
+    }
+
+
+def test_every_table_that_speaks_of_a_conversation_is_told_what_a_merge_does_to_it(store: Store) -> None:
+    """A table that comes later must be moved or be derived; else its rows would be lost or stop the merge."""
+    tables = [name for (name,) in store.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    speaks = {
+        table
+        for table in tables
+        if any(key[2] == "conversations" for key in store.rows(f"PRAGMA foreign_key_list({table})"))
+    }
+    assert speaks == {*merges.MOVED, *merges.MADE_AGAIN}
+
+
+def test_two_numbers_of_ours_keep_their_conversations_with_one_contact(store: Store) -> None:
+    """They become one contact and not one conversation."""
+    store.write(wire.message("1", chat=wire.ANA), account("5491155550200@c.us"), wire.message("2", chat=wire.ANA_LID))
+    store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
+    assert store.rows("SELECT account_id, contact_id FROM conversations") == [(1, 1), (2, 1)]
+    assert {row[0] for row in store.rows("SELECT conversation_id FROM unjudged")} == {1, 2}
+
+
+# ---------------------------------------------------------------------- by a pointer
+
+
+def test_a_merge_by_hand_keeps_both_conversations_and_judges_them_together(store: Store) -> None:
+    """Whoever stands for both has the leads of both."""
+    ana, beto, _ = three(store)
+    first, second = open_lead(store, wire.ANA, at(wire.NOON)), open_lead(store, wire.BETO, at(wire.NOON + 9))
+    number = do(store, merges.merge, beto, ana, "person:dora", "by_hand", LATER)
+    assert store.rows("SELECT * FROM contact_merges") == [
+        (number, beto, ana, LATER, "person:dora", "by_hand", None, None)
+    ]
+    assert store.rows(LEADS) == [(first, beto, "new", None, None), (second, beto, "merged", LATER, first)]
+    assert store.rows("SELECT actor FROM lead_events") == [("person:dora",)]
+    assert store.rows("SELECT conversation_id FROM unjudged") == [(1,), (2,)]
+    assert store.one("SELECT count(*) FROM conversations") == 3
+
+
+def test_three_contacts_merged_in_a_chain_are_one_person(store: Store) -> None:
+    """A merge goes by the roots, whoever of the people was named."""
+    ana, beto, caro = three(store)
+    do(store, merges.merge, beto, caro, "person:dora", "by_hand", LATER)
+    do(store, merges.merge, ana, caro, "person:dora", "by_hand", LATER)
+    assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(ana, None), (beto, ana), (caro, beto)]
+    assert [do(store, merges.root_of, contact) for contact in (ana, beto, caro)] == [ana] * 3
+    assert do(store, merges.members_of, ana) == [ana, beto, caro]
+    assert do(store, merges.members_of, beto) == [beto, caro]
+
+
+@pytest.mark.parametrize(
+    ("keep", "other", "why"),
+    [
+        (1, 1, "cannot merge contact 1 with itself; name two different contacts"),
+        (1, 3, "cannot merge contacts 1 and 3: they are one already, under contact 1; nothing is to do"),
+        (3, 2, "cannot merge contacts 3 and 2: they are one already, under contact 1; nothing is to do"),
+        (1, 9, "cannot merge contact 9: there is no such contact; "),
+        (9, 1, "cannot merge contact 9: there is no such contact; "),
+    ],
+)
+def test_a_merge_that_makes_no_sense_is_refused(store: Store, keep: int, other: int, why: str) -> None:
+    """With itself, in a circle, with nobody; and nothing has changed."""
+    ana, beto, caro = three(store)
+    do(store, merges.merge, ana, beto, "person:dora", "by_hand", LATER)
+    do(store, merges.merge, beto, caro, "person:dora", "by_hand", LATER)
+    with pytest.raises(CannotMerge) as refused:
+        do(store, merges.merge, keep, other, "person:dora", "by_hand", LATER)
+    assert str(refused.value).startswith(why)
+    assert store.one("SELECT count(*) FROM contact_merges") == 2
+
+
+def test_an_undone_merge_gives_each_its_leads_back_to_be_judged(store: Store) -> None:
+    """The rows stay under their ids; the judge finds them by the messages that opened them."""
+    ana, beto, _ = three(store)
+    first, second = open_lead(store, wire.ANA, at(wire.NOON)), open_lead(store, wire.BETO, at(wire.NOON + 9))
+    number = do(store, merges.merge, ana, beto, "person:dora", "by_hand", at(wire.NOON + 60))
+    do(store, lambda connection: connection.execute("DELETE FROM unjudged"))
+    do(store, merges.undo, number, "person:eva", LATER)
+    assert store.rows("SELECT undone_at, undone_by FROM contact_merges") == [(LATER, "person:eva")]
+    assert store.rows("SELECT contact_id FROM contacts WHERE merged_into_id IS NOT NULL") == []
+    assert [row[:3] for row in store.rows(LEADS)] == [(first, ana, "new"), (second, beto, "merged")]
+    assert store.rows("SELECT conversation_id FROM unjudged") == [(1,), (2,)]
+
+
+def test_undoing_the_middle_of_a_chain_parts_it_there(store: Store) -> None:
+    """Who was merged into the one that leaves goes with it."""
+    ana, beto, caro = three(store)
+    do(store, merges.merge, beto, caro, "person:dora", "by_hand", LATER)
+    number = do(store, merges.merge, ana, beto, "person:dora", "by_hand", LATER)
+    lead = open_lead(store, CARO)
+    assert store.one("SELECT contact_id FROM leads") == ana
+    do(store, merges.undo, number, "person:dora", LATER)
+    assert (do(store, merges.members_of, ana), do(store, merges.members_of, beto)) == ([ana], [beto, caro])
+    assert store.rows("SELECT lead_id, contact_id FROM leads") == [(lead, beto)]
+
+
+def test_a_merge_is_undone_once(store: Store) -> None:
+    """The second time, and for a number that is none, it is said."""
+    ana, beto, _ = three(store)
+    number = do(store, merges.merge, ana, beto, "person:dora", "by_hand", LATER)
+    do(store, merges.undo, number, "person:dora", LATER)
+    with pytest.raises(CannotMerge, match=f"cannot undo merge {number}: it was undone already, at {LATER}"):
+        do(store, merges.undo, number, "person:dora", LATER)
+    with pytest.raises(CannotMerge, match="cannot undo merge 99: there is no such merge"):
+        do(store, merges.undo, 99, "person:dora", LATER)
+    do(store, merges.merge, beto, ana, "person:dora", "by_hand", LATER)
+    assert store.rows("SELECT merged_into_id FROM contacts WHERE contact_id = ?", ana) == [(beto,)]
+
+
+def test_a_person_who_parted_two_spellings_is_not_overruled_by_them(store: Store) -> None:
+    """The same phone merges by itself once; what somebody undid stays so, but WhatsApp's own word stands above."""
+    store.write(wire.message("1", chat=CARO), wire.message("2", chat=CARO_NO_NINE))
+    [[number]] = store.rows("SELECT merge_id FROM contact_merges")
+    do(store, merges.undo, number, "person:dora", LATER)
+    store.write(wire.message("3", chat=CARO, contact=wire.contact(lid=CARO_LID)))
+    assert store.rows("SELECT contact_id FROM contacts WHERE merged_into_id IS NOT NULL") == []
+    store.write(wire.message("4", chat=CARO_LID, contact=wire.contact(phone=CARO_NO_NINE)))
+    assert store.one("SELECT count(*) FROM contacts") == 1
+
+
+def test_whatsapps_word_that_two_of_a_chain_are_one_shortens_it(store: Store) -> None:
+    """Whoever pointed to the one that is gone points to the one that stays."""
+    store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, wire.BETO, CARO])))
+    lid, beto, caro = (contact_of(store, chat) for chat in (wire.ANA_LID, wire.BETO, CARO))
+    do(store, merges.merge, beto, lid, "person:dora", "by_hand", LATER)
+    do(store, merges.merge, beto, caro, "person:dora", "by_hand", LATER)
+    store.write(wire.message("told", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))
+    assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, beto), (beto, None)]
+    store.write(wire.message("and again", chat=wire.ANA_LID, contact=wire.contact(phone=wire.BETO)))
+    assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(beto, None)]
+    assert store.one("SELECT count(*) FROM messages") == 5
+
+
+# ---------------------------------------------------------------------- what a person should look at
+
+
+def proposed(store: Store) -> list[Proposal]:
+    return list(do(store, merges.proposals, 100))
+
+
+def test_two_contacts_saved_under_one_name_are_proposed(store: Store) -> None:
+    """Whatever its case; until they are merged, and not again when that was undone."""
+    store.write(wire.message("1", contact=wire.contact(name="Ana Gómez")))
+    store.write(wire.message("2", chat=wire.BETO, contact=wire.contact(name="ANA GÓMEZ".lower())))
+    store.write(wire.message("3", chat=CARO, contact=wire.contact(name="Caro")))
+    assert [(each.code, each.contact_id, each.other_id) for each in proposed(store)] == [("same_name", 1, 2)]
+    number = do(store, merges.merge, 1, 2, "person:dora", "by_hand", LATER)
+    assert proposed(store) == []
+    do(store, merges.undo, number, "person:dora", LATER)
+    assert proposed(store) == []
+
+
+def test_one_push_name_is_proposed_only_when_one_of_them_shows_no_phone(store: Store) -> None:
+    """Two phones with the same first name are two people; a LID may be the phone that is known already."""
+    store.write(wire.message("1", chat=wire.ANA, notify_name="Anita P."))
+    store.write(wire.message("2", chat=wire.BETO, notify_name="Beto"), wire.message("3", chat=CARO, notify_name="Beto"))
+    assert proposed(store) == []
+    store.write(wire.message("4", chat=wire.ANA_LID, notify_name="anita p."))
+    assert proposed(store) == [Proposal("same_push_name", 1, 4, "Anita P.")]
+
+
+def test_a_name_that_a_third_has_as_well_tells_nothing(store: Store) -> None:
+    """Whom of the two should the LID be?"""
+    for n, chat in enumerate([wire.ANA, wire.BETO, wire.ANA_LID]):
+        store.write(wire.message(f"{n}", chat=chat, notify_name="Ana", contact=wire.contact(name="Cliente")))
+    assert proposed(store) == []
+
+
+def test_contacts_without_any_name_are_proposed_to_nobody(store: Store) -> None:
+    """Neither no name nor an empty one is a name."""
+    for n, chat in enumerate([wire.ANA_LID, CARO_LID]):
+        store.write(wire.message(f"{n}", chat=chat, notify_name=None if n else "", contact=wire.contact(name="")))
+    assert proposed(store) == []
+
+
+@pytest.mark.parametrize(
+    ("days", "lid", "name", "look"),
+    [
+        (181, CARO_LID, "Zulma", True),
+        (179, CARO_LID, "Zulma", False),
+        (181, CARO_LID, "Ana", False),
+        (181, wire.ANA_LID, "Zulma", False),
+    ],
+    ids=["long silence, another LID and name", "not so long", "the same name", "the same LID"],
+)
+def test_a_number_that_may_have_changed_hands_is_proposed(
+    store: Store, days: int, lid: str, name: str, look: bool
+) -> None:
+    """The same number with a new LID and another name after half a year; nothing is split by itself."""
+    then, now = wire.NOON - days * DAY, wire.NOON
+    store.write(item(wire.message("1", t=then, contact=wire.contact(lid=wire.ANA_LID)), now=then))
+    store.write(item(wire.message("2", t=now, notify_name=name, contact=wire.contact(lid=lid)), now=now))
+    store.write(item(wire.message("3", t=now + 60, notify_name=name, contact=wire.contact(lid=lid)), now=now + 60))
+    assert proposed(store) == ([Proposal("changed_hands", 1, 1, name)] if look else [])
+    assert store.one("SELECT count(*) FROM contacts") == 1
+
+
+def test_proposals_stop_at_the_limit(store: Store) -> None:
+    """And the limit counts what is proposed."""
+    for n in range(6):
+        name = wire.contact(name=f"Name {n % 3}")
+        store.write(wire.message(f"{n}", chat=f"54911555510{n:02d}@c.us", contact=name))
+    assert len(proposed(store)) == 3
+    assert len(do(store, merges.proposals, 2)) == 2
+
+
+# ---------------------------------------------------------------------- whatever the order
+
+
+PHONES = [wire.ANA, CARO, CARO_NO_NINE]
+LIDS = [wire.ANA_LID, CARO_LID]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("message"), st.sampled_from([*PHONES, *LIDS])),
+        st.tuples(st.just("mapping"), st.sampled_from(PHONES), st.sampled_from(LIDS)),
+        st.tuples(st.just("lead"), st.sampled_from([*PHONES, *LIDS]), st.integers(0, 9)),
+        st.tuples(st.just("merge"), st.sampled_from([*PHONES, *LIDS]), st.sampled_from([*PHONES, *LIDS])),
+        st.tuples(st.just("undo"), st.integers(0, 3)),
+    ),
+    max_size=16,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_in_whatever_order_ids_are_mapped_merged_and_parted_nothing_is_lost(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]
+) -> None:
+    """No unique index breaks, no message goes, every pointer has its record, leads belong to roots."""
+    with opened(tmp_path_factory.mktemp("orders") / "leadmaster.db") as store:
+        for number, step in enumerate(steps):
+            take(store, step, number)
+            assert_sound(store)
+        sent = sum(step[0] in ("message", "mapping") for step in steps)
+        assert store.one("SELECT count(*) FROM messages") == sent
+        assert store.one("SELECT count(*) FROM messages JOIN conversations USING (conversation_id)") == sent
+        for step in steps:
+            if step[0] == "mapping":
+                assert contact_of(store, step[1]) == contact_of(store, step[2])
+
+
+def take(store: Store, step: tuple[Any, ...], number: int) -> None:
+    """One step; what can't be done with nobody there, or is done already, is skipped."""
+    match step:
+        case ("message", chat):
+            store.write(wire.message(f"{number}", chat=chat))
+        case ("mapping", phone, lid):
+            store.write(wire.message(f"{number}", chat=lid, contact=wire.contact(phone=phone)))
+        case ("lead", chat, minute):
+            if known(store, chat):
+                root = do(store, merges.root_of, contact_of(store, chat))
+                if not store.rows("SELECT 1 FROM leads WHERE contact_id = ? AND closed_at IS NULL", root):
+                    open_lead(store, chat, at(wire.NOON + minute * 60))
+        case ("merge", one, other):
+            roots = {do(store, merges.root_of, contact_of(store, chat)) for chat in (one, other) if known(store, chat)}
+            if len(roots) == 2:
+                do(store, merges.merge, contact_of(store, one), contact_of(store, other), "person:a", "by_hand", LATER)
+        case ("undo", which):
+            active = store.rows("SELECT merge_id FROM contact_merges WHERE undone_at IS NULL ORDER BY 1")
+            if which < len(active):
+                do(store, merges.undo, active[which][0], "person:a", LATER)
+        case _:
+            raise AssertionError(step)
+
+
+def known(store: Store, chat: str) -> bool:
+    return bool(store.rows("SELECT 1 FROM contact_identities WHERE value = ?", chat))
