@@ -1,11 +1,13 @@
 // Everything about the stand-in that a caller may choose, with its default. Times are in milliseconds.
 
 /**
+ * @typedef {'serialized' | 'dollar' | 'unknown'} Shape
+ *
  * @typedef {object} StandinOptions
- * @property {'serialized' | 'dollar'} keyShape where message keys carry their text: in `_serialized`, or in `$1`
- *   as WhatsApp Web does since 2026-07 (wwebjs#201848)
- * @property {'serialized' | 'dollar'} widShape the same for chat and user ids. WhatsApp Web has not renamed these;
- *   `dollar` rehearses the day it does
+ * @property {Shape} keyShape where message keys carry their text: in `_serialized`, in `$1` as WhatsApp Web does since
+ *   2026-07 (wwebjs#201848), or under a name that nobody knows yet, for the next time
+ * @property {Shape} widShape the same for chat and user ids. WhatsApp Web has not renamed these; the others rehearse the
+ *   day it does
  * @property {string} version what `Debug.VERSION` says
  * @property {number} qrFirst how long the first QR reference of a page is valid
  * @property {number} qrPeriod how long each later one is
@@ -51,11 +53,11 @@ export function completeOptions(given) {
 
 /**
  * @param {unknown} shape
- * @returns {'serialized' | 'dollar'}
+ * @returns {Shape}
  */
 export function checkShape(shape) {
-  if (shape !== 'serialized' && shape !== 'dollar') {
-    throw new Error(`cannot use the shape ${JSON.stringify(shape)}: it must be "serialized" or "dollar"`);
-  }
-  return shape;
+  if (shape === 'serialized' || shape === 'dollar' || shape === 'unknown') return shape;
+  throw new Error(
+    `cannot use the shape ${JSON.stringify(shape)}: it must be "serialized", "dollar" or "unknown"`,
+  );
 }

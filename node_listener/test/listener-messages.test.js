@@ -1,4 +1,4 @@
-// The real child, the real library and a real browser against the stand-in: what comes live, in both shapes of ids.
+// The real child, the real library and a real browser against the stand-in: what comes live, in every shape of ids.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../standin/server.js';
@@ -7,7 +7,7 @@ import { startChild, temporaryProfile, until } from './support/child.js';
 const SHOP = '5491155550100@c.us';
 const ANA = '5491155550001@c.us';
 
-for (const shape of /** @type {const} */ (['serialized', 'dollar'])) {
+for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) {
   describe(`with ids in the ${shape} shape`, () => {
     /** @type {Awaited<ReturnType<typeof startStandin>>} */
     let standin;
@@ -225,6 +225,7 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar'])) {
         after,
       });
       assert.equal(log.body, null);
+      assert.deepEqual(log.call, { outcome: 'Missed', answered: false, video: true, seconds: 0 });
       assert.equal(child.lines.slice(after).filter((line) => line.type === 'call').length, 1);
     });
 

@@ -1,6 +1,6 @@
 // Repairs of the library's known faults that no other test shows: each of these fails without its repair. The others:
 // a missed ready edge and stacked handlers in listener-sweep, swallowed errors, UNPAIRED_IDLE and the profile that LOGOUT
-// deletes in listener-leaving, `$1` keys in listener-messages, missing modules in listener-contract, dialogs in
+// deletes in listener-leaving, renamed keys in listener-messages and records, missing modules in listener-contract, dialogs in
 // listener-dialogs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -48,6 +48,26 @@ test('attached by half is not ready: it is told, attached again, and only then s
   await standin.act('deliver', { id: 'HEARD', from: '5491155550001', body: 'hola' });
   await child.line((line) => line.id?.id === 'HEARD');
   assert.equal(child.ofType('ready').length, 1);
+});
+
+test('a page that syncs again while it is attached is not attached twice', async (context) => {
+  const { standin, start } = await setUp(context);
+  const child = await start();
+  await child.line('qr');
+  await standin.act('scan', SHOP);
+  await child.line('ready');
+  const { n } = await child.line('heartbeat');
+  assert.equal((await standin.act('resync')).done, true);
+  // nothing on the wire says that it was let be, and attaching takes less than a second
+  await child.line((line) => line.type === 'heartbeat' && line.n > n + 5);
+  await standin.act('deliver', { id: 'ONCE', from: '5491155550001', body: 'hola' });
+  await standin.act('deliver', { id: 'LAST', from: '5491155550001', body: 'chau' });
+  await child.line((line) => line.id?.id === 'LAST');
+  const beat = await child.line((line) => line.type === 'heartbeat' && line.added === 2);
+  assert.equal(beat.emitted, 2);
+  assert.equal(child.lines.filter((line) => line.id?.id === 'ONCE').length, 1);
+  assert.deepEqual([child.ofType('authenticated').length, child.ofType('ready').length], [1, 1]);
+  assert.deepEqual(child.ofType('page_error'), []);
 });
 
 test('OPENING without end is told, outlives every timeout, and ends with the network back', async (context) => {

@@ -95,8 +95,16 @@ export function messageRecord(message, serialized) {
     const text = widText(message[name]);
     if (text !== null) raw[name] = text;
   }
-  raw.t ??= message.t;
-  raw.type ??= message.type;
+  // A model that can't be serialized is copied as it is, and what it computes is not its own to copy.
+  for (const name of ['t', 'type', 'body', 'caption', 'notifyName']) {
+    const value = plain(
+      firstOf(
+        () => raw[name],
+        () => message[name],
+      ),
+    );
+    if (value !== null && value !== undefined) raw[name] = value;
+  }
   const other = id?.remote.endsWith('@g.us') ? message.id.participant : message.id?.remote;
   raw.leadmasterd_contact = firstOf(() => contactFacts(other));
   return raw;

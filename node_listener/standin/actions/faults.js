@@ -30,6 +30,9 @@ export const FAULTS = {
     if (connection?.token !== device.token) return { done: false };
     return { done: await stage.pages.command('logout', { reason }) };
   },
+  async resync(stage) {
+    return { done: await stage.pages.command('resync') };
+  },
   async reload(stage, { synced = false }) {
     stage.pages.syncedOnce = synced;
     return { done: await stage.pages.command('reload') };

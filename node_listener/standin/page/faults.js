@@ -23,6 +23,9 @@ const LATE = new Set(['reload', 'logout', 'hang', 'navigate']);
 
 const commands = {
   state: ({ state }) => Socket.set('state', state),
+  resync: () => {
+    for (const hasSynced of [false, true]) Socket.set('hasSynced', hasSynced);
+  },
   reload: () => location.reload(),
   logout: ({ reason }) => leave(reason),
   hang: ({ ms }) => {

@@ -1,12 +1,14 @@
 // Chat and user ids (Wid) and message keys (MsgKey), with the own properties that cross to Node as JSON.
 //
 // In 2026-07 WhatsApp Web renamed the property with a message key's text from `_serialized` to `$1`; the rest of the
-// key, and the Wids, stayed as they were (wwebjs#201848, OpenWA#757). Both shapes are here, never both at once.
+// key, and the Wids, stayed as they were (wwebjs#201848, OpenWA#757). Both shapes are here, and the one of a build that
+// renames it once more; never two at once.
 
 import { config } from './config.js';
 
-const keyProperty = config.keyShape === 'dollar' ? '$1' : '_serialized';
-const widProperty = config.widShape === 'dollar' ? '$1' : '_serialized';
+const PROPERTIES = { serialized: '_serialized', dollar: '$1', unknown: '$9' };
+const keyProperty = PROPERTIES[config.keyShape];
+const widProperty = PROPERTIES[config.widShape];
 
 export class Wid {
   constructor(user, server) {
@@ -75,7 +77,7 @@ export class MsgKey {
   }
 }
 
-/** The text of a key from its parts: what both shapes hold, and what the page's own store is keyed by. */
+/** The text of a key from its parts: what every shape holds, and what the page's own store is keyed by. */
 export function keyText({ fromMe, remote, id, participant }) {
   return [fromMe, remote, id, participant].filter((part) => part !== undefined && part !== null).join('_');
 }

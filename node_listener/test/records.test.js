@@ -1,0 +1,96 @@
+// The record that crosses from the page to Node, from models as odd as a build may make them. The real page's way through
+// it is in listener-messages, under every shape of ids.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { messageFields } from '../src/message-line.js';
+import { messageRecord } from '../src/page/records.js';
+
+const ANA = '5491155550001@c.us';
+const SHOP = '5491155550100@c.us';
+
+/** A chat's or user's id whose text is under no name that we know. */
+class Wid {
+  /** @param {string} text */
+  constructor(text) {
+    const [user, server] = text.split('@');
+    Object.assign(this, { user, server, $9: text });
+  }
+}
+
+/** A message whose fields are all computed: none is its own property. */
+class Message {
+  get id() {
+    return { fromMe: false, remote: new Wid(ANA), id: '3EB0', $9: `false_${ANA}_3EB0` };
+  }
+  get t() {
+    return 1795400000;
+  }
+  get type() {
+    return 'chat';
+  }
+  get body() {
+    return '¿hay stock?';
+  }
+  get notifyName() {
+    return 'Ana';
+  }
+  get from() {
+    return new Wid(ANA);
+  }
+  get to() {
+    return new Wid(SHOP);
+  }
+  serialize() {
+    throw new Error('cannot be serialized');
+  }
+}
+
+/** @param {any} raw */
+function lineOf(raw) {
+  const { id, t, message_type, body, from, to, notify_name } = messageFields(raw, 'live') ?? {};
+  return { id, t, message_type, body, from, to, notify_name };
+}
+
+const LINE = {
+  id: { fromMe: false, remote: ANA, id: '3EB0', participant: null },
+  t: 1795400000,
+  message_type: 'chat',
+  body: '¿hay stock?',
+  from: ANA,
+  to: SHOP,
+  notify_name: 'Ana',
+};
+
+test('a message that can not be serialized is read field by field', () => {
+  assert.deepEqual(lineOf(messageRecord(new Message())), LINE);
+});
+
+test('what serializing left out of the ids comes from the message itself', () => {
+  // as the library leaves it: it takes the chat's text from where that is no more (Utils.js:831-835)
+  const id = { fromMe: false, remote: undefined, id: '3EB0', $9: `false_${ANA}_3EB0` };
+  const serialized = {
+    id,
+    t: 1795400000,
+    type: 'chat',
+    body: '¿hay stock?',
+    notifyName: 'Ana',
+    from: {},
+    to: {},
+  };
+  assert.deepEqual(lineOf(messageRecord(new Message(), serialized)), LINE);
+});
+
+test('what serializing says of time and text is what counts', () => {
+  const serialized = { t: 1795400001, type: 'ptt', body: 'lo que dice el registro' };
+  const { t, type, body } = messageRecord(new Message(), serialized);
+  assert.deepEqual([t, type, body], [1795400001, 'ptt', 'lo que dice el registro']);
+});
+
+test('a field that throws costs itself only', () => {
+  const message = Object.defineProperty(new Message(), 'body', {
+    get() {
+      throw new Error('not loaded');
+    },
+  });
+  assert.deepEqual(lineOf(messageRecord(message)), { ...LINE, body: null });
+});
