@@ -309,14 +309,22 @@ def test_one_push_name_is_proposed_only_when_one_of_them_shows_no_phone(store: S
     store.write(wire.message("2", chat=wire.BETO, notify_name="Beto"), wire.message("3", chat=CARO, notify_name="Beto"))
     assert proposed(store) == []
     store.write(wire.message("4", chat=wire.ANA_LID, notify_name="anita p."))
-    assert proposed(store) == [Proposal("same_push_name", 1, 4, "Anita P.")]
+    assert proposed(store) == [Proposal("same_push_name", 1, 4, "anita p.")]
 
 
-def test_a_name_that_a_third_has_as_well_tells_nothing(store: Store) -> None:
+def test_a_push_name_that_a_third_has_as_well_tells_nothing(store: Store) -> None:
     """Whom of the two should the LID be?"""
     for n, chat in enumerate([wire.ANA, wire.BETO, wire.ANA_LID]):
-        store.write(wire.message(f"{n}", chat=chat, notify_name="Ana", contact=wire.contact(name="Cliente")))
+        store.write(wire.message(f"{n}", chat=chat, notify_name="Ana"))
     assert proposed(store) == []
+
+
+def test_a_saved_name_may_stand_for_several_numbers_but_not_for_many(store: Store) -> None:
+    """Home, work and the old one are proposed beside the first; `Cliente` on every second contact is not."""
+    for n in range(12):
+        name = wire.contact(name="Ana Gómez" if n < 3 else "Cliente")
+        store.write(wire.message(f"{n}", chat=f"54911555510{n:02d}@c.us", contact=name))
+    assert proposed(store) == [Proposal("same_name", 1, 2, "Ana Gómez"), Proposal("same_name", 1, 3, "Ana Gómez")]
 
 
 def test_contacts_without_any_name_are_proposed_to_nobody(store: Store) -> None:

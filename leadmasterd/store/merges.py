@@ -40,8 +40,8 @@ class CannotMerge(Exception):
 class Proposal:
     """Two contacts that may be one person, or (`changed_hands`, one contact twice) one that may be two. Lower id first.
 
-    `same_name`: the operator's address book has one name for both. `same_push_name`: nobody else calls themselves so,
-    and one of the two shows no phone.
+    `same_name`: the operator's address book has one name for both (`name`). `same_push_name`: they and nobody else call
+    themselves so, and one of the two shows no phone. `changed_hands`: after long silence another name wrote from it.
     """
 
     code: Literal["same_name", "same_push_name", "changed_hands"]
@@ -208,31 +208,34 @@ def proposals(connection: sqlite3.Connection, limit: int) -> list[Proposal]:
 
 def _namesakes(connection: sqlite3.Connection) -> Iterator[Proposal]:
     told: set[tuple[int, int]] = set()
-    code: Literal["same_name", "same_push_name"]
-    for code, column, restricted in _NAMES:
-        for name, contacts in connection.execute(
-            f"SELECT min({column}), json_group_array(contact_id) FROM contacts WHERE {column} <> '' "
-            f"GROUP BY lower({column}) HAVING count(*) BETWEEN 2 AND ? AND {restricted} ORDER BY max(contact_id) DESC",
-            (_NAMESAKES,),
-        ):
-            people = sorted({root_of(connection, contact) for contact in json.loads(contacts)})
-            if len(people) != 2:
-                continue
-            one, other = people
-            if (
-                (one, other) in told
-                or was_undone(connection, one, other)
-                or (code == "same_push_name" and _has_phone(connection, one) and _has_phone(connection, other))
-            ):
-                continue
-            told.add((one, other))
-            yield Proposal(code, one, other, name)
+    for name, contacts in _sharing(connection, "saved_name", "true"):
+        one, *others = _roots(connection, contacts)
+        for other in others:
+            if not was_undone(connection, one, other):
+                told.add((one, other))
+                yield Proposal("same_name", one, other, name)
+    for name, contacts in _sharing(connection, "push_name", "count(phone) < count(*)"):
+        people = _roots(connection, contacts)
+        if len(people) != 2 or all(_has_phone(connection, each) for each in people):
+            continue  # of three, nobody knows which two
+        one, other = people
+        if (one, other) not in told and not was_undone(connection, one, other):
+            yield Proposal("same_push_name", one, other, name)
 
 
-_NAMES: Final[tuple[tuple[Literal["same_name", "same_push_name"], str, str], ...]] = (
-    ("same_name", "saved_name", "true"),
-    ("same_push_name", "push_name", "count(phone) < count(*)"),
-)
+def _sharing(connection: sqlite3.Connection, column: str, condition: str) -> Iterator[tuple[str, list[int]]]:
+    """Names that a few contacts share, newest first; upper case is lower case as far as SQLite knows (A to Z)."""
+    for name, contacts in connection.execute(
+        f"SELECT {column}, json_group_array(contact_id) FROM contacts WHERE {column} <> '' "
+        f"GROUP BY {column} COLLATE NOCASE HAVING count(*) BETWEEN 2 AND ? AND {condition} "
+        "ORDER BY max(contact_id) DESC",
+        (_NAMESAKES,),
+    ):
+        yield name, json.loads(contacts)
+
+
+def _roots(connection: sqlite3.Connection, contacts: list[int]) -> list[int]:
+    return sorted({root_of(connection, contact) for contact in contacts})
 
 
 def _has_phone(connection: sqlite3.Connection, root: int) -> bool:

@@ -170,6 +170,8 @@ ALTER TABLE contacts ADD COLUMN match_key TEXT;      -- equal for two spellings 
 ALTER TABLE contacts ADD COLUMN merged_into_id INTEGER REFERENCES contacts ON DELETE SET NULL;
 CREATE INDEX contacts_by_match_key ON contacts (match_key) WHERE match_key IS NOT NULL;
 CREATE INDEX contacts_merged ON contacts (merged_into_id) WHERE merged_into_id IS NOT NULL;
+CREATE INDEX contacts_by_saved_name ON contacts (saved_name COLLATE NOCASE) WHERE saved_name <> '';
+CREATE INDEX contacts_by_push_name ON contacts (push_name COLLATE NOCASE, phone) WHERE push_name <> '';
 
 ALTER TABLE conversations ADD COLUMN waiting_since TEXT;    -- the customer spoke and nobody has answered
 ALTER TABLE conversations ADD COLUMN due_at TEXT;           -- when that is longer than the target, in business time
