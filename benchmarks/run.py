@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.figures import Figure
 
-ALL = ("burst", "single", "commands", "whole", "recovery", "restarts")
+ALL = ("burst", "single", "commands", "leads", "size", "whole", "recovery", "restarts")
 
 
 def main(chosen: list[str]) -> None:

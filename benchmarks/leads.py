@@ -1,0 +1,103 @@
+"""Classification and leads: how fast alone, and whether they keep up with messages that keep coming."""
+
+import asyncio
+import contextlib
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.figures import Figure, message_line, percentile, ready_line
+from leadmasterd.classify.intents import Signals
+from leadmasterd.classify.loading import load_classifier
+from leadmasterd.ingest import CaptureRules
+from leadmasterd.intake import Intake
+from leadmasterd.lead_making import policy_of
+from leadmasterd.settings import LeadsSettings
+from leadmasterd.store.judging import Judging
+from leadmasterd.store.writer import Writer
+
+SECONDS = 20
+RATE = 1500
+TEXTS = (
+    ["hola buenas tardes", "cuánto sale el combo de 12 empanadas con envío a caballito?"],
+    ["tenés la campera negra en talle m?"],
+    ["gracias!!"],
+    ["che disculpá que moleste, el otro día te compré unas zapas y me quedaron chicas, se podrán cambiar por un 42?"],
+    ["👍"],
+)
+
+
+def run() -> list[Figure]:
+    """One burst alone, then messages at a steady rate with everything behind them."""
+    return [_alone(), _steady()]
+
+
+def judging() -> Callable[[sqlite3.Connection], Judging]:
+    """Leads as the daemon makes them: the packaged rules and model, the settings' defaults."""
+    classifier = load_classifier(None, None)
+    policy = policy_of(LeadsSettings())
+
+    def make(connection: sqlite3.Connection) -> Judging:
+        return Judging(connection, lambda: classifier, policy, lambda who: None)
+
+    return make
+
+
+def _alone() -> Figure:
+    classifier = load_classifier(None, None)
+    signals = Signals(first_contact=True, types=("chat",))
+    times = []
+    for _ in range(400):
+        for texts in TEXTS:
+            began = time.perf_counter()
+            classifier.classify(texts, signals)
+            times.append(time.perf_counter() - began)
+    median, worst = statistics.median(times), percentile(times, 99)
+    return Figure(
+        "classifying one burst, one core",
+        f"{median * 1000:.2f} ms (p99 {worst * 1000:.2f} ms)",
+        "below 1 ms",
+        median < 0.001,
+    )
+
+
+def _steady() -> Figure:
+    """Messages from 500 chats at a steady rate for some seconds: how far behind are leads when the last one is in?"""
+    with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
+        behind = asyncio.run(_feed(Path(name) / "leadmaster.db"))
+    return Figure(
+        f"{RATE:,} messages a second for {SECONDS} s, with classification and leads: all judged",
+        f"{behind:.1f} s after the last",
+        "keeps up (at most 3 s)",
+        behind <= 3,
+    )
+
+
+async def _feed(database: Path) -> float:
+    writer = Writer(database, on_batch=lambda _: None, on_trouble=print, idle_work=judging())
+    intake = Intake(CaptureRules(), writer, on_lifecycle=lambda _: None, on_hole=lambda _: None, on_pressure=print)
+    writer.start()
+    intake.lines([ready_line().rstrip()])
+    began, number = time.perf_counter(), 0
+    while number < RATE * SECONDS:
+        due = min(RATE * SECONDS, int((time.perf_counter() - began) * RATE))
+        intake.lines([message_line(each, each + 2).rstrip() for each in range(number, due)])
+        number = due
+        await asyncio.sleep(0.02)
+    fed = time.perf_counter()
+    while await asyncio.wrap_future(writer.call(_left)):  # noqa: ASYNC110 - nobody is told when the writer rests
+        await asyncio.sleep(0.02)
+    behind = time.perf_counter() - fed
+    writer.stop(10)
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        judged = connection.execute("SELECT count(*) FROM leads").fetchone()[0]
+        assert judged == 500, f"{judged} leads of 500 customers at {datetime.now(UTC)}"
+    return behind
+
+
+def _left(connection: sqlite3.Connection, _: object) -> int:
+    return int(connection.execute("SELECT count(*) FROM unjudged").fetchone()[0])

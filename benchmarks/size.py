@@ -1,0 +1,180 @@
+"""With a million messages and fifty thousand contacts: capture, `status` and the commands of leads."""
+
+import asyncio
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks import burst
+from benchmarks.figures import Figure, message_line, ready_line
+from benchmarks.leads import TEXTS, judging
+from leadmasterd.ingest import iso
+from leadmasterd.store.database import open_for_writing
+
+CONTACTS = 50_000
+MESSAGES_EACH = 20
+LINES = 20_000
+RUNS = 15
+START = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def run() -> list[Figure]:
+    """Make such a database (some minutes), then measure beside it."""
+    with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
+        folder = Path(name)
+        empty, full = folder / "empty", folder / "full"
+        for place in (empty, full):
+            place.mkdir()
+            open_for_writing(place / "leadmaster.db").close()
+        _fill(full / "leadmaster.db")
+        rebuilt = _judge_all(full / "leadmaster.db")
+        return [rebuilt, _burst(folder, full / "leadmaster.db"), *_commands(empty, full)]
+
+
+def _fill(database: Path) -> None:
+    """Straight into the tables: who wrote what is made up, a tenth of them still waits."""
+    with closing(open_for_writing(database)) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("BEGIN")
+        db.execute(
+            "INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES ('5491155550100@c.us', ?, ?)",
+            (iso(START), iso(START)),
+        )
+        for contact in range(1, CONTACTS + 1):
+            chat = _chat(contact)
+            at = iso(START)
+            db.execute("INSERT INTO contacts (push_name, created_at, updated_at) VALUES (?, ?, ?)", ("Ana", at, at))
+            db.execute(
+                "INSERT INTO contact_identities (contact_id, kind, value, first_seen_at) VALUES (?, 'wa_jid', ?, ?)",
+                (contact, chat, at),
+            )
+            db.execute(
+                "INSERT INTO conversations (account_id, contact_id, chat, created_at) VALUES (1, ?, ?, ?)",
+                (contact, chat, at),
+            )
+        db.executemany(
+            "INSERT INTO messages (account_id, conversation_id, direction, author, type, body, sent_at, captured_at, "
+            "captured_via, readable_at, business, truncated, forwarded, stanza_id, wire_t) "
+            "VALUES (1, ?, ?, ?, 'chat', ?, ?, ?, 'live', ?, 0, 0, 0, ?, ?)",
+            _messages(),
+        )
+        db.execute(
+            "INSERT INTO message_aliases SELECT message_id, chat, '' "
+            "FROM messages JOIN conversations USING (conversation_id)"
+        )
+        db.execute("INSERT INTO unjudged SELECT conversation_id FROM conversations")
+        db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _chat(contact: int) -> str:
+    """The first 500 are those who write the burst."""
+    return f"549115555{contact - 1:04d}@c.us" if contact <= 500 else f"54911{contact + 10_000_000}@c.us"
+
+
+def _messages() -> Iterator[tuple[object, ...]]:
+    bodies = [text for texts in TEXTS for text in texts]
+    number = 0
+    for step in range(MESSAGES_EACH):
+        for contact in range(1, CONTACTS + 1):
+            number += 1
+            ours = step % 3 == 2 or (step == MESSAGES_EACH - 1 and contact % 10 != 0)
+            moment = START + timedelta(days=step * 15, seconds=contact * 20 + (60 if ours else 0))
+            at = iso(moment)
+            body = "Sí, hay! Sale 25.000" if ours else bodies[(number + step) % len(bodies)]
+            direction, author = ("out", "operator") if ours else ("in", "contact")
+            yield contact, direction, author, body, at, at, at, f"3EB0{number:016X}", int(moment.timestamp())
+
+
+def _judge_all(database: Path) -> Figure:
+    """`leads rebuild`, in effect: every contact's whole story."""
+    with closing(open_for_writing(database)) as db:
+        work = judging()(db)
+        began, more = time.perf_counter(), True
+        while more:
+            db.execute("BEGIN IMMEDIATE")
+            more = work.step()
+            db.execute("COMMIT")
+            work.done()
+        took = time.perf_counter() - began
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (waiting,) = db.execute("SELECT count(*) FROM conversations WHERE waiting_since IS NOT NULL").fetchone()
+    total = CONTACTS * MESSAGES_EACH
+    return Figure(
+        f"leads of {CONTACTS:,} contacts made from {total:,} messages ({waiting:,} wait)",
+        f"{took:.0f} s ({total / took:,.0f} messages/s)",
+        "",
+        waiting > 0,
+    )
+
+
+def _burst(folder: Path, database: Path) -> Figure:
+    """The burst of the first figure on top of all that, leads behind it, against the same rows into the same file."""
+    lines = folder / "lines"
+    with lines.open("wb") as file:
+        file.write(ready_line())
+        for number in range(LINES):
+            file.write(message_line(number, number + 2))
+    ratios = []
+    for _ in range(3):
+        ours, raw = folder / "ours.db", folder / "raw.db"
+        for copy in (ours, raw):
+            shutil.copy(database, copy)
+        ours_seconds = asyncio.run(burst.ours(lines, ours, judging()))
+        ratios.append(ours_seconds / burst.raw(ours, raw, since=database))
+        for copy in (ours, raw):
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{copy}{suffix}").unlink(missing_ok=True)
+    ratio = statistics.median(ratios)
+    return Figure(
+        f"burst of {LINES:,} lines at that size, leads on, against raw executemany into the same file",
+        f"1/{ratio:.1f}",
+        "at least 1/8",
+        ratio <= 8,
+    )
+
+
+def _commands(empty: Path, full: Path) -> list[Figure]:
+    """Medians, each in turn with what it is compared with."""
+    on_empty, on_full, helped, waiting, listed = [], [], [], [], []
+    for _ in range(RUNS):
+        on_empty.append(_seconds(["status"], empty))
+        on_full.append(_seconds(["status"], full))
+        helped.append(_seconds(["leads", "--help"], full))
+        waiting.append(_seconds(["leads", "waiting"], full))
+        listed.append(_seconds(["leads", "list"], full))
+    small, large, base = (statistics.median(times) for times in (on_empty, on_full, helped))
+    ratio = large / small
+    figures = [
+        Figure(
+            "`status` at that size against an empty database",
+            f"{ratio:.2f}x ({large * 1000:.0f} ms)",
+            "at most 1.5x",
+            ratio <= 1.5,
+        )
+    ]
+    for words, times in (("leads waiting", waiting), ("leads list", listed)):
+        more = (statistics.median(times) - base) * 1000
+        figures.append(
+            Figure(f"`{words}` at that size, more than `--help`", f"{more:.0f} ms", "below 200 ms", more < 200)
+        )
+    return figures
+
+
+def _seconds(words: Sequence[str], state_dir: Path) -> float:
+    environment = {**os.environ, "LEADMASTERD_STATE_DIR": str(state_dir)}
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "leadmasterd", *words], env=environment, capture_output=True, check=False
+    )
+    took = time.perf_counter() - began
+    assert done.returncode in (0, 3), done.stderr.decode()
+    return took
