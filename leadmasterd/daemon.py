@@ -108,7 +108,7 @@ class Daemon:
             spawn=self._spawn,
             clean_up=self._clean_up,
             chores=self._keeper.chores,
-            facts=lambda: {"restorable": self._keeper.restorable},
+            facts=self._facts,
             on_change=self._phase_changed,
             excused=lambda: self._child is not None and self._child.reading_paused,
             start_paused=self._paused_file.exists(),
@@ -262,6 +262,11 @@ class Daemon:
             self._child.pause_reading()
         elif self._child:
             self._child.resume_reading()
+
+    def _facts(self) -> dict[str, object]:
+        """What the profile has to do with a child's end."""
+        last_words = (self._bye and self._bye.detail) or ""
+        return {"restorable": self._keeper.restorable, "unreachable": "net::ERR_" in last_words}
 
     async def _clean_up(self) -> None:
         """After a stop, and before the first start: nothing that carries our marker may live on."""

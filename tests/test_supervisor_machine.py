@@ -292,6 +292,18 @@ def test_a_profile_that_does_not_open_three_times_is_restored() -> None:
     assert third.state.because.code == "profile_broken"
 
 
+@pytest.mark.parametrize(
+    "failure", [(Happened.EXITED, {"restorable": True, "unreachable": True}), (Happened.TIMER, {"restorable": True})]
+)
+def test_an_outage_is_no_fault_of_the_profile(failure: tuple[Happened, dict[str, object]]) -> None:
+    """No server, or one that never answers, however often: the snapshot is older than the session, and stays aside."""
+    state = TO[Phase.STARTING]
+    for _ in range(6):
+        failed = happen(state, failure, Happened.GONE)
+        assert Effect.RESTORE_PROFILE not in failed.effects
+        state = happen(failed.state, Happened.TIMER).state
+
+
 def test_without_a_snapshot_it_is_tried_for_ever() -> None:
     """Nothing to restore: back off and try again."""
     state = TO[Phase.STARTING]

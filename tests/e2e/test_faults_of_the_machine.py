@@ -167,6 +167,22 @@ def test_a_lost_session_is_restored_once_and_then_waits_for_a_scan(
     assert [event["code"] for event in seen(daemon, mark, phase="stopping")] == ["session_lost"]
 
 
+def test_an_outage_costs_no_session(daemon: DaemonUnderTest, standin: StandIn, customers: Customers) -> None:
+    """Start after start finds no server, and there is a snapshot: the session is newer, and stays where it is."""
+    daemon.stop()
+    Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
+    mark = last_event(daemon)
+    standin.act("offline", all=True)
+    customers.write("durante")
+    start_again(daemon)
+    wait_for(lambda: len(seen(daemon, mark, code="child_died", phase="stopping")) >= 4, "four starts in vain")
+    standin.act("online")
+    await_ready_again(daemon, mark)
+    assert seen(daemon, mark, code="profile_broken") == []
+    assert Auth(daemon.places).quarantined() == []
+    customers.nothing_was_lost("asked_to_stop")
+
+
 @pytest.mark.parametrize("host", ["another-host", "this-host"])
 def test_a_lock_that_nobody_holds_is_removed(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers, host: str
