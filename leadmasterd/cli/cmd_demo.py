@@ -40,6 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
             print(_("The demo failed: {error}").format(error=error), file=sys.stderr)
             return 1
         _report(outcome)
+        for heading, words in (
+            (_("What each of them wants (`leadmasterd leads list`):"), ("leads", "list")),
+            (_("Who waits for an answer, and for how long (`leadmasterd leads waiting`):"), ("leads", "waiting")),
+        ):
+            print(f"\n{heading}\n", flush=True)
+            demo.show(*words)
+        print()
         if arguments.keep:
             print(_("Look around: LEADMASTERD_STATE_DIR={folder} leadmasterd messages").format(folder=folder))
     return 0 if outcome.good else 1

@@ -24,6 +24,8 @@ class Conversation:
     when: When
     said: tuple[Said, ...]
     lid: str | None = None
+    minutes_ago: int = 0
+    """How long ago it was said, so that some have been waiting for a while when the demo ends."""
 
 
 def _in(*bodies: str) -> tuple[Said, ...]:
@@ -92,8 +94,10 @@ CONVERSATIONS: Final = (
             ),
         ),
     ),
-    Conversation("Gabi", "5491155550007", "node_down", _in("Buen día, a qué hora abren hoy?", "hola??")),
-    Conversation("Hugo", "5491155550008", "node_down", _in("me llegó la caja rota, quién me responde?")),
+    Conversation("Gabi", "5491155550007", "node_down", _in("Buen día, a qué hora abren hoy?", "hola??"), minutes_ago=6),
+    Conversation(
+        "Hugo", "5491155550008", "node_down", _in("me llegó la caja rota, quién me responde?"), minutes_ago=48
+    ),
     Conversation(
         "Inés",
         "5491155550009",
@@ -102,9 +106,13 @@ CONVERSATIONS: Final = (
         lid="222000222",
     ),
     Conversation(
-        "Julián", "5491155550010", "daemon_down", _in("quiero hacer un pedido para el sábado", "son 30 personas")
+        "Julián",
+        "5491155550010",
+        "daemon_down",
+        _in("quiero hacer un pedido para el sábado", "son 30 personas"),
+        minutes_ago=130,
     ),
-    Conversation("Karina", "5491155550011", "daemon_down", _in("hacen envíos a Rosario?")),
+    Conversation("Karina", "5491155550011", "daemon_down", _in("hacen envíos a Rosario?"), minutes_ago=19),
     Conversation(
         "Leo",
         "5491155550012",

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +20,14 @@ import psutil
 
 from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
+from leadmasterd.leads.calendar import WEEKDAYS
 from leadmasterd.settings_file import places
 from leadmasterd.state_files import read_status
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 
 OUR_PHONE: Final = "5491155550100"
+_LEADMASTERD: Final = (sys.executable, "-P", "-m", "leadmasterd")
 _LIMIT: Final = 90.0
 _LOOK_EVERY: Final = 0.05
 
@@ -67,12 +69,14 @@ class Demo:
         self._node = node
         self._key_shape = key_shape
         self._wait_for_enter = wait_for_enter
+        self._environment: dict[str, str] = {}
         self._say = say
         self._standin: StandIn
 
     def run(self) -> Outcome:
         """Play it. Raises DemoFailed and StandInError."""
         with StandIn(self._node, key_shape=self._key_shape) as self._standin:
+            self._environment = self._settings()
             with self._daemon():
                 self._scan()
                 self._say(_("1. Customers write while we listen."))
@@ -89,27 +93,38 @@ class Demo:
             with self._daemon():
                 self._await_captured("live", "node_down", "daemon_down")
                 self._await(_("the last gap to be closed"), lambda: self._status()["capture"]["open_gaps"] == 0)
+                self._await(_("leads to be made"), lambda: self._unjudged() == 0)
             return self._outcome()
+
+    def show(self, *words: str) -> None:
+        """Run a command on what the demo left, as anybody would afterwards."""
+        subprocess.run([*_LEADMASTERD, *words], env=self._environment, cwd=self._places.state_dir, check=True)
 
     # ------------------------------------------------------------------ the parts
 
-    @contextmanager
-    def _daemon(self) -> Iterator[None]:
-        """The real daemon, in a process of its own. Its words go straight to the terminal."""
-        environment = {
+    def _settings(self) -> dict[str, str]:
+        """The environment of the demo's daemon and commands."""
+        always = [["00:00", "24:00"]]
+        return {
             **os.environ,
+            "PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent),
             "LEADMASTERD_STATE_DIR": str(self._places.state_dir),
             "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(self._standin.browser_args),
             # a stand-in unlinks nobody for asking early, and a demo should be short
             "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
             "LEADMASTERD_LISTENER__SWEEP_INTERVAL": "3",
+            # some of what is said is dated back, before the scan, and the shop of the demo never closes
+            "LEADMASTERD_CAPTURE__FIRST_LINK_DAYS": "1",
+            "LEADMASTERD_LEADS__COUNTRY": "",
+            "LEADMASTERD_LEADS__HOURS": json.dumps(dict.fromkeys(WEEKDAYS, always)),
         }
+
+    @contextmanager
+    def _daemon(self) -> Iterator[None]:
+        """The real daemon, in a process of its own. Its words go straight to the terminal."""
         # from the state folder, so that a config.toml lying about here changes nothing
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "leadmasterd", "run"],
-            env=environment | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent)},
-            cwd=self._places.state_dir,
-            start_new_session=True,
+            [*_LEADMASTERD, "run"], env=self._environment, cwd=self._places.state_dir, start_new_session=True
         )
         self._process = process
         try:
@@ -137,6 +152,7 @@ class Demo:
                 self._speak(conversation)
 
     def _speak(self, conversation: Conversation) -> None:
+        before = {"t": int(time.time()) - conversation.minutes_ago * 60} if conversation.minutes_ago else {}
         for said in conversation.said:
             who = (
                 {"to": conversation.phone}
@@ -145,7 +161,7 @@ class Demo:
             )
             lid = {"lid": conversation.lid} if conversation.lid else {}
             body = {} if said.body is None else {"body": said.body}
-            self._standin.act("own" if said.own else "deliver", **{**who, **lid, **body, **said.fields})
+            self._standin.act("own" if said.own else "deliver", **{**who, **lid, **body, **before, **said.fields})
 
     def _kill_node(self) -> None:
         node = next(child for child in psutil.Process(self._process.pid).children() if "node" in Path(child.exe()).name)
@@ -159,6 +175,10 @@ class Demo:
 
     def _phase(self) -> str:
         return str(self._status()["phase"])
+
+    def _unjudged(self) -> int:
+        with closing(open_for_reading(self._places.database)) as connection:
+            return int(connection.execute("SELECT count(*) FROM unjudged").fetchone()[0])
 
     def _await_captured(self, *when: When) -> None:
         wanted = sum(len(each.said) for each in CONVERSATIONS if each.when in when)
@@ -180,11 +200,8 @@ class Demo:
 
     def _outcome(self) -> Outcome:
         expected = Counter((each.phone, said.own, said.body) for each in CONVERSATIONS for said in each.said)
-        connection = open_for_reading(self._places.database)
-        try:
+        with closing(open_for_reading(self._places.database)) as connection:
             rows = connection.execute(_CAPTURED).fetchall()
-        finally:
-            connection.close()
         found = Counter((row["phone"], row["direction"] == "out", row["body"]) for row in rows)
         via = Counter(row["captured_via"] for row in rows)
         return Outcome(

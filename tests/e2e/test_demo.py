@@ -25,3 +25,8 @@ def test_the_demo_captures_everything_once_and_says_that_it_is_a_stand_in(shape:
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "stand-in" in shown.stdout
     assert "All of it was captured, nothing was sent." in shown.stdout
+    wants, waits = shown.stdout.split("leadmasterd leads waiting")
+    assert "pedido" in wants
+    assert "Julián" in waits
+    assert "2 h 10 min" in waits
+    assert "reclamo" in waits
