@@ -4,8 +4,8 @@ Inference is a sum over a dictionary, in plain Python: importing numpy would cos
 save a tenth of a millisecond. A feature's row is bytes: its weight in the text's length, then pairs of intent and
 weight, each one byte, so that 20,000 features are 4 MB of memory.
 
-The file is gzipped JSON: {"format", "v", "version", "made", "intents", "bias", "step", "threshold", "features": {name:
-hex of the row}}. Nothing in it is executed.
+The file is gzipped JSON: {"format", "v", "version", "made", "learned", "intents", "bias", "step", "threshold",
+"features": {name: hex of the row}}. Nothing in it is executed.
 """
 
 import json
@@ -67,6 +67,8 @@ class Model:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.version: str = document["version"]
         self.made: str = document["made"]
+        self.learned = frozenset(map(str, document["learned"]))
+        """Marks of the corrections it learned from."""
         self.intents: tuple[str, ...] = tuple(document["intents"])
         self._named = [number for number, intent in enumerate(self.intents) if intent != UNKNOWN]
         self.threshold: float = float(document["threshold"])
@@ -144,6 +146,8 @@ def _problem(document: Any) -> str | None:
         return "its numbers are not numbers, or too few"
     if not all(isinstance(document.get(key), str) for key in ("version", "made")) or not isinstance(rows, dict):
         return "it is incomplete"
+    if not isinstance(document.get("learned"), list):
+        return "it does not say what it learned from"
     if not all(_row_is_good(row, len(intents)) for row in rows.values()):
         return "a row of its weights is damaged"
     return None

@@ -98,6 +98,8 @@ class Hit:
 
     rule: Rule
     matched: str
+    at: int
+    """The word of the burst that it begins with."""
 
 
 _Kind = Literal["phrases", "unless", "beside"]
@@ -105,12 +107,12 @@ _KINDS: Final[tuple[_Kind, ...]] = ("phrases", "unless", "beside")
 
 
 class RuleSet:
-    """Rules in the order of their file, and the order in which intents are answered."""
+    """Rules in the order of their file, and the order in which intents are answered; those in one tuple are equals."""
 
-    def __init__(self, rules: Sequence[Rule], answer_first: Sequence[str]) -> None:
+    def __init__(self, rules: Sequence[Rule], answer_first: Sequence[tuple[str, ...]]) -> None:
         self.rules = tuple(rules)
         self.answer_first = tuple(answer_first)
-        self._rank = {intent: number for number, intent in enumerate(self.answer_first)}
+        self._rank = {intent: number for number, equals in enumerate(answer_first) for intent in equals}
         self._net: Phrases[tuple[int, _Kind]] = Phrases()
         self._regexes = {number: _compiled(rule.regex) for number, rule in enumerate(self.rules) if rule.regex}
         self._by_signals = [n for n, rule in enumerate(self.rules) if not rule.phrases and not rule.regex]
@@ -130,18 +132,18 @@ class RuleSet:
                     refused.add(number)
                 else:
                     (spans if kind == "phrases" else beside).setdefault(number, []).append((start, end))
-        found: dict[int, str] = dict.fromkeys(self._by_signals, "")
+        found: dict[int, tuple[str, int]] = dict.fromkeys(self._by_signals, ("", 0))
         for number, regex in self._regexes.items():
             match = regex.search(burst.text)
             if match:
-                found[number] = match.group()
+                found[number] = match.group(), len(burst.text[: match.start()].split())
         for number, where in spans.items():
             if not self.rules[number].whole or _covers([*where, *beside.get(number, ())], len(burst.words)):
                 start, end = max(where, key=lambda span: span[1] - span[0])
-                found[number] = " ".join(burst.words[start:end])
+                found[number] = " ".join(burst.words[start:end]), min(where)[0]
         hits = [
-            Hit(self.rules[number], matched)
-            for number, matched in found.items()
+            Hit(self.rules[number], matched, at)
+            for number, (matched, at) in found.items()
             if number not in refused and self._allowed(self.rules[number], burst, signals)
         ]
         return sorted(hits, key=self._order)
@@ -154,9 +156,9 @@ class RuleSet:
             return False
         return rule.when.holds(signals)
 
-    def _order(self, hit: Hit) -> tuple[int, int, int]:
-        """Priority, then whose intent is answered first, then the longer match."""
-        return (-hit.rule.priority, self._rank[hit.rule.intent], -len(hit.matched))
+    def _order(self, hit: Hit) -> tuple[int, int, int, int]:
+        """Priority, then whose intent is answered first, then who speaks first, then the longer match."""
+        return (-hit.rule.priority, self._rank[hit.rule.intent], hit.at, -len(hit.matched))
 
 
 def _covers(spans: Iterable[tuple[int, int]], length: int) -> bool:
@@ -188,13 +190,11 @@ def parse(text: str, where: str, packaged: "RuleSet | None" = None) -> RuleSet:
     reader.unknown_keys(data, _FILE_KEYS, None)
     extend = reader.one(data, "extend", bool, False, None)
     rules = [reader.rule(entry, number) for number, entry in enumerate(reader.tables(data), 1)]
-    first = reader.words(data, "answer_first", None)
+    first = reader.order(data, "answer_first")
     off = reader.words(data, "off", None)
     base = packaged if extend else None
     if extend and packaged is None:
         reader.problem(None, "extend", "`extend` has nothing to extend here")
-    for intent in first:
-        reader.intent(intent, "answer_first", None)
     ids = [rule.id for rule in rules if rule]
     for twice in sorted({each for each in ids if ids.count(each) > 1}):
         reader.problem(twice, "id", "this id stands twice; each rule has its own")
@@ -205,8 +205,10 @@ def parse(text: str, where: str, packaged: "RuleSet | None" = None) -> RuleSet:
     if reader.problems:
         raise CannotUseRules("\n".join(reader.problems))
     kept = [rule for rule in base.rules if rule.id not in {*ids, *off}] if base else []
-    order = [*first, *(base.answer_first if base else ()), *_INTENTS]
-    return RuleSet([*(rule for rule in rules if rule), *kept], list(dict.fromkeys(order)))
+    order = first or (base.answer_first if base else ())
+    named = {intent for equals in order for intent in equals}
+    rest = [(intent,) for intent in _INTENTS if intent not in named]
+    return RuleSet([*(rule for rule in rules if rule), *kept], [*order, *rest])
 
 
 def check_examples(rules: RuleSet, where: str) -> list[str]:
@@ -306,6 +308,15 @@ class _Reader:
             hint = _did_you_mean(str(value), _INTENTS)
             self.problem(rule, key, f"`{key}` = {value!r} is no intent{hint} allowed: {', '.join(_INTENTS)}")
         return str(value)
+
+    def order(self, data: Mapping[str, Any], key: str) -> tuple[tuple[str, ...], ...]:
+        value = data.get(key, [])
+        entries = value if isinstance(value, list) else [value]
+        equals = [tuple(each) if isinstance(each, list) else (each,) for each in entries]
+        named = [self.intent(intent, key, None) for each in equals for intent in each]
+        for twice in sorted({each for each in named if named.count(each) > 1}):
+            self.problem(None, key, f"`{twice}` stands twice")
+        return tuple(equals)
 
     def examples(self, data: Mapping[str, Any], key: str, rule: str) -> tuple[tuple[str, ...], ...]:
         value = data.get(key, [])
