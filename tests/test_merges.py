@@ -13,6 +13,7 @@ from leadmasterd.store import merges
 from leadmasterd.store.merges import CannotMerge, Proposal
 from tests import wire
 from tests.captures import Store, account, at, item, opened
+from tests.stories import Books, Customer, iso
 from tests.waiting import LIMIT
 
 CARO = "5491155550003@c.us"
@@ -282,6 +283,47 @@ def test_whatsapps_word_that_two_of_a_chain_are_one_shortens_it(store: Store) ->
     store.write(wire.message("and again", chat=wire.ANA_LID, contact=wire.contact(phone=wire.BETO)))
     assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(beto, None)]
     assert store.one("SELECT count(*) FROM messages") == 5
+
+
+# ---------------------------------------------------------------------- and what the judge makes of it
+
+JUDGED = "SELECT lead_id, contact_id, stage, closed_at, merged_into_id FROM leads ORDER BY lead_id"
+
+
+def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
+    """Under the ids that they had, open again, with the merge in their record."""
+    ana, beto = Customer(), Customer(wire.BETO)
+    with Books() as books:
+        books.tell([ana.says("17 10:00", "price"), beto.says("17 10:30", "order")])
+        before = books.ask(JUDGED)
+        assert [row[2] for row in before] == ["new", "new"]
+        books.db.execute("BEGIN IMMEDIATE")
+        number = merges.merge(books.db, 2, 1, "person:dora", "by_hand", iso("17 11:00"))
+        books.db.execute("COMMIT")
+        merged = [(1, 2, "new", None, None), (2, 2, "merged", iso("17 11:00"), 1)]
+        assert books.ask(JUDGED) == merged
+        books.judge_all()
+        assert books.ask(JUDGED) == merged, "judged together they are one lead"
+        books.rebuild()
+        assert books.ask(JUDGED) == merged
+        books.db.execute("BEGIN IMMEDIATE")
+        merges.undo(books.db, number, "person:dora", iso("17 12:00"))
+        books.db.execute("COMMIT")
+        books.judge_all()
+        assert books.ask(JUDGED) == before
+        assert books.column("SELECT kind FROM lead_events WHERE lead_id = 2 ORDER BY event_id")[:2] == [
+            "opened",
+            "merged",
+        ]
+
+
+def test_two_spellings_of_one_phone_have_one_open_lead() -> None:
+    """What comes under the second goes to the lead of the first."""
+    with Books() as books:
+        nine, no_nine = Customer(CARO), Customer(CARO_NO_NINE)
+        books.tell([nine.says("17 10:00", "price"), no_nine.says("17 10:30", "order"), nine.hears("17 10:40")])
+        assert [row[1:3] for row in books.ask(JUDGED)] == [(1, "contacted")]
+        assert books.column("SELECT topics FROM leads") == ['["price", "order"]']
 
 
 # ---------------------------------------------------------------------- what a person should look at
