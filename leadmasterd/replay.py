@@ -188,8 +188,10 @@ class Replay:
         return self._ask(
             "SELECT 'waiting' AS kind, conversation_id, due_at FROM conversations WHERE waiting_since IS NOT NULL "
             "UNION ALL SELECT kind, conversation_id, due_at FROM follow_ups WHERE state = 'planned' "
-            "UNION ALL SELECT 'dormant_proposed', conversation_id, last_message_at FROM leads "
+            "UNION ALL SELECT 'dormant_proposed', conversation_id, "
+            "strftime('%Y-%m-%dT%H:%M:%fZ', last_message_at, ?) FROM leads "
             "WHERE closed_at IS NULL AND last_message_at <= ? ORDER BY due_at, conversation_id",
+            f"+{self.dormant_days} days",
             silent_since,
         )
 

@@ -35,11 +35,11 @@ _CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a burst was taken for. `commercial_before`: an edit took the commercial words away again."""
+    """What a burst was taken for. `before`: the groups of what it said before each of its edits."""
 
     intent: str
     method: Method
-    commercial_before: bool = False
+    before: frozenset[Group] = frozenset()
 
     @property
     def group(self) -> Group:
@@ -153,12 +153,8 @@ def fold(story: Iterable[Step], verdict_of: Callable[[Burst], Verdict], *, reope
                 folding.burst(step, verdict_of(step))
             case Answered():
                 folding.answered(step.at, step.conversation, "reply")
-            case Called(answered=True):
-                folding.answered(step.at, step.conversation, "call")
-            case Called(outgoing=False):
-                folding.wait(step.conversation, step.at, None)
             case Called():
-                pass
+                folding.called(step)
             case Reacted():
                 folding.stop_waiting(step.conversation, step.at, "reaction")
             case Decided():
@@ -179,6 +175,7 @@ class _Folding:
         self._answered = False
         self._waiting: dict[int, Waiting] = {}
         self._last_burst: Burst | None = None
+        self._to_do: list[FollowUp] = []
         self._told: dict[int, Verdict] = {}
         """A person's word for a conversation as noise: it holds for what follows, until another word."""
 
@@ -195,18 +192,19 @@ class _Folding:
         self._last_burst = burst
         stranger = not self._answered and not burst.signals.saved_contact
         self._categorise(conversation, verdict)
-        self._cancel_quotes(at, "inbound")
+        self._cancel_quotes(at, "opt_out" if verdict.intent == "opt_out" else "inbound")
         self._leads_of(burst, verdict, stranger=stranger)
         if self._open is not None:
             self._open.last_message_at = burst.messages[-1].at
         if self._needs_answer(burst, verdict):
             self.wait(conversation, at, burst.messages[0].message_id)
-            if verdict.group == "after_sale" and self._open is None:
+            if verdict.group == "after_sale" and self._open is None and not self._has_task(conversation):
                 self._plan(conversation, None, "after_sale", at, 1, at)
 
     def _leads_of(self, burst: Burst, verdict: Verdict, *, stranger: bool) -> None:
         ad = burst.signals.ad_referral
-        commercial = verdict.group == "commercial" or verdict.commercial_before or ad
+        groups = {verdict.group, *verdict.before}  # an edit never un-opens a lead
+        commercial = ad or "commercial" in groups
         if burst.conversation in self._told:
             commercial = False
         lead, closed = self._open, self._closed
@@ -223,7 +221,7 @@ class _Folding:
                 self._take_topic(closed, burst, verdict)
             else:
                 self._start(burst, verdict, "new", why)
-        elif stranger and closed is None and verdict.group in ("courtesy", "unknown"):
+        elif stranger and closed is None and not groups.isdisjoint(("courtesy", "unknown")):
             self._start(burst, verdict, "unsorted", Because("stranger", {"intent": verdict.intent}))
 
     def _add_to(self, lead: Lead, burst: Burst, verdict: Verdict, *, commercial: bool) -> None:
@@ -238,8 +236,6 @@ class _Folding:
             lead.proposed = verdict.intent
             because = Because("closing_words", {"intent": verdict.intent})
             lead.changes.append(Change(burst.at, "proposed", None, verdict.intent, because, message_id=message_id))
-        if verdict.intent == "opt_out":
-            self._cancel_quotes(burst.at, "opt_out")
 
     @staticmethod
     def _take_topic(lead: Lead, burst: Burst, verdict: Verdict) -> None:
@@ -261,6 +257,15 @@ class _Folding:
         pure = pure and all(message.type in _WORDS_ONLY for message in burst.messages)
         over = self._answered or (self._open is None and self._closed is not None)
         return not (pure and over)
+
+    def called(self, call: Called) -> None:
+        """A call: answered it is an answer, missed it waits; one of ours that nobody took is nothing."""
+        if not call.outgoing:
+            self._cancel_quotes(call.at, "call")
+        if call.answered:
+            self.answered(call.at, call.conversation, "call")
+        elif not call.outgoing:
+            self.wait(call.conversation, call.at, None)
 
     def wait(self, conversation: int, at: int, message_id: int | None) -> None:
         """From now on somebody waits here, unless somebody does already."""
@@ -390,10 +395,16 @@ class _Folding:
         number: int,
         due_at: int,
     ) -> None:
-        self.result.follow_ups.append(FollowUp(conversation, lead, kind, at, number, due_at))
+        follow_up = FollowUp(conversation, lead, kind, at, number, due_at)
+        self.result.follow_ups.append(follow_up)
+        self._to_do.append(follow_up)
+
+    def _has_task(self, conversation: int) -> bool:
+        return any(each.kind == "after_sale" and each.conversation == conversation for each in self._planned())
 
     def _planned(self) -> list[FollowUp]:
-        return [follow_up for follow_up in self.result.follow_ups if follow_up.state == "planned"]
+        self._to_do = [follow_up for follow_up in self._to_do if follow_up.state == "planned"]
+        return self._to_do
 
     def _cancel_quotes(self, at: int, by: str) -> None:
         for follow_up in self._planned():

@@ -102,7 +102,7 @@ class Burst:
     def key(self) -> str:
         """Names these messages in this state: with another one, or one edited, it is another burst to classify."""
         parts = [
-            f"{each.message_id}{'' if each.readable else '?'}{len(each.earlier) if each.edited else ''}"
+            f"{each.message_id}{'' if each.readable else '?'}{f'/{len(each.earlier)}' if each.edited else ''}"
             for each in self.messages
         ]
         text = f"{','.join(parts)}|{self.first_contact:d}"

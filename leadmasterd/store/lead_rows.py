@@ -29,6 +29,11 @@ _LEAD_COLUMNS: Final = (
     "stage_at", "closed_at", "reopened", "proposed", "first_response_at", "first_response_seconds",
     "first_response_business_seconds", "last_message_at",
 )  # fmt: skip
+_TELL_A_STAGE: Final = ("opened", "stage", "reopened", "merged")
+_STAGE: Final = _LEAD_COLUMNS.index("stage")
+_OPENED_AT: Final = _LEAD_COLUMNS.index("opened_at")
+_OPENED_BY: Final = _LEAD_COLUMNS.index("opened_by_message_id")
+_CLOSED_AT: Final = _LEAD_COLUMNS.index("closed_at")
 
 
 class LeadRows:
@@ -73,35 +78,37 @@ class LeadRows:
                 self._db.execute("UPDATE leads SET previous_lead_id = ? WHERE lead_id = ?", (previous, number))
 
     def _claim(self, there: Mapping[int, tuple[Any, ...]]) -> None:
-        """Which row is which lead's: the one its message opened, else one that began within its time."""
-        opened_by = {row[_LEAD_COLUMNS.index("opened_by_message_id")]: number for number, row in there.items()}
-        opened_at = {
-            number: moments.milliseconds(row[_LEAD_COLUMNS.index("opened_at")]) for number, row in there.items()
-        }
+        """Which row is which lead's: the one its message opened, else one that was open at the same time."""
+        opened_by = {row[_OPENED_BY]: number for number, row in there.items()}
         free = set(there)
         for lead in self._folded.leads:
             number = opened_by.get(lead.opened_by) if lead.opened_by else None
             if number in free:
                 self._ids[id(lead)] = number
                 free.remove(number)
-        merged = {number for number, row in there.items() if row[_LEAD_COLUMNS.index("stage")] == "merged"}
+        times = {
+            number: (there[number][_OPENED_AT], there[number][_CLOSED_AT])
+            for number in sorted(free)
+            if there[number][_STAGE] != "merged"
+        }
         for lead in self._folded.leads:
             if id(lead) in self._ids:
                 continue
-            until = lead.closed_at if lead.closed_at is not None else max(opened_at.values(), default=0)
-            within = [number for number in free - merged if lead.opened_at <= opened_at[number] <= until]
-            if within:
-                self._ids[id(lead)] = min(within)
-                free.remove(min(within))
+            opened, closed = moments.text(lead.opened_at), moments.text_or_none(lead.closed_at)
+            for number, (row_opened, row_closed) in times.items():
+                if (closed is None or row_opened <= closed) and (row_closed is None or opened <= row_closed):
+                    self._ids[id(lead)] = number
+                    del times[number]
+                    break
 
     def _withdraw(self, left: Mapping[int, tuple[Any, ...]]) -> None:
         """Rows that no lead is behind any more: late messages or a person's word have shown that it never was one."""
         for number, row in left.items():
-            if row[_LEAD_COLUMNS.index("stage")] == "merged":
+            if row[_STAGE] == "merged":
                 continue
             self._note(
                 number,
-                Change(moments.milliseconds(self._now), "stage", row[2], None, Because("withdrawn")),
+                Change(moments.milliseconds(self._now), "stage", row[_STAGE], None, Because("withdrawn")),
                 kind="withdrawn",
             )
             self._db.execute("DELETE FROM leads WHERE lead_id = ?", (number,))
@@ -143,21 +150,26 @@ class LeadRows:
                 "updated_at = ? WHERE lead_id = ?",
                 (*row, self._now, number),
             )
-        told = set(
-            self._db.execute(
-                "SELECT at, kind, before, after, actor, message_id FROM lead_events WHERE lead_id = ?", (number,)
-            )
-        )
+        self._write_record(number, lead)
+
+    def _write_record(self, number: int, lead: Lead) -> None:
+        """Add what the record does not tell yet. Its last word is always the stage that the lead has."""
+        told = self._db.execute(
+            "SELECT at, kind, before, after, actor, message_id FROM lead_events WHERE lead_id = ? ORDER BY event_id",
+            (number,),
+        ).fetchall()
+        known = set(told)
         for change in lead.changes:
-            if (
-                moments.text(change.at),
-                change.kind,
-                change.before,
-                change.after,
-                change.actor,
-                change.message_id,
-            ) not in told:
+            row = (
+                moments.text(change.at), change.kind, change.before, change.after, change.actor, change.message_id
+            )  # fmt: skip
+            if row not in known:
                 self._note(number, change)
+                told.append(row)
+        last = next((after for _, kind, _, after, _, _ in reversed(told) if kind in _TELL_A_STAGE), None)
+        if last != lead.stage:
+            now = moments.milliseconds(self._now)
+            self._note(number, Change(now, "stage", last, lead.stage, Because("recomputed")))
 
     def _note(self, lead_id: int, change: Change, *, kind: str | None = None) -> None:
         self._db.execute(

@@ -17,6 +17,7 @@ from leadmasterd.ingest import iso
 from leadmasterd.leads.fold import fold
 from leadmasterd.leads.timeline import Answered, Said, in_order, quick_replies, steps
 from leadmasterd.store.lead_rows import LeadRows, Policy
+from leadmasterd.store.merges import root_of
 from leadmasterd.store.rows import PUT_UP
 from leadmasterd.store.story import Story, read, run, stories_of
 from leadmasterd.store.verdicts import Classifies, Verdicts
@@ -101,11 +102,7 @@ class Judge:
         )
         automatic: set[int] = set()
         for body_key in {bodies[message_id] for message_id in quick}:
-            others = self._db.execute(
-                "SELECT DISTINCT conversation_id FROM quick_replies WHERE body_key = ? LIMIT ?",
-                (body_key, AUTO_REPLY_CONTACTS),
-            ).fetchall()
-            if len(others) < AUTO_REPLY_CONTACTS:
+            if not self._went_to_several(body_key):
                 continue
             automatic |= {message_id for message_id in quick if bodies[message_id] == body_key}
             changed = self._db.execute(
@@ -115,6 +112,18 @@ class Judge:
             ).fetchall()
             put_up(self._db, {conversation for (conversation,) in changed} - set(story.conversations))
         return automatic
+
+    def _went_to_several(self, body_key: str) -> bool:
+        people: set[int] = set()
+        for (contact,) in self._db.execute(
+            "SELECT DISTINCT contact_id FROM quick_replies JOIN conversations USING (conversation_id) "
+            "WHERE body_key = ? AND contact_id IS NOT NULL",
+            (body_key,),
+        ):
+            people.add(root_of(self._db, contact))
+            if len(people) >= AUTO_REPLY_CONTACTS:
+                return True
+        return False
 
     def _keep_touches(self, story: Story) -> None:
         ads = [event.message_id for event in story.events if isinstance(event, Said) and event.ad]

@@ -7,12 +7,20 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from leadmasterd.leads import moments
 from leadmasterd.leads.timeline import Called, Decided, Event, Reacted, Said
 
+_SYSTEM_TYPES: Final = frozenset(
+    {
+        "e2e_notification", "notification", "notification_template", "group_notification", "broadcast_notification",
+        "newsletter_notification", "gp2", "protocol", "ciphertext_placeholder", "debug", "pin_message", "keep_in_chat",
+        "poll_update", "reaction", "reaction_enc",
+    }
+)  # fmt: skip
+"""They say something about the chat and nothing by a person. The listener leaves them out; other lines may not."""
 _CALL_LOG_BEFORE_MS: Final = 60_000
 _CALL_LOG_AFTER_MS: Final = 3_600_000
 """A call's line in the chat comes this long after it rang, at most; it knows the outcome, the ringing does not."""
@@ -20,7 +28,7 @@ _CALL_LOG_AFTER_MS: Final = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """An own message. `author` as the table has it."""
+    """An own message. `author` as the table has it; `body` as it was sent, before any edit."""
 
     at: int
     conversation: int
@@ -65,7 +73,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
     """Fill in what happened."""
     of = {conversation: story for story in stories for conversation in story.conversations}
     earlier = _earlier_texts(connection, of)
-    logged: dict[int, list[int]] = defaultdict(list)
+    logged: dict[int, list[Called]] = defaultdict(list)
     for (
         conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
         media, details, own_id,
@@ -78,10 +86,10 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         of,
     ):  # fmt: skip
         story, at = of[conversation], moments.milliseconds(sent_at)
+        if type_ in _SYSTEM_TYPES:
+            continue
         if type_ == "call_log":
-            logged[conversation].append(at)
-            call = _logged_call(details)
-            story.events.append(Called(at, conversation, own_id, not incoming, call))
+            logged[conversation].append(Called(at, conversation, own_id, not incoming, _logged_call(details)))
         elif incoming:
             said = Said(
                 at, conversation, message_id, own_id, type_, body or "", bool(readable), bool(edited),
@@ -89,16 +97,23 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
             )  # fmt: skip
             story.events.append(said)
         else:
-            story.own.append(Own(at, conversation, message_id, own_id, author, body or ""))
+            body = earlier[message_id][0] if message_id in earlier else body or ""
+            story.own.append(Own(at, conversation, message_id, own_id, author, body))
     for conversation, started_at, outgoing, answered, call_id in run(
         connection,
         "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+        "WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY started_at DESC, call_id",
         of,
     ):
-        at = moments.milliseconds(started_at)
-        if not any(at - _CALL_LOG_BEFORE_MS <= log <= at + _CALL_LOG_AFTER_MS for log in logged[conversation]):
-            of[conversation].events.append(Called(at, conversation, call_id, bool(outgoing), bool(answered)))
+        call = Called(moments.milliseconds(started_at), conversation, call_id, bool(outgoing), bool(answered))
+        lines = [log for log in logged[conversation] if _is_line_of(log, call)]
+        if lines:
+            log = min(lines, key=lambda log: (abs(log.at - call.at), log.at, log.own_id))
+            logged[conversation].remove(log)
+            call = replace(log, answered=log.answered or call.answered)
+        of[conversation].events.append(call)
+    for conversation, others in logged.items():
+        of[conversation].events += others
     for conversation, reacted_at, own_id in run(
         connection,
         "SELECT m.conversation_id, r.reacted_at, r.stanza_id FROM messages m JOIN reactions r USING (message_id) "
@@ -136,6 +151,10 @@ def _earlier_texts(connection: sqlite3.Connection, conversations: Iterable[int])
     ):
         found[message_id].append(before or "")
     return {message_id: tuple(texts) for message_id, texts in found.items()}
+
+
+def _is_line_of(log: Called, call: Called) -> bool:
+    return log.outgoing == call.outgoing and -_CALL_LOG_BEFORE_MS <= log.at - call.at <= _CALL_LOG_AFTER_MS
 
 
 def _logged_call(details: str | None) -> bool:

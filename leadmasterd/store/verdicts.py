@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from leadmasterd.classify.intents import Label, Signals
+from leadmasterd.classify.intents import GROUP_OF, Label, Signals
 from leadmasterd.leads.fold import Verdict
 from leadmasterd.leads.timeline import Burst
 from leadmasterd.store.story import Story
@@ -43,8 +43,8 @@ class Verdicts:
         """The verdict on a burst."""
         told = [self._story.corrected.get(message.message_id) for message in burst.messages]
         intent, method = self._fact(burst, burst.key, burst.texts)
-        before = any(
-            Verdict(self._fact(burst, f"{burst.key}:{number}", texts)[0], "none").group == "commercial"
+        before = frozenset(
+            GROUP_OF[self._fact(burst, f"{burst.key}:{number}", texts)[0]]
             for number, texts in enumerate(burst.earlier_texts())
         )
         word = next((each for each in reversed(told) if each), None)

@@ -1,0 +1,308 @@
+"""A story told as a dialogue, for tests of leads: who says what when, what the shop does, and what becomes of it.
+
+    ana = Customer()
+    told = tell(ana.says("17 10:00", "price"), ana.hears("17 10:05", "a thousand"), as_of="17 12:00")
+    assert told.lead["stage"] == "contacted"
+
+Times are of November 2026 in Buenos Aires, `day hour` ("17 10:00", "17 10:00:30"), or with the month before them
+("12-24 10:00"). The 17th is a Tuesday; the shop is open from 9 to 13 and from 16 to 20, Monday to Friday.
+What a customer wants is written as it is: the text is the intent (`price`), `price~` has a model say so instead of a
+rule, and any other text is one that nobody understands. So these tests are about leads and not about Spanish.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
+
+from sqlite_utils import Database
+
+from leadmasterd import ingest
+from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Label, Method, Signals
+from leadmasterd.leads.calendar import BusinessCalendar
+from leadmasterd.replay import Replay
+from leadmasterd.store.lead_rows import Policy
+from leadmasterd.store.leads import Judge, put_all_up, put_up
+from leadmasterd.store.rows import Rows
+from leadmasterd.store.schema import migrate
+from tests import captures, wire
+
+ZONE: Final = ZoneInfo("America/Argentina/Buenos_Aires")
+_STRONGEST: Final[Sequence[Group]] = ("commercial", "after_sale", "closing", "noise", "courtesy")
+
+Line = dict[str, Any]
+
+
+def moment(at: str) -> datetime:
+    """A time of a story, UTC."""
+    day, _, hour = at.partition(" ")
+    month, _, number = day.rpartition("-")
+    text = f"2026-{month or '11'}-{number} {hour}" if month.count("-") == 0 else f"{day} {hour}"
+    return datetime.fromisoformat(text).replace(tzinfo=ZONE).astimezone(UTC)
+
+
+def seconds(at: str) -> int:
+    """The same as the wire has it."""
+    return round(moment(at).timestamp())
+
+
+def iso(at: str) -> str:
+    """The same as the tables have it."""
+    return ingest.iso(moment(at))
+
+
+def policy(
+    *,
+    target_minutes: float = 15,
+    reopen_days: int = 30,
+    burst_seconds: float = 120,
+    overrides: Mapping[str, object] | None = None,
+    country: str = "",
+    version: str = "one",
+) -> Policy:
+    """The settings of the shop."""
+    day = [["09:00", "13:00"], ["16:00", "20:00"]]
+    hours = dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), day)
+    calendar = BusinessCalendar.of(hours, overrides or {}, str(ZONE), country)
+    return Policy(calendar, target_minutes * 60, reopen_days, burst_seconds, version)
+
+
+class Literal:
+    """A classifier that takes words literally: see above. The strongest group of a burst wins, its first word."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[tuple[str, ...], Signals]] = []
+
+    def classify(self, texts: Sequence[str], signals: Signals) -> Label:
+        """A label with its reason."""
+        self.asked.append((tuple(texts), signals))
+        words = [word for text in texts for word in text.split() if word.rstrip("~") in GROUP_OF]
+        for group in _STRONGEST:
+            for word in words:
+                intent = word.rstrip("~")
+                if GROUP_OF[intent] == group:
+                    method: Method = "model" if word.endswith("~") else "rule"
+                    return Label(intent, method, 0.9, f"{method} {intent}", method)
+        return Label(UNKNOWN, "none", 0.0, "", "unsure")
+
+
+@dataclass
+class Customer:
+    """Somebody who writes. `saved` in the operator's address book; `lid` as WhatsApp maps the phone to it."""
+
+    chat: str = wire.ANA
+    saved: str | None = None
+    lid: str | None = None
+    phone: str | None = None
+    _said: int = field(default=0, repr=False)
+
+    def _message(self, at: str, text: str | None, *, mine: bool, **fields: Any) -> Line:
+        self._said += 1
+        stanza = blake2b(f"{self.chat} {self._said}".encode(), digest_size=8).hexdigest()
+        usual = {"contact": wire.contact(name=self.saved, lid=self.lid, phone=self.phone)}
+        told = wire.message(stanza, chat=self.chat, mine=mine, t=seconds(at), body=text, **{**usual, **fields})
+        return {**told, "at": (seconds(at) + 1) * 1000}
+
+    def says(self, at: str, text: str | None = "", **fields: Any) -> Line:
+        """An inbound message; `fields` of the wire line."""
+        return self._message(at, text, mine=False, **fields)
+
+    def clicks_ad(self, at: str, text: str = "hi there") -> Line:
+        """An inbound message that came from an ad."""
+        return self.says(at, text, referral={"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas"})
+
+    def hears(self, at: str, text: str | None = "all right", **fields: Any) -> Line:
+        """The operator's own message to them, from whichever device."""
+        return self._message(at, text, mine=True, **fields)
+
+    def decided(self, at: str, stage: str) -> Line:
+        """A person moves their lead."""
+        return {"type": "decision", "at": iso(at), "chat": self.chat, "stage": stage}
+
+    def call(self, at: str, *, answered: bool = False, outgoing: bool = False, call_id: str = "C1") -> Line:
+        """A call, theirs or ours."""
+        told = wire.line(
+            "call", call_id=call_id, chat=self.chat, t=seconds(at), outgoing=outgoing, answered=answered, video=False
+        )
+        return {**told, "at": (seconds(at) + 1) * 1000}
+
+    def call_log(self, at: str, *, outgoing: bool = False, **call: object) -> Line:
+        """The line that a call leaves in the chat; `call` is what it says of the outcome."""
+        told = self._message(at, None, mine=outgoing, message_type="call_log")
+        return {**told, "call": {"outcome": None, "video": False, "seconds": None, **call}} if call else told
+
+
+def edited(line: Line, at: str, text: str) -> Line:
+    """They changed the words of a message."""
+    told = wire.line("message_edit", id=line["id"], t=line["t"], edited_t=seconds(at), body=text)
+    return {**told, "at": (seconds(at) + 1) * 1000}
+
+
+def revoked(line: Line, at: str) -> Line:
+    """They deleted it for everyone."""
+    return {
+        **wire.line("message_revoke", id=line["id"], t=line["t"], scope="everyone"),
+        "at": (seconds(at) + 1) * 1000,
+    }
+
+
+def reacted(line: Line, at: str, emoji: str = "👍", *, by_us: bool = True) -> Line:
+    """The operator (or they) reacted to it."""
+    sender = wire.US if by_us else line["id"]["remote"]
+    told = wire.line("reaction", id=line["id"], from_me=by_us, sender=sender, emoji=emoji, t=seconds(at))
+    return {**told, "at": (seconds(at) + 1) * 1000}
+
+
+# ---------------------------------------------------------------------- through replay
+
+
+class Told:
+    """What `replay` made of a story."""
+
+    def __init__(self, result: dict[str, Any], refused: Sequence[Any] = ()) -> None:
+        self.result = result
+        self.refused = refused
+
+    @property
+    def leads(self) -> list[dict[str, Any]]:
+        """All of them, in order of their ids."""
+        found: list[dict[str, Any]] = self.result["leads"]
+        return found
+
+    @property
+    def lead(self) -> dict[str, Any]:
+        """The only one."""
+        [only] = self.leads
+        return only
+
+    @property
+    def stages(self) -> list[str]:
+        """Of all leads."""
+        return [lead["stage"] for lead in self.leads]
+
+    @property
+    def open(self) -> list[dict[str, Any]]:
+        """Leads that are not closed."""
+        return [lead for lead in self.leads if lead["stage"] in ("unsorted", "new", "contacted", "qualified", "quoted")]
+
+    def chat(self, customer: Customer | None = None) -> dict[str, Any]:
+        """Their conversation, or the only one."""
+        conversations: list[dict[str, Any]] = self.result["conversations"]
+        found = [each for each in conversations if customer is None or each["chat"] == customer.chat]
+        [only] = found
+        return only
+
+    def waits_since(self, customer: Customer | None = None) -> str | None:
+        """Since when they wait, as the tables have it."""
+        since: str | None = self.chat(customer)["waiting_since"]
+        return since
+
+    def alerts(self, kind: str) -> list[dict[str, Any]]:
+        """Alerts of one kind."""
+        return [alert for alert in self.result["alerts"] if alert["kind"] == kind]
+
+
+def tell(*lines: Line, as_of: str = "2027-06-01 10:00", policy: Policy | None = None, **options: Any) -> Told:
+    """Replay a story; the order of the lines is the order of capture."""
+    replay = Replay(Literal(), policy or globals()["policy"](), moment(as_of), **options)
+    replay.feed(json.dumps(line).encode() for line in lines)
+    return Told(replay.result(), replay.refused)
+
+
+# ---------------------------------------------------------------------- through the tables
+
+
+@cache
+def _empty_database() -> bytes:
+    with sqlite3.connect(":memory:", isolation_level=None) as connection:
+        migrate(Database(connection, execute_plugins=False))
+        image = connection.serialize()
+    connection.close()
+    return image
+
+
+class Books:
+    """The real tables with what writes and judges them, one step at a time. Close it."""
+
+    def __init__(self, path: Path | None = None, *, policy: Policy | None = None) -> None:
+        self.db = sqlite3.connect(path or ":memory:", isolation_level=None)
+        if path is None:
+            self.db.deserialize(_empty_database())
+        else:
+            migrate(Database(self.db, execute_plugins=False))
+        self.db.execute("PRAGMA foreign_keys = ON")
+        self.rows = Rows(self.db)
+        self.classifier = Literal()
+        self.judge = Judge(self.db, lambda: self.classifier, policy or globals()["policy"]())
+        self.capture(wire.ready())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+
+    def capture(self, *lines: Line) -> None:
+        """Write lines in one transaction; what a person decides is written as a command does."""
+        self.db.execute("BEGIN")
+        for line in lines:
+            if line["type"] == "decision":
+                [(conversation,)] = self.ask("SELECT conversation_id FROM conversations WHERE chat = ?", line["chat"])
+                self.db.execute(
+                    "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (?, ?, 'person', ?)",
+                    (conversation, line["at"], line["stage"]),
+                )
+                put_up(self.db, [conversation])
+            else:
+                self.rows.apply([captures.item(line, now=line["at"] / 1000, text=None)])
+        self.db.execute("COMMIT")
+
+    def correct(self, line: Line, intent: str, at: str = "30 12:00") -> None:
+        """A person says what a message is, as `leads label` does."""
+        [(conversation, message)] = self.ask(
+            "SELECT conversation_id, message_id FROM messages WHERE stanza_id = ?", line["id"]["id"]
+        )
+        self.db.execute(
+            "INSERT INTO corrections (conversation_id, message_ids, intent, at, actor) VALUES (?, ?, ?, ?, 'person')",
+            (conversation, json.dumps([message]), intent, iso(at)),
+        )
+        put_up(self.db, [conversation])
+
+    def judge_some(self, limit: int = 64) -> bool:
+        """Judge as many conversations as wait, at most `limit`. False when none did."""
+        conversations = self.judge.pending(limit)
+        if conversations:
+            self.db.execute("BEGIN")
+            self.judge.judge(conversations, datetime.now(UTC))
+            self.db.execute("COMMIT")
+        return bool(conversations)
+
+    def judge_all(self) -> Self:
+        """Until none waits."""
+        while self.judge_some():
+            pass
+        return self
+
+    def rebuild(self) -> None:
+        """As `leads rebuild` does."""
+        put_all_up(self.db)
+        self.judge_all()
+
+    def tell(self, lines: Iterable[Line]) -> Self:
+        """Capture and judge all of it."""
+        self.capture(*lines)
+        return self.judge_all()
+
+    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the tables."""
+        return self.db.execute(query, values).fetchall()
+
+    def column(self, query: str, *values: object) -> list[Any]:
+        """The first column."""
+        return [row[0] for row in self.ask(query, *values)]
