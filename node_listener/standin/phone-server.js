@@ -137,9 +137,18 @@ export class PhoneServer extends EventEmitter {
    * @param {Stanza} stanza
    */
   deliver(account, stanza) {
-    // The phone's own copy changes with an edit; what waits in a queue stays as it was sent.
+    // The phone's own copy changes with an edit or a revocation; what waits in a queue stays as it was sent.
     account.log.set(logKey(stanza), { ...stanza });
     this.enqueue(account, { kind: 'message', id: stanza.id, stanza });
+  }
+
+  /**
+   * Deleted on the phone: a device that is linked later never learns of it.
+   * @param {Account} account
+   * @param {Stanza} stanza
+   */
+  forget(account, stanza) {
+    account.log.delete(logKey(stanza));
   }
 
   /**

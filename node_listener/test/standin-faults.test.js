@@ -207,6 +207,40 @@ test('a scan of the same phone again brings everything as history, and nothing a
   assert.deepEqual(client.all('message'), []);
 });
 
+test('what was edited, revoked or deleted while no device was linked is so in the history of the next', async (context) => {
+  const { standin, newClient } = await setUp(context);
+  const client = await newClient().startLinked(standin, SHOP);
+  for (const id of ['EDITED', 'REVOKED', 'DELETED'])
+    await standin.act('deliver', { id, from: ANA, body: id });
+  await client.next('message', (message) => message.body === 'DELETED');
+  await standin.act('logout');
+  await client.next('disconnected');
+  await standin.act('edit', { id: 'EDITED', body: 'corregido' });
+  await standin.act('revoke', { id: 'REVOKED' });
+  await standin.act('revoke', { id: 'DELETED', scope: 'me' });
+  client.forget();
+  await standin.act('scan', SHOP);
+  await client.next('ready');
+  const messages = await client.evaluate(async () => {
+    const { Chat } = /** @type {any} */ (window).require('WAWebCollections');
+    const [chat] = Chat.getModelsArray();
+    const { loadEarlierMsgs } = /** @type {any} */ (window).require('WAWebChatLoadMessages');
+    await loadEarlierMsgs({ chat });
+    return chat.msgs
+      .getModelsArray()
+      .map((/** @type {any} */ msg) => [
+        msg.id.id,
+        msg.type,
+        msg.body ?? null,
+        Boolean(msg.latestEditSenderTimestampMs),
+      ]);
+  });
+  assert.deepEqual(messages.toSorted(), [
+    ['EDITED', 'chat', 'corregido', true],
+    ['REVOKED', 'revoked', null, false],
+  ]);
+});
+
 test('acknowledgements and poll votes come through', async (context) => {
   const { standin, newClient } = await setUp(context);
   const client = await newClient().startLinked(standin, SHOP);

@@ -80,14 +80,18 @@ export const MESSAGES = {
     return tell(stage, { kind: 'decrypt', stanza: id, fields: { ...fields, type, body } });
   },
   edit(stage, { id, body, at = Date.now() }) {
-    knownMessage(stage, id).body = body;
+    Object.assign(knownMessage(stage, id), { body, latestEditSenderTimestampMs: at });
     return tell(stage, { kind: 'edit', stanza: id, body, at });
   },
   revoke(stage, { id, scope = 'everyone', t = now() }) {
     if (scope !== 'everyone' && scope !== 'me')
       throw new BadRequest('cannot revoke: `scope` is everyone or me');
-    knownMessage(stage, id);
-    return tell(stage, { kind: 'revoke', stanza: id, scope, t });
+    const stanza = knownMessage(stage, id);
+    const told = tell(stage, { kind: 'revoke', stanza: id, scope, t });
+    if (scope === 'me') stage.phone.forget(accountOf(stage), stanza);
+    else
+      Object.assign(stanza, { type: 'revoked', subtype: 'sender', revokeTimestamp: t, body: undefined });
+    return told;
   },
   react(stage, { id, emoji, from, from_me = false, t = now() }) {
     const stanza = knownMessage(stage, id);
