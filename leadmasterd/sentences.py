@@ -148,6 +148,7 @@ CONCERNS: Final[Mapping[str, Callable[[str], str]]] = {
     "disk_low": lambda d: _("only {n} MB of disk are free; a full disk stops capture and can cost the link").format(
         n=d
     ),
+    "rules": lambda d: _("the rules file has a mistake, so the rules before it stay in force: {what}").format(what=d),
     "memory_high": lambda d: _("the browser and its tree use {n} MB; a restart is planned").format(n=d),
     "phone_silent": lambda d: _(
         "nothing was written from the phone for {n} days; WhatsApp unlinks its devices after 14: open WhatsApp there"
@@ -172,3 +173,73 @@ def trouble(code: str, detail: str) -> str:
     """What keeps the store from writing."""
     make = TROUBLES.get(code)
     return printable(make(detail) if make else f"{code}: {detail}")
+
+
+STAGES_ES: Final[Mapping[str, str]] = {
+    "unsorted": "bandeja",
+    "new": "nuevo",
+    "contacted": "contactado",
+    "qualified": "calificado",
+    "quoted": "presupuestado",
+    "won": "ganado",
+    "lost": "perdido",
+    "junk": "descartado",
+    "dormant": "en pausa",
+    "merged": "unido",
+}
+"""Whoever answers the customers reads Spanish, in whatever language the rest is shown."""
+
+
+def stage_es(stage: str) -> str:
+    """A stage as the shop calls it; one of tomorrow as it is stored."""
+    return STAGES_ES.get(stage, stage)
+
+
+LEAD_REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
+    "ad": lambda v: _("they came from an ad"),
+    "commercial": lambda v: _("they want {intent}").format(intent=_intent(v.get("intent"))),
+    "after_junk": lambda v: _("discarded before, and now they want {intent}").format(intent=_intent(v.get("intent"))),
+    "stranger": lambda v: _("a stranger wrote, and what they want is not clear yet"),
+    "closing_words": lambda v: _("by their own words"),
+    "answered": lambda v: _("a person answered"),
+    "called": lambda v: _("a call was answered"),
+    "decided": lambda v: _("a person decided"),
+    "withdrawn": lambda v: _("what is known by now shows that it never was one"),
+    "recomputed": lambda v: _("what is known by now tells it so"),
+    "merged": lambda v: _("its contact is the same person as that of lead {lead}").format(lead=v.get("into")),
+    "note": lambda v: str(v.get("text") or ""),
+}
+
+
+def lead_event(kind: str, before: str | None, after: str | None, code: str, values: Values) -> str:
+    """One line of a lead's record: what changed and why."""
+    make = LEAD_REASONS.get(code)
+    why = make(values) if make else code
+    match kind:
+        case "note":
+            return printable(why)
+        case "opened":
+            what = _("opened as {stage}").format(stage=_stage(after))
+        case "reopened":
+            what = _("reopened: {before} -> {after}").format(before=_stage(before), after=_stage(after))
+        case "stage" | "merged":
+            what = f"{_stage(before)} -> {_stage(after)}"
+        case "new_topic":
+            what = _("also about {intent}").format(intent=_intent(after))
+        case "proposed":
+            what = _("perhaps to close, {intent}").format(intent=_intent(after))
+        case "withdrawn":
+            what = _("withdrawn")
+        case _:
+            what = kind
+    return printable(f"{what}: {why}")
+
+
+def _stage(stage: str | None) -> str:
+    return f"{stage} ({stage_es(stage)})" if stage else "?"
+
+
+def _intent(intent: object) -> str:
+    from leadmasterd.classify.reasons import intent_es  # `status` has no need of it
+
+    return f"{intent} ({intent_es(str(intent))})" if intent else "?"

@@ -46,13 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     def add(name: str, short: str, examples: Sequence[str], *, module: str | None = None) -> argparse.ArgumentParser:
-        sub = commands.add_parser(
-            name,
-            help=short,
-            description=short[0].upper() + short[1:] + ".",
-            epilog=_("examples:") + "\n" + "\n".join(f"  {line}" for line in examples),
-            formatter_class=_formatter,
-        )
+        sub = _command(commands, name, short, examples)
         sub.set_defaults(module=module or name, command=name)
         return sub
 
@@ -126,6 +120,22 @@ def make_parser() -> argparse.ArgumentParser:
     auth.add_argument("name", nargs="?", help=_("for restore: which snapshot (default: the newest good one)"))
     _json(auth)
 
+    _leads(
+        add(
+            "leads",
+            _("who wrote, what they want, and who waits for an answer"),
+            ["leadmasterd leads waiting", "leadmasterd leads list", "leadmasterd leads show 5"],
+        )
+    )
+
+    _rules(
+        add(
+            "rules",
+            _("what bursts of messages are taken for: check the rules, measure, learn"),
+            ["leadmasterd rules check rules.toml", "leadmasterd rules test labelled.jsonl", "leadmasterd rules train"],
+        )
+    )
+
     replay = add(
         "replay",
         _("wire lines through ingest, classification and leads, in a throwaway database"),
@@ -166,6 +176,164 @@ def make_parser() -> argparse.ArgumentParser:
     config.add_argument("action", choices=("check", "show"))
     _json(config)
     return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[_Parser]", name: str, short: str, examples: Sequence[str]
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=short,
+        description=short[0].upper() + short[1:] + ".",
+        epilog=_("examples:") + "\n" + "\n".join(f"  {line}" for line in examples),
+        formatter_class=_formatter,
+    )
+
+
+def _leads(leads: argparse.ArgumentParser) -> None:
+    words = leads.add_subparsers(metavar="WORD", required=True, parser_class=_Parser, dest="action")
+    leads.epilog = f"{leads.epilog}\n\n" + _(
+        "ID is a lead's number, a phone or a chat id. Words have --help and take --json."
+    )
+
+    def add(name: str, short: str, *examples: str) -> argparse.ArgumentParser:
+        word = _command(words, name, short, [f"leadmasterd leads {each}" for each in examples])
+        _json(word)
+        return word
+
+    listed = add(
+        "list",
+        _("open leads, the newest activity first"),
+        "list",
+        "list --stage quoted --stage qualified",
+        "list --intent price --all --limit 100",
+    )
+    listed.add_argument(
+        "--stage", action="append", default=[], metavar="STAGE", help=_("only this stage, closed ones too; repeatable")
+    )
+    listed.add_argument(
+        "--intent", action="append", default=[], metavar="INTENT", help=_("only about this; repeatable")
+    )
+    listed.add_argument("--all", action="store_true", help=_("closed ones too"))
+    _limit(listed)
+
+    waiting = add("waiting", _("who waits for an answer and for how long, the longest first"), "waiting")
+    _limit(waiting)
+
+    show = add(
+        "show",
+        _("everything about one lead: who, what, why, what is to do, what was said"),
+        "show 5",
+        "show +5491155550001",
+    )
+    show.add_argument("id", metavar="ID")
+    _limit(show, _("at most N of its messages, newest (default 20)"))
+
+    label = add(
+        "label",
+        _("say what somebody wants; your word wins over rules and model, and they learn from it"),
+        "label 5 price",
+        "label +5491155550001 supplier",
+        "label 5 delivery --message 1234",
+        "label 5 --undo",
+    )
+    label.add_argument("id", metavar="ID")
+    label.add_argument("intent", metavar="INTENT", nargs="?", help=_("one of the intents, by its id or in Spanish"))
+    label.add_argument(
+        "--message",
+        type=_positive,
+        metavar="MESSAGE_ID",
+        help=_("the burst with this message (default: the one that opened the lead, or a chat's last)"),
+    )
+    label.add_argument("--undo", action="store_true", help=_("take what people said of it back"))
+
+    stage = add(
+        "stage",
+        _("move a lead to another stage; an open stage opens a closed lead again"),
+        "stage 5 quoted",
+        'stage 5 lost --note "too dear"',
+    )
+    stage.add_argument("id", metavar="ID")
+    stage.add_argument("stage", metavar="STAGE", help=_("one of the stages, by its id or in Spanish"))
+    stage.add_argument("--note", metavar="TEXT", help=_("why, for the record"))
+
+    note = add("note", _("write something on a lead's record"), 'note 5 "calls back on Monday"')
+    note.add_argument("id", metavar="ID")
+    note.add_argument("text", metavar="TEXT")
+
+    merge = add(
+        "merge",
+        _("two contacts are one person: join them, or part them again"),
+        "merge 5 +5491155550002",
+        "merge --undo 1",
+        "merge --proposals",
+    )
+    merge.add_argument("id", metavar="ID", nargs="?", help=_("who stays"))
+    merge.add_argument("other", metavar="OTHER", nargs="?", help=_("who joins: the same person"))
+    merge.add_argument("--undo", type=_positive, metavar="MERGE_ID", help=_("take this merge back"))
+    merge.add_argument("--proposals", action="store_true", help=_("who may be one person"))
+
+    export = add(
+        "export",
+        _("all leads as a table for a spreadsheet or a program"),
+        "export --output leads.csv",
+        "export --format jsonl --since 2026-11-01",
+    )
+    export.add_argument("--format", choices=("csv", "jsonl"), default="csv", help=_("csv (default) or jsonl"))
+    export.add_argument("--since", metavar="WHEN", help=_("only with activity since this date or time (ISO 8601, UTC)"))
+    export.add_argument("--output", metavar="FILE", help=_("write FILE, whole or not at all (default: stdout)"))
+
+    add(
+        "rebuild",
+        _("make all leads anew from messages, settings and what people decided"),
+        "rebuild",
+    )
+
+
+def _rules(rules: argparse.ArgumentParser) -> None:
+    words = rules.add_subparsers(metavar="WORD", required=True, parser_class=_Parser, dest="action")
+    rules.epilog = f"{rules.epilog}\n\n" + _(
+        "Each word has --help and takes --json. docs/classification.md tells more."
+    )
+
+    def add(name: str, short: str, *examples: str) -> argparse.ArgumentParser:
+        word = _command(words, name, short, [f"leadmasterd rules {each}" for each in examples])
+        _json(word)
+        return word
+
+    check = add("check", _("is the rules file right, and do its own examples hold"), "check", "check rules.toml")
+    check.add_argument("file", metavar="FILE", nargs="?", help=_("default: leads.rules of the settings"))
+
+    test = add(
+        "test",
+        _("how well rules and model do on bursts whose intent is known"),
+        "test labelled.jsonl",
+        "test labelled.jsonl --json | jq .accuracy",
+        'test --text "hola" --text "cuanto sale el combo?"',
+    )
+    test.add_argument(
+        "file", metavar="FILE", nargs="?", help=_("JSON lines with texts (or text), intent, also, context")
+    )
+    test.add_argument(
+        "--text", action="append", metavar="TEXT", help=_("classify this instead; again for the next of the burst")
+    )
+    test.epilog = f"{test.epilog}\n\n" + _(
+        "accuracy    share with a right answer: the intent, one of `also`, or their group;\n"
+        "            `unknown` is a wrong one, unless it is what was expected\n"
+        "coverage    share that got a label, that is anything but `unknown`\n"
+        "precision_when_labelled\n"
+        "            share of those labels that are right"
+    )
+
+    train = add("train", _("learn from what people corrected; a worse model never replaces a better one"), "train")
+    train.add_argument(
+        "--corrections", metavar="FILE", help=_("JSON lines with texts and intent (default: those of the database)")
+    )
+
+
+def _limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
+    text = text or _("at most N (default 20)")
+    parser.add_argument("--limit", type=_positive, default=20, metavar="N", help=text)
 
 
 def _json(parser: argparse.ArgumentParser) -> None:

@@ -29,12 +29,12 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             path.touch(mode=0o600)
         connection = sqlite3.connect(path, isolation_level=None, timeout=5)
     except (OSError, sqlite3.Error) as error:
-        raise _cannot(path, error) from error
+        raise cannot_use(path, error) from error
     try:
         _prepare(connection, path)
     except sqlite3.Error as error:
         connection.close()
-        raise _cannot(path, error) from error
+        raise cannot_use(path, error) from error
     except BaseException:
         connection.close()
         raise
@@ -71,7 +71,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             connection.close()
         if isinstance(error, CannotUseDatabase):
             raise
-        raise _cannot(path, error) from error
+        raise cannot_use(path, error) from error
     if version < SCHEMA_VERSION:
         connection.close()
         raise CannotUseDatabase(
@@ -97,7 +97,8 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _cannot(path: Path, error: Exception) -> CannotUseDatabase:
+def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
+    """What SQLite or the system said, in words, with what to do."""
     text = str(error)
     if path.is_dir():
         return CannotUseDatabase(f"cannot use {path}: it is a folder; set database.path to a file")

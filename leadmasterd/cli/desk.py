@@ -1,0 +1,223 @@
+"""Where a person's word on leads is written: in a transaction of its own, kept first, judged at once, and told.
+
+Two transactions on purpose. What the person said is kept whatever becomes of the judging (a broken rules file, say);
+it stands in `unjudged` until it is judged, here or by the daemon, which notices by itself.
+"""
+
+import os
+import pwd
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from leadmasterd import leads_view
+from leadmasterd.classify.classifier import Classifier
+from leadmasterd.classify.loading import load_classifier
+from leadmasterd.lead_making import existing, model_file, policy_of, rules_file
+from leadmasterd.leads_view import Subject
+from leadmasterd.sentences import stage_es
+from leadmasterd.settings import Settings, load
+from leadmasterd.settings_file import Places
+from leadmasterd.store.database import cannot_use, open_for_writing
+from leadmasterd.store.leads import Judge, put_up
+from leadmasterd.text import _, ngettext
+
+
+class Refused(Exception):
+    """The answer is no; the text says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of something: `what` is stage, intent, opened, withdrawn, waiting or follow_ups."""
+
+    what: str
+    lead_id: int | None
+    before: object
+    after: object
+
+    def as_json(self) -> dict[str, object]:
+        """As `--json` has it."""
+        return {"what": self.what, "lead_id": self.lead_id, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How things stand with some people."""
+
+    leads: dict[int, tuple[str, str]]
+    waiting: str | None
+    follow_ups: int
+
+
+class Desk:
+    """One command's connection for writing."""
+
+    def __init__(self, connection: sqlite3.Connection, settings: Settings, places: Places) -> None:
+        self.connection = connection
+        self.settings = settings
+        self.actor = f"person:{_login()}"
+        self._path = places.database
+        self.classifier = cache(lambda: classifier_of(settings, places))
+        self.judge = Judge(connection, self.classifier, policy_of(settings.leads))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """BEGIN IMMEDIATE, so that nobody writes between what we read and what we write. Raises CannotUseDatabase."""
+        with transaction(self.connection, self._path):
+            yield
+
+    def find(self, text: str) -> Subject:
+        """Whom a person means. Raises Refused."""
+        subject = leads_view.find(self.connection, text, self.settings.leads.country)
+        if subject is None:
+            raise Refused(nobody(text))
+        return subject
+
+    def moment_after(self, subject: Subject) -> str:
+        """Now, but after all that was said and decided: a clock that is behind must not put a word before its cause."""
+        numbers = ",".join(map(str, subject.conversations))
+        [row] = leads_view.ask(
+            self.connection,
+            f"SELECT max(at) AS at FROM (SELECT max(sent_at) AS at FROM messages WHERE conversation_id IN ({numbers}) "
+            f"UNION ALL SELECT max(started_at) FROM calls WHERE conversation_id IN ({numbers}) "
+            f"UNION ALL SELECT max(at) FROM decisions WHERE conversation_id IN ({numbers}))",
+        )
+        now = datetime.now(UTC)
+        if row["at"]:
+            now = max(now, datetime.fromisoformat(row["at"]) + timedelta(milliseconds=1))
+        return leads_view.at_text(now)
+
+    def say(self, subjects: Sequence[Subject], write: Callable[[], None]) -> list[Change]:
+        """Write a person's word on these, judge at once, and tell what became of it."""
+        contacts = [subject.contact_id for subject in subjects]
+        conversations = sorted({each for subject in subjects for each in subject.conversations})
+        with self.transaction():
+            before = self._standing(contacts, conversations)
+            write()
+            put_up(self.connection, conversations)
+        with self.transaction():
+            self.judge.judge(conversations, datetime.now(UTC))
+            after = self._standing(contacts, conversations)
+        return _changes(before, after)
+
+    def _standing(self, contacts: Iterable[int], conversations: Iterable[int]) -> _Standing:
+        people, places = (",".join(map(str, each)) for each in (contacts, conversations))
+        rows = leads_view.ask(
+            self.connection,
+            f"SELECT lead_id, stage, intent FROM leads WHERE contact_id IN ({people}) "
+            f"OR conversation_id IN ({places}) ORDER BY lead_id",
+        )
+        [other] = leads_view.ask(
+            self.connection,
+            f"SELECT (SELECT min(waiting_since) FROM conversations WHERE conversation_id IN ({places})) AS waiting, "
+            f"(SELECT count(*) FROM follow_ups WHERE conversation_id IN ({places}) AND state = 'planned') AS planned",
+        )
+        leads = {row["lead_id"]: (row["stage"], row["intent"]) for row in rows}
+        return _Standing(leads, other["waiting"], other["planned"])
+
+
+def _changes(before: _Standing, after: _Standing) -> list[Change]:
+    found: list[Change] = []
+    for lead in sorted(before.leads.keys() | after.leads.keys()):
+        old, new = before.leads.get(lead), after.leads.get(lead)
+        if old is None and new is not None:
+            found.append(Change("opened", lead, None, new[0]))
+        elif old is not None and new is None:
+            found.append(Change("withdrawn", lead, old[0], None))
+        elif old is not None and new is not None:
+            if old[0] != new[0]:
+                found.append(Change("stage", lead, old[0], new[0]))
+            if old[1] != new[1]:
+                found.append(Change("intent", lead, old[1], new[1]))
+    if before.waiting != after.waiting:
+        found.append(Change("waiting", None, before.waiting, after.waiting))
+    if before.follow_ups != after.follow_ups:
+        found.append(Change("follow_ups", None, before.follow_ups, after.follow_ups))
+    return found
+
+
+def told(change: Change) -> str:
+    """A change in words."""
+    from leadmasterd.classify.reasons import intent_es
+
+    def stage(name: Any) -> str:
+        return f"{name} ({stage_es(name)})"
+
+    before, after = change.before, change.after
+    match change.what:
+        case "opened":
+            return _("Lead {lead} is opened as {stage}.").format(lead=change.lead_id, stage=stage(after))
+        case "withdrawn":
+            return _("Lead {lead} is withdrawn: it never was one.").format(lead=change.lead_id)
+        case "stage":
+            return _("Lead {lead}: {before} -> {after}.").format(
+                lead=change.lead_id, before=stage(before), after=stage(after)
+            )
+        case "intent":
+            return _("Lead {lead} is about {after}, not {before}.").format(
+                lead=change.lead_id, before=before, after=f"{after} ({intent_es(str(after))})"
+            )
+        case "waiting":
+            if after is None:
+                return _("Nobody waits for an answer there any more.")
+            local = datetime.fromisoformat(str(after)).astimezone()
+            return _("An answer is waited for since {at}.").format(at=f"{local:%Y-%m-%d %H:%M}")
+        case _:
+            number = int(str(after))
+            if not number:
+                return _("No follow-up is planned any more.")
+            return ngettext("{n} follow-up is planned.", "{n} follow-ups are planned.", number).format(n=number)
+
+
+@contextmanager
+def opened(explicit: str | None) -> Iterator[Desk]:
+    """A desk. Raises Refused when nothing was captured yet: a command makes no database."""
+    settings, places = load(explicit)
+    if not places.database.exists():
+        raise Refused(_("Nothing was captured here yet: there is no {path}.").format(path=places.database))
+    with closing(open_for_writing(places.database)) as connection:
+        yield Desk(connection, settings, places)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """BEGIN IMMEDIATE to COMMIT, or all of it undone. Raises CannotUseDatabase for what SQLite could not do."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError):
+            raise cannot_use(path, error) from error
+        raise
+
+
+def classifier_of(settings: Settings, places: Places) -> Classifier:
+    """The rules and the model in force. Raises CannotUseRules or CannotUseModel."""
+    return load_classifier(existing(rules_file(settings.leads, places)), existing(model_file(places)))
+
+
+def nobody(text: str) -> str:
+    """Why there is nothing under this id, and what to do."""
+    if text.strip().endswith("@g.us"):
+        return _("{chat} is a group, and groups make no leads").format(chat=text)
+    return _(
+        "cannot find {text}: there is no lead, phone or chat of that id; `leadmasterd leads list --all` shows them"
+    ).format(text=repr(text))
+
+
+def _login() -> str:
+    """Whoever types, also through sudo."""
+    with suppress(KeyError):
+        if os.geteuid() == 0 and os.environ.get("SUDO_USER"):
+            return os.environ["SUDO_USER"]
+        return pwd.getpwuid(os.getuid()).pw_name
+    return f"uid {os.getuid()}"

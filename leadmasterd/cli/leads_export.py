@@ -1,0 +1,94 @@
+"""`leadmasterd leads export`: all leads, for a spreadsheet or for a program."""
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from leadmasterd import leads_view
+from leadmasterd.cli.desk import Refused
+from leadmasterd.cli.leads_list import opened
+from leadmasterd.cli.moments import moment_from
+from leadmasterd.leads_settings import glance
+from leadmasterd.leads_view import Row, Windows
+from leadmasterd.settings_file import find_places
+from leadmasterd.state_files import write_private
+from leadmasterd.text import _, ngettext
+
+COLUMNS: Final = (
+    "lead_id", "who", "phone", "chat", "stage", "intent", "topics", "source", "opened_at", "last_message_at",
+    "waiting_since", "due_at", "overdue", "stale", "dormant_proposed", "proposed", "follow_up_at", "first_response_at",
+    "first_response_seconds", "first_response_business_seconds", "stage_at", "closed_at", "reopened",
+    "previous_lead_id", "merged_into_id", "contact_id", "conversation_id",
+)  # fmt: skip
+"""Added to at the end only: programs read the table."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_MOST: Final = 2**63 - 1
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """All of them, the oldest first."""
+    places = find_places(arguments.config)
+    settings = glance(places)
+    since = leads_view.at_text(moment_from(arguments.since)) if arguments.since else None
+    windows = Windows(datetime.now(UTC), settings.stale_days, settings.dormant_days)
+    connection = opened(places)
+    rows: list[Row] = []
+    if connection:
+        with closing(connection):
+            rows = leads_view.leads(connection, windows, limit=_MOST, closed_too=True, since=since, oldest_first=True)
+    if arguments.output in (None, "-"):
+        if arguments.json:
+            print(json.dumps({"leads": rows}, ensure_ascii=False))
+        else:
+            sys.stdout.write(as_csv(rows) if arguments.format == "csv" else as_lines(rows))
+        return 0
+    file = Path(arguments.output)
+    text = as_csv(rows) if arguments.format == "csv" else as_lines(rows)
+    try:
+        if file.exists() and not file.is_file():
+            raise Refused(_("cannot write {file}: it is no file; name one").format(file=file))
+        write_private(file, text.encode("utf-8", "replace"))
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise Refused(_("cannot write {file}: {why}; name another --output").format(file=file, why=why)) from error
+    if arguments.json:
+        print(json.dumps({"file": str(file), "format": arguments.format, "leads": len(rows)}, ensure_ascii=False))
+    else:
+        said = ngettext(
+            "{n} lead in {file}, readable by you alone.", "{n} leads in {file}, readable by you alone.", len(rows)
+        )
+        print(said.format(n=len(rows), file=file))
+    return 0
+
+
+def as_csv(rows: Iterable[Row]) -> str:
+    """With a header. What a spreadsheet would take for a formula begins with an apostrophe."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    for row in rows:
+        table.writerow([_cell(row[column]) for column in COLUMNS])
+    return text.getvalue()
+
+
+def as_lines(rows: Iterable[Row]) -> str:
+    """One JSON object a line."""
+    return "".join(json.dumps({column: row[column] for column in COLUMNS}, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return "" if value is None else value

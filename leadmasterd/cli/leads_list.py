@@ -1,0 +1,220 @@
+"""`leadmasterd leads list` and `leads waiting`: what there is to do. Light imports, because both answer in a blink."""
+
+import argparse
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from leadmasterd import leads_view
+from leadmasterd.cli import choices
+from leadmasterd.cli.moments import length
+from leadmasterd.leads_settings import glance
+from leadmasterd.leads_view import Row, Windows
+from leadmasterd.sentences import stage_es
+from leadmasterd.settings_file import Places, find_places
+from leadmasterd.store.database import open_for_reading
+from leadmasterd.text import _, ngettext
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def opened(places: Places) -> sqlite3.Connection | None:
+    """The database, or None and a calm word when there is none yet."""
+    try:
+        return open_for_reading(places.database)
+    except FileNotFoundError:
+        print(_("Nothing was captured here yet: there is no {path}.").format(path=places.database), file=sys.stderr)
+        return None
+
+
+# ---------------------------------------------------------------------- list
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """Open leads, the newest activity first; an empty answer is no error."""
+    places = find_places(arguments.config)
+    settings = glance(places)
+    stages = [choices.stage(each) for each in arguments.stage]
+    intents = [choices.intent(each) for each in arguments.intent]
+    now = datetime.now(UTC)
+    connection = opened(places)
+    rows: list[Row] = []
+    if connection:
+        with closing(connection):
+            rows = leads_view.leads(
+                connection,
+                Windows(now, settings.stale_days, settings.dormant_days),
+                limit=arguments.limit,
+                closed_too=arguments.all or bool(stages),
+                stages=stages,
+                intents=intents,
+            )
+    if arguments.json:
+        print(json.dumps({"as_of": leads_view.at_text(now), "leads": rows}, ensure_ascii=False))
+    elif rows:
+        _table_of_leads(rows, now)
+        if len(rows) == arguments.limit:
+            print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
+    elif connection:
+        print(_("No leads."), file=sys.stderr)
+    return 0
+
+
+def _table_of_leads(rows: list[Row], now: datetime) -> None:
+    from leadmasterd.classify.reasons import intent_es
+    from leadmasterd.cli.tables import Column, cell, show
+
+    columns = [
+        Column(_("id"), right=True),
+        Column(_("who"), shrinks=True),
+        Column(_("stage")),
+        Column(_("intent"), most=17),
+        Column(_("opened")),
+        Column(_("last")),
+        Column(_("waiting")),
+    ]
+    lines: list[list[Text]] = []
+    for row in rows:
+        waits = length(_seconds(row["waiting_since"], now)) if row["waiting_since"] else ""
+        lines.append(
+            [
+                cell(row["lead_id"]),
+                cell(*_person(row)),
+                cell(row["stage"], stage_es(row["stage"])),
+                cell(row["intent"], intent_es(row["intent"])),
+                cell(*_short(row["opened_at"], now)),
+                cell(*_short(row["last_message_at"], now)),
+                cell(waits, ", ".join(_flags(row, now)), style="bold red" if row["overdue"] else "", below="yellow"),
+            ]
+        )
+    show(columns, lines)
+
+
+def _flags(row: Row, now: datetime) -> list[str]:
+    flags = []
+    if row["overdue"]:
+        flags.append(_("overdue"))
+    if row["proposed"]:
+        flags.append(_("close?"))
+    if row["follow_up_at"] and row["follow_up_at"] <= leads_view.at_text(now):
+        flags.append(_("follow up"))
+    if row["dormant_proposed"]:
+        flags.append(_("dormant?"))
+    elif row["stale"]:
+        flags.append(_("stale"))
+    return flags
+
+
+# ---------------------------------------------------------------------- waiting
+
+
+def run_waiting(arguments: argparse.Namespace) -> int:
+    """Who waits for an answer and for how long, the longest first; nobody is no error."""
+    places = find_places(arguments.config)
+    settings = glance(places)
+    now = datetime.now(UTC)
+    connection = opened(places)
+    rows: list[Row] = []
+    count: Row = {"conversations": 0, "overdue": 0, "oldest_since": None}
+    if connection:
+        with closing(connection):
+            count = leads_view.count_waiting(connection, now)
+            calendar = settings.calendar() if count["conversations"] else None
+            business = calendar.business_seconds if calendar else None
+            rows = leads_view.waiting(connection, now, arguments.limit, settings.target_seconds, business)
+    if arguments.json:
+        answer = {
+            "as_of": leads_view.at_text(now), "target_seconds": settings.target_seconds, **count, "waiting": rows
+        }  # fmt: skip
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    if not rows:
+        print(_("Nobody waits for an answer."))
+        return 0
+    _table_of_waiting(rows, settings.target_seconds, now)
+    print()
+    print(sentence(count, now))
+    return 0
+
+
+def sentence(count: Row, now: datetime) -> str:
+    """`3 conversations, 1 for too long, the first since 14:03`."""
+    number = count["conversations"]
+    if not number:
+        return _("nobody")
+    said = ngettext("{n} conversation", "{n} conversations", number).format(n=number)
+    if count["overdue"]:
+        said += ", " + _("{n} for too long").format(n=count["overdue"])
+    local, today = datetime.fromisoformat(count["oldest_since"]).astimezone(), now.astimezone()
+    at = f"{local:%H:%M}" if local.date() == today.date() else f"{local:%Y-%m-%d %H:%M}"
+    return said + ", " + _("the first since {at}").format(at=at)
+
+
+def _table_of_waiting(rows: list[Row], target: float, now: datetime) -> None:
+    from leadmasterd.cli.tables import Column, bar, cell, show
+
+    columns = [
+        Column(_("lead"), right=True),
+        Column(_("who"), shrinks=True),
+        Column(_("wants"), most=17),
+        Column(_("since")),
+        Column(_("waits"), right=True),
+        Column(_("of {target} open").format(target=length(target))),
+    ]
+    lines = []
+    for row in rows:
+        late, business = row["overdue"], row["waited_business_seconds"]
+        colour = "red" if late else "green"
+        lines.append(
+            [
+                cell(row["lead_id"] or "-", style="dim" if row["lead_id"] is None else ""),
+                cell(*_person(row)),
+                cell(*wants(row)),
+                cell(*_short(row["waiting_since"], now)),
+                cell(length(row["waited_seconds"]), style="bold red" if late else ""),
+                cell(
+                    bar(business / target, late=late),
+                    _("{time}, late").format(time=length(business)) if late else length(business),
+                    style=colour,
+                    below="red" if late else "dim",
+                ),
+            ]
+        )
+    show(columns, lines)
+
+
+def _person(row: Row) -> tuple[str, str]:
+    """A name, and below it how to reach them; either does as an ID."""
+    who: str = row["who"]
+    if row["phone"]:
+        return who, row["phone"] if row["phone"] != who else ""
+    number = row["chat"].removesuffix("@lid")
+    return (number, _("phone not known")) if who == row["chat"] else (who, number)
+
+
+def wants(row: Row) -> tuple[str, str]:
+    """What somebody waits for, as an id and in Spanish."""
+    from leadmasterd.classify.reasons import intent_es
+
+    if row["intent"]:
+        return row["intent"], intent_es(row["intent"])
+    return (_("missed call"), "llamada perdida") if row["missed_call"] else ("unknown", intent_es("unknown"))
+
+
+# ---------------------------------------------------------------------- times
+
+
+def _seconds(at: str, now: datetime) -> float:
+    return max(0.0, (now - datetime.fromisoformat(at)).total_seconds())
+
+
+def _short(at: str, now: datetime) -> tuple[str, str]:
+    """A time in two short lines: `14:03` today; `11-21` with the time below it, or the year when it was another one."""
+    local, today = datetime.fromisoformat(at).astimezone(), now.astimezone()
+    if local.date() == today.date():
+        return f"{local:%H:%M}", ""
+    return f"{local:%m-%d}", f"{local:%Y}" if local.year != today.year else f"{local:%H:%M}"
