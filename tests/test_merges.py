@@ -278,11 +278,36 @@ def test_whatsapps_word_that_two_of_a_chain_are_one_shortens_it(store: Store) ->
     lid, beto, caro = (contact_of(store, chat) for chat in (wire.ANA_LID, wire.BETO, CARO))
     do(store, merges.merge, beto, lid, "person:dora", "by_hand", LATER)
     do(store, merges.merge, beto, caro, "person:dora", "by_hand", LATER)
-    store.write(wire.message("told", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))
+    do(store, lambda connection: connection.execute("DELETE FROM unjudged"))
+    store.write(wire.message("0", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))  # a copy of what is there
+    assert store.rows("SELECT conversation_id FROM unjudged") == [(1,), (2,)]
+    assert_sound(store)
     assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, beto), (beto, None)]
     store.write(wire.message("and again", chat=wire.ANA_LID, contact=wire.contact(phone=wire.BETO)))
     assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(beto, None)]
-    assert store.one("SELECT count(*) FROM messages") == 5
+    assert store.one("SELECT count(*) FROM messages") == 4
+
+
+def test_who_was_merged_into_the_one_that_is_gone_is_merged_into_the_one_that_stays(store: Store) -> None:
+    """And that can be taken back as before."""
+    store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, CARO, wire.BETO])))
+    lid, caro, beto = (contact_of(store, chat) for chat in (wire.ANA_LID, CARO, wire.BETO))
+    number = do(store, merges.merge, caro, beto, "person:dora", "by_hand", LATER)
+    store.write(wire.message("told", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))
+    assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, None), (beto, lid)]
+    assert_sound(store)
+    do(store, merges.undo, number, "person:dora", LATER)
+    assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, None), (beto, None)]
+
+
+def test_whatsapps_word_never_closes_a_circle(store: Store) -> None:
+    """The oldest was put under the youngest by hand, and is one with the one between them."""
+    store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, CARO, wire.BETO])))
+    lid, caro, beto = (contact_of(store, chat) for chat in (wire.ANA_LID, CARO, wire.BETO))
+    do(store, merges.merge, beto, lid, "person:dora", "by_hand", LATER)
+    store.write(wire.message("told", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))
+    assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(caro, None), (beto, caro)]
+    assert store.one("SELECT count(*) FROM messages JOIN conversations USING (conversation_id)") == 4
 
 
 # ---------------------------------------------------------------------- and what the judge makes of it
@@ -354,6 +379,13 @@ def test_one_push_name_is_proposed_only_when_one_of_them_shows_no_phone(store: S
     assert proposed(store) == [Proposal("same_push_name", 1, 4, "anita p.")]
 
 
+def test_a_pair_is_proposed_once(store: Store) -> None:
+    """For the stronger of two reasons."""
+    for chat in (wire.ANA, wire.ANA_LID):
+        store.write(wire.message(chat, chat=chat, notify_name="Anita P.", contact=wire.contact(name="Ana Gómez")))
+    assert proposed(store) == [Proposal("same_name", 1, 2, "Ana Gómez")]
+
+
 def test_a_push_name_that_a_third_has_as_well_tells_nothing(store: Store) -> None:
     """Whom of the two should the LID be?"""
     for n, chat in enumerate([wire.ANA, wire.BETO, wire.ANA_LID]):
@@ -396,6 +428,15 @@ def test_a_number_that_may_have_changed_hands_is_proposed(
     store.write(item(wire.message("3", t=now + 60, notify_name=name, contact=wire.contact(lid=lid)), now=now + 60))
     assert proposed(store) == ([Proposal("changed_hands", 1, 1, name)] if look else [])
     assert store.one("SELECT count(*) FROM contacts") == 1
+
+
+def test_lids_that_were_both_known_before_the_silence_tell_of_no_other_hands(store: Store) -> None:
+    """Only another name wrote."""
+    then, now = wire.NOON - 200 * DAY, wire.NOON
+    for n, lid in enumerate([wire.ANA_LID, CARO_LID]):
+        store.write(item(wire.message(f"{n}", t=then + n, contact=wire.contact(lid=lid)), now=then + n))
+    store.write(item(wire.message("2", t=now, notify_name="Zulma"), now=now))
+    assert proposed(store) == []
 
 
 def test_proposals_stop_at_the_limit(store: Store) -> None:

@@ -50,9 +50,10 @@ def test_a_contact_without_phone_and_name_is_a_contact_all_the_same(store: Store
 @pytest.mark.parametrize("first", [wire.ANA, wire.ANA_LID])
 def test_a_phone_and_a_lid_seen_apart_and_then_mapped_are_one_contact_with_a_phone(store: Store, first: str) -> None:
     """Whichever came first, and the names that one of them had stay."""
-    second = wire.ANA if first == wire.ANA_LID else wire.ANA_LID
-    store.write(wire.message("1", chat=first, notify_name=None, contact=wire.contact(name="Ana Tienda")))
-    store.write(wire.message("2", chat=second, notify_name="Ana"))
+    by_phone = wire.message("1", chat=wire.ANA, notify_name=None, contact=wire.contact(name="Ana Tienda"))
+    by_lid = wire.message("2", chat=wire.ANA_LID, notify_name="Ana")
+    for each in (by_phone, by_lid) if first == wire.ANA else (by_lid, by_phone):
+        store.write(each)
     store.write(wire.message("3", chat=wire.ANA_LID, mine=True, contact=wire.contact(phone=wire.ANA)))
     assert store.rows(PHONES) == [(1, "+5491155550001", "541155550001")]
     assert store.rows("SELECT saved_name, push_name FROM contacts") == [("Ana Tienda", "Ana")]
@@ -77,6 +78,21 @@ def test_the_phone_shown_is_the_one_that_whatsapp_named_last(store: Store) -> No
         ("+5491155550001",),
         ("+5491155550002",),
     ]
+
+
+def test_of_two_phones_that_became_one_contact_the_one_named_last_is_shown(store: Store) -> None:
+    """Beto's LID turns out to be Ana's now."""
+    store.write(wire.message("1", chat=wire.BETO, contact=wire.contact(lid=wire.ANA_LID)), wire.message("2"))
+    store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
+    assert store.rows(PHONES) == [(1, "+5491155550001", "541155550001")]
+
+
+def test_a_phone_known_of_one_lid_is_not_forgotten_for_another(store: Store) -> None:
+    """WhatsApp says that two LIDs are one person, and names no phone."""
+    store.write(wire.message("1", chat=wire.ANA_LID))
+    store.write(wire.message("2", contact=wire.contact(lid="88001122334466@lid")))
+    store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(lid="88001122334466@lid")))
+    assert store.rows(PHONES) == [(1, "+5491155550001", "541155550001")]
 
 
 @pytest.mark.parametrize("together", [True, False])

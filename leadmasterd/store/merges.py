@@ -270,14 +270,12 @@ def absorb(connection: sqlite3.Connection, one: int, other: int, at: str) -> int
 
     Everything of the other goes along. Where both had a conversation with the same account, they become one.
     """
-    keep, drop = sorted((one, other))
-    if drop in _path(connection, keep):
-        keep, drop = drop, keep  # who stands for the other stays
-    older, younger = sorted((root_of(connection, keep), root_of(connection, drop)))
+    older, younger = sorted((root_of(connection, one), root_of(connection, other)))
     if older != younger:
         merge(connection, older, younger, SYSTEM, "same_identity", at)
-        if drop in _path(connection, keep):
-            keep, drop = drop, keep
+    keep, drop = sorted((one, other))
+    if drop in _path(connection, keep):
+        keep, drop = drop, keep  # who stands for the other stays, or it would come to stand for itself
     _replace_in_merges(connection, keep, drop)
     connection.execute("UPDATE contact_identities SET contact_id = ? WHERE contact_id = ?", (keep, drop))
     for account, conversation in connection.execute(
