@@ -193,6 +193,10 @@ def parse(text: str, where: str, packaged: "RuleSet | None" = None) -> RuleSet:
     first = reader.order(data, "answer_first")
     off = reader.words(data, "off", None)
     base = packaged if extend else None
+    if not extend and not data.get("rule"):
+        reader.problem(
+            None, "rule", "it has no rules; write `extend = true` for those of the program, and [[rule]] for yours"
+        )
     if extend and packaged is None:
         reader.problem(None, "extend", "`extend` has nothing to extend here")
     ids = [rule.id for rule in rules if rule]
@@ -238,7 +242,7 @@ def check_examples(rules: RuleSet, where: str) -> list[str]:
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, sorted(known), n=1)
-    return f"; did you mean `{close[0]}`?" if close else ""
+    return f" (did you mean `{close[0]}`?)" if close else ""
 
 
 class _Reader:
@@ -277,7 +281,9 @@ class _Reader:
     def unknown_keys(self, data: Mapping[str, Any], known: Sequence[str], rule: str | None) -> None:
         for key in data:
             if key not in known:
-                self.problem(rule, key, f"`{key}` is unknown{_did_you_mean(key, known)} known here: {', '.join(known)}")
+                self.problem(
+                    rule, key, f"`{key}` is unknown{_did_you_mean(key, known)}; known here: {', '.join(known)}"
+                )
 
     def one(self, data: Mapping[str, Any], key: str, kind: type, default: Any, rule: str | None) -> Any:
         value = data.get(key, default)
@@ -306,7 +312,7 @@ class _Reader:
     def intent(self, value: Any, key: str, rule: str | None) -> str:
         if value not in _INTENTS:
             hint = _did_you_mean(str(value), _INTENTS)
-            self.problem(rule, key, f"`{key}` = {value!r} is no intent{hint} allowed: {', '.join(_INTENTS)}")
+            self.problem(rule, key, f"`{key}` = {value!r} is no intent{hint}; allowed: {', '.join(_INTENTS)}")
         return str(value)
 
     def order(self, data: Mapping[str, Any], key: str) -> tuple[tuple[str, ...], ...]:

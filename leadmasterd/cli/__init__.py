@@ -50,6 +50,8 @@ def exit_code_of(error: BaseException) -> int | None:
     return {
         "CannotUseSettings": SETTINGS,
         "NotUsable": SETTINGS,
+        "CannotUseRules": SETTINGS,
+        "CannotUseModel": SETTINGS,
         "CannotUseState": STATE,
         "CannotUseDatabase": STATE,
         "DatabaseBusy": INTERNAL,

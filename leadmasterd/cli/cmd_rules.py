@@ -1,0 +1,214 @@
+"""`leadmasterd rules`: is the rules file right, how well is classified, and learning from corrections."""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, Final
+
+from leadmasterd.text import _, ngettext
+
+_OTHER_COLUMNS: Final = 58
+_LEAST_ROOM: Final = 20
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """One of its words."""
+    match arguments.action:
+        case "check":
+            return _check(arguments)
+        case "test":
+            return _try(arguments) if arguments.text else _test(arguments)
+        case "train":
+            return _train(arguments)
+        case _:
+            from leadmasterd.cli import rules_reclassify
+
+            return rules_reclassify.run(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    """0: right. 1: what is wrong, one line each on stderr."""
+    from leadmasterd.classify.loading import PACKAGED_RULES, load_rules
+    from leadmasterd.classify.rules import CannotUseRules, check_examples
+
+    file = Path(arguments.file) if arguments.file else _own_rules(arguments)
+    where = str(file) if file else _("{file} of the program").format(file=PACKAGED_RULES)
+    problems: list[str] = []
+    number = 0
+    try:
+        rules, _version = load_rules(file)
+        number = len(rules.rules)
+        problems = check_examples(rules, where)
+    except CannotUseRules as error:
+        problems = str(error).splitlines()
+    if arguments.json:
+        print(json.dumps({"file": where, "ok": not problems, "rules": number, "problems": problems}))
+    elif problems:
+        print("\n".join(problems), file=sys.stderr)
+    else:
+        said = ngettext("{n} rule, and its examples hold", "{n} rules, and all their examples hold", number)
+        print(f"{where}: {said.format(n=number)}")
+    return 1 if problems else 0
+
+
+def _own_rules(arguments: argparse.Namespace) -> Path | None:
+    from leadmasterd.lead_making import existing, rules_file
+    from leadmasterd.settings import load
+
+    settings, places = load(arguments.config)
+    return existing(rules_file(settings.leads, places))
+
+
+def _classifier(arguments: argparse.Namespace) -> Any:
+    from leadmasterd.classify.loading import load_classifier
+    from leadmasterd.lead_making import existing, model_file
+    from leadmasterd.settings import load
+
+    _settings, places = load(arguments.config)
+    return load_classifier(_own_rules(arguments), existing(model_file(places)))
+
+
+def _try(arguments: argparse.Namespace) -> int:
+    """What one burst is taken for."""
+    from leadmasterd.classify.intents import Signals
+    from leadmasterd.classify.reasons import group_es, intent_es, why
+
+    label = _classifier(arguments).classify(arguments.text, Signals())
+    because = why(label.code, label.values)
+    if arguments.json:
+        answer = {"intent": label.intent, "group": label.group, "method": label.method, "source": label.source}
+        print(json.dumps({**answer, "confidence": label.confidence, "because": because}, ensure_ascii=False))
+    else:
+        print(f"{label.intent} ({intent_es(label.intent)}), {group_es(label.group)}: {because}")
+    return 0
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    from leadmasterd.classify.measure import CannotUseLine, cases_from, score
+
+    if not arguments.file:
+        print(_("say what to test: FILE, or --text TEXT; try `leadmasterd rules test --help`"), file=sys.stderr)
+        return 64
+    try:
+        lines = Path(arguments.file).read_text(encoding="utf-8-sig").split("\n")
+        cases = cases_from(lines, arguments.file)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else _("it is not UTF-8")
+        print(_("cannot read {file}: {reason}").format(file=arguments.file, reason=reason), file=sys.stderr)
+        return 1
+    except CannotUseLine as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not cases:
+        print(_("cannot test with {file}: there is no line in it").format(file=arguments.file), file=sys.stderr)
+        return 1
+    figures = score(cases, _classifier(arguments)).as_json()
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        _show(figures)
+    return 0
+
+
+def _show(figures: Mapping[str, Any]) -> None:
+    """The figures, each intent, and what was taken for what."""
+    from leadmasterd.classify.reasons import intent_es
+    from leadmasterd.cli.tables import Column, cell, show
+
+    accuracy = figures["accuracy"]
+    print(ngettext("{n} burst", "{n} bursts", figures["n"]).format(n=figures["n"]))
+    print(_("  right intent   {share}").format(share=_percent(accuracy["intent"])))
+    print(_("  right group    {share}").format(share=_percent(accuracy["group"])))
+    print(_("  labelled       {share}   (the rest is `unknown`)").format(share=_percent(figures["coverage"])))
+    print(_("  of those right {share}").format(share=_percent(figures["precision_when_labelled"])))
+    print()
+    columns = [
+        Column(_("intent")),
+        Column(""),
+        Column(_("n"), right=True),
+        Column(_("right"), right=True),
+        Column(_("sure"), right=True),
+        Column(_("taken for")),
+    ]
+    room = max(_LEAST_ROOM, shutil.get_terminal_size().columns - _OTHER_COLUMNS)
+    rows = []
+    for intent, own in figures["by_intent"].items():
+        taken = figures["confusion"].get(intent, {})
+        wrong = sorted(((n, got) for got, n in taken.items() if got != intent), reverse=True)
+        rows.append(
+            [
+                cell(intent),
+                cell(intent_es(intent), style="dim"),
+                cell(own["n"]),
+                cell(_percent(own["right"])),
+                cell(_percent(own["precision"])),
+                cell(shorten(", ".join(f"{n} {got}" for n, got in wrong), room, placeholder=" …")),
+            ]
+        )
+    show(columns, rows)
+    print(_("right: found among those that are it; sure: right among those called so"))
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    """In a process of its own: scikit-learn is large."""
+    from leadmasterd.lead_making import model_file
+    from leadmasterd.settings import load
+
+    _settings, places = load(arguments.config)
+    if arguments.corrections:
+        source, text = arguments.corrections, None
+    else:
+        source, text = "-", _corrections(places)
+    places.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    words = ["--corrections", source, "--model", str(model_file(places))]
+    done = subprocess.run(
+        [sys.executable, "-m", "leadmasterd.classify.train", *words],
+        input=text,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        return 1
+    answer = json.loads(done.stdout)
+    print(json.dumps(answer) if arguments.json else told(answer))
+    return 0
+
+
+def told(answer: Mapping[str, Any]) -> str:
+    """What training came to, in words."""
+    number = ngettext("{n} correction", "{n} corrections", answer["corrections"]).format(n=answer["corrections"])
+    if answer["result"] == "too_few":
+        return _("{number}, {new} of them new: nothing learned yet, {needed} new ones are needed to measure by").format(
+            number=number, **answer
+        )
+    scored = _("on {new} new corrections the model so far was right {right_before} times, the new one {right_after}")
+    if answer["result"] == "kept":
+        return _("{number}; {scored}: the model so far stays").format(number=number, scored=scored.format(**answer))
+    return _("{number}; {scored}: the new one is in force ({version})").format(
+        number=number, scored=scored.format(**answer), version=answer["version"]
+    )
+
+
+def _corrections(places: Any) -> str:
+    """Those of the database as JSON lines; the last word on a burst counts."""
+    from leadmasterd.store.database import open_for_reading
+
+    connection = open_for_reading(places.database)
+    rows = connection.execute(
+        "SELECT intent, (SELECT json_group_array(coalesce(body, '')) FROM (SELECT body FROM messages "
+        "WHERE message_id IN (SELECT value FROM json_each(c.message_ids)) ORDER BY sent_at, message_id)) AS texts "
+        "FROM corrections c WHERE undone_at IS NULL ORDER BY correction_id"
+    )
+    lines = [json.dumps({"texts": json.loads(row["texts"]), "intent": row["intent"]}) for row in rows]
+    connection.close()
+    return "\n".join(lines)

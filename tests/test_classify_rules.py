@@ -1,0 +1,366 @@
+"""A rules file is checked with file, line, rule and value; its rules match what they say and nothing else."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Signals
+from leadmasterd.classify.loading import PACKAGED, PACKAGED_RULES, load_rules
+from leadmasterd.classify.phrases import Phrases
+from leadmasterd.classify.rules import CannotUseRules, Hit, RuleSet, When, check_examples, parse
+from leadmasterd.classify.text import normalise
+
+PLAIN = Signals()
+
+
+def rule(words: str, name: str = "one", intent: str = "price") -> str:
+    """A [[rule]] table with these lines."""
+    return f'[[rule]]\nid = "{name}"\nintent = "{intent}"\n{words}\n'
+
+
+def hits(rules: RuleSet, *texts: str, signals: Signals = PLAIN) -> list[Hit]:
+    """What matches this burst."""
+    return rules.hits(normalise(texts), signals)
+
+
+def matches(words: str, *texts: str, signals: Signals = PLAIN) -> bool:
+    """Whether a rule of these lines matches this burst."""
+    return bool(hits(parse(rule(words), "rules.toml"), *texts, signals=signals))
+
+
+def wrong(text: str) -> list[str]:
+    """What is said of a file with a mistake."""
+    with pytest.raises(CannotUseRules) as caught:
+        parse(text, "rules.toml", parse(rule('phrases = ["precio"]', "packaged"), "packaged"))
+    return str(caught.value).splitlines()
+
+
+# ---------------------------------------------------------------------- the ones that come along
+
+
+def test_the_examples_of_every_packaged_rule_hold() -> None:
+    """One that matches and one that nearly does, of each."""
+    rules, _version = load_rules(None)
+    assert check_examples(rules, PACKAGED_RULES) == []
+
+
+def test_the_packaged_file_explains_itself() -> None:
+    """Every key that a rule may have stands in its head, and every intent in its order."""
+    text = (PACKAGED / PACKAGED_RULES).read_text()
+    head = text.partition("\nanswer_first")[0]
+    for key in (
+        "regex",
+        "unless",
+        "whole",
+        "beside",
+        "question",
+        "when",
+        "priority",
+        "yes, no",
+        "extend = true",
+        "off =",
+    ):
+        assert key in head, key
+    rules, _version = load_rules(None)
+    named = [intent for equals in rules.answer_first for intent in equals]
+    assert sorted(named) == sorted(set(GROUP_OF) - {UNKNOWN})
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["ok, cuanto sale el otro?"],
+        ["gracias", "me pasas el alias?"],
+        ["dale?"],
+        ["si"],
+        ["no"],
+        ["ok"] * 3 + ["mandame dos"],
+        ["listo ya te transferi"],
+        ["no gracias, tenes en negro?"],
+        ["perdon, numero equivocado el de antes. cuanto sale la torta?"],
+        ["ya compre y no me llego"],
+        ["no me interesa ese, me interesa el otro"],
+        ["gracias por nada, me llego roto"],
+    ],
+)
+def test_what_needs_an_answer_is_silenced_by_no_rule(texts: list[str]) -> None:
+    """Closing, noise and courtesy by a rule start no waiting, so they must be sure."""
+    rules, _version = load_rules(None)
+    first = [hit.rule.intent for hit in hits(rules, *texts)][:1]
+    assert not first or GROUP_OF[first[0]] in ("commercial", "after_sale"), first
+
+
+@pytest.mark.parametrize(
+    ("texts", "intent"),
+    [
+        (["gracias!"], "acknowledgement"),
+        (["ok dale"], "acknowledgement"),
+        (["👍"], "acknowledgement"),
+        (["Muchas gracias 🙏", "buen finde!"], "acknowledgement"),
+        (["Holaaa", "buenas tardes 👋"], "greeting"),
+        (["no me escriban mas"], "opt_out"),
+        (["tenes en M? cuanto sale?", "hola"], "price"),
+        (["hacen envios? cuanto sale?"], "delivery"),
+        (["cuanto sale? hacen envios?"], "price"),
+        (["cuanto sale el envio"], "delivery"),
+        (["ya compre en otro lado, saquenme de la lista"], "opt_out"),
+    ],
+)
+def test_the_one_that_must_be_answered_first_decides(texts: list[str], intent: str) -> None:
+    """As `answer_first` says it; among equals, what is spoken of first."""
+    rules, _version = load_rules(None)
+    assert next(hit.rule.intent for hit in hits(rules, *texts)) == intent
+
+
+# ---------------------------------------------------------------------- what a rule can say
+
+
+@pytest.mark.parametrize(
+    ("phrase", "typed", "found"),
+    [
+        ("cuánto sale", "hola CUANTO SALEEE la torta", True),
+        ("cuanto sale", "cuanto me sale", False),
+        ("precio", "precioso", False),
+        ("(lista|listado) de precios", "el listado de precios", True),
+        ("(la |)torta", "torta", True),
+        ("(la|) torta", "una torta", True),
+        ("(pasame|me (pasas|mandas)) el alias", "me mandas el alias", True),
+        ("envio(|s)", "envíos", True),
+        ("reserv*", "quiero reservarla", True),
+        ("compre * no llego", "compre el lunes y no llego", True),
+        ("compre * no llego", "compre no llego", True),
+        ("compre * no llego", "compre el lunes a la noche y no llego", False),
+        ("quiero # docenas", "quiero 2 docenas", True),
+        ("quiero # docenas", "quiero unas docenas", False),
+        ("👍", "👍🏽👍", True),
+        ("xq no", "por que no", False),
+        ("q tal", "que tal", True),
+        ("hola precio", "hola, precio?", True),
+    ],
+)
+def test_a_phrase_is_found_as_people_write_it(phrase: str, typed: str, found: bool) -> None:
+    """Whole words, with choices, gaps, numbers and beginnings of words."""
+    assert matches(f'phrases = ["{phrase}"]', typed) is found
+
+
+def test_the_bubbles_of_a_burst_are_read_as_one() -> None:
+    """People split sentences."""
+    assert matches('phrases = ["cuanto sale la torta"]', "cuanto sale", "la torta")
+
+
+def test_whole_means_that_nothing_else_is_said() -> None:
+    """Except what may stand beside it; and that alone is no match."""
+    words = 'phrases = ["gracias", "ok", "muchas gracias"]\nwhole = true\nbeside = ["che", "muy amable"]'
+    assert matches(words, "ok muchas gracias")
+    assert matches(words, "gracias che, muy amable")
+    assert not matches(words, "gracias cuanto sale")
+    assert not matches(words, "che muy amable")
+    assert not matches(words, "")
+
+
+def test_unless_and_question_forbid() -> None:
+    """Whatever else matched."""
+    assert matches('phrases = ["precio"]\nunless = ["lista de precio*"]', "que precio")
+    assert not matches('phrases = ["precio"]\nunless = ["de precio"]', "lista de precio")
+    assert not matches('phrases = ["dale"]\nquestion = false', "dale?")
+    assert matches('phrases = ["dale"]\nquestion = true', "dale?")
+
+
+def test_a_regex_reads_the_even_text() -> None:
+    """Small letters, no accents, a new line between bubbles."""
+    assert matches("regex = '^cuanto (sale|cuesta)'", "CUÁNTO Cuesta")
+    assert matches("regex = '(?m)^precio$'", "hola", "precio")
+
+
+def test_signals_alone_can_decide() -> None:
+    """A cart from the catalogue says what it is; a sticker among words does not."""
+    assert matches('when = { types = ["order"] }', "hola", signals=Signals(types=("chat", "order")))
+    assert not matches('when = { only_types = ["sticker"] }', "hola", signals=Signals(types=("chat", "sticker")))
+    assert matches('when = { only_types = ["sticker"] }', "", signals=Signals(types=("sticker",)))
+    assert not matches('when = { only_types = ["sticker"] }', "", signals=Signals())
+    assert not matches('phrases = ["hola"]\nwhen = { saved_contact = true }', "hola")
+    assert matches('phrases = ["hola"]\nwhen = { saved_contact = true }', "hola", signals=Signals(saved_contact=True))
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        When(saved_contact=True),
+        When(ad_referral=False, has_media=True),
+        When(types=("order",)),
+        When(only_types=("a", "b")),
+    ],
+)
+def test_an_example_is_tried_where_its_rule_applies(when: When) -> None:
+    """With the signals that it asks for."""
+    assert when.holds(when.example())
+
+
+def test_priority_comes_before_the_order_of_answers() -> None:
+    """And the order of the file's `answer_first` before the packaged one."""
+    text = rule('phrases = ["hola"]', "a", "greeting") + rule('phrases = ["hola"]\npriority = 1', "b", "spam")
+    assert [hit.rule.id for hit in hits(parse('answer_first = ["greeting"]\n' + text, "x"), "hola")] == ["b", "a"]
+    text = text.replace("priority = 1", "")
+    assert [hit.rule.id for hit in hits(parse('answer_first = ["greeting"]\n' + text, "x"), "hola")] == ["a", "b"]
+    assert [hit.rule.id for hit in hits(parse('answer_first = ["spam"]\n' + text, "x"), "hola")] == ["b", "a"]
+
+
+def test_a_file_of_ones_own_can_extend_replace_and_drop_packaged_rules() -> None:
+    """By `extend`, by the same id, by `off`."""
+    packaged = parse(rule('phrases = ["precio"]', "a") + rule('phrases = ["costo"]', "b"), "packaged")
+    own = parse(
+        "extend = true\noff = ['b']\n" + rule('phrases = ["valor"]', "a") + rule('phrases = ["x"]', "c"), "x", packaged
+    )
+    assert [each.id for each in own.rules] == ["a", "c"]
+    assert own.rules[0].phrases == ("valor",)
+    alone = parse(rule('phrases = ["valor"]', "z"), "x", packaged)
+    assert [each.id for each in alone.rules] == ["z"]
+
+
+# ---------------------------------------------------------------------- mistakes
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = [", "cannot use rules.toml: it is not TOML: .*at end of document"),
+        ("", "cannot use rules.toml, line 1: it has no rules; write `extend = true`"),
+        ("extnd = true\n" + rule('phrases = ["a"]'), "line 1: `extnd` is unknown .did you mean `extend`"),
+        (
+            rule('phrases = ["a"]', intent="prize"),
+            "line 3, rule `one`: `intent` = 'prize' is no intent .did you mean `price`",
+        ),
+        (rule('phrases = ["a"]', intent="unknown"), "is no intent"),
+        (rule('phrase = ["a"]'), "line 4, rule `one`: `phrase` is unknown .did you mean `phrases`"),
+        (rule('phrases = "a"'), "line 4, rule `one`: `phrases` = 'a': must be a list of texts"),
+        (rule('phrases = ["(a|b"]'), r"rule `one`: phrase '\(a\|b': alternatives are written \(one\|other\)"),
+        (rule('phrases = ["* hola"]'), "phrase '. hola': .*stands between words"),
+        (rule('phrases = ["hola *"]'), "stands between words"),
+        (rule('phrases = ["a * * b"]'), "not twice"),
+        (rule('phrases = ["a*"]'), "at least three letters"),
+        (rule('phrases = ["(a|)"]'), "it needs a word"),
+        (rule('phrases = ["!!"]'), "is no word"),
+        (rule('phrases = ["' + "(ab|cd)" * 9 + '"]'), "more than 100 ways"),
+        (rule('phrases = ["' + "a " * 600 + '"]'), "longer than 1000"),
+        (rule("regex = '(a'"), r"line 4, rule `one`: regex '\(a': missing \)"),
+        (rule("regex = '(?=a)b'"), "invalid perl operator.*no look-around"),
+        (rule("regex = '((a{1,1000}){1,1000}){1,9}'"), "rule `one`: regex"),
+        (
+            rule('phrases = ["a"]\nwhen = { saved_contacts = true }'),
+            "line 5, rule `one`: `saved_contacts` is unknown .did you mean `saved_contact`",
+        ),
+        (rule('phrases = ["a"]\nwhen = { saved_contact = 1 }'), "`saved_contact` = 1: must be true or false"),
+        (rule('phrases = ["a"]\npriority = true'), "`priority` = True: must be a whole number"),
+        (rule('phrases = ["a"]\nyes = [1]'), "`yes` = .1.: must be a list of texts"),
+        (rule('phrases = ["a"]\nbeside = ["b"]'), "`beside` says what may stand beside"),
+        (rule("regex = 'a'\nwhole = true"), "in a regex write"),
+        (rule(""), "it looks at nothing"),
+        ("[[rule]]\nintent = 'price'", "line 1, rule `number 1`: every rule has an `id`"),
+        (rule('phrases = ["a"]') * 2, "rule `one`: this id stands twice"),
+        ("rule = 1", "rules are written as"),
+        ("off = ['pakaged']\nextend = true", "line 1: `pakaged` is no packaged rule .did you mean `packaged`"),
+        ("answer_first = ['prise']\n" + rule('phrases = ["a"]'), "line 1: `answer_first` = 'prise' is no intent"),
+        ("answer_first = ['price', ['price']]\n" + rule('phrases = ["a"]'), "`price` stands twice"),
+        ("answer_first = 7\n" + rule('phrases = ["a"]'), "7 is no intent"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(text: str, said: str) -> None:
+    """File, line, rule, value, and what is allowed."""
+    lines = wrong(text)
+    assert any(re.search(said, line) for line in lines), lines
+    assert all(line.startswith("cannot use rules.toml") for line in lines)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    """One line each, at its own line of the file."""
+    text = rule('phrases = ["a"]', "a", "prise") + "\n" + rule("regex = '('", "b") + rule('phrases = ["a"]', "good")
+    assert [re.findall(r"line (\d+), rule `(\w+)`", line) for line in wrong(text)] == [[("3", "a")], [("9", "b")]]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ('phrases = ["hola"]', "it needs an example in `yes` and one in `no`"),
+        ('phrases = ["hola"]\nyes = ["chau"]\nno = ["x"]', "`yes` example ['chau'] does not match it"),
+        ('phrases = ["hola"]\nyes = ["hola"]\nno = ["hola che"]', "`no` example ['hola che'] matches it"),
+    ],
+)
+def test_an_example_that_does_not_hold_is_told(words: str, said: str) -> None:
+    """`rules check` says it; the rules work nevertheless."""
+    [problem] = check_examples(parse(rule(words), "x"), "rules.toml")
+    assert said in problem
+
+
+def test_an_example_that_another_rule_takes_away_is_told() -> None:
+    """It would never be what its rule says."""
+    text = rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]', "a", "greeting")
+    text += rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]\npriority = 1', "b", "spam")
+    [problem] = check_examples(parse(text, "x"), "rules.toml")
+    assert "rule `a`: `yes` example ['hola'] is decided by rule `b` as spam" in problem
+
+
+# ---------------------------------------------------------------------- bounded, whatever is written
+
+
+@pytest.mark.parametrize(
+    "regex", ["(a+)+$", "(a|aa)+$", "(.*)(.*)(.*)(.*)(.*)b$", "(a|b|c)*d.{300}$", "((a{0,30}){0,30})$"]
+)
+def test_a_regex_that_would_run_for_ever_does_not(regex: str) -> None:
+    """Thousands of tries of it end within the test's own time limit; with backtracking one would not."""
+    rules = parse(rule(f"regex = '{regex}'"), "x")
+    burst = normalise([("a" * 39 + " ") * 50 + "!"])
+    for _try in range(200):
+        rules.hits(burst, Signals())
+
+
+def test_a_phrase_with_a_million_ways_to_match_does_not_run_for_ever() -> None:
+    """It is walked by the set of places, not by the ways."""
+    rules = parse(rule(f'phrases = ["a {"(a|) " * 30} * a {"(a|a b) " * 30} z"]'), "x")
+    assert not hits(rules, "a " * 900)
+
+
+@settings(max_examples=200)
+@given(st.text(st.sampled_from("ab (|)*#?ñ👍"), max_size=30), st.text(st.sampled_from("ab 1?ñ👍"), max_size=60))
+def test_any_phrase_is_refused_in_words_or_sought(phrase: str, typed: str) -> None:
+    """No other error, no endless search."""
+    net: Phrases[int] = Phrases()
+    try:
+        net.add(phrase, 1)
+    except ValueError:
+        return
+    words = normalise([typed]).words
+    for start in range(len(words)):
+        assert all(start < end <= len(words) for _mark, end in net.found(words, start))
+
+
+@settings(max_examples=100)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text("ab`'\n"), lambda inner: st.lists(inner, max_size=3)
+    )
+)
+def test_any_value_under_any_key_is_an_error_in_words(value: object) -> None:
+    """A wrong kind of value never ends in a traceback."""
+    import json
+
+    if value is None or "null" in json.dumps(value):
+        return
+    for key in (
+        "id",
+        "intent",
+        "phrases",
+        "regex",
+        "unless",
+        "whole",
+        "beside",
+        "question",
+        "when",
+        "priority",
+        "yes",
+        "no",
+    ):
+        for text in (f"[[rule]]\n{key} = {json.dumps(value)}\n", f"{key} = {json.dumps(value)}\n"):
+            with pytest.raises(CannotUseRules):
+                parse(text, "rules.toml")
