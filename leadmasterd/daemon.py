@@ -10,16 +10,18 @@ import logging
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from leadmasterd import __version__, control, ingest, qr, sentences
-from leadmasterd.classify.loading import load_classifier
+from leadmasterd.classify.classifier import Classifier
+from leadmasterd.classify.reloading import Reloading
 from leadmasterd.environment import find_browser, find_node
 from leadmasterd.housekeeping import Housekeeping, Limits, Seen, was_replaced
 from leadmasterd.intake import Intake
-from leadmasterd.lead_making import existing, model_file, policy_of, rules_file
+from leadmasterd.lead_making import model_file, policy_of, rules_file
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
 from leadmasterd.profile_keeper import ProfileKeeper
@@ -102,6 +104,7 @@ class Daemon:
         self._last_batch = 0.0
         self._kept_concerns: Mapping[str, str] = {}
         self._page_concerns: dict[str, str] = {}
+        self._own_concerns: dict[str, str] = {}
         self._keeper = ProfileKeeper(places, settle_seconds=self._timing.settle_after_pairing)
         self._runner = Runner(
             self._timing,
@@ -120,8 +123,12 @@ class Daemon:
         self._lock.acquire()
         self._node = find_node(self._settings.listener.node)
         self._browser = find_browser(self._settings.listener.browser)
-        rules = existing(rules_file(self._settings.leads, self._places))
-        self._classifier = load_classifier(rules, existing(model_file(self._places)))
+        self._classifying = Reloading(
+            rules_file(self._settings.leads, self._places),
+            model_file(self._places),
+            on_problem=self._from_thread(self._rules_problem),
+            on_change=self._from_thread(self._rules_changed),
+        )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._loop.add_signal_handler(number, self._asked_to_stop)
         if not await self._open_store():
@@ -160,7 +167,34 @@ class Daemon:
     def _judging(self, connection: sqlite3.Connection) -> Judging:
         """What makes leads on the writer's thread."""
         policy = policy_of(self._settings.leads)
-        return Judging(connection, lambda: self._classifier, policy, self._from_thread(self._know_who_waits))
+        return Judging(connection, self._classifying.current, policy, self._from_thread(self._know_who_waits))
+
+    def _rules_problem(self, problem: str | None) -> None:
+        self._own_concerns.pop("rules", None)
+        if problem:
+            self._own_concerns["rules"] = problem
+            log.error("%s", sentences.concern("rules", problem), extra={"action": "rules_broken"})
+        self._show_concerns()
+
+    def _rules_changed(self, classifier: Classifier) -> None:
+        log.info("new rules or a new model are in force: %s", classifier.version, extra={"action": "rules_changed"})
+
+    async def _learn(self) -> None:
+        """Nightly, in a process of its own, because learning takes memory that a listener should not hold."""
+        config = ["--config", str(self._places.file)] if self._places.file else []
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "leadmasterd", *config, "rules", "train"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            said, _ = await process.communicate()
+        finally:
+            if process.returncode is None:  # the daemon stops
+                process.kill()
+        level = logging.WARNING if process.returncode else logging.INFO
+        log.log(level, "%s", printable(said.decode(errors="replace").strip()), extra={"action": "learned"})
 
     def _know_who_waits(self, who: WhoWaits) -> None:
         if who != self._board.waiting:
@@ -169,6 +203,7 @@ class Daemon:
 
     async def _run_with_store(self) -> None:
         tree.become_subreaper()
+        self._classifying.start()
         await self._load_counts()
         await self._clean_up()
         self._intake = Intake(
@@ -187,6 +222,7 @@ class Daemon:
             look_every=self._timing.status_every,
             look=self._look_around,
             recycle=lambda why: self._runner.tell(Happened.RECYCLE, why=why),
+            learn=self._learn,
             on_concerns=self._concerned,
         )
         self._board.next_jobs = self._next_jobs
@@ -206,6 +242,7 @@ class Daemon:
             if self._child:
                 await self._child.stop(self._timing)  # a second time is nothing; after a defect of ours it is the first
             await ear.close()
+            await asyncio.to_thread(self._classifying.stop)
             self._places.qr_picture.unlink(missing_ok=True)
 
     def _from_thread(self, function: Callable[[T], None]) -> Callable[[T], None]:
@@ -501,8 +538,8 @@ class Daemon:
         jobs: list[dict[str, object]] = []
         if (due_in := self._sweeper.due_in) is not None:
             jobs.append({"job": "sweep", "at": ingest.iso(datetime.now(UTC) + timedelta(seconds=due_in))})
-        if restart := self._housekeeping.next_restart():
-            jobs.append({"job": "restart", "at": ingest.iso(restart.astimezone(UTC))})
+        for job, at in self._housekeeping.next_jobs().items():
+            jobs.append({"job": job, "at": ingest.iso(at.astimezone(UTC))})
         return jobs
 
     # ------------------------------------------------------------------ commands of people
@@ -594,7 +631,7 @@ class Daemon:
         self._show_concerns()
 
     def _show_concerns(self) -> None:
-        self._board.concerns = {**self._kept_concerns, **self._page_concerns}
+        self._board.concerns = {**self._kept_concerns, **self._page_concerns, **self._own_concerns}
         self._board.changed()
 
     async def _feed_watchdog(self) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,8 @@ FAR_OVER: Final = 1.25
 """Times the ceiling at which no quiet moment is waited for."""
 PHONE_SILENT: Final = timedelta(days=10)
 """WhatsApp unlinks its devices when the phone itself was not used for 14 days."""
+LEARN_AT: Final = time(4, 10)
+"""Local time at which the classifier learns from the day's corrections."""
 _MEGABYTE: Final = 1_000_000
 
 
@@ -91,28 +93,32 @@ class Housekeeping:
         look_every: float,
         look: Callable[[], Awaitable[Seen]],
         recycle: Callable[[str], None],
+        learn: Callable[[], Awaitable[None]],
         on_concerns: Callable[[Mapping[str, str]], None],
     ) -> None:
         self._limits = limits
         self._look_every = look_every
         self._look = look
         self._recycle = recycle
+        self._learn = learn
         self._on_concerns = on_concerns
         self._last_recycle: float | None = None
         # Its defaults would skip a job that is a second late (misfire) and log it as a warning nobody sees.
         self._calendar = AsyncIOScheduler(job_defaults={"misfire_grace_time": 3600, "coalesce": True})
 
-    def next_restart(self) -> datetime | None:
-        """When the next planned restart is due."""
-        job = self._calendar.get_job("nightly") if self._calendar.running else None
-        return job.next_run_time if job else None
+    def next_jobs(self) -> dict[str, datetime]:
+        """What is due by the calendar, and when: `restart`, `learn`."""
+        if not self._calendar.running:
+            return {}
+        return {job.id: job.next_run_time for job in self._calendar.get_jobs()}
 
     async def run(self) -> None:
         """For ever; cancelled at the end."""
         if self._limits.nightly_restart:
             hour, minute = self._limits.nightly_restart.split(":")
             trigger = CronTrigger(hour=int(hour), minute=int(minute))
-            self._calendar.add_job(self._wish, trigger, ["nightly"], id="nightly")
+            self._calendar.add_job(self._wish, trigger, ["nightly"], id="restart")
+        self._calendar.add_job(self._learn, CronTrigger(hour=LEARN_AT.hour, minute=LEARN_AT.minute), id="learn")
         self._calendar.start()
         try:
             while True:

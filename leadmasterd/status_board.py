@@ -123,9 +123,10 @@ def measure(places: Places) -> dict[str, int]:
     Takes some 30 ms; call it in a thread.
     """
     me = psutil.Process()
-    measured: dict[str, int] = {"daemon_pss_bytes": _pss(me)}
+    own = _pss(me)
+    measured: dict[str, int] = {"daemon_pss_bytes": own}
     with contextlib.suppress(psutil.Error):
-        measured["tree_pss_bytes"] = sum(_pss(process) for process in (me, *me.children(recursive=True)))
+        measured["tree_pss_bytes"] = own + sum(_pss(process) for process in me.children(recursive=True))
     with contextlib.suppress(OSError):
         measured["disk_free_bytes"] = shutil.disk_usage(places.state_dir).free
     with contextlib.suppress(OSError):

@@ -56,9 +56,9 @@ def test_a_concern_is_a_code_that_has_a_sentence(change: dict[str, object], code
 
 
 def test_every_concern_has_a_sentence() -> None:
-    """All at once; the page's own two come from the child."""
+    """All at once; the page's own two come from the child, and that of the rules from who reads them."""
     bad = Seen(2_000_000_000, 1, browser_replaced=True, quiet_seconds=0, phone_silent=timedelta(days=13))
-    assert set(concerns(bad, LIMITS)) == set(sentences.CONCERNS) - {"contract", "dialog"}
+    assert set(concerns(bad, LIMITS)) == set(sentences.CONCERNS) - {"contract", "dialog", "rules"}
 
 
 def test_a_running_program_whose_file_was_replaced_is_noticed(tmp_path: Path) -> None:
@@ -75,6 +75,10 @@ def test_a_running_program_whose_file_was_replaced_is_noticed(tmp_path: Path) ->
     assert not was_replaced(None)
 
 
+async def idle() -> None:
+    """Nothing is learned."""
+
+
 async def test_a_ceiling_that_is_too_low_does_not_restart_in_a_loop() -> None:
     """Once, and not again for hours."""
     wishes: list[str] = []
@@ -85,7 +89,9 @@ async def test_a_ceiling_that_is_too_low_does_not_restart_in_a_loop() -> None:
         looks += 1
         return replace(FINE, tree_pss=2_000_000_000)
 
-    keeping = Housekeeping(LIMITS, look_every=0.01, look=look, recycle=wishes.append, on_concerns=lambda _: None)
+    keeping = Housekeeping(
+        LIMITS, look_every=0.01, look=look, recycle=wishes.append, learn=idle, on_concerns=lambda _: None
+    )
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(keeping.run(), name="housekeeping")
         await until(lambda: looks >= 5)
@@ -109,13 +115,15 @@ async def test_the_nightly_restart_is_due_at_the_local_time_that_was_set(monkeyp
             look_every=60,
             look=look,
             recycle=lambda _: None,
+            learn=idle,
             on_concerns=lambda _: None,
         )
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(keeping.run(), name="housekeeping")
             await seen.wait()
-            due = keeping.next_restart()
-            assert (due.hour if due else None) == hour
-            if due:
-                assert due.utcoffset() is not None
+            due = keeping.next_jobs()
+            assert due.keys() == ({"restart", "learn"} if setting else {"learn"})
+            assert all(moment.utcoffset() is not None for moment in due.values())
+            assert due["learn"].hour == 4
+            assert (due["restart"].hour if setting else None) == hour
             task.cancel()
