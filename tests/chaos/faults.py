@@ -5,20 +5,25 @@ Those that the stand-in plays go through its control interface; signals go to th
 
 import contextlib
 import os
+import shutil
 import signal
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 import psutil
 
+from leadmasterd.auth import Auth, CannotUseSnapshot
 from leadmasterd.demo.standin import StandInError
 from tests.chaos.plan import KINDS
-from tests.e2e.conftest import DaemonUnderTest
+from tests.e2e.conftest import OUR_PHONE, DaemonUnderTest
 
 _VICTIM_LIMIT: Final = 60.0
+_BACK_LIMIT: Final = 120.0
 _GARBAGE: Final = (
     b"Warning: something was deprecated\n",
     b"\xff\xfe\x00 not UTF-8 \x80\n",
@@ -33,6 +38,14 @@ _Fault = AbstractContextManager[None]
 
 class NoVictim(Exception):
     """What was to be hit is not there, and did not come in time."""
+
+
+class CannotPlay(Exception):
+    """Not on this machine; the text says why."""
+
+
+class NotBack(Exception):
+    """What takes a whole recovery, or a person, did not end in time; the text is what was waited for."""
 
 
 class EndedBadly(Exception):
@@ -200,6 +213,106 @@ def _killed_holding(phase: str) -> Callable[[DaemonUnderTest, float], _Fault]:
     return play
 
 
+def _await(test: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _BACK_LIMIT
+    while not test():
+        if time.monotonic() > deadline:
+            raise NotBack(what)
+        time.sleep(0.05)
+
+
+def _await_link(daemon: DaemonUnderTest) -> None:
+    """Until the session works again; whoever looks at the phone scans the code when one is shown."""
+
+    def linked() -> bool:
+        assert daemon.process is not None
+        if daemon.status.get("pid") != daemon.process.pid:
+            return False
+        if daemon.status["phase"] == "waiting_for_scan":
+            with contextlib.suppress(StandInError):  # that page has gone since
+                daemon.standin.act("scan", phone=OUR_PHONE, name="Tienda", wait=1000)
+        return bool(daemon.status["phase"] == "ready" and daemon.standin.state()["paired"])
+
+    _await(linked, "the session to work again")
+
+
+@contextmanager
+def _logout(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    daemon.standin.act("logout")
+    yield
+    _await(lambda: daemon.status["phase"] != "ready", "the logout to be noticed")
+    _await_link(daemon)
+
+
+def _loaded_with(
+    begin: tuple[str, dict[str, object]], end: tuple[str, dict[str, object]]
+) -> Callable[[DaemonUnderTest, float], _Fault]:
+    """What a page is told at its load: the browser dies, and the block lasts until a page was loaded so."""
+
+    @contextmanager
+    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+        daemon.standin.act(begin[0], **begin[1])
+        loads = daemon.standin.state()["page_loads"]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim_of(daemon, "browser").kill()
+        yield
+        _await(lambda: daemon.standin.state()["page_loads"] > loads, f"a page to be loaded with {begin}")
+        daemon.standin.act(end[0], **end[1])
+
+    return play
+
+
+def _while_stopped(change: Callable[[DaemonUnderTest], object]) -> Callable[[DaemonUnderTest, float], _Fault]:
+    """The daemon is stopped in good order, and its files are changed before it is started again."""
+
+    @contextmanager
+    def play(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+        with _daemon_stopped(daemon, seconds):
+            change(daemon)
+            yield
+        _await_link(daemon)
+        for snapshot in Auth(daemon.places).snapshots():  # for this once: what came since would be lost
+            shutil.rmtree(snapshot.path)
+
+    return play
+
+
+def _lock_for_another_host(daemon: DaemonUnderTest) -> None:
+    lock = daemon.places.profile / "SingletonLock"
+    lock.unlink(missing_ok=True)
+    lock.symlink_to(f"not-{socket.gethostname()}-1")
+
+
+def _break_manifests(daemon: DaemonUnderTest) -> None:
+    for manifest in (daemon.places.profile / "Default" / "IndexedDB").glob("*.leveldb/MANIFEST-*"):
+        manifest.write_bytes(b"\xff" * 100)
+
+
+def _break_manifests_after_a_snapshot(daemon: DaemonUnderTest) -> None:
+    with contextlib.suppress(CannotUseSnapshot):  # a profile that was never linked
+        Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
+    _break_manifests(daemon)
+
+
+@contextmanager
+def _disk_full(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    """Where the database is; in a run without a small file system of its own this can't be played."""
+    folder = daemon.places.database.parent
+    if not folder.is_mount():
+        raise CannotPlay("the database is on no file system of its own, which takes root")
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1_000_000))
+    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(512))
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
 _DAEMON: Final = {"SIGKILL": _daemon_killed, "SIGTERM": _daemon_stopped, "SIGSTOP": _daemon_frozen}
 _OTHERS: Final[dict[str, Callable[[DaemonUnderTest, float], _Fault]]] = {
     "renderer crash": _renderer_crash,
@@ -212,10 +325,22 @@ _OTHERS: Final[dict[str, Callable[[DaemonUnderTest, float], _Fault]]] = {
     "server slow": _while(("slow", {"ms": 300}), ("slow", {"ms": 0})),
     "TIMEOUT and back": _while(("state", {"state": "TIMEOUT"}), ("state", {"state": "CONNECTED"})),
     "CONFLICT": _played("state", state="CONFLICT"),
+    "UNPAIRED_IDLE": _played("state", state="UNPAIRED_IDLE"),
+    "DEPRECATED_VERSION": _played("state", state="DEPRECATED_VERSION"),
+    "OPENING for ever": _loaded_with(("hold", {"phase": "opening"}), ("release", {"phase": "opening"})),
+    "LOGOUT": _logout,
+    "module missing": _loaded_with(("missing", {"modules": ["WAWebCallCollection"]}), ("missing", {"modules": []})),
+    "module missing that all need": _loaded_with(
+        ("missing", {"modules": ["WAWebCollections"]}), ("missing", {"modules": []})
+    ),
     "throw": _played("throw"),
     "pushState": _played("navigate", kind="pushState"),
     "iframe": _played("navigate", kind="iframe"),
     "database locked": _locked,
+    "disk full": _disk_full,
+    "stale Singleton lock": _while_stopped(_lock_for_another_host),
+    "broken MANIFEST": _while_stopped(_break_manifests),
+    "broken MANIFEST, with a snapshot": _while_stopped(_break_manifests_after_a_snapshot),
     "garbage on stdout": _garbage,
     "garbage in a line": _garbage_in_a_line,
     "acknowledgements lost": _while(("lose_acks", {"on": True}), ("lose_acks", {"on": False})),

@@ -26,17 +26,30 @@ KINDS: Final = (
     "server slow",
     "TIMEOUT and back",
     "CONFLICT",
+    "UNPAIRED_IDLE",
+    "DEPRECATED_VERSION",
+    "OPENING for ever",
+    "LOGOUT",
+    "module missing",
+    "module missing that all need",
     "throw",
     "pushState",
     "iframe",
     "database locked",
+    "disk full",
+    "stale Singleton lock",
+    "broken MANIFEST",
+    "broken MANIFEST, with a snapshot",
     "garbage on stdout",
     "garbage in a line",
     "acknowledgements lost",
     "killed before acknowledging",
     "killed before emitting",
 )
-"""Everything that heals without a person. A logout is not here: it needs one."""
+"""Everything that heals by itself, or by a scan (a logout, a lost session): then the driver is the person.
+
+Not here: what halts until a person says so (TOS_BLOCK), and the jumps of a clock, which nothing can move from outside.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,17 @@ def _burst(draft: _Draft, chance: random.Random, slot: int, count: int) -> None:
     ]
 
 
+def _aside(draft: _Draft, chance: random.Random, slot: int, stanza_id: str, phone: str) -> None:
+    """What comes beside messages and is none: it is not counted, only in the way."""
+    match chance.randrange(20):
+        case 0:
+            draft.add(slot, "react", id=stanza_id, emoji=chance.choice(["👍", "❤️", ""]), from_me=chance.random() < 0.3)
+        case 1:
+            draft.add(slot, "call", **{"from": phone, "log": False}, video=chance.random() < 0.5)
+        case _:
+            pass
+
+
 def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
     number = len(draft.expected)
     stanza_id = f"CHAOS{number:06d}"
@@ -183,6 +207,6 @@ def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
         case "both ids":
             draft.add(later, "same", id=stanza_id, lid=lid)
         case _:
-            pass
+            _aside(draft, chance, later, stanza_id, str(FIRST_CUSTOMER + customer))
     phone = str(FIRST_CUSTOMER + customer)
     draft.expected.append(Expected(stanza_id, body, slot, kind, phone, own, mapped="lid" in who))

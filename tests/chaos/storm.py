@@ -6,21 +6,23 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.ingest import iso
-from tests.chaos.faults import EndedBadly, NoVictim, fault
+from tests.chaos.faults import CannotPlay, EndedBadly, NotBack, NoVictim, fault
 from tests.chaos.plan import Act, Plan, Round
 from tests.chaos.verdict import Found
 from tests.e2e.conftest import DaemonUnderTest
 
 _READY_LIMIT: Final = 120.0
 _END_LIMIT: Final = 300.0
+_SMALL: Final = "512m"
 _PROGRESS_EVERY: Final = 5.0
 _LONGEST_LOCK: Final = 1.0
 _BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
@@ -41,12 +43,31 @@ def run(plan: Plan, folder: Path, *, without_sweeps: bool = False, say: Callable
     settings = dict(_SETTINGS)
     if without_sweeps:
         settings["LEADMASTERD_LISTENER__NODE"] = str(_blind_node(node, folder))
-    with StandIn(Path(node), *_ROTATION, key_shape="dollar") as standin:
+    with StandIn(Path(node), *_ROTATION, key_shape="dollar") as standin, _small_file_system(folder) as small:
+        database = small / "leadmaster.db"
+        settings["LEADMASTERD_DATABASE__PATH"] = str(database)
         daemon = DaemonUnderTest(folder / "state", standin, settings)
+        daemon.places = replace(daemon.places, database=database)
         try:
             return _Storm(plan, daemon, say).run()
         finally:
             daemon.end()
+
+
+@contextmanager
+def _small_file_system(folder: Path) -> Iterator[Path]:
+    """One for the database alone, which can be filled; without root a plain folder. What is on it stays in `folder`."""
+    small = folder / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SMALL}", "leadmasterd-chaos", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        yield small
+        return
+    try:
+        yield small
+    finally:
+        shutil.copytree(small, folder / "database")
+        subprocess.run(["umount", "-l", small], check=True)
 
 
 def _blind_node(node: str, folder: Path) -> Path:
@@ -107,13 +128,19 @@ class _Storm:
             self._await(lambda: self._phase == "ready", "ready", _READY_LIMIT)
         self._tell(each.calm, 2 * self._number - 2)
         self._keep_alive()
+        during = 2 * self._number - 1
         try:
             with fault(each.fault, self._daemon, each.seconds):
                 self._faults[each.fault] += 1
-                self._tell(each.during, 2 * self._number - 1)
+                self._tell(each.during, during)
                 time.sleep(min(each.seconds, _LONGEST_LOCK) if each.fault == "database locked" else each.seconds)
         except NoVictim as none:
             raise _Stuck(f"a {none} to hit (round {self._number}, {each.fault})") from none
+        except NotBack as what:
+            raise _Stuck(f"{what} (round {self._number}, {each.fault})") from what
+        except CannotPlay as why:
+            self._faults[f"{each.fault}: left out, {why}"] += 0
+            self._tell(each.during, during)
         except EndedBadly as badly:
             self._unasked.append(f"round {self._number}: asked to stop it ended with code {badly}")
             self._daemon.start()
