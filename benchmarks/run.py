@@ -1,11 +1,14 @@
 """All of it, as one table: `make bench`. Words after it choose: `make bench ARGS="burst single"`."""
 
+import argparse
 import sys
 from importlib import import_module
 
 from benchmarks.figures import Figure
 
 ALL = ("burst", "single", "commands", "leads", "size", "whole", "recovery", "restarts")
+LONG = ("noticing",)
+"""Only when asked for: about five minutes."""
 
 
 def main(chosen: list[str]) -> None:
@@ -22,4 +25,13 @@ def main(chosen: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    told = (
+        f"{', '.join(ALL)}: all of these without a name, some minutes; or noticing: how soon a hung or a deaf page is "
+    )
+    told += "noticed with production's own durations, about five minutes"
+    parser.add_argument("chosen", nargs="*", metavar="NAME", help=told)
+    names = parser.parse_args().chosen
+    if unknown := set(names) - {*ALL, *LONG}:
+        parser.error(f"unknown: {', '.join(unknown)}")
+    main(names)

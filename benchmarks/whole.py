@@ -117,9 +117,9 @@ def status_of(where: Places) -> dict[str, Any]:
     return read_status(where) or {}
 
 
-def until(test: Callable[[], bool]) -> None:
-    """Wait, a minute and a half at most."""
-    deadline = time.monotonic() + 90
+def until(test: Callable[[], bool], limit: float = 90) -> None:
+    """Wait, `limit` seconds at most."""
+    deadline = time.monotonic() + limit
     while not test():
         if time.monotonic() > deadline:
             raise TimeoutError("the daemon did not get ready")
