@@ -52,7 +52,7 @@ class Reloading:
         self._rules, self._rules_version = rules, version
         self._model = load_model(None)
         self._classifier = Classifier(rules, version, self._model)
-        self._load()
+        self._load(first=True)
 
     def current(self) -> Classifier:
         """The classifier in force."""
@@ -95,7 +95,7 @@ class Reloading:
                 return
             self._load()
 
-    def _load(self) -> None:
+    def _load(self, *, first: bool = False) -> None:
         problems = [self._unwatched] if self._unwatched else []
         with self._reading:
             try:
@@ -110,7 +110,7 @@ class Reloading:
             changed = fresh.version != self._classifier.version
             if changed:
                 self._classifier = fresh
-        if changed:
+        if changed and not first:
             self._on_change(fresh)
         problem = "\n".join(problems) or None
         if problem != self._told:

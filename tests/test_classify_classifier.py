@@ -1,0 +1,144 @@
+"""Rules, then the model, then `unknown`; always with a reason, for any burst at all."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadmasterd.classify.classifier import Classifier
+from leadmasterd.classify.intents import GROUP_OF, INTENTS, Label, Signals
+from leadmasterd.classify.loading import load_classifier
+from leadmasterd.classify.reasons import GROUP_ES, INTENT_ES, REASONS, group_es, intent_es, why
+
+PACKAGED = load_classifier(None, None)
+
+
+def label(*texts: str, signals: Signals | None = None, classifier: Classifier = PACKAGED) -> Label:
+    """What this burst is taken for."""
+    return classifier.classify(texts, signals or Signals())
+
+
+def test_a_rule_decides_first_and_says_by_which_words() -> None:
+    """With its id, and what else the burst speaks of."""
+    found = label("Hola!", "cuánto sale la torta y hacen envíos?")
+    assert (found.intent, found.method, found.confidence, found.source) == ("price", "rule", 1.0, "price-how-much")
+    assert why(found.code, found.values) == (
+        "rule price-how-much, by «cuanto sale»; also about envío, answered after it"
+    )
+
+
+def test_the_model_decides_where_no_rule_does_and_it_is_sure_enough() -> None:
+    """With its confidence and the words that spoke for it."""
+    found = label("me la reservarías hasta el viernes que cobro, la campera")
+    assert (found.method, found.code) == ("model", "model")
+    assert found.confidence >= (PACKAGED.model.threshold if PACKAGED.model else 1)
+    assert found.source in PACKAGED.version
+    assert why(found.code, found.values).startswith("learned from examples, ")
+
+
+def test_whatever_nobody_is_sure_of_is_unknown_with_the_best_guess() -> None:
+    """The guess is told, not taken."""
+    found = label("blablabla trulala")
+    assert (found.intent, found.group, found.method, found.code) == ("unknown", "unknown", "none", "unsure")
+    assert found.values["guess"] in GROUP_OF
+    assert why(found.code, found.values).startswith("not sure enough: perhaps ")
+
+
+@pytest.mark.parametrize(
+    ("texts", "signals", "code", "words"),
+    [
+        ([], Signals(), "empty", "no words in it"),
+        ([""], Signals(types=("chat",)), "empty", "no words in it"),
+        (["🦄"], Signals(), "empty", "no words in it"),
+        (["\u200e\u202e"], Signals(), "empty", "no words in it"),
+        ([""], Signals(has_media=True), "media_only", "a picture, a voice note or the like, without words"),
+        (["", ""], Signals(types=("ptt",)), "media_only", "a picture, a voice note or the like, without words"),
+    ],
+)
+def test_without_words_there_is_no_label(texts: list[str], signals: Signals, code: str, words: str) -> None:
+    """It waits like anything unlabelled."""
+    found = PACKAGED.classify(texts, signals)
+    assert (found.intent, found.method, found.code) == ("unknown", "none", code)
+    assert why(found.code, found.values) == words
+
+
+def test_without_a_model_the_rules_still_decide() -> None:
+    """A damaged model file costs no rule."""
+    alone = Classifier(PACKAGED.rules, "r1", None)
+    assert label("precio?", classifier=alone).intent == "price"
+    found = label("blablabla", classifier=alone)
+    assert (found.code, found.method) == ("no_model", "none")
+    assert alone.version == "r1+no-model"
+
+
+def test_sixty_thousand_characters_are_judged_by_their_beginning() -> None:
+    """And the reason says so."""
+    found = label("hola, que precio tiene? " + "lorem ipsum " * 5_000)
+    assert found.intent == "price"
+    assert why(found.code, found.values).endswith("(long: the first 2,000 characters were read)")
+
+
+@pytest.mark.parametrize("kind", ["order", "location", "sticker"])
+def test_some_messages_say_what_they_are_without_words(kind: str) -> None:
+    """A cart, a place, a sticker."""
+    intents = {"order": "order", "location": "delivery", "sticker": "acknowledgement"}
+    assert label("", signals=Signals(types=(kind,))).intent == intents[kind]
+
+
+def test_a_supplier_with_a_business_account_is_told_from_a_customer() -> None:
+    """By what is known besides the words."""
+    words = "adjunto lista de precios y condiciones comerciales"
+    signals = Signals(business_account=True, has_media=True, types=("document",))
+    assert label(words, signals=signals).intent == "supplier"
+    assert label("me pasan la lista de precios?").intent == "price"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.text(st.characters(exclude_categories=[])), max_size=4),
+    st.builds(Signals, st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+)
+def test_any_burst_gets_a_label_and_a_reason_in_words(texts: list[str], signals: Signals) -> None:
+    """Pure: the same again gives the same."""
+    found = PACKAGED.classify(texts, signals)
+    assert found.intent in GROUP_OF
+    assert 0 <= found.confidence <= 1
+    assert (found.method == "none") == (found.intent == "unknown")
+    assert "\ufffd" not in why(found.code, {})
+    assert why(found.code, found.values) != found.code
+    assert PACKAGED.classify(texts, signals) == found
+
+
+@pytest.mark.parametrize("code", [*REASONS, "a_code_of_tomorrow"])
+@pytest.mark.parametrize("values", [{}, {"because": 1, "others": "x", "confidence": None, "matched": 7, "cut": True}])
+def test_a_reason_with_any_values_is_a_sentence(code: str, values: dict[str, object]) -> None:
+    """They come out of a database that another version wrote."""
+    assert why(code, values)
+
+
+def test_no_reason_can_command_a_terminal() -> None:
+    """Rules' ids and matched words are somebody's."""
+    assert "\x1b" not in why("rule", {"rule": "x", "matched": "\x1b[2J"})
+
+
+def test_every_intent_and_group_has_its_spanish_name() -> None:
+    """And those of tomorrow are shown as they are."""
+    assert set(INTENT_ES) == set(GROUP_OF)
+    assert set(GROUP_ES) == set(INTENTS)
+    assert (intent_es("price"), group_es("noise"), intent_es("new"), group_es("new")) == (
+        "precio",
+        "ruido",
+        "new",
+        "new",
+    )
+
+
+def test_classifying_imports_nothing_large() -> None:
+    """The idle daemon must stay small: no numpy, no scikit-learn."""
+    program = (
+        "import sys; from leadmasterd.classify.loading import load_classifier; load_classifier(None, None);"
+        "sys.exit(any(name in sys.modules for name in ('numpy', 'scipy', 'sklearn')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0

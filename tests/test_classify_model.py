@@ -1,0 +1,225 @@
+"""The model: what its file must be, what it guesses, and how it is learned."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadmasterd.classify.loading import load_model
+from leadmasterd.classify.model import CannotUseModel, Model, features, parse
+from leadmasterd.classify.text import normalise
+from leadmasterd.classify.train import (
+    CORRECTION_WEIGHT,
+    CannotTrain,
+    Lesson,
+    document_of,
+    lessons_from,
+    main,
+    train,
+    write,
+)
+
+CHECKOUT = Path(__file__).parent.parent
+
+WORDS: Mapping[str, Sequence[str]] = {
+    "price": ("cuanto sale", "que precio tiene", "cuanto cuesta", "precio de"),
+    "delivery": ("hacen envio de", "mandan a casa", "envian por correo", "llega a domicilio"),
+    "greeting": ("hola", "buen dia", "buenas tardes", "hola que tal"),
+}
+THINGS = ("la torta", "el vestido", "la mesa", "las zapatillas", "el combo", "una docena")
+
+
+def lessons(words: Mapping[str, Sequence[str]] = WORDS, weight: float = 1.0) -> list[Lesson]:
+    """Two dozen an intent."""
+    return [
+        Lesson(normalise([f"{start} {thing}"]), intent, weight)
+        for intent, starts in words.items()
+        for start in starts
+        for thing in THINGS
+    ]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """A small model's."""
+    return document_of(lessons(), "72 examples")
+
+
+def packed(document: object) -> bytes:
+    """As a file."""
+    return gzip.compress(json.dumps(document).encode())
+
+
+def test_what_was_learned_is_guessed_through_the_file(document: dict[str, Any], tmp_path: Path) -> None:
+    """The bytes on disk are the model, for our eyes only."""
+    write(document, tmp_path / "model.json.gz")
+    model = load_model(tmp_path / "model.json.gz")
+    guess = model.guess(normalise(["cuánto sale la bici?"]))
+    assert guess.intent == "price"
+    assert guess.confidence > 0.6
+    assert any("cuanto" in each for each in guess.because)
+    assert model.guess(normalise(["envian la bici por correo"])).intent == "delivery"
+    assert [each.name for each in tmp_path.iterdir()] == ["model.json.gz"]
+    assert (tmp_path / "model.json.gz").stat().st_mode & 0o777 == 0o600
+
+
+def test_words_never_seen_are_guessed_with_little_confidence(document: dict[str, Any]) -> None:
+    """And with no word that spoke for it."""
+    model = Model(document)
+    guess = model.guess(normalise(["zzz"]))
+    assert guess.confidence < model.guess(normalise(["cuanto sale"])).confidence
+    assert guess.because == ()
+
+
+def test_the_model_never_guesses_unknown(document: dict[str, Any]) -> None:
+    """That it may be nothing only takes from its confidence."""
+    names = ["unknown" if intent == "price" else intent for intent in document["intents"]]
+    guess = Model({**document, "intents": names}).guess(normalise(["cuanto sale"]))
+    assert guess.intent != "unknown"
+    assert guess.confidence < 0.5
+
+
+def test_the_same_lessons_in_another_order_make_the_same_model(document: dict[str, Any]) -> None:
+    """So its version says what it is."""
+    assert document_of(lessons()[::-1], "72 examples") == document
+
+
+def test_the_features_of_a_burst_are_words_pairs_and_pieces() -> None:
+    """Any number is the same one."""
+    found = set(features(normalise(["sale 25?"])))
+    assert {"=sale", "=0", "=?", "=^ sale", "=sale 0", "=? $", "<sa", "ale>", "sale"} <= found
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": "other"}, "does not say that it is"),
+        ({"v": 2}, "of version 2, and this program reads 1"),
+        ({"intents": ["price"]}, "intents"),
+        ({"intents": ["price", "prize", "greeting"]}, "intents"),
+        ({"bias": [1.0]}, "numbers"),
+        ({"bias": [1.0, None, 2.0]}, "numbers"),
+        ({"step": float("nan")}, "numbers"),
+        ({"version": 5}, "incomplete"),
+        ({"features": []}, "incomplete"),
+        ({"features": {"=a": "0102"}}, "damaged"),
+        ({"features": {"=a": "01ff80"}}, "damaged"),
+        ({"features": {"=a": "zz"}}, "damaged"),
+        ({"features": {"=a": ""}}, "damaged"),
+        ({"learned": None}, "learned"),
+    ],
+)
+def test_a_model_with_a_fault_is_refused_in_words(document: dict[str, Any], change: dict[str, Any], said: str) -> None:
+    """Before it can classify anything."""
+    with pytest.raises(CannotUseModel, match=rf"cannot use the model m.gz: .*{said}.*rules train"):
+        parse(packed({**document, **change}), "m.gz")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no gzip", packed([]), packed({})[:-9], gzip.compress(b"{"), gzip.compress(b"\xff")]
+)
+def test_a_file_that_is_no_model_is_refused_in_words(content: bytes) -> None:
+    """Cut off, or something else."""
+    with pytest.raises(CannotUseModel, match=r"cannot use the model m\.gz"):
+        parse(content, "m.gz")
+
+
+def test_the_packaged_model_knows_every_intent() -> None:
+    """And the threshold is one."""
+    from leadmasterd.classify.intents import GROUP_OF
+
+    model = load_model(None)
+    assert set(model.intents) == set(GROUP_OF)
+    assert 0.2 < model.threshold < 0.9
+
+
+# ---------------------------------------------------------------------- learning
+
+
+SHOP = {
+    "appointment": ("pasamos por el galpon a ver", "vamos al galpon por"),
+    "price": ("que arancel lleva", "arancel de"),
+}
+
+
+def test_corrections_win_over_examples_and_a_better_model_replaces() -> None:
+    """The shop's own words are learned, and the new model knows which."""
+    current = Model(document_of(lessons(), "72 examples"))
+    corrections = lessons(SHOP, CORRECTION_WEIGHT)
+    said, document = train(lessons(), corrections, current)
+    assert said["result"] == "replaced"
+    assert said["new"] == said["corrections"] == len(corrections)
+    assert said["right_after"] > said["right_before"]
+    assert document is not None
+    model = Model(document)
+    assert model.guess(normalise(["pasamos por el galpon a ver la moto"])).intent == "appointment"
+    again, nothing = train(lessons(), corrections, model)
+    assert (again["result"], again["new"], nothing) == ("too_few", 0, None)
+
+
+def test_a_worse_model_never_replaces_a_better_one() -> None:
+    """On corrections that neither has seen: here they contradict each other at random, and the current one knows."""
+    truth = lessons(SHOP, CORRECTION_WEIGHT)
+    knowing = Model(document_of([*lessons(), *lessons(SHOP)], "knows already"))
+    twisted = {"delivery": SHOP["appointment"], "greeting": SHOP["price"]}
+    misleading = [*lessons(twisted, 50.0)]
+    said, document = train([*lessons(), *misleading], truth, knowing)
+    assert said["right_after"] < said["right_before"]
+    assert (said["result"], document) == ("kept", None)
+
+
+def test_too_few_corrections_change_nothing() -> None:
+    """There would be nothing to measure by."""
+    said, document = train(lessons(), lessons(SHOP)[:3], Model(document_of(lessons(), "x")))
+    assert (said["result"], said["needed"], document) == ("too_few", 10, None)
+
+
+def test_who_corrects_twice_means_the_later() -> None:
+    """Lines of the same words count once; those without words not at all."""
+    lines = ['{"texts": ["hola"], "intent": "price"}', "", '{"texts": ["HOLA"], "intent": "greeting"}']
+    [lesson] = lessons_from([*lines, '{"texts": ["🦄"], "intent": "spam"}'], "x", 5.0)
+    assert (lesson.burst.text, lesson.intent, lesson.weight) == ("hola", "greeting", 5.0)
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", "{}", '{"texts": "hola", "intent": "price"}', '{"texts": ["hola"], "intent": "prize"}', "5"]
+)
+def test_a_line_that_can_not_be_learned_from_is_named(line: str) -> None:
+    """File and line."""
+    with pytest.raises(CannotTrain, match=r"cannot learn from c\.jsonl, line 2"):
+        lessons_from(["", line], "c.jsonl", 1.0)
+
+
+def test_the_program_says_what_happened_as_one_object(tmp_path: Path) -> None:
+    """Corrections on stdin; too few of them leave no file."""
+    done = subprocess.run(
+        [sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-", "--model", "m.json.gz"],
+        input='{"texts": ["hola"], "intent": "greeting"}\n',
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    said = json.loads(done.stdout)
+    assert (said["result"], said["corrections"]) == ("too_few", 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_corrections_that_are_not_there_are_an_error_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1."""
+    assert main(["--corrections", str(tmp_path / "none"), "--model", str(tmp_path / "m")]) == 1
+    assert main([]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "none" in said.err
+    assert "give --corrections and --model" in said.err

@@ -1,0 +1,143 @@
+"""Rules that change on disk are in force a moment later; a broken file changes nothing and is told."""
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from leadmasterd.classify.classifier import Classifier
+from leadmasterd.classify.intents import Signals
+from leadmasterd.classify.loading import PACKAGED, PACKAGED_MODEL
+from leadmasterd.classify.reloading import Reloading
+
+LIMIT = 20.0
+
+
+def rules(intent: str) -> str:
+    """A file in which `trululu` means this."""
+    return f'extend = true\n[[rule]]\nid = "own"\nintent = "{intent}"\nphrases = ["trululu"]\n'
+
+
+class Watched:
+    """A running Reloading with all that it tells."""
+
+    def __init__(self, rules_file: Path | None, model_file: Path | None) -> None:
+        self.problems: queue.Queue[str | None] = queue.Queue()
+        self.changes: queue.Queue[Classifier] = queue.Queue()
+        self.reloading = Reloading(rules_file, model_file, on_problem=self.problems.put, on_change=self.changes.put)
+
+    def meaning(self) -> str:
+        """What `trululu` is taken for just now."""
+        return self.reloading.current().classify(["trululu"], Signals()).intent
+
+
+@contextmanager
+def watching(rules_file: Path | None, model_file: Path | None = None) -> Iterator[Watched]:
+    """Until the end of the block."""
+    watched = Watched(rules_file, model_file)
+    watched.reloading.start()
+    try:
+        yield watched
+    finally:
+        watched.reloading.stop()
+
+
+def in_place(file: Path, text: str) -> None:
+    """As some editors write."""
+    file.write_text(text)
+
+
+def renamed(file: Path, text: str) -> None:
+    """As others do."""
+    other = file.with_name(".swap")
+    other.write_text(text)
+    other.replace(file)
+
+
+def deleted_and_written(file: Path, text: str) -> None:
+    """As still others do."""
+    file.unlink()
+    file.write_text(text)
+
+
+@pytest.mark.parametrize("write", [in_place, renamed, deleted_and_written])
+def test_changed_rules_are_in_force_a_moment_later(tmp_path: Path, write: object) -> None:
+    """Whatever way an editor writes a file."""
+    file = tmp_path / "rules.toml"
+    file.write_text(rules("price"))
+    with watching(file) as watched:
+        assert watched.meaning() == "price"
+        assert callable(write)
+        write(file, rules("order"))
+        fresh = watched.changes.get(timeout=LIMIT)
+        assert watched.meaning() == "order"
+        assert watched.reloading.current() is fresh
+
+
+def test_a_broken_file_keeps_the_old_rules_and_is_told_once_until_it_is_right(tmp_path: Path) -> None:
+    """With the place of the mistake; None when all is well again."""
+    file = tmp_path / "rules.toml"
+    file.write_text(rules("price"))
+    with watching(file) as watched:
+        file.write_text(rules("prise"))
+        problem = watched.problems.get(timeout=LIMIT)
+        assert problem is not None
+        assert problem.startswith(f"cannot use {file}, line 4, rule `own`: `intent` = 'prise' is no intent")
+        assert watched.meaning() == "price"
+        file.write_text(rules("prise"))
+        renamed(file, rules("order"))
+        assert watched.problems.get(timeout=LIMIT) is None
+        assert watched.meaning() == "order"
+
+
+def test_a_file_that_comes_later_is_used_and_one_that_goes_leaves_the_packaged_rules(tmp_path: Path) -> None:
+    """Nothing is a mistake."""
+    file = tmp_path / "rules.toml"
+    with watching(file) as watched:
+        assert watched.meaning() != "spam"
+        file.write_text(rules("spam"))
+        watched.changes.get(timeout=LIMIT)
+        assert watched.meaning() == "spam"
+        file.unlink()
+        watched.changes.get(timeout=LIMIT)
+        assert watched.meaning() != "spam"
+        assert watched.problems.empty()
+
+
+def test_a_new_model_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> None:
+    """The one so far stays."""
+    file = tmp_path / "model.json.gz"
+    with watching(None, file) as watched:
+        before = watched.reloading.current()
+        file.write_bytes(b"no model")
+        problem = watched.problems.get(timeout=LIMIT)
+        assert problem is not None
+        assert f"cannot use the model {file}" in problem
+        assert watched.reloading.current() is before
+        file.write_bytes((PACKAGED / PACKAGED_MODEL).read_bytes())
+        assert watched.problems.get(timeout=LIMIT) is None
+
+
+def test_broken_rules_at_the_start_leave_the_packaged_ones(tmp_path: Path) -> None:
+    """The daemon starts, and says what is wrong."""
+    file = tmp_path / "rules.toml"
+    file.write_text("[[rule")
+    watched = Watched(file, None)
+    assert "it is not TOML" in (watched.problems.get_nowait() or "")
+    assert watched.reloading.current().classify(["precio?"], Signals()).intent == "price"
+
+
+def test_a_folder_that_can_not_be_watched_is_told(tmp_path: Path) -> None:
+    """Rules work nevertheless; a change of them has to wait for the next start."""
+    with watching(tmp_path / "nowhere" / "rules.toml") as watched:
+        assert "cannot watch" in (watched.problems.get(timeout=LIMIT) or "")
+        assert watched.reloading.current().classify(["precio?"], Signals()).intent == "price"
+
+
+def test_stopping_twice_or_without_a_start_is_no_error(tmp_path: Path) -> None:
+    """Closing never fails."""
+    watched = Watched(tmp_path / "rules.toml", None)
+    watched.reloading.stop()
+    watched.reloading.stop()
