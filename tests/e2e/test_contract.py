@@ -30,6 +30,20 @@ def test_a_module_that_is_gone_is_told_in_status_history_and_doctor(make_daemon:
         assert "WhatsApp Web changed" in told
 
 
+def test_a_page_that_can_show_no_code_says_so(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """Not linked, and what a QR is made of is gone: a person is told what is missing, not only that it starts again."""
+    daemon = make_daemon()
+    standin.act("missing", modules=["WAWebUserPrefsMultiDevice"])
+    daemon.start()
+    concern = wait_for(lambda: (daemon.status.get("concerns") or {}).get("contract"), "the concern")
+    assert "qr" in concern
+    assert "WAWebUserPrefsMultiDevice.getADVSecretKey" in concern
+    assert "WhatsApp Web changed" in daemon.command("history").stdout
+    standin.act("missing", modules=[])
+    daemon.pair()
+    assert daemon.status["concerns"] == {}
+
+
 def test_when_all_is_well_there_is_no_concern(make_daemon: MakeDaemon, standin: StandIn) -> None:
     """The probe is quiet on a build that has everything."""
     daemon = make_daemon()

@@ -443,6 +443,25 @@ def test_no_names_at_the_start_are_waited_for(make_daemon: MakeDaemon, standin: 
     Customers(daemon, standin).nothing_was_lost()
 
 
+def test_a_server_that_accepts_and_never_answers_is_tried_again(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """The page's load hangs without an end: the start's own limit ends it, and the session is not suspected."""
+    daemon = make_daemon(LEADMASTERD_SUPERVISOR__START_TIMEOUT="60")
+    daemon.start()
+    daemon.pair()
+    customers = wrote_before(daemon, standin)
+    daemon.stop()
+    mark, loads = last_event(daemon), standin.state()["page_loads"]
+    standin.act("slow", ms=600_000)
+    customers.write("durante")
+    start_again(daemon)
+    late = wait_for(lambda: seen(daemon, mark, code="start_took_too_long", phase="stopping"), "the end of patience")
+    assert late
+    assert standin.state()["page_loads"] == loads, "nothing was ever answered"
+    standin.act("slow", ms=0)
+    await_ready_again(daemon, mark)
+    customers.nothing_was_lost("asked_to_stop")
+
+
 def test_a_slow_server_is_no_failure(daemon: DaemonUnderTest, standin: StandIn, customers: Customers) -> None:
     """A quarter of a second before each answer and each line: later, and in the same life; a start works too."""
     node, mark = daemon.node(), last_event(daemon)
