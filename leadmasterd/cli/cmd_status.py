@@ -2,22 +2,31 @@
 
 import argparse
 import json
+import sqlite3
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from leadmasterd import sentences
+from leadmasterd import leads_view, sentences
+from leadmasterd.cli import leads_list
+from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import length
-from leadmasterd.settings_file import find_places
+from leadmasterd.leads_settings import glance
+from leadmasterd.settings_file import Places, find_places
 from leadmasterd.state_files import is_running, read_status
-from leadmasterd.text import _, ngettext
+from leadmasterd.store.database import CannotUseDatabase, open_for_reading
+from leadmasterd.text import _, ngettext, printable
 
 READY: Final = 0
 NOT_READY: Final = 2
 NOT_RUNNING: Final = 3
 NEEDS_A_PERSON: Final = 4
+
+_SHOWN: Final = 5
+"""Of those who wait, so many by name."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,29 +39,34 @@ def run(arguments: argparse.Namespace) -> int:
         return code
     now = datetime.now(UTC)
     heading, rows = describe(status, running=running, now=now, state_dir=str(places.state_dir))
-    rows += _reliability(places.database, now)
+    waiters: list[tuple[str, bool]] = []
+    if connection := _database(places.database):
+        with closing(connection):
+            rows += _reliability(connection, now)
+            waits, waiters = _who_waits(connection, places, now)
+            rows += waits
     if sys.stdout.isatty():
-        _print_rich(heading, rows, code)
+        _print_rich(heading, rows, waiters, code)
     else:
         print(heading)
-        for label, text in rows:
+        for label, text in [*rows, *(("", text) for text, _late in waiters)]:
             print(f"  {label:<10} {text}")
     return code
 
 
-def _reliability(database: Path, now: datetime) -> list[tuple[str, str]]:
-    """One line about the last seven days; none when the ledger can't be read just now (`doctor` says why)."""
-    from leadmasterd.history import reliability
-    from leadmasterd.store.database import CannotUseDatabase, open_for_reading
-
+def _database(path: Path) -> sqlite3.Connection | None:
+    """None when it can't be read just now (`doctor` says why)."""
     try:
-        connection = open_for_reading(database)
+        return open_for_reading(path)
     except (OSError, CannotUseDatabase):
-        return []
-    try:
-        found = reliability(connection, since=now - timedelta(days=7), now=now)
-    finally:
-        connection.close()
+        return None
+
+
+def _reliability(connection: sqlite3.Connection, now: datetime) -> list[tuple[str, str]]:
+    """One line about the last seven days."""
+    from leadmasterd.history import reliability
+
+    found = reliability(connection, since=now - timedelta(days=7), now=now)
     if found.uptime is None:
         return []
     text = _("listening {share:.2f} % of the time").format(share=found.uptime * 100)
@@ -61,6 +75,27 @@ def _reliability(database: Path, now: datetime) -> list[tuple[str, str]]:
     if found.recovery_median is not None:
         text += ", " + _("back after {length} (median)").format(length=length(found.recovery_median))
     return [(_("7 days"), text)]
+
+
+def _who_waits(
+    connection: sqlite3.Connection, places: Places, now: datetime
+) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
+    """One line about who waits for an answer, and a line each of those who wait longest; True: for too long."""
+    count = leads_view.count_waiting(connection, now)
+    if not count["conversations"]:
+        return [(_("waiting"), _("nobody waits for an answer"))], []
+    target = glance(places).target_seconds
+    waiters = []
+    # Without the calendar, whose holidays take longer to load than all the rest.
+    for row in leads_view.waiting(connection, now, _SHOWN, target, None):
+        text = _("{bar}  {length:>9}  {who:<24.24}  {wants}").format(
+            bar=bar(row["waited_business_seconds"] / target, late=row["overdue"]),
+            length=length(row["waited_seconds"]),
+            who=printable(row["who"]),
+            wants=leads_list.wants(row)[1],
+        )
+        waiters.append((text, bool(row["overdue"])))
+    return [(_("waiting"), leads_list.sentence(count, now))], waiters
 
 
 def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:
@@ -173,14 +208,17 @@ def _size(number: float) -> str:
     return f"{number:.1f} TB"
 
 
-def _print_rich(heading: str, rows: list[tuple[str, str]], code: int) -> None:
+def _print_rich(heading: str, rows: list[tuple[str, str]], waiters: list[tuple[str, bool]], code: int) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     colour = {READY: "green", NOT_READY: "yellow", NOT_RUNNING: "red", NEEDS_A_PERSON: "magenta"}[code]
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print(heading, style=colour, markup=False)
     grid = Table.grid(padding=(0, 2))
     for label, text in rows:
         grid.add_row(f"  {label}", text)
+    for text, late in waiters:
+        grid.add_row("", Text(text, style="red" if late else ""))
     console.print(grid, markup=False)

@@ -6,10 +6,10 @@ import sqlite3
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from leadmasterd import leads_view
 from leadmasterd.cli import choices
+from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import length
 from leadmasterd.leads_settings import glance
 from leadmasterd.leads_view import Row, Windows
@@ -17,9 +17,6 @@ from leadmasterd.sentences import stage_es
 from leadmasterd.settings_file import Places, find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 
 def opened(places: Places) -> sqlite3.Connection | None:
@@ -77,7 +74,7 @@ def _table_of_leads(rows: list[Row], now: datetime) -> None:
         Column(_("last")),
         Column(_("waiting")),
     ]
-    lines: list[list[Text]] = []
+    lines = []
     for row in rows:
         waits = length(_seconds(row["waiting_since"], now)) if row["waiting_since"] else ""
         lines.append(
@@ -155,7 +152,7 @@ def sentence(count: Row, now: datetime) -> str:
 
 
 def _table_of_waiting(rows: list[Row], target: float, now: datetime) -> None:
-    from leadmasterd.cli.tables import Column, bar, cell, show
+    from leadmasterd.cli.tables import Column, cell, show
 
     columns = [
         Column(_("lead"), right=True),

@@ -330,6 +330,16 @@ def _rules(rules: argparse.ArgumentParser) -> None:
         "--corrections", metavar="FILE", help=_("JSON lines with texts and intent (default: those of the database)")
     )
 
+    again = add(
+        "reclassify",
+        _("label bursts anew by the rules and the model of today; people's words stay"),
+        "reclassify --since 2026-11-01",
+        "reclassify --all",
+    )
+    which = again.add_mutually_exclusive_group(required=True)
+    which.add_argument("--all", action="store_true", help=_("every burst there is"))
+    which.add_argument("--since", metavar="WHEN", help=_("those since this date or time (ISO 8601, UTC)"))
+
 
 def _limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
     text = text or _("at most N (default 20)")

@@ -5,7 +5,6 @@ A person's word stays: it is no label of ours.
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -13,14 +12,10 @@ from leadmasterd import leads_view
 from leadmasterd.cli.desk import opened
 from leadmasterd.cli.leads_rebuild import in_slices, summary, tell
 from leadmasterd.cli.moments import moment_from
-from leadmasterd.text import _
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Of all bursts, or of those since a time: `--all` or `--since`, one of them (64 without)."""
-    if bool(arguments.all) == bool(arguments.since):
-        print(_("say which: --all, or --since WHEN; try `leadmasterd rules --help`"), file=sys.stderr)
-        return 64
+    """Of all bursts, or of those since a time."""
     since = leads_view.at_text(moment_from(arguments.since)) if arguments.since else ""
     with opened(arguments.config) as desk:
         desk.classifier()  # a mistake in the rules is told before anything is forgotten

@@ -1,23 +1,21 @@
-"""Tables for people: with colours on a terminal; plain, aligned and without trailing spaces on a pipe. By rich.
+"""Tables for people: by rich on a terminal, with colours; plain, aligned and 80 columns wide on a pipe.
 
-Texts are printed as they are: no markup, nothing that could command a terminal.
+Texts are printed as they are: no markup, nothing that could command a terminal. Rich is imported for a terminal only:
+it takes longer than all the rest of a command.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
-
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from unicodedata import combining, east_asian_width
 
 from leadmasterd.text import printable
 
-BAR_CELLS: Final = 10
 _GAP: Final = 2
 _NARROWEST: Final = 6
-_FULL, _EMPTY = "█", "░"
+_PIPE_COLUMNS: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,52 +28,82 @@ class Column:
     most: int | None = None
 
 
-def cell(*lines: object, style: str = "", below: str = "dim") -> Text:
-    """One line or several, the first in its style."""
-    texts = [printable(str(line)) for line in lines]
-    text = Text(texts[0], style=style)
-    for line in texts[1:]:
-        text.append("\n").append(line, style=below)
-    return text
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One line or several; the first in a style of rich's, the others in `below`."""
+
+    lines: tuple[str, ...]
+    style: str = ""
+    below: str = "dim"
 
 
-def bar(share: float, *, late: bool) -> str:
-    """Ten cells; full and more than full look the same, and only what is late is full."""
-    cells = BAR_CELLS if late else min(BAR_CELLS - 1, int(max(0.0, share) * BAR_CELLS))
-    return _FULL * cells + _EMPTY * (BAR_CELLS - cells)
+def cell(*lines: object, style: str = "", below: str = "dim") -> Cell:
+    """A cell of texts that may be anybody's."""
+    return Cell(tuple(printable(str(line)) for line in lines), style, below)
 
 
-def show(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> None:
-    """Print a table, as wide as the terminal, or 80 columns."""
-    console = _console()
+def show(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+    """Print a table."""
+    if sys.stdout.isatty():
+        _show_rich(columns, rows)
+        return
+    widths = _widths(columns, rows, _PIPE_COLUMNS)
+    for row in ([cell(column.title) for column in columns], *rows):
+        for line in zip_longest(*(each.lines for each in row), fillvalue=""):
+            padded = (
+                _padded(text, width, right=column.right)
+                for text, width, column in zip(line, widths, columns, strict=True)
+            )
+            print((" " * _GAP).join(padded).rstrip())
+
+
+def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for column, width in zip(columns, _widths(columns, rows, console.width), strict=True):
+        justify = "right" if column.right else "left"
+        table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", width=width)  # type: ignore[arg-type]
+    for row in rows:
+        cells = []
+        for each in row:
+            text = Text(each.lines[0], style=each.style)
+            for line in each.lines[1:]:
+                text.append("\n").append(line, style=each.below)
+            cells.append(text)
+        table.add_row(*cells)
+    console.print(table)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
     widths = [
-        min(column.most or console.width, max(cell_len(column.title), *(_width(row[place]) for row in rows)))
+        min(column.most or room, max(_cells(text) for row in rows for text in (column.title, *row[place].lines)))
         for place, column in enumerate(columns)
     ]
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for column, width in zip(columns, widths, strict=True):
-        spare = console.width - sum(widths) - _GAP * (len(columns) - 1)
-        table.add_column(
-            column.title,
-            justify="right" if column.right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            width=max(_NARROWEST, width + min(0, spare)) if column.shrinks else width,
-        )
-    for row in rows:
-        table.add_row(*row)
-    if console.is_terminal:
-        console.print(table)
-        return
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        print(line.rstrip())
+    over = max(0, sum(widths) + _GAP * (len(columns) - 1) - room)
+    return [
+        max(_NARROWEST, width - over) if column.shrinks else width
+        for column, width in zip(columns, widths, strict=True)
+    ]
 
 
-def _console() -> Console:
-    return Console(highlight=False, markup=False, emoji=False)
+def _padded(text: str, width: int, *, right: bool) -> str:
+    """Cut to the width, or filled up to it."""
+    if _cells(text) > width:
+        while text and _cells(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    spare = " " * (width - _cells(text))
+    return spare + text if right else text + spare
 
 
-def _width(text: Text) -> int:
-    return max(cell_len(line) for line in text.plain.split("\n"))
+def _cells(text: str) -> int:
+    """Columns that a text takes on a screen, as far as that can be known."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        2 if east_asian_width(char) in "WF" else 0 if combining(char) or char == "\u200d" else 1 for char in text
+    )
