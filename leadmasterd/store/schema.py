@@ -228,6 +228,9 @@ CREATE TABLE leads (
 CREATE UNIQUE INDEX leads_one_open ON leads (contact_id) WHERE closed_at IS NULL;
 CREATE INDEX leads_by_contact ON leads (contact_id);
 CREATE INDEX leads_by_conversation ON leads (conversation_id);
+CREATE INDEX leads_by_opening ON leads (opened_by_message_id);
+CREATE INDEX leads_by_previous ON leads (previous_lead_id) WHERE previous_lead_id IS NOT NULL;
+CREATE INDEX leads_by_merge ON leads (merged_into_id) WHERE merged_into_id IS NOT NULL;
 CREATE INDEX leads_open ON leads (last_message_at) WHERE closed_at IS NULL;
 
 CREATE TABLE lead_events (                           -- append-only: who or what changed what, and why
@@ -297,6 +300,7 @@ CREATE TABLE waiting_cycles (
     UNIQUE (conversation_id, started_at)
 ) STRICT;
 CREATE INDEX waiting_cycles_by_lead ON waiting_cycles (lead_id);
+CREATE INDEX waiting_cycles_by_message ON waiting_cycles (message_id);
 
 CREATE TABLE follow_ups (                            -- for a person to do
     follow_up_id    INTEGER PRIMARY KEY AUTOINCREMENT,
