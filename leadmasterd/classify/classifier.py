@@ -1,11 +1,11 @@
-"""What a burst wants: rules first, then the model where it is sure enough, else `unknown`. Pure, and never without a
-reason."""
+"""What a burst wants: rules first, then the model where it is sure enough, then the rules of last resort, else
+`unknown`. Pure, and never without a reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from leadmasterd.classify.intents import UNKNOWN, Label, Signals
 from leadmasterd.classify.model import Model
-from leadmasterd.classify.rules import RuleSet
+from leadmasterd.classify.rules import Hit, RuleSet
 from leadmasterd.classify.text import normalise
 
 _MATCHED_SHOWN = 80
@@ -25,18 +25,28 @@ class Classifier:
         burst = normalise(texts)
         cut = {"cut": True} if burst.cut else {}
         hits = self.rules.hits(burst, signals)
-        if hits:
-            first = hits[0]
-            others = list(dict.fromkeys(hit.rule.intent for hit in hits if hit.rule.intent != first.rule.intent))
-            values = {"rule": first.rule.id, "matched": first.matched[:_MATCHED_SHOWN], "others": others, **cut}
-            return Label(first.rule.intent, "rule", 1.0, first.rule.id, "rule", values)
+        if hits and not hits[0].rule.last_resort:
+            return _by_rule(hits, cut)
         if burst.empty:
             media = signals.has_media or any(each != "chat" for each in signals.types)
             return Label(UNKNOWN, "none", 0.0, "", "media_only" if media else "empty", cut)
-        if self.model is None:
-            return Label(UNKNOWN, "none", 0.0, "", "no_model", cut)
-        guess = self.model.guess(burst)
-        found = {"confidence": round(guess.confidence, 3), "because": list(guess.because), **cut}
-        if guess.confidence >= self.model.threshold:
-            return Label(guess.intent, "model", guess.confidence, self.model.version, "model", found)
-        return Label(UNKNOWN, "none", guess.confidence, self.model.version, "unsure", {"guess": guess.intent, **found})
+        found: dict[str, object] = dict(cut)
+        if self.model:
+            guess = self.model.guess(burst)
+            found |= {"confidence": round(guess.confidence, 3), "because": list(guess.because)}
+            if guess.confidence >= self.model.threshold:
+                return Label(guess.intent, "model", guess.confidence, self.model.version, "model", found)
+        if hits:
+            return _by_rule(hits, cut)
+        if self.model:
+            found["guess"] = guess.intent
+            return Label(UNKNOWN, "none", guess.confidence, self.model.version, "unsure", found)
+        return Label(UNKNOWN, "none", 0.0, "", "no_model", cut)
+
+
+def _by_rule(hits: Sequence[Hit], cut: Mapping[str, object]) -> Label:
+    """What the first says, with the other intents that the burst speaks of."""
+    first = hits[0]
+    others = list(dict.fromkeys(hit.rule.intent for hit in hits if hit.rule.intent != first.rule.intent))
+    values = {"rule": first.rule.id, "matched": first.matched[:_MATCHED_SHOWN], "others": others, **cut}
+    return Label(first.rule.intent, "rule", 1.0, first.rule.id, "rule", values)

@@ -33,6 +33,7 @@ _RULE_KEYS: Final = (
     "question",
     "when",
     "priority",
+    "last_resort",
     "yes",
     "no",
 )
@@ -88,6 +89,7 @@ class Rule:
     question: bool | None = None
     when: When = field(default_factory=When)
     priority: int = 0
+    last_resort: bool = False
     yes: tuple[tuple[str, ...], ...] = ()
     no: tuple[tuple[str, ...], ...] = ()
 
@@ -156,9 +158,9 @@ class RuleSet:
             return False
         return rule.when.holds(signals)
 
-    def _order(self, hit: Hit) -> tuple[int, int, int, int]:
-        """Priority, then whose intent is answered first, then who speaks first, then the longer match."""
-        return (-hit.rule.priority, self._rank[hit.rule.intent], hit.at, -len(hit.matched))
+    def _order(self, hit: Hit) -> tuple[bool, int, int, int, int]:
+        """Priority, then whose intent is answered first, then what is spoken of first, then the longer match."""
+        return (hit.rule.last_resort, -hit.rule.priority, self._rank[hit.rule.intent], hit.at, -len(hit.matched))
 
 
 def _covers(spans: Iterable[tuple[int, int]], length: int) -> bool:
@@ -373,6 +375,7 @@ class _Reader:
             question=self.one(data, "question", bool, None, name),
             when=when,
             priority=self.one(data, "priority", int, 0, name),
+            last_resort=self.one(data, "last_resort", bool, False, name),
             yes=self.examples(data, "yes", name),
             no=self.examples(data, "no", name),
         )
