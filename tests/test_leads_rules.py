@@ -1049,6 +1049,16 @@ def test_an_answer_in_the_same_second_comes_after_the_question(ana: Customer) ->
     assert tell(question, answer).stages == tell(answer, question).stages == ["contacted"]
 
 
+def test_an_answer_to_a_list_is_what_the_customer_says() -> None:
+    """Its words are not in the body."""
+    ana = Customer()
+    told = tell(
+        ana.says("17 10:00", None, message_type="list_response", reply={"kind": "list", "id": "1", "text": "delivery"}),
+        as_of="17 12:00",
+    )
+    assert told.lead["intent"] == "delivery"
+
+
 def test_a_decision_for_a_chat_that_is_not_there_is_kept_until_it_is(ana: Customer, beto: Customer) -> None:
     """Order in the file is order of capture: the chat's first message may come later."""
     assert tell(beto.decided("17 12:00", "won"), ana.says("17 10:00", "price")).stages == ["new"]

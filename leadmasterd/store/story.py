@@ -92,7 +92,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
             logged[conversation].append(Called(at, conversation, own_id, not incoming, _logged_call(details)))
         elif incoming:
             said = Said(
-                at, conversation, message_id, own_id, type_, body or "", bool(readable), bool(edited),
+                at, conversation, message_id, own_id, type_, body or _words_of(details), bool(readable), bool(edited),
                 earlier.get(message_id, ()), bool(saved), bool(business), bool(ad), bool(media),
             )  # fmt: skip
             story.events.append(said)
@@ -155,6 +155,13 @@ def _earlier_texts(connection: sqlite3.Connection, conversations: Iterable[int])
 
 def _is_line_of(log: Called, call: Called) -> bool:
     return log.outgoing == call.outgoing and -_CALL_LOG_BEFORE_MS <= log.at - call.at <= _CALL_LOG_AFTER_MS
+
+
+def _words_of(details: str | None) -> str:
+    """What an answer to a list or a button, or an order, says beside a body."""
+    told = json.loads(details) if details else {}
+    words = [(told.get(name) or {}).get(key) for name, key in (("reply", "text"), ("order", "title"))]
+    return " ".join(word for word in words if isinstance(word, str))
 
 
 def _logged_call(details: str | None) -> bool:
