@@ -6,6 +6,7 @@ line in the journal, so that the others go on; it is tried again at the next sta
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +19,8 @@ from leadmasterd.store.verdicts import Classifies
 
 log = logging.getLogger(__name__)
 
-MOST_AT_ONCE: Final = 64
-"""Conversations in one transaction: some tens of milliseconds."""
+LONGEST_SECONDS: Final = 0.05
+"""Of one transaction, about: no message waits longer to be written, but for one conversation of many thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +55,37 @@ class Judging:
         self._db = connection
         self._judge = Judge(connection, classifier, policy)
         self._on_judged = on_judged
-        self._size = MOST_AT_ONCE
         self._renewed = False
-        self._batch: list[int] = []
+        self._at: int | None = None
+        self._judged = False
         self._aside: set[int] = set()
 
     def step(self) -> bool:
-        """Judge some, in the caller's transaction. True when there may be more."""
+        """Judge for a while, in the caller's transaction. True when there may be more."""
+        self._at, self._judged = None, False
         if not self._renewed:
             self._judge.renew()
-        self._batch = [each for each in self._judge.pending(self._size + len(self._aside)) if each not in self._aside]
-        self._batch = self._batch[: self._size]
-        if self._batch:
-            self._judge.judge(self._batch, datetime.now(UTC))
-        return bool(self._batch)
+        until = time.monotonic() + LONGEST_SECONDS
+        while (conversation := self._next()) is not None:
+            self._at = conversation
+            self._judge.judge([conversation], datetime.now(UTC))
+            self._judged = True
+            if time.monotonic() >= until:
+                return True
+        return False
+
+    def _next(self) -> int | None:
+        waiting = self._judge.pending(1 + len(self._aside))
+        return next((conversation for conversation in waiting if conversation not in self._aside), None)
 
     def done(self) -> None:
         """The step is committed."""
         self._renewed = True
-        self._size = min(MOST_AT_ONCE, self._size * 2)
-        if self._batch:
+        if self._judged:
             self._on_judged(who_waits(self._db, datetime.now(UTC)))
 
     def failed(self, error: Exception) -> None:
         """The step was rolled back, and not because of the database as a whole."""
-        if len(self._batch) > 1:
-            self._size = 1
-            return
-        self._aside.update(self._batch)
-        log.error("cannot make leads of conversation %s", self._batch, exc_info=error, extra={"action": "unjudged"})
+        log.error("cannot make leads of conversation %s", self._at, exc_info=error, extra={"action": "unjudged"})
+        if self._at is not None:
+            self._aside.add(self._at)

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from itertools import chain
 from typing import Final
 
 from leadmasterd.ingest import iso
@@ -54,11 +55,13 @@ class Judge:
 
     def judge(self, conversations: Sequence[int], now: datetime) -> int:
         """Judge the contacts behind these; returns how many. Rows of `unjudged` that are done are gone."""
-        run(self._db, "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))", conversations)
         stories = stories_of(self._db, conversations)
-        read(self._db, stories)
+        done = {*conversations, *chain.from_iterable(story.conversations for story in stories)}
+        run(self._db, "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))", done)
         for story in stories:
-            self._judge(story, now)
+            filled = Story(story.contact, story.conversations)  # one at a time: a long chat takes megabytes
+            read(self._db, [filled])
+            self._judge(filled, now)
         return len(stories)
 
     # ------------------------------------------------------------------ judging

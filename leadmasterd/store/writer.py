@@ -202,12 +202,10 @@ class Writer:
         try:
             more = _in_transaction(connection, rows, idle.step)
         except Exception as error:  # noqa: BLE001 - what it was doing can wait; capture can not
-            if _is_the_store_itself(error):
-                return time.monotonic() + RETRY_SECONDS
-            idle.failed(error)
-            more = True
-        else:
-            idle.done()
+            if not _is_the_store_itself(error) or _name(error) == "SQLITE_ERROR":  # the latter is a wrong statement
+                idle.failed(error)
+            return time.monotonic() + RETRY_SECONDS
+        idle.done()
         return time.monotonic() if more else math.inf
 
     def _write_each(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
