@@ -34,7 +34,7 @@ class Classifier:
         if self.model:
             guess = self.model.guess(burst)
             found |= {"confidence": round(guess.confidence, 3), "because": list(guess.because)}
-            if guess.confidence >= self.model.threshold:
+            if guess.sure:
                 return Label(guess.intent, "model", guess.confidence, self.model.version, "model", found)
         if hits:
             return _by_rule(hits, cut)

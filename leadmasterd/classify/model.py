@@ -4,8 +4,8 @@ Inference is a sum over a dictionary, in plain Python: importing numpy would cos
 save a tenth of a millisecond. A feature's row is bytes: its weight in the text's length, then pairs of intent and
 weight, each one byte, so that 20,000 features are 4 MB of memory.
 
-The file is gzipped JSON: {"format", "v", "version", "made", "learned", "intents", "bias", "step", "threshold",
-"features": {name: hex of the row}}. Nothing in it is executed.
+The file is gzipped JSON: {"format", "v", "version", "made", "learned", "intents", "bias", "step", "features":
+{name: hex of the row}}. Nothing in it is executed.
 """
 
 import json
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from leadmasterd.classify.intents import GROUP_OF, UNKNOWN
+from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group
 from leadmasterd.classify.text import Normalised
 
 FORMAT: Final = "leadmasterd-model"
@@ -26,10 +26,14 @@ READ: Final = 400
 
 LENGTH_STEP: Final = 32
 """A row's first byte, divided by this, is the feature's part in the text's length."""
+LEAST_GROUP: Final = 0.4
+LEAST_INTENT: Final = 0.2
+"""Shares of certainty from which a guess is a label: where most right answers were had on texts for development."""
+
 ZERO: Final = 128
 """The byte of a weight of nothing."""
 
-_PIECES: Final = (2, 3, 4)
+_PIECES: Final = (3, 4, 5)
 _LARGEST: Final = 64 << 20
 _DIGITS: Final = re.compile(r"\d[\d.,:]*")
 _SHOWN: Final = 3
@@ -45,11 +49,13 @@ class Guess:
 
     intent: str
     confidence: float
+    sure: bool
+    """Sure enough for a label: of its group first of all, since that is what decides what happens."""
     because: tuple[str, ...]
 
 
 def features(burst: Normalised) -> Iterator[str]:
-    """What the model sees, each once or more: words, pairs of words, and pieces of words of two to four characters."""
+    """What the model sees, some more than once: words, pairs, and pieces of words of three to five characters."""
     words = _DIGITS.sub("0", burst.text[:READ]).split()
     for word in words:
         yield f"={word}"
@@ -70,19 +76,26 @@ class Model:
         self.learned = frozenset(map(str, document["learned"]))
         """Marks of the corrections it learned from."""
         self.intents: tuple[str, ...] = tuple(document["intents"])
-        self._named = [number for number, intent in enumerate(self.intents) if intent != UNKNOWN]
-        self.threshold: float = float(document["threshold"])
+        self._members: dict[Group, list[int]] = {}
+        for number, intent in enumerate(self.intents):
+            self._members.setdefault(GROUP_OF[intent], []).append(number)
         self._bias = [float(each) for each in document["bias"]]
         self._step = float(document["step"])
         self._rows = {name: bytes.fromhex(row) for name, row in document["features"].items()}
 
-    def guess(self, burst: Normalised, heat: float = 1.0) -> Guess:
-        """The likeliest intent. A burst of which nothing is known gets the likeliest of all, with little confidence."""
+    def guess(self, burst: Normalised) -> Guess:
+        """The likeliest intent of the likeliest group; with little confidence where nothing of a burst is known."""
         seen = set(features(burst))
         logits = self.logits(seen)
-        best = max(self._named, key=logits.__getitem__)
-        total = sum(math.exp((each - logits[best]) / heat) for each in logits)
-        return Guess(self.intents[best], 1 / total, self._because(seen, best))
+        top = max(logits)
+        weights = [math.exp(each - top) for each in logits]
+        total = sum(weights)
+        groups = {group: sum(weights[each] for each in own) for group, own in self._members.items() if group != UNKNOWN}
+        group = max(groups, key=groups.__getitem__)
+        best = max(self._members[group], key=weights.__getitem__)
+        confidence = weights[best] / total
+        sure = groups[group] / total >= LEAST_GROUP and confidence >= LEAST_INTENT
+        return Guess(self.intents[best], confidence, sure, self._because(seen, best))
 
     def logits(self, seen: set[str]) -> list[float]:
         """The score of each of `intents` for these features."""
@@ -141,8 +154,8 @@ def _problem(document: Any) -> str | None:
     intents, bias, rows = document.get("intents"), document.get("bias"), document.get("features")
     if not isinstance(intents, list) or len(intents) < 2 or not set(map(str, intents)) <= set(GROUP_OF):
         return "its intents are not those of this program"
-    numbers = [document.get("step"), document.get("threshold"), *(bias if isinstance(bias, list) else [None])]
-    if len(numbers) != len(intents) + 2 or not all(_finite(number) for number in numbers):
+    numbers = [document.get("step"), *(bias if isinstance(bias, list) else [None])]
+    if len(numbers) != len(intents) + 1 or not all(_finite(number) for number in numbers):
         return "its numbers are not numbers, or too few"
     if not all(isinstance(document.get(key), str) for key in ("version", "made")) or not isinstance(rows, dict):
         return "it is incomplete"

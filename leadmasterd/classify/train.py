@@ -39,8 +39,6 @@ CORRECTION_WEIGHT: Final = 5.0
 """A correction counts as so many examples: fifty of the shop's own words beat a thousand of somebody else's."""
 LEAST_CORRECTIONS: Final = 10
 """With fewer there is nothing to measure by, and nothing to be gained."""
-PRECISION_AIM: Final = 0.88
-"""The threshold is where what the model is surer of than that is right so often, on examples it had not seen."""
 _FOLDS: Final = 5
 _STRENGTH: Final = 20.0
 _LEAST_SEEN: Final = 2
@@ -92,7 +90,6 @@ def document_of(lessons: Sequence[Lesson], made: str) -> dict[str, Any]:
     heat = _temperature(unseen)
     document["step"] /= heat
     document["bias"] = [round(bias / heat, 4) for bias in document["bias"]]
-    document["threshold"] = _threshold(unseen, heat)
     document["made"] = made
     document["learned"] = sorted(_mark(lesson) for lesson in lessons if lesson.weight != 1.0)
     content = json.dumps(document, sort_keys=True).encode()
@@ -101,7 +98,7 @@ def document_of(lessons: Sequence[Lesson], made: str) -> dict[str, Any]:
 
 
 def _fitted(lessons: Sequence[Lesson]) -> dict[str, Any]:
-    """Without calibration and threshold."""
+    """Without calibration."""
     counted = CountVectorizer(analyzer=_features, binary=True, min_df=_LEAST_SEEN)
     inverse = TfidfTransformer()
     seen = inverse.fit_transform(counted.fit_transform([lesson.burst for lesson in lessons]))
@@ -136,7 +133,6 @@ def _fitted(lessons: Sequence[Lesson]) -> dict[str, Any]:
         "intents": [str(intent) for intent in intents],
         "bias": bias,
         "step": step,
-        "threshold": 0.0,
         "features": rows,
     }
 
@@ -173,21 +169,6 @@ def _temperature(unseen: Sequence[tuple[Lesson, Model]]) -> float:
         return total
 
     return min((0.3 + 0.05 * n for n in range(60)), key=surprise)
-
-
-def _threshold(unseen: Sequence[tuple[Lesson, Model]], heat: float) -> float:
-    """The least confidence above which PRECISION_AIM holds."""
-    judged = []
-    for lesson, model in unseen:
-        guess = model.guess(lesson.burst, heat)
-        judged.append((guess.confidence, guess.intent == lesson.intent))
-    right = 0
-    threshold = 1.0
-    for number, (confidence, good) in enumerate(sorted(judged, reverse=True), 1):
-        right += good
-        if right / number >= PRECISION_AIM:
-            threshold = confidence
-    return round(threshold, 3)
 
 
 def _mark(lesson: Lesson) -> str:
@@ -252,7 +233,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if arguments.from_examples:
             document = document_of(examples, f"{len(examples)} examples")
             write(document, arguments.from_examples, 0o644)
-            said = {"result": "made", "version": document["version"], "threshold": document["threshold"]}
+            said = {"result": "made", "version": document["version"]}
         else:
             said = _learn(examples, arguments.corrections, arguments.model)
     except (CannotTrain, CannotUseModel, OSError) as error:
