@@ -88,7 +88,7 @@ def _who_waits(
     waiters = []
     # Without the calendar, whose holidays take longer to load than all the rest.
     for row in leads_view.waiting(connection, now, _SHOWN, target, None):
-        text = _("{bar}  {length:>9}  {who:<24.24}  {wants}").format(
+        text = _("{bar}  {length:>10}  {who:<24.24}  {wants}").format(
             bar=bar(row["waited_business_seconds"] / target, late=row["overdue"]),
             length=length(row["waited_seconds"]),
             who=printable(row["who"]),

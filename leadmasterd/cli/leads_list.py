@@ -175,13 +175,17 @@ def _table_of_waiting(rows: list[Row], target: float, now: datetime) -> None:
                 cell(length(row["waited_seconds"]), style="bold red" if late else ""),
                 cell(
                     bar(business / target, late=late),
-                    _("{time}, late").format(time=length(business)) if late else length(business),
+                    _("{time}, late").format(time=length(business)) if late else _open_time(business),
                     style=colour,
                     below="red" if late else "dim",
                 ),
             ]
         )
     show(columns, lines)
+
+
+def _open_time(seconds: float) -> str:
+    return length(seconds) if seconds else _("closed so far")
 
 
 def _person(row: Row) -> tuple[str, str]:

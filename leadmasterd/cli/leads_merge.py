@@ -39,6 +39,12 @@ def run_merge(arguments: argparse.Namespace) -> int:
 def _merge(arguments: argparse.Namespace) -> int:
     with opened(arguments.config) as desk:
         keep, other = desk.find(arguments.id), desk.find(arguments.other)
+        if keep.contact_id == other.contact_id:
+            raise Refused(
+                _("{one} and {other} are one person already; nothing is to do").format(
+                    one=arguments.id, other=arguments.other
+                )
+            )
         at = leads_view.at_text(datetime.now(UTC))
         merge_id = 0
 

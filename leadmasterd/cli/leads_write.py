@@ -153,12 +153,10 @@ def run_stage(arguments: argparse.Namespace) -> int:
                     "INSERT INTO decisions (conversation_id, at, actor, stage, note) VALUES (?, ?, ?, ?, ?)",
                     (conversation, at, desk.actor, stage, arguments.note),
                 )
-            if arguments.note and lead:
-                _note(desk, lead["lead_id"], at, arguments.note)
 
         changes = desk.say([subject], write)
         after = _lead_meant(desk, subject)
-        if arguments.note and lead is None and after is not None:
+        if arguments.note and after:
             with desk.transaction():
                 _note(desk, after["lead_id"], at, arguments.note)
         answer = {

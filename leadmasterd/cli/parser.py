@@ -231,7 +231,7 @@ def _leads(leads: argparse.ArgumentParser) -> None:
 
     label = add(
         "label",
-        _("say what somebody wants; your word wins over rules and model, and they learn from it"),
+        _("say what somebody wants; your word wins at once, and is learned from"),
         "label 5 price",
         "label +5491155550001 supplier",
         "label 5 delivery --message 1234",

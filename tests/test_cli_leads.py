@@ -1,0 +1,897 @@
+"""The commands of leads as they are typed, against a real database: what is shown, what is written, what is refused."""
+
+import argparse
+import csv
+import io
+import json
+import os
+import re
+import shlex
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadmasterd import leads_view, sentences
+from leadmasterd.cli import desk, main, parser
+from leadmasterd.cli.bars import bar
+from leadmasterd.leads_settings import glance
+from leadmasterd.leads_view import Windows
+from leadmasterd.settings import load
+from leadmasterd.store.database import open_for_writing
+from leadmasterd.store.leads import Judge
+from tests import wire
+from tests.captures import item, opened, reading
+
+CHECKOUT = Path(__file__).parent.parent
+ALWAYS_OPEN = '[leads]\ncountry = ""\ntimezone = "UTC"\n[leads.hours]\n' + "".join(
+    f'{day} = [["00:00", "24:00"]]\n' for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+)
+PRICE, DELIVERY, BROKEN, HELLO = "hola, cuánto sale la campera?", "hacen envíos?", "me llegó rota la taza", "hola"
+DAY = 24 * 60
+
+
+@dataclass
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one object on stdout."""
+        assert self.out.count("\n") == 1, self.out
+        return json.loads(self.out)
+
+
+class Shop:
+    """A folder with a database and settings, open all week, and the commands typed there."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.database = folder / "state" / "leadmaster.db"
+        self._capsys = capsys
+        self._number = 0
+        self._now = time.time()
+        (folder / "config.toml").write_text(ALWAYS_OPEN)
+
+    def hears(
+        self, *lines: tuple[int, float, str] | tuple[int, float, str, dict[str, Any]], judged: bool = True
+    ) -> None:
+        """Captured: customer, minutes ago, text (one that begins with > is ours) and perhaps more of the wire line."""
+        items = []
+        for customer, minutes, text, *more in lines:
+            self._number += 1
+            fields: dict[str, Any] = {"notify_name": f"Cliente {customer}", **(more[0] if more else {})}
+            mine = text.startswith(">")
+            if mine:
+                fields["notify_name"] = None
+            at = self._now - minutes * 60
+            line = wire.message(
+                f"M{self._number}", chat=fields.pop("chat", chat(customer)), mine=mine, t=int(at), body=text, **fields
+            )
+            items.append(item(line, now=at + 1))
+        self.keeps(*items)
+        if judged:
+            assert self.types("leads", "rebuild").code == 0
+
+    def keeps(self, *items: Any) -> None:
+        """These are in the database."""
+        self.database.parent.mkdir(exist_ok=True)
+        with opened(self.database, items):
+            pass
+
+    def misses_a_call(self, customer: int, minutes: float) -> None:
+        """Somebody rang and nobody was there."""
+        at = self._now - minutes * 60
+        call = {"call_id": "c1", "chat": chat(customer), "t": int(at), "outgoing": False, "answered": False}
+        self.keeps(item({**wire.line("call"), **call, "video": False}, now=at + 1))
+        assert self.types("leads", "rebuild").code == 0
+
+    def types(self, *words: str) -> Answer:
+        """`leadmasterd …` here."""
+        self._capsys.readouterr()
+        try:
+            code = main(list(words))
+        except SystemExit as left:
+            code = int(str(left.code))
+        said = self._capsys.readouterr()
+        return Answer(code, said.out, said.err)
+
+    def asks(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """The database itself."""
+        with reading(self.database) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def lead(self, customer: int) -> Any:
+        """The newest lead of a customer, as `list` has it."""
+        rows = self.types("leads", "list", "--all", "--json").json["leads"]
+        return next(row for row in rows if row["chat"] == chat(customer))
+
+
+def chat(customer: int) -> str:
+    """Their chat's id."""
+    return f"54911555500{customer:02d}@c.us"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+    """Nothing captured yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    for name in [name for name in os.environ if name.startswith("LEADMASTERD_")]:
+        monkeypatch.delenv(name)
+    yield Shop(tmp_path, capsys)
+    monkeypatch.undo()
+    time.tzset()
+
+
+# ---------------------------------------------------------------------- words
+
+
+def words() -> list[tuple[str, str]]:
+    """Every word of `leads`, and `rules reclassify`."""
+    [commands] = [each for each in parser.make_parser()._actions if isinstance(each, argparse._SubParsersAction)]
+    [leads] = [each for each in commands.choices["leads"]._actions if isinstance(each, argparse._SubParsersAction)]
+    return [*(("leads", word) for word in leads.choices), ("rules", "reclassify")]
+
+
+@pytest.mark.parametrize(("command", "word"), words())
+def test_the_help_of_every_word_has_examples_that_can_be_typed(
+    command: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In 80 columns, and each takes --json."""
+    with pytest.raises(SystemExit) as left:
+        main([command, word, "--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    examples = [line.strip() for line in text.partition("examples:\n")[2].split("\n\n")[0].splitlines()]
+    assert examples
+    for example in examples:
+        typed = shlex.split(example)[1:]
+        assert parser.make_parser().parse_args(typed).action == word
+        assert parser.make_parser().parse_args([*typed, "--json"]).json
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "list --limit 0", "label 1", "label 1 price --undo", "stage 1", "note 1", "note 1 ' '",
+        "merge", "merge 1", "merge 1 2 --undo 3", "merge --undo 3 --proposals", "export --format xls",
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_64_and_stdout_stays_empty(shop: Shop, typed: str) -> None:
+    """A program that reads --json must not get a usage text."""
+    done = shop.types("leads", *shlex.split(typed))
+    assert (done.code, done.out) == (64, "")
+    assert "leads" in done.err or "note" in done.err
+
+
+def test_without_a_database_reading_is_empty_and_writing_is_no(shop: Shop) -> None:
+    """Calmly, and nothing is made."""
+    for word in ("list", "waiting", "export"):
+        done = shop.types("leads", word, "--json")
+        assert done.code == 0
+        assert not any(done.json.get(key) for key in ("leads", "waiting", "conversations"))
+        assert "there is no" in done.err
+    for typed in (["show", "1"], ["label", "1", "price"], ["stage", "1", "won"], ["note", "1", "x"], ["rebuild"]):
+        done = shop.types("leads", *typed)
+        assert (done.code, done.out) == (1, "")
+        assert "Nothing was captured here yet" in done.err
+    assert not shop.database.exists()
+
+
+# ---------------------------------------------------------------------- list
+
+
+def test_list_shows_open_leads_with_the_newest_activity_first(shop: Shop) -> None:
+    """The id, who, stage and intent with their Spanish names below, and for how long somebody waits."""
+    shop.hears((1, 50, PRICE), (2, 130, DELIVERY), (2, 125, "> sí, a todo el país"), (3, 10, HELLO))
+    done = shop.types("leads", "list")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["id", "who", "stage", "intent", "opened", "last", "waiting"]
+    assert [line.split("  ")[1] for line in lines[1::2]] == ["Cliente 3", "Cliente 1", "Cliente 2"]
+    assert lines[3].endswith("50 min")
+    assert lines[4].split() == ["+5491155550001", "nuevo", "precio", "overdue"]
+    assert lines[6].split()[:3] == ["+5491155550002", "contactado", "envío"]
+    assert "bandeja" in lines[2]
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_list_as_json_says_what_the_clock_says(shop: Shop) -> None:
+    """Overdue, stale, dormant and a reason to close, each by itself."""
+    shop.hears(
+        (1, 50, PRICE),
+        (2, 20 * DAY, PRICE), (2, 20 * DAY - 5, "> $ 100"),
+        (3, 70 * DAY, PRICE), (3, 70 * DAY - 5, "> $ 100"),
+        (4, 60, PRICE), (4, 55, "> $ 100"), (4, 5, "gracias pero ya compré en otro lado"),
+        (5, 20 * DAY, PRICE), (5, 20 * DAY - 5, "> $ 100"),
+    )  # fmt: skip
+    assert shop.types("leads", "stage", chat(5), "quoted").code == 0
+    rows = {row["who"]: row for row in shop.types("leads", "list", "--json").json["leads"]}
+    said = {who: (row["overdue"], row["stale"], row["dormant_proposed"], row["proposed"]) for who, row in rows.items()}
+    assert said == {
+        "Cliente 1": (True, False, False, None),
+        "Cliente 2": (False, True, False, None),
+        "Cliente 3": (False, True, True, None),
+        "Cliente 4": (False, False, False, "not_interested"),
+        "Cliente 5": (False, False, False, None),
+    }
+    assert rows["Cliente 1"]["topics"] == ["price"]
+    assert rows["Cliente 2"]["first_response_seconds"] == 300
+    assert rows["Cliente 5"]["follow_up_at"] is not None
+    flags = shop.types("leads", "list").out
+    assert all(flag in flags for flag in ("overdue", "stale", "dormant?", "close?"))
+
+
+def test_list_can_be_narrowed_down(shop: Shop) -> None:
+    """By stage (closed ones too), by intent or topic, by number; names in Spanish will do."""
+    shop.hears((1, 50, PRICE), (2, 40, DELIVERY), (3, 30, PRICE), (3, 20, "> $ 5"), (3, 10, DELIVERY))
+    assert shop.types("leads", "stage", chat(2), "won").code == 0
+
+    def who(*typed: str) -> list[str]:
+        return [row["chat"] for row in shop.types("leads", "list", "--json", *typed).json["leads"]]
+
+    assert who() == [chat(3), chat(1)]
+    assert who("--all") == [chat(3), chat(2), chat(1)]
+    assert who("--stage", "won") == who("--stage", "Ganado") == [chat(2)]
+    assert who("--stage", "new", "--stage", "contacted") == [chat(3), chat(1)]
+    assert who("--intent", "delivery") == who("--intent", "envío") == [chat(3)]
+    assert who("--intent", "delivery", "--all") == [chat(3), chat(2)]
+    assert who("--limit", "1") == [chat(3)]
+    assert who("--stage", "lost") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("--stage wonn", "did you mean won (ganado)?"), ("--intent prcio", "did you mean price (precio)?")],
+)
+def test_a_name_that_there_is_not_is_64_with_what_was_perhaps_meant(shop: Shop, typed: str, meant: str) -> None:
+    """And with all there are."""
+    done = shop.types("leads", "list", *typed.split())
+    assert (done.code, done.out) == (64, "")
+    assert meant in done.err
+    assert "known: " in done.err
+
+
+def test_nobody_is_without_a_name_in_the_list(shop: Shop) -> None:
+    """Not even a stranger behind a LID who has no name and shows no phone; the id shown does as an ID."""
+    shop.hears((1, 5, PRICE, {"chat": wire.ANA_LID, "notify_name": None}), (2, 4, PRICE, {"notify_name": "  "}))
+    assert [row["who"] for row in shop.types("leads", "list", "--json").json["leads"]] == [
+        "+5491155550002",
+        wire.ANA_LID,
+    ]
+    number = wire.ANA_LID.removesuffix("@lid")
+    assert number in shop.types("leads", "list").out
+    assert shop.types("leads", "show", number).code == 0
+
+
+def test_a_strangers_name_can_not_command_the_terminal(shop: Shop) -> None:
+    """Nor stretch the table: it is cut."""
+    wild = "\x1b[2J[red]:smile:\x07" + "x" * 500 + "\u202e"
+    shop.hears((1, 50, PRICE, {"notify_name": wild}))
+    for typed in (["leads", "list"], ["leads", "waiting"], ["status"], ["leads", "show", "1"]):
+        done = shop.types(*typed)
+        assert "\x1b" not in done.out
+        assert done.out.replace("\n", "").isprintable()
+    assert all(len(line) <= 80 for line in shop.types("leads", "list").out.splitlines())
+
+
+# ---------------------------------------------------------------------- waiting
+
+
+def test_waiting_tells_who_waits_the_longest_first(shop: Shop) -> None:
+    """Also those without a lead: a complaint, a missed call, a stranger whom nobody understood."""
+    shop.hears((1, 3 * 60, BROKEN), (2, 12, PRICE), (3, 5, "qwerty uiop"), (4, 70, PRICE), (4, 65, "> $ 5"))
+    shop.misses_a_call(5, 20)
+    answer = shop.types("leads", "waiting", "--json").json
+    said = [(row["chat"], row["intent"], row["missed_call"], row["overdue"]) for row in answer["waiting"]]
+    assert said == [
+        (chat(1), "complaint", False, True),
+        (chat(5), None, True, True),
+        (chat(2), "price", False, False),
+        (chat(3), "unknown", False, False),
+    ]
+    assert (answer["conversations"], answer["overdue"], answer["target_seconds"]) == (4, 2, 900)
+    assert answer["oldest_since"] == answer["waiting"][0]["waiting_since"]
+    assert [row["lead_id"] is None for row in answer["waiting"]] == [True, True, False, False]
+    waited = answer["waiting"][2]
+    assert waited["waited_business_seconds"] == pytest.approx(waited["waited_seconds"], abs=1)
+    lines = shop.types("leads", "waiting").out.splitlines()
+    assert lines[1].split()[0] == "-"
+    assert "█" * 10 in lines[1]
+    assert lines[2].split() == ["+5491155550001", "reclamo", "3", "h", "0", "min,", "late"]
+    assert "llamada perdida" in lines[4]
+    assert "████████░░" in lines[5] or "███████░░░" in lines[5]
+    assert lines[-1].startswith("4 conversations, 2 for too long, the first since ")
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_when_nobody_waits_it_says_so_calmly(shop: Shop) -> None:
+    """And exits with 0."""
+    shop.hears((1, 50, PRICE), (1, 40, "> $ 5"))
+    done = shop.types("leads", "waiting")
+    assert (done.code, done.out) == (0, "Nobody waits for an answer.\n")
+
+
+def test_time_outside_the_opening_hours_does_not_count_against_the_target(shop: Shop) -> None:
+    """Closed all week: the bar stays empty however long somebody waits."""
+    (shop.folder / "config.toml").write_text('[leads]\ncountry = ""\n[leads.hours]\n')
+    shop.hears((1, 300, PRICE))
+    [row] = shop.types("leads", "waiting", "--json").json["waiting"]
+    assert (row["waited_business_seconds"], row["overdue"], row["due_at"]) == (0, False, None)
+    assert "closed so far" in shop.types("leads", "waiting").out
+
+
+def test_a_persons_word_is_what_somebody_waits_for(shop: Shop) -> None:
+    """Not what the classifier took it for."""
+    shop.hears((1, 5, PRICE))
+    assert shop.types("leads", "label", "1", "delivery").code == 0
+    [row] = shop.types("leads", "waiting", "--json").json["waiting"]
+    assert row["intent"] == "delivery"
+
+
+def test_status_shows_who_waits(shop: Shop) -> None:
+    """One line, and five of those who wait longest, each with a bar."""
+    assert "waiting" not in shop.types("status").out
+    shop.hears(*((customer, 5 + customer, PRICE) for customer in range(1, 8)))
+    lines = shop.types("status").out.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("  waiting"))
+    assert re.fullmatch(r"  waiting    7 conversations, the first since \d\d:\d\d", lines[first])
+    assert len(lines[first + 1 :]) == 5
+    assert lines[first + 1].split() == ["████████░░", "12", "min", "Cliente", "7", "precio"]
+    assert shop.types("leads", "stage", chat(1), "won").code == 0
+    for customer in range(2, 8):
+        shop.hears((customer, 1, "> hola"))
+    assert "  waiting    nobody waits for an answer" in shop.types("status").out
+
+
+@pytest.mark.parametrize(
+    ("share", "late", "shown"),
+    [
+        (0, False, "░" * 10),
+        (0.5, False, "█" * 5 + "░" * 5),
+        (0.999, False, "█" * 9 + "░"),
+        (5, False, "█" * 9 + "░"),
+        (0.2, True, "█" * 10),
+        (-1, False, "░" * 10),
+    ],
+)
+def test_only_what_is_late_has_a_full_bar(share: float, late: bool, shown: str) -> None:
+    """Rounding makes nobody late."""
+    assert bar(share, late=late) == shown
+
+
+def test_without_a_calendar_the_waited_time_is_told_from_the_due_time(shop: Shop) -> None:
+    """Exact while the shop stays open until then; it is never more than the time that passed."""
+    shop.hears((1, 10, PRICE))
+    now = datetime.now(UTC)
+    with reading(shop.database) as connection:
+        [exact] = leads_view.waiting(connection, now, 5, 900, lambda start, end: (end - start).total_seconds())
+        [told] = leads_view.waiting(connection, now, 5, 900, None)
+    assert told["waited_business_seconds"] == pytest.approx(exact["waited_business_seconds"])
+
+
+# ---------------------------------------------------------------------- show
+
+
+def test_show_tells_everything_with_its_reasons(shop: Shop) -> None:
+    """Who, what and why; the first response in wall and business time; the record; what is to do; what was said."""
+    shop.hears((1, 120, HELLO), (1, 119, "cuánto sale?"), (1, 60, "> $ 500"))
+    assert shop.types("leads", "stage", "1", "quoted", "--note", "the blue one").code == 0
+    assert shop.types("leads", "note", "1", "calls back\non Monday").code == 0
+    done = shop.types("leads", "show", "1")
+    assert done.code == 0
+    for words_ in (
+        "Lead 1: Cliente 1",
+        "+5491155550001, 5491155550001@c.us",
+        "quoted (presupuestado) since",
+        "price (precio)",
+        "after 1 h 0 min, 1 h 0 min of them open",
+        "«hola / cuánto sale?»: price (precio), rule ",
+        "system: opened as new (nuevo): they want price (precio)",
+        "system: new (nuevo) -> contacted (contactado): a person answered",
+        ": contacted (contactado) -> quoted (presupuestado): a person decided",
+        ": the blue one",
+        ": calls back on Monday",
+        "ask about the quote (1 of 4)",
+        "-> > $ 500",
+    ):
+        assert words_ in done.out, words_
+    found = shop.types("leads", "show", "+54 9 11 5555-0001", "--json").json
+    assert found["lead"]["lead_id"] == 1
+    assert found["contact"]["phone"] == "+5491155550001"
+    assert [each["kind"] for each in found["record"]] == ["opened", "stage", "stage", "note", "note"]
+    assert found["record"][2]["actor"].startswith("person:")
+    assert [each["number"] for each in found["follow_ups"]] == [1, 2, 3, 4]
+    assert found["classifications"][0]["texts"] == ["hola", "cuánto sale?"]
+    assert found["waiting"][0]["ended_by"] == "reply"
+    assert len(found["messages"]) == 3
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "1",
+        "5491155550001",
+        "+5491155550001",
+        "+54 9 11 5555-0001",
+        "011 5555-0001",
+        "11 5555 0001",
+        "5491155550001@c.us",
+    ],
+)
+def test_a_person_is_found_by_any_spelling(shop: Shop, spelling: str) -> None:
+    """Of the lead's number, the phone or the chat."""
+    shop.hears((1, 10, PRICE))
+    assert shop.types("leads", "show", spelling, "--json").json["lead"]["lead_id"] == 1
+
+
+@pytest.mark.parametrize("word", [["show"], ["label", "price"], ["stage", "won"], ["note", "x"], ["merge", "1"]])
+@pytest.mark.parametrize(
+    "who", ["99", "5491155559999", "99999999999999999999999", "' OR 1=1 --", wire.GROUP, "", "x@lid"]
+)
+def test_somebody_who_is_not_there_is_1(shop: Shop, word: list[str], who: str) -> None:
+    """With what to do, and nothing on stdout."""
+    shop.hears((1, 10, PRICE))
+    done = shop.types("leads", word[0], who, *word[1:])
+    assert (done.code, done.out) == (1, "")
+    assert "cannot find" in done.err or "groups make no leads" in done.err
+
+
+# ---------------------------------------------------------------------- label
+
+
+def test_a_label_wins_at_once_and_is_remembered(shop: Shop) -> None:
+    """For all messages of the burst, and it says what has changed; undone, rules and model speak again."""
+    shop.hears((1, 120, HELLO), (1, 119, "cuánto sale?"))
+    done = shop.types("leads", "label", "1", "turno")
+    assert done.code == 0
+    assert "«hola / cuánto sale?» is appointment (turno) by your word. It was taken for price (precio)." in done.out
+    assert "Lead 1 is about appointment (turno), not price." in done.out
+    assert shop.lead(1)["intent"] == "appointment"
+    [(message_ids, intent, actor)] = shop.asks("SELECT message_ids, intent, actor FROM corrections")
+    assert (json.loads(message_ids), intent) == ([1, 2], "appointment")
+    assert actor.startswith("person:")
+    assert actor != "person:"
+    answer = shop.types("leads", "label", "1", "--undo", "--json").json
+    assert (answer["intent_before"], answer["intent"]) == ("appointment", "price")
+    assert answer["changes"] == [{"what": "intent", "lead_id": 1, "before": "appointment", "after": "price"}]
+    assert shop.lead(1)["intent"] == "price"
+    again = shop.types("leads", "label", "1", "--undo")
+    assert (again.code, again.out) == (1, "")
+    assert "nothing to take back" in again.err
+
+
+def test_a_label_of_noise_withdraws_the_lead_and_ends_the_waiting(shop: Shop) -> None:
+    """It never was one; by its old number it can still be shown, and the word be taken back."""
+    shop.hears((1, 120, PRICE))
+    done = shop.types("leads", "label", "1", "proveedor")
+    assert "Lead 1 is withdrawn: it never was one." in done.out
+    assert "Nobody waits for an answer there any more." in done.out
+    assert shop.types("leads", "list", "--all", "--json").json["leads"] == []
+    assert "Lead 1 was withdrawn" in shop.types("leads", "show", "1").out
+    assert shop.types("leads", "label", "1", "--undo").code == 0
+    assert shop.lead(1)["intent"] == "price"
+
+
+def test_a_label_is_of_the_burst_that_opened_the_lead_or_a_chats_last(shop: Shop) -> None:
+    """Or of the one with the message that was named."""
+    shop.hears((1, 120, PRICE), (1, 60, DELIVERY), (1, 59, "a Rosario"))
+    for typed, message_ids in (
+        (["1", "order"], [1]),
+        ([chat(1), "order"], [2, 3]),
+        ([chat(1), "order", "--message", "1"], [1]),
+        (["1", "order", "--message", "3"], [2, 3]),
+    ):
+        assert shop.types("leads", "label", *typed, "--json").json["message_ids"] == message_ids
+    shop.hears((2, 50, PRICE), (2, 40, "> $ 5"))
+    for message in ("4", "5", "999"):  # another chat's, our own, none
+        done = shop.types("leads", "label", "1", "order", "--message", message)
+        assert (done.code, done.out) == (1, "")
+        assert "cannot label message" in done.err
+
+
+def test_a_label_that_does_not_exist_is_64_with_the_list(shop: Shop) -> None:
+    """And nothing is written."""
+    shop.hears((1, 10, PRICE))
+    done = shop.types("leads", "label", "1", "prcie")
+    assert (done.code, done.out) == (64, "")
+    assert "did you mean price (precio)?" in done.err
+    assert "order_status (estado del pedido)" in done.err
+    assert shop.asks("SELECT * FROM corrections") == []
+
+
+# ---------------------------------------------------------------------- stage
+
+
+def test_a_stage_is_a_decision_with_its_consequences(shop: Shop) -> None:
+    """A quote is followed up, closing ends the waiting, an open stage opens it again."""
+    shop.hears((1, 120, PRICE))
+    done = shop.types("leads", "stage", "1", "presupuestado")
+    assert done.out == "Lead 1: new (nuevo) -> quoted (presupuestado).\n4 follow-ups are planned.\n"
+    done = shop.types("leads", "stage", "1", "won", "--note", "paid in cash")
+    assert "quoted (presupuestado) -> won (ganado)" in done.out
+    assert "Nobody waits for an answer there any more." in done.out
+    assert shop.asks("SELECT stage, note FROM decisions ORDER BY decision_id") == [
+        ("quoted", None),
+        ("won", "paid in cash"),
+    ]
+    assert shop.types("leads", "stage", "1", "won").out == "Lead 1 is won (ganado) already.\nNothing else changes.\n"
+    assert len(shop.asks("SELECT * FROM decisions")) == 2
+    answer = shop.types("leads", "stage", "1", "qualified", "--json").json
+    assert (answer["stage_before"], answer["stage"], answer["lead_id"]) == ("won", "qualified", 1)
+    assert (shop.lead(1)["reopened"], shop.lead(1)["closed_at"]) == (1, None)
+
+
+def test_a_chat_without_a_lead_gets_one_by_an_open_stage(shop: Shop) -> None:
+    """There is nothing to close in it, which is told."""
+    shop.hears((1, 120, BROKEN))
+    done = shop.types("leads", "stage", chat(1), "lost")
+    assert (done.code, done.out) == (1, "")
+    assert "leads label" in done.err
+    assert shop.asks("SELECT * FROM decisions") == []
+    done = shop.types("leads", "stage", chat(1), "new", "--note", "wants another cup")
+    assert "Lead 1 is opened as new (nuevo)." in done.out
+    assert "wants another cup" in shop.types("leads", "show", "1").out
+
+
+def test_a_lead_that_another_came_after_is_not_decided_on(shop: Shop) -> None:
+    """The word would go to the wrong one."""
+    shop.hears((1, 120, PRICE))
+    assert shop.types("leads", "stage", "1", "won").code == 0
+    shop.hears((1, -1, DELIVERY))
+    assert shop.lead(1)["lead_id"] == 2
+    done = shop.types("leads", "stage", "1", "lost")
+    assert (done.code, done.out) == (1, "")
+    assert "lead 2 (new) came after it" in done.err
+
+
+def test_a_decision_is_after_what_it_is_about_even_when_our_clock_is_behind(shop: Shop) -> None:
+    """The message has WhatsApp's time, the decision ours."""
+    shop.hears((1, -55, PRICE))
+    assert shop.types("leads", "stage", "1", "won").code == 0
+    assert shop.lead(1)["stage"] == "won"
+    assert shop.types("leads", "stage", "1", "lost").code == 0
+    assert shop.lead(1)["stage"] == "lost"
+
+
+def test_whoever_decides_after_a_colleague_is_told(shop: Shop) -> None:
+    """Both words are kept, the later one holds."""
+    shop.hears((1, 120, PRICE))
+    at = leads_view.at_text(datetime.now(UTC) - timedelta(seconds=30))
+    with closing(open_for_writing(shop.database)) as connection:
+        connection.execute(
+            "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (1, ?, 'person:beto', 'lost')", (at,)
+        )
+    assert shop.types("leads", "rebuild").code == 0
+    done = shop.types("leads", "stage", "1", "quoted")
+    assert re.match(
+        r"Note: at [\d:]{8} beto said of lead 1: new \(nuevo\) -> lost \(perdido\): a person decided\.\n", done.out
+    )
+    assert shop.lead(1)["stage"] == "quoted"
+    assert [each["actor"] for each in shop.types("leads", "show", "1", "--json").json["record"]][1] == "person:beto"
+
+
+def test_two_people_who_decide_at_once_are_both_kept(shop: Shop) -> None:
+    """Six processes, one lead: no crash, no word lost, and the last one in the database is the stage."""
+    shop.hears((1, 120, PRICE))
+    stages = ("qualified", "quoted", "won", "lost", "junk", "dormant")
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "leadmasterd", "leads", "stage", "1", stage],
+            cwd=shop.folder,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for stage in stages
+    ]
+    said = [(each.communicate(timeout=100), each.returncode) for each in running]
+    assert [(errors, code) for (_, errors), code in said] == [("", 0)] * len(stages)
+    decided = [stage for (stage,) in shop.asks("SELECT stage FROM decisions ORDER BY at, decision_id")]
+    assert sorted(decided) == sorted(stages)
+    assert shop.lead(1)["stage"] == decided[-1]
+    assert shop.asks(
+        "SELECT count(*) FROM lead_events WHERE kind IN ('stage', 'reopened') AND actor LIKE 'person:%'"
+    ) == [(len(stages),)]
+
+
+def test_a_word_is_kept_when_it_can_not_be_judged_now(shop: Shop) -> None:
+    """A mistake in the rules is told with 78; once it is mended, the word holds."""
+    shop.hears((1, 120, PRICE), judged=False)
+    assert shop.types("leads", "rebuild").code == 0
+    shop.hears((1, 1, DELIVERY), judged=False)
+    (shop.folder / "rules.toml").write_text("this is no rule")
+    done = shop.types("leads", "stage", "1", "won")
+    assert (done.code, done.out) == (78, "")
+    assert "rules.toml" in done.err
+    assert shop.asks("SELECT stage FROM decisions") == [("won",)]
+    (shop.folder / "rules.toml").unlink()
+    assert shop.types("leads", "rebuild").code == 0
+    assert shop.lead(1)["stage"] == "won"
+
+
+def test_a_database_that_is_locked_for_long_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a sentence, and nothing is half done."""
+    shop.hears((1, 120, PRICE))
+    opening = open_for_writing
+
+    def hasty(path: Path) -> sqlite3.Connection:
+        connection = opening(path)
+        connection.execute("PRAGMA busy_timeout = 50")
+        locker.execute("BEGIN IMMEDIATE")
+        return connection
+
+    monkeypatch.setattr(desk, "open_for_writing", hasty)
+    with closing(sqlite3.connect(shop.database, isolation_level=None)) as locker:
+        done = shop.types("leads", "stage", "1", "won")
+        locker.execute("ROLLBACK")
+    assert (done.code, done.out) == (70, "")
+    assert "another program holds it locked" in done.err
+    assert "Traceback" not in done.err
+    assert shop.asks("SELECT * FROM decisions") == []
+
+
+# ---------------------------------------------------------------------- note
+
+
+def test_a_note_is_on_the_record_and_changes_nothing_else(shop: Shop) -> None:
+    """By the lead's number, or for the lead of a chat; a chat without one has no record."""
+    shop.hears((1, 120, PRICE), (2, 60, BROKEN))
+    before = shop.types("leads", "list", "--json").json["leads"]
+    assert shop.types("leads", "note", "1", "ñ 😀 'quoted'").out == "Noted on lead 1.\n"
+    assert shop.types("leads", "note", chat(1), "second", "--json").json["lead_id"] == 1
+    assert shop.types("leads", "list", "--json").json["leads"] == before
+    assert shop.types("leads", "rebuild").code == 0
+    record = shop.types("leads", "show", "1", "--json").json["record"]
+    assert [each["values"]["text"] for each in record if each["kind"] == "note"] == ["ñ 😀 'quoted'", "second"]
+    done = shop.types("leads", "note", chat(2), "x")
+    assert (done.code, done.out) == (1, "")
+    assert "there is no lead" in done.err
+
+
+# ---------------------------------------------------------------------- merge
+
+
+def test_two_contacts_are_merged_and_parted_again(shop: Shop) -> None:
+    """The older lead stays; the younger is as it was after the undo."""
+    shop.hears((1, 120, PRICE), (2, 60, DELIVERY))
+    done = shop.types("leads", "merge", "1", "2")
+    assert done.code == 0
+    assert "are one person now" in done.out
+    assert "Lead 2: new (nuevo) -> merged (unido)." in done.out
+    assert "leads merge --undo 1" in done.out
+    assert "contact 1" not in shop.types("leads", "show", "1").out
+    assert shop.types("leads", "show", "1", "--json").json["contact"]["phones"] == ["+5491155550001", "+5491155550002"]
+    again = shop.types("leads", "merge", "1", chat(2))
+    assert (again.code, again.out) == (1, "")
+    assert "one person already" in again.err
+    done = shop.types("leads", "merge", "--undo", "1")
+    assert "two people again" in done.out
+    assert {row["lead_id"]: row["stage"] for row in shop.types("leads", "list", "--json").json["leads"]} == {
+        1: "new",
+        2: "new",
+    }
+    for number in ("1", "7"):
+        done = shop.types("leads", "merge", "--undo", number)
+        assert (done.code, done.out) == (1, "")
+        assert "cannot undo merge" in done.err
+
+
+def test_who_may_be_one_person_is_proposed_with_the_line_to_type(shop: Shop) -> None:
+    """And nothing is merged by itself."""
+    assert shop.types("leads", "merge", "--proposals").code == 0
+    named = {"contact": wire.contact(name="Ana Gómez")}
+    shop.hears((1, 120, PRICE, named), (2, 60, DELIVERY, named))
+    done = shop.types("leads", "merge", "--proposals")
+    assert "Ana Gómez: saved under one name" in done.out
+    line = next(line.strip() for line in done.out.splitlines() if "leadmasterd" in line)
+    [proposal] = shop.types("leads", "merge", "--proposals", "--json").json["proposals"]
+    assert [contact["contact_id"] for contact in proposal["contacts"]] == [1, 2]
+    assert shop.types(*line.split()[1:]).code == 0
+    assert (
+        shop.types("leads", "merge", "--proposals").out == "Nobody is proposed: no two contacts look like one person.\n"
+    )
+
+
+# ---------------------------------------------------------------------- export
+
+
+def test_a_spreadsheet_takes_nothing_in_the_export_for_a_formula(shop: Shop) -> None:
+    """Names are chosen by strangers; commas, quotes and lines in them stay inside their cell."""
+    names = ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\t=1", 'a,"b"\nc', "ñandú 😀"]
+    shop.hears(*((number, 50, PRICE, {"notify_name": name}) for number, name in enumerate(names, 1)))
+    rows = list(csv.DictReader(io.StringIO(shop.types("leads", "export").out, newline="")))
+    cells = [cell for row in rows for cell in row.values()]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert [row["who"] for row in rows][:4] == ["'=HYPERLINK(1)", "'+1", "'-1", "'@SUM(A1)"]
+    assert rows[5]["who"] == 'a,"b"\nc'
+    assert rows[6]["who"] == "ñandú 😀"
+    assert (rows[0]["stage"], rows[0]["topics"], rows[0]["overdue"], rows[0]["closed_at"]) == ("new", "price", "1", "")
+
+
+def test_an_export_for_programs_is_one_object_a_line(shop: Shop) -> None:
+    """Closed ones too, the oldest first, or only what has moved since."""
+    shop.hears((1, 10 * DAY, PRICE, {"notify_name": "=1"}), (2, 60, DELIVERY))
+    assert shop.types("leads", "stage", "1", "lost").code == 0
+    rows = [json.loads(line) for line in shop.types("leads", "export", "--format", "jsonl").out.splitlines()]
+    assert [(row["lead_id"], row["who"], row["stage"]) for row in rows] == [(1, "=1", "lost"), (2, "Cliente 2", "new")]
+    since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    rows = [
+        json.loads(line)
+        for line in shop.types("leads", "export", "--format", "jsonl", "--since", since).out.splitlines()
+    ]
+    assert [row["lead_id"] for row in rows] == [2]
+    assert shop.types("leads", "export", "--since", "yesterday").code == 64
+
+
+def test_an_export_to_a_file_is_whole_and_private_or_not_at_all(shop: Shop) -> None:
+    """What was there stays when it can't be written."""
+    shop.hears((1, 60, PRICE))
+    file = shop.folder / "leads.csv"
+    file.write_text("old")
+    answer = shop.types("leads", "export", "--output", "leads.csv", "--json").json
+    assert answer == {"file": "leads.csv", "format": "csv", "leads": 1}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().startswith("lead_id,who,phone")
+    assert not list(shop.folder.glob(".leads*"))
+    for target in ("nowhere/leads.csv", "state"):
+        done = shop.types("leads", "export", "--output", target)
+        assert (done.code, done.out) == (1, "")
+        assert "cannot write" in done.err
+
+
+# ---------------------------------------------------------------------- rebuild and reclassify
+
+
+def test_a_rebuild_gives_the_same_leads_under_the_same_numbers(shop: Shop) -> None:
+    """From messages, settings and people's words, which it keeps; a second one changes nothing."""
+    shop.hears((1, 120, PRICE), (2, 60, DELIVERY), (3, 50, PRICE), (3, 45, "> $ 5"))
+    assert shop.types("leads", "stage", "2", "quoted").code == 0
+    assert shop.types("leads", "label", "1", "order").code == 0
+    before = shop.asks("SELECT lead_id, stage, intent, opened_at FROM leads ORDER BY lead_id")
+    with closing(sqlite3.connect(shop.database, isolation_level=None)) as connection:
+        for table in ("waiting_cycles", "follow_ups"):
+            connection.execute(f"DELETE FROM {table}")
+        connection.execute("UPDATE leads SET stage = 'junk', intent = 'spam', closed_at = NULL")
+    answer = shop.types("leads", "rebuild", "--json").json
+    assert (answer["leads"], answer["changed"], answer["made"], answer["failed"]) == (3, 3, 0, 0)
+    assert shop.asks("SELECT lead_id, stage, intent, opened_at FROM leads ORDER BY lead_id") == before
+    assert shop.asks("SELECT count(*) FROM follow_ups") == [(4,)]
+    done = shop.types("leads", "rebuild")
+    assert done.out == "3 leads, 3 open: 0 made, 0 changed, 0 withdrawn.\n"
+    assert shop.asks("SELECT * FROM unjudged") == []
+
+
+def test_reclassifying_asks_the_rules_of_today_and_keeps_peoples_words(shop: Shop) -> None:
+    """All of it, or what was said since a time."""
+    shop.hears((1, 3 * DAY, PRICE), (2, 60, "un mensaje con zaraza adentro"), (3, 50, PRICE))
+    assert shop.types("leads", "label", "3", "order").code == 0
+    shop.asks("SELECT 1")
+    with closing(sqlite3.connect(shop.database, isolation_level=None)) as connection:
+        connection.execute("UPDATE classifications SET intent = 'callback'")
+    assert shop.types("leads", "rebuild").code == 0
+    assert [shop.lead(customer)["intent"] for customer in (1, 2, 3)] == ["callback", "callback", "order"]
+    since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    assert shop.types("rules", "reclassify", "--since", since, "--json").json["failed"] == 0
+    assert [shop.lead(customer)["intent"] for customer in (1, 2, 3)] == ["callback", "unknown", "order"]
+    assert shop.types("rules", "reclassify", "--all").code == 0
+    assert [shop.lead(customer)["intent"] for customer in (1, 2, 3)] == ["price", "unknown", "order"]
+
+
+def test_nothing_is_forgotten_when_the_rules_can_not_be_read(shop: Shop) -> None:
+    """78, and the labels stay."""
+    shop.hears((1, 60, PRICE))
+    before = shop.asks("SELECT * FROM classifications")
+    (shop.folder / "rules.toml").write_text("no rule")
+    done = shop.types("rules", "reclassify", "--all")
+    assert (done.code, done.out) == (78, "")
+    assert shop.asks("SELECT * FROM classifications") == before
+
+
+def test_one_conversation_that_can_not_be_judged_does_not_stop_the_others(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, stays to be judged, and the exit code is that of a defect."""
+    shop.hears((1, 60, PRICE), (2, 50, PRICE), (3, 40, PRICE))
+    right = Judge.judge
+
+    def wrong(self: Judge, conversations: Any, now: datetime) -> int:
+        if 2 in conversations:
+            raise ZeroDivisionError("a defect")
+        return right(self, conversations, now)
+
+    monkeypatch.setattr(Judge, "judge", wrong)
+    done = shop.types("leads", "rebuild", "--json")
+    assert (done.code, done.json["failed"]) == (70, 1)
+    assert "cannot make leads of conversation 2: ZeroDivisionError: a defect" in done.err
+    assert shop.asks("SELECT conversation_id FROM unjudged") == [(2,)]
+
+
+# ---------------------------------------------------------------------- settings and sentences
+
+
+@pytest.mark.parametrize(
+    ("file", "variables"),
+    [
+        ("", {}),
+        (ALWAYS_OPEN, {}),
+        ("[leads]\ntarget_minutes = 7.5\nstale_days = 3\ndormant_days = 9\noverrides = { 2026-12-31 = [] }\n", {}),
+        ("", {"LEADMASTERD_LEADS__TARGET_MINUTES": "20", "leadmasterd_leads__country": "MX"}),
+        ("[leads.hours]\nsun = []\n", {"LEADMASTERD_LEADS__HOURS": '{"mon": [["10:00", "11:00"]]}'}),
+    ],
+)
+def test_the_quick_look_at_the_settings_is_the_full_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, variables: dict[str, str]
+) -> None:
+    """Defaults, file and environment."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.toml").write_text(file)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings, places = load(None)
+    quick, full = glance(places), settings.leads
+    assert (quick.target_seconds, quick.stale_days, quick.dormant_days, quick.country) == (
+        full.target_minutes * 60,
+        full.stale_days,
+        full.dormant_days,
+        full.country,
+    )
+    assert quick.calendar() == full.calendar()
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["[leads]\ntarget_minutes = 'x'\nstale_days = -1\nhours = 3\n", "leads = 3\n", "[leads]\ntimezone = 'Mars/Base'\n"],
+)
+def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str) -> None:
+    """The defaults count then; `config check` tells."""
+    shop.hears((1, 60, PRICE))
+    (shop.folder / "config.toml").write_text(file)
+    for word in ("list", "waiting", "export"):
+        assert shop.types("leads", word, "--json").code == 0
+    assert shop.types("leads", "waiting").code == 0
+    assert shop.types("leads", "show", "1").code == 0
+    assert shop.types("leads", "stage", "1", "won").code == 78
+
+
+def test_every_reason_on_a_leads_record_has_a_sentence() -> None:
+    """A code without one would be shown to people."""
+    sources = "".join((CHECKOUT / "leadmasterd" / each).read_text() for each in ("leads/fold.py", "store/lead_rows.py"))
+    codes = set(re.findall(r'Because\(\s*"(\w+)"', sources)) | {"answered", "called", "merged", "note"}
+    assert len(codes) >= 10
+    assert codes <= set(sentences.LEAD_REASONS)
+    for kind in ("opened", "stage", "new_topic", "reopened", "proposed", "withdrawn", "merged", "note", "of_tomorrow"):
+        for code in (*codes, "of_tomorrow"):
+            assert sentences.lead_event(kind, None, None, code, {"text": "x"})
+
+
+def test_windows_are_whole_days_of_silence(shop: Shop) -> None:
+    """At the window's end and not before it."""
+    shop.hears((1, 60, PRICE), (1, 50, "> $ 5"))
+    with reading(shop.database) as connection:
+        [row] = leads_view.leads(connection, Windows(datetime.now(UTC), 14, 60), limit=1)
+        last = datetime.fromisoformat(row["last_message_at"])
+        for after, stale, dormant in (
+            (timedelta(days=13, hours=23), False, False),
+            (timedelta(days=14), True, False),
+            (timedelta(days=60), True, True),
+        ):
+            [row] = leads_view.leads(connection, Windows(last + after, 14, 60), limit=1)
+            assert (row["stale"], row["dormant_proposed"]) == (stale, dormant)
