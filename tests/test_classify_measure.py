@@ -186,6 +186,8 @@ def test_rules_train_says_what_happened(here: Path, capfd: pytest.CaptureFixture
     assert capfd.readouterr().out.startswith("1 correction, 1 of them new: nothing learned yet, 10 new ones are needed")
     assert main(["rules", "train", "--corrections", "c.jsonl", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["result"] == "too_few"
+    assert main(["rules", "train"]) == 0, "where nothing was ever captured nobody has corrected anything"
+    assert capfd.readouterr().out.startswith("0 corrections")
     (here / "c.jsonl").write_text("{")
     assert main(["rules", "train", "--corrections", "c.jsonl"]) == 1
     assert "cannot learn from c.jsonl, line 1" in capfd.readouterr().err

@@ -203,7 +203,10 @@ def _corrections(places: Any) -> str:
     """Those of the database as JSON lines; the last word on a burst counts."""
     from leadmasterd.store.database import open_for_reading
 
-    connection = open_for_reading(places.database)
+    try:
+        connection = open_for_reading(places.database)
+    except FileNotFoundError:
+        return ""  # nobody has corrected anything yet
     rows = connection.execute(
         "SELECT intent, (SELECT json_group_array(coalesce(body, '')) FROM (SELECT body FROM messages "
         "WHERE message_id IN (SELECT value FROM json_each(c.message_ids)) ORDER BY sent_at, message_id)) AS texts "
