@@ -1,0 +1,340 @@
+"""Leads are made in the writer's idle time: capture never waits for it, it gets its turns, and a crash loses none."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from leadmasterd.classify.intents import Label, Signals
+from leadmasterd.store import judging as judging_module
+from leadmasterd.store import writer as writer_module
+from leadmasterd.store.judging import Judging, WhoWaits
+from leadmasterd.store.rows import BatchResult
+from leadmasterd.store.verdicts import Classifies
+from leadmasterd.store.writer import IdleWork, Trouble, Writer
+from tests import stories, wire
+from tests.captures import item, reading
+from tests.stories import Books, Customer, iso
+from tests.waiting import LIMIT, until_true
+
+HERE = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _try_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The waits, shorter."""
+    monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(writer_module, "PATIENCE_SECONDS", 0.05)
+
+
+def asks(number: int, *, text: str = "price") -> stories.Line:
+    """A stranger's first message."""
+    return Customer(f"549115555{number:04}@c.us").says("17 10:00", text)
+
+
+class Shop:
+    """A writer with idle work, what it told, and the statements it ran."""
+
+    def __init__(self, path: Path, idle_work: Callable[[sqlite3.Connection], IdleWork]) -> None:
+        self.path = path
+        self.statements: list[str] = []
+        self.troubles: list[Trouble | None] = []
+        self.batches: list[BatchResult] = []
+        self.after_batch: Callable[[], object] = lambda: None
+
+        def traced(connection: sqlite3.Connection) -> IdleWork:
+            connection.execute("PRAGMA busy_timeout = 10").fetchone()
+            connection.set_trace_callback(self.statements.append)
+            return idle_work(connection)
+
+        self.writer = Writer(path, on_batch=self._on_batch, on_trouble=self.troubles.append, idle_work=traced)
+        self.writer.start()
+        self.capture(wire.ready())
+        self.writer.call(lambda connection, rows: None).result(LIMIT)
+
+    def _on_batch(self, batch: BatchResult) -> None:
+        self.batches.append(batch)
+        self.after_batch()
+
+    def capture(self, *lines: stories.Line) -> None:
+        """Queue lines that were read together."""
+        self.writer.put([item(line, now=line["at"] / 1000, text=None) for line in lines])
+
+    def ask(self, query: str) -> list[tuple[object, ...]]:
+        """Ask the file."""
+        with reading(self.path) as connection:
+            return connection.execute(query).fetchall()
+
+    def leads(self) -> int:
+        """How many there are."""
+        [[count]] = self.ask("SELECT count(*) FROM leads")
+        assert isinstance(count, int)
+        return count
+
+
+@contextmanager
+def open_shop(path: Path, idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None) -> Iterator[Shop]:
+    """A shop for a while."""
+    shop = Shop(path, idle_work or judging())
+    try:
+        yield shop
+    finally:
+        assert shop.writer.stop(LIMIT)
+
+
+def judging(
+    classifier: Classifies | None = None, on_judged: Callable[[WhoWaits], None] = lambda _: None
+) -> Callable[[sqlite3.Connection], Judging]:
+    """Leads as the daemon makes them, with a classifier for tests."""
+    says = classifier or stories.Literal()
+    return lambda connection: Judging(connection, lambda: says, stories.policy(), on_judged)
+
+
+class Counting:
+    """Idle work that notes how many messages there are at each of its steps, and always has more to do."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.seen: list[int] = []
+        self.more = True
+
+    def step(self) -> bool:
+        """Look."""
+        self.seen += self.connection.execute("SELECT count(*) FROM messages").fetchone()
+        return self.more
+
+    def done(self) -> None:
+        """Nothing follows."""
+
+    def failed(self, error: Exception) -> None:
+        """It does not."""
+        raise AssertionError(error)
+
+
+# ---------------------------------------------------------------------- whose turn it is
+
+
+def test_what_is_queued_is_written_before_leads_are_made(tmp_path: Path) -> None:
+    """Messages are committed first; classification may lag."""
+    work: list[Counting] = []
+
+    def start(connection: sqlite3.Connection) -> Counting:
+        work.append(Counting(connection))
+        work[0].more = False
+        return work[0]
+
+    with open_shop(tmp_path / "leadmaster.db", start) as shop:
+        until_true(lambda: work[0].seen)
+        gate, reached = threading.Event(), threading.Event()
+
+        def hold_on(_connection: sqlite3.Connection, _rows: object) -> None:
+            reached.set()
+            assert gate.wait(LIMIT)
+
+        hold = shop.writer.call(hold_on)
+        assert reached.wait(LIMIT)
+        steps = len(work[0].seen)
+        for number in range(300):
+            shop.capture(asks(number))
+        gate.set()
+        hold.result(LIMIT)
+        until_true(lambda: len(work[0].seen) > steps)
+        assert work[0].seen[steps] == 300
+
+
+def test_leads_are_made_under_load_that_never_ends(tmp_path: Path) -> None:
+    """Idle work gets a turn once it has waited long enough, though the queue is never empty; and then waits again."""
+    work: list[Counting] = []
+
+    def start(connection: sqlite3.Connection) -> Counting:
+        work.append(Counting(connection))
+        return work[0]
+
+    with open_shop(tmp_path / "leadmaster.db", start) as shop:
+        numbers = iter(range(10_000))
+        loaded = threading.Event()
+
+        def more() -> None:
+            if not loaded.is_set():
+                shop.capture(asks(next(numbers)))
+
+        shop.after_batch = more
+        shop.capture(asks(9_999))
+        until_true(lambda: len({count for count in work[0].seen if count}) >= 5)
+        loaded.set()
+        work[0].more = False
+    turns = sorted({count for count in work[0].seen if count})
+    assert len(turns) < turns[-1] / 2, "messages come first: it had a turn now and then"
+
+
+def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many conversations wait: then it is the messages' turn."""
+    monkeypatch.setattr(judging_module, "LONGEST_SECONDS", 0.0)
+    with Books() as books:
+        books.capture(*(asks(number) for number in range(3)))
+        work = judging(books.classifier)(books.db)
+        made = []
+        for _ in range(4):
+            more = work.step()
+            work.done()
+            made.append((more, *books.column("SELECT count(*) FROM leads")))
+        assert made == [(True, 1), (True, 2), (True, 3), (False, 3)]
+
+
+def test_whoever_wants_to_know_is_told_who_waits(tmp_path: Path) -> None:
+    """After each step that made something; not after one that found nothing to do."""
+    told: list[WhoWaits] = []
+    with open_shop(tmp_path / "leadmaster.db", judging(on_judged=told.append)) as shop:
+        shop.capture(asks(1), asks(2))
+        until_true(lambda: told)
+        assert told[-1] == WhoWaits(2, told[-1].overdue, iso("17 10:00"))
+        count = len(told)
+        shop.writer.call(lambda connection, rows: None).result(LIMIT)
+        shop.writer.call(lambda connection, rows: None).result(LIMIT)
+        assert len(told) == count
+
+
+# ---------------------------------------------------------------------- what fails
+
+
+class Stumbling(stories.Literal):
+    """Fails on some words."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error: Exception | None = error
+
+    def classify(self, texts: Sequence[str], signals: Signals) -> Label:
+        """Or not."""
+        if "stumble" in texts and self.error:
+            raise self.error
+        return super().classify(texts, signals)
+
+
+def wrong_statement() -> sqlite3.OperationalError:
+    """As SQLite raises it."""
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("SELECT * FROM no_such_table")
+    except sqlite3.OperationalError as error:
+        return error
+    finally:
+        connection.close()
+    raise AssertionError("there is no such table")
+
+
+@pytest.mark.parametrize("error", [ValueError("a defect"), wrong_statement()], ids=["ours", "in a statement"])
+def test_a_conversation_that_fails_is_put_aside_and_the_others_go_on(
+    tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said which and why, capture goes on, and the next life tries it again."""
+    path = tmp_path / "leadmaster.db"
+    stumbling = Stumbling(error)
+    with open_shop(path, judging(stumbling)) as shop:
+        shop.capture(*(asks(number, text="stumble" if number == 5 else "price") for number in range(10)))
+        until_true(lambda: shop.leads() == 9)
+        shop.capture(asks(10))
+        until_true(lambda: shop.leads() == 10)
+        assert len(shop.ask("SELECT * FROM unjudged")) == 1
+        assert [record.getMessage() for record in caplog.records] == ["cannot make leads of conversation 6"]
+        assert shop.troubles == []
+    stumbling.error = None
+    with open_shop(path, judging(stumbling)) as shop:
+        until_true(lambda: shop.leads() == 11)
+        assert shop.ask("SELECT * FROM unjudged") == []
+
+
+def test_a_locked_database_is_tried_again(tmp_path: Path) -> None:
+    """Nothing is put aside for it."""
+    with open_shop(tmp_path / "leadmaster.db") as shop:
+        other = sqlite3.connect(shop.path, isolation_level=None, check_same_thread=False)
+        shop.after_batch = lambda: other.execute("BEGIN IMMEDIATE") if len(shop.batches) == 2 else None
+        shop.capture(asks(1))
+        until_true(lambda: len(shop.batches) == 2 and other.in_transaction)
+        tries = len(shop.statements)
+        until_true(lambda: shop.statements[tries:].count("BEGIN IMMEDIATE") >= 3)
+        assert shop.leads() == 0
+        other.execute("ROLLBACK")
+        other.close()
+        until_true(lambda: shop.leads() == 1)
+
+
+def test_a_full_disk_is_tried_again(tmp_path: Path) -> None:
+    """`max_page_count` stands in for the disk: SQLite answers with the same error."""
+    with open_shop(tmp_path / "leadmaster.db") as shop:
+        writing: list[sqlite3.Connection] = []
+        shop.writer.call(lambda connection, rows: writing.append(connection)).result(LIMIT)
+
+        def fill() -> None:
+            if len(shop.batches) == 2:
+                [pages] = writing[0].execute("PRAGMA page_count").fetchone()
+                writing[0].execute(f"PRAGMA max_page_count = {pages}").fetchone()
+
+        shop.after_batch = fill
+        shop.capture(*(asks(number) for number in range(200)))
+        until_true(lambda: len(shop.batches) == 2)
+        tries = len(shop.statements)
+        until_true(lambda: shop.statements[tries:].count("BEGIN IMMEDIATE") >= 3)
+        assert shop.leads() == 0
+        shop.writer.call(lambda c, rows: c.execute("PRAGMA max_page_count = 100000").fetchone()).result(LIMIT)
+        until_true(lambda: shop.leads() == 200)
+        assert shop.ask("SELECT * FROM unjudged") == []
+
+
+# ---------------------------------------------------------------------- a life that ends in between
+
+
+class Stuck(stories.Literal):
+    """Says that it was asked for the `patience`-th time, and never answers that."""
+
+    def __init__(self, patience: int) -> None:
+        super().__init__()
+        self.patience = patience
+
+    def classify(self, texts: Sequence[str], signals: Signals) -> Label:
+        """Or only once the parent says so, which it does not."""
+        if len(self.asked) >= self.patience:
+            sys.stdout.write("stuck\n")
+            sys.stdout.flush()
+            sys.stdin.read()
+        return super().classify(texts, signals)
+
+
+def a_life(path: str, patience: int) -> None:
+    """What runs in a process of its own: messages are committed, and leads of some of them are never made."""
+    with open_shop(Path(path), judging(Stuck(patience))) as shop:
+        shop.capture(*(asks(number) for number in range(5)))
+        sys.stdin.read()
+
+
+@pytest.mark.parametrize("patience", [0, 3], ids=["before the first", "in the middle"])
+def test_leads_catch_up_after_a_crash(tmp_path: Path, patience: int) -> None:
+    """Killed between the commit of messages and the making of leads: the next life makes them, each once."""
+    path = tmp_path / "leadmaster.db"
+    program = f"from tests.test_leads_judging import a_life; a_life({str(path)!r}, {patience})"
+    life = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert life.stdout is not None
+        assert life.stdout.readline() == "stuck\n"
+    finally:
+        life.kill()
+        life.communicate()
+    with reading(path) as connection:
+        assert connection.execute("SELECT count(*) FROM messages").fetchone() == (5,)
+        assert connection.execute("SELECT count(*) FROM unjudged").fetchone() == (5,), "and nothing half done"
+        assert connection.execute("SELECT count(*) FROM leads").fetchone() == (0,)
+    with open_shop(path) as shop:
+        until_true(lambda: shop.leads() == 5)
+        assert (
+            shop.ask("SELECT stage, waiting_since FROM leads JOIN conversations USING (conversation_id)")
+            == [("new", iso("17 10:00"))] * 5
+        )
+        assert shop.ask("SELECT * FROM unjudged") == []
+        assert shop.ask("SELECT count(*) FROM lead_events") == [(5,)]
