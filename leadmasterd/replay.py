@@ -103,6 +103,10 @@ class Replay:
                     self._add(event, _as_of_moment(happened, now, self.as_of))
             case protocol.Ready(account=account):
                 self._write()
+                # Whose messages these were so far was not known; a file may begin anywhere.
+                self._connection.execute(
+                    "UPDATE OR IGNORE accounts SET wid = ? WHERE wid = ?", (canonical_id(account.wid), _NOBODY.wid)
+                )
                 self._add(account, now)
                 self._write()
             case _:
@@ -171,7 +175,8 @@ class Replay:
     def _leads(self) -> list[dict[str, Any]]:
         return self._ask(
             "SELECT lead_id, conversation_id, chat, stage, intent, opened_at, reopened, previous_lead_id, "
-            "iif(closed_at IS NULL, waiting_since, NULL) AS waiting_since, first_response_seconds "
+            "(SELECT min(started_at) FROM waiting_cycles w WHERE w.lead_id = leads.lead_id AND w.ended_at IS NULL) "
+            "AS waiting_since, first_response_seconds "
             "FROM leads JOIN conversations USING (conversation_id) ORDER BY lead_id"
         )
 

@@ -563,6 +563,15 @@ def test_closing_words_only_propose(books: Books, ana: Customer, intent: str, sa
     assert record(books, "proposed") == [("proposed", None, intent, "closing_words")]
 
 
+def test_a_proposal_to_close_ends_when_they_want_something_after_all(books: Books, ana: Customer) -> None:
+    """«Closing intents on an open lead propose a reason»: no more once the customer goes on."""
+    books.tell([ana.says("17 10:00", "price"), ana.says("17 11:00", "not_interested"), ana.says("17 12:00", "order")])
+    assert books.ask("SELECT stage, proposed FROM leads") == [("new", None)]
+    books.tell([ana.says("17 17:00", "not_interested")])
+    assert books.column("SELECT proposed FROM leads") == ["not_interested"]
+    assert len(record(books, "proposed")) == 2
+
+
 def test_opt_out_ends_the_follow_ups(books: Books, ana: Customer) -> None:
     """«`opt_out` also ends its follow-ups.»"""
     books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "quoted"), ana.says("17 12:00", "opt_out")])
@@ -887,6 +896,23 @@ def test_a_lid_known_from_the_start_is_one_contact(ana: Customer) -> None:
     assert told.waits_since() is None
 
 
+def test_a_lead_waits_wherever_its_contact_does() -> None:
+    """«waiting_since» of a lead is that of its contact, in whichever of their chats."""
+    with_nine, without = Customer("5491155550001@c.us"), Customer("541155550001@c.us")
+    told = tell(with_nine.says("17 10:00", "price"), with_nine.hears("17 10:05"), without.says("17 11:00", "order"))
+    assert told.lead["waiting_since"] == iso("17 11:00")
+    assert told.waits_since(with_nine) is None
+
+
+def test_a_missed_call_waits_in_the_lead_that_follows(books: Books, ana: Customer) -> None:
+    """«A missed call waits but makes no lead»: one that is opened or opened again afterwards answers for it."""
+    books.tell([ana.call("17 09:50"), ana.says("17 10:00", "price")])
+    assert books.ask("SELECT started_at, lead_id FROM waiting_cycles") == [(iso("17 09:50"), 1)]
+    books.tell([ana.decided("17 11:00", "lost"), ana.call("17 12:00", call_id="C2"), ana.decided("17 12:30", "quoted")])
+    assert books.ask("SELECT stage, reopened FROM leads") == [("quoted", 1)]
+    assert books.ask("SELECT lead_id FROM waiting_cycles WHERE ended_at IS NULL") == [(1,)]
+
+
 def test_two_spellings_of_a_phone_are_one_contact() -> None:
     """«equality is by a match key (Argentina 54 9 = 54, …)»: an answer there is an answer here for the lead."""
     with_nine, without = Customer("5491155550001@c.us"), Customer("541155550001@c.us")
@@ -1057,6 +1083,23 @@ def test_an_answer_to_a_list_is_what_the_customer_says() -> None:
         as_of="17 12:00",
     )
     assert told.lead["intent"] == "delivery"
+
+
+def test_a_name_without_letters_is_no_name(ana: Customer) -> None:
+    """«a *stranger* is unsaved»: an empty name in the address book is none."""
+    assert tell(ana.says("17 10:00", "mmm", contact=wire.contact(name=""))).stages == ["unsorted"]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, None])
+def test_a_file_may_tell_the_account_anywhere(ana: Customer, place: int | None) -> None:
+    """Order in the file is order of capture; the same message before and after is one all the same."""
+    said = ana.says("17 10:00", "price")
+    lines = [said, {**said, "via": "sweep"}]
+    if place is not None:
+        lines.insert(place, wire.ready())
+    told = tell(*lines)
+    assert told.stages == ["new"]
+    assert len(told.result["conversations"]) == 1
 
 
 def test_a_decision_for_a_chat_that_is_not_there_is_kept_until_it_is(ana: Customer, beto: Customer) -> None:

@@ -232,6 +232,7 @@ class _Folding:
                     lead, burst.at, "new", Because("commercial", {"intent": verdict.intent}), message_id=message_id
                 )
             self._take_topic(lead, burst, verdict)
+            lead.proposed = None
         elif verdict.group == "closing" and lead.proposed != verdict.intent:
             lead.proposed = verdict.intent
             because = Because("closing_words", {"intent": verdict.intent})
@@ -274,8 +275,6 @@ class _Folding:
             kind: Literal["first", "next"] = "next" if self._answered else "first"
             waiting = self._waiting[conversation] = Waiting(conversation, kind, at, message_id, self._open)
             self.result.waiting.append(waiting)
-        elif waiting.lead is None:
-            waiting.lead = self._open
 
     # ------------------------------------------------------------------ the operator
 
@@ -366,9 +365,7 @@ class _Folding:
         lead.changes.append(change)
         self._open = lead
         self.result.leads.append(lead)
-        waiting = self._waiting.get(lead.conversation)
-        if waiting is not None:
-            waiting.lead = lead
+        self._wait_for(lead)
 
     def _reopen(self, lead: Lead, at: int, stage: str, why: Because, actor: str, message_id: int | None) -> None:
         before = lead.stage
@@ -376,6 +373,12 @@ class _Folding:
         lead.reopened += 1
         lead.changes.append(Change(at, "reopened", before, stage, why, actor, message_id))
         self._open = lead
+        self._wait_for(lead)
+
+    def _wait_for(self, lead: Lead) -> None:
+        """Whoever waits already (closing a lead ended that of the last one) waits in this lead."""
+        for waiting in self._waiting.values():
+            waiting.lead = lead
 
     @staticmethod
     def _move(

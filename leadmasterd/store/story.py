@@ -80,7 +80,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
     ) in run(
         connection,
         "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
-        "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name IS NOT NULL, business, referral IS NOT NULL, "
+        "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name <> '', business, referral IS NOT NULL, "
         "media IS NOT NULL, details, stanza_id FROM messages "
         "WHERE conversation_id IN (SELECT value FROM json_each(?))",
         of,
