@@ -531,6 +531,12 @@ def test_an_operators_reaction_ends_the_alert_and_not_the_first_response(books: 
     assert books.ask("SELECT stage, first_response_seconds FROM leads") == [("contacted", 1200.0)]
 
 
+def test_a_reaction_captured_before_its_message_counts(ana: Customer) -> None:
+    """«A reaction from the operator ends the alert»: it came live, the message only with the next sweep."""
+    said = ana.says("17 10:00", "price", via="sweep")
+    assert tell(reacted(said, "17 10:05"), said).waits_since() is None
+
+
 def test_their_own_reaction_and_one_taken_back_end_nothing(ana: Customer) -> None:
     """«A reaction from the operator ends the alert»: theirs does not, nor one that is no more."""
     said = ana.says("17 10:00", "price")

@@ -116,9 +116,11 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         of[conversation].events += others
     for conversation, reacted_at, own_id in run(
         connection,
-        "SELECT m.conversation_id, r.reacted_at, r.stanza_id FROM messages m JOIN reactions r USING (message_id) "
+        # By the message's own id: a reaction may have been captured before what it is about.
+        "SELECT m.conversation_id, r.reacted_at, r.stanza_id FROM messages m "
+        "JOIN reactions r USING (account_id, stanza_id, group_id) "
         "WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND m.direction = 'in' AND r.from_me = 1 "
-        "AND r.emoji <> ''",
+        "AND r.emoji <> '' AND coalesce(r.message_id, m.message_id) = m.message_id",
         of,
     ):
         of[conversation].events.append(Reacted(moments.milliseconds(reacted_at), conversation, own_id))
