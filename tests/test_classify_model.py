@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from leadmasterd.classify.loading import load_model
+from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_model
 from leadmasterd.classify.model import CannotUseModel, Model, features, parse
 from leadmasterd.classify.text import normalise
 from leadmasterd.classify.train import (
@@ -130,11 +130,13 @@ def test_a_file_that_is_no_model_is_refused_in_words(content: bytes) -> None:
         parse(content, "m.gz")
 
 
-def test_the_packaged_model_knows_every_intent() -> None:
+def test_the_packaged_model_knows_every_intent_and_learned_from_all_examples() -> None:
     """`unknown` too, which takes from its confidence."""
     from leadmasterd.classify.intents import GROUP_OF
 
     model = load_model(None)
+    examples = lessons_from((PACKAGED / EXAMPLES).read_text().splitlines(), EXAMPLES, 1.0)
+    assert model.made == f"{len(examples)} examples", "learn anew: python -m leadmasterd.classify.train --from-examples"
     assert set(model.intents) == set(GROUP_OF)
 
 

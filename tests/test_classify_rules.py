@@ -1,17 +1,20 @@
 """A rules file is checked with file, line, rule and value; its rules match what they say and nothing else."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Signals
+from leadmasterd.classify.intents import GROUP_OF, INTENTS, UNKNOWN, Signals
 from leadmasterd.classify.loading import PACKAGED, PACKAGED_RULES, load_rules
 from leadmasterd.classify.phrases import Phrases
+from leadmasterd.classify.reasons import GROUP_ES
 from leadmasterd.classify.rules import CannotUseRules, Hit, RuleSet, When, check_examples, parse
 from leadmasterd.classify.text import normalise
 
+ROOT = Path(__file__).parent.parent
 PLAIN = Signals()
 
 
@@ -112,6 +115,25 @@ def test_the_one_that_must_be_answered_first_decides(texts: list[str], intent: s
     """As `answer_first` says it; among equals, what is spoken of first."""
     rules, _version = load_rules(None)
     assert next(hit.rule.intent for hit in hits(rules, *texts)) == intent
+
+
+def test_the_worked_example_of_the_documentation_works() -> None:
+    """As it stands there, over the packaged rules."""
+    document = (ROOT / "docs" / "classification.md").read_text()
+    [example] = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)
+    packaged, _version = load_rules(None)
+    rules = parse(example, "rules.toml", packaged)
+    assert check_examples(rules, "rules.toml") == []
+    assert hits(rules, "quiero inscribirme al taller")[0].rule.id == "our-workshops"
+
+
+def test_the_documentation_names_every_intent_in_its_group() -> None:
+    """In the order of the code."""
+    document = (ROOT / "docs" / "classification.md").read_text()
+    for group, intents in INTENTS.items():
+        if group != UNKNOWN:
+            [row] = re.findall(rf"^\| {group} \({GROUP_ES[group]}\) \| (.*) \|$", document, re.MULTILINE)
+            assert row == ", ".join(f"`{intent}`" for intent in intents)
 
 
 # ---------------------------------------------------------------------- what a rule can say

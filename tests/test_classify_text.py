@@ -21,6 +21,7 @@ from leadmasterd.classify.text import JUDGED, LONG_WORD, normalise
         ("grax 🙏🏽🙏", "gracias :thanks:"),
         ("👍👍🏿 dale", ":ok: dale"),
         ("jajajaja jeje xd", ":laugh:"),
+        ("jaja ja jajsj haha jiji", ":laugh: ja jajsj :laugh:"),
         ("sale $ 15.000 o 20 lucas?", "sale :money: o :money: ?"),
         ("mi cel es +54 9 11 5555-0100", "mi celular es :phone:"),
         ("mirá https://tienda.example/x?y=1", "mira :link:"),
@@ -54,7 +55,16 @@ def test_an_overlong_burst_is_cut_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["a" * 60_000, "\u200b" * 60_000, "ﷺ" * 60_000, "1." * 30_000, "$" * 60_000, "(1" * 30_000]
+    "typed",
+    [
+        "a" * 60_000,
+        "\u200b" * 60_000,
+        "ﷺ" * 60_000,
+        "1." * 30_000,
+        ("j" * 39 + "b ") * 1_500,
+        "$" * 60_000,
+        "(1" * 30_000,
+    ],
 )
 def test_sixty_thousand_characters_of_anything_are_read(typed: str) -> None:
     """The limits hold, whatever they are made of."""

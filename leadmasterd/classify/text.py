@@ -151,7 +151,7 @@ _PHONE: Final = re.compile(r"\+?\d[\d\s().-]{7,18}\d")
 _ELONGATED: Final = re.compile(r"([a-z])\1{2,}")
 _DOUBLE_END: Final = re.compile(r"([abcdfghijkmnopqtuvwxyz])\1\b")
 """Spanish words end in a doubled e only (lee, cree); `holaa`, `okk`, `graciass` are one letter said long."""
-_LAUGHTER: Final = re.compile(r"^(?:j[aeij]?|[aei]j){2,}a?j?$|^(?:ja|je|ji|ha|he|hi){2,}j?h?$|^xd+$|^lol$")
+_LAUGHTER: Final = re.compile(r"^(?=.*j.*j)[jaeiou]{3,}$|^(?:ha|he|hi|ja|je){2,}h?$|^xd+$|^lol$")
 _WORD: Final = re.compile(r":[a-z]+:|\?|\d+(?:[.,:]\d+)*[a-z]{0,3}\b|[a-z0-9]+", re.ASCII)
 
 
