@@ -2,18 +2,22 @@
 
 import argparse
 import csv
+import fcntl
 import io
 import json
 import os
+import pty
 import re
 import shlex
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +33,7 @@ from leadmasterd.leads_view import Windows
 from leadmasterd.settings import load
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.leads import Judge
-from tests import wire
+from tests import test_cli, wire
 from tests.captures import item, opened, reading
 
 CHECKOUT = Path(__file__).parent.parent
@@ -289,6 +293,58 @@ def test_a_strangers_name_can_not_command_the_terminal(shop: Shop) -> None:
         assert "\x1b" not in done.out
         assert done.out.replace("\n", "").isprintable()
     assert all(len(line) <= 80 for line in shop.types("leads", "list").out.splitlines())
+
+
+def test_a_follow_up_that_is_due_is_in_the_list(shop: Shop) -> None:
+    """And in what is to do."""
+    shop.hears((1, 3 * DAY, PRICE), (1, 3 * DAY - 5, "> $ 5"))
+    at = leads_view.at_text(datetime.now(UTC) - timedelta(days=2))
+    with closing(open_for_writing(shop.database)) as connection:
+        connection.execute(
+            "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (1, ?, 'person:beto', 'quoted')", (at,)
+        )
+    assert shop.types("leads", "rebuild").code == 0
+    assert shop.types("leads", "list").out.splitlines()[-1].endswith("follow up")
+    assert "ask about the quote (1 of 4) (now)" in shop.types("leads", "show", "1").out
+
+
+def test_a_terminal_gets_colours_and_its_own_width(shop: Shop) -> None:
+    """By rich; names that look like its markup stay as they are."""
+    shop.hears((1, 50, PRICE, {"notify_name": "[red]Ana[/red] :smile:"}))
+    for typed in (["leads", "list"], ["leads", "waiting"], ["status"]):
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm-256color"}
+        running = subprocess.Popen(
+            [sys.executable, "-m", "leadmasterd", *typed],
+            cwd=shop.folder,
+            env={name: value for name, value in environment.items() if name not in ("COLUMNS", "NO_COLOR")},
+            stdout=follower,
+        )
+        os.close(follower)
+        shown = b""
+        with suppress(OSError), open(leader, "rb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
+            while part := terminal.read(4096):
+                shown += part
+        assert running.wait(60) in (0, 3)
+        text = shown.decode()
+        assert "\x1b[31m" in text or "\x1b[1;31m" in text
+        assert "[red]Ana[/red] :smile:" in text
+        assert all(len(re.sub(r"\x1b\[[\d;]*m", "", line)) <= 100 for line in text.splitlines())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+@pytest.mark.parametrize("word", [["list"], ["waiting"], ["stage", "1", "won"]])
+def test_somebody_without_the_rights_is_told_the_line_to_use(shop: Shop, word: list[str]) -> None:
+    """As for every command."""
+    shop.hears((1, 50, PRICE))
+    for folder in (shop.folder, *shop.folder.parents):
+        if str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    (shop.folder / "state").chmod(0o700)
+    done = test_cli.typed(shop.folder, "leads", *word, program=("-c", test_cli.AS_NOBODY))
+    assert (done.returncode, done.stdout) == (73, "")
+    assert "sudo -u root leadmasterd" in done.stderr
 
 
 # ---------------------------------------------------------------------- waiting
@@ -658,9 +714,15 @@ def test_a_note_is_on_the_record_and_changes_nothing_else(shop: Shop) -> None:
     assert shop.types("leads", "note", "1", "ñ 😀 'quoted'").out == "Noted on lead 1.\n"
     assert shop.types("leads", "note", chat(1), "second", "--json").json["lead_id"] == 1
     assert shop.types("leads", "list", "--json").json["leads"] == before
+    assert shop.types("leads", "note", "1", "bytes: \udcff").code == 0
+    assert shop.types("leads", "show", "\udcff").code == 1
     assert shop.types("leads", "rebuild").code == 0
     record = shop.types("leads", "show", "1", "--json").json["record"]
-    assert [each["values"]["text"] for each in record if each["kind"] == "note"] == ["ñ 😀 'quoted'", "second"]
+    assert [each["values"]["text"] for each in record if each["kind"] == "note"] == [
+        "ñ 😀 'quoted'",
+        "second",
+        "bytes: ?",
+    ]
     done = shop.types("leads", "note", chat(2), "x")
     assert (done.code, done.out) == (1, "")
     assert "there is no lead" in done.err

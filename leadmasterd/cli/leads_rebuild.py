@@ -25,8 +25,8 @@ from leadmasterd.text import _, ngettext
 SLICE: Final = 64
 """Conversations in one transaction: some tens of milliseconds."""
 
-_PAUSE: Final = 0.05
-"""Between two slices, for the daemon to write what has arrived."""
+_PAUSE: Final = 0.15
+"""Between two slices, for the daemon to write what has arrived: who waits for SQLite's lock looks every 0.1 s."""
 
 
 def run_rebuild(arguments: argparse.Namespace) -> int:
