@@ -1,6 +1,7 @@
 """`rules check`, `rules test`, `rules train`: their figures, their errors, and what people see."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from leadmasterd.classify.measure import CannotUseLine, cases_from, score
 from leadmasterd.classify.rules import parse
 from leadmasterd.cli import main
 from leadmasterd.cli.cmd_rules import told
+from leadmasterd.store.database import open_for_writing
+from tests import wire
+from tests.captures import item, opened
 
 RULES = """
 [[rule]]
@@ -191,6 +195,29 @@ def test_rules_train_says_what_happened(here: Path, capfd: pytest.CaptureFixture
     (here / "c.jsonl").write_text("{")
     assert main(["rules", "train", "--corrections", "c.jsonl"]) == 1
     assert "cannot learn from c.jsonl, line 1" in capfd.readouterr().err
+
+
+def test_rules_train_reads_what_people_corrected_in_the_database(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Once each; a correction that was taken back counts no more, nor do texts that were purged."""
+    assert main(["rules", "train", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["corrections"] == 0
+    database = here / "state" / "leadmaster.db"
+    database.parent.mkdir(exist_ok=True)
+    with opened(database, [item(wire.message("A")), item(wire.message("B", seq=2))]):
+        pass
+    with closing(open_for_writing(database)) as connection:
+        for intent, ids, undone in (("price", "[2, 1]", None), ("spam", "[1]", "2026-11-23T12:00:00.000Z")):
+            connection.execute(
+                "INSERT INTO corrections (conversation_id, message_ids, intent, at, actor, undone_at) "
+                "VALUES ((SELECT min(conversation_id) FROM conversations), ?, ?, '2026-11-23T12:00:00.000Z', 'ana', ?)",
+                (ids, intent, undone),
+            )
+    assert main(["rules", "train", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["corrections"] == 1
+    with closing(open_for_writing(database)) as connection:
+        connection.execute("UPDATE messages SET body = NULL")
+    assert main(["rules", "train", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["corrections"] == 0
 
 
 @pytest.mark.parametrize(
