@@ -1005,6 +1005,18 @@ def test_the_record_is_only_added_to(books: Books, ana: Customer) -> None:
     assert stages == ["new", "contacted", "new"], "the last word of the record is the lead's stage"
 
 
+def test_a_lead_opens_once_in_the_record_however_its_first_burst_grows(books: Books, ana: Customer) -> None:
+    """«`lead_events` (append-only, with actor and reason)»: people greet first and ask some seconds later."""
+    books.tell([ana.says("17 10:00", "greeting")])
+    books.tell([ana.says("17 10:00:20", "price")])
+    assert books.ask("SELECT kind, before, after, code, message_id FROM lead_events ORDER BY event_id") == [
+        ("opened", None, "unsorted", "stranger", 1),
+        ("stage", "unsorted", "new", "commercial", 1),
+    ]
+    books.rebuild()
+    assert books.column("SELECT count(*) FROM lead_events") == [2]
+
+
 def test_a_lead_that_never_was_one_is_withdrawn_with_a_word(books: Books, ana: Customer) -> None:
     """«`lead_events` (append-only, with actor and reason)»."""
     said = ana.says("17 10:00", "price")

@@ -153,23 +153,34 @@ class LeadRows:
         self._write_record(number, lead)
 
     def _write_record(self, number: int, lead: Lead) -> None:
-        """Add what the record does not tell yet. Its last word is always the stage that the lead has."""
+        """Add what the record does not tell yet. It opens once, and its last word is always the stage the lead has."""
         told = self._db.execute(
             "SELECT at, kind, before, after, actor, message_id FROM lead_events WHERE lead_id = ? ORDER BY event_id",
             (number,),
         ).fetchall()
         known = set(told)
+        opened = any(kind == "opened" for _, kind, _, _, _, _ in told)
+        opened_otherwise: Change | None = None
         for change in lead.changes:
             row = (
                 moments.text(change.at), change.kind, change.before, change.after, change.actor, change.message_id
             )  # fmt: skip
-            if row not in known:
+            if row in known:
+                continue
+            if change.kind == "opened" and opened:
+                opened_otherwise = change
+            else:
                 self._note(number, change)
                 told.append(row)
         last = next((after for _, kind, _, after, _, _ in reversed(told) if kind in _TELL_A_STAGE), None)
         if last != lead.stage:
+            because, message_id = Because("recomputed"), None
+            if (
+                opened_otherwise is not None and opened_otherwise.after == lead.stage
+            ):  # the burst's next words tell more
+                because, message_id = opened_otherwise.because, opened_otherwise.message_id
             now = moments.milliseconds(self._now)
-            self._note(number, Change(now, "stage", last, lead.stage, Because("recomputed")))
+            self._note(number, Change(now, "stage", last, lead.stage, because, message_id=message_id))
 
     def _note(self, lead_id: int, change: Change, *, kind: str | None = None) -> None:
         self._db.execute(
