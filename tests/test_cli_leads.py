@@ -614,7 +614,7 @@ def test_a_lead_that_another_came_after_is_not_decided_on(shop: Shop) -> None:
     assert shop.lead(1)["lead_id"] == 2
     done = shop.types("leads", "stage", "1", "lost")
     assert (done.code, done.out) == (1, "")
-    assert "lead 2 (new) came after it" in done.err
+    assert "lead 2 came after it" in done.err
 
 
 def test_a_decision_is_after_what_it_is_about_even_when_our_clock_is_behind(shop: Shop) -> None:
@@ -741,6 +741,9 @@ def test_two_contacts_are_merged_and_parted_again(shop: Shop) -> None:
     assert "leads merge --undo 1" in done.out
     assert "contact 1" not in shop.types("leads", "show", "1").out
     assert shop.types("leads", "show", "1", "--json").json["contact"]["phones"] == ["+5491155550001", "+5491155550002"]
+    done = shop.types("leads", "stage", "2", "won")
+    assert (done.code, done.out) == (1, "")
+    assert "lead 2 was merged into lead 1; say it of that one" in done.err
     again = shop.types("leads", "merge", "1", chat(2))
     assert (again.code, again.out) == (1, "")
     assert "one person already" in again.err

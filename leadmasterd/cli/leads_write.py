@@ -155,7 +155,7 @@ def run_stage(arguments: argparse.Namespace) -> int:
                 )
 
         changes = desk.say([subject], write)
-        after = _lead_meant(desk, subject)
+        after = _lead_of(desk, subject)
         if arguments.note and after:
             with desk.transaction():
                 _note(desk, after["lead_id"], at, arguments.note)
@@ -178,22 +178,26 @@ def run_stage(arguments: argparse.Namespace) -> int:
 
 def _lead_meant(desk: Desk, subject: Subject) -> dict[str, Any] | None:
     """The lead that a decision is about: the open one, else the last. Raises Refused when another one was named."""
+    found = _lead_of(desk, subject)
+    if subject.lead_id is None or (found and found["lead_id"] == subject.lead_id):
+        return found
+    [named] = leads_view.ask(desk.connection, "SELECT merged_into_id FROM leads WHERE lead_id = ?", subject.lead_id)
+    if named["merged_into_id"] is not None or found is None:
+        said = _("lead {old} was merged into lead {new}; say it of that one")
+    else:
+        said = _("lead {old} is over, and lead {new} came after it; say it of that one")
+    new = found["lead_id"] if found else named["merged_into_id"]
+    raise Refused(said.format(old=subject.lead_id, new=new))
+
+
+def _lead_of(desk: Desk, subject: Subject) -> dict[str, Any] | None:
     rows = leads_view.ask(
         desk.connection,
-        "SELECT lead_id, conversation_id, stage, closed_at, merged_into_id FROM leads WHERE contact_id = ? "
-        "AND stage <> 'merged' ORDER BY closed_at IS NULL DESC, opened_at DESC, lead_id DESC LIMIT 1",
+        "SELECT lead_id, conversation_id, stage FROM leads WHERE contact_id = ? AND stage <> 'merged' "
+        "ORDER BY closed_at IS NULL DESC, opened_at DESC, lead_id DESC LIMIT 1",
         subject.contact_id,
     )
-    found = rows[0] if rows else None
-    if subject.lead_id is not None and (found is None or found["lead_id"] != subject.lead_id):
-        if found is None:
-            raise Refused(_("lead {lead} was merged; see `leadmasterd leads show {lead}`").format(lead=subject.lead_id))
-        raise Refused(
-            _("lead {old} is over, and lead {new} ({stage}) came after it; say it of lead {new}").format(
-                old=subject.lead_id, new=found["lead_id"], stage=found["stage"]
-            )
-        )
-    return found
+    return rows[0] if rows else None
 
 
 def _colleague(desk: Desk, lead: dict[str, Any]) -> str | None:

@@ -32,6 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
             "examples:\n"
             "  leadmasterd run                     start listening; scan the code it draws\n"
             "  leadmasterd status                  is it listening, since when, and why not\n"
+            "  leadmasterd leads waiting           who waits for an answer, and for how long\n"
             "  leadmasterd messages --search envío what was captured\n"
             "  leadmasterd demo                    try it without a phone\n\n"
             "exit codes: 0 done, 1 the answer is no, 64 usage, 70 internal error,\n"
