@@ -177,7 +177,7 @@ ALTER TABLE conversations ADD COLUMN waiting_since TEXT;    -- the customer spok
 ALTER TABLE conversations ADD COLUMN due_at TEXT;           -- when that is longer than the target, in business time
 ALTER TABLE conversations ADD COLUMN category TEXT;         -- an intent's group
 ALTER TABLE conversations ADD COLUMN category_by TEXT CHECK (category_by IN ('person', 'rule', 'model', 'none'));
-CREATE INDEX conversations_waiting ON conversations (waiting_since) WHERE waiting_since IS NOT NULL;
+CREATE INDEX conversations_waiting ON conversations (waiting_since, due_at) WHERE waiting_since IS NOT NULL;
 DROP INDEX conversations_by_contact;                 -- the other way round it also finds all of a contact's
 CREATE UNIQUE INDEX conversations_by_contact ON conversations (contact_id, account_id) WHERE contact_id IS NOT NULL;
 
