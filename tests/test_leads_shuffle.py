@@ -238,7 +238,7 @@ def test_judged_line_by_line_it_is_the_same_and_never_two_are_open(story: Story)
             ) == [0]
             last_words = step_by_step.ask(
                 "SELECT stage, (SELECT after FROM lead_events e WHERE e.lead_id = l.lead_id "
-                "AND kind IN ('opened', 'stage', 'reopened') ORDER BY event_id DESC LIMIT 1) FROM leads l"
+                "AND kind IN ('opened', 'stage', 'reopened', 'merged') ORDER BY event_id DESC LIMIT 1) FROM leads l"
             )
             assert all(stage == word for stage, word in last_words)
         for line in story.lines:
