@@ -71,7 +71,7 @@ def _noticed(database: sqlite3.Connection, break_it: Callable[[], None], code: s
 
 
 def _await_sweep(database: sqlite3.Connection) -> None:
-    swept = "SELECT max(swept_through_at) FROM accounts"
+    swept = "SELECT max(last_ready_at) FROM accounts"  # each whole sweep moves it
     before = database.execute(swept).fetchone()[0]
     until(lambda: database.execute(swept).fetchone()[0] != before, PATIENCE)
 
