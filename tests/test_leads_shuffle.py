@@ -64,7 +64,7 @@ def stories(draw: st.DrawFn) -> Story:
             known = {"contact": wire.contact(name=draw(st.sampled_from((None, "Beto"))))}
         kinds = ["says"] * 6 + ["hears"] * 4 + ["greets", "ad", "call", "log", "decides", "decides", "is closed"]
         if said[chat]:
-            kinds += ["edits", "edits", "revokes", "reacts", "reacts", "says the same"]
+            kinds += ["edits", "edits", "revokes", "reacts", "reacts", "says the same", "is labelled"]
         kind = draw(st.sampled_from(kinds))
         match kind:
             case "says" | "ad":
@@ -93,6 +93,11 @@ def stories(draw: st.DrawFn) -> Story:
             case "revokes":
                 about = draw(st.sampled_from(said[chat]))
                 story.add(revoked(about, at), str(about["id"]["id"]))
+            case "is labelled":
+                about = draw(st.sampled_from(said[chat]))
+                label = draw(st.sampled_from(("price", "personal", "complaint", "opt_out")))
+                change = {"type": "correction", "message": about, "intent": label, "at": at}
+                story.add(change, f"labels of {about['id']['id']}")
             case "reacts":
                 about = draw(st.sampled_from(said[chat]))
                 story.add(reacted(about, at, draw(st.sampled_from(("👍", "")))), f"reactions to {about['id']['id']}")
@@ -114,7 +119,7 @@ def shuffled(story: Story, order: Sequence[int]) -> list[Line]:
 
 
 class Clerk:
-    """Captures lines one by one; a decision waits until its chat is there, as a person can't decide before."""
+    """Captures lines one by one; what a person says waits until what it is about is there."""
 
     def __init__(self, books: Books) -> None:
         self.books = books
@@ -122,12 +127,16 @@ class Clerk:
 
     def take(self, line: Line) -> None:
         """One line."""
-        if line["type"] == "decision":
+        if line["type"] in ("decision", "correction"):
             self.undecided.append(line)
         else:
             self.books.capture(line)
         for decision in list(self.undecided):
-            if chat := self.books.column(
+            if decision["type"] == "correction":
+                if self.books.ask("SELECT 1 FROM messages WHERE stanza_id = ?", decision["message"]["id"]["id"]):
+                    self.books.correct(decision["message"], decision["intent"], decision["at"])
+                    self.undecided.remove(decision)
+            elif chat := self.books.column(
                 "SELECT chat FROM conversations JOIN contact_identities USING (contact_id) WHERE value = ?",
                 decision["chat"],
             ):
