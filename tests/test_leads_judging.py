@@ -14,6 +14,7 @@ from leadmasterd.classify.intents import Label, Signals
 from leadmasterd.store import judging as judging_module
 from leadmasterd.store import writer as writer_module
 from leadmasterd.store.judging import Judging, WhoWaits
+from leadmasterd.store.leads import put_up
 from leadmasterd.store.rows import BatchResult
 from leadmasterd.store.verdicts import Classifies
 from leadmasterd.store.writer import IdleWork, Trouble, Writer
@@ -184,6 +185,18 @@ def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPat
             work.done()
             made.append((more, *books.column("SELECT count(*) FROM leads")))
         assert made == [(True, 1), (True, 2), (True, 3), (False, 3)]
+
+
+def test_conversations_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that writes without end must not keep the others waiting."""
+    monkeypatch.setattr(judging_module, "LONGEST_SECONDS", 0.0)
+    with Books() as books:
+        books.capture(*(asks(number) for number in range(3)))
+        work = judging(books.classifier)(books.db)
+        for _ in range(3):
+            work.step()
+            put_up(books.db, [1])
+        assert books.column("SELECT conversation_id FROM leads ORDER BY lead_id") == [1, 2, 3]
 
 
 def test_whoever_wants_to_know_is_told_who_waits(tmp_path: Path) -> None:

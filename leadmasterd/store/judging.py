@@ -57,6 +57,7 @@ class Judging:
         self._on_judged = on_judged
         self._renewed = False
         self._at: int | None = None
+        self._last = 0
         self._judged = False
         self._aside: set[int] = set()
 
@@ -75,8 +76,13 @@ class Judging:
         return False
 
     def _next(self) -> int | None:
-        waiting = self._judge.pending(1 + len(self._aside))
-        return next((conversation for conversation in waiting if conversation not in self._aside), None)
+        """They take turns: a busy conversation must not keep those after it waiting."""
+        for after in (self._last, 0):
+            for conversation in self._judge.pending(1 + len(self._aside), after):
+                if conversation not in self._aside:
+                    self._last = conversation
+                    return conversation
+        return None
 
     def done(self) -> None:
         """The step is committed."""

@@ -48,9 +48,12 @@ class Judge:
         )
         return row is not None
 
-    def pending(self, limit: int) -> list[int]:
-        """Conversations that wait to be judged."""
-        rows = self._db.execute("SELECT conversation_id FROM unjudged LIMIT ?", (limit,)).fetchall()
+    def pending(self, limit: int, after: int = 0) -> list[int]:
+        """Conversations that wait to be judged, in order of their ids, those above `after`."""
+        rows = self._db.execute(
+            "SELECT conversation_id FROM unjudged WHERE conversation_id > ? ORDER BY conversation_id LIMIT ?",
+            (after, limit),
+        ).fetchall()
         return [conversation for (conversation,) in rows]
 
     def judge(self, conversations: Sequence[int], now: datetime) -> int:
