@@ -52,6 +52,7 @@ def test_whatever_nobody_is_sure_of_is_unknown_with_the_best_guess() -> None:
         ([], Signals(), "empty", "no words in it"),
         ([""], Signals(types=("chat",)), "empty", "no words in it"),
         (["🦄"], Signals(), "empty", "no words in it"),
+        (["??"], Signals(), "empty", "no words in it"),
         (["\u200e\u202e"], Signals(), "empty", "no words in it"),
         ([""], Signals(has_media=True), "media_only", "a picture, a voice note or the like, without words"),
         (["", ""], Signals(types=("ptt",)), "media_only", "a picture, a voice note or the like, without words"),

@@ -27,7 +27,7 @@ class Classifier:
         hits = self.rules.hits(burst, signals)
         if hits and not hits[0].rule.last_resort:
             return _by_rule(hits, cut)
-        if burst.empty:
+        if not burst.words:
             media = signals.has_media or any(each != "chat" for each in signals.types)
             return Label(UNKNOWN, "none", 0.0, "", "media_only" if media else "empty", cut)
         found: dict[str, object] = dict(cut)
