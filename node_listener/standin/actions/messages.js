@@ -89,8 +89,7 @@ export const MESSAGES = {
     const stanza = knownMessage(stage, id);
     const told = tell(stage, { kind: 'revoke', stanza: id, scope, t });
     if (scope === 'me') stage.phone.forget(accountOf(stage), stanza);
-    else
-      Object.assign(stanza, { type: 'revoked', subtype: 'sender', revokeTimestamp: t, body: undefined });
+    else Object.assign(stanza, { type: 'revoked', subtype: 'sender', revokeTimestamp: t, body: undefined });
     return told;
   },
   react(stage, { id, emoji, from, from_me = false, t = now() }) {
