@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from leadmasterd.settings_file import ENV_PREFIX, CannotUseSettings, Places, read_file
@@ -42,6 +43,15 @@ class LeadsGlance:
     timezone: str
     hours: Mapping[str, Any]
     overrides: Mapping[str, Any]
+
+    def zone(self) -> tzinfo | None:
+        """Where the business is; None, for the machine's, when the settings name no zone that there is."""
+        from zoneinfo import ZoneInfo
+
+        try:
+            return ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            return None
 
     def calendar(self) -> "BusinessCalendar | None":
         """When the business is open; None when the settings don't tell it."""

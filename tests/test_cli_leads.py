@@ -22,12 +22,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from leadmasterd import leads_view, sentences
 from leadmasterd.cli import desk, main, parser
 from leadmasterd.cli.bars import bar
+from leadmasterd.cli.moments import Clock
 from leadmasterd.leads_settings import glance
 from leadmasterd.leads_view import Windows
 from leadmasterd.settings import load
@@ -118,6 +120,10 @@ class Shop:
         with reading(self.database) as connection:
             return connection.execute(query, values).fetchall()
 
+    def minutes_since(self, at: datetime) -> float:
+        """What `hears` wants for a message of that second."""
+        return (self._now - at.timestamp() - 0.01) / 60
+
     def lead(self, customer: int) -> Any:
         """The newest lead of a customer, as `list` has it."""
         rows = self.types("leads", "list", "--all", "--json").json["leads"]
@@ -196,6 +202,51 @@ def test_without_a_database_reading_is_empty_and_writing_is_no(shop: Shop) -> No
         assert (done.code, done.out) == (1, "")
         assert "Nothing was captured here yet" in done.err
     assert not shop.database.exists()
+
+
+# ---------------------------------------------------------------------- whose hours
+
+
+def test_people_read_the_hours_of_the_business_on_a_machine_of_another_zone(shop: Shop) -> None:
+    """13:00Z is 10:00 in Buenos Aires, also on a server whose clock shows UTC. Programs get UTC."""
+    (shop.folder / "config.toml").write_text('[leads]\ncountry = ""\ntimezone = "America/Argentina/Buenos_Aires"\n')
+    at = (datetime.now(UTC) - timedelta(days=3)).replace(hour=13, minute=0, second=0, microsecond=0)
+    minutes = shop.minutes_since(at)
+    shop.hears((1, minutes, PRICE), (2, minutes - 1, BROKEN))
+    [listed] = shop.types("leads", "list", "--json").json["leads"]
+    assert listed["opened_at"] == listed["waiting_since"] == f"{at:%Y-%m-%dT13:00:00.000Z}"
+    assert shop.types("leads", "list").out.splitlines()[2].split().count("10:00") == 2
+    waiting = shop.types("leads", "waiting").out
+    assert waiting.splitlines()[2].split().count("10:00") == 1
+    assert f"the first since {at:%Y-%m-%d} 10:00" in waiting
+    assert f"the first since {at:%Y-%m-%d} 10:00" in shop.types("status").out
+    shown = shop.types("leads", "show", "1").out
+    assert shown.count(f"{at:%Y-%m-%d} 10:00") == 6
+    assert f"{at:%Y-%m-%d} 10:00" in shop.types("messages").out
+    assert shop.types("leads", "label", "1", "supplier").code == 0
+    assert f"An answer is waited for since {at:%Y-%m-%d} 10:00." in shop.types("leads", "label", "1", "--undo").out
+    assert "13:0" not in waiting + shown
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "at", "brief", "short"),
+    [
+        ("America/Argentina/Buenos_Aires", "2026-11-23T02:00Z", "2026-11-22T13:00Z", "10:00", ("10:00", "")),
+        (
+            "America/Argentina/Buenos_Aires", "2026-11-23T12:00Z", "2026-11-23T02:00Z", "2026-11-22 23:00",
+            ("11-22", "23:00"),
+        ),
+        ("Asia/Tokyo", "2026-12-31T16:00Z", "2026-12-31T14:00Z", "2026-12-31 23:00", ("12-31", "2026")),
+        ("Europe/Madrid", "2026-11-23T12:00Z", "2026-07-01T12:00Z", "2026-07-01 14:00", ("07-01", "14:00")),
+        (None, "2026-11-23T23:00Z", "2026-11-23T01:00Z", "01:00", ("01:00", "")),
+    ],
+)  # fmt: skip
+def test_a_day_begins_when_it_does_where_the_business_is(
+    shop: Shop, zone: str | None, now: str, at: str, brief: str, short: tuple[str, str]
+) -> None:
+    """Today's times come without a date, by the calendar there; without a zone the machine's (UTC here) counts."""
+    clock = Clock(datetime.fromisoformat(now), ZoneInfo(zone) if zone else None)
+    assert (clock.brief(at), clock.short(at)) == (brief, short)
 
 
 # ---------------------------------------------------------------------- list
@@ -637,7 +688,7 @@ def test_whoever_decides_after_a_colleague_is_told(shop: Shop) -> None:
     assert shop.types("leads", "rebuild").code == 0
     done = shop.types("leads", "stage", "1", "quoted")
     assert re.match(
-        r"Note: at [\d:]{8} beto said of lead 1: new \(nuevo\) -> lost \(perdido\): a person decided\.\n", done.out
+        r"Note: at \d\d:\d\d beto said of lead 1: new \(nuevo\) -> lost \(perdido\): a person decided\.\n", done.out
     )
     assert shop.lead(1)["stage"] == "quoted"
     assert [each["actor"] for each in shop.types("leads", "show", "1", "--json").json["record"]][1] == "person:beto"
@@ -919,11 +970,18 @@ def test_the_quick_look_at_the_settings_is_the_full_ones(
         full.country,
     )
     assert quick.calendar() == full.calendar()
+    assert quick.zone() == ZoneInfo(full.timezone)
 
 
 @pytest.mark.parametrize(
     "file",
-    ["[leads]\ntarget_minutes = 'x'\nstale_days = -1\nhours = 3\n", "leads = 3\n", "[leads]\ntimezone = 'Mars/Base'\n"],
+    [
+        "[leads]\ntarget_minutes = 'x'\nstale_days = -1\nhours = 3\n",
+        "leads = 3\n",
+        "[leads]\ntimezone = 'Mars/Base'\n",
+        "[leads]\ntimezone = ''\n",
+        "[leads]\ntimezone = 'America'\n",
+    ],
 )
 def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str) -> None:
     """The defaults count then; `config check` tells."""

@@ -4,10 +4,11 @@ import argparse
 import json
 import sqlite3
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from leadmasterd.cli.moments import moment_from
+from leadmasterd.cli.moments import Clock, moment_from
+from leadmasterd.leads_settings import glance
 from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, printable
@@ -40,8 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
                 message[column] = json.loads(message[column]) if message[column] else None
         print(json.dumps({"messages": messages}, ensure_ascii=False))
         return 0
+    clock = Clock(datetime.now(UTC), glance(places).zone())
     for message in messages:
-        print(_line(message))
+        print(_line(message, clock))
     if not messages:
         print(_("No messages."), file=sys.stderr)
     return 0
@@ -66,11 +68,10 @@ def _find(connection: sqlite3.Connection, arguments: argparse.Namespace) -> list
     return connection.execute(_QUERY.format(where=" AND ".join(conditions)), values).fetchall()
 
 
-def _line(message: dict[str, Any]) -> str:
-    local = datetime.fromisoformat(message["sent_at"]).astimezone()
+def _line(message: dict[str, Any], clock: Clock) -> str:
     who = message["contact"] or message["chat"].partition("@")[0]
     arrow = "<-" if message["direction"] == "in" else "->"
-    return f"{local:%Y-%m-%d %H:%M}  {arrow} {printable(who):<20.20}  {printable(_what(message))}"
+    return f"{clock.full(message['sent_at'])}  {arrow} {printable(who):<20.20}  {printable(_what(message))}"
 
 
 def _what(message: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from leadmasterd import leads_view, sentences
 from leadmasterd.cli import leads_list
 from leadmasterd.cli.bars import bar
-from leadmasterd.cli.moments import length
+from leadmasterd.cli.moments import Clock, length
 from leadmasterd.leads_settings import glance
 from leadmasterd.settings_file import Places, find_places
 from leadmasterd.state_files import is_running, read_status
@@ -84,7 +84,8 @@ def _who_waits(
     count = leads_view.count_waiting(connection, now)
     if not count["conversations"]:
         return [(_("waiting"), _("nobody waits for an answer"))], []
-    target = glance(places).target_seconds
+    settings = glance(places)
+    target = settings.target_seconds
     waiters = []
     # Without the calendar, whose holidays take longer to load than all the rest.
     for row in leads_view.waiting(connection, now, _SHOWN, target, None):
@@ -95,7 +96,7 @@ def _who_waits(
             wants=leads_list.wants(row)[1],
         )
         waiters.append((text, bool(row["overdue"])))
-    return [(_("waiting"), leads_list.sentence(count, now))], waiters
+    return [(_("waiting"), leads_list.sentence(count, Clock(now, settings.zone())))], waiters
 
 
 def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:

@@ -14,10 +14,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from leadmasterd import leads_view
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.loading import load_classifier
+from leadmasterd.cli.moments import Clock
 from leadmasterd.lead_making import existing, model_file, policy_of, rules_file
 from leadmasterd.leads_view import Subject
 from leadmasterd.sentences import stage_es
@@ -62,6 +64,7 @@ class Desk:
         self.connection = connection
         self.settings = settings
         self.actor = f"person:{_login()}"
+        self.clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
         self._path = places.database
         self.classifier = cache(lambda: classifier_of(settings, places))
         self.judge = Judge(connection, self.classifier, policy_of(settings.leads))
@@ -142,7 +145,7 @@ def _changes(before: _Standing, after: _Standing) -> list[Change]:
     return found
 
 
-def told(change: Change) -> str:
+def told(change: Change, clock: Clock) -> str:
     """A change in words."""
     from leadmasterd.classify.reasons import intent_es
 
@@ -166,8 +169,7 @@ def told(change: Change) -> str:
         case "waiting":
             if after is None:
                 return _("Nobody waits for an answer there any more.")
-            local = datetime.fromisoformat(str(after)).astimezone()
-            return _("An answer is waited for since {at}.").format(at=f"{local:%Y-%m-%d %H:%M}")
+            return _("An answer is waited for since {at}.").format(at=clock.full(str(after)))
         case _:
             number = int(str(after))
             if not number:

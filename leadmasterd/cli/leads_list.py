@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from leadmasterd import leads_view
 from leadmasterd.cli import choices
 from leadmasterd.cli.bars import bar
-from leadmasterd.cli.moments import length
+from leadmasterd.cli.moments import Clock, length
 from leadmasterd.leads_settings import glance
 from leadmasterd.leads_view import Row, Windows
 from leadmasterd.sentences import stage_es
@@ -53,7 +53,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"as_of": leads_view.at_text(now), "leads": rows}, ensure_ascii=False))
     elif rows:
-        _table_of_leads(rows, now)
+        _table_of_leads(rows, Clock(now, settings.zone()))
         if len(rows) == arguments.limit:
             print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
     elif connection:
@@ -61,7 +61,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _table_of_leads(rows: list[Row], now: datetime) -> None:
+def _table_of_leads(rows: list[Row], clock: Clock) -> None:
     from leadmasterd.classify.reasons import intent_es
     from leadmasterd.cli.tables import Column, cell, show
 
@@ -76,16 +76,18 @@ def _table_of_leads(rows: list[Row], now: datetime) -> None:
     ]
     lines = []
     for row in rows:
-        waits = length(_seconds(row["waiting_since"], now)) if row["waiting_since"] else ""
+        waits = length(clock.seconds_since(row["waiting_since"])) if row["waiting_since"] else ""
         lines.append(
             [
                 cell(row["lead_id"]),
                 cell(*_person(row)),
                 cell(row["stage"], stage_es(row["stage"])),
                 cell(row["intent"], intent_es(row["intent"])),
-                cell(*_short(row["opened_at"], now)),
-                cell(*_short(row["last_message_at"], now)),
-                cell(waits, ", ".join(_flags(row, now)), style="bold red" if row["overdue"] else "", below="yellow"),
+                cell(*clock.short(row["opened_at"])),
+                cell(*clock.short(row["last_message_at"])),
+                cell(
+                    waits, ", ".join(_flags(row, clock.now)), style="bold red" if row["overdue"] else "", below="yellow"
+                ),
             ]
         )
     show(columns, lines)
@@ -132,13 +134,14 @@ def run_waiting(arguments: argparse.Namespace) -> int:
     if not rows:
         print(_("Nobody waits for an answer."))
         return 0
-    _table_of_waiting(rows, settings.target_seconds, now)
+    clock = Clock(now, settings.zone())
+    _table_of_waiting(rows, settings.target_seconds, clock)
     print()
-    print(sentence(count, now))
+    print(sentence(count, clock))
     return 0
 
 
-def sentence(count: Row, now: datetime) -> str:
+def sentence(count: Row, clock: Clock) -> str:
     """`3 conversations, 1 for too long, the first since 14:03`."""
     number = count["conversations"]
     if not number:
@@ -146,12 +149,10 @@ def sentence(count: Row, now: datetime) -> str:
     said = ngettext("{n} conversation", "{n} conversations", number).format(n=number)
     if count["overdue"]:
         said += ", " + _("{n} for too long").format(n=count["overdue"])
-    local, today = datetime.fromisoformat(count["oldest_since"]).astimezone(), now.astimezone()
-    at = f"{local:%H:%M}" if local.date() == today.date() else f"{local:%Y-%m-%d %H:%M}"
-    return said + ", " + _("the first since {at}").format(at=at)
+    return said + ", " + _("the first since {at}").format(at=clock.brief(count["oldest_since"]))
 
 
-def _table_of_waiting(rows: list[Row], target: float, now: datetime) -> None:
+def _table_of_waiting(rows: list[Row], target: float, clock: Clock) -> None:
     from leadmasterd.cli.tables import Column, cell, show
 
     columns = [
@@ -171,7 +172,7 @@ def _table_of_waiting(rows: list[Row], target: float, now: datetime) -> None:
                 cell(row["lead_id"] or "-", style="dim" if row["lead_id"] is None else ""),
                 cell(*_person(row)),
                 cell(*wants(row)),
-                cell(*_short(row["waiting_since"], now)),
+                cell(*clock.short(row["waiting_since"])),
                 cell(length(row["waited_seconds"]), style="bold red" if late else ""),
                 cell(
                     bar(business / target, late=late),
@@ -204,18 +205,3 @@ def wants(row: Row) -> tuple[str, str]:
     if row["intent"]:
         return row["intent"], intent_es(row["intent"])
     return (_("missed call"), "llamada perdida") if row["missed_call"] else ("unknown", intent_es("unknown"))
-
-
-# ---------------------------------------------------------------------- times
-
-
-def _seconds(at: str, now: datetime) -> float:
-    return max(0.0, (now - datetime.fromisoformat(at)).total_seconds())
-
-
-def _short(at: str, now: datetime) -> tuple[str, str]:
-    """A time in two short lines: `14:03` today; `11-21` with the time below it, or the year when it was another one."""
-    local, today = datetime.fromisoformat(at).astimezone(), now.astimezone()
-    if local.date() == today.date():
-        return f"{local:%H:%M}", ""
-    return f"{local:%m-%d}", f"{local:%Y}" if local.year != today.year else f"{local:%H:%M}"

@@ -60,7 +60,7 @@ def _merge(arguments: argparse.Namespace) -> int:
         return 0
     print(_("{one} and {other} are one person now.").format(one=names[0], other=names[1]))
     for change in changes:
-        print(told(change))
+        print(told(change, desk.clock))
     print(_("To take it back: `leadmasterd leads merge --undo {merge}`").format(merge=merge_id))
     return 0
 
@@ -89,7 +89,7 @@ def _undo(arguments: argparse.Namespace) -> int:
         return 0
     print(_("{one} and {other} are two people again.").format(one=names[0], other=names[1]))
     for change in changes:
-        print(told(change))
+        print(told(change, desk.clock))
     return 0
 
 

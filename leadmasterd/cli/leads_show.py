@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from leadmasterd import leads_view
 from leadmasterd.classify.reasons import group_es, intent_es, why
 from leadmasterd.cli.leads_list import opened
-from leadmasterd.cli.moments import length
+from leadmasterd.cli.moments import Clock, length
 from leadmasterd.leads_settings import LeadsGlance, glance
 from leadmasterd.leads_view import Row, Subject, Windows, ask
 from leadmasterd.sentences import lead_event, stage_es
@@ -184,6 +184,7 @@ def _json_in(rows: list[Row]) -> list[Row]:
 
 
 def _print(found: Row, now: datetime, settings: LeadsGlance) -> None:
+    clock = Clock(now, settings.zone())
     lead, contact = found["lead"], found["contact"]
     name = contact["saved_name"] or contact["push_name"] or contact["phone"] or found["conversations"][0]["chat"]
     print(
@@ -193,22 +194,22 @@ def _print(found: Row, now: datetime, settings: LeadsGlance) -> None:
     )
     calendar = settings.calendar() if any(each["waiting_since"] for each in found["conversations"]) else None
     for label, text in _contact_rows(contact, found["conversations"]) + (
-        _lead_rows(lead, found["other_leads"]) if lead else []
+        _lead_rows(lead, found["other_leads"], clock) if lead else []
     ):
         print(f"  {label:<10} {printable(text)}")
     for conversation in found["conversations"]:
         if conversation["waiting_since"]:
-            print(f"  {_('waits'):<10} {_waits(conversation, calendar, now)}")
-    _section(_("What they wanted"), [_classified(row) for row in found["classifications"]])
-    _section(_("Record"), [_event(row) for row in found["record"]])
-    _section(_("To do"), [_follow_up(row, now) for row in found["follow_ups"] if row["state"] == "planned"])
-    _section(_("Waiting"), [_cycle(row) for row in found["waiting"] if row["ended_at"]])
+            print(f"  {_('waits'):<10} {_waits(conversation, calendar, clock)}")
+    _section(_("What they wanted"), [_classified(row, clock) for row in found["classifications"]])
+    _section(_("Record"), [_event(row, clock) for row in found["record"]])
+    _section(_("To do"), [_follow_up(row, clock) for row in found["follow_ups"] if row["state"] == "planned"])
+    _section(_("Waiting"), [_cycle(row, clock) for row in found["waiting"] if row["ended_at"]])
     from leadmasterd.cli.cmd_messages import _what
 
     _section(
         _("Messages"),
         [
-            f"{_local(row['sent_at'])}  {'<-' if row['direction'] == 'in' else '->'} "
+            f"{clock.full(row['sent_at'])}  {'<-' if row['direction'] == 'in' else '->'} "
             f"{'(auto) ' if row['author'] == 'auto_reply' else ''}{printable(_what(row))}  [{row['message_id']}]"
             for row in found["messages"]
         ],
@@ -241,13 +242,13 @@ def _contact_rows(contact: Row, conversations: list[Row]) -> list[tuple[str, str
     return rows
 
 
-def _lead_rows(lead: Row, others: list[Row]) -> list[tuple[str, str]]:
+def _lead_rows(lead: Row, others: list[Row], clock: Clock) -> list[tuple[str, str]]:
     topics = lead["topics"] or [lead["intent"]]
     stage = _("{stage} since {at}").format(
-        stage=f"{lead['stage']} ({stage_es(lead['stage'])})", at=_local(lead["stage_at"])
+        stage=f"{lead['stage']} ({stage_es(lead['stage'])})", at=clock.full(lead["stage_at"])
     )
     opened_by = {"message": _("by a message"), "ad": _("by an ad"), "person": _("by hand")}
-    opened_text = f"{_local(lead['opened_at'])}, {opened_by.get(lead['source'], lead['source'])}"
+    opened_text = f"{clock.full(lead['opened_at'])}, {opened_by.get(lead['source'], lead['source'])}"
     if lead["reopened"]:
         opened_text += ", " + _("reopened {n}x").format(n=lead["reopened"])
     rows = [
@@ -280,53 +281,53 @@ def _lead_rows(lead: Row, others: list[Row]) -> list[tuple[str, str]]:
     return rows
 
 
-def _waits(conversation: Row, calendar: "BusinessCalendar | None", now: datetime) -> str:
+def _waits(conversation: Row, calendar: "BusinessCalendar | None", clock: Clock) -> str:
     since = datetime.fromisoformat(conversation["waiting_since"])
     text = _("for an answer since {at}: {length}").format(
-        at=_local(conversation["waiting_since"]), length=length(max(0.0, (now - since).total_seconds()))
+        at=clock.full(conversation["waiting_since"]), length=length(clock.seconds_since(conversation["waiting_since"]))
     )
     if calendar:
-        text += ", " + _("{business} of them open").format(business=length(calendar.business_seconds(since, now)))
-    if conversation["due_at"] and conversation["due_at"] <= leads_view.at_text(now):
-        text += "; " + _("overdue since {at}").format(at=_local(conversation["due_at"]))
+        text += ", " + _("{business} of them open").format(business=length(calendar.business_seconds(since, clock.now)))
+    if conversation["due_at"] and conversation["due_at"] <= leads_view.at_text(clock.now):
+        text += "; " + _("overdue since {at}").format(at=clock.full(conversation["due_at"]))
     elif conversation["due_at"]:
-        text += "; " + _("due at {at}").format(at=_local(conversation["due_at"]))
+        text += "; " + _("due at {at}").format(at=clock.full(conversation["due_at"]))
     return text
 
 
-def _classified(row: Row) -> str:
+def _classified(row: Row, clock: Clock) -> str:
     body = printable(" / ".join(text for text in row["texts"] if text.strip()))
     said = f"«{body[:59] + '…' if len(body) > 60 else body}»" if body else f"[{row['first_message_id']}]"
-    text = f"{_local(row['sent_at'])}  {said}: {_intent(row['intent'])}, {why(row['code'], row['values'])}"
+    text = f"{clock.full(row['sent_at'])}  {said}: {_intent(row['intent'])}, {why(row['code'], row['values'])}"
     if word := row["person"]:
         who = printable(word["actor"].removeprefix("person:"))
         text += "; " + _("{who} says: {intent}").format(who=who, intent=_intent(word["intent"]))
     return text
 
 
-def _event(row: Row) -> str:
+def _event(row: Row, clock: Clock) -> str:
     who = printable(row["actor"].removeprefix("person:"))
     said = lead_event(row["kind"], row["before"], row["after"], row["code"], row["values"])
-    return f"{_local(row['at'])}  {who}: {said}"
+    return f"{clock.full(row['at'])}  {who}: {said}"
 
 
-def _follow_up(row: Row, now: datetime) -> str:
+def _follow_up(row: Row, clock: Clock) -> str:
     what = {
         "quote_silent": _("ask about the quote ({n} of 4)").format(n=row["number"]),
         "after_sale": _("see to their after-sale question"),
     }.get(row["kind"], row["kind"])
-    late = row["due_at"] <= leads_view.at_text(now)
-    return f"{_local(row['due_at'])}  {what}{' (' + _('now') + ')' if late else ''}"
+    late = row["due_at"] <= leads_view.at_text(clock.now)
+    return f"{clock.full(row['due_at'])}  {what}{' (' + _('now') + ')' if late else ''}"
 
 
-def _cycle(row: Row) -> str:
+def _cycle(row: Row, clock: Clock) -> str:
     ended = {
         "reply": _("answered"),
         "call": _("answered by a call"),
         "reaction": _("by a reaction"),
         "closed": _("the lead was closed"),
     }.get(row["ended_by"], row["ended_by"])
-    text = f"{_local(row['started_at'])}  {length(row['wall_seconds'] or 0)}"
+    text = f"{clock.full(row['started_at'])}  {length(row['wall_seconds'] or 0)}"
     if row["business_seconds"] is not None:
         text += ", " + _("{business} of them open").format(business=length(row["business_seconds"]))
     return f"{text}: {ended}"
@@ -334,7 +335,3 @@ def _cycle(row: Row) -> str:
 
 def _intent(intent: str) -> str:
     return f"{intent} ({intent_es(intent)})"
-
-
-def _local(at: str) -> str:
-    return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"

@@ -69,7 +69,7 @@ def run_label(arguments: argparse.Namespace) -> int:
     line = said.format(text=_quoted(burst), intent=f"{after} ({intent_es(str(after))})")
     if before not in (None, after):
         line += " " + _("It was taken for {before}.").format(before=f"{before} ({intent_es(str(before))})")
-    return _tell(arguments, answer, [line], changes)
+    return _tell(arguments, answer, [line], changes, desk)
 
 
 def _burst(desk: Desk, subject: Subject, arguments: argparse.Namespace) -> Burst:
@@ -173,7 +173,7 @@ def run_stage(arguments: argparse.Namespace) -> int:
     if lead and (unchanged or stage == lead["stage"]):
         said = _("Lead {lead} is {stage} already.") if unchanged else _("Lead {lead} is {stage} once more.")
         lines.append(said.format(lead=lead["lead_id"], stage=_both(stage)))
-    return _tell(arguments, answer, lines, changes)
+    return _tell(arguments, answer, lines, changes, desk)
 
 
 def _lead_meant(desk: Desk, subject: Subject) -> dict[str, Any] | None:
@@ -216,7 +216,7 @@ def _colleague(desk: Desk, lead: dict[str, Any]) -> str | None:
     row = rows[0]
     said = lead_event(row["kind"], row["before"], row["after"], row["code"], json.loads(row["value_json"]))
     return _("Note: at {at} {who} said of lead {lead}: {what}.").format(
-        at=f"{datetime.fromisoformat(row['at']).astimezone():%H:%M:%S}",
+        at=desk.clock.brief(row["at"]),
         who=printable(row["actor"].removeprefix("person:")),
         lead=lead["lead_id"],
         what=said,
@@ -251,7 +251,7 @@ def run_note(arguments: argparse.Namespace) -> int:
             at = leads_view.at_text(datetime.now(UTC))
             _note(desk, lead_id, at, arguments.text)
         answer = {"lead_id": lead_id, "text": arguments.text, "actor": desk.actor, "at": at}
-    return _tell(arguments, answer, [_("Noted on lead {lead}.").format(lead=lead_id)], None)
+    return _tell(arguments, answer, [_("Noted on lead {lead}.").format(lead=lead_id)], None, desk)
 
 
 def _note(desk: Desk, lead_id: int, at: str, text: str) -> None:
@@ -271,13 +271,15 @@ def _note(desk: Desk, lead_id: int, at: str, text: str) -> None:
 # ---------------------------------------------------------------------- the answer
 
 
-def _tell(arguments: argparse.Namespace, answer: dict[str, Any], lines: list[str], changes: list[Change] | None) -> int:
+def _tell(
+    arguments: argparse.Namespace, answer: dict[str, Any], lines: list[str], changes: list[Change] | None, desk: Desk
+) -> int:
     if arguments.json:
         if changes is not None:
             answer["changes"] = [change.as_json() for change in changes]
         print(json.dumps(answer, ensure_ascii=False))
         return 0
-    lines += [told(change) for change in changes or ()]
+    lines += [told(change, desk.clock) for change in changes or ()]
     if changes == [] and len(lines) < 2:
         lines.append(_("Nothing else changes."))
     print("\n".join(lines))

@@ -1,9 +1,44 @@
 """Times as people type and read them."""
 
 import sys
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 
 from leadmasterd.text import _
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Times of the tables as people read them there and now. `zone`: None for the machine's."""
+
+    now: datetime
+    zone: tzinfo | None
+
+    def full(self, at: str) -> str:
+        """`2026-11-23 14:03`."""
+        return f"{self._there(at):%Y-%m-%d %H:%M}"
+
+    def brief(self, at: str) -> str:
+        """`14:03` today, else with its date."""
+        return f"{self._there(at):%H:%M}" if self._is_today(at) else self.full(at)
+
+    def short(self, at: str) -> tuple[str, str]:
+        """Two short lines: `14:03` today; `11-21` with the time below it, or the year when it was another one."""
+        there = self._there(at)
+        if self._is_today(at):
+            return f"{there:%H:%M}", ""
+        this_year = there.year == self.now.astimezone(self.zone).year
+        return f"{there:%m-%d}", f"{there:%H:%M}" if this_year else f"{there:%Y}"
+
+    def seconds_since(self, at: str) -> float:
+        """None of a time that is yet to come."""
+        return max(0.0, (self.now - datetime.fromisoformat(at)).total_seconds())
+
+    def _there(self, at: str) -> datetime:
+        return datetime.fromisoformat(at).astimezone(self.zone)
+
+    def _is_today(self, at: str) -> bool:
+        return self._there(at).date() == self.now.astimezone(self.zone).date()
 
 
 def moment_from(text: str) -> datetime:
