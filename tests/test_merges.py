@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadmasterd.store import merges
+from leadmasterd.store.leads import put_all_up
 from leadmasterd.store.merges import CannotMerge, Proposal
 from tests import wire
 from tests.captures import Store, account, at, item, opened
@@ -340,6 +341,53 @@ def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
             "opened",
             "merged",
         ]
+
+
+def test_what_was_before_a_merge_stays_what_it_was_of_each() -> None:
+    """An enquiry that came while the other's lead was open is no topic of it; that lead's end does not end the wait."""
+    ana, beto = Customer(), Customer(wire.BETO)
+    with Books() as books:
+        lines = [beto.says("17 10:00", "order"), ana.says("17 10:30", "price"), beto.decided("17 10:40", "won")]
+        books.tell(lines)
+        before = books.ask(JUDGED)
+        assert [row[2] for row in before] == ["won", "new"]
+        books.db.execute("BEGIN IMMEDIATE")
+        number = merges.merge(books.db, 2, 1, "person:dora", "by_hand", iso("17 11:00"))
+        books.db.execute("COMMIT")
+        books.judge_all()
+        assert [row[0::2][:2] for row in books.ask(JUDGED)] == [(1, "won"), (2, "new")]
+        assert books.column("SELECT waiting_since FROM conversations WHERE waiting_since IS NOT NULL") == [
+            iso("17 10:30")
+        ]
+        books.tell([beto.says("17 11:30", "delivery")])
+        assert books.column("SELECT topics FROM leads ORDER BY lead_id") == ['["order"]', '["price", "delivery"]']
+        books.db.execute("BEGIN IMMEDIATE")
+        merges.undo(books.db, number, "person:dora", iso("17 12:00"))
+        books.db.execute("COMMIT")
+        books.judge_all()
+        assert books.ask("SELECT lead_id, stage, topics, previous_lead_id FROM leads ORDER BY lead_id") == [
+            (1, "won", '["order"]', None),
+            (2, "new", '["price"]', None),
+            (3, "new", '["delivery"]', 1),
+        ]
+
+
+def test_a_lead_that_comes_back_is_the_one_it_was() -> None:
+    """Withdrawn by a person's word and back when that is undone: its number and its record are the same."""
+    ana, beto = Customer(), Customer(wire.BETO)
+    with Books() as books:
+        line = ana.says("17 10:00", "price")
+        books.tell([line, beto.says("17 10:30", "order")])
+        books.correct(line, "supplier")
+        books.judge_all()
+        assert books.column("SELECT lead_id FROM leads") == [2]
+        books.tell([beto.says("17 11:30", "delivery")])
+        books.db.execute("UPDATE corrections SET undone_at = at")
+        put_all_up(books.db)
+        books.judge_all()
+        assert books.column("SELECT lead_id FROM leads ORDER BY lead_id") == [1, 2]
+        kinds = books.column("SELECT kind FROM lead_events WHERE lead_id = 1 ORDER BY event_id")
+        assert kinds[:2] == ["opened", "withdrawn"]
 
 
 def test_two_spellings_of_one_phone_have_one_open_lead() -> None:

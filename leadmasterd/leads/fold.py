@@ -15,7 +15,7 @@ from typing import Final, Literal, assert_never
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Method
 from leadmasterd.leads.stages import CLOSED
-from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Reacted, Step
+from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Joined, Reacted, Step
 
 SYSTEM: Final = "system"
 DAY_MS: Final = 86_400_000
@@ -65,7 +65,7 @@ class Change:
     """One line of a lead's record."""
 
     at: int
-    kind: Literal["opened", "stage", "new_topic", "reopened", "proposed"]
+    kind: Literal["opened", "stage", "new_topic", "reopened", "proposed", "merged"]
     before: str | None
     after: str | None
     because: Because
@@ -91,6 +91,7 @@ class Lead:
     proposed: str | None = None
     first_response_at: int | None = None
     last_message_at: int = 0
+    merged_into: "Lead | None" = None
     changes: list[Change] = field(default_factory=list)
 
 
@@ -144,10 +145,24 @@ class Folded:
     categories: dict[int, Category] = field(default_factory=dict)
 
 
-def fold(story: Iterable[Step], verdict_of: Callable[[Burst], Verdict], *, reopen_ms: int) -> Folded:
-    """Fold ordered steps (`timeline.steps`)."""
-    folding = _Folding(reopen_ms)
+def fold(
+    story: Iterable[Step], verdict_of: Callable[[Burst], Verdict], people: Mapping[int, int], *, reopen_ms: int
+) -> Folded:
+    """Fold ordered steps (`timeline.steps`). `people`: whose a conversation is, before anybody said who is one."""
+    result = Folded()
+    foldings: dict[int, _Folding] = {}
+
+    def of(contact: int) -> _Folding:
+        return foldings.setdefault(contact, _Folding(result, reopen_ms))
+
     for step in story:
+        if isinstance(step, Joined):
+            kept, merged = of(step.kept), of(step.merged)
+            if kept is not merged:
+                kept.join(merged, step)
+                foldings |= {contact: kept for contact, each in foldings.items() if each is merged}
+            continue
+        folding = of(people[step.conversation])
         match step:
             case Burst():
                 folding.burst(step, verdict_of(step))
@@ -161,14 +176,14 @@ def fold(story: Iterable[Step], verdict_of: Callable[[Burst], Verdict], *, reope
                 folding.decided(step)
             case _:
                 assert_never(step)
-    return folding.result
+    return result
 
 
 class _Folding:
-    """What is known so far on the way through the story."""
+    """What is known so far of one person on the way through the story."""
 
-    def __init__(self, reopen_ms: int) -> None:
-        self.result = Folded()
+    def __init__(self, result: Folded, reopen_ms: int) -> None:
+        self.result = result
         self._reopen_ms = reopen_ms
         self._open: Lead | None = None
         self._closed: Lead | None = None
@@ -386,6 +401,34 @@ class _Folding:
     ) -> None:
         lead.changes.append(Change(at, "stage", lead.stage, stage, why, actor, message_id))
         lead.stage, lead.stage_at = stage, at
+
+    # ------------------------------------------------------------------ two who are one
+
+    def join(self, other: "_Folding", joined: Joined) -> None:
+        """From here on the other's person is this one. Of two open leads the older stays, the other ends as merged."""
+        self._answered |= other._answered
+        self._waiting |= other._waiting
+        self._told |= other._told
+        self._to_do += other._to_do
+        bursts = [each for each in (self._last_burst, other._last_burst) if each]
+        self._last_burst = max(bursts, key=lambda burst: burst.at, default=None)
+        closed = [each for each in (self._closed, other._closed) if each]
+        self._closed = max(closed, key=lambda lead: lead.closed_at or 0, default=None)
+        leads = sorted((each for each in (self._open, other._open) if each), key=lambda lead: lead.opened_at)
+        self._open = leads[0] if leads else None
+        for lead in leads[1:]:
+            self._end_as_merged(lead, leads[0], joined)
+        if self._open:
+            self._wait_for(self._open)
+
+    def _end_as_merged(self, lead: Lead, into: Lead, joined: Joined) -> None:
+        before = lead.stage
+        lead.stage, lead.stage_at, lead.closed_at, lead.merged_into = "merged", joined.at, joined.at, into
+        lead.changes.append(Change(joined.at, "merged", before, "merged", Because("merged"), joined.actor))
+        into.last_message_at = max(into.last_message_at, lead.last_message_at)
+        for follow_up in self._planned():
+            if follow_up.lead is lead:
+                follow_up.end("cancelled", joined.at, "merged")
 
     # ------------------------------------------------------------------ follow-ups and categories
 

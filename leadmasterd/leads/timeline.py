@@ -4,7 +4,7 @@ Times are whole milliseconds since 1970 UTC. The order never depends on the orde
 customer's words come first, then calls, answers, reactions and decisions, and then the message's own id decides.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
@@ -72,8 +72,19 @@ class Decided:
     number: int
 
 
-Event = Said | Called | Answered | Reacted | Decided
-_RANK = {Said: 0, Called: 1, Answered: 2, Reacted: 3, Decided: 4}
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A person said that two contacts are one. What was before that moment stays what it was of each."""
+
+    at: int
+    kept: int
+    merged: int
+    actor: str
+    number: int
+
+
+Event = Said | Called | Answered | Reacted | Decided | Joined
+_RANK = {Said: 0, Called: 1, Answered: 2, Reacted: 3, Decided: 4, Joined: 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +138,7 @@ class Burst:
                 yield (*self.texts[:position], text, *self.texts[position + 1 :])
 
 
-Step = Burst | Called | Answered | Reacted | Decided
+Step = Burst | Called | Answered | Reacted | Decided | Joined
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
@@ -136,12 +147,12 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 
 def _place(event: Event) -> tuple[int, int, str]:
-    own_id = f"{event.number:012d}" if isinstance(event, Decided) else event.own_id
+    own_id = f"{event.number:012d}" if isinstance(event, Decided | Joined) else event.own_id
     return event.at, _RANK[type(event)], own_id
 
 
-def steps(events: Sequence[Event], burst_ms: int) -> list[Step]:
-    """Ordered events with their inbound messages joined to bursts.
+def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int]) -> list[Step]:
+    """Ordered events with their inbound messages joined to bursts. `people`: whose a conversation is.
 
     A burst ends with a silence of `burst_ms`, and with anything that the operator does. It stands where it began.
     """
@@ -156,15 +167,16 @@ def steps(events: Sequence[Event], burst_ms: int) -> list[Step]:
                 running[event.conversation] = burst = [event]
                 found.append(burst)
             continue
-        if not isinstance(event, Called) or event.answered or event.outgoing:
+        if not isinstance(event, Called | Joined) or (isinstance(event, Called) and (event.answered or event.outgoing)):
             running.pop(event.conversation, None)
         found.append(event)
-    heard = False
+    heard: set[int] = set()
     done: list[Step] = []
     for step in found:
         if isinstance(step, list):
-            done.append(Burst(tuple(step), not heard))
-            heard = True
+            who = people[step[0].conversation]
+            done.append(Burst(tuple(step), who not in heard))
+            heard.add(who)
         else:
             done.append(step)
     return done

@@ -13,6 +13,6 @@ def bursts_of(connection: sqlite3.Connection, conversation: int, burst_seconds: 
     found: list[Burst] = []
     for story in stories:
         answers = [Answered(own.at, own.conversation, own.own_id) for own in story.own if own.author == "operator"]
-        ordered = steps(in_order([*story.events, *answers]), round(burst_seconds * 1000))
+        ordered = steps(in_order([*story.events, *answers]), round(burst_seconds * 1000), story.people)
         found += [step for step in ordered if isinstance(step, Burst)]
     return found

@@ -61,7 +61,7 @@ class LeadRows:
         there = {
             row[0]: row[1:]
             for row in self._db.execute(
-                f"SELECT lead_id, {', '.join(_LEAD_COLUMNS)}, previous_lead_id FROM leads "
+                f"SELECT lead_id, {', '.join(_LEAD_COLUMNS)}, previous_lead_id, merged_into_id FROM leads "
                 "WHERE conversation_id IN (SELECT value FROM json_each(?)) OR contact_id = ?",
                 (self._conversations, self._story.contact),
             )
@@ -72,10 +72,12 @@ class LeadRows:
         for lead in sorted(self._folded.leads, key=lambda lead: lead.closed_at is None):
             self._write_lead(lead, there)
         for lead in self._folded.leads:
-            previous = self._ids[id(lead.previous)] if lead.previous else None
+            links = tuple(self._ids[id(each)] if each else None for each in (lead.previous, lead.merged_into))
             number = self._ids[id(lead)]
-            if previous != (there[number][-1] if number in there else None):
-                self._db.execute("UPDATE leads SET previous_lead_id = ? WHERE lead_id = ?", (previous, number))
+            if links != (there[number][-2:] if number in there else (None, None)):
+                self._db.execute(
+                    "UPDATE leads SET previous_lead_id = ?, merged_into_id = ? WHERE lead_id = ?", (*links, number)
+                )
 
     def _claim(self, there: Mapping[int, tuple[Any, ...]]) -> None:
         """Which row is which lead's: the one its message opened, else one that was open at the same time."""
@@ -139,18 +141,27 @@ class LeadRows:
         number = self._ids.get(id(lead))
         if number is None:
             cursor = self._db.execute(
-                f"INSERT INTO leads ({', '.join(_LEAD_COLUMNS)}, created_at, updated_at) "
-                f"VALUES ({', '.join('?' * (len(_LEAD_COLUMNS) + 2))})",
-                (*row, self._now, self._now),
+                f"INSERT INTO leads (lead_id, {', '.join(_LEAD_COLUMNS)}, created_at, updated_at) "
+                f"VALUES ({', '.join('?' * (len(_LEAD_COLUMNS) + 3))})",
+                (self._former_id(lead), *row, self._now, self._now),
             )
             number = self._ids[id(lead)] = int(cursor.lastrowid or 0)
-        elif there[number][:-1] != row:
+        elif there[number][:-2] != row:
             self._db.execute(
-                f"UPDATE leads SET {', '.join(f'{column} = ?' for column in _LEAD_COLUMNS)}, merged_into_id = NULL, "
-                "updated_at = ? WHERE lead_id = ?",
+                f"UPDATE leads SET {', '.join(f'{column} = ?' for column in _LEAD_COLUMNS)}, updated_at = ? "
+                "WHERE lead_id = ?",
                 (*row, self._now, number),
             )
         self._write_record(number, lead)
+
+    def _former_id(self, lead: Lead) -> int | None:
+        """The id of a lead that this message opened before and that was withdrawn: it is that one again."""
+        row = self._db.execute(
+            "SELECT lead_id FROM lead_events WHERE kind = 'opened' AND message_id = ? "
+            "AND lead_id NOT IN (SELECT lead_id FROM leads) ORDER BY event_id DESC LIMIT 1",
+            (lead.opened_by,),
+        ).fetchone()
+        return row[0] if row else None
 
     def _write_record(self, number: int, lead: Lead) -> None:
         """Add what the record does not tell yet. It opens once, and its last word is always the stage the lead has."""

@@ -18,7 +18,7 @@ from leadmasterd.ingest import iso
 from leadmasterd.leads.fold import fold
 from leadmasterd.leads.timeline import Answered, Said, in_order, quick_replies, steps
 from leadmasterd.store.lead_rows import LeadRows, Policy
-from leadmasterd.store.merges import root_of
+from leadmasterd.store.merges import SYSTEM
 from leadmasterd.store.rows import PUT_UP
 from leadmasterd.store.story import Story, read, run, stories_of
 from leadmasterd.store.verdicts import Classifies, Verdicts
@@ -61,11 +61,13 @@ class Judge:
         stories = stories_of(self._db, conversations)
         done = {*conversations, *chain.from_iterable(story.conversations for story in stories)}
         run(self._db, "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))", done)
-        for story in stories:
-            filled = Story(story.contact, story.conversations)  # one at a time: a long chat takes megabytes
-            read(self._db, [filled])
-            self._judge(filled, now)
-        return len(stories)
+        number = len(stories)
+        stories.reverse()
+        while stories:
+            story = stories.pop()  # one at a time, and gone before the next: a long chat takes megabytes
+            read(self._db, [story])
+            self._judge(story, now)
+        return number
 
     # ------------------------------------------------------------------ judging
 
@@ -76,9 +78,9 @@ class Judge:
             for own in story.own
             if own.author == "operator" and own.message_id not in automatic
         ]
-        ordered = steps(in_order(story.events), round(self._policy.burst_seconds * 1000))
+        ordered = steps(in_order(story.events), round(self._policy.burst_seconds * 1000), story.people)
         verdicts = Verdicts(self._db, story, self._classifier, iso(now))
-        folded = fold(ordered, verdicts.of, reopen_ms=self._policy.reopen_days * 86_400_000)
+        folded = fold(ordered, verdicts.of, story.people, reopen_ms=self._policy.reopen_days * 86_400_000)
         verdicts.keep_only_these()
         LeadRows(self._db, self._policy, story, folded, iso(now)).write()
         self._keep_touches(story)
@@ -120,16 +122,14 @@ class Judge:
         return automatic
 
     def _went_to_several(self, body_key: str) -> bool:
-        people: set[int] = set()
-        for (contact,) in self._db.execute(
-            "SELECT DISTINCT contact_id FROM quick_replies JOIN conversations USING (conversation_id) "
-            "WHERE body_key = ? AND contact_id IS NOT NULL",
-            (body_key,),
-        ):
-            people.add(root_of(self._db, contact))
-            if len(people) >= AUTO_REPLY_CONTACTS:
-                return True
-        return False
+        """To contacts apart: not two spellings of one phone, but those whom a person joined later were two then."""
+        people = self._db.execute(
+            "SELECT DISTINCT coalesce((SELECT kept_id FROM contact_merges m WHERE m.merged_id = v.contact_id "
+            "AND actor = ? AND undone_at IS NULL), contact_id) FROM quick_replies JOIN conversations v "
+            "USING (conversation_id) WHERE body_key = ? AND contact_id IS NOT NULL LIMIT ?",
+            (SYSTEM, body_key, AUTO_REPLY_CONTACTS),
+        ).fetchall()
+        return len(people) == AUTO_REPLY_CONTACTS
 
     def _keep_touches(self, story: Story) -> None:
         ads = [event.message_id for event in story.events if isinstance(event, Said) and event.ad]

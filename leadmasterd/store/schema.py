@@ -247,6 +247,7 @@ CREATE TABLE lead_events (                           -- append-only: who or what
     value_json  TEXT NOT NULL
 ) STRICT;
 CREATE INDEX lead_events_by_lead ON lead_events (lead_id, at);
+CREATE INDEX lead_events_of_opening ON lead_events (message_id) WHERE kind = 'opened';
 
 CREATE TABLE decisions (                             -- what people decided on leads; kept by every rebuild
     decision_id     INTEGER PRIMARY KEY AUTOINCREMENT,

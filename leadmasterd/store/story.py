@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from leadmasterd.leads import moments
-from leadmasterd.leads.timeline import Called, Decided, Event, Reacted, Said
+from leadmasterd.leads.timeline import Called, Decided, Event, Joined, Reacted, Said
+from leadmasterd.store.merges import SYSTEM, members_of
 
 _SYSTEM_TYPES: Final = frozenset(
     {
@@ -21,6 +22,8 @@ _SYSTEM_TYPES: Final = frozenset(
     }
 )  # fmt: skip
 """They say something about the chat and nothing by a person. The listener leaves them out; other lines may not."""
+_CARD: Final = "BEGIN:VCARD"
+"""What begins so is a program's text and nobody's words."""
 _CALL_LOG_BEFORE_MS: Final = 60_000
 _CALL_LOG_AFTER_MS: Final = 3_600_000
 """A call's line in the chat comes this long after it rang, at most; it knows the outcome, the ringing does not."""
@@ -40,19 +43,25 @@ class Own:
 
 @dataclass(slots=True)
 class Story:
-    """One contact, all of its conversations. `corrected`: what a person said a message is."""
+    """One contact. `corrected`: what a person said a message is."""
 
     contact: int
-    conversations: list[int]
+    people: dict[int, int]
+    """Whose each conversation is, but for what a person said later."""
     events: list[Event] = field(default_factory=list)
     own: list[Own] = field(default_factory=list)
     corrected: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def conversations(self) -> list[int]:
+        """All of them."""
+        return list(self.people)
 
 
 def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[Story]:
     """The contacts behind these conversations, each with all of its own and of those merged into it."""
     found: dict[int, Story] = {}
-    for root, conversation in run(
+    for root, contact, conversation in run(
         connection,
         "WITH RECURSIVE up (contact, root, above) AS ("
         "  SELECT c.contact_id, c.contact_id, c.merged_into_id FROM conversations v JOIN contacts c USING (contact_id)"
@@ -61,12 +70,35 @@ def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> 
         "), down (root, contact) AS ("
         "  SELECT root, root FROM up WHERE above IS NULL"
         "  UNION SELECT down.root, c.contact_id FROM down JOIN contacts c ON c.merged_into_id = down.contact"
-        ") SELECT root, conversation_id FROM down JOIN conversations ON contact_id = contact "
+        ") SELECT root, contact, conversation_id FROM down JOIN conversations ON contact_id = contact "
         "ORDER BY root, conversation_id",
         conversations,
     ):
-        found.setdefault(root, Story(root, [])).conversations.append(conversation)
+        found.setdefault(root, Story(root, {})).people[conversation] = contact
+    for story in found.values():
+        if len(story.people) > 1:
+            _tell_people_apart(connection, story)
     return list(found.values())
+
+
+def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
+    """What the program itself knows to be one person always was; what a person said begins with their word."""
+    one = {contact: contact for contact in members_of(connection, story.contact)}
+    for kept, merged, at, actor, number in run(
+        connection,
+        "SELECT kept_id, merged_id, at, actor, merge_id FROM contact_merges "
+        "WHERE merged_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL ORDER BY merge_id",
+        one,
+    ):
+        if actor == SYSTEM:
+            one |= {contact: one[kept] for contact, group in one.items() if group == one[merged]}
+        else:
+            story.events.append(Joined(moments.milliseconds(at), kept, merged, actor, number))
+    story.people = {conversation: one[contact] for conversation, contact in story.people.items()}
+    story.events = [
+        replace(event, kept=one[event.kept], merged=one[event.merged]) if isinstance(event, Joined) else event
+        for event in story.events
+    ]
 
 
 def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
@@ -91,8 +123,11 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         if type_ == "call_log":
             logged[conversation].append(Called(at, conversation, own_id, not incoming, _logged_call(details)))
         elif incoming:
+            words = body or _words_of(details)
+            if words.startswith(_CARD):
+                words = ""
             said = Said(
-                at, conversation, message_id, own_id, type_, body or _words_of(details), bool(readable), bool(edited),
+                at, conversation, message_id, own_id, type_, words, bool(readable), bool(edited),
                 earlier.get(message_id, ()), bool(saved), bool(business), bool(ad), bool(media),
             )  # fmt: skip
             story.events.append(said)
