@@ -1068,6 +1068,13 @@ def test_bad_input_from_a_stranger_is_a_sensible_lead(ana: Customer, kind: str) 
     assert told.waits_since() == iso("17 10:00")
 
 
+def test_a_business_cards_own_text_is_no_words(ana: Customer) -> None:
+    """Whoever is on the card, and whatever they sell."""
+    told = tell(ana.says("17 10:00", "BEGIN:VCARD\nNOTE: price spam\nEND:VCARD", message_type="vcard"))
+    assert told.stages == ["unsorted"]
+    assert told.waits_since() == iso("17 10:00")
+
+
 def test_a_message_that_can_not_be_read_yet_waits_and_is_judged_once_it_can(books: Books, ana: Customer) -> None:
     """Ciphertext is a row that says so; its words come later and are judged then, under the same lead."""
     said = ana.says("17 10:00", "price")

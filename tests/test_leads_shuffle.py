@@ -5,6 +5,7 @@ Compared by the messages' own ids, since the tables number things as they come.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from leadmasterd.store import merges
 from tests import wire
-from tests.stories import ZONE, Books, Customer, Line, edited, reacted, revoked
+from tests.stories import ZONE, Books, Customer, Line, edited, iso, reacted, revoked
 
 THOROUGH = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -63,6 +65,8 @@ def stories(draw: st.DrawFn) -> Story:
         elif chat == PEOPLE[1]:
             known = {"contact": wire.contact(name=draw(st.sampled_from((None, "Beto"))))}
         kinds = ["says"] * 6 + ["hears"] * 4 + ["greets", "ad", "call", "log", "decides", "decides", "is closed"]
+        if len(present) > 2:
+            kinds += ["is somebody else"] * 2
         if said[chat]:
             kinds += ["edits", "edits", "revokes", "reacts", "reacts", "says the same", "is labelled"]
         kind = draw(st.sampled_from(kinds))
@@ -98,6 +102,9 @@ def stories(draw: st.DrawFn) -> Story:
                 label = draw(st.sampled_from(("price", "personal", "complaint", "opt_out")))
                 change = {"type": "correction", "message": about, "intent": label, "at": at}
                 story.add(change, f"labels of {about['id']['id']}")
+            case "is somebody else":
+                kept, merged = draw(st.permutations(present[1:]))[:2]
+                story.add({"type": "join", "kept": kept, "merged": merged, "at": at}, "joins")
             case "reacts":
                 about = draw(st.sampled_from(said[chat]))
                 story.add(reacted(about, at, draw(st.sampled_from(("👍", "")))), f"reactions to {about['id']['id']}")
@@ -127,7 +134,7 @@ class Clerk:
 
     def take(self, line: Line) -> None:
         """One line."""
-        if line["type"] in ("decision", "correction"):
+        if line["type"] in ("decision", "correction", "join"):
             self.undecided.append(line)
         else:
             self.books.capture(line)
@@ -136,12 +143,27 @@ class Clerk:
                 if self.books.ask("SELECT 1 FROM messages WHERE stanza_id = ?", decision["message"]["id"]["id"]):
                     self.books.correct(decision["message"], decision["intent"], decision["at"])
                     self.undecided.remove(decision)
+            elif decision["type"] == "join":
+                self.join(decision)
             elif chat := self.books.column(
                 "SELECT chat FROM conversations JOIN contact_identities USING (contact_id) WHERE value = ?",
                 decision["chat"],
             ):
                 self.books.capture({**decision, "chat": chat[0]})
                 self.undecided.remove(decision)
+
+    def join(self, line: Line) -> None:
+        """A person says that two contacts are one, once both are there."""
+        people = [
+            contact
+            for chat in (line["kept"], line["merged"])
+            for contact in self.books.column("SELECT contact_id FROM contact_identities WHERE value = ?", chat)
+        ]
+        if len(people) < 2:
+            return
+        self.undecided.remove(line)
+        with suppress(merges.CannotMerge):
+            merges.merge(self.books.db, people[0], people[1], "person", "by_hand", iso(line["at"]))
 
 
 _LEAD = "(SELECT m.stanza_id || l.opened_at FROM leads l JOIN messages m ON message_id = opened_by_message_id WHERE"
