@@ -905,10 +905,40 @@ def test_reclassifying_asks_the_rules_of_today_and_keeps_peoples_words(shop: Sho
     assert shop.types("leads", "rebuild").code == 0
     assert [shop.lead(customer)["intent"] for customer in (1, 2, 3)] == ["callback", "callback", "order"]
     since = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    assert shop.types("rules", "reclassify", "--since", since, "--json").json["failed"] == 0
+    answer = shop.types("rules", "reclassify", "--since", since, "--json").json
+    assert (answer["bursts"], answer["relabelled_bursts"], answer["changed"], answer["failed"]) == (2, 2, 1, 0)
+    assert answer["relabelled"] == [
+        {"before": "callback", "after": "price", "bursts": 1},
+        {"before": "callback", "after": "unknown", "bursts": 1},
+    ]
     assert [shop.lead(customer)["intent"] for customer in (1, 2, 3)] == ["callback", "unknown", "order"]
-    assert shop.types("rules", "reclassify", "--all").code == 0
+    assert shop.types("rules", "reclassify", "--all").out == (
+        "3 bursts classified, 1 label changed:\n"
+        "      1  callback (pide llamada) -> price (precio)\n"
+        "3 leads, 3 open: 0 made, 1 changed, 0 withdrawn.\n"
+    )
     assert [shop.lead(customer)["intent"] for customer in (1, 2, 3)] == ["price", "unknown", "order"]
+    assert shop.types("rules", "reclassify", "--all").out.startswith("3 bursts classified, 0 labels changed.\n3 leads")
+
+
+def test_the_most_frequent_changes_of_labels_are_told(shop: Shop) -> None:
+    """Ten ways: eight of them, and how many the others are; all of them for programs."""
+    shop.hears(*((customer, 60, PRICE) for customer in range(1, 13)))
+    wrong = ("order", "order", "order", "delivery", "payment", "callback", "greeting", "spam", "personal", "return")
+    with closing(sqlite3.connect(shop.database, isolation_level=None)) as connection:
+
+        def spoil() -> None:
+            for number, intent in enumerate((*wrong, "complaint", "unknown"), 1):
+                connection.execute("UPDATE classifications SET intent = ? WHERE conversation_id = ?", (intent, number))
+
+        spoil()
+        answer = shop.types("rules", "reclassify", "--all", "--json").json
+        assert (answer["bursts"], answer["relabelled_bursts"], len(answer["relabelled"])) == (12, 12, 10)
+        spoil()
+        lines = shop.types("rules", "reclassify", "--all").out.splitlines()
+    assert lines[:2] == ["12 bursts classified, 12 labels changed:", "      3  order (pedido) -> price (precio)"]
+    assert lines[9] == "      2  in other ways"
+    assert len(lines) == 11
 
 
 def test_nothing_is_forgotten_when_the_rules_can_not_be_read(shop: Shop) -> None:
@@ -1028,9 +1058,11 @@ def test_every_key_that_is_printed_for_programs_is_documented(shop: Shop) -> Non
     for typed in (
         "list", "waiting", "show 1", "label 1 order", "stage 1 quoted", "note 1 x", "merge 1 2", "merge --undo 1",
         "merge --proposals", "export", "export --output leads.csv", "rebuild",
+        "reclassify --all",
     ):  # fmt: skip
-        answer = shop.types("leads", *typed.split(), "--json").json
-        assert f"`leads {typed.split()[0]}`" in document
+        command = "rules" if typed.startswith("reclassify") else "leads"
+        answer = shop.types(command, *typed.split(), "--json").json
+        assert f"`{command} {typed.split()[0]}`" in document
         keys = set(answer)
         for name in ("leads", "waiting", "changes", "classifications"):
             if isinstance(answer.get(name), list) and answer[name] and (typed, name) != ("show 1", "waiting"):

@@ -8,9 +8,9 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from leadmasterd import leads_view
 from leadmasterd.classify.model import CannotUseModel
@@ -107,7 +107,7 @@ def summary(connection: sqlite3.Connection, began: str) -> dict[str, int]:
     return row
 
 
-def tell(arguments: argparse.Namespace, answer: dict[str, int], failed: int) -> int:
+def tell(arguments: argparse.Namespace, answer: Mapping[str, Any], failed: int) -> int:
     """Print the answer; 70 when something failed."""
     if arguments.json:
         print(json.dumps({**answer, "failed": failed}))
