@@ -1025,6 +1025,10 @@ def test_a_lead_that_never_was_one_is_withdrawn_with_a_word(books: Books, ana: C
     books.judge_all()
     assert books.ask("SELECT * FROM leads") == []
     assert record(books) == [("opened", None, "new", "commercial"), ("withdrawn", "new", None, "withdrawn")]
+    books.db.execute("UPDATE corrections SET undone_at = at")
+    books.rebuild()
+    assert books.ask("SELECT lead_id, stage FROM leads") == [(1, "new")]
+    assert record(books)[2:] == [("stage", None, "new", "recomputed")], "and it comes back with one"
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["in order", "late"])

@@ -29,7 +29,7 @@ _LEAD_COLUMNS: Final = (
     "stage_at", "closed_at", "reopened", "proposed", "first_response_at", "first_response_seconds",
     "first_response_business_seconds", "last_message_at",
 )  # fmt: skip
-_TELL_A_STAGE: Final = ("opened", "stage", "reopened", "merged")
+_TELL_A_STAGE: Final = ("opened", "stage", "reopened", "merged", "withdrawn")
 _STAGE: Final = _LEAD_COLUMNS.index("stage")
 _OPENED_AT: Final = _LEAD_COLUMNS.index("opened_at")
 _OPENED_BY: Final = _LEAD_COLUMNS.index("opened_by_message_id")
