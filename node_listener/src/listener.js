@@ -8,7 +8,7 @@ import { createErrorLimit } from './error-limit.js';
 import { createLeave, within } from './leave.js';
 import { createLivePath } from './live-path.js';
 import { beatNow } from './page/edges.js';
-import { createPageCall } from './page-calls.js';
+import { createPageCall, isNavigation } from './page-calls.js';
 import { createRelay } from './relay.js';
 import { errorText, note } from './stderr.js';
 import { createSweeper } from './sweep.js';
@@ -163,7 +163,9 @@ export function createListener(options, userAgent, wire, stopReading) {
     wire.send('ready', { account: load.account, fresh: scanned, web_version: load.webVersion });
     scanned = false;
     goUnavailable();
-    call(beatNow, config).catch((error) => on.pageError('evaluate', errorText(error)));
+    call(beatNow, config).catch((error) => {
+      if (!isNavigation(error)) on.pageError('evaluate', errorText(error));
+    });
   }
 
   /** @param {Record<string, any>} raw */

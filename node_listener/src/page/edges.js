@@ -38,7 +38,7 @@ export function refreshQr() {
   globalThis.require('WAWebCmd').Cmd.refreshQR();
 }
 
-/** The first heartbeat, as soon as Node knows that the path stands. */
+/** The first heartbeat, as soon as Node knows that the path stands. A page that was loaded anew since has none yet. */
 export function beatNow(config) {
-  globalThis[config.namespace].tick();
+  globalThis[config.namespace].tick?.();
 }
