@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from leadmasterd.ingest import CaptureRules
+from leadmasterd.store import merges
 from tests import wire
 from tests.stories import Books, Customer, edited, iso, policy, reacted, revoked, tell
 
@@ -900,6 +901,17 @@ def test_a_lid_known_from_the_start_is_one_contact(ana: Customer) -> None:
     told = tell(by_lid.says("17 10:00", "price"), ana.hears("17 10:05"))
     assert told.stages == ["contacted"]
     assert told.waits_since() is None
+
+
+def test_a_lead_made_by_hand_that_ends_as_merged_is_one_row(books: Books, ana: Customer, beto: Customer) -> None:
+    """«the older lead stays and the other ends as `merged`», and «`leads rebuild` gives the same rows»."""
+    books.tell([ana.says("17 10:00", "price"), beto.call("17 10:00", outgoing=True), beto.decided("17 11:00", "new")])
+    merges.merge(books.db, 1, 2, "person", "by_hand", iso("17 12:00"))
+    books.judge_all()
+    before = books.ask("SELECT * FROM leads")
+    assert books.column("SELECT stage FROM leads ORDER BY lead_id") == ["new", "merged"]
+    books.rebuild()
+    assert books.ask("SELECT * FROM leads") == before
 
 
 def test_a_lead_waits_wherever_its_contact_does() -> None:

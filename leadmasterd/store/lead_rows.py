@@ -31,6 +31,7 @@ _LEAD_COLUMNS: Final = (
 )  # fmt: skip
 _TELL_A_STAGE: Final = ("opened", "stage", "reopened", "merged", "withdrawn")
 _STAGE: Final = _LEAD_COLUMNS.index("stage")
+_CONVERSATION: Final = _LEAD_COLUMNS.index("conversation_id")
 _OPENED_AT: Final = _LEAD_COLUMNS.index("opened_at")
 _OPENED_BY: Final = _LEAD_COLUMNS.index("opened_by_message_id")
 _CLOSED_AT: Final = _LEAD_COLUMNS.index("closed_at")
@@ -80,11 +81,13 @@ class LeadRows:
                 )
 
     def _claim(self, there: Mapping[int, tuple[Any, ...]]) -> None:
-        """Which row is which lead's: the one its message opened, else one that was open at the same time."""
-        opened_by = {row[_OPENED_BY]: number for number, row in there.items()}
+        """Which row is which lead's: the one its message or moment opened, else one that was open at the same time."""
+        opened_by = {row[_OPENED_BY]: number for number, row in there.items() if row[_OPENED_BY]}
+        opened_at = {(row[_CONVERSATION], row[_OPENED_AT]): number for number, row in there.items()}
         free = set(there)
         for lead in self._folded.leads:
-            number = opened_by.get(lead.opened_by) if lead.opened_by else None
+            moment = lead.conversation, moments.text(lead.opened_at)
+            number = opened_by.get(lead.opened_by) if lead.opened_by else opened_at.get(moment)
             if number in free:
                 self._ids[id(lead)] = number
                 free.remove(number)
