@@ -15,28 +15,35 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from leadmasterd import leads_view, sentences
-from leadmasterd.cli import desk, main, parser
+from leadmasterd.cli import desk, leads_rebuild, main, parser
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock
+from leadmasterd.lead_making import policy_of
 from leadmasterd.leads_settings import glance
 from leadmasterd.leads_view import Windows
 from leadmasterd.settings import load
 from leadmasterd.store.database import open_for_writing
+from leadmasterd.store.judging import Judging
 from leadmasterd.store.leads import Judge
+from leadmasterd.store.rows import Item
+from leadmasterd.store.writer import Writer
 from tests import test_cli, wire
-from tests.captures import item, opened, reading
+from tests.captures import account, item, opened, reading
+from tests.waiting import LIMIT, until_true
 
 CHECKOUT = Path(__file__).parent.parent
 ALWAYS_OPEN = '[leads]\ncountry = ""\ntimezone = "UTC"\n[leads.hours]\n' + "".join(
@@ -44,6 +51,8 @@ ALWAYS_OPEN = '[leads]\ncountry = ""\ntimezone = "UTC"\n[leads.hours]\n' + "".jo
 )
 PRICE, DELIVERY, BROKEN, HELLO = "hola, cuánto sale la campera?", "hacen envíos?", "me llegó rota la taza", "hola"
 DAY = 24 * 60
+Line = tuple[int, float, str] | tuple[int, float, str, dict[str, Any]]
+"""Customer, minutes ago, text (one that begins with > is ours) and perhaps more of the wire line."""
 
 
 @dataclass
@@ -72,10 +81,14 @@ class Shop:
         self._now = time.time()
         (folder / "config.toml").write_text(ALWAYS_OPEN)
 
-    def hears(
-        self, *lines: tuple[int, float, str] | tuple[int, float, str, dict[str, Any]], judged: bool = True
-    ) -> None:
-        """Captured: customer, minutes ago, text (one that begins with > is ours) and perhaps more of the wire line."""
+    def hears(self, *lines: Line, judged: bool = True) -> None:
+        """These are captured."""
+        self.keeps(*self.captures(*lines))
+        if judged:
+            assert self.types("leads", "rebuild").code == 0
+
+    def captures(self, *lines: Line) -> list[Item]:
+        """What is to be written of them."""
         items = []
         for customer, minutes, text, *more in lines:
             self._number += 1
@@ -88,11 +101,9 @@ class Shop:
                 f"M{self._number}", chat=fields.pop("chat", chat(customer)), mine=mine, t=int(at), body=text, **fields
             )
             items.append(item(line, now=at + 1))
-        self.keeps(*items)
-        if judged:
-            assert self.types("leads", "rebuild").code == 0
+        return items
 
-    def keeps(self, *items: Any) -> None:
+    def keeps(self, *items: Item) -> None:
         """These are in the database."""
         self.database.parent.mkdir(exist_ok=True)
         with opened(self.database, items):
@@ -893,6 +904,58 @@ def test_a_rebuild_gives_the_same_leads_under_the_same_numbers(shop: Shop) -> No
     done = shop.types("leads", "rebuild")
     assert done.out == "3 leads, 3 open: 0 made, 0 changed, 0 withdrawn.\n"
     assert shop.asks("SELECT * FROM unjudged") == []
+
+
+def test_a_rebuild_and_the_daemon_leave_each_other_whole(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Messages come while each slice holds the database, and are durable before the next slice begins."""
+    shop.hears(*((customer, 50, PRICE) for customer in range(1, 25)))
+    settings, places = load(None)
+    classifier = desk.classifier_of(settings, places)
+    before = shop.asks("SELECT lead_id, opened_by_message_id FROM leads ORDER BY lead_id")
+    writer = Writer(
+        shop.database,
+        on_batch=lambda _: None,
+        on_trouble=lambda _: None,
+        idle_work=lambda connection: Judging(connection, lambda: classifier, policy_of(settings.leads), lambda _: None),
+    )
+    slices = 0
+    right = Judge.judge
+
+    def judge(self: Judge, conversations: Any, now: datetime) -> int:
+        nonlocal slices
+        if threading.current_thread() is threading.main_thread():
+            slices += 1
+            done, to_come, new = slices, 25 - slices, 30 + slices
+            writer.put(shop.captures((done, 5, "> $ 5"), (to_come, 4, DELIVERY), (new, 3, PRICE)))
+        return right(self, conversations, now)
+
+    def pause(seconds: float) -> None:
+        assert seconds > 0.1, "SQLite looks for its lock every 0.1 s"
+        until_true(lambda: writer.pending == 0)
+
+    monkeypatch.setattr(Judge, "judge", judge)
+    monkeypatch.setattr(leads_rebuild, "SLICE", 4)
+    monkeypatch.setattr(leads_rebuild, "time", SimpleNamespace(sleep=pause))
+    with places.lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        writer.start()
+        writer.put([account()])
+        until_true(lambda: writer.pending == 0)
+        done = shop.types("leads", "rebuild", "--json")
+    assert (done.code, done.err, done.json["failed"]) == (0, "", 0)
+    assert slices == 24 / 4
+    until_true(lambda: not shop.asks("SELECT * FROM unjudged"))
+    assert writer.stop(LIMIT)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert shop.asks("SELECT count(*) FROM messages") == [(24 + 3 * 6,)]
+    after = shop.asks("SELECT lead_id, opened_by_message_id FROM leads ORDER BY lead_id")
+    assert after[:24] == before
+    assert len(after) == 24 + 6
+    assert shop.asks("SELECT count(*), count(DISTINCT lead_id) FROM lead_events WHERE kind = 'opened'") == [(30, 30)]
+    again = shop.types("leads", "rebuild", "--json").json
+    assert (again["made"], again["changed"], again["withdrawn"], again["failed"]) == (0, 0, 0, 0)
 
 
 def test_reclassifying_asks_the_rules_of_today_and_keeps_peoples_words(shop: Shop) -> None:
