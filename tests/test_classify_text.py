@@ -22,6 +22,7 @@ from leadmasterd.classify.text import JUDGED, LONG_WORD, normalise
         ("👍👍🏿 dale", ":ok: dale"),
         ("jajajaja jeje xd", ":laugh:"),
         ("jaja ja jajsj haha jiji", ":laugh: ja jajsj :laugh:"),
+        ("es para mi hija jeja hihi", "es para mi hija :laugh:"),
         ("sale $ 15.000 o 20 lucas?", "sale :money: o :money: ?"),
         ("mi cel es +54 9 11 5555-0100", "mi celular es :phone:"),
         ("mirá https://tienda.example/x?y=1", "mira :link:"),

@@ -151,7 +151,7 @@ _PHONE: Final = re.compile(r"\+?\d[\d\s().-]{7,18}\d")
 _ELONGATED: Final = re.compile(r"([a-z])\1{2,}")
 _DOUBLE_END: Final = re.compile(r"([abcdfghijkmnopqtuvwxyz])\1\b")
 """Spanish words end in a doubled e only (lee, cree); `holaa`, `okk`, `graciass` are one letter said long."""
-_LAUGHTER: Final = re.compile(r"^(?=.*j.*j)[jaeiou]{3,}$|^(?:ha|he|hi|ja|je){2,}h?$|^xd+$|^lol$")
+_LAUGHTER: Final = re.compile(r"^(?=.*j.*j)[jaeiou]{3,}h?$|^(?:ha|he){2,}h?$|^(?:hi){2,}$|^xd+$|^lol$")
 _WORD: Final = re.compile(r":[a-z]+:|\?|\d+(?:[.,:]\d+)*[a-z]{0,3}\b|[a-z0-9]+", re.ASCII)
 
 
