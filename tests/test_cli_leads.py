@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unicodedata import combining, east_asian_width
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -126,6 +127,25 @@ class Shop:
         said = self._capsys.readouterr()
         return Answer(code, said.out, said.err)
 
+    def sees(self, columns: int, *words: str) -> str:
+        """What `leadmasterd …` shows on a terminal so wide."""
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm-256color"}
+        running = subprocess.Popen(
+            [sys.executable, "-m", "leadmasterd", *words],
+            cwd=self.folder,
+            env={name: value for name, value in environment.items() if name not in ("COLUMNS", "NO_COLOR")},
+            stdout=follower,
+        )
+        os.close(follower)
+        shown = b""
+        with suppress(OSError), open(leader, "rb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
+            while part := terminal.read(4096):
+                shown += part
+        assert running.wait(60) in (0, 3)
+        return shown.decode()
+
     def asks(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """The database itself."""
         with reading(self.database) as connection:
@@ -144,6 +164,16 @@ class Shop:
 def chat(customer: int) -> str:
     """Their chat's id."""
     return f"54911555500{customer:02d}@c.us"
+
+
+def uncoloured(text: str) -> str:
+    """What a terminal shows, without its colours."""
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+def cells(text: str) -> int:
+    """Columns of a screen, counted the way terminals do that know nothing of joined emoji."""
+    return sum(2 if east_asian_width(char) in "WF" else int(not combining(char)) for char in text)
 
 
 @pytest.fixture
@@ -374,25 +404,53 @@ def test_a_terminal_gets_colours_and_its_own_width(shop: Shop) -> None:
     """By rich; names that look like its markup stay as they are."""
     shop.hears((1, 50, PRICE, {"notify_name": "[red]Ana[/red] :smile:"}))
     for typed in (["leads", "list"], ["leads", "waiting"], ["status"]):
-        leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm-256color"}
-        running = subprocess.Popen(
-            [sys.executable, "-m", "leadmasterd", *typed],
-            cwd=shop.folder,
-            env={name: value for name, value in environment.items() if name not in ("COLUMNS", "NO_COLOR")},
-            stdout=follower,
-        )
-        os.close(follower)
-        shown = b""
-        with suppress(OSError), open(leader, "rb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
-            while part := terminal.read(4096):
-                shown += part
-        assert running.wait(60) in (0, 3)
-        text = shown.decode()
+        text = shop.sees(100, *typed)
         assert "\x1b[31m" in text or "\x1b[1;31m" in text
         assert "[red]Ana[/red] :smile:" in text
-        assert all(len(re.sub(r"\x1b\[[\d;]*m", "", line)) <= 100 for line in text.splitlines())
+        assert all(len(line) <= 100 for line in uncoloured(text).splitlines())
+
+
+LONG_NAMES = (
+    "María Fernanda de los Ángeles Rodríguez Álzaga del Carril SA",
+    "\U0001f469\u200d\U0001f469\u200d\U0001f467\U0001f3fd Familia \u2764\ufe0f " + "\U0001f9c9" * 30,
+    "山田太郎株式会社東京本社営業部第一課長代理補佐見習い候補生",
+    "محمد عبد الرحمن بن عبد العزيز آل سعود \u200f" + "ש" * 30,
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "list_ends", "waiting_ends"),
+    [(50, "intent waiting", "wants waits"), (80, "last waiting", "since waits of 15 min open")],
+)
+def test_long_names_are_cut_and_phones_stay_whole_on_a_small_screen(
+    shop: Shop, columns: int, list_ends: str, waiting_ends: str
+) -> None:
+    """No line is longer than the screen, however wide its characters are: columns that can be spared go first."""
+    for number, name in enumerate(LONG_NAMES, 1):
+        shop.hears((number, 900 * DAY if number == 1 else 50, PRICE, {"notify_name": name}))
+    for typed, ends in (("leads list", list_ends), ("leads waiting", waiting_ends)):
+        lines = uncoloured(shop.sees(columns, *typed.split())).splitlines()
+        assert " ".join(lines[0].split()).endswith(ends)
+        assert max(map(cells, lines)) <= columns
+        for number in range(1, len(LONG_NAMES) + 1):
+            assert any(f" +549115555000{number} " in line for line in lines)
+    for typed in ("status", "leads show 1", "messages"):
+        assert max(map(cells, uncoloured(shop.sees(columns, *typed.split())).splitlines())) <= columns
+
+
+def test_long_texts_are_broken_between_words_on_a_terminal_alone(shop: Shop) -> None:
+    """And begin below the line before; on a pipe a line stays one."""
+    said = "hola, cuánto sale la campera de cuero que está en la vidriera de la calle Corrientes?"
+    shop.hears((1, 50, said))
+    assert f"<- {said}  [1]\n" in shop.types("leads", "show", "1").out
+    assert said + "\n" in shop.types("messages").out
+    shown = uncoloured(shop.sees(60, "leads", "show", "1"))
+    broken = [line[20:] for line in shown.partition("Messages")[2].splitlines()[1:]]
+    assert broken == [
+        "<- hola, cuánto sale la campera de cuero",
+        "que está en la vidriera de la calle",
+        "Corrientes?  [1]",
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leadmasterd.cli.moments import Clock, moment_from
+from leadmasterd.cli.tables import folded, padded
 from leadmasterd.leads_settings import glance
 from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_reading
@@ -71,7 +72,8 @@ def _find(connection: sqlite3.Connection, arguments: argparse.Namespace) -> list
 def _line(message: dict[str, Any], clock: Clock) -> str:
     who = message["contact"] or message["chat"].partition("@")[0]
     arrow = "<-" if message["direction"] == "in" else "->"
-    return f"{clock.full(message['sent_at'])}  {arrow} {printable(who):<20.20}  {printable(_what(message))}"
+    begin = f"{clock.full(message['sent_at'])}  {arrow} {padded(who, 20)}  "
+    return folded(begin + printable(_what(message)), len("2026-11-23 14:03  "))
 
 
 def _what(message: dict[str, Any]) -> str:

@@ -14,11 +14,12 @@ from leadmasterd import leads_view, sentences
 from leadmasterd.cli import leads_list
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
+from leadmasterd.cli.tables import columns_of_screen, padded
 from leadmasterd.leads_settings import glance
 from leadmasterd.settings_file import Places, find_places
 from leadmasterd.state_files import is_running, read_status
 from leadmasterd.store.database import CannotUseDatabase, open_for_reading
-from leadmasterd.text import _, ngettext, printable
+from leadmasterd.text import _, ngettext
 
 READY: Final = 0
 NOT_READY: Final = 2
@@ -27,6 +28,9 @@ NEEDS_A_PERSON: Final = 4
 
 _SHOWN: Final = 5
 """Of those who wait, so many by name."""
+
+_BESIDE_NAMES: Final = 40
+"""Columns that the labels, the bar, the waited time and the gaps between them take."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -88,12 +92,15 @@ def _who_waits(
     target = settings.target_seconds
     waiters = []
     # Without the calendar, whose holidays take longer to load than all the rest.
-    for row in leads_view.waiting(connection, now, _SHOWN, target, None):
-        text = _("{bar}  {length:>10}  {who:<24.24}  {wants}").format(
+    rows = leads_view.waiting(connection, now, _SHOWN, target, None)
+    wanted = [leads_list.wants(row)[1] for row in rows]
+    room = min(24, max(8, columns_of_screen() - _BESIDE_NAMES - max(map(len, wanted))))
+    for row, wants in zip(rows, wanted, strict=True):
+        text = _("{bar}  {length:>10}  {who}  {wants}").format(
             bar=bar(row["waited_business_seconds"] / target, late=row["overdue"]),
             length=length(row["waited_seconds"]),
-            who=printable(row["who"]),
-            wants=leads_list.wants(row)[1],
+            who=padded(row["who"], room),
+            wants=wants,
         )
         waiters.append((text, bool(row["overdue"])))
     return [(_("waiting"), leads_list.sentence(count, Clock(now, settings.zone())))], waiters

@@ -70,8 +70,8 @@ def _table_of_leads(rows: list[Row], clock: Clock) -> None:
         Column(_("who"), shrinks=True),
         Column(_("stage")),
         Column(_("intent"), most=17),
-        Column(_("opened")),
-        Column(_("last")),
+        Column(_("opened"), spare=True),
+        Column(_("last"), spare=True),
         Column(_("waiting")),
     ]
     lines = []
@@ -85,9 +85,7 @@ def _table_of_leads(rows: list[Row], clock: Clock) -> None:
                 cell(row["intent"], intent_es(row["intent"])),
                 cell(*clock.short(row["opened_at"])),
                 cell(*clock.short(row["last_message_at"])),
-                cell(
-                    waits, ", ".join(_flags(row, clock.now)), style="bold red" if row["overdue"] else "", below="yellow"
-                ),
+                cell(waits, *_flags(row, clock.now), style="bold red" if row["overdue"] else "", below="yellow"),
             ]
         )
     show(columns, lines)
@@ -134,10 +132,12 @@ def run_waiting(arguments: argparse.Namespace) -> int:
     if not rows:
         print(_("Nobody waits for an answer."))
         return 0
+    from leadmasterd.cli.tables import folded
+
     clock = Clock(now, settings.zone())
     _table_of_waiting(rows, settings.target_seconds, clock)
     print()
-    print(sentence(count, clock))
+    print(folded(sentence(count, clock), 0))
     return 0
 
 
@@ -159,9 +159,9 @@ def _table_of_waiting(rows: list[Row], target: float, clock: Clock) -> None:
         Column(_("lead"), right=True),
         Column(_("who"), shrinks=True),
         Column(_("wants"), most=17),
-        Column(_("since")),
+        Column(_("since"), spare=True),
         Column(_("waits"), right=True),
-        Column(_("of {target} open").format(target=length(target))),
+        Column(_("of {target} open").format(target=length(target)), spare=True),
     ]
     lines = []
     for row in rows:
@@ -195,7 +195,7 @@ def _person(row: Row) -> tuple[str, str]:
     if row["phone"]:
         return who, row["phone"] if row["phone"] != who else ""
     number = row["chat"].removesuffix("@lid")
-    return (number, _("phone not known")) if who == row["chat"] else (who, number)
+    return (number, _("no phone known")) if who == row["chat"] else (who, number)
 
 
 def wants(row: Row) -> tuple[str, str]:

@@ -6,12 +6,13 @@ import sqlite3
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from leadmasterd import leads_view
 from leadmasterd.classify.reasons import group_es, intent_es, why
 from leadmasterd.cli.leads_list import opened
 from leadmasterd.cli.moments import Clock, length
+from leadmasterd.cli.tables import folded
 from leadmasterd.leads_settings import LeadsGlance, glance
 from leadmasterd.leads_view import Row, Subject, Windows, ask
 from leadmasterd.sentences import lead_event, stage_es
@@ -20,6 +21,10 @@ from leadmasterd.text import _, printable
 
 if TYPE_CHECKING:
     from leadmasterd.leads.calendar import BusinessCalendar
+
+_LABEL: Final = len("  contact    ")
+_TIME: Final = len("  2026-11-23 14:03  ")
+"""Where texts begin, and so the further lines of long ones."""
 
 
 def run_show(arguments: argparse.Namespace) -> int:
@@ -187,19 +192,16 @@ def _print(found: Row, now: datetime, settings: LeadsGlance) -> None:
     clock = Clock(now, settings.zone())
     lead, contact = found["lead"], found["contact"]
     name = contact["saved_name"] or contact["push_name"] or contact["phone"] or found["conversations"][0]["chat"]
-    print(
-        _("Lead {lead}: {name}").format(lead=lead["lead_id"], name=printable(name))
-        if lead
-        else _("No lead: {name}").format(name=printable(name))
-    )
+    heading = _("Lead {lead}: {name}") if lead else _("No lead: {name}")
+    print(folded(heading.format(lead=lead and lead["lead_id"], name=printable(name)), 2))
     calendar = settings.calendar() if any(each["waiting_since"] for each in found["conversations"]) else None
     for label, text in _contact_rows(contact, found["conversations"]) + (
         _lead_rows(lead, found["other_leads"], clock) if lead else []
     ):
-        print(f"  {label:<10} {printable(text)}")
+        print(folded(f"  {label:<10} {printable(text)}", _LABEL))
     for conversation in found["conversations"]:
         if conversation["waiting_since"]:
-            print(f"  {_('waits'):<10} {_waits(conversation, calendar, clock)}")
+            print(folded(f"  {_('waits'):<10} {_waits(conversation, calendar, clock)}", _LABEL))
     _section(_("What they wanted"), [_classified(row, clock) for row in found["classifications"]])
     _section(_("Record"), [_event(row, clock) for row in found["record"]])
     _section(_("To do"), [_follow_up(row, clock) for row in found["follow_ups"] if row["state"] == "planned"])
@@ -220,7 +222,7 @@ def _section(title: str, lines: list[str]) -> None:
     if lines:
         print(f"\n{title}")
         for line in lines:
-            print(f"  {line}")
+            print(folded(f"  {line}", _TIME))
 
 
 def _contact_rows(contact: Row, conversations: list[Row]) -> list[tuple[str, str]]:

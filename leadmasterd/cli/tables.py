@@ -1,9 +1,11 @@
-"""Tables for people: by rich on a terminal, with colours; plain, aligned and 80 columns wide on a pipe.
+"""Tables and paragraphs for people: fitted to a terminal, in colours by rich; plain and 80 columns wide on a pipe.
 
 Texts are printed as they are: no markup, nothing that could command a terminal. Rich is imported for a terminal only:
 it takes longer than all the rest of a command.
 """
 
+import re
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +17,26 @@ from leadmasterd.text import printable
 
 _GAP: Final = 2
 _NARROWEST: Final = 6
+_LEGIBLE: Final = len("+5491155550001")
+"""A phone does as an ID, so it should be whole; rather than cut it, spare columns are left out."""
 _PIPE_COLUMNS: Final = 80
+
+_JOINED: Final = re.compile("[\u200d\ufe0f\U0001f3fb-\U0001f3ff]")
+"""What makes one emoji of several or changes the one before: terminals disagree on how wide that is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. `shrinks`: it is cut when there is no room for all; the others only beyond `most`."""
+    """A column of a table. `shrinks`: it is cut when there is no room for all; the others only beyond `most`.
+
+    `spare`: it is left out when cutting is not enough, the first such column first.
+    """
 
     title: str
     right: bool = False
     shrinks: bool = False
     most: int | None = None
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +50,59 @@ class Cell:
 
 def cell(*lines: object, style: str = "", below: str = "dim") -> Cell:
     """A cell of texts that may be anybody's."""
-    return Cell(tuple(printable(str(line)) for line in lines), style, below)
+    return Cell(tuple(_even(str(line)) for line in lines), style, below)
 
 
 def show(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
     """Print a table."""
+    room = columns_of_screen()
+    places = _those_that_fit(columns, rows, room)
+    columns, rows = [columns[place] for place in places], [[row[place] for place in places] for row in rows]
+    widths = _widths(columns, rows, room)
     if sys.stdout.isatty():
-        _show_rich(columns, rows)
+        _show_rich(columns, rows, widths)
         return
-    widths = _widths(columns, rows, _PIPE_COLUMNS)
     for row in ([cell(column.title) for column in columns], *rows):
         for line in zip_longest(*(each.lines for each in row), fillvalue=""):
-            padded = (
-                _padded(text, width, right=column.right)
+            fitted = (
+                _fitted(text, width, right=column.right)
                 for text, width, column in zip(line, widths, columns, strict=True)
             )
-            print((" " * _GAP).join(padded).rstrip())
+            print((" " * _GAP).join(fitted).rstrip())
 
 
-def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
+def columns_of_screen() -> int:
+    """How wide the terminal is; 80 on a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_COLUMNS
+
+
+def padded(text: str, width: int) -> str:
+    """Anybody's text in so many columns of a screen: cut, or filled up."""
+    return _fitted(_even(text), width, right=False)
+
+
+def folded(text: str, indent: int) -> str:
+    """On a terminal broken between words, with all lines but the first indented; elsewhere as it is."""
+    if not sys.stdout.isatty():
+        return text
+    room, lines, taken = columns_of_screen(), [""], 0
+    for word in re.findall(r"\s*\S+", text):
+        if taken + _cells(word) > room and lines[-1].strip():
+            lines.append(" " * indent)
+            word, taken = word.lstrip(), indent
+        lines[-1] += word
+        taken += _cells(word)
+    return "\n".join(lines)
+
+
+def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], widths: Sequence[int]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Console(highlight=False, markup=False, emoji=False, width=columns_of_screen())
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for column, width in zip(columns, _widths(columns, rows, console.width), strict=True):
+    for column, width in zip(columns, widths, strict=True):
         justify = "right" if column.right else "left"
         table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", width=width)  # type: ignore[arg-type]
     for row in rows:
@@ -78,11 +116,26 @@ def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Non
     console.print(table)
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
-    widths = [
+def _those_that_fit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
+    """The places of columns that can be shown."""
+    wide = _wanted_widths(columns, rows, room)
+    least = [min(width, _LEGIBLE) if column.shrinks else width for column, width in zip(columns, wide, strict=True)]
+    places = list(range(len(columns)))
+    for place, column in enumerate(columns):
+        if column.spare and sum(least[each] + _GAP for each in places) - _GAP > room:
+            places.remove(place)
+    return places
+
+
+def _wanted_widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
+    return [
         min(column.most or room, max(_cells(text) for row in rows for text in (column.title, *row[place].lines)))
         for place, column in enumerate(columns)
     ]
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
+    widths = _wanted_widths(columns, rows, room)
     over = max(0, sum(widths) + _GAP * (len(columns) - 1) - room)
     return [
         max(_NARROWEST, width - over) if column.shrinks else width
@@ -90,7 +143,11 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int
     ]
 
 
-def _padded(text: str, width: int, *, right: bool) -> str:
+def _even(text: str) -> str:
+    return _JOINED.sub("", printable(text))
+
+
+def _fitted(text: str, width: int, *, right: bool) -> str:
     """Cut to the width, or filled up to it."""
     if _cells(text) > width:
         while text and _cells(text) > width - 1:
