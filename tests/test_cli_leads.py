@@ -434,6 +434,7 @@ def test_long_names_are_cut_and_phones_stay_whole_on_a_small_screen(
         assert max(map(cells, lines)) <= columns
         for number in range(1, len(LONG_NAMES) + 1):
             assert any(f" +549115555000{number} " in line for line in lines)
+        assert ("late" if "waiting" in typed else "overdue") in " ".join(lines)
     for typed in ("status", "leads show 1", "messages"):
         assert max(map(cells, uncoloured(shop.sees(columns, *typed.split())).splitlines())) <= columns
 
@@ -490,7 +491,7 @@ def test_waiting_tells_who_waits_the_longest_first(shop: Shop) -> None:
     lines = shop.types("leads", "waiting").out.splitlines()
     assert lines[1].split()[0] == "-"
     assert "█" * 10 in lines[1]
-    assert lines[2].split() == ["+5491155550001", "reclamo", "3", "h", "0", "min,", "late"]
+    assert lines[2].split() == ["+5491155550001", "reclamo", "late", "3", "h", "0", "min"]
     assert "llamada perdida" in lines[4]
     assert "████████░░" in lines[5] or "███████░░░" in lines[5]
     assert lines[-1].startswith("4 conversations, 2 for too long, the first since ")

@@ -166,20 +166,19 @@ def _table_of_waiting(rows: list[Row], target: float, clock: Clock) -> None:
     lines = []
     for row in rows:
         late, business = row["overdue"], row["waited_business_seconds"]
-        colour = "red" if late else "green"
         lines.append(
             [
                 cell(row["lead_id"] or "-", style="dim" if row["lead_id"] is None else ""),
                 cell(*_person(row)),
                 cell(*wants(row)),
                 cell(*clock.short(row["waiting_since"])),
-                cell(length(row["waited_seconds"]), style="bold red" if late else ""),
                 cell(
-                    bar(business / target, late=late),
-                    _("{time}, late").format(time=length(business)) if late else _open_time(business),
-                    style=colour,
-                    below="red" if late else "dim",
+                    length(row["waited_seconds"]),
+                    _("late") if late else "",
+                    style="bold red" if late else "",
+                    below="red",
                 ),
+                cell(bar(business / target, late=late), _open_time(business), style="red" if late else "green"),
             ]
         )
     show(columns, lines)

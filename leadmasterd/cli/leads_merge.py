@@ -11,6 +11,7 @@ from typing import Any
 from leadmasterd import leads_view
 from leadmasterd.cli.desk import Refused, opened, told
 from leadmasterd.cli.leads_list import opened as opened_for_reading
+from leadmasterd.cli.tables import folded
 from leadmasterd.leads_view import Row, Subject
 from leadmasterd.settings_file import find_places
 from leadmasterd.store import merges
@@ -58,7 +59,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({**answer, "at": at, "changes": [change.as_json() for change in changes]}))
         return 0
-    print(_("{one} and {other} are one person now.").format(one=names[0], other=names[1]))
+    print(folded(_("{one} and {other} are one person now.").format(one=names[0], other=names[1]), 2))
     for change in changes:
         print(told(change, desk.clock))
     print(_("To take it back: `leadmasterd leads merge --undo {merge}`").format(merge=merge_id))
@@ -87,7 +88,7 @@ def _undo(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({**answer, "changes": [change.as_json() for change in changes]}))
         return 0
-    print(_("{one} and {other} are two people again.").format(one=names[0], other=names[1]))
+    print(folded(_("{one} and {other} are two people again.").format(one=names[0], other=names[1]), 2))
     for change in changes:
         print(told(change, desk.clock))
     return 0

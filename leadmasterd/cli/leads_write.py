@@ -9,6 +9,7 @@ from typing import Any, Final
 from leadmasterd import leads_view
 from leadmasterd.cli import choices
 from leadmasterd.cli.desk import Change, Desk, Refused, opened, told
+from leadmasterd.cli.tables import folded
 from leadmasterd.leads.stages import CLOSED, DECIDABLE
 from leadmasterd.leads.timeline import Burst
 from leadmasterd.leads_view import Subject
@@ -282,5 +283,5 @@ def _tell(
     lines += [told(change, desk.clock) for change in changes or ()]
     if changes == [] and len(lines) < 2:
         lines.append(_("Nothing else changes."))
-    print("\n".join(lines))
+    print("\n".join(folded(line, 2) for line in lines))
     return 0
