@@ -613,7 +613,9 @@ _BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     "message_edit": lambda o, seq: MessageEdit(
         seq, _key(o), _time(o, "t"), _time(o, "edited_t"), _text_or_none(o, "body")
     ),
-    "message_revoke": lambda o, seq: MessageRevoke(seq, _key(o), _time(o, "t"), _text(o, "scope")),
+    "message_revoke": lambda o, seq: MessageRevoke(
+        seq, _key(o), _time(o, "t"), _text_or_none(o, "scope") or "everyone"
+    ),
     "reaction": lambda o, seq: Reaction(
         seq,
         _key(o),

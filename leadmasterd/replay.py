@@ -1,12 +1,13 @@
 """Wire lines and people's decisions through ingest, classification and leads, in a database that is thrown away.
 
-The order of the lines is the order of capture. Nothing that happened after `as_of` is seen.
+The order of the lines is the order of capture. Nothing that happened after `as_of` is seen. Edits are applied last and
+in the order of their own times: a daemon gets them after their message, or has the current text from a sweep.
 """
 
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from leadmasterd.store.verdicts import Classifies
 
 _NOBODY: Final = Account("0@c.us", None, None, None)
 _AT_ONCE: Final = 500
+_MARK: Final = "\ufeff".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Replay:
     _judge: Judge = field(init=False)
     _items: list[Item] = field(default_factory=list)
     _decisions: list[_Decision] = field(default_factory=list)
+    _changes: list[tuple[MessageEdit | MessageRevoke, datetime]] = field(default_factory=list)
+    _account: str | None = None
     _several_ids: set[tuple[str, ...]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -68,6 +72,7 @@ class Replay:
     def feed(self, lines: Iterable[bytes]) -> None:
         """Take lines, in the order of capture."""
         for number, line in enumerate(lines, 1):
+            line = line.removeprefix(_MARK) if number == 1 else line
             if line.strip():
                 try:
                     self._take(line)
@@ -75,7 +80,7 @@ class Replay:
                     self.refused.append(Refused(number, str(error)))
             if len(self._items) >= _AT_ONCE:
                 self._write()
-        self._write()
+        self._change()
         self._judge_all()
 
     def _take(self, line: bytes) -> None:
@@ -85,10 +90,10 @@ class Replay:
                 self._decisions.append(decision)
             return
         event, text = protocol.decode_line(line)
+        if isinstance(event, Malformed):
+            raise ValueError(f"the line {event.why}")  # noqa: TRY004 - it is the line that is wrong, not a type of ours
         now = _captured_at(text, self.as_of)
         match event:
-            case Malformed(why=why):
-                raise ValueError(f"the line {why}")
             case Message() | Ciphertext():
                 moment = _as_of_moment(event.t, now, self.as_of)
                 captured = ingest.capture(event, self.rules, moment)
@@ -97,11 +102,19 @@ class Replay:
                     self._add(captured, now)
             case MessageEdit() | MessageRevoke() | Reaction() | Call():
                 chat = event.chat if isinstance(event, Call) else event.key.remote
-                happened = event.edited_t if isinstance(event, MessageEdit) else event.t
+                happened = _edited_t(event) if isinstance(event, MessageEdit) else event.t
                 late = happened is not None and happened > self.as_of.timestamp()
-                if not late and not ingest.refusal(canonical_id(chat), (), self.rules):
-                    self._add(event, _as_of_moment(happened, now, self.as_of))
+                if late or ingest.refusal(canonical_id(chat), (), self.rules):
+                    return
+                moment = _as_of_moment(happened, now, self.as_of)
+                if isinstance(event, MessageEdit | MessageRevoke):
+                    self._changes.append((event, moment))
+                else:
+                    self._add(event, moment)
             case protocol.Ready(account=account):
+                if self._account not in (None, canonical_id(account.wid)):
+                    self._change()
+                self._account = canonical_id(account.wid)
                 self._write()
                 # Whose messages these were so far was not known; a file may begin anywhere.
                 self._connection.execute(
@@ -117,6 +130,16 @@ class Replay:
             self._items.append(Item(_NOBODY, None, ingest.iso(now)))
             self._write()
         self._items.append(Item(record, None, ingest.iso(now)))
+
+    def _change(self) -> None:
+        """Edits as they followed each other, then what was revoked; a file may tell them before their message."""
+        self._write()
+        for event, moment in sorted(self._changes, key=_when_changed):
+            if isinstance(event, MessageEdit) and event.edited_t is None:
+                event = replace(event, t=None)  # it may be the time of the edit, and so says nothing of the message
+            self._add(event, moment)
+        self._changes.clear()
+        self._write()
 
     def _before_a_merge(self, message: CapturedMessage) -> None:
         """Two contacts may become one here; the leads of each are those that it had until now."""
@@ -207,7 +230,7 @@ def _decision(line: bytes) -> _Decision | None:
         return None
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or value.get("type") != "decision":
         return None
@@ -223,6 +246,15 @@ def _decision(line: bytes) -> _Decision | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return _Decision(moment.astimezone(UTC), canonical_id(chat if "@" in chat else f"{chat.lstrip('+')}@c.us"), stage)
+
+
+def _edited_t(edit: MessageEdit) -> int | None:
+    return edit.t if edit.edited_t is None else edit.edited_t
+
+
+def _when_changed(change: tuple[MessageEdit | MessageRevoke, datetime]) -> tuple[bool, int]:
+    event = change[0]
+    return (False, _edited_t(event) or 0) if isinstance(event, MessageEdit) else (True, 0)
 
 
 def _captured_at(text: str | None, as_of: datetime) -> datetime:

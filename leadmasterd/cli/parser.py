@@ -182,13 +182,16 @@ def make_parser() -> argparse.ArgumentParser:
 def _command(
     commands: "argparse._SubParsersAction[_Parser]", name: str, short: str, examples: Sequence[str]
 ) -> argparse.ArgumentParser:
-    return commands.add_parser(
+    command = commands.add_parser(
         name,
         help=short,
         description=short[0].upper() + short[1:] + ".",
         epilog=_("examples:") + "\n" + "\n".join(f"  {line}" for line in examples),
         formatter_class=_formatter,
     )
+    # Here it is typed too; the help of the whole program tells of it.
+    command.add_argument("--config", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return command
 
 
 def _leads(leads: argparse.ArgumentParser) -> None:

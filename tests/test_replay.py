@@ -1,0 +1,89 @@
+"""`leadmasterd replay` as others use it: files that somebody else wrote, in whatever order, with wrong lines in them."""
+
+import json
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadmasterd.cli import main
+from tests import wire
+from tests.stories import Customer, edited, iso, revoked, tell
+
+ANA = Customer()
+PRICE = ANA.says("17 10:00", "price")
+
+
+def replayed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: bytes, *more: str
+) -> tuple[int, dict[str, Any], list[str]]:
+    """Exit code, the object on stdout, and what was said on stderr."""
+    lines, settings = tmp_path / "lines.jsonl", tmp_path / "config.toml"
+    lines.write_bytes(file)
+    settings.write_text(f'state_dir = "{tmp_path / "state"}"\n')
+    code = main(["--config", str(settings), "replay", str(lines), "--at", iso("17 12:00"), *more])
+    said = capsys.readouterr()
+    return code, json.loads(said.out), said.err.splitlines()
+
+
+@pytest.mark.parametrize("wrong", [b"null", b"[1]", b"7", b'"text"', b"{half", b"\xff\xfe{}", b"[" * 100_000])
+def test_a_line_that_is_no_object_is_told_and_the_others_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: bytes
+) -> None:
+    """With its number, and 1 for the whole."""
+    code, result, told = replayed(tmp_path, capsys, wrong + b"\n" + wire.raw(PRICE))
+    assert code == 1
+    assert len(result["leads"]) == 1
+    assert [line.partition(":")[0] for line in told] == ["line 1"]
+
+
+def test_a_file_from_windows_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its mark at the beginning and its ends of lines."""
+    code, result, told = replayed(tmp_path, capsys, b"\xef\xbb\xbf" + wire.raw(PRICE) + b"\r\n\r\n")
+    assert (code, len(result["leads"]), told) == (0, 1, [])
+
+
+def test_the_settings_may_be_named_after_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`replay FILE --at TIME --config FILE`: the last one counts."""
+    settings = tmp_path / "other.toml"
+    settings.write_text(f'state_dir = "{tmp_path / "state"}"\n[capture]\nignore = ["{wire.ANA}"]\n')
+    code, result, _ = replayed(tmp_path, capsys, wire.raw(PRICE), "--config", str(settings))
+    assert (code, result["leads"]) == (0, [])
+
+
+def test_two_edits_in_whatever_order_are_judged_by_the_later_one() -> None:
+    """«Edits are judged by the current text», and the order of capture makes no difference."""
+    lines = [
+        PRICE,
+        edited(PRICE, "17 10:05", "delivery"),
+        edited(PRICE, "17 10:10", "order"),
+        revoked(PRICE, "17 11:00"),
+    ]
+    for order in permutations(lines):
+        assert tell(*order, as_of="17 12:00").lead["intent"] == "order"
+        assert tell(*order, as_of="17 10:07").lead["intent"] == "delivery"
+
+
+def test_an_edit_that_tells_only_its_own_time_is_found() -> None:
+    """`message_edit` with `t` alone, which is when it was edited."""
+    change = edited(PRICE, "17 10:10", "delivery")
+    change["t"] = change.pop("edited_t")
+    for order in permutations((PRICE, change)):
+        assert tell(*order, as_of="17 12:00").lead["intent"] == "delivery"
+        assert tell(*order, as_of="17 10:05").lead["intent"] == "price"
+
+
+def test_edits_are_of_the_account_whose_messages_they_came_with() -> None:
+    """Another number scanned is another account, with ids of its own."""
+    change = edited(PRICE, "17 10:10", "delivery")
+    told = tell(wire.ready(), PRICE, change, wire.ready("5491155550999@c.us"), as_of="17 12:00")
+    assert told.lead["intent"] == "delivery"
+
+
+def test_a_revoke_without_its_scope_is_of_everyone() -> None:
+    """Whoever writes lines by hand leaves it out."""
+    gone = revoked(PRICE, "17 10:10")
+    del gone["scope"]
+    told = tell(PRICE, gone, as_of="17 12:00")
+    assert (told.refused, told.stages) == ([], ["new"])
