@@ -1,7 +1,8 @@
 """Wire lines and people's decisions through ingest, classification and leads, in a database that is thrown away.
 
-The order of the lines is the order of capture. Nothing that happened after `as_of` is seen. Edits are applied last and
-in the order of their own times: a daemon gets them after their message, or has the current text from a sweep.
+The order of the lines is the order of capture. Nothing that happened after `as_of` is seen. Edits and
+reactions are applied last, by their own times: a daemon gets them as they follow each other, and after a gap the text
+as it is now from a sweep.
 """
 
 import json
@@ -24,6 +25,7 @@ from leadmasterd.store.schema import migrate
 from leadmasterd.store.verdicts import Classifies
 
 _NOBODY: Final = Account("0@c.us", None, None, None)
+_Change = MessageEdit | MessageRevoke | Reaction
 _AT_ONCE: Final = 500
 _MARK: Final = "\ufeff".encode()
 
@@ -41,6 +43,7 @@ class _Decision:
     at: datetime
     chat: str
     stage: str
+    line: int
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class Replay:
     _judge: Judge = field(init=False)
     _items: list[Item] = field(default_factory=list)
     _decisions: list[_Decision] = field(default_factory=list)
-    _changes: list[tuple[MessageEdit | MessageRevoke, datetime]] = field(default_factory=list)
+    _changes: list[tuple[_Change, datetime]] = field(default_factory=list)
     _account: str | None = None
     _several_ids: set[tuple[str, ...]] = field(default_factory=set)
 
@@ -75,16 +78,20 @@ class Replay:
             line = line.removeprefix(_MARK) if number == 1 else line
             if line.strip():
                 try:
-                    self._take(line)
+                    self._take(line, number)
                 except ValueError as error:
                     self.refused.append(Refused(number, str(error)))
             if len(self._items) >= _AT_ONCE:
                 self._write()
         self._change()
+        self.refused += [
+            Refused(each.line, f"cannot use the decision: no line is of chat {each.chat}; name it as the messages do")
+            for each in self._decisions
+        ]
         self._judge_all()
 
-    def _take(self, line: bytes) -> None:
-        decision = _decision(line)
+    def _take(self, line: bytes, number: int) -> None:
+        decision = _decision(line, number)
         if decision is not None:
             if decision.at <= self.as_of:
                 self._decisions.append(decision)
@@ -107,10 +114,10 @@ class Replay:
                 if late or ingest.refusal(canonical_id(chat), (), self.rules):
                     return
                 moment = _as_of_moment(happened, now, self.as_of)
-                if isinstance(event, MessageEdit | MessageRevoke):
-                    self._changes.append((event, moment))
-                else:
+                if isinstance(event, Call):
                     self._add(event, moment)
+                else:
+                    self._changes.append((event, moment))
             case protocol.Ready(account=account):
                 if self._account not in (None, canonical_id(account.wid)):
                     self._change()
@@ -132,7 +139,7 @@ class Replay:
         self._items.append(Item(record, None, ingest.iso(now)))
 
     def _change(self) -> None:
-        """Edits as they followed each other, then what was revoked; a file may tell them before their message."""
+        """Edits and reactions as they followed each other, then what was revoked; a file may tell them in any order."""
         self._write()
         for event, moment in sorted(self._changes, key=_when_changed):
             if isinstance(event, MessageEdit) and event.edited_t is None:
@@ -224,7 +231,7 @@ class Replay:
         )
 
 
-def _decision(line: bytes) -> _Decision | None:
+def _decision(line: bytes, number: int) -> _Decision | None:
     """What a person decided, or None for a line of the wire. Raises ValueError for a decision that is none."""
     if b'"decision"' not in line:
         return None
@@ -245,16 +252,18 @@ def _decision(line: bytes) -> _Decision | None:
         raise ValueError(f"cannot use the decision: at {at!r} must be a time, like 2026-11-23T14:00:00Z") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return _Decision(moment.astimezone(UTC), canonical_id(chat if "@" in chat else f"{chat.lstrip('+')}@c.us"), stage)
+    wid = chat if "@" in chat else f"{''.join(filter(str.isdigit, chat))}@c.us"
+    return _Decision(moment.astimezone(UTC), canonical_id(wid), stage, number)
 
 
 def _edited_t(edit: MessageEdit) -> int | None:
     return edit.t if edit.edited_t is None else edit.edited_t
 
 
-def _when_changed(change: tuple[MessageEdit | MessageRevoke, datetime]) -> tuple[bool, int]:
-    event = change[0]
-    return (False, _edited_t(event) or 0) if isinstance(event, MessageEdit) else (True, 0)
+def _when_changed(change: tuple[_Change, datetime]) -> tuple[bool, float]:
+    event, moment = change
+    t = _edited_t(event) if isinstance(event, MessageEdit) else event.t
+    return isinstance(event, MessageRevoke), moment.timestamp() if t is None else t
 
 
 def _captured_at(text: str | None, as_of: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""`leadmasterd replay` as others use it: files that somebody else wrote, in whatever order, with wrong lines in them."""
+"""`leadmasterd replay` as others use it: files that somebody else wrote, in any order, with wrong lines among them."""
 
 import json
 from itertools import permutations
@@ -9,7 +9,7 @@ import pytest
 
 from leadmasterd.cli import main
 from tests import wire
-from tests.stories import Customer, edited, iso, revoked, tell
+from tests.stories import Customer, edited, iso, reacted, revoked, tell
 
 ANA = Customer()
 PRICE = ANA.says("17 10:00", "price")
@@ -72,6 +72,27 @@ def test_an_edit_that_tells_only_its_own_time_is_found() -> None:
     for order in permutations((PRICE, change)):
         assert tell(*order, as_of="17 12:00").lead["intent"] == "delivery"
         assert tell(*order, as_of="17 10:05").lead["intent"] == "price"
+
+
+def test_a_reaction_and_its_taking_back_in_whatever_order_are_none() -> None:
+    """Each replaces the one before it in time, and not in the file."""
+    for order in permutations((PRICE, reacted(PRICE, "17 10:05"), reacted(PRICE, "17 10:10", ""))):
+        assert tell(*order, as_of="17 12:00").waits_since() == iso("17 10:00")
+        assert tell(*order, as_of="17 10:07").waits_since() is None
+
+
+@pytest.mark.parametrize("chat", ["5491155550001", "+54 9 11 5555-0001", "5491155550001@s.whatsapp.net"])
+def test_a_decision_may_name_the_phone(chat: str) -> None:
+    """As people write it."""
+    assert tell(PRICE, {**ANA.decided("17 11:00", "won"), "chat": chat}, as_of="17 12:00").stages == ["won"]
+
+
+def test_a_decision_about_nobody_is_told() -> None:
+    """A wrong digit, and the decision would be lost without a word."""
+    wrong = {**ANA.decided("17 11:00", "won"), "chat": "5491155559999@c.us"}
+    told = tell(PRICE, wrong, ANA.decided("17 11:30", "quoted"), as_of="17 12:00")
+    assert told.stages == ["quoted"]
+    assert [(each.line, "5491155559999@c.us" in each.why) for each in told.refused] == [(2, True)]
 
 
 def test_edits_are_of_the_account_whose_messages_they_came_with() -> None:
