@@ -67,6 +67,8 @@ T = TypeVar("T")
 _STUCK_SECONDS = 60.0
 PAGES_OWN = frozenset({"sendPresenceAvailable", "markAvailable"})
 """What the page itself calls on every connect and is refused: nobody tried to send."""
+STORAGE_BROKEN = "backing store for indexedDB"
+"""What Chromium's error says in the page when the databases of the profile do not open."""
 _REOPEN_SECONDS = 5.0
 
 
@@ -95,6 +97,7 @@ class Daemon:
         self._board = StatusBoard(places)
         self._child: Child | None = None
         self._bye: Bye | None = None
+        self._storage_broken = False
         self._live_since_ready = False
         self._heard_at = ""
         self._shown: str | None = None
@@ -265,6 +268,7 @@ class Daemon:
         self._intake.new_life()
         self._bye = None
         self._live_since_ready = False
+        self._storage_broken = False
         self._page_concerns.clear()
         await asyncio.to_thread(self._keeper.before_spawn)
         listener = self._settings.listener
@@ -303,7 +307,11 @@ class Daemon:
     def _facts(self) -> dict[str, object]:
         """What the profile has to do with a child's end."""
         last_words = (self._bye and self._bye.detail) or ""
-        return {"restorable": self._keeper.restorable, "unreachable": "net::ERR_" in last_words}
+        return {
+            "restorable": self._keeper.restorable,
+            "unreachable": "net::ERR_" in last_words,
+            "storage_broken": self._storage_broken,
+        }
 
     async def _clean_up(self) -> None:
         """After a stop, and before the first start: nothing that carries our marker may live on."""
@@ -358,6 +366,7 @@ class Daemon:
                 self._board.bump("outbound_blocked")
                 log.error("refused an attempt to send: %s.%s (%s)", module, function, where)
             case PageError(source=source, message=message):
+                self._storage_broken |= STORAGE_BROKEN in message
                 self._board.bump("page_errors")
                 log.warning("page error (%s): %s", source, printable(message), extra={"action": "page_error"})
             case Contract(missing=missing):

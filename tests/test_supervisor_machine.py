@@ -280,14 +280,21 @@ def test_a_session_that_was_lost_without_a_logout_is_restored(phase: Phase) -> N
     assert happen(gone.state, Happened.HELLO, Happened.CODE_SHOWN).state.phase is Phase.WAITING_FOR_SCAN
 
 
-def test_a_profile_that_does_not_open_three_times_is_restored() -> None:
-    """Not at the first: a browser may die for many reasons."""
+@pytest.mark.parametrize(
+    "failure",
+    [
+        (Happened.EXITED, {"bye": "initialize_failed", "restorable": True}),
+        (Happened.TIMER, {"storage_broken": True, "restorable": True}),
+    ],
+)
+def test_a_profile_that_does_not_open_three_times_is_restored(failure: tuple[Happened, dict[str, object]]) -> None:
+    """Not at the first: a browser may die for many reasons, and a disk be full for a while."""
     state = TO[Phase.STARTING]
     for _ in range(2):
-        failed = happen(state, (Happened.EXITED, {"bye": "initialize_failed", "restorable": True}), Happened.GONE)
+        failed = happen(state, failure, Happened.GONE)
         assert Effect.RESTORE_PROFILE not in failed.effects
         state = happen(failed.state, Happened.TIMER).state
-    third = happen(state, (Happened.EXITED, {"bye": "initialize_failed", "restorable": True}), Happened.GONE)
+    third = happen(state, failure, Happened.GONE)
     assert third.effects == (Effect.RESTORE_PROFILE, Effect.SPAWN)
     assert third.state.because.code == "profile_broken"
 

@@ -283,13 +283,16 @@ def _took_too_long(state: State, event: Event, timing: Timing) -> Step:
         Phase.SYNCING: "sync_took_too_long",
         Phase.RECONNECTING: "reconnect_took_too_long",
     }[state.phase]
+    if state.phase is Phase.STARTING and event.values.get("storage_broken"):
+        return _failed_to_open(state, Reason(code), event, timing)
     return _fail(state, Reason(code), event, timing)
 
 
 def _failed_to_open(state: State, because: Reason, event: Event, timing: Timing) -> Step:
-    """The child ended before the page said anything of the session. Three in a row, and the profile is suspected.
+    """The child ended before the page said anything of the session, or the page said that its storage does not open.
 
-    Not when the network is the reason, nor when nothing came at all: an outage must not take the session back in time.
+    Three in a row, and the profile is suspected. Not when the network is the reason, nor when nothing came at all: an
+    outage must not take the session back in time.
     """
     if event.values.get("unreachable"):
         return _fail(state, because, event, timing)

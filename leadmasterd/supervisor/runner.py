@@ -31,7 +31,7 @@ class Runner:
     """The supervisor, running. `tell` may be called at any time from the loop's thread.
 
     `chores` are done with the profile while no child lives; they see to their own errors. `facts` adds what else is
-    known when a child exits; `excused` says that no heartbeat can be expected just now.
+    known when a child exits or takes too long; `excused` says that no heartbeat can be expected just now.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Runner:
             async with asyncio.timeout_at(timer_at):
                 return await self._events.get()
         except TimeoutError:
-            return Event(Happened.TIMER, self._now, random.random())
+            return Event(Happened.TIMER, self._now, random.random(), self._facts())
 
     async def _carry_out(self, effect: Effect, tasks: asyncio.TaskGroup) -> None:
         match effect:
