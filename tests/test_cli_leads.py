@@ -455,14 +455,16 @@ def test_long_texts_are_broken_between_words_on_a_terminal_alone(shop: Shop) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+@pytest.mark.parametrize("rights", [0o700, 0o755])
 @pytest.mark.parametrize("word", [["list"], ["waiting"], ["stage", "1", "won"]])
-def test_somebody_without_the_rights_is_told_the_line_to_use(shop: Shop, word: list[str]) -> None:
-    """As for every command."""
+def test_somebody_without_the_rights_is_told_the_line_to_use(shop: Shop, word: list[str], rights: int) -> None:
+    """As for every command; SQLite itself wants to write where others only look."""
     shop.hears((1, 50, PRICE))
     for folder in (shop.folder, *shop.folder.parents):
         if str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
-    (shop.folder / "state").chmod(0o700)
+    (shop.folder / "state").chmod(rights)
+    shop.database.chmod(rights & 0o666)
     done = test_cli.typed(shop.folder, "leads", *word, program=("-c", test_cli.AS_NOBODY))
     assert (done.returncode, done.stdout) == (73, "")
     assert "sudo -u root leadmasterd" in done.stderr
@@ -809,7 +811,7 @@ def test_a_database_that_is_locked_for_long_is_told(shop: Shop, monkeypatch: pyt
     shop.hears((1, 120, PRICE))
     opening = open_for_writing
 
-    def hasty(path: Path) -> sqlite3.Connection:
+    def hasty(path: Path, **_: float) -> sqlite3.Connection:
         connection = opening(path)
         connection.execute("PRAGMA busy_timeout = 50")
         locker.execute("BEGIN IMMEDIATE")

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except PermissionError as error:
-        print(_not_allowed(error), file=sys.stderr)
+        print(_not_allowed(error.filename), file=sys.stderr)
         return STATE
     except Exception as error:  # noqa: BLE001 - the one place where everything ends
         known = exit_code_of(error)
@@ -41,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
             traceback.print_exception(error)
             return INTERNAL
         print(error, file=sys.stderr)
+        if path := getattr(error, "of_another_user", None):
+            print(_not_allowed(path), file=sys.stderr)
         return known
     return code
 
@@ -54,20 +56,21 @@ def exit_code_of(error: BaseException) -> int | None:
         "CannotUseModel": SETTINGS,
         "CannotUseState": STATE,
         "CannotUseDatabase": STATE,
+        "MayNotWrite": STATE,
         "DatabaseBusy": INTERNAL,
         "NotAnswered": 3,
         "Refused": NO,
     }.get(type(error).__name__)
 
 
-def _not_allowed(error: PermissionError) -> str:
-    """Whose files these are, and how to ask as that user."""
+def _not_allowed(path: object) -> str:
+    """Whose this file is, and how to ask as that user."""
     from pathlib import Path
 
     from leadmasterd.state_files import owner_of
     from leadmasterd.text import _
 
-    owner = owner_of(Path(str(error.filename)))
+    owner = owner_of(Path(str(path)))
     return _("cannot use {path}: this user may not; try `sudo -u {owner} leadmasterd {words}`").format(
-        path=error.filename, owner=owner, words=" ".join(sys.argv[1:])
+        path=path, owner=owner, words=" ".join(sys.argv[1:])
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from leadmasterd import leads_view
@@ -28,6 +28,9 @@ from leadmasterd.settings_file import Places
 from leadmasterd.store.database import cannot_use, open_for_writing
 from leadmasterd.store.leads import Judge, put_up
 from leadmasterd.text import _, ngettext
+
+_PATIENCE: Final = 60
+"""Seconds. While the daemon catches up with thousands of messages it holds the write lock most of the time."""
 
 
 class Refused(Exception):
@@ -183,7 +186,7 @@ def opened(explicit: str | None) -> Iterator[Desk]:
     settings, places = load(explicit)
     if not places.database.exists():
         raise Refused(_("Nothing was captured here yet: there is no {path}.").format(path=places.database))
-    with closing(open_for_writing(places.database)) as connection:
+    with closing(open_for_writing(places.database, patience=_PATIENCE)) as connection:
         yield Desk(connection, settings, places)
 
 

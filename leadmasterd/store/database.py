@@ -1,5 +1,6 @@
 """Opening the database: pragmas, migrations, and a clear word when the file can't be used."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -18,16 +19,25 @@ class DatabaseBusy(CannotUseDatabase):
         self.code = code
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
+class MayNotWrite(CannotUseDatabase):
+    """It can't be written. `of_another_user`: the file, when it is that other one who may."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        super().__init__(text)
+        self.of_another_user = path if path.exists() and path.stat().st_uid != os.geteuid() else None
+
+
+def open_for_writing(path: Path, *, patience: float = 5) -> sqlite3.Connection:
     """The writer's connection: WAL, every commit durable (synchronous=FULL), schema up to date.
 
-    Raises CannotUseDatabase for a file that is not ours, is newer, or can't be written.
+    It waits `patience` seconds for whoever else is writing. Raises CannotUseDatabase for a file that is not ours, is
+    newer, or can't be written.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=patience)
     except (OSError, sqlite3.Error) as error:
         raise cannot_use(path, error) from error
     try:
@@ -117,5 +127,5 @@ def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
         )
     if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
         what = "check that this user may write that folder and the file"
-        return CannotUseDatabase(f"cannot write {path} ({text}); {what}")
+        return MayNotWrite(path, f"cannot write {path} ({text}); {what}")
     return CannotUseDatabase(f"cannot use {path}: {text}")
