@@ -88,7 +88,9 @@ def test_the_context_of_a_line_becomes_signals() -> None:
         ('{"text": "a", "intent": "price", "also": "order"}', "`also` = 'order': must be a list"),
         ('{"text": "a", "intent": "price", "also": [null]}', "None is no intent"),
         ('{"text": "a", "intent": "price", "contxt": {}}', "`contxt` is unknown"),
+        ('{"text": "a", "intent": "price", "allso": []}', "`allso` is unknown"),
         ('{"text": "a", "intent": "price", "context": 1}', "`context` = 1: must be an object"),
+        ('{"text": "a", "intent": "price", "context": []}', "`context` = []: must be an object"),
         ('{"text": "a", "intent": "price", "context": {"saved": true}}', "`context.saved` is unknown"),
         ('{"text": "a", "intent": "price", "context": {"saved_contact": 1}}', "must be true or false"),
         ('{"text": "a", "intent": "price", "context": {"types": "chat"}}', "must be a list of message types"),
@@ -100,6 +102,16 @@ def test_a_bad_line_is_named_with_its_file(line: str, said: str) -> None:
         cases_from(["", line], "f.jsonl")
     assert str(caught.value).startswith("cannot use f.jsonl, line 2: ")
     assert said in str(caught.value)
+
+
+def test_what_others_keep_beside_a_line_is_passed_over() -> None:
+    """A spreadsheet's own columns, and its empty cells."""
+    plain = '{"text": "a", "intent": "price"}'
+    more = (
+        '{"id": 7, "source": "mostrador", "text": "a", "texts": null, "intent": "price", "also": null, "context": null}'
+    )
+    flags = '{"text": "a", "intent": "price", "note": "?", "context": {"saved_contact": null, "types": null}}'
+    assert cases_from([plain], "f") == cases_from([more], "f") == cases_from([flags], "f")
 
 
 # ---------------------------------------------------------------------- the commands

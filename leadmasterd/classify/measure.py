@@ -1,9 +1,11 @@
 """Labelled bursts, read and judged: what `rules test` prints. Pure, but for the classifier it is given.
 
 A line is {"texts": [...] or "text": "...", "intent", "also": [...], "context": {"saved_contact", ...}}; any answer in
-`also` counts as right, and so does its group.
+`also` counts as right, and so does its group. What somebody else keeps beside these (a source, a note) is passed over,
+but for what looks like one of these misspelt; a key with null is one that is not there.
 """
 
+import difflib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -96,10 +98,11 @@ def case_from(line: str, where: str) -> Case:
         raise CannotUseLine(f"cannot use {where}: it is not JSON: {error}") from error
     if not isinstance(entry, dict):
         raise CannotUseLine(f"cannot use {where}: it must be an object like " + '{"text": "...", "intent": "price"}')
-    unknown = [key for key in entry if key not in _KEYS]
-    if unknown:
-        raise CannotUseLine(f"cannot use {where}: `{unknown[0]}` is unknown; known here: {', '.join(_KEYS)}")
-    return Case(_texts(entry, where), _signals(entry.get("context") or {}, where), _answers(entry, where))
+    for key in entry:
+        if key not in _KEYS and difflib.get_close_matches(key, _KEYS, n=1, cutoff=0.8):
+            raise CannotUseLine(f"cannot use {where}: `{key}` is unknown; known here: {', '.join(_KEYS)}")
+    given = {key: value for key, value in entry.items() if value is not None}
+    return Case(_texts(given, where), _signals(given.get("context", {}), where), _answers(given, where))
 
 
 def _texts(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
@@ -127,12 +130,13 @@ def _signals(context: Any, where: str) -> Signals:
     """`types` of the burst may be given too; a burst with media has none of its own here."""
     if not isinstance(context, dict):
         raise CannotUseLine(f"cannot use {where}: `context` = {context!r}: must be an object")
-    types = context.get("types", [])
+    context = {key: value for key, value in context.items() if value is not None}
     for key, value in context.items():
         if key not in (*_FLAGS, "types"):
             raise CannotUseLine(f"cannot use {where}: `context.{key}` is unknown; known: {', '.join(_FLAGS)}, types")
         if key in _FLAGS and not isinstance(value, bool):
             raise CannotUseLine(f"cannot use {where}: `context.{key}` = {value!r}: must be true or false")
+    types = context.get("types", [])
     if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
         raise CannotUseLine(f"cannot use {where}: `context.types` = {types!r}: must be a list of message types")
     return Signals(**{key: value for key, value in context.items() if key in _FLAGS}, types=tuple(types))
