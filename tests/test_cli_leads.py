@@ -929,6 +929,20 @@ def test_an_export_for_programs_is_one_object_a_line(shop: Shop) -> None:
     assert shop.types("leads", "export", "--since", "yesterday").code == 64
 
 
+@pytest.mark.parametrize("words", [["leads", "export"], ["leads", "list", "--json"], ["leads", "waiting"]])
+def test_an_answer_that_finds_no_room_on_the_disk_is_told(shop: Shop, words: list[str]) -> None:
+    """`leads export > leads.csv`: a sentence and no traceback."""
+    shop.hears((1, 120, PRICE))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "leadmasterd", *words],
+            cwd=shop.folder, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=LIMIT,
+        )  # fmt: skip
+    assert done.returncode == 70
+    assert done.stderr == "cannot write: [Errno 28] No space left on device; free some space\n"
+
+
 def test_an_export_to_a_file_is_whole_and_private_or_not_at_all(shop: Shop) -> None:
     """What was there stays when it can't be written."""
     shop.hears((1, 60, PRICE))

@@ -4,6 +4,7 @@ Imports are late on purpose: `status` and `--help` must answer in a blink, so a 
 asked for and not before.
 """
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -27,14 +28,17 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader left. Python flushes once more at exit and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _flush_no_more()  # the reader left
         return 141
     except PermissionError as error:
         print(_not_allowed(error.filename), file=sys.stderr)
         return STATE
     except Exception as error:  # noqa: BLE001 - the one place where everything ends
         known = exit_code_of(error)
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            _flush_no_more()
+            print(f"cannot write: {error}; free some space", file=sys.stderr)
+            return INTERNAL
         if known is None:
             import traceback
 
@@ -45,6 +49,11 @@ def main(argv: list[str] | None = None) -> int:
             print(_not_allowed(path), file=sys.stderr)
         return known
     return code
+
+
+def _flush_no_more() -> None:
+    """Python writes what is left of stdout once more at exit, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_code_of(error: BaseException) -> int | None:
