@@ -311,8 +311,8 @@ def test_every_mistake_is_told_at_once() -> None:
 )
 def test_an_example_that_does_not_hold_is_told(words: str, said: str) -> None:
     """`rules check` says it; the rules work nevertheless."""
-    [problem] = check_examples(parse(rule(words), "x"), "rules.toml")
-    assert said in problem
+    [problem] = check_examples(parse("\n" + rule(words), "x"), "rules.toml")
+    assert problem == f"rules.toml, line 2, rule `one`: {said}"
 
 
 def test_an_example_that_another_rule_takes_away_is_told() -> None:
@@ -320,7 +320,15 @@ def test_an_example_that_another_rule_takes_away_is_told() -> None:
     text = rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]', "a", "greeting")
     text += rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]\npriority = 1', "b", "spam")
     [problem] = check_examples(parse(text, "x"), "rules.toml")
-    assert "rule `a`: `yes` example ['hola'] is decided by rule `b` as spam" in problem
+    assert problem == "rules.toml, line 1, rule `a`: `yes` example ['hola'] is decided by rule `b` as spam"
+
+
+def test_a_packaged_example_that_a_rule_of_ones_own_takes_away_has_no_line_in_ones_own_file() -> None:
+    """It is not there."""
+    packaged = parse(rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]', "a", "greeting"), "packaged")
+    own = "extend = true\n" + rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]\npriority = 1', "b", "spam")
+    [problem] = check_examples(parse(own, "x", packaged), "rules.toml")
+    assert problem == "rules.toml, rule `a`: `yes` example ['hola'] is decided by rule `b` as spam"
 
 
 # ---------------------------------------------------------------------- bounded, whatever is written

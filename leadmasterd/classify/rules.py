@@ -92,6 +92,8 @@ class Rule:
     last_resort: bool = False
     yes: tuple[tuple[str, ...], ...] = ()
     no: tuple[tuple[str, ...], ...] = ()
+    line: int = field(default=0, compare=False)
+    """Where it begins in the file that was read; 0 for one that comes from the file below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ def parse(text: str, where: str, packaged: "RuleSet | None" = None) -> RuleSet:
             reader.problem(None, "off", f"`{each}` is no packaged rule{_did_you_mean(each, known)}")
     if reader.problems:
         raise CannotUseRules("\n".join(reader.problems))
-    kept = [rule for rule in base.rules if rule.id not in {*ids, *off}] if base else []
+    kept = [replace(rule, line=0) for rule in base.rules if rule.id not in {*ids, *off}] if base else []
     order = first or (base.answer_first if base else ())
     named = {intent for equals in order for intent in equals}
     rest = [(intent,) for intent in _INTENTS if intent not in named]
@@ -221,21 +223,22 @@ def check_examples(rules: RuleSet, where: str) -> list[str]:
     """What the rules' own examples say against them: one sentence each, none when all is well."""
     problems = []
     for rule in rules.rules:
+        place = f"{where}{f', line {rule.line}' if rule.line else ''}, rule `{rule.id}`"
         needs = bool(rule.phrases or rule.regex)
         if needs and not (rule.yes and rule.no):
-            problems.append(f"{where}, rule `{rule.id}`: it needs an example in `yes` and one in `no`")
+            problems.append(f"{place}: it needs an example in `yes` and one in `no`")
         signals = rule.when.example()
         for example in rule.yes:
             hits = rules.hits(normalise(example), signals)
             if rule.id not in [hit.rule.id for hit in hits]:
-                problems.append(f"{where}, rule `{rule.id}`: `yes` example {list(example)!r} does not match it")
+                problems.append(f"{place}: `yes` example {list(example)!r} does not match it")
             elif hits[0].rule.intent != rule.intent:
                 problems.append(
-                    f"{where}, rule `{rule.id}`: `yes` example {list(example)!r} is decided by rule "
+                    f"{place}: `yes` example {list(example)!r} is decided by rule "
                     f"`{hits[0].rule.id}` as {hits[0].rule.intent}"
                 )
         problems += [
-            f"{where}, rule `{rule.id}`: `no` example {list(example)!r} matches it"
+            f"{place}: `no` example {list(example)!r} matches it"
             for example in rule.no
             if rule.id in [hit.rule.id for hit in rules.hits(normalise(example), signals)]
         ]
@@ -378,6 +381,7 @@ class _Reader:
             last_resort=self.one(data, "last_resort", bool, False, name),
             yes=self.examples(data, "yes", name),
             no=self.examples(data, "no", name),
+            line=self._starts[number - 1] + 1 if number <= len(self._starts) else 0,
         )
         return rule if len(self.problems) == before else None
 
