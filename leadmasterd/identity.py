@@ -39,6 +39,18 @@ def phone_of(wid: str) -> Phone | None:
     return _phone(digits)
 
 
+def spellings(digits: str) -> frozenset[str]:
+    """All the ways in which ids of WhatsApp's may write this phone, given as digits with the country code."""
+    both = {digits}
+    if found := re.fullmatch(r"549?(\d{10})", digits):
+        both |= {f"54{found[1]}", f"549{found[1]}"}
+    elif found := re.fullmatch(r"521?(\d{10})", digits):
+        both |= {f"52{found[1]}", f"521{found[1]}"}
+    elif found := _BRAZIL.fullmatch(digits):
+        both |= {f"55{found[1]}{found[2]}", f"55{found[1]}9{found[2]}"}
+    return frozenset(both)
+
+
 def phone_from_text(text: str, country: str) -> str | None:
     """The match key of a number as a person types it, in whatever form; None when it is not a phone number.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+from leadmasterd.identity import spellings
 from leadmasterd.protocol import Ciphertext, Contact, Message, MessageKey, Via
 
 FUTURE_SLACK: Final = timedelta(minutes=10)
@@ -101,7 +102,10 @@ def canonical_id(wid: str) -> str:
 
 def ignore_list(entries: list[str]) -> frozenset[str]:
     """`capture.ignore` as written (chat ids, or phone numbers in any form) as the set that chats are looked up in."""
-    return frozenset(canonical_id(entry) if "@" in entry else "".join(filter(str.isdigit, entry)) for entry in entries)
+    chats = {canonical_id(entry) for entry in entries if "@" in entry}
+    phones = {"".join(filter(str.isdigit, entry)) for entry in entries if "@" not in entry}
+    phones |= {chat.removesuffix("@c.us") for chat in chats if chat.endswith("@c.us")}
+    return frozenset(chats.union(*map(spellings, phones)))
 
 
 def is_ignored(rules: CaptureRules, aliases: tuple[str, ...] | list[str]) -> bool:

@@ -63,6 +63,7 @@ class Replay:
     _decisions: list[_Decision] = field(default_factory=list)
     _changes: list[tuple[_Change, datetime]] = field(default_factory=list)
     _account: str | None = None
+    _ignored_too: set[str] = field(default_factory=set)
     _several_ids: set[tuple[str, ...]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -104,14 +105,17 @@ class Replay:
             case Message() | Ciphertext():
                 moment = _as_of_moment(event.t, now, self.as_of)
                 captured = ingest.capture(event, self.rules, moment)
+                aliases = ingest.conversation_of(event.key, event.contact)[2]
+                if ingest.is_ignored(self.rules, aliases):
+                    self._ignored_too.update(aliases)  # reactions and calls carry one id only
                 if isinstance(captured, CapturedMessage) and captured.sent_at <= ingest.iso(self.as_of):
                     self._before_a_merge(captured)
                     self._add(captured, now)
             case MessageEdit() | MessageRevoke() | Reaction() | Call():
-                chat = event.chat if isinstance(event, Call) else event.key.remote
+                chat = canonical_id(event.chat if isinstance(event, Call) else event.key.remote)
                 happened = _edited_t(event) if isinstance(event, MessageEdit) else event.t
                 late = happened is not None and happened > self.as_of.timestamp()
-                if late or ingest.refusal(canonical_id(chat), (), self.rules):
+                if late or chat in self._ignored_too or ingest.refusal(chat, (), self.rules):
                     return
                 moment = _as_of_moment(happened, now, self.as_of)
                 if isinstance(event, Call):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from leadmasterd.cli import main
+from leadmasterd.ingest import CaptureRules, ignore_list
 from tests import wire
 from tests.stories import Customer, edited, iso, reacted, revoked, tell
 
@@ -79,6 +80,14 @@ def test_a_reaction_and_its_taking_back_in_whatever_order_are_none() -> None:
     for order in permutations((PRICE, reacted(PRICE, "17 10:05"), reacted(PRICE, "17 10:10", ""))):
         assert tell(*order, as_of="17 12:00").waits_since() == iso("17 10:00")
         assert tell(*order, as_of="17 10:07").waits_since() is None
+
+
+def test_an_ignored_chat_is_ignored_under_its_other_id_too() -> None:
+    """As the daemon does it: a call carries one id only."""
+    ana = Customer(phone=wire.ANA, lid=wire.ANA_LID)
+    call = {**ana.call("17 10:05"), "chat": wire.ANA_LID}
+    told = tell(ana.says("17 10:00", "price"), call, rules=CaptureRules(ignore=ignore_list([wire.ANA])))
+    assert told.result["conversations"] == []
 
 
 @pytest.mark.parametrize("chat", ["5491155550001", "+54 9 11 5555-0001", "5491155550001@s.whatsapp.net"])
