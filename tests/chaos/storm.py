@@ -13,18 +13,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from leadmasterd.demo.standin import StandIn
+from leadmasterd.demo.standin import StandIn, StandInError
 from leadmasterd.ingest import iso
 from tests.chaos.faults import CannotPlay, EndedBadly, NotBack, NoVictim, fault
 from tests.chaos.plan import Act, Plan, Round
 from tests.chaos.verdict import Found
-from tests.e2e.conftest import DaemonUnderTest
+from tests.e2e.conftest import OUR_PHONE, DaemonUnderTest
 
 _READY_LIMIT: Final = 120.0
 _END_LIMIT: Final = 300.0
 _SMALL: Final = "512m"
 _PROGRESS_EVERY: Final = 5.0
 _LONGEST_LOCK: Final = 1.0
+_RESTORED_BY_THEN: Final = 10.0
+"""A snapshot that is there takes the place of a lost session long before; after this it is a person's turn."""
 _BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
 # codes rotate faster by the same divisor as everything else
 _ROTATION: Final = ("--qr-first", "3000", "--qr-period", "1000")
@@ -87,6 +89,8 @@ class _Storm:
         self._say = say
         self._faults: Counter[str] = Counter()
         self._unasked: list[str] = []
+        self._relinked: list[str] = []
+        self._asks_for_a_scan_since: float | None = None
         self._moments: dict[int, str] = {}
         self._number = 0
         self._told_at = 0.0
@@ -117,6 +121,7 @@ class _Storm:
             sent=sent,
             faults=self._faults,
             unasked_ends=self._unasked,
+            relinked=self._relinked,
             moments=self._moments,
             seconds=seconds,
             stuck=stuck,
@@ -176,12 +181,21 @@ class _Storm:
             time.sleep(0.05)
 
     def _keep_alive(self) -> None:
-        """What systemd would do, and a note that it had to."""
+        """What systemd and a person would do, and a note that they had to."""
         process = self._daemon.process
         assert process is not None
         if (code := process.poll()) is not None:
             self._unasked.append(f"round {self._number}: exit code {code}")
             self._daemon.start()
+        if self._phase != "waiting_for_scan":
+            self._asks_for_a_scan_since = None
+            return
+        now = time.monotonic()
+        self._asks_for_a_scan_since = self._asks_for_a_scan_since or now
+        if now - self._asks_for_a_scan_since > _RESTORED_BY_THEN:
+            self._relinked.append(f"round {self._number}")
+            with suppress(StandInError):  # that page has gone since
+                self._daemon.standin.act("scan", phone=OUR_PHONE, name="Tienda", wait=1000)
 
     @property
     def _phase(self) -> str:

@@ -60,7 +60,7 @@ def found(plan: Plan) -> Found:
         "to_at": "2026-01-01T00:00:02.000Z",
         "closed_at": "2026-01-01T00:00:03.000Z",
     }
-    return Found([row_of(each) for each in plan.expected], [gap], [], 0, {}, [], {}, 1.0, None)
+    return Found([row_of(each) for each in plan.expected], [gap], [], 0, {}, [], [], {}, 1.0, None)
 
 
 def of_kind(kind: str) -> Callable[[dict[str, Any]], bool]:

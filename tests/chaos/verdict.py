@@ -28,6 +28,8 @@ class Found:
     """Faults that were really carried out, by kind."""
     unasked_ends: Sequence[str]
     """Times the daemon ended and nobody had asked for it."""
+    relinked: Sequence[str]
+    """Times the browser had lost the session, no snapshot was there, and a person had to scan: told, and no loss."""
     moments: Mapping[int, str]
     """When each slot's messages were delivered, and what the daemon said of itself just then."""
     seconds: float
@@ -61,6 +63,7 @@ class Verdict:
     faults: Mapping[str, int]
     restarts: Mapping[str, int]
     unasked_ends: tuple[str, ...]
+    relinked: tuple[str, ...]
     stuck: str | None
     seconds: float
 
@@ -114,6 +117,7 @@ class Verdict:
             _line("sent", self.sent),
             _line("gaps open", self.open_gaps),
             _line("unasked ends", len(self.unasked_ends), "; ".join(self.unasked_ends)),
+            _line("scanned anew", len(self.relinked), "; ".join(self.relinked)),
         ]
         if self.stuck:
             lines.append(f"waited in vain for {self.stuck}")
@@ -176,6 +180,7 @@ def judge(plan: Plan, found: Found) -> Verdict:
         faults=dict(found.faults),
         restarts=dict(Counter(_restarts(found.events))),
         unasked_ends=tuple(found.unasked_ends),
+        relinked=tuple(found.relinked),
         stuck=found.stuck,
         seconds=found.seconds,
     )
