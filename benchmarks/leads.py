@@ -1,17 +1,15 @@
-"""Classification and leads: how fast alone, and whether they keep up with messages that keep coming."""
+"""Classification and leads: whether they keep up with messages that keep coming."""
 
 import asyncio
 import contextlib
 import sqlite3
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.figures import Figure, message_line, percentile, ready_line
-from leadmasterd.classify.intents import Signals
+from benchmarks.figures import Figure, message_line, ready_line
 from leadmasterd.classify.loading import load_classifier
 from leadmasterd.ingest import CaptureRules
 from leadmasterd.intake import Intake
@@ -32,8 +30,8 @@ TEXTS = (
 
 
 def run() -> list[Figure]:
-    """One burst alone, then messages at a steady rate with everything behind them."""
-    return [_alone(), _steady()]
+    """Messages at a steady rate with everything behind them."""
+    return [_steady()]
 
 
 def judging() -> Callable[[sqlite3.Connection], Judging]:
@@ -45,24 +43,6 @@ def judging() -> Callable[[sqlite3.Connection], Judging]:
         return Judging(connection, lambda: classifier, policy, lambda who: None)
 
     return make
-
-
-def _alone() -> Figure:
-    classifier = load_classifier(None, None)
-    signals = Signals(first_contact=True, types=("chat",))
-    times = []
-    for _ in range(400):
-        for texts in TEXTS:
-            began = time.perf_counter()
-            classifier.classify(texts, signals)
-            times.append(time.perf_counter() - began)
-    median, worst = statistics.median(times), percentile(times, 99)
-    return Figure(
-        "classifying one burst, one core",
-        f"{median * 1000:.2f} ms (p99 {worst * 1000:.2f} ms)",
-        "below 1 ms",
-        median < 0.001,
-    )
 
 
 def _steady() -> Figure:

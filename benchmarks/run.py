@@ -6,7 +6,7 @@ from importlib import import_module
 
 from benchmarks.figures import Figure
 
-ALL = ("burst", "single", "commands", "leads", "size", "whole", "recovery", "restarts")
+ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "restarts")
 LONG = ("noticing",)
 """Only when asked for: about five minutes."""
 
