@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.figures import Figure
-from benchmarks.whole import daemon_on, status_of, until
+from benchmarks.whole import daemon_on, link, until
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.settings_file import places
 from leadmasterd.store.database import open_for_reading
@@ -33,9 +33,7 @@ def run() -> list[Figure]:
         where = places(None, name, "leadmaster.db")
         # each fault is a first one: a short calm period forgives the one before
         with daemon_on(where, standin, LEADMASTERD_SUPERVISOR__CALM_PERIOD="1"):
-            until(lambda: status_of(where).get("phase") == "waiting_for_scan")
-            standin.act("scan", phone="5491155550100", name="Tienda")
-            until(lambda: status_of(where).get("phase") == "ready")
+            link(where, standin)
             database = open_for_reading(where.database)
 
             def hang() -> None:

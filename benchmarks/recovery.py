@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from benchmarks.whole import daemon_on, status_of, until
+from benchmarks.whole import daemon_on, link, status_of, until
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.environment import find_browser
 from leadmasterd.listener import tree
@@ -34,9 +34,7 @@ def run() -> list[Figure]:
     ):
         where = places(None, name, "leadmaster.db")
         with daemon_on(where, standin):
-            until(lambda: status_of(where).get("phase") == "waiting_for_scan")
-            standin.act("scan", phone="5491155550100", name="Tienda")
-            until(lambda: status_of(where).get("phase") == "ready")
+            link(where, standin)
         bare = statistics.median(_bare_start(node, where, standin) for _ in range(BARE_STARTS))
         # each death is a first one: a short calm period forgives the one before
         with daemon_on(where, standin, LEADMASTERD_SUPERVISOR__CALM_PERIOD="1"):

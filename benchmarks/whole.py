@@ -37,9 +37,7 @@ def run() -> list[Figure]:
     ):
         where = places(None, name, "leadmaster.db")
         with daemon_on(where, standin) as process:
-            until(lambda: status_of(where).get("phase") == "waiting_for_scan")
-            standin.act("scan", phone="5491155550100", name="Tienda")
-            until(lambda: status_of(where).get("phase") == "ready")
+            link(where, standin)
             latency = _latencies(where, standin)
             idle = _idle(psutil.Process(process.pid))
     return [*latency, *idle]
@@ -115,6 +113,13 @@ def daemon_on(where: Places, standin: StandIn, **settings: str) -> Iterator["sub
 def status_of(where: Places) -> dict[str, Any]:
     """What the daemon last said of itself; empty before it said anything."""
     return read_status(where) or {}
+
+
+def link(where: Places, standin: StandIn) -> None:
+    """From a first start to ready."""
+    until(lambda: status_of(where).get("phase") == "waiting_for_scan")
+    standin.act("scan", phone="5491155550100", name="Tienda")
+    until(lambda: status_of(where).get("phase") == "ready")
 
 
 def until(test: Callable[[], bool], limit: float = 90) -> None:

@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from leadmasterd.classify.classifier import Classifier
+from leadmasterd.classify.loading import existing, load_classifier
 from leadmasterd.settings import LeadsSettings
 from leadmasterd.settings_file import Places, base_folder
 from leadmasterd.store.lead_rows import Policy
@@ -11,7 +13,7 @@ from leadmasterd.store.lead_rows import Policy
 def policy_of(leads: LeadsSettings) -> Policy:
     """Its version changes with every setting that leads depend on."""
     told = leads.model_dump_json(
-        include={"timezone", "country", "target_minutes", "reopen_days", "burst_seconds"} | {"hours", "overrides"}
+        include={"timezone", "country", "target_minutes", "reopen_days", "burst_seconds", "hours", "overrides"}
     )
     return Policy(
         calendar=leads.calendar(),
@@ -32,6 +34,6 @@ def model_file(places: Places) -> Path:
     return places.state_dir / "model.json.gz"
 
 
-def existing(file: Path | None) -> Path | None:
-    """A file that is there, else None: the packaged one then."""
-    return file if file is not None and file.exists() else None
+def classifier_of(leads: LeadsSettings, places: Places) -> Classifier:
+    """The rules and the model in force. Raises CannotUseRules or CannotUseModel."""
+    return load_classifier(existing(rules_file(leads, places)), existing(model_file(places)))

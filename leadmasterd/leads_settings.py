@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from leadmasterd.leads.calendar import BusinessCalendar
 
 _SPLIT_DAY: Final = (("09:00", "13:00"), ("16:00", "20:00"))
-_DEFAULTS: Final[Mapping[str, Any]] = {
+DEFAULTS: Final[Mapping[str, Any]] = {
     "timezone": "America/Argentina/Buenos_Aires",
     "country": "AR",
     "target_minutes": 15.0,
@@ -29,7 +29,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     },
     "overrides": {},
 }
-"""Those of `settings`; a test holds the two together."""
+"""Here and not in `settings`, which takes them from here, because that one is slow to import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def glance(places: Places) -> LeadsGlance:
     for name, text in os.environ.items():
         if name.upper().startswith(f"{ENV_PREFIX}LEADS__"):
             key = name[len(f"{ENV_PREFIX}LEADS__") :].lower()
-            told[key] = text if isinstance(_DEFAULTS.get(key), str) else _value(text)
-    values = {key: told[key] if _fits(told.get(key), default) else default for key, default in _DEFAULTS.items()}
+            told[key] = text if isinstance(DEFAULTS.get(key), str) else _value(text)
+    values = {key: told[key] if _fits(told.get(key), default) else default for key, default in DEFAULTS.items()}
     return LeadsGlance(
         target_seconds=float(values["target_minutes"]) * 60,
         stale_days=int(values["stale_days"]),

@@ -17,6 +17,7 @@ from pydantic_settings.exceptions import SettingsError
 from leadmasterd.ingest import CaptureRules, ignore_list
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
+from leadmasterd.leads_settings import DEFAULTS
 from leadmasterd.settings_file import (
     DEFAULT_DATABASE,
     DEFAULT_STATE_DIR,
@@ -32,7 +33,6 @@ from leadmasterd.timing import Timing
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 Days = Annotated[int, Field(ge=1, le=3650)]
 _DIGITS: Final = r"^([1-9][0-9]{6,14})?$"
-_SPLIT_DAY: Final = (("09:00", "13:00"), ("16:00", "20:00"))
 
 
 class _Section(BaseModel):
@@ -110,28 +110,32 @@ class LeadsSettings(_Section):
     """When an enquiry is a lead, when it has waited too long, and when the business is open."""
 
     rules: str = Field("rules.toml", description="rules of classification; not there or empty: those of the program")
-    timezone: Zone = Field("America/Argentina/Buenos_Aires", description="of the business")
-    country: Country = Field("AR", description="whose public holidays are closed, as AR or AR-B; empty: no holidays")
+    timezone: Zone = Field(DEFAULTS["timezone"], description="of the business")
+    country: Country = Field(
+        DEFAULTS["country"], description="whose public holidays are closed, as AR or AR-B; empty: no holidays"
+    )
     target_minutes: float = Field(
-        15, gt=0, le=10080, allow_inf_nan=False, description="business minutes that an enquiry may wait"
+        DEFAULTS["target_minutes"],
+        gt=0,
+        le=10080,
+        allow_inf_nan=False,
+        description="business minutes that an enquiry may wait",
     )
     reopen_days: int = Field(30, ge=0, le=3650, description="a lost lead that comes back so soon is the same one")
     burst_seconds: Seconds = Field(120, description="messages closer than this are judged as one")
-    stale_days: Days = Field(14, description="an open lead without a word or a plan for so long is stale")
-    dormant_days: Days = Field(60, description="an open lead silent for so long is proposed as dormant")
+    stale_days: Days = Field(
+        DEFAULTS["stale_days"], description="an open lead without a word or a plan for so long is stale"
+    )
+    dormant_days: Days = Field(
+        DEFAULTS["dormant_days"], description="an open lead silent for so long is proposed as dormant"
+    )
     hours: dict[Weekday, Times] = Field(
-        {
-            "mon": _SPLIT_DAY,
-            "tue": _SPLIT_DAY,
-            "wed": _SPLIT_DAY,
-            "thu": _SPLIT_DAY,
-            "fri": _SPLIT_DAY,
-            "sat": (("09:00", "13:00"),),
-            "sun": (),
-        },
+        DEFAULTS["hours"],
         description="openings of each weekday; one not named is closed",
     )
-    overrides: dict[Date, Times] = Field({}, description="openings of single dates; they win over weekday and holiday")
+    overrides: dict[Date, Times] = Field(
+        DEFAULTS["overrides"], description="openings of single dates; they win over weekday and holiday"
+    )
 
     def calendar(self) -> BusinessCalendar:
         """When the business is open."""

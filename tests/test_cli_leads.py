@@ -33,7 +33,7 @@ from leadmasterd import leads_view, sentences
 from leadmasterd.cli import desk, leads_rebuild, main, parser
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock
-from leadmasterd.lead_making import policy_of
+from leadmasterd.lead_making import classifier_of, policy_of
 from leadmasterd.leads_settings import glance
 from leadmasterd.leads_view import Windows
 from leadmasterd.settings import load
@@ -987,7 +987,7 @@ def test_a_rebuild_and_the_daemon_leave_each_other_whole(
     """Messages come while each slice holds the database, and are durable before the next slice begins."""
     shop.hears(*((customer, 50, PRICE) for customer in range(1, 25)))
     settings, places = load(None)
-    classifier = desk.classifier_of(settings, places)
+    classifier = classifier_of(settings.leads, places)
     before = shop.asks("SELECT lead_id, opened_by_message_id FROM leads ORDER BY lead_id")
     writer = Writer(
         shop.database,

@@ -48,6 +48,11 @@ def load_model(file: Path | None) -> Model:
     return models.parse(_read(file, _LARGEST_MODEL, CannotUseModel), str(file))
 
 
+def existing(file: Path | None) -> Path | None:
+    """A file that is there, else None: the packaged one then."""
+    return file if file is not None and file.exists() else None
+
+
 def _read(file: Path, largest: int, kind: type[CannotUseRules | CannotUseModel]) -> bytes:
     try:
         with file.open("rb") as stream:

@@ -15,7 +15,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from leadmasterd.classify.classifier import Classifier
-from leadmasterd.classify.loading import load_model, load_rules
+from leadmasterd.classify.loading import existing, load_model, load_rules
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.text import _
@@ -99,11 +99,11 @@ class Reloading:
         problems = [self._unwatched] if self._unwatched else []
         with self._reading:
             try:
-                self._rules, self._rules_version = load_rules(_there(self._rules_file))
+                self._rules, self._rules_version = load_rules(existing(self._rules_file))
             except CannotUseRules as error:
                 problems.append(str(error))
             try:
-                self._model = load_model(_there(self._model_file))
+                self._model = load_model(existing(self._model_file))
             except CannotUseModel as error:
                 problems.append(str(error))
             fresh = Classifier(self._rules, self._rules_version, self._model)
@@ -128,7 +128,3 @@ class _Handler(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type in _TELLS and {str(event.src_path), str(event.dest_path)} & self._files:
             self._tell()
-
-
-def _there(file: Path | None) -> Path | None:
-    return file if file is not None and file.exists() else None

@@ -12,15 +12,13 @@ from leadmasterd.text import _
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the documented object. 1 when a line could not be used; the others are."""
-    from leadmasterd.classify.loading import load_classifier
-    from leadmasterd.lead_making import existing, model_file, policy_of, rules_file
+    from leadmasterd.lead_making import classifier_of, policy_of
     from leadmasterd.replay import Replay
     from leadmasterd.settings import load
 
     settings, places = load(arguments.config)
-    classifier = load_classifier(existing(rules_file(settings.leads, places)), existing(model_file(places)))
     replay = Replay(
-        classifier,
+        classifier_of(settings.leads, places),
         policy_of(settings.leads),
         moment_from(arguments.at) if arguments.at else datetime.now(UTC),
         settings.capture_rules(),

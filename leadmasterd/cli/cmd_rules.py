@@ -57,7 +57,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _own_rules(arguments: argparse.Namespace) -> Path | None:
-    from leadmasterd.lead_making import existing, rules_file
+    from leadmasterd.classify.loading import existing
+    from leadmasterd.lead_making import rules_file
     from leadmasterd.settings import load
 
     settings, places = load(arguments.config)
@@ -65,12 +66,11 @@ def _own_rules(arguments: argparse.Namespace) -> Path | None:
 
 
 def _classifier(arguments: argparse.Namespace) -> Any:
-    from leadmasterd.classify.loading import load_classifier
-    from leadmasterd.lead_making import existing, model_file
+    from leadmasterd.lead_making import classifier_of
     from leadmasterd.settings import load
 
-    _settings, places = load(arguments.config)
-    return load_classifier(_own_rules(arguments), existing(model_file(places)))
+    settings, places = load(arguments.config)
+    return classifier_of(settings.leads, places)
 
 
 def _try(arguments: argparse.Namespace) -> int:

@@ -17,10 +17,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from leadmasterd import leads_view
-from leadmasterd.classify.classifier import Classifier
-from leadmasterd.classify.loading import load_classifier
 from leadmasterd.cli.moments import Clock
-from leadmasterd.lead_making import existing, model_file, policy_of, rules_file
+from leadmasterd.lead_making import classifier_of, policy_of
 from leadmasterd.leads_view import Subject
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings import Settings, load
@@ -69,7 +67,7 @@ class Desk:
         self.actor = f"person:{_login()}"
         self.clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
         self._path = places.database
-        self.classifier = cache(lambda: classifier_of(settings, places))
+        self.classifier = cache(lambda: classifier_of(settings.leads, places))
         self.judge = Judge(connection, self.classifier, policy_of(settings.leads))
 
     @contextmanager
@@ -203,11 +201,6 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.OperationalError):
             raise cannot_use(path, error) from error
         raise
-
-
-def classifier_of(settings: Settings, places: Places) -> Classifier:
-    """The rules and the model in force. Raises CannotUseRules or CannotUseModel."""
-    return load_classifier(existing(rules_file(settings.leads, places)), existing(model_file(places)))
 
 
 def nobody(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from leadmasterd.leads.timeline import Answered, Burst, in_order, steps
+from leadmasterd.leads.timeline import Burst
 from leadmasterd.store.story import read, stories_of
 
 
@@ -10,9 +10,4 @@ def bursts_of(connection: sqlite3.Connection, conversation: int, burst_seconds: 
     """All bursts of the person behind this conversation, in order of time."""
     stories = stories_of(connection, [conversation])
     read(connection, stories)
-    found: list[Burst] = []
-    for story in stories:
-        answers = [Answered(own.at, own.conversation, own.own_id) for own in story.own if own.author == "operator"]
-        ordered = steps(in_order([*story.events, *answers]), round(burst_seconds * 1000), story.people)
-        found += [step for step in ordered if isinstance(step, Burst)]
-    return found
+    return [step for story in stories for step in story.steps(burst_seconds) if isinstance(step, Burst)]

@@ -16,7 +16,7 @@ from typing import Final
 
 from leadmasterd.ingest import iso
 from leadmasterd.leads.fold import fold
-from leadmasterd.leads.timeline import Answered, Said, in_order, quick_replies, steps
+from leadmasterd.leads.timeline import Said, quick_replies
 from leadmasterd.store.lead_rows import LeadRows, Policy
 from leadmasterd.store.merges import SYSTEM
 from leadmasterd.store.rows import PUT_UP
@@ -73,12 +73,7 @@ class Judge:
 
     def _judge(self, story: Story, now: datetime) -> None:
         automatic = self._auto_replies(story)
-        story.events += [
-            Answered(own.at, own.conversation, own.own_id)
-            for own in story.own
-            if own.author == "operator" and own.message_id not in automatic
-        ]
-        ordered = steps(in_order(story.events), round(self._policy.burst_seconds * 1000), story.people)
+        ordered = story.steps(self._policy.burst_seconds, automatic)
         verdicts = Verdicts(self._db, story, self._classifier, iso(now))
         folded = fold(ordered, verdicts.of, story.people, reopen_ms=self._policy.reopen_days * 86_400_000)
         verdicts.keep_only_these()

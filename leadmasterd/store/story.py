@@ -6,12 +6,12 @@ Reads only. Own messages are left in `own`, because whether a person wrote them 
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from leadmasterd.leads import moments
-from leadmasterd.leads.timeline import Called, Decided, Event, Joined, Reacted, Said
+from leadmasterd.leads.timeline import Answered, Called, Decided, Event, Joined, Reacted, Said, Step, in_order, steps
 from leadmasterd.store.merges import SYSTEM, members_of
 
 _SYSTEM_TYPES: Final = frozenset(
@@ -56,6 +56,15 @@ class Story:
     def conversations(self) -> list[int]:
         """All of them."""
         return list(self.people)
+
+    def steps(self, burst_seconds: float, automatic: Container[int] = ()) -> list[Step]:
+        """All of it in order, with bursts. `automatic`: own messages that nobody typed, besides those marked so."""
+        answers = [
+            Answered(own.at, own.conversation, own.own_id)
+            for own in self.own
+            if own.author == "operator" and own.message_id not in automatic
+        ]
+        return steps(in_order([*self.events, *answers]), round(burst_seconds * 1000), self.people)
 
 
 def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[Story]:
