@@ -634,6 +634,16 @@ def test_our_call_that_nobody_took_is_no_answer(ana: Customer) -> None:
     assert tell(ana.call("17 10:10", outgoing=True)).waits_since() is None
 
 
+@pytest.mark.parametrize("ids", [("A", "B"), ("B", "A")])
+def test_of_two_calls_in_one_second_the_answered_one_was_the_second(ids: tuple[str, str]) -> None:
+    """«an answered one is an answer»: whoever was answered does not ring once more within the second."""
+    ana, (missed, answered) = Customer(), ids
+    told = tell(
+        ana.call("17 10:00", call_id=missed), ana.call("17 10:00", answered=True, call_id=answered), as_of="17 12:00"
+    )
+    assert told.alerts("waiting") == []
+
+
 def test_a_call_and_its_line_in_the_chat_are_one_call(books: Books, ana: Customer) -> None:
     """«A missed call waits»: one that was answered by what either of the two knows did not miss."""
     books.tell([ana.says("17 10:00", "price"), ana.call("17 10:10", answered=True), ana.call_log("17 10:10:30")])

@@ -1,7 +1,7 @@
 """A contact's story: what was said, answered, called, reacted and decided, in the order of its happening. Pure values.
 
 Times are whole milliseconds since 1970 UTC. The order never depends on the order of capture: within one time the
-customer's words come first, then calls, answers, reactions and decisions, and then the message's own id decides.
+customer's words come first, then calls (missed ones first), answers, reactions, decisions, and then the own id decides.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -146,9 +146,10 @@ def in_order(events: Iterable[Event]) -> list[Event]:
     return sorted(events, key=_place)
 
 
-def _place(event: Event) -> tuple[int, int, str]:
+def _place(event: Event) -> tuple[int, int, bool, str]:
+    answered = isinstance(event, Called) and event.answered
     own_id = f"{event.number:012d}" if isinstance(event, Decided | Joined) else event.own_id
-    return event.at, _RANK[type(event)], own_id
+    return event.at, _RANK[type(event)], answered, own_id
 
 
 def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int]) -> list[Step]:
