@@ -46,7 +46,10 @@ class StatusBoard:
     capture: Capture = field(default_factory=Capture)
     trouble: tuple[str, str] | None = None
     concerns: Mapping[str, str] = field(default_factory=dict)
-    """What a person should know, as codes with a detail."""
+    """What a person should know, as codes with a detail: of these three, when last shown."""
+    housekeeping_concerns: Mapping[str, str] = field(default_factory=dict)
+    page_concerns: dict[str, str] = field(default_factory=dict)
+    rules_concerns: dict[str, str] = field(default_factory=dict)
     scan: dict[str, object] | None = None
     counters: dict[str, int] = field(default_factory=dict)
     resources: Mapping[str, int] = field(default_factory=dict)
@@ -68,6 +71,11 @@ class StatusBoard:
     def bump(self, counter: str, by: int = 1) -> None:
         """Count something that should not happen."""
         self.counters[counter] = self.counters.get(counter, 0) + by
+        self.changed()
+
+    def show_concerns(self) -> None:
+        """One of the three has changed."""
+        self.concerns = {**self.housekeeping_concerns, **self.page_concerns, **self.rules_concerns}
         self.changed()
 
     def changed(self) -> None:

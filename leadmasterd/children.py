@@ -1,0 +1,77 @@
+"""Node children, one after the other: each is started on a tidy profile, and nothing of it is left behind."""
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+
+from leadmasterd.intake import Intake
+from leadmasterd.listener import tree
+from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
+from leadmasterd.profile_keeper import ProfileKeeper
+from leadmasterd.settings import Settings
+from leadmasterd.settings_file import Places
+
+log = logging.getLogger(__name__)
+
+
+class Children:
+    """`current` is the child that was started last, dead or alive; None before the first."""
+
+    def __init__(self, settings: Settings, places: Places, profile: ProfileKeeper) -> None:
+        self._settings = settings
+        self._profile_folder = places.profile
+        self._profile = profile
+        self._marker = tree.marker_of(places.state_dir)
+        self.current: Child | None = None
+
+    async def start(self, node: Path, browser: Path, intake: Intake) -> Child:
+        """The next one, whose lines go to `intake`. Raises OSError."""
+        await asyncio.to_thread(self._profile.before_spawn)
+        listener = self._settings.listener
+        options = {
+            "profile": str(self._profile_folder.resolve()),
+            "browser": str(browser),
+            "browser_args": list(listener.browser_args),
+            "user_agent": listener.user_agent or None,
+            "pairing_phone": listener.pairing_phone or None,
+            "presence_unavailable": listener.presence_unavailable,
+            "groups": self._settings.capture.groups,
+            "no_sandbox": os.geteuid() == 0,
+            "instance": self._marker,
+            "timing": {"heartbeat": round(self._settings.timing().heartbeat_every * 1000)},
+        }
+        try:
+            self.current = await Child.start(
+                [str(node), str(ENTRY), f"--instance={self._marker}"],
+                environment=environment_for(options),
+                marker=self._marker,
+                on_lines=intake.lines,
+                on_oversize=intake.oversize,
+                on_cut=intake.cut_short,
+            )
+        except CannotStart as error:
+            raise OSError(str(error)) from error
+        log.info("started the Node child, pid %d", self.current.pid, extra={"action": "child_started"})
+        return self.current
+
+    async def clean_up(self) -> None:
+        """After a stop, and before the first start: nothing that carries our marker may live on."""
+        self._profile.stopped(well=self.current is not None and self.current.ended_well)
+        leftovers = await asyncio.to_thread(tree.find_ours, self._marker)
+        if leftovers:
+            log.warning("killed %d processes an earlier life had left", len(leftovers), extra={"action": "orphans"})
+            tree.signal_all(leftovers, signal.SIGKILL)
+
+    def tell(self, command: str, **fields: object) -> None:
+        """Send it a command. Without a child there is nobody to miss it."""
+        if self.current:
+            self.current.tell(command, **fields)
+
+    def under_pressure(self, pressure: bool) -> None:
+        """The store can't follow (True), or can again."""
+        if self.current and pressure:
+            self.current.pause_reading()
+        elif self.current:
+            self.current.resume_reading()
