@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from leadmasterd import __version__, ingest, sentences
-from leadmasterd.live_path import LivePath
-from leadmasterd.profile_keeper import ProfileKeeper
-from leadmasterd.protocol import (
+from leadmasterd.events import (
     Authenticated,
     BrowserStarted,
     Bye,
@@ -26,6 +24,8 @@ from leadmasterd.protocol import (
     Ready,
     SocketState,
 )
+from leadmasterd.live_path import LivePath
+from leadmasterd.profile_keeper import ProfileKeeper
 from leadmasterd.scan_code import ScanCode
 from leadmasterd.status_board import StatusBoard
 from leadmasterd.store.rows import Item, SessionEvent

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd import ingest, protocol
-from leadmasterd.ingest import CaptureRules, Skipped
-from leadmasterd.protocol import (
+from leadmasterd.events import (
     Authenticated,
     Call,
     Ciphertext,
@@ -28,6 +27,7 @@ from leadmasterd.protocol import (
     SweepDone,
     Unknown,
 )
+from leadmasterd.ingest import CaptureRules, Skipped
 from leadmasterd.store.rows import Item
 from leadmasterd.store.writer import Writer
 

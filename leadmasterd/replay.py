@@ -15,9 +15,19 @@ from typing import Any, Final
 from sqlite_utils import Database
 
 from leadmasterd import ingest, protocol
+from leadmasterd.events import (
+    Account,
+    Call,
+    Ciphertext,
+    Malformed,
+    Message,
+    MessageEdit,
+    MessageRevoke,
+    Reaction,
+    Ready,
+)
 from leadmasterd.ingest import CapturedMessage, CaptureRules, canonical_id
 from leadmasterd.leads.stages import DECIDABLE
-from leadmasterd.protocol import Account, Call, Ciphertext, Malformed, Message, MessageEdit, MessageRevoke, Reaction
 from leadmasterd.store.lead_rows import Policy
 from leadmasterd.store.leads import Judge, put_up
 from leadmasterd.store.rows import Item, Record, Rows
@@ -122,7 +132,7 @@ class Replay:
                     self._add(event, moment)
                 else:
                     self._changes.append((event, moment))
-            case protocol.Ready(account=account):
+            case Ready(account=account):
                 if self._account not in (None, canonical_id(account.wid)):
                     self._change()
                 self._account = canonical_id(account.wid)

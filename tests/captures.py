@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from leadmasterd import ingest, protocol
+from leadmasterd import ingest
+from leadmasterd.events import Account, Ciphertext, Malformed, Message, Ready
 from leadmasterd.ingest import CapturedMessage, CaptureRules
-from leadmasterd.protocol import Account, Ciphertext, Malformed, Message
 from leadmasterd.store.rows import BatchResult, Item, Record
 from leadmasterd.store.writer import Trouble, Writer
 from tests import wire
@@ -32,7 +32,7 @@ def item(obj: dict[str, Any], *, now: float = wire.NOON + 5, text: str | None = 
         captured = ingest.capture(event, RULES, datetime.fromtimestamp(now, UTC))
         assert isinstance(captured, CapturedMessage), captured
         record = captured
-    elif isinstance(event, protocol.Ready):
+    elif isinstance(event, Ready):
         record = event.account
     else:
         assert not isinstance(event, Malformed), event

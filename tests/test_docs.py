@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd import protocol
-from leadmasterd.protocol import Malformed, Unknown
+from leadmasterd.events import Malformed, Unknown
 
 CHECKOUT = Path(__file__).parent.parent
 DOCUMENT = (CHECKOUT / "docs" / "protocol.md").read_text(encoding="utf-8")

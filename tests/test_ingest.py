@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadmasterd import ingest, protocol
+from leadmasterd.events import Ciphertext, Message
 from leadmasterd.ingest import CapturedMessage, CaptureRules, ChatKind, Skipped
-from leadmasterd.protocol import Ciphertext, Message
 from tests import wire
 
 NOW = datetime.fromtimestamp(wire.NOON + 5, UTC)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from leadmasterd import ingest, intake, protocol
+from leadmasterd.events import Lifecycle, Qr, Ready
 from leadmasterd.ingest import CaptureRules
 from leadmasterd.intake import Intake
-from leadmasterd.protocol import Lifecycle, Qr, Ready
 from tests import wire
 from tests.captures import Store, at, opened
 from tests.test_store import call, edit, reaction, revoke

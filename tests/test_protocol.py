@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadmasterd import protocol
-from leadmasterd.protocol import Ciphertext, Malformed, Message, Reaction, SweepDone, Unknown, decode, decode_line
+from leadmasterd import events, protocol
+from leadmasterd.events import Ciphertext, Malformed, Message, Reaction, SweepDone, Unknown
+from leadmasterd.protocol import decode, decode_line
 from tests import wire
 
 CHECKOUT = Path(__file__).parent.parent
@@ -73,7 +74,7 @@ def test_a_message_keeps_every_field() -> None:
         "ID",
         wire.BETO,
     )
-    assert event.contact == protocol.Contact("Beto", True, wire.BETO, "7@lid")
+    assert event.contact == events.Contact("Beto", True, wire.BETO, "7@lid")
     assert (event.media, event.quoted, event.referral) == (
         {"mimetype": "image/jpeg"},
         {"id": "Q"},
@@ -86,9 +87,9 @@ def test_a_contract_says_what_is_missing_and_what_it_costs() -> None:
     """A capability of a newer child is kept as it is; an empty list is good news, and no list is none."""
     head = b'{"v":1,"type":"contract","seq":3,"at":1,"web_version":"2.3000.1","missing":'
     found = decode(head + b'[{"module":"WAWebCallCollection","function":"on","costs":"calls"}]}')
-    assert found == protocol.Contract(3, "2.3000.1", (protocol.Missing("WAWebCallCollection", "on", "calls"),))
-    assert found.missing[0].costs in protocol.CAPABILITIES
-    assert decode(head + b"[]}") == protocol.Contract(3, "2.3000.1", ())
+    assert found == events.Contract(3, "2.3000.1", (events.Missing("WAWebCallCollection", "on", "calls"),))
+    assert found.missing[0].costs in events.CAPABILITIES
+    assert decode(head + b"[]}") == events.Contract(3, "2.3000.1", ())
     for wrong in (b"null}", b"{}}", b"[1]}", b'[{"module":"M","function":"f"}]}'):
         assert isinstance(decode(head + wrong), Malformed)
 
@@ -96,13 +97,13 @@ def test_a_contract_says_what_is_missing_and_what_it_costs() -> None:
 def test_a_dialog_that_was_left_alone_has_no_button() -> None:
     """Only one that was clicked has."""
     left = decode(b'{"v":1,"type":"dialog","seq":4,"at":1,"text":"Log out?","button":null,"dismissed":false}')
-    assert left == protocol.Dialog(4, "Log out?", None, dismissed=False)
+    assert left == events.Dialog(4, "Log out?", None, dismissed=False)
 
 
 def test_a_browser_may_be_started_without_a_known_process() -> None:
     """Its pid is None then, but never text."""
     line = '{"v":1,"type":"browser_started","seq":2,"at":1,"pid":%s,"version":"Chrome/156.0"}'
-    assert decode((line % "null").encode()) == protocol.BrowserStarted(2, None, "Chrome/156.0")
+    assert decode((line % "null").encode()) == events.BrowserStarted(2, None, "Chrome/156.0")
     assert isinstance(decode((line % '"7"').encode()), Malformed)
 
 

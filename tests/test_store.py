@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadmasterd.protocol import Malformed
+from leadmasterd.events import Malformed
 from leadmasterd.store.rows import GapEnded, GapOpened, Item, SessionEvent
 from tests import wire
 from tests.captures import Store, account, at, item, opened

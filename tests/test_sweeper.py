@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-from leadmasterd.protocol import SweepDone
+from leadmasterd.events import SweepDone
 from leadmasterd.store.rows import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
 from leadmasterd.sweeper import Sweeper

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from leadmasterd import protocol
-from leadmasterd.protocol import Event
+from leadmasterd.events import Event
 
 US = "5491155550100@c.us"
 ANA = "5491155550001@c.us"

@@ -12,17 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from leadmasterd.ingest import (
-    SAME_MESSAGE_SECONDS,
-    CapturedMessage,
-    believable,
-    canonical_id,
-    chat_kind,
-    clean,
-    iso,
-    sent_at,
-)
-from leadmasterd.protocol import (
+from leadmasterd.events import (
     Account,
     Call,
     Malformed,
@@ -32,6 +22,16 @@ from leadmasterd.protocol import (
     Reaction,
     SweepChat,
     SweepDone,
+)
+from leadmasterd.ingest import (
+    SAME_MESSAGE_SECONDS,
+    CapturedMessage,
+    believable,
+    canonical_id,
+    chat_kind,
+    clean,
+    iso,
+    sent_at,
 )
 from leadmasterd.store.people import People
 

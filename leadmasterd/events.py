@@ -1,0 +1,351 @@
+"""What the Node child can say: one event for each type of line. docs/protocol.md is the contract.
+
+Values only; `protocol` reads them from lines. What an event means is decided elsewhere (`ingest` for messages,
+`supervisor.machine` for the lifecycle).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+CAPABILITIES: Final = (
+    "qr",
+    "pairing_code",
+    "live",
+    "sweep",
+    "contacts",
+    "edits",
+    "reactions",
+    "calls",
+    "presence",
+    "guard",
+)
+"""What a changed WhatsApp Web can cost, as `Missing.costs` names it."""
+
+Via = Literal["live", "sweep"]
+JsonObject = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A line that is not ours: `why` is a sentence's predicate, `head` its first bytes, `length` how many it had."""
+
+    why: str
+    head: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A well-formed line of a type this version does not know. It is counted and skipped."""
+
+    type: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKey:
+    """A message's identity as the page gives it. `remote` and `participant` are aliases, not part of the key."""
+
+    from_me: bool
+    remote: str
+    stanza_id: str
+    participant: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What the page's own address book knows about the other party of a chat."""
+
+    saved_name: str | None = None
+    business: bool = False
+    phone: str | None = None
+    lid: str | None = None
+
+
+NO_CONTACT: Final = Contact()
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The child's first line."""
+
+    seq: int
+    pid: int
+    versions: JsonObject
+    profile_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserStarted:
+    """`pid` is None where the browser's own process is not known."""
+
+    seq: int
+    pid: int | None
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Qr:
+    seq: int
+    qr: str
+    valid_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairingCode:
+    seq: int
+    code: str
+    valid_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The listening number itself."""
+
+    wid: str
+    lid: str | None
+    push_name: str | None
+    platform: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The live path is attached. `fresh`: a scan in this child's life led here."""
+
+    seq: int
+    account: Account
+    fresh: bool
+    web_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SocketState:
+    seq: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    seq: int
+    reason: str
+    logout_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    seq: int
+    available: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageError:
+    seq: int
+    source: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundBlocked:
+    seq: int
+    module: str
+    function: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something of the page that capture relies on is not there. `costs` is one of `CAPABILITIES`, or a newer one."""
+
+    module: str
+    function: str
+    costs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What this build of WhatsApp Web lacks of what capture relies on; nothing missing means that all is well."""
+
+    seq: int
+    web_version: str | None
+    missing: tuple[Missing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialog:
+    """The page showed a dialog. `button` is the one that was clicked, None for a dialog that is left alone."""
+
+    seq: int
+    text: str
+    button: str | None
+    dismissed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    seq: int
+    n: int
+    socket_state: str | None
+    has_synced: bool
+    added: int
+    emitted: int
+    newest: JsonObject
+    queued_bytes: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    seq: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandError:
+    seq: int
+    command: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    seq: int
+    reason: str
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, own or inbound, readable. `t` is seconds since 1970 UTC as WhatsApp gave it, or None."""
+
+    seq: int
+    via: Via
+    key: MessageKey
+    t: int | None
+    message_type: str
+    sender: str | None
+    to: str | None
+    author: str | None
+    notify_name: str | None
+    body: str | None
+    truncated: bool
+    contact: Contact
+    forwarded: bool
+    ephemeral_seconds: int | None
+    media: JsonObject | None
+    quoted: JsonObject | None
+    referral: JsonObject | None
+    extras: JsonObject
+    """`location`, `contact_cards`, `order`, `reply` and `call`, only those that are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ciphertext:
+    """A message that can't be read yet."""
+
+    seq: int
+    via: Via
+    key: MessageKey
+    t: int | None
+    sender: str | None
+    to: str | None
+    author: str | None
+    notify_name: str | None
+    contact: Contact
+    subtype: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEdit:
+    seq: int
+    key: MessageKey
+    t: int | None
+    edited_t: int | None
+    body: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRevoke:
+    seq: int
+    key: MessageKey
+    t: int | None
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """`emoji` is empty when a reaction was taken back."""
+
+    seq: int
+    key: MessageKey
+    from_me: bool
+    sender: str | None
+    emoji: str
+    t: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    seq: int
+    call_id: str
+    chat: str
+    t: int | None
+    outgoing: bool
+    answered: bool
+    video: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SweepChat:
+    """One chat of a sweep was read; its messages came before this line. `through` is its newest time."""
+
+    seq: int
+    sweep: int
+    chat: str
+    found: int
+    through: int | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SweepDone:
+    seq: int
+    sweep: int
+    started_at: int
+    """Epoch milliseconds, the child's clock."""
+    chats: int
+    looked_at: int
+    messages: int
+    failed: int
+    oldest: int | None
+    newest: int | None
+    error: str | None
+
+
+Lifecycle = (
+    Hello
+    | BrowserStarted
+    | Qr
+    | PairingCode
+    | Authenticated
+    | Ready
+    | SocketState
+    | Disconnected
+    | Presence
+    | PageError
+    | OutboundBlocked
+    | Contract
+    | Dialog
+    | Heartbeat
+    | Pong
+    | CommandError
+    | Bye
+)
+Data = Message | Ciphertext | MessageEdit | MessageRevoke | Reaction | Call
+Sweeping = SweepChat | SweepDone
+Event = Lifecycle | Data | Sweeping | Unknown | Malformed
