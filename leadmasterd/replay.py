@@ -2,7 +2,7 @@
 
 The order of the lines is the order of capture. Nothing that happened after `as_of` is seen. Edits and
 reactions are applied last, by their own times: a daemon gets them as they follow each other, and after a gap the text
-as it is now from a sweep.
+as it is now from a sweep. What was revoked comes after all of them, since no text is learned any more then.
 """
 
 import json
@@ -26,6 +26,7 @@ from leadmasterd.events import (
     Reaction,
     Ready,
 )
+from leadmasterd.identity import spellings
 from leadmasterd.ingest import CapturedMessage, CaptureRules, canonical_id
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.store.lead_rows import Policy
@@ -35,7 +36,8 @@ from leadmasterd.store.schema import migrate
 from leadmasterd.store.verdicts import Classifies
 
 _NOBODY: Final = Account("0@c.us", None, None, None)
-_Change = MessageEdit | MessageRevoke | Reaction
+_Change = MessageEdit | MessageRevoke | Reaction | CapturedMessage
+"""A message among them is what a sweep found revoked."""
 _AT_ONCE: Final = 500
 _MARK: Final = "\ufeff".encode()
 
@@ -120,7 +122,10 @@ class Replay:
                     self._ignored_too.update(aliases)  # reactions and calls carry one id only
                 if isinstance(captured, CapturedMessage) and captured.sent_at <= ingest.iso(self.as_of):
                     self._before_a_merge(captured)
-                    self._add(captured, now)
+                    if captured.type == "revoked":
+                        self._changes.append((captured, now))
+                    else:
+                        self._add(captured, now)
             case MessageEdit() | MessageRevoke() | Reaction() | Call():
                 chat = canonical_id(event.chat if isinstance(event, Call) else event.key.remote)
                 happened = _edited_t(event) if isinstance(event, MessageEdit) else event.t
@@ -155,12 +160,24 @@ class Replay:
     def _change(self) -> None:
         """Edits and reactions as they followed each other, then what was revoked; a file may tell them in any order."""
         self._write()
-        for event, moment in sorted(self._changes, key=_when_changed):
+        dated = [(self._when(event, moment), event, moment) for event, moment in self._changes]
+        for when, event, moment in sorted(dated, key=lambda each: (_is_revoked(each[1]), each[0])):
             if isinstance(event, MessageEdit) and event.edited_t is None:
+                if when > self.as_of.timestamp():
+                    continue
                 event = replace(event, t=None)  # it may be the time of the edit, and so says nothing of the message
             self._add(event, moment)
         self._changes.clear()
         self._write()
+
+    def _when(self, event: _Change, moment: datetime) -> float:
+        """Seconds since 1970. An edit that tells only its message's time was made by its capture."""
+        t = _edited_t(event) if isinstance(event, MessageEdit) else event.t
+        if isinstance(event, MessageEdit) and event.edited_t is None:
+            query = "SELECT 1 FROM messages WHERE stanza_id = ? AND wire_t = ?"
+            if self._connection.execute(query, (event.key.stanza_id, t)).fetchone():
+                t = None
+        return moment.timestamp() if t is None else t
 
     def _before_a_merge(self, message: CapturedMessage) -> None:
         """Two contacts may become one here; the leads of each are those that it had until now."""
@@ -179,10 +196,13 @@ class Replay:
 
     def _decide(self, decision: _Decision) -> bool:
         """Write a decision; False while nothing is known of its chat."""
+        digits, at, server = decision.chat.partition("@")
+        written = {decision.chat, *(spelt + at + server for spelt in spellings(digits) if server == "c.us")}
         row = self._connection.execute(
             "SELECT conversation_id FROM conversations v LEFT JOIN contact_identities i USING (contact_id) "
-            "WHERE v.chat = ?1 OR i.value = ?1",
-            (decision.chat,),
+            "WHERE v.chat IN (SELECT value FROM json_each(?1)) OR i.value IN (SELECT value FROM json_each(?1)) "
+            "ORDER BY v.chat = ?2 OR i.value = ?2 DESC, conversation_id",
+            (json.dumps(sorted(written)), decision.chat),
         ).fetchone()
         if row is None:
             return False
@@ -274,10 +294,8 @@ def _edited_t(edit: MessageEdit) -> int | None:
     return edit.t if edit.edited_t is None else edit.edited_t
 
 
-def _when_changed(change: tuple[_Change, datetime]) -> tuple[bool, float]:
-    event, moment = change
-    t = _edited_t(event) if isinstance(event, MessageEdit) else event.t
-    return isinstance(event, MessageRevoke), moment.timestamp() if t is None else t
+def _is_revoked(event: _Change) -> bool:
+    return isinstance(event, MessageRevoke | CapturedMessage)
 
 
 def _captured_at(text: str | None, as_of: datetime) -> datetime:

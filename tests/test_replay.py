@@ -10,7 +10,7 @@ import pytest
 from leadmasterd.cli import main
 from leadmasterd.ingest import CaptureRules, ignore_list
 from tests import wire
-from tests.stories import Customer, edited, iso, reacted, revoked, tell
+from tests.stories import Customer, edited, iso, reacted, revoked, seconds, tell
 
 ANA = Customer()
 PRICE = ANA.says("17 10:00", "price")
@@ -75,6 +75,26 @@ def test_an_edit_that_tells_only_its_own_time_is_found() -> None:
         assert tell(*order, as_of="17 10:05").lead["intent"] == "price"
 
 
+def test_an_edit_that_does_not_tell_its_own_time_was_made_when_it_was_captured() -> None:
+    """«Edits are judged by the current text»: a sweep finds one that nobody heard, with `t` the message's, later
+    than one that was heard.
+    """
+    heard = edited(PRICE, "17 10:05", "delivery")
+    found = {**edited(PRICE, "17 10:30", "order"), "edited_t": None}
+    for order in permutations((PRICE, heard, found)):
+        assert tell(*order, as_of="17 12:00").lead["intent"] == "order"
+        assert tell(*order, as_of="17 10:10").lead["intent"] == "delivery"
+
+
+def test_what_a_sweep_finds_revoked_is_judged_by_what_it_said_last() -> None:
+    """«Edits are judged by the current text» and «a revoked message still was written», in whatever order captured."""
+    said = ANA.says("17 10:00", "mmm")
+    gone = {**said, "via": "sweep", "message_type": "revoked", "body": None, "at": (seconds("17 11:00") + 1) * 1000}
+    for order in permutations((said, edited(said, "17 10:05", "price"), gone, revoked(said, "17 11:00"))):
+        told = tell(*order, as_of="17 12:00")
+        assert (told.stages, told.lead["intent"]) == (["new"], "price")
+
+
 def test_a_reaction_and_its_taking_back_in_whatever_order_are_none() -> None:
     """Each replaces the one before it in time, and not in the file."""
     for order in permutations((PRICE, reacted(PRICE, "17 10:05"), reacted(PRICE, "17 10:10", ""))):
@@ -90,9 +110,14 @@ def test_an_ignored_chat_is_ignored_under_its_other_id_too() -> None:
     assert told.result["conversations"] == []
 
 
-@pytest.mark.parametrize("chat", ["5491155550001", "+54 9 11 5555-0001", "5491155550001@s.whatsapp.net"])
+@pytest.mark.parametrize(
+    "chat",
+    [
+        "5491155550001", "+54 9 11 5555-0001", "5491155550001@s.whatsapp.net", "+54 11 5555-0001", "541155550001@c.us",
+    ],
+)  # fmt: skip
 def test_a_decision_may_name_the_phone(chat: str) -> None:
-    """As people write it."""
+    """As people write it; «equality is by a match key (Argentina 54 9 = 54, …)»."""
     assert tell(PRICE, {**ANA.decided("17 11:00", "won"), "chat": chat}, as_of="17 12:00").stages == ["won"]
 
 
