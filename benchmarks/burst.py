@@ -14,7 +14,7 @@ from leadmasterd.ingest import CaptureRules
 from leadmasterd.intake import Intake
 from leadmasterd.listener.child import Child
 from leadmasterd.store.database import open_for_writing
-from leadmasterd.store.rows import BatchResult
+from leadmasterd.store.records import BatchResult
 from leadmasterd.store.writer import IdleWork, Writer
 from leadmasterd.timing import Timing
 

@@ -12,7 +12,7 @@ from leadmasterd.ingest import CaptureRules
 from leadmasterd.intake import Intake
 from leadmasterd.listener.framing import LineReader
 from leadmasterd.store.database import open_for_writing
-from leadmasterd.store.rows import INSERT_ALIAS, INSERT_MESSAGE, INSERT_RAW
+from leadmasterd.store.messages import INSERT_ALIAS, INSERT_MESSAGE, INSERT_RAW
 from leadmasterd.store.writer import Writer
 
 MESSAGES = 2000

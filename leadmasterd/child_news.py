@@ -28,7 +28,7 @@ from leadmasterd.live_path import LivePath
 from leadmasterd.profile_keeper import ProfileKeeper
 from leadmasterd.scan_code import ScanCode
 from leadmasterd.status_board import StatusBoard
-from leadmasterd.store.rows import Item, SessionEvent
+from leadmasterd.store.records import Item, SessionEvent
 from leadmasterd.store.writer import Writer
 from leadmasterd.supervisor.machine import Happened, Phase
 from leadmasterd.supervisor.runner import Runner

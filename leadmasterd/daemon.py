@@ -31,7 +31,7 @@ from leadmasterd.state_files import Lock
 from leadmasterd.status_board import StatusBoard, measure
 from leadmasterd.store.database import DatabaseBusy
 from leadmasterd.store.phone import phone_silent_since
-from leadmasterd.store.rows import BatchResult, Item, SessionEvent
+from leadmasterd.store.records import BatchResult, Item, SessionEvent
 from leadmasterd.store.writer import Trouble, Writer
 from leadmasterd.supervisor.machine import Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner

@@ -28,7 +28,7 @@ from leadmasterd.events import (
     Unknown,
 )
 from leadmasterd.ingest import CaptureRules, Skipped
-from leadmasterd.store.rows import Item
+from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from typing import Any
 from leadmasterd import ingest
 from leadmasterd.settings import Settings
 from leadmasterd.status_board import StatusBoard
-from leadmasterd.store.rows import BatchResult, GapEnded, GapOpened, Item, Rows
+from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
+from leadmasterd.store.rows import Rows
 from leadmasterd.store.start import open_gaps, take_up
 from leadmasterd.store.sweep_plan import SweepPlan, plan
 from leadmasterd.store.writer import Writer

@@ -31,7 +31,8 @@ from leadmasterd.ingest import CapturedMessage, CaptureRules, canonical_id
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.store.lead_rows import Policy
 from leadmasterd.store.leads import Judge, put_up
-from leadmasterd.store.rows import Item, Record, Rows
+from leadmasterd.store.records import Item, Record
+from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
 from leadmasterd.store.verdicts import Classifies
 

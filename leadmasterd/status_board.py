@@ -15,7 +15,7 @@ from leadmasterd import sentences
 from leadmasterd.settings_file import Places
 from leadmasterd.state_files import write_status
 from leadmasterd.store.judging import WhoWaits
-from leadmasterd.store.rows import BatchResult
+from leadmasterd.store.records import BatchResult
 from leadmasterd.supervisor.machine import Reason
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from itertools import count
 
-from leadmasterd.store.rows import SweepOutcome
+from leadmasterd.store.records import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
 from leadmasterd.timing import Timing
 

@@ -11,7 +11,7 @@ from typing import Any
 from leadmasterd import ingest
 from leadmasterd.events import Account, Ciphertext, Malformed, Message, Ready
 from leadmasterd.ingest import CapturedMessage, CaptureRules
-from leadmasterd.store.rows import BatchResult, Item, Record
+from leadmasterd.store.records import BatchResult, Item, Record
 from leadmasterd.store.writer import Trouble, Writer
 from tests import wire
 from tests.waiting import LIMIT

@@ -40,7 +40,7 @@ from leadmasterd.settings import load
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.judging import Judging
 from leadmasterd.store.leads import Judge
-from leadmasterd.store.rows import Item
+from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
 from tests import test_cli, wire
 from tests.captures import account, item, opened, reading

@@ -13,7 +13,8 @@ import pytest
 
 from leadmasterd.ingest import CaptureRules
 from leadmasterd.intake import Intake
-from leadmasterd.store.rows import GapEnded, GapOpened, Item, Rows
+from leadmasterd.store.records import GapEnded, GapOpened, Item
+from leadmasterd.store.rows import Rows
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan, plan
 from tests import wire
 from tests.captures import Store, at, opened

@@ -15,7 +15,7 @@ from leadmasterd.store import judging as judging_module
 from leadmasterd.store import writer as writer_module
 from leadmasterd.store.judging import Judging, WhoWaits
 from leadmasterd.store.leads import put_up
-from leadmasterd.store.rows import BatchResult
+from leadmasterd.store.records import BatchResult
 from leadmasterd.store.verdicts import Classifies
 from leadmasterd.store.writer import IdleWork, Trouble, Writer
 from tests import stories, wire

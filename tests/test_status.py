@@ -17,7 +17,7 @@ from leadmasterd.ingest import iso
 from leadmasterd.settings_file import Places
 from leadmasterd.state_files import Lock, write_status
 from leadmasterd.status_board import StatusBoard, measure
-from leadmasterd.store.rows import BatchResult
+from leadmasterd.store.records import BatchResult
 from leadmasterd.supervisor.machine import Phase, Reason
 from tests.waiting import until
 

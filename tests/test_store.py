@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadmasterd.events import Malformed
-from leadmasterd.store.rows import GapEnded, GapOpened, Item, SessionEvent
+from leadmasterd.store.records import GapEnded, GapOpened, Item, SessionEvent
 from tests import wire
 from tests.captures import Store, account, at, item, opened
 

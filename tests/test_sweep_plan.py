@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.store import sweep_plan
-from leadmasterd.store.rows import Item, Rows
+from leadmasterd.store.records import Item
+from leadmasterd.store.rows import Rows
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan, plan
 from tests import wire
 from tests.captures import Store, account, at, item, opened

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from leadmasterd.events import SweepDone
-from leadmasterd.store.rows import SweepOutcome
+from leadmasterd.store.records import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
 from leadmasterd.sweeper import Sweeper
 from leadmasterd.timing import Timing

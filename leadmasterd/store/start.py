@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from leadmasterd.ingest import iso
-from leadmasterd.store.rows import GapOpened, Item, Rows
+from leadmasterd.store.records import GapOpened, Item
+from leadmasterd.store.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)

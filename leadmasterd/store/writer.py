@@ -18,7 +18,8 @@ from queue import Empty, SimpleQueue
 from typing import Final, Protocol, TypeVar
 
 from leadmasterd.store.database import open_for_writing
-from leadmasterd.store.rows import BatchResult, Item, Rows
+from leadmasterd.store.records import BatchResult, Item
+from leadmasterd.store.rows import Rows
 
 MAX_BATCH: Final = 5000
 """Items in one transaction, about: a chunk as it was read is never split."""
