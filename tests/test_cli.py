@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from leadmasterd import cli
 from leadmasterd.cli import exit_code_of, main, parser
 from leadmasterd.settings import load
 from tests import wire
@@ -132,8 +133,9 @@ def test_every_error_of_ours_has_its_code() -> None:
     from leadmasterd.environment import NotUsable
     from leadmasterd.settings_file import CannotUseSettings
     from leadmasterd.state_files import CannotUseState
-    from leadmasterd.store.database import CannotUseDatabase
+    from leadmasterd.store.database import CannotUseDatabase, DatabaseBusy
 
+    assert exit_code_of(DatabaseBusy("database_locked", "x")) == 73
     wanted = {
         CannotUseSettings: 78,
         NotUsable: 78,
@@ -254,7 +256,8 @@ def test_messages_as_json_are_one_object(tmp_path: Path) -> None:
         (["--chat", wire.ANA], ["1"]),
         (["--chat", wire.ANA_LID], ["1"]),
         (["--chat", "' OR 1=1 --"], []),
-        (["--since", "2026-11-23T02:13:21"], ["2", "3"]),
+        (["--since", "2026-11-22T23:13:21"], ["2", "3"]),
+        (["--since", "2026-11-23T02:13:21Z"], ["2", "3"]),
         (["--since", "2026-11-22T23:13:21-03:00"], ["2", "3"]),
         (["--since", "2030-01-01"], []),
     ],
@@ -319,6 +322,22 @@ def test_a_reader_that_leaves_is_no_complaint(tmp_path: Path) -> None:
         assert piped.stdout.splitlines()[-1] in ("141", "0")
 
 
+def test_a_closed_stdout_is_no_defect(tmp_path: Path) -> None:
+    """`>&-`: there is nobody to tell, which is not our fault."""
+    captured(tmp_path, wire.message())
+    for command in ("leads list", "leads waiting", "messages", "status"):
+        done = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m leadmasterd {command} >&-"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == (3 if command == "status" else 0)
+        assert "Traceback" not in done.stderr
+
+
 AS_NOBODY = """
 import grp, importlib, os, pkgutil, pwd, sys
 import leadmasterd.cli, leadmasterd.store.database
@@ -330,6 +349,16 @@ os.setuid(65534)
 sys.exit(leadmasterd.cli.main(sys.argv[1:]))
 """
 """Becomes another user once everything is imported: the interpreter itself may be where only root can read."""
+
+
+def test_the_line_for_another_user_can_be_typed_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the program in full, because the other user's PATH does not have it, and texts in quotes."""
+    program = tmp_path / "leadmasterd"
+    program.touch()
+    monkeypatch.setattr(sys, "argv", [str(program), "leads", "note", "5", "llama el lunes"])
+    assert f"sudo -u root {program} leads note 5 'llama el lunes'`" in cli._not_allowed("/")
+    monkeypatch.setattr(sys, "argv", ["/elsewhere/__main__.py", "status"])
+    assert "sudo -u root leadmasterd status`" in cli._not_allowed("/")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")

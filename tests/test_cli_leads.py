@@ -32,7 +32,7 @@ import pytest
 from leadmasterd import leads_view, sentences
 from leadmasterd.cli import desk, leads_rebuild, main, parser
 from leadmasterd.cli.bars import bar
-from leadmasterd.cli.moments import Clock
+from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.lead_making import classifier_of, policy_of
 from leadmasterd.leads_settings import glance
 from leadmasterd.leads_view import Windows
@@ -231,6 +231,14 @@ def test_wrong_usage_is_64_and_stdout_stays_empty(shop: Shop, typed: str) -> Non
     assert "leads" in done.err or "note" in done.err
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1.5", ""])
+def test_a_limit_that_is_no_number_is_told_with_what_it_must_be(shop: Shop, limit: str) -> None:
+    """And not with the name of a function."""
+    done = shop.types("leads", "list", f"--limit={limit}")
+    assert (done.code, done.out) == (64, "")
+    assert f"argument --limit: {limit!r} must be a whole number, at least 1" in done.err
+
+
 def test_without_a_database_reading_is_empty_and_writing_is_no(shop: Shop) -> None:
     """Calmly, and nothing is made."""
     for word in ("list", "waiting", "export"):
@@ -267,6 +275,38 @@ def test_people_read_the_hours_of_the_business_on_a_machine_of_another_zone(shop
     assert shop.types("leads", "label", "1", "supplier").code == 0
     assert f"An answer is waited for since {at:%Y-%m-%d} 10:00." in shop.types("leads", "label", "1", "--undo").out
     assert "13:0" not in waiting + shown
+
+
+def test_a_time_that_is_typed_without_a_zone_is_of_the_business(shop: Shop) -> None:
+    """13:00Z is 10:00 in Buenos Aires: whoever types the hour that is shown finds what is shown under it."""
+    (shop.folder / "config.toml").write_text('[leads]\ncountry = ""\ntimezone = "America/Argentina/Buenos_Aires"\n')
+    at = (datetime.now(UTC) - timedelta(days=3)).replace(hour=13, minute=0, second=0, microsecond=0)
+    shop.hears((1, shop.minutes_since(at), PRICE))
+    for typed, found in (("09:59", 1), ("10:00", 1), ("10:01", 0), ("13:00Z", 1), ("13:01Z", 0)):
+        since = f"{at:%Y-%m-%d}T{typed}"
+        assert len(shop.types("messages", "--since", since, "--json").json["messages"]) == found
+        assert len(shop.types("leads", "export", "--since", since, "--json").json["leads"]) == found
+        assert shop.types("rules", "reclassify", "--since", since, "--json").json["bursts"] == found
+
+
+def test_where_no_zone_is_known_the_machines_counts(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> None:
+    """As in `history`, which shows the machine's hours."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    assert moment_from("2026-11-23T09:00", None) == datetime(2026, 11, 23, tzinfo=UTC)
+    assert moment_from("2026-11-23T09:00+01:00", None) == datetime(2026, 11, 23, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("when", ["9999-12-31T23:59-05:00", "0001-01-01T00:00+05:00", "ayer", "2026-02-30"])
+@pytest.mark.parametrize(
+    "typed",
+    ["messages --since", "history --since", "leads export --since", "rules reclassify --since", "replay - --at"],
+)
+def test_a_time_that_is_none_or_that_no_calendar_reaches_is_64(shop: Shop, typed: str, when: str) -> None:
+    """With how to write one."""
+    done = shop.types(*typed.split(), when)
+    assert (done.code, done.out) == (64, "")
+    assert f"cannot use the time {when}: write it as 2026-11-23" in done.err
 
 
 @pytest.mark.parametrize(
@@ -806,9 +846,20 @@ def test_a_word_is_kept_when_it_can_not_be_judged_now(shop: Shop) -> None:
     assert shop.lead(1)["stage"] == "won"
 
 
-def test_a_database_that_is_locked_for_long_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a sentence, and nothing is half done."""
+@pytest.mark.parametrize(
+    ("running", "trouble", "said"),
+    [
+        (False, None, "another program holds it locked; close that program"),
+        (True, {"code": "database_locked", "detail": ""}, "another program holds it locked; close that program"),
+        (True, None, "the daemon is busy writing to it"),
+    ],
+)
+def test_a_database_that_is_locked_for_long_is_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, running: bool, trouble: object, said: str
+) -> None:
+    """In a sentence that says by whom: a daemon that has the trouble itself is not the one. Nothing is half done."""
     shop.hears((1, 120, PRICE))
+    (shop.database.parent / "status.json").write_text(json.dumps({"v": 1, "trouble": trouble}))
     opening = open_for_writing
 
     def hasty(path: Path, **_: float) -> sqlite3.Connection:
@@ -818,11 +869,16 @@ def test_a_database_that_is_locked_for_long_is_told(shop: Shop, monkeypatch: pyt
         return connection
 
     monkeypatch.setattr(desk, "open_for_writing", hasty)
-    with closing(sqlite3.connect(shop.database, isolation_level=None)) as locker:
+    with (
+        closing(sqlite3.connect(shop.database, isolation_level=None)) as locker,
+        (shop.database.parent / "leadmasterd.lock").open("w") as lock,
+    ):
+        if running:
+            fcntl.flock(lock, fcntl.LOCK_EX)
         done = shop.types("leads", "stage", "1", "won")
         locker.execute("ROLLBACK")
-    assert (done.code, done.out) == (70, "")
-    assert "another program holds it locked" in done.err
+    assert (done.code, done.out) == (73, "")
+    assert said in done.err
     assert "Traceback" not in done.err
     assert shop.asks("SELECT * FROM decisions") == []
 

@@ -4,10 +4,12 @@ Imports are late on purpose: `status` and `--help` must answer in a blink, so a 
 asked for and not before.
 """
 
+import argparse
 import errno
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from leadmasterd.cli.parser import make_parser
 
@@ -20,9 +22,13 @@ SETTINGS = 78
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = make_parser().parse_args(argv)
-    command = import_module(f"leadmasterd.cli.cmd_{arguments.module}")
+    arguments = None
+    # None where the shell has closed them (`>&-`).
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as we run
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     try:
+        arguments = make_parser().parse_args(argv)
+        command = import_module(f"leadmasterd.cli.cmd_{arguments.module}")
         code = int(command.run(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -44,7 +50,8 @@ def main(argv: list[str] | None = None) -> int:
 
             traceback.print_exception(error)
             return INTERNAL
-        print(error, file=sys.stderr)
+        locked = getattr(error, "code", None) == "database_locked"
+        print((locked and _busy_daemon(arguments)) or error, file=sys.stderr)
         if path := getattr(error, "of_another_user", None):
             print(_not_allowed(path), file=sys.stderr)
         return known
@@ -66,7 +73,7 @@ def exit_code_of(error: BaseException) -> int | None:
         "CannotUseState": STATE,
         "CannotUseDatabase": STATE,
         "MayNotWrite": STATE,
-        "DatabaseBusy": INTERNAL,
+        "DatabaseBusy": STATE,
         "NotAnswered": 3,
         "Refused": NO,
     }.get(type(error).__name__)
@@ -74,12 +81,34 @@ def exit_code_of(error: BaseException) -> int | None:
 
 def _not_allowed(path: object) -> str:
     """Whose this file is, and how to ask as that user."""
-    from pathlib import Path
+    import shlex
+    import shutil
 
     from leadmasterd.state_files import owner_of
     from leadmasterd.text import _
 
     owner = owner_of(Path(str(path)))
-    return _("cannot use {path}: this user may not; try `sudo -u {owner} leadmasterd {words}`").format(
-        path=path, owner=owner, words=" ".join(sys.argv[1:])
+    typed = Path(sys.argv[0])
+    # The other user's PATH is not ours: where the program is no command there, it is named in full.
+    in_full = typed.name == "leadmasterd" and typed.is_file() and not shutil.which("leadmasterd", path=os.defpath)
+    program = str(typed.absolute()) if in_full else "leadmasterd"
+    return _("cannot use {path}: this user may not; try `sudo -u {owner} {words}`").format(
+        path=path, owner=owner, words=shlex.join([program, *sys.argv[1:]])
     )
+
+
+def _busy_daemon(arguments: argparse.Namespace | None) -> str | None:
+    """That it is our own daemon which holds the database; None when another program does, or nobody knows."""
+    from leadmasterd.settings_file import find_places
+    from leadmasterd.state_files import is_running, read_status
+    from leadmasterd.text import _
+
+    if arguments is None:
+        return None
+    places = find_places(arguments.config)
+    if not is_running(places) or ((read_status(places) or {}).get("trouble") or {}).get("code") == "database_locked":
+        return None
+    return _(
+        "cannot use {path} now: the daemon is busy writing to it, as after a long gap; nothing is half done, "
+        "try again in a minute"
+    ).format(path=places.database)

@@ -18,7 +18,7 @@ _DEFAULT_DAYS = 7
 def run(arguments: argparse.Namespace) -> int:
     """Print it; nothing to tell is no error."""
     now = datetime.now(UTC)
-    since = moment_from(arguments.since) if arguments.since else now - timedelta(days=_DEFAULT_DAYS)
+    since = moment_from(arguments.since, None) if arguments.since else now - timedelta(days=_DEFAULT_DAYS)
     places = find_places(arguments.config)
     try:
         connection = open_for_reading(places.database)

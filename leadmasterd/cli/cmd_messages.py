@@ -10,6 +10,7 @@ from typing import Any
 from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.cli.tables import folded, padded
 from leadmasterd.leads_settings import glance
+from leadmasterd.leads_view import at_text
 from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, printable
@@ -28,6 +29,8 @@ _JSON_COLUMNS = ("media", "quoted", "referral", "details")
 def run(arguments: argparse.Namespace) -> int:
     """Print them; an empty answer is no error."""
     places = find_places(arguments.config)
+    zone = glance(places).zone()
+    since = at_text(moment_from(arguments.since, zone)) if arguments.since else None
     try:
         connection = open_for_reading(places.database)
     except FileNotFoundError:
@@ -35,14 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"messages": []}))
         return 0
-    messages = [dict(row) for row in reversed(_find(connection, arguments))]
+    messages = [dict(row) for row in reversed(_find(connection, arguments, since))]
     if arguments.json:
         for message in messages:
             for column in _JSON_COLUMNS:
                 message[column] = json.loads(message[column]) if message[column] else None
         print(json.dumps({"messages": messages}, ensure_ascii=False))
         return 0
-    clock = Clock(datetime.now(UTC), glance(places).zone())
+    clock = Clock(datetime.now(UTC), zone)
     for message in messages:
         print(_line(message, clock))
     if not messages:
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _find(connection: sqlite3.Connection, arguments: argparse.Namespace) -> list[sqlite3.Row]:
+def _find(connection: sqlite3.Connection, arguments: argparse.Namespace, since: str | None) -> list[sqlite3.Row]:
     conditions, values = ["1"], {"limit": arguments.limit}
     if arguments.chat:
         digits = "".join(filter(str.isdigit, arguments.chat))
@@ -63,9 +66,9 @@ def _find(connection: sqlite3.Connection, arguments: argparse.Namespace) -> list
         conditions.append("m.body LIKE :search ESCAPE '\\'")
         escaped = arguments.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         values["search"] = f"%{escaped}%"
-    if arguments.since:
+    if since:
         conditions.append("m.sent_at >= :since")
-        values["since"] = moment_from(arguments.since).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        values["since"] = since
     return connection.execute(_QUERY.format(where=" AND ".join(conditions)), values).fetchall()
 
 

@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     replay = Replay(
         classifier_of(settings.leads, places),
         policy_of(settings.leads),
-        moment_from(arguments.at) if arguments.at else datetime.now(UTC),
+        moment_from(arguments.at, UTC) if arguments.at else datetime.now(UTC),
         settings.capture_rules(),
         settings.leads.dormant_days,
     )

@@ -37,7 +37,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     """All of them, the oldest first."""
     places = find_places(arguments.config)
     settings = glance(places)
-    since = leads_view.at_text(moment_from(arguments.since)) if arguments.since else None
+    since = leads_view.at_text(moment_from(arguments.since, settings.zone())) if arguments.since else None
     windows = Windows(datetime.now(UTC), settings.stale_days, settings.dormant_days)
     connection = opened(places)
     rows: list[Row] = []

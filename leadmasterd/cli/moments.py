@@ -41,17 +41,22 @@ class Clock:
         return self._there(at).date() == self.now.astimezone(self.zone).date()
 
 
-def moment_from(text: str) -> datetime:
-    """A moment as typed (ISO 8601; UTC unless it says otherwise). Ends the program with 64 when it is none."""
+def moment_from(text: str, zone: tzinfo | None) -> datetime:
+    """A moment as typed (ISO 8601), in UTC. Ends the program with 64 when it is none.
+
+    `zone`: where it counts that says no zone itself; None for the machine's. It is the one that the answer is shown in.
+    """
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None and zone is not None:
+            moment = moment.replace(tzinfo=zone)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # no date, or one that no calendar reaches
         print(
             _("cannot use the time {text}: write it as 2026-11-23 or 2026-11-23T14:30").format(text=text),
             file=sys.stderr,
         )
         raise SystemExit(64) from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 
 def length(seconds: float) -> str:

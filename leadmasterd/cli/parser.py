@@ -10,6 +10,9 @@ from leadmasterd.text import _
 
 _SPARE_COLUMNS = 80
 
+_HERE = " " + _("(ISO 8601; the business's zone, leads.timezone, if it says none)")
+"""Where a time counts that is typed without a zone."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Usage errors end with 64, as documented."""
@@ -84,7 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     messages.add_argument("--chat", metavar="ID", help=_("only this chat: a phone number or a chat id"))
     messages.add_argument("--search", metavar="TEXT", help=_("only messages with this text"))
-    messages.add_argument("--since", metavar="WHEN", help=_("only messages since this date or time (ISO 8601, UTC)"))
+    messages.add_argument("--since", metavar="WHEN", help=_("only messages since this date or time") + _HERE)
     messages.add_argument("--limit", type=_positive, default=20, metavar="N", help=_("at most N, newest (default 20)"))
     _json(messages)
 
@@ -93,7 +96,11 @@ def make_parser() -> argparse.ArgumentParser:
         _("what happened and why: phases, gaps, restarts, what was recovered"),
         ["leadmasterd history", "leadmasterd history --since 2026-11-01 --json"],
     )
-    history.add_argument("--since", metavar="WHEN", help=_("from this date or time (ISO 8601, UTC; default: 7 days)"))
+    history.add_argument(
+        "--since",
+        metavar="WHEN",
+        help=_("from this date or time (ISO 8601; the machine's zone if it says none; default: 7 days)"),
+    )
     history.add_argument(
         "--limit", type=_positive, default=50, metavar="N", help=_("at most N events, newest (default 50)")
     )
@@ -145,7 +152,9 @@ def make_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "file", metavar="FILE", help=_("lines of docs/protocol.md, and decisions; - for standard input")
     )
-    replay.add_argument("--at", metavar="TIME", help=_("as of this date or time (ISO 8601, UTC; default: now)"))
+    replay.add_argument(
+        "--at", metavar="TIME", help=_("as of this date or time (ISO 8601; UTC if it says no zone; default: now)")
+    )
     _json(replay)
     replay.epilog = f"{replay.epilog}\n\n" + _(
         "The order of the lines is the order of capture. A decision is a line like\n"
@@ -284,7 +293,7 @@ def _leads(leads: argparse.ArgumentParser) -> None:
         "export --format jsonl --since 2026-11-01",
     )
     export.add_argument("--format", choices=("csv", "jsonl"), default="csv", help=_("csv (default) or jsonl"))
-    export.add_argument("--since", metavar="WHEN", help=_("only with activity since this date or time (ISO 8601, UTC)"))
+    export.add_argument("--since", metavar="WHEN", help=_("only with activity since this date or time") + _HERE)
     export.add_argument("--output", metavar="FILE", help=_("write FILE, whole or not at all (default: stdout)"))
 
     add(
@@ -342,7 +351,7 @@ def _rules(rules: argparse.ArgumentParser) -> None:
     )
     which = again.add_mutually_exclusive_group(required=True)
     which.add_argument("--all", action="store_true", help=_("every burst there is"))
-    which.add_argument("--since", metavar="WHEN", help=_("those since this date or time (ISO 8601, UTC)"))
+    which.add_argument("--since", metavar="WHEN", help=_("those since this date or time") + _HERE)
 
 
 def _limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
@@ -355,7 +364,10 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(_("must be at least 1"))
+        raise argparse.ArgumentTypeError(_("{text} must be a whole number, at least 1").format(text=repr(text)))
     return min(number, 2**63 - 1)  # SQLite's largest

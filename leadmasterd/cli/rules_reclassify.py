@@ -16,6 +16,8 @@ from leadmasterd.classify.reasons import intent_es
 from leadmasterd.cli.desk import opened
 from leadmasterd.cli.leads_rebuild import in_slices, summary, tell
 from leadmasterd.cli.moments import moment_from
+from leadmasterd.leads_settings import glance
+from leadmasterd.settings_file import find_places
 from leadmasterd.text import _, ngettext
 
 _SHOWN: Final = 8
@@ -27,7 +29,8 @@ Labels = dict[tuple[int, str], str]
 
 def run(arguments: argparse.Namespace) -> int:
     """Of all bursts, or of those since a time."""
-    since = leads_view.at_text(moment_from(arguments.since)) if arguments.since else ""
+    zone = glance(find_places(arguments.config)).zone()
+    since = leads_view.at_text(moment_from(arguments.since, zone)) if arguments.since else ""
     classified, changed = 0, Counter[tuple[str, str]]()
     with opened(arguments.config) as desk:
         desk.classifier()  # a mistake in the rules is told before anything is forgotten
