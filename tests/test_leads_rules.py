@@ -948,6 +948,46 @@ def test_two_spellings_of_a_phone_are_one_contact() -> None:
     assert [lead["stage"] for lead in told.open] == ["contacted"]
 
 
+@pytest.mark.parametrize(
+    "chats",
+    [
+        ("5491155550001@c.us", "541155550001@c.us"), ("5215512345678@c.us", "525512345678@c.us"),
+        ("5511987654321@c.us", "551187654321@c.us"),
+    ],
+)  # fmt: skip
+def test_two_spellings_of_a_phone_are_one_thread(chats: tuple[str, str]) -> None:
+    """«equality is by a match key (…)» and «the conversation (the one WhatsApp thread)»: whichever id WhatsApp writes,
+    the customer spoke and was answered; a reaction ends the waiting, and a burst ends with our answer.
+    """
+    one, other = (Customer(chat) for chat in chats)
+    asked = [one.says("17 10:00", "price"), other.says("17 10:30", "order")]
+    assert tell(*asked).open[0]["waiting_since"] == iso("17 10:00")
+    for end in (other.hears("17 11:00"), other.call("17 11:00", answered=True), reacted(asked[1], "17 11:00")):
+        told = tell(*asked, end)
+        assert (told.alerts("waiting"), told.lead["waiting_since"]) == ([], None)
+    told = tell(asked[0], other.hears("17 10:00:30"), one.says("17 10:01", "order"))
+    assert told.waits_since(one) == iso("17 10:01")
+
+
+def test_an_auto_reply_is_one_under_another_spelling_too() -> None:
+    """«`auto_reply` and stop no clock», whichever id WhatsApp writes in its line."""
+    lines = greeted(3)
+    for line, customer in zip(lines[1::2], customers(3), strict=True):
+        line["id"]["remote"] = customer.chat.replace("549", "54")
+    told = tell(*lines)
+    assert told.stages == ["new"] * 3
+    assert len(told.alerts("waiting")) == 3
+
+
+def test_our_two_numbers_are_two_threads(ana: Customer) -> None:
+    """«the one WhatsApp thread»: who wrote to both of our numbers and was answered by one waits at the other."""
+    told = tell(
+        wire.ready(), ana.says("17 10:00", "price"), wire.ready("5491155550999@c.us"), ana.says("17 11:00", "order"),
+        ana.hears("17 11:30"),
+    )  # fmt: skip
+    assert [each["waiting_since"] for each in told.result["conversations"]] == [iso("17 10:00"), None]
+
+
 def test_a_lid_is_never_read_as_a_phone(books: Books) -> None:
     """«phone may be unknown: never parse a @lid as a phone». Without a name and a phone it is a lead like any."""
     books.tell([Customer("5491155550001@lid").says("17 10:00", "price", notify_name=None)])

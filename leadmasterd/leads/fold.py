@@ -146,14 +146,22 @@ class Folded:
 
 
 def fold(
-    story: Iterable[Step], verdict_of: Callable[[Burst], Verdict], people: Mapping[int, int], *, reopen_ms: int
+    story: Iterable[Step],
+    verdict_of: Callable[[Burst], Verdict],
+    people: Mapping[int, int],
+    threads: Mapping[int, int],
+    *,
+    reopen_ms: int,
 ) -> Folded:
-    """Fold ordered steps (`timeline.steps`). `people`: whose a conversation is, before anybody said who is one."""
+    """Fold ordered steps (`timeline.steps`). `people`: whose a conversation is, before anybody said who is one.
+
+    `threads`: which WhatsApp thread it is part of.
+    """
     result = Folded()
     foldings: dict[int, _Folding] = {}
 
     def of(contact: int) -> _Folding:
-        return foldings.setdefault(contact, _Folding(result, reopen_ms))
+        return foldings.setdefault(contact, _Folding(result, threads, reopen_ms))
 
     for step in story:
         if isinstance(step, Joined):
@@ -182,8 +190,9 @@ def fold(
 class _Folding:
     """What is known so far of one person on the way through the story."""
 
-    def __init__(self, result: Folded, reopen_ms: int) -> None:
+    def __init__(self, result: Folded, threads: Mapping[int, int], reopen_ms: int) -> None:
         self.result = result
+        self._threads = threads
         self._reopen_ms = reopen_ms
         self._open: Lead | None = None
         self._closed: Lead | None = None
@@ -309,9 +318,10 @@ class _Folding:
                 follow_up.end("done", at, how)
 
     def stop_waiting(self, conversation: int, at: int, by: Literal["reply", "call", "reaction", "closed"]) -> None:
-        """Nobody waits here any more."""
-        waiting = self._waiting.pop(conversation, None)
-        if waiting is not None:
+        """Nobody waits here any more, nor in what is the same WhatsApp thread under another spelling of the phone."""
+        thread = self._threads[conversation]
+        for each in [each for each in self._waiting if self._threads[each] == thread]:
+            waiting = self._waiting.pop(each)
             waiting.ended_at, waiting.ended_by = at, by
 
     def decided(self, decision: Decided) -> None:

@@ -152,8 +152,9 @@ def _place(event: Event) -> tuple[int, int, bool, str]:
     return event.at, _RANK[type(event)], answered, own_id
 
 
-def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int]) -> list[Step]:
-    """Ordered events with their inbound messages joined to bursts. `people`: whose a conversation is.
+def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], threads: Mapping[int, int]) -> list[Step]:
+    """Ordered events with their inbound messages joined to bursts. `people`: whose a conversation is; `threads`: which
+    WhatsApp thread it is part of.
 
     A burst ends with a silence of `burst_ms`, and with anything that the operator does. It stands where it began.
     """
@@ -169,7 +170,8 @@ def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int]) -> 
                 found.append(burst)
             continue
         if not isinstance(event, Called | Joined) or (isinstance(event, Called) and (event.answered or event.outgoing)):
-            running.pop(event.conversation, None)
+            thread = threads[event.conversation]
+            running = {each: burst for each, burst in running.items() if threads[each] != thread}
         found.append(event)
     heard: set[int] = set()
     done: list[Step] = []

@@ -75,7 +75,8 @@ class Judge:
         automatic = self._auto_replies(story)
         ordered = story.steps(self._policy.burst_seconds, automatic)
         verdicts = Verdicts(self._db, story, self._classifier, iso(now))
-        folded = fold(ordered, verdicts.of, story.people, reopen_ms=self._policy.reopen_days * 86_400_000)
+        reopen_ms = self._policy.reopen_days * 86_400_000
+        folded = fold(ordered, verdicts.of, story.people, story.threads, reopen_ms=reopen_ms)
         verdicts.keep_only_these()
         LeadRows(self._db, self._policy, story, folded, iso(now)).write()
         self._keep_touches(story)
@@ -86,16 +87,17 @@ class Judge:
         own: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for event in story.events:
             if isinstance(event, Said):
-                said[event.conversation].append((event.at, 0))
-        bodies = {}
+                said[story.threads[event.conversation]].append((event.at, 0))
+        bodies, where = {}, {}
         for each in story.own:
             if each.body.strip():
-                own[each.conversation].append((each.at, each.message_id))
+                own[story.threads[each.conversation]].append((each.at, each.message_id))
                 bodies[each.message_id] = _body_key(each.body)
+                where[each.message_id] = each.conversation
         quick = {
-            message_id: conversation
-            for conversation, times in own.items()
-            for message_id in quick_replies(said[conversation], times, QUICK_REPLY_MS)
+            message_id: where[message_id]
+            for thread, times in own.items()
+            for message_id in quick_replies(said[thread], times, QUICK_REPLY_MS)
         }
         if not quick:
             return set()

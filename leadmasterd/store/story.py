@@ -48,6 +48,8 @@ class Story:
     contact: int
     people: dict[int, int]
     """Whose each conversation is, but for what a person said later."""
+    threads: dict[int, int]
+    """Which WhatsApp thread each conversation is part of: one phone's ids, in one account, are one."""
     events: list[Event] = field(default_factory=list)
     own: list[Own] = field(default_factory=list)
     corrected: dict[int, str] = field(default_factory=dict)
@@ -64,13 +66,14 @@ class Story:
             for own in self.own
             if own.author == "operator" and own.message_id not in automatic
         ]
-        return steps(in_order([*self.events, *answers]), round(burst_seconds * 1000), self.people)
+        return steps(in_order([*self.events, *answers]), round(burst_seconds * 1000), self.people, self.threads)
 
 
 def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[Story]:
     """The contacts behind these conversations, each with all of its own and of those merged into it."""
     found: dict[int, Story] = {}
-    for root, contact, conversation in run(
+    accounts: dict[int, int] = {}
+    for root, contact, conversation, account in run(
         connection,
         "WITH RECURSIVE up (contact, root, above) AS ("
         "  SELECT c.contact_id, c.contact_id, c.merged_into_id FROM conversations v JOIN contacts c USING (contact_id)"
@@ -79,14 +82,18 @@ def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> 
         "), down (root, contact) AS ("
         "  SELECT root, root FROM up WHERE above IS NULL"
         "  UNION SELECT down.root, c.contact_id FROM down JOIN contacts c ON c.merged_into_id = down.contact"
-        ") SELECT root, contact, conversation_id FROM down JOIN conversations ON contact_id = contact "
+        ") SELECT root, contact, conversation_id, account_id FROM down JOIN conversations ON contact_id = contact "
         "ORDER BY root, conversation_id",
         conversations,
     ):
-        found.setdefault(root, Story(root, {})).people[conversation] = contact
+        found.setdefault(root, Story(root, {}, {})).people[conversation] = contact
+        accounts[conversation] = account
     for story in found.values():
         if len(story.people) > 1:
             _tell_people_apart(connection, story)
+        first: dict[tuple[int, int], int] = {}
+        for conversation, person in story.people.items():
+            story.threads[conversation] = first.setdefault((person, accounts[conversation]), conversation)
     return list(found.values())
 
 
