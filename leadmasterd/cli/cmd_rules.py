@@ -1,7 +1,9 @@
 """`leadmasterd rules`: is the rules file right, how well is classified, and learning from corrections."""
 
 import argparse
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,12 @@ def run(arguments: argparse.Namespace) -> int:
         case "check":
             return _check(arguments)
         case "test":
+            if (arguments.file is None) == (arguments.text is None):
+                print(
+                    _("say what to test: either FILE or --text TEXT; try `leadmasterd rules test --help`"),
+                    file=sys.stderr,
+                )
+                return 64
             return _try(arguments) if arguments.text else _test(arguments)
         case "train":
             return _train(arguments)
@@ -91,16 +99,8 @@ def _try(arguments: argparse.Namespace) -> int:
 def _test(arguments: argparse.Namespace) -> int:
     from leadmasterd.classify.measure import CannotUseLine, cases_from, score
 
-    if not arguments.file:
-        print(_("say what to test: FILE, or --text TEXT; try `leadmasterd rules test --help`"), file=sys.stderr)
-        return 64
     try:
-        lines = Path(arguments.file).read_text(encoding="utf-8-sig").split("\n")
-        cases = cases_from(lines, arguments.file)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else _("it is not UTF-8")
-        print(_("cannot read {file}: {reason}").format(file=arguments.file, reason=reason), file=sys.stderr)
-        return 1
+        cases = cases_from(_read(arguments.file).split("\n"), arguments.file)
     except CannotUseLine as error:
         print(error, file=sys.stderr)
         return 1
@@ -113,6 +113,19 @@ def _test(arguments: argparse.Namespace) -> int:
     else:
         _show(figures)
     return 0
+
+
+def _read(file: str) -> str:
+    """A file of JSON lines. Raises Refused."""
+    from leadmasterd.cli.desk import Refused
+
+    try:
+        return Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else _("it is not UTF-8")
+        raise Refused(
+            _("cannot read {file}: {reason}; name a file of JSON lines in UTF-8").format(file=file, reason=reason)
+        ) from error
 
 
 def _show(figures: Mapping[str, Any]) -> None:
@@ -164,24 +177,43 @@ def _train(arguments: argparse.Namespace) -> int:
     from leadmasterd.settings import load
 
     _settings, places = load(arguments.config)
-    if arguments.corrections:
-        source, text = arguments.corrections, None
-    else:
-        source, text = "-", _corrections(places)
-    places.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    words = ["--corrections", source, "--model", str(model_file(places))]
+    text = _read(arguments.corrections) if arguments.corrections else _corrections(places)
+    if text.strip():  # else there is nothing to learn from, and nothing is made
+        _make_room(places.state_dir)
     done = subprocess.run(
-        [sys.executable, "-m", "leadmasterd.classify.train", *words],
+        [sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-", "--model", str(model_file(places))],
         input=text,
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
+        process_group=0,  # Ctrl-C is for us: it would end with a traceback of its own
     )
+    named = f"cannot learn from {arguments.corrections or places.database}, line"
+    print(done.stderr.replace("cannot learn from -, line", named), end="", file=sys.stderr)
     if done.returncode:
         return 1
     answer = json.loads(done.stdout)
     print(json.dumps(answer) if arguments.json else told(answer))
     return 0
+
+
+def _make_room(state_dir: Path) -> None:
+    """A model is written there. Raises CannotUseState, and PermissionError where another user may."""
+    from leadmasterd.state_files import CannotUseState
+
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(state_dir, os.W_OK):
+            ours = state_dir.stat().st_uid == os.geteuid()
+            raise OSError(errno.EROFS if ours else errno.EACCES, _("it can't be written"), str(state_dir))  # noqa: TRY301
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise CannotUseState(
+            _("cannot use the state directory {folder}: {why}; set state_dir to another one").format(
+                folder=state_dir, why=error.strerror
+            )
+        ) from error
 
 
 def told(answer: Mapping[str, Any]) -> str:

@@ -1,0 +1,90 @@
+"""`leadmasterd rules` as it is typed: files that can't be read, places that can't be written, and Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.test_cli import CHECKOUT, typed
+from tests.waiting import until_true
+
+LESSONS = "".join(
+    json.dumps({"texts": [f"zapatilla {word}"], "intent": "price"}) + "\n" for word in ["uno", "dos", "tres", "cuatro"]
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file or directory"), (b"", None), (b"\xff\xfe\x00", "it is not UTF-8")]
+)
+@pytest.mark.parametrize("words", [["rules", "test"], ["rules", "train", "--corrections"]])
+def test_a_file_that_can_not_be_read_is_told(
+    tmp_path: Path, words: list[str], content: bytes | None, why: str | None
+) -> None:
+    """In one sentence that says which and why; an empty one teaches nothing and tests nothing."""
+    if content is not None:
+        (tmp_path / "lines.jsonl").write_bytes(content)
+    done = typed(tmp_path, *words, "lines.jsonl", "--json")
+    if why:
+        assert done.stderr == f"cannot read lines.jsonl: {why}; name a file of JSON lines in UTF-8\n"
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, bool(done.stdout)) == ((0, True) if "train" in words and not why else (1, False))
+
+
+@pytest.mark.parametrize("words", [[], ["lines.jsonl", "--text", "hola"]])
+def test_what_to_test_is_said_once(tmp_path: Path, words: list[str]) -> None:
+    """Neither of two is left out without a word."""
+    done = typed(tmp_path, "rules", "test", *words)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "either FILE or --text" in done.stderr
+
+
+def test_training_without_anything_to_learn_from_makes_nothing(tmp_path: Path) -> None:
+    """No state directory, in which nothing was ever captured."""
+    done = typed(tmp_path, "rules", "train", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["result"] == "too_few"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_can_not_be_written_is_73_before_anything_is_learned(tmp_path: Path) -> None:
+    """With the folder, and what to set."""
+    (tmp_path / "lines.jsonl").write_text(LESSONS)
+    (tmp_path / "state").write_text("a file")
+    done = typed(tmp_path, "rules", "train", "--corrections", "lines.jsonl")
+    assert (done.returncode, done.stdout) == (73, "")
+    assert (
+        done.stderr
+        == f"cannot use the state directory {tmp_path / 'state'}: File exists; set state_dir to another one\n"
+    )
+
+
+def test_ctrl_c_while_it_learns_ends_both_processes_without_a_traceback(tmp_path: Path) -> None:
+    """The one that learns is not told, and is ended with the other."""
+    (tmp_path / "lines.jsonl").write_text(LESSONS)
+    training = subprocess.Popen(
+        [sys.executable, "-m", "leadmasterd", "rules", "train", "--corrections", "lines.jsonl"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    until_true(lambda: bool(psutil.Process(training.pid).children()))
+    [learning] = psutil.Process(training.pid).children()
+    os.killpg(training.pid, signal.SIGINT)
+    said = training.communicate(timeout=30)
+    assert (training.returncode, said) == (130, (b"", b""))
+    assert not learning.is_running() or learning.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_line_that_teaches_nothing_is_told_with_its_file(tmp_path: Path) -> None:
+    """Which may be a pipe, and may begin with a mark of Windows."""
+    lines = f"\ufeff{LESSONS}no json\n"
+    done = typed(tmp_path, "rules", "train", "--corrections", "/dev/stdin", input=lines)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "cannot learn from /dev/stdin, line 5: not a line with texts and intent\n"
