@@ -64,7 +64,7 @@ def test_a_model_that_can_not_be_written_is_73_before_anything_is_learned(tmp_pa
 
 
 def test_ctrl_c_while_it_learns_ends_both_processes_without_a_traceback(tmp_path: Path) -> None:
-    """The one that learns is not told, and is ended with the other."""
+    """What the one that learns has to say of it is left out."""
     (tmp_path / "lines.jsonl").write_text(LESSONS)
     training = subprocess.Popen(
         [sys.executable, "-m", "leadmasterd", "rules", "train", "--corrections", "lines.jsonl"],

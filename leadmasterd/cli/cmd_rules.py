@@ -186,7 +186,6 @@ def _train(arguments: argparse.Namespace) -> int:
         capture_output=True,
         text=True,
         check=False,
-        process_group=0,  # Ctrl-C is for us: it would end with a traceback of its own
     )
     named = f"cannot learn from {arguments.corrections or places.database}, line"
     print(done.stderr.replace("cannot learn from -, line", named), end="", file=sys.stderr)
