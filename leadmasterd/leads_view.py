@@ -20,6 +20,9 @@ _WHO: Final = (
 )
 """A name as the operator saved it, else as they call themselves, else the phone, else the chat's id: never empty."""
 
+_UNSEEN: Final = "\u115f\u1160\u2800\u3164\uffa0"
+"""Fillers of Hangul and Braille's empty cell."""
+
 _BURST_INTENT: Final = (
     "coalesce((SELECT intent FROM corrections x, json_each(x.message_ids) m "
     "WHERE x.conversation_id = v.conversation_id AND x.undone_at IS NULL AND m.value = w.message_id "
@@ -68,6 +71,16 @@ class Windows:
     dormant_days: int
 
 
+def is_blank(name: str) -> bool:
+    """Nothing of it is seen: spaces, controls, and letters drawn as nothing, as people do call themselves."""
+    return not any(char.isprintable() and not char.isspace() and char not in _UNSEEN for char in name)
+
+
+def _name_who(row: Row) -> None:
+    if is_blank(row["who"]):
+        row["who"] = row["phone"] or row["chat"]
+
+
 def ask(connection: sqlite3.Connection, query: str, *values: object, **named: object) -> list[Row]:
     """Rows as dicts, whatever the connection's own row factory is."""
     cursor = connection.cursor()
@@ -92,6 +105,7 @@ def waiting(
     """
     rows = ask(connection, _WAITING, now=at_text(now), limit=limit)
     for row in rows:
+        _name_who(row)
         since = datetime.fromisoformat(row["waiting_since"])
         row["missed_call"], row["overdue"] = bool(row["missed_call"]), bool(row["overdue"])
         row["waited_seconds"] = waited = max(0.0, (now - since).total_seconds())
@@ -152,6 +166,7 @@ def leads(
     )
     rows = ask(connection, query, **values)
     for row in rows:
+        _name_who(row)
         _judge_by_the_clock(row, windows)
     return rows
 

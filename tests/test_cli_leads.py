@@ -30,7 +30,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from leadmasterd import leads_view, sentences
-from leadmasterd.cli import desk, leads_rebuild, main, parser
+from leadmasterd.cli import choices, desk, leads_rebuild, main, parser
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.lead_making import classifier_of, policy_of
@@ -394,6 +394,19 @@ def test_list_can_be_narrowed_down(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
+    [
+        ("envio", "delivery"), ("ENVÍO", "delivery"), ("stock", "availability"), ("disponibilidad", "availability"),
+        ("numero equivocado", "wrong_number"), ("wrong-number", "wrong_number"), ("Business Info", "business_info"),
+        ("devolucion", "return"), (" precio ", "price"),
+    ],
+)  # fmt: skip
+def test_a_label_is_understood_as_people_type_it(typed: str, meant: str) -> None:
+    """Without accents, and by either of two names."""
+    assert choices.intent(typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
     [("--stage wonn", "did you mean won (ganado)?"), ("--intent prcio", "did you mean price (precio)?")],
 )
 def test_a_name_that_there_is_not_is_64_with_what_was_perhaps_meant(shop: Shop, typed: str, meant: str) -> None:
@@ -414,6 +427,18 @@ def test_nobody_is_without_a_name_in_the_list(shop: Shop) -> None:
     number = wire.ANA_LID.removesuffix("@lid")
     assert number in shop.types("leads", "list").out
     assert shop.types("leads", "show", number).code == 0
+
+
+@pytest.mark.parametrize("name", ["\u3164", "\u2800 \u2800", "\u200b\u200b", "\u202e", " \t"])
+def test_who_calls_themselves_nothing_is_shown_by_their_phone(shop: Shop, name: str) -> None:
+    """Names that nobody sees are a fashion, and fillers upset the columns of terminals."""
+    shop.hears((1, 5, PRICE, {"notify_name": name}))
+    assert shop.lead(1)["who"] == "+5491155550001"
+    for typed in ("leads list", "leads waiting", "leads show 1", "messages", "status"):
+        shown = shop.types(*typed.split()).out
+        assert "5491155550001" in shown
+        assert name not in shown
+    assert shop.types("leads", "show", "1").out.startswith("Lead 1: +5491155550001\n  contact    no name is known")
 
 
 def test_a_strangers_name_can_not_command_the_terminal(shop: Shop) -> None:
@@ -577,6 +602,18 @@ def test_status_shows_who_waits(shop: Shop) -> None:
     for customer in range(2, 8):
         shop.hears((customer, 1, "> hola"))
     assert "  waiting    nobody waits for an answer" in shop.types("status").out
+
+
+def test_status_says_when_the_database_can_not_be_read(shop: Shop) -> None:
+    """Instead of nothing about who waits; where there is none yet, there is nothing to say."""
+    assert "database" not in shop.types("status").out
+    shop.hears((1, 5, PRICE))
+    with closing(sqlite3.connect(shop.database)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    done = shop.types("status")
+    assert done.code == 3
+    assert "database" in done.out
+    assert "it was written by a newer leadmasterd" in done.out
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import difflib
 import sys
 from collections.abc import Iterable, Mapping
+from unicodedata import combining, normalize
 
 from leadmasterd.text import _
 
@@ -23,16 +24,24 @@ def intent(text: str) -> str:
 
 
 def _chosen(problem: str, text: str, known: Mapping[str, str]) -> str:
-    spoken = text.strip().casefold()
+    spoken = _plain(text)
+    names = {_plain(name): name for name in known}
     for name, spanish in known.items():
-        if spoken in (name, spanish):
-            return name
-    names = {name: name for name in known} | {spanish: name for name, spanish in known.items()}
+        # «stock/disponibilidad» is called either.
+        names |= {_plain(each): name for each in (spanish, *spanish.split("/"))}
+    if spoken in names:
+        return names[spoken]
     close = difflib.get_close_matches(spoken, names, n=1)
     meant = _("did you mean {name}?").format(name=_both(names[close[0]], known)) + " " if close else ""
     listed = ", ".join(_both(name, known) for name in known)
     print(f"{problem.format(text=repr(text))}; {meant}{_('known:')} {listed}", file=sys.stderr)
     raise SystemExit(64)
+
+
+def _plain(text: str) -> str:
+    """As people type it: without accents and capitals, and with a hyphen or underscore for a space."""
+    bare = "".join(char for char in normalize("NFKD", text.strip().casefold()) if not combining(char))
+    return " ".join(bare.replace("_", " ").replace("-", " ").split())
 
 
 def _both(name: str, known: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.cli.tables import folded, padded
 from leadmasterd.leads_settings import glance
-from leadmasterd.leads_view import at_text
+from leadmasterd.leads_view import at_text, is_blank
 from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, printable
@@ -73,7 +73,8 @@ def _find(connection: sqlite3.Connection, arguments: argparse.Namespace, since: 
 
 
 def _line(message: dict[str, Any], clock: Clock) -> str:
-    who = message["contact"] or message["chat"].partition("@")[0]
+    name = message["contact"] or ""
+    who = message["chat"].partition("@")[0] if is_blank(name) else name
     arrow = "<-" if message["direction"] == "in" else "->"
     begin = f"{clock.full(message['sent_at'])}  {arrow} {padded(who, 20)}  "
     return folded(begin + printable(_what(message)), len("2026-11-23 14:03  "))

@@ -44,7 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     heading, rows = describe(status, running=running, now=now, state_dir=str(places.state_dir))
     waiters: list[tuple[str, bool]] = []
-    if connection := _database(places.database):
+    connection, unreadable = _database(places.database)
+    if unreadable:
+        rows.append((_("database"), unreadable))
+    if connection:
         with closing(connection):
             rows += _reliability(connection, now)
             waits, waiters = _who_waits(connection, places, now)
@@ -58,12 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _database(path: Path) -> sqlite3.Connection | None:
-    """None when it can't be read just now (`doctor` says why)."""
+def _database(path: Path) -> tuple[sqlite3.Connection | None, str]:
+    """The connection, or None and why it can't be read now (nothing, where there is none yet)."""
     try:
-        return open_for_reading(path)
-    except (OSError, CannotUseDatabase):
-        return None
+        return open_for_reading(path), ""
+    except FileNotFoundError:
+        return None, ""
+    except (OSError, CannotUseDatabase) as error:
+        return None, str(error)
 
 
 def _reliability(connection: sqlite3.Connection, now: datetime) -> list[tuple[str, str]]:

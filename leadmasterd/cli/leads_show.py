@@ -14,7 +14,7 @@ from leadmasterd.cli.leads_list import opened
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import folded
 from leadmasterd.leads_settings import LeadsGlance, glance
-from leadmasterd.leads_view import Row, Subject, Windows, ask
+from leadmasterd.leads_view import Row, Subject, Windows, ask, is_blank
 from leadmasterd.sentences import lead_event, stage_es
 from leadmasterd.settings_file import find_places
 from leadmasterd.text import _, printable
@@ -191,7 +191,8 @@ def _json_in(rows: list[Row]) -> list[Row]:
 def _print(found: Row, now: datetime, settings: LeadsGlance) -> None:
     clock = Clock(now, settings.zone())
     lead, contact = found["lead"], found["contact"]
-    name = contact["saved_name"] or contact["push_name"] or contact["phone"] or found["conversations"][0]["chat"]
+    names = (contact["saved_name"], contact["push_name"], contact["phone"])
+    name = next((each for each in names if each and not is_blank(each)), found["conversations"][0]["chat"])
     heading = _("Lead {lead}: {name}") if lead else _("No lead: {name}")
     print(folded(heading.format(lead=lead and lead["lead_id"], name=printable(name)), 2))
     calendar = settings.calendar() if any(each["waiting_since"] for each in found["conversations"]) else None
@@ -229,7 +230,7 @@ def _contact_rows(contact: Row, conversations: list[Row]) -> list[tuple[str, str
     names = []
     if contact["saved_name"]:
         names.append(_("{name} in the address book").format(name=contact["saved_name"]))
-    if contact["push_name"]:
+    if contact["push_name"] and not is_blank(contact["push_name"]):
         names.append(_("calls themselves {name}").format(name=contact["push_name"]))
     if contact["business"]:
         names.append(_("a business account"))
