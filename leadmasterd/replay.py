@@ -283,12 +283,11 @@ def _decision(line: bytes, number: int) -> _Decision | None:
         raise ValueError(f"cannot use the decision: chat {chat!r} must be a chat id, like 5491155550001@c.us")
     try:
         moment = datetime.fromisoformat(str(at))
-    except ValueError as error:
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"cannot use the decision: at {at!r} must be a time, like 2026-11-23T14:00:00Z") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
     wid = chat if "@" in chat else f"{''.join(filter(str.isdigit, chat))}@c.us"
-    return _Decision(moment.astimezone(UTC), canonical_id(wid), stage, number)
+    return _Decision(moment, canonical_id(wid), stage, number)
 
 
 def _edited_t(edit: MessageEdit) -> int | None:

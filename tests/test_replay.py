@@ -121,6 +121,16 @@ def test_a_decision_may_name_the_phone(chat: str) -> None:
     assert tell(PRICE, {**ANA.decided("17 11:00", "won"), "chat": chat}, as_of="17 12:00").stages == ["won"]
 
 
+def test_a_decision_at_a_time_that_no_calendar_reaches_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the rest counts."""
+    decision = {"type": "decision", "at": "0001-01-01T00:00:00+10:00", "chat": wire.ANA, "stage": "won"}
+    code, result, told = replayed(tmp_path, capsys, json.dumps(decision).encode() + b"\n" + wire.raw(PRICE))
+    assert (code, len(result["leads"])) == (1, 1)
+    assert "must be a time" in told[0]
+
+
 def test_a_decision_about_nobody_is_told() -> None:
     """A wrong digit, and the decision would be lost without a word."""
     wrong = {**ANA.decided("17 11:00", "won"), "chat": "5491155559999@c.us"}
