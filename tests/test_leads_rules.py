@@ -969,6 +969,27 @@ def test_two_spellings_of_a_phone_are_one_thread(chats: tuple[str, str]) -> None
     assert told.waits_since(one) == iso("17 10:01")
 
 
+@pytest.mark.parametrize("joined_first", [True, False])
+def test_a_spelling_that_comes_after_a_persons_merge_is_of_that_phone(
+    books: Books, ana: Customer, beto: Customer, *, joined_first: bool
+) -> None:
+    """«The same identity … merges by itself», «capture may be backfilled and out of order»: Beto's other spelling
+    always was Beto, and Ana only once a person had said so.
+    """
+    other = Customer(beto.chat.replace("549", "54"))
+    late = [other.says("17 10:00", "price")]
+    books.tell([ana.says("17 09:00", "price"), ana.hears("17 09:05"), beto.says("17 09:10", "price")])
+    if not joined_first:
+        books.tell(late)
+    merges.merge(books.db, 1, 2, "person", "by_hand", iso("17 12:00"))
+    books.judge_all().tell(late)
+    assert books.ask("SELECT stage, opened_at FROM leads ORDER BY opened_at") == [
+        ("contacted", iso("17 09:00")),
+        ("merged", iso("17 09:10")),
+    ]
+    assert books.column("SELECT kind FROM waiting_cycles ORDER BY started_at") == ["first", "first", "first"]
+
+
 def test_an_auto_reply_is_one_under_another_spelling_too() -> None:
     """«`auto_reply` and stop no clock», whichever id WhatsApp writes in its line."""
     lines = greeted(3)

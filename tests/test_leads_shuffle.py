@@ -29,6 +29,8 @@ GAPS = (0, 0, 0, 1, 5, 10, 60, 119, 120, 500, 500, 5_000, 90_000, 1_000_000, 2_7
 PEOPLE = ("5491155550001@c.us", "5491155550002@c.us", "5491155550003@c.us", "5491155550004@c.us")
 LID = "88001122334455@lid"
 """Of the first of them: WhatsApp names that chat by either id, and says now and then that they are one."""
+OTHER_SPELLING = "541155550002@c.us"
+"""Of the second: WhatsApp writes that phone in either way."""
 
 
 @dataclass
@@ -63,6 +65,7 @@ def stories(draw: st.DrawFn) -> Story:
             who.chat = draw(st.sampled_from((chat, LID)))
             known = {"contact": mapped if draw(st.booleans()) else wire.contact()}
         elif chat == PEOPLE[1]:
+            who.chat = draw(st.sampled_from((chat, OTHER_SPELLING)))
             known = {"contact": wire.contact(name=draw(st.sampled_from((None, "Beto"))))}
         kinds = ["says"] * 6 + ["hears"] * 4 + ["greets", "ad", "call", "log", "decides", "decides", "is closed"]
         if len(present) > 2:

@@ -100,6 +100,8 @@ def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> 
 def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
     """What the program itself knows to be one person always was; what a person said begins with their word."""
     one = {contact: contact for contact in members_of(connection, story.contact)}
+    query = "SELECT contact_id, match_key FROM contacts WHERE contact_id IN (SELECT value FROM json_each(?))"
+    phones = dict(run(connection, query, one))
     for kept, merged, at, actor, number in run(
         connection,
         "SELECT kept_id, merged_id, at, actor, merge_id FROM contact_merges "
@@ -107,7 +109,9 @@ def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
         one,
     ):
         if actor == SYSTEM:
-            one |= {contact: one[kept] for contact, group in one.items() if group == one[merged]}
+            # Whose phone it is may have been merged by hand before, and then its root was written down.
+            same = next((each for each in one if each != merged and phones.get(each) == phones.get(merged, "")), kept)
+            one |= {contact: one[same] for contact, group in one.items() if group == one[merged]}
         else:
             story.events.append(Joined(moments.milliseconds(at), kept, merged, actor, number))
     story.people = {conversation: one[contact] for conversation, contact in story.people.items()}
