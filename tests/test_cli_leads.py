@@ -565,6 +565,15 @@ def test_waiting_tells_who_waits_the_longest_first(shop: Shop) -> None:
     assert all(len(line) <= 80 for line in lines)
 
 
+def test_whoever_waits_beyond_the_limit_is_told_of(shop: Shop) -> None:
+    """A short table must not look like the whole."""
+    shop.hears((1, 30, PRICE), (2, 20, PRICE), (3, 10, PRICE))
+    assert shop.types("leads", "waiting", "--limit", "3").err == ""
+    done = shop.types("leads", "waiting", "--limit", "2")
+    assert done.err == "The first 2 are shown: --limit 3 shows all.\n"
+    assert "3 conversations" in done.out
+
+
 def test_when_nobody_waits_it_says_so_calmly(shop: Shop) -> None:
     """And exits with 0."""
     shop.hears((1, 50, PRICE), (1, 40, "> $ 5"))

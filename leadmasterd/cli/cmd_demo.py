@@ -1,19 +1,31 @@
 """`leadmasterd demo`: everything for real, but WhatsApp itself, which is a stand-in on this machine."""
 
 import argparse
+import shlex
+import shutil
 import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Final
 
 from leadmasterd.demo.show import Demo, DemoFailed, Outcome
 from leadmasterd.demo.standin import StandInError
 from leadmasterd.environment import find_node
+from leadmasterd.leads.calendar import WEEKDAYS
+from leadmasterd.state_files import CannotUseState
 from leadmasterd.text import _
+
+_SETTINGS: Final = "config.toml"
+
+_BESIDE_ROWS: Final = 10
+"""Lines of the last screen that are not of somebody who waits: headings, the sentence below, the next command."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 only if every message was captured exactly once and nothing was sent."""
+    if arguments.keep:
+        _prepare(Path(arguments.keep))
     by_hand = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.auto
     print(
         _(
@@ -23,8 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         flush=True,
     )
-    if arguments.keep:
-        Path(arguments.keep).mkdir(mode=0o700, parents=True, exist_ok=True)
     where = nullcontext(arguments.keep) if arguments.keep else tempfile.TemporaryDirectory(prefix="leadmasterd-demo-")
     with where as folder:
         demo = Demo(
@@ -42,14 +52,54 @@ def run(arguments: argparse.Namespace) -> int:
         _report(outcome)
         for heading, words in (
             (_("What each of them wants (`leadmasterd leads list`):"), ("leads", "list")),
-            (_("Who waits for an answer, and for how long (`leadmasterd leads waiting`):"), ("leads", "waiting")),
+            (
+                _("Who waits for an answer, and for how long (`leadmasterd leads waiting`):"),
+                ("leads", "waiting", *_as_many_as_fit()),
+            ),
         ):
             print(f"\n{heading}\n", flush=True)
             demo.show(*words)
         print()
         if arguments.keep:
-            print(_("Look around: LEADMASTERD_STATE_DIR={folder} leadmasterd messages").format(folder=folder))
+            command = shlex.join([_program(), "--config", str(Path(arguments.keep, _SETTINGS)), "leads", "show", "1"])
+            print(_("Look around:"), command)
+        else:
+            print(_('To look around in it afterwards: --keep FOLDER (make demo ARGS="--keep FOLDER")'))
     return 0 if outcome.good else 1
+
+
+def _prepare(folder: Path) -> None:
+    """A folder with the settings of the demo's shop. Raises CannotUseState for one that holds other things."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise CannotUseState(
+                _("cannot keep the demo in {folder}: it is not empty; name a new folder").format(folder=folder)
+            )
+        hours = "".join(f'{day} = [["00:00", "24:00"]]\n' for day in WEEKDAYS)
+        shop = (
+            '# The shop of the demo, which never closes.\nstate_dir = "."\n\n[leads]\ncountry = ""\n\n[leads.hours]\n'
+        )
+        (folder / _SETTINGS).write_text(shop + hours)
+    except OSError as error:
+        raise CannotUseState(
+            _("cannot keep the demo in {folder}: {why}; name another folder").format(folder=folder, why=error.strerror)
+        ) from error
+
+
+def _as_many_as_fit() -> list[str]:
+    """So that on a small terminal the table's head and those who wait longest stay on the screen."""
+    if not sys.stdout.isatty():
+        return []
+    return ["--limit", str(max(3, (shutil.get_terminal_size().lines - _BESIDE_ROWS) // 2))]
+
+
+def _program() -> str:
+    """How this program is started from here."""
+    beside = Path(sys.executable).with_name("leadmasterd")
+    if shutil.which("leadmasterd") or not beside.exists():
+        return "leadmasterd"
+    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
 def _wait_for_enter() -> None:

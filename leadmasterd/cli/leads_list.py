@@ -138,6 +138,11 @@ def run_waiting(arguments: argparse.Namespace) -> int:
     _table_of_waiting(rows, settings.target_seconds, clock)
     print()
     print(folded(sentence(count, clock), 0))
+    if count["conversations"] > len(rows):
+        print(
+            _("The first {n} are shown: --limit {all} shows all.").format(n=len(rows), all=count["conversations"]),
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -1,0 +1,35 @@
+"""`leadmasterd demo` before and after the showing itself, which tests/e2e/test_demo.py plays."""
+
+from pathlib import Path
+
+import pytest
+
+from leadmasterd.cli.cmd_demo import _prepare
+from leadmasterd.leads_settings import glance
+from leadmasterd.settings import load
+from leadmasterd.state_files import CannotUseState
+from tests.test_cli import typed
+
+
+def test_a_kept_demo_has_the_settings_of_its_shop(tmp_path: Path) -> None:
+    """So that what is asked afterwards is answered as at its end: it never closes."""
+    _prepare(tmp_path / "new" / "demo")
+    settings, places = load(str(tmp_path / "new" / "demo" / "config.toml"))
+    assert places.state_dir.resolve() == tmp_path / "new" / "demo"
+    assert settings.leads.country == ""
+    assert set(settings.leads.hours) == set(glance(places).hours) == {"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+
+
+def test_a_demo_is_not_kept_where_something_is(tmp_path: Path) -> None:
+    """An older demo would be counted with the new one; and nobody's files are touched."""
+    _prepare(tmp_path / "demo")
+    done = typed(tmp_path, "demo", "--auto", "--keep", "demo")
+    assert (done.returncode, done.stdout) == (73, "")
+    assert done.stderr == "cannot keep the demo in demo: it is not empty; name a new folder\n"
+
+
+def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+    """Before anything is started."""
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotUseState, match=r"cannot keep the demo in .*: Not a directory; name another folder"):
+        _prepare(tmp_path / "file" / "demo")
