@@ -18,7 +18,7 @@ from leadmasterd.text import _
 
 _SETTINGS: Final = "config.toml"
 
-_BESIDE_ROWS: Final = 10
+_BESIDE_ROWS: Final = 12
 """Lines of the last screen that are not of somebody who waits: headings, the sentence below, the next command."""
 
 
