@@ -141,13 +141,14 @@ class Clerk:
             self.undecided.append(line)
         else:
             self.books.capture(line)
+        joins_wait = False
         for decision in list(self.undecided):
             if decision["type"] == "correction":
                 if self.books.ask("SELECT 1 FROM messages WHERE stanza_id = ?", decision["message"]["id"]["id"]):
                     self.books.correct(decision["message"], decision["intent"], decision["at"])
                     self.undecided.remove(decision)
             elif decision["type"] == "join":
-                self.join(decision)
+                joins_wait = joins_wait or not self.join(decision)
             elif chat := self.books.column(
                 "SELECT chat FROM conversations JOIN contact_identities USING (contact_id) WHERE value = ?",
                 decision["chat"],
@@ -155,18 +156,19 @@ class Clerk:
                 self.books.capture({**decision, "chat": chat[0]})
                 self.undecided.remove(decision)
 
-    def join(self, line: Line) -> None:
-        """A person says that two contacts are one, once both are there."""
+    def join(self, line: Line) -> bool:
+        """A person says that two contacts are one, once both are there. False: not yet; others wait for it."""
         people = [
             contact
             for chat in (line["kept"], line["merged"])
             for contact in self.books.column("SELECT contact_id FROM contact_identities WHERE value = ?", chat)
         ]
         if len(people) < 2:
-            return
+            return False
         self.undecided.remove(line)
         with suppress(merges.CannotMerge):
             merges.merge(self.books.db, people[0], people[1], "person", "by_hand", iso(line["at"]))
+        return True
 
 
 _LEAD = "(SELECT m.stanza_id || l.opened_at FROM leads l JOIN messages m ON message_id = opened_by_message_id WHERE"
