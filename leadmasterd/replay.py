@@ -279,7 +279,7 @@ def _decision(line: bytes, number: int) -> _Decision | None:
     at, chat, stage = value.get("at"), value.get("chat"), value.get("stage")
     if stage not in DECIDABLE:
         raise ValueError(f"cannot use the decision: stage {stage!r} is none of {', '.join(DECIDABLE)}")
-    if not isinstance(chat, str) or not chat:
+    if not isinstance(chat, str) or not chat or not chat.isprintable():
         raise ValueError(f"cannot use the decision: chat {chat!r} must be a chat id, like 5491155550001@c.us")
     try:
         moment = datetime.fromisoformat(str(at))

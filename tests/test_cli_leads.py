@@ -231,6 +231,24 @@ def test_wrong_usage_is_64_and_stdout_stays_empty(shop: Shop, typed: str) -> Non
     assert "leads" in done.err or "note" in done.err
 
 
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("messages --search", 0),
+        ("messages --chat", 0),
+        ("leads show", 1),
+        ("leads note 1", 0),
+        ("rules test --text", 0),
+    ],
+)
+def test_bytes_that_are_no_utf8_are_looked_for_and_kept_as_question_marks(shop: Shop, typed: str, code: int) -> None:
+    """A terminal of another encoding is no defect."""
+    shop.hears((1, 5, PRICE))
+    done = shop.types(*typed.split(), b"a\xff".decode("utf-8", "surrogateescape"))
+    assert done.code == code
+    assert "Traceback" not in done.err
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1.5", ""])
 def test_a_limit_that_is_no_number_is_told_with_what_it_must_be(shop: Shop, limit: str) -> None:
     """And not with the name of a function."""

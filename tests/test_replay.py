@@ -131,6 +131,17 @@ def test_a_decision_at_a_time_that_no_calendar_reaches_is_told(
     assert "must be a time" in told[0]
 
 
+@pytest.mark.parametrize("chat", ["", None, 5, "\ud800@c.us", "\x1b[31m@c.us", "5491155550001@c.us\n"])
+def test_a_decision_about_what_is_no_chat_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], chat: object
+) -> None:
+    """And nothing of it commands the terminal."""
+    decision = {"type": "decision", "at": "2026-11-23T14:00:00Z", "chat": chat, "stage": "won"}
+    code, result, told = replayed(tmp_path, capsys, json.dumps(decision).encode() + b"\n" + wire.raw(PRICE))
+    assert (code, len(result["leads"]), len(told)) == (1, 1, 1)
+    assert f"chat {chat!r} must be a chat id" in told[0]
+
+
 def test_a_decision_about_nobody_is_told() -> None:
     """A wrong digit, and the decision would be lost without a word."""
     wrong = {**ANA.decided("17 11:00", "won"), "chat": "5491155559999@c.us"}

@@ -19,9 +19,5 @@ _PLACES: Final = {
 
 def run(arguments: argparse.Namespace) -> int:
     """0 done, 1 when the answer is no, 64 for a word that there is not."""
-    for name in ("id", "other", "text", "note"):
-        typed = getattr(arguments, name, None)
-        if typed:  # bytes that are no UTF-8 can't be stored
-            setattr(arguments, name, typed.encode("utf-8", "replace").decode())
     module = import_module(f"leadmasterd.cli.{_PLACES[arguments.action]}")
     return int(getattr(module, f"run_{arguments.action}")(arguments))

@@ -85,8 +85,8 @@ def make_parser() -> argparse.ArgumentParser:
             "leadmasterd messages --search precio --json",
         ],
     )
-    messages.add_argument("--chat", metavar="ID", help=_("only this chat: a phone number or a chat id"))
-    messages.add_argument("--search", metavar="TEXT", help=_("only messages with this text"))
+    messages.add_argument("--chat", type=_typed, metavar="ID", help=_("only this chat: a phone number or a chat id"))
+    messages.add_argument("--search", type=_typed, metavar="TEXT", help=_("only messages with this text"))
     messages.add_argument("--since", metavar="WHEN", help=_("only messages since this date or time") + _HERE)
     messages.add_argument("--limit", type=_positive, default=20, metavar="N", help=_("at most N, newest (default 20)"))
     _json(messages)
@@ -239,7 +239,7 @@ def _leads(leads: argparse.ArgumentParser) -> None:
         "show 5",
         "show +5491155550001",
     )
-    show.add_argument("id", metavar="ID")
+    show.add_argument("id", type=_typed, metavar="ID")
     _limit(show, _("at most N of its messages, newest (default 20)"))
 
     label = add(
@@ -250,7 +250,7 @@ def _leads(leads: argparse.ArgumentParser) -> None:
         "label 5 delivery --message 1234",
         "label 5 --undo",
     )
-    label.add_argument("id", metavar="ID")
+    label.add_argument("id", type=_typed, metavar="ID")
     label.add_argument("intent", metavar="INTENT", nargs="?", help=_("one of the intents, by its id or in Spanish"))
     label.add_argument(
         "--message",
@@ -266,13 +266,13 @@ def _leads(leads: argparse.ArgumentParser) -> None:
         "stage 5 quoted",
         'stage 5 lost --note "too dear"',
     )
-    stage.add_argument("id", metavar="ID")
+    stage.add_argument("id", type=_typed, metavar="ID")
     stage.add_argument("stage", metavar="STAGE", help=_("one of the stages, by its id or in Spanish"))
-    stage.add_argument("--note", metavar="TEXT", help=_("why, for the record"))
+    stage.add_argument("--note", type=_typed, metavar="TEXT", help=_("why, for the record"))
 
     note = add("note", _("write something on a lead's record"), 'note 5 "calls back on Monday"')
-    note.add_argument("id", metavar="ID")
-    note.add_argument("text", metavar="TEXT")
+    note.add_argument("id", type=_typed, metavar="ID")
+    note.add_argument("text", type=_typed, metavar="TEXT")
 
     merge = add(
         "merge",
@@ -281,8 +281,8 @@ def _leads(leads: argparse.ArgumentParser) -> None:
         "merge --undo 1",
         "merge --proposals",
     )
-    merge.add_argument("id", metavar="ID", nargs="?", help=_("who stays"))
-    merge.add_argument("other", metavar="OTHER", nargs="?", help=_("who joins: the same person"))
+    merge.add_argument("id", type=_typed, metavar="ID", nargs="?", help=_("who stays"))
+    merge.add_argument("other", type=_typed, metavar="OTHER", nargs="?", help=_("who joins: the same person"))
     merge.add_argument("--undo", type=_positive, metavar="MERGE_ID", help=_("take this merge back"))
     merge.add_argument("--proposals", action="store_true", help=_("who may be one person"))
 
@@ -328,7 +328,11 @@ def _rules(rules: argparse.ArgumentParser) -> None:
         "file", metavar="FILE", nargs="?", help=_("JSON lines with texts (or text), intent, also, context")
     )
     test.add_argument(
-        "--text", action="append", metavar="TEXT", help=_("classify this instead; again for the next of the burst")
+        "--text",
+        type=_typed,
+        action="append",
+        metavar="TEXT",
+        help=_("classify this instead; again for the next of the burst"),
     )
     test.epilog = f"{test.epilog}\n\n" + _(
         "accuracy    share with a right answer: the intent, one of `also`, or their group;\n"
@@ -361,6 +365,11 @@ def _limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
 
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help=_("one JSON object, nothing else on stdout"))
+
+
+def _typed(text: str) -> str:
+    """What somebody typed. Bytes that are no UTF-8 can't be stored or looked for."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _positive(text: str) -> int:
