@@ -1,6 +1,6 @@
 """The `[leads]` settings that commands need which only look, without what checks them (pydantic: 150 ms).
 
-Whatever is wrong in the settings counts as the default here; `config check`, the daemon and commands that write say so.
+Whatever is wrong in the settings counts as the default here, and is named; `config check` says what is wrong with it.
 """
 
 import json
@@ -43,15 +43,16 @@ class LeadsGlance:
     timezone: str
     hours: Mapping[str, Any]
     overrides: Mapping[str, Any]
+    misfits: tuple[str, ...]
+    """What is of no kind that could be used."""
+
+    def wrong(self) -> list[str]:
+        """Settings that are not what was written, as far as a glance can tell."""
+        return [*self.misfits, *([] if _zone_of(self.timezone) else ["leads.timezone"])]
 
     def zone(self) -> tzinfo | None:
-        """Where the business is; None, for the machine's, when the settings name no zone that there is."""
-        from zoneinfo import ZoneInfo
-
-        try:
-            return ZoneInfo(self.timezone)
-        except (KeyError, ValueError, OSError):
-            return None
+        """Where the business is; the default when the settings name no zone that there is, None without any zones."""
+        return _zone_of(self.timezone) or _zone_of(DEFAULTS["timezone"])
 
     def calendar(self) -> "BusinessCalendar | None":
         """When the business is open; None when the settings don't tell it."""
@@ -77,6 +78,8 @@ def glance(places: Places) -> LeadsGlance:
         if name.upper().startswith(f"{ENV_PREFIX}LEADS__"):
             key = name[len(f"{ENV_PREFIX}LEADS__") :].lower()
             told[key] = text if isinstance(DEFAULTS.get(key), str) else _value(text)
+    misfits = ["leads"] if section is not None and not isinstance(section, dict) else []
+    misfits += [f"leads.{key}" for key, default in DEFAULTS.items() if key in told and not _fits(told[key], default)]
     values = {key: told[key] if _fits(told.get(key), default) else default for key, default in DEFAULTS.items()}
     return LeadsGlance(
         target_seconds=float(values["target_minutes"]) * 60,
@@ -86,7 +89,17 @@ def glance(places: Places) -> LeadsGlance:
         timezone=values["timezone"].strip(),
         hours=values["hours"],
         overrides=values["overrides"],
+        misfits=tuple(misfits),
     )
+
+
+def _zone_of(name: str) -> tzinfo | None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
 
 
 def _value(text: str) -> object:

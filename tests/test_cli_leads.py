@@ -37,6 +37,7 @@ from leadmasterd.lead_making import classifier_of, policy_of
 from leadmasterd.leads_settings import glance
 from leadmasterd.leads_view import Windows
 from leadmasterd.settings import load
+from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.judging import Judging
 from leadmasterd.store.leads import Judge
@@ -1262,23 +1263,30 @@ def test_the_quick_look_at_the_settings_is_the_full_ones(
 
 
 @pytest.mark.parametrize(
-    "file",
+    ("file", "keys"),
     [
-        "[leads]\ntarget_minutes = 'x'\nstale_days = -1\nhours = 3\n",
-        "leads = 3\n",
-        "[leads]\ntimezone = 'Mars/Base'\n",
-        "[leads]\ntimezone = ''\n",
-        "[leads]\ntimezone = 'America'\n",
+        (
+            "[leads]\ntarget_minutes = 'x'\nstale_days = -1\nhours = 3\n",
+            "`leads.target_minutes`, `leads.stale_days`, `leads.hours`",
+        ),
+        ("leads = 3\n", "`leads`"),
+        ("[leads]\ntimezone = 'Mars/Base'\n", "`leads.timezone`"),
+        ("[leads]\ntimezone = ''\n", "`leads.timezone`"),
+        ("[leads]\ntimezone = 'America'\n", "`leads.timezone`"),
     ],
 )
-def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str) -> None:
-    """The defaults count then; `config check` tells."""
+def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str, keys: str) -> None:
+    """The defaults count then, and that is told: who is late and at what hour would be others."""
     shop.hears((1, 60, PRICE))
+    assert shop.types("leads", "waiting").err == ""
     (shop.folder / "config.toml").write_text(file)
+    assert glance(find_places(None)).zone() == ZoneInfo("America/Argentina/Buenos_Aires")
     for word in ("list", "waiting", "export"):
         assert shop.types("leads", word, "--json").code == 0
-    assert shop.types("leads", "waiting").code == 0
-    assert shop.types("leads", "show", "1").code == 0
+    for typed in ("waiting", "list", "show 1"):
+        done = shop.types("leads", *typed.split())
+        assert done.code == 0
+        assert done.err.startswith(f"{keys} in the settings: wrong, so shown as if not set;")
     assert shop.types("leads", "stage", "1", "won").code == 78
 
 

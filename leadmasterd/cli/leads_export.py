@@ -13,9 +13,8 @@ from typing import Final
 
 from leadmasterd import leads_view
 from leadmasterd.cli.desk import Refused
-from leadmasterd.cli.leads_list import opened
+from leadmasterd.cli.leads_list import looked_up, opened
 from leadmasterd.cli.moments import moment_from
-from leadmasterd.leads_settings import glance
 from leadmasterd.leads_view import Row, Windows
 from leadmasterd.settings_file import find_places
 from leadmasterd.state_files import write_private
@@ -36,7 +35,7 @@ _MOST: Final = 2**63 - 1
 def run_export(arguments: argparse.Namespace) -> int:
     """All of them, the oldest first."""
     places = find_places(arguments.config)
-    settings = glance(places)
+    settings = looked_up(places)
     since = leads_view.at_text(moment_from(arguments.since, settings.zone())) if arguments.since else None
     windows = Windows(datetime.now(UTC), settings.stale_days, settings.dormant_days)
     connection = opened(places)

@@ -11,7 +11,7 @@ from leadmasterd import leads_view
 from leadmasterd.cli import choices
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
-from leadmasterd.leads_settings import glance
+from leadmasterd.leads_settings import LeadsGlance, glance
 from leadmasterd.leads_view import Row, Windows
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings_file import Places, find_places
@@ -28,13 +28,26 @@ def opened(places: Places) -> sqlite3.Connection | None:
         return None
 
 
+def looked_up(places: Places) -> LeadsGlance:
+    """The settings, and a word on stderr when they are not what was written: the figures would be others."""
+    settings = glance(places)
+    if wrong := settings.wrong():
+        print(
+            _("{keys} in the settings: wrong, so shown as if not set; `leadmasterd config check` says why").format(
+                keys=", ".join(f"`{each}`" for each in wrong)
+            ),
+            file=sys.stderr,
+        )
+    return settings
+
+
 # ---------------------------------------------------------------------- list
 
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Open leads, the newest activity first; an empty answer is no error."""
     places = find_places(arguments.config)
-    settings = glance(places)
+    settings = looked_up(places)
     stages = [choices.stage(each) for each in arguments.stage]
     intents = [choices.intent(each) for each in arguments.intent]
     now = datetime.now(UTC)
@@ -112,7 +125,7 @@ def _flags(row: Row, now: datetime) -> list[str]:
 def run_waiting(arguments: argparse.Namespace) -> int:
     """Who waits for an answer and for how long, the longest first; nobody is no error."""
     places = find_places(arguments.config)
-    settings = glance(places)
+    settings = looked_up(places)
     now = datetime.now(UTC)
     connection = opened(places)
     rows: list[Row] = []

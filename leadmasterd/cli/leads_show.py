@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadmasterd import leads_view
 from leadmasterd.classify.reasons import group_es, intent_es, why
-from leadmasterd.cli.leads_list import opened
+from leadmasterd.cli.leads_list import looked_up, opened
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import folded
-from leadmasterd.leads_settings import LeadsGlance, glance
+from leadmasterd.leads_settings import LeadsGlance
 from leadmasterd.leads_view import Row, Subject, Windows, ask, is_blank
 from leadmasterd.sentences import lead_event, stage_es
 from leadmasterd.settings_file import find_places
@@ -30,7 +30,7 @@ _TIME: Final = len("  2026-11-23 14:03  ")
 def run_show(arguments: argparse.Namespace) -> int:
     """Print it; 1 when there is nothing under that id."""
     places = find_places(arguments.config)
-    settings = glance(places)
+    settings = looked_up(places)
     now = datetime.now(UTC)
     connection = opened(places)
     if connection is None:
