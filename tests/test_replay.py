@@ -163,3 +163,21 @@ def test_a_revoke_without_its_scope_is_of_everyone() -> None:
     del gone["scope"]
     told = tell(PRICE, gone, as_of="17 12:00")
     assert (told.refused, told.stages) == ([], ["new"])
+
+
+def test_the_object_has_the_documented_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """«`replay` prints {"as_of","leads":[…],"conversations":[…],"alerts":[…]}»: these and no others, in this order."""
+    _, result, _ = replayed(tmp_path, capsys, wire.raw(PRICE), "--json")
+    assert list(result) == ["as_of", "leads", "conversations", "alerts"]
+    assert result["as_of"] == iso("17 12:00")
+    keys = {name: [list(each) for each in result[name]] for name in ("leads", "conversations", "alerts")}
+    assert keys == {
+        "leads": [
+            [
+                "lead_id", "conversation_id", "chat", "stage", "intent", "opened_at", "reopened", "previous_lead_id",
+                "waiting_since", "first_response_seconds",
+            ]
+        ],
+        "conversations": [["conversation_id", "chat", "category", "waiting_since", "overdue"]],
+        "alerts": [["kind", "conversation_id", "due_at"]],
+    }  # fmt: skip
