@@ -519,8 +519,17 @@ def test_long_names_are_cut_and_phones_stay_whole_on_a_small_screen(
         for number in range(1, len(LONG_NAMES) + 1):
             assert any(f" +549115555000{number} " in line for line in lines)
         assert ("late" if "waiting" in typed else "overdue") in " ".join(lines)
-    for typed in ("status", "leads show 1", "messages"):
+    for typed in ("status", "leads show 1", "messages", "history"):
         assert max(map(cells, uncoloured(shop.sees(columns, *typed.split())).splitlines())) <= columns
+
+
+def test_no_column_that_is_needed_is_lost_on_the_terminal_of_a_phone(shop: Shop) -> None:
+    """Without the lead's number there is nothing to type."""
+    shop.hears(*((number, 10, "info del local? dónde están?") for number in range(1, 12)))
+    for typed in ("leads list", "leads waiting"):
+        lines = uncoloured(shop.sees(36, *typed.split())).splitlines()
+        assert max(map(cells, lines)) <= 36
+        assert {line.split()[0] for line in lines if line.strip()} >= set(map(str, range(1, 12)))
 
 
 def test_long_texts_are_broken_between_words_on_a_terminal_alone(shop: Shop) -> None:

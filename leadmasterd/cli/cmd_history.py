@@ -7,12 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 from leadmasterd import sentences
 from leadmasterd.cli.moments import length, moment_from
+from leadmasterd.cli.tables import folded
 from leadmasterd.history import Gap, History, read
 from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 
 _DEFAULT_DAYS = 7
+_TIME = len("2026-11-23 14:03:07  ")
+_LABEL = len("  listening   ")
+"""Where texts begin, and so the further lines of long ones."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,14 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for event in history.events:
         reason = sentences.because(event.code, event.values)
-        print(f"{_local(event.at)}  {sentences.phase(event.phase):<22} {reason}")
+        print(folded(f"{_local(event.at)}  {sentences.phase(event.phase):<22} {reason}", _TIME))
     if history.gaps:
         print()
         for gap in history.gaps:
-            print(_gap(gap, now))
+            print(folded(_gap(gap, now), _TIME))
     print()
     for line in _summary(history):
-        print(line)
+        print(folded(line, _LABEL))
     return 0
 
 

@@ -136,7 +136,7 @@ def describe(
             phase=phase, since=since, because=because
         )
     else:
-        heading = _("leadmasterd is not running. It was last {phase} ({since}): {because}.").format(
+        heading = _("leadmasterd is not running. It was last {phase} at {since}: {because}.").format(
             phase=phase, since=since, because=because
         )
     rows = [(_("captured"), _captured(status["capture"], now)), (_("gaps"), _gaps(status))]

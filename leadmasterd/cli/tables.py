@@ -137,10 +137,14 @@ def _wanted_widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], ro
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
     widths = _wanted_widths(columns, rows, room)
     over = max(0, sum(widths) + _GAP * (len(columns) - 1) - room)
-    return [
+    widths = [
         max(_NARROWEST, width - over) if column.shrinks else width
         for column, width in zip(columns, widths, strict=True)
     ]
+    # On the terminal of a phone the widest give way, so that none is lost.
+    while sum(widths) + _GAP * (len(columns) - 1) > room and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
 
 def _even(text: str) -> str:
