@@ -11,6 +11,7 @@ from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import GROUP_OF, INTENTS, Label, Signals
 from leadmasterd.classify.loading import load_classifier
 from leadmasterd.classify.reasons import GROUP_ES, INTENT_ES, REASONS, group_es, intent_es, why
+from leadmasterd.classify.rules import parse
 
 PACKAGED = load_classifier(None, None)
 
@@ -23,10 +24,32 @@ def label(*texts: str, signals: Signals | None = None, classifier: Classifier = 
 def test_a_rule_decides_first_and_says_by_which_words() -> None:
     """With its id, and what else the burst speaks of."""
     found = label("Hola!", "cuánto sale la torta y hacen envíos?")
-    assert (found.intent, found.method, found.confidence, found.source) == ("price", "rule", 1.0, "price-how-much")
+    assert (found.intent, found.method, found.source) == ("price", "rule", "price-how-much")
+    assert 0.5 <= found.confidence <= 1
+    assert label("cuánto sale la torta?").confidence > 0.95
     assert why(found.code, found.values) == (
         "rule price-how-much, by «cuanto sale»; also about envío, answered after it"
     )
+
+
+def test_a_rule_decides_against_the_model_and_is_less_sure_then() -> None:
+    """Packaged rules that the model contradicts are wrong more often than not; those of a shop know what it can't."""
+    rules = parse(
+        """
+        [[rule]]
+        id = "our-greeting"
+        intent = "greeting"
+        phrases = ["cuanto sale"]
+        yes = ["cuanto sale"]
+        no = ["hola"]
+        """,
+        "rules.toml",
+    )
+    contradicted = Classifier(rules, "1", PACKAGED.model).classify(["cuanto sale la campera?"], Signals())
+    assert (contradicted.intent, contradicted.method) == ("greeting", "rule")
+    assert 0.5 <= contradicted.confidence < 0.6
+    alone = Classifier(rules, "1", None).classify(["cuanto sale la campera?"], Signals())
+    assert (alone.intent, alone.confidence) == ("greeting", 1.0)
 
 
 def test_the_model_decides_where_no_rule_does_and_it_is_sure_enough() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_model
+from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, load_model
 from leadmasterd.classify.model import CannotUseModel, Model, features, parse
 from leadmasterd.classify.text import normalise
 from leadmasterd.classify.train import (
@@ -20,6 +20,7 @@ from leadmasterd.classify.train import (
     Lesson,
     document_of,
     lessons_from,
+    lessons_from_frames,
     main,
     train,
     write,
@@ -130,13 +131,15 @@ def test_a_file_that_is_no_model_is_refused_in_words(content: bytes) -> None:
         parse(content, "m.gz")
 
 
-def test_the_packaged_model_knows_every_intent_and_learned_from_all_examples() -> None:
+def test_the_packaged_model_knows_every_intent_and_learned_from_all_that_came_along() -> None:
     """`unknown` too, which takes from its confidence."""
     from leadmasterd.classify.intents import GROUP_OF
 
     model = load_model(None)
     examples = lessons_from((PACKAGED / EXAMPLES).read_text().splitlines(), EXAMPLES, 1.0)
-    assert model.made == f"{len(examples)} examples", "learn anew: python -m leadmasterd.classify.train --from-examples"
+    filled = lessons_from_frames((PACKAGED / FRAMES).read_text(encoding="utf-8"))
+    made = f"{len(examples)} examples, {len(filled)} filled frames"
+    assert model.made == made, "learn anew: python -m leadmasterd.classify.train --from-examples"
     assert set(model.intents) == set(GROUP_OF)
 
 

@@ -15,6 +15,7 @@ PACKAGED: Final = resources.files("leadmasterd.classify") / "data"
 PACKAGED_RULES: Final = "rules.toml"
 PACKAGED_MODEL: Final = "model.json.gz"
 EXAMPLES: Final = "examples.jsonl"
+FRAMES: Final = "frames.toml"
 
 _LARGEST_RULES: Final = 4 << 20
 _LARGEST_MODEL: Final = 32 << 20

@@ -86,16 +86,24 @@ class Model:
     def guess(self, burst: Normalised) -> Guess:
         """The likeliest intent of the likeliest group; with little confidence where nothing of a burst is known."""
         seen = set(features(burst))
+        shares = self._shares(seen)
+        groups = {group: sum(shares[each] for each in own) for group, own in self._members.items() if group != UNKNOWN}
+        group = max(groups, key=groups.__getitem__)
+        best = max(self._members[group], key=shares.__getitem__)
+        sure = groups[group] >= LEAST_GROUP and shares[best] >= LEAST_INTENT
+        return Guess(self.intents[best], shares[best], sure, self._because(seen, best))
+
+    def share(self, burst: Normalised, intent: str) -> float:
+        """How sure it would be of this intent, 0 to 1; 0 of one that it doesn't know."""
+        return self._shares(set(features(burst)))[self.intents.index(intent)] if intent in self.intents else 0.0
+
+    def _shares(self, seen: set[str]) -> list[float]:
+        """Of each of `intents`; 1 together."""
         logits = self.logits(seen)
         top = max(logits)
         weights = [math.exp(each - top) for each in logits]
         total = sum(weights)
-        groups = {group: sum(weights[each] for each in own) for group, own in self._members.items() if group != UNKNOWN}
-        group = max(groups, key=groups.__getitem__)
-        best = max(self._members[group], key=weights.__getitem__)
-        confidence = weights[best] / total
-        sure = groups[group] / total >= LEAST_GROUP and confidence >= LEAST_INTENT
-        return Guess(self.intents[best], confidence, sure, self._because(seen, best))
+        return [weight / total for weight in weights]
 
     def logits(self, seen: set[str]) -> list[float]:
         """The score of each of `intents` for these features."""

@@ -1,4 +1,5 @@
-"""`python -m leadmasterd.classify.train`: learn from the examples that came along and from what people corrected.
+"""`python -m leadmasterd.classify.train`: learn from what came along (examples, and sentences with slots) and from
+what people corrected.
 
 A process of its own, because scikit-learn is large and the daemon needs none of it. Reads corrections as JSON lines
 {"texts", "intent", "context"}, writes a model file, and prints one JSON object that says what happened. The new
@@ -22,8 +23,9 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
+from leadmasterd.classify.frames import CannotUseFrames, sentences
 from leadmasterd.classify.intents import GROUP_OF
-from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_model
+from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, load_model
 from leadmasterd.classify.model import (
     FORMAT,
     FORMAT_VERSION,
@@ -37,6 +39,8 @@ from leadmasterd.classify.text import Normalised, normalise
 
 CORRECTION_WEIGHT: Final = 5.0
 """A correction counts as so many examples: fifty of the shop's own words beat a thousand of somebody else's."""
+FILLED_WEIGHT: Final = 0.5
+"""A filled frame counts as half an example: it has siblings, and nobody wrote quite that."""
 LEAST_CORRECTIONS: Final = 10
 """With fewer there is nothing to measure by, and nothing to be gained."""
 _OF_CUSTOMERS: Final = ("commercial", "after_sale")
@@ -82,14 +86,23 @@ def lessons_from(lines: Sequence[str], where: str, weight: float) -> list[Lesson
     return list(found.values())
 
 
-def document_of(lessons: Sequence[Lesson], made: str) -> dict[str, Any]:
-    """The model as it is written to a file."""
+def lessons_from_frames(text: str) -> list[Lesson]:
+    """Lessons from sentences with slots, filled. Raises CannotUseFrames."""
+    found = {}
+    for sentence, intent in sentences(text):
+        burst = normalise([sentence])
+        found[burst.text] = Lesson(burst, intent, FILLED_WEIGHT)
+    return list(found.values())
+
+
+def document_of(lessons: Sequence[Lesson], made: str, filled: Sequence[Lesson] = ()) -> dict[str, Any]:
+    """The model as it is written to a file. How sure it may be is measured on `lessons`: filled frames have siblings."""
     order = sorted(lessons, key=lambda lesson: hashlib.sha256(lesson.burst.text.encode()).digest())
     unseen: list[tuple[Lesson, Model]] = []
     for fold in range(_FOLDS):
-        model = Model(_fitted([lesson for n, lesson in enumerate(order) if n % _FOLDS != fold]))
+        model = Model(_fitted([*filled, *(lesson for n, lesson in enumerate(order) if n % _FOLDS != fold)]))
         unseen += [(lesson, model) for lesson in order[fold::_FOLDS]]
-    document = _fitted(order)
+    document = _fitted([*filled, *order])
     heat = _temperature(unseen)
     document["step"] /= heat
     document["bias"] = [
@@ -185,7 +198,9 @@ def _mark(lesson: Lesson) -> str:
 # ---------------------------------------------------------------------- the program
 
 
-def train(examples: Sequence[Lesson], corrections: Sequence[Lesson], current: Model) -> tuple[dict[str, Any], Any]:
+def train(
+    examples: Sequence[Lesson], corrections: Sequence[Lesson], current: Model, filled: Sequence[Lesson] = ()
+) -> tuple[dict[str, Any], Any]:
     """What happened as a JSON object, and the new model's document, or None if the current one stays.
 
     They compete on the corrections that the current model has not learned from. The new one is judged on each fifth of
@@ -201,13 +216,18 @@ def train(examples: Sequence[Lesson], corrections: Sequence[Lesson], current: Mo
     after = 0
     for fold in range(_FOLDS):
         learned = [lesson for number, lesson in enumerate(new) if number % _FOLDS != fold]
-        model = Model(_fitted([*examples, *known, *learned]))
+        model = Model(_fitted([*filled, *examples, *known, *learned]))
         after += sum(model.guess(lesson.burst).intent == lesson.intent for lesson in new[fold::_FOLDS])
     said |= {"right_before": before, "right_after": after}
     if after < before:
         return {"result": "kept", **said}, None
-    document = document_of([*examples, *corrections], f"{len(examples)} examples, {len(corrections)} corrections")
+    made = f"{_made(examples, filled)}, {len(corrections)} corrections"
+    document = document_of([*examples, *corrections], made, filled)
     return {"result": "replaced", **said, "version": document["version"]}, document
+
+
+def _made(examples: Sequence[Lesson], filled: Sequence[Lesson]) -> str:
+    return f"{len(examples)} examples, {len(filled)} filled frames"
 
 
 def write(document: Mapping[str, Any], file: Path, mode: int = 0o600) -> None:
@@ -236,20 +256,23 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         packaged = (PACKAGED / EXAMPLES).read_text(encoding="utf-8")
         examples = lessons_from(packaged.splitlines(), EXAMPLES, 1.0)
+        filled = lessons_from_frames((PACKAGED / FRAMES).read_text(encoding="utf-8"))
         if arguments.from_examples:
-            document = document_of(examples, f"{len(examples)} examples")
+            document = document_of(examples, _made(examples, filled), filled)
             write(document, arguments.from_examples, 0o644)
             said = {"result": "made", "version": document["version"]}
         else:
-            said = _learn(examples, arguments.corrections, arguments.model)
-    except (CannotTrain, CannotUseModel, OSError) as error:
+            said = _learn(examples, filled, arguments.corrections, arguments.model)
+    except (CannotTrain, CannotUseFrames, CannotUseModel, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(json.dumps(said) + "\n")
     return 0
 
 
-def _learn(examples: Sequence[Lesson], corrections: str | None, file: Path | None) -> dict[str, Any]:
+def _learn(
+    examples: Sequence[Lesson], filled: Sequence[Lesson], corrections: str | None, file: Path | None
+) -> dict[str, Any]:
     if corrections is None or file is None:
         raise CannotTrain("cannot learn: give --corrections and --model")
     text = sys.stdin.read() if corrections == "-" else Path(corrections).read_text(encoding="utf-8")
@@ -259,7 +282,7 @@ def _learn(examples: Sequence[Lesson], corrections: str | None, file: Path | Non
     except CannotUseModel as error:  # damaged: what is measured against is what would be used instead
         sys.stderr.write(f"{error}\n")
         current = load_model(None)
-    said, document = train(examples, lessons, current)
+    said, document = train(examples, lessons, current, filled)
     if document:
         write(document, file)
     return {**said, "model": str(file)}
