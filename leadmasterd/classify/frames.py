@@ -41,7 +41,7 @@ def sentences(text: str) -> Iterator[tuple[str, str]]:
             missing = set(_SLOT.findall(frame)) - set(slots)
             if missing:
                 raise CannotUseFrames(f"cannot fill {frame!r}: nothing is listed for {', '.join(sorted(missing))}")
-            draw = random.Random(frame)  # noqa: S311 # no secret: the same each time
+            draw = random.Random(frame)  # the same each time
             for _filling in range(FILLINGS if _SLOT.search(frame) else 1):
                 sentence = _filled(frame, slots, draw)
                 yield (sentence if GROUP_OF[intent] == "courtesy" else _within(sentence, around, draw)), intent

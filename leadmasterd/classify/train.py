@@ -96,7 +96,7 @@ def lessons_from_frames(text: str) -> list[Lesson]:
 
 
 def document_of(lessons: Sequence[Lesson], made: str, filled: Sequence[Lesson] = ()) -> dict[str, Any]:
-    """The model as it is written to a file. How sure it may be is measured on `lessons`: filled frames have siblings."""
+    """The model as it is written to a file. How sure it may be, `lessons` alone say: filled frames have siblings."""
     order = sorted(lessons, key=lambda lesson: hashlib.sha256(lesson.burst.text.encode()).digest())
     unseen: list[tuple[Lesson, Model]] = []
     for fold in range(_FOLDS):
