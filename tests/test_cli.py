@@ -113,6 +113,22 @@ def test_wrong_usage_is_64_and_stdout_stays_empty(arguments: list[str], capsys: 
     assert "Try `leadmasterd" in said.err
 
 
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [("leads list extra", "leads list"), ("messages --sinse 1", "messages"), ("--jason status", "")],
+)
+def test_what_is_typed_too_much_is_told_with_the_help_of_its_command(
+    typed: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which says what may be typed there."""
+    with pytest.raises(SystemExit) as left:
+        main(typed.split())
+    said = capsys.readouterr().err
+    assert left.value.code == 64
+    assert "unrecognized arguments: " in said
+    assert said.endswith(f"Try `{' '.join(f'leadmasterd {command}'.split())} --help`.\n")
+
+
 def test_an_error_that_is_a_defect_is_70_with_its_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

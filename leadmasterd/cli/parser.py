@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from leadmasterd import __version__
 from leadmasterd.text import _
@@ -16,6 +16,13 @@ _HERE = " " + _("(ISO 8601; the business's zone, leads.timezone, if it says none
 
 class _Parser(argparse.ArgumentParser):
     """Usage errors end with 64, as documented."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What is left over is told by the command that it was typed after, which knows what may be."""
+        found, left_over = super().parse_known_args(args, namespace)
+        if left_over:
+            self.error(_("unrecognized arguments: {words}").format(words=" ".join(left_over)))
+        return found, left_over
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
