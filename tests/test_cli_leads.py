@@ -1044,6 +1044,17 @@ def test_a_spreadsheet_takes_nothing_in_the_export_for_a_formula(shop: Shop) -> 
     assert (rows[0]["stage"], rows[0]["topics"], rows[0]["overdue"], rows[0]["closed_at"]) == ("new", "price", "1", "")
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_export_that_is_looked_at_does_not_command_the_terminal(shop: Shop, form: str) -> None:
+    """A file and a pipe get every name as it is."""
+    shop.hears((1, 5, PRICE, {"notify_name": "\x1b[2J\x9b2JAna"}))
+    assert not re.search("[\x1b\x9b]", shop.sees(80, "leads", "export", "--format", form))
+    piped = shop.types("leads", "export", "--format", form).out
+    assert "\x9b2JAna" in piped
+    assert shop.types("leads", "export", "--format", form, "--output", "leads.out").code == 0
+    assert (shop.folder / "leads.out").read_bytes().decode() == piped
+
+
 def test_an_export_for_programs_is_one_object_a_line(shop: Shop) -> None:
     """Closed ones too, the oldest first, or only what has moved since."""
     shop.hears((1, 10 * DAY, PRICE, {"notify_name": "=1"}), (2, 60, DELIVERY))

@@ -18,7 +18,7 @@ from leadmasterd.cli.moments import moment_from
 from leadmasterd.leads_view import Row, Windows
 from leadmasterd.settings_file import find_places
 from leadmasterd.state_files import write_private
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _, ngettext, printable
 
 COLUMNS: Final = (
     "lead_id", "who", "phone", "chat", "stage", "intent", "topics", "source", "opened_at", "last_message_at",
@@ -47,7 +47,11 @@ def run_export(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"leads": rows}, ensure_ascii=False))
         else:
-            sys.stdout.write(as_csv(rows) if arguments.format == "csv" else as_lines(rows))
+            text = as_csv(rows) if arguments.format == "csv" else as_lines(rows)
+            # A pipe gets texts as they are; a terminal would obey them.
+            sys.stdout.write(
+                "".join(f"{printable(line)}\n" for line in text.splitlines()) if sys.stdout.isatty() else text
+            )
         return 0
     file = Path(arguments.output)
     text = as_csv(rows) if arguments.format == "csv" else as_lines(rows)
