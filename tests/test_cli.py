@@ -167,6 +167,18 @@ def test_every_error_of_ours_has_its_code() -> None:
 # ---------------------------------------------------------------------- run
 
 
+def test_a_file_that_changes_during_the_stop_is_no_line_in_the_log(tmp_path: Path) -> None:
+    """The library's own word on it means nothing to anybody who reads the journal."""
+    program = (
+        "import logging; from leadmasterd.cli.cmd_run import set_up_logging; set_up_logging();"
+        "from watchdog.observers import inotify; inotify.logger.error('the thread is inactive');"
+        "logging.getLogger('leadmasterd').info('ours')"
+    )
+    done = typed(tmp_path, program=("-c", program))
+    assert "inactive" not in done.stderr
+    assert "ours" in done.stderr
+
+
 def test_a_missing_node_is_78_and_one_sentence(tmp_path: Path) -> None:
     """systemd does not restart on it."""
     done = typed(tmp_path, "run", variables={"LEADMASTERD_LISTENER__NODE": "/nonexistent"})

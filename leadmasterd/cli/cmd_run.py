@@ -81,3 +81,5 @@ def set_up_logging() -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     root.propagate = False
+    # All it ever says (watchdog's observers/inotify.py) is that a file changed while it was being stopped.
+    logging.getLogger("watchdog.observers.inotify").setLevel(logging.CRITICAL)
