@@ -171,11 +171,13 @@ def test_a_file_that_changes_during_the_stop_is_no_line_in_the_log(tmp_path: Pat
     """The library's own word on it means nothing to anybody who reads the journal."""
     program = (
         "import logging; from leadmasterd.cli.cmd_run import set_up_logging; set_up_logging();"
-        "from watchdog.observers import inotify; inotify.logger.error('the thread is inactive');"
+        "from watchdog.observers import inotify; inotify.logger.error('called when the thread is inactive');"
+        "inotify.logger.warning('queue overflowed');"
         "logging.getLogger('leadmasterd').info('ours')"
     )
     done = typed(tmp_path, program=("-c", program))
     assert "inactive" not in done.stderr
+    assert "overflowed" in done.stderr
     assert "ours" in done.stderr
 
 

@@ -81,5 +81,7 @@ def set_up_logging() -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     root.propagate = False
-    # All it ever says (watchdog's observers/inotify.py) is that a file changed while it was being stopped.
-    logging.getLogger("watchdog.observers.inotify").setLevel(logging.CRITICAL)
+    # What it says of a file that changes while it is being stopped (watchdog's observers/inotify.py) means nothing.
+    logging.getLogger("watchdog.observers.inotify").addFilter(
+        lambda record: "when the thread is inactive" not in record.getMessage()
+    )
