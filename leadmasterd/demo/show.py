@@ -152,8 +152,10 @@ class Demo:
                 self._speak(conversation)
 
     def _speak(self, conversation: Conversation) -> None:
-        before = {"t": int(time.time()) - conversation.minutes_ago * 60} if conversation.minutes_ago else {}
-        for said in conversation.said:
+        # A second apart, as people type: WhatsApp tells whole seconds, and within one nobody knows which came first.
+        began = int(time.time()) - conversation.minutes_ago * 60 - len(conversation.said)
+        for second, said in enumerate(conversation.said, 1):
+            at = {"t": began + second}
             who = (
                 {"to": conversation.phone}
                 if said.own
@@ -161,7 +163,7 @@ class Demo:
             )
             lid = {"lid": conversation.lid} if conversation.lid else {}
             body = {} if said.body is None else {"body": said.body}
-            self._standin.act("own" if said.own else "deliver", **{**who, **lid, **body, **before, **said.fields})
+            self._standin.act("own" if said.own else "deliver", **{**who, **lid, **body, **at, **said.fields})
 
     def _kill_node(self) -> None:
         node = next(child for child in psutil.Process(self._process.pid).children() if "node" in Path(child.exe()).name)
