@@ -28,7 +28,7 @@ def test_a_rule_decides_first_and_says_by_which_words() -> None:
     assert 0.5 <= found.confidence <= 1
     assert label("cuánto sale la torta?").confidence > 0.95
     assert why(found.code, found.values) == (
-        "rule price-how-much, by «cuanto sale»; also about envío, answered after it"
+        "rule price-how-much, by «cuanto sale»; also about delivery (envío), answered after it"
     )
 
 

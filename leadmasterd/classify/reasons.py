@@ -55,6 +55,10 @@ def group_es(group: str) -> str:
     return GROUP_ES.get(group, group)
 
 
+def _named(intent: object) -> str:
+    return f"{intent} ({intent_es(str(intent))})"
+
+
 def _quoted(words: object) -> str:
     return ", ".join(f"«{printable(str(each))}»" for each in words) if isinstance(words, list | tuple) else ""
 
@@ -73,7 +77,7 @@ def _rule(values: Values) -> str:
     )
     others = values.get("others")
     if isinstance(others, list | tuple) and others:
-        names = ", ".join(intent_es(str(each)) for each in others)
+        names = ", ".join(map(_named, others))
         said += _("; also about {intents}, answered after it").format(intents=names)
     return said
 
@@ -86,7 +90,7 @@ def _model(values: Values) -> str:
 
 def _unsure(values: Values) -> str:
     return _("not sure enough: perhaps {intent} ({percent})").format(
-        intent=intent_es(str(values.get("guess", "?"))), percent=_percent(values)
+        intent=_named(values.get("guess", "?")), percent=_percent(values)
     )
 
 
