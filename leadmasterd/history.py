@@ -103,6 +103,11 @@ class History:
         }
 
 
+def nothing(since: datetime, until: datetime) -> History:
+    """What there is to tell before the first start."""
+    return History(iso(since), iso(until), None, 0, 0, {}, None, None, (), ())
+
+
 @dataclass(frozen=True, slots=True)
 class Reliability:
     """What the gap ledger alone tells of a window; quick, also over a million messages."""

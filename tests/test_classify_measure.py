@@ -206,7 +206,7 @@ def test_rules_train_says_what_happened(here: Path, capfd: pytest.CaptureFixture
     assert capfd.readouterr().out.startswith("0 corrections")
     (here / "c.jsonl").write_text("{")
     assert main(["rules", "train", "--corrections", "c.jsonl"]) == 1
-    assert "cannot learn from c.jsonl, line 1" in capfd.readouterr().err
+    assert "cannot use c.jsonl, line 1: it is not JSON" in capfd.readouterr().err
 
 
 def test_rules_train_reads_what_people_corrected_in_the_database(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -191,12 +191,18 @@ def test_who_corrects_twice_means_the_later() -> None:
     assert (lesson.burst.text, lesson.intent, lesson.weight) == ("hola", "greeting", 5.0)
 
 
+def test_lessons_may_be_written_as_for_rules_test() -> None:
+    """One text, or several."""
+    lines = ['{"text": "hola", "intent": "greeting"}', '{"texts": ["cuanto", "sale?"], "intent": "price", "also": []}']
+    assert [lesson.intent for lesson in lessons_from(lines, "x", 1.0)] == ["greeting", "price"]
+
+
 @pytest.mark.parametrize(
     "line", ["{", "[]", "{}", '{"texts": "hola", "intent": "price"}', '{"texts": ["hola"], "intent": "prize"}', "5"]
 )
 def test_a_line_that_can_not_be_learned_from_is_named(line: str) -> None:
     """File and line."""
-    with pytest.raises(CannotTrain, match=r"cannot learn from c\.jsonl, line 2"):
+    with pytest.raises(CannotTrain, match=r"cannot use c\.jsonl, line 2"):
         lessons_from(["", line], "c.jsonl", 1.0)
 
 

@@ -323,6 +323,19 @@ def test_before_anything_was_captured_messages_are_none(tmp_path: Path) -> None:
 WILD = "\x1b]0;title\x07\x1b[2J\x9b5n\rinvisible\x00\u202eevil\nsecond line\u2028third"
 
 
+def test_before_anything_happened_history_is_an_empty_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With every key that it has later, and the sentence for people on stderr."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["history", "--json"]) == 0
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert (told["events"], told["gaps"], told["uptime"]) == ([], [], None)
+    assert told["captured"] == {"live": 0, "sweep": 0}
+    assert said.err.startswith("Nothing happened here yet")
+
+
 def test_a_strangers_words_can_not_command_the_terminal(tmp_path: Path) -> None:
     """Neither in the text nor in a name; emoji that are joined stay whole."""
     captured(tmp_path, wire.message(body=WILD + "👨‍👩‍👧", notify_name=WILD))

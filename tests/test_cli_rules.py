@@ -87,4 +87,4 @@ def test_a_line_that_teaches_nothing_is_told_with_its_file(tmp_path: Path) -> No
     lines = f"\ufeff{LESSONS}no json\n"
     done = typed(tmp_path, "rules", "train", "--corrections", "/dev/stdin", input=lines)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "cannot learn from /dev/stdin, line 5: not a line with texts and intent\n"
+    assert done.stderr.startswith("cannot use /dev/stdin, line 5: it is not JSON")

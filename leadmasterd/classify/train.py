@@ -26,6 +26,7 @@ from sklearn.linear_model import LogisticRegression
 from leadmasterd.classify.frames import CannotUseFrames, sentences
 from leadmasterd.classify.intents import GROUP_OF
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, load_model
+from leadmasterd.classify.measure import CannotUseLine, cases_from
 from leadmasterd.classify.model import (
     FORMAT,
     FORMAT_VERSION,
@@ -68,21 +69,15 @@ class Lesson:
 
 
 def lessons_from(lines: Sequence[str], where: str, weight: float) -> list[Lesson]:
-    """Lessons from JSON lines; lines that say the same twice count once. Raises CannotTrain."""
+    """Lessons from lines as `rules test` reads them; what is said twice counts once. Raises CannotTrain."""
     found: dict[str, Lesson] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            texts, intent = entry["texts"], entry["intent"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise CannotTrain(f"cannot learn from {where}, line {number}: not a line with texts and intent") from error
-        if intent not in GROUP_OF or not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
-            raise CannotTrain(f"cannot learn from {where}, line {number}: texts = {texts!r}, intent = {intent!r}")
-        burst = normalise(texts)
-        if not burst.empty:
-            found[burst.text] = Lesson(burst, intent, weight)  # whoever corrects twice means the later
+    try:
+        for case in cases_from(lines, where):
+            burst = normalise(case.texts)
+            if not burst.empty:
+                found[burst.text] = Lesson(burst, case.answers[0], weight)  # whoever corrects twice means the later
+    except CannotUseLine as error:
+        raise CannotTrain(str(error)) from error
     return list(found.values())
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from leadmasterd import sentences
 from leadmasterd.cli.moments import length, moment_from
 from leadmasterd.cli.tables import folded
-from leadmasterd.history import Gap, History, read
+from leadmasterd.history import Gap, History, nothing, read
 from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     except FileNotFoundError:
         print(_("Nothing happened here yet: there is no {path}.").format(path=places.database), file=sys.stderr)
         if arguments.json:
-            print("null")
+            print(json.dumps(nothing(since, now).as_json()))
         return 0
     history = read(connection, since=since, now=now, limit=arguments.limit)
     connection.close()

@@ -187,8 +187,8 @@ def _train(arguments: argparse.Namespace) -> int:
         text=True,
         check=False,
     )
-    named = f"cannot learn from {arguments.corrections or places.database}, line"
-    print(done.stderr.replace("cannot learn from -, line", named), end="", file=sys.stderr)
+    named = f"cannot use {arguments.corrections or places.database}, line"
+    print(done.stderr.replace("cannot use -, line", named), end="", file=sys.stderr)
     if done.returncode:
         return 1
     answer = json.loads(done.stdout)
