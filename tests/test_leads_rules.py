@@ -990,6 +990,20 @@ def test_a_spelling_that_comes_after_a_persons_merge_is_of_that_phone(
     assert books.column("SELECT kind FROM waiting_cycles ORDER BY started_at") == ["first", "first", "first"]
 
 
+def test_contacts_without_a_phone_are_not_one_for_want_of_it(books: Books) -> None:
+    """«a LID-phone mapping given by WhatsApp merges by itself»: those whom a person had joined to its LID go along,
+    and there is one open lead.
+    """
+    lids = [Customer(f"88{number}@lid") for number in (1, 2, 3)]
+    ana = Customer()
+    books.tell([each.says(f"17 10:0{number}", "price") for number, each in enumerate((lids[0], ana, *lids[1:]))])
+    merges.merge(books.db, 3, 1, "person", "by_hand", iso("17 12:00"))
+    merges.merge(books.db, 3, 4, "person", "by_hand", iso("17 12:01"))
+    books.judge_all()
+    books.tell([Customer(lids[0].chat, phone=ana.chat, _said=10).says("17 13:00", "order")])
+    assert sorted(books.column("SELECT stage FROM leads")) == ["merged", "merged", "merged", "new"]
+
+
 def test_an_auto_reply_is_one_under_another_spelling_too() -> None:
     """«`auto_reply` and stop no clock», whichever id WhatsApp writes in its line."""
     lines = greeted(3)

@@ -100,7 +100,10 @@ def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> 
 def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
     """What the program itself knows to be one person always was; what a person said begins with their word."""
     one = {contact: contact for contact in members_of(connection, story.contact)}
-    query = "SELECT contact_id, match_key FROM contacts WHERE contact_id IN (SELECT value FROM json_each(?))"
+    query = (
+        "SELECT contact_id, match_key FROM contacts "
+        "WHERE match_key IS NOT NULL AND contact_id IN (SELECT value FROM json_each(?))"
+    )
     phones = dict(run(connection, query, one))
     for kept, merged, at, actor, number in run(
         connection,
