@@ -25,8 +25,10 @@ def test_every_phase_has_a_name() -> None:
 def test_every_reason_in_the_code_has_a_sentence() -> None:
     """A code without one would be shown to people."""
     machine = (SOURCES / "supervisor" / "machine.py").read_text()
-    daemon = (SOURCES / "daemon.py").read_text()
-    codes = set(re.findall(r'Reason\(\s*"(\w+)"', machine)) | set(re.findall(r'GapOpened\("(\w+)"', daemon))
+    others = [(SOURCES / each).read_text() for each in ("live_path.py", "store/start.py", "child_news.py")]
+    told = [set(re.findall(r'(?:GapOpened|self\._note)\("(\w+)"', each)) for each in others]
+    assert all(told), "they tell reasons too"
+    codes = set(re.findall(r'Reason\(\s*"(\w+)"', machine)).union(*told)
     codes |= set(re.findall(r'Phase\.\w+: "(\w+_took_too_long|code_stopped)"', machine))
     codes |= set(re.findall(r'_restore\(state, "(\w+)"\)', machine))
     codes |= set(re.findall(r'_and_then\(Phase\.\w+, "(\w+)"\)', machine))
