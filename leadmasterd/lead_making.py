@@ -5,13 +5,14 @@ from pathlib import Path
 
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.loading import existing, load_classifier
+from leadmasterd.leads import fold
 from leadmasterd.settings import LeadsSettings
 from leadmasterd.settings_file import Places, base_folder
 from leadmasterd.store.lead_rows import Policy
 
 
 def policy_of(leads: LeadsSettings) -> Policy:
-    """Its version changes with every setting that leads depend on."""
+    """Its version changes with every setting that leads depend on, and with how stories are folded."""
     told = leads.model_dump_json(
         include={"timezone", "country", "target_minutes", "reopen_days", "burst_seconds", "hours", "overrides"}
     )
@@ -20,7 +21,7 @@ def policy_of(leads: LeadsSettings) -> Policy:
         target_seconds=leads.target_minutes * 60,
         reopen_days=leads.reopen_days,
         burst_seconds=leads.burst_seconds,
-        version=hashlib.sha256(told.encode()).hexdigest()[:12],
+        version=hashlib.sha256(f"{fold.FOLDED_AS} {told}".encode()).hexdigest()[:12],
     )
 
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.classify.intents import Label, Signals
+from leadmasterd.lead_making import policy_of
+from leadmasterd.leads import fold
+from leadmasterd.settings import LeadsSettings
 from leadmasterd.store import judging as judging_module
 from leadmasterd.store import writer as writer_module
 from leadmasterd.store.judging import Judging, WhoWaits
@@ -351,3 +354,11 @@ def test_leads_catch_up_after_a_crash(tmp_path: Path, patience: int) -> None:
         )
         assert shop.ask("SELECT * FROM unjudged") == []
         assert shop.ask("SELECT count(*) FROM lead_events") == [(5,)]
+
+
+def test_leads_are_made_anew_after_an_update_that_folds_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a change of settings, and not when neither changed."""
+    before = policy_of(LeadsSettings()).version
+    assert policy_of(LeadsSettings()).version == before
+    monkeypatch.setattr(fold, "FOLDED_AS", fold.FOLDED_AS + 1)
+    assert policy_of(LeadsSettings()).version != before
