@@ -19,7 +19,7 @@ from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Joined,
 
 SYSTEM: Final = "system"
 FOLDED_AS: Final = 2
-"""Counts whenever the same story begins to give other leads: then a daemon that starts makes them all anew by itself."""
+"""Counts whenever the same story begins to give other leads: a daemon that starts makes them all anew by itself."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
 """A quote without an answer is followed up after these days; at most this often."""
