@@ -12,6 +12,7 @@ from leadmasterd.classify.intents import GROUP_OF, INTENTS, Label, Signals
 from leadmasterd.classify.loading import load_classifier
 from leadmasterd.classify.reasons import GROUP_ES, INTENT_ES, REASONS, group_es, intent_es, why
 from leadmasterd.classify.rules import parse
+from leadmasterd.classify.text import normalise
 
 PACKAGED = load_classifier(None, None)
 
@@ -50,6 +51,32 @@ def test_a_rule_decides_against_the_model_and_is_less_sure_then() -> None:
     assert 0.5 <= contradicted.confidence < 0.6
     alone = Classifier(rules, "1", None).classify(["cuanto sale la campera?"], Signals())
     assert (alone.intent, alone.confidence) == ("greeting", 1.0)
+
+
+def test_a_rule_of_last_resort_is_as_sure_as_the_model_is_of_that_intent() -> None:
+    """And not as it is of the guess that it was too unsure of; without a model nobody is."""
+    rules = parse(
+        """
+        [[rule]]
+        id = "our-word"
+        intent = "supplier"
+        phrases = ["kapping"]
+        last_resort = true
+        yes = ["kapping"]
+        no = ["hola"]
+        """,
+        "rules.toml",
+    )
+    model = PACKAGED.model
+    assert model is not None
+    burst = normalise(["kapping"])
+    guess = model.guess(burst)
+    assert not guess.sure
+    assert guess.intent != "supplier"
+    found = Classifier(rules, "1", model).classify(["kapping"], Signals())
+    assert (found.intent, found.method, found.confidence) == ("supplier", "rule", model.share(burst, "supplier"))
+    alone = Classifier(rules, "1", None).classify(["kapping"], Signals())
+    assert (alone.intent, alone.confidence) == ("supplier", 0.0)
 
 
 def test_the_model_decides_where_no_rule_does_and_it_is_sure_enough() -> None:

@@ -52,8 +52,8 @@ class Signals:
 class Label:
     """An intent, how it was found, and why: a stable `code` with values that `sentences` makes words from.
 
-    `confidence` is 0 to 1; a rule's is 0.5 and more, by how far the model agrees. `source` names what decided: a
-    rule's id, or the model's version.
+    `confidence` is 0 to 1; a rule's is 0.5 and more, by how far the model agrees (that of last resort has the model's
+    alone). `source` names what decided: a rule's id, or the model's version.
     """
 
     intent: str
