@@ -63,6 +63,15 @@ def test_a_model_that_can_not_be_written_is_73_before_anything_is_learned(tmp_pa
     )
 
 
+def test_what_is_learned_from_is_read_as_utf8_whatever_the_terminal_speaks(tmp_path: Path) -> None:
+    """Accents and emoji reach the process that learns."""
+    (tmp_path / "lines.jsonl").write_text('{"text": "¿cuánto sale? 🙏", "intent": "price"}\n', encoding="utf-8")
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = typed(tmp_path, "rules", "train", "--corrections", "lines.jsonl", "--json", variables=plain)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["corrections"] == 1
+
+
 def test_ctrl_c_while_it_learns_ends_both_processes_without_a_traceback(tmp_path: Path) -> None:
     """What the one that learns has to say of it is left out."""
     (tmp_path / "lines.jsonl").write_text(LESSONS)

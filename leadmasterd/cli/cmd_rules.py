@@ -183,8 +183,9 @@ def _train(arguments: argparse.Namespace) -> int:
     done = subprocess.run(
         [sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-", "--model", str(model_file(places))],
         input=text,
+        env={**os.environ, "PYTHONUTF8": "1"},
+        encoding="utf-8",
         capture_output=True,
-        text=True,
         check=False,
     )
     named = f"cannot use {arguments.corrections or places.database}, line"
