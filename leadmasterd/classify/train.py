@@ -246,7 +246,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m leadmasterd.classify.train", description=__doc__)
     parser.add_argument("--corrections", metavar="FILE", help="JSON lines; `-` reads them from stdin")
     parser.add_argument("--model", type=Path, metavar="FILE", help="the model to replace, if the new one is not worse")
-    parser.add_argument("--from-examples", type=Path, metavar="FILE", help="make this model from the examples alone")
+    parser.add_argument("--from-examples", type=Path, metavar="FILE", help="make this model from what came along")
     arguments = parser.parse_args(words)
     try:
         packaged = (PACKAGED / EXAMPLES).read_text(encoding="utf-8")
