@@ -1004,6 +1004,24 @@ def test_contacts_without_a_phone_are_not_one_for_want_of_it(books: Books) -> No
     assert sorted(books.column("SELECT stage FROM leads")) == ["merged", "merged", "merged", "new"]
 
 
+def test_a_lid_that_a_person_joined_and_whose_phone_is_told_later_is_of_that_phone(
+    books: Books, ana: Customer, beto: Customer
+) -> None:
+    """«two spellings of one phone» merge by themselves, also when a person had joined one of them to somebody else,
+    who has two spellings too; and there is one open lead.
+    """
+    lid, other_beto = Customer(wire.ANA_LID), Customer(beto.chat.replace("549", "54"))
+    books.tell([lid.says("17 10:00", "mmm"), ana.says("17 10:30", "price"), beto.says("17 11:00", "order")])
+    merges.merge(books.db, 3, 1, "person", "by_hand", iso("17 11:30"))
+    told = Customer(lid.chat, phone=ana.chat.replace("549", "54"), _said=10)
+    books.tell([told.says("17 12:00", "mmm"), other_beto.says("17 12:30", "price")])
+    assert books.ask("SELECT stage, opened_at FROM leads ORDER BY opened_at") == [
+        ("new", iso("17 10:00")),
+        ("merged", iso("17 10:30")),
+        ("merged", iso("17 11:00")),
+    ]
+
+
 def test_an_auto_reply_is_one_under_another_spelling_too() -> None:
     """«`auto_reply` and stop no clock», whichever id WhatsApp writes in its line."""
     lines = greeted(3)

@@ -100,6 +100,7 @@ def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> 
 def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
     """What the program itself knows to be one person always was; what a person said begins with their word."""
     one = {contact: contact for contact in members_of(connection, story.contact)}
+    side = dict(one)  # who is one by the merges so far, whoever said so
     query = (
         "SELECT contact_id, match_key FROM contacts "
         "WHERE match_key IS NOT NULL AND contact_id IN (SELECT value FROM json_each(?))"
@@ -111,12 +112,16 @@ def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
         "WHERE merged_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL ORDER BY merge_id",
         one,
     ):
+        ours, theirs = ([contact for contact in side if side[contact] == side[each]] for each in (kept, merged))
         if actor == SYSTEM:
-            # Whose phone it is may have been merged by hand before, and then its root was written down.
-            same = next((each for each in one if each != merged and phones.get(each) == phones.get(merged, "")), kept)
-            one |= {contact: one[same] for contact, group in one.items() if group == one[merged]}
+            # Roots are written down; whose phone it is may have been merged into one of them by hand before.
+            of_phone = {phones[contact]: contact for contact in reversed(ours) if contact in phones}
+            pairs = ((of_phone[phones[each]], each) for each in theirs if phones.get(each) in of_phone)
+            same, other = next(pairs, (kept, merged))
+            one |= {contact: one[same] for contact, group in one.items() if group == one[other]}
         else:
             story.events.append(Joined(moments.milliseconds(at), kept, merged, actor, number))
+        side |= dict.fromkeys(theirs, side[kept])
     story.people = {conversation: one[contact] for conversation, contact in story.people.items()}
     story.events = [
         replace(event, kept=one[event.kept], merged=one[event.merged]) if isinstance(event, Joined) else event
