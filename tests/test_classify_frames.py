@@ -36,6 +36,16 @@ def test_a_frame_is_filled_several_times_and_always_the_same_way() -> None:
     }
 
 
+def test_some_begin_with_a_greeting_and_some_end_with_a_please() -> None:
+    """As people write; most do neither."""
+    many = FILE.replace('"precio?"', ", ".join(f'"precio {number}"' for number in range(50)))
+    prices = [sentence for sentence, intent in sentences(many) if intent == "price"]
+    opened = [sentence for sentence in prices if sentence.startswith("hola ")]
+    closed = [sentence for sentence in prices if sentence.endswith(" porfa")]
+    assert 0 < len(closed) < len(prices) / 2
+    assert 0 < len(opened) < len(prices) / 2
+
+
 def test_courtesy_gets_nothing_around_it() -> None:
     """A greeting before a thank-you would be another one."""
     many = FILE.replace('"buen dia"', ", ".join(f'"chau {number}"' for number in range(50)))
