@@ -14,7 +14,6 @@ from pathlib import Path
 from leadmasterd.cli.parser import make_parser
 
 NO = 1
-USAGE = 64
 INTERNAL = 70
 STATE = 73
 SETTINGS = 78

@@ -1,8 +1,6 @@
 """The stages of a lead. Pure values; the ids are stored, people read the words of `sentences`."""
 
-from typing import Final, Literal
-
-Stage = Literal["unsorted", "new", "contacted", "qualified", "quoted", "won", "lost", "junk", "dormant", "merged"]
+from typing import Final
 
 OPEN: Final = ("unsorted", "new", "contacted", "qualified", "quoted")
 CLOSED: Final = ("won", "lost", "junk", "dormant")
