@@ -1,0 +1,101 @@
+"""Whoever turns out to be whoever, in any order: spellings of a phone, LIDs mapped late, merges by people and back.
+
+What must hold then: judging goes on, nobody has two open leads, and leads made anew are the same.
+"""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from leadmasterd.store import merges
+from tests.stories import ZONE, Books, Customer, iso
+from tests.test_leads_shuffle import everything
+
+PHONES = (
+    ("5491155550001@c.us", "541155550001@c.us"),
+    ("5491155550002@c.us", "541155550002@c.us"),
+    ("5491155550003@c.us",),
+)
+"""As WhatsApp may write each."""
+LIDS = tuple(f"8800112233445{number}@lid" for number in range(len(PHONES)))
+"""One of each; WhatsApp may tell late, or never, whose it is."""
+OPEN = "('unsorted', 'new', 'contacted', 'qualified', 'quoted')"
+WORDS = ("price", "complaint", "personal", "greeting", "mmm")
+
+Step = tuple[str, int, int | None, str]
+"""What happens, to whom by number, a second number, and words."""
+NUMBER = st.integers(0, 5)
+FIRST: st.SearchStrategy[Step] = st.one_of(
+    st.tuples(st.just("phone"), NUMBER, NUMBER, st.just("price")),
+    st.tuples(st.just("lid"), NUMBER, st.none(), st.just("price")),
+)
+MERGES: st.SearchStrategy[Step] = st.tuples(st.just("merge"), NUMBER, NUMBER, st.just(""))
+STEPS: st.SearchStrategy[Step] = st.one_of(
+    st.tuples(st.just("phone"), NUMBER, NUMBER, st.sampled_from(WORDS)),
+    st.tuples(st.just("lid"), NUMBER, st.sampled_from((None, 0, 1)), st.sampled_from(WORDS)),
+    st.tuples(st.just("answer"), NUMBER, NUMBER, st.just("")),
+    MERGES,
+    st.tuples(st.just("undo"), NUMBER, st.just(0), st.just("")),
+)
+
+
+def take(books: Books, step: Step, at: str, people: dict[str, Customer]) -> None:
+    """One thing that happens."""
+    kind, one, other, word = step
+    match kind:
+        case "phone" | "answer":
+            spellings = PHONES[one % len(PHONES)]
+            chat = spellings[(other or 0) % len(spellings)]
+            who = people.setdefault(chat, Customer(chat))
+            books.capture(who.says(at, word) if kind == "phone" else who.hears(at))
+        case "lid":
+            chat = LIDS[one % len(LIDS)]
+            who = people.setdefault(chat, Customer(chat))
+            if other is not None:
+                spellings = PHONES[one % len(PHONES)]
+                who.phone = spellings[other % len(spellings)]
+            books.capture(who.says(at, word))
+        case "merge":
+            known = books.column("SELECT contact_id FROM contacts ORDER BY contact_id")
+            if known:
+                keep, merged = known[one % len(known)], known[(other or 0) % len(known)]
+                with suppress(merges.CannotMerge):
+                    merges.merge(books.db, keep, merged, "person", "by_hand", iso(at))
+        case _:
+            made = books.column("SELECT merge_id FROM contact_merges ORDER BY merge_id")
+            if made:
+                with suppress(merges.CannotMerge):
+                    merges.undo(books.db, made[one % len(made)], "person", iso(at))
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> list[tuple[Step, bool]]:
+    """Several write whom nobody knows to be one, people join some of them, and then anything; judged after which."""
+    steps = draw(st.lists(FIRST, min_size=3, max_size=8)) + draw(st.lists(MERGES, max_size=4))
+    steps += draw(st.lists(STEPS, min_size=1, max_size=12))
+    return [(step, draw(st.booleans())) for step in steps]
+
+
+@given(stories())
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whoever_is_whoever_there_is_one_open_lead(steps: list[tuple[Step, bool]]) -> None:
+    """«At most one open lead per contact», and «`leadmasterd leads rebuild` gives the same rows»."""
+    now = datetime(2026, 11, 17, 10, tzinfo=ZONE)
+    people: dict[str, Customer] = {}
+    with Books() as books:
+        for step, judged in steps:
+            now += timedelta(minutes=20)
+            take(books, step, now.isoformat(" ")[:19], people)
+            if judged:
+                books.judge_all()
+        books.judge_all()
+        roots = [
+            merges.root_of(books.db, contact)
+            for contact in books.column(f"SELECT contact_id FROM leads WHERE stage IN {OPEN}")
+        ]
+        assert sorted(roots) == sorted(set(roots))
+        before = everything(books)
+        books.rebuild()
+        assert everything(books) == before
