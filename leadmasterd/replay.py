@@ -19,6 +19,7 @@ from leadmasterd.events import (
     Account,
     Call,
     Ciphertext,
+    Event,
     Malformed,
     Message,
     MessageEdit,
@@ -113,6 +114,7 @@ class Replay:
         event, text = protocol.decode_line(line)
         if isinstance(event, Malformed):
             raise ValueError(f"the line {event.why}")  # noqa: TRY004 - it is the line that is wrong, not a type of ours
+        _refuse_broken_ids(event)
         now = _captured_at(text, self.as_of)
         match event:
             case Message() | Ciphertext():
@@ -296,6 +298,24 @@ def _edited_t(edit: MessageEdit) -> int | None:
 
 def _is_revoked(event: _Change) -> bool:
     return isinstance(event, MessageRevoke | CapturedMessage)
+
+
+def _refuse_broken_ids(event: Event) -> None:
+    """Half a surrogate in an id: no database keeps it. The daemon puts such a line aside; here it is told."""
+    match event:
+        case Message() | Ciphertext():
+            ids = (event.key.stanza_id, *ingest.conversation_of(event.key, event.contact)[2])
+        case MessageEdit() | MessageRevoke() | Reaction():
+            ids = (event.key.stanza_id, event.key.remote)
+        case Call():
+            ids = (event.call_id, event.chat)
+        case _:
+            return
+    try:
+        "".join(ids).encode()
+    except UnicodeEncodeError as error:
+        broken = error.object[error.start : error.end]
+        raise ValueError(f"the line has {broken!a}, half a character, in an id, which can't be kept") from error
 
 
 def _captured_at(text: str | None, as_of: datetime) -> datetime:

@@ -131,6 +131,27 @@ def test_a_decision_at_a_time_that_no_calendar_reaches_is_told(
     assert "must be a time" in told[0]
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        wire.message("\ud800"),
+        wire.message("B", chat="\ud800@c.us"),
+        wire.message("C", contact=wire.contact(lid="\udfff@lid")),
+        {**edited(PRICE, "17 10:01", "order"), "id": {**PRICE["id"], "remote": "\ud83d@c.us"}},
+        ANA.call("17 10:02", call_id="\ud83d"),
+    ],
+    ids=["message id", "chat", "lid", "edit", "call"],
+)
+def test_half_a_character_in_an_id_is_told_with_its_line(
+    broken: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the other lines count."""
+    file = f"{json.dumps(broken)}\n{json.dumps(PRICE)}\n".encode()
+    code, told, said = replayed(tmp_path, capsys, file)
+    assert (code, len(told["leads"])) == (1, 1)
+    assert any("line 1" in each and "half a character, in an id" in each for each in said)
+
+
 @pytest.mark.parametrize("chat", ["", None, 5, "\ud800@c.us", "\x1b[31m@c.us", "5491155550001@c.us\n"])
 def test_a_decision_about_what_is_no_chat_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], chat: object
