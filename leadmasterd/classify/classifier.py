@@ -29,9 +29,9 @@ class Classifier:
         burst = normalise(texts)
         cut = {"cut": True} if burst.cut else {}
         hits = self.rules.hits(burst, signals)
-        agrees = self.model.share(burst, hits[0].rule.intent) if hits and self.model else None
         if hits and not hits[0].rule.last_resort:
-            return _by_rule(hits, 1.0 if agrees is None else (1.0 + agrees) / 2, cut)
+            agrees = self.model.share(burst, hits[0].rule.intent) if self.model else 1.0
+            return _by_rule(hits, (1.0 + agrees) / 2, cut)
         if not burst.words:
             media = signals.has_media or any(each != "chat" for each in signals.types)
             return Label(UNKNOWN, "none", 0.0, "", "media_only" if media else "empty", cut)
@@ -42,7 +42,8 @@ class Classifier:
             if guess.sure:
                 return Label(guess.intent, "model", guess.confidence, self.model.version, "model", found)
         if hits:
-            return _by_rule(hits, agrees or 0.0, cut)
+            agrees = self.model.share(burst, hits[0].rule.intent) if self.model else 0.0
+            return _by_rule(hits, agrees, cut)
         if self.model:
             found["guess"] = guess.intent
             return Label(UNKNOWN, "none", guess.confidence, self.model.version, "unsure", found)
