@@ -14,7 +14,16 @@ from leadmasterd.store.lead_rows import Policy
 def policy_of(leads: LeadsSettings) -> Policy:
     """Its version changes with every setting that leads depend on, and with how stories are folded."""
     told = leads.model_dump_json(
-        include={"timezone", "country", "target_minutes", "reopen_days", "burst_seconds", "hours", "overrides"}
+        include={
+            "timezone",
+            "country",
+            "target_minutes",
+            "reopen_days",
+            "burst_seconds",
+            "hours",
+            "overrides",
+            "campaigns",
+        }
     )
     return Policy(
         calendar=leads.calendar(),
@@ -22,6 +31,7 @@ def policy_of(leads: LeadsSettings) -> Policy:
         reopen_days=leads.reopen_days,
         burst_seconds=leads.burst_seconds,
         version=hashlib.sha256(f"{fold.FOLDED_AS} {told}".encode()).hexdigest()[:12],
+        campaigns=leads.named_campaigns(),
     )
 
 

@@ -53,7 +53,10 @@ _LEADS: Final = f"""
            (SELECT min(started_at) FROM waiting_cycles w WHERE w.lead_id = l.lead_id AND ended_at IS NULL)
                AS waiting_since,
            (SELECT min(due_at) FROM waiting_cycles w WHERE w.lead_id = l.lead_id AND ended_at IS NULL) AS due_at,
-           (SELECT min(due_at) FROM follow_ups f WHERE f.lead_id = l.lead_id AND state = 'planned') AS follow_up_at
+           (SELECT min(due_at) FROM follow_ups f WHERE f.lead_id = l.lead_id AND state = 'planned') AS follow_up_at,
+           (SELECT json_object('kind', kind, 'source_id', source_id, 'source_url', source_url, 'headline', headline,
+               'at', at) FROM touches t WHERE t.conversation_id = l.conversation_id AND t.at >= l.opened_at
+               AND t.at <= coalesce(l.closed_at, '9999') ORDER BY t.at, t.touch_id LIMIT 1) AS touch
     FROM (SELECT lead_id FROM leads l WHERE {{where}} ORDER BY {{order}} LIMIT :limit)
     JOIN leads l USING (lead_id) JOIN conversations v ON v.conversation_id = l.conversation_id
     JOIN contacts r ON r.contact_id = l.contact_id LEFT JOIN contacts c ON c.contact_id = v.contact_id
@@ -178,9 +181,15 @@ def _judge_by_the_clock(row: Row, windows: Windows) -> None:
     is_open = row["closed_at"] is None
     silent_days = (windows.now - datetime.fromisoformat(row["last_message_at"])) / timedelta(days=1)
     row["topics"] = json.loads(row["topics"])
+    row["touch"] = json.loads(row["touch"]) if row["touch"] else None
     row["overdue"] = row["due_at"] is not None and row["due_at"] <= at_text(windows.now)
     row["stale"] = is_open and row["follow_up_at"] is None and silent_days >= windows.stale_days
     row["dormant_proposed"] = is_open and silent_days >= windows.dormant_days
+
+
+def named_touch(touch: Row) -> str:
+    """What an ad, a link or a campaign is known by."""
+    return str(touch["headline"] or touch["source_id"] or touch["source_url"] or "?")
 
 
 def at_text(moment: datetime) -> str:

@@ -17,6 +17,7 @@ from pydantic_settings.exceptions import SettingsError
 from leadmasterd.ingest import CaptureRules, ignore_list
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
+from leadmasterd.leads.touches import Campaign
 from leadmasterd.leads_settings import DEFAULTS
 from leadmasterd.settings_file import (
     DEFAULT_DATABASE,
@@ -99,6 +100,11 @@ def _times(value: Any) -> Any:
     return value
 
 
+def _campaign_text(text: str) -> str:
+    Campaign.of("", text)
+    return text
+
+
 Times = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_times)]
 Weekday = Annotated[str, AfterValidator(known_weekday)]
 Date = Annotated[str, AfterValidator(known_date)]
@@ -136,6 +142,14 @@ class LeadsSettings(_Section):
     overrides: dict[Date, Times] = Field(
         DEFAULTS["overrides"], description="openings of single dates; they win over weekday and holiday"
     )
+
+    campaigns: dict[str, Annotated[str, AfterValidator(_campaign_text)]] = Field(
+        {}, description="what customers write who come by a campaign's link, by the campaign's name"
+    )
+
+    def named_campaigns(self) -> tuple[Campaign, ...]:
+        """As they are sought in messages."""
+        return tuple(Campaign.of(name, text) for name, text in self.campaigns.items())
 
     def calendar(self) -> BusinessCalendar:
         """When the business is open."""

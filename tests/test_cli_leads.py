@@ -1055,6 +1055,27 @@ def test_an_export_that_is_looked_at_does_not_command_the_terminal(shop: Shop, f
     assert (shop.folder / "leads.out").read_bytes().decode() == piped
 
 
+def test_how_somebody_came_is_shown_and_exported(shop: Shop) -> None:
+    """A campaign of the settings, and the link they brought; the first of them is the export's."""
+    with (shop.folder / "config.toml").open("a") as settings:
+        settings.write('[leads.campaigns]\n"Verano 2027" = "vi la promo de verano"\n')
+    shop.hears(
+        (1, 30, "Hola! vi la promo de verano, cuánto sale?"), (1, 20, "esta: https://t.example/p?utm_campaign=v")
+    )
+    shop.hears((2, 10, PRICE))
+    shown = shop.types("leads", "show", "1").out
+    assert "a campaign: Verano 2027" in shown
+    assert "a link: v (https://t.example/p?utm_campaign=v)" in " ".join(shown.split())
+    touches = shop.types("leads", "show", "1", "--json").json["touches"]
+    assert [(touch["kind"], touch["source_id"]) for touch in touches] == [("campaign", "Verano 2027"), ("link", "v")]
+    rows = list(csv.DictReader(io.StringIO(shop.types("leads", "export").out, newline="")))
+    assert [row["touch"] for row in rows] == ["campaign: Verano 2027", ""]
+    listed = shop.types("leads", "list", "--json").json["leads"]
+    assert [(lead["touch"] or {}).get("kind") for lead in listed] == [
+        "campaign" if lead["lead_id"] == 1 else None for lead in listed
+    ]
+
+
 def test_an_export_for_programs_is_one_object_a_line(shop: Shop) -> None:
     """Closed ones too, the oldest first, or only what has moved since."""
     shop.hears((1, 10 * DAY, PRICE, {"notify_name": "=1"}), (2, 60, DELIVERY))

@@ -93,6 +93,7 @@ WRONG: list[tuple[str, str, str, str]] = [
     ('[leads.hours]\nmon = [["09:00", "13:00"], ["12:00", "14:00"]]', "leads.hours.mon", "12:00", "in two of them"),
     ("[leads.overrides]\n2026-02-29 = []", "leads.overrides.2026-02-29", "'2026-02-29'", "as 2026-12-24"),
     ("[leads.overrides]\n2026-12-24 = [[]]", "leads.overrides.2026-12-24", "[[]]", "[] is no pair of times"),
+    ('[leads.campaigns]\n"Summer" = "!!"', "leads.campaigns.Summer", "'!!'", "words that customers arrive with"),
 ]
 
 

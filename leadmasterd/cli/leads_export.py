@@ -24,7 +24,7 @@ COLUMNS: Final = (
     "lead_id", "who", "phone", "chat", "stage", "intent", "topics", "source", "opened_at", "last_message_at",
     "waiting_since", "due_at", "overdue", "stale", "dormant_proposed", "proposed", "follow_up_at", "first_response_at",
     "first_response_seconds", "first_response_business_seconds", "stage_at", "closed_at", "reopened",
-    "previous_lead_id", "merged_into_id", "contact_id", "conversation_id",
+    "previous_lead_id", "merged_into_id", "contact_id", "conversation_id", "touch",
 )  # fmt: skip
 """Added to at the end only: programs read the table."""
 
@@ -88,6 +88,8 @@ def as_lines(rows: Iterable[Row]) -> str:
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, dict):
+        value = f"{value['kind']}: {leads_view.named_touch(value)}"
     if isinstance(value, list):
         value = " ".join(map(str, value))
     if isinstance(value, bool):

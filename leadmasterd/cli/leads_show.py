@@ -89,6 +89,14 @@ def _read(connection: sqlite3.Connection, subject: Subject, settings: LeadsGlanc
                 number,
             )
         ),
+        "touches": ask(
+            connection,
+            "SELECT message_id, conversation_id, at, kind, source_id, source_url, headline FROM touches "
+            f"WHERE conversation_id IN ({chats}) AND at >= ? AND at <= ? ORDER BY at, touch_id LIMIT ?",
+            lead["opened_at"] if lead else "",
+            (lead["closed_at"] if lead else None) or "9999",
+            limit,
+        ),
         "follow_ups": ask(
             connection,
             f"SELECT kind, number, planned_at, due_at, state, ended_at, ended_by FROM follow_ups WHERE {about} "
@@ -204,6 +212,7 @@ def _print(found: Row, now: datetime, settings: LeadsGlance) -> None:
         if conversation["waiting_since"]:
             print(folded(f"  {_('waits'):<10} {_waits(conversation, calendar, clock)}", _LABEL))
     _section(_("What they wanted"), [_classified(row, clock) for row in found["classifications"]])
+    _section(_("Came by"), [_touch(row, clock) for row in found["touches"]])
     _section(_("Record"), [_event(row, clock) for row in found["record"]])
     _section(_("To do"), [_follow_up(row, clock) for row in found["follow_ups"] if row["state"] == "planned"])
     _section(_("Waiting"), [_cycle(row, clock) for row in found["waiting"] if row["ended_at"]])
@@ -305,6 +314,14 @@ def _classified(row: Row, clock: Clock) -> str:
     if word := row["person"]:
         who = printable(word["actor"].removeprefix("person:"))
         text += "; " + _("{who} says: {intent}").format(who=who, intent=_intent(word["intent"]))
+    return text
+
+
+def _touch(row: Row, clock: Clock) -> str:
+    kind = {"ad": _("an ad"), "link": _("a link"), "campaign": _("a campaign")}.get(row["kind"], row["kind"])
+    text = f"{clock.full(row['at'])}  {kind}: {printable(leads_view.named_touch(row))}"
+    if row["source_url"] and row["source_url"] != leads_view.named_touch(row):
+        text += f" ({printable(row['source_url'])})"
     return text
 
 

@@ -10,6 +10,7 @@ from leadmasterd.ingest import iso
 from leadmasterd.leads import moments
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.leads.fold import Because, Change, Folded, FollowUp, Lead, Waiting
+from leadmasterd.leads.touches import Campaign
 from leadmasterd.store.story import Story
 
 
@@ -22,6 +23,7 @@ class Policy:
     reopen_days: int
     burst_seconds: float
     version: str
+    campaigns: tuple[Campaign, ...] = ()
 
 
 _LEAD_COLUMNS: Final = (

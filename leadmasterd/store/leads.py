@@ -6,6 +6,7 @@ first, and what was not judged then is judged later. A contact is folded whole e
 rows, and a lead keeps its `lead_id` by the message that opened it.
 """
 
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,8 +16,10 @@ from itertools import chain
 from typing import Final
 
 from leadmasterd.ingest import iso
+from leadmasterd.leads import moments
 from leadmasterd.leads.fold import fold
 from leadmasterd.leads.timeline import Said, quick_replies
+from leadmasterd.leads.touches import Touch, touches_of
 from leadmasterd.store.lead_rows import LeadRows, Policy
 from leadmasterd.store.merges import SYSTEM
 from leadmasterd.store.rows import PUT_UP
@@ -129,7 +132,33 @@ class Judge:
         return len(people) == AUTO_REPLY_CONTACTS
 
     def _keep_touches(self, story: Story) -> None:
-        ads = [event.message_id for event in story.events if isinstance(event, Said) and event.ad]
+        """Where they came from. What only words tell stays when the words are gone."""
+        said = [event for event in story.events if isinstance(event, Said)]
+        wanted = {
+            (touch.message_id, touch.kind): _touch_row(touch)
+            for event in said
+            for touch in touches_of(event, self._policy.campaigns)
+        }
+        there = {
+            (message_id, kind): (conversation, at, source_id, source_url, raw)
+            for message_id, kind, conversation, at, source_id, source_url, raw in run(
+                self._db,
+                "SELECT message_id, kind, conversation_id, at, source_id, source_url, raw FROM touches "
+                "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND kind <> 'ad'",
+                story.conversations,
+            )
+        }
+        worded = {event.message_id for event in said if event.text}
+        self._db.executemany(
+            "DELETE FROM touches WHERE message_id = ? AND kind = ?",
+            [place for place, row in there.items() if place[0] in worded and wanted.get(place) != row],
+        )
+        self._db.executemany(
+            "INSERT INTO touches (message_id, kind, conversation_id, at, source_id, source_url, raw) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(*place, *row) for place, row in wanted.items() if there.get(place) != row],
+        )
+        ads = [event.message_id for event in said if event.ad]
         if ads:
             run(
                 self._db,
@@ -140,6 +169,11 @@ class Judge:
                 "WHERE message_id IN (SELECT value FROM json_each(?))",
                 ads,
             )
+
+
+def _touch_row(touch: Touch) -> tuple[int, str, str | None, str | None, str]:
+    raw = json.dumps(touch.raw, ensure_ascii=False)
+    return touch.conversation, moments.text(touch.at), touch.source_id, touch.source_url, raw
 
 
 def _body_key(body: str) -> str:

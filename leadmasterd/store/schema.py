@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _FIRST: Final = """
 CREATE TABLE accounts (
@@ -348,6 +348,25 @@ CREATE TABLE derived_with (                          -- what the derived tables 
 INSERT INTO unjudged SELECT conversation_id FROM conversations WHERE contact_id IS NOT NULL;
 """
 
+_TOUCHES: Final = """
+CREATE TABLE touches_of_all_kinds (                  -- how people came here
+    touch_id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    message_id      INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+    at              TEXT NOT NULL,
+    kind            TEXT NOT NULL CHECK (kind IN ('ad', 'link', 'campaign')),
+    source_id       TEXT,                            -- the ad's id, or the campaign's name
+    source_url      TEXT,
+    headline        TEXT,
+    raw             TEXT NOT NULL,                   -- JSON: the ad as it was told, or what a link says of itself
+    UNIQUE (message_id, kind)
+) STRICT;
+INSERT INTO touches_of_all_kinds SELECT * FROM touches;
+DROP TABLE touches;
+ALTER TABLE touches_of_all_kinds RENAME TO touches;
+CREATE INDEX touches_by_conversation ON touches (conversation_id, at);
+"""
+
 
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
     """Bring a database to `SCHEMA_VERSION`. Safe at any version up to it; `stop_before` is for tests of that."""
@@ -367,6 +386,12 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
             db.execute(statement)
         _tell_phones(db.conn)
         db.execute("PRAGMA user_version = 2")
+
+    @migrations()
+    def m003_touches(db: "Database") -> None:
+        for statement in _statements(_TOUCHES):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 3")
 
     migrations.apply(db, stop_before=stop_before)
 

@@ -1,0 +1,165 @@
+"""How people came here: ads that WhatsApp tells, links that they bring, and what a campaign's button writes."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from leadmasterd.leads.timeline import Said
+from leadmasterd.leads.touches import Campaign, touches_of
+from leadmasterd.store.database import open_for_writing
+from leadmasterd.store.rows import Rows
+from tests import stories, wire
+from tests.captures import item
+from tests.stories import Books, Customer, edited, iso
+from tests.test_database import make_older
+
+SUMMER = Campaign.of("Summer", "Hola! Vi la promo de verano")
+HELLO = Campaign.of("Any", "hola")
+
+
+@pytest.fixture
+def books() -> Iterator[Books]:
+    """Tables of a shop that runs a campaign."""
+    with Books(policy=replace(stories.policy(), campaigns=(SUMMER, HELLO))) as found:
+        yield found
+
+
+def said(text: str, *, earlier: tuple[str, ...] = ()) -> Said:
+    """An inbound message."""
+    return Said(1_000, 7, 1, "A", "chat", text, edited=bool(earlier), earlier=earlier)
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "campaign"),
+    [
+        ("mirá https://tienda.example/p/12?color=rojo.", "https://tienda.example/p/12?color=rojo", None),
+        ("(HTTPS://tienda.example/p)", "HTTPS://tienda.example/p", None),
+        (
+            "va https://t.example/?utm_campaign=Dia+del+padre",
+            "https://t.example/?utm_campaign=Dia+del+padre",
+            "Dia del padre",
+        ),
+        ("https://t.example/?utm_campaign=  ", "https://t.example/?utm_campaign=", None),
+        ("uno https://a.example y dos https://b.example", "https://a.example", None),
+        ("https://[bad", "https://[bad", None),
+    ],
+)
+def test_the_first_link_of_a_message_is_a_touch(text: str, url: str | None, campaign: str | None) -> None:
+    """With the campaign it names, and without the full stop behind it; one that is no link after all harms nothing."""
+    [touch] = touches_of(said(text), ())
+    assert (touch.kind, touch.source_url, touch.source_id) == ("link", url, campaign)
+
+
+def test_what_links_say_of_themselves_is_kept() -> None:
+    """Their utm parameters, and nothing else of theirs."""
+    [touch] = touches_of(said("https://t.example/?UTM_Source=ig&utm_medium=bio&session=secret"), ())
+    assert touch.raw == {"utm_source": "ig", "utm_medium": "bio"}
+
+
+@pytest.mark.parametrize("text", ["", "hola", "tienda.example", "mailto://", "ftp://x.example", "http:// x"])
+def test_words_without_a_link_are_no_touch(text: str) -> None:
+    """A domain alone is none: it can't be told from a full stop without a space."""
+    assert touches_of(said(text), ()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hola! Vi la promo de verano",
+        "hola vi la PROMO de veráno, cuánto sale?",
+        "buenas\n¡Hola!   vi la promo de verano 🙌",
+    ],
+)
+def test_a_campaigns_words_are_known_however_they_are_dressed(text: str) -> None:
+    """Capitals, accents, punctuation and what stands around them make no difference; of two campaigns it is the one
+    that says more.
+    """
+    [touch] = touches_of(said(text), (HELLO, SUMMER))
+    assert (touch.kind, touch.source_id) == ("campaign", "Summer")
+
+
+@pytest.mark.parametrize(
+    "text", ["vi la promo de verano", "hola vi la promo de veranos", "hola vi una promo de verano"]
+)
+def test_other_words_are_another_campaign_or_none(text: str) -> None:
+    """Whole words, all of them, in their order."""
+    assert [touch.source_id for touch in touches_of(said(text), (SUMMER,))] == []
+
+
+def test_an_edit_does_not_change_how_somebody_came() -> None:
+    """The button wrote it, and the customer changed it afterwards."""
+    [touch] = touches_of(said("cuanto sale?", earlier=("Hola! vi la promo de verano", "hola")), (SUMMER,))
+    assert touch.source_id == "Summer"
+
+
+@pytest.mark.parametrize("text", ["", "  ", "¡!", "🙌"])
+def test_a_campaign_without_words_is_refused(text: str) -> None:
+    """It would be everybody's."""
+    with pytest.raises(ValueError, match="words that customers arrive with"):
+        Campaign.of("Empty", text)
+
+
+def test_touches_are_kept_once_beside_the_lead(books: Books) -> None:
+    """«`touches` (ad referral, link, campaign text)»: a message may carry all three; judging again adds none."""
+    ana = Customer()
+    text = "Hola! Vi la promo de verano https://t.example/?utm_campaign=v27 price"
+    referral = {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas"}
+    books.tell([ana.says("17 10:00", text, referral=referral), ana.says("17 10:01", "mmm")])
+    books.rebuild()
+    rows = books.ask("SELECT at, kind, source_id, source_url, headline FROM touches ORDER BY kind")
+    assert rows == [
+        (iso("17 10:00"), "ad", "ad-1", "https://fb.me/1", "Camperas"),
+        (iso("17 10:00"), "campaign", "Summer", None, None),
+        (iso("17 10:00"), "link", "v27", "https://t.example/?utm_campaign=v27", None),
+    ]
+
+
+def test_a_purged_body_takes_no_touch_along(books: Books) -> None:
+    """Bodies are purged, and what they told of their origin was kept for that."""
+    ana = Customer()
+    books.tell([ana.says("17 10:00", "hola https://t.example price")])
+    before = books.ask("SELECT * FROM touches ORDER BY touch_id")
+    books.db.execute("UPDATE messages SET body = NULL")
+    books.rebuild()
+    assert len(before) == 2
+    assert books.ask("SELECT * FROM touches ORDER BY touch_id") == before
+
+
+def test_an_edit_captured_late_changes_no_touch(books: Books) -> None:
+    """What it said first is how they came."""
+    first = Customer().says("17 10:00", "hola vi la promo de verano")
+    books.tell([first])
+    before = books.ask("SELECT * FROM touches")
+    books.tell([edited(first, "17 10:05", "price")])
+    assert books.ask("SELECT * FROM touches") == before
+    assert [row[5] for row in before] == ["Summer"]
+
+
+def test_a_campaign_that_is_named_later_finds_who_came_before(books: Books) -> None:
+    """A new setting is a new policy, under which everything is judged again; the old name's rows go."""
+    books.judge.renew()
+    books.tell([Customer().says("17 10:00", "Hola! Vi la promo de verano")])
+    renamed = Campaign.of("Verano 2027", "vi la promo de verano")
+    books.judge = type(books.judge)(
+        books.db, lambda: books.classifier, replace(stories.policy(version="two"), campaigns=(renamed,))
+    )
+    assert books.judge.renew()
+    books.judge_all()
+    assert books.column("SELECT source_id FROM touches") == ["Verano 2027"]
+
+
+def test_ads_of_an_older_version_are_still_there(tmp_path: Path) -> None:
+    """The table is made anew for the other kinds."""
+    path = tmp_path / "old.db"
+    make_older(path, 2)
+    with closing(sqlite3.connect(path)) as old, old:
+        Rows(old).apply([item(wire.ready(), now=0), item(Customer().clicks_ad("17 10:00"), now=0)])
+        row = (5, 1, 1, "a", "ad", "ad-1", "https://fb.me/1", "Camperas", "{}")
+        old.execute("INSERT INTO touches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    with closing(open_for_writing(path)) as migrated:
+        assert migrated.execute("SELECT * FROM touches").fetchall() == [row]
+        assert migrated.execute("PRAGMA foreign_key_check").fetchall() == []
