@@ -224,7 +224,7 @@ def load(explicit: str | None) -> tuple[Settings, Places]:
 
 _AS_JSON: Final[dict[Any, str]] = {
     tuple: 'a list as JSON, like ["one", "two"]',
-    dict: 'a table as JSON, like {"mon": [["09:00", "13:00"]]}',
+    dict: 'a table as JSON, like {"mon": [["09:00", "13:00"]]} or {"name": "text"}',
 }
 
 
@@ -298,7 +298,7 @@ def _sentence(where: str, error: Any) -> str:
         "bool_parsing": "true or false",
         "string_type": "text in quotes",
         "tuple_type": "a list in brackets",
-        "dict_type": 'a table, as { mon = [["09:00", "13:00"]] }',
+        "dict_type": 'a table, as { mon = [["09:00", "13:00"]] } or { name = "text" }',
         "model_type": "a section, written as [section]",
     }.get(error["type"]) or _lowered(str(error["msg"]))
     return f"cannot use {source}: `{key}` = {error['input']!r}: must be {allowed}"
