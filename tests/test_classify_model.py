@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import math
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,8 +14,8 @@ from typing import Any
 import pytest
 
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, load_model
-from leadmasterd.classify.model import CannotUseModel, Model, features, parse
-from leadmasterd.classify.text import normalise
+from leadmasterd.classify.model import LENGTH_STEP, ZERO, CannotUseModel, Model, features, parse
+from leadmasterd.classify.text import LONG_WORD, normalise
 from leadmasterd.classify.train import (
     CORRECTION_WEIGHT,
     CannotTrain,
@@ -78,6 +80,28 @@ def test_words_never_seen_are_guessed_with_little_confidence(document: dict[str,
     assert guess.because == ()
 
 
+@pytest.mark.parametrize("weights", ["00", "ff", "80"])
+def test_no_text_makes_the_sum_of_an_intent_run_into_another(document: dict[str, Any], weights: str) -> None:
+    """Not even the text with the most features, each of the largest weight, up or down, beside one of the other."""
+    texts = ["".join(map(chr, range(97, 123))), *[f"{a}{b}{a}{b}{b}" for a in "abcdefghijklm" for b in "nopqrstuvwxyz"]]
+    seen = {each for text in texts for each in features(normalise([text * 2]))}
+    seen |= set(features(normalise([" ".join(texts)])))
+    assert len(seen) > 2_000, "more than any text that is read has"
+    rows = dict.fromkeys(seen, f"ff00{weights}01{255 - int(weights, 16):02x}02{weights}")
+    model = Model({**document, "features": rows, "bias": [0.0, 0.0, 0.0], "step": 1.0})
+    scale = LENGTH_STEP / math.sqrt(len(seen) * 255 * 255)
+    sums = [int(weights, 16) - ZERO, 255 - int(weights, 16) - ZERO, int(weights, 16) - ZERO]
+    assert model.logits(seen) == pytest.approx([scale * each * len(seen) for each in sums])
+
+
+def test_the_longest_text_has_fewer_features_than_sums_have_room_for() -> None:
+    """Long words have the most pieces."""
+    letters = random.Random(4)
+    words = ["".join(letters.choices("abcdefghijklmnopqrstuvwxyz", k=LONG_WORD)) for _ in range(20)]
+    text = " ".join(words)
+    assert 1_000 < len(set(features(normalise([text])))) < 2_000
+
+
 def test_the_model_never_guesses_unknown(document: dict[str, Any]) -> None:
     """That it may be nothing only takes from its confidence."""
     names = ["unknown" if intent == "price" else intent for intent in document["intents"]]
@@ -113,6 +137,7 @@ def test_the_features_of_a_burst_are_words_pairs_and_pieces() -> None:
         ({"features": {"=a": "01ff80"}}, "damaged"),
         ({"features": {"=a": "zz"}}, "damaged"),
         ({"features": {"=a": ""}}, "damaged"),
+        ({"features": {"=a": "0101ff0180"}}, "damaged"),
         ({"learned": None}, "learned"),
     ],
 )

@@ -21,6 +21,8 @@ NUMBER: Final = "#"
 
 _GAP_WORDS: Final = 3
 _LONGEST: Final = 1_000
+_LEAST_BEGINNING: Final = 3
+"""Letters before a star."""
 _MOST_WAYS: Final = 100
 """Ways to write one word with choices in it."""
 _INNERMOST: Final = re.compile(r"\(([^()]*)\)")
@@ -75,13 +77,15 @@ class Phrases(Generic[Mark]):
             word = words[at]
             further: dict[_Place[Mark], None] = {}
             for place in places:
-                further.update(dict.fromkeys(place.words.get(word, ())))
-                further.update(dict.fromkeys(place.anything))
+                if after := place.words.get(word):
+                    further.update(dict.fromkeys(after))
+                if place.anything:
+                    further.update(dict.fromkeys(place.anything))
                 if place.number and (word[0].isdigit() or word == MONEY):
                     further.update(dict.fromkeys(place.number))
-                for beginning, after in place.beginnings.items():
-                    if word.startswith(beginning):
-                        further.update(dict.fromkeys(after))
+                if place.beginnings:
+                    for end in range(_LEAST_BEGINNING, len(word) + 1):
+                        further.update(dict.fromkeys(place.beginnings.get(word[:end], ())))
             places = further
 
 
@@ -159,7 +163,7 @@ def _words(token: str) -> list[str]:
         return [token]
     if GAP in token:
         begin = "".join(words_of(token[:-1]))
-        if token.index(GAP) != len(token) - 1 or len(begin) < 3:
+        if token.index(GAP) != len(token) - 1 or len(begin) < _LEAST_BEGINNING:
             raise ValueError(f"`{token}`: a star ends a word of at least three letters, or stands alone for a gap")
         return [begin + GAP]
     words = [word for word in words_of(token) if word != QUESTION]

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 JUDGED: Final = 2_000
@@ -197,7 +198,7 @@ def normalise(texts: Sequence[str]) -> Normalised:
 def words_of(raw: str) -> Iterable[str]:
     """The words of one body, normalised. Chat spelling may make two of one; the same emoji in a row is one."""
     folded = unicodedata.normalize("NFKD", raw.lower().translate(_EMOJI_WORD)).lower()
-    kept = "".join(char if unicodedata.category(char) not in _DROPPED else "" for char in folded)
+    kept = "".join([char for char in folded if char.isascii() or unicodedata.category(char) not in _DROPPED])
     kept = _LINK.sub(f" {LINK} ", kept)
     kept = _MONEY.sub(f" {MONEY} ", kept)
     kept = _PHONE.sub(_phone_or_number, kept)
@@ -218,10 +219,11 @@ def _phone_or_number(found: re.Match[str]) -> str:
     return f" {PHONE} " if 8 <= digits <= 15 else found.group()
 
 
+@lru_cache(maxsize=4_096)
 def _spelled(word: str) -> Sequence[str]:
     if not word[0].isalpha():
         return (word,)
     if _LAUGHTER.match(word):
         return (":laugh:",)
     short = _DOUBLE_END.sub(r"\1", _ELONGATED.sub(r"\1", word))
-    return _CHAT_SPELLING.get(short, short).split()
+    return tuple(_CHAT_SPELLING.get(short, short).split())
