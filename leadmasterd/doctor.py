@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from leadmasterd import environment, sentences
+from leadmasterd.classify.loading import existing
+from leadmasterd.classify.model import CannotUseModel
+from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.ingest import iso
+from leadmasterd.lead_making import classifier_of, rules_file
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.settings import Settings, load
 from leadmasterd.settings_file import CannotUseSettings, Places
@@ -62,6 +66,7 @@ def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
     yield _clock()
     yield from _programs(settings, start_browser=start_browser)
     yield _node_packages()
+    yield _rules(settings, places)
     yield from _state(places)
     yield from _database(places)
     yield from _daemon(places)
@@ -156,6 +161,18 @@ def _node_packages() -> Finding:
             _("run `npm ci --omit=dev` in {folder}").format(folder=ENTRY.parent.parent),
         )
     return Finding("node packages", "ok", str(package.parent.parent))
+
+
+def _rules(settings: Settings, places: Places) -> Finding:
+    """What conversations are judged with. A daemon that runs goes on with the rules that it read last."""
+    own = existing(rules_file(settings.leads, places))
+    try:
+        classifier_of(settings.leads, places)
+    except CannotUseRules as error:
+        return Finding("rules", "wrong", str(error), _("mend the file; `leadmasterd rules check` says if it is right"))
+    except CannotUseModel as error:
+        return Finding("rules", "wrong", str(error), _("delete the file or learn it anew; `leadmasterd rules train`"))
+    return Finding("rules", "ok", str(own or _("those that came along")))
 
 
 def _state(places: Places) -> Iterator[Finding]:

@@ -124,14 +124,20 @@ def waiting(
 
 
 def count_waiting(connection: sqlite3.Connection, now: datetime) -> Row:
-    """How many wait, how many of them for too long, and since when the first one does."""
+    """How many wait, how many of them for too long, since when the first one does, and what is not looked at yet."""
     [row] = ask(
         connection,
         "SELECT count(*) AS conversations, coalesce(sum(due_at <= :now), 0) AS overdue, "
-        "min(waiting_since) AS oldest_since FROM conversations WHERE waiting_since IS NOT NULL",
+        "min(waiting_since) AS oldest_since, (SELECT count(*) FROM unjudged) AS unjudged "
+        "FROM conversations WHERE waiting_since IS NOT NULL",
         now=at_text(now),
     )
     return row
+
+
+def count_unjudged(connection: sqlite3.Connection) -> int:
+    """Conversations with something that no lead was made of yet: the daemon is about it, or will be once it runs."""
+    return int(connection.execute("SELECT count(*) FROM unjudged").fetchone()[0])
 
 
 # ---------------------------------------------------------------------- leads

@@ -40,6 +40,7 @@ from leadmasterd.store.verdicts import Classifies
 _NOBODY: Final = Account("0@c.us", None, None, None)
 _Change = MessageEdit | MessageRevoke | Reaction | CapturedMessage
 """A message among them is what a sweep found revoked."""
+_YET_TO_COME: Final = timedelta(days=1)
 _AT_ONCE: Final = 500
 _MARK: Final = "\ufeff".encode()
 
@@ -328,7 +329,8 @@ def _captured_at(text: str | None, as_of: datetime) -> datetime:
 
 
 def _as_of_moment(t: int | None, captured_at: datetime, as_of: datetime) -> datetime:
-    """The clock that a message's time is believed against: what lies before `as_of` has happened."""
-    if t is not None and captured_at.timestamp() < t <= as_of.timestamp():
+    """The clock that a message's time is believed against: what lies before `as_of` has happened, and what lies up to
+    a day after it will. Only what lies further ahead is a wrong date."""
+    if t is not None and captured_at.timestamp() < t <= (as_of + _YET_TO_COME).timestamp():
         return datetime.fromtimestamp(t, UTC)
     return captured_at

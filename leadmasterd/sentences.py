@@ -222,6 +222,8 @@ def lead_event(kind: str, before: str | None, after: str | None, code: str, valu
             what = _("opened as {stage}").format(stage=_stage(after))
         case "reopened":
             what = _("reopened: {before} -> {after}").format(before=_stage(before), after=_stage(after))
+        case "stage" if before is None:
+            what = _("{stage} again").format(stage=_stage(after))
         case "stage" | "merged":
             what = f"{_stage(before)} -> {_stage(after)}"
         case "new_topic":

@@ -833,7 +833,7 @@ def test_a_stage_is_a_decision_with_its_consequences(shop: Shop) -> None:
 
 def test_a_chat_without_a_lead_gets_one_by_an_open_stage(shop: Shop) -> None:
     """There is nothing to close in it, which is told."""
-    shop.hears((1, 120, BROKEN))
+    shop.hears((1, 120, BROKEN), (1, 60, "> lo vemos"))
     done = shop.types("leads", "stage", chat(1), "lost")
     assert (done.code, done.out) == (1, "")
     assert "leads label" in done.err
@@ -841,6 +841,66 @@ def test_a_chat_without_a_lead_gets_one_by_an_open_stage(shop: Shop) -> None:
     done = shop.types("leads", "stage", chat(1), "new", "--note", "wants another cup")
     assert "Lead 1 is opened as new (nuevo)." in done.out
     assert "wants another cup" in shop.types("leads", "show", "1").out
+
+
+def test_a_chat_without_a_lead_is_done_with_by_a_closing_stage(shop: Shop) -> None:
+    """Whoever waits there, waits no more."""
+    shop.hears((1, 120, BROKEN))
+    done = shop.types("leads", "stage", chat(1), "junk")
+    assert (done.code, done.out) == (0, "Nobody waits for an answer there any more.\n")
+    assert shop.types("leads", "waiting", "--json").json["conversations"] == 0
+    assert shop.types("leads", "stage", chat(1), "junk").code == 1, "nobody waits there now"
+
+
+def test_what_is_not_judged_yet_does_not_look_as_if_nobody_waited(shop: Shop) -> None:
+    """«No classifier may silence the unanswered alert»: nor may one that has not come to it."""
+    shop.hears((1, 120, PRICE), (2, 60, PRICE), judged=False)
+    told = "2 conversations are not looked at yet: somebody may wait there."
+    assert shop.types("leads", "waiting").out == f"{told}\n"
+    assert shop.types("leads", "list").err.splitlines() == ["No leads.", told]
+    assert f"  waiting    {told}" in shop.types("status").out
+    for words in (["leads", "waiting"], ["leads", "list"]):
+        assert shop.types(*words, "--json").json["unjudged"] == 2
+    assert shop.types("status", "--json").json["waiting"] == {
+        "conversations": 0, "overdue": 0, "oldest_since": None, "unjudged": 2
+    }  # fmt: skip
+    assert shop.types("leads", "rebuild").code == 0
+    assert "not looked at" not in shop.types("leads", "waiting").out + shop.types("status").out
+    assert shop.types("leads", "waiting", "--json").json["unjudged"] == 0
+
+
+def test_whose_time_is_shown_is_said_where_the_machine_has_another(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server counts in UTC, and its shop does not."""
+    shop.hears((1, 120, PRICE))
+    settings = shop.folder / "config.toml"
+    settings.write_text(settings.read_text().replace('"UTC"', '"America/Argentina/Buenos_Aires"'))
+    assert shop.types("leads", "waiting").out.endswith(" (Buenos Aires)\n")
+    monkeypatch.setenv("TZ", "America/Argentina/Buenos_Aires")
+    time.tzset()
+    try:
+        assert "(Buenos Aires)" not in shop.types("leads", "waiting").out
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+
+
+def test_a_lead_that_was_none_and_is_one_again_is_told_in_words(shop: Shop) -> None:
+    """A label, taken back."""
+    shop.hears((1, 120, PRICE))
+    assert shop.types("leads", "label", "1", "supplier").code == 0
+    assert shop.types("leads", "label", "1", "--undo").code == 0
+    shown = shop.types("leads", "show", "1").out
+    assert "new (nuevo) again: " in shown
+    assert "? ->" not in shown
+
+
+def test_status_of_a_dead_daemon_counts_who_waits_by_now(shop: Shop) -> None:
+    """The file is what it last said; people go on waiting."""
+    shop.hears((1, 120, PRICE))
+    then = {"v": 1, "phase": "ready", "waiting": {"conversations": 0, "overdue": 0, "oldest_since": None}}
+    (shop.database.parent / "status.json").write_text(json.dumps(then))
+    told = shop.types("status", "--json").json
+    assert (told["running"], told["waiting"]["conversations"], told["waiting"]["overdue"]) == (False, 1, 1)
 
 
 def test_a_lead_that_another_came_after_is_not_decided_on(shop: Shop) -> None:
@@ -914,6 +974,7 @@ def test_a_word_is_kept_when_it_can_not_be_judged_now(shop: Shop) -> None:
     done = shop.types("leads", "stage", "1", "won")
     assert (done.code, done.out) == (78, "")
     assert "rules.toml" in done.err
+    assert "Your word is kept" in done.err
     assert shop.asks("SELECT stage FROM decisions") == [("won",)]
     (shop.folder / "rules.toml").unlink()
     assert shop.types("leads", "rebuild").code == 0

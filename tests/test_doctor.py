@@ -1,4 +1,4 @@
-"""What `doctor` says of the clock, from live messages: each carries WhatsApp's time and ours."""
+"""What `doctor` says of the clock, from live messages (each carries WhatsApp's time and ours), and of the rules."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.doctor import clock_against_messages, examine
+from leadmasterd.doctor import Finding, clock_against_messages, examine
 from tests import wire
 from tests.captures import Store, item, opened, reading
 
@@ -94,3 +94,28 @@ def test_doctor_says_how_far_and_what_to_do(store: Store, tmp_path: Path, monkey
     _, warning = [each for each in examine(None, start_browser=False) if each.check == "clock"]
     assert (warning.level, warning.found) == ("warning", "this machine's clock is 72 h 0 min ahead of WhatsApp's")
     assert "timedatectl" in warning.mend
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said", "mend"),
+    [
+        ("rules.toml", b"extend = tru", "rules.toml: it is not TOML", "rules check"),
+        ("state/model.json.gz", b"half a mod", "model.json.gz: it is damaged", "rules train"),
+    ],
+)
+def test_what_conversations_are_judged_with_is_looked_at(
+    tmp_path: Path, name: str, content: bytes, said: str, mend: str
+) -> None:
+    """A broken file of rules, or a damaged model, is no good health."""
+    config = tmp_path / "config.toml"
+    config.write_text(f'state_dir = "{tmp_path / "state"}"\n')
+    (tmp_path / "state").mkdir()
+
+    def found() -> Finding:
+        return next(each for each in examine(str(config), start_browser=False) if each.check == "rules")
+
+    assert (found().level, found().mend) == ("ok", "")
+    (tmp_path / name).write_bytes(content)
+    assert found().level == "wrong"
+    assert said in found().found
+    assert mend in found().mend

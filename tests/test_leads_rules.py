@@ -305,6 +305,17 @@ def test_later_or_after_won_it_is_a_new_lead(ana: Customer, stage: str, later: s
     assert second["opened_at"] == second["waiting_since"] == iso(later)
 
 
+@pytest.mark.parametrize("before", ["won", "lost", "junk", "dormant"])
+@pytest.mark.parametrize("stage", ["lost", "dormant"])
+def test_the_thirty_days_begin_with_the_last_word_of_a_person(ana: Customer, before: str, stage: str) -> None:
+    """«commercial intent within 30 days of `lost`/`dormant`», when it was closed as something else before."""
+    story = [ana.says("11-02 10:00", "price"), ana.hears("11-02 10:05"), ana.decided("11-02 12:00", before)]
+    story += [ana.decided("12-01 12:00", stage)]
+    told = tell(*story, ana.says("12-31 11:00", "price"))
+    assert told.stages == (["new"] if stage != before else [stage, "new"]), "the same word again changes nothing"
+    assert tell(*story, ana.says("12-31 13:00", "price")).stages == [stage, "new"]
+
+
 def test_reopen_days_is_a_setting(ana: Customer) -> None:
     """«windows are settings»."""
     story = [ana.says("17 10:00", "price"), ana.decided("17 11:00", "lost"), ana.says("18 11:00", "order")]
@@ -507,6 +518,12 @@ def test_a_burst_ends_with_our_answer(ana: Customer) -> None:
     assert told.waits_since() == iso("17 10:00:40")
 
 
+def test_a_call_of_ours_that_nobody_took_ends_no_burst(tia: Customer) -> None:
+    """«A burst ends with our answer; `opened_at` is its first message»: ringing them in vain is none."""
+    story = [tia.says("17 10:00:00", "greeting"), tia.call("17 10:00:20", outgoing=True)]
+    assert tell(*story, tia.says("17 10:00:40", "price")).lead["opened_at"] == iso("17 10:00:00")
+
+
 def test_two_minutes_apart_are_two_bursts(books: Books, ana: Customer) -> None:
     """The unit is the burst: inbound messages less than two minutes apart, joined; `burst_seconds` is a setting."""
     books.tell([ana.says("17 10:00", "price"), ana.says("17 10:02", "order")])
@@ -559,6 +576,72 @@ def test_closing_ends_the_waiting(books: Books, ana: Customer, stage: str) -> No
     books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", stage)])
     assert cycles(books) == [("first", iso("17 10:00"), iso("17 11:00"), "closed")]
     assert books.column("SELECT first_response_at FROM leads") == [None]
+
+
+@pytest.mark.parametrize("stage", ["won", "lost", "junk", "dormant"])
+@pytest.mark.parametrize("how", ["words", "call"])
+def test_the_first_response_comes_after_closing_too(books: Books, ana: Customer, stage: str, how: str) -> None:
+    """«…the first response stays open until words», after closing as well; the stage stays what a person said."""
+    answer = ana.hears("17 12:00") if how == "words" else ana.call("17 12:00", answered=True)
+    books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", stage), answer, ana.hears("17 12:30")])
+    assert books.ask("SELECT stage, first_response_at, first_response_seconds FROM leads") == [
+        (stage, iso("17 12:00"), 7200.0)
+    ]
+
+
+def test_an_answer_is_the_first_response_of_the_lead_that_is_open(books: Books, ana: Customer) -> None:
+    """«Each lead has its own first response»: one that was closed without any gets none of what answers the next."""
+    books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "won"), ana.says("18 10:00", "price")])
+    books.tell([ana.hears("18 10:10"), ana.hears("18 10:20")])
+    assert books.column("SELECT first_response_seconds FROM leads ORDER BY lead_id") == [None, 600.0]
+
+
+@pytest.mark.parametrize("stage", ["won", "lost", "junk", "dormant"])
+def test_a_person_is_done_with_a_chat_that_never_was_a_lead(books: Books, tia: Customer, stage: str) -> None:
+    """«closing a lead does too (by `closed`)»; where there is none, a person's decision can only be about the chat."""
+    books.tell([tia.says("17 10:00", "complaint"), tia.decided("17 11:00", stage)])
+    assert cycles(books) == [("first", iso("17 10:00"), iso("17 11:00"), "closed")]
+    assert books.column("SELECT count(*) FROM leads") == [0]
+    books.tell([tia.says("17 12:00", "complaint")])
+    assert cycles(books)[1:] == [("first", iso("17 12:00"), None, None)]
+
+
+def test_another_word_on_a_closed_lead_ends_no_waiting(books: Books, ana: Customer) -> None:
+    """«closing a lead does too (by `closed`)»: it was closed already, and what they said since was not answered."""
+    books.tell([ana.says("17 10:00", "price"), ana.hears("17 10:05"), ana.decided("17 11:00", "won")])
+    books.tell([ana.says("17 12:00", "complaint"), ana.decided("17 12:30", "lost")])
+    assert cycles(books)[1:] == [("next", iso("17 12:00"), None, None)]
+
+
+@pytest.mark.parametrize("stage", ["unsorted", "new"])
+def test_whoever_was_closed_by_mistake_waits_again(books: Books, ana: Customer, stage: str) -> None:
+    """«waiting_since: the first inbound that needs an answer after the last human outgoing»: a person takes back what
+    ended it, and nobody has answered."""
+    books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "won"), ana.decided("17 11:01", stage)])
+    assert cycles(books) == [("first", iso("17 10:00"), None, None)]
+    assert books.column("SELECT waiting_since FROM conversations") == [iso("17 10:00")]
+    books.tell([ana.hears("17 11:30")])
+    assert cycles(books) == [("first", iso("17 10:00"), iso("17 11:30"), "reply")]
+
+
+def test_whoever_wrote_again_before_the_mistake_was_taken_back_waits_since_the_first(
+    books: Books, ana: Customer
+) -> None:
+    """The same, with words in between: one wait, the older one."""
+    books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "won"), ana.says("17 11:30", "complaint")])
+    books.tell([ana.decided("17 11:40", "new")])
+    assert cycles(books) == [("first", iso("17 10:00"), None, None)]
+
+
+@pytest.mark.parametrize("answer", ["words", "reaction", "stage"])
+def test_whoever_was_answered_since_closing_does_not_wait_again(books: Books, ana: Customer, answer: str) -> None:
+    """An answer, a reaction, or a stage that says that they were spoken to."""
+    asked = ana.says("17 10:00", "price")
+    books.tell([asked, ana.decided("17 11:00", "won")])
+    if answer != "stage":
+        books.tell([ana.hears("17 11:10") if answer == "words" else reacted(asked, "17 11:10")])
+    books.tell([ana.decided("17 11:20", "qualified" if answer == "stage" else "new")])
+    assert cycles(books) == [("first", iso("17 10:00"), iso("17 11:00"), "closed")]
 
 
 @pytest.mark.parametrize("intent", CLOSING)

@@ -86,6 +86,22 @@ def test_an_edit_that_does_not_tell_its_own_time_was_made_when_it_was_captured()
         assert tell(*order, as_of="17 10:10").lead["intent"] == "delivery"
 
 
+def test_what_has_not_happened_by_then_is_not_seen_whatever_its_line_says_of_its_capture() -> None:
+    """One file is asked as of two times; its lines may all say the same `at`."""
+    ana = Customer()
+    story = [{**ana.says("17 10:00", "price"), "at": seconds("17 10:00") * 1000}]
+    story += [{**ana.hears("17 10:40"), "at": seconds("17 10:00") * 1000}]
+    before, after = tell(*story, as_of="17 10:30"), tell(*story, as_of="17 11:00")
+    assert (before.lead["stage"], before.waits_since()) == ("new", iso("17 10:00"))
+    assert (after.lead["stage"], after.lead["first_response_seconds"]) == ("contacted", 2400.0)
+
+
+def test_a_wrong_date_far_ahead_is_filed_under_its_capture() -> None:
+    """«Clamp timestamps first: one message dated in the future would stop catch-up for years.»"""
+    told = tell({**Customer().says("12-20 10:00", "price"), "at": seconds("17 10:00") * 1000}, as_of="17 10:30")
+    assert told.waits_since() == iso("17 10:00")
+
+
 def test_what_a_sweep_finds_revoked_is_judged_by_what_it_said_last() -> None:
     """«Edits are judged by the current text» and «a revoked message still was written», in whatever order captured."""
     said = ANA.says("17 10:00", "mmm")

@@ -193,7 +193,12 @@ def test_a_status_file_that_says_ready_is_not_believed_without_a_daemon(
 
 def test_where_it_never_ran_there_is_an_answer_too(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     """In both forms."""
-    assert run("--json", capsys=capsys)[:2] == (3, '{"v": 1, "running": false}\n')
+    code, out, _ = run("--json", capsys=capsys)
+    documented = (
+        "phase", "since", "because", "code", "pid", "account", "capture", "waiting", "resources", "next_jobs",
+        "versions",
+    )  # fmt: skip
+    assert (code, json.loads(out)) == (3, {"v": 1, **dict.fromkeys(documented), "running": False})
     assert "never ran here" in run(capsys=capsys)[1]
 
 

@@ -26,6 +26,11 @@ NOT_READY: Final = 2
 NOT_RUNNING: Final = 3
 NEEDS_A_PERSON: Final = 4
 
+_KEYS: Final = (
+    "phase", "since", "because", "code", "pid", "account", "capture", "waiting", "resources", "next_jobs", "versions",
+)  # fmt: skip
+"""Null, all of them, where no daemon ever ran."""
+
 _SHOWN: Final = 5
 """Of those who wait, so many by name."""
 
@@ -36,12 +41,11 @@ _BESIDE_NAMES: Final = 40
 def run(arguments: argparse.Namespace) -> int:
     """Print the status; the exit code says it too."""
     places = find_places(arguments.config)
-    running, status = is_running(places), read_status(places)
+    running, status, now = is_running(places), read_status(places), datetime.now(UTC)
     code = exit_code(running=running, status=status)
     if arguments.json:
-        print(json.dumps({**(status or {"v": 1}), "running": running}, ensure_ascii=False))
+        print(json.dumps(_as_json(status, places, running=running, now=now), ensure_ascii=False))
         return code
-    now = datetime.now(UTC)
     heading, rows = describe(status, running=running, now=now, state_dir=str(places.state_dir))
     waiters: list[tuple[str, bool]] = []
     connection, unreadable = _database(places.database)
@@ -59,6 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
         for label, text in [*rows, *(("", text) for text, _late in waiters)]:
             print(f"  {label:<10} {text}")
     return code
+
+
+def _as_json(status: Mapping[str, Any] | None, places: Places, *, running: bool, now: datetime) -> dict[str, Any]:
+    """The daemon's own word, but for who waits: that goes on when the daemon is dead."""
+    answer = {**(status or {"v": 1, **dict.fromkeys(_KEYS)}), "running": running}
+    connection, _unreadable = _database(places.database)
+    if connection:
+        with closing(connection):
+            answer["waiting"] = leads_view.count_waiting(connection, now)
+    return answer
 
 
 def _database(path: Path) -> tuple[sqlite3.Connection | None, str]:
@@ -91,8 +105,11 @@ def _who_waits(
 ) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
     """One line about who waits for an answer, and a line each of those who wait longest; True: for too long."""
     count = leads_view.count_waiting(connection, now)
+    label, unjudged = _("waiting"), []
+    if count["unjudged"]:
+        unjudged.append((label, leads_list.not_looked_at(count["unjudged"])))
     if not count["conversations"]:
-        return [(_("waiting"), _("nobody waits for an answer"))], []
+        return unjudged or [(label, _("nobody waits for an answer"))], []
     settings = glance(places)
     target = settings.target_seconds
     waiters = []
@@ -108,7 +125,7 @@ def _who_waits(
             wants=wants,
         )
         waiters.append((text, bool(row["overdue"])))
-    return [(_("waiting"), leads_list.sentence(count, Clock(now, settings.zone())))], waiters
+    return [*unjudged, (label, leads_list.sentence(count, Clock(now, settings.zone())))], waiters
 
 
 def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:

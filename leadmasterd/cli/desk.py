@@ -17,6 +17,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from leadmasterd import leads_view
+from leadmasterd.classify.model import CannotUseModel
+from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.moments import Clock
 from leadmasterd.lead_making import classifier_of, policy_of
 from leadmasterd.leads_view import Subject
@@ -105,9 +107,13 @@ class Desk:
             before = self._standing(contacts, conversations)
             write()
             put_up(self.connection, conversations)
-        with self.transaction():
-            self.judge.judge(conversations, datetime.now(UTC))
-            after = self._standing(contacts, conversations)
+        try:
+            with self.transaction():
+                self.judge.judge(conversations, datetime.now(UTC))
+                after = self._standing(contacts, conversations)
+        except (CannotUseRules, CannotUseModel) as error:
+            kept = _("Your word is kept and counts as soon as that is mended; there is no need to say it again.")
+            raise type(error)(f"{error}\n{kept}") from error
         return _changes(before, after)
 
     def _standing(self, contacts: Iterable[int], conversations: Iterable[int]) -> _Standing:

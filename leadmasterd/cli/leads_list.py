@@ -53,8 +53,10 @@ def run_list(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     connection = opened(places)
     rows: list[Row] = []
+    unjudged = 0
     if connection:
         with closing(connection):
+            unjudged = leads_view.count_unjudged(connection)
             rows = leads_view.leads(
                 connection,
                 Windows(now, settings.stale_days, settings.dormant_days),
@@ -64,14 +66,26 @@ def run_list(arguments: argparse.Namespace) -> int:
                 intents=intents,
             )
     if arguments.json:
-        print(json.dumps({"as_of": leads_view.at_text(now), "leads": rows}, ensure_ascii=False))
-    elif rows:
+        print(json.dumps({"as_of": leads_view.at_text(now), "unjudged": unjudged, "leads": rows}, ensure_ascii=False))
+        return 0
+    if rows:
         _table_of_leads(rows, Clock(now, settings.zone()))
         if len(rows) == arguments.limit:
             print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
     elif connection:
         print(_("No leads."), file=sys.stderr)
+    if unjudged:
+        print(not_looked_at(unjudged), file=sys.stderr)
     return 0
+
+
+def not_looked_at(number: int) -> str:
+    """What is captured and not judged yet must not look as if nobody waited there."""
+    return ngettext(
+        "{n} conversation is not looked at yet: somebody may wait there.",
+        "{n} conversations are not looked at yet: somebody may wait there.",
+        number,
+    ).format(n=number)
 
 
 def _table_of_leads(rows: list[Row], clock: Clock) -> None:
@@ -129,7 +143,7 @@ def run_waiting(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     connection = opened(places)
     rows: list[Row] = []
-    count: Row = {"conversations": 0, "overdue": 0, "oldest_since": None}
+    count: Row = {"conversations": 0, "overdue": 0, "oldest_since": None, "unjudged": 0}
     if connection:
         with closing(connection):
             count = leads_view.count_waiting(connection, now)
@@ -142,15 +156,17 @@ def run_waiting(arguments: argparse.Namespace) -> int:
         }  # fmt: skip
         print(json.dumps(answer, ensure_ascii=False))
         return 0
+    unjudged = [not_looked_at(count["unjudged"])] if count["unjudged"] else []
     if not rows:
-        print(_("Nobody waits for an answer."))
+        print(*(unjudged or [_("Nobody waits for an answer.")]))
         return 0
     from leadmasterd.cli.tables import folded
 
     clock = Clock(now, settings.zone())
     _table_of_waiting(rows, settings.target_seconds, clock)
     print()
-    print(folded(sentence(count, clock), 0))
+    for line in (sentence(count, clock), *unjudged):
+        print(folded(line, 0))
     if count["conversations"] > len(rows):
         print(
             _("The first {n} are shown: --limit {all} shows all.").format(n=len(rows), all=count["conversations"]),
@@ -167,7 +183,7 @@ def sentence(count: Row, clock: Clock) -> str:
     said = ngettext("{n} conversation", "{n} conversations", number).format(n=number)
     if count["overdue"]:
         said += ", " + _("{n} for too long").format(n=count["overdue"])
-    return said + ", " + _("the first since {at}").format(at=clock.brief(count["oldest_since"]))
+    return said + ", " + _("the first since {at}").format(at=clock.brief(count["oldest_since"])) + clock.where()
 
 
 def _table_of_waiting(rows: list[Row], target: float, clock: Clock) -> None:

@@ -138,7 +138,7 @@ def run_stage(arguments: argparse.Namespace) -> int:
             nonlocal at, lead, colleague, unchanged
             # All of this inside the transaction: nobody decides between our look and our word.
             lead = _lead_meant(desk, subject)
-            if lead is None and stage in CLOSED:
+            if lead is None and stage in CLOSED and not _waits(desk, subject):
                 raise Refused(
                     _(
                         "there is no lead of {id} to close; to say that it is none: "
@@ -175,6 +175,13 @@ def run_stage(arguments: argparse.Namespace) -> int:
         said = _("Lead {lead} is {stage} already.") if unchanged else _("Lead {lead} is {stage} once more.")
         lines.append(said.format(lead=lead["lead_id"], stage=_both(stage)))
     return _tell(arguments, answer, lines, changes, desk)
+
+
+def _waits(desk: Desk, subject: Subject) -> bool:
+    """Whether somebody waits there: a chat that is no lead can be done with too."""
+    numbers = ",".join(map(str, subject.conversations))
+    query = f"SELECT 1 FROM conversations WHERE conversation_id IN ({numbers}) AND waiting_since IS NOT NULL"
+    return bool(leads_view.ask(desk.connection, query))
 
 
 def _lead_meant(desk: Desk, subject: Subject) -> dict[str, Any] | None:

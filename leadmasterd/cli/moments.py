@@ -30,6 +30,13 @@ class Clock:
         this_year = there.year == self.now.astimezone(self.zone).year
         return f"{there:%m-%d}", f"{there:%H:%M}" if this_year else f"{there:%Y}"
 
+    def where(self) -> str:
+        """Whose time it is, where the machine's own would be another: ` (Buenos Aires)`."""
+        there, here = self.now.astimezone(self.zone), self.now.astimezone()
+        if self.zone is None or there.utcoffset() == here.utcoffset():
+            return ""
+        return f" ({str(self.zone).rpartition('/')[2].replace('_', ' ')})"
+
     def seconds_since(self, at: str) -> float:
         """None of a time that is yet to come."""
         return max(0.0, (self.now - datetime.fromisoformat(at)).total_seconds())

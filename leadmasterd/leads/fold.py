@@ -18,7 +18,7 @@ from leadmasterd.leads.stages import CLOSED
 from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Joined, Reacted, Step
 
 SYSTEM: Final = "system"
-FOLDED_AS: Final = 2
+FOLDED_AS: Final = 3
 """Counts whenever the same story begins to give other leads: a daemon that starts makes them all anew by itself."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
@@ -202,6 +202,8 @@ class _Folding:
         self._waiting: dict[int, Waiting] = {}
         self._last_burst: Burst | None = None
         self._to_do: list[FollowUp] = []
+        self._shut: dict[int, Waiting] = {}
+        """What closing ended, and nobody has answered since."""
         self._told: dict[int, Verdict] = {}
         """A person's word for a conversation as noise: it holds for what follows, until another word."""
 
@@ -242,7 +244,7 @@ class _Folding:
                 self._start(burst, verdict, "new", why)
             elif closed.stage == "junk":
                 self._start(burst, verdict, "unsorted", Because("after_junk", {"intent": verdict.intent}))
-            elif closed.stage in _REOPENS and burst.at - (closed.closed_at or 0) <= self._reopen_ms:
+            elif closed.stage in _REOPENS and burst.at - closed.stage_at <= self._reopen_ms:
                 self._reopen(closed, burst.at, "new", why, SYSTEM, burst.messages[0].message_id)
                 self._take_topic(closed, burst, verdict)
             else:
@@ -308,11 +310,11 @@ class _Folding:
         """A person answered, with words."""
         self._answered = True
         self.stop_waiting(conversation, at, how)
-        lead = self._open
-        if lead is not None:
+        lead = self._open or self._closed
+        if lead is not None and lead.first_response_at is None and at >= lead.opened_at:
+            lead.first_response_at = at
+        if lead is not None and lead is self._open:
             lead.last_message_at = at
-            if lead.first_response_at is None and at >= lead.opened_at:
-                lead.first_response_at = at
             if lead.stage in ("unsorted", "new"):
                 self._move(lead, at, "contacted", Because("answered" if how == "reply" else "called"))
         for follow_up in self._planned():
@@ -322,9 +324,12 @@ class _Folding:
     def stop_waiting(self, conversation: int, at: int, by: Literal["reply", "call", "reaction", "closed"]) -> None:
         """Nobody waits here any more, nor in what is the same WhatsApp thread under another spelling of the phone."""
         thread = self._threads[conversation]
+        self._shut = {each: shut for each, shut in self._shut.items() if self._threads[each] != thread}
         for each in [each for each in self._waiting if self._threads[each] == thread]:
             waiting = self._waiting.pop(each)
             waiting.ended_at, waiting.ended_by = at, by
+            if by == "closed":
+                self._shut[each] = waiting
 
     def decided(self, decision: Decided) -> None:
         """A person moved the lead that is open, or else the last one; without any, an open stage makes one."""
@@ -336,6 +341,8 @@ class _Folding:
         lead = self._open
         if lead is None and self._closed is not None:
             lead = self._closed
+            if stage in ("unsorted", "new"):
+                self._wait_again()
             self._reopen(lead, at, stage, why, actor, None)
         elif lead is None:
             lead = self._start_by_hand(decision, why)
@@ -347,18 +354,28 @@ class _Folding:
                 self._plan(decision.conversation, lead, "quote_silent", at, number, at + days * DAY_MS)
 
     def _close(self, decision: Decided, why: Because) -> None:
-        lead = self._open
-        if lead is not None:
+        lead = self._open or self._closed
+        if lead is self._open:  # or there never was one: then it is the chat that is done with
+            for conversation in list(self._waiting):
+                self.stop_waiting(conversation, decision.at, "closed")
+        if lead is None:
+            return
+        if lead is self._open:
             lead.closed_at = decision.at
             lead.proposed = None
             self._open, self._closed = None, lead
-            for conversation in list(self._waiting):
-                self.stop_waiting(conversation, decision.at, "closed")
             self._cancel_quotes(decision.at, "closed")
-        else:
-            lead = self._closed
-        if lead is not None and lead.stage != decision.stage:
+        if lead.stage != decision.stage:
             self._move(lead, decision.at, decision.stage, why, actor=decision.actor)
+
+    def _wait_again(self) -> None:
+        """It was closed by mistake, says a person: nobody answered, and they still wait, since then."""
+        later = [self._waiting[each] for each in self._shut if each in self._waiting]
+        self.result.waiting = [each for each in self.result.waiting if not any(each is other for other in later)]
+        for waiting in self._shut.values():
+            waiting.ended_at = waiting.ended_by = None
+        self._waiting |= self._shut
+        self._shut = {}
 
     # ------------------------------------------------------------------ leads
 
@@ -420,6 +437,7 @@ class _Folding:
         """From here on the other's person is this one. Of two open leads the older stays, the other ends as merged."""
         self._answered |= other._answered
         self._waiting |= other._waiting
+        self._shut |= other._shut
         self._told |= other._told
         self._to_do += other._to_do
         bursts = [each for each in (self._last_burst, other._last_burst) if each]

@@ -156,7 +156,8 @@ def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], thr
     """Ordered events with their inbound messages joined to bursts. `people`: whose a conversation is; `threads`: which
     WhatsApp thread it is part of.
 
-    A burst ends with a silence of `burst_ms`, and with anything that the operator does. It stands where it began.
+    A burst ends with a silence of `burst_ms`, and with anything that the operator does; a call of ours that nobody took
+    is nothing. It stands where it began.
     """
     found: list[Step | list[Said]] = []
     running: dict[int, list[Said]] = {}
@@ -169,7 +170,7 @@ def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], thr
                 running[event.conversation] = burst = [event]
                 found.append(burst)
             continue
-        if not isinstance(event, Called | Joined) or (isinstance(event, Called) and (event.answered or event.outgoing)):
+        if not isinstance(event, Called | Joined) or (isinstance(event, Called) and event.answered):
             thread = threads[event.conversation]
             running = {each: burst for each, burst in running.items() if threads[each] != thread}
         found.append(event)
