@@ -1,6 +1,8 @@
 """`leadmasterd demo` before and after the showing itself, which tests/e2e/test_demo.py plays."""
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,6 +19,8 @@ def test_a_kept_demo_has_the_settings_of_its_shop(tmp_path: Path) -> None:
     settings, places = load(str(tmp_path / "new" / "demo" / "config.toml"))
     assert places.state_dir.resolve() == tmp_path / "new" / "demo"
     assert settings.leads.country == ""
+    offset = datetime.now(ZoneInfo(settings.leads.timezone)).utcoffset()
+    assert offset == datetime.now().astimezone().utcoffset(), "the log and the tables have one clock"
     assert set(settings.leads.hours) == set(glance(places).hours) == {"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 
 

@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
-from leadmasterd.demo.show import Demo, DemoFailed, Outcome
+from leadmasterd.demo.conversations import CONVERSATIONS
+from leadmasterd.demo.show import Demo, DemoFailed, Outcome, zone_here
 from leadmasterd.demo.standin import StandInError
 from leadmasterd.environment import find_node
 from leadmasterd.leads.calendar import WEEKDAYS
@@ -77,10 +78,8 @@ def _prepare(folder: Path) -> None:
                 _("cannot keep the demo in {folder}: it is not empty; name a new folder").format(folder=folder)
             )
         hours = "".join(f'{day} = [["00:00", "24:00"]]\n' for day in WEEKDAYS)
-        shop = (
-            '# The shop of the demo, which never closes.\nstate_dir = "."\n\n[leads]\ncountry = ""\n\n[leads.hours]\n'
-        )
-        (folder / _SETTINGS).write_text(shop + hours)
+        shop = '# The shop of the demo, which never closes.\nstate_dir = "."\n\n[leads]\ncountry = ""\n'
+        (folder / _SETTINGS).write_text(f'{shop}timezone = "{zone_here()}"\n\n[leads.hours]\n{hours}')
     except OSError as error:
         raise CannotUseState(
             _("cannot keep the demo in {folder}: {why}; name another folder").format(folder=folder, why=error.strerror)
@@ -109,7 +108,9 @@ def _wait_for_enter() -> None:
 def _report(outcome: Outcome) -> None:
     captured = outcome.live + outcome.sweep
     print()
-    print(_("Sent to us by the stand-in:    {n:4} messages").format(n=outcome.expected))
+    own = sum(said.own for conversation in CONVERSATIONS for said in conversation.said)
+    told = _("In the stand-in's chats:       {n:4} messages, {own} of them the shop's own, from its phone")
+    print(told.format(n=outcome.expected, own=own))
     print(_("In the database, exactly once: {n:4}").format(n=captured - len(outcome.doubled)))
     print(_("  captured live:               {n:4}").format(n=outcome.live))
     print(_("  by sweep, after a gap:       {n:4}").format(n=outcome.sweep))

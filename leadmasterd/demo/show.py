@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ import psutil
 from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.leads.calendar import WEEKDAYS
+from leadmasterd.settings import LeadsSettings
 from leadmasterd.settings_file import places
 from leadmasterd.state_files import read_status
 from leadmasterd.store.database import open_for_reading
@@ -116,6 +118,7 @@ class Demo:
             # some of what is said is dated back, before the scan, and the shop of the demo never closes
             "LEADMASTERD_CAPTURE__FIRST_LINK_DAYS": "1",
             "LEADMASTERD_LEADS__COUNTRY": "",
+            "LEADMASTERD_LEADS__TIMEZONE": zone_here(),
             "LEADMASTERD_LEADS__HOURS": json.dumps(dict.fromkeys(WEEKDAYS, always)),
         }
 
@@ -148,7 +151,9 @@ class Demo:
     def _play(self, when: When) -> None:
         for conversation in CONVERSATIONS:
             if conversation.when == when:
-                self._say(f"   {conversation.name}: {conversation.said[0].body}")
+                for said in conversation.said:
+                    who = _("the shop, to {name}").format(name=conversation.name) if said.own else conversation.name
+                    self._say(f"   {who}: {said.body or '[' + str(said.fields.get('type', '?')) + ']'}")
                 self._speak(conversation)
 
     def _speak(self, conversation: Conversation) -> None:
@@ -214,6 +219,12 @@ class Demo:
             doubled=tuple(map(_named, (found - expected).elements())),
             attempts_to_send=len(self._standin.state()["sent"]),
         )
+
+
+def zone_here() -> str:
+    """A zone with the machine's offset, so that all of the demo has one clock; Argentina's where there is none."""
+    hours, rest = divmod(datetime.now().astimezone().utcoffset() or timedelta(), timedelta(hours=1))
+    return LeadsSettings().timezone if rest else f"Etc/GMT{-hours:+d}" if hours else "UTC"
 
 
 _CAPTURED: Final = """
