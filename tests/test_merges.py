@@ -301,13 +301,79 @@ def test_who_was_merged_into_the_one_that_is_gone_is_merged_into_the_one_that_st
     assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, None), (beto, None)]
 
 
+def merged_by_hand(books: Books, kept: str, other: str, moment: str) -> int:
+    """A person says that these two are one."""
+    ids = [books.ask("SELECT contact_id FROM contact_identities WHERE value = ?", chat)[0][0] for chat in (kept, other)]
+    books.db.execute("BEGIN")
+    merge_id = merges.merge(books.db, ids[0], ids[1], "person:ana", "person", iso(moment))
+    books.db.execute("COMMIT")
+    books.judge_all()
+    return merge_id
+
+
+@pytest.mark.parametrize("kept", [wire.ANA, wire.BETO])
+@pytest.mark.parametrize("lid_first", [True, False])
+def test_a_persons_word_outlives_what_whatsapp_says_of_one_of_the_two(kept: str, lid_first: bool) -> None:
+    """Beto's LID is found out after Ana and Beto were said to be one: the word can still be taken back, what was decided
+    on one of them before it stays there, and it makes no difference which of the two came first."""
+    ana, beto, lid = Customer(), Customer(wire.BETO), Customer(wire.ANA_LID)
+    asked = [lid.says("17 10:00", "price"), beto.says("17 11:00", "order"), ana.says("17 12:00", "delivery")]
+    asked = asked if lid_first else [asked[1], asked[0], asked[2]]
+    mapped = {**Customer(wire.ANA_LID, phone=wire.BETO, lid=wire.ANA_LID).says("18 12:00", "greeting")}
+    mapped["id"] = {**mapped["id"], "id": "MAPPED"}
+    other = wire.ANA if kept == wire.BETO else wire.BETO
+    pictures = []
+    for mapped_first in (True, False):
+        with Books() as books:
+            for line in asked:
+                books.tell([line])
+            books.tell([ana.decided("17 13:00", "won")])
+            if mapped_first:
+                books.tell([mapped])
+            merge_id = merged_by_hand(books, kept, other, "18 13:00")
+            if not mapped_first:
+                books.tell([mapped])
+            query = "SELECT kept_id = merged_id, actor, code FROM contact_merges"
+            assert books.ask(query) == [(0, "person:ana", "person")]
+            stages = "SELECT opened_at, stage FROM leads WHERE stage <> 'merged' ORDER BY opened_at"
+            joined = books.ask(stages)
+            books.rebuild()
+            assert books.ask(stages) == joined
+            books.db.execute("BEGIN")
+            merges.undo(books.db, merge_id, "person:ana", iso("18 14:00"))
+            books.db.execute("COMMIT")
+            books.judge_all()
+            pictures.append((joined, books.ask(stages)))
+            assert books.ask("SELECT stage FROM leads WHERE opened_at = ?", iso("17 12:00")) == [("won",)]
+            assert books.ask("SELECT stage FROM leads WHERE opened_at = ?", iso("17 10:00")) == [("new",)]
+    assert pictures[0] == pictures[1]
+
+
+def test_two_words_of_a_person_are_kept_when_whatsapp_joins_those_they_were_said_of(store: Store) -> None:
+    """Ana is Caro, and a LID is Beto, says somebody; then WhatsApp says that the LID is Ana. All are one, by two words."""
+    for number, chat in enumerate((CARO, wire.BETO, wire.ANA, wire.ANA_LID), 1):
+        store.write(wire.message(f"M{number}", chat=chat))
+    ids = {chat: contact_of(store, chat) for chat in (CARO, wire.BETO, wire.ANA, wire.ANA_LID)}
+    one = do(store, merges.merge, ids[CARO], ids[wire.ANA], "person:x", "person", LATER)
+    two = do(store, merges.merge, ids[wire.BETO], ids[wire.ANA_LID], "person:x", "person", LATER)
+    left = do(store, merges.absorb, ids[wire.ANA], ids[wire.ANA_LID], LATER)
+    assert_sound(store)
+    assert {do(store, merges.root_of, each) for each in (ids[CARO], ids[wire.BETO], left)} == {ids[CARO]}
+    do(store, merges.undo, two, "person:x", LATER)
+    assert_sound(store)
+    assert do(store, merges.root_of, left) == ids[CARO]
+    assert do(store, merges.root_of, ids[wire.BETO]) == ids[wire.BETO]
+    do(store, merges.undo, one, "person:x", LATER)
+    assert do(store, merges.root_of, left) == left
+
+
 def test_whatsapps_word_never_closes_a_circle(store: Store) -> None:
     """The oldest was put under the youngest by hand, and is one with the one between them."""
     store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, CARO, wire.BETO])))
     lid, caro, beto = (contact_of(store, chat) for chat in (wire.ANA_LID, CARO, wire.BETO))
     do(store, merges.merge, beto, lid, "person:dora", "by_hand", LATER)
     store.write(wire.message("told", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))
-    assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(caro, None), (beto, caro)]
+    assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, beto), (beto, None)], "as Dora said"
     assert store.one("SELECT count(*) FROM messages JOIN conversations USING (conversation_id)") == 4
 
 

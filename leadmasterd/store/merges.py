@@ -270,11 +270,14 @@ def absorb(connection: sqlite3.Connection, one: int, other: int, at: str) -> int
 
     Everything of the other goes along. Where both had a conversation with the same account, they become one.
     """
-    older, younger = sorted((root_of(connection, one), root_of(connection, other)))
-    if older != younger:
-        merge(connection, older, younger, SYSTEM, "same_identity", at)
     keep, drop = sorted((one, other))
-    if drop in _path(connection, keep):
+    keeps_path, drops_path = _path(connection, keep), _path(connection, drop)
+    if keeps_path[-1] != drops_path[-1]:
+        if len(keeps_path) == len(drops_path) == 1:
+            merge(connection, keep, drop, SYSTEM, "same_identity", at)
+        else:
+            _graft(connection, keeps_path, drops_path, at)
+    elif drop in keeps_path:
         keep, drop = drop, keep  # who stands for the other stays, or it would come to stand for itself
     _replace_in_merges(connection, keep, drop)
     connection.execute("UPDATE contact_identities SET contact_id = ? WHERE contact_id = ?", (keep, drop))
@@ -300,6 +303,35 @@ def absorb(connection: sqlite3.Connection, one: int, other: int, at: str) -> int
     connection.execute("DELETE FROM contacts WHERE contact_id = ?", (drop,))
     _put_up(connection, members_of(connection, root_of(connection, keep)))
     return keep
+
+
+def _graft(connection: sqlite3.Connection, keeps_path: list[int], drops_path: list[int], at: str) -> None:
+    """Make one person of two of whom somebody was merged before: what was said of either is still said, of the one
+    that stays. Its pointer stays, or it takes that of the one that goes; where both have one, the other's are turned.
+    """
+    keep, drop = keeps_path[0], drops_path[0]
+    if len(keeps_path) == 1:  # then the other was merged
+        root, gone = drops_path[-1], keep
+        connection.execute(
+            "UPDATE contact_merges SET merged_id = ? WHERE merged_id = ? AND undone_at IS NULL", (keep, drop)
+        )
+        path = [keep, *drops_path[1:2]]
+    else:
+        root, gone = keeps_path[-1], drops_path[-1]
+        path = drops_path[::-1]
+        for below, above in zip(drops_path[-2::-1], path, strict=False):
+            connection.execute(
+                "UPDATE contact_merges SET kept_id = ?, merged_id = ? WHERE merged_id = ? AND kept_id = ? "
+                "AND undone_at IS NULL",
+                (below, above, below, above),
+            )
+    connection.execute("UPDATE contacts SET merged_into_id = NULL WHERE contact_id = ?", (drop,))
+    for contact, above in zip(path, path[1:], strict=False):
+        connection.execute(
+            "UPDATE contacts SET merged_into_id = ?, updated_at = ? WHERE contact_id = ?", (above, at, contact)
+        )
+    _end_younger_lead(connection, (root, gone), SYSTEM, at)
+    connection.execute("UPDATE leads SET contact_id = ? WHERE contact_id = ?", (root, gone))
 
 
 def _replace_in_merges(connection: sqlite3.Connection, keep: int, drop: int) -> None:
