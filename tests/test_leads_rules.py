@@ -1105,6 +1105,32 @@ def test_a_lid_that_a_person_joined_and_whose_phone_is_told_later_is_of_that_pho
     ]
 
 
+@pytest.mark.parametrize("mapped", ["first", "last"])
+def test_two_ids_of_one_person_are_no_two_contacts_that_got_the_same_answer(books: Books, mapped: str) -> None:
+    """«same body to several contacts»: three chats of two people, whenever that they are two is found out."""
+    people = Customer(wire.ANA), Customer(wire.ANA_LID), Customer(wire.BETO)
+    told = []
+    for hour, customer in enumerate(people, 10):
+        told += [customer.says(f"17 {hour}:00:00", "price"), customer.hears(f"17 {hour}:00:08", "Hola! Ya te paso")]
+    mapping = {**Customer(wire.ANA, phone=wire.ANA, lid=wire.ANA_LID).says("17 20:00", "acknowledgement")}
+    mapping["id"] = {**mapping["id"], "id": "MAPPED"}
+    for line in [mapping, *told] if mapped == "first" else [*told, mapping]:
+        books.tell([line])
+    assert books.column("SELECT DISTINCT author FROM messages WHERE direction = 'out'") == ["operator"]
+    assert books.ask("SELECT stage, first_response_seconds FROM leads WHERE stage <> 'merged'") == [
+        ("contacted", 8.0),
+        ("contacted", 8.0),
+    ]
+
+
+def test_a_field_of_another_shape_than_the_librarys_is_no_words(books: Books, ana: Customer) -> None:
+    """A reply that is no object: the message is one without words, and the next one is judged."""
+    books.tell(
+        [ana.says("17 10:00", None, message_type="list_response", reply="delivery"), ana.says("17 11:00", "price")]
+    )
+    assert books.ask("SELECT stage, intent FROM leads") == [("new", "price")]
+
+
 def test_an_auto_reply_is_one_under_another_spelling_too() -> None:
     """«`auto_reply` and stop no clock», whichever id WhatsApp writes in its line."""
     lines = greeted(3)

@@ -152,6 +152,37 @@ def test_a_campaign_that_is_named_later_finds_who_came_before(books: Books) -> N
     assert books.column("SELECT source_id FROM touches") == ["Verano 2027"]
 
 
+def test_a_campaign_renamed_after_its_words_were_edited_away_is_renamed_all_the_same(books: Books) -> None:
+    """A caption that was emptied; and whoever judges it goes on."""
+    books.judge.renew()
+    first = Customer().says("17 10:00", "Hola! Vi la promo de verano", message_type="image")
+    books.tell([first, edited(first, "17 10:05", "")])
+    renamed = Campaign.of("Verano 2027", "vi la promo de verano")
+    books.judge = type(books.judge)(
+        books.db, lambda: books.classifier, replace(stories.policy(version="two"), campaigns=(renamed,))
+    )
+    books.judge.renew()
+    books.judge_all()
+    assert books.column("SELECT source_id FROM touches") == ["Verano 2027"]
+
+
+@pytest.mark.parametrize("broken", ["title", "source_id", "source_url"])
+def test_half_a_character_in_an_ad_breaks_no_table(books: Books, broken: str) -> None:
+    """SQLite makes bytes of it that no program reads; what an earlier version wrote so is made anew."""
+    ad = {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas", broken: "Camperas \ud83d"}
+    books.judge.renew()
+    books.tell([Customer().says("17 10:00", "price", referral=ad)])
+    column = "headline" if broken == "title" else broken
+    assert books.ask(f"SELECT kind, {column} FROM touches") == [("ad", "Camperas \ufffd")]
+    books.db.execute(f"UPDATE touches SET {column} = (SELECT referral ->> '{broken}' FROM messages)")
+    with pytest.raises(sqlite3.OperationalError, match="decode"):
+        books.ask(f"SELECT {column} FROM touches")
+    books.judge = type(books.judge)(books.db, lambda: books.classifier, stories.policy(version="two"))
+    books.judge.renew()
+    books.judge_all()
+    assert books.column(f"SELECT {column} FROM touches") == ["Camperas \ufffd"]
+
+
 def test_ads_of_an_older_version_are_still_there(tmp_path: Path) -> None:
     """The table is made anew for the other kinds."""
     path = tmp_path / "old.db"

@@ -314,8 +314,8 @@ def merged_by_hand(books: Books, kept: str, other: str, moment: str) -> int:
 @pytest.mark.parametrize("kept", [wire.ANA, wire.BETO])
 @pytest.mark.parametrize("lid_first", [True, False])
 def test_a_persons_word_outlives_what_whatsapp_says_of_one_of_the_two(kept: str, lid_first: bool) -> None:
-    """Beto's LID is found out after Ana and Beto were said to be one: the word can still be taken back, what was decided
-    on one of them before it stays there, and it makes no difference which of the two came first."""
+    """Beto's LID is found out after Ana and Beto were said to be one: the word can still be taken back, what was
+    decided on one of them before it stays there, and it makes no difference which of the two came first."""
     ana, beto, lid = Customer(), Customer(wire.BETO), Customer(wire.ANA_LID)
     asked = [lid.says("17 10:00", "price"), beto.says("17 11:00", "order"), ana.says("17 12:00", "delivery")]
     asked = asked if lid_first else [asked[1], asked[0], asked[2]]
@@ -350,7 +350,7 @@ def test_a_persons_word_outlives_what_whatsapp_says_of_one_of_the_two(kept: str,
 
 
 def test_two_words_of_a_person_are_kept_when_whatsapp_joins_those_they_were_said_of(store: Store) -> None:
-    """Ana is Caro, and a LID is Beto, says somebody; then WhatsApp says that the LID is Ana. All are one, by two words."""
+    """Ana is Caro, and a LID is Beto, says somebody; then WhatsApp says that the LID is Ana: one, by two words."""
     for number, chat in enumerate((CARO, wire.BETO, wire.ANA, wire.ANA_LID), 1):
         store.write(wire.message(f"M{number}", chat=chat))
     ids = {chat: contact_of(store, chat) for chat in (CARO, wire.BETO, wire.ANA, wire.ANA_LID)}
@@ -370,7 +370,7 @@ def test_two_words_of_a_person_are_kept_when_whatsapp_joins_those_they_were_said
 def test_whatsapps_word_never_closes_a_circle(store: Store) -> None:
     """The oldest was put under the youngest by hand, and is one with the one between them."""
     store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, CARO, wire.BETO])))
-    lid, caro, beto = (contact_of(store, chat) for chat in (wire.ANA_LID, CARO, wire.BETO))
+    lid, beto = (contact_of(store, chat) for chat in (wire.ANA_LID, wire.BETO))
     do(store, merges.merge, beto, lid, "person:dora", "by_hand", LATER)
     store.write(wire.message("told", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))
     assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, beto), (beto, None)], "as Dora said"
@@ -407,6 +407,22 @@ def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
             "opened",
             "merged",
         ]
+
+
+def test_what_ended_as_merged_and_never_was_a_lead_is_gone_once_the_merge_is_undone() -> None:
+    """No lead is left that was merged into a stranger's."""
+    ana, beto = Customer(), Customer(wire.BETO)
+    hers = beto.says("17 11:00", "order")
+    with Books() as books:
+        books.tell([ana.says("17 10:00", "price"), hers])
+        merge_id = merged_by_hand(books, wire.ANA, wire.BETO, "17 12:00")
+        books.correct(hers, "personal", "17 12:10")
+        books.judge_all()
+        books.db.execute("BEGIN")
+        merges.undo(books.db, merge_id, "person:ana", iso("17 13:00"))
+        books.db.execute("COMMIT")
+        books.judge_all()
+        assert books.ask("SELECT stage, opened_at FROM leads") == [("new", iso("17 10:00"))]
 
 
 def test_what_was_before_a_merge_stays_what_it_was_of_each() -> None:

@@ -111,7 +111,7 @@ class LeadRows:
     def _withdraw(self, left: Mapping[int, tuple[Any, ...]]) -> None:
         """Rows that no lead is behind any more: late messages or a person's word have shown that it never was one."""
         for number, row in left.items():
-            if row[_STAGE] == "merged":
+            if row[_STAGE] == "merged" and self._is_ours(row[-1]):
                 continue
             self._note(
                 number,
@@ -119,6 +119,11 @@ class LeadRows:
                 kind="withdrawn",
             )
             self._db.execute("DELETE FROM leads WHERE lead_id = ?", (number,))
+
+    def _is_ours(self, lead_id: int) -> bool:
+        """Whether the lead that another was merged into is of this contact: the merge may have been undone since."""
+        query = "SELECT 1 FROM leads WHERE lead_id = ? AND contact_id = ?"
+        return self._db.execute(query, (lead_id, self._story.contact)).fetchone() is not None
 
     def _write_lead(self, lead: Lead, there: Mapping[int, tuple[Any, ...]]) -> None:
         wall = business = None

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Final
 
-from leadmasterd.ingest import iso
+from leadmasterd.ingest import clean, iso
 from leadmasterd.leads import moments
 from leadmasterd.leads.fold import fold
 from leadmasterd.leads.timeline import Said, quick_replies
@@ -45,6 +45,7 @@ class Judge:
         if row and row[0] == self._policy.version:
             return False
         put_all_up(self._db)
+        self._db.execute("DELETE FROM touches WHERE kind = 'ad'")  # made again; of half a character once was half a one
         self._db.execute(
             "INSERT INTO derived_with VALUES ('policy', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
             (self._policy.version,),
@@ -102,21 +103,29 @@ class Judge:
             for thread, times in own.items()
             for message_id in quick_replies(said[thread], times, QUICK_REPLY_MS)
         }
-        if not quick:
-            return set()
         self._db.executemany(
             "INSERT OR IGNORE INTO quick_replies (message_id, conversation_id, body_key) VALUES (?, ?, ?)",
             [(message_id, conversation, bodies[message_id]) for message_id, conversation in quick.items()],
         )
+        # Out of the table, since bodies are purged; and anew each time, since two of several may turn out to be one.
+        replies: dict[str, set[int]] = defaultdict(set)
+        for message_id, body_key in run(
+            self._db,
+            "SELECT message_id, body_key FROM quick_replies WHERE conversation_id IN (SELECT value FROM json_each(?))",
+            story.conversations,
+        ):
+            replies[body_key].add(message_id)
         automatic: set[int] = set()
-        for body_key in {bodies[message_id] for message_id in quick}:
-            if not self._went_to_several(body_key):
-                continue
-            automatic |= {message_id for message_id in quick if bodies[message_id] == body_key}
+        for body_key, message_ids in replies.items():
+            authors = ("operator", "auto_reply")
+            if self._went_to_several(body_key):
+                automatic |= message_ids
+            else:
+                authors = authors[::-1]
             changed = self._db.execute(
-                "UPDATE messages SET author = 'auto_reply' WHERE author = 'operator' AND message_id IN "
-                "(SELECT message_id FROM quick_replies WHERE body_key = ?) RETURNING conversation_id",
-                (body_key,),
+                "UPDATE messages SET author = ?2 WHERE author = ?1 AND message_id IN "
+                "(SELECT message_id FROM quick_replies WHERE body_key = ?3) RETURNING conversation_id",
+                (*authors, body_key),
             ).fetchall()
             put_up(self._db, {conversation for (conversation,) in changed} - set(story.conversations))
         return automatic
@@ -148,7 +157,7 @@ class Judge:
                 story.conversations,
             )
         }
-        worded = {event.message_id for event in said if event.text}
+        worded = {event.message_id for event in said if event.text or event.earlier}
         self._db.executemany(
             "DELETE FROM touches WHERE message_id = ? AND kind = ?",
             [place for place, row in there.items() if place[0] in worded and wanted.get(place) != row],
@@ -160,20 +169,32 @@ class Judge:
         )
         ads = [event.message_id for event in said if event.ad]
         if ads:
-            run(
-                self._db,
+            self._db.executemany(
                 "INSERT OR IGNORE INTO touches "
                 "(conversation_id, message_id, at, kind, source_id, source_url, headline, raw) "
-                "SELECT conversation_id, message_id, sent_at, 'ad', referral ->> 'source_id', "
-                "referral ->> 'source_url', referral ->> 'title', referral FROM messages "
-                "WHERE message_id IN (SELECT value FROM json_each(?))",
-                ads,
+                "VALUES (?, ?, ?, 'ad', ?, ?, ?, ?)",
+                [
+                    (*place, *_of_ad(referral), referral)
+                    for *place, referral in run(
+                        self._db,
+                        "SELECT conversation_id, message_id, sent_at, referral FROM messages "
+                        "WHERE message_id IN (SELECT value FROM json_each(?))",
+                        ads,
+                    )
+                ],
             )
 
 
 def _touch_row(touch: Touch) -> tuple[int, str, str | None, str | None, str]:
     raw = json.dumps(touch.raw, ensure_ascii=False)
     return touch.conversation, moments.text(touch.at), touch.source_id, touch.source_url, raw
+
+
+def _of_ad(referral: str) -> list[str | None]:
+    """`source_id`, `source_url` and `headline` of an ad. Read here: SQLite would make bytes of half a character."""
+    told = json.loads(referral)
+    found = [told.get(name) for name in ("source_id", "source_url", "title")]
+    return [None if each is None else clean(each if isinstance(each, str) else json.dumps(each)) for each in found]
 
 
 def _body_key(body: str) -> str:

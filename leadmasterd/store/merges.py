@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import Final, Literal
 
 from leadmasterd.text import _
@@ -326,7 +326,7 @@ def _graft(connection: sqlite3.Connection, keeps_path: list[int], drops_path: li
                 (below, above, below, above),
             )
     connection.execute("UPDATE contacts SET merged_into_id = NULL WHERE contact_id = ?", (drop,))
-    for contact, above in zip(path, path[1:], strict=False):
+    for contact, above in pairwise(path):
         connection.execute(
             "UPDATE contacts SET merged_into_id = ?, updated_at = ? WHERE contact_id = ?", (above, at, contact)
         )

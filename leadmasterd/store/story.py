@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from leadmasterd.ingest import clean
 from leadmasterd.leads import moments
 from leadmasterd.leads.timeline import Answered, Called, Decided, Event, Joined, Reacted, Said, Step, in_order, steps
 from leadmasterd.store.merges import SYSTEM, members_of
@@ -59,12 +60,14 @@ class Story:
         """All of them."""
         return list(self.people)
 
-    def steps(self, burst_seconds: float, automatic: Container[int] = ()) -> list[Step]:
-        """All of it in order, with bursts. `automatic`: own messages that nobody typed, besides those marked so."""
+    def steps(self, burst_seconds: float, automatic: Container[int] | None = None) -> list[Step]:
+        """All of it in order, with bursts. `automatic`: own messages that nobody typed; None: those marked so."""
+        if automatic is None:
+            automatic = {own.message_id for own in self.own if own.author == "auto_reply"}
         answers = [
             Answered(own.at, own.conversation, own.own_id)
             for own in self.own
-            if own.author == "operator" and own.message_id not in automatic
+            if own.author != "api" and own.message_id not in automatic
         ]
         return steps(in_order([*self.events, *answers]), round(burst_seconds * 1000), self.people, self.threads)
 
@@ -225,8 +228,9 @@ def _is_line_of(log: Called, call: Called) -> bool:
 def _words_of(details: str | None) -> str:
     """What an answer to a list or a button, or an order, says beside a body."""
     told = json.loads(details) if details else {}
-    words = [(told.get(name) or {}).get(key) for name, key in (("reply", "text"), ("order", "title"))]
-    return " ".join(word for word in words if isinstance(word, str))
+    parts = [(told.get(name), key) for name, key in (("reply", "text"), ("order", "title"))]
+    words = [part.get(key) for part, key in parts if isinstance(part, dict)]
+    return " ".join(clean(word) or "" for word in words if isinstance(word, str))
 
 
 def _logged_call(details: str | None) -> bool:
