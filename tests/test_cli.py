@@ -164,6 +164,48 @@ def test_every_error_of_ours_has_its_code() -> None:
     assert {error: exit_code_of(error("x")) for error in wanted} == wanted
 
 
+# ---------------------------------------------------------------------- what the terminal speaks
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", "?Hola ?? ?"), ("latin-1", "¿Hola ñó ?"), ("utf-8", "¿Hola ñó 👍")]
+)
+def test_a_character_that_can_not_be_shown_is_a_question_mark(tmp_path: Path, encoding: str, shown: str) -> None:
+    """On a terminal of another age; what it can show, it shows."""
+    captured(tmp_path, wire.message(body="¿Hola ñó 👍", notify_name="Zoë"))
+    variables = {"PYTHONIOENCODING": encoding}
+    done = typed(tmp_path, "messages", variables=variables, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"{shown}\n")
+    for words, code in ((["leads", "waiting"], 0), (["leads", "list"], 0), (["status"], 3)):
+        done = typed(tmp_path, *words, variables=variables, encoding=encoding)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+    done = typed(tmp_path, "leads", "show", "ñandú 👍", variables=variables, encoding=encoding)
+    assert (done.returncode, "\\" in done.stderr) == (1, False)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "utf-8:strict"])
+def test_json_loses_nothing_whatever_the_terminal_speaks(tmp_path: Path, encoding: str) -> None:
+    """It is UTF-8, or the part of it that is ASCII."""
+    captured(tmp_path, wire.message(body="¿Hola ñó 👍"))
+    done = typed(tmp_path, "messages", "--json", variables={"PYTHONIOENCODING": encoding}, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [each["body"] for each in json.loads(done.stdout)["messages"]] == ["¿Hola ñó 👍"]
+    assert done.stdout.isascii() == (encoding != "utf-8:strict")
+
+
+def test_half_a_character_is_no_defect(tmp_path: Path) -> None:
+    """Bytes in a name of a file that are no UTF-8: shown as a question mark, and whole in JSON."""
+    for words in (["config", "check"], ["config", "check", "--json"]):
+        done = typed(tmp_path, "--config", "\udcff.toml", *words)
+        assert "Traceback" not in done.stderr
+    (tmp_path / "\udcff.toml").write_text("")
+    assert typed(tmp_path, "--config", "\udcff.toml", "config", "check").stdout == "?.toml: all good.\n"
+    done = typed(tmp_path, "--config", "\udcff.toml", "config", "check", "--json")
+    assert json.loads(done.stdout)["file"] == "\udcff.toml"
+
+
 # ---------------------------------------------------------------------- run
 
 

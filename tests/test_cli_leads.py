@@ -1116,6 +1116,16 @@ def test_an_export_that_is_looked_at_does_not_command_the_terminal(shop: Shop, f
     assert (shop.folder / "leads.out").read_bytes().decode() == piped
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_export_is_utf8_whatever_the_terminal_speaks(shop: Shop, form: str) -> None:
+    """On a pipe as in a file."""
+    shop.hears((1, 5, PRICE, {"notify_name": "Ñandú 👍"}))
+    piped = test_cli.typed(
+        shop.folder, "leads", "export", "--format", form, variables={"PYTHONIOENCODING": "latin-1"}, encoding="utf-8"
+    )
+    assert (piped.returncode, "Ñandú 👍" in piped.stdout) == (0, True)
+
+
 def test_how_somebody_came_is_shown_and_exported(shop: Shop) -> None:
     """A campaign of the settings, and the link they brought; the first of them is the export's."""
     with (shop.folder / "config.toml").open("a") as settings:

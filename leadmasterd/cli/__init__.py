@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from leadmasterd.cli.parser import make_parser
+from leadmasterd.cli.streams import print_for_people, print_json
 
 NO = 1
 INTERNAL = 70
@@ -25,8 +26,11 @@ def main(argv: list[str] | None = None) -> int:
     # None where the shell has closed them (`>&-`).
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - for as long as we run
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    print_for_people()
     try:
         arguments = make_parser().parse_args(argv)
+        if getattr(arguments, "json", False) or arguments.command == "replay":  # which prints nothing else
+            print_json()
         command = import_module(f"leadmasterd.cli.cmd_{arguments.module}")
         code = int(command.run(arguments))
         sys.stdout.flush()

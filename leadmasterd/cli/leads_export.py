@@ -15,6 +15,7 @@ from leadmasterd import leads_view
 from leadmasterd.cli.desk import Refused
 from leadmasterd.cli.leads_list import looked_up, opened
 from leadmasterd.cli.moments import moment_from
+from leadmasterd.cli.streams import print_utf8
 from leadmasterd.leads_view import Row, Windows
 from leadmasterd.settings_file import find_places
 from leadmasterd.state_files import write_private
@@ -48,10 +49,12 @@ def run_export(arguments: argparse.Namespace) -> int:
             print(json.dumps({"leads": rows}, ensure_ascii=False))
         else:
             text = as_csv(rows) if arguments.format == "csv" else as_lines(rows)
-            # A pipe gets texts as they are; a terminal would obey them.
-            sys.stdout.write(
-                "".join(f"{printable(line)}\n" for line in text.splitlines()) if sys.stdout.isatty() else text
-            )
+            # A pipe gets texts as they are, as a file does; a terminal would obey them.
+            if sys.stdout.isatty():
+                text = "".join(f"{printable(line)}\n" for line in text.splitlines())
+            else:
+                print_utf8()
+            sys.stdout.write(text)
         return 0
     file = Path(arguments.output)
     text = as_csv(rows) if arguments.format == "csv" else as_lines(rows)
