@@ -3,6 +3,7 @@
 import gettext
 from pathlib import Path
 from typing import Final
+from unicodedata import combining, normalize
 
 LOCALE_DIR: Final = Path(__file__).parent / "locale"
 
@@ -19,3 +20,10 @@ def printable(text: str) -> str:
     return "".join(
         " " if char in "\r\n\t" else char if char.isprintable() or char == _JOINER else "\ufffd" for char in text
     )
+
+
+def bare(text: str) -> str:
+    """What two spellings of the same words have in common: no accents, no capitals."""
+    if text.isascii():
+        return text.lower()
+    return "".join(char for char in normalize("NFKD", text) if not combining(char)).casefold()

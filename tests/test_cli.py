@@ -327,7 +327,8 @@ def test_messages_as_json_are_one_object(tmp_path: Path) -> None:
         (["--chat", "+54 9 11 5555-0002"], ["2", "3"]),
         (["--chat", wire.ANA], ["1"]),
         (["--chat", wire.ANA_LID], ["1"]),
-        (["--chat", "' OR 1=1 --"], []),
+        (["--chat", "011 5555-0002"], ["2", "3"]),
+        (["--chat", wire.ANA, "--search", "seguro"], []),
         (["--since", "2026-11-22T23:13:21"], ["2", "3"]),
         (["--since", "2026-11-23T02:13:21Z"], ["2", "3"]),
         (["--since", "2026-11-22T23:13:21-03:00"], ["2", "3"]),
@@ -345,6 +346,61 @@ def test_messages_can_be_narrowed_down(tmp_path: Path, arguments: list[str], ids
     done = typed(tmp_path, "messages", "--json", *arguments)
     bodies = {"Hola, precio?": "1", "100% seguro": "2", "C:\\x": "3"}
     assert [bodies[each["body"]] for each in json.loads(done.stdout)["messages"]] == ids
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ("envio", ["1"]),
+        ("ENVÍOS", ["1"]),
+        ("ENVI\u0301OS?", ["1"]),
+        ("hacen  env", []),
+        ("ﬁn", ["2"]),
+        ("straße", ["2"]),
+        ("\uff46in", ["2"]),
+        ("👍", ["2"]),
+        ("\u0301", []),
+    ],
+)
+def test_words_are_found_however_they_are_written(tmp_path: Path, words: str, ids: list[str]) -> None:
+    """Without accents and in capitals, as one types in a hurry; what nobody wrote is not found."""
+    captured(
+        tmp_path,
+        wire.message("1", body="hacen envíos?"),
+        wire.message("2", body="FIN de STRASSE 👍", t=wire.NOON + 1),
+        wire.ciphertext("3", t=wire.NOON + 2),
+    )
+    found = json.loads(typed(tmp_path, "messages", "--json", "--search", words).stdout)["messages"]
+    assert [{"hacen envíos?": "1", "FIN de STRASSE 👍": "2"}[each["body"]] for each in found] == ids
+
+
+def test_a_group_has_its_messages_too(tmp_path: Path) -> None:
+    """It is nobody's chat, and makes no leads."""
+    captured(tmp_path, wire.message("1", body="2 x 1", chat=wire.GROUP), wire.message("2"))
+    [found] = json.loads(typed(tmp_path, "messages", "--json", "--chat", f" {wire.GROUP} ").stdout)["messages"]
+    assert found["body"] == "2 x 1"
+
+
+@pytest.mark.parametrize("chat", ["' OR 1=1 --", "5491155559999", "1@lid", "99", "5@g.us"])
+def test_a_chat_that_is_not_there_is_1(tmp_path: Path, chat: str) -> None:
+    """Not the same as one in which nobody wrote this; `--json` is an object all the same."""
+    captured(tmp_path, wire.message("1", body="Hola, precio?"))
+    done = typed(tmp_path, "messages", "--chat", chat)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"cannot find {chat!r}: ")
+    done = typed(tmp_path, "messages", "--chat", chat, "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (1, {"messages": []})
+    done = typed(tmp_path, "messages", "--chat", wire.ANA, "--search", "envío")
+    assert (done.returncode, done.stderr) == (0, "No messages.\n")
+
+
+def test_messages_beyond_the_limit_are_told_of(tmp_path: Path) -> None:
+    """A program counts for itself."""
+    captured(tmp_path, *(wire.message(f"{n}") for n in range(3)))
+    more = "Perhaps there are more: --limit shows them.\n"
+    assert typed(tmp_path, "messages", "--limit", "3").stderr == more
+    assert typed(tmp_path, "messages", "--limit", "4").stderr == ""
+    assert typed(tmp_path, "messages", "--limit", "3", "--json").stderr == ""
 
 
 def test_a_date_that_is_none_is_64(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def test_wrong_usage_is_64_and_stdout_stays_empty(shop: Shop, typed: str) -> Non
     ("typed", "code"),
     [
         ("messages --search", 0),
-        ("messages --chat", 0),
+        ("messages --chat", 1),
         ("leads show", 1),
         ("leads note 1", 0),
         ("rules test --text", 0),
@@ -732,6 +732,15 @@ def test_a_person_is_found_by_any_spelling(shop: Shop, spelling: str) -> None:
     """Of the lead's number, the phone or the chat."""
     shop.hears((1, 10, PRICE))
     assert shop.types("leads", "show", spelling, "--json").json["lead"]["lead_id"] == 1
+
+
+def test_messages_of_somebody_beyond_the_limit_are_told_of(shop: Shop) -> None:
+    """As in the list; a program counts for itself."""
+    shop.hears((1, 10, PRICE), (1, 5, "gracias"))
+    more = "Perhaps there are more: --limit shows them.\n"
+    assert shop.types("leads", "show", "1", "--limit", "2").err == more
+    assert shop.types("leads", "show", "1", "--limit", "3").err == ""
+    assert shop.types("leads", "show", "1", "--limit", "2", "--json").err == ""
 
 
 @pytest.mark.parametrize("word", [["show"], ["label", "price"], ["stage", "won"], ["note", "x"], ["merge", "1"]])

@@ -3,9 +3,8 @@
 import difflib
 import sys
 from collections.abc import Iterable, Mapping
-from unicodedata import combining, normalize
 
-from leadmasterd.text import _
+from leadmasterd.text import _, bare
 
 
 def stage(text: str, *, allowed: Iterable[str] | None = None) -> str:
@@ -40,8 +39,7 @@ def _chosen(problem: str, text: str, known: Mapping[str, str]) -> str:
 
 def _plain(text: str) -> str:
     """As people type it: without accents and capitals, and with a hyphen or underscore for a space."""
-    bare = "".join(char for char in normalize("NFKD", text.strip().casefold()) if not combining(char))
-    return " ".join(bare.replace("_", " ").replace("-", " ").split())
+    return " ".join(bare(text).replace("_", " ").replace("-", " ").split())
 
 
 def _both(name: str, known: Mapping[str, str]) -> str:

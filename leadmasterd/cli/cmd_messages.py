@@ -10,10 +10,10 @@ from typing import Any
 from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.cli.tables import folded, padded
 from leadmasterd.leads_settings import glance
-from leadmasterd.leads_view import at_text, is_blank
+from leadmasterd.leads_view import Row, ask, at_text, find, is_blank
 from leadmasterd.settings_file import find_places
 from leadmasterd.store.database import open_for_reading
-from leadmasterd.text import _, printable
+from leadmasterd.text import _, bare, printable
 
 _QUERY = """
     SELECT m.message_id, a.wid AS account, m.conversation_id, v.chat, m.direction, m.author, m.type, m.body, m.sent_at,
@@ -27,9 +27,10 @@ _JSON_COLUMNS = ("media", "quoted", "referral", "details")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print them; an empty answer is no error."""
+    """Print them; an empty answer is no error, but 1 when there is no such chat."""
     places = find_places(arguments.config)
-    zone = glance(places).zone()
+    settings = glance(places)
+    zone = settings.zone()
     since = at_text(moment_from(arguments.since, zone)) if arguments.since else None
     try:
         connection = open_for_reading(places.database)
@@ -38,38 +39,55 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"messages": []}))
         return 0
-    messages = [dict(row) for row in reversed(_find(connection, arguments, since))]
+    chats = _chats(connection, arguments.chat, settings.country) if arguments.chat else None
+    messages = _found(connection, arguments, chats, since)
+    unknown = chats == ()
+    if unknown:
+        print(
+            _(
+                "cannot find {text}: there is no chat, phone or lead of that id; `leadmasterd messages` shows all"
+            ).format(text=repr(arguments.chat)),
+            file=sys.stderr,
+        )
     if arguments.json:
         for message in messages:
             for column in _JSON_COLUMNS:
                 message[column] = json.loads(message[column]) if message[column] else None
         print(json.dumps({"messages": messages}, ensure_ascii=False))
-        return 0
+        return int(unknown)
     clock = Clock(datetime.now(UTC), zone)
     for message in messages:
         print(_line(message, clock))
-    if not messages:
+    if len(messages) == arguments.limit:
+        print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
+    elif not messages and not unknown:
         print(_("No messages."), file=sys.stderr)
-    return 0
+    return int(unknown)
 
 
-def _find(connection: sqlite3.Connection, arguments: argparse.Namespace, since: str | None) -> list[sqlite3.Row]:
+def _chats(connection: sqlite3.Connection, text: str, country: str) -> tuple[int, ...]:
+    """All of a person, found as `leads show` does it, or one that is nobody's, as a group is."""
+    if subject := find(connection, text, country):
+        return subject.conversations
+    rows = ask(connection, "SELECT conversation_id FROM conversations WHERE chat = ?", text.strip())
+    return tuple(row["conversation_id"] for row in rows)
+
+
+def _found(
+    connection: sqlite3.Connection, arguments: argparse.Namespace, chats: tuple[int, ...] | None, since: str | None
+) -> list[Row]:
+    """The oldest first. `chats`: those of them alone."""
     conditions, values = ["1"], {"limit": arguments.limit}
-    if arguments.chat:
-        digits = "".join(filter(str.isdigit, arguments.chat))
-        conditions.append(
-            "m.conversation_id IN (SELECT conversation_id FROM conversations WHERE chat IN (:chat, :phone) "
-            "OR contact_id IN (SELECT contact_id FROM contact_identities WHERE value IN (:chat, :phone)))"
-        )
-        values |= {"chat": arguments.chat, "phone": f"{digits}@c.us"}
+    if chats is not None:
+        conditions.append(f"m.conversation_id IN ({','.join(map(str, chats))})")
     if arguments.search:
-        conditions.append("m.body LIKE :search ESCAPE '\\'")
-        escaped = arguments.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        values["search"] = f"%{escaped}%"
+        words = bare(arguments.search) or arguments.search
+        connection.create_function("found", 1, lambda body: body is not None and words in bare(body))
+        conditions.append("found(m.body)")
     if since:
         conditions.append("m.sent_at >= :since")
         values["since"] = since
-    return connection.execute(_QUERY.format(where=" AND ".join(conditions)), values).fetchall()
+    return ask(connection, _QUERY.format(where=" AND ".join(conditions)), **values)[::-1]
 
 
 def _line(message: dict[str, Any], clock: Clock) -> str:

@@ -49,6 +49,8 @@ def run_show(arguments: argparse.Namespace) -> int:
         if subject.lead_id is None and subject.opened_by is not None:
             print(_("Lead {lead} was withdrawn; this is how it stands now.").format(lead=arguments.id.strip()))
         _print(found, now, settings)
+        if len(found["messages"]) == arguments.limit:
+            print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
     return 0
 
 

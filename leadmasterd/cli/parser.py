@@ -92,8 +92,8 @@ def make_parser() -> argparse.ArgumentParser:
             "leadmasterd messages --search precio --json",
         ],
     )
-    messages.add_argument("--chat", type=_typed, metavar="ID", help=_("only this chat: a phone number or a chat id"))
-    messages.add_argument("--search", type=_typed, metavar="TEXT", help=_("only messages with this text"))
+    messages.add_argument("--chat", type=_typed, metavar="ID", help=_("only this chat: a phone, its id or a lead's"))
+    messages.add_argument("--search", type=_typed, metavar="TEXT", help=_("only with this text, accents or not"))
     messages.add_argument("--since", metavar="WHEN", help=_("only messages since this date or time") + _HERE)
     messages.add_argument("--limit", type=_positive, default=20, metavar="N", help=_("at most N, newest (default 20)"))
     _json(messages)
