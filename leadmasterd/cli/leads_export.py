@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import closing
@@ -30,6 +31,10 @@ COLUMNS: Final = (
 """Added to at the end only: programs read the table."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER: Final = re.compile(r"\+[0-9]+")
+"""A phone: whatever a spreadsheet makes of it, it is no formula."""
+
+_CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}, " ")
 _MOST: Final = 2**63 - 1
 
 
@@ -76,7 +81,7 @@ def run_export(arguments: argparse.Namespace) -> int:
 
 
 def as_csv(rows: Iterable[Row]) -> str:
-    """With a header. What a spreadsheet would take for a formula begins with an apostrophe."""
+    """With a header. What a spreadsheet would take for a formula begins with an apostrophe; controls are spaces."""
     text = io.StringIO()
     table = csv.writer(text)
     table.writerow(COLUMNS)
@@ -97,6 +102,7 @@ def _cell(value: object) -> object:
         value = " ".join(map(str, value))
     if isinstance(value, bool):
         return int(value)
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
+    if isinstance(value, str):
+        formula = value.startswith(_FORMULA) and not _NUMBER.fullmatch(value)
+        return ("'" if formula else "") + value.translate(_CONTROLS)
     return "" if value is None else value
