@@ -78,7 +78,9 @@ def test_the_context_of_a_line_becomes_signals() -> None:
         ("{", "it is not JSON"),
         ("[" * 100_000, "it is not JSON"),
         ("[]", "it must be an object"),
-        ('{"text": "a"}', "None is no intent; allowed: price"),
+        ('{"text": "a"}', "`intent` is missing; allowed: price"),
+        ('{"text": "a", "intent": null, "also": ["price"]}', "`intent` is missing"),
+        ('{"texts": [], "intent": "price"}', "`texts` is empty"),
         ('{"text": "a", "intent": "prise"}', "'prise' is no intent"),
         ('{"text": "a", "intent": ["price"]}', "is no intent"),
         ('{"intent": "price"}', "`texts` must be a list of texts"),
@@ -226,10 +228,12 @@ def test_rules_train_reads_what_people_corrected_in_the_database(here: Path, cap
             )
     assert main(["rules", "train", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["corrections"] == 1
-    with closing(open_for_writing(database)) as connection:
-        connection.execute("UPDATE messages SET body = NULL")
-    assert main(["rules", "train", "--json"]) == 0
-    assert json.loads(capfd.readouterr().out)["corrections"] == 0
+    for purge in ("UPDATE messages SET body = NULL", "DELETE FROM messages"):
+        with closing(open_for_writing(database)) as connection:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute(purge)
+        assert main(["rules", "train", "--json"]) == 0
+        assert json.loads(capfd.readouterr().out)["corrections"] == 0
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,18 @@ def test_what_to_test_is_said_once(tmp_path: Path, words: list[str]) -> None:
     assert "either FILE or --text" in done.stderr
 
 
+@pytest.mark.parametrize("words", [["test"], ["train", "--corrections"]])
+def test_lines_are_read_from_standard_input_too(tmp_path: Path, words: list[str]) -> None:
+    """As by `replay`; a wrong one is told with its number."""
+    done = typed(tmp_path, "rules", *words, "-", "--json", input=f"\ufeff{LESSONS}")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["n" if "test" in words else "corrections"] == 4
+    done = typed(tmp_path, "rules", *words, "-", input='{"text": "a", "intent": "price"}\n{"texts": []}\n')
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("cannot use -, line 2: `texts` is empty")
+
+
 def test_training_without_anything_to_learn_from_makes_nothing(tmp_path: Path) -> None:
     """No state directory, in which nothing was ever captured."""
     done = typed(tmp_path, "rules", "train", "--json")

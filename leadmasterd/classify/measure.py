@@ -111,6 +111,8 @@ def _texts(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
         raise CannotUseLine(f"cannot use {where}: give `texts` or `text`, not both")
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
         raise CannotUseLine(f"cannot use {where}: `texts` must be a list of texts (or `text` one text)")
+    if not texts:
+        raise CannotUseLine(f"cannot use {where}: `texts` is empty: there is nothing to classify")
     return tuple(texts)
 
 
@@ -118,10 +120,12 @@ def _answers(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
     also = entry.get("also", [])
     if not isinstance(also, list):
         raise CannotUseLine(f"cannot use {where}: `also` = {also!r}: must be a list of intents")
-    answers: Sequence[Any] = [entry.get("intent"), *also]
+    allowed = ", ".join(GROUP_OF)
+    if "intent" not in entry:
+        raise CannotUseLine(f"cannot use {where}: `intent` is missing; allowed: {allowed}")
+    answers: Sequence[Any] = [entry["intent"], *also]
     for each in answers:
         if not isinstance(each, str) or each not in GROUP_OF:
-            allowed = ", ".join(GROUP_OF)
             raise CannotUseLine(f"cannot use {where}: {each!r} is no intent; allowed: {allowed}")
     return tuple(answers)
 

@@ -116,11 +116,11 @@ def _test(arguments: argparse.Namespace) -> int:
 
 
 def _read(file: str) -> str:
-    """A file of JSON lines. Raises Refused."""
+    """A file of JSON lines, or standard input. Raises Refused."""
     from leadmasterd.cli.desk import Refused
 
     try:
-        return Path(file).read_text(encoding="utf-8-sig")
+        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else _("it is not UTF-8")
         raise Refused(
@@ -244,6 +244,8 @@ def _corrections(places: Any) -> str:
         "WHERE message_id IN (SELECT value FROM json_each(c.message_ids)) ORDER BY sent_at, message_id)) AS texts "
         "FROM corrections c WHERE undone_at IS NULL ORDER BY correction_id"
     )
-    lines = [json.dumps({"texts": json.loads(row["texts"]), "intent": row["intent"]}) for row in rows]
+    lines = [
+        json.dumps({"texts": json.loads(row["texts"]), "intent": row["intent"]}) for row in rows if row["texts"] != "[]"
+    ]
     connection.close()
     return "\n".join(lines)

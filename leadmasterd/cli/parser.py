@@ -332,7 +332,10 @@ def _rules(rules: argparse.ArgumentParser) -> None:
         'test --text "hola" --text "cuanto sale el combo?"',
     )
     test.add_argument(
-        "file", metavar="FILE", nargs="?", help=_("JSON lines with texts (or text), intent, also, context")
+        "file",
+        metavar="FILE",
+        nargs="?",
+        help=_("JSON lines with texts (or text), intent, also, context; - for standard input"),
     )
     test.add_argument(
         "--text",
