@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import json
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
@@ -143,6 +144,27 @@ def test_an_error_that_is_a_defect_is_70_with_its_traceback(
     assert "ZeroDivisionError: a defect" in capsys.readouterr().err
 
 
+def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
+    """As a disk that fails: a sentence and no traceback, neither then nor at the exit."""
+    leader, follower = pty.openpty()
+    os.close(leader)
+    done = subprocess.run(
+        [sys.executable, "-m", "leadmasterd", "status"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        check=False,
+        stdout=follower,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(follower)
+    assert done.returncode == 73
+    assert (
+        done.stderr == "cannot read or write: [Errno 5] Input/output error; see to the disk, or the terminal is gone\n"
+    )
+
+
 def test_every_error_of_ours_has_its_code() -> None:
     """By its name, so that the command line need not import it."""
     from leadmasterd.control import NotAnswered, Refused
@@ -221,6 +243,17 @@ def test_a_file_that_changes_during_the_stop_is_no_line_in_the_log(tmp_path: Pat
     assert "inactive" not in done.stderr
     assert "overflowed" in done.stderr
     assert "ours" in done.stderr
+
+
+def test_a_daemon_that_finds_no_room_is_started_again(tmp_path: Path) -> None:
+    """So it is not the 73 of a command, after which systemd gives up."""
+    program = (
+        "import sys; from leadmasterd.cli import cmd_run, main;"
+        "cmd_run.run = lambda _: open('/dev/full', 'wb', buffering=0).write(b'x'); sys.exit(main(['run']))"
+    )
+    done = typed(tmp_path, program=("-c", program))
+    assert done.returncode == 70
+    assert done.stderr == "cannot write: [Errno 28] No space left on device; free some space\n"
 
 
 def test_a_missing_node_is_78_and_one_sentence(tmp_path: Path) -> None:

@@ -1184,7 +1184,7 @@ def test_an_answer_that_finds_no_room_on_the_disk_is_told(shop: Shop, words: lis
             cwd=shop.folder, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
             stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=LIMIT,
         )  # fmt: skip
-    assert done.returncode == 70
+    assert done.returncode == 73
     assert done.stderr == "cannot write: [Errno 28] No space left on device; free some space\n"
 
 

@@ -44,10 +44,11 @@ def main(argv: list[str] | None = None) -> int:
         return STATE
     except Exception as error:  # noqa: BLE001 - the one place where everything ends
         known = exit_code_of(error)
-        if getattr(error, "errno", None) == errno.ENOSPC:
+        if told := _no_room(error):
             _flush_no_more()
-            print(f"cannot write: {error}; free some space", file=sys.stderr)
-            return INTERNAL
+            print(told, file=sys.stderr)
+            # systemd starts the daemon again, but not after STATE.
+            return INTERNAL if getattr(arguments, "command", None) == "run" else STATE
         if known is None:
             import traceback
 
@@ -64,6 +65,17 @@ def main(argv: list[str] | None = None) -> int:
 def _flush_no_more() -> None:
     """Python writes what is left of stdout once more at exit, and would complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _no_room(error: Exception) -> str | None:
+    """What the disk or the terminal did not do; None when it is not them."""
+    match getattr(error, "errno", None):
+        case errno.ENOSPC:
+            return f"cannot write: {error}; free some space"
+        case errno.EIO:
+            return f"cannot read or write: {error}; see to the disk, or the terminal is gone"
+        case _:
+            return None
 
 
 def exit_code_of(error: BaseException) -> int | None:
