@@ -80,7 +80,6 @@ def test_the_context_of_a_line_becomes_signals() -> None:
         ("[]", "it must be an object"),
         ('{"text": "a"}', "`intent` is missing; allowed: price"),
         ('{"text": "a", "intent": null, "also": ["price"]}', "`intent` is missing"),
-        ('{"texts": [], "intent": "price"}', "`texts` is empty"),
         ('{"text": "a", "intent": "prise"}', "'prise' is no intent"),
         ('{"text": "a", "intent": ["price"]}', "is no intent"),
         ('{"intent": "price"}', "`texts` must be a list of texts"),

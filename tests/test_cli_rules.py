@@ -50,9 +50,9 @@ def test_lines_are_read_from_standard_input_too(tmp_path: Path, words: list[str]
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["n" if "test" in words else "corrections"] == 4
-    done = typed(tmp_path, "rules", *words, "-", input='{"text": "a", "intent": "price"}\n{"texts": []}\n')
+    done = typed(tmp_path, "rules", *words, "-", input='{"text": "a", "intent": "price"}\n{"texts": [], "intent": 1}\n')
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("cannot use -, line 2: `texts` is empty")
+    assert done.stderr.startswith("cannot use -, line 2: 1 is no intent")
 
 
 def test_training_without_anything_to_learn_from_makes_nothing(tmp_path: Path) -> None:

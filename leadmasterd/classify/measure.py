@@ -111,8 +111,6 @@ def _texts(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
         raise CannotUseLine(f"cannot use {where}: give `texts` or `text`, not both")
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
         raise CannotUseLine(f"cannot use {where}: `texts` must be a list of texts (or `text` one text)")
-    if not texts:
-        raise CannotUseLine(f"cannot use {where}: `texts` is empty: there is nothing to classify")
     return tuple(texts)
 
 

@@ -244,8 +244,6 @@ def _corrections(places: Any) -> str:
         "WHERE message_id IN (SELECT value FROM json_each(c.message_ids)) ORDER BY sent_at, message_id)) AS texts "
         "FROM corrections c WHERE undone_at IS NULL ORDER BY correction_id"
     )
-    lines = [
-        json.dumps({"texts": json.loads(row["texts"]), "intent": row["intent"]}) for row in rows if row["texts"] != "[]"
-    ]
+    lines = [json.dumps({"texts": json.loads(row["texts"]), "intent": row["intent"]}) for row in rows]
     connection.close()
     return "\n".join(lines)
