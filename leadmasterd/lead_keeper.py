@@ -5,6 +5,8 @@ Leads themselves are made on the writer's thread (`store.judging`), of what `lea
 
 import asyncio
 import logging
+import os
+import signal
 import sqlite3
 import sys
 from datetime import UTC, datetime
@@ -51,12 +53,13 @@ class LeadKeeper:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             said, _ = await process.communicate()
         finally:
             if process.returncode is None:  # the daemon stops
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # it, and the process of its own that it learns in
         level = logging.WARNING if process.returncode else logging.INFO
         log.log(level, "%s", printable(said.decode(errors="replace").strip()), extra={"action": "learned"})
 

@@ -1,5 +1,6 @@
 """The model: what its file must be, what it guesses, and how it is learned."""
 
+import fcntl
 import gzip
 import json
 import math
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from leadmasterd.classify import train as training
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, load_model
 from leadmasterd.classify.model import LENGTH_STEP, ZERO, CannotUseModel, Model, features, parse
 from leadmasterd.classify.text import LONG_WORD, normalise
@@ -201,6 +203,51 @@ def test_a_worse_model_never_replaces_a_better_one() -> None:
     said, document = train([*lessons(), *misleading], truth, knowing)
     assert said["right_after"] < said["right_before"]
     assert (said["result"], document) == ("kept", None)
+
+
+def test_what_is_measured_is_what_would_be_put_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what is added for customers: so much of it here that no model would say anything else any more."""
+    current = Model(document_of(lessons(), "72 examples"))
+    monkeypatch.setattr(training, "_CUSTOMERS", 1_000.0)
+    quiet = lessons({"greeting": SHOP["appointment"]}, CORRECTION_WEIGHT)
+    said, document = train(lessons(), [*quiet, *lessons({"personal": SHOP["price"]}, CORRECTION_WEIGHT)], current)
+    assert said["right_after"] == 0
+    assert (said["result"], document) == ("kept" if said["right_before"] else "replaced", document)
+
+
+def test_two_trainings_at_once_are_one(tmp_path: Path) -> None:
+    """The other's model would replace one that it never was measured against."""
+    corrections = tmp_path / "corrections.jsonl"
+    corrections.write_text('{"text": "hola", "intent": "greeting"}\n')
+    words = ["--corrections", str(corrections), "--model", str(tmp_path / "state" / "model.json.gz")]
+    (tmp_path / "state").mkdir()
+    descriptor = os.open(tmp_path / "state", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [sys.executable, "-m", "leadmasterd.classify.train", *words], capture_output=True, text=True, check=False
+        )
+    finally:
+        os.close(descriptor)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"cannot learn now: another training is at work in {tmp_path / 'state'}")
+    assert main(words) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_model_that_root_makes_is_of_whose_folder_it_is(document: dict[str, Any], tmp_path: Path) -> None:
+    """The daemon's user has to read it."""
+    os.chown(tmp_path, 65534, 65533)
+    write(document, tmp_path / "model.json.gz")
+    found = (tmp_path / "model.json.gz").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (65534, 65533, 0o600)
+
+
+def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON lines end with a newline, and with nothing else that looks like one."""
+    (tmp_path / "lines").write_text('{"text": "hola\u2028che", "intent": "greeting"}\n')
+    assert main(["--corrections", str(tmp_path / "lines"), "--model", str(tmp_path / "none" / "m")]) == 0
+    assert json.loads(capsys.readouterr().out)["corrections"] == 1
 
 
 def test_too_few_corrections_change_nothing() -> None:

@@ -1,5 +1,6 @@
 """Rules that change on disk are in force a moment later; a broken file changes nothing and is told."""
 
+import os
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from leadmasterd.classify import reloading
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import Signals
-from leadmasterd.classify.loading import PACKAGED, PACKAGED_MODEL
+from leadmasterd.classify.loading import PACKAGED, PACKAGED_MODEL, existing
 from leadmasterd.classify.reloading import Reloading
 
 LIMIT = 20.0
@@ -136,8 +138,59 @@ def test_a_folder_that_can_not_be_watched_is_told(tmp_path: Path) -> None:
         assert watched.reloading.current().classify(["precio?"], Signals()).intent == "price"
 
 
+@pytest.mark.parametrize("kind", ["nested", "pipe", "defect"])
+def test_whatever_is_wrong_with_the_file_the_next_one_is_read(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that no parser can follow, something that is no file, a defect of ours."""
+    file = tmp_path / "rules.toml"
+    file.write_text(rules("payment"))
+    with watching(file) as watched:
+        if kind == "nested":
+            file.write_text("x = " + "[" * 5_000)
+        elif kind == "pipe":
+            file.unlink()
+            os.mkfifo(file)
+        else:
+            monkeypatch.setattr(reloading, "load_rules", lambda file: 1 / 0)
+            file.touch()
+        told = watched.problems.get(timeout=LIMIT)
+        assert told is not None
+        assert ("ZeroDivisionError" if kind == "defect" else "rules.toml") in told
+        assert watched.meaning() == "payment"
+        monkeypatch.undo()
+        file.unlink()
+        file.write_text(rules("return"))
+        assert watched.problems.get(timeout=LIMIT) is None
+        assert watched.meaning() == "return"
+
+
+def test_a_link_to_the_rules_is_followed(tmp_path: Path) -> None:
+    """What it leads to is what is edited."""
+    (tmp_path / "shared").mkdir()
+    link, target = tmp_path / "rules.toml", tmp_path / "shared" / "rules.toml"
+    target.write_text(rules("payment"))
+    link.symlink_to("shared/rules.toml")
+    with watching(link) as watched:
+        target.write_text(rules("return"))
+        watched.changes.get(timeout=LIMIT)
+        assert watched.meaning() == "return"
+
+
 def test_stopping_twice_or_without_a_start_is_no_error(tmp_path: Path) -> None:
     """Closing never fails."""
     watched = Watched(tmp_path / "rules.toml", None)
     watched.reloading.stop()
     watched.reloading.stop()
+
+
+def test_a_file_that_can_not_be_looked_for_is_no_file_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without rights: reading it says so, and the packaged rules do not take its place in silence."""
+
+    def refused(_path: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "exists", refused)
+    assert existing(tmp_path / "rules.toml") == tmp_path / "rules.toml"

@@ -1,6 +1,7 @@
 """Rules and model from disk, or the ones that came along with the program."""
 
 import hashlib
+import stat
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -50,12 +51,17 @@ def load_model(file: Path | None) -> Model:
 
 
 def existing(file: Path | None) -> Path | None:
-    """A file that is there, else None: the packaged one then."""
-    return file if file is not None and file.exists() else None
+    """A file that is there, or can't be looked for, which reading it tells; else None: the packaged one then."""
+    try:
+        return file if file is not None and file.exists() else None
+    except OSError:
+        return file
 
 
 def _read(file: Path, largest: int, kind: type[CannotUseRules | CannotUseModel]) -> bytes:
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise kind(f"cannot use {file}: it is no file; move it away")
         with file.open("rb") as stream:
             content = stream.read(largest + 1)
     except OSError as error:

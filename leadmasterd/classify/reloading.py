@@ -6,6 +6,7 @@ broken one changes nothing: what was in force stays, and `on_problem` is told, o
 when all is well again.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ from leadmasterd.classify.loading import existing, load_model, load_rules
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.text import _
+
+log = logging.getLogger(__name__)
 
 QUIET_SECONDS: Final = 0.3
 """An editor's several writes are one change when they are closer together."""
@@ -38,7 +41,9 @@ class Reloading:
         on_change: Callable[[Classifier], None] = lambda _classifier: None,
     ) -> None:
         """Loads once. Files may be None (the packaged ones) or not there yet; a broken one is told, not raised."""
-        self._files = tuple(file.absolute() for file in (rules_file, model_file) if file)
+        files = [file.absolute() for file in (rules_file, model_file) if file]
+        # Of a link, what it leads to as well: that is what is edited.
+        self._files = {*files, *(file.resolve() for file in files if file.is_symlink() and file.exists())}
         self._rules_file, self._model_file = rules_file, model_file
         self._on_problem, self._on_change = on_problem, on_change
         self._told: str | None = None
@@ -93,7 +98,11 @@ class Reloading:
                     break
             if self._stopping.is_set():
                 return
-            self._load()
+            try:
+                self._load()
+            except Exception as error:  # a defect of ours: it is told, and the next change is read all the same
+                log.exception("cannot read the rules or the model", extra={"action": "rules_unread"})
+                self._tell(repr(error))
 
     def _load(self, *, first: bool = False) -> None:
         problems = [self._unwatched] if self._unwatched else []
@@ -112,7 +121,9 @@ class Reloading:
                 self._classifier = fresh
         if changed and not first:
             self._on_change(fresh)
-        problem = "\n".join(problems) or None
+        self._tell("\n".join(problems) or None)
+
+    def _tell(self, problem: str | None) -> None:
         if problem != self._told:
             self._told = problem
             self._on_problem(problem)

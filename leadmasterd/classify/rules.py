@@ -188,7 +188,7 @@ def parse(text: str, where: str, packaged: "RuleSet | None" = None) -> RuleSet:
     """The rules of a TOML file, over the packaged ones if it says `extend = true`. Raises CannotUseRules."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise CannotUseRules(f"cannot use {where}: it is not TOML: {error}") from error
     reader = _Reader(text, where)
     reader.unknown_keys(data, _FILE_KEYS, None)

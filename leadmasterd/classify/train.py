@@ -7,6 +7,7 @@ model takes the old one's place only if it is not worse on corrections that it h
 """
 
 import argparse
+import fcntl
 import gzip
 import hashlib
 import json
@@ -14,7 +15,8 @@ import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -90,24 +92,41 @@ def lessons_from_frames(text: str) -> list[Lesson]:
     return list(found.values())
 
 
-def document_of(lessons: Sequence[Lesson], made: str, filled: Sequence[Lesson] = ()) -> dict[str, Any]:
+def document_of(
+    lessons: Sequence[Lesson], made: str, filled: Sequence[Lesson] = (), heat: float | None = None
+) -> dict[str, Any]:
     """The model as it is written to a file. How sure it may be, `lessons` alone say: filled frames have siblings."""
-    order = sorted(lessons, key=lambda lesson: hashlib.sha256(lesson.burst.text.encode()).digest())
+    document = _calibrated([*filled, *_in_order(lessons)], heat or _heat(lessons, filled))
+    document["made"] = made
+    document["learned"] = sorted(_mark(lesson) for lesson in lessons if lesson.weight != 1.0)
+    content = json.dumps(document, sort_keys=True).encode()
+    document["version"] = hashlib.sha256(content).hexdigest()[:12]
+    return document
+
+
+def _in_order(lessons: Sequence[Lesson]) -> list[Lesson]:
+    """One order, whichever they come in: the same lessons make the same model."""
+    return sorted(lessons, key=lambda lesson: hashlib.sha256(lesson.burst.text.encode()).digest())
+
+
+def _heat(lessons: Sequence[Lesson], filled: Sequence[Lesson]) -> float:
+    """The temperature, by each fifth of the lessons as a model sees it that learned from all others."""
+    order = _in_order(lessons)
     unseen: list[tuple[Lesson, Model]] = []
     for fold in range(_FOLDS):
         model = Model(_fitted([*filled, *(lesson for n, lesson in enumerate(order) if n % _FOLDS != fold)]))
         unseen += [(lesson, model) for lesson in order[fold::_FOLDS]]
-    document = _fitted([*filled, *order])
-    heat = _temperature(unseen)
+    return _temperature(unseen)
+
+
+def _calibrated(lessons: Sequence[Lesson], heat: float) -> dict[str, Any]:
+    """As it is put in force."""
+    document = _fitted(lessons)
     document["step"] /= heat
     document["bias"] = [
         round(bias / heat + (_CUSTOMERS if GROUP_OF[intent] in _OF_CUSTOMERS else 0.0), 4)
         for intent, bias in zip(document["intents"], document["bias"], strict=True)
     ]
-    document["made"] = made
-    document["learned"] = sorted(_mark(lesson) for lesson in lessons if lesson.weight != 1.0)
-    content = json.dumps(document, sort_keys=True).encode()
-    document["version"] = hashlib.sha256(content).hexdigest()[:12]
     return document
 
 
@@ -208,16 +227,17 @@ def train(
         return {"result": "too_few", "needed": LEAST_CORRECTIONS, **said}, None
     new.sort(key=_mark)
     before = sum(current.guess(lesson.burst).intent == lesson.intent for lesson in new)
+    heat = _heat([*examples, *corrections], filled)
     after = 0
     for fold in range(_FOLDS):
         learned = [lesson for number, lesson in enumerate(new) if number % _FOLDS != fold]
-        model = Model(_fitted([*filled, *examples, *known, *learned]))
+        model = Model(_calibrated([*filled, *examples, *known, *learned], heat))
         after += sum(model.guess(lesson.burst).intent == lesson.intent for lesson in new[fold::_FOLDS])
     said |= {"right_before": before, "right_after": after}
     if after < before:
         return {"result": "kept", **said}, None
     made = f"{_made(examples, filled)}, {len(corrections)} corrections"
-    document = document_of([*examples, *corrections], made, filled)
+    document = document_of([*examples, *corrections], made, filled, heat)
     return {"result": "replaced", **said, "version": document["version"]}, document
 
 
@@ -226,12 +246,15 @@ def _made(examples: Sequence[Lesson], filled: Sequence[Lesson]) -> str:
 
 
 def write(document: Mapping[str, Any], file: Path, mode: int = 0o600) -> None:
-    """Whole or not at all, for our eyes only: it holds words that customers used."""
+    """Whole or not at all, for the eyes of whose folder it is (also when root writes): it holds customers' words."""
     content = gzip.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 9, mtime=0)
     passing = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:
+            if os.geteuid() == 0:
+                folder = file.parent.stat()
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -250,7 +273,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     try:
         packaged = (PACKAGED / EXAMPLES).read_text(encoding="utf-8")
-        examples = lessons_from(packaged.splitlines(), EXAMPLES, 1.0)
+        examples = lessons_from(packaged.split("\n"), EXAMPLES, 1.0)
         filled = lessons_from_frames((PACKAGED / FRAMES).read_text(encoding="utf-8"))
         if arguments.from_examples:
             document = document_of(examples, _made(examples, filled), filled)
@@ -271,16 +294,33 @@ def _learn(
     if corrections is None or file is None:
         raise CannotTrain("cannot learn: give --corrections and --model")
     text = sys.stdin.read() if corrections == "-" else Path(corrections).read_text(encoding="utf-8")
-    lessons = lessons_from(text.splitlines(), corrections, CORRECTION_WEIGHT)
-    try:
-        current = load_model(file if file.exists() else None)
-    except CannotUseModel as error:  # damaged: what is measured against is what would be used instead
-        sys.stderr.write(f"{error}\n")
-        current = load_model(None)
-    said, document = train(examples, lessons, current, filled)
-    if document:
-        write(document, file)
+    lessons = lessons_from(text.split("\n"), corrections, CORRECTION_WEIGHT)
+    with _alone(file.parent):
+        try:
+            current = load_model(file if file.exists() else None)
+        except CannotUseModel as error:  # damaged: what is measured against is what would be used instead
+            sys.stderr.write(f"{error}\n")
+            current = load_model(None)
+        said, document = train(examples, lessons, current, filled)
+        if document:
+            write(document, file)
     return {**said, "model": str(file)}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other training puts a model there meanwhile, which then was never measured against. Raises CannotTrain."""
+    if not folder.exists():  # nothing was corrected, and nothing will be written
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise CannotTrain(f"cannot learn now: another training is at work in {folder}; wait for its end") from None
+    finally:
+        os.close(descriptor)
 
 
 if __name__ == "__main__":
