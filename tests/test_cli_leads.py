@@ -1443,7 +1443,7 @@ def test_windows_are_whole_days_of_silence(shop: Shop) -> None:
 def test_every_key_that_is_printed_for_programs_is_documented(shop: Shop) -> None:
     """Of each command, and of each row in its lists."""
     shop.hears((1, 120, PRICE), (2, 60, DELIVERY), (3, 50, PRICE))
-    document = (CHECKOUT / "docs" / "leads-json.md").read_text()
+    document = (CHECKOUT / "docs" / "json.md").read_text()
     documented = set(re.findall(r"`(\w+)`", document))
     for typed in (
         "list", "waiting", "show 1", "label 1 order", "stage 1 quoted", "note 1 x", "merge 1 2", "merge --undo 1",

@@ -10,7 +10,7 @@ from leadmasterd.cli.parser import make_parser
 from leadmasterd.store.schema import _FIRST, _LEADS
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "README.es.md", "ARCHITECTURE.md", "docs/protocol.md", "docs/leads-json.md")
+DOCUMENTS = ("README.md", "README.es.md", "ARCHITECTURE.md", "docs/protocol.md", "docs/json.md")
 OURS_ALONE = {"unjudged", "quick_replies", "derived_with"}
 """Tables that are nobody else's business."""
 
