@@ -1438,24 +1438,3 @@ def test_windows_are_whole_days_of_silence(shop: Shop) -> None:
         ):
             [row] = leads_view.leads(connection, Windows(last + after, 14, 60), limit=1)
             assert (row["stale"], row["dormant_proposed"]) == (stale, dormant)
-
-
-def test_every_key_that_is_printed_for_programs_is_documented(shop: Shop) -> None:
-    """Of each command, and of each row in its lists."""
-    shop.hears((1, 120, PRICE), (2, 60, DELIVERY), (3, 50, PRICE))
-    document = (CHECKOUT / "docs" / "json.md").read_text()
-    documented = set(re.findall(r"`(\w+)`", document))
-    for typed in (
-        "list", "waiting", "show 1", "label 1 order", "stage 1 quoted", "note 1 x", "merge 1 2", "merge --undo 1",
-        "merge --proposals", "export", "export --output leads.csv", "rebuild",
-        "reclassify --all",
-    ):  # fmt: skip
-        command = "rules" if typed.startswith("reclassify") else "leads"
-        answer = shop.types(command, *typed.split(), "--json").json
-        assert f"`{command} {typed.split()[0]}`" in document
-        keys = set(answer)
-        for name in ("leads", "waiting", "changes", "classifications"):
-            if isinstance(answer.get(name), list) and answer[name] and (typed, name) != ("show 1", "waiting"):
-                keys |= set(answer[name][0])
-        missing = keys - documented - {"first_message_id", "sent_at"}
-        assert not missing, f"{typed}: {missing}"

@@ -1,0 +1,282 @@
+"""docs/json.md, held against what the commands print: every key of every object, with its type, and nothing else."""
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from leadmasterd.auth import Auth
+from leadmasterd.cli.leads_export import COLUMNS
+from leadmasterd.cli.parser import make_parser
+from leadmasterd.settings_file import Places, find_places
+from leadmasterd.state_files import write_status
+from leadmasterd.status_board import StatusBoard, measure
+from leadmasterd.store.database import open_for_writing
+from leadmasterd.supervisor.machine import Reason
+from tests.stories import Customer
+from tests.test_cli_leads import BROKEN, DELIVERY, HELLO, PRICE, Shop, chat
+from tests.test_cli_leads import shop as shop
+
+DOCUMENT: Final = (Path(__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_UNTRIED: Final = {"rules train: right_before", "rules train: right_after"}
+"""Training for real takes longer than all the rest; test_classify_model.py looks at these."""
+
+AD: Final = {"referral": {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas"}}
+LABELLED: Final = '{"text": "cuanto sale", "intent": "price"}\n{"text": "hola", "intent": "price"}\n'
+
+
+# ---------------------------------------------------------------------- what is written
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows of one heading's table: each path with its type, and sections whose keys are the object's too."""
+
+    rows: dict[str, str]
+    beside: str | None
+
+
+def sections() -> dict[str, Section]:
+    """By heading, as it is typed; one that names several commands is there under each."""
+    found = {}
+    for part in DOCUMENT.split("\n### ")[1:]:
+        heading, _, text = part.split("\n## ")[0].partition("\n")
+        rows: dict[str, str] = {}
+        for keys, type_ in re.findall(r"^\| (`[^|]*`|`[^|]*`(?:, `[^|]*`)+) \| ([^|]+) \|", text, re.MULTILINE):
+            for key in re.findall(r"`([^`]+)`", keys):
+                assert key not in rows, f"{heading}: {key} twice"
+                rows[key] = type_.strip()
+        beside = re.search(r"^Beside the keys of \[`([^`]+)`\]", text, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", heading) or [heading]:
+            assert name not in found, f"{name} twice"
+            found[name] = Section(rows, beside[1] if beside else None)
+    return found
+
+
+SECTIONS: Final = sections()
+
+
+def paths(name: str) -> dict[str, str]:
+    """Every path of a command's object with its type, those of objects in several commands too."""
+    section = SECTIONS[name]
+    found = paths(section.beside) if section.beside else {}
+    for path, type_ in section.rows.items():
+        link = re.match(r"\[.*?\]\(#([\w-]+)\)(.*)", type_)
+        found[path] = f"object{link[2]}" if link else type_
+        if path.endswith("[]"):
+            found.setdefault(path.removesuffix("[]"), "list")
+        if link:
+            [shared] = [each for each in SECTIONS if each.lower().replace(" ", "-") == link[1]]
+            found |= {f"{path}.{inner}": inner_type for inner, inner_type in paths(shared).items()}
+    return found
+
+
+# ---------------------------------------------------------------------- held against what is printed
+
+
+def fits(value: object, type_: str) -> bool:
+    """Whether a value is what the document calls it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    kinds: dict[str, Callable[[], bool]] = {
+        "null": lambda: value is None,
+        "text": lambda: isinstance(value, str),
+        "time": lambda: isinstance(value, str) and bool(_TIME.fullmatch(value)),
+        "integer": lambda: number and isinstance(value, int),
+        "bytes": lambda: number and isinstance(value, int),
+        "seconds": lambda: number,
+        "share": lambda: isinstance(value, int | float) and number and 0 <= value <= 1,
+        "bool": lambda: isinstance(value, bool),
+        "object": lambda: isinstance(value, dict),
+        "map": lambda: isinstance(value, dict),
+        "list": lambda: isinstance(value, list),
+        "list of texts": lambda: isinstance(value, list) and all(isinstance(each, str) for each in value),
+        "list of integers": lambda: isinstance(value, list) and all(type(each) is int for each in value),
+    }
+    return any(kinds[kind]() for kind in re.split(r" or |, ", type_))
+
+
+def differences(value: object, documented: dict[str, str], seen: set[str], path: str = "") -> Iterator[str]:
+    """What is not as documented; the paths that are go to `seen`."""
+    if isinstance(value, list):
+        for each in value:
+            if isinstance(each, dict):
+                yield from differences(each, documented, seen, f"{path}[]")
+    elif isinstance(value, dict):
+        is_map = documented.get(path, "object").startswith("map")
+        for key, inner in value.items():
+            place = f"{path}.{key}".removeprefix(".")
+            if is_map and place not in documented:
+                if f"{path}.*" in branches(documented):
+                    yield from differences(inner, documented, seen, f"{path}.*")
+            elif place not in documented:
+                yield f"{place} is not in the document"
+            else:
+                seen.add(place)
+                if not fits(inner, documented[place]):
+                    yield f"{place} = {inner!r} is documented as {documented[place]}"
+                yield from differences(inner, documented, seen, place)
+
+
+def branches(documented: dict[str, str]) -> set[str]:
+    """What has documented keys in it."""
+    return {path.rpartition(".")[0] for path in documented}
+
+
+# ---------------------------------------------------------------------- a shop with a little of everything
+
+
+def filled(shop: Shop) -> Places:
+    """Customers, leads, touches, gaps, a merge, a snapshot, and a daemon that has died."""
+    shop.hears(
+        (1, 120, PRICE, AD), (2, 60, DELIVERY), (3, 50, PRICE), (4, 40, BROKEN), (2, 30, "> sí"), (5, 20, HELLO),
+        (6, 10, PRICE, {"notify_name": "Ana", "contact": {"saved_name": "Ana", "business": False}}),
+        (7, 9, "hola", {"notify_name": "Ana", "contact": {"saved_name": "Ana", "business": False}}),
+    )  # fmt: skip
+    for words in ("leads label 1 price", "leads stage 2 quoted", "leads merge 2 3"):
+        assert shop.types(*words.split()).code == 0
+    shop.misses_a_call(8, 5)
+    places = find_places(None)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    connection = open_for_writing(places.database)
+    connection.execute(
+        "INSERT INTO gaps (account_id, from_at, to_at, cause) SELECT account_id, ?, ?, 'connection_lost' FROM accounts",
+        (now, now),
+    )
+    connection.execute(
+        "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, 'ready', 'ready', '{}')", (now,)
+    )
+    # So that reclassifying changes something.
+    connection.execute("UPDATE classifications SET intent = 'spam' WHERE intent = 'greeting'")
+    connection.close()
+    for folder in ("IndexedDB", "Local Storage"):
+        (places.profile / "Default" / folder).mkdir(parents=True)
+    auth = Auth(places)
+    auth.mark_linked(chat(0))
+    auth.take(account=chat(0), browser="Chromium 156", now=datetime.now(UTC))
+    board = StatusBoard(places, phase="ready", since=now, because=Reason("ready", {"account": chat(0)}))
+    board.account = {"wid": chat(0), "push_name": "Tienda"}
+    board.resources = measure(places)
+    board.trouble = ("disk_full", "x")
+    board.scan = {"qr": "2@x", "valid_until": now}
+    board.next_jobs = lambda: [{"job": "sweep", "at": now}]
+    names = ("leadmasterd", "listener", "whatsapp_web_js", "puppeteer", "browser", "node", "whatsapp_web")
+    board.versions = dict.fromkeys(names, "1")
+    write_status(places, board.as_json())
+    (shop.folder / "labelled.jsonl").write_text(LABELLED)
+    lines = [Customer(chat(9)).says("17 10:00", PRICE), Customer(chat(8)).clicks_ad("17 11:00")]
+    (shop.folder / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    (shop.folder / "bad.toml").write_text("x = 1\n")
+    return places
+
+
+TYPED: Final = {
+    "status": ["status"],
+    "history": ["history"],
+    "doctor": ["doctor --quick", "--config bad.toml doctor --quick"],
+    "auth list": ["auth list"],
+    "config check": ["config check", "--config bad.toml config check", "--config bad.toml config show"],
+    "config show": ["config show"],
+    "messages": ["messages"],
+    "replay": ["replay lines.jsonl", "replay lines.jsonl --at 2026-11-17T14:00:00Z"],
+    "leads list": ["leads list --all"],
+    "leads waiting": ["leads waiting"],
+    "leads show": ["leads show 1", "leads show 2", f"leads show {chat(4)}"],
+    "leads label": ["leads label 1 delivery", "leads label 1 --undo", f"leads label {chat(4)} spam"],
+    "leads stage": ["leads stage 2 won", "leads stage 2 won", f"leads stage {chat(8)} junk"],
+    "leads note": ["leads note 1 x"],
+    "leads merge": [f"leads merge 1 {chat(6)}"],
+    "leads merge --undo": ["leads merge --undo 1"],
+    "leads merge --proposals": ["leads merge --proposals"],
+    "leads export": ["leads export"],
+    "leads export --output": ["leads export --output leads.csv"],
+    "leads rebuild": ["leads rebuild"],
+    "rules check": ["rules check", "rules check bad.toml"],
+    "rules test": ["rules test labelled.jsonl"],
+    "rules test --text": ["rules test --text hola"],
+    "rules train": ["rules train"],
+    "rules reclassify": ["rules reclassify --all"],
+}
+"""What is typed to see a section's object, in this order."""
+
+
+# ---------------------------------------------------------------------- the tests
+
+
+def test_every_command_that_takes_json_has_its_section_and_no_other_has() -> None:
+    """Each word of a command, and each action."""
+
+    def commands(parser: argparse.ArgumentParser, words: str = "") -> Iterator[str]:
+        choices = next((each.choices for each in parser._actions if each.choices), None)
+        if isinstance(choices, dict):
+            for word, sub in choices.items():
+                yield from commands(sub, f"{words} {word}".strip())
+        elif any("--json" in each.option_strings for each in parser._actions):
+            actions = next((each.choices for each in parser._actions if each.dest == "action"), None)
+            yield from [f"{words} {action}" for action in actions] if actions else [words]
+
+    takes = set(commands(make_parser()))
+    documented = {name.split(" --")[0] for name in SECTIONS if not name.startswith("A ")}
+    assert documented == takes
+
+
+def test_every_object_that_is_documented_is_looked_at() -> None:
+    """A section with a table has something typed for it here."""
+    assert set(TYPED) == {name for name, section in SECTIONS.items() if section.rows and not name.startswith("A ")}
+
+
+def test_every_key_is_documented_with_its_type_and_no_other_is(shop: Shop) -> None:
+    """On a state with a little of everything: a key that is printed is in its section, and the other way round."""
+    places = filled(shop)
+    wrong, unseen = [], []
+    for name, lines in TYPED.items():
+        documented, seen = paths(name), set[str]()
+        for line in lines:
+            answer = shop.types(*line.split(), "--json")
+            assert answer.out, f"{line}: {answer.err}"
+            known = paths("config check") if "bad.toml config" in line else documented
+            wrong += [f"{line}: {each}" for each in differences(answer.json, known, seen)]
+        if name == "status":
+            write_status(places, {**json.loads(places.status_file.read_text()), "scan": {"pairing_code": "ABCD1234"}})
+            wrong += [*differences(shop.types("status", "--json").json, documented, seen)]
+        unseen += [f"{name}: {path}" for path in documented if path not in seen and not _is_of_data(path)]
+    assert wrong == []
+    assert set(unseen) == _UNTRIED
+
+
+def _is_of_data(path: str) -> bool:
+    """A list's objects and the values of a map have no key of their own."""
+    return path.endswith(("[]", ".*"))
+
+
+@pytest.mark.parametrize("name", ["history", "messages", "leads list", "leads waiting", "leads export", "status"])
+def test_what_is_printed_before_anything_was_captured_is_documented_too(shop: Shop, name: str) -> None:
+    """Empty lists, and null where the document says so."""
+    assert list(differences(shop.types(*name.split(), "--json").json, paths(name), set())) == []
+
+
+@pytest.mark.parametrize("name", ["status", "leads waiting", "leads show", "rules test", "leads rebuild"])
+def test_a_key_that_is_missing_or_of_another_type_is_found(name: str) -> None:
+    """These tests can fail."""
+    value: dict[str, Any] = {"sparkle": 1}
+    assert list(differences(value, paths(name), set())) == ["sparkle is not in the document"]
+    first, type_ = next(iter(SECTIONS[name].rows.items()))
+    assert f"{first} = {{'x': 1}} is documented as {type_}" in differences({first: {"x": 1}}, paths(name), set())
+
+
+def test_a_line_of_an_export_is_a_lead() -> None:
+    """And so is a row of the table."""
+    assert set(COLUMNS) == {path for path in SECTIONS["A lead"].rows if "." not in path}
+
+
+def test_links_within_the_document_lead_somewhere() -> None:
+    """To a heading of it."""
+    headings = re.findall(r"^#+ (.+)$", DOCUMENT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", DOCUMENT)) <= anchors
