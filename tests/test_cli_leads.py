@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import sqlite3
 import stat
 import struct
@@ -868,6 +869,7 @@ def test_what_is_not_judged_yet_does_not_look_as_if_nobody_waited(shop: Shop) ->
     assert shop.types("leads", "waiting").out == f"{told}\n"
     assert shop.types("leads", "list").err.splitlines() == ["No leads.", told]
     assert f"  waiting    {told}" in shop.types("status").out
+    assert shop.types("leads", "export").err == f"{told}\n"
     for words in (["leads", "waiting"], ["leads", "list"]):
         assert shop.types(*words, "--json").json["unjudged"] == 2
     assert shop.types("status", "--json").json["waiting"] == {
@@ -1013,6 +1015,7 @@ def test_a_database_that_is_locked_for_long_is_told(
         return connection
 
     monkeypatch.setattr(desk, "open_for_writing", hasty)
+    monkeypatch.setattr(desk, "_PATIENCE", 0.2)
     with (
         closing(sqlite3.connect(shop.database, isolation_level=None)) as locker,
         (shop.database.parent / "leadmasterd.lock").open("w") as lock,
@@ -1025,6 +1028,39 @@ def test_a_database_that_is_locked_for_long_is_told(
     assert said in done.err
     assert "Traceback" not in done.err
     assert shop.asks("SELECT * FROM decisions") == []
+
+
+def test_whoever_waits_for_the_database_is_told_and_may_give_up(shop: Shop) -> None:
+    """Another program writes for long: Ctrl-C is heard, and nothing is written."""
+    shop.hears((1, 120, PRICE))
+    with closing(sqlite3.connect(shop.database, isolation_level=None)) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        words = ["--config", str(shop.folder / "config.toml"), "leads", "stage", "1", "won"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "leadmasterd", *words], cwd=CHECKOUT, stderr=subprocess.PIPE, text=True
+        ) as waiting:
+            assert waiting.stderr is not None
+            assert waiting.stderr.readline().startswith("somebody else is writing to the database; waiting")
+            waiting.send_signal(signal.SIGINT)
+            assert waiting.wait(LIMIT) == 130
+        locker.execute("ROLLBACK")
+    assert shop.asks("SELECT * FROM decisions") == []
+
+
+def test_whoever_waits_for_the_database_goes_on_once_it_is_free(shop: Shop) -> None:
+    """As if nothing had been."""
+    shop.hears((1, 120, PRICE))
+    with closing(sqlite3.connect(shop.database, isolation_level=None)) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        words = ["--config", str(shop.folder / "config.toml"), "leads", "stage", "1", "won"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "leadmasterd", *words], cwd=CHECKOUT, stderr=subprocess.PIPE, text=True
+        ) as waiting:
+            assert waiting.stderr is not None
+            assert waiting.stderr.readline()
+            locker.execute("ROLLBACK")
+            assert waiting.wait(LIMIT) == 0
+    assert shop.asks("SELECT stage FROM decisions") == [("won",)]
 
 
 # ---------------------------------------------------------------------- note

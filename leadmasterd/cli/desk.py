@@ -7,13 +7,15 @@ it stands in `unjudged` until it is judged, here or by the daemon, which notices
 import os
 import pwd
 import sqlite3
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from leadmasterd import leads_view
@@ -25,12 +27,18 @@ from leadmasterd.leads_view import Subject
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings import Settings, load
 from leadmasterd.settings_file import Places
-from leadmasterd.store.database import cannot_use, open_for_writing
+from leadmasterd.store.database import DatabaseBusy, cannot_use, open_for_writing
 from leadmasterd.store.leads import Judge, put_up
 from leadmasterd.text import _, ngettext
 
+_T = TypeVar("_T")
+
 _PATIENCE: Final = 60
 """Seconds. While the daemon catches up with thousands of messages it holds the write lock most of the time."""
+_ONE_TRY: Final = 0.5
+"""Seconds of it that SQLite waits by itself, deaf to Ctrl-C."""
+_SILENT: Final = 2.0
+"""Seconds after which it is told that somebody is waited for."""
 
 
 class Refused(Exception):
@@ -190,15 +198,22 @@ def opened(explicit: str | None) -> Iterator[Desk]:
     settings, places = load(explicit)
     if not places.database.exists():
         raise Refused(_("Nothing was captured here yet: there is no {path}.").format(path=places.database))
-    with closing(open_for_writing(places.database, patience=_PATIENCE)) as connection:
+    with closing(_patiently(lambda: open_for_writing(places.database, patience=_ONE_TRY))) as connection:
         yield Desk(connection, settings, places)
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
     """BEGIN IMMEDIATE to COMMIT, or all of it undone. Raises CannotUseDatabase for what SQLite could not do."""
+
+    def begin() -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise cannot_use(path, error) from error
+
+    _patiently(begin)
     try:
-        connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")
     except BaseException as error:
@@ -207,6 +222,22 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.OperationalError):
             raise cannot_use(path, error) from error
         raise
+
+
+def _patiently(act: Callable[[], _T]) -> _T:
+    """Once more and once more while somebody else is writing, and told so; Ctrl-C ends it."""
+    began, told = time.monotonic(), False
+    while True:
+        try:
+            return act()
+        except DatabaseBusy as error:
+            waited = time.monotonic() - began
+            if error.code != "database_locked" or waited >= _PATIENCE:
+                raise
+            if waited >= _SILENT and not told:
+                told = True
+                text = _("somebody else is writing to the database; waiting for up to {n} s (Ctrl-C ends it)")
+                print(text.format(n=_PATIENCE), file=sys.stderr, flush=True)
 
 
 def nobody(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 
 from leadmasterd import leads_view
 from leadmasterd.cli.desk import Refused
-from leadmasterd.cli.leads_list import looked_up, opened
+from leadmasterd.cli.leads_list import looked_up, not_looked_at, opened
 from leadmasterd.cli.moments import moment_from
 from leadmasterd.cli.streams import print_utf8
 from leadmasterd.leads_view import Row, Windows
@@ -49,6 +49,8 @@ def run_export(arguments: argparse.Namespace) -> int:
     if connection:
         with closing(connection):
             rows = leads_view.leads(connection, windows, limit=_MOST, closed_too=True, since=since, oldest_first=True)
+            if unjudged := leads_view.count_unjudged(connection):
+                print(not_looked_at(unjudged), file=sys.stderr)
     if arguments.output in (None, "-"):
         if arguments.json:
             print(json.dumps({"leads": rows}, ensure_ascii=False))
