@@ -328,7 +328,7 @@ def test_a_packaged_example_that_a_rule_of_ones_own_takes_away_has_no_line_in_on
     packaged = parse(rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]', "a", "greeting"), "packaged")
     own = "extend = true\n" + rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]\npriority = 1', "b", "spam")
     [problem] = check_examples(parse(own, "x", packaged), "rules.toml")
-    assert problem == "rules.toml, rule `a`: `yes` example ['hola'] is decided by rule `b` as spam"
+    assert problem == "rules.toml, packaged rule `a`: `yes` example ['hola'] is decided by rule `b` as spam"
 
 
 # ---------------------------------------------------------------------- bounded, whatever is written

@@ -223,7 +223,7 @@ def check_examples(rules: RuleSet, where: str) -> list[str]:
     """What the rules' own examples say against them: one sentence each, none when all is well."""
     problems = []
     for rule in rules.rules:
-        place = f"{where}{f', line {rule.line}' if rule.line else ''}, rule `{rule.id}`"
+        place = f"{where}, line {rule.line}, rule `{rule.id}`" if rule.line else f"{where}, packaged rule `{rule.id}`"
         needs = bool(rule.phrases or rule.regex)
         if needs and not (rule.yes and rule.no):
             problems.append(f"{place}: it needs an example in `yes` and one in `no`")
