@@ -117,7 +117,7 @@ class Desk:
             put_up(self.connection, conversations)
         try:
             with self.transaction():
-                self.judge.judge(conversations, datetime.now(UTC))
+                self.judge.judge(conversations, datetime.now(UTC), self.actor)
                 after = self._standing(contacts, conversations)
         except (CannotUseRules, CannotUseModel) as error:
             kept = _("Your word is kept and counts as soon as that is mended; there is no need to say it again.")

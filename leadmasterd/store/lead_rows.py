@@ -9,7 +9,7 @@ from typing import Any, Final
 from leadmasterd.ingest import iso
 from leadmasterd.leads import moments
 from leadmasterd.leads.calendar import BusinessCalendar
-from leadmasterd.leads.fold import Because, Change, Folded, FollowUp, Lead, Waiting
+from leadmasterd.leads.fold import SYSTEM, Because, Change, Folded, FollowUp, Lead, Waiting
 from leadmasterd.leads.touches import Campaign
 from leadmasterd.store.story import Story
 
@@ -40,14 +40,20 @@ _CLOSED_AT: Final = _LEAD_COLUMNS.index("closed_at")
 
 
 class LeadRows:
-    """What a story was folded to, against what is in the tables: only differences are written."""
+    """What a story was folded to, against what is in the tables: only differences are written.
 
-    def __init__(self, connection: sqlite3.Connection, policy: Policy, story: Story, folded: Folded, now: str) -> None:
+    `actor`: whose word it was that everything is looked at again, if somebody's.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, policy: Policy, story: Story, folded: Folded, now: str, actor: str
+    ) -> None:
         self._db = connection
         self._policy = policy
         self._story = story
         self._folded = folded
         self._now = now
+        self._actor = actor
         self._conversations = json.dumps(story.conversations)
         self._ids: dict[int, int] = {}
 
@@ -115,7 +121,7 @@ class LeadRows:
                 continue
             self._note(
                 number,
-                Change(moments.milliseconds(self._now), "stage", row[_STAGE], None, Because("withdrawn")),
+                Change(moments.milliseconds(self._now), "stage", row[_STAGE], None, Because("withdrawn"), self._actor),
                 kind="withdrawn",
             )
             self._db.execute("DELETE FROM leads WHERE lead_id = ?", (number,))
@@ -201,7 +207,8 @@ class LeadRows:
             ):  # the burst's next words tell more
                 because, message_id = opened_otherwise.because, opened_otherwise.message_id
             now = moments.milliseconds(self._now)
-            self._note(number, Change(now, "stage", last, lead.stage, because, message_id=message_id))
+            actor = self._actor if because.code == "recomputed" else SYSTEM
+            self._note(number, Change(now, "stage", last, lead.stage, because, actor, message_id))
 
     def _note(self, lead_id: int, change: Change, *, kind: str | None = None) -> None:
         self._db.execute(

@@ -60,8 +60,11 @@ class Judge:
         ).fetchall()
         return [conversation for (conversation,) in rows]
 
-    def judge(self, conversations: Sequence[int], now: datetime) -> int:
-        """Judge the contacts behind these; returns how many. Rows of `unjudged` that are done are gone."""
+    def judge(self, conversations: Sequence[int], now: datetime, actor: str = SYSTEM) -> int:
+        """Judge the contacts behind these; returns how many. Rows of `unjudged` that are done are gone.
+
+        `actor`: who said something just now; what that withdraws or brings back is by them in the leads' record.
+        """
         stories = stories_of(self._db, conversations)
         done = {*conversations, *chain.from_iterable(story.conversations for story in stories)}
         run(self._db, "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))", done)
@@ -70,19 +73,19 @@ class Judge:
         while stories:
             story = stories.pop()  # one at a time, and gone before the next: a long chat takes megabytes
             read(self._db, [story])
-            self._judge(story, now)
+            self._judge(story, now, actor)
         return number
 
     # ------------------------------------------------------------------ judging
 
-    def _judge(self, story: Story, now: datetime) -> None:
+    def _judge(self, story: Story, now: datetime, actor: str) -> None:
         automatic = self._auto_replies(story)
         ordered = story.steps(self._policy.burst_seconds, automatic)
         verdicts = Verdicts(self._db, story, self._classifier, iso(now))
         reopen_ms = self._policy.reopen_days * 86_400_000
         folded = fold(ordered, verdicts.of, story.people, story.threads, reopen_ms=reopen_ms)
         verdicts.keep_only_these()
-        LeadRows(self._db, self._policy, story, folded, iso(now)).write()
+        LeadRows(self._db, self._policy, story, folded, iso(now), actor).write()
         self._keep_touches(story)
 
     def _auto_replies(self, story: Story) -> set[int]:
