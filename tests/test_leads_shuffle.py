@@ -92,6 +92,8 @@ def stories(draw: st.DrawFn) -> Story:
                 story.add({**line, "contact": known.get("contact", line["contact"])}, f"log {number}")
             case "decides":
                 line = {**who.decided(at, draw(st.sampled_from(STAGES))), "chat": chat}
+                # No two at one time: a command sees to it that a word comes after all that was said before.
+                line["at"] = line["at"].replace(".000Z", f".{number:03d}Z")
                 story.add(line, f"decisions {chat}")
             case "edits" | "says the same":
                 about = draw(st.sampled_from(said[chat]))
@@ -106,7 +108,7 @@ def stories(draw: st.DrawFn) -> Story:
                 change = {"type": "correction", "message": about, "intent": label, "at": at}
                 story.add(change, f"labels of {about['id']['id']}")
             case "is somebody else":
-                kept, merged = draw(st.permutations(present[1:]))[:2]
+                kept, merged = draw(st.permutations(present))[:2]
                 story.add({"type": "join", "kept": kept, "merged": merged, "at": at}, "joins")
             case "reacts":
                 about = draw(st.sampled_from(said[chat]))
