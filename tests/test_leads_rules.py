@@ -604,6 +604,9 @@ def test_a_person_is_done_with_a_chat_that_never_was_a_lead(books: Books, tia: C
     assert books.column("SELECT count(*) FROM leads") == [0]
     books.tell([tia.says("17 12:00", "complaint")])
     assert cycles(books)[1:] == [("first", iso("17 12:00"), None, None)]
+    books.tell([tia.decided("17 12:30", "won"), tia.decided("17 12:31", "new")])
+    assert cycles(books)[1:] == [("first", iso("17 12:00"), None, None)], "and was not, after all"
+    assert books.ask("SELECT stage FROM leads") == [("new",)]
 
 
 def test_another_word_on_a_closed_lead_ends_no_waiting(books: Books, ana: Customer) -> None:

@@ -339,10 +339,10 @@ class _Folding:
             self._close(decision, why)
             return
         lead = self._open
+        if lead is None and stage in ("unsorted", "new"):
+            self._wait_again()
         if lead is None and self._closed is not None:
             lead = self._closed
-            if stage in ("unsorted", "new"):
-                self._wait_again()
             self._reopen(lead, at, stage, why, actor, None)
         elif lead is None:
             lead = self._start_by_hand(decision, why)
