@@ -120,18 +120,27 @@ class Judge:
             replies[body_key].add(message_id)
         automatic: set[int] = set()
         for body_key, message_ids in replies.items():
-            authors = ("operator", "auto_reply")
-            if self._went_to_several(body_key):
+            several = self._went_to_several(body_key)
+            if several:
                 automatic |= message_ids
-            else:
-                authors = authors[::-1]
+            self._mark(body_key, story, message_ids, author="auto_reply" if several else "operator")
+        return automatic
+
+    def _mark(self, body_key: str, story: Story, message_ids: set[int], *, author: str) -> None:
+        """Say who wrote these, and the same body to others. Those are all of one author: asking of one will do."""
+        change = "UPDATE messages SET author = ?1 WHERE author <> ?1 AND message_id IN "
+        self._db.execute(f"{change} (SELECT value FROM json_each(?2))", (author, json.dumps(list(message_ids))))
+        other = self._db.execute(
+            "SELECT author FROM quick_replies q JOIN messages USING (message_id) WHERE body_key = ? "
+            "AND q.conversation_id NOT IN (SELECT value FROM json_each(?)) LIMIT 1",
+            (body_key, json.dumps(story.conversations)),
+        ).fetchone()
+        if other and other[0] != author:
             changed = self._db.execute(
-                "UPDATE messages SET author = ?2 WHERE author = ?1 AND message_id IN "
-                "(SELECT message_id FROM quick_replies WHERE body_key = ?3) RETURNING conversation_id",
-                (*authors, body_key),
+                f"{change} (SELECT message_id FROM quick_replies WHERE body_key = ?2) RETURNING conversation_id",
+                (author, body_key),
             ).fetchall()
             put_up(self._db, {conversation for (conversation,) in changed} - set(story.conversations))
-        return automatic
 
     def _went_to_several(self, body_key: str) -> bool:
         """To contacts apart: not two spellings of one phone, but those whom a person joined later were two then."""
