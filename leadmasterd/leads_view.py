@@ -128,11 +128,10 @@ def count_waiting(connection: sqlite3.Connection, now: datetime) -> Row:
     [row] = ask(
         connection,
         "SELECT count(*) AS conversations, coalesce(sum(due_at <= :now), 0) AS overdue, "
-        "min(waiting_since) AS oldest_since, (SELECT count(*) FROM unjudged) AS unjudged "
-        "FROM conversations WHERE waiting_since IS NOT NULL",
+        "min(waiting_since) AS oldest_since FROM conversations WHERE waiting_since IS NOT NULL",
         now=at_text(now),
     )
-    return row
+    return {**row, "unjudged": count_unjudged(connection)}
 
 
 def count_unjudged(connection: sqlite3.Connection) -> int:

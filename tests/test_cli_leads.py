@@ -19,7 +19,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -1031,9 +1031,9 @@ def test_a_database_that_is_locked_for_long_is_told(
     assert shop.asks("SELECT * FROM decisions") == []
 
 
-def test_whoever_waits_for_the_database_is_told_and_may_give_up(shop: Shop) -> None:
-    """Another program writes for long: Ctrl-C is heard, and nothing is written."""
-    shop.hears((1, 120, PRICE))
+@contextmanager
+def deciding_while_locked(shop: Shop) -> Iterator[tuple[subprocess.Popen[str], str, sqlite3.Connection]]:
+    """A command that waits for the database, the first that it says, and who holds the lock."""
     with closing(sqlite3.connect(shop.database, isolation_level=None)) as locker:
         locker.execute("BEGIN IMMEDIATE")
         words = ["--config", str(shop.folder / "config.toml"), "leads", "stage", "1", "won"]
@@ -1041,9 +1041,16 @@ def test_whoever_waits_for_the_database_is_told_and_may_give_up(shop: Shop) -> N
             [sys.executable, "-m", "leadmasterd", *words], cwd=CHECKOUT, stderr=subprocess.PIPE, text=True
         ) as waiting:
             assert waiting.stderr is not None
-            assert waiting.stderr.readline().startswith("somebody else is writing to the database; waiting")
-            waiting.send_signal(signal.SIGINT)
-            assert waiting.wait(LIMIT) == 130
+            yield waiting, waiting.stderr.readline(), locker
+
+
+def test_whoever_waits_for_the_database_is_told_and_may_give_up(shop: Shop) -> None:
+    """Another program writes for long: Ctrl-C is heard, and nothing is written."""
+    shop.hears((1, 120, PRICE))
+    with deciding_while_locked(shop) as (waiting, told, locker):
+        assert told.startswith("somebody else is writing to the database; waiting")
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(LIMIT) == 130
         locker.execute("ROLLBACK")
     assert shop.asks("SELECT * FROM decisions") == []
 
@@ -1051,16 +1058,10 @@ def test_whoever_waits_for_the_database_is_told_and_may_give_up(shop: Shop) -> N
 def test_whoever_waits_for_the_database_goes_on_once_it_is_free(shop: Shop) -> None:
     """As if nothing had been."""
     shop.hears((1, 120, PRICE))
-    with closing(sqlite3.connect(shop.database, isolation_level=None)) as locker:
-        locker.execute("BEGIN IMMEDIATE")
-        words = ["--config", str(shop.folder / "config.toml"), "leads", "stage", "1", "won"]
-        with subprocess.Popen(
-            [sys.executable, "-m", "leadmasterd", *words], cwd=CHECKOUT, stderr=subprocess.PIPE, text=True
-        ) as waiting:
-            assert waiting.stderr is not None
-            assert waiting.stderr.readline()
-            locker.execute("ROLLBACK")
-            assert waiting.wait(LIMIT) == 0
+    with deciding_while_locked(shop) as (waiting, told, locker):
+        assert told
+        locker.execute("ROLLBACK")
+        assert waiting.wait(LIMIT) == 0
     assert shop.asks("SELECT stage FROM decisions") == [("won",)]
 
 

@@ -311,6 +311,14 @@ def merged_by_hand(books: Books, kept: str, other: str, moment: str) -> int:
     return merge_id
 
 
+def taken_back(books: Books, merge_id: int, moment: str, actor: str) -> None:
+    """They say that these two are not one after all."""
+    books.db.execute("BEGIN IMMEDIATE")
+    merges.undo(books.db, merge_id, actor, iso(moment))
+    books.db.execute("COMMIT")
+    books.judge_all()
+
+
 @pytest.mark.parametrize("kept", [wire.ANA, wire.BETO])
 @pytest.mark.parametrize("lid_first", [True, False])
 def test_a_persons_word_outlives_what_whatsapp_says_of_one_of_the_two(kept: str, lid_first: bool) -> None:
@@ -339,10 +347,7 @@ def test_a_persons_word_outlives_what_whatsapp_says_of_one_of_the_two(kept: str,
             joined = books.ask(stages)
             books.rebuild()
             assert books.ask(stages) == joined
-            books.db.execute("BEGIN")
-            merges.undo(books.db, merge_id, "person:ana", iso("18 14:00"))
-            books.db.execute("COMMIT")
-            books.judge_all()
+            taken_back(books, merge_id, "18 14:00", "person:ana")
             pictures.append((joined, books.ask(stages)))
             assert books.ask("SELECT stage FROM leads WHERE opened_at = ?", iso("17 12:00")) == [("won",)]
             assert books.ask("SELECT stage FROM leads WHERE opened_at = ?", iso("17 10:00")) == [("new",)]
@@ -398,10 +403,7 @@ def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
         assert books.ask(JUDGED) == merged, "judged together they are one lead"
         books.rebuild()
         assert books.ask(JUDGED) == merged
-        books.db.execute("BEGIN IMMEDIATE")
-        merges.undo(books.db, number, "person:dora", iso("17 12:00"))
-        books.db.execute("COMMIT")
-        books.judge_all()
+        taken_back(books, number, "17 12:00", "person:dora")
         assert books.ask(JUDGED) == before
         assert books.column("SELECT kind FROM lead_events WHERE lead_id = 2 ORDER BY event_id")[:2] == [
             "opened",
@@ -418,10 +420,7 @@ def test_what_ended_as_merged_and_never_was_a_lead_is_gone_once_the_merge_is_und
         merge_id = merged_by_hand(books, wire.ANA, wire.BETO, "17 12:00")
         books.correct(hers, "personal", "17 12:10")
         books.judge_all()
-        books.db.execute("BEGIN")
-        merges.undo(books.db, merge_id, "person:ana", iso("17 13:00"))
-        books.db.execute("COMMIT")
-        books.judge_all()
+        taken_back(books, merge_id, "17 13:00", "person:ana")
         assert books.ask("SELECT stage, opened_at FROM leads") == [("new", iso("17 10:00"))]
 
 
@@ -443,10 +442,7 @@ def test_what_was_before_a_merge_stays_what_it_was_of_each() -> None:
         ]
         books.tell([beto.says("17 11:30", "delivery")])
         assert books.column("SELECT topics FROM leads ORDER BY lead_id") == ['["order"]', '["price", "delivery"]']
-        books.db.execute("BEGIN IMMEDIATE")
-        merges.undo(books.db, number, "person:dora", iso("17 12:00"))
-        books.db.execute("COMMIT")
-        books.judge_all()
+        taken_back(books, number, "17 12:00", "person:dora")
         assert books.ask("SELECT lead_id, stage, topics, previous_lead_id FROM leads ORDER BY lead_id") == [
             (1, "won", '["order"]', None),
             (2, "new", '["price"]', None),

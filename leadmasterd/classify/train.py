@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 
 from leadmasterd.classify.frames import CannotUseFrames, sentences
 from leadmasterd.classify.intents import GROUP_OF
-from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, load_model
+from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, existing, load_model
 from leadmasterd.classify.measure import CannotUseLine, cases_from
 from leadmasterd.classify.model import (
     FORMAT,
@@ -297,7 +297,7 @@ def _learn(
     lessons = lessons_from(text.split("\n"), corrections, CORRECTION_WEIGHT)
     with _alone(file.parent):
         try:
-            current = load_model(file if file.exists() else None)
+            current = load_model(existing(file))
         except CannotUseModel as error:  # damaged: what is measured against is what would be used instead
             sys.stderr.write(f"{error}\n")
             current = load_model(None)

@@ -22,6 +22,7 @@ import psutil
 from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.leads.calendar import WEEKDAYS
+from leadmasterd.leads_view import count_unjudged
 from leadmasterd.settings import LeadsSettings
 from leadmasterd.settings_file import places
 from leadmasterd.state_files import read_status
@@ -185,7 +186,7 @@ class Demo:
 
     def _unjudged(self) -> int:
         with closing(open_for_reading(self._places.database)) as connection:
-            return int(connection.execute("SELECT count(*) FROM unjudged").fetchone()[0])
+            return count_unjudged(connection)
 
     def _await_captured(self, *when: When) -> None:
         wanted = sum(len(each.said) for each in CONVERSATIONS if each.when in when)

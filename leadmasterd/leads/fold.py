@@ -354,18 +354,18 @@ class _Folding:
                 self._plan(decision.conversation, lead, "quote_silent", at, number, at + days * DAY_MS)
 
     def _close(self, decision: Decided, why: Because) -> None:
-        lead = self._open or self._closed
-        if lead is self._open:  # or there never was one: then it is the chat that is done with
+        lead = self._open
+        if lead is not None or self._closed is None:  # where there never was a lead, it is the chat that is done with
             for conversation in list(self._waiting):
                 self.stop_waiting(conversation, decision.at, "closed")
-        if lead is None:
-            return
-        if lead is self._open:
+        if lead is not None:
             lead.closed_at = decision.at
             lead.proposed = None
             self._open, self._closed = None, lead
             self._cancel_quotes(decision.at, "closed")
-        if lead.stage != decision.stage:
+        else:
+            lead = self._closed
+        if lead is not None and lead.stage != decision.stage:
             self._move(lead, decision.at, decision.stage, why, actor=decision.actor)
 
     def _wait_again(self) -> None:
