@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leadmasterd.cli.moments import Clock, moment_from
-from leadmasterd.cli.tables import folded, padded
+from leadmasterd.cli.tables import folded, padded, tell_of_more
 from leadmasterd.leads_settings import glance
 from leadmasterd.leads_view import Row, ask, at_text, find, is_blank
 from leadmasterd.settings_file import find_places
@@ -58,9 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     clock = Clock(datetime.now(UTC), zone)
     for message in messages:
         print(_line(message, clock))
-    if len(messages) == arguments.limit:
-        print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
-    elif not messages and not unknown:
+    tell_of_more(len(messages), arguments.limit)
+    if not messages and not unknown:
         print(_("No messages."), file=sys.stderr)
     return int(unknown)
 

@@ -69,9 +69,10 @@ def run_list(arguments: argparse.Namespace) -> int:
         print(json.dumps({"as_of": leads_view.at_text(now), "unjudged": unjudged, "leads": rows}, ensure_ascii=False))
         return 0
     if rows:
+        from leadmasterd.cli.tables import tell_of_more
+
         _table_of_leads(rows, Clock(now, settings.zone()))
-        if len(rows) == arguments.limit:
-            print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
+        tell_of_more(len(rows), arguments.limit)
     elif connection:
         print(_("No leads."), file=sys.stderr)
     if unjudged:

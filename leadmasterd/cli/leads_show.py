@@ -12,7 +12,7 @@ from leadmasterd import leads_view
 from leadmasterd.classify.reasons import group_es, intent_es, why
 from leadmasterd.cli.leads_list import looked_up, opened
 from leadmasterd.cli.moments import Clock, length
-from leadmasterd.cli.tables import folded
+from leadmasterd.cli.tables import folded, tell_of_more
 from leadmasterd.leads_settings import LeadsGlance
 from leadmasterd.leads_view import Row, Subject, Windows, ask, is_blank
 from leadmasterd.sentences import lead_event, stage_es
@@ -49,8 +49,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         if subject.lead_id is None and subject.opened_by is not None:
             print(_("Lead {lead} was withdrawn; this is how it stands now.").format(lead=arguments.id.strip()))
         _print(found, now, settings)
-        if len(found["messages"]) == arguments.limit:
-            print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
+        tell_of_more(len(found["messages"]), arguments.limit)
     return 0
 
 

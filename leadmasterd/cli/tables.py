@@ -13,7 +13,7 @@ from itertools import zip_longest
 from typing import Final
 from unicodedata import combining, east_asian_width
 
-from leadmasterd.text import printable
+from leadmasterd.text import _, printable
 
 _GAP: Final = 2
 _NARROWEST: Final = 6
@@ -79,6 +79,12 @@ def columns_of_screen() -> int:
 def padded(text: str, width: int) -> str:
     """Anybody's text in so many columns of a screen: cut, or filled up."""
     return _fitted(_even(text), width, right=False)
+
+
+def tell_of_more(shown: int, limit: int) -> None:
+    """As many as were asked for: there may be others."""
+    if shown == limit:
+        print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
 
 
 def folded(text: str, indent: int) -> str:

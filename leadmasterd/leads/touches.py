@@ -3,13 +3,13 @@ button writes for them. Pure. Ads are not found in words: WhatsApp says so itsel
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from leadmasterd.leads.timeline import Said
+from leadmasterd.text import bare
 
 _LINK: Final = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
 _AFTER_A_LINK: Final = ".,;:!?)]}'*_~"
@@ -50,9 +50,7 @@ class Touch:
 
 def plain(text: str) -> str:
     """Small letters and digits without accents, single spaces between words: how words are compared here."""
-    folded = unicodedata.normalize("NFKD", text[:_READ].casefold())
-    kept = "".join(char if char.isalnum() else " " for char in folded if not unicodedata.combining(char))
-    return " ".join(kept.split())
+    return " ".join("".join(char if char.isalnum() else " " for char in bare(text[:_READ])).split())
 
 
 def touches_of(said: Said, campaigns: Sequence[Campaign]) -> list[Touch]:
