@@ -146,6 +146,16 @@ def _while(
 
 
 @contextmanager
+def _acks_lost(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    """It ends with a new connection, as on a real network: WhatsApp sends again only then what was not acknowledged."""
+    daemon.standin.act("lose_acks", on=True)
+    yield
+    daemon.standin.act("lose_acks", on=False)
+    daemon.standin.act("offline")
+    daemon.standin.act("online")
+
+
+@contextmanager
 def _hang(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
     """From a moment to longer than the heartbeat is waited for."""
     daemon.standin.act("hang", ms=round(seconds * 2000))
@@ -343,7 +353,7 @@ _OTHERS: Final[dict[str, Callable[[DaemonUnderTest, float], _Fault]]] = {
     "broken MANIFEST, with a snapshot": _while_stopped(_break_manifests_after_a_snapshot),
     "garbage on stdout": _garbage,
     "garbage in a line": _garbage_in_a_line,
-    "acknowledgements lost": _while(("lose_acks", {"on": True}), ("lose_acks", {"on": False})),
+    "acknowledgements lost": _acks_lost,
     "killed before acknowledging": _killed_holding("stored"),
     "killed before emitting": _killed_holding("acknowledged"),
 }
