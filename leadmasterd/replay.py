@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sqlite_utils import Database
 
@@ -63,7 +63,7 @@ class _Decision:
 
 @dataclass(slots=True)
 class Replay:
-    """One replay. `feed` the lines, then ask `result`. `dormant_days` as in the settings."""
+    """One replay, a context. `feed` the lines, then ask `result`. `dormant_days` as in the settings."""
 
     classifier: Classifies
     policy: Policy
@@ -87,6 +87,12 @@ class Replay:
         migrate(Database(self._connection, execute_plugins=False))
         self._rows = Rows(self._connection)
         self._judge = Judge(self._connection, lambda: self.classifier, self.policy)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
 
     def feed(self, lines: Iterable[bytes]) -> None:
         """Take lines, in the order of capture."""

@@ -210,9 +210,9 @@ class Told:
 
 def tell(*lines: Line, as_of: str = "2027-06-01 10:00", policy: Policy | None = None, **options: Any) -> Told:
     """Replay a story; the order of the lines is the order of capture."""
-    replay = Replay(Literal(), policy or globals()["policy"](), moment(as_of), **options)
-    replay.feed(json.dumps(line).encode() for line in lines)
-    return Told(replay.result(), replay.refused)
+    with Replay(Literal(), policy or globals()["policy"](), moment(as_of), **options) as replay:
+        replay.feed(json.dumps(line).encode() for line in lines)
+        return Told(replay.result(), replay.refused)
 
 
 # ---------------------------------------------------------------------- through the tables

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from leadmasterd import sentences
@@ -31,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(nothing(since, now).as_json()))
         return 0
-    history = read(connection, since=since, now=now, limit=arguments.limit)
-    connection.close()
+    with closing(connection):
+        history = read(connection, since=since, now=now, limit=arguments.limit)
     if arguments.json:
         print(json.dumps(history.as_json(), ensure_ascii=False))
         return 0

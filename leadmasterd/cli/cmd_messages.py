@@ -4,6 +4,7 @@ import argparse
 import json
 import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,8 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"messages": []}))
         return 0
-    chats = _chats(connection, arguments.chat, settings.country) if arguments.chat else None
-    messages = _found(connection, arguments, chats, since)
+    with closing(connection):
+        chats = _chats(connection, arguments.chat, settings.country) if arguments.chat else None
+        messages = _found(connection, arguments, chats, since)
     unknown = chats == ()
     if unknown:
         print(

@@ -25,8 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
         settings.leads.dormant_days,
     )
     try:
-        with sys.stdin.buffer if arguments.file == "-" else Path(arguments.file).open("rb") as lines:
+        with replay, sys.stdin.buffer if arguments.file == "-" else Path(arguments.file).open("rb") as lines:
             replay.feed(lines)
+            result = replay.result()
     except OSError as error:
         print(
             _("cannot read {file}: {why}; name a file of wire lines, or - for standard input").format(
@@ -37,7 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     for refused in replay.refused:
         print(_("line {n}: {why}; it was left out").format(n=refused.line, why=refused.why), file=sys.stderr)
-    result = replay.result()
     if arguments.json or not sys.stdout.isatty():
         print(json.dumps(result, ensure_ascii=False))
     else:

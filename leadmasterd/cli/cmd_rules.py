@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Final
@@ -239,11 +240,11 @@ def _corrections(places: Any) -> str:
         connection = open_for_reading(places.database)
     except FileNotFoundError:
         return ""  # nobody has corrected anything yet
-    rows = connection.execute(
-        "SELECT intent, (SELECT json_group_array(coalesce(body, '')) FROM (SELECT body FROM messages "
-        "WHERE message_id IN (SELECT value FROM json_each(c.message_ids)) ORDER BY sent_at, message_id)) AS texts "
-        "FROM corrections c WHERE undone_at IS NULL ORDER BY correction_id"
-    )
-    lines = [json.dumps({"texts": json.loads(row["texts"]), "intent": row["intent"]}) for row in rows]
-    connection.close()
+    with closing(connection):
+        rows = connection.execute(
+            "SELECT intent, (SELECT json_group_array(coalesce(body, '')) FROM (SELECT body FROM messages "
+            "WHERE message_id IN (SELECT value FROM json_each(c.message_ids)) ORDER BY sent_at, message_id)) AS texts "
+            "FROM corrections c WHERE undone_at IS NULL ORDER BY correction_id"
+        )
+        lines = [json.dumps({"texts": json.loads(row["texts"]), "intent": row["intent"]}) for row in rows]
     return "\n".join(lines)
