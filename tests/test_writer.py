@@ -125,6 +125,7 @@ def test_a_question_waits_for_a_locked_database_as_a_write_does(store: Store) ->
         assert store.troubled.wait(LIMIT)
         other.execute("ROLLBACK")
     assert question.result(LIMIT) == 7
+    assert store.healed.wait(LIMIT), "told after the answer"
     assert store.troubles[-1] is None
 
 
