@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -297,15 +298,15 @@ def test_a_calendar_is_a_value() -> None:
 
 
 def test_fifty_thousand_questions_take_no_longer_than_a_moment() -> None:
-    """A rebuild asks this often. They take 0.15 s; only what is twenty times slower fails here."""
+    """A rebuild asks this often. They take 0.15 s of work; only what is twenty times slower fails here."""
     calendar = shop()
     begin = utc("2026-01-01T00:00")
     pairs = [
         (begin + timedelta(minutes=9 * each), begin + timedelta(minutes=9 * each, days=3)) for each in range(50_000)
     ]
-    started = datetime.now(UTC)
+    started = time.process_time()
     assert sum(calendar.business_seconds(start, end) for start, end in pairs) > 0
-    assert (datetime.now(UTC) - started).total_seconds() < 3
+    assert time.process_time() - started < 3
 
 
 # ---------------------------------------------------------------------- what is refused
@@ -403,6 +404,7 @@ def test_the_library_of_holidays_is_loaded_only_when_a_date_needs_it_and_then_on
     """It costs memory and time: all countries are 11 MB, one is 4."""
     program = """
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from leadmasterd.leads.calendar import BusinessCalendar
 at = datetime(2026, 6, 1, tzinfo=UTC)
