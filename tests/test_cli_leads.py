@@ -946,7 +946,9 @@ def test_whoever_decides_after_a_colleague_is_told(shop: Shop) -> None:
     assert shop.types("leads", "rebuild").code == 0
     done = shop.types("leads", "stage", "1", "quoted")
     assert re.match(
-        r"Note: at \d\d:\d\d beto said of lead 1: new \(nuevo\) -> lost \(perdido\): a person decided\.\n", done.out
+        r"Note: at (\d{4}-\d\d-\d\d )?\d\d:\d\d beto said of lead 1: "
+        r"new \(nuevo\) -> lost \(perdido\): a person decided\.\n",
+        done.out,
     )
     assert shop.lead(1)["stage"] == "quoted"
     assert [each["actor"] for each in shop.types("leads", "show", "1", "--json").json["record"]][1] == "person:beto"
