@@ -49,7 +49,9 @@ from tests.captures import account, item, opened, reading
 from tests.waiting import LIMIT, until_true
 
 CHECKOUT = Path(__file__).parent.parent
-ALWAYS_OPEN = '[leads]\ncountry = ""\ntimezone = "UTC"\n[leads.hours]\n' + "".join(
+NOON = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
+"""A zone where it is noon now (in its name + is west), so that the last hours are of one day whenever this runs."""
+ALWAYS_OPEN = f'[leads]\ncountry = ""\ntimezone = "{NOON}"\n[leads.hours]\n' + "".join(
     f'{day} = [["00:00", "24:00"]]\n' for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 )
 PRICE, DELIVERY, BROKEN, HELLO = "hola, cuánto sale la campera?", "hacen envíos?", "me llegó rota la taza", "hola"
@@ -182,7 +184,7 @@ def cells(text: str) -> int:
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
     """Nothing captured yet."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("TZ", NOON)
     time.tzset()
     for name in [name for name in os.environ if name.startswith("LEADMASTERD_")]:
         monkeypatch.delenv(name)
@@ -276,8 +278,12 @@ def test_without_a_database_reading_is_empty_and_writing_is_no(shop: Shop) -> No
 # ---------------------------------------------------------------------- whose hours
 
 
-def test_people_read_the_hours_of_the_business_on_a_machine_of_another_zone(shop: Shop) -> None:
+def test_people_read_the_hours_of_the_business_on_a_machine_of_another_zone(
+    monkeypatch: pytest.MonkeyPatch, shop: Shop
+) -> None:
     """13:00Z is 10:00 in Buenos Aires, also on a server whose clock shows UTC. Programs get UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     (shop.folder / "config.toml").write_text('[leads]\ncountry = ""\ntimezone = "America/Argentina/Buenos_Aires"\n')
     at = (datetime.now(UTC) - timedelta(days=3)).replace(hour=13, minute=0, second=0, microsecond=0)
     minutes = shop.minutes_since(at)
@@ -343,9 +349,17 @@ def test_a_time_that_is_none_or_that_no_calendar_reaches_is_64(shop: Shop, typed
     ],
 )  # fmt: skip
 def test_a_day_begins_when_it_does_where_the_business_is(
-    shop: Shop, zone: str | None, now: str, at: str, brief: str, short: tuple[str, str]
+    monkeypatch: pytest.MonkeyPatch,
+    shop: Shop,
+    zone: str | None,
+    now: str,
+    at: str,
+    brief: str,
+    short: tuple[str, str],
 ) -> None:
     """Today's times come without a date, by the calendar there; without a zone the machine's (UTC here) counts."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     clock = Clock(datetime.fromisoformat(now), ZoneInfo(zone) if zone else None)
     assert (clock.brief(at), clock.short(at)) == (brief, short)
 
@@ -882,9 +896,11 @@ def test_what_is_not_judged_yet_does_not_look_as_if_nobody_waited(shop: Shop) ->
 
 def test_whose_time_is_shown_is_said_where_the_machine_has_another(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server counts in UTC, and its shop does not."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     shop.hears((1, 120, PRICE))
     settings = shop.folder / "config.toml"
-    settings.write_text(settings.read_text().replace('"UTC"', '"America/Argentina/Buenos_Aires"'))
+    settings.write_text(settings.read_text().replace(f'"{NOON}"', '"America/Argentina/Buenos_Aires"'))
     assert shop.types("leads", "waiting").out.endswith(" (Buenos Aires)\n")
     monkeypatch.setenv("TZ", "America/Argentina/Buenos_Aires")
     time.tzset()
