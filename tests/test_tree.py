@@ -16,6 +16,8 @@ from leadmasterd.listener import tree
 from tests.waiting import LIMIT, until_true
 
 SLEEP = "import time; time.sleep(1000)"
+OURS = f"lm-ours-{os.getpid()}"
+"""Nobody else's: another run of these tests may go on beside this one."""
 NESTED = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])"
 
 
@@ -57,29 +59,29 @@ def test_the_marker_names_one_state_directory_in_every_spelling(
     assert marker.isascii()
 
 
-@pytest.mark.parametrize("argument", ["--instance=lm-ours", "--leadmasterd-instance=lm-ours"])
+@pytest.mark.parametrize("argument", [f"--instance={OURS}", f"--leadmasterd-instance={OURS}"], ids=["node", "browser"])
 def test_marked_processes_and_their_children_are_ours(started: Started, argument: str) -> None:
     """Whoever their parent is."""
     marked = started.start(argument, code=NESTED)
     until_true(lambda: marked.children())
-    found = {process.pid for process in tree.find_ours("lm-ours")}
+    found = {process.pid for process in tree.find_ours(OURS)}
     assert found == {marked.pid, marked.children()[0].pid}
 
 
-@pytest.mark.parametrize("argument", ["--instance=lm-ours2", "x--instance=lm-ours", "lm-ours", "--instance=lm-"])
+@pytest.mark.parametrize("argument", ["--instance={}2", "x--instance={}", "{}", "--instance=lm-"])
 def test_processes_of_another_marker_are_not_ours(started: Started, argument: str) -> None:
     """A longer name is another name."""
-    started.start(argument)
-    assert tree.find_ours("lm-ours") == []
+    started.start(argument.format(OURS))
+    assert tree.find_ours(OURS) == []
 
 
 def test_our_own_children_count_only_since_the_child_was_made(started: Started) -> None:
     """What we started before it is something else."""
     before = started.start()
-    marked = started.start("--instance=lm-ours")
+    marked = started.start(f"--instance={OURS}")
     after = started.start()
     until_true(lambda: after.create_time() >= marked.create_time())
-    found = {process.pid for process in tree.find_ours("lm-ours", since=marked.create_time())}
+    found = {process.pid for process in tree.find_ours(OURS, since=marked.create_time())}
     assert after.pid in found
     assert marked.pid in found
     if before.create_time() < marked.create_time():
@@ -89,10 +91,10 @@ def test_our_own_children_count_only_since_the_child_was_made(started: Started) 
 
 def test_the_dead_are_not_found(started: Started) -> None:
     """A zombie is dead."""
-    marked = started.start("--instance=lm-ours")
+    marked = started.start(f"--instance={OURS}")
     marked.kill()
     until_true(lambda: marked.status() == psutil.STATUS_ZOMBIE)
-    assert tree.find_ours("lm-ours", since=0) == []
+    assert tree.find_ours(OURS, since=0) == []
 
 
 def test_signalling_the_gone_is_as_good(started: Started) -> None:
