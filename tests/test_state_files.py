@@ -13,6 +13,7 @@ import pytest
 from leadmasterd import state_files
 from leadmasterd.settings_file import Places
 from leadmasterd.state_files import CannotUseState, Lock, is_running, read_status, write_private, write_status
+from tests.waiting import LIMIT
 
 HOLD = """
 import sys
@@ -63,8 +64,9 @@ def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Places, monkeypa
     assert is_running(here)
 
 
-def test_somebody_who_only_asks_does_not_make_a_start_fail(here: Places) -> None:
+def test_somebody_who_only_asks_does_not_make_a_start_fail(here: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """`status` shares the lock for a moment."""
+    monkeypatch.setattr(state_files, "_PASSING_BY", LIMIT)
     here.state_dir.mkdir()
     asking = os.open(here.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(asking, fcntl.LOCK_SH)
