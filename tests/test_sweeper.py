@@ -14,7 +14,7 @@ from leadmasterd.timing import Timing
 from tests.waiting import LIMIT, until
 
 TIMING = replace(
-    Timing(), sweep_settle=0.01, sweep_interval=0.02, sweep_timeout=0.1, settle_after_pairing=0.3, status_every=1
+    Timing(), sweep_settle=0.01, sweep_interval=0.02, sweep_timeout=1, settle_after_pairing=0.3, status_every=1
 )
 PATIENT = replace(TIMING, sweep_interval=60)
 
@@ -192,8 +192,7 @@ async def test_a_young_message_gets_until_the_next_sweep_to_come_live() -> None:
         young = {2: frozenset({11}), 4: frozenset({12})}
         asked.answer = lambda number: done(number, young=young.get(number, frozenset()))
         asked.sweeper.live(fresh=False)
-        await until(lambda: len(asked.numbers) >= 2)
-        await asyncio.sleep(0.02)
+        await until(lambda: asked.sweeper._suspects)
         asked.sweeper.heard({11})
         await until(lambda: len(asked.numbers) >= 4)
         assert asked.deaf == []
