@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.processes import lives
 from tests.test_cli import CHECKOUT, typed
 from tests.waiting import until_true
 
@@ -100,7 +101,7 @@ def test_ctrl_c_while_it_learns_ends_both_processes_without_a_traceback(tmp_path
     os.killpg(training.pid, signal.SIGINT)
     said = training.communicate(timeout=30)
     assert (training.returncode, said) == (130, (b"", b""))
-    assert not learning.is_running() or learning.status() == psutil.STATUS_ZOMBIE
+    assert not lives(learning)
 
 
 def test_a_line_that_teaches_nothing_is_told_with_its_file(tmp_path: Path) -> None:

@@ -19,9 +19,12 @@ from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
 from leadmasterd.settings_file import Places, places
 from leadmasterd.state_files import read_status
+from tests.processes import carries
 
 OUR_PHONE = "5491155550100"
 LIMIT = 60.0
+DIVISOR = 20
+"""Of durations."""
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -47,7 +50,7 @@ class DaemonUnderTest:
             "LEADMASTERD_STATE_DIR": str(state_dir),
             "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(standin.browser_args),
             "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
-            "LEADMASTERD_SUPERVISOR__TIME_DIVISOR": "20",
+            "LEADMASTERD_SUPERVISOR__TIME_DIVISOR": str(DIVISOR),
             **settings,
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -139,11 +142,11 @@ class DaemonUnderTest:
 
     def node(self) -> psutil.Process:
         """The Node child."""
-        return next(each for each in self.ours() if f"--instance={self.marker}" in each.cmdline())
+        return next(each for each in self.ours() if carries(each, f"--instance={self.marker}"))
 
     def browser(self) -> psutil.Process:
         """The browser's main process."""
-        return next(each for each in self.ours() if f"--leadmasterd-instance={self.marker}" in each.cmdline())
+        return next(each for each in self.ours() if carries(each, f"--leadmasterd-instance={self.marker}"))
 
     def end(self) -> None:
         """After a test, however it went: nothing is left."""
@@ -160,13 +163,17 @@ class DaemonUnderTest:
 MakeDaemon = Callable[..., DaemonUnderTest]
 
 
+@pytest.fixture
+def rotation() -> tuple[str, ...]:
+    """How long each code is shown: shorter by the same divisor as everything else, unless a test asks for another."""
+    return "--qr-first", str(60_000 // DIVISOR), "--qr-period", str(20_000 // DIVISOR)
+
+
 @pytest.fixture(params=["dollar"])
-def standin(request: pytest.FixtureRequest) -> Iterator[StandIn]:
+def standin(request: pytest.FixtureRequest, rotation: tuple[str, ...]) -> Iterator[StandIn]:
     """A stand-in with the key shape of today's WhatsApp Web, unless a test asks for another."""
     node = shutil.which("node")
     assert node, "node is needed: run `make test`"
-    # codes rotate faster by the same divisor as everything else
-    rotation = ("--qr-first", "3000", "--qr-period", "1000")
     with StandIn(Path(node), *rotation, key_shape=str(request.param)) as started:
         yield started
 

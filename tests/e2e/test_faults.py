@@ -21,12 +21,12 @@ import pytest
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.environment import find_browser
 from leadmasterd.listener import tree
-from tests.e2e.conftest import DaemonUnderTest, MakeDaemon, wait_for
+from tests.e2e.conftest import DIVISOR, DaemonUnderTest, MakeDaemon, wait_for
+from tests.processes import carries
 
 pytestmark = pytest.mark.e2e
 
 ANA = "5491155550001"
-DIVISOR = 20
 SECONDS_UNTIL_A_HUNG_PAGE_IS_NOTICED = 60.0
 
 Break = Callable[[DaemonUnderTest, StandIn], object]
@@ -124,7 +124,7 @@ def noticed_after(event: dict[str, Any], broken_at: float) -> float:
 
 def renderers(daemon: DaemonUnderTest) -> list[psutil.Process]:
     """The processes that show pages."""
-    return [each for each in daemon.browser().children(recursive=True) if "--type=renderer" in each.cmdline()]
+    return [each for each in daemon.browser().children(recursive=True) if carries(each, "--type=renderer")]
 
 
 def signal_node(number: signal.Signals) -> Break:

@@ -7,11 +7,12 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from leadmasterd.demo.standin import StandIn
 from tests.e2e.conftest import DaemonUnderTest, MakeDaemon, wait_for
+from tests.e2e.test_faults import await_ready_again, last_event, seen
+from tests.processes import lives
 
 pytestmark = pytest.mark.e2e
 
@@ -70,7 +71,7 @@ def test_a_stop_leaves_nothing_behind(daemon: DaemonUnderTest, number: signal.Si
     assert code == 0
     assert seconds < 25
     assert daemon.ours() == []
-    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes)
+    assert not any(map(lives, processes))
     daemon.start()
     wait_for(lambda: daemon.status["pid"] == daemon.process.pid, "the new life")  # type: ignore[union-attr]
     daemon.await_phase("ready")
@@ -143,8 +144,10 @@ def test_a_browser_that_dies_at_once_is_tried_again_and_again(make_daemon: MakeD
     browser.chmod(0o755)
     daemon = make_daemon(LEADMASTERD_LISTENER__BROWSER=str(browser))
     daemon.start()
-    wait_for(lambda: (daemon.status.get("values") or {}).get("failures", 0) >= 2, "two failures")
-    assert daemon.status["code"] == "child_died"
+    said = wait_for(
+        lambda: (now := daemon.status) and (now.get("values") or {}).get("failures", 0) >= 2 and now, "two failures"
+    )
+    assert said["code"] == "child_died"
     code, _ = daemon.stop()
     assert code == 0
 
@@ -231,10 +234,11 @@ def test_deafness_is_noticed_and_mended(make_daemon: MakeDaemon, standin: StandI
     standin.act("deliver", **{"from": ANA, "body": "oída"})
     daemon.await_messages(1)
     wait_for(lambda: daemon.query("SELECT 1 FROM accounts WHERE swept_through_at IS NOT NULL"), "the first sweep")
+    mark = last_event(daemon)
     standin.act("deaf")
     standin.act("deliver", **{"from": ANA, "body": "no oída"})
-    wait_for(lambda: daemon.query("SELECT 1 FROM session_events WHERE code = 'deaf'"), "the deafness to be noticed")
-    daemon.await_phase("ready")
+    wait_for(lambda: seen(daemon, mark, code="deaf"), "the deafness to be noticed")
+    await_ready_again(daemon, mark)
     live = standin.act("deliver", **{"from": ANA, "body": "oída otra vez"})["ids"][0]
     daemon.await_messages(3)
     [row] = daemon.query("SELECT captured_via FROM messages WHERE stanza_id = ?", live)
