@@ -1,5 +1,6 @@
 """`leadmasterd demo --auto`, as the README says."""
 
+import re
 import subprocess
 import sys
 
@@ -28,5 +29,5 @@ def test_the_demo_captures_everything_once_and_says_that_it_is_a_stand_in(shape:
     wants, waits = shown.stdout.split("leadmasterd leads waiting")
     assert "pedido" in wants
     assert "Julián" in waits
-    assert "2 h 10 min" in waits
+    assert re.search(r"2 h 1[012] min", waits), "from then until it was shown"
     assert "reclamo" in waits
