@@ -85,11 +85,13 @@ export class PageServer extends EventEmitter {
    * Has the page do something, now or when it connects next.
    * @param {string} name
    * @param {object} [given]
-   * @param {number} [limit] how long to wait for the page to have done it
+   * @param {{limit?: number, kept?: boolean}} [how] limit: how long to wait for the page to have done it; kept: false
+   *   for what the next connection hears in another way
    * @returns {Promise<boolean>} whether it has
    */
-  async command(name, given = {}, limit = 3000) {
+  async command(name, given = {}, { limit = 3000, kept = true } = {}) {
     const { connection } = this.#phone;
+    if (!connection && !kept) return false;
     /** @type {(answer: boolean) => void} */
     let answer = () => {};
     const answered = new Promise((resolve) => {
@@ -105,6 +107,7 @@ export class PageServer extends EventEmitter {
     const done = await answered;
     clearTimeout(timer);
     this.#phone.off('change', look);
+    if (!kept) this.commands = this.commands.filter((each) => each !== command);
     return done;
   }
 
@@ -193,6 +196,7 @@ export class PageServer extends EventEmitter {
       this.#phone.disconnect(connection);
       this.#pairing.end(connection);
     });
+    connection.send({ kind: 'held', phases: [...this.holds] }); // not always what the page was loaded with
     this.#phone.connect(connection);
     if (!token) this.#pairing.begin(connection);
     for (const command of this.commands) connection.send({ kind: 'command', ...command });
@@ -250,7 +254,7 @@ export class PageServer extends EventEmitter {
         this.records.sent.push(record);
         if (said.function === 'Socket.logout' && device) {
           this.#phone.unlink(device, 0);
-          void this.command('logout', { reason: 0 });
+          void this.command('logout', { reason: 0 }, { kept: false });
         }
         return {};
       case 'presence':

@@ -76,6 +76,39 @@ test('what comes again because its acknowledgement was lost is known, and not em
   assert.equal((await second.client.getChatById(`${ANA}@c.us`)).unreadCount, 4);
 });
 
+test('a page that was loaded under a hold and connects after its release is not held', async (context) => {
+  const { standin, newClient } = await setUp(context);
+  const first = await newClient().startLinked(standin, SHOP);
+  await first.stop();
+  await standin.act('hold', { phase: 'stored' });
+  await standin.act('offline');
+  const second = newClient();
+  const starting = second.start();
+  await until(() => standin.state().page_loads === 2);
+  await standin.act('release');
+  await standin.act('online');
+  await starting;
+  await second.next('ready');
+  const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'uno', wait: 10_000 });
+  assert.equal(acknowledged, true);
+});
+
+test('a hold and a logout that a dying page did not hear are not told to the next one', async (context) => {
+  const { standin, newClient } = await setUp(context);
+  const first = await newClient().startLinked(standin, SHOP);
+  await standin.act('hang');
+  assert.equal((await standin.act('hold', { phase: 'stored' })).done, false);
+  assert.equal((await standin.act('logout')).done, false);
+  await first.kill();
+  await standin.act('wait', { for: 'disconnected' });
+  await standin.act('release');
+  const pending = standin.state().pending_commands.map(({ name }) => name);
+  assert.deepEqual(
+    pending.filter((name) => name !== 'hang'),
+    [],
+  );
+});
+
 test('client.logout() of the library is recorded as something sent, and unlinks', async (context) => {
   const { standin, newClient } = await setUp(context);
   const client = await newClient().startLinked(standin, SHOP);

@@ -28,7 +28,8 @@ export const FAULTS = {
     stage.phone.unlink(device, reason);
     const { connection } = stage.phone;
     if (connection?.token !== device.token) return { done: false };
-    return { done: await stage.pages.command('logout', { reason }) };
+    // a page that does not hear of it is refused at its next connection
+    return { done: await stage.pages.command('logout', { reason }, { kept: false }) };
   },
   async resync(stage) {
     return { done: await stage.pages.command('resync') };
@@ -88,12 +89,12 @@ export const FAULTS = {
     if (!HOLDS.has(phase)) throw new BadRequest(`cannot hold ${phase}; known: ${[...HOLDS].join(', ')}`);
     stage.pages.holds.add(phase);
     const now = phase === 'stored' || phase === 'acknowledged';
-    return { done: now && stage.phone.connection !== null && (await stage.pages.command('hold', { phase })) };
+    return { done: now && (await stage.pages.command('hold', { phase }, { kept: false })) };
   },
   async release(stage, { phase }) {
     if (phase) stage.pages.holds.delete(phase);
     else stage.pages.holds.clear();
-    return { done: stage.phone.connection !== null && (await stage.pages.command('release', { phase })) };
+    return { done: await stage.pages.command('release', { phase }, { kept: false }) };
   },
   missing(stage, { modules = [] }) {
     stage.pages.missing = modules;

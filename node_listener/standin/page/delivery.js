@@ -10,7 +10,7 @@ import { lookUp, STORING } from './storing.js';
 const BATCH = 250;
 const waiting = [];
 const pending = new Set();
-const holds = new Set(config.holds.filter((phase) => phase === 'stored' || phase === 'acknowledged'));
+const holds = new Set(config.holds);
 let running = null;
 let release = null;
 const wake = [];
@@ -57,6 +57,12 @@ export function releaseHolds(phase) {
   else holds.clear();
   release?.();
   release = null;
+}
+
+/** The server says it at each connection: it may have changed since this page was loaded, or the last one was lost. */
+export function holdOnly(phases) {
+  releaseHolds();
+  for (const phase of phases) holds.add(phase);
 }
 
 function wakeAll() {

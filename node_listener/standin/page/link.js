@@ -1,7 +1,7 @@
 // The life of the connection: open the stream, follow what it says, open it again when it drops.
 
 import { config, pageId } from './config.js';
-import { receive, settled, storeFirst, watchProgress } from './delivery.js';
+import { holdOnly, receive, settled, storeFirst, watchProgress } from './delivery.js';
 import { runCommand } from './faults.js';
 import { report, reportQuietly, session } from './report.js';
 import { attended, Cmd, Conn, Socket, setMe, setProgress, showState } from './socket.js';
@@ -70,6 +70,7 @@ async function follow(onOpen) {
 function handle(said) {
   if (said.kind === 'item') receive(said.item);
   else if (said.kind === 'command') runCommand(said);
+  else if (said.kind === 'held') holdOnly(said.phases);
   else if (said.kind === 'hello') connected(said);
   else if (said.kind === 'ref') {
     Conn.set('ref', said.ref);
