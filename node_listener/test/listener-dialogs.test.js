@@ -27,13 +27,13 @@ describe('dialogs of a linked page', () => {
   });
 
   test("what's new is acknowledged in time, told, and the link lives", async () => {
-    const ms = 4_000;
+    const ms = 8_000;
     const shown = Date.now();
     await standin.act('dialog', { text: "What's new on WhatsApp Web", others: ['Learn more'], ms });
     const { text, button, dismissed } = await child.line('dialog');
     assert.match(text, /^What's new on WhatsApp Web/);
     assert.deepEqual([button, dismissed], ['Continue', true]);
-    assert.equal(/** @type {any} */ (standin.state().dialogs[0]).clicked, 'Continue');
+    await until(() => /** @type {any} */ (standin.state().dialogs[0]).clicked === 'Continue');
     await until(() => Date.now() - shown > ms + 500);
     assert.equal(standin.state().paired, true);
     assert.deepEqual(child.ofType('disconnected'), []);

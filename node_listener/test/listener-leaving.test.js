@@ -46,8 +46,8 @@ async function left(child, code, reason) {
 /** @param {Child} child */
 async function nothingLeft(child) {
   const pid = child.lines.find((line) => line.type === 'browser_started')?.pid ?? 0;
-  await until(() => processesWith(child.instance).length === 0, 5_000);
-  await until(() => pid === 0 || processesInGroup(pid).length === 0, 5_000);
+  await until(() => processesWith(child.instance).length === 0);
+  await until(() => pid === 0 || processesInGroup(pid).length === 0);
 }
 
 test('asked to stop, it closes the browser, says bye and leaves with 0', async (context) => {

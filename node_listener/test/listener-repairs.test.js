@@ -79,9 +79,9 @@ test('OPENING without end is told, outlives every timeout, and ends with the net
   first.send({ type: 'stop' });
   await first.exit;
   await standin.act('offline');
-  const protocol = 3_000;
+  const protocol = 8_000;
   const second = await start({
-    timing: { heartbeat: 300, authentication: 20_000, protocol, evaluate: 2_000 },
+    timing: { heartbeat: 300, authentication: 20_000, protocol, evaluate: 5_000 },
   });
   await second.line((line) => line.type === 'state' && line.state === 'OPENING');
   const since = Date.now();

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SHOP, setUp, until } from './support/bare-client.js';
+import { LIMIT, SHOP, setUp, until } from './support/bare-client.js';
 
 const ANA = '5491155550001';
 
@@ -89,7 +89,7 @@ test('a page that was loaded under a hold and connects after its release is not 
   await standin.act('online');
   await starting;
   await second.next('ready');
-  const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'uno', wait: 10_000 });
+  const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'uno', wait: LIMIT });
   assert.equal(acknowledged, true);
 });
 
@@ -124,7 +124,7 @@ test('hasSynced at boot means that neither authenticated nor ready ever comes', 
   await first.stop();
   await standin.act('hold', { phase: 'synced' });
   const second = await newClient().start();
-  const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'uno', wait: 3000 });
+  const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'uno', wait: LIMIT });
   assert.equal(acknowledged, true);
   assert.equal(await second.client.getState(), 'CONNECTED');
   assert.deepEqual(second.emitted, []);
@@ -167,7 +167,7 @@ test('a sync that never ends is CONNECTED and not ready, until it is released an
   await first.stop();
   await standin.act('hold', { phase: 'progress' });
   const second = await newClient().start();
-  const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'uno', wait: 3000 });
+  const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'uno', wait: LIMIT });
   assert.equal(acknowledged, true);
   assert.equal(await second.client.getState(), 'CONNECTED');
   assert.deepEqual(second.all('ready'), []);

@@ -13,6 +13,9 @@ const EVENTS = [
   ...'message_ciphertext message_ciphertext_failed unread_count call vote_update'.split(' '),
 ];
 
+/** Milliseconds after which what should happen counts as never happening: far more than a busy machine takes. */
+export const LIMIT = 60_000;
+
 /** @typedef {{name: string, args: any[]}} Emitted */
 
 export class BareClient extends EventEmitter {
@@ -94,7 +97,7 @@ export class BareClient extends EventEmitter {
    * @param {number} [limit]
    * @returns {Promise<any[]>} its arguments
    */
-  async next(name, test = () => true, limit = 10_000) {
+  async next(name, test = () => true, limit = LIMIT) {
     const find = () => this.emitted.find((event) => event.name === name && test(...event.args));
     const found = await new Promise((resolve) => {
       const look = () => {
@@ -171,7 +174,7 @@ export async function setUp(context, options) {
  * @param {() => boolean | Promise<boolean>} test
  * @param {number} [limit] milliseconds
  */
-export async function until(test, limit = 5000) {
+export async function until(test, limit = LIMIT) {
   const end = Date.now() + limit;
   while (!(await test())) {
     if (Date.now() > end) throw new Error(`not within ${limit} ms: ${test}`);

@@ -9,7 +9,8 @@ import { createInterface } from 'node:readline';
 
 const MAIN = new URL('../../src/main.js', import.meta.url).pathname;
 export const BROWSER = process.env.LEADMASTERD_TEST_BROWSER ?? '/usr/bin/chromium';
-const PATIENCE = 20_000;
+/** Milliseconds after which what should happen counts as never happening: far more than a busy machine takes. */
+const PATIENCE = 60_000;
 
 /** @typedef {Record<string, any>} Line */
 /** @typedef {Awaited<ReturnType<typeof startChild>>} Child */
