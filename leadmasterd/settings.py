@@ -69,7 +69,7 @@ class SupervisorSettings(_Section):
     memory_ceiling_mb: int = Field(1500, ge=300, le=100_000, description="restart by plan when the tree is larger")
     disk_floor_mb: int = Field(500, ge=0, le=1_000_000, description="warn when less is free")
     time_divisor: float = Field(
-        1, ge=1, le=1000, allow_inf_nan=False, description="divide every duration; for trying things out"
+        1, ge=1, le=1000, allow_inf_nan=False, description="divide durations; for trying things out"
     )
 
 

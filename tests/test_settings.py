@@ -326,6 +326,8 @@ def test_every_duration_in_the_settings_reaches_the_timing() -> None:
     fast = Settings.model_validate({"supervisor": {**odd, "time_divisor": 2}, "listener": listener}).timing()
     assert fast == timing.divided_by(2)
     assert fast.hello_timeout == Timing().hello_timeout / 2
+    faster = Timing().divided_by(20)
+    assert (faster.sweep_interval, faster.hello_timeout, faster.stop_ask) == (3, 15, 2.5), "a machine is not faster"
 
 
 def test_the_timing_of_the_defaults_is_the_timing_profile() -> None:
