@@ -111,8 +111,8 @@ class _Storm:
         except subprocess.TimeoutExpired:
             stuck = f"the daemon to stop when asked (round {self._number})"
         seconds = time.monotonic() - began
-        sent = len(daemon.standin.state()["sent"])
         gaps = daemon.query("SELECT * FROM gaps")  # the stop begins another, which is as it should be
+        sent = len(daemon.standin.state()["sent"])
         daemon.end()
         return Found(
             messages=daemon.query("SELECT * FROM messages"),

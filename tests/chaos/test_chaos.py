@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.run import play
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 MESSAGES, FAULTS = 600, 16
 PROOF_SEED, PROOF_MESSAGES, PROOF_FAULTS = 842, 120, 5

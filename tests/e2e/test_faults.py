@@ -112,11 +112,10 @@ def start_again(daemon: DaemonUnderTest) -> None:
     wait_for(lambda: daemon.status["pid"] == daemon.process.pid, "the new life")  # type: ignore[union-attr]
 
 
-def noticed_after(event: dict[str, Any], broken_at: float) -> float:
+def tell_how_soon(event: dict[str, Any], broken_at: float) -> None:
     """Seconds from the fault to its entry in the ledger; shown by `pytest -rP`."""
     seconds = datetime.fromisoformat(event["at"]).astimezone(UTC).timestamp() - broken_at
     sys.stdout.write(f"noticed as {event['code']} after {seconds:.2f} s, undivided {seconds * DIVISOR:.0f} s\n")
-    return seconds
 
 
 # ---------------------------------------------------------------------- processes, and the page as one
@@ -165,10 +164,11 @@ def test_a_part_that_dies_or_freezes_is_replaced(
     break_it(daemon, standin)
     customers.write("durante")
     [event] = wait_for(lambda: seen(daemon, mark, code=code, phase="stopping"), f"{code} in the ledger")
-    seconds = noticed_after(event, broken_at)
-    assert json.loads(event["value_json"]).get("bye") == bye
-    if code == "heartbeat_lost":
-        assert seconds * DIVISOR <= SECONDS_UNTIL_A_HUNG_PAGE_IS_NOTICED
+    tell_how_soon(event, broken_at)
+    told = json.loads(event["value_json"])
+    assert told.get("bye") == bye
+    if code == "heartbeat_lost":  # as the daemon counts it: a round in which the machine held it up is none
+        assert told["silent_seconds"] * DIVISOR <= SECONDS_UNTIL_A_HUNG_PAGE_IS_NOTICED
     await_ready_again(daemon, mark)
     assert not before & set(daemon.ours()), "nothing of the old tree is left"
     customers.nothing_was_lost(code)
@@ -316,7 +316,7 @@ def test_a_page_that_is_synced_before_anybody_listens_becomes_ready(
 
 def test_a_page_that_opens_for_ever_is_started_again(make_daemon: MakeDaemon, standin: StandIn) -> None:
     """OPENING without an end: the start takes too long, is given up, and tried again until it works."""
-    daemon = make_daemon(LEADMASTERD_SUPERVISOR__START_TIMEOUT="100")
+    daemon = make_daemon(LEADMASTERD_SUPERVISOR__START_TIMEOUT="200")
     daemon.start()
     daemon.pair()
     customers = wrote_before(daemon, standin)
@@ -445,7 +445,7 @@ def test_no_names_at_the_start_are_waited_for(make_daemon: MakeDaemon, standin: 
 
 def test_a_server_that_accepts_and_never_answers_is_tried_again(make_daemon: MakeDaemon, standin: StandIn) -> None:
     """The page's load hangs without an end: the start's own limit ends it, and the session is not suspected."""
-    daemon = make_daemon(LEADMASTERD_SUPERVISOR__START_TIMEOUT="60")
+    daemon = make_daemon(LEADMASTERD_SUPERVISOR__START_TIMEOUT="200")
     daemon.start()
     daemon.pair()
     customers = wrote_before(daemon, standin)
