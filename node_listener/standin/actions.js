@@ -11,7 +11,7 @@ export const ACTIONS = {
   ...LINKING,
   ...MESSAGES,
   ...FAULTS,
-  async wait(stage, { for: what, limit = 10_000, loads = 1 }) {
+  async wait(stage, { for: what, limit = 25_000, loads = 1 }) {
     const tests = /** @type {Record<string, () => boolean>} */ ({
       qr: () => stage.pairing.page !== null,
       code: () => stage.pairing.code !== null,

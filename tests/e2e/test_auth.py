@@ -40,7 +40,7 @@ def test_a_snapshot_is_taken_by_a_planned_restart_that_loses_nothing(daemon: Dae
 
 def test_a_session_that_is_too_young_is_not_copied(make_daemon: MakeDaemon) -> None:
     """Soon after the scan: the restart happens, the snapshot does not, and the journal says why."""
-    daemon = make_daemon(LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING="1200")
+    daemon = make_daemon(LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING="24000")
     daemon.start()
     daemon.pair()
     assert daemon.command("auth", "snapshot").returncode == 0
