@@ -1,6 +1,6 @@
 """Every duration that the daemon waits for, in one place.
 
-All in seconds. The settings override some of them (`apply`); tests run the whole program with all of them divided
+All in seconds. The settings override some of them (`apply`); tests run the whole program with them divided
 (`supervisor.time_divisor`). What each number is based on stands beside it.
 """
 
