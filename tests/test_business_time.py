@@ -404,7 +404,6 @@ def test_the_library_of_holidays_is_loaded_only_when_a_date_needs_it_and_then_on
     """It costs memory and time: all countries are 11 MB, one is 4."""
     program = """
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from leadmasterd.leads.calendar import BusinessCalendar
 at = datetime(2026, 6, 1, tzinfo=UTC)
