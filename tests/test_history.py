@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,32 +16,39 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> sqlite3.Connection:
+def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Linked at 10:00; a gap of 6 minutes that was recovered, one of 12 that is still open; a pause before."""
-    connection = open_for_writing(tmp_path / "leadmaster.db")
-    connection.execute(
-        "INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES "
-        "('5491155550100@c.us', '2026-11-23T10:00:00.000Z', '2026-11-23T11:48:00.000Z')"
-    )
-    connection.executemany(
-        "INSERT INTO gaps (account_id, from_at, to_at, cause, closed_at, recovered, chats) "
-        "VALUES (1, ?, ?, ?, ?, ?, ?)",
-        [
-            ("2026-11-23T10:30:00.000Z", "2026-11-23T10:36:00.000Z", "child_died", "2026-11-23T10:37:00.000Z", 4, 2),
-            ("2026-11-23T11:48:00.000Z", None, "heartbeat_lost", None, 0, 0),
-        ],
-    )
-    connection.executemany(
-        "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, ?, ?, ?)",
-        [
-            ("2026-11-23T10:00:00.000Z", "ready", "ready", "{}"),
-            ("2026-11-23T10:30:00.000Z", "stopping", "child_died", json.dumps({"bye": "browser_gone"})),
-            ("2026-11-23T10:36:00.000Z", "ready", "ready", "{}"),
-            ("2026-11-23T11:48:00.000Z", "stopping", "heartbeat_lost", "{}"),
-            ("2026-11-23T11:50:00.000Z", "stopping", "asked_to_stop", "{}"),
-        ],
-    )
-    return connection
+    with closing(open_for_writing(tmp_path / "leadmaster.db")) as connection:
+        connection.execute(
+            "INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES "
+            "('5491155550100@c.us', '2026-11-23T10:00:00.000Z', '2026-11-23T11:48:00.000Z')"
+        )
+        connection.executemany(
+            "INSERT INTO gaps (account_id, from_at, to_at, cause, closed_at, recovered, chats) "
+            "VALUES (1, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    "2026-11-23T10:30:00.000Z",
+                    "2026-11-23T10:36:00.000Z",
+                    "child_died",
+                    "2026-11-23T10:37:00.000Z",
+                    4,
+                    2,
+                ),
+                ("2026-11-23T11:48:00.000Z", None, "heartbeat_lost", None, 0, 0),
+            ],
+        )
+        connection.executemany(
+            "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, ?, ?, ?)",
+            [
+                ("2026-11-23T10:00:00.000Z", "ready", "ready", "{}"),
+                ("2026-11-23T10:30:00.000Z", "stopping", "child_died", json.dumps({"bye": "browser_gone"})),
+                ("2026-11-23T10:36:00.000Z", "ready", "ready", "{}"),
+                ("2026-11-23T11:48:00.000Z", "stopping", "heartbeat_lost", "{}"),
+                ("2026-11-23T11:50:00.000Z", "stopping", "asked_to_stop", "{}"),
+            ],
+        )
+        yield connection
 
 
 def test_uptime_counts_from_the_first_link_and_open_gaps_until_now(ledger: sqlite3.Connection) -> None:
@@ -76,7 +85,7 @@ def test_the_newest_events_are_kept_when_there_are_more(ledger: sqlite3.Connecti
 
 def test_before_the_first_link_there_is_no_uptime(tmp_path: Path) -> None:
     """An empty ledger says so, and not 0 or 100 per cent."""
-    connection = open_for_writing(tmp_path / "leadmaster.db")
-    history = read(connection, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
+    with closing(open_for_writing(tmp_path / "leadmaster.db")) as connection:
+        history = read(connection, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
     assert history.uptime is None
     assert history.as_json()["recovery_seconds"] == {"median": None, "max": None}
