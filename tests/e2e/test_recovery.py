@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -214,7 +215,7 @@ def test_what_became_readable_while_we_were_down_is_filled_in(daemon: DaemonUnde
     """A ciphertext of yesterday, decrypted while nothing ran: the sweep goes back far enough for it."""
     yesterday = int(time.time()) - 86400
     daemon.stop()
-    with sqlite3.connect(daemon.places.database) as connection:
+    with closing(sqlite3.connect(daemon.places.database)) as connection, connection:
         # the link is older than the message, or it would be none of our business
         connection.execute("UPDATE accounts SET first_linked_at = '2026-01-01T00:00:00.000Z', swept_through_at = NULL")
     standin.act("ciphertext", **{"from": ANA, "id": "SECRET", "t": yesterday})
