@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from leadmasterd.store.judging import Judging, WhoWaits
 from leadmasterd.store.leads import put_up
 from leadmasterd.store.records import BatchResult
 from leadmasterd.store.verdicts import Classifies
-from leadmasterd.store.writer import IdleWork, Trouble, Writer
+from leadmasterd.store.writer import BREATH_SECONDS, IdleWork, Trouble, Writer
 from tests import stories, wire
 from tests.captures import item, reading
 from tests.stories import Books, Customer, iso
@@ -174,6 +175,33 @@ def test_leads_are_made_under_load_that_never_ends(tmp_path: Path) -> None:
         work[0].more = False
     turns = sorted({count for count in work[0].seen if count})
     assert len(turns) < turns[-1] / 2, "messages come first: it had a turn now and then"
+
+
+def test_between_two_steps_somebody_else_can_write(tmp_path: Path) -> None:
+    """While thousands are caught up, a command has to find the write lock free now and then."""
+    begun: list[float] = []
+    committed: list[float] = []
+
+    class Timed(Counting):
+        """Notes when a step begins and when it is committed."""
+
+        def step(self) -> bool:
+            """There is always more to do."""
+            begun.append(time.monotonic())
+            return True
+
+        def done(self) -> None:
+            """The lock is free."""
+            committed.append(time.monotonic())
+
+    with open_shop(tmp_path / "leadmaster.db", Timed) as shop:
+        until_true(lambda: len(begun) >= 3)
+        shop.capture(asks(1))  # messages in between change nothing about it
+        steps = len(begun)
+        until_true(lambda: len(begun) >= steps + 3)
+    free = [begin - end for end, begin in zip(committed, begun[1:], strict=False)]
+    assert len(free) >= 5
+    assert min(free) >= BREATH_SECONDS * 0.9 >= 0.001
 
 
 def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,8 +35,8 @@ _T = TypeVar("_T")
 
 _PATIENCE: Final = 60
 """Seconds. While the daemon catches up with thousands of messages it holds the write lock most of the time."""
-_ONE_TRY: Final = 0.5
-"""Seconds of it that SQLite waits by itself, deaf to Ctrl-C."""
+_ONE_TRY: Final = 0.05
+"""Seconds of it that SQLite waits by itself, deaf to Ctrl-C and less eager the longer it waits."""
 _SILENT: Final = 2.0
 """Seconds after which it is told that somebody is waited for."""
 

@@ -24,6 +24,8 @@ from leadmasterd.store.rows import Rows
 MAX_BATCH: Final = 5000
 """Items in one transaction, about: a chunk as it was read is never split."""
 RETRY_SECONDS: Final = 1.0
+BREATH_SECONDS: Final = 0.005
+"""Between two steps of idle work nothing is locked for so long, or commands would wait for as long as there is any."""
 PATIENCE_SECONDS: Final = 1.0
 """How long idle work waits for its turn under load before it gets one all the same."""
 _PASSES: Final = ("disk_full", "database_locked")
@@ -160,7 +162,8 @@ class Writer:
                 return
             if idle:
                 now = time.monotonic()
-                next_step = min(next_step, now)
+                if next_step == math.inf:  # there may be something to do now
+                    next_step = now
                 if now - next_step > PATIENCE_SECONDS:
                     next_step = self._step(connection, rows, idle)
             if isinstance(entry, _Call):
@@ -207,7 +210,7 @@ class Writer:
                 idle.failed(error)
             return time.monotonic() + RETRY_SECONDS
         idle.done()
-        return time.monotonic() if more else math.inf
+        return time.monotonic() + BREATH_SECONDS if more else math.inf
 
     def _write_each(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
         return all(self._write(connection, rows, [item]) for item in batch)
