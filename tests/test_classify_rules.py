@@ -361,8 +361,7 @@ def test_any_phrase_is_refused_in_words_or_sought(phrase: str, typed: str) -> No
     except ValueError:
         return
     words = normalise([typed]).words
-    for start in range(len(words)):
-        assert all(start < end <= len(words) for _mark, end in net.found(words, start))
+    assert all(0 <= start < end <= len(words) for _mark, start, end in net.found(words))
 
 
 @settings(max_examples=100)

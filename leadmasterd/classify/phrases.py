@@ -10,7 +10,7 @@ at. So the time is bounded by the length of the burst and the size of the net, w
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -65,28 +65,36 @@ class Phrases(Generic[Mark]):
             raise ValueError(f"it needs a word, and `{GAP}` stands between words")
         self._start.join(begin)
 
-    def found(self, words: Sequence[str], start: int) -> Iterator[tuple[Mark, int]]:
-        """The marks of phrases that begin at this word, with the word after their last."""
-        places: Mapping[_Place[Mark], None] = {self._start: None}
-        for at in range(start, len(words) + 1):
-            for place in places:
-                for mark in place.ends:
-                    yield mark, at
-            if at == len(words) or not places:
-                return
-            word = words[at]
-            further: dict[_Place[Mark], None] = {}
-            for place in places:
-                if after := place.words.get(word):
-                    further.update(dict.fromkeys(after))
-                if place.anything:
-                    further.update(dict.fromkeys(place.anything))
-                if place.number and (word[0].isdigit() or word == MONEY):
-                    further.update(dict.fromkeys(place.number))
-                if place.beginnings:
-                    for end in range(_LEAST_BEGINNING, len(word) + 1):
-                        further.update(dict.fromkeys(place.beginnings.get(word[:end], ())))
-            places = further
+    def found(self, words: Sequence[str]) -> Iterator[tuple[Mark, int, int]]:
+        """The marks of phrases in these words, with the word each begins at and the one after its last."""
+        for start, first in enumerate(words):
+            places = _further((self._start,), first)
+            end = start + 1
+            while places:
+                for place in places:
+                    for mark in place.ends:
+                        yield mark, start, end
+                if end == len(words):
+                    break
+                places = _further(places, words[end])
+                end += 1
+
+
+def _further(places: Iterable[_Place[Mark]], word: str) -> dict[_Place[Mark], None]:
+    """Where this word leads from any of these, each once and in order."""
+    found: dict[_Place[Mark], None] = {}
+    for place in places:
+        if after := place.words.get(word):
+            found.update(dict.fromkeys(after))
+        if place.anything:
+            found.update(dict.fromkeys(place.anything))
+        if place.number and (word[0].isdigit() or word == MONEY):
+            found.update(dict.fromkeys(place.number))
+        if place.beginnings:
+            for end in range(_LEAST_BEGINNING, len(word) + 1):
+                if after := place.beginnings.get(word[:end]):
+                    found.update(dict.fromkeys(after))
+    return found
 
 
 def _add(edges: dict[str, tuple["_Place[Mark]", ...]], more: Mapping[str, tuple["_Place[Mark]", ...]]) -> None:

@@ -130,12 +130,11 @@ class RuleSet:
         spans: dict[int, list[tuple[int, int]]] = {}
         beside: dict[int, list[tuple[int, int]]] = {}
         refused: set[int] = set()
-        for start in range(len(burst.words)):
-            for (number, kind), end in self._net.found(burst.words, start):
-                if kind == "unless":
-                    refused.add(number)
-                else:
-                    (spans if kind == "phrases" else beside).setdefault(number, []).append((start, end))
+        for (number, kind), start, end in self._net.found(burst.words):
+            if kind == "unless":
+                refused.add(number)
+            else:
+                (spans if kind == "phrases" else beside).setdefault(number, []).append((start, end))
         found: dict[int, tuple[str, int]] = dict.fromkeys(self._by_signals, ("", 0))
         for number, regex in self._regexes.items():
             match = regex.search(burst.text)
