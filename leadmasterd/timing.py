@@ -55,5 +55,10 @@ class Timing:
 
     def divided_by(self, divisor: float) -> Self:
         """The same profile, faster; not by more than 4 where real processes start, stop and write as slowly as ever."""
-        by = {name: min(divisor, _MOST) for name in _OF_PROCESSES}
-        return type(self)(**{each.name: getattr(self, each.name) / by.get(each.name, divisor) for each in fields(self)})
+        gently = min(divisor, _MOST)
+        return type(self)(
+            **{
+                each.name: getattr(self, each.name) / (gently if each.name in _OF_PROCESSES else divisor)
+                for each in fields(self)
+            }
+        )

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../standin/server.js';
-import { startChild, temporaryProfile, until } from './support/child.js';
+import { startChild, temporaryProfile } from './support/child.js';
+import { until } from './support/waiting.js';
 
 describe('dialogs of a linked page', () => {
   /** @type {Awaited<ReturnType<typeof startStandin>>} */

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../standin/server.js';
-import { processesInGroup, processesWith, startChild, temporaryProfile, until } from './support/child.js';
+import { processesInGroup, processesWith, startChild, temporaryProfile } from './support/child.js';
+import { until } from './support/waiting.js';
 
 /** @type {Awaited<ReturnType<typeof startStandin>>} */
 let standin;

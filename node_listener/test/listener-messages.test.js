@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../standin/server.js';
-import { startChild, temporaryProfile, until } from './support/child.js';
+import { startChild, temporaryProfile } from './support/child.js';
+import { until } from './support/waiting.js';
 
 const SHOP = '5491155550100@c.us';
 const ANA = '5491155550001@c.us';

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startStandin } from '../standin/server.js';
-import { startChild, temporaryProfile, until } from './support/child.js';
+import { startChild, temporaryProfile } from './support/child.js';
+import { until } from './support/waiting.js';
 
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
 

@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LIMIT, SHOP, setUp, until } from './support/bare-client.js';
+import { SHOP, setUp } from './support/bare-client.js';
+import { LIMIT, until } from './support/waiting.js';
 
 const ANA = '5491155550001';
 

@@ -7,8 +7,9 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import puppeteer from 'puppeteer';
 import { startStandin } from '../standin/server.js';
-import { BareClient, LIMIT, SHOP, setUp, until } from './support/bare-client.js';
+import { BareClient, SHOP, setUp } from './support/bare-client.js';
 import { launchOptions, makeFolder, removeFolder } from './support/browser.js';
+import { LIMIT, until } from './support/waiting.js';
 
 const ANA = '5491155550001';
 const BETO = '5491155550002';

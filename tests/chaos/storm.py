@@ -18,7 +18,7 @@ from leadmasterd.ingest import iso
 from tests.chaos.faults import CannotPlay, EndedBadly, NotBack, NoVictim, fault
 from tests.chaos.plan import Act, Plan, Round
 from tests.chaos.verdict import Found
-from tests.e2e.conftest import OUR_PHONE, DaemonUnderTest
+from tests.e2e.conftest import OUR_PHONE, ROTATION, DaemonUnderTest
 
 _READY_LIMIT: Final = 120.0
 _END_LIMIT: Final = 300.0
@@ -28,8 +28,6 @@ _LONGEST_LOCK: Final = 1.0
 _RESTORED_BY_THEN: Final = 10.0
 """A snapshot that is there takes the place of a lost session long before; after this it is a person's turn."""
 _BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
-# codes rotate faster by the same divisor as everything else
-_ROTATION: Final = ("--qr-first", "3000", "--qr-period", "1000")
 # Faults follow each other faster than any calm period: with the usual ceiling a run would mostly wait. Divided: 2 s.
 _SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "40"}
 
@@ -45,7 +43,7 @@ def run(plan: Plan, folder: Path, *, without_sweeps: bool = False, say: Callable
     settings = dict(_SETTINGS)
     if without_sweeps:
         settings["LEADMASTERD_LISTENER__NODE"] = str(_blind_node(node, folder))
-    with StandIn(Path(node), *_ROTATION, key_shape="dollar") as standin, _small_file_system(folder) as small:
+    with StandIn(Path(node), *ROTATION, key_shape="dollar") as standin, _small_file_system(folder) as small:
         database = small / "leadmaster.db"
         settings["LEADMASTERD_DATABASE__PATH"] = str(database)
         daemon = DaemonUnderTest(folder / "state", standin, settings)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 import pytest
@@ -25,6 +25,8 @@ OUR_PHONE = "5491155550100"
 LIMIT = 120.0
 DIVISOR = 20
 """Of durations, but of those that real processes need (`timing.py`)."""
+ROTATION: Final = ("--qr-first", str(60_000 // DIVISOR), "--qr-period", str(20_000 // DIVISOR))
+"""How long the stand-in shows each code: shorter by the same divisor."""
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -165,8 +167,8 @@ MakeDaemon = Callable[..., DaemonUnderTest]
 
 @pytest.fixture
 def rotation() -> tuple[str, ...]:
-    """How long each code is shown: shorter by the same divisor as everything else, unless a test asks for another."""
-    return "--qr-first", str(60_000 // DIVISOR), "--qr-period", str(20_000 // DIVISOR)
+    """The stand-in's, unless a test asks for another."""
+    return ROTATION
 
 
 @pytest.fixture(params=["dollar"])

@@ -2,6 +2,7 @@
 
 import { makeHistory } from '../history.js';
 import { BadRequest } from '../stanza.js';
+import { PATIENCE } from './stage.js';
 
 /** @typedef {import('./stage.js').Action} Action */
 /** @typedef {import('./stage.js').Body} Body */
@@ -28,14 +29,14 @@ async function link(stage, { phone, name, lid, platform, history }) {
 /** @type {Record<string, Action>} */
 export const LINKING = {
   async scan(stage, body) {
-    await stage.until(() => stage.pairing.page !== null, body.wait ?? 25_000);
+    await stage.until(() => stage.pairing.page !== null, body.wait ?? PATIENCE);
     if (body.qr && !String(body.qr).startsWith(`${stage.pairing.ref},`)) {
       throw new BadRequest('cannot scan this QR: it is not the one that is shown now');
     }
     return await link(stage, body);
   },
   async pair(stage, body) {
-    await stage.until(() => stage.pairing.code !== null, body.wait ?? 25_000);
+    await stage.until(() => stage.pairing.code !== null, body.wait ?? PATIENCE);
     const { code, codePhone } = stage.pairing;
     if (!code) throw new BadRequest('cannot pair: no page has asked for a code');
     if (body.code && body.code !== code)

@@ -38,5 +38,8 @@ export function isConnected({ phone, pages }) {
   return phone.connection !== null && phone.connection.page === pages.page.id;
 }
 
+/** Milliseconds that an action waits for the page, unless it is told otherwise. */
+export const PATIENCE = 25_000;
+
 /** @returns {number} seconds, as messages count them */
 export const now = () => Math.floor(Date.now() / 1000);

@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import whatsapp from 'whatsapp-web.js';
 import { startStandin } from '../../standin/server.js';
 import { launchOptions, makeFolder, removeFolder } from './browser.js';
+import { LIMIT } from './waiting.js';
 
 const { Client, LocalAuth } = whatsapp;
 
@@ -12,9 +13,6 @@ const EVENTS = [
   ...'message_edit message_revoke_everyone message_revoke_me message_reaction message_ack'.split(' '),
   ...'message_ciphertext message_ciphertext_failed unread_count call vote_update'.split(' '),
 ];
-
-/** Milliseconds after which what should happen counts as never happening: far more than a busy machine takes. */
-export const LIMIT = 60_000;
 
 /** @typedef {{name: string, args: any[]}} Emitted */
 
@@ -167,17 +165,4 @@ export async function setUp(context, options) {
     return clients[clients.length - 1];
   };
   return { standin, newClient };
-}
-
-/**
- * For what has no event: looks again until it is so.
- * @param {() => boolean | Promise<boolean>} test
- * @param {number} [limit] milliseconds
- */
-export async function until(test, limit = LIMIT) {
-  const end = Date.now() + limit;
-  while (!(await test())) {
-    if (Date.now() > end) throw new Error(`not within ${limit} ms: ${test}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

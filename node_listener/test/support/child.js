@@ -6,11 +6,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { LIMIT } from './waiting.js';
 
 const MAIN = new URL('../../src/main.js', import.meta.url).pathname;
 export const BROWSER = process.env.LEADMASTERD_TEST_BROWSER ?? '/usr/bin/chromium';
-/** Milliseconds after which what should happen counts as never happening: far more than a busy machine takes. */
-const PATIENCE = 60_000;
 
 /** @typedef {Record<string, any>} Line */
 /** @typedef {Awaited<ReturnType<typeof startChild>>} Child */
@@ -76,7 +75,7 @@ export async function startChild(profile, browserArgs, options = {}, { node = []
    * @param {{after?: number, limit?: number}} [where]
    * @returns {Promise<Line>}
    */
-  function line(test, { after = 0, limit = PATIENCE } = {}) {
+  function line(test, { after = 0, limit = LIMIT } = {}) {
     const fits = typeof test === 'string' ? (/** @type {Line} */ found) => found.type === test : test;
     const find = () => lines.slice(after).find(fits);
     return new Promise((resolve, reject) => {
@@ -120,7 +119,7 @@ export async function startChild(profile, browserArgs, options = {}, { node = []
           lookers.delete(look);
           resolve(null);
         };
-        const timer = setTimeout(() => reject(new Error(`stderr has no "${text}": ${stderr}`)), PATIENCE);
+        const timer = setTimeout(() => reject(new Error(`stderr has no "${text}": ${stderr}`)), LIMIT);
         lookers.add(look);
         look();
       }),
@@ -172,16 +171,4 @@ export function processesInGroup(leader) {
       return Number(group) === leader && state !== 'Z';
     })
     .map(({ pid }) => pid);
-}
-
-/**
- * @param {() => boolean} test
- * @param {number} [limit]
- */
-export async function until(test, limit = PATIENCE) {
-  const end = Date.now() + limit;
-  while (!test()) {
-    if (Date.now() > end) throw new Error(`${limit} ms are over: ${test}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
