@@ -5,6 +5,7 @@ import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,10 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def message_line(number: int, seq: int) -> bytes:
+BODY: Final = "Hola, buenas tardes! cuánto sale el combo de 12 empanadas con envío a Caballito?"
+
+
+def message_line(number: int, seq: int, body: str = BODY) -> bytes:
     """One live message of about 1 KB, from one of 500 customers, as the child writes it. With its newline."""
     chat = f"549115555{number % 500:04d}@c.us"
     message = {
@@ -38,7 +42,7 @@ def message_line(number: int, seq: int) -> bytes:
         "to": "5491155550100@c.us",
         "author": None,
         "notify_name": "Ana",
-        "body": "Hola, buenas tardes! cuánto sale el combo de 12 empanadas con envío a Caballito?",
+        "body": body,
         "media": None,
         "location": None,
         "contact_cards": [],

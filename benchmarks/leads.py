@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import json
+import random
+import re
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.figures import Figure, message_line, ready_line
-from leadmasterd.classify.loading import load_classifier
+from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_classifier
 from leadmasterd.ingest import CaptureRules
 from leadmasterd.intake import Intake
 from leadmasterd.lead_making import policy_of
@@ -58,14 +62,16 @@ def _steady() -> Figure:
 
 
 async def _feed(database: Path) -> float:
+    questions = islice(_questions(), RATE * SECONDS)
+    lines = [message_line(number, number + 2, body).rstrip() for number, body in enumerate(questions)]
     writer = Writer(database, on_batch=lambda _: None, on_trouble=print, idle_work=judging())
     intake = Intake(CaptureRules(), writer, on_lifecycle=lambda _: None, on_hole=lambda _: None, on_pressure=print)
     writer.start()
     intake.lines([ready_line().rstrip()])
     began, number = time.perf_counter(), 0
-    while number < RATE * SECONDS:
-        due = min(RATE * SECONDS, int((time.perf_counter() - began) * RATE))
-        intake.lines([message_line(each, each + 2).rstrip() for each in range(number, due)])
+    while number < len(lines):
+        due = min(len(lines), int((time.perf_counter() - began) * RATE))
+        intake.lines(lines[number:due])
         number = due
         await asyncio.sleep(0.02)
     fed = time.perf_counter()
@@ -77,6 +83,16 @@ async def _feed(database: Path) -> float:
         judged = connection.execute("SELECT count(*) FROM leads").fetchone()[0]
         assert judged == 500, f"{judged} leads of 500 customers at {datetime.now(UTC)}"
     return behind
+
+
+def _questions() -> Iterator[str]:
+    """The same question with other words each time, as often as people use them: some words are remembered."""
+    texts = (json.loads(line)["texts"] for line in (PACKAGED / EXAMPLES).read_text(encoding="utf-8").splitlines())
+    words = [word for each in texts for text in each for word in re.findall(r"[^\W\d_]{4,}", text.lower())]
+    draw = random.Random(1)
+    while True:
+        first, second, third = draw.sample(words, 3)
+        yield f"Hola, buenas tardes! cuánto sale el {first} de 12 {second} con envío a {third}?"
 
 
 def _left(connection: sqlite3.Connection, _: object) -> int:

@@ -141,7 +141,7 @@ def clean(text: str | None) -> str | None:
 
 def iso(moment: datetime) -> str:
     """UTC ISO-8601 with milliseconds, the form of every `*_at` column."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def sent_at(t: int | None, now: datetime) -> str:

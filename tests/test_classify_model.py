@@ -74,6 +74,16 @@ def test_what_was_learned_is_guessed_through_the_file(document: dict[str, Any], 
     assert (tmp_path / "model.json.gz").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_is_remembered_of_words_changes_no_share() -> None:
+    """Each word of the packaged sentences, first when it is new and then when it is known."""
+    model = load_model(None)
+    sentences = lessons_from_frames((PACKAGED / FRAMES).read_text(encoding="utf-8"))
+    for burst in [lesson.burst for lesson in sentences[::40]] * 2:
+        weights = [math.exp(each) for each in model.logits(set(features(burst)))]
+        shares = [model.share(burst, intent) for intent in model.intents]
+        assert shares == pytest.approx([each / sum(weights) for each in weights])
+
+
 def test_words_never_seen_are_guessed_with_little_confidence(document: dict[str, Any]) -> None:
     """And with no word that spoke for it."""
     model = Model(document)

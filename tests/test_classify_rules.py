@@ -364,6 +364,15 @@ def test_any_phrase_is_refused_in_words_or_sought(phrase: str, typed: str) -> No
     assert all(0 <= start < end <= len(words) for _mark, start, end in net.found(words))
 
 
+def test_a_phrase_added_after_a_search_is_found_too() -> None:
+    """What is remembered of first words is forgotten with every phrase."""
+    net: Phrases[int] = Phrases()
+    net.add("hola che", 1)
+    assert not list(net.found(["precio"]))
+    net.add("precio", 2)
+    assert list(net.found(["hola", "che", "precio"])) == [(1, 0, 2), (2, 2, 3)]
+
+
 @settings(max_examples=100)
 @given(
     st.recursive(

@@ -13,8 +13,9 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group
@@ -42,6 +43,8 @@ _MIDDLE: Final = 1 << (_LANE - 1)
 
 _PIECES: Final = (3, 4, 5)
 _LARGEST: Final = 64 << 20
+_WORDS_KEPT: Final = 1_024
+"""Words whose rows are remembered, some 1.5 KB each: most words of a shop's customers come again and again."""
 _DIGITS: Final = re.compile(r"\d[\d.,:]*")
 _SHOWN: Final = 3
 
@@ -63,15 +66,26 @@ class Guess:
 
 def features(burst: Normalised) -> Iterator[str]:
     """What the model sees, some more than once: words, pairs, and pieces of words of three to five characters."""
-    words = _DIGITS.sub("0", burst.text[:READ]).split()
+    words = _words_read(burst)
     for word in words:
-        yield f"={word}"
-        padded = f"<{word}>"
-        for size in _PIECES:
-            for start in range(len(padded) - size + 1):
-                yield padded[start : start + size]
-    for first, second in zip(["^", *words], [*words, "$"], strict=True):
-        yield f"={first} {second}"
+        yield from _of_word(word)
+    yield from _of_pairs(words)
+
+
+def _words_read(burst: Normalised) -> list[str]:
+    return _DIGITS.sub("0", burst.text[:READ]).split()
+
+
+def _of_word(word: str) -> Iterator[str]:
+    yield f"={word}"
+    padded = f"<{word}>"
+    for size in _PIECES:
+        for start in range(len(padded) - size + 1):
+            yield padded[start : start + size]
+
+
+def _of_pairs(words: Sequence[str]) -> list[str]:
+    return [f"={first} {second}" for first, second in zip(["^", *words], [*words, "$"], strict=True)]
 
 
 class Model:
@@ -92,10 +106,11 @@ class Model:
         self._above = _LANE * len(self.intents)
         """Where the squared part in the text's length begins."""
         self._rows = {name: self._packed(bytes.fromhex(row)) for name, row in document["features"].items()}
+        self._rows_of_word = lru_cache(maxsize=_WORDS_KEPT)(lambda word: self._rows_of(_of_word(word)))
 
     def guess(self, burst: Normalised) -> Guess:
         """The likeliest intent of the likeliest group; with little confidence where nothing of a burst is known."""
-        seen = set(features(burst))
+        seen = self._seen(burst)
         shares = self._shares(seen)
         groups = {group: sum(shares[each] for each in own) for group, own in self._members.items() if group != UNKNOWN}
         group = max(groups, key=groups.__getitem__)
@@ -105,20 +120,34 @@ class Model:
 
     def share(self, burst: Normalised, intent: str) -> float:
         """How sure it would be of this intent, 0 to 1; 0 of one that it doesn't know."""
-        return self._shares(set(features(burst)))[self.intents.index(intent)] if intent in self.intents else 0.0
+        return self._shares(self._seen(burst))[self.intents.index(intent)] if intent in self.intents else 0.0
 
-    def _shares(self, seen: set[str]) -> list[float]:
+    def _seen(self, burst: Normalised) -> Mapping[str, int]:
+        """The rows of what it sees in a burst, as far as it has any."""
+        words = _words_read(burst)
+        seen = self._rows_of(_of_pairs(words))
+        for word in words:
+            seen |= self._rows_of_word(word)
+        return seen
+
+    def _rows_of(self, names: Iterable[str]) -> dict[str, int]:
+        rows = self._rows
+        return {name: rows[name] for name in names if name in rows}
+
+    def _shares(self, seen: Mapping[str, int]) -> list[float]:
         """Of each of `intents`; 1 together."""
-        logits = self.logits(seen)
+        logits = self._logits(seen.values())
         top = max(logits)
         weights = [math.exp(each - top) for each in logits]
         total = sum(weights)
         return [weight / total for weight in weights]
 
-    def logits(self, seen: set[str]) -> list[float]:
+    def logits(self, seen: Iterable[str]) -> list[float]:
         """The score of each of `intents` for these features."""
-        rows = self._rows
-        summed = sum([rows[name] for name in seen if name in rows], self._nothing)
+        return self._logits(self._rows_of(seen).values())
+
+    def _logits(self, rows: Iterable[int]) -> list[float]:
+        summed = sum(rows, self._nothing)
         length = summed >> self._above
         scale = self._step * LENGTH_STEP / math.sqrt(length) if length else 0.0
         return [bias + scale * self._weight(summed, intent) for intent, bias in enumerate(self._bias)]
@@ -134,12 +163,11 @@ class Model:
         """The lane of one intent, of rows added to `_nothing`."""
         return (summed >> _LANE * intent & _LANE_MASK) - _MIDDLE
 
-    def _because(self, seen: set[str], intent: int) -> tuple[str, ...]:
+    def _because(self, seen: Mapping[str, int], intent: int) -> tuple[str, ...]:
         """The words and pairs that weighed most for this intent; of a word and its pair the heavier."""
         weighed = []
-        for name in seen:
-            row = self._rows.get(name) if name[0] == "=" and len(name) > 3 else None
-            if row:
+        for name, row in seen.items():
+            if name[0] == "=" and len(name) > 3:
                 weight = self._weight(self._nothing + row, intent)
                 if weight > 0:
                     weighed.append((-weight, name[1:].strip("^$ ")))

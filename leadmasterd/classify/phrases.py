@@ -12,6 +12,7 @@ at. So the time is bounded by the length of the burst and the size of the net, w
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 from leadmasterd.classify.text import MONEY, QUESTION, words_of
@@ -25,6 +26,8 @@ _LEAST_BEGINNING: Final = 3
 """Letters before a star."""
 _MOST_WAYS: Final = 100
 """Ways to write one word with choices in it."""
+_FIRST_WORDS: Final = 4_096
+"""Words of which it is remembered where a phrase that begins with them stands then: most words come again and again."""
 _INNERMOST: Final = re.compile(r"\(([^()]*)\)")
 
 Mark = TypeVar("Mark")
@@ -54,6 +57,7 @@ class Phrases(Generic[Mark]):
 
     def __init__(self) -> None:
         self._start: _Place[Mark] = _Place()
+        self._after_first = lru_cache(maxsize=_FIRST_WORDS)(self._further_from_start)
 
     def add(self, phrase: str, mark: Mark) -> None:
         """ValueError, with a sentence, for what is no phrase."""
@@ -64,11 +68,12 @@ class Phrases(Generic[Mark]):
         if begin.anything or end in begin.number:
             raise ValueError(f"it needs a word, and `{GAP}` stands between words")
         self._start.join(begin)
+        self._after_first.cache_clear()
 
     def found(self, words: Sequence[str]) -> Iterator[tuple[Mark, int, int]]:
         """The marks of phrases in these words, with the word each begins at and the one after its last."""
         for start, first in enumerate(words):
-            places = _further((self._start,), first)
+            places = self._after_first(first)
             end = start + 1
             while places:
                 for place in places:
@@ -78,6 +83,9 @@ class Phrases(Generic[Mark]):
                     break
                 places = _further(places, words[end])
                 end += 1
+
+    def _further_from_start(self, word: str) -> dict[_Place[Mark], None]:
+        return _further((self._start,), word)
 
 
 def _further(places: Iterable[_Place[Mark]], word: str) -> dict[_Place[Mark], None]:

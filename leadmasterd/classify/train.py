@@ -189,7 +189,7 @@ def _features(burst: Normalised) -> list[str]:
 def _temperature(unseen: Sequence[tuple[Lesson, Model]]) -> float:
     """What the scores are divided by so that 0.8 means right in four of five."""
     scored = [
-        (model.logits(set(features(lesson.burst))), model.intents.index(lesson.intent))
+        (model.logits(features(lesson.burst)), model.intents.index(lesson.intent))
         for lesson, model in unseen
         if lesson.intent in model.intents
     ]

@@ -163,7 +163,9 @@ def fold(
     foldings: dict[int, _Folding] = {}
 
     def of(contact: int) -> _Folding:
-        return foldings.setdefault(contact, _Folding(result, threads, reopen_ms))
+        if contact not in foldings:
+            foldings[contact] = _Folding(result, threads, reopen_ms)
+        return foldings[contact]
 
     for step in story:
         if isinstance(step, Joined):
@@ -218,7 +220,7 @@ class _Folding:
                 self._told[conversation] = verdict
         verdict = self._told.get(conversation, verdict)
         self._last_burst = burst
-        stranger = not self._answered and not burst.signals.saved_contact
+        stranger = not self._answered and not burst.saved
         self._categorise(conversation, verdict)
         self._cancel_quotes(at, "opt_out" if verdict.intent == "opt_out" else "inbound")
         self._leads_of(burst, verdict, stranger=stranger)
@@ -230,7 +232,7 @@ class _Folding:
                 self._plan(conversation, None, "after_sale", at, 1, at)
 
     def _leads_of(self, burst: Burst, verdict: Verdict, *, stranger: bool) -> None:
-        ad = burst.signals.ad_referral
+        ad = burst.ad
         groups = {verdict.group, *verdict.before}  # an edit never un-opens a lead
         commercial = ad or "commercial" in groups
         if burst.conversation in self._told:
@@ -388,7 +390,7 @@ class _Folding:
             stage,
             first.at,
             verdict.intent,
-            "ad" if burst.signals.ad_referral else "message",
+            "ad" if burst.ad else "message",
             self._closed,
         )
         self._open_with(lead, Change(first.at, "opened", None, stage, why, message_id=first.message_id))

@@ -1,6 +1,7 @@
 """Times of the tables (ISO-8601 UTC with milliseconds) as whole milliseconds since 1970, in which leads reckon."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from leadmasterd.ingest import iso
 
@@ -15,6 +16,7 @@ def moment(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1000, UTC)
 
 
+@lru_cache(maxsize=256)  # the rows of one contact name the same few moments again and again
 def text(at: int) -> str:
     """As the tables have it."""
     return iso(moment(at))

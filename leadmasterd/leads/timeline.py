@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
+from typing import NamedTuple
 
 from leadmasterd.classify.intents import Signals
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """An inbound message."""
+class Said(NamedTuple):
+    """An inbound message. A tuple, since one is made of every message of a contact each time: it takes a fifth."""
 
     at: int
     conversation: int
@@ -120,13 +120,23 @@ class Burst:
         return blake2b(text.encode(), digest_size=12).hexdigest()
 
     @property
+    def saved(self) -> bool:
+        """Whether the operator had a name for them."""
+        return any(each.saved for each in self.messages)
+
+    @property
+    def ad(self) -> bool:
+        """Whether it came from an ad."""
+        return any(each.ad for each in self.messages)
+
+    @property
     def signals(self) -> Signals:
         """What is known besides the words."""
         return Signals(
-            saved_contact=any(each.saved for each in self.messages),
+            saved_contact=self.saved,
             business_account=any(each.business for each in self.messages),
             first_contact=self.first_contact,
-            ad_referral=any(each.ad for each in self.messages),
+            ad_referral=self.ad,
             has_media=any(each.media for each in self.messages),
             types=tuple(each.type for each in self.messages),
         )

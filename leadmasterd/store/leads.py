@@ -81,11 +81,12 @@ class Judge:
     def _judge(self, story: Story, now: datetime, actor: str) -> None:
         automatic = self._auto_replies(story)
         ordered = story.steps(self._policy.burst_seconds, automatic)
-        verdicts = Verdicts(self._db, story, self._classifier, iso(now))
+        judged_at = iso(now)
+        verdicts = Verdicts(self._db, story, self._classifier, judged_at)
         reopen_ms = self._policy.reopen_days * 86_400_000
         folded = fold(ordered, verdicts.of, story.people, story.threads, reopen_ms=reopen_ms)
         verdicts.keep_only_these()
-        LeadRows(self._db, self._policy, story, folded, iso(now), actor).write()
+        LeadRows(self._db, self._policy, story, folded, judged_at, actor).write()
         self._keep_touches(story)
 
     def _auto_replies(self, story: Story) -> set[int]:
