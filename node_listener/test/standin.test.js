@@ -90,11 +90,13 @@ test('the bare library sends through the stand-in, and what it sends is recorded
 
 test('each way of sending or changing that the library has is recorded', async (context) => {
   const { standin, newClient } = await setUp(context);
-  const { client } = await newClient().startLinked(standin, { ...SHOP, platform: 'smba' });
+  const linked = await newClient().startLinked(standin, { ...SHOP, platform: 'smba' });
+  const { client } = linked;
   const chatId = `${ANA}@c.us`;
   const groupId = '120363000000000001@g.us';
   await standin.act('deliver', { from: groupId, author: BETO, body: 'grupo' });
   await standin.act('deliver', { from: ANA, body: 'Hola', wait: LIMIT });
+  await linked.next('message', (received) => received.from === chatId); // acknowledged comes before in memory
   const chat = await client.getChatById(chatId);
   const group = await client.getChatById(groupId);
   const [message] = await chat.fetchMessages({ limit: 1 });
