@@ -238,7 +238,7 @@ class Replay:
             "as_of": as_of,
             "leads": self._leads(),
             "conversations": self._conversations(as_of),
-            "alerts": self._alerts(),
+            "alerts": self._alerts(as_of),
         }
 
     def _ask(self, query: str, *values: object) -> list[dict[str, Any]]:
@@ -262,16 +262,15 @@ class Replay:
         )
         return [{**row, "overdue": bool(row["overdue"])} for row in rows]
 
-    def _alerts(self) -> list[dict[str, Any]]:
-        silent_since = ingest.iso(self.as_of - timedelta(days=self.dormant_days))
+    def _alerts(self, as_of: str) -> list[dict[str, Any]]:
         return self._ask(
             "SELECT 'waiting' AS kind, conversation_id, due_at FROM conversations WHERE waiting_since IS NOT NULL "
             "UNION ALL SELECT kind, conversation_id, due_at FROM follow_ups WHERE state = 'planned' "
             "UNION ALL SELECT 'dormant_proposed', conversation_id, "
-            "strftime('%Y-%m-%dT%H:%M:%fZ', last_message_at, ?) FROM leads "
-            "WHERE closed_at IS NULL AND last_message_at <= ? ORDER BY due_at, conversation_id",
+            "strftime('%Y-%m-%dT%H:%M:%fZ', last_message_at, ?1) AS silent_at FROM leads "
+            "WHERE closed_at IS NULL AND silent_at <= ?2 ORDER BY due_at, conversation_id",
             f"+{self.dormant_days} days",
-            silent_since,
+            as_of,
         )
 
 

@@ -147,6 +147,16 @@ def test_a_decision_at_a_time_that_no_calendar_reaches_is_told(
     assert "must be a time" in told[0]
 
 
+@pytest.mark.parametrize(("day", "leads"), [("0001-01-01", 0), ("9999-12-31T23:59:59Z", 1)])
+def test_as_of_the_first_and_the_last_day_of_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], day: str, leads: int
+) -> None:
+    """No calendar reaches the day that is `dormant_days` before the first."""
+    code, result, _told = replayed(tmp_path, capsys, wire.raw(PRICE), "--at", day)
+    assert (code, len(result["leads"])) == (0, leads)
+    assert ["dormant_proposed"] * leads == [each["kind"] for each in result["alerts"] if each["kind"] != "waiting"]
+
+
 @pytest.mark.parametrize(
     "broken",
     [
