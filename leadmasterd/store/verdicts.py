@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from leadmasterd.classify.intents import GROUP_OF, Label, Signals
 from leadmasterd.leads.fold import Verdict
 from leadmasterd.leads.timeline import Burst
-from leadmasterd.store.story import Story
+from leadmasterd.store.story import Story, run
 
 
 class Classifies(Protocol):
@@ -30,10 +30,11 @@ class Verdicts:
         self._now = now
         self._known: dict[tuple[int, str], tuple[str, str]] = {
             (conversation, burst): (intent, method)
-            for conversation, burst, intent, method in connection.execute(
+            for conversation, burst, intent, method in run(
+                connection,
                 "SELECT conversation_id, burst, intent, method FROM classifications "
                 "WHERE conversation_id IN (SELECT value FROM json_each(?))",
-                (json.dumps(story.conversations),),
+                story.conversations,
             )
         }
         self._used: set[tuple[int, str]] = set()
