@@ -24,6 +24,7 @@ from leadmasterd.classify.text import normalise
 Half = Literal["development", "held-out"]
 
 LIMIT_MS: Final = 1.0
+ROUNDS: Final = 5
 OWN_SETS: Final = tuple(
     Path(__file__).parent.parent / "tests" / "data" / f"{name}.jsonl" for name in ("rioplatense", "latin_american")
 )
@@ -65,19 +66,22 @@ def halves(rows: Iterable[Mapping[str, Any]]) -> dict[Half, list[Mapping[str, An
 def run() -> list[Figure]:
     """Each packaged example as a burst, rules and model as they are shipped, on one core."""
     cases = cases_from((PACKAGED / EXAMPLES).read_text(encoding="utf-8").splitlines(), EXAMPLES)
-    classifier = load_classifier(None, None)
     took = []
-    for case in cases:
-        before = time.perf_counter()
-        classifier.classify(case.texts, case.signals)
-        took.append((time.perf_counter() - before) * 1000)
+    for _ in range(ROUNDS):
+        classifier = load_classifier(None, None)  # a new one each time: it remembers the words it has seen
+        for case in cases:
+            before = time.perf_counter()
+            classifier.classify(case.texts, case.signals)
+            took.append((time.perf_counter() - before) * 1000)
     mean = sum(took) / len(took)
     return [
         Figure(
-            "classifying a burst",
-            f"{mean:.2f} ms (median {percentile(took, 50):.2f} ms, p99 {percentile(took, 99):.2f} ms)",
-            f"below {LIMIT_MS:.0f} ms",
-            mean < LIMIT_MS,
+            name="classifying a burst",
+            number=mean,
+            unit="ms",
+            measured=f"{mean:.2f} ms (median {percentile(took, 50):.2f} ms, p99 {percentile(took, 99):.2f} ms)",
+            promised=f"below {LIMIT_MS:.0f} ms",
+            held=mean < LIMIT_MS,
         )
     ]
 

@@ -50,12 +50,15 @@ def _compare(words: Sequence[str], limit: float, state_dir: Path) -> Figure:
     for _ in range(RUNS):
         bare.append(_seconds([sys.executable, "-c", "pass"], environment))
         ours.append(_seconds([sys.executable, "-m", "leadmasterd", *words], environment))
-    ratio = statistics.median(ours) / statistics.median(bare)
+    took, base = statistics.median(ours), statistics.median(bare)
+    ratio = took / base
     return Figure(
-        f"`leadmasterd {' '.join(words)}` against `python -c pass`",
-        f"{ratio:.1f}x ({statistics.median(ours) * 1000:.0f} ms; bare {statistics.median(bare) * 1000:.0f} ms)",
-        f"at most {limit:.0f}x",
-        ratio <= limit,
+        name=f"`leadmasterd {' '.join(words)}` against `python -c pass`",
+        number=ratio,
+        unit="x",
+        measured=f"{ratio:.1f}x ({took * 1000:.0f} ms; bare {base * 1000:.0f} ms)",
+        promised=f"at most {limit:.0f}x",
+        held=ratio <= limit,
     )
 
 

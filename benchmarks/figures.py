@@ -5,15 +5,26 @@ import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the table: what was measured, the limit that was promised, and whether it held this time."""
+    """One row of the table.
+
+    Rows of two commits are joined by `name`, so it holds nothing that was measured.
+    """
 
     name: str
+    number: float
+    """What two commits are compared by, unrounded."""
+    unit: str
+    """`x` for a ratio against the limit measured in the same run."""
+    better: Literal["lower", "higher"] = "lower"
+    growth: bool = False
+    """The number is a difference that should be 0, so a ratio of two of them means nothing."""
     measured: str
+    """For people; it may tell more than the number."""
     promised: str
     held: bool
 

@@ -54,10 +54,12 @@ def _steady() -> Figure:
     with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
         behind = asyncio.run(_feed(Path(name) / "leadmaster.db"))
     return Figure(
-        f"{RATE:,} messages a second for {SECONDS} s, with classification and leads: all judged",
-        f"{behind:.1f} s after the last",
-        "keeps up (at most 3 s)",
-        behind <= 3,
+        name=f"{RATE:,} messages a second for {SECONDS} s: lag of the leads after the last one",
+        number=behind,
+        unit="s",
+        measured=f"{behind:.1f} s",
+        promised="keeps up (at most 3 s)",
+        held=behind <= 3,
     )
 
 

@@ -38,11 +38,15 @@ def run() -> list[Figure]:
     )
     return [
         Figure(
-            f"{RESTARTS:,} restarts of a child that leaves an orphan",
-            f"descriptors {after.descriptors - before.descriptors:+d}, threads {after.threads - before.threads:+d}, "
+            name=f"growth over {RESTARTS:,} restarts of a child that leaves an orphan",
+            number=grown / 1e6,
+            unit="MB",
+            growth=True,
+            measured=f"descriptors {after.descriptors - before.descriptors:+d}, "
+            f"threads {after.threads - before.threads:+d}, "
             f"processes {after.processes - before.processes:+d}, memory {grown / 1e6:+.1f} MB",
-            "no growth",
-            same and grown < 2_000_000,
+            promised="no growth",
+            held=same and grown < 2_000_000,
         )
     ]
 

@@ -15,7 +15,7 @@ from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.messages import INSERT_ALIAS, INSERT_MESSAGE, INSERT_RAW
 from leadmasterd.store.writer import Writer
 
-MESSAGES = 2000
+MESSAGES = 5000
 
 
 def run() -> list[Figure]:
@@ -25,10 +25,12 @@ def run() -> list[Figure]:
     ours_p99, raw_p99 = percentile(ours, 99), percentile(raw, 99)
     return [
         Figure(
-            "one message, pipe to durable commit: p99 against a raw commit's p99",
-            f"{ours_p99 / raw_p99:.1f}x ({ours_p99 * 1000:.2f} ms; raw {raw_p99 * 1000:.2f} ms)",
-            "at most 10x",
-            ours_p99 <= 10 * raw_p99,
+            name="one message, pipe to durable commit: p99 against a raw commit's p99",
+            number=ours_p99 / raw_p99,
+            unit="x",
+            measured=f"{ours_p99 / raw_p99:.1f}x ({ours_p99 * 1000:.2f} ms; raw {raw_p99 * 1000:.2f} ms)",
+            promised="at most 10x",
+            held=ours_p99 <= 10 * raw_p99,
         )
     ]
 

@@ -21,7 +21,7 @@ from leadmasterd.demo.standin import StandIn
 from leadmasterd.settings_file import Places, places
 from leadmasterd.state_files import read_status
 
-MESSAGES = 200
+MESSAGES = 1000
 A_SECOND = 20
 IDLE_SECONDS = 60
 SETTLE_SECONDS = 15
@@ -46,45 +46,70 @@ def run() -> list[Figure]:
 def _latencies(where: Places, standin: StandIn) -> list[Figure]:
     """From the moment the page adds a message to its store until another process sees it committed."""
     connection = sqlite3.connect(f"file:{where.database}?mode=ro", uri=True)
-    times = []
+    times, last = [], 0
     for number in range(MESSAGES + 10):
         began = time.perf_counter()
         body = f"m{number}"
         standin.act("deliver", **{"from": f"549115555{number % 50:04d}", "body": body})
-        while not (row := connection.execute(_ADDED_AT, (body,)).fetchone()):
+        while not (row := connection.execute(_ADDED_AT, (last, body)).fetchone()):
             time.sleep(0.0005)
         seen = time.time() * 1000
+        last, added = row
         if number >= 10:  # the first few pay for a cold path
-            times.append(seen - row[0])
+            times.append(seen - added)
         time.sleep(max(0.0, 1 / A_SECOND - (time.perf_counter() - began)))
     connection.close()
     p50, p99 = percentile(times, 50), percentile(times, 99)
-    name = f"the page's add to the commit, {A_SECOND} messages a second"
+    name = f"page event to commit, {A_SECOND} messages a second"
     return [
-        Figure(f"{name}: p50", f"{p50:.0f} ms", "below 50 ms", p50 < 50),
-        Figure(f"{name}: p99", f"{p99:.0f} ms", "below 250 ms", p99 < 250),
+        _limited(f"{name}: p50", p50, "ms", limit=50),
+        _limited(f"{name}: p99", p99, "ms", limit=250),
     ]
 
 
 # the page notes in its own record when it added the message; both clocks are this machine's
 _ADDED_AT = """
-    SELECT json_extract(line, '$.data.clientReceivedTsMillis')
-    FROM raw_events JOIN messages USING (message_id) WHERE body = ?
+    SELECT message_id, json_extract(line, '$.data.clientReceivedTsMillis')
+    FROM raw_events JOIN messages USING (message_id) WHERE message_id > ? AND body = ?
 """
 
 
 def _idle(daemon: psutil.Process) -> list[Figure]:
     time.sleep(SETTLE_SECONDS)
-    before = daemon.cpu_times()
-    began = time.monotonic()
+    before, began = _cpu_seconds(daemon.pid), time.monotonic()
     time.sleep(IDLE_SECONDS)
-    after = daemon.cpu_times()
-    cpu = (after.user + after.system - before.user - before.system) / (time.monotonic() - began) * 100
+    cpu = (_cpu_seconds(daemon.pid) - before) / (time.monotonic() - began) * 100
     pss = daemon.memory_full_info().pss / 1e6
     return [
-        Figure("the daemon alone, idle and ready: memory (PSS)", f"{pss:.0f} MB", "below 90 MB", pss < 90),
-        Figure("the daemon alone, idle and ready: CPU", f"{cpu:.2f} % of a core", "below 0.5 %", cpu < 0.5),
+        _limited("daemon alone, idle and ready: memory (PSS)", pss, "MB", limit=90),
+        Figure(
+            name="daemon alone, idle and ready: CPU",
+            number=cpu,
+            unit="% of a core",
+            measured=f"{cpu:.2f} % of a core",
+            promised="below 0.5 %",
+            held=cpu < 0.5,
+        ),
     ]
+
+
+def _cpu_seconds(pid: int) -> float:
+    """All of its threads, in nanoseconds' resolution: /proc counts in 10 ms, 7 % of what an idle minute uses.
+
+    The clock's number is what `clock_getcpuclockid` of glibc and musl makes of a process id.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def _limited(name: str, number: float, unit: str, *, limit: float) -> Figure:
+    return Figure(
+        name=name,
+        number=number,
+        unit=unit,
+        measured=f"{number:.0f} {unit}",
+        promised=f"below {limit:.0f} {unit}",
+        held=number < limit,
+    )
 
 
 @contextmanager
