@@ -15,8 +15,8 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, message_line, ready_line
 from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_classifier
+from leadmasterd.daemon.intake import Intake
 from leadmasterd.ingest import CaptureRules
-from leadmasterd.intake import Intake
 from leadmasterd.lead_making import policy_of
 from leadmasterd.settings import LeadsSettings
 from leadmasterd.store.judging import Judging

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd import sentences
-from leadmasterd.housekeeping import Housekeeping, Limits, Seen, concerns, was_replaced, wish
+from leadmasterd.daemon.maintenance import Housekeeping, Limits, Seen, concerns, was_replaced, wish
 from tests.waiting import until
 
 LIMITS = Limits(nightly_restart="", memory_ceiling_mb=1000, disk_floor_mb=500)

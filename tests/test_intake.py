@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from leadmasterd import ingest, intake, protocol
+from leadmasterd import ingest, protocol
+from leadmasterd.daemon import intake
+from leadmasterd.daemon.intake import Intake
 from leadmasterd.events import Lifecycle, Qr, Ready
 from leadmasterd.ingest import CaptureRules
-from leadmasterd.intake import Intake
 from tests import wire
 from tests.captures import Store, at, opened
 from tests.test_store import call, edit, reaction, revoke

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.service import ServiceManager
+from leadmasterd.daemon.systemd import ServiceManager
 
 
 @pytest.fixture(autouse=True)

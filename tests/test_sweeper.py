@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+from leadmasterd.daemon.sweeper import Sweeper
 from leadmasterd.events import SweepDone
 from leadmasterd.store.records import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
-from leadmasterd.sweeper import Sweeper
 from leadmasterd.timing import Timing
 from tests.waiting import LIMIT, until
 

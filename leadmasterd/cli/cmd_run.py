@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 
 from leadmasterd import __version__, qr
-from leadmasterd.daemon import Daemon
+from leadmasterd.daemon.app import Daemon
 from leadmasterd.settings import load
 from leadmasterd.text import _
 

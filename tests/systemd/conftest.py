@@ -6,7 +6,7 @@ import pytest
 
 from tests.systemd.machine import CHECKOUT, Machine, MachineRefusedError, lay_out_installation
 
-UNIT = "leadmasterd.service"
+UNIT = "leadmasterd.daemon.systemd"
 
 
 @pytest.fixture(scope="session")

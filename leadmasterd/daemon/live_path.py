@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leadmasterd import ingest
+from leadmasterd.daemon.status import StatusBoard
+from leadmasterd.daemon.sweeper import Sweeper
 from leadmasterd.settings import Settings
-from leadmasterd.status_board import StatusBoard
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.start import open_gaps, take_up
@@ -18,7 +19,6 @@ from leadmasterd.store.sweep_plan import SweepPlan, plan
 from leadmasterd.store.writer import Writer
 from leadmasterd.supervisor.machine import Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
-from leadmasterd.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 

@@ -13,29 +13,29 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from leadmasterd import control, ingest, sentences
-from leadmasterd.child_news import ChildNews
-from leadmasterd.children import Children
+from leadmasterd.daemon.intake import Intake
+from leadmasterd.daemon.leads import LeadKeeper
+from leadmasterd.daemon.lifecycle import ChildNews
+from leadmasterd.daemon.live_path import LivePath
+from leadmasterd.daemon.maintenance import Housekeeping, Limits, Seen, was_replaced
+from leadmasterd.daemon.pairing import Presenter, ScanCode
+from leadmasterd.daemon.profile import ProfileKeeper
+from leadmasterd.daemon.spawner import Children
+from leadmasterd.daemon.status import StatusBoard, measure
+from leadmasterd.daemon.systemd import ServiceManager
+from leadmasterd.daemon.threads import on_loop
 from leadmasterd.environment import find_browser, find_node
-from leadmasterd.housekeeping import Housekeeping, Limits, Seen, was_replaced
-from leadmasterd.intake import Intake
-from leadmasterd.lead_keeper import LeadKeeper
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
-from leadmasterd.live_path import LivePath
-from leadmasterd.profile_keeper import ProfileKeeper
-from leadmasterd.scan_code import Presenter, ScanCode
-from leadmasterd.service import ServiceManager
 from leadmasterd.settings import Settings
 from leadmasterd.settings_file import Places
 from leadmasterd.state_files import Lock
-from leadmasterd.status_board import StatusBoard, measure
 from leadmasterd.store.database import DatabaseBusy
 from leadmasterd.store.phone import phone_silent_since
 from leadmasterd.store.records import BatchResult, Item, SessionEvent
 from leadmasterd.store.writer import Trouble, Writer
 from leadmasterd.supervisor.machine import Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
-from leadmasterd.threads import on_loop
 
 log = logging.getLogger(__name__)
 

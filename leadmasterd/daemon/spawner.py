@@ -6,10 +6,10 @@ import os
 import signal
 from pathlib import Path
 
-from leadmasterd.intake import Intake
+from leadmasterd.daemon.intake import Intake
+from leadmasterd.daemon.profile import ProfileKeeper
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
-from leadmasterd.profile_keeper import ProfileKeeper
 from leadmasterd.settings import Settings
 from leadmasterd.settings_file import Places
 

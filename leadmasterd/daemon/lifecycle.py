@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from leadmasterd import __version__, ingest, sentences
+from leadmasterd.daemon.live_path import LivePath
+from leadmasterd.daemon.pairing import ScanCode
+from leadmasterd.daemon.profile import ProfileKeeper
+from leadmasterd.daemon.status import StatusBoard
 from leadmasterd.events import (
     Authenticated,
     BrowserStarted,
@@ -24,10 +28,6 @@ from leadmasterd.events import (
     Ready,
     SocketState,
 )
-from leadmasterd.live_path import LivePath
-from leadmasterd.profile_keeper import ProfileKeeper
-from leadmasterd.scan_code import ScanCode
-from leadmasterd.status_board import StatusBoard
 from leadmasterd.store.records import Item, SessionEvent
 from leadmasterd.store.writer import Writer
 from leadmasterd.supervisor.machine import Happened, Phase

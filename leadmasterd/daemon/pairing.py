@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from leadmasterd import ingest, qr
+from leadmasterd.daemon.status import StatusBoard
 from leadmasterd.settings_file import Places
 from leadmasterd.state_files import write_private
-from leadmasterd.status_board import StatusBoard
 
 log = logging.getLogger(__name__)
 

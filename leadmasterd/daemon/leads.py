@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from leadmasterd import sentences
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.reloading import Reloading
+from leadmasterd.daemon.status import StatusBoard
+from leadmasterd.daemon.threads import on_loop
 from leadmasterd.lead_making import model_file, policy_of, rules_file
 from leadmasterd.settings import LeadsSettings
 from leadmasterd.settings_file import Places
-from leadmasterd.status_board import StatusBoard
 from leadmasterd.store.judging import Judging, WhoWaits, who_waits
 from leadmasterd.store.writer import Writer
 from leadmasterd.text import printable
-from leadmasterd.threads import on_loop
 
 log = logging.getLogger(__name__)
 
