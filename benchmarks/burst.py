@@ -16,7 +16,7 @@ from leadmasterd.listener.child import Child
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.records import BatchResult
 from leadmasterd.store.writer import IdleWork, Writer
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 LINES = 100_000
 _GROWS = {

@@ -11,11 +11,11 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.whole import daemon_on, link, status_of, until
 from leadmasterd.demo.standin import StandIn
-from leadmasterd.environment import find_browser
 from leadmasterd.listener import tree
+from leadmasterd.listener.programs import find_browser
 from leadmasterd.settings_file import Places, places
 from leadmasterd.store.database import open_for_reading
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 DEATHS = 5
 BARE_STARTS = 3

@@ -11,7 +11,7 @@ import psutil
 
 from benchmarks.figures import Figure
 from leadmasterd.listener.child import Child
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 RESTARTS = 2000
 WARM_UP = 100

@@ -16,12 +16,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from leadmasterd import environment, sentences
+from leadmasterd import sentences
 from leadmasterd.classify.loading import existing
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.ingest import iso
 from leadmasterd.lead_making import classifier_of, rules_file
+from leadmasterd.listener import programs
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.settings import Settings, load
 from leadmasterd.settings_file import CannotUseSettings, Places
@@ -86,16 +87,16 @@ def _clock() -> Finding:
 
 def _programs(settings: Settings, *, start_browser: bool) -> Iterator[Finding]:
     try:
-        node = environment.find_node(settings.listener.node)
+        node = programs.find_node(settings.listener.node)
         yield Finding("node", "ok", str(node))
-    except environment.NotUsable as error:
-        yield Finding("node", "wrong", str(error), _("install Node.js {n} or newer").format(n=environment.OLDEST_NODE))
+    except programs.NotUsable as error:
+        yield Finding("node", "wrong", str(error), _("install Node.js {n} or newer").format(n=programs.OLDEST_NODE))
     try:
-        browser = environment.find_browser(settings.listener.browser)
-    except environment.NotUsable as error:
+        browser = programs.find_browser(settings.listener.browser)
+    except programs.NotUsable as error:
         yield Finding("browser", "wrong", str(error), _("install Chromium"))
         return
-    version = environment.browser_version(browser)
+    version = programs.browser_version(browser)
     yield _browser_version(browser, version)
     yield _sandbox(browser) if start_browser else Finding("sandbox", "ok", _("not tried (--quick)"))
 

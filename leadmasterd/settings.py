@@ -29,7 +29,7 @@ from leadmasterd.settings_file import (
     places,
     read_file,
 )
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 Days = Annotated[int, Field(ge=1, le=3650)]

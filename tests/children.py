@@ -2,7 +2,7 @@
 
 import asyncio
 
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 
 class FakeChild:

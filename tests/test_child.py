@@ -19,7 +19,7 @@ import pytest
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import CannotStart, Child, environment_for
 from leadmasterd.protocol import MAX_LINE
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 from tests.waiting import until
 
 PROGRAMS = Path(__file__).parent / "programs"

@@ -168,7 +168,7 @@ def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
 def test_every_error_of_ours_has_its_code() -> None:
     """By its name, so that the command line need not import it."""
     from leadmasterd.control import NotAnswered, Refused
-    from leadmasterd.environment import NotUsable
+    from leadmasterd.listener.programs import NotUsable
     from leadmasterd.settings_file import CannotUseSettings
     from leadmasterd.state_files import CannotUseState
     from leadmasterd.store.database import CannotUseDatabase, DatabaseBusy

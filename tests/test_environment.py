@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.environment import NotUsable, find_browser, find_node
+from leadmasterd.listener.programs import NotUsable, find_browser, find_node
 
 
 def program(path: Path, text: str) -> Path:
@@ -39,7 +39,7 @@ def test_no_browser_at_all_is_a_sentence_with_what_to_do(tmp_path: Path, monkeyp
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PUPPETEER_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("leadmasterd.environment._CHECKOUT", tmp_path)
+    monkeypatch.setattr("leadmasterd.listener.programs._CHECKOUT", tmp_path)
     with pytest.raises(NotUsable, match="install"):
         find_browser("")
 

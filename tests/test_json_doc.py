@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import pytest
 
-from leadmasterd.auth import Auth
 from leadmasterd.cli.leads_export import COLUMNS
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import StatusBoard, measure
+from leadmasterd.listener.profile import Auth
 from leadmasterd.settings_file import Places, find_places
 from leadmasterd.state_files import write_status
 from leadmasterd.store.database import open_for_writing

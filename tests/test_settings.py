@@ -13,7 +13,7 @@ from leadmasterd import settings_file
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.settings import Settings, load
 from leadmasterd.settings_file import CannotUseSettings, find_places
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 

@@ -24,7 +24,7 @@ from leadmasterd.supervisor.machine import (
     backoff_seconds,
     step,
 )
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 TIMING = Timing()
 AT_REST = {Phase.PAUSED, Phase.BACKING_OFF, Phase.HALTED, Phase.STOPPED}

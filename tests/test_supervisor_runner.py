@@ -10,7 +10,7 @@ import pytest
 
 from leadmasterd.supervisor.machine import Effect, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 from tests.children import FakeChild
 from tests.waiting import until
 

@@ -10,7 +10,7 @@ from leadmasterd.daemon.sweeper import Sweeper
 from leadmasterd.events import SweepDone
 from leadmasterd.store.records import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 from tests.waiting import LIMIT, until
 
 TIMING = replace(

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from leadmasterd import sentences  # noqa: E402
 from leadmasterd.supervisor.machine import Event, Happened, Phase, State, Step, step  # noqa: E402
-from leadmasterd.timing import Timing  # noqa: E402
+from leadmasterd.supervisor.timing import Timing  # noqa: E402
 
 DOCUMENT: Final = ROOT / "docs" / "supervisor.md"
 

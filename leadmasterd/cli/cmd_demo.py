@@ -12,8 +12,8 @@ from typing import Final
 from leadmasterd.demo.conversations import CONVERSATIONS
 from leadmasterd.demo.show import Demo, DemoFailed, Outcome, zone_here
 from leadmasterd.demo.standin import StandInError
-from leadmasterd.environment import find_node
 from leadmasterd.leads.calendar import WEEKDAYS
+from leadmasterd.listener.programs import find_node
 from leadmasterd.state_files import CannotUseState
 from leadmasterd.text import _
 

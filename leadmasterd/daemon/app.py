@@ -24,9 +24,9 @@ from leadmasterd.daemon.spawner import Children
 from leadmasterd.daemon.status import StatusBoard, measure
 from leadmasterd.daemon.systemd import ServiceManager
 from leadmasterd.daemon.threads import on_loop
-from leadmasterd.environment import find_browser, find_node
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
+from leadmasterd.listener.programs import find_browser, find_node
 from leadmasterd.settings import Settings
 from leadmasterd.settings_file import Places
 from leadmasterd.state_files import Lock

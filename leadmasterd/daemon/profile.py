@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from leadmasterd.auth import Auth, CannotUseSnapshot
+from leadmasterd.listener.profile import Auth, CannotUseSnapshot
 from leadmasterd.settings_file import Places
 from leadmasterd.supervisor.machine import Effect
 

@@ -11,7 +11,7 @@ from itertools import count
 
 from leadmasterd.store.records import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ import psutil
 from leadmasterd import protocol
 from leadmasterd.listener import tree
 from leadmasterd.listener.framing import LineReader
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 ENTRY: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" / "src" / "main.js"
 _PIPE_BYTES: Final = 1 << 20

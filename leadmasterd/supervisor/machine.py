@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 
 class Phase(StrEnum):

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from leadmasterd.supervisor import machine
 from leadmasterd.supervisor.machine import Effect, Event, Happened, Phase, Reason, State
-from leadmasterd.timing import Timing
+from leadmasterd.supervisor.timing import Timing
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from typing import Final
 
 import psutil
 
-from leadmasterd.auth import Auth, CannotUseSnapshot
 from leadmasterd.demo.standin import StandInError
+from leadmasterd.listener.profile import Auth, CannotUseSnapshot
 from tests.chaos.plan import KINDS
 from tests.e2e.conftest import OUR_PHONE, DaemonUnderTest
 

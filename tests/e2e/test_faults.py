@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from leadmasterd.demo.standin import StandIn
-from leadmasterd.environment import find_browser
 from leadmasterd.listener import tree
+from leadmasterd.listener.programs import find_browser
 from tests.e2e.conftest import DIVISOR, DaemonUnderTest, MakeDaemon, wait_for
 from tests.processes import carries
 

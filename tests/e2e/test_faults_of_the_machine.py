@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.auth import Auth
 from leadmasterd.demo.standin import StandIn
-from leadmasterd.environment import find_browser, find_node
+from leadmasterd.listener.profile import Auth
+from leadmasterd.listener.programs import find_browser, find_node
 from tests.e2e.conftest import OUR_PHONE, DaemonUnderTest, MakeDaemon, wait_for
 from tests.e2e.test_faults import (
     Customers,
