@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from leadmasterd.events import Ciphertext, Contact, Message, MessageKey, Via
 from leadmasterd.identity import spellings
+from leadmasterd.wire.events import Ciphertext, Contact, Message, MessageKey, Via
 
 FUTURE_SLACK: Final = timedelta(minutes=10)
 """A message dated further ahead than this has a wrong date: it is filed under the time of its capture."""

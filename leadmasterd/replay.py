@@ -14,8 +14,18 @@ from typing import Any, Final, Self
 
 from sqlite_utils import Database
 
-from leadmasterd import ingest, protocol
-from leadmasterd.events import (
+from leadmasterd import ingest
+from leadmasterd.identity import spellings
+from leadmasterd.ingest import CapturedMessage, CaptureRules, canonical_id
+from leadmasterd.leads.stages import DECIDABLE
+from leadmasterd.store.lead_rows import Policy
+from leadmasterd.store.leads import Judge, put_up
+from leadmasterd.store.records import Item, Record
+from leadmasterd.store.rows import Rows
+from leadmasterd.store.schema import migrate
+from leadmasterd.store.verdicts import Classifies
+from leadmasterd.wire import decode
+from leadmasterd.wire.events import (
     Account,
     Call,
     Ciphertext,
@@ -27,15 +37,6 @@ from leadmasterd.events import (
     Reaction,
     Ready,
 )
-from leadmasterd.identity import spellings
-from leadmasterd.ingest import CapturedMessage, CaptureRules, canonical_id
-from leadmasterd.leads.stages import DECIDABLE
-from leadmasterd.store.lead_rows import Policy
-from leadmasterd.store.leads import Judge, put_up
-from leadmasterd.store.records import Item, Record
-from leadmasterd.store.rows import Rows
-from leadmasterd.store.schema import migrate
-from leadmasterd.store.verdicts import Classifies
 
 _NOBODY: Final = Account("0@c.us", None, None, None)
 _Change = MessageEdit | MessageRevoke | Reaction | CapturedMessage
@@ -118,7 +119,7 @@ class Replay:
             if decision.at <= self.as_of:
                 self._decisions.append(decision)
             return
-        event, text = protocol.decode_line(line)
+        event, text = decode.decode_line(line)
         if isinstance(event, Malformed):
             raise ValueError(f"the line {event.why}")  # noqa: TRY004 - it is the line that is wrong, not a type of ours
         _refuse_broken_ids(event)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from leadmasterd import ingest
-from leadmasterd.events import Account, Ciphertext, Malformed, Message, Ready
 from leadmasterd.ingest import CapturedMessage, CaptureRules
 from leadmasterd.store.records import BatchResult, Item, Record
 from leadmasterd.store.writer import Trouble, Writer
+from leadmasterd.wire.events import Account, Ciphertext, Malformed, Message, Ready
 from tests import wire
 from tests.waiting import LIMIT
 

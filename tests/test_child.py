@@ -18,8 +18,8 @@ import pytest
 
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import CannotStart, Child, environment_for
-from leadmasterd.protocol import MAX_LINE
 from leadmasterd.supervisor.timing import Timing
+from leadmasterd.wire.decode import MAX_LINE
 from tests.waiting import until
 
 PROGRAMS = Path(__file__).parent / "programs"

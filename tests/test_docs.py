@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd import protocol
-from leadmasterd.events import Malformed, Unknown
+from leadmasterd.wire import decode
+from leadmasterd.wire.events import Malformed, Unknown
 
 CHECKOUT = Path(__file__).parent.parent
 DOCUMENT = (CHECKOUT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -19,14 +19,14 @@ TO_CHILD = [line for line in EXAMPLES if '"v":1' not in line]
 @pytest.mark.parametrize("line", FROM_CHILD)
 def test_every_example_is_understood(line: str) -> None:
     """Exactly as it stands there."""
-    assert not isinstance(protocol.decode(line.encode()), Malformed | Unknown)
+    assert not isinstance(decode.decode(line.encode()), Malformed | Unknown)
 
 
 def test_every_type_is_documented_with_an_example() -> None:
     """In words too."""
     shown = {json.loads(line)["type"] for line in FROM_CHILD}
-    assert shown == set(protocol._BUILDERS)
-    for type_ in protocol._BUILDERS:
+    assert shown == set(decode._BUILDERS)
+    for type_ in decode._BUILDERS:
         assert f"`{type_}`" in DOCUMENT
 
 
@@ -46,5 +46,5 @@ def test_every_command_that_is_sent_is_documented() -> None:
 
 def test_the_limits_are_the_documented_ones() -> None:
     """One mebibyte a line, version 1."""
-    assert f"{protocol.MAX_LINE:,} bytes" in DOCUMENT
-    assert f"version {protocol.VERSION}" in DOCUMENT.splitlines()[0]
+    assert f"{decode.MAX_LINE:,} bytes" in DOCUMENT
+    assert f"version {decode.VERSION}" in DOCUMENT.splitlines()[0]

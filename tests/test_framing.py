@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadmasterd.listener.framing import LineReader
-from leadmasterd.protocol import MAX_LINE
+from leadmasterd.wire.decode import MAX_LINE
 
 
 class Heard:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadmasterd import ingest, protocol
-from leadmasterd.events import Ciphertext, Message
+from leadmasterd import ingest
 from leadmasterd.ingest import CapturedMessage, CaptureRules, ChatKind, Skipped
+from leadmasterd.wire import decode
+from leadmasterd.wire.events import Ciphertext, Message
 from tests import wire
 
 NOW = datetime.fromtimestamp(wire.NOON + 5, UTC)
@@ -224,7 +225,7 @@ def test_what_json_can_not_say_is_left_out_and_the_message_kept() -> None:
     plain = kept(wire.message())
     line = wire.raw(wire.message(media={"size": 0}))
     for size in (b"1e999", *(b"[" * depth + b"]" * depth for depth in range(850, 1000, 2))):
-        event = protocol.decode(line.replace(b'"size": 0', b'"size": ' + size))
+        event = decode.decode(line.replace(b'"size": 0', b'"size": ' + size))
         if isinstance(event, Message):  # deeper it could not be read at all
             captured = deeper(30, partial(ingest.capture, event, CaptureRules(), NOW))
             assert isinstance(captured, CapturedMessage)

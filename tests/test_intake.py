@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from leadmasterd import ingest, protocol
+from leadmasterd import ingest
 from leadmasterd.daemon import intake
 from leadmasterd.daemon.intake import Intake
-from leadmasterd.events import Lifecycle, Qr, Ready
 from leadmasterd.ingest import CaptureRules
+from leadmasterd.wire import decode
+from leadmasterd.wire.events import Lifecycle, Qr, Ready
 from tests import wire
 from tests.captures import Store, at, opened
 from tests.test_store import call, edit, reaction, revoke
@@ -165,7 +166,7 @@ def test_oversized_and_cut_lines_are_kept_too(line: Line) -> None:
     line.intake.cut_short(b'{"v":1,"ty')
     line.store.settle()
     assert line.store.rows("SELECT problem, line FROM raw_events") == [
-        (f"the line is 3000000 bytes long, more than {protocol.MAX_LINE}", '{"v":1,"type":"mes\\xff'),
+        (f"the line is 3000000 bytes long, more than {decode.MAX_LINE}", '{"v":1,"type":"mes\\xff'),
         ("the line was cut short by the child's end", '{"v":1,"ty'),
     ]
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadmasterd import events, protocol
-from leadmasterd.events import Ciphertext, Malformed, Message, Reaction, SweepDone, Unknown
-from leadmasterd.protocol import decode, decode_line
+from leadmasterd.wire import decode as decoding
+from leadmasterd.wire import events
+from leadmasterd.wire.decode import decode, decode_line
+from leadmasterd.wire.events import Ciphertext, Malformed, Message, Reaction, SweepDone, Unknown
 from tests import wire
 
 CHECKOUT = Path(__file__).parent.parent
@@ -37,7 +38,7 @@ def test_every_line_of_the_transcripts_is_understood(line: str) -> None:
 
 def test_the_transcripts_show_every_type() -> None:
     """A type that is read here is shown there, so both sides are tested with it."""
-    assert {json.loads(line)["type"] for line in child_lines()} >= set(protocol._BUILDERS)
+    assert {json.loads(line)["type"] for line in child_lines()} >= set(decoding._BUILDERS)
 
 
 def test_a_message_keeps_every_field() -> None:
@@ -258,7 +259,7 @@ def test_a_sweep_without_messages_has_no_times() -> None:
 
 def test_a_command_is_one_ascii_line() -> None:
     """The child reads it line by line, whatever is in it."""
-    sent = protocol.command("sweep", chats={"a\nb@c.us": 1}, ignore=["ñ"])
+    sent = decoding.command("sweep", chats={"a\nb@c.us": 1}, ignore=["ñ"])
     assert sent.endswith(b"\n")
     assert sent.count(b"\n") == 1
     assert sent.isascii()
@@ -279,7 +280,7 @@ def test_no_bytes_make_the_reader_raise(raw: bytes) -> None:
 
 
 @given(
-    st.sampled_from(sorted(protocol._BUILDERS)),
+    st.sampled_from(sorted(decoding._BUILDERS)),
     st.dictionaries(
         st.sampled_from(sorted({*wire.message(), *wire.ciphertext(), "n", "account", "sweep", "chat", "pid", "emoji"})),
         ANY_JSON,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadmasterd.events import Malformed
 from leadmasterd.store.records import GapEnded, GapOpened, Item, SessionEvent
+from leadmasterd.wire.events import Malformed
 from tests import wire
 from tests.captures import Store, account, at, item, opened
 

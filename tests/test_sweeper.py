@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from leadmasterd.daemon.sweeper import Sweeper
-from leadmasterd.events import SweepDone
 from leadmasterd.store.records import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
 from leadmasterd.supervisor.timing import Timing
+from leadmasterd.wire.events import SweepDone
 from tests.waiting import LIMIT, until
 
 TIMING = replace(

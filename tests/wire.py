@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from leadmasterd import protocol
-from leadmasterd.events import Event
+from leadmasterd.wire import decode
+from leadmasterd.wire.events import Event
 
 US = "5491155550100@c.us"
 ANA = "5491155550001@c.us"
@@ -92,4 +92,4 @@ def raw(obj: object) -> bytes:
 
 def decoded(obj: object) -> Event:
     """The line, read."""
-    return protocol.decode(json.dumps(obj).encode())
+    return decode.decode(json.dumps(obj).encode())

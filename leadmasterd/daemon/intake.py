@@ -10,8 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from leadmasterd import ingest, protocol
-from leadmasterd.events import (
+from leadmasterd import ingest
+from leadmasterd.ingest import CaptureRules, Skipped
+from leadmasterd.store.records import Item
+from leadmasterd.store.writer import Writer
+from leadmasterd.wire import decode
+from leadmasterd.wire.events import (
     Authenticated,
     Call,
     Ciphertext,
@@ -27,9 +31,6 @@ from leadmasterd.events import (
     SweepDone,
     Unknown,
 )
-from leadmasterd.ingest import CaptureRules, Skipped
-from leadmasterd.store.records import Item
-from leadmasterd.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Intake:
         items: list[Item] = []
         try:
             for raw in lines:
-                event, text = protocol.decode_line(raw)
+                event, text = decode.decode_line(raw)
                 if not isinstance(event, Malformed):
                     self._count(event.seq)
                 if isinstance(event, Message | Ciphertext):
@@ -108,12 +109,12 @@ class Intake:
 
     def oversize(self, head: bytes, length: int) -> None:
         """A line longer than the protocol allows was skipped."""
-        why = f"is {length} bytes long, more than {protocol.MAX_LINE}"
+        why = f"is {length} bytes long, more than {decode.MAX_LINE}"
         self._queue(self._refused(Malformed(why, head.decode("utf-8", "backslashreplace"), length), None))
 
     def cut_short(self, tail: bytes) -> None:
         """The child's last words had no end."""
-        self._queue(self._refused(protocol.malformed("was cut short by the child's end", tail), None))
+        self._queue(self._refused(decode.malformed("was cut short by the child's end", tail), None))
 
     def _other(self, event: Event, text: str | None, at: str, items: list[Item]) -> None:
         match event:

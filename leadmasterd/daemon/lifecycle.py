@@ -9,7 +9,12 @@ from leadmasterd.daemon.live_path import LivePath
 from leadmasterd.daemon.pairing import ScanCode
 from leadmasterd.daemon.profile import ProfileKeeper
 from leadmasterd.daemon.status import StatusBoard
-from leadmasterd.events import (
+from leadmasterd.store.records import Item, SessionEvent
+from leadmasterd.store.writer import Writer
+from leadmasterd.supervisor.machine import Happened, Phase
+from leadmasterd.supervisor.runner import Runner
+from leadmasterd.text import printable
+from leadmasterd.wire.events import (
     Authenticated,
     BrowserStarted,
     Bye,
@@ -28,11 +33,6 @@ from leadmasterd.events import (
     Ready,
     SocketState,
 )
-from leadmasterd.store.records import Item, SessionEvent
-from leadmasterd.store.writer import Writer
-from leadmasterd.supervisor.machine import Happened, Phase
-from leadmasterd.supervisor.runner import Runner
-from leadmasterd.text import printable
 
 log = logging.getLogger(__name__)
 

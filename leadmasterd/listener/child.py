@@ -17,10 +17,10 @@ from typing import Final
 
 import psutil
 
-from leadmasterd import protocol
 from leadmasterd.listener import tree
 from leadmasterd.listener.framing import LineReader
 from leadmasterd.supervisor.timing import Timing
+from leadmasterd.wire import decode
 
 ENTRY: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" / "src" / "main.js"
 _PIPE_BYTES: Final = 1 << 20
@@ -96,7 +96,7 @@ class Child:
     def tell(self, type_: str, **fields: object) -> None:
         """Send a command. To a child that no longer reads it is simply lost, like everything about that child."""
         if not self._stdin.is_closing() and self._stdin.get_write_buffer_size() < _HIGH_WATER:
-            self._stdin.write(protocol.command(type_, **fields))
+            self._stdin.write(decode.command(type_, **fields))
 
     @property
     def reading_paused(self) -> bool:

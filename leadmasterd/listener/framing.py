@@ -6,7 +6,7 @@ Lines, the end of the file and the child's exit are three facts that come in any
 import asyncio
 from collections.abc import Callable, Sequence
 
-from leadmasterd.protocol import MAX_LINE
+from leadmasterd.wire.decode import MAX_LINE
 
 
 class LineReader(asyncio.Protocol):

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from leadmasterd.events import SweepChat, SweepDone
 from leadmasterd.ingest import CapturedMessage, believable, canonical_id, iso
 from leadmasterd.store.records import SweepOutcome
+from leadmasterd.wire.events import SweepChat, SweepDone
 
 LIVE_GRACE: Final = timedelta(seconds=10)
 """How long a message may take from WhatsApp's time to its live line, before a sweep that finds it first is news."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from leadmasterd.events import MessageEdit, MessageKey, MessageRevoke
 from leadmasterd.ingest import SAME_MESSAGE_SECONDS, CapturedMessage, canonical_id, chat_kind, clean, sent_at
 from leadmasterd.store.coverage import Coverage
 from leadmasterd.store.people import People
 from leadmasterd.store.records import BatchResult, Item
+from leadmasterd.wire.events import MessageEdit, MessageKey, MessageRevoke
 
 _MESSAGE_COLUMNS: Final = [
     "message_id",

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from leadmasterd.events import Account, Call, Malformed, MessageEdit, MessageRevoke, Reaction, SweepChat, SweepDone
 from leadmasterd.ingest import CapturedMessage, canonical_id, chat_kind, clean, sent_at
 from leadmasterd.store.coverage import Coverage, Tally
 from leadmasterd.store.messages import Messages, keep_line
 from leadmasterd.store.people import People
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, SessionEvent
+from leadmasterd.wire.events import Account, Call, Malformed, MessageEdit, MessageRevoke, Reaction, SweepChat, SweepDone
 
 PUT_UP: Final = (
     "INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations "

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
-from leadmasterd.events import (
+from leadmasterd.wire.events import (
     NO_CONTACT,
     Account,
     Authenticated,
