@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from leadmasterd.settings_file import places
-from leadmasterd.state_files import write_status
+from leadmasterd.settings.paths import places
+from leadmasterd.state.files import write_status
 from leadmasterd.store.database import open_for_writing
 
 RUNS = 31

@@ -18,7 +18,7 @@ from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_classifier
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.ingest import CaptureRules
 from leadmasterd.lead_making import policy_of
-from leadmasterd.settings import LeadsSettings
+from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.store.judging import Judging
 from leadmasterd.store.writer import Writer
 

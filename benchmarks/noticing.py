@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.figures import Figure
 from benchmarks.whole import daemon_on, link, until
 from leadmasterd.demo.standin import StandIn
-from leadmasterd.settings_file import places
+from leadmasterd.settings.paths import places
 from leadmasterd.store.database import open_for_reading
 
 HANGS: Final = 2

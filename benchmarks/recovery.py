@@ -13,7 +13,7 @@ from benchmarks.whole import daemon_on, link, status_of, until
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
 from leadmasterd.listener.programs import find_browser
-from leadmasterd.settings_file import Places, places
+from leadmasterd.settings.paths import Places, places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.supervisor.timing import Timing
 

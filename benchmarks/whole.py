@@ -18,8 +18,8 @@ import psutil
 
 from benchmarks.figures import Figure, percentile
 from leadmasterd.demo.standin import StandIn
-from leadmasterd.settings_file import Places, places
-from leadmasterd.state_files import read_status
+from leadmasterd.settings.paths import Places, places
+from leadmasterd.state.files import read_status
 
 MESSAGES = 1000
 A_SECOND = 20

@@ -24,9 +24,9 @@ from leadmasterd.ingest import iso
 from leadmasterd.lead_making import classifier_of, rules_file
 from leadmasterd.listener import programs
 from leadmasterd.listener.child import ENTRY
-from leadmasterd.settings import Settings, load
-from leadmasterd.settings_file import CannotUseSettings, Places
-from leadmasterd.state_files import is_running, owner_of, read_status
+from leadmasterd.settings.model import Settings, load
+from leadmasterd.settings.paths import CannotUseSettings, Places
+from leadmasterd.state.files import is_running, owner_of, read_status
 from leadmasterd.store.database import CannotUseDatabase, open_for_reading
 from leadmasterd.text import _
 

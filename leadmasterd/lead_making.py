@@ -6,8 +6,8 @@ from pathlib import Path
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.loading import existing, load_classifier
 from leadmasterd.leads import fold
-from leadmasterd.settings import LeadsSettings
-from leadmasterd.settings_file import Places, base_folder
+from leadmasterd.settings.model import LeadsSettings
+from leadmasterd.settings.paths import Places, base_folder
 from leadmasterd.store.lead_rows import Policy
 
 

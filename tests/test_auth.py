@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.listener.profile import CACHE_FOLDERS, SESSION_FOLDERS, Auth, CannotUseSnapshot
-from leadmasterd.settings_file import Places, places
+from leadmasterd.settings.paths import Places, places
 
 NOW = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
 ACCOUNT = "5491155550100@c.us"

@@ -20,7 +20,7 @@ import pytest
 
 from leadmasterd import cli
 from leadmasterd.cli import exit_code_of, main, parser
-from leadmasterd.settings import load
+from leadmasterd.settings.model import load
 from tests import wire
 from tests.captures import item, opened
 
@@ -167,10 +167,10 @@ def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
 
 def test_every_error_of_ours_has_its_code() -> None:
     """By its name, so that the command line need not import it."""
-    from leadmasterd.control import NotAnswered, Refused
     from leadmasterd.listener.programs import NotUsable
-    from leadmasterd.settings_file import CannotUseSettings
-    from leadmasterd.state_files import CannotUseState
+    from leadmasterd.settings.paths import CannotUseSettings
+    from leadmasterd.state.control import NotAnswered, Refused
+    from leadmasterd.state.files import CannotUseState
     from leadmasterd.store.database import CannotUseDatabase, DatabaseBusy
 
     assert exit_code_of(DatabaseBusy("database_locked", "x")) == 73

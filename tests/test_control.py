@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from leadmasterd.control import ControlServer, NotAnswered, Refused, ask
+from leadmasterd.state.control import ControlServer, NotAnswered, Refused, ask
 from tests.waiting import LIMIT
 
 
@@ -116,7 +116,7 @@ async def test_a_daemon_that_hangs_up_is_told(tmp_path: Path) -> None:
 OTHERS = """
 import os, pwd, sys
 from pathlib import Path
-from leadmasterd.control import ask
+from leadmasterd.state.control import ask
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)

@@ -15,8 +15,8 @@ from leadmasterd.cli.leads_export import COLUMNS
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import StatusBoard, measure
 from leadmasterd.listener.profile import Auth
-from leadmasterd.settings_file import Places, find_places
-from leadmasterd.state_files import write_status
+from leadmasterd.settings.paths import Places, find_places
+from leadmasterd.state.files import write_status
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.supervisor.machine import Reason
 from tests.stories import Customer

@@ -14,7 +14,7 @@ import pytest
 from leadmasterd.classify.intents import Label, Signals
 from leadmasterd.lead_making import policy_of
 from leadmasterd.leads import fold
-from leadmasterd.settings import LeadsSettings
+from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.store import judging as judging_module
 from leadmasterd.store import writer as writer_module
 from leadmasterd.store.judging import Judging, WhoWaits

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from leadmasterd import settings_file
 from leadmasterd.leads.calendar import BusinessCalendar
-from leadmasterd.settings import Settings, load
-from leadmasterd.settings_file import CannotUseSettings, find_places
+from leadmasterd.settings import paths
+from leadmasterd.settings.model import Settings, load
+from leadmasterd.settings.paths import CannotUseSettings, find_places
 from leadmasterd.supervisor.timing import Timing
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
@@ -22,7 +22,7 @@ EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings but those of the test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(settings_file, "SYSTEM_FILE", tmp_path / "etc" / "config.toml")
+    monkeypatch.setattr(paths, "SYSTEM_FILE", tmp_path / "etc" / "config.toml")
 
 
 def written(text: str, name: str = "config.toml") -> Path:

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd import state_files
-from leadmasterd.settings_file import Places
-from leadmasterd.state_files import CannotUseState, Lock, is_running, read_status, write_private, write_status
+from leadmasterd.settings.paths import Places
+from leadmasterd.state import files
+from leadmasterd.state.files import CannotUseState, Lock, is_running, read_status, write_private, write_status
 from tests.waiting import LIMIT
 
 HOLD = """
 import sys
 from pathlib import Path
-from leadmasterd.settings_file import Places
-from leadmasterd.state_files import Lock
+from leadmasterd.settings.paths import Places
+from leadmasterd.state.files import Lock
 state = Path(sys.argv[1])
 Lock(Places(None, state, state / "x.db")).acquire()
 print("held", flush=True)
@@ -48,7 +48,7 @@ def held_elsewhere(here: Places) -> subprocess.Popen[str]:
 
 def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence, and once the first is dead the second may."""
-    monkeypatch.setattr(state_files, "_PASSING_BY", 0.05)
+    monkeypatch.setattr(files, "_PASSING_BY", 0.05)
     with held_elsewhere(here) as holder:
         assert is_running(here)
         with pytest.raises(CannotUseState) as refused:
@@ -66,7 +66,7 @@ def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Places, monkeypa
 
 def test_somebody_who_only_asks_does_not_make_a_start_fail(here: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """`status` shares the lock for a moment."""
-    monkeypatch.setattr(state_files, "_PASSING_BY", LIMIT)
+    monkeypatch.setattr(files, "_PASSING_BY", LIMIT)
     here.state_dir.mkdir()
     asking = os.open(here.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(asking, fcntl.LOCK_SH)

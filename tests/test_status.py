@@ -15,8 +15,8 @@ import pytest
 from leadmasterd.cli import cmd_status, main
 from leadmasterd.daemon.status import StatusBoard, measure
 from leadmasterd.ingest import iso
-from leadmasterd.settings_file import Places
-from leadmasterd.state_files import Lock, write_status
+from leadmasterd.settings.paths import Places
+from leadmasterd.state.files import Lock, write_status
 from leadmasterd.store.records import BatchResult
 from leadmasterd.supervisor.machine import Phase, Reason
 from tests.waiting import until

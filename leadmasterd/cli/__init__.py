@@ -99,7 +99,7 @@ def _not_allowed(path: object) -> str:
     import shlex
     import shutil
 
-    from leadmasterd.state_files import owner_of
+    from leadmasterd.state.files import owner_of
     from leadmasterd.text import _
 
     owner = owner_of(Path(str(path)))
@@ -114,8 +114,8 @@ def _not_allowed(path: object) -> str:
 
 def _busy_daemon(arguments: argparse.Namespace | None) -> str | None:
     """That it is our own daemon which holds the database; None when another program does, or nobody knows."""
-    from leadmasterd.settings_file import find_places
-    from leadmasterd.state_files import is_running, read_status
+    from leadmasterd.settings.paths import find_places
+    from leadmasterd.state.files import is_running, read_status
     from leadmasterd.text import _
 
     if arguments is None:

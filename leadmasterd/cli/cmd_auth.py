@@ -5,10 +5,10 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from leadmasterd.control import ask
 from leadmasterd.listener.profile import Auth, CannotUseSnapshot, Snapshot
-from leadmasterd.settings_file import Places, find_places
-from leadmasterd.state_files import Lock, is_running
+from leadmasterd.settings.paths import Places, find_places
+from leadmasterd.state.control import ask
+from leadmasterd.state.files import Lock, is_running
 from leadmasterd.text import _
 
 

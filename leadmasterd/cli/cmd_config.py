@@ -4,8 +4,8 @@ import argparse
 import json
 import sys
 
-from leadmasterd.settings import load
-from leadmasterd.settings_file import CannotUseSettings
+from leadmasterd.settings.model import load
+from leadmasterd.settings.paths import CannotUseSettings
 from leadmasterd.text import _, printable
 
 

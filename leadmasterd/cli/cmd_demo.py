@@ -14,7 +14,7 @@ from leadmasterd.demo.show import Demo, DemoFailed, Outcome, zone_here
 from leadmasterd.demo.standin import StandInError
 from leadmasterd.leads.calendar import WEEKDAYS
 from leadmasterd.listener.programs import find_node
-from leadmasterd.state_files import CannotUseState
+from leadmasterd.state.files import CannotUseState
 from leadmasterd.text import _
 
 _SETTINGS: Final = "config.toml"

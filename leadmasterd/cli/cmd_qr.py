@@ -9,9 +9,9 @@ from typing import Any
 
 from leadmasterd import qr, sentences
 from leadmasterd.cli.cmd_run import JournalPresenter, TerminalPresenter
-from leadmasterd.control import ask
-from leadmasterd.settings_file import Places, find_places
-from leadmasterd.state_files import is_running, read_status
+from leadmasterd.settings.paths import Places, find_places
+from leadmasterd.state.control import ask
+from leadmasterd.state.files import is_running, read_status
 from leadmasterd.text import _
 
 _LOOK_EVERY = 0.3

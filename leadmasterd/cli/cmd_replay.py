@@ -14,7 +14,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the documented object. 1 when a line could not be used; the others are."""
     from leadmasterd.lead_making import classifier_of, policy_of
     from leadmasterd.replay import Replay
-    from leadmasterd.settings import load
+    from leadmasterd.settings.model import load
 
     settings, places = load(arguments.config)
     replay = Replay(

@@ -68,7 +68,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _own_rules(arguments: argparse.Namespace) -> Path | None:
     from leadmasterd.classify.loading import existing
     from leadmasterd.lead_making import rules_file
-    from leadmasterd.settings import load
+    from leadmasterd.settings.model import load
 
     settings, places = load(arguments.config)
     return existing(rules_file(settings.leads, places))
@@ -76,7 +76,7 @@ def _own_rules(arguments: argparse.Namespace) -> Path | None:
 
 def _classifier(arguments: argparse.Namespace) -> Any:
     from leadmasterd.lead_making import classifier_of
-    from leadmasterd.settings import load
+    from leadmasterd.settings.model import load
 
     settings, places = load(arguments.config)
     return classifier_of(settings.leads, places)
@@ -175,7 +175,7 @@ def _percent(share: float | None) -> str:
 def _train(arguments: argparse.Namespace) -> int:
     """In a process of its own: scikit-learn is large."""
     from leadmasterd.lead_making import model_file
-    from leadmasterd.settings import load
+    from leadmasterd.settings.model import load
 
     _settings, places = load(arguments.config)
     text = _read(arguments.corrections) if arguments.corrections else _corrections(places)
@@ -200,7 +200,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _make_room(state_dir: Path) -> None:
     """A model is written there. Raises CannotUseState, and PermissionError where another user may."""
-    from leadmasterd.state_files import CannotUseState
+    from leadmasterd.state.files import CannotUseState
 
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

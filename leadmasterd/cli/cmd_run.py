@@ -9,7 +9,7 @@ from datetime import datetime
 
 from leadmasterd import __version__, qr
 from leadmasterd.daemon.app import Daemon
-from leadmasterd.settings import load
+from leadmasterd.settings.model import load
 from leadmasterd.text import _
 
 

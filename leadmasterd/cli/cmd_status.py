@@ -15,9 +15,9 @@ from leadmasterd.cli import leads_list
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import columns_of_screen, padded
-from leadmasterd.leads_settings import glance
-from leadmasterd.settings_file import Places, find_places
-from leadmasterd.state_files import is_running, read_status
+from leadmasterd.settings.leads_light import glance
+from leadmasterd.settings.paths import Places, find_places
+from leadmasterd.state.files import is_running, read_status
 from leadmasterd.store.database import CannotUseDatabase, open_for_reading
 from leadmasterd.text import _, ngettext
 

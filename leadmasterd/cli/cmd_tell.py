@@ -2,8 +2,8 @@
 
 import argparse
 
-from leadmasterd.control import ask
-from leadmasterd.settings_file import find_places
+from leadmasterd.settings.paths import find_places
+from leadmasterd.state.control import ask
 from leadmasterd.text import _
 
 

@@ -25,8 +25,8 @@ from leadmasterd.cli.moments import Clock
 from leadmasterd.lead_making import classifier_of, policy_of
 from leadmasterd.leads_view import Subject
 from leadmasterd.sentences import stage_es
-from leadmasterd.settings import Settings, load
-from leadmasterd.settings_file import Places
+from leadmasterd.settings.model import Settings, load
+from leadmasterd.settings.paths import Places
 from leadmasterd.store.database import DatabaseBusy, cannot_use, open_for_writing
 from leadmasterd.store.leads import Judge, put_up
 from leadmasterd.text import _, ngettext

@@ -18,8 +18,8 @@ from leadmasterd.cli.leads_list import looked_up, not_looked_at, opened
 from leadmasterd.cli.moments import moment_from
 from leadmasterd.cli.streams import print_utf8
 from leadmasterd.leads_view import Row, Windows
-from leadmasterd.settings_file import find_places
-from leadmasterd.state_files import write_private
+from leadmasterd.settings.paths import find_places
+from leadmasterd.state.files import write_private
 from leadmasterd.text import _, ngettext, printable
 
 COLUMNS: Final = (

@@ -11,10 +11,10 @@ from leadmasterd import leads_view
 from leadmasterd.cli import choices
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
-from leadmasterd.leads_settings import LeadsGlance, glance
 from leadmasterd.leads_view import Row, Windows
 from leadmasterd.sentences import stage_es
-from leadmasterd.settings_file import Places, find_places
+from leadmasterd.settings.leads_light import LeadsGlance, glance
+from leadmasterd.settings.paths import Places, find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 

@@ -13,7 +13,7 @@ from leadmasterd.cli.desk import Refused, opened, told
 from leadmasterd.cli.leads_list import opened as opened_for_reading
 from leadmasterd.cli.tables import folded
 from leadmasterd.leads_view import Row, Subject
-from leadmasterd.settings_file import find_places
+from leadmasterd.settings.paths import find_places
 from leadmasterd.store import merges
 from leadmasterd.store.merges import CannotMerge
 from leadmasterd.text import _, printable

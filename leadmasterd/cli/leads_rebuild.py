@@ -16,8 +16,8 @@ from leadmasterd import leads_view
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.desk import Desk, opened
-from leadmasterd.settings_file import find_places
-from leadmasterd.state_files import is_running
+from leadmasterd.settings.paths import find_places
+from leadmasterd.state.files import is_running
 from leadmasterd.store.database import CannotUseDatabase
 from leadmasterd.store.leads import put_all_up
 from leadmasterd.text import _, ngettext

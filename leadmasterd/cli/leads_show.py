@@ -13,10 +13,10 @@ from leadmasterd.classify.reasons import group_es, intent_es, why
 from leadmasterd.cli.leads_list import looked_up, opened
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import folded, tell_of_more
-from leadmasterd.leads_settings import LeadsGlance
 from leadmasterd.leads_view import Row, Subject, Windows, ask, is_blank
 from leadmasterd.sentences import lead_event, stage_es
-from leadmasterd.settings_file import find_places
+from leadmasterd.settings.leads_light import LeadsGlance
+from leadmasterd.settings.paths import find_places
 from leadmasterd.text import _, printable
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from leadmasterd.classify.reasons import intent_es
 from leadmasterd.cli.desk import opened
 from leadmasterd.cli.leads_rebuild import in_slices, summary, tell
 from leadmasterd.cli.moments import moment_from
-from leadmasterd.leads_settings import glance
-from leadmasterd.settings_file import find_places
+from leadmasterd.settings.leads_light import glance
+from leadmasterd.settings.paths import find_places
 from leadmasterd.text import _, ngettext
 
 _SHOWN: Final = 8

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from leadmasterd import control, ingest, sentences
+from leadmasterd import ingest, sentences
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.daemon.leads import LeadKeeper
 from leadmasterd.daemon.lifecycle import ChildNews
@@ -27,9 +27,10 @@ from leadmasterd.daemon.threads import on_loop
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
 from leadmasterd.listener.programs import find_browser, find_node
-from leadmasterd.settings import Settings
-from leadmasterd.settings_file import Places
-from leadmasterd.state_files import Lock
+from leadmasterd.settings.model import Settings
+from leadmasterd.settings.paths import Places
+from leadmasterd.state import control
+from leadmasterd.state.files import Lock
 from leadmasterd.store.database import DatabaseBusy
 from leadmasterd.store.phone import phone_silent_since
 from leadmasterd.store.records import BatchResult, Item, SessionEvent

@@ -11,7 +11,7 @@ from typing import Any
 from leadmasterd import ingest
 from leadmasterd.daemon.status import StatusBoard
 from leadmasterd.daemon.sweeper import Sweeper
-from leadmasterd.settings import Settings
+from leadmasterd.settings.model import Settings
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.start import open_gaps, take_up

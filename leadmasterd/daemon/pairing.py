@@ -6,8 +6,8 @@ from typing import Protocol
 
 from leadmasterd import ingest, qr
 from leadmasterd.daemon.status import StatusBoard
-from leadmasterd.settings_file import Places
-from leadmasterd.state_files import write_private
+from leadmasterd.settings.paths import Places
+from leadmasterd.state.files import write_private
 
 log = logging.getLogger(__name__)
 

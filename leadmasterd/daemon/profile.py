@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from leadmasterd.listener.profile import Auth, CannotUseSnapshot
-from leadmasterd.settings_file import Places
+from leadmasterd.settings.paths import Places
 from leadmasterd.supervisor.machine import Effect
 
 log = logging.getLogger(__name__)

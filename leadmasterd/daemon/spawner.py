@@ -10,8 +10,8 @@ from leadmasterd.daemon.intake import Intake
 from leadmasterd.daemon.profile import ProfileKeeper
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
-from leadmasterd.settings import Settings
-from leadmasterd.settings_file import Places
+from leadmasterd.settings.model import Settings
+from leadmasterd.settings.paths import Places
 
 log = logging.getLogger(__name__)
 

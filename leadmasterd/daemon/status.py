@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 
 from leadmasterd import sentences
-from leadmasterd.settings_file import Places
-from leadmasterd.state_files import write_status
+from leadmasterd.settings.paths import Places
+from leadmasterd.state.files import write_status
 from leadmasterd.store.judging import WhoWaits
 from leadmasterd.store.records import BatchResult
 from leadmasterd.supervisor.machine import Reason

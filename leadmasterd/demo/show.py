@@ -23,9 +23,9 @@ from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.leads.calendar import WEEKDAYS
 from leadmasterd.leads_view import count_unjudged
-from leadmasterd.settings import LeadsSettings
-from leadmasterd.settings_file import places
-from leadmasterd.state_files import read_status
+from leadmasterd.settings.model import LeadsSettings
+from leadmasterd.settings.paths import places
+from leadmasterd.state.files import read_status
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 

@@ -21,8 +21,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from leadmasterd.settings_file import Places
-from leadmasterd.state_files import write_private
+from leadmasterd.settings.paths import Places
+from leadmasterd.state.files import write_private
 
 log = logging.getLogger(__name__)
 

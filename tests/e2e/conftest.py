@@ -17,8 +17,8 @@ import pytest
 
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
-from leadmasterd.settings_file import Places, places
-from leadmasterd.state_files import read_status
+from leadmasterd.settings.paths import Places, places
+from leadmasterd.state.files import read_status
 from tests.processes import carries
 
 OUR_PHONE = "5491155550100"

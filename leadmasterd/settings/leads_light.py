@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
-from leadmasterd.settings_file import ENV_PREFIX, CannotUseSettings, Places, read_file
+from leadmasterd.settings.paths import ENV_PREFIX, CannotUseSettings, Places, read_file
 
 if TYPE_CHECKING:
     from leadmasterd.leads.calendar import BusinessCalendar

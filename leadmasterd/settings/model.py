@@ -18,8 +18,8 @@ from leadmasterd.ingest import CaptureRules, ignore_list
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touches import Campaign
-from leadmasterd.leads_settings import DEFAULTS
-from leadmasterd.settings_file import (
+from leadmasterd.settings.leads_light import DEFAULTS
+from leadmasterd.settings.paths import (
     DEFAULT_DATABASE,
     DEFAULT_STATE_DIR,
     ENV_PREFIX,

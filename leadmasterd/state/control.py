@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from leadmasterd.state_files import owner_of
+from leadmasterd.state.files import owner_of
 
 _LIMIT: Final = 65536
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from leadmasterd.settings_file import Places
+from leadmasterd.settings.paths import Places
 
 _PASSING_BY: Final = 1.0
 """`status` asks the lock by sharing it for a moment; a daemon that starts in that moment must not give up."""

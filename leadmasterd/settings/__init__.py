@@ -1,0 +1,1 @@
+"""The settings file: its model, where it is found, and a light reader for commands."""

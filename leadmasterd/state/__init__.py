@@ -1,0 +1,1 @@
+"""What the daemon keeps beside the database: its lock, status, small files and control socket."""
