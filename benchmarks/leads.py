@@ -17,9 +17,9 @@ from benchmarks.figures import Figure, message_line, ready_line
 from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_classifier
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.ingest import CaptureRules
-from leadmasterd.lead_making import policy_of
+from leadmasterd.projection.policy import policy_of
+from leadmasterd.projection.worker import Judging
 from leadmasterd.settings.model import LeadsSettings
-from leadmasterd.store.judging import Judging
 from leadmasterd.store.writer import Writer
 
 SECONDS = 20

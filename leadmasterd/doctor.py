@@ -21,9 +21,9 @@ from leadmasterd.classify.loading import existing
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.ingest import iso
-from leadmasterd.lead_making import classifier_of, rules_file
 from leadmasterd.listener import programs
 from leadmasterd.listener.child import ENTRY
+from leadmasterd.projection.policy import classifier_of, rules_file
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import CannotUseSettings, Places
 from leadmasterd.state.files import is_running, owner_of, read_status

@@ -18,12 +18,12 @@ from leadmasterd import ingest
 from leadmasterd.identity import spellings
 from leadmasterd.ingest import CapturedMessage, CaptureRules, canonical_id
 from leadmasterd.leads.stages import DECIDABLE
-from leadmasterd.store.lead_rows import Policy
-from leadmasterd.store.leads import Judge, put_up
+from leadmasterd.projection.judge import Judge, put_up
+from leadmasterd.projection.rows import Policy
+from leadmasterd.projection.verdicts import Classifies
 from leadmasterd.store.records import Item, Record
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
-from leadmasterd.store.verdicts import Classifies
 from leadmasterd.wire import decode
 from leadmasterd.wire.events import (
     Account,

@@ -26,9 +26,9 @@ from sqlite_utils import Database
 from leadmasterd import ingest
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Label, Method, Signals
 from leadmasterd.leads.calendar import BusinessCalendar
+from leadmasterd.projection.judge import Judge, put_all_up, put_up
+from leadmasterd.projection.rows import Policy
 from leadmasterd.replay import Replay
-from leadmasterd.store.lead_rows import Policy
-from leadmasterd.store.leads import Judge, put_all_up, put_up
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
 from tests import captures, wire

@@ -34,14 +34,14 @@ from leadmasterd import leads_view, sentences
 from leadmasterd.cli import choices, desk, leads_rebuild, main, parser
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, moment_from
-from leadmasterd.lead_making import classifier_of, policy_of
 from leadmasterd.leads_view import Windows
+from leadmasterd.projection.judge import Judge
+from leadmasterd.projection.policy import classifier_of, policy_of
+from leadmasterd.projection.worker import Judging
 from leadmasterd.settings.leads_light import glance
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import find_places
 from leadmasterd.store.database import open_for_writing
-from leadmasterd.store.judging import Judging
-from leadmasterd.store.leads import Judge
 from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
 from tests import test_cli, wire

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.classify.intents import Label, Signals
-from leadmasterd.lead_making import policy_of
 from leadmasterd.leads import fold
+from leadmasterd.projection import worker as judging_module
+from leadmasterd.projection.judge import put_up
+from leadmasterd.projection.policy import policy_of
+from leadmasterd.projection.verdicts import Classifies
+from leadmasterd.projection.worker import Judging, WhoWaits
 from leadmasterd.settings.model import LeadsSettings
-from leadmasterd.store import judging as judging_module
 from leadmasterd.store import writer as writer_module
-from leadmasterd.store.judging import Judging, WhoWaits
-from leadmasterd.store.leads import put_up
 from leadmasterd.store.records import BatchResult
-from leadmasterd.store.verdicts import Classifies
 from leadmasterd.store.writer import BREATH_SECONDS, IdleWork, Trouble, Writer
 from tests import stories, wire
 from tests.captures import item, reading

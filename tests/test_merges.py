@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadmasterd.projection.judge import put_all_up
 from leadmasterd.store import merges
-from leadmasterd.store.leads import put_all_up
 from leadmasterd.store.merges import CannotMerge, Proposal
 from tests import wire
 from tests.captures import Store, account, at, item, opened

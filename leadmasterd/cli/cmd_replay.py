@@ -12,7 +12,7 @@ from leadmasterd.text import _
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the documented object. 1 when a line could not be used; the others are."""
-    from leadmasterd.lead_making import classifier_of, policy_of
+    from leadmasterd.projection.policy import classifier_of, policy_of
     from leadmasterd.replay import Replay
     from leadmasterd.settings.model import load
 

@@ -67,7 +67,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _own_rules(arguments: argparse.Namespace) -> Path | None:
     from leadmasterd.classify.loading import existing
-    from leadmasterd.lead_making import rules_file
+    from leadmasterd.projection.policy import rules_file
     from leadmasterd.settings.model import load
 
     settings, places = load(arguments.config)
@@ -75,7 +75,7 @@ def _own_rules(arguments: argparse.Namespace) -> Path | None:
 
 
 def _classifier(arguments: argparse.Namespace) -> Any:
-    from leadmasterd.lead_making import classifier_of
+    from leadmasterd.projection.policy import classifier_of
     from leadmasterd.settings.model import load
 
     settings, places = load(arguments.config)
@@ -174,7 +174,7 @@ def _percent(share: float | None) -> str:
 
 def _train(arguments: argparse.Namespace) -> int:
     """In a process of its own: scikit-learn is large."""
-    from leadmasterd.lead_making import model_file
+    from leadmasterd.projection.policy import model_file
     from leadmasterd.settings.model import load
 
     _settings, places = load(arguments.config)

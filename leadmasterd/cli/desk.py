@@ -22,13 +22,13 @@ from leadmasterd import leads_view
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.moments import Clock
-from leadmasterd.lead_making import classifier_of, policy_of
 from leadmasterd.leads_view import Subject
+from leadmasterd.projection.judge import Judge, put_up
+from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Places
 from leadmasterd.store.database import DatabaseBusy, cannot_use, open_for_writing
-from leadmasterd.store.leads import Judge, put_up
 from leadmasterd.text import _, ngettext
 
 _T = TypeVar("_T")

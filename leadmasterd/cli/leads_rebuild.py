@@ -16,10 +16,10 @@ from leadmasterd import leads_view
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.desk import Desk, opened
+from leadmasterd.projection.judge import put_all_up
 from leadmasterd.settings.paths import find_places
 from leadmasterd.state.files import is_running
 from leadmasterd.store.database import CannotUseDatabase
-from leadmasterd.store.leads import put_all_up
 from leadmasterd.text import _, ngettext
 
 SLICE: Final = 64

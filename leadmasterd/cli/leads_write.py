@@ -13,8 +13,8 @@ from leadmasterd.cli.tables import folded
 from leadmasterd.leads.stages import CLOSED, DECIDABLE
 from leadmasterd.leads.timeline import Burst
 from leadmasterd.leads_view import Subject
+from leadmasterd.projection.story import bursts_of
 from leadmasterd.sentences import lead_event, stage_es
-from leadmasterd.store.bursts import bursts_of
 from leadmasterd.text import _, printable
 
 _JUST_NOW: Final = timedelta(minutes=10)

@@ -16,10 +16,10 @@ from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.reloading import Reloading
 from leadmasterd.daemon.status import StatusBoard
 from leadmasterd.daemon.threads import on_loop
-from leadmasterd.lead_making import model_file, policy_of, rules_file
+from leadmasterd.projection.policy import model_file, policy_of, rules_file
+from leadmasterd.projection.worker import Judging, WhoWaits, who_waits
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Places
-from leadmasterd.store.judging import Judging, WhoWaits, who_waits
 from leadmasterd.store.writer import Writer
 from leadmasterd.text import printable
 

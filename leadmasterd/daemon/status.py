@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 
 from leadmasterd import sentences
+from leadmasterd.projection.worker import WhoWaits
 from leadmasterd.settings.paths import Places
 from leadmasterd.state.files import write_status
-from leadmasterd.store.judging import WhoWaits
 from leadmasterd.store.records import BatchResult
 from leadmasterd.supervisor.machine import Reason
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.loading import existing, load_classifier
 from leadmasterd.leads import fold
+from leadmasterd.projection.rows import Policy
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Places, base_folder
-from leadmasterd.store.lead_rows import Policy
 
 
 def policy_of(leads: LeadsSettings) -> Policy:

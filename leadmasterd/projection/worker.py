@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd.ingest import iso
-from leadmasterd.store.lead_rows import Policy
-from leadmasterd.store.leads import Judge
-from leadmasterd.store.verdicts import Classifies
+from leadmasterd.projection.judge import Judge
+from leadmasterd.projection.rows import Policy
+from leadmasterd.projection.verdicts import Classifies
 
 log = logging.getLogger(__name__)
 

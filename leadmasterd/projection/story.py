@@ -12,7 +12,19 @@ from typing import Any, Final
 
 from leadmasterd.ingest import clean
 from leadmasterd.leads import moments
-from leadmasterd.leads.timeline import Answered, Called, Decided, Event, Joined, Reacted, Said, Step, in_order, steps
+from leadmasterd.leads.timeline import (
+    Answered,
+    Burst,
+    Called,
+    Decided,
+    Event,
+    Joined,
+    Reacted,
+    Said,
+    Step,
+    in_order,
+    steps,
+)
 from leadmasterd.store.merges import SYSTEM, members_of
 
 _SYSTEM_TYPES: Final = frozenset(
@@ -242,3 +254,10 @@ def _logged_call(details: str | None) -> bool:
 def run(connection: sqlite3.Connection, query: str, numbers: Iterable[int]) -> list[Any]:
     """Run a query about the numbers in its one parameter."""
     return connection.execute(query, (f"[{','.join(map(str, numbers))}]",)).fetchall()
+
+
+def bursts_of(connection: sqlite3.Connection, conversation: int, burst_seconds: float) -> list[Burst]:
+    """All bursts of the person behind this conversation, by time."""
+    stories = stories_of(connection, [conversation])
+    read(connection, stories)
+    return [step for story in stories for step in story.steps(burst_seconds) if isinstance(step, Burst)]

@@ -11,7 +11,7 @@ from leadmasterd.leads import moments
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.leads.fold import SYSTEM, Because, Change, Folded, FollowUp, Lead, Waiting
 from leadmasterd.leads.touches import Campaign
-from leadmasterd.store.story import Story
+from leadmasterd.projection.story import Story
 
 
 @dataclass(frozen=True, slots=True)

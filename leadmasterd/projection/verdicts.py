@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from leadmasterd.classify.intents import GROUP_OF, Label, Signals
 from leadmasterd.leads.fold import Verdict
 from leadmasterd.leads.timeline import Burst
-from leadmasterd.store.story import Story, run
+from leadmasterd.projection.story import Story, run
 
 
 class Classifies(Protocol):

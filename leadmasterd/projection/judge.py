@@ -20,11 +20,11 @@ from leadmasterd.leads import moments
 from leadmasterd.leads.fold import fold
 from leadmasterd.leads.timeline import Said, quick_replies
 from leadmasterd.leads.touches import Touch, touches_of
-from leadmasterd.store.lead_rows import LeadRows, Policy
+from leadmasterd.projection.rows import LeadRows, Policy
+from leadmasterd.projection.story import Story, read, run, stories_of
+from leadmasterd.projection.verdicts import Classifies, Verdicts
 from leadmasterd.store.merges import SYSTEM
 from leadmasterd.store.rows import PUT_UP
-from leadmasterd.store.story import Story, read, run, stories_of
-from leadmasterd.store.verdicts import Classifies, Verdicts
 
 QUICK_REPLY_MS: Final = 10_000
 AUTO_REPLY_CONTACTS: Final = 3
