@@ -30,14 +30,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from leadmasterd import leads_view, sentences
+from leadmasterd import sentences
 from leadmasterd.cli import choices, desk, leads_rebuild, main, parser
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, moment_from
-from leadmasterd.leads_view import Windows
 from leadmasterd.projection.judge import Judge
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.worker import Judging
+from leadmasterd.queries import leads as lead_queries
+from leadmasterd.queries.leads import Windows
 from leadmasterd.settings.leads_light import glance
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import find_places
@@ -489,7 +490,7 @@ def test_a_strangers_name_can_not_command_the_terminal(shop: Shop) -> None:
 def test_a_follow_up_that_is_due_is_in_the_list(shop: Shop) -> None:
     """And in what is to do."""
     shop.hears((1, 3 * DAY, PRICE), (1, 3 * DAY - 5, "> $ 5"))
-    at = leads_view.at_text(datetime.now(UTC) - timedelta(days=2))
+    at = lead_queries.at_text(datetime.now(UTC) - timedelta(days=2))
     with closing(open_for_writing(shop.database)) as connection:
         connection.execute(
             "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (1, ?, 'person:beto', 'quoted')", (at,)
@@ -689,8 +690,8 @@ def test_without_a_calendar_the_waited_time_is_told_from_the_due_time(shop: Shop
     shop.hears((1, 10, PRICE))
     now = datetime.now(UTC)
     with reading(shop.database) as connection:
-        [exact] = leads_view.waiting(connection, now, 5, 900, lambda start, end: (end - start).total_seconds())
-        [told] = leads_view.waiting(connection, now, 5, 900, None)
+        [exact] = lead_queries.waiting(connection, now, 5, 900, lambda start, end: (end - start).total_seconds())
+        [told] = lead_queries.waiting(connection, now, 5, 900, None)
     assert told["waited_business_seconds"] == pytest.approx(exact["waited_business_seconds"])
 
 
@@ -954,7 +955,7 @@ def test_a_decision_is_after_what_it_is_about_even_when_our_clock_is_behind(shop
 def test_whoever_decides_after_a_colleague_is_told(shop: Shop) -> None:
     """Both words are kept, the later one holds."""
     shop.hears((1, 120, PRICE))
-    at = leads_view.at_text(datetime.now(UTC) - timedelta(seconds=30))
+    at = lead_queries.at_text(datetime.now(UTC) - timedelta(seconds=30))
     with closing(open_for_writing(shop.database)) as connection:
         connection.execute(
             "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (1, ?, 'person:beto', 'lost')", (at,)
@@ -1485,12 +1486,12 @@ def test_windows_are_whole_days_of_silence(shop: Shop) -> None:
     """At the window's end and not before it."""
     shop.hears((1, 60, PRICE), (1, 50, "> $ 5"))
     with reading(shop.database) as connection:
-        [row] = leads_view.leads(connection, Windows(datetime.now(UTC), 14, 60), limit=1)
+        [row] = lead_queries.leads(connection, Windows(datetime.now(UTC), 14, 60), limit=1)
         last = datetime.fromisoformat(row["last_message_at"])
         for after, stale, dormant in (
             (timedelta(days=13, hours=23), False, False),
             (timedelta(days=14), True, False),
             (timedelta(days=60), True, True),
         ):
-            [row] = leads_view.leads(connection, Windows(last + after, 14, 60), limit=1)
+            [row] = lead_queries.leads(connection, Windows(last + after, 14, 60), limit=1)
             assert (row["stale"], row["dormant_proposed"]) == (stale, dormant)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.history import read
+from leadmasterd.queries.history import read
 from leadmasterd.store.database import open_for_writing
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from leadmasterd import sentences
 from leadmasterd.cli.moments import length, moment_from
 from leadmasterd.cli.tables import folded
-from leadmasterd.history import Gap, History, nothing, read
+from leadmasterd.queries.history import Gap, History, nothing, read
 from leadmasterd.settings.paths import find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext

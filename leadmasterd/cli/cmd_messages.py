@@ -10,7 +10,7 @@ from typing import Any
 
 from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.cli.tables import folded, padded, tell_of_more
-from leadmasterd.leads_view import Row, ask, at_text, find, is_blank
+from leadmasterd.queries.leads import Row, ask, at_text, find, is_blank
 from leadmasterd.settings.leads_light import glance
 from leadmasterd.settings.paths import find_places
 from leadmasterd.store.database import open_for_reading

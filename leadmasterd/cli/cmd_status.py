@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from leadmasterd import leads_view, sentences
+from leadmasterd import sentences
 from leadmasterd.cli import leads_list
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import columns_of_screen, padded
+from leadmasterd.queries import leads as lead_queries
 from leadmasterd.settings.leads_light import glance
 from leadmasterd.settings.paths import Places, find_places
 from leadmasterd.state.files import is_running, read_status
@@ -71,7 +72,7 @@ def _as_json(status: Mapping[str, Any] | None, places: Places, *, running: bool,
     connection, _unreadable = _database(places.database)
     if connection:
         with closing(connection):
-            answer["waiting"] = leads_view.count_waiting(connection, now)
+            answer["waiting"] = lead_queries.count_waiting(connection, now)
     return answer
 
 
@@ -87,7 +88,7 @@ def _database(path: Path) -> tuple[sqlite3.Connection | None, str]:
 
 def _reliability(connection: sqlite3.Connection, now: datetime) -> list[tuple[str, str]]:
     """One line about the last seven days."""
-    from leadmasterd.history import reliability
+    from leadmasterd.queries.history import reliability
 
     found = reliability(connection, since=now - timedelta(days=7), now=now)
     if found.uptime is None:
@@ -104,7 +105,7 @@ def _who_waits(
     connection: sqlite3.Connection, places: Places, now: datetime
 ) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
     """One line about who waits for an answer, and a line each of those who wait longest; True: for too long."""
-    count = leads_view.count_waiting(connection, now)
+    count = lead_queries.count_waiting(connection, now)
     label, unjudged = _("waiting"), []
     if count["unjudged"]:
         unjudged.append((label, leads_list.not_looked_at(count["unjudged"])))
@@ -114,7 +115,7 @@ def _who_waits(
     target = settings.target_seconds
     waiters = []
     # Without the calendar, whose holidays take longer to load than all the rest.
-    rows = leads_view.waiting(connection, now, _SHOWN, target, None)
+    rows = lead_queries.waiting(connection, now, _SHOWN, target, None)
     wanted = [leads_list.wants(row)[1] for row in rows]
     room = min(24, max(8, columns_of_screen() - _BESIDE_NAMES - max(map(len, wanted))))
     for row, wants in zip(rows, wanted, strict=True):

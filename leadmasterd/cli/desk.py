@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from leadmasterd import leads_view
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.moments import Clock
-from leadmasterd.leads_view import Subject
 from leadmasterd.projection.judge import Judge, put_up
 from leadmasterd.projection.policy import classifier_of, policy_of
+from leadmasterd.queries import leads as lead_queries
+from leadmasterd.queries.leads import Subject
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Places
@@ -88,7 +88,7 @@ class Desk:
 
     def find(self, text: str) -> Subject:
         """Whom a person means. Raises Refused."""
-        subject = leads_view.find(self.connection, text, self.settings.leads.country)
+        subject = lead_queries.find(self.connection, text, self.settings.leads.country)
         if subject is None:
             raise Refused(nobody(text))
         return subject
@@ -96,7 +96,7 @@ class Desk:
     def moment_after(self, subject: Subject) -> str:
         """Now, but after all that was said and decided: a clock that is behind must not put a word before its cause."""
         numbers = ",".join(map(str, subject.conversations))
-        [row] = leads_view.ask(
+        [row] = lead_queries.ask(
             self.connection,
             f"SELECT max(at) AS at FROM (SELECT max(sent_at) AS at FROM messages WHERE conversation_id IN ({numbers}) "
             f"UNION ALL SELECT max(started_at) FROM calls WHERE conversation_id IN ({numbers}) "
@@ -105,7 +105,7 @@ class Desk:
         now = datetime.now(UTC)
         if row["at"]:
             now = max(now, datetime.fromisoformat(row["at"]) + timedelta(milliseconds=1))
-        return leads_view.at_text(now)
+        return lead_queries.at_text(now)
 
     def say(self, subjects: Sequence[Subject], write: Callable[[], None]) -> list[Change]:
         """Write a person's word on these, judge at once, and tell what became of it."""
@@ -126,12 +126,12 @@ class Desk:
 
     def _standing(self, contacts: Iterable[int], conversations: Iterable[int]) -> _Standing:
         people, places = (",".join(map(str, each)) for each in (contacts, conversations))
-        rows = leads_view.ask(
+        rows = lead_queries.ask(
             self.connection,
             f"SELECT lead_id, stage, intent FROM leads WHERE contact_id IN ({people}) "
             f"OR conversation_id IN ({places}) ORDER BY lead_id",
         )
-        [other] = leads_view.ask(
+        [other] = lead_queries.ask(
             self.connection,
             f"SELECT (SELECT min(waiting_since) FROM conversations WHERE conversation_id IN ({places})) AS waiting, "
             f"(SELECT count(*) FROM follow_ups WHERE conversation_id IN ({places}) AND state = 'planned') AS planned",

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from leadmasterd import leads_view
 from leadmasterd.cli.desk import Refused
 from leadmasterd.cli.leads_list import looked_up, not_looked_at, opened
 from leadmasterd.cli.moments import moment_from
 from leadmasterd.cli.streams import print_utf8
-from leadmasterd.leads_view import Row, Windows
+from leadmasterd.queries import leads as lead_queries
+from leadmasterd.queries.leads import Row, Windows
 from leadmasterd.settings.paths import find_places
 from leadmasterd.state.files import write_private
 from leadmasterd.text import _, ngettext, printable
@@ -42,14 +42,14 @@ def run_export(arguments: argparse.Namespace) -> int:
     """All of them, the oldest first."""
     places = find_places(arguments.config)
     settings = looked_up(places)
-    since = leads_view.at_text(moment_from(arguments.since, settings.zone())) if arguments.since else None
+    since = lead_queries.at_text(moment_from(arguments.since, settings.zone())) if arguments.since else None
     windows = Windows(datetime.now(UTC), settings.stale_days, settings.dormant_days)
     connection = opened(places)
     rows: list[Row] = []
     if connection:
         with closing(connection):
-            rows = leads_view.leads(connection, windows, limit=_MOST, closed_too=True, since=since, oldest_first=True)
-            if unjudged := leads_view.count_unjudged(connection):
+            rows = lead_queries.leads(connection, windows, limit=_MOST, closed_too=True, since=since, oldest_first=True)
+            if unjudged := lead_queries.count_unjudged(connection):
                 print(not_looked_at(unjudged), file=sys.stderr)
     if arguments.output in (None, "-"):
         if arguments.json:
@@ -99,7 +99,7 @@ def as_lines(rows: Iterable[Row]) -> str:
 
 def _cell(value: object) -> object:
     if isinstance(value, dict):
-        value = f"{value['kind']}: {leads_view.named_touch(value)}"
+        value = f"{value['kind']}: {lead_queries.named_touch(value)}"
     if isinstance(value, list):
         value = " ".join(map(str, value))
     if isinstance(value, bool):

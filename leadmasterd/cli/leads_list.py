@@ -7,11 +7,11 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 
-from leadmasterd import leads_view
 from leadmasterd.cli import choices
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
-from leadmasterd.leads_view import Row, Windows
+from leadmasterd.queries import leads as lead_queries
+from leadmasterd.queries.leads import Row, Windows
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings.leads_light import LeadsGlance, glance
 from leadmasterd.settings.paths import Places, find_places
@@ -56,8 +56,8 @@ def run_list(arguments: argparse.Namespace) -> int:
     unjudged = 0
     if connection:
         with closing(connection):
-            unjudged = leads_view.count_unjudged(connection)
-            rows = leads_view.leads(
+            unjudged = lead_queries.count_unjudged(connection)
+            rows = lead_queries.leads(
                 connection,
                 Windows(now, settings.stale_days, settings.dormant_days),
                 limit=arguments.limit,
@@ -66,7 +66,7 @@ def run_list(arguments: argparse.Namespace) -> int:
                 intents=intents,
             )
     if arguments.json:
-        print(json.dumps({"as_of": leads_view.at_text(now), "unjudged": unjudged, "leads": rows}, ensure_ascii=False))
+        print(json.dumps({"as_of": lead_queries.at_text(now), "unjudged": unjudged, "leads": rows}, ensure_ascii=False))
         return 0
     if rows:
         from leadmasterd.cli.tables import tell_of_more
@@ -125,7 +125,7 @@ def _flags(row: Row, now: datetime) -> list[str]:
         flags.append(_("overdue"))
     if row["proposed"]:
         flags.append(_("close?"))
-    if row["follow_up_at"] and row["follow_up_at"] <= leads_view.at_text(now):
+    if row["follow_up_at"] and row["follow_up_at"] <= lead_queries.at_text(now):
         flags.append(_("follow up"))
     if row["dormant_proposed"]:
         flags.append(_("dormant?"))
@@ -147,13 +147,13 @@ def run_waiting(arguments: argparse.Namespace) -> int:
     count: Row = {"conversations": 0, "overdue": 0, "oldest_since": None, "unjudged": 0}
     if connection:
         with closing(connection):
-            count = leads_view.count_waiting(connection, now)
+            count = lead_queries.count_waiting(connection, now)
             calendar = settings.calendar() if count["conversations"] else None
             business = calendar.business_seconds if calendar else None
-            rows = leads_view.waiting(connection, now, arguments.limit, settings.target_seconds, business)
+            rows = lead_queries.waiting(connection, now, arguments.limit, settings.target_seconds, business)
     if arguments.json:
         answer = {
-            "as_of": leads_view.at_text(now), "target_seconds": settings.target_seconds, **count, "waiting": rows
+            "as_of": lead_queries.at_text(now), "target_seconds": settings.target_seconds, **count, "waiting": rows
         }  # fmt: skip
         print(json.dumps(answer, ensure_ascii=False))
         return 0

@@ -8,11 +8,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
-from leadmasterd import leads_view
 from leadmasterd.cli.desk import Refused, opened, told
 from leadmasterd.cli.leads_list import opened as opened_for_reading
 from leadmasterd.cli.tables import folded
-from leadmasterd.leads_view import Row, Subject
+from leadmasterd.queries import leads as lead_queries
+from leadmasterd.queries.leads import Row, Subject
 from leadmasterd.settings.paths import find_places
 from leadmasterd.store import merges
 from leadmasterd.store.merges import CannotMerge
@@ -46,7 +46,7 @@ def _merge(arguments: argparse.Namespace) -> int:
                     one=arguments.id, other=arguments.other
                 )
             )
-        at = leads_view.at_text(datetime.now(UTC))
+        at = lead_queries.at_text(datetime.now(UTC))
         merge_id = 0
 
         def write() -> None:
@@ -68,7 +68,7 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 def _undo(arguments: argparse.Namespace) -> int:
     with opened(arguments.config) as desk:
-        rows = leads_view.ask(
+        rows = lead_queries.ask(
             desk.connection, "SELECT kept_id, merged_id FROM contact_merges WHERE merge_id = ?", arguments.undo
         )
         ids = [rows[0]["kept_id"], rows[0]["merged_id"]] if rows else []
@@ -76,12 +76,12 @@ def _undo(arguments: argparse.Namespace) -> int:
         if ids:
             root = merges.root_of(desk.connection, ids[0])
             members = ",".join(map(str, merges.members_of(desk.connection, root)))
-            conversations = leads_view.ask(
+            conversations = lead_queries.ask(
                 desk.connection, f"SELECT conversation_id AS it FROM conversations WHERE contact_id IN ({members})"
             )
             numbers = tuple(row["it"] for row in conversations)
             subjects = [Subject(contact, numbers, numbers[0]) for contact in ids]
-        at = leads_view.at_text(datetime.now(UTC))
+        at = lead_queries.at_text(datetime.now(UTC))
         changes = desk.say(subjects, lambda: merges.undo(desk.connection, arguments.undo, desk.actor, at))
         names = [_name(row) for row in _contacts(desk.connection, ids)]
         answer = {"merge_id": arguments.undo, "undone_at": at, "actor": desk.actor}
@@ -131,7 +131,7 @@ def _proposals(arguments: argparse.Namespace) -> int:
 def _contacts(connection: sqlite3.Connection, ids: list[int] | tuple[int, ...]) -> list[Row]:
     found = []
     for contact in ids:
-        found += leads_view.ask(
+        found += lead_queries.ask(
             connection,
             "SELECT contact_id, coalesce(saved_name, push_name) AS name, phone, (SELECT chat FROM conversations v "
             "WHERE v.contact_id = c.contact_id ORDER BY last_inbound_at DESC LIMIT 1) AS chat "

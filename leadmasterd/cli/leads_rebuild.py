@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from leadmasterd import leads_view
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.desk import Desk, opened
 from leadmasterd.projection.judge import put_all_up
+from leadmasterd.queries import leads as lead_queries
 from leadmasterd.settings.paths import find_places
 from leadmasterd.state.files import is_running
 from leadmasterd.store.database import CannotUseDatabase
@@ -32,15 +32,15 @@ _PAUSE: Final = 0.15
 def run_rebuild(arguments: argparse.Namespace) -> int:
     """0, or 70 when some could not be judged (a defect of ours); the daemon tries them again at its next start."""
     with opened(arguments.config) as desk:
-        began = leads_view.at_text(datetime.now(UTC))
+        began = lead_queries.at_text(datetime.now(UTC))
         with desk.transaction():
             desk.judge.renew()
             put_all_up(desk.connection)
-        rows = leads_view.ask(desk.connection, "SELECT conversation_id AS it FROM unjudged ORDER BY it")
+        rows = lead_queries.ask(desk.connection, "SELECT conversation_id AS it FROM unjudged ORDER BY it")
 
         def judge(conversations: Sequence[int]) -> None:
             # Not those that the daemon has taken meanwhile.
-            left = leads_view.ask(
+            left = lead_queries.ask(
                 desk.connection,
                 "SELECT conversation_id AS it FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))",
                 json.dumps(conversations),
@@ -95,7 +95,7 @@ def _in_one(desk: Desk, conversations: Sequence[int], work: Callable[[Sequence[i
 
 def summary(connection: sqlite3.Connection, began: str) -> dict[str, int]:
     """How many leads there are, and what has changed since."""
-    [row] = leads_view.ask(
+    [row] = lead_queries.ask(
         connection,
         "SELECT count(*) AS leads, coalesce(sum(closed_at IS NULL), 0) AS open, "
         "coalesce(sum(updated_at >= :began AND created_at < :began), 0) AS changed, "

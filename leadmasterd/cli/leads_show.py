@@ -8,12 +8,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from leadmasterd import leads_view
 from leadmasterd.classify.reasons import group_es, intent_es, why
 from leadmasterd.cli.leads_list import looked_up, opened
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import folded, tell_of_more
-from leadmasterd.leads_view import Row, Subject, Windows, ask, is_blank
+from leadmasterd.queries import leads as lead_queries
+from leadmasterd.queries.leads import Row, Subject, Windows, ask, is_blank
 from leadmasterd.sentences import lead_event, stage_es
 from leadmasterd.settings.leads_light import LeadsGlance
 from leadmasterd.settings.paths import find_places
@@ -36,7 +36,7 @@ def run_show(arguments: argparse.Namespace) -> int:
     if connection is None:
         return 1
     with closing(connection):
-        subject = leads_view.find(connection, arguments.id, settings.country)
+        subject = lead_queries.find(connection, arguments.id, settings.country)
         if subject is None:
             from leadmasterd.cli.desk import nobody
 
@@ -59,7 +59,7 @@ def run_show(arguments: argparse.Namespace) -> int:
 def _read(connection: sqlite3.Connection, subject: Subject, settings: LeadsGlance, now: datetime, limit: int) -> Row:
     """The documented object. `lead` is null for somebody who has none."""
     windows = Windows(now, settings.stale_days, settings.dormant_days)
-    leads = leads_view.leads(connection, windows, limit=1000, closed_too=True, contact=subject.contact_id)
+    leads = lead_queries.leads(connection, windows, limit=1000, closed_too=True, contact=subject.contact_id)
     lead = next((each for each in leads if each["lead_id"] == subject.lead_id), None)
     if lead is None:
         lead = next((each for each in leads if each["closed_at"] is None), leads[0] if leads else None)
@@ -72,7 +72,7 @@ def _read(connection: sqlite3.Connection, subject: Subject, settings: LeadsGlanc
     )
     about = "lead_id = ?" if number is not None else f"conversation_id IN ({chats}) AND ? IS NULL"
     return {
-        "as_of": leads_view.at_text(now),
+        "as_of": lead_queries.at_text(now),
         "lead": lead,
         "contact": _contact(connection, subject.contact_id),
         "conversations": conversations,
@@ -301,7 +301,7 @@ def _waits(conversation: Row, calendar: "BusinessCalendar | None", clock: Clock)
     )
     if calendar:
         text += ", " + _("{business} of them open").format(business=length(calendar.business_seconds(since, clock.now)))
-    if conversation["due_at"] and conversation["due_at"] <= leads_view.at_text(clock.now):
+    if conversation["due_at"] and conversation["due_at"] <= lead_queries.at_text(clock.now):
         text += "; " + _("overdue since {at}").format(at=clock.full(conversation["due_at"]))
     elif conversation["due_at"]:
         text += "; " + _("due at {at}").format(at=clock.full(conversation["due_at"]))
@@ -320,8 +320,8 @@ def _classified(row: Row, clock: Clock) -> str:
 
 def _touch(row: Row, clock: Clock) -> str:
     kind = {"ad": _("an ad"), "link": _("a link"), "campaign": _("a campaign")}.get(row["kind"], row["kind"])
-    text = f"{clock.full(row['at'])}  {kind}: {printable(leads_view.named_touch(row))}"
-    if row["source_url"] and row["source_url"] != leads_view.named_touch(row):
+    text = f"{clock.full(row['at'])}  {kind}: {printable(lead_queries.named_touch(row))}"
+    if row["source_url"] and row["source_url"] != lead_queries.named_touch(row):
         text += f" ({printable(row['source_url'])})"
     return text
 
@@ -337,7 +337,7 @@ def _follow_up(row: Row, clock: Clock) -> str:
         "quote_silent": _("ask about the quote ({n} of 4)").format(n=row["number"]),
         "after_sale": _("see to their after-sale question"),
     }.get(row["kind"], row["kind"])
-    late = row["due_at"] <= leads_view.at_text(clock.now)
+    late = row["due_at"] <= lead_queries.at_text(clock.now)
     return f"{clock.full(row['due_at'])}  {what}{' (' + _('now') + ')' if late else ''}"
 
 

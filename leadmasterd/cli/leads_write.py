@@ -6,14 +6,14 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from leadmasterd import leads_view
 from leadmasterd.cli import choices
 from leadmasterd.cli.desk import Change, Desk, Refused, opened, told
 from leadmasterd.cli.tables import folded
 from leadmasterd.leads.stages import CLOSED, DECIDABLE
 from leadmasterd.leads.timeline import Burst
-from leadmasterd.leads_view import Subject
 from leadmasterd.projection.story import bursts_of
+from leadmasterd.queries import leads as lead_queries
+from leadmasterd.queries.leads import Subject
 from leadmasterd.sentences import lead_event, stage_es
 from leadmasterd.text import _, printable
 
@@ -36,7 +36,7 @@ def run_label(arguments: argparse.Namespace) -> int:
         subject = desk.find(arguments.id)
         burst = _burst(desk, subject, arguments)
         message_ids = [message.message_id for message in burst.messages]
-        at = leads_view.at_text(datetime.now(UTC))
+        at = lead_queries.at_text(datetime.now(UTC))
         words = _words_on(desk, burst)
         if intent is None and not words:
             raise Refused(_("nobody has labelled {text}: nothing to take back").format(text=_quoted(burst)))
@@ -96,7 +96,7 @@ def _burst(desk: Desk, subject: Subject, arguments: argparse.Namespace) -> Burst
 def _words_on(desk: Desk, burst: Burst) -> list[int]:
     """What people said of any of its messages and have not taken back."""
     ids = {message.message_id for message in burst.messages}
-    rows = leads_view.ask(
+    rows = lead_queries.ask(
         desk.connection,
         "SELECT correction_id, message_ids FROM corrections WHERE conversation_id = ? AND undone_at IS NULL",
         burst.conversation,
@@ -107,9 +107,9 @@ def _words_on(desk: Desk, burst: Burst) -> list[int]:
 def _label_of(desk: Desk, burst: Burst) -> str | None:
     """A person's word, else what it was classified as."""
     if words := _words_on(desk, burst):
-        [row] = leads_view.ask(desk.connection, "SELECT intent FROM corrections WHERE correction_id = ?", max(words))
+        [row] = lead_queries.ask(desk.connection, "SELECT intent FROM corrections WHERE correction_id = ?", max(words))
         return str(row["intent"])
-    rows = leads_view.ask(
+    rows = lead_queries.ask(
         desk.connection,
         "SELECT intent FROM classifications WHERE conversation_id = ? AND burst = ?",
         burst.conversation,
@@ -181,7 +181,7 @@ def _waits(desk: Desk, subject: Subject) -> bool:
     """Whether somebody waits there: a chat that is no lead can be done with too."""
     numbers = ",".join(map(str, subject.conversations))
     query = f"SELECT 1 FROM conversations WHERE conversation_id IN ({numbers}) AND waiting_since IS NOT NULL"
-    return bool(leads_view.ask(desk.connection, query))
+    return bool(lead_queries.ask(desk.connection, query))
 
 
 def _lead_meant(desk: Desk, subject: Subject) -> dict[str, Any] | None:
@@ -189,7 +189,7 @@ def _lead_meant(desk: Desk, subject: Subject) -> dict[str, Any] | None:
     found = _lead_of(desk, subject)
     if subject.lead_id is None or (found and found["lead_id"] == subject.lead_id):
         return found
-    [named] = leads_view.ask(desk.connection, "SELECT merged_into_id FROM leads WHERE lead_id = ?", subject.lead_id)
+    [named] = lead_queries.ask(desk.connection, "SELECT merged_into_id FROM leads WHERE lead_id = ?", subject.lead_id)
     if named["merged_into_id"] is not None or found is None:
         said = _("lead {old} was merged into lead {new}; say it of that one")
     else:
@@ -199,7 +199,7 @@ def _lead_meant(desk: Desk, subject: Subject) -> dict[str, Any] | None:
 
 
 def _lead_of(desk: Desk, subject: Subject) -> dict[str, Any] | None:
-    rows = leads_view.ask(
+    rows = lead_queries.ask(
         desk.connection,
         "SELECT lead_id, conversation_id, stage FROM leads WHERE contact_id = ? AND stage <> 'merged' "
         "ORDER BY closed_at IS NULL DESC, opened_at DESC, lead_id DESC LIMIT 1",
@@ -210,8 +210,8 @@ def _lead_of(desk: Desk, subject: Subject) -> dict[str, Any] | None:
 
 def _colleague(desk: Desk, lead: dict[str, Any]) -> str | None:
     """What somebody else decided a moment ago."""
-    since = leads_view.at_text(datetime.now(UTC) - _JUST_NOW)
-    rows = leads_view.ask(
+    since = lead_queries.at_text(datetime.now(UTC) - _JUST_NOW)
+    rows = lead_queries.ask(
         desk.connection,
         "SELECT at, actor, kind, before, after, code, value_json FROM lead_events WHERE lead_id = ? AND at >= ? "
         "AND actor LIKE 'person:%' AND actor <> ? AND kind <> 'note' ORDER BY at DESC, event_id DESC LIMIT 1",
@@ -256,7 +256,7 @@ def run_note(arguments: argparse.Namespace) -> int:
                         )
                     )
                 lead_id = lead["lead_id"]
-            at = leads_view.at_text(datetime.now(UTC))
+            at = lead_queries.at_text(datetime.now(UTC))
             _note(desk, lead_id, at, arguments.text)
         answer = {"lead_id": lead_id, "text": arguments.text, "actor": desk.actor, "at": at}
     return _tell(arguments, answer, [_("Noted on lead {lead}.").format(lead=lead_id)], None, desk)
@@ -269,7 +269,7 @@ def _note(desk: Desk, lead_id: int, at: str, text: str) -> None:
         (
             lead_id,
             at,
-            leads_view.at_text(datetime.now(UTC)),
+            lead_queries.at_text(datetime.now(UTC)),
             desk.actor,
             json.dumps({"text": text}, ensure_ascii=False),
         ),

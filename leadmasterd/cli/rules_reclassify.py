@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from leadmasterd import leads_view
 from leadmasterd.classify.reasons import intent_es
 from leadmasterd.cli.desk import opened
 from leadmasterd.cli.leads_rebuild import in_slices, summary, tell
 from leadmasterd.cli.moments import moment_from
+from leadmasterd.queries import leads as lead_queries
 from leadmasterd.settings.leads_light import glance
 from leadmasterd.settings.paths import find_places
 from leadmasterd.text import _, ngettext
@@ -30,14 +30,14 @@ Labels = dict[tuple[int, str], str]
 def run(arguments: argparse.Namespace) -> int:
     """Of all bursts, or of those since a time."""
     zone = glance(find_places(arguments.config)).zone()
-    since = leads_view.at_text(moment_from(arguments.since, zone)) if arguments.since else ""
+    since = lead_queries.at_text(moment_from(arguments.since, zone)) if arguments.since else ""
     classified, changed = 0, Counter[tuple[str, str]]()
     with opened(arguments.config) as desk:
         desk.classifier()  # a mistake in the rules is told before anything is forgotten
-        began = leads_view.at_text(datetime.now(UTC))
+        began = lead_queries.at_text(datetime.now(UTC))
         chosen = [
             row["it"]
-            for row in leads_view.ask(
+            for row in lead_queries.ask(
                 desk.connection,
                 "SELECT conversation_id AS it FROM conversations WHERE contact_id IS NOT NULL AND last_inbound_at >= ?",
                 since,
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _labels(connection: sqlite3.Connection, conversations: Sequence[int], since: str) -> Labels:
-    rows = leads_view.ask(
+    rows = lead_queries.ask(
         connection,
         "SELECT k.conversation_id, k.burst, k.intent FROM classifications k "
         "JOIN messages m ON m.message_id = k.first_message_id "

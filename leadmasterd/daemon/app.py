@@ -32,8 +32,8 @@ from leadmasterd.settings.paths import Places
 from leadmasterd.state import control
 from leadmasterd.state.files import Lock
 from leadmasterd.store.database import DatabaseBusy
-from leadmasterd.store.phone import phone_silent_since
 from leadmasterd.store.records import BatchResult, Item, SessionEvent
+from leadmasterd.store.start import phone_silent_since
 from leadmasterd.store.writer import Trouble, Writer
 from leadmasterd.supervisor.machine import Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner

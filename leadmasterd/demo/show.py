@@ -22,7 +22,7 @@ import psutil
 from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.leads.calendar import WEEKDAYS
-from leadmasterd.leads_view import count_unjudged
+from leadmasterd.queries.leads import count_unjudged
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import places
 from leadmasterd.state.files import read_status

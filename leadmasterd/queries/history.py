@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from leadmasterd.leads_view import at_text
+from leadmasterd.queries.leads import at_text
 
 RESTARTS: Final = frozenset(
     {
