@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.figures import Figure, message_line, ready_line
+from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
-from leadmasterd.ingest import CaptureRules
 from leadmasterd.listener.child import Child
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.records import BatchResult

@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.figures import Figure, message_line, ready_line
+from leadmasterd.capture import CaptureRules
 from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_classifier
 from leadmasterd.daemon.intake import Intake
-from leadmasterd.ingest import CaptureRules
 from leadmasterd.projection.policy import policy_of
 from leadmasterd.projection.worker import Judging
 from leadmasterd.settings.model import LeadsSettings

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import Figure, message_line, percentile, ready_line
+from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
-from leadmasterd.ingest import CaptureRules
 from leadmasterd.listener.framing import LineReader
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.messages import INSERT_ALIAS, INSERT_MESSAGE, INSERT_RAW

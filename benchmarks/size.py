@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks import burst
 from benchmarks.figures import Figure, message_line, ready_line
 from benchmarks.leads import TEXTS, judging
-from leadmasterd.ingest import iso
 from leadmasterd.store.database import open_for_writing
+from leadmasterd.times import iso
 
 CONTACTS = 50_000
 MESSAGES_EACH = 20

@@ -20,7 +20,6 @@ from leadmasterd import sentences
 from leadmasterd.classify.loading import existing
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
-from leadmasterd.ingest import iso
 from leadmasterd.listener import programs
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.projection.policy import classifier_of, rules_file
@@ -29,6 +28,7 @@ from leadmasterd.settings.paths import CannotUseSettings, Places
 from leadmasterd.state.files import is_running, owner_of, read_status
 from leadmasterd.store.database import CannotUseDatabase, open_for_reading
 from leadmasterd.text import _
+from leadmasterd.times import iso
 
 TESTED_BROWSER_MAJOR: Final = 156
 """Of Debian's Chromium, with which the tests of this version ran."""

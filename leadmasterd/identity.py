@@ -1,4 +1,4 @@
-"""Phone numbers: which one is behind an id of WhatsApp's, how people read it, and when two spellings are one phone.
+"""Ids of WhatsApp: which kind of chat one is, its canonical form, and the phone behind it.
 
 Pure. What can't be a phone gives None and never an error; a LID looks like one and is never read as one. A phone has
 two forms because one does not do: E.164 is for people's eyes, but `+54 9 11 5555 0001` and `+54 11 5555 0001` are two
@@ -7,7 +7,9 @@ valid ones of the same phone, so equality is by `match_key`.
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+ChatKind = Literal["direct", "group", "status", "broadcast", "channel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,29 @@ _MEXICO: Final = re.compile(r"521(\d{10})")
 
 _BRAZIL: Final = re.compile(r"55(\d\d)9?([6-9]\d{7})")
 """Mobiles got a ninth digit, a 9 in front; ids of WhatsApp's may lack it. Landlines begin with 2 to 5."""
+
+
+def chat_kind(chat: str) -> ChatKind:
+    """The kind of a chat by its server. An unknown server counts as a direct chat: better kept than lost."""
+    server = chat.rpartition("@")[2]
+    if server == "g.us":
+        return "group"
+    if chat == "status@broadcast":
+        return "status"
+    if server == "broadcast":
+        return "broadcast"
+    if server == "newsletter":
+        return "channel"
+    return "direct"
+
+
+def canonical_id(wid: str) -> str:
+    """`5491155550001:12@s.whatsapp.net` and `5491155550001@c.us` are one person: no device number, server `c.us`."""
+    if ":" not in wid and not wid.endswith("@s.whatsapp.net"):
+        return wid
+    user, _, server = wid.rpartition("@")
+    user = user.partition(":")[0]
+    return f"{user}@{'c.us' if server == 's.whatsapp.net' else server}"
 
 
 def phone_of(wid: str) -> Phone | None:

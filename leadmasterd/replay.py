@@ -14,9 +14,9 @@ from typing import Any, Final, Self
 
 from sqlite_utils import Database
 
-from leadmasterd import ingest
-from leadmasterd.identity import spellings
-from leadmasterd.ingest import CapturedMessage, CaptureRules, canonical_id
+from leadmasterd import capture, times
+from leadmasterd.capture import CapturedMessage, CaptureRules
+from leadmasterd.identity import canonical_id, spellings
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.projection.judge import Judge, put_up
 from leadmasterd.projection.rows import Policy
@@ -127,11 +127,11 @@ class Replay:
         match event:
             case Message() | Ciphertext():
                 moment = _as_of_moment(event.t, now, self.as_of)
-                captured = ingest.capture(event, self.rules, moment)
-                aliases = ingest.conversation_of(event.key, event.contact)[2]
-                if ingest.is_ignored(self.rules, aliases):
+                captured = capture.capture(event, self.rules, moment)
+                aliases = capture.conversation_of(event.key, event.contact)[2]
+                if capture.is_ignored(self.rules, aliases):
                     self._ignored_too.update(aliases)  # reactions and calls carry one id only
-                if isinstance(captured, CapturedMessage) and captured.sent_at <= ingest.iso(self.as_of):
+                if isinstance(captured, CapturedMessage) and captured.sent_at <= times.iso(self.as_of):
                     self._before_a_merge(captured)
                     if captured.type == "revoked":
                         self._changes.append((captured, now))
@@ -141,7 +141,7 @@ class Replay:
                 chat = canonical_id(event.chat if isinstance(event, Call) else event.key.remote)
                 happened = _edited_t(event) if isinstance(event, MessageEdit) else event.t
                 late = happened is not None and happened > self.as_of.timestamp()
-                if late or chat in self._ignored_too or ingest.refusal(chat, (), self.rules):
+                if late or chat in self._ignored_too or capture.refusal(chat, (), self.rules):
                     return
                 moment = _as_of_moment(happened, now, self.as_of)
                 if isinstance(event, Call):
@@ -164,9 +164,9 @@ class Replay:
 
     def _add(self, record: Record, now: datetime) -> None:
         if self._rows.account_id is None and not isinstance(record, Account):
-            self._items.append(Item(_NOBODY, None, ingest.iso(now)))
+            self._items.append(Item(_NOBODY, None, times.iso(now)))
             self._write()
-        self._items.append(Item(record, None, ingest.iso(now)))
+        self._items.append(Item(record, None, times.iso(now)))
 
     def _change(self) -> None:
         """Edits and reactions as they followed each other, then what was revoked; a file may tell them in any order."""
@@ -219,7 +219,7 @@ class Replay:
             return False
         self._connection.execute(
             "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (?, ?, 'person', ?)",
-            (row[0], ingest.iso(decision.at), decision.stage),
+            (row[0], times.iso(decision.at), decision.stage),
         )
         put_up(self._connection, row)
         return True
@@ -234,7 +234,7 @@ class Replay:
 
     def result(self) -> dict[str, Any]:
         """The documented object."""
-        as_of = ingest.iso(self.as_of)
+        as_of = times.iso(self.as_of)
         return {
             "as_of": as_of,
             "leads": self._leads(),
@@ -311,7 +311,7 @@ def _refuse_broken_ids(event: Event) -> None:
     """Half a surrogate in an id: no database keeps it. The daemon puts such a line aside; here it is told."""
     match event:
         case Message() | Ciphertext():
-            ids = (event.key.stanza_id, *ingest.conversation_of(event.key, event.contact)[2])
+            ids = (event.key.stanza_id, *capture.conversation_of(event.key, event.contact)[2])
         case MessageEdit() | MessageRevoke() | Reaction():
             ids = (event.key.stanza_id, event.key.remote)
         case Call():

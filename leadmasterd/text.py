@@ -27,3 +27,17 @@ def bare(text: str) -> str:
     if text.isascii():
         return text.lower()
     return "".join(char for char in normalize("NFKD", text) if not combining(char)).casefold()
+
+
+def clean(text: str | None) -> str | None:
+    """Text as SQLite can keep it: NUL and lone surrogates become U+FFFD. The raw line keeps what really came."""
+    if text is None:
+        return None
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

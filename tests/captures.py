@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from leadmasterd import ingest
-from leadmasterd.ingest import CapturedMessage, CaptureRules
+from leadmasterd import capture, times
+from leadmasterd.capture import CapturedMessage, CaptureRules
 from leadmasterd.store.records import BatchResult, Item, Record
 from leadmasterd.store.writer import Trouble, Writer
 from leadmasterd.wire.events import Account, Ciphertext, Malformed, Message, Ready
@@ -21,7 +21,7 @@ RULES = CaptureRules(groups=True)
 
 def at(t: float) -> str:
     """A time in seconds as the tables write it."""
-    return ingest.iso(datetime.fromtimestamp(t, UTC))
+    return times.iso(datetime.fromtimestamp(t, UTC))
 
 
 def item(obj: dict[str, Any], *, now: float = wire.NOON + 5, text: str | None = "the line") -> Item:
@@ -29,7 +29,7 @@ def item(obj: dict[str, Any], *, now: float = wire.NOON + 5, text: str | None = 
     event = wire.decoded(obj)
     record: Record
     if isinstance(event, Message | Ciphertext):
-        captured = ingest.capture(event, RULES, datetime.fromtimestamp(now, UTC))
+        captured = capture.capture(event, RULES, datetime.fromtimestamp(now, UTC))
         assert isinstance(captured, CapturedMessage), captured
         record = captured
     elif isinstance(event, Ready):

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from sqlite_utils import Database
 
-from leadmasterd import ingest
+from leadmasterd import times
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Label, Method, Signals
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.projection.judge import Judge, put_all_up, put_up
@@ -54,7 +54,7 @@ def seconds(at: str) -> int:
 
 def iso(at: str) -> str:
     """The same as the tables have it."""
-    return ingest.iso(moment(at))
+    return times.iso(moment(at))
 
 
 def policy(

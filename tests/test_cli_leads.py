@@ -30,7 +30,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from leadmasterd import sentences
+from leadmasterd import sentences, times
 from leadmasterd.cli import choices, desk, leads_rebuild, main, parser
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, moment_from
@@ -490,7 +490,7 @@ def test_a_strangers_name_can_not_command_the_terminal(shop: Shop) -> None:
 def test_a_follow_up_that_is_due_is_in_the_list(shop: Shop) -> None:
     """And in what is to do."""
     shop.hears((1, 3 * DAY, PRICE), (1, 3 * DAY - 5, "> $ 5"))
-    at = lead_queries.at_text(datetime.now(UTC) - timedelta(days=2))
+    at = times.iso(datetime.now(UTC) - timedelta(days=2))
     with closing(open_for_writing(shop.database)) as connection:
         connection.execute(
             "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (1, ?, 'person:beto', 'quoted')", (at,)
@@ -955,7 +955,7 @@ def test_a_decision_is_after_what_it_is_about_even_when_our_clock_is_behind(shop
 def test_whoever_decides_after_a_colleague_is_told(shop: Shop) -> None:
     """Both words are kept, the later one holds."""
     shop.hears((1, 120, PRICE))
-    at = lead_queries.at_text(datetime.now(UTC) - timedelta(seconds=30))
+    at = times.iso(datetime.now(UTC) - timedelta(seconds=30))
     with closing(open_for_writing(shop.database)) as connection:
         connection.execute(
             "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (1, ?, 'person:beto', 'lost')", (at,)

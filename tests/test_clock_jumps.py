@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
-from leadmasterd.ingest import CaptureRules
 from leadmasterd.store.records import GapEnded, GapOpened, Item
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan, plan

@@ -11,26 +11,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadmasterd import ingest
-from leadmasterd.ingest import CapturedMessage, CaptureRules, ChatKind, Skipped
+from leadmasterd import capture, identity, times
+from leadmasterd.capture import CapturedMessage, CaptureRules, Skipped
+from leadmasterd.identity import ChatKind
+from leadmasterd.text import clean as cleaned
 from leadmasterd.wire import decode
 from leadmasterd.wire.events import Ciphertext, Message
 from tests import wire
 
 NOW = datetime.fromtimestamp(wire.NOON + 5, UTC)
-NOW_ISO = ingest.iso(NOW)
+NOW_ISO = times.iso(NOW)
 
 
-def capture(obj: dict[str, Any], rules: CaptureRules = CaptureRules()) -> CapturedMessage | Skipped:  # noqa: B008
+def decided(obj: dict[str, Any], rules: CaptureRules = CaptureRules()) -> CapturedMessage | Skipped:  # noqa: B008
     """Read and decide, as the daemon does."""
     event = wire.decoded(obj)
     assert isinstance(event, Message | Ciphertext), event
-    return ingest.capture(event, rules, NOW)
+    return capture.capture(event, rules, NOW)
 
 
 def kept(obj: dict[str, Any], rules: CaptureRules = CaptureRules()) -> CapturedMessage:  # noqa: B008
     """The same, for one that is kept."""
-    captured = capture(obj, rules)
+    captured = decided(obj, rules)
     assert isinstance(captured, CapturedMessage), captured
     return captured
 
@@ -52,7 +54,7 @@ CHATS: list[tuple[str, ChatKind]] = [
 @pytest.mark.parametrize(("chat", "kind"), CHATS)
 def test_a_chats_server_says_its_kind(chat: str, kind: ChatKind) -> None:
     """An unknown server counts as a direct chat: better kept than lost."""
-    assert ingest.chat_kind(chat) == kind
+    assert identity.chat_kind(chat) == kind
 
 
 IDS = [
@@ -69,21 +71,21 @@ IDS = [
 @pytest.mark.parametrize(("wid", "canonical"), IDS)
 def test_one_person_has_one_canonical_id_per_kind(wid: str, canonical: str) -> None:
     """Device numbers and the other spelling of the phone server make no other person."""
-    assert ingest.canonical_id(wid) == canonical
-    assert ingest.canonical_id(canonical) == canonical
+    assert identity.canonical_id(wid) == canonical
+    assert identity.canonical_id(canonical) == canonical
 
 
 @pytest.mark.parametrize("chat", ["status@broadcast", "160@broadcast", "120@newsletter"])
 @pytest.mark.parametrize("groups", [True, False])
 def test_status_broadcasts_and_channels_are_never_kept(chat: str, groups: bool) -> None:
     """No setting changes that."""
-    assert isinstance(capture(wire.message(chat=chat), CaptureRules(groups=groups)), Skipped)
+    assert isinstance(decided(wire.message(chat=chat), CaptureRules(groups=groups)), Skipped)
 
 
 def test_groups_are_kept_only_when_asked_for() -> None:
     """And then under the group's id, with the sender beside it."""
     group = wire.message(chat=wire.GROUP, participant=wire.BETO, author=wire.BETO)
-    assert capture(group) == Skipped("a group chat")
+    assert decided(group) == Skipped("a group chat")
     captured = kept(group, CaptureRules(groups=True))
     assert (captured.chat, captured.group, captured.aliases) == (wire.GROUP, wire.GROUP, ())
     assert captured.sender == wire.BETO
@@ -113,8 +115,8 @@ IGNORED = [
 @pytest.mark.parametrize("make", [wire.message, wire.ciphertext])
 def test_an_ignored_chat_is_known_in_every_form(make: Any, entries: list[str], chat: str, contact: Any) -> None:
     """However the entry is written and whichever id WhatsApp uses this time."""
-    rules = CaptureRules(groups=True, ignore=ingest.ignore_list(entries))
-    assert capture(make(chat=chat, contact=wire.contact(**contact)), rules) == Skipped("an ignored chat")
+    rules = CaptureRules(groups=True, ignore=capture.ignore_list(entries))
+    assert decided(make(chat=chat, contact=wire.contact(**contact)), rules) == Skipped("an ignored chat")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_an_ignored_chat_is_known_in_every_form(make: Any, entries: list[str], c
 )
 def test_other_chats_are_not_ignored(chat: str) -> None:
     """A number that only begins or ends alike is somebody else."""
-    rules = CaptureRules(ignore=ingest.ignore_list(["+54 9 11 5555-0001"]))
+    rules = CaptureRules(ignore=capture.ignore_list(["+54 9 11 5555-0001"]))
     kept(wire.message(chat=chat), rules)
 
 
@@ -150,20 +152,20 @@ def test_an_absurd_time_becomes_the_time_of_capture(t: int | None, sent_at: str)
 @given(st.none() | st.integers(min_value=-(1 << 53), max_value=1 << 53))
 def test_no_time_is_filed_in_the_future_or_before_whatsapp(t: int | None) -> None:
     """Whatever the page says, catch-up goes on."""
-    at = datetime.fromisoformat(ingest.sent_at(t, NOW))
-    assert ingest.EARLIEST <= at <= NOW + ingest.FUTURE_SLACK
+    at = datetime.fromisoformat(times.sent_at(t, NOW))
+    assert times.EARLIEST <= at <= NOW + times.FUTURE_SLACK
 
 
 def test_every_time_has_milliseconds_and_a_z() -> None:
     """So that they sort as text."""
-    assert ingest.iso(datetime(2026, 1, 2, 3, 4, 5, 999_999, UTC)) == "2026-01-02T03:04:05.999Z"
-    assert ingest.iso(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000Z"
+    assert times.iso(datetime(2026, 1, 2, 3, 4, 5, 999_999, UTC)) == "2026-01-02T03:04:05.999Z"
+    assert times.iso(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000Z"
 
 
 @given(st.text(st.characters(codec=None)))
 def test_any_text_becomes_storable_and_good_text_stays(text: str) -> None:
     """NUL and lone surrogates become U+FFFD, and nothing else changes."""
-    clean = ingest.clean(text)
+    clean = cleaned(text)
     assert clean is not None
     clean.encode()
     assert "\0" not in clean
@@ -174,9 +176,9 @@ def test_any_text_becomes_storable_and_good_text_stays(text: str) -> None:
 
 def test_a_pair_of_surrogates_is_the_emoji_it_means() -> None:
     """Two halves that came apart are put together."""
-    assert ingest.clean("\ud83d\udc4d") == "👍"
-    assert ingest.clean("a\ud83d") == "a\ufffd"
-    assert ingest.clean(None) is None
+    assert cleaned("\ud83d\udc4d") == "👍"
+    assert cleaned("a\ud83d") == "a\ufffd"
+    assert cleaned(None) is None
 
 
 def test_names_are_cleaned_as_the_body_is() -> None:
@@ -227,6 +229,6 @@ def test_what_json_can_not_say_is_left_out_and_the_message_kept() -> None:
     for size in (b"1e999", *(b"[" * depth + b"]" * depth for depth in range(850, 1000, 2))):
         event = decode.decode(line.replace(b'"size": 0', b'"size": ' + size))
         if isinstance(event, Message):  # deeper it could not be read at all
-            captured = deeper(30, partial(ingest.capture, event, CaptureRules(), NOW))
+            captured = deeper(30, partial(capture.capture, event, CaptureRules(), NOW))
             assert isinstance(captured, CapturedMessage)
             assert replace(captured, media=None) == plain

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from leadmasterd import ingest
+from leadmasterd import capture
+from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon import intake
 from leadmasterd.daemon.intake import Intake
-from leadmasterd.ingest import CaptureRules
 from leadmasterd.wire import decode
 from leadmasterd.wire.events import Lifecycle, Qr, Ready
 from tests import wire
@@ -72,7 +72,7 @@ def line(store: Store) -> Line:
 
 def ignoring(store: Store, *entries: str) -> Line:
     """An intake with an ignore list."""
-    return Line(store, CaptureRules(ignore=ingest.ignore_list(list(entries))))
+    return Line(store, CaptureRules(ignore=capture.ignore_list(list(entries))))
 
 
 def everything(store: Store) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leadmasterd.ingest import CaptureRules
+from leadmasterd.capture import CaptureRules
 from leadmasterd.store import merges
 from tests import wire
 from tests.stories import Books, Customer, edited, iso, policy, reacted, revoked, tell

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from leadmasterd.capture import CaptureRules, ignore_list
 from leadmasterd.cli import main
-from leadmasterd.ingest import CaptureRules, ignore_list
 from tests import wire
 from tests.stories import Customer, edited, iso, reacted, revoked, seconds, tell
 

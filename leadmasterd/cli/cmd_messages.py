@@ -10,11 +10,12 @@ from typing import Any
 
 from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.cli.tables import folded, padded, tell_of_more
-from leadmasterd.queries.leads import Row, ask, at_text, find, is_blank
+from leadmasterd.queries.leads import Row, ask, find, is_blank
 from leadmasterd.settings.leads_light import glance
 from leadmasterd.settings.paths import find_places
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, bare, printable
+from leadmasterd.times import iso
 
 _QUERY = """
     SELECT m.message_id, a.wid AS account, m.conversation_id, v.chat, m.direction, m.author, m.type, m.body, m.sent_at,
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     places = find_places(arguments.config)
     settings = glance(places)
     zone = settings.zone()
-    since = at_text(moment_from(arguments.since, zone)) if arguments.since else None
+    since = iso(moment_from(arguments.since, zone)) if arguments.since else None
     try:
         connection = open_for_reading(places.database)
     except FileNotFoundError:

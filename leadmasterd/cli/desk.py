@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
+from leadmasterd import times
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.moments import Clock
@@ -105,7 +106,7 @@ class Desk:
         now = datetime.now(UTC)
         if row["at"]:
             now = max(now, datetime.fromisoformat(row["at"]) + timedelta(milliseconds=1))
-        return lead_queries.at_text(now)
+        return times.iso(now)
 
     def say(self, subjects: Sequence[Subject], write: Callable[[], None]) -> list[Change]:
         """Write a person's word on these, judge at once, and tell what became of it."""

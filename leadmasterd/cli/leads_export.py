@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from leadmasterd import times
 from leadmasterd.cli.desk import Refused
 from leadmasterd.cli.leads_list import looked_up, not_looked_at, opened
 from leadmasterd.cli.moments import moment_from
@@ -42,7 +43,7 @@ def run_export(arguments: argparse.Namespace) -> int:
     """All of them, the oldest first."""
     places = find_places(arguments.config)
     settings = looked_up(places)
-    since = lead_queries.at_text(moment_from(arguments.since, settings.zone())) if arguments.since else None
+    since = times.iso(moment_from(arguments.since, settings.zone())) if arguments.since else None
     windows = Windows(datetime.now(UTC), settings.stale_days, settings.dormant_days)
     connection = opened(places)
     rows: list[Row] = []

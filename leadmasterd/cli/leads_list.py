@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 
+from leadmasterd import times
 from leadmasterd.cli import choices
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
@@ -66,7 +67,7 @@ def run_list(arguments: argparse.Namespace) -> int:
                 intents=intents,
             )
     if arguments.json:
-        print(json.dumps({"as_of": lead_queries.at_text(now), "unjudged": unjudged, "leads": rows}, ensure_ascii=False))
+        print(json.dumps({"as_of": times.iso(now), "unjudged": unjudged, "leads": rows}, ensure_ascii=False))
         return 0
     if rows:
         from leadmasterd.cli.tables import tell_of_more
@@ -125,7 +126,7 @@ def _flags(row: Row, now: datetime) -> list[str]:
         flags.append(_("overdue"))
     if row["proposed"]:
         flags.append(_("close?"))
-    if row["follow_up_at"] and row["follow_up_at"] <= lead_queries.at_text(now):
+    if row["follow_up_at"] and row["follow_up_at"] <= times.iso(now):
         flags.append(_("follow up"))
     if row["dormant_proposed"]:
         flags.append(_("dormant?"))
@@ -153,7 +154,7 @@ def run_waiting(arguments: argparse.Namespace) -> int:
             rows = lead_queries.waiting(connection, now, arguments.limit, settings.target_seconds, business)
     if arguments.json:
         answer = {
-            "as_of": lead_queries.at_text(now), "target_seconds": settings.target_seconds, **count, "waiting": rows
+            "as_of": times.iso(now), "target_seconds": settings.target_seconds, **count, "waiting": rows
         }  # fmt: skip
         print(json.dumps(answer, ensure_ascii=False))
         return 0

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
+from leadmasterd import times
 from leadmasterd.cli.desk import Refused, opened, told
 from leadmasterd.cli.leads_list import opened as opened_for_reading
 from leadmasterd.cli.tables import folded
@@ -46,7 +47,7 @@ def _merge(arguments: argparse.Namespace) -> int:
                     one=arguments.id, other=arguments.other
                 )
             )
-        at = lead_queries.at_text(datetime.now(UTC))
+        at = times.iso(datetime.now(UTC))
         merge_id = 0
 
         def write() -> None:
@@ -81,7 +82,7 @@ def _undo(arguments: argparse.Namespace) -> int:
             )
             numbers = tuple(row["it"] for row in conversations)
             subjects = [Subject(contact, numbers, numbers[0]) for contact in ids]
-        at = lead_queries.at_text(datetime.now(UTC))
+        at = times.iso(datetime.now(UTC))
         changes = desk.say(subjects, lambda: merges.undo(desk.connection, arguments.undo, desk.actor, at))
         names = [_name(row) for row in _contacts(desk.connection, ids)]
         answer = {"merge_id": arguments.undo, "undone_at": at, "actor": desk.actor}

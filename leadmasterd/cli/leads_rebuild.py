@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from leadmasterd import times
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.desk import Desk, opened
@@ -32,7 +33,7 @@ _PAUSE: Final = 0.15
 def run_rebuild(arguments: argparse.Namespace) -> int:
     """0, or 70 when some could not be judged (a defect of ours); the daemon tries them again at its next start."""
     with opened(arguments.config) as desk:
-        began = lead_queries.at_text(datetime.now(UTC))
+        began = times.iso(datetime.now(UTC))
         with desk.transaction():
             desk.judge.renew()
             put_all_up(desk.connection)

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from leadmasterd import times
 from leadmasterd.classify.reasons import group_es, intent_es, why
 from leadmasterd.cli.leads_list import looked_up, opened
 from leadmasterd.cli.moments import Clock, length
@@ -72,7 +73,7 @@ def _read(connection: sqlite3.Connection, subject: Subject, settings: LeadsGlanc
     )
     about = "lead_id = ?" if number is not None else f"conversation_id IN ({chats}) AND ? IS NULL"
     return {
-        "as_of": lead_queries.at_text(now),
+        "as_of": times.iso(now),
         "lead": lead,
         "contact": _contact(connection, subject.contact_id),
         "conversations": conversations,
@@ -301,7 +302,7 @@ def _waits(conversation: Row, calendar: "BusinessCalendar | None", clock: Clock)
     )
     if calendar:
         text += ", " + _("{business} of them open").format(business=length(calendar.business_seconds(since, clock.now)))
-    if conversation["due_at"] and conversation["due_at"] <= lead_queries.at_text(clock.now):
+    if conversation["due_at"] and conversation["due_at"] <= times.iso(clock.now):
         text += "; " + _("overdue since {at}").format(at=clock.full(conversation["due_at"]))
     elif conversation["due_at"]:
         text += "; " + _("due at {at}").format(at=clock.full(conversation["due_at"]))
@@ -337,7 +338,7 @@ def _follow_up(row: Row, clock: Clock) -> str:
         "quote_silent": _("ask about the quote ({n} of 4)").format(n=row["number"]),
         "after_sale": _("see to their after-sale question"),
     }.get(row["kind"], row["kind"])
-    late = row["due_at"] <= lead_queries.at_text(clock.now)
+    late = row["due_at"] <= times.iso(clock.now)
     return f"{clock.full(row['due_at'])}  {what}{' (' + _('now') + ')' if late else ''}"
 
 

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from leadmasterd import times
 from leadmasterd.cli import choices
 from leadmasterd.cli.desk import Change, Desk, Refused, opened, told
 from leadmasterd.cli.tables import folded
@@ -36,7 +37,7 @@ def run_label(arguments: argparse.Namespace) -> int:
         subject = desk.find(arguments.id)
         burst = _burst(desk, subject, arguments)
         message_ids = [message.message_id for message in burst.messages]
-        at = lead_queries.at_text(datetime.now(UTC))
+        at = times.iso(datetime.now(UTC))
         words = _words_on(desk, burst)
         if intent is None and not words:
             raise Refused(_("nobody has labelled {text}: nothing to take back").format(text=_quoted(burst)))
@@ -210,7 +211,7 @@ def _lead_of(desk: Desk, subject: Subject) -> dict[str, Any] | None:
 
 def _colleague(desk: Desk, lead: dict[str, Any]) -> str | None:
     """What somebody else decided a moment ago."""
-    since = lead_queries.at_text(datetime.now(UTC) - _JUST_NOW)
+    since = times.iso(datetime.now(UTC) - _JUST_NOW)
     rows = lead_queries.ask(
         desk.connection,
         "SELECT at, actor, kind, before, after, code, value_json FROM lead_events WHERE lead_id = ? AND at >= ? "
@@ -256,7 +257,7 @@ def run_note(arguments: argparse.Namespace) -> int:
                         )
                     )
                 lead_id = lead["lead_id"]
-            at = lead_queries.at_text(datetime.now(UTC))
+            at = times.iso(datetime.now(UTC))
             _note(desk, lead_id, at, arguments.text)
         answer = {"lead_id": lead_id, "text": arguments.text, "actor": desk.actor, "at": at}
     return _tell(arguments, answer, [_("Noted on lead {lead}.").format(lead=lead_id)], None, desk)
@@ -269,7 +270,7 @@ def _note(desk: Desk, lead_id: int, at: str, text: str) -> None:
         (
             lead_id,
             at,
-            lead_queries.at_text(datetime.now(UTC)),
+            times.iso(datetime.now(UTC)),
             desk.actor,
             json.dumps({"text": text}, ensure_ascii=False),
         ),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from leadmasterd import times
 from leadmasterd.classify.reasons import intent_es
 from leadmasterd.cli.desk import opened
 from leadmasterd.cli.leads_rebuild import in_slices, summary, tell
@@ -30,11 +31,11 @@ Labels = dict[tuple[int, str], str]
 def run(arguments: argparse.Namespace) -> int:
     """Of all bursts, or of those since a time."""
     zone = glance(find_places(arguments.config)).zone()
-    since = lead_queries.at_text(moment_from(arguments.since, zone)) if arguments.since else ""
+    since = times.iso(moment_from(arguments.since, zone)) if arguments.since else ""
     classified, changed = 0, Counter[tuple[str, str]]()
     with opened(arguments.config) as desk:
         desk.classifier()  # a mistake in the rules is told before anything is forgotten
-        began = lead_queries.at_text(datetime.now(UTC))
+        began = times.iso(datetime.now(UTC))
         chosen = [
             row["it"]
             for row in lead_queries.ask(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from leadmasterd import ingest, sentences
+from leadmasterd import sentences, times
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.daemon.leads import LeadKeeper
 from leadmasterd.daemon.lifecycle import ChildNews
@@ -175,7 +175,7 @@ class Daemon:
     # ------------------------------------------------------------------ news from the supervisor and the store
 
     def _phase_changed(self, state: State) -> None:
-        now = ingest.iso(datetime.now(UTC))
+        now = times.iso(datetime.now(UTC))
         values = dict(state.because.values)
         if (bye := self._child_news.bye) and state.because.code == "child_died":
             values |= {"bye": bye.reason, "detail": bye.detail}
@@ -283,9 +283,9 @@ class Daemon:
     def _next_jobs(self) -> list[dict[str, object]]:
         jobs: list[dict[str, object]] = []
         if (due_in := self._live_path.sweeper.due_in) is not None:
-            jobs.append({"job": "sweep", "at": ingest.iso(datetime.now(UTC) + timedelta(seconds=due_in))})
+            jobs.append({"job": "sweep", "at": times.iso(datetime.now(UTC) + timedelta(seconds=due_in))})
         for job, at in self._housekeeping.next_jobs().items():
-            jobs.append({"job": job, "at": ingest.iso(at.astimezone(UTC))})
+            jobs.append({"job": job, "at": times.iso(at.astimezone(UTC))})
         return jobs
 
     async def _feed_watchdog(self) -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from leadmasterd import ingest
-from leadmasterd.ingest import CaptureRules, Skipped
+from leadmasterd import capture, identity, times
+from leadmasterd.capture import CaptureRules, Skipped
 from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
 from leadmasterd.wire import decode
@@ -82,7 +82,7 @@ class Intake:
     def lines(self, lines: Sequence[bytes]) -> None:
         """Take the lines of one read."""
         now = self._clock()
-        at = ingest.iso(now)
+        at = times.iso(now)
         items: list[Item] = []
         try:
             for raw in lines:
@@ -90,7 +90,7 @@ class Intake:
                 if not isinstance(event, Malformed):
                     self._count(event.seq)
                 if isinstance(event, Message | Ciphertext):
-                    captured = ingest.capture(event, self._rules, now)
+                    captured = capture.capture(event, self._rules, now)
                     if isinstance(captured, Skipped):
                         self._skip(event)
                     else:
@@ -152,8 +152,8 @@ class Intake:
         at: str,
         items: list[Item],
     ) -> None:
-        chat = ingest.canonical_id(chat)
-        if chat in self._ignored_too or ingest.refusal(chat, (), self._rules):
+        chat = identity.canonical_id(chat)
+        if chat in self._ignored_too or capture.refusal(chat, (), self._rules):
             self.skipped += 1
         else:
             items.append(Item(event, text, at))
@@ -161,8 +161,8 @@ class Intake:
     def _skip(self, event: Message | Ciphertext) -> None:
         """Reactions and calls carry one id only: remember by which others an ignored chat is known."""
         self.skipped += 1
-        _, _, aliases = ingest.conversation_of(event.key, event.contact)
-        if ingest.is_ignored(self._rules, aliases):
+        _, _, aliases = capture.conversation_of(event.key, event.contact)
+        if capture.is_ignored(self._rules, aliases):
             self._ignored_too.update(aliases)
 
     def _refused(self, bad: Malformed, text: str | None) -> list[Item]:
@@ -174,7 +174,7 @@ class Intake:
             return []
         if any(entry.partition("@")[0] in (text or bad.head) for entry in self._rules.ignore):
             bad, text = replace(bad, head="(not kept: it speaks of an ignored chat)"), None
-        return [Item(bad, text, ingest.iso(self._clock()))]
+        return [Item(bad, text, times.iso(self._clock()))]
 
     def _count(self, seq: int) -> None:
         missing = seq - self._seq - 1

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from leadmasterd import __version__, ingest, sentences
+from leadmasterd import __version__, sentences, times
 from leadmasterd.daemon.live_path import LivePath
 from leadmasterd.daemon.pairing import ScanCode
 from leadmasterd.daemon.profile import ProfileKeeper
@@ -160,6 +160,6 @@ class ChildNews:
 
     def _note(self, code: str, **values: object) -> None:
         """One line in the history and in the journal that changes no phase."""
-        now = ingest.iso(datetime.now(UTC))
+        now = times.iso(datetime.now(UTC))
         self._writer.put([Item(SessionEvent(self._runner.state.phase.value, code, values), None, now)])
         log.warning("%s", sentences.because(code, values), extra={"action": code})

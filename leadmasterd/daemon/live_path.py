@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
-from leadmasterd import ingest
+from leadmasterd import times
 from leadmasterd.daemon.status import StatusBoard
 from leadmasterd.daemon.sweeper import Sweeper
 from leadmasterd.settings.model import Settings
@@ -65,12 +65,12 @@ class LivePath:
     def heard(self) -> None:
         """The live path works: nothing before this moment is missing because of it."""
         self._runner.heartbeat_seen()
-        self._heard_at = ingest.iso(datetime.now(UTC))
+        self._heard_at = times.iso(datetime.now(UTC))
 
     def ready(self) -> None:
         """A second time without a change of phase: the page was loaded anew, and was deaf since its last beat."""
         if self._live:
-            now = ingest.iso(datetime.now(UTC))
+            now = times.iso(datetime.now(UTC))
             gap = (GapOpened("page_reloaded", self._heard_at), GapEnded())
             self._writer.put([Item(record, None, now) for record in gap])
             self.count_gaps()

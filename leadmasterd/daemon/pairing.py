@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from leadmasterd import ingest, qr
+from leadmasterd import qr, times
 from leadmasterd.daemon.status import StatusBoard
 from leadmasterd.settings.paths import Places
 from leadmasterd.state.files import write_private
@@ -34,7 +34,7 @@ class ScanCode:
     def show(self, kind: str, text: str, seconds: int) -> None:
         """`kind` is `qr` or `pairing_code`. The same one again is good for longer, and not drawn anew."""
         valid_until = datetime.now(UTC) + timedelta(seconds=min(max(seconds, 0), 3600))
-        self._board.scan = {kind: text, "valid_until": ingest.iso(valid_until)}
+        self._board.scan = {kind: text, "valid_until": times.iso(valid_until)}
         self._board.changed()
         if text == self._shown:
             return

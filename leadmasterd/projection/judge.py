@@ -15,8 +15,7 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Final
 
-from leadmasterd.ingest import clean, iso
-from leadmasterd.leads import moments
+from leadmasterd import times
 from leadmasterd.leads.fold import fold
 from leadmasterd.leads.timeline import Said, quick_replies
 from leadmasterd.leads.touches import Touch, touches_of
@@ -25,6 +24,8 @@ from leadmasterd.projection.story import Story, read, run, stories_of
 from leadmasterd.projection.verdicts import Classifies, Verdicts
 from leadmasterd.store.merges import SYSTEM
 from leadmasterd.store.rows import PUT_UP
+from leadmasterd.text import clean
+from leadmasterd.times import iso
 
 QUICK_REPLY_MS: Final = 10_000
 AUTO_REPLY_CONTACTS: Final = 3
@@ -200,7 +201,7 @@ class Judge:
 
 def _touch_row(touch: Touch) -> tuple[int, str, str | None, str | None, str]:
     raw = json.dumps(touch.raw, ensure_ascii=False)
-    return touch.conversation, moments.text(touch.at), touch.source_id, touch.source_url, raw
+    return touch.conversation, times.iso_ms(touch.at), touch.source_id, touch.source_url, raw
 
 
 def _of_ad(referral: str) -> list[str | None]:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from leadmasterd.ingest import iso
-from leadmasterd.leads import moments
+from leadmasterd import times
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.leads.fold import SYSTEM, Because, Change, Folded, FollowUp, Lead, Waiting
 from leadmasterd.leads.touches import Campaign
 from leadmasterd.projection.story import Story
+from leadmasterd.times import iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ class LeadRows:
         opened_at = {(row[_CONVERSATION], row[_OPENED_AT]): number for number, row in there.items()}
         free = set(there)
         for lead in self._folded.leads:
-            moment = lead.conversation, moments.text(lead.opened_at)
+            moment = lead.conversation, times.iso_ms(lead.opened_at)
             number = opened_by.get(lead.opened_by) if lead.opened_by else opened_at.get(moment)
             if number in free:
                 self._ids[id(lead)] = number
                 free.remove(number)
-        times = {
+        spans = {
             number: (there[number][_OPENED_AT], there[number][_CLOSED_AT])
             for number in sorted(free)
             if there[number][_STAGE] != "merged"
@@ -107,11 +107,11 @@ class LeadRows:
         for lead in self._folded.leads:
             if id(lead) in self._ids:
                 continue
-            opened, closed = moments.text(lead.opened_at), moments.text_or_none(lead.closed_at)
-            for number, (row_opened, row_closed) in times.items():
+            opened, closed = times.iso_ms(lead.opened_at), times.iso_ms_or_none(lead.closed_at)
+            for number, (row_opened, row_closed) in spans.items():
                 if (closed is None or row_opened <= closed) and (row_closed is None or opened <= row_closed):
                     self._ids[id(lead)] = number
-                    del times[number]
+                    del spans[number]
                     break
 
     def _withdraw(self, left: Mapping[int, tuple[Any, ...]]) -> None:
@@ -121,7 +121,7 @@ class LeadRows:
                 continue
             self._note(
                 number,
-                Change(moments.milliseconds(self._now), "stage", row[_STAGE], None, Because("withdrawn"), self._actor),
+                Change(times.to_ms(self._now), "stage", row[_STAGE], None, Because("withdrawn"), self._actor),
                 kind="withdrawn",
             )
             self._db.execute("DELETE FROM leads WHERE lead_id = ?", (number,))
@@ -143,16 +143,16 @@ class LeadRows:
             lead.intent,
             json.dumps(lead.topics),
             lead.source,
-            moments.text(lead.opened_at),
+            times.iso_ms(lead.opened_at),
             lead.opened_by,
-            moments.text(lead.stage_at),
-            moments.text_or_none(lead.closed_at),
+            times.iso_ms(lead.stage_at),
+            times.iso_ms_or_none(lead.closed_at),
             lead.reopened,
             lead.proposed,
-            moments.text_or_none(lead.first_response_at),
+            times.iso_ms_or_none(lead.first_response_at),
             wall,
             business,
-            moments.text(lead.last_message_at),
+            times.iso_ms(lead.last_message_at),
         )
         number = self._ids.get(id(lead))
         if number is None:
@@ -190,7 +190,7 @@ class LeadRows:
         opened_otherwise: Change | None = None
         for change in lead.changes:
             row = (
-                moments.text(change.at), change.kind, change.before, change.after, change.actor, change.message_id
+                times.iso_ms(change.at), change.kind, change.before, change.after, change.actor, change.message_id
             )  # fmt: skip
             if row in known:
                 continue
@@ -206,7 +206,7 @@ class LeadRows:
                 opened_otherwise is not None and opened_otherwise.after == lead.stage
             ):  # the burst's next words tell more
                 because, message_id = opened_otherwise.because, opened_otherwise.message_id
-            now = moments.milliseconds(self._now)
+            now = times.to_ms(self._now)
             actor = self._actor if because.code == "recomputed" else SYSTEM
             self._note(number, Change(now, "stage", last, lead.stage, because, actor, message_id))
 
@@ -217,7 +217,7 @@ class LeadRows:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 lead_id,
-                moments.text(change.at),
+                times.iso_ms(change.at),
                 self._now,
                 change.actor,
                 kind or change.kind,
@@ -230,7 +230,7 @@ class LeadRows:
         )
 
     def _business(self, start: int, end: int) -> float:
-        return self._policy.calendar.business_seconds(moments.moment(start), moments.moment(end))
+        return self._policy.calendar.business_seconds(times.from_ms(start), times.from_ms(end))
 
     # ------------------------------------------------------------------ waiting and follow-ups
 
@@ -245,7 +245,7 @@ class LeadRows:
             )
         }
         wanted = {
-            (waiting.conversation, moments.text(waiting.started_at)): self._waiting_row(waiting)
+            (waiting.conversation, times.iso_ms(waiting.started_at)): self._waiting_row(waiting)
             for waiting in self._folded.waiting
         }
         self._db.executemany(
@@ -262,7 +262,7 @@ class LeadRows:
         )
 
     def _waiting_row(self, waiting: Waiting) -> tuple[object, ...]:
-        due = self._policy.calendar.due(moments.moment(waiting.started_at), self._policy.target_seconds)
+        due = self._policy.calendar.due(times.from_ms(waiting.started_at), self._policy.target_seconds)
         wall = business = None
         if waiting.ended_at is not None:
             wall = (waiting.ended_at - waiting.started_at) / 1000
@@ -272,7 +272,7 @@ class LeadRows:
             waiting.kind,
             waiting.message_id,
             iso(due) if due else None,
-            moments.text_or_none(waiting.ended_at),
+            times.iso_ms_or_none(waiting.ended_at),
             waiting.ended_by,
             wall,
             business,
@@ -303,9 +303,9 @@ class LeadRows:
     def _follow_up_row(self, follow_up: FollowUp) -> tuple[object, ...]:
         return (
             self._ids[id(follow_up.lead)] if follow_up.lead else None,
-            moments.text(follow_up.due_at),
+            times.iso_ms(follow_up.due_at),
             follow_up.state,
-            moments.text_or_none(follow_up.ended_at),
+            times.iso_ms_or_none(follow_up.ended_at),
             follow_up.ended_by,
         )
 
@@ -319,7 +319,7 @@ class LeadRows:
                 "category_by = :by WHERE conversation_id = :conversation "
                 "AND (waiting_since, due_at, category, category_by) IS NOT (:since, :due, :category, :by)",
                 {
-                    "since": moments.text(open_one.started_at) if open_one else None,
+                    "since": times.iso_ms(open_one.started_at) if open_one else None,
                     "due": self._waiting_row(open_one)[3] if open_one else None,
                     "category": category.group if category else None,
                     "by": category.by if category else None,
@@ -329,4 +329,4 @@ class LeadRows:
 
 
 def _place(follow_up: FollowUp) -> tuple[int, str, str, int]:
-    return follow_up.conversation, follow_up.kind, moments.text(follow_up.planned_at), follow_up.number
+    return follow_up.conversation, follow_up.kind, times.iso_ms(follow_up.planned_at), follow_up.number

@@ -10,8 +10,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from leadmasterd.ingest import clean
-from leadmasterd.leads import moments
+from leadmasterd import times
 from leadmasterd.leads.timeline import (
     Answered,
     Burst,
@@ -26,6 +25,7 @@ from leadmasterd.leads.timeline import (
     steps,
 )
 from leadmasterd.store.merges import SYSTEM, members_of
+from leadmasterd.text import clean
 
 _SYSTEM_TYPES: Final = frozenset(
     {
@@ -135,7 +135,7 @@ def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
             same, other = next(pairs, (kept, merged))
             one |= {contact: one[same] for contact, group in one.items() if group == one[other]}
         else:
-            story.events.append(Joined(moments.milliseconds(at), kept, merged, actor, number))
+            story.events.append(Joined(times.to_ms(at), kept, merged, actor, number))
         side |= dict.fromkeys(theirs, side[kept])
     story.people = {conversation: one[contact] for conversation, contact in story.people.items()}
     story.events = [
@@ -160,7 +160,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         "WHERE conversation_id IN (SELECT value FROM json_each(?))",
         of,
     ):  # fmt: skip
-        story, at = of[conversation], moments.milliseconds(sent_at)
+        story, at = of[conversation], times.to_ms(sent_at)
         if type_ in _SYSTEM_TYPES:
             continue
         if type_ == "call_log":
@@ -183,7 +183,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         "WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY started_at DESC, call_id",
         of,
     ):
-        call = Called(moments.milliseconds(started_at), conversation, call_id, bool(outgoing), bool(answered))
+        call = Called(times.to_ms(started_at), conversation, call_id, bool(outgoing), bool(answered))
         lines = [log for log in logged[conversation] if _is_line_of(log, call)]
         if lines:
             log = min(lines, key=lambda log: (abs(log.at - call.at), log.at, log.own_id))
@@ -201,14 +201,14 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         "AND r.emoji <> '' AND coalesce(r.message_id, m.message_id) = m.message_id",
         of,
     ):
-        of[conversation].events.append(Reacted(moments.milliseconds(reacted_at), conversation, own_id))
+        of[conversation].events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
     for conversation, at, stage, actor, number in run(
         connection,
         "SELECT conversation_id, at, stage, actor, decision_id FROM decisions "
         "WHERE conversation_id IN (SELECT value FROM json_each(?))",
         of,
     ):
-        of[conversation].events.append(Decided(moments.milliseconds(at), conversation, stage, actor, number))
+        of[conversation].events.append(Decided(times.to_ms(at), conversation, stage, actor, number))
     for conversation, message_ids, intent in run(
         connection,
         "SELECT conversation_id, message_ids, intent FROM corrections "

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from leadmasterd.ingest import iso
 from leadmasterd.projection.judge import Judge
 from leadmasterd.projection.rows import Policy
 from leadmasterd.projection.verdicts import Classifies
+from leadmasterd.times import iso
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from leadmasterd.queries.leads import at_text
+from leadmasterd.times import iso
 
 RESTARTS: Final = frozenset(
     {
@@ -105,7 +105,7 @@ class History:
 
 def nothing(since: datetime, until: datetime) -> History:
     """What there is to tell before the first start."""
-    return History(at_text(since), at_text(until), None, 0, 0, {}, None, None, (), ())
+    return History(iso(since), iso(until), None, 0, 0, {}, None, None, (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetim
         for row in connection.execute(
             "SELECT from_at, to_at, closed_at, cause, recovered, chats FROM gaps "
             "WHERE coalesce(to_at, ?) >= ? ORDER BY from_at",
-            (at_text(now), at_text(start)),
+            (iso(now), iso(start)),
         )
     )
     window = (now - start).total_seconds()
@@ -146,7 +146,7 @@ def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetim
 def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limit: int) -> History:
     """Everything since a moment; of the events the newest `limit`."""
     found = reliability(connection, since=since, now=now)
-    since_at, now_at = at_text(found.since), at_text(now)
+    since_at, now_at = iso(found.since), iso(now)
     events = [
         PhaseChange(at, phase, code, json.loads(values))
         for at, phase, code, values in connection.execute(

@@ -8,8 +8,10 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+from leadmasterd.times import iso
 
 Row = dict[str, Any]
 BusinessSeconds = Callable[[datetime, datetime], float]
@@ -106,7 +108,7 @@ def waiting(
     `waited_business_seconds` is exact with a calendar's `business_seconds`, and without it what can be told from the
     due time: it is not less than that, and never more than there were seconds.
     """
-    rows = ask(connection, _WAITING, now=at_text(now), limit=limit)
+    rows = ask(connection, _WAITING, now=iso(now), limit=limit)
     for row in rows:
         _name_who(row)
         since = datetime.fromisoformat(row["waiting_since"])
@@ -129,7 +131,7 @@ def count_waiting(connection: sqlite3.Connection, now: datetime) -> Row:
         connection,
         "SELECT count(*) AS conversations, coalesce(sum(due_at <= :now), 0) AS overdue, "
         "min(waiting_since) AS oldest_since FROM conversations WHERE waiting_since IS NOT NULL",
-        now=at_text(now),
+        now=iso(now),
     )
     return {**row, "unjudged": count_unjudged(connection)}
 
@@ -187,7 +189,7 @@ def _judge_by_the_clock(row: Row, windows: Windows) -> None:
     silent_days = (windows.now - datetime.fromisoformat(row["last_message_at"])) / timedelta(days=1)
     row["topics"] = json.loads(row["topics"])
     row["touch"] = json.loads(row["touch"]) if row["touch"] else None
-    row["overdue"] = row["due_at"] is not None and row["due_at"] <= at_text(windows.now)
+    row["overdue"] = row["due_at"] is not None and row["due_at"] <= iso(windows.now)
     row["stale"] = is_open and row["follow_up_at"] is None and silent_days >= windows.stale_days
     row["dormant_proposed"] = is_open and silent_days >= windows.dormant_days
 
@@ -195,11 +197,6 @@ def _judge_by_the_clock(row: Row, windows: Windows) -> None:
 def named_touch(touch: Row) -> str:
     """What an ad, a link or a campaign is known by."""
     return str(touch["headline"] or touch["source_id"] or touch["source_url"] or "?")
-
-
-def at_text(moment: datetime) -> str:
-    """As every `*_at` column has it. `ingest.iso` is the same, and takes 40 ms to import."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 # ---------------------------------------------------------------------- one person

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from leadmasterd.ingest import CaptureRules, ignore_list
+from leadmasterd.capture import CaptureRules, ignore_list
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touches import Campaign

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from leadmasterd.ingest import CapturedMessage, believable, canonical_id, iso
+from leadmasterd.capture import CapturedMessage
+from leadmasterd.identity import canonical_id
 from leadmasterd.store.records import SweepOutcome
+from leadmasterd.times import believable, iso
 from leadmasterd.wire.events import SweepChat, SweepDone
 
 LIVE_GRACE: Final = timedelta(seconds=10)

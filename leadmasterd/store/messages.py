@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from leadmasterd.ingest import SAME_MESSAGE_SECONDS, CapturedMessage, canonical_id, chat_kind, clean, sent_at
+from leadmasterd.capture import SAME_MESSAGE_SECONDS, CapturedMessage
+from leadmasterd.identity import canonical_id, chat_kind
 from leadmasterd.store.coverage import Coverage
 from leadmasterd.store.people import People
 from leadmasterd.store.records import BatchResult, Item
+from leadmasterd.text import clean
+from leadmasterd.times import sent_at
 from leadmasterd.wire.events import MessageEdit, MessageKey, MessageRevoke
 
 _MESSAGE_COLUMNS: Final = [

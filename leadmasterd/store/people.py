@@ -9,8 +9,8 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
+from leadmasterd.capture import CapturedMessage
 from leadmasterd.identity import phone_of
-from leadmasterd.ingest import CapturedMessage
 from leadmasterd.store import merges
 
 

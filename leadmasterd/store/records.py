@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from leadmasterd.ingest import CapturedMessage
+from leadmasterd.capture import CapturedMessage
 from leadmasterd.wire.events import Account, Call, Malformed, MessageEdit, MessageRevoke, Reaction, SweepChat, SweepDone
 
 

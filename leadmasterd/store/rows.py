@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from leadmasterd.ingest import CapturedMessage, canonical_id, chat_kind, clean, sent_at
+from leadmasterd.capture import CapturedMessage
+from leadmasterd.identity import canonical_id, chat_kind
 from leadmasterd.store.coverage import Coverage, Tally
 from leadmasterd.store.messages import Messages, keep_line
 from leadmasterd.store.people import People
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, SessionEvent
+from leadmasterd.text import clean
+from leadmasterd.times import sent_at
 from leadmasterd.wire.events import Account, Call, Malformed, MessageEdit, MessageRevoke, Reaction, SweepChat, SweepDone
 
 PUT_UP: Final = (

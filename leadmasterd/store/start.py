@@ -4,9 +4,9 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
-from leadmasterd.ingest import iso
 from leadmasterd.store.records import GapOpened, Item
 from leadmasterd.store.rows import Rows
+from leadmasterd.times import iso
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from leadmasterd.ingest import iso
+from leadmasterd.times import iso
 
 CATCH_UP_SLACK: Final = timedelta(hours=6)
 """After any time without a live path: what was queued may carry times from well before."""

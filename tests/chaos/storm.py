@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from leadmasterd.demo.standin import StandIn, StandInError
-from leadmasterd.ingest import iso
+from leadmasterd.times import iso
 from tests.chaos.faults import CannotPlay, EndedBadly, NotBack, NoVictim, fault
 from tests.chaos.plan import Act, Plan, Round
 from tests.chaos.verdict import Found

@@ -7,24 +7,19 @@ refused here, before anything reaches the disk.
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
-from leadmasterd.identity import spellings
+from leadmasterd.identity import canonical_id, chat_kind, spellings
+from leadmasterd.text import clean
+from leadmasterd.times import iso, sent_at
 from leadmasterd.wire.events import Ciphertext, Contact, Message, MessageKey, Via
-
-FUTURE_SLACK: Final = timedelta(minutes=10)
-"""A message dated further ahead than this has a wrong date: it is filed under the time of its capture."""
-
-EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
-"""WhatsApp's own year of birth; nothing can be older."""
 
 SAME_MESSAGE_SECONDS: Final = 60
 """Two messages under one key are one when their times differ by at most this. Ids are chosen by senders."""
 
 Direction = Literal["in", "out"]
 Author = Literal["contact", "operator"]
-ChatKind = Literal["direct", "group", "status", "broadcast", "channel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +72,6 @@ class CapturedMessage:
     """JSON: location, contact cards, order, reply, call, ephemeral_seconds, subtype; those that are there."""
 
 
-def chat_kind(chat: str) -> ChatKind:
-    """The kind of a chat by its server. An unknown server counts as a direct chat: better kept than lost."""
-    server = chat.rpartition("@")[2]
-    if server == "g.us":
-        return "group"
-    if chat == "status@broadcast":
-        return "status"
-    if server == "broadcast":
-        return "broadcast"
-    if server == "newsletter":
-        return "channel"
-    return "direct"
-
-
-def canonical_id(wid: str) -> str:
-    """`5491155550001:12@s.whatsapp.net` and `5491155550001@c.us` are one person: no device number, server `c.us`."""
-    if ":" not in wid and not wid.endswith("@s.whatsapp.net"):
-        return wid
-    user, _, server = wid.rpartition("@")
-    user = user.partition(":")[0]
-    return f"{user}@{'c.us' if server == 's.whatsapp.net' else server}"
-
-
 def ignore_list(entries: list[str]) -> frozenset[str]:
     """`capture.ignore` as written (chat ids, or phone numbers in any form) as the set that chats are looked up in."""
     chats = {canonical_id(entry) for entry in entries if "@" in entry}
@@ -123,41 +95,6 @@ def refusal(chat: str, aliases: tuple[str, ...], rules: CaptureRules) -> Skipped
     if rules.ignore and is_ignored(rules, (chat, *aliases)):
         return Skipped("an ignored chat")
     return None
-
-
-def clean(text: str | None) -> str | None:
-    """Text as SQLite can keep it: NUL and lone surrogates become U+FFFD. The raw line keeps what really came."""
-    if text is None:
-        return None
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def iso(moment: datetime) -> str:
-    """UTC ISO-8601 with milliseconds, the form of every `*_at` column."""
-    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
-
-
-def sent_at(t: int | None, now: datetime) -> str:
-    """A message's time, clamped: one dated in 2099 must not stop catch-up for years."""
-    return believable(t, now) or iso(now)
-
-
-def believable(t: int | None, now: datetime) -> str | None:
-    """WhatsApp's time, or None when it is missing or absurd."""
-    if t is None:
-        return None
-    try:
-        moment = datetime.fromtimestamp(t, UTC)
-    except (OverflowError, OSError, ValueError):
-        return None
-    return None if moment > now + FUTURE_SLACK or moment < EARLIEST else iso(moment)
 
 
 def conversation_of(key: MessageKey, contact: Contact) -> tuple[str, str, tuple[str, ...]]:
