@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from leadmasterd.store import merges
 from tests.stories import ZONE, Books, Customer, iso
-from tests.test_leads_shuffle import everything
+from tests.test_projection_order import everything
 
 PHONES = (
     ("5491155550001@c.us", "541155550001@c.us"),

@@ -25,7 +25,7 @@ def test_every_phase_has_a_name() -> None:
 def test_every_reason_in_the_code_has_a_sentence() -> None:
     """A code without one would be shown to people."""
     machine = (SOURCES / "supervisor" / "machine.py").read_text()
-    others = [(SOURCES / each).read_text() for each in ("live_path.py", "store/start.py", "child_news.py")]
+    others = [(SOURCES / each).read_text() for each in ("daemon/live_path.py", "store/start.py", "daemon/lifecycle.py")]
     told = [set(re.findall(r'(?:GapOpened|self\._note)\("(\w+)"', each)) for each in others]
     assert all(told), "they tell reasons too"
     codes = set(re.findall(r'Reason\(\s*"(\w+)"', machine)).union(*told)

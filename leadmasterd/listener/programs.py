@@ -13,7 +13,7 @@ OLDEST_NODE: Final = 20
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _DOWNLOADED: Final = "chrome/linux*/chrome-linux64/chrome"
 """Where puppeteer puts a browser under its cache folder."""
-_CHECKOUT: Final = Path(__file__).resolve().parent.parent
+_CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 
 
 class NotUsable(Exception):

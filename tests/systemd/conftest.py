@@ -6,7 +6,7 @@ import pytest
 
 from tests.systemd.machine import CHECKOUT, Machine, MachineRefusedError, lay_out_installation
 
-UNIT = "leadmasterd.daemon.systemd"
+UNIT = "leadmasterd.service"
 
 
 @pytest.fixture(scope="session")

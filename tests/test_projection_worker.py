@@ -360,7 +360,7 @@ def a_life(path: str, patience: int) -> None:
 def test_leads_catch_up_after_a_crash(tmp_path: Path, patience: int) -> None:
     """Killed between the commit of messages and the making of leads: the next life makes them, each once."""
     path = tmp_path / "leadmaster.db"
-    program = f"from tests.test_leads_judging import a_life; a_life({str(path)!r}, {patience})"
+    program = f"from tests.test_projection_worker import a_life; a_life({str(path)!r}, {patience})"
     life = subprocess.Popen(
         [sys.executable, "-c", program], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
