@@ -9,13 +9,13 @@ PY := .venv/bin/python
 export PUPPETEER_CACHE_DIR := $(or $(PUPPETEER_CACHE_DIR),$(CURDIR)/.browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format bench chaos lock clean
+.PHONY: help run demo test test-fast test-deep check format bench chaos lock clean
 # Targets share one environment; recipes that run side by side would only fight for it.
 .NOTPARALLEL:
 
 help: ## list what can be done
 	@echo "leadmasterd: make TARGET [ARGS=\"…\"]"
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 # The daemon in the foreground, on config.toml if there is one; Ctrl-C stops it in good order.
 run: ## set up what is missing and start the daemon in the foreground
@@ -27,13 +27,18 @@ demo: ## show the whole thing against an offline stand-in: no phone needed
 	@tools/setup.sh run
 	@exec $(PY) -m leadmasterd demo $(ARGS)
 
-# ARGS goes to pytest. Tests that boot a real systemd skip themselves unless root runs them.
-test: ## set up what is missing and run every Python and Node test
+# ARGS goes to pytest: make test ARGS="-k sweep". Tests that boot a real systemd skip themselves unless root runs them.
+test: ## run everything that guards a change, Python and Node, from fixed seeds
 	@tools/setup.sh test
-	@failed=0; try() { echo "-- $$*"; "$$@" || failed=1; }; \
-	try npm --prefix node_listener test --silent; \
-	try $(PY) -m pytest $(ARGS); \
-	exit $$failed
+	@tools/test.sh all $(ARGS)
+
+test-fast: ## run the tests that need no browser and no systemd, for daily work
+	@tools/setup.sh check
+	@tools/test.sh fast $(ARGS)
+
+test-deep: ## run all tests with fresh seeds, many examples and the big storm (an hour and more)
+	@tools/setup.sh test
+	@tools/test.sh deep $(ARGS)
 
 # Style, formatting, types and the import contracts, of both languages. Changes nothing, and shows all that is wrong
 # before it fails.

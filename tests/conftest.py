@@ -4,10 +4,19 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
-# A busy machine is no defect of ours; what a test draws is.
-settings.register_profile("leadmasterd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from tests.depth import DEEP, examples
+
+# A busy machine is not our defect, but what an example finds is. Without a fresh seed there is nothing to remember.
+settings.register_profile(
+    "leadmasterd",
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not DEEP,
+    print_blob=DEEP,
+)
 settings.load_profile("leadmasterd")
 
-# Whoever starts the tests from a script with `&` ignores Ctrl-C, and so would every command that is to end by it.
+# A script that starts the tests with `&` makes them ignore Ctrl-C, and so would every command that they stop with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

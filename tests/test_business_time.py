@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from leadmasterd.leads.calendar import WEEKDAYS, BusinessCalendar, openings
 from leadmasterd.leads.public_holidays import holidays_in, known_country
+from tests.depth import examples
 
 Times = list[list[str]]
 
@@ -114,7 +115,7 @@ spans = st.integers(-3 * 86_400_000_000, 3 * 86_400_000_000).map(lambda count: t
 # ---------------------------------------------------------------------- properties
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120))
 @given(calendars(), minutes, minutes)
 def test_business_time_is_what_the_wall_clock_says_minute_by_minute(
     drawn: Drawn, one: timedelta, other: timedelta
@@ -125,7 +126,7 @@ def test_business_time_is_what_the_wall_clock_says_minute_by_minute(
     assert calendar.business_seconds(start, end) == slow.business_seconds(start, end)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(calendars(), spans)
 def test_open_now_is_what_the_wall_clock_says(drawn: Drawn, shift: timedelta) -> None:
     """At any microsecond."""
@@ -133,7 +134,7 @@ def test_open_now_is_what_the_wall_clock_says(drawn: Drawn, shift: timedelta) ->
     assert calendar.is_open(near + shift) == slow.is_open(near + shift)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(calendars(), st.tuples(spans, spans, spans))
 def test_business_time_adds_up_and_is_never_more_than_time(drawn: Drawn, shifts: tuple[timedelta, ...]) -> None:
     """From a to c is from a to b and from b to c; so it never shrinks either."""
@@ -145,7 +146,7 @@ def test_business_time_adds_up_and_is_never_more_than_time(drawn: Drawn, shifts:
     assert calendar.business_seconds(second, first) == 0 or first == second
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(calendars(), spans, st.integers(1, 40 * HOUR * 1_000_000))
 def test_due_is_the_first_instant_when_so_much_business_time_has_passed(
     drawn: Drawn, shift: timedelta, microseconds: int
@@ -162,7 +163,7 @@ def test_due_is_the_first_instant_when_so_much_business_time_has_passed(
         assert calendar.business_seconds(start, due - timedelta(microseconds=1)) < seconds
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120))
 @given(calendars(), spans)
 def test_the_next_opening_is_open_and_nothing_is_before_it(drawn: Drawn, shift: timedelta) -> None:
     """Now, when it is open now."""

@@ -13,6 +13,7 @@ from leadmasterd.classify.loading import load_classifier
 from leadmasterd.classify.reasons import GROUP_ES, INTENT_ES, REASONS, group_es, intent_es, why
 from leadmasterd.classify.rules import parse
 from leadmasterd.classify.text import normalise
+from tests.depth import examples
 
 PACKAGED = load_classifier(None, None)
 
@@ -146,7 +147,7 @@ def test_a_supplier_with_a_business_account_is_told_from_a_customer() -> None:
     assert label("me pasan la lista de precios?").intent == "price"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.lists(st.text(st.characters(exclude_categories=[])), max_size=4),
     st.builds(Signals, st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.booleans()),

@@ -13,6 +13,7 @@ from leadmasterd.classify.phrases import Phrases
 from leadmasterd.classify.reasons import GROUP_ES
 from leadmasterd.classify.rules import CannotUseRules, Hit, RuleSet, When, check_examples, parse
 from leadmasterd.classify.text import normalise
+from tests.depth import examples
 
 ROOT = Path(__file__).parent.parent
 PLAIN = Signals()
@@ -351,7 +352,7 @@ def test_a_phrase_with_a_million_ways_to_match_does_not_run_for_ever() -> None:
     assert not hits(rules, "a " * 900)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.text(st.sampled_from("ab (|)*#?ñ👍"), max_size=30), st.text(st.sampled_from("ab 1?ñ👍"), max_size=60))
 def test_any_phrase_is_refused_in_words_or_sought(phrase: str, typed: str) -> None:
     """No other error, no endless search."""
@@ -373,7 +374,7 @@ def test_a_phrase_added_after_a_search_is_found_too() -> None:
     assert list(net.found(["hola", "che", "precio"])) == [(1, 0, 2), (2, 2, 3)]
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text("ab`'\n"), lambda inner: st.lists(inner, max_size=3)

@@ -6,7 +6,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -125,15 +126,21 @@ ask(Path(sys.argv[1]), "pause")
 """Becomes another user once everything is imported: the interpreter itself may be where only root can read."""
 
 
+@pytest.fixture
+def folder_for_all() -> Iterator[Path]:
+    """A folder that every user can enter: pytest's own are private."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="leadmasterd-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
-async def test_another_user_may_not_command_the_daemon(tmp_path: Path) -> None:
+async def test_another_user_may_not_command_the_daemon(folder_for_all: Path) -> None:
     """Even where the file's mode would let them."""
-    path = tmp_path / "s"
+    path = folder_for_all / "s"
     async with listening(path) as heard:
         path.chmod(0o666)
-        for folder in (tmp_path, *tmp_path.parents):
-            if folder.stat().st_uid == 0 and str(folder).startswith("/tmp/"):
-                folder.chmod(0o755)
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-c", OTHERS, str(path)],

@@ -6,10 +6,11 @@ What must hold then: judging goes on, nobody has two open leads, and leads made 
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadmasterd.store import merges
+from tests.depth import examples
 from tests.stories import ZONE, Books, Customer, iso
 from tests.test_projection_order import everything
 
@@ -79,7 +80,7 @@ def stories(draw: st.DrawFn) -> list[tuple[Step, bool]]:
 
 
 @given(stories())
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(500))
 def test_whoever_is_whoever_there_is_one_open_lead(steps: list[tuple[Step, bool]]) -> None:
     """«At most one open lead per contact», and «`leadmasterd leads rebuild` gives the same rows»."""
     now = datetime(2026, 11, 17, 10, tzinfo=ZONE)

@@ -14,6 +14,7 @@ from leadmasterd.store import merges
 from leadmasterd.store.merges import CannotMerge, Proposal
 from tests import wire
 from tests.captures import Store, account, at, item, opened
+from tests.depth import examples
 from tests.stories import Books, Customer, iso
 from tests.waiting import LIMIT
 
@@ -591,7 +592,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(STEPS)
 def test_in_whatever_order_ids_are_mapped_merged_and_parted_nothing_is_lost(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from leadmasterd.store import merges
 from tests import wire
+from tests.depth import examples
 from tests.stories import ZONE, Books, Customer, Line, edited, iso, reacted, revoked
 
 THOROUGH = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(120), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 WORDS = (
     "price", "delivery~", "order", "greeting", "acknowledgement", "acknowledgement~", "complaint", "personal",

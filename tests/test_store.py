@@ -13,6 +13,7 @@ from leadmasterd.store.records import GapEnded, GapOpened, Item, SessionEvent
 from leadmasterd.wire.events import Malformed
 from tests import wire
 from tests.captures import Store, account, at, item, opened
+from tests.depth import examples
 
 
 @pytest.fixture
@@ -597,7 +598,7 @@ def outcome(store: Store) -> list[tuple[Any, ...]]:
     return store.rows("SELECT direction, stanza_id, group_id, wire_t, type, body FROM messages ORDER BY 1, 2, 3, 4")
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(ARRIVALS, st.randoms(use_true_random=False), st.integers(1, 5))
 def test_shuffling_and_repeating_gives_the_same_messages(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, Any]], chance: random.Random, size: int

@@ -25,6 +25,7 @@ from leadmasterd.supervisor.machine import (
     step,
 )
 from leadmasterd.supervisor.timing import Timing
+from tests.depth import examples
 
 TIMING = Timing()
 AT_REST = {Phase.PAUSED, Phase.BACKING_OFF, Phase.HALTED, Phase.STOPPED}
@@ -595,11 +596,11 @@ class AnyOrder(RuleBasedStateMachine):
         assert sentences.because(because.code, because.values)
 
 
-AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+AnyOrder.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=40)
 TestAnyOrder = AnyOrder.TestCase
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(EVENTS, max_size=40))
 def test_even_events_that_can_not_be_never_raise(events: list[Any]) -> None:
     """A defect elsewhere must not become one here; and quitting works from wherever that led."""

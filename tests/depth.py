@@ -1,0 +1,22 @@
+"""How thorough this run is: fixed seeds for a change, fresh ones and many more examples for `make test-deep`.
+
+A red `make test` means that the change broke something: the same commit gives the same examples every time. What only
+a new example can show is looked for by `make test-deep`, which prints how to repeat what it found.
+"""
+
+import os
+import random
+from typing import Final
+
+DEEP: Final = os.environ.get("LEADMASTERD_TEST_DEPTH") == "deep"
+DEEP_EXAMPLES: Final = 2_000
+
+
+def examples(number: int) -> int:
+    """How many examples a property is tried on: `number`, or at least 2,000 in a deep run."""
+    return max(number, DEEP_EXAMPLES) if DEEP else number
+
+
+def seed(fixed: int) -> int:
+    """The seed of a storm: `fixed`, or a fresh one in a deep run."""
+    return random.SystemRandom().randrange(1_000_000) if DEEP else fixed
