@@ -1,6 +1,6 @@
 """The command line as it is typed: real processes, documented exit codes, nothing on stdout but the answer."""
 
-import argparse
+import ast
 import fcntl
 import json
 import os
@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 
 from leadmasterd import cli
 from leadmasterd.cli import exit_code_of, main, parser
+from leadmasterd.cli.arguments import Command, CommandParser, subcommands
 from leadmasterd.settings.model import load
 from tests import wire
 from tests.captures import item, opened
@@ -60,8 +62,7 @@ def captured(folder: Path, *messages: dict[str, Any]) -> None:
 
 def commands() -> list[str]:
     """Every command there is."""
-    [subs] = [each for each in parser.make_parser()._actions if isinstance(each, argparse._SubParsersAction)]
-    return list(subs.choices)
+    return list(parser.COMMANDS)
 
 
 @pytest.mark.parametrize("command", commands())
@@ -82,13 +83,37 @@ def test_the_help_of_every_command_has_examples(command: str, capsys: pytest.Cap
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_has_its_file(command: str) -> None:
-    """One file a command."""
-    words = {"config": ["config", "check"]}.get(command)
-    try:
-        arguments = parser.make_parser().parse_args(words or [command])
-    except SystemExit:
-        pytest.skip("it has words of its own")
-    assert (CHECKOUT / "leadmasterd" / "cli" / f"cmd_{arguments.module}.py").exists()
+    """One file a command: its flags and what it does."""
+
+    def has_file(parser_of: CommandParser, names: Mapping[str, Command]) -> None:
+        for name, sub in subcommands(parser_of).items():
+            assert (CHECKOUT / "leadmasterd" / "cli" / f"{names[name].module}.py").exists()
+            assert subcommands(sub) or callable(sub.get_default("run"))
+
+    top = parser.make_parser()
+    has_file(top, parser.COMMANDS)
+    below = import_module(f"leadmasterd.cli.{parser.COMMANDS[command].module}")
+    has_file(subcommands(top)[command], getattr(below, "COMMANDS", {}))
+
+
+def test_the_help_imports_no_command() -> None:
+    """It answers in a blink, whatever a command needs."""
+    script = (
+        "import sys; from leadmasterd.cli.parser import make_parser; make_parser().format_help();"
+        "print([name for name in sys.modules if name.startswith('leadmasterd.cli.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    light = {"leadmasterd.cli.arguments", "leadmasterd.cli.parser", "leadmasterd.cli.streams"}
+    assert set(ast.literal_eval(done.stdout)) == light
+
+
+@pytest.mark.parametrize("words", ["auth list", "config show"])
+def test_json_may_be_asked_for_before_the_subcommand_too(words: str) -> None:
+    """`auth --json list` worked before each action had flags of its own."""
+    group, action = words.split()
+    for typed_words in ([group, "--json", action], [group, action, "--json"]):
+        assert parser.make_parser().parse_args(typed_words).json
+    assert not parser.make_parser().parse_args([group, action]).json
 
 
 def test_the_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,11 +1,11 @@
 """The README's words, held against the code."""
 
-import argparse
 import re
 from pathlib import Path
 
 import pytest
 
+from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.store.schema import _FIRST, _LEADS
 
@@ -35,8 +35,7 @@ def test_every_path_that_a_document_names_is_there(document: str) -> None:
 @pytest.mark.parametrize("document", ["README.md", "README.es.md"])
 def test_every_command_that_a_readme_names_can_be_typed(document: str) -> None:
     """In examples and in backticks, options included."""
-    choices = next(action.choices for action in make_parser()._actions if action.choices)
-    known = dict(choices)
+    known = subcommands(make_parser())
     typed = re.findall(
         r"(?:^    [\w/. -]*|`)leadmasterd(?: --config \S+)? ([a-z]+(?:-[a-z]+)?)([^`\n]*)",
         (ROOT / document).read_text(),
@@ -47,10 +46,10 @@ def test_every_command_that_a_readme_names_can_be_typed(document: str) -> None:
     for name, rest in commands:
         assert name in known
         text = known[name].format_help()
-        for action in known[name]._actions:
-            if isinstance(action, argparse._SubParsersAction) and rest.split():
-                assert rest.split()[0] in action.choices, f"{name} {rest}"
-                text += action.choices[rest.split()[0]].format_help()
+        below = subcommands(known[name])
+        if below and rest.split():
+            assert rest.split()[0] in below, f"{name} {rest}"
+            text += below[rest.split()[0]].format_help()
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in text, f"{name} {option}"
 

@@ -8,7 +8,6 @@ import argparse
 import errno
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 
 from leadmasterd.cli.parser import make_parser
@@ -31,8 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments = make_parser().parse_args(argv)
         if getattr(arguments, "json", False) or arguments.command == "replay":  # which prints nothing else
             print_json()
-        command = import_module(f"leadmasterd.cli.cmd_{arguments.module}")
-        code = int(command.run(arguments))
+        code = int(arguments.run(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130

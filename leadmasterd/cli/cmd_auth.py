@@ -3,29 +3,81 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Final
 
+from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
 from leadmasterd.listener.profile import Auth, CannotUseSnapshot, Snapshot
 from leadmasterd.settings.paths import Places, find_places
 from leadmasterd.state.control import ask
 from leadmasterd.state.files import Lock, is_running
 from leadmasterd.text import _
 
+COMMANDS: Final[Mapping[str, Command]] = {
+    "list": Command(_("list the session, its snapshots, and sessions that were set aside"), "cmd_auth", "list"),
+    "snapshot": Command(_("take a snapshot; a running listener stops for a moment"), "cmd_auth", "snapshot"),
+    "restore": Command(_("put a snapshot back; the daemon must be stopped"), "cmd_auth", "restore"),
+    "reset": Command(_("set the session aside, to scan again; the daemon must be stopped"), "cmd_auth", "reset"),
+}
 
-def run(arguments: argparse.Namespace) -> int:
-    """0 done, 1 when the answer is no."""
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its subcommands."""
+    add_commands(parser, COMMANDS, dest="action")
+    add_json_before_command(parser)
+    add_epilog(parser, "leadmasterd auth list", "leadmasterd auth snapshot", "leadmasterd auth restore")
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser, after_command=True)
+    add_epilog(parser, "leadmasterd auth list", "leadmasterd auth list --json | jq .snapshots[0].good")
+
+
+def add_snapshot_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser, after_command=True)
+    add_epilog(parser, "leadmasterd auth snapshot")
+
+
+def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which snapshot."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help=_("a snapshot's name (default: the newest good one)"))
+    add_json(parser, after_command=True)
+    add_epilog(parser, "leadmasterd auth restore", "leadmasterd auth restore 20261123T033000Z")
+
+
+def add_reset_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser, after_command=True)
+    add_epilog(parser, "leadmasterd auth reset")
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """What is there, good or not."""
+    return _list(Auth(find_places(arguments.config)), as_json=arguments.json)
+
+
+def run_snapshot(arguments: argparse.Namespace) -> int:
+    """By the running daemon, or here when none is running."""
+    return _or_no(_snapshot, arguments)
+
+
+def run_restore(arguments: argparse.Namespace) -> int:
+    """1 when there is no such snapshot."""
+    return _or_no(lambda places, auth: _restore(places, auth, arguments.name), arguments)
+
+
+def run_reset(arguments: argparse.Namespace) -> int:
+    """Nothing is deleted."""
+    return _or_no(_reset, arguments)
+
+
+def _or_no(act: Callable[[Places, Auth], int], arguments: argparse.Namespace) -> int:
     places = find_places(arguments.config)
-    auth = Auth(places)
     try:
-        match arguments.action:
-            case "list":
-                return _list(auth, as_json=arguments.json)
-            case "snapshot":
-                return _snapshot(places, auth)
-            case "restore":
-                return _restore(places, auth, arguments.name)
-            case _:
-                return _reset(places, auth)
+        return act(places, Auth(places))
     except CannotUseSnapshot as error:
         print(error, file=sys.stderr)
         return 1

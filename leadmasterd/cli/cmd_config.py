@@ -3,36 +3,79 @@
 import argparse
 import json
 import sys
+from collections.abc import Mapping
+from typing import Final
 
+from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
 from leadmasterd.settings.model import load
-from leadmasterd.settings.paths import CannotUseSettings
+from leadmasterd.settings.paths import CannotUseSettings, Places
 from leadmasterd.text import _, printable
 
+COMMANDS: Final[Mapping[str, Command]] = {
+    "check": Command(_("check the settings: every problem at once"), "cmd_config", "check"),
+    "show": Command(_("show the settings in force, defaults and environment included"), "cmd_config", "show"),
+}
 
-def run(arguments: argparse.Namespace) -> int:
-    """Check everything at once, or print what is in force."""
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its subcommands."""
+    add_commands(parser, COMMANDS, dest="action")
+    add_json_before_command(parser)
+    add_epilog(parser, "leadmasterd config check", "leadmasterd config show")
+
+
+def add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser, after_command=True)
+    add_epilog(parser, "leadmasterd config check", "leadmasterd --config new.toml config check")
+
+
+def add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser, after_command=True)
+    add_epilog(parser, "leadmasterd config show", "leadmasterd config show --json | jq .settings.leads")
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """0, or 78 with every problem."""
+    try:
+        _settings, places = load(arguments.config)
+    except CannotUseSettings as error:
+        return _problems(arguments, error)
+    if arguments.json:
+        print(json.dumps({"ok": True, "file": str(places.file) if places.file else None}))
+    else:
+        print(_("{file}: all good.").format(file=_source(places)))
+    return 0
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """As TOML that could be a settings file."""
     try:
         settings, places = load(arguments.config)
     except CannotUseSettings as error:
-        if not arguments.json:
-            raise
-        print(json.dumps({"ok": False, "problems": str(error).splitlines()}, ensure_ascii=False))
-        return 78
-    source = str(places.file) if places.file else None
-    if arguments.action == "check":
-        if arguments.json:
-            print(json.dumps({"ok": True, "file": source}))
-        else:
-            print(_("{file}: all good.").format(file=source or _("built-in defaults")))
-        return 0
+        return _problems(arguments, error)
     values = settings.model_dump(mode="json")
     if arguments.json:
-        print(json.dumps({"file": source, "state_dir": str(places.state_dir), "settings": values}, ensure_ascii=False))
+        file = str(places.file) if places.file else None
+        print(json.dumps({"file": file, "state_dir": str(places.state_dir), "settings": values}, ensure_ascii=False))
         return 0
-    print(f"# {printable(source or _('built-in defaults'))}")
+    print(f"# {printable(_source(places))}")
     print(f"# state: {printable(str(places.state_dir))}, database: {printable(str(places.database))}")
     sys.stdout.write(_toml(values))
     return 0
+
+
+def _problems(arguments: argparse.Namespace, error: CannotUseSettings) -> int:
+    """As JSON where it is asked for; else `main` prints them."""
+    if not arguments.json:
+        raise error
+    print(json.dumps({"ok": False, "problems": str(error).splitlines()}, ensure_ascii=False))
+    return 78
+
+
+def _source(places: Places) -> str:
+    return str(places.file) if places.file else _("built-in defaults")
 
 
 def _toml(values: dict[str, object]) -> str:

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
+from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.demo.conversations import CONVERSATIONS
 from leadmasterd.demo.show import Demo, DemoFailed, Outcome, zone_here
 from leadmasterd.demo.standin import StandInError
@@ -21,6 +22,19 @@ _SETTINGS: Final = "config.toml"
 
 _BESIDE_ROWS: Final = 12
 """Lines of the last screen that are not of somebody who waits: headings, the sentence below, the next command."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How it runs, and what stays."""
+    parser.add_argument("--auto", action="store_true", help=_("scan without asking (the default without a terminal)"))
+    parser.add_argument("--keep", metavar="FOLDER", help=_("keep the demo's state in FOLDER, to look around in"))
+    parser.add_argument(
+        "--key-shape",
+        choices=("serialized", "dollar"),
+        default="dollar",
+        help=_("shape of message keys: `dollar` as WhatsApp Web has them today, `serialized` as before"),
+    )
+    add_epilog(parser, "leadmasterd demo", "leadmasterd demo --auto", "leadmasterd demo --keep demo-state")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,11 +5,24 @@ import json
 import sys
 from dataclasses import asdict
 
+from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.doctor import Finding, examine
 from leadmasterd.text import _
 
 _SIGNS = {"ok": "ok", "warning": "!", "wrong": "WRONG"}
 _COLOURS = {"ok": "\x1b[32m", "warning": "\x1b[33m", "wrong": "\x1b[31m"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How thoroughly."""
+    parser.add_argument("--quick", action="store_true", help=_("skip starting the browser"))
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd doctor",
+        "leadmasterd doctor --quick --json",
+        notes=_("exit codes: 0 nothing is wrong (warnings are advice), 1 something is"),
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from leadmasterd import sentences
+from leadmasterd.cli.arguments import add_epilog, add_json, positive
 from leadmasterd.cli.moments import length, moment_from
 from leadmasterd.cli.tables import folded
 from leadmasterd.queries.history import Gap, History, nothing, read
@@ -18,6 +19,20 @@ _DEFAULT_DAYS = 7
 _TIME = len("2026-11-23 14:03:07  ")
 _LABEL = len("  listening   ")
 """Where texts begin, and so the further lines of long ones."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How much of it."""
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        help=_("from this date or time (ISO 8601; the machine's zone if it says none; default: 7 days)"),
+    )
+    parser.add_argument(
+        "--limit", type=positive, default=50, metavar="N", help=_("show at most N events, the newest (default 50)")
+    )
+    add_json(parser)
+    add_epilog(parser, "leadmasterd history", "leadmasterd history --since 2026-11-01 --json")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,23 +1,34 @@
-"""`leadmasterd leads …`: each word's module is imported when it is asked for."""
+"""`leadmasterd leads …`: its subcommands, each imported when it is typed."""
 
 import argparse
-from importlib import import_module
+from collections.abc import Mapping
 from typing import Final
 
-_PLACES: Final = {
-    "list": "leads_list",
-    "waiting": "leads_list",
-    "show": "leads_show",
-    "label": "leads_write",
-    "stage": "leads_write",
-    "note": "leads_write",
-    "merge": "leads_merge",
-    "export": "leads_export",
-    "rebuild": "leads_rebuild",
+from leadmasterd.cli.arguments import Command, add_commands, add_epilog
+from leadmasterd.text import _
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "list": Command(_("open leads, the most recently active first"), "leads_list", "list"),
+    "waiting": Command(_("who is waiting for an answer and how long, the longest first"), "leads_list", "waiting"),
+    "show": Command(_("one lead in full: who, what, why, next steps, messages"), "leads_show"),
+    "label": Command(
+        _("set what somebody wants; wins over the classifier, which learns from it"), "leads_write", "label"
+    ),
+    "stage": Command(_("move a lead to another stage; an open stage reopens a closed lead"), "leads_write", "stage"),
+    "note": Command(_("add a note to a lead"), "leads_write", "note"),
+    "merge": Command(_("merge contacts, or undo a merge"), "leads_merge"),
+    "export": Command(_("all leads, as a table for a spreadsheet or a program"), "leads_export"),
+    "rebuild": Command(_("rebuild all leads from messages, settings and people's decisions"), "leads_rebuild"),
 }
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """0 done, 1 when the answer is no, 64 for a word that there is not."""
-    module = import_module(f"leadmasterd.cli.{_PLACES[arguments.action]}")
-    return int(getattr(module, f"run_{arguments.action}")(arguments))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its subcommands."""
+    add_commands(parser, COMMANDS, dest="action")
+    add_epilog(
+        parser,
+        "leadmasterd leads waiting",
+        "leadmasterd leads list",
+        "leadmasterd leads show 5",
+        notes=_("ID is a lead's number, a phone or a chat id. Each command takes --json."),
+    )

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
+from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, add_time, typed
 from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.cli.tables import folded, padded, tell_of_more
 from leadmasterd.queries.leads import Row, ask, find, is_blank
@@ -26,6 +27,21 @@ _QUERY = """
     WHERE {where} ORDER BY m.sent_at DESC, m.message_id DESC LIMIT :limit
 """
 _JSON_COLUMNS = ("media", "quoted", "referral", "details")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which messages."""
+    parser.add_argument("--chat", type=typed, metavar="ID", help=_("only this chat: a phone, a chat id or a lead's"))
+    parser.add_argument("--search", type=typed, metavar="TEXT", help=_("only with this text; case and accents ignored"))
+    add_time(parser, "--since", _("only since this date or time"))
+    add_limit(parser, _("show at most N, the newest (default 20)"))
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd messages",
+        "leadmasterd messages --chat 5491155550001 --limit 50",
+        "leadmasterd messages --search precio --json",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

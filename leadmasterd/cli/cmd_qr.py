@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leadmasterd import qr, sentences
+from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.cli.cmd_run import JournalPresenter, TerminalPresenter
 from leadmasterd.settings.paths import Places, find_places
 from leadmasterd.state.control import ask
@@ -15,6 +16,20 @@ from leadmasterd.state.files import is_running, read_status
 from leadmasterd.text import _
 
 _LOOK_EVERY = 0.3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the code is shown."""
+    parser.add_argument("--png", metavar="FILE", help=_("write it to FILE as a picture and exit"))
+    parser.add_argument("--pairing-code", metavar="PHONE", help=_("request an 8-character code for this phone instead"))
+    parser.add_argument("--light", action="store_true", help=_("for light backgrounds, where colours can't be used"))
+    parser.add_argument("--once", action="store_true", help=_("show the current code once and exit"))
+    add_epilog(
+        parser,
+        "leadmasterd qr",
+        "leadmasterd qr --png code.png",
+        "leadmasterd qr --pairing-code 5491155550100",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

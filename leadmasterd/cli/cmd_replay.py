@@ -6,8 +6,27 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.moments import moment_from
 from leadmasterd.text import _
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which lines, and as of when."""
+    parser.add_argument("file", metavar="FILE", help=_("lines of docs/protocol.md and decisions; - for standard input"))
+    parser.add_argument(
+        "--at", metavar="TIME", help=_("as of this date or time (ISO 8601; UTC if it says no zone; default: now)")
+    )
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd replay lines.jsonl",
+        "leadmasterd replay lines.jsonl --at 2026-11-23T14:00:00Z",
+        notes=_(
+            "The order of the lines is the order of capture. A decision is a line like\n"
+            '  {"type":"decision","at":"2026-11-23T14:00:00Z",\n   "chat":"5491155550001@c.us","stage":"won"}'
+        ),
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,34 +13,44 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any, Final
 
+from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, typed
 from leadmasterd.text import _, ngettext
 
 _OTHER_COLUMNS: Final = 58
 _LEAST_ROOM: Final = 20
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """One of its words."""
-    match arguments.action:
-        case "check":
-            return _check(arguments)
-        case "test":
-            if (arguments.file is None) == (arguments.text is None):
-                print(
-                    _("say what to test: either FILE or --text TEXT; try `leadmasterd rules test --help`"),
-                    file=sys.stderr,
-                )
-                return 64
-            return _try(arguments) if arguments.text else _test(arguments)
-        case "train":
-            return _train(arguments)
-        case _:
-            from leadmasterd.cli import rules_reclassify
-
-            return rules_reclassify.run(arguments)
+COMMANDS: Final[Mapping[str, Command]] = {
+    "check": Command(_("check the rules file and its examples"), "cmd_rules", "check"),
+    "test": Command(_("measure rules and model on messages whose intent is known"), "cmd_rules", "test"),
+    "train": Command(_("learn from people's corrections; never replaces a better model"), "cmd_rules", "train"),
+    "reclassify": Command(_("re-run classification on stored messages; manual labels are kept"), "rules_reclassify"),
+}
 
 
-def _check(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its subcommands."""
+    add_commands(parser, COMMANDS, dest="action")
+    add_epilog(
+        parser,
+        "leadmasterd rules check rules.toml",
+        "leadmasterd rules test labelled.jsonl",
+        "leadmasterd rules train",
+        notes=_("Each command takes --json. See docs/classification.md."),
+    )
+
+
+# ---------------------------------------------------------------------- check
+
+
+def add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which file."""
+    parser.add_argument("file", metavar="FILE", nargs="?", help=_("default: leads.rules of the settings"))
+    add_json(parser)
+    add_epilog(parser, "leadmasterd rules check", "leadmasterd rules check rules.toml")
+
+
+def run_check(arguments: argparse.Namespace) -> int:
     """0: right. 1: what is wrong, one line each on stderr."""
     from leadmasterd.classify.loading import PACKAGED_RULES, load_rules
     from leadmasterd.classify.rules import CannotUseRules, check_examples
@@ -80,6 +90,51 @@ def _classifier(arguments: argparse.Namespace) -> Any:
 
     settings, places = load(arguments.config)
     return classifier_of(settings.leads, places)
+
+
+# ---------------------------------------------------------------------- test
+
+
+def add_test_arguments(parser: argparse.ArgumentParser) -> None:
+    """A file of labelled messages, or texts to classify."""
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        help=_("JSON lines with texts (or text), intent, also, context; - for standard input"),
+    )
+    parser.add_argument(
+        "--text",
+        type=typed,
+        action="append",
+        metavar="TEXT",
+        help=_("classify this instead; repeatable: messages of one burst"),
+    )
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd rules test labelled.jsonl",
+        "leadmasterd rules test labelled.jsonl --json | jq .accuracy",
+        'leadmasterd rules test --text "hola" --text "cuanto sale el combo?"',
+        notes=_(
+            "accuracy    share with a right answer: the intent, one of `also`, or their\n"
+            "            group; `unknown` is wrong, unless it was expected\n"
+            "coverage    share that got a label other than `unknown`\n"
+            "precision_when_labelled\n"
+            "            share of those labels that are right"
+        ),
+    )
+
+
+def run_test(arguments: argparse.Namespace) -> int:
+    """Measure with a file, or classify one burst; 64 when it is not clear which."""
+    if (arguments.file is None) == (arguments.text is None):
+        print(
+            _("say what to test: either FILE or --text TEXT; try `leadmasterd rules test --help`"),
+            file=sys.stderr,
+        )
+        return 64
+    return _try(arguments) if arguments.text else _test(arguments)
 
 
 def _try(arguments: argparse.Namespace) -> int:
@@ -172,7 +227,19 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
 
 
-def _train(arguments: argparse.Namespace) -> int:
+# ---------------------------------------------------------------------- train
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to learn from."""
+    parser.add_argument(
+        "--corrections", metavar="FILE", help=_("JSON lines with texts and intent (default: those in the database)")
+    )
+    add_json(parser)
+    add_epilog(parser, "leadmasterd rules train", "leadmasterd rules train --corrections labelled.jsonl")
+
+
+def run_train(arguments: argparse.Namespace) -> int:
     """In a process of its own: scikit-learn is large."""
     from leadmasterd.projection.policy import model_file
     from leadmasterd.settings.model import load

@@ -8,9 +8,15 @@ import sys
 from datetime import datetime
 
 from leadmasterd import __version__, qr
+from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.daemon.app import Daemon
 from leadmasterd.settings.model import load
 from leadmasterd.text import _
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No flags: everything is in the settings."""
+    add_epilog(parser, "leadmasterd run", "leadmasterd --config /etc/leadmasterd/config.toml run")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from leadmasterd import sentences
 from leadmasterd.cli import leads_list
+from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import columns_of_screen, padded
@@ -37,6 +38,17 @@ _SHOWN: Final = 5
 
 _BESIDE_NAMES: Final = 40
 """Columns that the labels, the bar, the waited time and the gaps between them take."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd status",
+        "leadmasterd status --json | jq .phase",
+        notes=_("exit codes: 0 ready, 2 running but not ready, 3 not running, 4 needs a person"),
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

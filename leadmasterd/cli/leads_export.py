@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from leadmasterd import times
+from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.desk import Refused
 from leadmasterd.cli.leads_list import looked_up, not_looked_at, opened
 from leadmasterd.cli.moments import moment_from
@@ -39,7 +40,20 @@ _CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n")
 _MOST: Final = 2**63 - 1
 
 
-def run_export(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which leads, in which form, and where to."""
+    parser.add_argument("--format", choices=("csv", "jsonl"), default="csv", help=_("csv (default) or jsonl"))
+    add_time(parser, "--since", _("only leads active since this date or time"))
+    parser.add_argument("--output", metavar="FILE", help=_("write to FILE, atomically (default: stdout)"))
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd leads export --output leads.csv",
+        "leadmasterd leads export --format jsonl --since 2026-11-01",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
     """All of them, the oldest first."""
     places = find_places(arguments.config)
     settings = looked_up(places)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from leadmasterd import times
 from leadmasterd.cli import choices
+from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.queries import leads as lead_queries
@@ -43,6 +44,29 @@ def looked_up(places: Places) -> LeadsGlance:
 
 
 # ---------------------------------------------------------------------- list
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which leads."""
+    parser.add_argument(
+        "--stage",
+        action="append",
+        default=[],
+        metavar="STAGE",
+        help=_("only this stage, closed ones included; repeatable"),
+    )
+    parser.add_argument(
+        "--intent", action="append", default=[], metavar="INTENT", help=_("only this intent; repeatable")
+    )
+    parser.add_argument("--all", action="store_true", help=_("closed leads too"))
+    add_limit(parser)
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd leads list",
+        "leadmasterd leads list --stage quoted --stage qualified",
+        "leadmasterd leads list --intent price --all --limit 100",
+    )
 
 
 def run_list(arguments: argparse.Namespace) -> int:
@@ -136,6 +160,13 @@ def _flags(row: Row, now: datetime) -> list[str]:
 
 
 # ---------------------------------------------------------------------- waiting
+
+
+def add_waiting_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    add_limit(parser)
+    add_json(parser)
+    add_epilog(parser, "leadmasterd leads waiting")
 
 
 def run_waiting(arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leadmasterd import times
+from leadmasterd.cli.arguments import add_epilog, add_json, positive, typed
 from leadmasterd.cli.desk import Refused, opened, told
 from leadmasterd.cli.leads_list import opened as opened_for_reading
 from leadmasterd.cli.tables import folded
@@ -22,7 +23,22 @@ from leadmasterd.text import _, printable
 _PROPOSED = 100
 
 
-def run_merge(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Whom to merge, or which merge to undo."""
+    parser.add_argument("id", type=typed, metavar="ID", nargs="?", help=_("the contact to keep"))
+    parser.add_argument("other", type=typed, metavar="OTHER", nargs="?", help=_("the contact to merge into it"))
+    parser.add_argument("--undo", type=positive, metavar="MERGE_ID", help=_("undo this merge"))
+    parser.add_argument("--proposals", action="store_true", help=_("list likely duplicates"))
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd leads merge 5 +5491155550002",
+        "leadmasterd leads merge --undo 1",
+        "leadmasterd leads merge --proposals",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Merge, undo or propose; 64 when it is not clear which."""
     two = arguments.id is not None and arguments.other is not None
     if [two, arguments.undo is not None, arguments.proposals].count(True) != 1 or (arguments.id and not two):

@@ -15,6 +15,7 @@ from typing import Any, Final
 from leadmasterd import times
 from leadmasterd.classify.model import CannotUseModel
 from leadmasterd.classify.rules import CannotUseRules
+from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.desk import Desk, opened
 from leadmasterd.projection.judge import put_all_up
 from leadmasterd.queries import leads as lead_queries
@@ -30,7 +31,13 @@ _PAUSE: Final = 0.15
 """Between two slices, for the daemon to write what has arrived: who waits for SQLite's lock looks every 0.1 s."""
 
 
-def run_rebuild(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser)
+    add_epilog(parser, "leadmasterd leads rebuild")
+
+
+def run(arguments: argparse.Namespace) -> int:
     """0, or 70 when some could not be judged (a defect of ours); the daemon tries them again at its next start."""
     with opened(arguments.config) as desk:
         began = times.iso(datetime.now(UTC))

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from leadmasterd import times
 from leadmasterd.cli import choices
+from leadmasterd.cli.arguments import add_epilog, add_json, positive, typed
 from leadmasterd.cli.desk import Change, Desk, Refused, opened, told
 from leadmasterd.cli.tables import folded
 from leadmasterd.leads.stages import CLOSED, DECIDABLE
@@ -25,6 +26,27 @@ _SHOWN: Final = 60
 
 
 # ---------------------------------------------------------------------- label
+
+
+def add_label_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which burst, and its intent."""
+    parser.add_argument("id", type=typed, metavar="ID")
+    parser.add_argument("intent", metavar="INTENT", nargs="?", help=_("an intent, by its id or in Spanish"))
+    parser.add_argument(
+        "--message",
+        type=positive,
+        metavar="MESSAGE_ID",
+        help=_("the burst with this message (default: the one that opened the lead, or the chat's last)"),
+    )
+    parser.add_argument("--undo", action="store_true", help=_("remove the label that people gave it"))
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd leads label 5 price",
+        "leadmasterd leads label +5491155550001 supplier",
+        "leadmasterd leads label 5 delivery --message 1234",
+        "leadmasterd leads label 5 --undo",
+    )
 
 
 def run_label(arguments: argparse.Namespace) -> int:
@@ -126,6 +148,15 @@ def _quoted(burst: Burst) -> str:
 
 
 # ---------------------------------------------------------------------- stage
+
+
+def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which lead, and where it goes."""
+    parser.add_argument("id", type=typed, metavar="ID")
+    parser.add_argument("stage", metavar="STAGE", help=_("a stage, by its id or in Spanish"))
+    parser.add_argument("--note", type=typed, metavar="TEXT", help=_("why, for the record"))
+    add_json(parser)
+    add_epilog(parser, "leadmasterd leads stage 5 quoted", 'leadmasterd leads stage 5 lost --note "too expensive"')
 
 
 def run_stage(arguments: argparse.Namespace) -> int:
@@ -237,6 +268,14 @@ def _both(stage: str) -> str:
 
 
 # ---------------------------------------------------------------------- note
+
+
+def add_note_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which lead, and the text."""
+    parser.add_argument("id", type=typed, metavar="ID")
+    parser.add_argument("text", type=typed, metavar="TEXT")
+    add_json(parser)
+    add_epilog(parser, 'leadmasterd leads note 5 "calls back on Monday"')
 
 
 def run_note(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from typing import Final
 
 from leadmasterd import times
 from leadmasterd.classify.reasons import intent_es
+from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.desk import opened
 from leadmasterd.cli.leads_rebuild import in_slices, summary, tell
 from leadmasterd.cli.moments import moment_from
@@ -26,6 +27,15 @@ _SHOWN: Final = 8
 
 Labels = dict[tuple[int, str], str]
 """Intents by conversation and burst."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which bursts."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--all", action="store_true", help=_("every burst"))
+    add_time(which, "--since", _("only bursts since this date or time"))
+    add_json(parser)
+    add_epilog(parser, "leadmasterd rules reclassify --since 2026-11-01", "leadmasterd rules reclassify --all")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,151 @@
+"""What the command files build their flags from: the parser class, shared flags, argument types.
+
+Light, because `leadmasterd --help` imports it; a command's own file is imported when it is typed.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn
+
+from leadmasterd.text import _
+
+_WIDTH = 80
+_LARGEST = 2**63 - 1
+"""SQLite's largest integer."""
+
+
+class Command(NamedTuple):
+    """One command: what the list says about it, and the file in `cli/` that holds its flags and its `run`."""
+
+    summary: str
+    module: str
+    part: str = ""
+    """For several commands in one file: `add_PART_arguments` and `run_PART` instead of `add_arguments` and `run`."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Imports its command's file when it is first used. Usage errors exit with 64."""
+
+    def __init__(self, *, command: Command | None = None, **options: Any) -> None:
+        super().__init__(formatter_class=_formatter, **options)
+        self._command = command
+
+    def load(self) -> None:
+        """Add the command's flags and its `run`. Does nothing the second time."""
+        command, self._command = self._command, None
+        if command is None:
+            return
+        module = import_module(f"leadmasterd.cli.{command.module}")
+        part = f"_{command.part}" if command.part else ""
+        getattr(module, f"add{part}_arguments")(self)
+        self.set_defaults(run=getattr(module, f"run{part}", None))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Report unrecognised arguments from the subcommand, with its usage."""
+        self.load()
+        found, left_over = super().parse_known_args(args, namespace)
+        if left_over:
+            self.error(_("unrecognized arguments: {words}").format(words=" ".join(left_over)))
+        return found, left_over
+
+    def format_help(self) -> str:
+        """Also for a command that nobody typed, as the documents need it."""
+        self.load()
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Usage and the message on stderr; exit code 64."""
+        self.print_usage(sys.stderr)
+        self.exit(64, f"{self.prog}: {message}\n{_('Try')} `{self.prog} --help`.\n")
+
+
+def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=_WIDTH)
+
+
+def add_commands(parser: argparse.ArgumentParser, commands: Mapping[str, Command], *, dest: str) -> None:
+    """One subcommand each. The name that is typed becomes `arguments.<dest>`."""
+    subcommands = parser.add_subparsers(
+        title=_("commands"), metavar="COMMAND", required=True, parser_class=CommandParser, dest=dest
+    )
+    for name, command in commands.items():
+        sub = subcommands.add_parser(
+            name,
+            help=command.summary,
+            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+            command=command,
+        )
+        # May stand after the command too; only the help of the whole program lists it.
+        sub.add_argument("--config", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def subcommands(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
+    """The commands below this one, by name, with their flags; empty for a command without any."""
+    found: dict[str, CommandParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= action.choices
+    for each in found.values():
+        each.load()
+    return found
+
+
+def add_epilog(parser: argparse.ArgumentParser, *examples: str, notes: str = "") -> None:
+    """What `--help` ends with. An example is a line that can be typed as it stands."""
+    parser.epilog = "\n".join((_("examples:"), *(f"  {line}" for line in examples)))
+    if notes:
+        parser.epilog += f"\n\n{notes}"
+
+
+# ---------------------------------------------------------------------- flags that several commands have
+
+
+def add_json(parser: argparse.ArgumentParser, *, after_command: bool = False) -> None:
+    """`--json`, for a command with an object in docs/json.md. `after_command`: its group takes it too."""
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS if after_command else False,
+        help=_("print one JSON object and nothing else"),
+    )
+
+
+def add_json_before_command(parser: argparse.ArgumentParser) -> None:
+    """`auth --json list` is as good as `auth list --json`."""
+    parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
+
+
+def add_limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
+    """`--limit N`, 20 unless given."""
+    parser.add_argument(
+        "--limit", type=positive, default=20, metavar="N", help=text or _("show at most N (default 20)")
+    )
+
+
+def add_time(parser: Any, flag: str, text: str) -> None:
+    """A flag that takes a date or a time. `parser` may be a group of flags."""
+    parser.add_argument(flag, type=typed, metavar="TIME", help=f"{text} {_TIME}")
+
+
+_TIME = _("(ISO 8601; without an offset: in leads.timezone)")
+
+
+# ---------------------------------------------------------------------- types of arguments
+
+
+def typed(text: str) -> str:
+    """Text as typed. Bytes that are not UTF-8 can be neither stored nor searched for, so they are replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(_("{text} must be a whole number, at least 1").format(text=repr(text)))
+    return min(number, _LARGEST)

@@ -1,0 +1,44 @@
+"""`leadmasterd pause`, `resume`, `restart-listener`: one request to the running daemon."""
+
+import argparse
+
+from leadmasterd.cli.arguments import add_epilog
+from leadmasterd.settings.paths import find_places
+from leadmasterd.state.control import ask
+from leadmasterd.text import _
+
+
+def add_pause_arguments(parser: argparse.ArgumentParser) -> None:
+    """No flags."""
+    add_epilog(parser, "leadmasterd pause")
+
+
+def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
+    """No flags."""
+    add_epilog(parser, "leadmasterd resume")
+
+
+def add_restart_listener_arguments(parser: argparse.ArgumentParser) -> None:
+    """No flags."""
+    add_epilog(parser, "leadmasterd restart-listener")
+
+
+def run_pause(arguments: argparse.Namespace) -> int:
+    """Kept in the state directory, so that a restart does not end it."""
+    return _request(arguments, _("Paused, across restarts too, until `leadmasterd resume`."))
+
+
+def run_resume(arguments: argparse.Namespace) -> int:
+    """Ends a halt as well."""
+    return _request(arguments, _("Resumed. `leadmasterd status` shows the progress."))
+
+
+def run_restart_listener(arguments: argparse.Namespace) -> int:
+    """The daemon itself goes on."""
+    return _request(arguments, _("Restarting the listener. `leadmasterd status` shows the progress."))
+
+
+def _request(arguments: argparse.Namespace, done: str) -> int:
+    ask(find_places(arguments.config).socket, arguments.command)
+    print(done)
+    return 0
