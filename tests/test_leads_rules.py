@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from leadmasterd.capture import CaptureRules
 from leadmasterd.store import merges
 from tests import wire
-from tests.stories import Books, Customer, edited, iso, policy, reacted, revoked, tell
+from tests.stories import Books, Customer, Line, edited, iso, policy, reacted, revoked, tell
 
 COMMERCIAL = (
     "price", "availability", "order", "appointment", "delivery", "payment", "business_info", "callback",
@@ -49,6 +50,19 @@ def books() -> Iterator[Books]:
 def cycles(books: Books) -> list[tuple[Any, ...]]:
     """Waiting cycles: (kind, from, to, by)."""
     return books.ask("SELECT kind, started_at, ended_at, ended_by FROM waiting_cycles ORDER BY started_at")
+
+
+def contact_of(books: Books, customer: Customer) -> int:
+    """The contact that has their id."""
+    [contact] = books.column("SELECT contact_id FROM contact_identities WHERE value = ?", customer.chat)
+    assert isinstance(contact, int)
+    return contact
+
+
+def merged_by_hand(books: Books, keep: Customer, other: Customer, at: str) -> None:
+    """A person says that two customers are one."""
+    merges.merge(books.db, contact_of(books, keep), contact_of(books, other), "person", "by_hand", iso(at))
+    books.judge_all()
 
 
 def record(books: Books, *kinds: str) -> list[tuple[Any, ...]]:
@@ -1074,6 +1088,70 @@ def test_a_spelling_that_comes_after_a_persons_merge_is_of_that_phone(
         ("merged", iso("17 09:10")),
     ]
     assert books.column("SELECT kind FROM waiting_cycles ORDER BY started_at") == ["first", "first", "first"]
+
+
+def greeted_within_seconds(customer: Customer) -> list[Line]:
+    """They ask, and get the closed-shop greeting ten seconds later."""
+    return [customer.says("18 10:00", "price"), customer.hears("18 10:00:08", "We are closed")]
+
+
+@pytest.mark.parametrize("other_spelling", ["before the merge", "after it"])
+def test_people_that_a_person_merged_count_apart_whenever_their_other_spelling_comes(
+    books: Books, beto: Customer, *, other_spelling: str
+) -> None:
+    """«the same body to three or more contacts», «capture may be backfilled and out of order»: Beto, Caro and Dora were
+    three before a person said otherwise, and Beto's second spelling is Beto's whenever it is captured.
+    """
+    caro, dora = Customer("5491155550003@c.us"), Customer("5491155550004@c.us")
+    other_beto = Customer(beto.chat.replace("549", "54"))
+    books.tell([beto.says("17 09:00", "price"), caro.says("17 09:10", "price")])
+    if other_spelling == "before the merge":
+        books.tell(greeted_within_seconds(other_beto))
+    merged_by_hand(books, caro, beto, "17 12:00")
+    if other_spelling == "after it":
+        books.tell(greeted_within_seconds(other_beto))
+    books.tell([*greeted_within_seconds(caro), *greeted_within_seconds(dora)])
+    assert books.column("SELECT author FROM messages WHERE direction = 'out'") == ["auto_reply"] * 3
+    assert books.column("SELECT count(*) FROM conversations WHERE waiting_since IS NOT NULL") == [4]
+
+
+@pytest.mark.parametrize("phone_is_told", ["before the merge", "after it"])
+def test_a_person_says_nothing_new_of_two_ids_that_share_a_phone(
+    books: Books, ana: Customer, *, phone_is_told: str
+) -> None:
+    """«equality is by a match key»: a LID whose phone is Ana's was Ana before a person merged the two, whenever
+    WhatsApp tells that phone; an answer to one was an answer to both.
+    """
+    lid = Customer(wire.ANA_LID)
+    told = Customer(lid.chat, phone=ana.chat.replace("549", "54"), _said=10)
+    books.tell([ana.says("17 10:00", "price"), lid.says("17 10:30", "order"), ana.hears("17 11:00")])
+    if phone_is_told == "before the merge":
+        books.tell([told.says("17 13:00", "mmm")])
+    with suppress(merges.CannotMerge):
+        merged_by_hand(books, ana, lid, "17 12:00")
+    if phone_is_told == "after it":
+        books.tell([told.says("17 13:00", "mmm")])
+    assert books.ask("SELECT stage, topics FROM leads WHERE stage <> 'merged'") == [("contacted", '["price", "order"]')]
+    assert books.column("SELECT started_at FROM waiting_cycles WHERE ended_at IS NULL") == [iso("17 13:00")]
+
+
+@pytest.mark.parametrize("merged_again", [False, True])
+def test_two_spellings_that_a_person_parted_are_two_people(
+    books: Books, ana: Customer, beto: Customer, *, merged_again: bool
+) -> None:
+    """A merge that is undone never was: what a person says of a phone stands over the phone. So two that were parted
+    count apart before whatever a person says of them later, as any two do.
+    """
+    other_beto = Customer(beto.chat.replace("549", "54"))
+    books.tell([beto.says("17 09:00", "price"), other_beto.says("17 09:10", "price")])
+    merges.undo(books.db, 1, "person", iso("17 12:00"))
+    for customer in (beto, other_beto, ana):
+        books.tell(greeted_within_seconds(customer))
+    if merged_again:
+        merged_by_hand(books, beto, other_beto, "19 12:00")
+    assert books.column("SELECT author FROM messages WHERE direction = 'out'") == ["auto_reply"] * 3
+    since = "SELECT waiting_since FROM conversations ORDER BY waiting_since"
+    assert books.column(since) == [iso("17 09:00"), iso("17 09:10"), iso("18 10:00")]
 
 
 def test_contacts_without_a_phone_are_not_one_for_want_of_it(books: Books) -> None:

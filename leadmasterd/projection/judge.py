@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from datetime import datetime
 from hashlib import blake2b
 from itertools import chain
@@ -19,8 +20,10 @@ from leadmasterd import times
 from leadmasterd.leads.fold import fold
 from leadmasterd.leads.timeline import Said, quick_replies
 from leadmasterd.leads.touches import Touch, touches_of
+from leadmasterd.projection.persons import several_persons
 from leadmasterd.projection.rows import LeadRows, Policy
-from leadmasterd.projection.story import Story, read, run, stories_of
+from leadmasterd.projection.sql import with_ids
+from leadmasterd.projection.story import Story, read, stories_of
 from leadmasterd.projection.verdicts import Classifies, Verdicts
 from leadmasterd.store.merges import SYSTEM
 from leadmasterd.store.rows import PUT_UP
@@ -68,7 +71,7 @@ class Judge:
         """
         stories = stories_of(self._db, conversations)
         done = {*conversations, *chain.from_iterable(story.conversations for story in stories)}
-        run(self._db, "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))", done)
+        with_ids(self._db, "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))", done)
         number = len(stories)
         stories.reverse()
         while stories:
@@ -114,7 +117,7 @@ class Judge:
         )
         # Out of the table, since bodies are purged; and anew each time, since two of several may turn out to be one.
         replies: dict[str, set[int]] = defaultdict(set)
-        for message_id, body_key in run(
+        for message_id, body_key in with_ids(
             self._db,
             "SELECT message_id, body_key FROM quick_replies WHERE conversation_id IN (SELECT value FROM json_each(?))",
             story.conversations,
@@ -145,14 +148,16 @@ class Judge:
             put_up(self._db, {conversation for (conversation,) in changed} - set(story.conversations))
 
     def _went_to_several(self, body_key: str) -> bool:
-        """To contacts apart: not two spellings of one phone, but those whom a person joined later were two then."""
-        people = self._db.execute(
-            "SELECT DISTINCT coalesce((SELECT kept_id FROM contact_merges m WHERE m.merged_id = v.contact_id "
-            "AND actor = ? AND undone_at IS NULL), contact_id) FROM quick_replies JOIN conversations v "
-            "USING (conversation_id) WHERE body_key = ? AND contact_id IS NOT NULL LIMIT ?",
-            (SYSTEM, body_key, AUTO_REPLY_CONTACTS),
-        ).fetchall()
-        return len(people) == AUTO_REPLY_CONTACTS
+        """Whether it went to three persons, as they were told apart before any person said otherwise."""
+        contacts = self._db.execute(
+            "SELECT DISTINCT contact_id, merged_into_id IS NOT NULL OR EXISTS "
+            "(SELECT 1 FROM contacts other WHERE other.merged_into_id = c.contact_id) "
+            "FROM quick_replies JOIN conversations USING (conversation_id) JOIN contacts c USING (contact_id) "
+            "WHERE body_key = ?",
+            (body_key,),
+        )
+        with closing(contacts):  # of a body sent to thousands, the first few rows tell
+            return several_persons(self._db, contacts, AUTO_REPLY_CONTACTS)
 
     def _keep_touches(self, story: Story) -> None:
         """Where they came from. What only words tell stays when the words are gone."""
@@ -164,7 +169,7 @@ class Judge:
         }
         there = {
             (message_id, kind): (conversation, at, source_id, source_url, raw)
-            for message_id, kind, conversation, at, source_id, source_url, raw in run(
+            for message_id, kind, conversation, at, source_id, source_url, raw in with_ids(
                 self._db,
                 "SELECT message_id, kind, conversation_id, at, source_id, source_url, raw FROM touches "
                 "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND kind <> 'ad'",
@@ -189,7 +194,7 @@ class Judge:
                 "VALUES (?, ?, ?, 'ad', ?, ?, ?, ?)",
                 [
                     (*place, *_of_ad(referral), referral)
-                    for *place, referral in run(
+                    for *place, referral in with_ids(
                         self._db,
                         "SELECT conversation_id, message_id, sent_at, referral FROM messages "
                         "WHERE message_id IN (SELECT value FROM json_each(?))",

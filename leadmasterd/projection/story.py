@@ -8,7 +8,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from leadmasterd import times
 from leadmasterd.leads.timeline import (
@@ -24,7 +24,8 @@ from leadmasterd.leads.timeline import (
     in_order,
     steps,
 )
-from leadmasterd.store.merges import SYSTEM, members_of
+from leadmasterd.projection.persons import persons_of
+from leadmasterd.projection.sql import with_ids
 from leadmasterd.text import clean
 
 _SYSTEM_TYPES: Final = frozenset(
@@ -88,7 +89,7 @@ def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> 
     """The contacts behind these conversations, each with all of its own and of those merged into it."""
     found: dict[int, Story] = {}
     accounts: dict[int, int] = {}
-    for root, contact, conversation, account in run(
+    for root, contact, conversation, account in with_ids(
         connection,
         "WITH RECURSIVE up (contact, root, above) AS ("
         "  SELECT c.contact_id, c.contact_id, c.merged_into_id FROM conversations v JOIN contacts c USING (contact_id)"
@@ -114,33 +115,17 @@ def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> 
 
 def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
     """What the program itself knows to be one person always was; what a person said begins with their word."""
-    one = {contact: contact for contact in members_of(connection, story.contact)}
-    side = dict(one)  # who is one by the merges so far, whoever said so
-    query = (
-        "SELECT contact_id, match_key FROM contacts "
-        "WHERE match_key IS NOT NULL AND contact_id IN (SELECT value FROM json_each(?))"
-    )
-    phones = dict(run(connection, query, one))
-    for kept, merged, at, actor, number in run(
-        connection,
-        "SELECT kept_id, merged_id, at, actor, merge_id FROM contact_merges "
-        "WHERE merged_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL ORDER BY merge_id",
-        one,
-    ):
-        ours, theirs = ([contact for contact in side if side[contact] == side[each]] for each in (kept, merged))
-        if actor == SYSTEM:
-            # Roots are written down; whose phone it is may have been merged into one of them by hand before.
-            of_phone = {phones[contact]: contact for contact in reversed(ours) if contact in phones}
-            pairs = ((of_phone[phones[each]], each) for each in theirs if phones.get(each) in of_phone)
-            same, other = next(pairs, (kept, merged))
-            one |= {contact: one[same] for contact, group in one.items() if group == one[other]}
-        else:
-            story.events.append(Joined(times.to_ms(at), kept, merged, actor, number))
-        side |= dict.fromkeys(theirs, side[kept])
-    story.people = {conversation: one[contact] for conversation, contact in story.people.items()}
-    story.events = [
-        replace(event, kept=one[event.kept], merged=one[event.merged]) if isinstance(event, Joined) else event
-        for event in story.events
+    persons = persons_of(connection, story.contact)
+    story.people = {conversation: persons.person_of[contact] for conversation, contact in story.people.items()}
+    story.events += [
+        Joined(
+            times.to_ms(merge.at),
+            kept=persons.person_of[merge.kept],
+            merged=persons.person_of[merge.merged],
+            actor=merge.actor,
+            number=merge.merge_id,
+        )
+        for merge in persons.by_hand
     ]
 
 
@@ -152,7 +137,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
     for (
         conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
         media, details, own_id,
-    ) in run(
+    ) in with_ids(
         connection,
         "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
         "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name <> '', business, referral IS NOT NULL, "
@@ -177,7 +162,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         else:
             body = earlier[message_id][0] if message_id in earlier else body or ""
             story.own.append(Own(at, conversation, message_id, own_id, author, body))
-    for conversation, started_at, outgoing, answered, call_id in run(
+    for conversation, started_at, outgoing, answered, call_id in with_ids(
         connection,
         "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
         "WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY started_at DESC, call_id",
@@ -192,7 +177,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         of[conversation].events.append(call)
     for conversation, others in logged.items():
         of[conversation].events += others
-    for conversation, reacted_at, own_id in run(
+    for conversation, reacted_at, own_id in with_ids(
         connection,
         # By the message's own id: a reaction may have been captured before what it is about.
         "SELECT m.conversation_id, r.reacted_at, r.stanza_id FROM messages m "
@@ -202,14 +187,14 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         of,
     ):
         of[conversation].events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
-    for conversation, at, stage, actor, number in run(
+    for conversation, at, stage, actor, number in with_ids(
         connection,
         "SELECT conversation_id, at, stage, actor, decision_id FROM decisions "
         "WHERE conversation_id IN (SELECT value FROM json_each(?))",
         of,
     ):
         of[conversation].events.append(Decided(times.to_ms(at), conversation, stage, actor, number))
-    for conversation, message_ids, intent in run(
+    for conversation, message_ids, intent in with_ids(
         connection,
         "SELECT conversation_id, message_ids, intent FROM corrections "
         "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL "
@@ -222,7 +207,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
 
 def _earlier_texts(connection: sqlite3.Connection, conversations: Iterable[int]) -> dict[int, tuple[str, ...]]:
     found: dict[int, list[str]] = defaultdict(list)
-    for message_id, before in run(
+    for message_id, before in with_ids(
         connection,
         "SELECT message_id, body_before FROM messages m JOIN message_versions USING (message_id) "
         "WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND m.edited_at IS NOT NULL "
@@ -249,11 +234,6 @@ def _logged_call(details: str | None) -> bool:
     """Whether a call's line in the chat says that it was answered. What does not say so was not."""
     call = json.loads(details).get("call") if details else None
     return isinstance(call, dict) and call.get("answered") is True
-
-
-def run(connection: sqlite3.Connection, query: str, numbers: Iterable[int]) -> list[Any]:
-    """Run a query about the numbers in its one parameter."""
-    return connection.execute(query, (f"[{','.join(map(str, numbers))}]",)).fetchall()
 
 
 def bursts_of(connection: sqlite3.Connection, conversation: int, burst_seconds: float) -> list[Burst]:

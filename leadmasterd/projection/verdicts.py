@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from leadmasterd.classify.intents import GROUP_OF, Label, Signals
 from leadmasterd.leads.fold import Verdict
 from leadmasterd.leads.timeline import Burst
-from leadmasterd.projection.story import Story, run
+from leadmasterd.projection.sql import with_ids
+from leadmasterd.projection.story import Story
 
 
 class Classifies(Protocol):
@@ -30,7 +31,7 @@ class Verdicts:
         self._now = now
         self._known: dict[tuple[int, str], tuple[str, str]] = {
             (conversation, burst): (intent, method)
-            for conversation, burst, intent, method in run(
+            for conversation, burst, intent, method in with_ids(
                 connection,
                 "SELECT conversation_id, burst, intent, method FROM classifications "
                 "WHERE conversation_id IN (SELECT value FROM json_each(?))",

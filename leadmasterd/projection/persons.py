@@ -1,0 +1,105 @@
+"""Who was one person before any person said so.
+
+What a person says of two contacts holds from that moment on: what happened before stays what it was of each. What the
+program knows by itself holds from the beginning: contacts with one phone, and those that WhatsApp maps to each other,
+always were one person, in whatever order all this was captured. The exception is a merge that a person has undone:
+those two are two persons, whatever their phone says.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+from leadmasterd.projection.sql import with_ids
+from leadmasterd.store.merges import SYSTEM, members_of, root_of
+
+
+class Merge(NamedTuple):
+    """A row of `contact_merges`. Each of the two contacts was a root at that time."""
+
+    merge_id: int
+    kept: int
+    merged: int
+    at: str
+    actor: str
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """The contacts of one tree of merges. `by_hand`: what people said of them, in that order."""
+
+    person_of: Mapping[int, int]
+    """Each contact's person, named by one of their contacts."""
+    by_hand: Sequence[Merge]
+
+
+def persons_of(connection: sqlite3.Connection, root: int) -> Persons:
+    """Of the contacts that are one by now, under this root."""
+    members = members_of(connection, root)
+    match_keys = with_ids(
+        connection,
+        "SELECT contact_id, match_key FROM contacts WHERE contact_id IN (SELECT value FROM json_each(?))",
+        members,
+    )
+    merges = with_ids(
+        connection,
+        "SELECT merge_id, kept_id, merged_id, at, actor, undone_at IS NOT NULL FROM contact_merges "
+        "WHERE merged_id IN (SELECT value FROM json_each(?)) ORDER BY merge_id",
+        members,
+    )
+    return tell_apart(dict(match_keys), map(Merge._make, merges))
+
+
+def several_persons(connection: sqlite3.Connection, contacts: Iterable[tuple[int, bool]], enough: int) -> bool:
+    """Whether so many contacts are at least `enough` persons. Each comes with whether it has a part in any merge."""
+    persons: set[int] = set()
+    known: dict[int, int] = {}
+    for contact, merged in contacts:
+        if merged and contact not in known:
+            known |= persons_of(connection, root_of(connection, contact)).person_of
+        persons.add(known.get(contact, contact))
+        if len(persons) == enough:
+            return True
+    return False
+
+
+def tell_apart(match_keys: Mapping[int, str | None], merges: Iterable[Merge]) -> Persons:
+    """`match_keys`: of each contact of a tree. `merges`: all that ended in it, also undone ones, by `merge_id`.
+
+    A merge names the roots of that time. So one that the program made by a phone may name a contact with another one,
+    to whom a person had joined the phone's own: the phone tells who was meant.
+    """
+    person_of = {contact: contact for contact in match_keys}
+    tree_of = dict(person_of)  # as it was at that merge, whoever had made it
+    parted: set[tuple[int, int]] = set()
+    by_hand = []
+    for merge in merges:
+        if merge.kept not in tree_of:
+            continue  # undone, and in another tree today
+        ours, theirs = ([each for each in tree_of if tree_of[each] == tree_of[root]] for root in merge[1:3])
+        same_phone = [(one, other) for one in ours for other in theirs if _same(match_keys, one, other)]
+        if merge.undone:
+            parted.update((min(pair), max(pair)) for pair in same_phone)
+            continue
+        if merge.actor == SYSTEM:
+            _join(person_of, *(same_phone[0] if same_phone else (merge.kept, merge.merged)))
+        else:
+            by_hand.append(merge)
+        tree_of |= dict.fromkeys(theirs, tree_of[merge.kept])
+    # A phone that was told after a person had joined the two leaves no merge of its own.
+    for pair in combinations(sorted(match_keys), 2):
+        if _same(match_keys, *pair) and pair not in parted:
+            _join(person_of, *pair)
+    return Persons(person_of, by_hand)
+
+
+def _same(match_keys: Mapping[int, str | None], one: int, other: int) -> bool:
+    return match_keys[one] is not None and match_keys[one] == match_keys[other]
+
+
+def _join(person_of: dict[int, int], one: int, other: int) -> None:
+    into, gone = person_of[one], person_of[other]
+    person_of |= {contact: into for contact, person in person_of.items() if person == gone}
