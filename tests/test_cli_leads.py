@@ -1473,7 +1473,7 @@ def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str, 
 def test_every_reason_on_a_leads_record_has_a_sentence() -> None:
     """A code without one would be shown to people."""
     sources = "".join((CHECKOUT / "leadmasterd" / each).read_text() for each in ("leads/fold.py", "projection/rows.py"))
-    codes = set(re.findall(r'Because\(\s*"(\w+)"', sources)) | {"answered", "called", "merged", "note"}
+    codes = set(re.findall(r'Reason\(\s*"(\w+)"', sources)) | {"answered", "called", "merged", "note"}
     assert len(codes) >= 10
     assert codes <= set(sentences.LEAD_REASONS)
     for kind in ("opened", "stage", "new_topic", "reopened", "proposed", "withdrawn", "merged", "note", "of_tomorrow"):

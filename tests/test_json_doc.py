@@ -16,10 +16,10 @@ from leadmasterd.cli.leads_export import COLUMNS
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import StatusBoard, measure
 from leadmasterd.listener.profile import Auth
+from leadmasterd.reasons import Reason
 from leadmasterd.settings.paths import Places, find_places
 from leadmasterd.state.files import write_status
 from leadmasterd.store.database import open_for_writing
-from leadmasterd.supervisor.machine import Reason
 from tests.stories import Customer
 from tests.test_cli_leads import BROKEN, DELIVERY, HELLO, PRICE, Shop, chat
 from tests.test_cli_leads import shop as shop

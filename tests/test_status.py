@@ -14,10 +14,11 @@ import pytest
 
 from leadmasterd.cli import cmd_status, main
 from leadmasterd.daemon.status import StatusBoard, measure
+from leadmasterd.reasons import Reason
 from leadmasterd.settings.paths import Places
 from leadmasterd.state.files import Lock, write_status
 from leadmasterd.store.records import BatchResult
-from leadmasterd.supervisor.machine import Phase, Reason
+from leadmasterd.supervisor.machine import Phase
 from leadmasterd.times import iso
 from tests.waiting import until
 

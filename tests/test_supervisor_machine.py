@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from leadmasterd import sentences
+from leadmasterd.reasons import Reason
 from leadmasterd.supervisor.machine import (
     CODES_UNTIL_A_BREAK,
     NUMBER_AT_RISK,
@@ -18,7 +19,6 @@ from leadmasterd.supervisor.machine import (
     Event,
     Happened,
     Phase,
-    Reason,
     State,
     Step,
     backoff_seconds,

@@ -13,10 +13,10 @@ import psutil
 
 from leadmasterd import sentences
 from leadmasterd.projection.worker import WhoWaits
+from leadmasterd.reasons import Reason
 from leadmasterd.settings.paths import Places
 from leadmasterd.state.files import write_status
 from leadmasterd.store.records import BatchResult
-from leadmasterd.supervisor.machine import Reason
 
 log = logging.getLogger(__name__)
 

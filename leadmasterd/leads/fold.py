@@ -16,6 +16,7 @@ from typing import Final, Literal, assert_never
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Method
 from leadmasterd.leads.stages import CLOSED
 from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Joined, Reacted, Step
+from leadmasterd.reasons import Reason
 
 SYSTEM: Final = "system"
 FOLDED_AS: Final = 3
@@ -55,14 +56,6 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Because:
-    """A stable code with values."""
-
-    code: str
-    values: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """One line of a lead's record."""
 
@@ -70,7 +63,7 @@ class Change:
     kind: Literal["opened", "stage", "new_topic", "reopened", "proposed", "merged"]
     before: str | None
     after: str | None
-    because: Because
+    because: Reason
     actor: str = SYSTEM
     message_id: int | None = None
 
@@ -241,31 +234,31 @@ class _Folding:
         if lead is not None:
             self._add_to(lead, burst, verdict, commercial=commercial)
         elif commercial:
-            why = Because("ad") if ad else Because("commercial", {"intent": verdict.intent})
+            why = Reason("ad") if ad else Reason("commercial", {"intent": verdict.intent})
             if closed is None or closed.stage == "won":
                 self._start(burst, verdict, "new", why)
             elif closed.stage == "junk":
-                self._start(burst, verdict, "unsorted", Because("after_junk", {"intent": verdict.intent}))
+                self._start(burst, verdict, "unsorted", Reason("after_junk", {"intent": verdict.intent}))
             elif closed.stage in _REOPENS and burst.at - closed.stage_at <= self._reopen_ms:
                 self._reopen(closed, burst.at, "new", why, SYSTEM, burst.messages[0].message_id)
                 self._take_topic(closed, burst, verdict)
             else:
                 self._start(burst, verdict, "new", why)
         elif stranger and closed is None and not groups.isdisjoint(("courtesy", "unknown")):
-            self._start(burst, verdict, "unsorted", Because("stranger", {"intent": verdict.intent}))
+            self._start(burst, verdict, "unsorted", Reason("stranger", {"intent": verdict.intent}))
 
     def _add_to(self, lead: Lead, burst: Burst, verdict: Verdict, *, commercial: bool) -> None:
         message_id = burst.messages[0].message_id
         if commercial:
             if lead.stage == "unsorted":
                 self._move(
-                    lead, burst.at, "new", Because("commercial", {"intent": verdict.intent}), message_id=message_id
+                    lead, burst.at, "new", Reason("commercial", {"intent": verdict.intent}), message_id=message_id
                 )
             self._take_topic(lead, burst, verdict)
             lead.proposed = None
         elif verdict.group == "closing" and lead.proposed != verdict.intent:
             lead.proposed = verdict.intent
-            because = Because("closing_words", {"intent": verdict.intent})
+            because = Reason("closing_words", {"intent": verdict.intent})
             lead.changes.append(Change(burst.at, "proposed", None, verdict.intent, because, message_id=message_id))
 
     @staticmethod
@@ -273,7 +266,7 @@ class _Folding:
         if verdict.group != "commercial" or verdict.intent in lead.topics:
             return
         if lead.topics:
-            because = Because("commercial", {"intent": verdict.intent})
+            because = Reason("commercial", {"intent": verdict.intent})
             lead.changes.append(
                 Change(burst.at, "new_topic", None, verdict.intent, because, message_id=burst.messages[0].message_id)
             )
@@ -318,7 +311,7 @@ class _Folding:
         if lead is not None and lead is self._open:
             lead.last_message_at = at
             if lead.stage in ("unsorted", "new"):
-                self._move(lead, at, "contacted", Because("answered" if how == "reply" else "called"))
+                self._move(lead, at, "contacted", Reason("answered" if how == "reply" else "called"))
         for follow_up in self._planned():
             if follow_up.due_at <= at:
                 follow_up.end("done", at, how)
@@ -336,7 +329,7 @@ class _Folding:
     def decided(self, decision: Decided) -> None:
         """A person moved the lead that is open, or else the last one; without any, an open stage makes one."""
         at, stage, actor = decision.at, decision.stage, decision.actor
-        why = Because("decided")
+        why = Reason("decided")
         if stage in CLOSED:
             self._close(decision, why)
             return
@@ -355,7 +348,7 @@ class _Folding:
             for number, days in enumerate(QUOTE_DAYS, 1):
                 self._plan(decision.conversation, lead, "quote_silent", at, number, at + days * DAY_MS)
 
-    def _close(self, decision: Decided, why: Because) -> None:
+    def _close(self, decision: Decided, why: Reason) -> None:
         lead = self._open
         if lead is not None or self._closed is None:  # where there never was a lead, it is the chat that is done with
             for conversation in list(self._waiting):
@@ -381,7 +374,7 @@ class _Folding:
 
     # ------------------------------------------------------------------ leads
 
-    def _start(self, burst: Burst, verdict: Verdict, stage: str, why: Because) -> None:
+    def _start(self, burst: Burst, verdict: Verdict, stage: str, why: Reason) -> None:
         first = burst.messages[0]
         lead = Lead(
             burst.conversation,
@@ -397,7 +390,7 @@ class _Folding:
         if verdict.group == "commercial":
             lead.topics.append(verdict.intent)
 
-    def _start_by_hand(self, decision: Decided, why: Because) -> Lead:
+    def _start_by_hand(self, decision: Decided, why: Reason) -> Lead:
         burst = self._last_burst
         message_id = burst.messages[0].message_id if burst else None
         lead = Lead(
@@ -413,7 +406,7 @@ class _Folding:
         self.result.leads.append(lead)
         self._wait_for(lead)
 
-    def _reopen(self, lead: Lead, at: int, stage: str, why: Because, actor: str, message_id: int | None) -> None:
+    def _reopen(self, lead: Lead, at: int, stage: str, why: Reason, actor: str, message_id: int | None) -> None:
         before = lead.stage
         lead.stage, lead.stage_at, lead.closed_at = stage, at, None
         lead.reopened += 1
@@ -428,7 +421,7 @@ class _Folding:
 
     @staticmethod
     def _move(
-        lead: Lead, at: int, stage: str, why: Because, *, actor: str = SYSTEM, message_id: int | None = None
+        lead: Lead, at: int, stage: str, why: Reason, *, actor: str = SYSTEM, message_id: int | None = None
     ) -> None:
         lead.changes.append(Change(at, "stage", lead.stage, stage, why, actor, message_id))
         lead.stage, lead.stage_at = stage, at
@@ -456,7 +449,7 @@ class _Folding:
     def _end_as_merged(self, lead: Lead, into: Lead, joined: Joined) -> None:
         before = lead.stage
         lead.stage, lead.stage_at, lead.closed_at, lead.merged_into = "merged", joined.at, joined.at, into
-        lead.changes.append(Change(joined.at, "merged", before, "merged", Because("merged"), joined.actor))
+        lead.changes.append(Change(joined.at, "merged", before, "merged", Reason("merged"), joined.actor))
         into.last_message_at = max(into.last_message_at, lead.last_message_at)
         for follow_up in self._planned():
             if follow_up.lead is lead:

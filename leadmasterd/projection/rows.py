@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from leadmasterd import times
 from leadmasterd.leads.calendar import BusinessCalendar
-from leadmasterd.leads.fold import SYSTEM, Because, Change, Folded, FollowUp, Lead, Waiting
+from leadmasterd.leads.fold import SYSTEM, Change, Folded, FollowUp, Lead, Waiting
 from leadmasterd.leads.touches import Campaign
 from leadmasterd.projection.story import Story
+from leadmasterd.reasons import Reason
 from leadmasterd.times import iso
 
 
@@ -121,7 +122,7 @@ class LeadRows:
                 continue
             self._note(
                 number,
-                Change(times.to_ms(self._now), "stage", row[_STAGE], None, Because("withdrawn"), self._actor),
+                Change(times.to_ms(self._now), "stage", row[_STAGE], None, Reason("withdrawn"), self._actor),
                 kind="withdrawn",
             )
             self._db.execute("DELETE FROM leads WHERE lead_id = ?", (number,))
@@ -201,7 +202,7 @@ class LeadRows:
                 told.append(row)
         last = next((after for _, kind, _, after, _, _ in reversed(told) if kind in _TELL_A_STAGE), None)
         if last != lead.stage:
-            because, message_id = Because("recomputed"), None
+            because, message_id = Reason("recomputed"), None
             if (
                 opened_otherwise is not None and opened_otherwise.after == lead.stage
             ):  # the burst's next words tell more

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from leadmasterd.reasons import Reason
 from leadmasterd.supervisor.timing import Timing
 
 
@@ -96,19 +97,11 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why: a stable code with values. Never a sentence; those are made when a person reads."""
-
-    code: str
-    values: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class State:
     """Everything the supervisor remembers."""
 
     phase: Phase = Phase.PAUSED
-    because: Reason = Reason("not_started")
+    because: Reason = field(default=Reason("not_started"))
     failures: int = 0
     ready_since: float | None = None
     timer_at: float | None = None

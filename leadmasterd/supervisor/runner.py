@@ -9,8 +9,9 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
+from leadmasterd.reasons import Reason
 from leadmasterd.supervisor import machine
-from leadmasterd.supervisor.machine import Effect, Event, Happened, Phase, Reason, State
+from leadmasterd.supervisor.machine import Effect, Event, Happened, Phase, State
 from leadmasterd.supervisor.timing import Timing
 
 log = logging.getLogger(__name__)

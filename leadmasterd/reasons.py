@@ -1,0 +1,12 @@
+"""Why something happened: a stable code with values. Never a sentence: `sentences` makes those when a person reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A stored code, and what its sentence names."""
+
+    code: str
+    values: Mapping[str, object] = field(default_factory=dict)
