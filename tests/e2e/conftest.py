@@ -28,6 +28,13 @@ DIVISOR = 20
 ROTATION: Final = ("--qr-first", str(60_000 // DIVISOR), "--qr-period", str(20_000 // DIVISOR))
 """How long the stand-in shows each code: shorter by the same divisor."""
 ROOT = Path(__file__).resolve().parent.parent.parent
+_KEYS: Final = {
+    "conversations": "conversation_id",
+    "messages": "message_id",
+    "message_versions": "version_id",
+    "raw_events": "raw_id",
+    "calls": "call_row_id",
+}
 
 
 def wait_for(test: Callable[[], Any], what: str, limit: float = LIMIT) -> Any:
@@ -56,6 +63,8 @@ class DaemonUnderTest:
             **settings,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self.before: dict[str, tuple[str, int]] = {}
+        """Per table: its key, and the last one that an earlier test on the same daemon had made."""
 
     @property
     def marker(self) -> str:
@@ -126,13 +135,22 @@ class DaemonUnderTest:
         self.await_phase("ready")
 
     def query(self, sql: str, *values: object) -> list[dict[str, Any]]:
-        """Rows as dictionaries, read while the daemon lives."""
+        """Rows as dictionaries, read while the daemon lives; without those that were there `before`."""
         connection = sqlite3.connect(f"file:{self.places.database}?mode=ro", uri=True, timeout=10)
         connection.row_factory = sqlite3.Row
         try:
+            for table, (key, last) in self.before.items():
+                connection.execute(f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE {key} > {last}")
             return [dict(row) for row in connection.execute(sql, values)]
         finally:
             connection.close()
+
+    def begin_test(self) -> None:
+        """From now on `query` shows only rows that are new: the daemon has served other tests."""
+        self.before = {}
+        for table, key in _KEYS.items():
+            [row] = self.query(f"SELECT coalesce(max({key}), 0) AS last FROM {table}")
+            self.before[table] = (key, int(row["last"]))
 
     def count(self) -> int:
         """Messages in the database."""
@@ -161,6 +179,11 @@ class DaemonUnderTest:
                 self.process.wait()
         tree.signal_all(self.ours(), signal.SIGKILL)
 
+    def show_log(self) -> None:
+        """The end of its log, where pytest shows it when the test failed."""
+        if self.log.exists():
+            sys.stdout.write(f"--- {self.log.name}\n{self.log.read_text(errors='replace')[-6000:]}\n")
+
 
 MakeDaemon = Callable[..., DaemonUnderTest]
 
@@ -171,12 +194,17 @@ def rotation() -> tuple[str, ...]:
     return ROTATION
 
 
+def new_standin(key_shape: str, rotation: tuple[str, ...] = ROTATION) -> StandIn:
+    """A stand-in that is not started yet; use it as a context."""
+    node = shutil.which("node")
+    assert node, "node is needed: run `make test`"
+    return StandIn(Path(node), *rotation, key_shape=key_shape)
+
+
 @pytest.fixture(params=["dollar"])
 def standin(request: pytest.FixtureRequest, rotation: tuple[str, ...]) -> Iterator[StandIn]:
     """A stand-in with the key shape of today's WhatsApp Web, unless a test asks for another."""
-    node = shutil.which("node")
-    assert node, "node is needed: run `make test`"
-    with StandIn(Path(node), *rotation, key_shape=str(request.param)) as started:
+    with new_standin(str(request.param), rotation) as started:
         yield started
 
 
@@ -193,8 +221,7 @@ def make_daemon(tmp_path: Path, standin: StandIn, request: pytest.FixtureRequest
     yield make
     for daemon in made:
         daemon.end()
-        if daemon.log.exists():
-            sys.stdout.write(f"--- {daemon.log.name}\n{daemon.log.read_text(errors='replace')[-6000:]}\n")
+        daemon.show_log()
 
 
 @pytest.fixture

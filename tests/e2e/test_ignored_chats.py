@@ -1,0 +1,28 @@
+"""What must not be captured, from the page to the disk."""
+
+import pytest
+
+from leadmasterd.demo.standin import StandIn
+from tests.e2e.conftest import MakeDaemon, wait_for
+
+pytestmark = pytest.mark.e2e
+
+ANA = "5491155550001"
+
+
+def test_groups_status_and_ignored_chats_never_reach_the_disk(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """Not as rows, not as raw lines, not anywhere in the files."""
+    daemon = make_daemon(LEADMASTERD_CAPTURE__IGNORE='["+54 9 11 5555-0666"]')
+    daemon.start()
+    daemon.pair()
+    standin.act("deliver", **{"from": "5491155550666", "body": "secreto-ignorado"})
+    standin.act("deliver", **{"from": "120363000000000001@g.us", "author": ANA, "body": "secreto-grupo"})
+    standin.act("deliver", **{"from": "status@broadcast", "author": ANA, "body": "secreto-estado"})
+    standin.act("deliver", **{"from": ANA, "body": "visible"})
+    daemon.await_messages(1)
+    wait_for(lambda: daemon.query("SELECT 1 FROM accounts WHERE swept_through_at IS NOT NULL"), "a sweep")
+    daemon.stop()
+    for file in daemon.places.state_dir.glob("leadmaster.db*"):
+        assert b"secreto" not in file.read_bytes()
+    assert b"visible" in daemon.places.database.read_bytes()
+    assert "secreto" not in daemon.log.read_text()
