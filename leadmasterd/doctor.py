@@ -18,15 +18,14 @@ from typing import Final, Literal
 
 from leadmasterd import sentences
 from leadmasterd.classify.loading import existing
-from leadmasterd.classify.model import CannotUseModel
-from leadmasterd.classify.rules import CannotUseRules
+from leadmasterd.errors import CannotUseDatabase, CannotUseModel, CannotUseProgram, CannotUseRules, CannotUseSettings
 from leadmasterd.listener import programs
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.projection.policy import classifier_of, rules_file
 from leadmasterd.settings.model import Settings, load
-from leadmasterd.settings.paths import CannotUseSettings, Places
+from leadmasterd.settings.paths import Places
 from leadmasterd.state.files import is_running, owner_of, read_status
-from leadmasterd.store.database import CannotUseDatabase, open_for_reading
+from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _
 from leadmasterd.times import iso
 
@@ -89,11 +88,11 @@ def _programs(settings: Settings, *, start_browser: bool) -> Iterator[Finding]:
     try:
         node = programs.find_node(settings.listener.node)
         yield Finding("node", "ok", str(node))
-    except programs.NotUsable as error:
+    except CannotUseProgram as error:
         yield Finding("node", "wrong", str(error), _("install Node.js {n} or newer").format(n=programs.OLDEST_NODE))
     try:
         browser = programs.find_browser(settings.listener.browser)
-    except programs.NotUsable as error:
+    except CannotUseProgram as error:
         yield Finding("browser", "wrong", str(error), _("install Chromium"))
         return
     version = programs.browser_version(browser)

@@ -47,7 +47,7 @@ _MARK: Final = "\ufeff".encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedLine:
     """A line that could not be used: its number from 1, and why."""
 
     line: int
@@ -71,7 +71,7 @@ class Replay:
     as_of: datetime
     rules: CaptureRules = field(default_factory=CaptureRules)
     dormant_days: int = 60
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RejectedLine] = field(default_factory=list)
     _connection: sqlite3.Connection = field(init=False)
     _rows: Rows = field(init=False)
     _judge: Judge = field(init=False)
@@ -103,12 +103,14 @@ class Replay:
                 try:
                     self._take(line, number)
                 except ValueError as error:
-                    self.refused.append(Refused(number, str(error)))
+                    self.refused.append(RejectedLine(number, str(error)))
             if len(self._items) >= _AT_ONCE:
                 self._write()
         self._change()
         self.refused += [
-            Refused(each.line, f"cannot use the decision: no line is of chat {each.chat}; name it as the messages do")
+            RejectedLine(
+                each.line, f"cannot use the decision: no line is of chat {each.chat}; name it as the messages do"
+            )
             for each in self._decisions
         ]
         self._judge_all()

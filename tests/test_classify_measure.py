@@ -9,10 +9,11 @@ import pytest
 
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import Signals
-from leadmasterd.classify.measure import CannotUseLine, cases_from, score
+from leadmasterd.classify.measure import cases_from, score
 from leadmasterd.classify.rules import parse
 from leadmasterd.cli import main
 from leadmasterd.cli.cmd_rules import told
+from leadmasterd.errors import CannotUseLine
 from leadmasterd.store.database import open_for_writing
 from tests import wire
 from tests.captures import item, opened

@@ -16,7 +16,7 @@ import pytest
 
 from leadmasterd.classify import train as training
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, load_model
-from leadmasterd.classify.model import LENGTH_STEP, ZERO, CannotUseModel, Model, features, parse
+from leadmasterd.classify.model import LENGTH_STEP, ZERO, Model, features, parse
 from leadmasterd.classify.text import LONG_WORD, normalise
 from leadmasterd.classify.train import (
     CORRECTION_WEIGHT,
@@ -29,6 +29,7 @@ from leadmasterd.classify.train import (
     train,
     write,
 )
+from leadmasterd.errors import CannotUseModel
 
 CHECKOUT = Path(__file__).parent.parent
 

@@ -11,8 +11,9 @@ from leadmasterd.classify.intents import GROUP_OF, INTENTS, UNKNOWN, Signals
 from leadmasterd.classify.loading import PACKAGED, PACKAGED_RULES, load_rules
 from leadmasterd.classify.phrases import Phrases
 from leadmasterd.classify.reasons import GROUP_ES
-from leadmasterd.classify.rules import CannotUseRules, Hit, RuleSet, When, check_examples, parse
+from leadmasterd.classify.rules import Hit, RuleSet, When, check_examples, parse
 from leadmasterd.classify.text import normalise
+from leadmasterd.errors import CannotUseRules
 from tests.depth import examples
 
 ROOT = Path(__file__).parent.parent

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from leadmasterd import cli
-from leadmasterd.cli import exit_code_of, main, parser
+from leadmasterd import cli, errors
+from leadmasterd.cli import main, parser
 from leadmasterd.cli.arguments import Command, CommandParser, subcommands
 from leadmasterd.settings.model import load
 from tests import wire
@@ -186,29 +186,45 @@ def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
     os.close(follower)
     assert done.returncode == 73
     assert (
-        done.stderr == "cannot read or write: [Errno 5] Input/output error; see to the disk, or the terminal is gone\n"
+        done.stderr == "cannot read or write: [Errno 5] Input/output error; check the disk, or the terminal is gone\n"
     )
 
 
-def test_every_error_of_ours_has_its_code() -> None:
-    """By its name, so that the command line need not import it."""
-    from leadmasterd.listener.programs import NotUsable
-    from leadmasterd.settings.paths import CannotUseSettings
-    from leadmasterd.state.control import NotAnswered, Refused
-    from leadmasterd.state.files import CannotUseState
-    from leadmasterd.store.database import CannotUseDatabase, DatabaseBusy
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        (1, "Refused CannotMerge CannotUseSnapshot CannotUseLine DemoFailed"),
+        (3, "CannotReachDaemon"),
+        (64, "CannotUseArgument"),
+        (70, "LeadmasterdError"),
+        (73, "CannotUseState CannotUseDatabase DatabaseBusy MayNotWrite"),
+        (78, "CannotUseSettings CannotUseProgram CannotUseRules CannotUseModel"),
+    ],
+)
+def test_every_error_ends_its_command_with_the_documented_code(
+    code: int, names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And with its own text, no traceback."""
+    monkeypatch.chdir(tmp_path)
+    for name in names.split():
+        error = getattr(errors, name).__new__(getattr(errors, name), "cannot do it")
+        error.code, error.of_another_user = "", None
 
-    assert exit_code_of(DatabaseBusy("database_locked", "x")) == 73
-    wanted = {
-        CannotUseSettings: 78,
-        NotUsable: 78,
-        CannotUseState: 73,
-        CannotUseDatabase: 73,
-        NotAnswered: 3,
-        Refused: 1,
-        ValueError: None,
+        def fails(_explicit: str | None, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("leadmasterd.cli.cmd_status.find_places", fails)
+        assert (name, main(["status"])) == (name, code)
+        assert capsys.readouterr() == ("", "cannot do it\n")
+
+
+def test_every_error_is_tried_above() -> None:
+    """A new one needs its line there."""
+    [mark] = test_every_error_ends_its_command_with_the_documented_code.pytestmark  # type: ignore[attr-defined]
+    tried = {name for _code, names in mark.args[1] for name in names.split()}
+    assert tried == {
+        name for name, each in vars(errors).items() if isinstance(each, type) and each.__module__ == errors.__name__
     }
-    assert {error: exit_code_of(error("x")) for error in wanted} == wanted
 
 
 # ---------------------------------------------------------------------- what the terminal speaks

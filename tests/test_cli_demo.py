@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from leadmasterd.cli.cmd_demo import _prepare
+from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.leads_light import glance
 from leadmasterd.settings.model import load
-from leadmasterd.state.files import CannotUseState
 from tests.test_cli import typed
 
 

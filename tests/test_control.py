@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from leadmasterd.state.control import ControlServer, NotAnswered, Refused, ask
+from leadmasterd.errors import CannotReachDaemon, Refused
+from leadmasterd.state.control import ControlServer, ask
 from tests.waiting import LIMIT
 
 
@@ -70,7 +71,7 @@ async def test_a_socket_of_an_earlier_life_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "leadmasterd.sock"
     with socket.socket(socket.AF_UNIX) as old:
         old.bind(str(path))
-    with pytest.raises(NotAnswered, match="the daemon is not running; start it"):
+    with pytest.raises(CannotReachDaemon, match="the daemon is not running; start it"):
         await asked(path, "x")
     async with listening(path):
         assert (await asked(path, "x"))["ok"]
@@ -79,7 +80,7 @@ async def test_a_socket_of_an_earlier_life_is_replaced(tmp_path: Path) -> None:
 def test_without_a_daemon_that_is_said(tmp_path: Path) -> None:
     """Also when there never was a state directory."""
     for path in (tmp_path / "leadmasterd.sock", tmp_path / "nowhere" / "leadmasterd.sock"):
-        with pytest.raises(NotAnswered, match="the daemon is not running; start it"):
+        with pytest.raises(CannotReachDaemon, match="the daemon is not running; start it"):
             ask(path, "pause")
 
 
@@ -110,7 +111,7 @@ async def test_a_daemon_that_hangs_up_is_told(tmp_path: Path) -> None:
     path = tmp_path / "s"
     server = await asyncio.start_unix_server(lambda _, writer: writer.close(), str(path))
     async with server:
-        with pytest.raises(NotAnswered):
+        with pytest.raises(CannotReachDaemon):
             await asked(path, "x")
 
 

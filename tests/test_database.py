@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from leadmasterd.store.database import CannotUseDatabase, open_for_reading, open_for_writing
+from leadmasterd.errors import CannotUseDatabase
+from leadmasterd.store.database import open_for_reading, open_for_writing
 from leadmasterd.store.schema import SCHEMA_VERSION, migrate
 
 PROMISED_TABLES = {

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadmasterd.errors import CannotMerge
 from leadmasterd.store import merges
 from tests.depth import examples
 from tests.stories import ZONE, Books, Customer, iso
@@ -62,12 +63,12 @@ def take(books: Books, step: Step, at: str, people: dict[str, Customer]) -> None
             known = books.column("SELECT contact_id FROM contacts ORDER BY contact_id")
             if known:
                 keep, merged = known[one % len(known)], known[(other or 0) % len(known)]
-                with suppress(merges.CannotMerge):
+                with suppress(CannotMerge):
                     merges.merge(books.db, keep, merged, "person", "by_hand", iso(at))
         case _:
             made = books.column("SELECT merge_id FROM contact_merges ORDER BY merge_id")
             if made:
-                with suppress(merges.CannotMerge):
+                with suppress(CannotMerge):
                     merges.undo(books.db, made[one % len(made)], "person", iso(at))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from leadmasterd.capture import CaptureRules
+from leadmasterd.errors import CannotMerge
 from leadmasterd.store import merges
 from tests import wire
 from tests.stories import Books, Customer, Line, edited, iso, policy, reacted, revoked, tell
@@ -1127,7 +1128,7 @@ def test_a_person_says_nothing_new_of_two_ids_that_share_a_phone(
     books.tell([ana.says("17 10:00", "price"), lid.says("17 10:30", "order"), ana.hears("17 11:00")])
     if phone_is_told == "before the merge":
         books.tell([told.says("17 13:00", "mmm")])
-    with suppress(merges.CannotMerge):
+    with suppress(CannotMerge):
         merged_by_hand(books, ana, lid, "17 12:00")
     if phone_is_told == "after it":
         books.tell([told.says("17 13:00", "mmm")])

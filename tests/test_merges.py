@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadmasterd.errors import CannotMerge
 from leadmasterd.projection.judge import put_all_up
 from leadmasterd.store import merges
-from leadmasterd.store.merges import CannotMerge, Proposal
+from leadmasterd.store.merges import Proposal
 from tests import wire
 from tests.captures import Store, account, at, item, opened
 from tests.depth import examples

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.listener.profile import CACHE_FOLDERS, SESSION_FOLDERS, Auth, CannotUseSnapshot
+from leadmasterd.errors import CannotUseSnapshot
+from leadmasterd.listener.profile import CACHE_FOLDERS, SESSION_FOLDERS, Auth
 from leadmasterd.settings.paths import Places, places
 
 NOW = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)

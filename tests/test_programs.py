@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.listener.programs import NotUsable, find_browser, find_node
+from leadmasterd.errors import CannotUseProgram
+from leadmasterd.listener.programs import find_browser, find_node
 
 
 def program(path: Path, text: str) -> Path:
@@ -40,7 +41,7 @@ def test_no_browser_at_all_is_a_sentence_with_what_to_do(tmp_path: Path, monkeyp
     monkeypatch.setenv("PUPPETEER_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr("leadmasterd.listener.programs._CHECKOUT", tmp_path)
-    with pytest.raises(NotUsable, match="install"):
+    with pytest.raises(CannotUseProgram, match="install"):
         find_browser("")
 
 
@@ -48,13 +49,13 @@ def test_no_browser_at_all_is_a_sentence_with_what_to_do(tmp_path: Path, monkeyp
 def test_a_node_that_is_too_old_is_refused_with_its_version(tmp_path: Path, version: str) -> None:
     """20 is the oldest that will do."""
     node = program(tmp_path / "node", f"#!/bin/sh\necho {version}\n")
-    with pytest.raises(NotUsable, match="20 or newer"):
+    with pytest.raises(CannotUseProgram, match="20 or newer"):
         find_node(str(node))
 
 
 def test_a_configured_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     """The setting and the path."""
-    with pytest.raises(NotUsable, match=r"listener\.node = .*missing"):
+    with pytest.raises(CannotUseProgram, match=r"listener\.node = .*missing"):
         find_node(str(tmp_path / "missing"))
-    with pytest.raises(NotUsable, match=r"listener\.browser = .*missing"):
+    with pytest.raises(CannotUseProgram, match=r"listener\.browser = .*missing"):
         find_browser(str(tmp_path / "missing"))

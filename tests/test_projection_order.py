@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from leadmasterd.errors import CannotMerge
 from leadmasterd.store import merges
 from tests import wire
 from tests.depth import examples
@@ -169,7 +170,7 @@ class Clerk:
         if len(people) < 2:
             return False
         self.undecided.remove(line)
-        with suppress(merges.CannotMerge):
+        with suppress(CannotMerge):
             merges.merge(self.books.db, people[0], people[1], "person", "by_hand", iso(line["at"]))
         return True
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.settings import paths
 from leadmasterd.settings.model import Settings, load
-from leadmasterd.settings.paths import CannotUseSettings, find_places
+from leadmasterd.settings.paths import find_places
 from leadmasterd.supervisor.timing import Timing
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Places
 from leadmasterd.state import files
-from leadmasterd.state.files import CannotUseState, Lock, is_running, read_status, write_private, write_status
+from leadmasterd.state.files import Lock, is_running, read_status, write_private, write_status
 from tests.waiting import LIMIT
 
 HOLD = """

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from leadmasterd.errors import CannotUseDatabase
 from leadmasterd.store import writer as writer_module
-from leadmasterd.store.database import CannotUseDatabase
 from leadmasterd.store.writer import Trouble, Writer, trouble_of
 from tests import wire
 from tests.captures import Store, account, item, opened, reading

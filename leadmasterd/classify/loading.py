@@ -9,8 +9,9 @@ from typing import Final
 from leadmasterd.classify import model as models
 from leadmasterd.classify import rules as rulesets
 from leadmasterd.classify.classifier import Classifier
-from leadmasterd.classify.model import CannotUseModel, Model
-from leadmasterd.classify.rules import CannotUseRules, RuleSet
+from leadmasterd.classify.model import Model
+from leadmasterd.classify.rules import RuleSet
+from leadmasterd.errors import CannotUseModel, CannotUseRules
 
 PACKAGED: Final = resources.files("leadmasterd.classify") / "data"
 PACKAGED_RULES: Final = "rules.toml"

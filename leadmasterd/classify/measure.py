@@ -14,13 +14,10 @@ from typing import Any, Final
 
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Label, Signals
+from leadmasterd.errors import CannotUseLine
 
 _FLAGS: Final = ("saved_contact", "business_account", "first_contact", "ad_referral", "has_media")
 _KEYS: Final = ("texts", "text", "intent", "also", "context")
-
-
-class CannotUseLine(Exception):
-    """The text names file, line, value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)

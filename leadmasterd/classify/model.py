@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group
 from leadmasterd.classify.text import Normalised
+from leadmasterd.errors import CannotUseModel
 
 FORMAT: Final = "leadmasterd-model"
 FORMAT_VERSION: Final = 1
@@ -47,10 +48,6 @@ _WORDS_KEPT: Final = 1_024
 """Words whose rows are remembered, some 1.5 KB each: most words of a shop's customers come again and again."""
 _DIGITS: Final = re.compile(r"\d[\d.,:]*")
 _SHOWN: Final = 3
-
-
-class CannotUseModel(Exception):
-    """The text names the file and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,7 @@ from watchdog.observers import Observer
 
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.loading import existing, load_model, load_rules
-from leadmasterd.classify.model import CannotUseModel
-from leadmasterd.classify.rules import CannotUseRules
+from leadmasterd.errors import CannotUseModel, CannotUseRules
 from leadmasterd.text import _
 
 log = logging.getLogger(__name__)

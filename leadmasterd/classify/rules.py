@@ -16,6 +16,7 @@ import re2
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Signals
 from leadmasterd.classify.phrases import Phrases
 from leadmasterd.classify.text import Normalised, normalise
+from leadmasterd.errors import CannotUseRules
 
 _REGEX_MEMORY: Final = 1 << 18
 """Bytes for one compiled regex. A larger one is refused: it bounds the time too."""
@@ -39,10 +40,6 @@ _RULE_KEYS: Final = (
 )
 _FILE_KEYS: Final = ("extend", "off", "answer_first", "rule")
 _INTENTS: Final = tuple(intent for intent in GROUP_OF if intent != UNKNOWN)
-
-
-class CannotUseRules(Exception):
-    """The text names file, line where known, rule, value and what is allowed; a line for each thing that is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,17 +28,10 @@ from sklearn.linear_model import LogisticRegression
 from leadmasterd.classify.frames import CannotUseFrames, sentences
 from leadmasterd.classify.intents import GROUP_OF
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, existing, load_model
-from leadmasterd.classify.measure import CannotUseLine, cases_from
-from leadmasterd.classify.model import (
-    FORMAT,
-    FORMAT_VERSION,
-    LENGTH_STEP,
-    ZERO,
-    CannotUseModel,
-    Model,
-    features,
-)
+from leadmasterd.classify.measure import cases_from
+from leadmasterd.classify.model import FORMAT, FORMAT_VERSION, LENGTH_STEP, ZERO, Model, features
 from leadmasterd.classify.text import Normalised, normalise
+from leadmasterd.errors import CannotUseLine, CannotUseModel
 
 CORRECTION_WEIGHT: Final = 5.0
 """A correction counts as so many examples: fifty of the shop's own words beat a thousand of somebody else's."""

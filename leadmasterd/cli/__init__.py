@@ -12,11 +12,7 @@ from pathlib import Path
 
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.cli.streams import print_for_people, print_json
-
-NO = 1
-INTERNAL = 70
-STATE = 73
-SETTINGS = 78
+from leadmasterd.errors import INTERNAL, STATE, DatabaseBusy, LeadmasterdError, MayNotWrite
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,23 +36,18 @@ def main(argv: list[str] | None = None) -> int:
     except PermissionError as error:
         print(_not_allowed(error.filename), file=sys.stderr)
         return STATE
+    except LeadmasterdError as error:
+        return _ended_by(error, arguments)
     except Exception as error:  # noqa: BLE001 - the one place where everything ends
-        known = exit_code_of(error)
-        if told := _no_room(error):
+        if problem := _device_problem(error):
             _flush_no_more()
-            print(told, file=sys.stderr)
+            print(problem, file=sys.stderr)
             # systemd starts the daemon again, but not after STATE.
             return INTERNAL if getattr(arguments, "command", None) == "run" else STATE
-        if known is None:
-            import traceback
+        import traceback
 
-            traceback.print_exception(error)
-            return INTERNAL
-        locked = getattr(error, "code", None) == "database_locked"
-        print((locked and _busy_daemon(arguments)) or error, file=sys.stderr)
-        if path := getattr(error, "of_another_user", None):
-            print(_not_allowed(path), file=sys.stderr)
-        return known
+        traceback.print_exception(error)
+        return INTERNAL
     return code
 
 
@@ -65,35 +56,28 @@ def _flush_no_more() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _no_room(error: Exception) -> str | None:
-    """What the disk or the terminal did not do; None when it is not them."""
+def _ended_by(error: LeadmasterdError, arguments: argparse.Namespace | None) -> int:
+    """Say what is wrong, and who could do it where this user can't."""
+    locked = isinstance(error, DatabaseBusy) and error.code == "database_locked"
+    print((locked and _busy_daemon(arguments)) or error, file=sys.stderr)
+    if isinstance(error, MayNotWrite) and error.of_another_user:
+        print(_not_allowed(error.of_another_user), file=sys.stderr)
+    return error.exit_code
+
+
+def _device_problem(error: Exception) -> str | None:
+    """What the disk or the terminal failed to do; None if it was neither."""
     match getattr(error, "errno", None):
         case errno.ENOSPC:
             return f"cannot write: {error}; free some space"
         case errno.EIO:
-            return f"cannot read or write: {error}; see to the disk, or the terminal is gone"
+            return f"cannot read or write: {error}; check the disk, or the terminal is gone"
         case _:
             return None
 
 
-def exit_code_of(error: BaseException) -> int | None:
-    """The documented exit code of an error that is not a defect of ours, or None for one that is."""
-    return {
-        "CannotUseSettings": SETTINGS,
-        "NotUsable": SETTINGS,
-        "CannotUseRules": SETTINGS,
-        "CannotUseModel": SETTINGS,
-        "CannotUseState": STATE,
-        "CannotUseDatabase": STATE,
-        "MayNotWrite": STATE,
-        "DatabaseBusy": STATE,
-        "NotAnswered": 3,
-        "Refused": NO,
-    }.get(type(error).__name__)
-
-
 def _not_allowed(path: object) -> str:
-    """Whose this file is, and how to ask as that user."""
+    """Whose file it is, and the command to run as that user."""
     import shlex
     import shutil
 
@@ -102,7 +86,7 @@ def _not_allowed(path: object) -> str:
 
     owner = owner_of(Path(str(path)))
     typed = Path(sys.argv[0])
-    # The other user's PATH is not ours: where the program is no command there, it is named in full.
+    # The other user's PATH may not have the program: then name it in full.
     in_full = typed.name == "leadmasterd" and typed.is_file() and not shutil.which("leadmasterd", path=os.defpath)
     program = str(typed.absolute()) if in_full else "leadmasterd"
     return _("cannot use {path}: this user may not; try `sudo -u {owner} {words}`").format(
@@ -111,7 +95,7 @@ def _not_allowed(path: object) -> str:
 
 
 def _busy_daemon(arguments: argparse.Namespace | None) -> str | None:
-    """That it is our own daemon which holds the database; None when another program does, or nobody knows."""
+    """If our own daemon holds the database, say so; None if it may be another program."""
     from leadmasterd.settings.paths import find_places
     from leadmasterd.state.files import is_running, read_status
     from leadmasterd.text import _

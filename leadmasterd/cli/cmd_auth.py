@@ -3,12 +3,13 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
-from leadmasterd.listener.profile import Auth, CannotUseSnapshot, Snapshot
+from leadmasterd.errors import CannotUseSnapshot
+from leadmasterd.listener.profile import Auth, Snapshot
 from leadmasterd.settings.paths import Places, find_places
 from leadmasterd.state.control import ask
 from leadmasterd.state.files import Lock, is_running
@@ -61,26 +62,20 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_snapshot(arguments: argparse.Namespace) -> int:
     """By the running daemon, or here when none is running."""
-    return _or_no(_snapshot, arguments)
+    places = find_places(arguments.config)
+    return _snapshot(places, Auth(places))
 
 
 def run_restore(arguments: argparse.Namespace) -> int:
     """1 when there is no such snapshot."""
-    return _or_no(lambda places, auth: _restore(places, auth, arguments.name), arguments)
+    places = find_places(arguments.config)
+    return _restore(places, Auth(places), arguments.name)
 
 
 def run_reset(arguments: argparse.Namespace) -> int:
     """Nothing is deleted."""
-    return _or_no(_reset, arguments)
-
-
-def _or_no(act: Callable[[Places, Auth], int], arguments: argparse.Namespace) -> int:
     places = find_places(arguments.config)
-    try:
-        return act(places, Auth(places))
-    except CannotUseSnapshot as error:
-        print(error, file=sys.stderr)
-        return 1
+    return _reset(places, Auth(places))
 
 
 def _list(auth: Auth, *, as_json: bool) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
+from leadmasterd.errors import CannotUseSettings
 from leadmasterd.settings.model import load
-from leadmasterd.settings.paths import CannotUseSettings, Places
+from leadmasterd.settings.paths import Places
 from leadmasterd.text import _, printable
 
 COMMANDS: Final[Mapping[str, Command]] = {

@@ -11,11 +11,11 @@ from typing import Final
 
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.demo.conversations import CONVERSATIONS
-from leadmasterd.demo.show import Demo, DemoFailed, Outcome, zone_here
+from leadmasterd.demo.show import Demo, Outcome, zone_here
 from leadmasterd.demo.standin import StandInError
+from leadmasterd.errors import CannotUseState, DemoFailed
 from leadmasterd.leads.calendar import WEEKDAYS
 from leadmasterd.listener.programs import find_node
-from leadmasterd.state.files import CannotUseState
 from leadmasterd.text import _
 
 _SETTINGS: Final = "config.toml"

@@ -53,7 +53,8 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
 def run_check(arguments: argparse.Namespace) -> int:
     """0: right. 1: what is wrong, one line each on stderr."""
     from leadmasterd.classify.loading import PACKAGED_RULES, load_rules
-    from leadmasterd.classify.rules import CannotUseRules, check_examples
+    from leadmasterd.classify.rules import check_examples
+    from leadmasterd.errors import CannotUseRules
 
     file = Path(arguments.file) if arguments.file else _own_rules(arguments)
     where = str(file) if file else _("{file} of the program").format(file=PACKAGED_RULES)
@@ -153,7 +154,8 @@ def _try(arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace) -> int:
-    from leadmasterd.classify.measure import CannotUseLine, cases_from, score
+    from leadmasterd.classify.measure import cases_from, score
+    from leadmasterd.errors import CannotUseLine
 
     try:
         cases = cases_from(_read(arguments.file).split("\n"), arguments.file)
@@ -173,7 +175,7 @@ def _test(arguments: argparse.Namespace) -> int:
 
 def _read(file: str) -> str:
     """A file of JSON lines, or standard input. Raises Refused."""
-    from leadmasterd.cli.desk import Refused
+    from leadmasterd.errors import Refused
 
     try:
         return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8-sig")
@@ -267,7 +269,7 @@ def run_train(arguments: argparse.Namespace) -> int:
 
 def _make_room(state_dir: Path) -> None:
     """A model is written there. Raises CannotUseState, and PermissionError where another user may."""
-    from leadmasterd.state.files import CannotUseState
+    from leadmasterd.errors import CannotUseState
 
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -16,11 +16,12 @@ from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import columns_of_screen, padded
+from leadmasterd.errors import CannotUseDatabase
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.settings.leads_light import glance
 from leadmasterd.settings.paths import Places, find_places
 from leadmasterd.state.files import is_running, read_status
-from leadmasterd.store.database import CannotUseDatabase, open_for_reading
+from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 
 READY: Final = 0

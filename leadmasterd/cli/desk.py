@@ -19,9 +19,8 @@ from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from leadmasterd import times
-from leadmasterd.classify.model import CannotUseModel
-from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.moments import Clock
+from leadmasterd.errors import CannotUseModel, CannotUseRules, DatabaseBusy, Refused
 from leadmasterd.projection.judge import Judge, put_up
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.queries import leads as lead_queries
@@ -29,7 +28,7 @@ from leadmasterd.queries.leads import Subject
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Places
-from leadmasterd.store.database import DatabaseBusy, cannot_use, open_for_writing
+from leadmasterd.store.database import cannot_use, open_for_writing
 from leadmasterd.text import _, ngettext
 
 _T = TypeVar("_T")
@@ -40,10 +39,6 @@ _ONE_TRY: Final = 0.05
 """Seconds of it that SQLite waits by itself, deaf to Ctrl-C and less eager the longer it waits."""
 _SILENT: Final = 2.0
 """Seconds after which it is told that somebody is waited for."""
-
-
-class Refused(Exception):
-    """The answer is no; the text says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

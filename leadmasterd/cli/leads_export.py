@@ -14,10 +14,10 @@ from typing import Final
 
 from leadmasterd import times
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time
-from leadmasterd.cli.desk import Refused
 from leadmasterd.cli.leads_list import looked_up, not_looked_at, opened
 from leadmasterd.cli.moments import moment_from
 from leadmasterd.cli.streams import print_utf8
+from leadmasterd.errors import Refused
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Row, Windows
 from leadmasterd.settings.paths import find_places

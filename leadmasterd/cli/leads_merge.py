@@ -10,14 +10,14 @@ from typing import Any
 
 from leadmasterd import times
 from leadmasterd.cli.arguments import add_epilog, add_json, positive, typed
-from leadmasterd.cli.desk import Refused, opened, told
+from leadmasterd.cli.desk import opened, told
 from leadmasterd.cli.leads_list import opened as opened_for_reading
 from leadmasterd.cli.tables import folded
+from leadmasterd.errors import CannotMerge, Refused
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Row, Subject
 from leadmasterd.settings.paths import find_places
 from leadmasterd.store import merges
-from leadmasterd.store.merges import CannotMerge
 from leadmasterd.text import _, printable
 
 _PROPOSED = 100

@@ -13,15 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from leadmasterd import times
-from leadmasterd.classify.model import CannotUseModel
-from leadmasterd.classify.rules import CannotUseRules
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.desk import Desk, opened
+from leadmasterd.errors import CannotUseDatabase, CannotUseModel, CannotUseRules
 from leadmasterd.projection.judge import put_all_up
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.settings.paths import find_places
 from leadmasterd.state.files import is_running
-from leadmasterd.store.database import CannotUseDatabase
 from leadmasterd.text import _, ngettext
 
 SLICE: Final = 64

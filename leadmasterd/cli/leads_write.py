@@ -9,8 +9,9 @@ from typing import Any, Final
 from leadmasterd import times
 from leadmasterd.cli import choices
 from leadmasterd.cli.arguments import add_epilog, add_json, positive, typed
-from leadmasterd.cli.desk import Change, Desk, Refused, opened, told
+from leadmasterd.cli.desk import Change, Desk, opened, told
 from leadmasterd.cli.tables import folded
+from leadmasterd.errors import Refused
 from leadmasterd.leads.stages import CLOSED, DECIDABLE
 from leadmasterd.leads.timeline import Burst
 from leadmasterd.projection.story import bursts_of

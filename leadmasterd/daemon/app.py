@@ -24,6 +24,7 @@ from leadmasterd.daemon.spawner import Children
 from leadmasterd.daemon.status import StatusBoard, measure
 from leadmasterd.daemon.systemd import ServiceManager
 from leadmasterd.daemon.threads import on_loop
+from leadmasterd.errors import DatabaseBusy
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
 from leadmasterd.listener.programs import find_browser, find_node
@@ -31,7 +32,6 @@ from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Places
 from leadmasterd.state import control
 from leadmasterd.state.files import Lock
-from leadmasterd.store.database import DatabaseBusy
 from leadmasterd.store.records import BatchResult, Item, SessionEvent
 from leadmasterd.store.start import phone_silent_since
 from leadmasterd.store.writer import Trouble, Writer
@@ -73,7 +73,7 @@ class Daemon:
         )
 
     async def run(self) -> None:
-        """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, NotUsable."""
+        """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, CannotUseProgram."""
         self._loop = asyncio.get_running_loop()
         self._lock.acquire()
         self._node = find_node(self._settings.listener.node)

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from leadmasterd.listener.profile import Auth, CannotUseSnapshot
+from leadmasterd.errors import CannotUseSnapshot
+from leadmasterd.listener.profile import Auth
 from leadmasterd.settings.paths import Places
 from leadmasterd.supervisor.machine import Effect
 

@@ -21,6 +21,7 @@ import psutil
 
 from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
+from leadmasterd.errors import DemoFailed
 from leadmasterd.leads.calendar import WEEKDAYS
 from leadmasterd.queries.leads import count_unjudged
 from leadmasterd.settings.model import LeadsSettings
@@ -33,10 +34,6 @@ OUR_PHONE: Final = "5491155550100"
 _LEADMASTERD: Final = (sys.executable, "-P", "-m", "leadmasterd")
 _LIMIT: Final = 90.0
 _LOOK_EVERY: Final = 0.05
-
-
-class DemoFailed(Exception):
-    """Something did not happen in time; the text says what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.settings.paths import Places
 from leadmasterd.state.files import write_private
 
@@ -51,10 +52,6 @@ KEEP_QUARANTINED: Final = 2
 QUARANTINE_DAYS: Final = 30
 _MANIFEST: Final = "manifest.json"
 _LINKED: Final = "leadmasterd-linked"
-
-
-class CannotUseSnapshot(Exception):
-    """A snapshot is missing or damaged; the text says which and how."""
 
 
 @dataclass(frozen=True, slots=True)

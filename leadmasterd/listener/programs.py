@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from leadmasterd.errors import CannotUseProgram
 from leadmasterd.text import _
 
 OLDEST_NODE: Final = 20
@@ -16,20 +17,16 @@ _DOWNLOADED: Final = "chrome/linux*/chrome-linux64/chrome"
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 
 
-class NotUsable(Exception):
-    """Node or the browser can't be used; the text says why and what to do."""
-
-
 def find_node(configured: str) -> Path:
-    """The node to run: the configured one, or the one on PATH. Raises NotUsable when missing or too old."""
+    """The node to run: the configured one, or the one on PATH. Raises CannotUseProgram when missing or too old."""
     if configured:
         node = Path(configured)
         if not _is_program(node):
-            raise NotUsable(_("cannot use listener.node = {path}: there is no such program").format(path=node))
+            raise CannotUseProgram(_("cannot use listener.node = {path}: there is no such program").format(path=node))
     else:
         found = shutil.which("node")
         if found is None:
-            raise NotUsable(
+            raise CannotUseProgram(
                 _("cannot find node on PATH: install Node.js {oldest} or newer, or set listener.node").format(
                     oldest=OLDEST_NODE
                 )
@@ -38,7 +35,7 @@ def find_node(configured: str) -> Path:
     version = _said(node, "--version")
     match = re.match(r"v(\d+)\.", version)
     if match is None or int(match[1]) < OLDEST_NODE:
-        raise NotUsable(
+        raise CannotUseProgram(
             _("cannot use {node}: it is version {version}, and {oldest} or newer is needed").format(
                 node=node, version=version or "?", oldest=OLDEST_NODE
             )
@@ -47,11 +44,13 @@ def find_node(configured: str) -> Path:
 
 
 def find_browser(configured: str) -> Path:
-    """The browser to run: the configured one, the system's, or the one puppeteer downloaded. Raises NotUsable."""
+    """The browser to run: the configured one, the system's, or puppeteer's download. Raises CannotUseProgram."""
     if configured:
         browser = Path(configured)
         if not _is_program(browser):
-            raise NotUsable(_("cannot use listener.browser = {path}: there is no such program").format(path=browser))
+            raise CannotUseProgram(
+                _("cannot use listener.browser = {path}: there is no such program").format(path=browser)
+            )
         return browser
     for name in BROWSERS:
         if (found := shutil.which(name)) and not is_snap(Path(found)):
@@ -59,7 +58,7 @@ def find_browser(configured: str) -> Path:
     for cache in (os.environ.get("PUPPETEER_CACHE_DIR"), _CHECKOUT / ".browser", Path.home() / ".cache" / "puppeteer"):
         if cache and (downloaded := sorted(Path(cache).glob(_DOWNLOADED))):
             return downloaded[-1]
-    raise NotUsable(
+    raise CannotUseProgram(
         _("cannot find a browser: install one (Debian: `sudo apt-get install chromium`) or set listener.browser")
     )
 

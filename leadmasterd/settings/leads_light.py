@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
-from leadmasterd.settings.paths import ENV_PREFIX, CannotUseSettings, Places, read_file
+from leadmasterd.errors import CannotUseSettings
+from leadmasterd.settings.paths import ENV_PREFIX, Places, read_file
 
 if TYPE_CHECKING:
     from leadmasterd.leads.calendar import BusinessCalendar

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError
 
 from leadmasterd.capture import CaptureRules, ignore_list
+from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touches import Campaign
@@ -23,7 +24,6 @@ from leadmasterd.settings.paths import (
     DEFAULT_DATABASE,
     DEFAULT_STATE_DIR,
     ENV_PREFIX,
-    CannotUseSettings,
     Places,
     find_file,
     places,

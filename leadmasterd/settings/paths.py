@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from leadmasterd.errors import CannotUseSettings
+
 ENV_PREFIX: Final = "LEADMASTERD_"
 SYSTEM_FILE: Final = Path("/etc/leadmasterd/config.toml")
 DEFAULT_STATE_DIR: Final = "./state"
 DEFAULT_DATABASE: Final = "leadmaster.db"
-
-
-class CannotUseSettings(Exception):
-    """The text names file, key, value and what is allowed; several lines when several things are wrong."""
 
 
 @dataclass(frozen=True, slots=True)

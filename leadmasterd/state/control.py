@@ -14,18 +14,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from leadmasterd.errors import CannotReachDaemon, Refused
 from leadmasterd.state.files import owner_of
 
 _LIMIT: Final = 65536
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
-
-
-class NotAnswered(Exception):
-    """Nobody listens, or nobody may; the text says which."""
-
-
-class Refused(Exception):
-    """The daemon's answer is no; the text says why."""
 
 
 @contextlib.contextmanager
@@ -86,7 +79,7 @@ class ControlServer:
 
 
 def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) -> dict[str, Any]:
-    """Ask the daemon for something and wait for its answer. Raises NotAnswered and Refused."""
+    """Ask the daemon for something and wait for its answer. Raises CannotReachDaemon and Refused."""
     try:
         with _short(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
@@ -94,16 +87,16 @@ def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) ->
             connection.sendall(json.dumps({"command": command, **values}).encode() + b"\n")
             answer = connection.makefile("rb").readline()
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise NotAnswered("the daemon is not running; start it with `leadmasterd run` or systemctl") from error
+        raise CannotReachDaemon("the daemon is not running; start it with `leadmasterd run` or systemctl") from error
     except PermissionError as error:
         owner = owner_of(path.parent)
-        raise NotAnswered(f"this user may not command the daemon; try `sudo -u {owner} leadmasterd …`") from error
+        raise CannotReachDaemon(f"this user may not command the daemon; try `sudo -u {owner} leadmasterd …`") from error
     except OSError as error:
-        raise NotAnswered(f"the daemon did not answer: {error}") from error
+        raise CannotReachDaemon(f"the daemon did not answer: {error}") from error
     try:
         reply = json.loads(answer)
     except ValueError as error:
-        raise NotAnswered("the daemon hung up without an answer") from error
+        raise CannotReachDaemon("the daemon hung up without an answer") from error
     if not isinstance(reply, dict) or not reply.get("ok"):
         raise Refused(str(reply.get("error", reply) if isinstance(reply, dict) else reply))
     return reply

@@ -9,14 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Places
 
 _PASSING_BY: Final = 1.0
 """`status` asks the lock by sharing it for a moment; a daemon that starts in that moment must not give up."""
-
-
-class CannotUseState(Exception):
-    """The text says why the state directory can't be used, and what to do."""
 
 
 class Lock:

@@ -4,27 +4,8 @@ import os
 import sqlite3
 from pathlib import Path
 
+from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, MayNotWrite
 from leadmasterd.store.schema import SCHEMA_VERSION
-
-
-class CannotUseDatabase(Exception):
-    """The text says what is wrong with which file, and what to do."""
-
-
-class DatabaseBusy(CannotUseDatabase):
-    """It can't be used just now (`code`: `disk_full` or `database_locked`), but trying again makes sense."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class MayNotWrite(CannotUseDatabase):
-    """It can't be written. `of_another_user`: the file, when it is that other one who may."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        super().__init__(text)
-        self.of_another_user = path if path.exists() and path.stat().st_uid != os.geteuid() else None
 
 
 def open_for_writing(path: Path, *, patience: float = 5) -> sqlite3.Connection:
@@ -127,5 +108,6 @@ def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
         )
     if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
         what = "check that this user may write that folder and the file"
-        return MayNotWrite(path, f"cannot write {path} ({text}); {what}")
+        of_another_user = path.exists() and path.stat().st_uid != os.geteuid()
+        return MayNotWrite(f"cannot write {path} ({text}); {what}", of_another_user=path if of_another_user else None)
     return CannotUseDatabase(f"cannot use {path}: {text}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain, islice, pairwise
 from typing import Final, Literal
 
+from leadmasterd.errors import CannotMerge
 from leadmasterd.text import _
 
 SYSTEM: Final = "system"
@@ -30,10 +31,6 @@ _SILENT_DAYS: Final = 180
 
 _NAMESAKES: Final = 8
 """A name that more contacts than this share (Ana, Cliente) tells nothing."""
-
-
-class CannotMerge(Exception):
-    """The text says which contacts can't be merged or taken apart, why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ MAX_LINE: Final = 1 << 20
 _MAX_INT: Final = 1 << 53
 
 
-class _Refused(ValueError):
+class _BadField(ValueError):
     """A field is missing or has the wrong type; the text says which."""
 
 
@@ -87,8 +87,8 @@ def decode_line(raw: bytes) -> tuple[Event, str | None]:
         return Unknown(_shown(type_), seq), text
     try:
         return build(obj, seq), text
-    except _Refused as refused:
-        return malformed(f"is a {type_} {refused}", raw), text
+    except _BadField as problem:
+        return malformed(f"is a {type_} {problem}", raw), text
 
 
 def malformed(why: str, raw: bytes, *, length: int | None = None) -> Malformed:
@@ -125,7 +125,7 @@ _READ: Final = json.JSONDecoder(parse_constant=_no_constant).decode
 def _text(obj: JsonObject, name: str) -> str:
     value = obj.get(name)
     if type(value) is not str or not value:
-        raise _Refused(f"without text in {name} ({_kind(value)})")
+        raise _BadField(f"without text in {name} ({_kind(value)})")
     return value
 
 
@@ -133,13 +133,13 @@ def _text_or_none(obj: JsonObject, name: str) -> str | None:
     value = obj.get(name)
     if value is None or type(value) is str:
         return value
-    raise _Refused(f"with {_kind(value)} in {name}, which must be text or null")
+    raise _BadField(f"with {_kind(value)} in {name}, which must be text or null")
 
 
 def _int(obj: JsonObject, name: str) -> int:
     value = obj.get(name)
     if type(value) is not int or not -_MAX_INT < value < _MAX_INT:
-        raise _Refused(f"without a whole number in {name} ({_kind(value)})")
+        raise _BadField(f"without a whole number in {name} ({_kind(value)})")
     return value
 
 
@@ -163,7 +163,7 @@ def _object_or_none(obj: JsonObject, name: str) -> JsonObject | None:
     value = obj.get(name)
     if value is None or type(value) is dict:
         return value
-    raise _Refused(f"with {_kind(value)} in {name}, which must be an object or null")
+    raise _BadField(f"with {_kind(value)} in {name}, which must be an object or null")
 
 
 def _via(obj: JsonObject) -> Via:
@@ -172,23 +172,23 @@ def _via(obj: JsonObject) -> Via:
         return "live"
     if value == "sweep":
         return "sweep"
-    raise _Refused(f"with {_shown(value)} in via, which is live or sweep")
+    raise _BadField(f"with {_shown(value)} in via, which is live or sweep")
 
 
 def _key(obj: JsonObject) -> MessageKey:
     key = obj.get("id")
     if type(key) is not dict:
-        raise _Refused(f"without an id ({_kind(key)})")
+        raise _BadField(f"without an id ({_kind(key)})")
     from_me = key.get("fromMe")
     if type(from_me) is not bool:
-        raise _Refused(f"without true or false in id.fromMe ({_kind(from_me)})")
+        raise _BadField(f"without true or false in id.fromMe ({_kind(from_me)})")
     stanza, remote, participant = key.get("id"), key.get("remote"), key.get("participant")
     if type(stanza) is not str or not stanza:
-        raise _Refused(f"without text in id.id ({_kind(stanza)})")
+        raise _BadField(f"without text in id.id ({_kind(stanza)})")
     if type(remote) is not str or not remote:
-        raise _Refused(f"without a chat in id.remote ({_kind(remote)})")
+        raise _BadField(f"without a chat in id.remote ({_kind(remote)})")
     if participant is not None and type(participant) is not str:
-        raise _Refused(f"with {_kind(participant)} in id.participant, which must be text or null")
+        raise _BadField(f"with {_kind(participant)} in id.participant, which must be text or null")
     return MessageKey(from_me, remote, stanza, participant)
 
 
@@ -197,7 +197,7 @@ def _contact(obj: JsonObject) -> Contact:
     if value is None:
         return NO_CONTACT
     if type(value) is not dict:
-        raise _Refused(f"with {_kind(value)} in contact, which must be an object or null")
+        raise _BadField(f"with {_kind(value)} in contact, which must be an object or null")
     return Contact(
         _text_or_none(value, "saved_name"),
         value.get("business") is True,
@@ -250,7 +250,7 @@ def _ciphertext(obj: JsonObject, seq: int) -> Ciphertext:
 def _ready(obj: JsonObject, seq: int) -> Ready:
     account = _object_or_none(obj, "account")
     if account is None:
-        raise _Refused("without an account")
+        raise _BadField("without an account")
     who = Account(
         _text(account, "wid"),
         _text_or_none(account, "lid"),
@@ -263,13 +263,13 @@ def _ready(obj: JsonObject, seq: int) -> Ready:
 def _contract(obj: JsonObject, seq: int) -> Contract:
     missing = obj.get("missing")
     if type(missing) is not list:
-        raise _Refused(f"without a list in missing ({_kind(missing)})")
+        raise _BadField(f"without a list in missing ({_kind(missing)})")
     return Contract(seq, _text_or_none(obj, "web_version"), tuple(_missing(item) for item in missing))
 
 
 def _missing(item: object) -> Missing:
     if type(item) is not dict:
-        raise _Refused(f"with {_kind(item)} in missing, which holds objects")
+        raise _BadField(f"with {_kind(item)} in missing, which holds objects")
     return Missing(_text(item, "module"), _text(item, "function"), _text(item, "costs"))
 
 

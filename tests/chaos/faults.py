@@ -18,7 +18,8 @@ from typing import Final
 import psutil
 
 from leadmasterd.demo.standin import StandInError
-from leadmasterd.listener.profile import Auth, CannotUseSnapshot
+from leadmasterd.errors import CannotUseSnapshot
+from leadmasterd.listener.profile import Auth
 from tests.chaos.plan import KINDS
 from tests.e2e.conftest import OUR_PHONE, DaemonUnderTest
 

@@ -1,0 +1,123 @@
+"""Errors that end a command. The text is for people: "cannot …", what was tried, with which value, and what to do.
+
+Each carries the exit code of its command. Every other exception is a defect: traceback and exit code 70.
+Errors that the program handles by itself stay with the module that raises them.
+"""
+
+from pathlib import Path
+from typing import ClassVar, Final
+
+NO: Final = 1
+NOT_RUNNING: Final = 3
+USAGE: Final = 64
+INTERNAL: Final = 70
+STATE: Final = 73
+SETTINGS: Final = 78
+"""systemd restarts the daemon neither after STATE nor after SETTINGS."""
+
+
+class LeadmasterdError(Exception):
+    """Base of the errors below."""
+
+    exit_code: ClassVar[int] = INTERNAL
+
+
+# ---------------------------------------------------------------------- 1: the answer is no
+
+
+class Refused(LeadmasterdError):
+    """What was asked for can't be done as things are, or the daemon refuses it."""
+
+    exit_code = NO
+
+
+class CannotMerge(Refused):
+    """Two contacts can't be merged, or a merge can't be undone."""
+
+
+class CannotUseSnapshot(Refused):
+    """A snapshot of the session is missing or damaged."""
+
+
+class CannotUseLine(Refused):
+    """A line of a file of labelled messages is wrong: names file, line, value and what is allowed."""
+
+
+class DemoFailed(Refused):
+    """Something in the demo did not happen in time."""
+
+
+# ---------------------------------------------------------------------- 3: no daemon to ask
+
+
+class CannotReachDaemon(LeadmasterdError):
+    """No daemon answers on the control socket, or this user may not ask it."""
+
+    exit_code = NOT_RUNNING
+
+
+# ---------------------------------------------------------------------- 64: usage
+
+
+class CannotUseArgument(LeadmasterdError):
+    """An argument that the parser let pass makes no sense: names the value and what is allowed."""
+
+    exit_code = USAGE
+
+
+# ---------------------------------------------------------------------- 73: the state can't be used
+
+
+class CannotUseState(LeadmasterdError):
+    """The state directory can't be used."""
+
+    exit_code = STATE
+
+
+class CannotUseDatabase(LeadmasterdError):
+    """The database can't be used: names the file."""
+
+    exit_code = STATE
+
+
+class DatabaseBusy(CannotUseDatabase):
+    """Not now, but trying again makes sense. `code`: `disk_full` or `database_locked`."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class MayNotWrite(CannotUseDatabase):
+    """The database can't be written. `of_another_user`: the file, if it belongs to one."""
+
+    def __init__(self, text: str, *, of_another_user: Path | None) -> None:
+        super().__init__(text)
+        self.of_another_user = of_another_user
+
+
+# ---------------------------------------------------------------------- 78: settings, node or browser wrong
+
+
+class CannotUseSettings(LeadmasterdError):
+    """Names file, key, value and what is allowed; one line for each problem."""
+
+    exit_code = SETTINGS
+
+
+class CannotUseProgram(LeadmasterdError):
+    """Node or the browser is missing, too old or broken."""
+
+    exit_code = SETTINGS
+
+
+class CannotUseRules(LeadmasterdError):
+    """Names file, line where known, rule, value and what is allowed; one line for each problem."""
+
+    exit_code = SETTINGS
+
+
+class CannotUseModel(LeadmasterdError):
+    """Names the file and what is wrong with it."""
+
+    exit_code = SETTINGS
