@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from leadmasterd.settings.paths import places
+from leadmasterd.settings.paths import resolve_paths
 from leadmasterd.state.files import write_status
 from leadmasterd.store.database import open_for_writing
 
@@ -20,7 +20,7 @@ RUNS = 31
 def run() -> list[Figure]:
     """Each command and the bare Python in turn; medians. `status` reads the file of a daemon that ran."""
     with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
-        where = places(None, name, "leadmaster.db")
+        where = resolve_paths(None, name, "leadmaster.db")
         write_status(
             where,
             {

@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.figures import Figure
 from benchmarks.whole import daemon_on, link, until
 from leadmasterd.demo.standin import StandIn
-from leadmasterd.settings.paths import places
+from leadmasterd.settings.paths import resolve_paths
 from leadmasterd.store.database import open_for_reading
 
 HANGS: Final = 2
@@ -30,7 +30,7 @@ def run() -> list[Figure]:
         tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name,
         StandIn(Path(node), key_shape="dollar") as standin,
     ):
-        where = places(None, name, "leadmaster.db")
+        where = resolve_paths(None, name, "leadmaster.db")
         # each fault is a first one: a short calm period forgives the one before
         with daemon_on(where, standin, LEADMASTERD_SUPERVISOR__CALM_PERIOD="1"):
             link(where, standin)

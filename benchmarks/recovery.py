@@ -13,7 +13,7 @@ from benchmarks.whole import daemon_on, link, status_of, until
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
 from leadmasterd.listener.programs import find_browser
-from leadmasterd.settings.paths import Places, places
+from leadmasterd.settings.paths import Paths, resolve_paths
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.supervisor.timing import Timing
 
@@ -32,7 +32,7 @@ def run() -> list[Figure]:
         tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name,
         StandIn(Path(node), key_shape="dollar") as standin,
     ):
-        where = places(None, name, "leadmaster.db")
+        where = resolve_paths(None, name, "leadmaster.db")
         with daemon_on(where, standin):
             link(where, standin)
         bare = statistics.median(_bare_start(node, where, standin) for _ in range(BARE_STARTS))
@@ -43,7 +43,7 @@ def run() -> list[Figure]:
         return [_death_figure(deaths, bare), _missed(where, standin)]
 
 
-def _bare_start(node: str, where: Places, standin: StandIn) -> float:
+def _bare_start(node: str, where: Paths, standin: StandIn) -> float:
     arguments = [*standin.browser_args, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     said = subprocess.run(
         [node, HERE / "bare_start.mjs", where.profile, find_browser(""), *arguments],
@@ -55,7 +55,7 @@ def _bare_start(node: str, where: Places, standin: StandIn) -> float:
     return float(said.stdout) / 1000
 
 
-def _back_after_death(where: Places) -> float:
+def _back_after_death(where: Paths) -> float:
     marker = tree.marker_of(where.state_dir)
     browser = next(each for each in tree.find_ours(marker) if f"--leadmasterd-instance={marker}" in each.cmdline())
     since = status_of(where)["since"]
@@ -79,7 +79,7 @@ def _death_figure(deaths: list[float], bare: float) -> Figure:
     )
 
 
-def _missed(where: Places, standin: StandIn) -> Figure:
+def _missed(where: Paths, standin: StandIn) -> Figure:
     standin.act("deliver", **{"from": "5491155510000", "body": "perdido {n}", "count": MISSED, "spread": CHATS})
     connection = open_for_reading(where.database)
     before = connection.execute("SELECT count(*) FROM messages").fetchone()[0]

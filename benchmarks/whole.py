@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.figures import Figure, percentile
 from leadmasterd.demo.standin import StandIn
-from leadmasterd.settings.paths import Places, places
+from leadmasterd.settings.paths import Paths, resolve_paths
 from leadmasterd.state.files import read_status
 
 MESSAGES = 1000
@@ -35,7 +35,7 @@ def run() -> list[Figure]:
         tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name,
         StandIn(Path(node), key_shape="dollar") as standin,
     ):
-        where = places(None, name, "leadmaster.db")
+        where = resolve_paths(None, name, "leadmaster.db")
         with daemon_on(where, standin) as process:
             link(where, standin)
             latency = _latencies(where, standin)
@@ -43,7 +43,7 @@ def run() -> list[Figure]:
     return [*latency, *idle]
 
 
-def _latencies(where: Places, standin: StandIn) -> list[Figure]:
+def _latencies(where: Paths, standin: StandIn) -> list[Figure]:
     """From the moment the page adds a message to its store until another process sees it committed."""
     connection = sqlite3.connect(f"file:{where.database}?mode=ro", uri=True)
     times, last = [], 0
@@ -113,7 +113,7 @@ def _limited(name: str, number: float, unit: str, *, limit: float) -> Figure:
 
 
 @contextmanager
-def daemon_on(where: Places, standin: StandIn, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+def daemon_on(where: Paths, standin: StandIn, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
     """The real daemon with production timing, stopped in good order at the end."""
     environment = {
         **os.environ,
@@ -135,12 +135,12 @@ def daemon_on(where: Places, standin: StandIn, **settings: str) -> Iterator["sub
         process.wait(30)
 
 
-def status_of(where: Places) -> dict[str, Any]:
+def status_of(where: Paths) -> dict[str, Any]:
     """What the daemon last said of itself; empty before it said anything."""
     return read_status(where) or {}
 
 
-def link(where: Places, standin: StandIn) -> None:
+def link(where: Paths, standin: StandIn) -> None:
     """From a first start to ready."""
     until(lambda: status_of(where).get("phase") == "waiting_for_scan")
     standin.act("scan", phone="5491155550100", name="Tienda")

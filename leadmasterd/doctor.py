@@ -23,7 +23,7 @@ from leadmasterd.listener import programs
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.projection.policy import classifier_of, rules_file
 from leadmasterd.settings.model import Settings, load
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, owner_of, read_status
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _
@@ -58,18 +58,18 @@ class Finding:
 def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
     """Every check, in the order in which one would mend things."""
     try:
-        settings, places = load(config)
+        settings, paths = load(config)
     except CannotUseSettings as error:
         yield Finding("settings", "wrong", str(error), _("mend the settings; nothing else can be checked before"))
         return
-    yield Finding("settings", "ok", str(places.file or _("built-in defaults")))
+    yield Finding("settings", "ok", str(paths.file or _("built-in defaults")))
     yield _clock()
     yield from _programs(settings, start_browser=start_browser)
     yield _node_packages()
-    yield _rules(settings, places)
-    yield from _state(places)
-    yield from _database(places)
-    yield from _daemon(places)
+    yield _rules(settings, paths)
+    yield from _state(paths)
+    yield from _database(paths)
+    yield from _daemon(paths)
 
 
 def _clock() -> Finding:
@@ -163,11 +163,11 @@ def _node_packages() -> Finding:
     return Finding("node packages", "ok", str(package.parent.parent))
 
 
-def _rules(settings: Settings, places: Places) -> Finding:
+def _rules(settings: Settings, paths: Paths) -> Finding:
     """What conversations are judged with. A daemon that runs goes on with the rules that it read last."""
-    own = existing(rules_file(settings.leads, places))
+    own = existing(rules_file(settings.leads, paths))
     try:
-        classifier_of(settings.leads, places)
+        classifier_of(settings.leads, paths)
     except CannotUseRules as error:
         return Finding("rules", "wrong", str(error), _("mend the file; `leadmasterd rules check` says if it is right"))
     except CannotUseModel as error:
@@ -175,8 +175,8 @@ def _rules(settings: Settings, places: Places) -> Finding:
     return Finding("rules", "ok", str(own or _("those that came along")))
 
 
-def _state(places: Places) -> Iterator[Finding]:
-    folder = places.state_dir
+def _state(paths: Paths) -> Iterator[Finding]:
+    folder = paths.state_dir
     if not folder.exists():
         parent = next(each for each in (folder, *folder.parents) if each.exists())
         if os.access(parent, os.W_OK):
@@ -218,9 +218,9 @@ def _state(places: Places) -> Iterator[Finding]:
         yield Finding("disk", "ok", _("{n} GB free").format(n=round(free / 1e9, 1)))
 
 
-def _database(places: Places) -> Iterator[Finding]:
+def _database(paths: Paths) -> Iterator[Finding]:
     try:
-        connection = open_for_reading(places.database)
+        connection = open_for_reading(paths.database)
     except FileNotFoundError:
         yield Finding("database", "ok", _("none yet"))
         return
@@ -241,13 +241,13 @@ def _database(places: Places) -> Iterator[Finding]:
             "database",
             "wrong",
             said,
-            _("stop the daemon, keep a copy of {path}*, restore a backup").format(path=places.database),
+            _("stop the daemon, keep a copy of {path}*, restore a backup").format(path=paths.database),
         )
         return
     yield Finding("database", "ok", _("{n} messages").format(n=messages))
     if off is not None:
         yield _wrong_clock(off)
-    profile = places.profile / "Default" / "IndexedDB"
+    profile = paths.profile / "Default" / "IndexedDB"
     if accounts and not profile.is_dir():
         yield Finding("session", "warning", _("no WhatsApp session is stored"), _("scan the code: `leadmasterd qr`"))
     else:
@@ -287,8 +287,8 @@ def _wrong_clock(off: timedelta) -> Finding:
     )
 
 
-def _daemon(places: Places) -> Iterator[Finding]:
-    running, status = is_running(places), read_status(places)
+def _daemon(paths: Paths) -> Iterator[Finding]:
+    running, status = is_running(paths), read_status(paths)
     if not running:
         start = _("start it: `leadmasterd run`, or `systemctl start leadmasterd`")
         yield Finding("daemon", "warning", _("not running"), start)

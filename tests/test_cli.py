@@ -164,7 +164,7 @@ def test_an_error_that_is_a_defect_is_70_with_its_traceback(
     def broken(_explicit: str | None) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr("leadmasterd.cli.cmd_status.find_places", broken)
+    monkeypatch.setattr("leadmasterd.cli.cmd_status.find_paths", broken)
     assert main(["status"]) == 70
     assert "ZeroDivisionError: a defect" in capsys.readouterr().err
 
@@ -213,7 +213,7 @@ def test_every_error_ends_its_command_with_the_documented_code(
         def fails(_explicit: str | None, error: Exception = error) -> None:
             raise error
 
-        monkeypatch.setattr("leadmasterd.cli.cmd_status.find_places", fails)
+        monkeypatch.setattr("leadmasterd.cli.cmd_status.find_paths", fails)
         assert (name, main(["status"])) == (name, code)
         assert capsys.readouterr() == ("", "cannot do it\n")
 
@@ -626,11 +626,11 @@ def test_what_config_show_prints_is_a_settings_file_that_says_the_same(
     assert shown.returncode == 0
     tomllib.loads(shown.stdout)
     Path("again.toml").write_text(shown.stdout, encoding="utf-8")
-    again, places = load("again.toml")
+    again, paths = load("again.toml")
     monkeypatch.setenv(*next(iter(variables.items())))
     original, before = load("config.toml")
     assert again == original
-    assert (places.state_dir, places.database) == (before.state_dir, before.database)
+    assert (paths.state_dir, paths.database) == (before.state_dir, before.database)
     as_json = json.loads(typed(tmp_path, "config", "show", "--json", variables=variables).stdout)
     assert as_json["settings"] == original.model_dump(mode="json")
 

@@ -8,7 +8,7 @@ import pytest
 
 from leadmasterd.cli.cmd_demo import _prepare
 from leadmasterd.errors import CannotUseState
-from leadmasterd.settings.leads_light import glance
+from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import load
 from tests.test_cli import typed
 
@@ -16,12 +16,16 @@ from tests.test_cli import typed
 def test_a_kept_demo_has_the_settings_of_its_shop(tmp_path: Path) -> None:
     """So that what is asked afterwards is answered as at its end: it never closes."""
     _prepare(tmp_path / "new" / "demo")
-    settings, places = load(str(tmp_path / "new" / "demo" / "config.toml"))
-    assert places.state_dir.resolve() == tmp_path / "new" / "demo"
+    settings, paths = load(str(tmp_path / "new" / "demo" / "config.toml"))
+    assert paths.state_dir.resolve() == tmp_path / "new" / "demo"
     assert settings.leads.country == ""
     offset = datetime.now(ZoneInfo(settings.leads.timezone)).utcoffset()
     assert offset == datetime.now().astimezone().utcoffset(), "the log and the tables have one clock"
-    assert set(settings.leads.hours) == set(glance(places).hours) == {"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+    assert (
+        set(settings.leads.hours)
+        == set(read_leads_settings(paths).hours)
+        == {"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+    )
 
 
 def test_a_demo_is_not_kept_where_something_is(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.worker import Judging
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Windows
-from leadmasterd.settings.leads_light import glance
+from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import load
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
@@ -1287,8 +1287,8 @@ def test_a_rebuild_and_the_daemon_leave_each_other_whole(
 ) -> None:
     """Messages come while each slice holds the database, and are durable before the next slice begins."""
     shop.hears(*((customer, 50, PRICE) for customer in range(1, 25)))
-    settings, places = load(None)
-    classifier = classifier_of(settings.leads, places)
+    settings, paths = load(None)
+    classifier = classifier_of(settings.leads, paths)
     before = shop.asks("SELECT lead_id, opened_by_message_id FROM leads ORDER BY lead_id")
     writer = Writer(
         shop.database,
@@ -1314,7 +1314,7 @@ def test_a_rebuild_and_the_daemon_leave_each_other_whole(
     monkeypatch.setattr(Judge, "judge", judge)
     monkeypatch.setattr(leads_rebuild, "SLICE", 4)
     monkeypatch.setattr(leads_rebuild, "time", SimpleNamespace(sleep=pause))
-    with places.lock_file.open("w") as lock:
+    with paths.lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         writer.start()
         writer.put([account()])
@@ -1430,8 +1430,8 @@ def test_the_quick_look_at_the_settings_is_the_full_ones(
     Path("config.toml").write_text(file)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    settings, places = load(None)
-    quick, full = glance(places), settings.leads
+    settings, paths = load(None)
+    quick, full = read_leads_settings(paths), settings.leads
     assert (quick.target_seconds, quick.stale_days, quick.dormant_days, quick.country) == (
         full.target_minutes * 60,
         full.stale_days,
@@ -1460,7 +1460,7 @@ def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str, 
     shop.hears((1, 60, PRICE))
     assert shop.types("leads", "waiting").err == ""
     (shop.folder / "config.toml").write_text(file)
-    assert glance(find_places(None)).zone() == ZoneInfo("America/Argentina/Buenos_Aires")
+    assert read_leads_settings(find_paths(None)).zone() == ZoneInfo("America/Argentina/Buenos_Aires")
     for word in ("list", "waiting", "export"):
         assert shop.types("leads", word, "--json").code == 0
     for typed in ("waiting", "list", "show 1"):

@@ -17,7 +17,7 @@ from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import StatusBoard, measure
 from leadmasterd.listener.profile import Auth
 from leadmasterd.reasons import Reason
-from leadmasterd.settings.paths import Places, find_places
+from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import write_status
 from leadmasterd.store.database import open_for_writing
 from tests.stories import Customer
@@ -64,10 +64,10 @@ def sections() -> dict[str, Section]:
 SECTIONS: Final = sections()
 
 
-def paths(name: str) -> dict[str, str]:
+def documented_paths(name: str) -> dict[str, str]:
     """Every path of a command's object with its type, those of objects in several commands too."""
     section = SECTIONS[name]
-    found = paths(section.beside) if section.beside else {}
+    found = documented_paths(section.beside) if section.beside else {}
     for path, type_ in section.rows.items():
         link = re.match(r"\[.*?\]\(#([\w-]+)\)(.*)", type_)
         found[path] = f"object{link[2]}" if link else type_
@@ -75,7 +75,7 @@ def paths(name: str) -> dict[str, str]:
             found.setdefault(path.removesuffix("[]"), "list")
         if link:
             [shared] = [each for each in SECTIONS if each.lower().replace(" ", "-") == link[1]]
-            found |= {f"{path}.{inner}": inner_type for inner, inner_type in paths(shared).items()}
+            found |= {f"{path}.{inner}": inner_type for inner, inner_type in documented_paths(shared).items()}
     return found
 
 
@@ -133,7 +133,7 @@ def branches(documented: dict[str, str]) -> set[str]:
 # ---------------------------------------------------------------------- a shop with a little of everything
 
 
-def filled(shop: Shop) -> Places:
+def filled(shop: Shop) -> Paths:
     """Customers, leads, touches, gaps, a merge, a snapshot, and a daemon that has died."""
     shop.hears(
         (1, 120, PRICE, AD), (2, 60, DELIVERY), (3, 50, PRICE), (4, 40, BROKEN), (2, 30, "> sí"), (5, 20, HELLO),
@@ -143,9 +143,9 @@ def filled(shop: Shop) -> Places:
     for words in ("leads label 1 price", "leads stage 2 quoted", "leads merge 2 3"):
         assert shop.types(*words.split()).code == 0
     shop.misses_a_call(8, 5)
-    places = find_places(None)
+    paths = find_paths(None)
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    connection = open_for_writing(places.database)
+    connection = open_for_writing(paths.database)
     connection.execute(
         "INSERT INTO gaps (account_id, from_at, to_at, cause) SELECT account_id, ?, ?, 'connection_lost' FROM accounts",
         (now, now),
@@ -157,24 +157,24 @@ def filled(shop: Shop) -> Places:
     connection.execute("UPDATE classifications SET intent = 'spam' WHERE intent = 'greeting'")
     connection.close()
     for folder in ("IndexedDB", "Local Storage"):
-        (places.profile / "Default" / folder).mkdir(parents=True)
-    auth = Auth(places)
+        (paths.profile / "Default" / folder).mkdir(parents=True)
+    auth = Auth(paths)
     auth.mark_linked(chat(0))
     auth.take(account=chat(0), browser="Chromium 156", now=datetime.now(UTC))
-    board = StatusBoard(places, phase="ready", since=now, because=Reason("ready", {"account": chat(0)}))
+    board = StatusBoard(paths, phase="ready", since=now, because=Reason("ready", {"account": chat(0)}))
     board.account = {"wid": chat(0), "push_name": "Tienda"}
-    board.resources = measure(places)
+    board.resources = measure(paths)
     board.trouble = ("disk_full", "x")
     board.scan = {"qr": "2@x", "valid_until": now}
     board.next_jobs = lambda: [{"job": "sweep", "at": now}]
     names = ("leadmasterd", "listener", "whatsapp_web_js", "puppeteer", "browser", "node", "whatsapp_web")
     board.versions = dict.fromkeys(names, "1")
-    write_status(places, board.as_json())
+    write_status(paths, board.as_json())
     (shop.folder / "labelled.jsonl").write_text(LABELLED)
     lines = [Customer(chat(9)).says("17 10:00", PRICE), Customer(chat(8)).clicks_ad("17 11:00")]
     (shop.folder / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     (shop.folder / "bad.toml").write_text("x = 1\n")
-    return places
+    return paths
 
 
 TYPED: Final = {
@@ -232,17 +232,17 @@ def test_every_object_that_is_documented_is_looked_at() -> None:
 
 def test_every_key_is_documented_with_its_type_and_no_other_is(shop: Shop) -> None:
     """On a state with a little of everything: a key that is printed is in its section, and the other way round."""
-    places = filled(shop)
+    paths = filled(shop)
     wrong, unseen = [], []
     for name, lines in TYPED.items():
-        documented, seen = paths(name), set[str]()
+        documented, seen = documented_paths(name), set[str]()
         for line in lines:
             answer = shop.types(*line.split(), "--json")
             assert answer.out, f"{line}: {answer.err}"
-            known = paths("config check") if "bad.toml config" in line else documented
+            known = documented_paths("config check") if "bad.toml config" in line else documented
             wrong += [f"{line}: {each}" for each in differences(answer.json, known, seen)]
         if name == "status":
-            write_status(places, {**json.loads(places.status_file.read_text()), "scan": {"pairing_code": "ABCD1234"}})
+            write_status(paths, {**json.loads(paths.status_file.read_text()), "scan": {"pairing_code": "ABCD1234"}})
             wrong += [*differences(shop.types("status", "--json").json, documented, seen)]
         unseen += [f"{name}: {path}" for path in documented if path not in seen and not _is_of_data(path)]
     assert wrong == []
@@ -257,16 +257,18 @@ def _is_of_data(path: str) -> bool:
 @pytest.mark.parametrize("name", ["history", "messages", "leads list", "leads waiting", "leads export", "status"])
 def test_what_is_printed_before_anything_was_captured_is_documented_too(shop: Shop, name: str) -> None:
     """Empty lists, and null where the document says so."""
-    assert list(differences(shop.types(*name.split(), "--json").json, paths(name), set())) == []
+    assert list(differences(shop.types(*name.split(), "--json").json, documented_paths(name), set())) == []
 
 
 @pytest.mark.parametrize("name", ["status", "leads waiting", "leads show", "rules test", "leads rebuild"])
 def test_a_key_that_is_missing_or_of_another_type_is_found(name: str) -> None:
     """These tests can fail."""
     value: dict[str, Any] = {"sparkle": 1}
-    assert list(differences(value, paths(name), set())) == ["sparkle is not in the document"]
+    assert list(differences(value, documented_paths(name), set())) == ["sparkle is not in the document"]
     first, type_ = next(iter(SECTIONS[name].rows.items()))
-    assert f"{first} = {{'x': 1}} is documented as {type_}" in differences({first: {"x": 1}}, paths(name), set())
+    assert f"{first} = {{'x': 1}} is documented as {type_}" in differences(
+        {first: {"x": 1}}, documented_paths(name), set()
+    )
 
 
 def test_a_line_of_an_export_is_a_lead() -> None:

@@ -9,21 +9,21 @@ import pytest
 
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import CACHE_FOLDERS, SESSION_FOLDERS, Auth
-from leadmasterd.settings.paths import Places, places
+from leadmasterd.settings.paths import Paths, resolve_paths
 
 NOW = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
 ACCOUNT = "5491155550100@c.us"
 
 
 @pytest.fixture
-def where(tmp_path: Path) -> Places:
+def where(tmp_path: Path) -> Paths:
     """A state directory with a profile that looks like a session."""
-    found = places(None, str(tmp_path / "state"), "leadmaster.db")
+    found = resolve_paths(None, str(tmp_path / "state"), "leadmaster.db")
     write_session(found, "first")
     return found
 
 
-def write_session(where: Places, text: str) -> None:
+def write_session(where: Paths, text: str) -> None:
     """IndexedDB and Local Storage with this text in them, and a cache beside."""
     for folder in SESSION_FOLDERS:
         path = where.profile / folder / "leveldb"
@@ -34,12 +34,12 @@ def write_session(where: Places, text: str) -> None:
     (where.profile / "Default" / "Cache" / "data").write_bytes(b"x" * 1000)
 
 
-def session_text(where: Places) -> set[str]:
+def session_text(where: Paths) -> set[str]:
     """What the live profile's session says."""
     return {(where.profile / folder / "leveldb" / "000001.log").read_text() for folder in SESSION_FOLDERS}
 
 
-def test_a_snapshot_holds_the_session_only_and_can_be_verified(where: Places) -> None:
+def test_a_snapshot_holds_the_session_only_and_can_be_verified(where: Paths) -> None:
     """No caches; every file with its hash; readable by us alone."""
     auth = Auth(where)
     snapshot = auth.take(account=ACCOUNT, browser="Chrome/156", now=NOW)
@@ -51,7 +51,7 @@ def test_a_snapshot_holds_the_session_only_and_can_be_verified(where: Places) ->
     assert json.loads((snapshot.path / "manifest.json").read_bytes())["browser"] == "Chrome/156"
 
 
-def test_three_snapshots_are_kept_newest_first(where: Places) -> None:
+def test_three_snapshots_are_kept_newest_first(where: Paths) -> None:
     """The fourth pushes the oldest out."""
     auth = Auth(where)
     for day in range(5):
@@ -60,7 +60,7 @@ def test_three_snapshots_are_kept_newest_first(where: Places) -> None:
 
 
 @pytest.mark.parametrize("damage", ["changed", "shortened", "removed"])
-def test_a_damaged_snapshot_is_never_restored(where: Places, damage: str) -> None:
+def test_a_damaged_snapshot_is_never_restored(where: Paths, damage: str) -> None:
     """It is named, and the one before it is taken instead."""
     auth = Auth(where)
     older = auth.take(account=ACCOUNT, browser=None, now=NOW)
@@ -81,7 +81,7 @@ def test_a_damaged_snapshot_is_never_restored(where: Places, damage: str) -> Non
     assert auth.newest_good(account=ACCOUNT) == older
 
 
-def test_a_restore_brings_the_session_back_and_keeps_the_broken_one(where: Places) -> None:
+def test_a_restore_brings_the_session_back_and_keeps_the_broken_one(where: Paths) -> None:
     """The profile that was there is in quarantine, with the reason."""
     auth = Auth(where)
     snapshot = auth.take(account=ACCOUNT, browser=None, now=NOW)
@@ -94,14 +94,14 @@ def test_a_restore_brings_the_session_back_and_keeps_the_broken_one(where: Place
     assert (kept / SESSION_FOLDERS[0] / "leveldb" / "000001.log").read_text() == "broken"
 
 
-def test_another_accounts_snapshot_is_no_good(where: Places) -> None:
+def test_another_accounts_snapshot_is_no_good(where: Paths) -> None:
     """A snapshot of the number before must not come back."""
     auth = Auth(where)
     auth.take(account="5491155550200@c.us", browser=None, now=NOW)
     assert auth.newest_good(account=ACCOUNT) is None
 
 
-def test_a_snapshot_that_was_interrupted_is_none(where: Places) -> None:
+def test_a_snapshot_that_was_interrupted_is_none(where: Paths) -> None:
     """Copied to a hidden name and renamed when whole; leftovers go with the next."""
     auth = Auth(where)
     leftover = where.profile.parent / "snapshots" / ".20261101T000000.000000Z"
@@ -114,12 +114,12 @@ def test_a_snapshot_that_was_interrupted_is_none(where: Places) -> None:
 
 def test_no_snapshot_of_a_profile_without_a_session(tmp_path: Path) -> None:
     """Nothing is there to keep, and it says so."""
-    auth = Auth(places(None, str(tmp_path), "leadmaster.db"))
+    auth = Auth(resolve_paths(None, str(tmp_path), "leadmaster.db"))
     with pytest.raises(CannotUseSnapshot, match="scan first"):
         auth.take(account=None, browser=None, now=NOW)
 
 
-def test_of_quarantine_two_are_kept_for_thirty_days(where: Places) -> None:
+def test_of_quarantine_two_are_kept_for_thirty_days(where: Paths) -> None:
     """They hold keys and messages."""
     auth = Auth(where)
     for day in range(3):
@@ -132,7 +132,7 @@ def test_of_quarantine_two_are_kept_for_thirty_days(where: Places) -> None:
     assert auth.quarantined() == []
 
 
-def test_caches_go_and_the_session_stays(where: Places) -> None:
+def test_caches_go_and_the_session_stays(where: Paths) -> None:
     """Bytes freed are told."""
     auth = Auth(where)
     assert auth.trim_caches() == 1000
@@ -140,7 +140,7 @@ def test_caches_go_and_the_session_stays(where: Places) -> None:
     assert not set(CACHE_FOLDERS) & set(SESSION_FOLDERS)
 
 
-def test_stale_singleton_locks_are_removed_even_when_they_dangle(where: Places) -> None:
+def test_stale_singleton_locks_are_removed_even_when_they_dangle(where: Paths) -> None:
     """They are symbolic links to nothing: a host name and a pid."""
     (where.profile / "SingletonLock").symlink_to("another-host-4242")
     auth = Auth(where)

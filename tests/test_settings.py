@@ -13,7 +13,7 @@ from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.settings import paths
 from leadmasterd.settings.model import Settings, load
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.supervisor.timing import Timing
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
@@ -253,9 +253,9 @@ def test_relative_paths_count_from_the_files_folder(tmp_path: Path, monkeypatch:
     written("state_dir = 'var'\n[database]\npath = 'db/x.db'", "conf/c.toml")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    _, places = load("../conf/c.toml")
-    assert places.state_dir.resolve() == tmp_path / "conf" / "var"
-    assert places.database.resolve() == tmp_path / "conf" / "var" / "db" / "x.db"
+    _, paths = load("../conf/c.toml")
+    assert paths.state_dir.resolve() == tmp_path / "conf" / "var"
+    assert paths.database.resolve() == tmp_path / "conf" / "var" / "db" / "x.db"
 
 
 FILES = [
@@ -287,20 +287,20 @@ def test_the_quick_reading_of_places_agrees_with_the_full_one(
     path = written(text, "conf/c.toml")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert find_places(str(path)) == load(str(path))[1]
+    assert find_paths(str(path)) == load(str(path))[1]
 
 
 def test_places_are_found_although_other_settings_are_wrong() -> None:
     """`status` must answer then, too."""
     path = written("state_dir = 'a'\nzzz = 1\n[listener]\nnode = 5\nsweep_interval = -1")
-    assert find_places(str(path)).state_dir.name == "a"
+    assert find_paths(str(path)).state_dir.name == "a"
 
 
 @pytest.mark.parametrize("text", ["state_dir = 5", "state_dir = ''", "[database]\npath = []", "state_dir ="])
 def test_places_that_can_not_be_known_are_told(text: str) -> None:
     """Guessing would show another daemon's state."""
     with pytest.raises(CannotUseSettings, match=r"config\.toml"):
-        find_places(str(written(text)))
+        find_paths(str(written(text)))
 
 
 def test_the_example_documents_every_key_with_its_default() -> None:

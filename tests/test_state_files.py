@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.errors import CannotUseState
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.state import files
 from leadmasterd.state.files import Lock, is_running, read_status, write_private, write_status
 from tests.waiting import LIMIT
@@ -19,25 +19,25 @@ from tests.waiting import LIMIT
 HOLD = """
 import sys
 from pathlib import Path
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import Lock
 state = Path(sys.argv[1])
-Lock(Places(None, state, state / "x.db")).acquire()
+Lock(Paths(None, state, state / "x.db")).acquire()
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
-def places(state: Path) -> Places:
-    return Places(None, state, state / "leadmaster.db")
+def paths(state: Path) -> Paths:
+    return Paths(None, state, state / "leadmaster.db")
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Places:
-    return places(tmp_path / "state")
+def here(tmp_path: Path) -> Paths:
+    return paths(tmp_path / "state")
 
 
-def held_elsewhere(here: Places) -> subprocess.Popen[str]:
+def held_elsewhere(here: Paths) -> subprocess.Popen[str]:
     """Another process that holds the lock until its stdin closes."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(here.state_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -47,7 +47,7 @@ def held_elsewhere(here: Places) -> subprocess.Popen[str]:
     return holder
 
 
-def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence, and once the first is dead the second may."""
     monkeypatch.setattr(files, "_PASSING_BY", 0.05)
     with held_elsewhere(here) as holder:
@@ -65,7 +65,7 @@ def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Places, monkeypa
     assert is_running(here)
 
 
-def test_somebody_who_only_asks_does_not_make_a_start_fail(here: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_somebody_who_only_asks_does_not_make_a_start_fail(here: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """`status` shares the lock for a moment."""
     monkeypatch.setattr(files, "_PASSING_BY", LIMIT)
     here.state_dir.mkdir()
@@ -76,7 +76,7 @@ def test_somebody_who_only_asks_does_not_make_a_start_fail(here: Places, monkeyp
     assert is_running(here)
 
 
-def test_asking_leaves_nothing_behind_and_takes_nothing_away(here: Places) -> None:
+def test_asking_leaves_nothing_behind_and_takes_nothing_away(here: Paths) -> None:
     """No file where there was none; the holder keeps holding."""
     assert not is_running(here)
     assert not here.state_dir.exists()
@@ -89,7 +89,7 @@ def test_asking_leaves_nothing_behind_and_takes_nothing_away(here: Places) -> No
 def test_a_state_directory_that_is_a_file_never_ran(tmp_path: Path) -> None:
     """And can't be used."""
     (tmp_path / "file").touch()
-    here = places(tmp_path / "file")
+    here = paths(tmp_path / "file")
     assert not is_running(here)
     assert read_status(here) is None
     with pytest.raises(CannotUseState, match=r"cannot use the state directory .*file: .*check that this user"):
@@ -99,10 +99,10 @@ def test_a_state_directory_that_is_a_file_never_ran(tmp_path: Path) -> None:
 def test_a_state_directory_that_can_not_be_made_is_told() -> None:
     """With who we are; not even root can there."""
     with pytest.raises(CannotUseState, match=rf"/proc/leadmasterd/state: .*\(uid {os.getuid()}\)"):
-        Lock(places(Path("/proc/leadmasterd/state"))).acquire()
+        Lock(paths(Path("/proc/leadmasterd/state"))).acquire()
 
 
-def test_state_is_ours_alone(here: Places) -> None:
+def test_state_is_ours_alone(here: Paths) -> None:
     """Whatever the umask."""
     before = os.umask(0)
     try:
@@ -129,7 +129,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == [".folder.new", "status.json"]
 
 
-def test_a_status_comes_back_as_it_was_written(here: Places) -> None:
+def test_a_status_comes_back_as_it_was_written(here: Paths) -> None:
     """Unicode too."""
     here.state_dir.mkdir()
     write_status(here, {"v": 1, "because": "ñandú"})
@@ -137,7 +137,7 @@ def test_a_status_comes_back_as_it_was_written(here: Places) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"v": 2}', "{}", "\x00"])
-def test_a_status_file_that_is_not_ours_is_none(here: Places, text: str) -> None:
+def test_a_status_file_that_is_not_ours_is_none(here: Paths, text: str) -> None:
     """After a power cut, or from another version."""
     here.state_dir.mkdir()
     here.status_file.write_text(text)

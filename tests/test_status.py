@@ -15,7 +15,7 @@ import pytest
 from leadmasterd.cli import cmd_status, main
 from leadmasterd.daemon.status import StatusBoard, measure
 from leadmasterd.reasons import Reason
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import Lock, write_status
 from leadmasterd.store.records import BatchResult
 from leadmasterd.supervisor.machine import Phase
@@ -45,28 +45,28 @@ KEYS = {
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """A state directory that the command line finds."""
     monkeypatch.chdir(tmp_path)
     state = tmp_path / "state"
     state.mkdir()
     monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(state))
-    return Places(None, state, state / "leadmaster.db")
+    return Paths(None, state, state / "leadmaster.db")
 
 
 @pytest.fixture
-def held(places: Places) -> Iterator[Lock]:
+def held(paths: Paths) -> Iterator[Lock]:
     """A daemon that runs."""
-    lock = Lock(places)
+    lock = Lock(paths)
     lock.acquire()
     yield lock
     assert lock._fd is not None
     os.close(lock._fd)
 
 
-def board(places: Places, phase: Phase = Phase.READY, code: str = "ready", **values: object) -> dict[str, Any]:
+def board(paths: Paths, phase: Phase = Phase.READY, code: str = "ready", **values: object) -> dict[str, Any]:
     """A status as the daemon writes it."""
-    made = StatusBoard(places, phase=phase.value, since=iso(NOW - timedelta(minutes=65)), because=Reason(code, values))
+    made = StatusBoard(paths, phase=phase.value, since=iso(NOW - timedelta(minutes=65)), because=Reason(code, values))
     return made.as_json()
 
 
@@ -85,9 +85,9 @@ CODES = [
 
 
 @pytest.mark.parametrize(("phase", "code"), CODES)
-def test_the_exit_code_says_how_it_is(places: Places, phase: Phase, code: int) -> None:
+def test_the_exit_code_says_how_it_is(paths: Paths, phase: Phase, code: int) -> None:
     """0 ready, 2 not ready, 4 needs a person; and 3 whatever it last said, when it is not running."""
-    status = board(places, phase)
+    status = board(paths, phase)
     assert cmd_status.exit_code(running=True, status=status) == code
     assert cmd_status.exit_code(running=False, status=status) == 3
 
@@ -97,17 +97,17 @@ def test_every_phase_has_an_exit_code() -> None:
     assert {phase for phase, _ in CODES} == set(Phase)
 
 
-def test_a_full_disk_needs_a_person_even_while_ready(places: Places) -> None:
+def test_a_full_disk_needs_a_person_even_while_ready(paths: Paths) -> None:
     """Somebody has to free some space; a lock passes by itself."""
-    full = {**board(places), "trouble": {"code": "disk_full", "detail": ""}}
-    locked = {**board(places), "trouble": {"code": "database_locked", "detail": ""}}
+    full = {**board(paths), "trouble": {"code": "disk_full", "detail": ""}}
+    locked = {**board(paths), "trouble": {"code": "database_locked", "detail": ""}}
     assert cmd_status.exit_code(running=True, status=full) == 4
     assert cmd_status.exit_code(running=True, status=locked) == 0
 
 
-def test_the_object_has_exactly_the_documented_keys(places: Places) -> None:
+def test_the_object_has_exactly_the_documented_keys(paths: Paths) -> None:
     """Other programs read it: a key is added or taken away on purpose, and here too."""
-    status = board(places)
+    status = board(paths)
     assert set(status) == KEYS
     assert set(status["capture"]) == {"live", "sweep", "open_gaps", "last_message_at"}
     assert json.loads(json.dumps(status)) == status
@@ -119,17 +119,17 @@ def described(status: dict[str, Any] | None, *, running: bool) -> str:
     return "\n".join([heading, *(f"{label}: {text}" for label, text in rows)])
 
 
-def test_it_says_what_since_when_and_why(places: Places) -> None:
+def test_it_says_what_since_when_and_why(paths: Paths) -> None:
     """In the first line."""
-    text = described(board(places, account="5491155550100@c.us"), running=True)
+    text = described(board(paths, account="5491155550100@c.us"), running=True)
     assert text.startswith("leadmasterd is ready since ")
     assert "1 h 5 min ago" in text
     assert "listening as 5491155550100." in text
 
 
-def test_a_dead_daemon_is_told_with_its_last_words(places: Places) -> None:
+def test_a_dead_daemon_is_told_with_its_last_words(paths: Paths) -> None:
     """It did not say so itself."""
-    text = described(board(places, Phase.BACKING_OFF, "child_died", bye="browser_gone"), running=False)
+    text = described(board(paths, Phase.BACKING_OFF, "child_died", bye="browser_gone"), running=False)
     assert text.startswith("leadmasterd is not running. It was last waiting to start again")
     assert "the browser died" in text
 
@@ -142,9 +142,9 @@ def test_one_that_never_ran_and_one_that_just_starts_are_told_apart() -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("running", [True, False])
-def test_every_phase_can_be_described(places: Places, phase: Phase, running: bool) -> None:
+def test_every_phase_can_be_described(paths: Paths, phase: Phase, running: bool) -> None:
     """With everything there is to tell."""
-    status = board(places, phase, "child_died", bye=None, exit_code=70, failures=3, wait_seconds=4.0)
+    status = board(paths, phase, "child_died", bye=None, exit_code=70, failures=3, wait_seconds=4.0)
     status["trouble"] = {"code": "disk_full", "detail": "x"}
     status["capture"] = {"live": 12345, "sweep": 6, "open_gaps": 2, "last_message_at": iso(NOW)}
     status["resources"] = {"tree_pss_bytes": 5e8, "daemon_pss_bytes": 3e7, "disk_free_bytes": 2e12}
@@ -169,10 +169,10 @@ def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, 
 
 
 def test_json_is_one_object_with_running_from_the_lock(
-    places: Places, held: Lock, capsys: pytest.CaptureFixture[str]
+    paths: Paths, held: Lock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And nothing else on stdout."""
-    write_status(places, board(places))
+    write_status(paths, board(paths))
     code, out, err = run("--json", capsys=capsys)
     assert (code, err) == (0, "")
     assert set(json.loads(out)) == {*KEYS, "running"}
@@ -181,18 +181,18 @@ def test_json_is_one_object_with_running_from_the_lock(
 
 
 def test_a_status_file_that_says_ready_is_not_believed_without_a_daemon(
-    places: Places, capsys: pytest.CaptureFixture[str]
+    paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The lock decides: it was killed."""
-    write_status(places, board(places))
-    places.lock_file.touch()
+    write_status(paths, board(paths))
+    paths.lock_file.touch()
     code, out, _ = run("--json", capsys=capsys)
     assert code == 3
     assert json.loads(out)["running"] is False
     assert run(capsys=capsys)[1].startswith("leadmasterd is not running. It was last ready")
 
 
-def test_where_it_never_ran_there_is_an_answer_too(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_it_never_ran_there_is_an_answer_too(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     """In both forms."""
     code, out, _ = run("--json", capsys=capsys)
     documented = (
@@ -203,9 +203,7 @@ def test_where_it_never_ran_there_is_an_answer_too(places: Places, capsys: pytes
     assert "never ran here" in run(capsys=capsys)[1]
 
 
-def test_settings_that_are_wrong_elsewhere_do_not_silence_it(
-    places: Places, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_settings_that_are_wrong_elsewhere_do_not_silence_it(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     """Only where state is must be known."""
     Path("config.toml").write_text("zzz = 1\n[listener]\nnode = 5\n")
     assert run(capsys=capsys)[0] == 3
@@ -225,10 +223,10 @@ def test_settings_that_hide_where_state_is_are_told(
     assert err.count("\n") == 1
 
 
-def test_a_detail_can_not_command_the_terminal(places: Places, held: Lock) -> None:
+def test_a_detail_can_not_command_the_terminal(paths: Paths, held: Lock) -> None:
     """Details come from the page and the browser; in colours markup is text as well."""
     detail = "[bold]no[/bold] \x1b]0;title\x07\x1b[2J"
-    write_status(places, board(places, Phase.BACKING_OFF, "cannot_spawn", detail=detail))
+    write_status(paths, board(paths, Phase.BACKING_OFF, "cannot_spawn", detail=detail))
     reading, writing = pty.openpty()
     with subprocess.Popen([sys.executable, "-m", "leadmasterd", "status"], stdout=writing, stderr=writing) as status:
         os.close(writing)
@@ -248,15 +246,15 @@ def test_a_detail_can_not_command_the_terminal(places: Places, held: Lock) -> No
     assert b"\x1b[2J" not in shown
 
 
-async def test_the_board_writes_once_for_many_changes(places: Places) -> None:
+async def test_the_board_writes_once_for_many_changes(paths: Paths) -> None:
     """A moment later, and whole."""
-    made = StatusBoard(places)
+    made = StatusBoard(paths)
     for n in range(100):
         made.count(BatchResult(live=1, last_message_at=f"2026-11-23T00:00:{n % 60:02}.000Z"))
         made.bump("page_errors")
-    assert not places.status_file.exists()
-    await until(places.status_file.exists)
-    status = json.loads(places.status_file.read_text())
+    assert not paths.status_file.exists()
+    await until(paths.status_file.exists)
+    status = json.loads(paths.status_file.read_text())
     assert status["capture"] == {
         "live": 100,
         "sweep": 0,
@@ -268,7 +266,7 @@ async def test_the_board_writes_once_for_many_changes(places: Places) -> None:
 
 def test_a_board_that_can_not_be_written_complains_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A full disk is no reason to fill the journal."""
-    gone = Places(None, tmp_path / "gone", tmp_path / "gone" / "x.db")
+    gone = Paths(None, tmp_path / "gone", tmp_path / "gone" / "x.db")
     made = StatusBoard(gone)
     for _ in range(3):
         made.write()
@@ -278,10 +276,10 @@ def test_a_board_that_can_not_be_written_complains_once(tmp_path: Path, caplog: 
     assert gone.status_file.exists()
 
 
-def test_memory_and_disk_are_measured(places: Places) -> None:
+def test_memory_and_disk_are_measured(paths: Paths) -> None:
     """In bytes, of what is there."""
-    places.database.write_bytes(b"12345")
-    measured = measure(places)
+    paths.database.write_bytes(b"12345")
+    measured = measure(paths)
     assert measured["database_bytes"] == 5
     assert 1e6 < float(str(measured["daemon_pss_bytes"])) <= float(str(measured["tree_pss_bytes"]))
     assert float(str(measured["disk_free_bytes"])) > 0

@@ -96,16 +96,16 @@ def _not_allowed(path: object) -> str:
 
 def _busy_daemon(arguments: argparse.Namespace | None) -> str | None:
     """If our own daemon holds the database, say so; None if it may be another program."""
-    from leadmasterd.settings.paths import find_places
+    from leadmasterd.settings.paths import find_paths
     from leadmasterd.state.files import is_running, read_status
     from leadmasterd.text import _
 
     if arguments is None:
         return None
-    places = find_places(arguments.config)
-    if not is_running(places) or ((read_status(places) or {}).get("trouble") or {}).get("code") == "database_locked":
+    paths = find_paths(arguments.config)
+    if not is_running(paths) or ((read_status(paths) or {}).get("trouble") or {}).get("code") == "database_locked":
         return None
     return _(
         "cannot use {path} now: the daemon is busy writing to it, as after a long gap; nothing is half done, "
         "try again in a minute"
-    ).format(path=places.database)
+    ).format(path=paths.database)

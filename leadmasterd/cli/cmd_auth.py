@@ -10,7 +10,7 @@ from typing import Final
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import Auth, Snapshot
-from leadmasterd.settings.paths import Places, find_places
+from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.control import ask
 from leadmasterd.state.files import Lock, is_running
 from leadmasterd.text import _
@@ -57,25 +57,25 @@ def add_reset_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """What is there, good or not."""
-    return _list(Auth(find_places(arguments.config)), as_json=arguments.json)
+    return _list(Auth(find_paths(arguments.config)), as_json=arguments.json)
 
 
 def run_snapshot(arguments: argparse.Namespace) -> int:
     """By the running daemon, or here when none is running."""
-    places = find_places(arguments.config)
-    return _snapshot(places, Auth(places))
+    paths = find_paths(arguments.config)
+    return _snapshot(paths, Auth(paths))
 
 
 def run_restore(arguments: argparse.Namespace) -> int:
     """1 when there is no such snapshot."""
-    places = find_places(arguments.config)
-    return _restore(places, Auth(places), arguments.name)
+    paths = find_paths(arguments.config)
+    return _restore(paths, Auth(paths), arguments.name)
 
 
 def run_reset(arguments: argparse.Namespace) -> int:
     """Nothing is deleted."""
-    places = find_places(arguments.config)
-    return _reset(places, Auth(places))
+    paths = find_paths(arguments.config)
+    return _reset(paths, Auth(paths))
 
 
 def _list(auth: Auth, *, as_json: bool) -> int:
@@ -120,21 +120,21 @@ def _problem(auth: Auth, snapshot: Snapshot) -> str | None:
     return None
 
 
-def _snapshot(places: Places, auth: Auth) -> int:
-    if is_running(places):
-        ask(places.socket, "snapshot")
+def _snapshot(paths: Paths, auth: Auth) -> int:
+    if is_running(paths):
+        ask(paths.socket, "snapshot")
         print(
             _("The listener stops for a moment, a snapshot is taken, and it starts again; see `leadmasterd history`.")
         )
         return 0
-    _alone(places)
+    _alone(paths)
     snapshot = auth.take(account=auth.linked_account(), browser=None, now=datetime.now(UTC))
     print(_("Kept {name}.").format(name=snapshot.name))
     return 0
 
 
-def _restore(places: Places, auth: Auth, name: str | None) -> int:
-    _alone(places)
+def _restore(paths: Paths, auth: Auth, name: str | None) -> int:
+    _alone(paths)
     if name is None:
         snapshot = auth.newest_good(account=None)
     else:
@@ -148,8 +148,8 @@ def _restore(places: Places, auth: Auth, name: str | None) -> int:
     return 0
 
 
-def _reset(places: Places, auth: Auth) -> int:
-    _alone(places)
+def _reset(paths: Paths, auth: Auth) -> int:
+    _alone(paths)
     target = auth.quarantine(now=datetime.now(UTC), why="a person reset the session")
     print(
         _("The session is set aside in {path}; the next start asks for a scan.").format(path=target)
@@ -159,6 +159,6 @@ def _reset(places: Places, auth: Auth) -> int:
     return 0
 
 
-def _alone(places: Places) -> None:
+def _alone(paths: Paths) -> None:
     """Hold the state directory for the rest of this command: a running daemon's profile is never touched."""
-    Lock(places).acquire()
+    Lock(paths).acquire()

@@ -9,7 +9,7 @@ from typing import Final
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.settings.model import load
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _, printable
 
 COMMANDS: Final[Mapping[str, Command]] = {
@@ -40,29 +40,29 @@ def add_show_arguments(parser: argparse.ArgumentParser) -> None:
 def run_check(arguments: argparse.Namespace) -> int:
     """0, or 78 with every problem."""
     try:
-        _settings, places = load(arguments.config)
+        _settings, paths = load(arguments.config)
     except CannotUseSettings as error:
         return _problems(arguments, error)
     if arguments.json:
-        print(json.dumps({"ok": True, "file": str(places.file) if places.file else None}))
+        print(json.dumps({"ok": True, "file": str(paths.file) if paths.file else None}))
     else:
-        print(_("{file}: all good.").format(file=_source(places)))
+        print(_("{file}: all good.").format(file=_source(paths)))
     return 0
 
 
 def run_show(arguments: argparse.Namespace) -> int:
     """As TOML that could be a settings file."""
     try:
-        settings, places = load(arguments.config)
+        settings, paths = load(arguments.config)
     except CannotUseSettings as error:
         return _problems(arguments, error)
     values = settings.model_dump(mode="json")
     if arguments.json:
-        file = str(places.file) if places.file else None
-        print(json.dumps({"file": file, "state_dir": str(places.state_dir), "settings": values}, ensure_ascii=False))
+        file = str(paths.file) if paths.file else None
+        print(json.dumps({"file": file, "state_dir": str(paths.state_dir), "settings": values}, ensure_ascii=False))
         return 0
-    print(f"# {printable(_source(places))}")
-    print(f"# state: {printable(str(places.state_dir))}, database: {printable(str(places.database))}")
+    print(f"# {printable(_source(paths))}")
+    print(f"# state: {printable(str(paths.state_dir))}, database: {printable(str(paths.database))}")
     sys.stdout.write(_toml(values))
     return 0
 
@@ -75,8 +75,8 @@ def _problems(arguments: argparse.Namespace, error: CannotUseSettings) -> int:
     return 78
 
 
-def _source(places: Places) -> str:
-    return str(places.file) if places.file else _("built-in defaults")
+def _source(paths: Paths) -> str:
+    return str(paths.file) if paths.file else _("built-in defaults")
 
 
 def _toml(values: dict[str, object]) -> str:

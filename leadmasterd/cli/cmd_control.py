@@ -3,7 +3,7 @@
 import argparse
 
 from leadmasterd.cli.arguments import add_epilog
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.control import ask
 from leadmasterd.text import _
 
@@ -39,6 +39,6 @@ def run_restart_listener(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace, done: str) -> int:
-    ask(find_places(arguments.config).socket, arguments.command)
+    ask(find_paths(arguments.config).socket, arguments.command)
     print(done)
     return 0

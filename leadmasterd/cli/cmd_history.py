@@ -11,7 +11,7 @@ from leadmasterd.cli.arguments import add_epilog, add_json, positive
 from leadmasterd.cli.moments import length, moment_from
 from leadmasterd.cli.tables import folded
 from leadmasterd.queries.history import Gap, History, nothing, read
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 
@@ -39,11 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Print it; nothing to tell is no error."""
     now = datetime.now(UTC)
     since = moment_from(arguments.since, None) if arguments.since else now - timedelta(days=_DEFAULT_DAYS)
-    places = find_places(arguments.config)
+    paths = find_paths(arguments.config)
     try:
-        connection = open_for_reading(places.database)
+        connection = open_for_reading(paths.database)
     except FileNotFoundError:
-        print(_("Nothing happened here yet: there is no {path}.").format(path=places.database), file=sys.stderr)
+        print(_("Nothing happened here yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
         if arguments.json:
             print(json.dumps(nothing(since, now).as_json()))
         return 0

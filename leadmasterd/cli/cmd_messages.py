@@ -12,8 +12,8 @@ from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, add_time,
 from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.cli.tables import folded, padded, tell_of_more
 from leadmasterd.queries.leads import Row, ask, find, is_blank
-from leadmasterd.settings.leads_light import glance
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.leads_light import read_leads_settings
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, bare, printable
 from leadmasterd.times import iso
@@ -46,14 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print them; an empty answer is no error, but 1 when there is no such chat."""
-    places = find_places(arguments.config)
-    settings = glance(places)
+    paths = find_paths(arguments.config)
+    settings = read_leads_settings(paths)
     zone = settings.zone()
     since = iso(moment_from(arguments.since, zone)) if arguments.since else None
     try:
-        connection = open_for_reading(places.database)
+        connection = open_for_reading(paths.database)
     except FileNotFoundError:
-        print(_("Nothing was captured here yet: there is no {path}.").format(path=places.database), file=sys.stderr)
+        print(_("Nothing was captured here yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
         if arguments.json:
             print(json.dumps({"messages": []}))
         return 0

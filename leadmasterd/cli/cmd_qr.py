@@ -10,7 +10,7 @@ from typing import Any
 from leadmasterd import qr, sentences
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.cli.cmd_run import JournalPresenter, TerminalPresenter
-from leadmasterd.settings.paths import Places, find_places
+from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.control import ask
 from leadmasterd.state.files import is_running, read_status
 from leadmasterd.text import _
@@ -34,19 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show it until it is scanned: 0 then and when none is needed, 1 when there is none, 3 when not running."""
-    places = find_places(arguments.config)
-    if not is_running(places):
+    paths = find_paths(arguments.config)
+    if not is_running(paths):
         print(_("The daemon is not running; start it with `leadmasterd run` or systemctl."), file=sys.stderr)
         return 3
     if arguments.pairing_code:
-        ask(places.socket, "pairing-code", phone=arguments.pairing_code)
+        ask(paths.socket, "pairing-code", phone=arguments.pairing_code)
     if arguments.png:
-        return _save_picture(places, arguments.png)
-    return _show(places, arguments)
+        return _save_picture(paths, arguments.png)
+    return _show(paths, arguments)
 
 
-def _save_picture(places: Places, target: str) -> int:
-    scan = (read_status(places) or {}).get("scan") or {}
+def _save_picture(paths: Paths, target: str) -> int:
+    scan = (read_status(paths) or {}).get("scan") or {}
     if "qr" not in scan:
         print(_("There is no QR to scan now."), file=sys.stderr)
         return 1
@@ -55,13 +55,13 @@ def _save_picture(places: Places, target: str) -> int:
     return 0
 
 
-def _show(places: Places, arguments: argparse.Namespace) -> int:
+def _show(paths: Paths, arguments: argparse.Namespace) -> int:
     presenter = TerminalPresenter() if sys.stdout.isatty() else JournalPresenter()
     if arguments.light and not sys.stdout.isatty():
         presenter.ink = qr.Ink.DARK_MODULES
     shown: str | None = None
     while True:
-        status: dict[str, Any] = read_status(places) or {}
+        status: dict[str, Any] = read_status(paths) or {}
         scan = status.get("scan") or {}
         text = scan.get("pairing_code") or (None if arguments.pairing_code else scan.get("qr"))
         if text and text != shown:
@@ -75,7 +75,7 @@ def _show(places: Places, arguments: argparse.Namespace) -> int:
         if status.get("phase") in ("syncing", "ready"):
             print(_("Scanned.") if shown else _no_code(status))
             return 0
-        if not is_running(places):
+        if not is_running(paths):
             print(_("The daemon stopped."), file=sys.stderr)
             return 3
         if status.get("phase") in ("paused", "halted"):

@@ -35,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     from leadmasterd.replay import Replay
     from leadmasterd.settings.model import load
 
-    settings, places = load(arguments.config)
+    settings, paths = load(arguments.config)
     replay = Replay(
-        classifier_of(settings.leads, places),
+        classifier_of(settings.leads, paths),
         policy_of(settings.leads),
         moment_from(arguments.at, UTC) if arguments.at else datetime.now(UTC),
         settings.capture_rules(),

@@ -81,16 +81,16 @@ def _own_rules(arguments: argparse.Namespace) -> Path | None:
     from leadmasterd.projection.policy import rules_file
     from leadmasterd.settings.model import load
 
-    settings, places = load(arguments.config)
-    return existing(rules_file(settings.leads, places))
+    settings, paths = load(arguments.config)
+    return existing(rules_file(settings.leads, paths))
 
 
 def _classifier(arguments: argparse.Namespace) -> Any:
     from leadmasterd.projection.policy import classifier_of
     from leadmasterd.settings.model import load
 
-    settings, places = load(arguments.config)
-    return classifier_of(settings.leads, places)
+    settings, paths = load(arguments.config)
+    return classifier_of(settings.leads, paths)
 
 
 # ---------------------------------------------------------------------- test
@@ -246,19 +246,19 @@ def run_train(arguments: argparse.Namespace) -> int:
     from leadmasterd.projection.policy import model_file
     from leadmasterd.settings.model import load
 
-    _settings, places = load(arguments.config)
-    text = _read(arguments.corrections) if arguments.corrections else _corrections(places)
+    _settings, paths = load(arguments.config)
+    text = _read(arguments.corrections) if arguments.corrections else _corrections(paths)
     if text.strip():  # else there is nothing to learn from, and nothing is made
-        _make_room(places.state_dir)
+        _make_room(paths.state_dir)
     done = subprocess.run(
-        [sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-", "--model", str(model_file(places))],
+        [sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-", "--model", str(model_file(paths))],
         input=text,
         env={**os.environ, "PYTHONUTF8": "1"},
         encoding="utf-8",
         capture_output=True,
         check=False,
     )
-    named = f"cannot use {arguments.corrections or places.database}, line"
+    named = f"cannot use {arguments.corrections or paths.database}, line"
     print(done.stderr.replace("cannot use -, line", named), end="", file=sys.stderr)
     if done.returncode:
         return 1
@@ -301,12 +301,12 @@ def told(answer: Mapping[str, Any]) -> str:
     )
 
 
-def _corrections(places: Any) -> str:
+def _corrections(paths: Any) -> str:
     """Those of the database as JSON lines; the last word on a burst counts."""
     from leadmasterd.store.database import open_for_reading
 
     try:
-        connection = open_for_reading(places.database)
+        connection = open_for_reading(paths.database)
     except FileNotFoundError:
         return ""  # nobody has corrected anything yet
     with closing(connection):

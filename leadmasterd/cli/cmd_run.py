@@ -21,16 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Until SIGTERM or Ctrl-C."""
-    settings, places = load(arguments.config)
+    settings, paths = load(arguments.config)
     set_up_logging()
-    logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, places.state_dir)
+    logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, paths.state_dir)
     if os.geteuid() == 0:
         logging.getLogger("leadmasterd").warning(
             "running as root, so the browser's sandbox is off: fine for trying, not for work"
         )
     os.umask(0o077)
     presenter = TerminalPresenter() if sys.stdout.isatty() else JournalPresenter()
-    asyncio.run(Daemon(settings, places, presenter).run())
+    asyncio.run(Daemon(settings, paths, presenter).run())
     return 0
 
 

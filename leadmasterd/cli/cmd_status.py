@@ -18,8 +18,8 @@ from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import columns_of_screen, padded
 from leadmasterd.errors import CannotUseDatabase
 from leadmasterd.queries import leads as lead_queries
-from leadmasterd.settings.leads_light import glance
-from leadmasterd.settings.paths import Places, find_places
+from leadmasterd.settings.leads_light import read_leads_settings
+from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import is_running, read_status
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
@@ -54,21 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the status; the exit code says it too."""
-    places = find_places(arguments.config)
-    running, status, now = is_running(places), read_status(places), datetime.now(UTC)
+    paths = find_paths(arguments.config)
+    running, status, now = is_running(paths), read_status(paths), datetime.now(UTC)
     code = exit_code(running=running, status=status)
     if arguments.json:
-        print(json.dumps(_as_json(status, places, running=running, now=now), ensure_ascii=False))
+        print(json.dumps(_as_json(status, paths, running=running, now=now), ensure_ascii=False))
         return code
-    heading, rows = describe(status, running=running, now=now, state_dir=str(places.state_dir))
+    heading, rows = describe(status, running=running, now=now, state_dir=str(paths.state_dir))
     waiters: list[tuple[str, bool]] = []
-    connection, unreadable = _database(places.database)
+    connection, unreadable = _database(paths.database)
     if unreadable:
         rows.append((_("database"), unreadable))
     if connection:
         with closing(connection):
             rows += _reliability(connection, now)
-            waits, waiters = _who_waits(connection, places, now)
+            waits, waiters = _who_waits(connection, paths, now)
             rows += waits
     if sys.stdout.isatty():
         _print_rich(heading, rows, waiters, code)
@@ -79,10 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _as_json(status: Mapping[str, Any] | None, places: Places, *, running: bool, now: datetime) -> dict[str, Any]:
+def _as_json(status: Mapping[str, Any] | None, paths: Paths, *, running: bool, now: datetime) -> dict[str, Any]:
     """The daemon's own word, but for who waits: that goes on when the daemon is dead."""
     answer = {**(status or {"v": 1, **dict.fromkeys(_KEYS)}), "running": running}
-    connection, _unreadable = _database(places.database)
+    connection, _unreadable = _database(paths.database)
     if connection:
         with closing(connection):
             answer["waiting"] = lead_queries.count_waiting(connection, now)
@@ -115,7 +115,7 @@ def _reliability(connection: sqlite3.Connection, now: datetime) -> list[tuple[st
 
 
 def _who_waits(
-    connection: sqlite3.Connection, places: Places, now: datetime
+    connection: sqlite3.Connection, paths: Paths, now: datetime
 ) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
     """One line about who waits for an answer, and a line each of those who wait longest; True: for too long."""
     count = lead_queries.count_waiting(connection, now)
@@ -124,7 +124,7 @@ def _who_waits(
         unjudged.append((label, leads_list.not_looked_at(count["unjudged"])))
     if not count["conversations"]:
         return unjudged or [(label, _("nobody waits for an answer"))], []
-    settings = glance(places)
+    settings = read_leads_settings(paths)
     target = settings.target_seconds
     waiters = []
     # Without the calendar, whose holidays take longer to load than all the rest.

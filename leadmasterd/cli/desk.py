@@ -27,7 +27,7 @@ from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Subject
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings.model import Settings, load
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.store.database import cannot_use, open_for_writing
 from leadmasterd.text import _, ngettext
 
@@ -67,13 +67,13 @@ class _Standing:
 class Desk:
     """One command's connection for writing."""
 
-    def __init__(self, connection: sqlite3.Connection, settings: Settings, places: Places) -> None:
+    def __init__(self, connection: sqlite3.Connection, settings: Settings, paths: Paths) -> None:
         self.connection = connection
         self.settings = settings
         self.actor = f"person:{_login()}"
         self.clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
-        self._path = places.database
-        self.classifier = cache(lambda: classifier_of(settings.leads, places))
+        self._path = paths.database
+        self.classifier = cache(lambda: classifier_of(settings.leads, paths))
         self.judge = Judge(connection, self.classifier, policy_of(settings.leads))
 
     @contextmanager
@@ -191,11 +191,11 @@ def told(change: Change, clock: Clock) -> str:
 @contextmanager
 def opened(explicit: str | None) -> Iterator[Desk]:
     """A desk. Raises Refused when nothing was captured yet: a command makes no database."""
-    settings, places = load(explicit)
-    if not places.database.exists():
-        raise Refused(_("Nothing was captured here yet: there is no {path}.").format(path=places.database))
-    with closing(_patiently(lambda: open_for_writing(places.database, patience=_ONE_TRY))) as connection:
-        yield Desk(connection, settings, places)
+    settings, paths = load(explicit)
+    if not paths.database.exists():
+        raise Refused(_("Nothing was captured here yet: there is no {path}.").format(path=paths.database))
+    with closing(_patiently(lambda: open_for_writing(paths.database, patience=_ONE_TRY))) as connection:
+        yield Desk(connection, settings, paths)
 
 
 @contextmanager

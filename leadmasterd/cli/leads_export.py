@@ -20,7 +20,7 @@ from leadmasterd.cli.streams import print_utf8
 from leadmasterd.errors import Refused
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Row, Windows
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import write_private
 from leadmasterd.text import _, ngettext, printable
 
@@ -55,11 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """All of them, the oldest first."""
-    places = find_places(arguments.config)
-    settings = looked_up(places)
+    paths = find_paths(arguments.config)
+    settings = looked_up(paths)
     since = times.iso(moment_from(arguments.since, settings.zone())) if arguments.since else None
     windows = Windows(datetime.now(UTC), settings.stale_days, settings.dormant_days)
-    connection = opened(places)
+    connection = opened(paths)
     rows: list[Row] = []
     if connection:
         with closing(connection):

@@ -15,24 +15,24 @@ from leadmasterd.cli.moments import Clock, length
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Row, Windows
 from leadmasterd.sentences import stage_es
-from leadmasterd.settings.leads_light import LeadsGlance, glance
-from leadmasterd.settings.paths import Places, find_places
+from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
+from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 
 
-def opened(places: Places) -> sqlite3.Connection | None:
+def opened(paths: Paths) -> sqlite3.Connection | None:
     """The database, or None and a calm word when there is none yet."""
     try:
-        return open_for_reading(places.database)
+        return open_for_reading(paths.database)
     except FileNotFoundError:
-        print(_("Nothing was captured here yet: there is no {path}.").format(path=places.database), file=sys.stderr)
+        print(_("Nothing was captured here yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
         return None
 
 
-def looked_up(places: Places) -> LeadsGlance:
+def looked_up(paths: Paths) -> LightLeadsSettings:
     """The settings, and a word on stderr when they are not what was written: the figures would be others."""
-    settings = glance(places)
+    settings = read_leads_settings(paths)
     if wrong := settings.wrong():
         print(
             _("{keys} in the settings: wrong, so shown as if not set; `leadmasterd config check` says why").format(
@@ -71,12 +71,12 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Open leads, the newest activity first; an empty answer is no error."""
-    places = find_places(arguments.config)
-    settings = looked_up(places)
+    paths = find_paths(arguments.config)
+    settings = looked_up(paths)
     stages = [choices.stage(each) for each in arguments.stage]
     intents = [choices.intent(each) for each in arguments.intent]
     now = datetime.now(UTC)
-    connection = opened(places)
+    connection = opened(paths)
     rows: list[Row] = []
     unjudged = 0
     if connection:
@@ -171,10 +171,10 @@ def add_waiting_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_waiting(arguments: argparse.Namespace) -> int:
     """Who waits for an answer and for how long, the longest first; nobody is no error."""
-    places = find_places(arguments.config)
-    settings = looked_up(places)
+    paths = find_paths(arguments.config)
+    settings = looked_up(paths)
     now = datetime.now(UTC)
-    connection = opened(places)
+    connection = opened(paths)
     rows: list[Row] = []
     count: Row = {"conversations": 0, "overdue": 0, "oldest_since": None, "unjudged": 0}
     if connection:

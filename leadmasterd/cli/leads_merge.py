@@ -16,7 +16,7 @@ from leadmasterd.cli.tables import folded
 from leadmasterd.errors import CannotMerge, Refused
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Row, Subject
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.store import merges
 from leadmasterd.text import _, printable
 
@@ -112,7 +112,7 @@ def _undo(arguments: argparse.Namespace) -> int:
 
 
 def _proposals(arguments: argparse.Namespace) -> int:
-    connection = opened_for_reading(find_places(arguments.config))
+    connection = opened_for_reading(find_paths(arguments.config))
     found: list[dict[str, Any]] = []
     if connection:
         with closing(connection):

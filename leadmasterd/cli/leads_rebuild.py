@@ -18,7 +18,7 @@ from leadmasterd.cli.desk import Desk, opened
 from leadmasterd.errors import CannotUseDatabase, CannotUseModel, CannotUseRules
 from leadmasterd.projection.judge import put_all_up
 from leadmasterd.queries import leads as lead_queries
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import is_running
 from leadmasterd.text import _, ngettext
 
@@ -62,7 +62,7 @@ def in_slices(
     desk: Desk, arguments: argparse.Namespace, conversations: Sequence[int], work: Callable[[Sequence[int]], None]
 ) -> int:
     """Work on all of these, some in each transaction; returns with how many that was not possible."""
-    running = is_running(find_places(arguments.config))
+    running = is_running(find_paths(arguments.config))
     progress = Progress(len(conversations))
     failed = 0
     for first in range(0, len(conversations), SLICE):

@@ -17,8 +17,8 @@ from leadmasterd.cli.tables import folded, tell_of_more
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Row, Subject, Windows, ask, is_blank
 from leadmasterd.sentences import lead_event, stage_es
-from leadmasterd.settings.leads_light import LeadsGlance
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.leads_light import LightLeadsSettings
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _, printable
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it; 1 when there is nothing under that id."""
-    places = find_places(arguments.config)
-    settings = looked_up(places)
+    paths = find_paths(arguments.config)
+    settings = looked_up(paths)
     now = datetime.now(UTC)
-    connection = opened(places)
+    connection = opened(paths)
     if connection is None:
         return 1
     with closing(connection):
@@ -66,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
 # ---------------------------------------------------------------------- reading
 
 
-def _read(connection: sqlite3.Connection, subject: Subject, settings: LeadsGlance, now: datetime, limit: int) -> Row:
+def _read(
+    connection: sqlite3.Connection, subject: Subject, settings: LightLeadsSettings, now: datetime, limit: int
+) -> Row:
     """The documented object. `lead` is null for somebody who has none."""
     windows = Windows(now, settings.stale_days, settings.dormant_days)
     leads = lead_queries.leads(connection, windows, limit=1000, closed_too=True, contact=subject.contact_id)
@@ -207,7 +209,7 @@ def _json_in(rows: list[Row]) -> list[Row]:
 # ---------------------------------------------------------------------- printing
 
 
-def _print(found: Row, now: datetime, settings: LeadsGlance) -> None:
+def _print(found: Row, now: datetime, settings: LightLeadsSettings) -> None:
     clock = Clock(now, settings.zone())
     lead, contact = found["lead"], found["contact"]
     names = (contact["saved_name"], contact["push_name"], contact["phone"])

@@ -18,8 +18,8 @@ from leadmasterd.cli.desk import opened
 from leadmasterd.cli.leads_rebuild import in_slices, summary, tell
 from leadmasterd.cli.moments import moment_from
 from leadmasterd.queries import leads as lead_queries
-from leadmasterd.settings.leads_light import glance
-from leadmasterd.settings.paths import find_places
+from leadmasterd.settings.leads_light import read_leads_settings
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _, ngettext
 
 _SHOWN: Final = 8
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Of all bursts, or of those since a time."""
-    zone = glance(find_places(arguments.config)).zone()
+    zone = read_leads_settings(find_paths(arguments.config)).zone()
     since = times.iso(moment_from(arguments.since, zone)) if arguments.since else ""
     classified, changed = 0, Counter[tuple[str, str]]()
     with opened(arguments.config) as desk:

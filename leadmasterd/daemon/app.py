@@ -29,7 +29,7 @@ from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
 from leadmasterd.listener.programs import find_browser, find_node
 from leadmasterd.settings.model import Settings
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.state import control
 from leadmasterd.state.files import Lock
 from leadmasterd.store.records import BatchResult, Item, SessionEvent
@@ -47,7 +47,7 @@ _REOPEN_SECONDS = 5.0
 class Daemon:
     """One life of the daemon. `run` returns when it was asked to stop."""
 
-    def __init__(self, settings: Settings, places: Places, presenter: Presenter) -> None:
+    def __init__(self, settings: Settings, places: Paths, presenter: Presenter) -> None:
         self._settings = settings
         self._places = places
         self._timing = settings.timing()

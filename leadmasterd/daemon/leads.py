@@ -19,7 +19,7 @@ from leadmasterd.daemon.threads import on_loop
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
 from leadmasterd.projection.worker import Judging, WhoWaits, who_waits
 from leadmasterd.settings.model import LeadsSettings
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.store.writer import Writer
 from leadmasterd.text import printable
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class LeadKeeper:
     """Made on the loop. Whoever opens it starts `classifying`, and stops it."""
 
-    def __init__(self, leads: LeadsSettings, places: Places, board: StatusBoard) -> None:
+    def __init__(self, leads: LeadsSettings, places: Paths, board: StatusBoard) -> None:
         self._leads = leads
         self._places = places
         self._board = board

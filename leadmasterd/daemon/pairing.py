@@ -6,7 +6,7 @@ from typing import Protocol
 
 from leadmasterd import qr, times
 from leadmasterd.daemon.status import StatusBoard
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_private
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Presenter(Protocol):
 class ScanCode:
     """The one that is good now, or none."""
 
-    def __init__(self, places: Places, board: StatusBoard, presenter: Presenter) -> None:
+    def __init__(self, places: Paths, board: StatusBoard, presenter: Presenter) -> None:
         self._picture = places.qr_picture
         self._board = board
         self._presenter = presenter

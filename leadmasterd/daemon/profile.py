@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import Auth
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.supervisor.machine import Effect
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 class ProfileKeeper:
     """Keeps the session: before each start, at its loss, and by snapshots."""
 
-    def __init__(self, places: Places, *, settle_seconds: float) -> None:
+    def __init__(self, places: Paths, *, settle_seconds: float) -> None:
         self._places = places
         self._settle = timedelta(seconds=settle_seconds)
         self._auth = Auth(places)

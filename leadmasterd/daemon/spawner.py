@@ -11,7 +11,7 @@ from leadmasterd.daemon.profile import ProfileKeeper
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
 from leadmasterd.settings.model import Settings
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Children:
     """`current` is the child that was started last, dead or alive; None before the first."""
 
-    def __init__(self, settings: Settings, places: Places, profile: ProfileKeeper) -> None:
+    def __init__(self, settings: Settings, places: Paths, profile: ProfileKeeper) -> None:
         self._settings = settings
         self._profile_folder = places.profile
         self._profile = profile

@@ -14,7 +14,7 @@ import psutil
 from leadmasterd import sentences
 from leadmasterd.projection.worker import WhoWaits
 from leadmasterd.reasons import Reason
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_status
 from leadmasterd.store.records import BatchResult
 
@@ -38,7 +38,7 @@ class Capture:
 class StatusBoard:
     """The current status; `changed` gets it written soon."""
 
-    places: Places
+    places: Paths
     phase: str = "starting"
     since: str = ""
     because: Reason = field(default_factory=lambda: Reason("not_started"))
@@ -125,7 +125,7 @@ class StatusBoard:
         }
 
 
-def measure(places: Places) -> dict[str, int]:
+def measure(places: Paths) -> dict[str, int]:
     """Memory of the daemon and of its whole tree (PSS: summed RSS counts shared pages threefold), disk, database.
 
     Takes some 30 ms; call it in a thread.

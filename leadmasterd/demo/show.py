@@ -25,7 +25,7 @@ from leadmasterd.errors import DemoFailed
 from leadmasterd.leads.calendar import WEEKDAYS
 from leadmasterd.queries.leads import count_unjudged
 from leadmasterd.settings.model import LeadsSettings
-from leadmasterd.settings.paths import places
+from leadmasterd.settings.paths import resolve_paths
 from leadmasterd.state.files import read_status
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
@@ -65,7 +65,7 @@ class Demo:
         wait_for_enter: Callable[[], None] | None,
         say: Callable[[str], None],
     ) -> None:
-        self._places = places(None, str(folder.absolute()), "leadmaster.db")
+        self._paths = resolve_paths(None, str(folder.absolute()), "leadmaster.db")
         self._node = node
         self._key_shape = key_shape
         self._wait_for_enter = wait_for_enter
@@ -98,7 +98,7 @@ class Demo:
 
     def show(self, *words: str) -> None:
         """Run a command on what the demo left, as anybody would afterwards."""
-        subprocess.run([*_LEADMASTERD, *words], env=self._environment, cwd=self._places.state_dir, check=True)
+        subprocess.run([*_LEADMASTERD, *words], env=self._environment, cwd=self._paths.state_dir, check=True)
 
     # ------------------------------------------------------------------ the parts
 
@@ -108,7 +108,7 @@ class Demo:
         return {
             **os.environ,
             "PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent),
-            "LEADMASTERD_STATE_DIR": str(self._places.state_dir),
+            "LEADMASTERD_STATE_DIR": str(self._paths.state_dir),
             "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(self._standin.browser_args),
             # a stand-in unlinks nobody for asking early, and a demo should be short
             "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
@@ -125,7 +125,7 @@ class Demo:
         """The real daemon, in a process of its own. Its words go straight to the terminal."""
         # from the state folder, so that a config.toml lying about here changes nothing
         process = subprocess.Popen(
-            [*_LEADMASTERD, "run"], env=self._environment, cwd=self._places.state_dir, start_new_session=True
+            [*_LEADMASTERD, "run"], env=self._environment, cwd=self._paths.state_dir, start_new_session=True
         )
         self._process = process
         try:
@@ -176,13 +176,13 @@ class Demo:
     # ------------------------------------------------------------------ looking
 
     def _status(self) -> dict[str, Any]:
-        return read_status(self._places) or {"phase": "", "capture": {"live": 0, "sweep": 0, "open_gaps": 0}}
+        return read_status(self._paths) or {"phase": "", "capture": {"live": 0, "sweep": 0, "open_gaps": 0}}
 
     def _phase(self) -> str:
         return str(self._status()["phase"])
 
     def _unjudged(self) -> int:
-        with closing(open_for_reading(self._places.database)) as connection:
+        with closing(open_for_reading(self._paths.database)) as connection:
             return count_unjudged(connection)
 
     def _await_captured(self, *when: When) -> None:
@@ -205,7 +205,7 @@ class Demo:
 
     def _outcome(self) -> Outcome:
         expected = Counter((each.phone, said.own, said.body) for each in CONVERSATIONS for said in each.said)
-        with closing(open_for_reading(self._places.database)) as connection:
+        with closing(open_for_reading(self._paths.database)) as connection:
             rows = connection.execute(_CAPTURED).fetchall()
         found = Counter((row["phone"], row["direction"] == "out", row["body"]) for row in rows)
         via = Counter(row["captured_via"] for row in rows)

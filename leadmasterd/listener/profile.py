@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadmasterd.errors import CannotUseSnapshot
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_private
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Snapshot:
 class Auth:
     """The auth directory of one state directory."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Paths) -> None:
         self._profile = places.profile
         self._snapshots = places.profile.parent / "snapshots"
         self._quarantine = places.quarantine

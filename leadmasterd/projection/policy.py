@@ -8,7 +8,7 @@ from leadmasterd.classify.loading import existing, load_classifier
 from leadmasterd.leads import fold
 from leadmasterd.projection.rows import Policy
 from leadmasterd.settings.model import LeadsSettings
-from leadmasterd.settings.paths import Places, base_folder
+from leadmasterd.settings.paths import Paths, base_folder
 
 
 def policy_of(leads: LeadsSettings) -> Policy:
@@ -35,16 +35,16 @@ def policy_of(leads: LeadsSettings) -> Policy:
     )
 
 
-def rules_file(leads: LeadsSettings, places: Places) -> Path | None:
+def rules_file(leads: LeadsSettings, places: Paths) -> Path | None:
     """The operator's own rules, whether they are there yet or not; None when only the packaged ones are wanted."""
     return base_folder(places.file) / Path(leads.rules).expanduser() if leads.rules else None
 
 
-def model_file(places: Places) -> Path:
+def model_file(places: Paths) -> Path:
     """The model learned from this shop's corrections, whether it is there yet or not."""
     return places.state_dir / "model.json.gz"
 
 
-def classifier_of(leads: LeadsSettings, places: Places) -> Classifier:
+def classifier_of(leads: LeadsSettings, places: Paths) -> Classifier:
     """The rules and the model in force. Raises CannotUseRules or CannotUseModel."""
     return load_classifier(existing(rules_file(leads, places)), existing(model_file(places)))

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from leadmasterd.errors import CannotUseSettings
-from leadmasterd.settings.paths import ENV_PREFIX, Places, read_file
+from leadmasterd.settings.paths import ENV_PREFIX, Paths, read_file
 
 if TYPE_CHECKING:
     from leadmasterd.leads.calendar import BusinessCalendar
@@ -34,7 +34,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class LeadsGlance:
+class LightLeadsSettings:
     """What is stale, what is overdue, and when the business is open."""
 
     target_seconds: float
@@ -48,7 +48,7 @@ class LeadsGlance:
     """What is of no kind that could be used."""
 
     def wrong(self) -> list[str]:
-        """Settings that are not what was written, as far as a glance can tell."""
+        """Settings that are not what was written, as far as this reader can tell."""
         return [*self.misfits, *([] if _zone_of(self.timezone) else ["leads.timezone"])]
 
     def zone(self) -> tzinfo | None:
@@ -67,10 +67,10 @@ class LeadsGlance:
             return None
 
 
-def glance(places: Places) -> LeadsGlance:
+def read_leads_settings(paths: Paths) -> LightLeadsSettings:
     """As the full settings have it, the environment included, where that is right."""
     try:
-        data = read_file(places.file) if places.file else {}
+        data = read_file(paths.file) if paths.file else {}
     except CannotUseSettings:
         data = {}
     section = data.get("leads")
@@ -82,7 +82,7 @@ def glance(places: Places) -> LeadsGlance:
     misfits = ["leads"] if section is not None and not isinstance(section, dict) else []
     misfits += [f"leads.{key}" for key, default in DEFAULTS.items() if key in told and not _fits(told[key], default)]
     values = {key: told[key] if _fits(told.get(key), default) else default for key, default in DEFAULTS.items()}
-    return LeadsGlance(
+    return LightLeadsSettings(
         target_seconds=float(values["target_minutes"]) * 60,
         stale_days=int(values["stale_days"]),
         dormant_days=int(values["dormant_days"]),

@@ -24,10 +24,10 @@ from leadmasterd.settings.paths import (
     DEFAULT_DATABASE,
     DEFAULT_STATE_DIR,
     ENV_PREFIX,
-    Places,
+    Paths,
     find_file,
-    places,
     read_file,
+    resolve_paths,
 )
 from leadmasterd.supervisor.timing import Timing
 
@@ -201,7 +201,7 @@ class Settings(BaseSettings):
         return CaptureRules(self.capture.groups, ignore_list(list(self.capture.ignore)))
 
 
-def load(explicit: str | None) -> tuple[Settings, Places]:
+def load(explicit: str | None) -> tuple[Settings, Paths]:
     """Read, check and resolve. Raises CannotUseSettings, one line for each thing that is wrong."""
     file = find_file(explicit)
     data = read_file(file) if file else {}
@@ -219,7 +219,7 @@ def load(explicit: str | None) -> tuple[Settings, Places]:
         problems.append(f"cannot read {where}: {error}")
     if problems:
         raise CannotUseSettings("\n".join(problems))
-    return settings, places(file, settings.state_dir, settings.database.path)
+    return settings, resolve_paths(file, settings.state_dir, settings.database.path)
 
 
 _AS_JSON: Final[dict[Any, str]] = {

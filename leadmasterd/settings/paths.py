@@ -18,7 +18,7 @@ DEFAULT_DATABASE: Final = "leadmaster.db"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Paths:
     """The settings file (None: built-in defaults), and where state and the database are."""
 
     file: Path | None
@@ -81,8 +81,8 @@ def base_folder(file: Path | None) -> Path:
     return file.absolute().parent if file else Path.cwd()
 
 
-def find_places(explicit: str | None) -> Places:
-    """The places that the full settings would give, read as leniently as can be.
+def find_paths(explicit: str | None) -> Paths:
+    """The paths that the full settings would give, read as leniently as can be.
 
     Raises CannotUseSettings only when there is no way to know where state is.
     """
@@ -91,7 +91,7 @@ def find_places(explicit: str | None) -> Places:
     section = data.get("database")
     database = section.get("path", DEFAULT_DATABASE) if isinstance(section, dict) else DEFAULT_DATABASE
     database = _variable("DATABASE__PATH") or database
-    return places(
+    return resolve_paths(
         file,
         _variable("STATE_DIR") or data.get("state_dir", DEFAULT_STATE_DIR),
         database.strip() if isinstance(database, str) else database,  # as every key in a section
@@ -104,11 +104,11 @@ def _variable(name: str) -> str | None:
     return next((value for variable, value in os.environ.items() if variable.upper() == wanted), None)
 
 
-def places(file: Path | None, state_dir: object, database: object) -> Places:
+def resolve_paths(file: Path | None, state_dir: object, database: object) -> Paths:
     """Resolve both paths. Raises CannotUseSettings for what is no path at all."""
     if not isinstance(state_dir, str) or not state_dir:
         raise CannotUseSettings(f"cannot use state_dir = {state_dir!r} in {file}: it must be a path in quotes")
     if not isinstance(database, str) or not database:
         raise CannotUseSettings(f"cannot use database.path = {database!r} in {file}: it must be a path in quotes")
     state = base_folder(file) / Path(state_dir).expanduser()
-    return Places(file, state, state / database)
+    return Paths(file, state, state / database)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadmasterd.errors import CannotUseState
-from leadmasterd.settings.paths import Places
+from leadmasterd.settings.paths import Paths
 
 _PASSING_BY: Final = 1.0
 """`status` asks the lock by sharing it for a moment; a daemon that starts in that moment must not give up."""
@@ -19,9 +19,9 @@ _PASSING_BY: Final = 1.0
 class Lock:
     """The flock of the running daemon. Held until the process ends, however it ends."""
 
-    def __init__(self, places: Places) -> None:
-        self._path = places.lock_file
-        self._state_dir = places.state_dir
+    def __init__(self, paths: Paths) -> None:
+        self._path = paths.lock_file
+        self._state_dir = paths.state_dir
         self._fd: int | None = None
 
     def acquire(self) -> None:
@@ -60,10 +60,10 @@ def _lock_within(fd: int, seconds: float) -> bool:
             return True
 
 
-def is_running(places: Places) -> bool:
+def is_running(paths: Paths) -> bool:
     """Whether a daemon holds the lock. Asked of the lock itself and not of what the status file says."""
     try:
-        fd = os.open(places.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(paths.lock_file, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:
@@ -97,15 +97,15 @@ def write_private(path: Path, data: bytes) -> None:
         raise
 
 
-def write_status(places: Places, status: Mapping[str, object]) -> None:
+def write_status(paths: Paths, status: Mapping[str, object]) -> None:
     """Rewrite `status.json`. Raises OSError."""
-    write_private(places.status_file, json.dumps(status, ensure_ascii=False, indent=1).encode() + b"\n")
+    write_private(paths.status_file, json.dumps(status, ensure_ascii=False, indent=1).encode() + b"\n")
 
 
-def read_status(places: Places) -> dict[str, Any] | None:
+def read_status(paths: Paths) -> dict[str, Any] | None:
     """What the daemon last wrote, or None if it never did (or the file is not what we write)."""
     try:
-        status = json.loads(places.status_file.read_bytes())
+        status = json.loads(paths.status_file.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return status if isinstance(status, dict) and status.get("v") == 1 else None

@@ -17,7 +17,7 @@ import pytest
 
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
-from leadmasterd.settings.paths import Places, places
+from leadmasterd.settings.paths import Paths, resolve_paths
 from leadmasterd.state.files import read_status
 from tests.processes import carries
 
@@ -51,7 +51,7 @@ class DaemonUnderTest:
     """One state directory, and the daemon's lives on it."""
 
     def __init__(self, state_dir: Path, standin: StandIn, settings: dict[str, str]) -> None:
-        self.places: Places = places(None, str(state_dir), "leadmaster.db")
+        self.places: Paths = resolve_paths(None, str(state_dir), "leadmaster.db")
         self.standin = standin
         self.log = state_dir.parent / f"{state_dir.name}.log"
         self.environment = {
