@@ -117,6 +117,11 @@ def add_json_before_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
 
 
+def add_id(parser: argparse.ArgumentParser) -> None:
+    """`ID`, as `queries.leads.find` takes it."""
+    parser.add_argument("id", type=typed, metavar="ID", help=_("a lead's number, a phone or a chat id"))
+
+
 def add_limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
     """`--limit N`, 20 unless given."""
     parser.add_argument(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from leadmasterd import times
 from leadmasterd.classify.reasons import group_es, intent_es, why
-from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, typed
+from leadmasterd.cli.arguments import add_epilog, add_id, add_json, add_limit
 from leadmasterd.cli.leads_list import looked_up, opened
 from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import folded, tell_of_more
@@ -31,7 +31,7 @@ _TIME: Final = len("  2026-11-23 14:03  ")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lead, and how many of its messages."""
-    parser.add_argument("id", type=typed, metavar="ID")
+    add_id(parser)
     add_limit(parser, _("show at most N messages, the newest (default 20)"))
     add_json(parser)
     add_epilog(parser, "leadmasterd leads show 5", "leadmasterd leads show +5491155550001")

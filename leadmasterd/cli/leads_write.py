@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from leadmasterd import times
 from leadmasterd.cli import choices
-from leadmasterd.cli.arguments import add_epilog, add_json, positive, typed
+from leadmasterd.cli.arguments import add_epilog, add_id, add_json, positive, typed
 from leadmasterd.cli.desk import Change, Desk, opened, told
 from leadmasterd.cli.tables import folded
 from leadmasterd.errors import Refused
@@ -31,7 +31,7 @@ _SHOWN: Final = 60
 
 def add_label_arguments(parser: argparse.ArgumentParser) -> None:
     """Which burst, and its intent."""
-    parser.add_argument("id", type=typed, metavar="ID")
+    add_id(parser)
     parser.add_argument("intent", metavar="INTENT", nargs="?", help=_("an intent, by its id or in Spanish"))
     parser.add_argument(
         "--message",
@@ -153,7 +153,7 @@ def _quoted(burst: Burst) -> str:
 
 def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lead, and where it goes."""
-    parser.add_argument("id", type=typed, metavar="ID")
+    add_id(parser)
     parser.add_argument("stage", metavar="STAGE", help=_("a stage, by its id or in Spanish"))
     parser.add_argument("--note", type=typed, metavar="TEXT", help=_("why, for the record"))
     add_json(parser)
@@ -273,7 +273,7 @@ def _both(stage: str) -> str:
 
 def add_note_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lead, and the text."""
-    parser.add_argument("id", type=typed, metavar="ID")
+    add_id(parser)
     parser.add_argument("text", type=typed, metavar="TEXT")
     add_json(parser)
     add_epilog(parser, 'leadmasterd leads note 5 "calls back on Monday"')
