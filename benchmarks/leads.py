@@ -18,7 +18,7 @@ from leadmasterd.capture import CaptureRules
 from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_classifier
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.projection.policy import policy_of
-from leadmasterd.projection.worker import Judging
+from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.store.writer import Writer
 
@@ -38,13 +38,13 @@ def run() -> list[Figure]:
     return [_steady()]
 
 
-def judging() -> Callable[[sqlite3.Connection], Judging]:
+def judging() -> Callable[[sqlite3.Connection], ProjectionWorker]:
     """Leads as the daemon makes them: the packaged rules and model, the settings' defaults."""
     classifier = load_classifier(None, None)
     policy = policy_of(LeadsSettings())
 
-    def make(connection: sqlite3.Connection) -> Judging:
-        return Judging(connection, lambda: classifier, policy, lambda who: None)
+    def make(connection: sqlite3.Connection) -> ProjectionWorker:
+        return ProjectionWorker(connection, lambda: classifier, policy, lambda who: None)
 
     return make
 

@@ -36,7 +36,7 @@ def run() -> list[Figure]:
             place.mkdir()
             open_for_writing(place / "leadmaster.db").close()
         _fill(full / "leadmaster.db")
-        rebuilt = _judge_all(full / "leadmaster.db")
+        rebuilt = _project_all(full / "leadmaster.db")
         return [rebuilt, _burst(folder, full / "leadmaster.db"), *_commands(empty, full)]
 
 
@@ -95,7 +95,7 @@ def _messages() -> Iterator[tuple[object, ...]]:
             yield contact, direction, author, body, at, at, at, f"3EB0{number:016X}", int(moment.timestamp())
 
 
-def _judge_all(database: Path) -> Figure:
+def _project_all(database: Path) -> Figure:
     """`leads rebuild`, in effect: every contact's whole story."""
     with closing(open_for_writing(database)) as db:
         work = judging()(db)

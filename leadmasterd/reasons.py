@@ -1,7 +1,14 @@
-"""Why something happened: a stable code with values. Never a sentence: `sentences` makes those when a person reads."""
+"""Why something happened, a stable code with values, and who did it.
+
+Never a sentence: `sentences` makes those when a person reads.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+SYSTEM: Final = "system"
+"""The actor of what the program did by itself; people are `person:NAME`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from leadmasterd import capture, times
 from leadmasterd.capture import CapturedMessage, CaptureRules
 from leadmasterd.identity import canonical_id, spellings
 from leadmasterd.leads.stages import DECIDABLE
-from leadmasterd.projection.judge import Judge, put_up
-from leadmasterd.projection.rows import Policy
-from leadmasterd.projection.verdicts import Classifies
+from leadmasterd.projection.labels import Classifies
+from leadmasterd.projection.policy import Policy
+from leadmasterd.projection.projector import Projector, mark_dirty
 from leadmasterd.store.records import Item, Record
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
@@ -74,7 +74,7 @@ class Replay:
     refused: list[RejectedLine] = field(default_factory=list)
     _connection: sqlite3.Connection = field(init=False)
     _rows: Rows = field(init=False)
-    _judge: Judge = field(init=False)
+    _projector: Projector = field(init=False)
     _items: list[Item] = field(default_factory=list)
     _decisions: list[_Decision] = field(default_factory=list)
     _changes: list[tuple[_Change, datetime]] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Replay:
         self._connection.execute("PRAGMA foreign_keys = ON")
         migrate(Database(self._connection, execute_plugins=False))
         self._rows = Rows(self._connection)
-        self._judge = Judge(self._connection, lambda: self.classifier, self.policy)
+        self._projector = Projector(self._connection, lambda: self.classifier, self.policy)
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +113,7 @@ class Replay:
             )
             for each in self._decisions
         ]
-        self._judge_all()
+        self._project_all()
 
     def _take(self, line: bytes, number: int) -> None:
         decision = _decision(line, number)
@@ -197,7 +197,7 @@ class Replay:
         if len(message.aliases) > 1 and message.aliases not in self._several_ids:
             self._several_ids.add(message.aliases)
             self._write()
-            self._judge_all()
+            self._project_all()
 
     def _write(self) -> None:
         if self._items:
@@ -223,13 +223,13 @@ class Replay:
             "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (?, ?, 'person', ?)",
             (row[0], times.iso(decision.at), decision.stage),
         )
-        put_up(self._connection, row)
+        mark_dirty(self._connection, row)
         return True
 
-    def _judge_all(self) -> None:
-        while conversations := self._judge.pending(_AT_ONCE):
+    def _project_all(self) -> None:
+        while conversations := self._projector.pending(_AT_ONCE):
             self._connection.execute("BEGIN")
-            self._judge.judge(conversations, self.as_of)
+            self._projector.project(conversations, self.as_of)
             self._connection.execute("COMMIT")
 
     # ------------------------------------------------------------------ the answer

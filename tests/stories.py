@@ -26,8 +26,8 @@ from sqlite_utils import Database
 from leadmasterd import times
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Label, Method, Signals
 from leadmasterd.leads.calendar import BusinessCalendar
-from leadmasterd.projection.judge import Judge, put_all_up, put_up
-from leadmasterd.projection.rows import Policy
+from leadmasterd.projection.policy import Policy
+from leadmasterd.projection.projector import Projector, mark_all_dirty, mark_dirty
 from leadmasterd.replay import Replay
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
@@ -239,7 +239,7 @@ class Books:
         self.db.execute("PRAGMA foreign_keys = ON")
         self.rows = Rows(self.db)
         self.classifier = Literal()
-        self.judge = Judge(self.db, lambda: self.classifier, policy or globals()["policy"]())
+        self.projector = Projector(self.db, lambda: self.classifier, policy or globals()["policy"]())
         self.capture(wire.ready())
 
     def __enter__(self) -> Self:
@@ -258,7 +258,7 @@ class Books:
                     "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (?, ?, 'person', ?)",
                     (conversation, line["at"], line["stage"]),
                 )
-                put_up(self.db, [conversation])
+                mark_dirty(self.db, [conversation])
             else:
                 self.rows.apply([captures.item(line, now=line["at"] / 1000, text=None)])
         self.db.execute("COMMIT")
@@ -272,32 +272,32 @@ class Books:
             "INSERT INTO corrections (conversation_id, message_ids, intent, at, actor) VALUES (?, ?, ?, ?, 'person')",
             (conversation, json.dumps([message]), intent, iso(at)),
         )
-        put_up(self.db, [conversation])
+        mark_dirty(self.db, [conversation])
 
-    def judge_some(self, limit: int = 64) -> bool:
-        """Judge as many conversations as wait, at most `limit`. False when none did."""
-        conversations = self.judge.pending(limit)
+    def project_some(self, limit: int = 64) -> bool:
+        """Projector as many conversations as wait, at most `limit`. False when none did."""
+        conversations = self.projector.pending(limit)
         if conversations:
             self.db.execute("BEGIN")
-            self.judge.judge(conversations, datetime.now(UTC))
+            self.projector.project(conversations, datetime.now(UTC))
             self.db.execute("COMMIT")
         return bool(conversations)
 
-    def judge_all(self) -> Self:
+    def project_all(self) -> Self:
         """Until none waits."""
-        while self.judge_some():
+        while self.project_some():
             pass
         return self
 
     def rebuild(self) -> None:
         """As `leads rebuild` does."""
-        put_all_up(self.db)
-        self.judge_all()
+        mark_all_dirty(self.db)
+        self.project_all()
 
     def tell(self, lines: Iterable[Line]) -> Self:
         """Capture and judge all of it."""
         self.capture(*lines)
-        return self.judge_all()
+        return self.project_all()
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the tables."""

@@ -34,9 +34,9 @@ from leadmasterd.cli import choices, desk, leads_rebuild, main, parser
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.moments import Clock, moment_from
-from leadmasterd.projection.judge import Judge
 from leadmasterd.projection.policy import classifier_of, policy_of
-from leadmasterd.projection.worker import Judging
+from leadmasterd.projection.projector import Projector
+from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Windows
 from leadmasterd.settings.leads_light import read_leads_settings
@@ -1294,12 +1294,14 @@ def test_a_rebuild_and_the_daemon_leave_each_other_whole(
         shop.database,
         on_batch=lambda _: None,
         on_trouble=lambda _: None,
-        idle_work=lambda connection: Judging(connection, lambda: classifier, policy_of(settings.leads), lambda _: None),
+        idle_work=lambda connection: ProjectionWorker(
+            connection, lambda: classifier, policy_of(settings.leads), lambda _: None
+        ),
     )
     slices = 0
-    right = Judge.judge
+    right = Projector.project
 
-    def judge(self: Judge, conversations: Any, now: datetime) -> int:
+    def judge(self: Projector, conversations: Any, now: datetime) -> int:
         nonlocal slices
         if threading.current_thread() is threading.main_thread():
             slices += 1
@@ -1311,7 +1313,7 @@ def test_a_rebuild_and_the_daemon_leave_each_other_whole(
         assert seconds > 0.1, "SQLite looks for its lock every 0.1 s"
         until_true(lambda: writer.pending == 0)
 
-    monkeypatch.setattr(Judge, "judge", judge)
+    monkeypatch.setattr(Projector, "project", judge)
     monkeypatch.setattr(leads_rebuild, "SLICE", 4)
     monkeypatch.setattr(leads_rebuild, "time", SimpleNamespace(sleep=pause))
     with paths.lock_file.open("w") as lock:
@@ -1395,14 +1397,14 @@ def test_one_conversation_that_can_not_be_judged_does_not_stop_the_others(
 ) -> None:
     """It is told, stays to be judged, and the exit code is that of a defect."""
     shop.hears((1, 60, PRICE), (2, 50, PRICE), (3, 40, PRICE))
-    right = Judge.judge
+    right = Projector.project
 
-    def wrong(self: Judge, conversations: Any, now: datetime) -> int:
+    def wrong(self: Projector, conversations: Any, now: datetime) -> int:
         if 2 in conversations:
             raise ZeroDivisionError("a defect")
         return right(self, conversations, now)
 
-    monkeypatch.setattr(Judge, "judge", wrong)
+    monkeypatch.setattr(Projector, "project", wrong)
     done = shop.types("leads", "rebuild", "--json")
     assert (done.code, done.json["failed"]) == (70, 1)
     assert "cannot make leads of conversation 2: ZeroDivisionError: a defect" in done.err

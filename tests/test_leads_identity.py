@@ -91,8 +91,8 @@ def test_whoever_is_whoever_there_is_one_open_lead(steps: list[tuple[Step, bool]
             now += timedelta(minutes=20)
             take(books, step, now.isoformat(" ")[:19], people)
             if judged:
-                books.judge_all()
-        books.judge_all()
+                books.project_all()
+        books.project_all()
         roots = [
             merges.root_of(books.db, contact)
             for contact in books.column(f"SELECT contact_id FROM leads WHERE stage IN {OPEN}")

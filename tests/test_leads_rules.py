@@ -63,7 +63,7 @@ def contact_of(books: Books, customer: Customer) -> int:
 def merged_by_hand(books: Books, keep: Customer, other: Customer, at: str) -> None:
     """A person says that two customers are one."""
     merges.merge(books.db, contact_of(books, keep), contact_of(books, other), "person", "by_hand", iso(at))
-    books.judge_all()
+    books.project_all()
 
 
 def record(books: Books, *kinds: str) -> list[tuple[Any, ...]]:
@@ -448,7 +448,7 @@ def test_and_so_may_a_person(books: Books, ana: Customer, intent: str) -> None:
     books.tell([said])
     assert books.column("SELECT waiting_since FROM conversations") == [iso("17 10:00")]
     books.correct(said, intent)
-    books.judge_all()
+    books.project_all()
     assert books.column("SELECT waiting_since FROM conversations") == [None]
     assert books.ask("SELECT * FROM leads") == []
 
@@ -458,7 +458,7 @@ def test_a_persons_word_wins_until_undone(books: Books, ana: Customer) -> None:
     said = ana.says("17 10:00", "price")
     books.tell([said])
     books.correct(said, "delivery")
-    books.judge_all()
+    books.project_all()
     assert books.ask("SELECT lead_id, intent FROM leads") == [(1, "delivery")]
     books.db.execute("UPDATE corrections SET undone_at = at")
     books.rebuild()
@@ -471,7 +471,7 @@ def test_a_lead_that_a_person_moves_to_a_later_message_keeps_its_id(books: Books
     books.tell([first, ana.says("17 12:00", "price")])
     assert books.ask("SELECT lead_id, opened_at FROM leads") == [(1, iso("17 10:00"))]
     books.correct(first, "complaint")
-    books.judge_all()
+    books.project_all()
     assert books.ask("SELECT lead_id, opened_at, stage FROM leads") == [(1, iso("17 12:00"), "new")]
 
 
@@ -1018,7 +1018,7 @@ def test_a_lead_made_by_hand_that_ends_as_merged_is_one_row(books: Books, ana: C
     """«the older lead stays and the other ends as `merged`», and «`leads rebuild` gives the same rows»."""
     books.tell([ana.says("17 10:00", "price"), beto.call("17 10:00", outgoing=True), beto.decided("17 11:00", "new")])
     merges.merge(books.db, 1, 2, "person", "by_hand", iso("17 12:00"))
-    books.judge_all()
+    books.project_all()
     before = books.ask("SELECT * FROM leads")
     assert books.column("SELECT stage FROM leads ORDER BY lead_id") == ["new", "merged"]
     books.rebuild()
@@ -1083,7 +1083,7 @@ def test_a_spelling_that_comes_after_a_persons_merge_is_of_that_phone(
     if not joined_first:
         books.tell(late)
     merges.merge(books.db, 1, 2, "person", "by_hand", iso("17 12:00"))
-    books.judge_all().tell(late)
+    books.project_all().tell(late)
     assert books.ask("SELECT stage, opened_at FROM leads ORDER BY opened_at") == [
         ("contacted", iso("17 09:00")),
         ("merged", iso("17 09:10")),
@@ -1164,7 +1164,7 @@ def test_contacts_without_a_phone_are_not_one_for_want_of_it(books: Books) -> No
     books.tell([each.says(f"17 10:0{number}", "price") for number, each in enumerate((lids[0], ana, *lids[1:]))])
     merges.merge(books.db, 3, 1, "person", "by_hand", iso("17 12:00"))
     merges.merge(books.db, 3, 4, "person", "by_hand", iso("17 12:01"))
-    books.judge_all()
+    books.project_all()
     books.tell([Customer(lids[0].chat, phone=ana.chat, _said=10).says("17 13:00", "order")])
     assert sorted(books.column("SELECT stage FROM leads")) == ["merged", "merged", "merged", "new"]
 
@@ -1328,7 +1328,7 @@ def test_a_lead_that_never_was_one_is_withdrawn_with_a_word(books: Books, ana: C
     said = ana.says("17 10:00", "price")
     books.tell([said])
     books.correct(said, "personal")
-    books.judge_all()
+    books.project_all()
     assert books.ask("SELECT * FROM leads") == []
     assert record(books) == [("opened", None, "new", "commercial"), ("withdrawn", "new", None, "withdrawn")]
     books.db.execute("UPDATE corrections SET undone_at = at")

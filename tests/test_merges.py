@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadmasterd.errors import CannotMerge
-from leadmasterd.projection.judge import put_all_up
+from leadmasterd.projection.projector import mark_all_dirty
 from leadmasterd.store import merges
 from leadmasterd.store.merges import Proposal
 from tests import wire
@@ -309,7 +309,7 @@ def merged_by_hand(books: Books, kept: str, other: str, moment: str) -> int:
     books.db.execute("BEGIN")
     merge_id = merges.merge(books.db, ids[0], ids[1], "person:ana", "person", iso(moment))
     books.db.execute("COMMIT")
-    books.judge_all()
+    books.project_all()
     return merge_id
 
 
@@ -318,7 +318,7 @@ def taken_back(books: Books, merge_id: int, moment: str, actor: str) -> None:
     books.db.execute("BEGIN IMMEDIATE")
     merges.undo(books.db, merge_id, actor, iso(moment))
     books.db.execute("COMMIT")
-    books.judge_all()
+    books.project_all()
 
 
 @pytest.mark.parametrize("kept", [wire.ANA, wire.BETO])
@@ -401,7 +401,7 @@ def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
         books.db.execute("COMMIT")
         merged = [(1, 2, "new", None, None), (2, 2, "merged", iso("17 11:00"), 1)]
         assert books.ask(JUDGED) == merged
-        books.judge_all()
+        books.project_all()
         assert books.ask(JUDGED) == merged, "judged together they are one lead"
         books.rebuild()
         assert books.ask(JUDGED) == merged
@@ -421,7 +421,7 @@ def test_what_ended_as_merged_and_never_was_a_lead_is_gone_once_the_merge_is_und
         books.tell([ana.says("17 10:00", "price"), hers])
         merge_id = merged_by_hand(books, wire.ANA, wire.BETO, "17 12:00")
         books.correct(hers, "personal", "17 12:10")
-        books.judge_all()
+        books.project_all()
         taken_back(books, merge_id, "17 13:00", "person:ana")
         assert books.ask("SELECT stage, opened_at FROM leads") == [("new", iso("17 10:00"))]
 
@@ -437,7 +437,7 @@ def test_what_was_before_a_merge_stays_what_it_was_of_each() -> None:
         books.db.execute("BEGIN IMMEDIATE")
         number = merges.merge(books.db, 2, 1, "person:dora", "by_hand", iso("17 11:00"))
         books.db.execute("COMMIT")
-        books.judge_all()
+        books.project_all()
         assert [row[0::2][:2] for row in books.ask(JUDGED)] == [(1, "won"), (2, "new")]
         assert books.column("SELECT waiting_since FROM conversations WHERE waiting_since IS NOT NULL") == [
             iso("17 10:30")
@@ -459,12 +459,12 @@ def test_a_lead_that_comes_back_is_the_one_it_was() -> None:
         line = ana.says("17 10:00", "price")
         books.tell([line, beto.says("17 10:30", "order")])
         books.correct(line, "supplier")
-        books.judge_all()
+        books.project_all()
         assert books.column("SELECT lead_id FROM leads") == [2]
         books.tell([beto.says("17 11:30", "delivery")])
         books.db.execute("UPDATE corrections SET undone_at = at")
-        put_all_up(books.db)
-        books.judge_all()
+        mark_all_dirty(books.db)
+        books.project_all()
         assert books.column("SELECT lead_id FROM leads ORDER BY lead_id") == [1, 2]
         kinds = books.column("SELECT kind FROM lead_events WHERE lead_id = 1 ORDER BY event_id")
         assert kinds[:2] == ["opened", "withdrawn"]

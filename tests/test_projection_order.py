@@ -224,7 +224,7 @@ def test_the_order_of_capture_makes_no_difference(story: Story, data: st.DataObj
         clerk = Clerk(told)
         for line in story.lines:
             clerk.take(line)
-        told.judge_all()
+        told.project_all()
         order = data.draw(st.permutations(range(len(story.lines))))
         pauses = data.draw(st.lists(st.integers(0, 3), min_size=len(order), max_size=len(order)))
         clerk = Clerk(late)
@@ -233,12 +233,12 @@ def test_the_order_of_capture_makes_no_difference(story: Story, data: st.DataObj
             clerk.take(line)
             before = openings(late)
             if pause:
-                late.judge_some(pause)
+                late.project_some(pause)
                 after = openings(late)
                 assert {each: after[each] for each in before if each in after} == {
                     each: before[each] for each in before if each in after
                 }
-        late.judge_all()
+        late.project_all()
         assert picture(late) == picture(told)
 
 
@@ -250,7 +250,7 @@ def test_judging_twice_and_rebuilding_change_nothing(story: Story) -> None:
         clerk = Clerk(books)
         for line in story.lines:
             clerk.take(line)
-        books.judge_all()
+        books.project_all()
         before, written = everything(books), books.db.total_changes
         books.rebuild()
         assert everything(books) == before
@@ -266,7 +266,7 @@ def test_judged_line_by_line_it_is_the_same_and_never_two_are_open(story: Story)
         clerk, other = Clerk(step_by_step), Clerk(at_once)
         for line in story.lines:
             clerk.take(line)
-            step_by_step.judge_all()
+            step_by_step.project_all()
             open_ones = step_by_step.ask(
                 "SELECT contact_id, count(*) FROM leads WHERE stage IN ('unsorted', 'new', 'contacted', 'qualified', "
                 "'quoted') GROUP BY contact_id"
@@ -283,5 +283,5 @@ def test_judged_line_by_line_it_is_the_same_and_never_two_are_open(story: Story)
             assert all(stage == word for stage, word in last_words)
         for line in story.lines:
             other.take(line)
-        at_once.judge_all()
+        at_once.project_all()
         assert picture(step_by_step) == picture(at_once)

@@ -14,10 +14,10 @@ import pytest
 from leadmasterd.classify.intents import Label, Signals
 from leadmasterd.leads import fold
 from leadmasterd.projection import worker as judging_module
-from leadmasterd.projection.judge import put_up
+from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import policy_of
-from leadmasterd.projection.verdicts import Classifies
-from leadmasterd.projection.worker import Judging, WhoWaits
+from leadmasterd.projection.projector import mark_dirty
+from leadmasterd.projection.worker import ProjectionWorker, WhoWaits
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.store import writer as writer_module
 from leadmasterd.store.records import BatchResult
@@ -93,11 +93,11 @@ def open_shop(path: Path, idle_work: Callable[[sqlite3.Connection], IdleWork] | 
 
 
 def judging(
-    classifier: Classifies | None = None, on_judged: Callable[[WhoWaits], None] = lambda _: None
-) -> Callable[[sqlite3.Connection], Judging]:
+    classifier: Classifies | None = None, on_projected: Callable[[WhoWaits], None] = lambda _: None
+) -> Callable[[sqlite3.Connection], ProjectionWorker]:
     """Leads as the daemon makes them, with a classifier for tests."""
     says = classifier or stories.Literal()
-    return lambda connection: Judging(connection, lambda: says, stories.policy(), on_judged)
+    return lambda connection: ProjectionWorker(connection, lambda: says, stories.policy(), on_projected)
 
 
 class Counting:
@@ -226,14 +226,14 @@ def test_conversations_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         work = judging(books.classifier)(books.db)
         for _ in range(3):
             work.step()
-            put_up(books.db, [1])
+            mark_dirty(books.db, [1])
         assert books.column("SELECT conversation_id FROM leads ORDER BY lead_id") == [1, 2, 3]
 
 
 def test_whoever_wants_to_know_is_told_who_waits(tmp_path: Path) -> None:
     """After each step that made something; not after one that found nothing to do."""
     told: list[WhoWaits] = []
-    with open_shop(tmp_path / "leadmaster.db", judging(on_judged=told.append)) as shop:
+    with open_shop(tmp_path / "leadmaster.db", judging(on_projected=told.append)) as shop:
         shop.capture(asks(1), asks(2))
         until_true(lambda: told)
         assert told[-1] == WhoWaits(2, told[-1].overdue, iso("17 10:00"))
@@ -388,5 +388,5 @@ def test_leads_are_made_anew_after_an_update_that_folds_otherwise(monkeypatch: p
     """As after a change of settings, and not when neither changed."""
     before = policy_of(LeadsSettings()).version
     assert policy_of(LeadsSettings()).version == before
-    monkeypatch.setattr(fold, "FOLDED_AS", fold.FOLDED_AS + 1)
+    monkeypatch.setattr(fold, "FOLD_VERSION", fold.FOLD_VERSION + 1)
     assert policy_of(LeadsSettings()).version != before

@@ -21,8 +21,8 @@ from zoneinfo import ZoneInfo
 from leadmasterd import times
 from leadmasterd.cli.moments import Clock
 from leadmasterd.errors import CannotUseModel, CannotUseRules, DatabaseBusy, Refused
-from leadmasterd.projection.judge import Judge, put_up
 from leadmasterd.projection.policy import classifier_of, policy_of
+from leadmasterd.projection.projector import Projector, mark_dirty
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Subject
 from leadmasterd.sentences import stage_es
@@ -74,7 +74,7 @@ class Desk:
         self.clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
         self._path = paths.database
         self.classifier = cache(lambda: classifier_of(settings.leads, paths))
-        self.judge = Judge(connection, self.classifier, policy_of(settings.leads))
+        self.projector = Projector(connection, self.classifier, policy_of(settings.leads))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -110,10 +110,10 @@ class Desk:
         with self.transaction():
             before = self._standing(contacts, conversations)
             write()
-            put_up(self.connection, conversations)
+            mark_dirty(self.connection, conversations)
         try:
             with self.transaction():
-                self.judge.judge(conversations, datetime.now(UTC), self.actor)
+                self.projector.project(conversations, datetime.now(UTC), self.actor)
                 after = self._standing(contacts, conversations)
         except (CannotUseRules, CannotUseModel) as error:
             kept = _("Your word is kept and counts as soon as that is mended; there is no need to say it again.")

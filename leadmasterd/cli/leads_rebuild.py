@@ -16,7 +16,7 @@ from leadmasterd import times
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.desk import Desk, opened
 from leadmasterd.errors import CannotUseDatabase, CannotUseModel, CannotUseRules
-from leadmasterd.projection.judge import put_all_up
+from leadmasterd.projection.projector import mark_all_dirty
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import is_running
@@ -40,8 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     with opened(arguments.config) as desk:
         began = times.iso(datetime.now(UTC))
         with desk.transaction():
-            desk.judge.renew()
-            put_all_up(desk.connection)
+            desk.projector.adopt_policy()
+            mark_all_dirty(desk.connection)
         rows = lead_queries.ask(desk.connection, "SELECT conversation_id AS it FROM unjudged ORDER BY it")
 
         def judge(conversations: Sequence[int]) -> None:
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "SELECT conversation_id AS it FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))",
                 json.dumps(conversations),
             )
-            desk.judge.judge([row["it"] for row in left], datetime.now(UTC))
+            desk.projector.project([row["it"] for row in left], datetime.now(UTC))
 
         failed = in_slices(desk, arguments, [row["it"] for row in rows], judge)
         answer = summary(desk.connection, began)

@@ -14,7 +14,7 @@ from leadmasterd.cli.tables import folded
 from leadmasterd.errors import Refused
 from leadmasterd.leads.stages import CLOSED, DECIDABLE
 from leadmasterd.leads.timeline import Burst
-from leadmasterd.projection.story import bursts_of
+from leadmasterd.projection.history import bursts_of
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Subject
 from leadmasterd.sentences import lead_event, stage_es

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "WHERE conversation_id IN (SELECT value FROM json_each(:slice)) AND sent_at >= :since)",
                 {"slice": json.dumps(slice_), "since": since},
             )
-            desk.judge.judge(slice_, datetime.now(UTC))
+            desk.projector.project(slice_, datetime.now(UTC))
             after = _labels(desk.connection, slice_, since)
             classified += len(after)
             changed.update(

@@ -17,7 +17,7 @@ from leadmasterd.classify.reloading import Reloading
 from leadmasterd.daemon.status import StatusBoard
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
-from leadmasterd.projection.worker import Judging, WhoWaits, who_waits
+from leadmasterd.projection.worker import ProjectionWorker, WhoWaits, who_waits
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.store.writer import Writer
@@ -41,9 +41,9 @@ class LeadKeeper:
             on_change=on_loop(self._rules_changed),
         )
 
-    def judging(self, connection: sqlite3.Connection) -> Judging:
+    def judging(self, connection: sqlite3.Connection) -> ProjectionWorker:
         """What makes leads on the writer's thread."""
-        return Judging(connection, self.classifying.current, policy_of(self._leads), self._on_judged)
+        return ProjectionWorker(connection, self.classifying.current, policy_of(self._leads), self._on_judged)
 
     async def learn(self) -> None:
         """Nightly, in a process of its own, because learning takes memory that a listener should not hold."""

@@ -1,4 +1,4 @@
-"""One contact's story, folded into leads, waiting cycles and follow-ups. Pure: the same story gives the same rows.
+"""One contact's history, folded into leads, waiting cycles and follow-ups. Pure: the same history gives the same rows.
 
 The theory. A contact has at most one open lead. Inbound bursts open it, reopen it or add to it; a person's answer makes
 it `contacted`; only people take it further and close it. Beside that, in each conversation somebody waits or not: a
@@ -15,12 +15,11 @@ from typing import Final, Literal, assert_never
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Method
 from leadmasterd.leads.stages import CLOSED
-from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Joined, Reacted, Step
-from leadmasterd.reasons import Reason
+from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Merged, Reacted, Step
+from leadmasterd.reasons import SYSTEM, Reason
 
-SYSTEM: Final = "system"
-FOLDED_AS: Final = 3
-"""Counts whenever the same story begins to give other leads: a daemon that starts makes them all anew by itself."""
+FOLD_VERSION: Final = 4
+"""Bump when the same history would give different leads; the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
 """A quote without an answer is followed up after these days; at most this often."""
@@ -37,7 +36,7 @@ _CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BurstLabel:
     """What a burst was taken for. `before`: the groups of what it said before each of its edits."""
 
     intent: str
@@ -132,7 +131,7 @@ class Category:
 
 @dataclass(slots=True)
 class Folded:
-    """All that follows from a contact's story."""
+    """All that follows from a contact's history."""
 
     leads: list[Lead] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
@@ -141,8 +140,8 @@ class Folded:
 
 
 def fold(
-    story: Iterable[Step],
-    verdict_of: Callable[[Burst], Verdict],
+    history: Iterable[Step],
+    label_of: Callable[[Burst], BurstLabel],
     people: Mapping[int, int],
     threads: Mapping[int, int],
     *,
@@ -160,8 +159,8 @@ def fold(
             foldings[contact] = _Folding(result, threads, reopen_ms)
         return foldings[contact]
 
-    for step in story:
-        if isinstance(step, Joined):
+    for step in history:
+        if isinstance(step, Merged):
             kept, merged = of(step.kept), of(step.merged)
             if kept is not merged:
                 kept.join(merged, step)
@@ -170,7 +169,7 @@ def fold(
         folding = of(people[step.conversation])
         match step:
             case Burst():
-                folding.burst(step, verdict_of(step))
+                folding.burst(step, label_of(step))
             case Answered():
                 folding.answered(step.at, step.conversation, "reply")
             case Called():
@@ -185,7 +184,7 @@ def fold(
 
 
 class _Folding:
-    """What is known so far of one person on the way through the story."""
+    """What is known so far of one person on the way through the history."""
 
     def __init__(self, result: Folded, threads: Mapping[int, int], reopen_ms: int) -> None:
         self.result = result
@@ -199,85 +198,83 @@ class _Folding:
         self._to_do: list[FollowUp] = []
         self._shut: dict[int, Waiting] = {}
         """What closing ended, and nobody has answered since."""
-        self._told: dict[int, Verdict] = {}
+        self._told: dict[int, BurstLabel] = {}
         """A person's word for a conversation as noise: it holds for what follows, until another word."""
 
     # ------------------------------------------------------------------ the customer
 
-    def burst(self, burst: Burst, verdict: Verdict) -> None:
+    def burst(self, burst: Burst, label: BurstLabel) -> None:
         """Open, reopen or add to a lead; begin to wait."""
         conversation, at = burst.conversation, burst.at
-        if verdict.method == "person":
+        if label.method == "person":
             self._told.pop(conversation, None)
-            if verdict.group == "noise":
-                self._told[conversation] = verdict
-        verdict = self._told.get(conversation, verdict)
+            if label.group == "noise":
+                self._told[conversation] = label
+        label = self._told.get(conversation, label)
         self._last_burst = burst
         stranger = not self._answered and not burst.saved
-        self._categorise(conversation, verdict)
-        self._cancel_quotes(at, "opt_out" if verdict.intent == "opt_out" else "inbound")
-        self._leads_of(burst, verdict, stranger=stranger)
+        self._categorise(conversation, label)
+        self._cancel_quotes(at, "opt_out" if label.intent == "opt_out" else "inbound")
+        self._leads_of(burst, label, stranger=stranger)
         if self._open is not None:
             self._open.last_message_at = burst.messages[-1].at
-        if self._needs_answer(burst, verdict):
+        if self._needs_answer(burst, label):
             self.wait(conversation, at, burst.messages[0].message_id)
-            if verdict.group == "after_sale" and self._open is None and not self._has_task(conversation):
+            if label.group == "after_sale" and self._open is None and not self._has_task(conversation):
                 self._plan(conversation, None, "after_sale", at, 1, at)
 
-    def _leads_of(self, burst: Burst, verdict: Verdict, *, stranger: bool) -> None:
+    def _leads_of(self, burst: Burst, label: BurstLabel, *, stranger: bool) -> None:
         ad = burst.ad
-        groups = {verdict.group, *verdict.before}  # an edit never un-opens a lead
+        groups = {label.group, *label.before}  # an edit never un-opens a lead
         commercial = ad or "commercial" in groups
         if burst.conversation in self._told:
             commercial = False
         lead, closed = self._open, self._closed
         if lead is not None:
-            self._add_to(lead, burst, verdict, commercial=commercial)
+            self._add_to(lead, burst, label, commercial=commercial)
         elif commercial:
-            why = Reason("ad") if ad else Reason("commercial", {"intent": verdict.intent})
+            why = Reason("ad") if ad else Reason("commercial", {"intent": label.intent})
             if closed is None or closed.stage == "won":
-                self._start(burst, verdict, "new", why)
+                self._start(burst, label, "new", why)
             elif closed.stage == "junk":
-                self._start(burst, verdict, "unsorted", Reason("after_junk", {"intent": verdict.intent}))
+                self._start(burst, label, "unsorted", Reason("after_junk", {"intent": label.intent}))
             elif closed.stage in _REOPENS and burst.at - closed.stage_at <= self._reopen_ms:
                 self._reopen(closed, burst.at, "new", why, SYSTEM, burst.messages[0].message_id)
-                self._take_topic(closed, burst, verdict)
+                self._take_topic(closed, burst, label)
             else:
-                self._start(burst, verdict, "new", why)
+                self._start(burst, label, "new", why)
         elif stranger and closed is None and not groups.isdisjoint(("courtesy", "unknown")):
-            self._start(burst, verdict, "unsorted", Reason("stranger", {"intent": verdict.intent}))
+            self._start(burst, label, "unsorted", Reason("stranger", {"intent": label.intent}))
 
-    def _add_to(self, lead: Lead, burst: Burst, verdict: Verdict, *, commercial: bool) -> None:
+    def _add_to(self, lead: Lead, burst: Burst, label: BurstLabel, *, commercial: bool) -> None:
         message_id = burst.messages[0].message_id
         if commercial:
             if lead.stage == "unsorted":
-                self._move(
-                    lead, burst.at, "new", Reason("commercial", {"intent": verdict.intent}), message_id=message_id
-                )
-            self._take_topic(lead, burst, verdict)
+                self._move(lead, burst.at, "new", Reason("commercial", {"intent": label.intent}), message_id=message_id)
+            self._take_topic(lead, burst, label)
             lead.proposed = None
-        elif verdict.group == "closing" and lead.proposed != verdict.intent:
-            lead.proposed = verdict.intent
-            because = Reason("closing_words", {"intent": verdict.intent})
-            lead.changes.append(Change(burst.at, "proposed", None, verdict.intent, because, message_id=message_id))
+        elif label.group == "closing" and lead.proposed != label.intent:
+            lead.proposed = label.intent
+            because = Reason("closing_words", {"intent": label.intent})
+            lead.changes.append(Change(burst.at, "proposed", None, label.intent, because, message_id=message_id))
 
     @staticmethod
-    def _take_topic(lead: Lead, burst: Burst, verdict: Verdict) -> None:
-        if verdict.group != "commercial" or verdict.intent in lead.topics:
+    def _take_topic(lead: Lead, burst: Burst, label: BurstLabel) -> None:
+        if label.group != "commercial" or label.intent in lead.topics:
             return
         if lead.topics:
-            because = Reason("commercial", {"intent": verdict.intent})
+            because = Reason("commercial", {"intent": label.intent})
             lead.changes.append(
-                Change(burst.at, "new_topic", None, verdict.intent, because, message_id=burst.messages[0].message_id)
+                Change(burst.at, "new_topic", None, label.intent, because, message_id=burst.messages[0].message_id)
             )
         else:
-            lead.intent = verdict.intent
-        lead.topics.append(verdict.intent)
+            lead.intent = label.intent
+        lead.topics.append(label.intent)
 
-    def _needs_answer(self, burst: Burst, verdict: Verdict) -> bool:
-        if verdict.group in ("closing", "noise") and verdict.reasoned:
+    def _needs_answer(self, burst: Burst, label: BurstLabel) -> bool:
+        if label.group in ("closing", "noise") and label.reasoned:
             return False
-        pure = verdict.intent == "acknowledgement" and verdict.reasoned
+        pure = label.intent == "acknowledgement" and label.reasoned
         pure = pure and all(message.type in _WORDS_ONLY for message in burst.messages)
         over = self._answered or (self._open is None and self._closed is not None)
         return not (pure and over)
@@ -374,7 +371,7 @@ class _Folding:
 
     # ------------------------------------------------------------------ leads
 
-    def _start(self, burst: Burst, verdict: Verdict, stage: str, why: Reason) -> None:
+    def _start(self, burst: Burst, label: BurstLabel, stage: str, why: Reason) -> None:
         first = burst.messages[0]
         lead = Lead(
             burst.conversation,
@@ -382,13 +379,13 @@ class _Folding:
             first.message_id,
             stage,
             first.at,
-            verdict.intent,
+            label.intent,
             "ad" if burst.ad else "message",
             self._closed,
         )
         self._open_with(lead, Change(first.at, "opened", None, stage, why, message_id=first.message_id))
-        if verdict.group == "commercial":
-            lead.topics.append(verdict.intent)
+        if label.group == "commercial":
+            lead.topics.append(label.intent)
 
     def _start_by_hand(self, decision: Decided, why: Reason) -> Lead:
         burst = self._last_burst
@@ -428,7 +425,7 @@ class _Folding:
 
     # ------------------------------------------------------------------ two who are one
 
-    def join(self, other: "_Folding", joined: Joined) -> None:
+    def join(self, other: "_Folding", joined: Merged) -> None:
         """From here on the other's person is this one. Of two open leads the older stays, the other ends as merged."""
         self._answered |= other._answered
         self._waiting |= other._waiting
@@ -446,7 +443,7 @@ class _Folding:
         if self._open:
             self._wait_for(self._open)
 
-    def _end_as_merged(self, lead: Lead, into: Lead, joined: Joined) -> None:
+    def _end_as_merged(self, lead: Lead, into: Lead, joined: Merged) -> None:
         before = lead.stage
         lead.stage, lead.stage_at, lead.closed_at, lead.merged_into = "merged", joined.at, joined.at, into
         lead.changes.append(Change(joined.at, "merged", before, "merged", Reason("merged"), joined.actor))
@@ -482,12 +479,12 @@ class _Folding:
             if follow_up.kind == "quote_silent":
                 follow_up.end("cancelled", at, by)
 
-    def _categorise(self, conversation: int, verdict: Verdict) -> None:
+    def _categorise(self, conversation: int, label: BurstLabel) -> None:
         """The stronger word wins, the later of two equal ones; a person's word over all, until their next."""
         now = self.result.categories.get(conversation)
         if (
             now is None
-            or verdict.method == "person"
-            or (now.by != "person" and _CATEGORY_STRENGTH[verdict.group] >= _CATEGORY_STRENGTH[now.group])
+            or label.method == "person"
+            or (now.by != "person" and _CATEGORY_STRENGTH[label.group] >= _CATEGORY_STRENGTH[now.group])
         ):
-            self.result.categories[conversation] = Category(verdict.group, verdict.method)
+            self.result.categories[conversation] = Category(label.group, label.method)

@@ -1,4 +1,4 @@
-"""A contact's story: what was said, answered, called, reacted and decided, in the order of its happening. Pure values.
+"""A contact's history as pure values, in the order in which it happened, and the bursts it consists of.
 
 Times are whole milliseconds since 1970 UTC. The order never depends on the order of capture: within one time the
 customer's words come first, then calls (missed ones first), answers, reactions, decisions, and then the own id decides.
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from leadmasterd.classify.intents import Signals
 
 
-class Said(NamedTuple):
+class Inbound(NamedTuple):
     """An inbound message. One is made of every message each time: a tuple is made in a fifth of a dataclass's time."""
 
     at: int
@@ -73,7 +73,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class Merged:
     """A person said that two contacts are one. What was before that moment stays what it was of each."""
 
     at: int
@@ -83,15 +83,15 @@ class Joined:
     number: int
 
 
-Event = Said | Called | Answered | Reacted | Decided | Joined
-_RANK = {Said: 0, Called: 1, Answered: 2, Reacted: 3, Decided: 4, Joined: 5}
+Event = Inbound | Called | Answered | Reacted | Decided | Merged
+_RANK = {Inbound: 0, Called: 1, Answered: 2, Reacted: 3, Decided: 4, Merged: 5}
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
     """Inbound messages that belong together, because people split their sentences."""
 
-    messages: tuple[Said, ...]
+    messages: tuple[Inbound, ...]
     first_contact: bool
 
     @property
@@ -148,7 +148,7 @@ class Burst:
                 yield (*self.texts[:position], text, *self.texts[position + 1 :])
 
 
-Step = Burst | Called | Answered | Reacted | Decided | Joined
+Step = Burst | Called | Answered | Reacted | Decided | Merged
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
@@ -158,7 +158,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 def _place(event: Event) -> tuple[int, int, bool, str]:
     answered = isinstance(event, Called) and event.answered
-    own_id = f"{event.number:012d}" if isinstance(event, Decided | Joined) else event.own_id
+    own_id = f"{event.number:012d}" if isinstance(event, Decided | Merged) else event.own_id
     return event.at, _RANK[type(event)], answered, own_id
 
 
@@ -169,10 +169,10 @@ def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], thr
     A burst ends with a silence of `burst_ms`, and with anything that the operator does; a call of ours that nobody took
     is nothing. It stands where it began.
     """
-    found: list[Step | list[Said]] = []
-    running: dict[int, list[Said]] = {}
+    found: list[Step | list[Inbound]] = []
+    running: dict[int, list[Inbound]] = {}
     for event in events:
-        if isinstance(event, Said):
+        if isinstance(event, Inbound):
             burst = running.get(event.conversation)
             if burst is not None and event.at - burst[-1].at < burst_ms:
                 burst.append(event)
@@ -180,7 +180,7 @@ def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], thr
                 running[event.conversation] = burst = [event]
                 found.append(burst)
             continue
-        if not isinstance(event, Called | Joined) or (isinstance(event, Called) and event.answered):
+        if not isinstance(event, Called | Merged) or (isinstance(event, Called) and event.answered):
             thread = threads[event.conversation]
             running = {each: burst for each, burst in running.items() if threads[each] != thread}
         found.append(event)

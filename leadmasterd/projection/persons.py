@@ -13,7 +13,8 @@ from itertools import combinations
 from typing import NamedTuple
 
 from leadmasterd.projection.sql import with_ids
-from leadmasterd.store.merges import SYSTEM, members_of, root_of
+from leadmasterd.reasons import SYSTEM
+from leadmasterd.store.merges import members_of, root_of
 
 
 class Merge(NamedTuple):

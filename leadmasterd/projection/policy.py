@@ -1,19 +1,33 @@
-"""From the settings to what leads are made with: the policy, the rules file and the learned model."""
+"""What leads are derived with, from the settings: the policy, the rules file and the learned model."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.loading import existing, load_classifier
 from leadmasterd.leads import fold
-from leadmasterd.projection.rows import Policy
+from leadmasterd.leads.calendar import BusinessCalendar
+from leadmasterd.leads.touchpoints import Campaign
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Paths, base_folder
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The `[leads]` settings that derived rows depend on. `version` changes with any of them."""
+
+    calendar: BusinessCalendar
+    target_seconds: float
+    reopen_days: int
+    burst_seconds: float
+    version: str
+    campaigns: tuple[Campaign, ...] = ()
+
+
 def policy_of(leads: LeadsSettings) -> Policy:
-    """Its version changes with every setting that leads depend on, and with how stories are folded."""
-    told = leads.model_dump_json(
+    """Its version also changes with `fold.FOLD_VERSION`: whatever changes it has everything derived again."""
+    relevant = leads.model_dump_json(
         include={
             "timezone",
             "country",
@@ -30,21 +44,21 @@ def policy_of(leads: LeadsSettings) -> Policy:
         target_seconds=leads.target_minutes * 60,
         reopen_days=leads.reopen_days,
         burst_seconds=leads.burst_seconds,
-        version=hashlib.sha256(f"{fold.FOLDED_AS} {told}".encode()).hexdigest()[:12],
+        version=hashlib.sha256(f"{fold.FOLD_VERSION} {relevant}".encode()).hexdigest()[:12],
         campaigns=leads.named_campaigns(),
     )
 
 
-def rules_file(leads: LeadsSettings, places: Paths) -> Path | None:
-    """The operator's own rules, whether they are there yet or not; None when only the packaged ones are wanted."""
-    return base_folder(places.file) / Path(leads.rules).expanduser() if leads.rules else None
+def rules_file(leads: LeadsSettings, paths: Paths) -> Path | None:
+    """The operator's own rules file, which need not exist yet; None selects the packaged rules."""
+    return base_folder(paths.file) / Path(leads.rules).expanduser() if leads.rules else None
 
 
-def model_file(places: Paths) -> Path:
-    """The model learned from this shop's corrections, whether it is there yet or not."""
-    return places.state_dir / "model.json.gz"
+def model_file(paths: Paths) -> Path:
+    """The model learned from this shop's corrections, which need not exist yet."""
+    return paths.state_dir / "model.json.gz"
 
 
-def classifier_of(leads: LeadsSettings, places: Paths) -> Classifier:
+def classifier_of(leads: LeadsSettings, paths: Paths) -> Classifier:
     """The rules and the model in force. Raises CannotUseRules or CannotUseModel."""
-    return load_classifier(existing(rules_file(leads, places)), existing(model_file(places)))
+    return load_classifier(existing(rules_file(leads, paths)), existing(model_file(paths)))

@@ -1,31 +1,16 @@
-"""What a story was folded to, written to the tables: only differences, and every lead under the id it had."""
+"""What a history was folded to, written to the tables: only differences, and every lead under the id it had."""
 
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from leadmasterd import times
-from leadmasterd.leads.calendar import BusinessCalendar
-from leadmasterd.leads.fold import SYSTEM, Change, Folded, FollowUp, Lead, Waiting
-from leadmasterd.leads.touches import Campaign
-from leadmasterd.projection.story import Story
-from leadmasterd.reasons import Reason
+from leadmasterd.leads.fold import Change, Folded, FollowUp, Lead, Waiting
+from leadmasterd.projection.history import History
+from leadmasterd.projection.policy import Policy
+from leadmasterd.reasons import SYSTEM, Reason
 from leadmasterd.times import iso
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The `[leads]` settings that leads are made with. `version` changes when any of them does."""
-
-    calendar: BusinessCalendar
-    target_seconds: float
-    reopen_days: int
-    burst_seconds: float
-    version: str
-    campaigns: tuple[Campaign, ...] = ()
-
 
 _LEAD_COLUMNS: Final = (
     "contact_id", "conversation_id", "stage", "intent", "topics", "source", "opened_at", "opened_by_message_id",
@@ -41,21 +26,21 @@ _CLOSED_AT: Final = _LEAD_COLUMNS.index("closed_at")
 
 
 class LeadRows:
-    """What a story was folded to, against what is in the tables: only differences are written.
+    """What a history was folded to, against what is in the tables: only differences are written.
 
     `actor`: whose word it was that everything is looked at again, if somebody's.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, policy: Policy, story: Story, folded: Folded, now: str, actor: str
+        self, connection: sqlite3.Connection, policy: Policy, history: History, folded: Folded, now: str, actor: str
     ) -> None:
         self._db = connection
         self._policy = policy
-        self._story = story
+        self._story = history
         self._folded = folded
         self._now = now
         self._actor = actor
-        self._conversations = json.dumps(story.conversations)
+        self._conversations = json.dumps(history.conversations)
         self._ids: dict[int, int] = {}
 
     def write(self) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from leadmasterd.projection.judge import Judge
-from leadmasterd.projection.rows import Policy
-from leadmasterd.projection.verdicts import Classifies
+from leadmasterd.projection.labels import Classifies
+from leadmasterd.projection.policy import Policy
+from leadmasterd.projection.projector import Projector
 from leadmasterd.times import iso
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def who_waits(connection: sqlite3.Connection, now: datetime) -> WhoWaits:
     return WhoWaits(*row)
 
 
-class Judging:
+class ProjectionWorker:
     """The steps. Belongs to the writer's thread."""
 
     def __init__(
@@ -50,11 +50,11 @@ class Judging:
         connection: sqlite3.Connection,
         classifier: Callable[[], Classifies],
         policy: Policy,
-        on_judged: Callable[[WhoWaits], None],
+        on_projected: Callable[[WhoWaits], None],
     ) -> None:
         self._db = connection
-        self._judge = Judge(connection, classifier, policy)
-        self._on_judged = on_judged
+        self._projector = Projector(connection, classifier, policy)
+        self._on_judged = on_projected
         self._renewed = False
         self._at: int | None = None
         self._last = 0
@@ -62,14 +62,14 @@ class Judging:
         self._aside: set[int] = set()
 
     def step(self) -> bool:
-        """Judge for a while, in the caller's transaction. True when there may be more."""
+        """Projector for a while, in the caller's transaction. True when there may be more."""
         self._at, self._judged = None, False
         if not self._renewed:
-            self._judge.renew()
+            self._projector.adopt_policy()
         until = time.monotonic() + LONGEST_SECONDS
         while (conversation := self._next()) is not None:
             self._at = conversation
-            self._judge.judge([conversation], datetime.now(UTC))
+            self._projector.project([conversation], datetime.now(UTC))
             self._judged = True
             if time.monotonic() >= until:
                 return True
@@ -78,7 +78,7 @@ class Judging:
     def _next(self) -> int | None:
         """They take turns: a busy conversation must not keep those after it waiting."""
         for after in (self._last, 0):
-            for conversation in self._judge.pending(1 + len(self._aside), after):
+            for conversation in self._projector.pending(1 + len(self._aside), after):
                 if conversation not in self._aside:
                     self._last = conversation
                     return conversation

@@ -18,7 +18,7 @@ from leadmasterd.capture import CaptureRules, ignore_list
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
-from leadmasterd.leads.touches import Campaign
+from leadmasterd.leads.touchpoints import Campaign
 from leadmasterd.settings.leads_light import DEFAULTS
 from leadmasterd.settings.paths import (
     DEFAULT_DATABASE,

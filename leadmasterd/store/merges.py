@@ -16,9 +16,8 @@ from itertools import chain, islice, pairwise
 from typing import Final, Literal
 
 from leadmasterd.errors import CannotMerge
+from leadmasterd.reasons import SYSTEM
 from leadmasterd.text import _
-
-SYSTEM: Final = "system"
 
 MOVED: Final = ("messages", "calls", "leads", "decisions", "corrections", "classifications", "touches", "quick_replies")
 """Facts of a conversation, which go along when it becomes part of another."""
@@ -109,7 +108,7 @@ def merge(connection: sqlite3.Connection, keep_contact: int, other_contact: int,
     )
     _end_younger_lead(connection, (keep, other), actor, at)
     connection.execute("UPDATE leads SET contact_id = ? WHERE contact_id = ?", (keep, other))
-    _put_up(connection, members)
+    _mark_dirty(connection, members)
     return int(cursor.lastrowid or 0)
 
 
@@ -139,7 +138,7 @@ def undo(connection: sqlite3.Connection, merge_id: int, actor: str, at: str) -> 
         "FROM conversations WHERE contact_id IN (SELECT value FROM json_each(?)))",
         (merged, root, json.dumps(parted)),
     )
-    _put_up(connection, members_of(connection, root) + parted)
+    _mark_dirty(connection, members_of(connection, root) + parted)
 
 
 def merge_same_phone(connection: sqlite3.Connection, contact_id: int, match_key: str, at: str) -> None:
@@ -187,7 +186,7 @@ def _end_younger_lead(connection: sqlite3.Connection, contacts: tuple[int, int],
         )
 
 
-def _put_up(connection: sqlite3.Connection, contacts: Iterable[int]) -> None:
+def _mark_dirty(connection: sqlite3.Connection, contacts: Iterable[int]) -> None:
     connection.execute(
         "INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations "
         "WHERE contact_id IN (SELECT value FROM json_each(?))",
@@ -298,7 +297,7 @@ def absorb(connection: sqlite3.Connection, one: int, other: int, at: str) -> int
         (at, drop, keep),
     )
     connection.execute("DELETE FROM contacts WHERE contact_id = ?", (drop,))
-    _put_up(connection, members_of(connection, root_of(connection, keep)))
+    _mark_dirty(connection, members_of(connection, root_of(connection, keep)))
     return keep
 
 

@@ -19,7 +19,7 @@ from leadmasterd.text import clean
 from leadmasterd.times import sent_at
 from leadmasterd.wire.events import Account, Call, Malformed, MessageEdit, MessageRevoke, Reaction, SweepChat, SweepDone
 
-PUT_UP: Final = (
+MARK_DIRTY: Final = (
     "INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations "
     "WHERE conversation_id = ? AND contact_id IS NOT NULL"
 )
@@ -53,7 +53,7 @@ class Rows:
             self._one(item, result)
         if run:
             self._messages.write(self.account_id, run, result)
-        self._db.executemany(PUT_UP, [(conversation,) for conversation in self._messages.touched])
+        self._db.executemany(MARK_DIRTY, [(conversation,) for conversation in self._messages.touched])
         self._messages.touched.clear()
         return result
 

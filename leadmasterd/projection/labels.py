@@ -1,4 +1,4 @@
-"""What each burst of a story was taken for, and why: stored facts, which only reclassifying changes."""
+"""What each burst of a history was taken for, and why: stored facts, which only reclassifying changes."""
 
 import json
 import sqlite3
@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from leadmasterd.classify.intents import GROUP_OF, Label, Signals
-from leadmasterd.leads.fold import Verdict
+from leadmasterd.leads.fold import BurstLabel
 from leadmasterd.leads.timeline import Burst
+from leadmasterd.projection.history import History
 from leadmasterd.projection.sql import with_ids
-from leadmasterd.projection.story import Story
 
 
 class Classifies(Protocol):
@@ -19,14 +19,14 @@ class Classifies(Protocol):
         """A label with its reason; never fails."""
 
 
-class Verdicts:
-    """What each burst of a story was taken for: a person's word, else the stored fact, else a new one."""
+class Labels:
+    """What each burst of a history was taken for: a person's word, else the stored fact, else a new one."""
 
     def __init__(
-        self, connection: sqlite3.Connection, story: Story, classifier: Callable[[], Classifies], now: str
+        self, connection: sqlite3.Connection, history: History, classifier: Callable[[], Classifies], now: str
     ) -> None:
         self._db = connection
-        self._story = story
+        self._story = history
         self._classifier = classifier
         self._now = now
         self._known: dict[tuple[int, str], tuple[str, str]] = {
@@ -35,14 +35,14 @@ class Verdicts:
                 connection,
                 "SELECT conversation_id, burst, intent, method FROM classifications "
                 "WHERE conversation_id IN (SELECT value FROM json_each(?))",
-                story.conversations,
+                history.conversations,
             )
         }
         self._used: set[tuple[int, str]] = set()
         self._new: list[tuple[object, ...]] = []
 
-    def of(self, burst: Burst) -> Verdict:
-        """The verdict on a burst."""
+    def of(self, burst: Burst) -> BurstLabel:
+        """The label on a burst."""
         told = [self._story.corrected.get(message.message_id) for message in burst.messages]
         intent, method = self._fact(burst, burst.key, burst.texts)
         before = frozenset(
@@ -50,7 +50,7 @@ class Verdicts:
             for number, texts in enumerate(burst.earlier_texts())
         )
         word = next((each for each in reversed(told) if each), None)
-        return Verdict(word, "person") if word else Verdict(intent, method, before)
+        return BurstLabel(word, "person") if word else BurstLabel(intent, method, before)
 
     def _fact(self, burst: Burst, key: str, texts: Sequence[str]) -> tuple[str, Any]:
         place = (burst.conversation, key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from leadmasterd.leads.timeline import Said
+from leadmasterd.leads.timeline import Inbound
 from leadmasterd.text import bare
 
 _LINK: Final = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
@@ -36,7 +36,7 @@ class Campaign:
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
+class Touchpoint:
     """One trace of where a message's sender came from. `source_id`: the campaign's name, if there is one."""
 
     message_id: int
@@ -53,27 +53,27 @@ def plain(text: str) -> str:
     return " ".join("".join(char if char.isalnum() else " " for char in bare(text[:_READ])).split())
 
 
-def touches_of(said: Said, campaigns: Sequence[Campaign]) -> list[Touch]:
+def touchpoints_of(said: Inbound, campaigns: Sequence[Campaign]) -> list[Touchpoint]:
     """At most one of a kind: the first link, and the campaign that says most. What was edited counts as it came."""
     text = (said.earlier[0] if said.earlier else said.text)[:_READ]
     found = []
     if "://" in text and (match := _LINK.search(text)):
         url = match.group().rstrip(_AFTER_A_LINK)
         marks = _marks(url)
-        found.append(_touch(said, "link", marks.get("utm_campaign"), url, marks))
+        found.append(_touchpoint(said, "link", marks.get("utm_campaign"), url, marks))
     if campaigns:
         words = f" {plain(text)} "
         named = [each for each in campaigns if f" {each.words} " in words]
         if named:
             campaign = max(named, key=lambda each: len(each.words))
-            found.append(_touch(said, "campaign", campaign.name, None, {"words": campaign.words}))
+            found.append(_touchpoint(said, "campaign", campaign.name, None, {"words": campaign.words}))
     return found
 
 
-def _touch(
-    said: Said, kind: Literal["link", "campaign"], source_id: str | None, url: str | None, raw: Mapping[str, str]
-) -> Touch:
-    return Touch(said.message_id, said.conversation, said.at, kind, source_id, url, raw)
+def _touchpoint(
+    said: Inbound, kind: Literal["link", "campaign"], source_id: str | None, url: str | None, raw: Mapping[str, str]
+) -> Touchpoint:
+    return Touchpoint(said.message_id, said.conversation, said.at, kind, source_id, url, raw)
 
 
 def _marks(url: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A contact's story as the tables tell it: everything that was said, answered, called, reacted and decided.
+"""A contact's history as the tables tell it: everything that was said, answered, called, reacted and decided.
 
 Reads only. Own messages are left in `own`, because whether a person wrote them is still to be found out.
 """
@@ -17,9 +17,9 @@ from leadmasterd.leads.timeline import (
     Called,
     Decided,
     Event,
-    Joined,
+    Inbound,
+    Merged,
     Reacted,
-    Said,
     Step,
     in_order,
     steps,
@@ -56,7 +56,7 @@ class Own:
 
 
 @dataclass(slots=True)
-class Story:
+class History:
     """One contact. `corrected`: what a person said a message is."""
 
     contact: int
@@ -85,9 +85,9 @@ class Story:
         return steps(in_order([*self.events, *answers]), round(burst_seconds * 1000), self.people, self.threads)
 
 
-def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[Story]:
+def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[History]:
     """The contacts behind these conversations, each with all of its own and of those merged into it."""
-    found: dict[int, Story] = {}
+    found: dict[int, History] = {}
     accounts: dict[int, int] = {}
     for root, contact, conversation, account in with_ids(
         connection,
@@ -102,23 +102,23 @@ def stories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> 
         "ORDER BY root, conversation_id",
         conversations,
     ):
-        found.setdefault(root, Story(root, {}, {})).people[conversation] = contact
+        found.setdefault(root, History(root, {}, {})).people[conversation] = contact
         accounts[conversation] = account
-    for story in found.values():
-        if len(story.people) > 1:
-            _tell_people_apart(connection, story)
+    for history in found.values():
+        if len(history.people) > 1:
+            _tell_people_apart(connection, history)
         first: dict[tuple[int, int], int] = {}
-        for conversation, person in story.people.items():
-            story.threads[conversation] = first.setdefault((person, accounts[conversation]), conversation)
+        for conversation, person in history.people.items():
+            history.threads[conversation] = first.setdefault((person, accounts[conversation]), conversation)
     return list(found.values())
 
 
-def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
+def _tell_people_apart(connection: sqlite3.Connection, history: History) -> None:
     """What the program itself knows to be one person always was; what a person said begins with their word."""
-    persons = persons_of(connection, story.contact)
-    story.people = {conversation: persons.person_of[contact] for conversation, contact in story.people.items()}
-    story.events += [
-        Joined(
+    persons = persons_of(connection, history.contact)
+    history.people = {conversation: persons.person_of[contact] for conversation, contact in history.people.items()}
+    history.events += [
+        Merged(
             times.to_ms(merge.at),
             kept=persons.person_of[merge.kept],
             merged=persons.person_of[merge.merged],
@@ -129,9 +129,9 @@ def _tell_people_apart(connection: sqlite3.Connection, story: Story) -> None:
     ]
 
 
-def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
+def read(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
     """Fill in what happened."""
-    of = {conversation: story for story in stories for conversation in story.conversations}
+    of = {conversation: history for history in histories for conversation in history.conversations}
     earlier = _earlier_texts(connection, of)
     logged: dict[int, list[Called]] = defaultdict(list)
     for (
@@ -145,7 +145,7 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
         "WHERE conversation_id IN (SELECT value FROM json_each(?))",
         of,
     ):  # fmt: skip
-        story, at = of[conversation], times.to_ms(sent_at)
+        history, at = of[conversation], times.to_ms(sent_at)
         if type_ in _SYSTEM_TYPES:
             continue
         if type_ == "call_log":
@@ -154,14 +154,14 @@ def read(connection: sqlite3.Connection, stories: Sequence[Story]) -> None:
             words = body or _words_of(details)
             if words.startswith(_CARD):
                 words = ""
-            said = Said(
+            said = Inbound(
                 at, conversation, message_id, own_id, type_, words, bool(readable), bool(edited),
                 earlier.get(message_id, ()), bool(saved), bool(business), bool(ad), bool(media),
             )  # fmt: skip
-            story.events.append(said)
+            history.events.append(said)
         else:
             body = earlier[message_id][0] if message_id in earlier else body or ""
-            story.own.append(Own(at, conversation, message_id, own_id, author, body))
+            history.own.append(Own(at, conversation, message_id, own_id, author, body))
     for conversation, started_at, outgoing, answered, call_id in with_ids(
         connection,
         "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
@@ -238,6 +238,6 @@ def _logged_call(details: str | None) -> bool:
 
 def bursts_of(connection: sqlite3.Connection, conversation: int, burst_seconds: float) -> list[Burst]:
     """All bursts of the person behind this conversation, by time."""
-    stories = stories_of(connection, [conversation])
-    read(connection, stories)
-    return [step for story in stories for step in story.steps(burst_seconds) if isinstance(step, Burst)]
+    histories = histories_of(connection, [conversation])
+    read(connection, histories)
+    return [step for history in histories for step in history.steps(burst_seconds) if isinstance(step, Burst)]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.leads.timeline import Said
-from leadmasterd.leads.touches import Campaign, touches_of
+from leadmasterd.leads.timeline import Inbound
+from leadmasterd.leads.touchpoints import Campaign, touchpoints_of
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.rows import Rows
 from tests import stories, wire
@@ -28,9 +28,9 @@ def books() -> Iterator[Books]:
         yield found
 
 
-def said(text: str, *, earlier: tuple[str, ...] = ()) -> Said:
+def said(text: str, *, earlier: tuple[str, ...] = ()) -> Inbound:
     """An inbound message."""
-    return Said(1_000, 7, 1, "A", "chat", text, edited=bool(earlier), earlier=earlier)
+    return Inbound(1_000, 7, 1, "A", "chat", text, edited=bool(earlier), earlier=earlier)
 
 
 @pytest.mark.parametrize(
@@ -50,20 +50,20 @@ def said(text: str, *, earlier: tuple[str, ...] = ()) -> Said:
 )
 def test_the_first_link_of_a_message_is_a_touch(text: str, url: str | None, campaign: str | None) -> None:
     """With the campaign it names, and without the full stop behind it; one that is no link after all harms nothing."""
-    [touch] = touches_of(said(text), ())
+    [touch] = touchpoints_of(said(text), ())
     assert (touch.kind, touch.source_url, touch.source_id) == ("link", url, campaign)
 
 
 def test_what_links_say_of_themselves_is_kept() -> None:
     """Their utm parameters, and nothing else of theirs."""
-    [touch] = touches_of(said("https://t.example/?UTM_Source=ig&utm_medium=bio&session=secret"), ())
+    [touch] = touchpoints_of(said("https://t.example/?UTM_Source=ig&utm_medium=bio&session=secret"), ())
     assert touch.raw == {"utm_source": "ig", "utm_medium": "bio"}
 
 
 @pytest.mark.parametrize("text", ["", "hola", "tienda.example", "mailto://", "ftp://x.example", "http:// x"])
 def test_words_without_a_link_are_no_touch(text: str) -> None:
     """A domain alone is none: it can't be told from a full stop without a space."""
-    assert touches_of(said(text), ()) == []
+    assert touchpoints_of(said(text), ()) == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_campaigns_words_are_known_however_they_are_dressed(text: str) -> None
     """Capitals, accents, punctuation and what stands around them make no difference; of two campaigns it is the one
     that says more.
     """
-    [touch] = touches_of(said(text), (HELLO, SUMMER))
+    [touch] = touchpoints_of(said(text), (HELLO, SUMMER))
     assert (touch.kind, touch.source_id) == ("campaign", "Summer")
 
 
@@ -87,12 +87,12 @@ def test_a_campaigns_words_are_known_however_they_are_dressed(text: str) -> None
 )
 def test_other_words_are_another_campaign_or_none(text: str) -> None:
     """Whole words, all of them, in their order."""
-    assert [touch.source_id for touch in touches_of(said(text), (SUMMER,))] == []
+    assert [touch.source_id for touch in touchpoints_of(said(text), (SUMMER,))] == []
 
 
 def test_an_edit_does_not_change_how_somebody_came() -> None:
     """The button wrote it, and the customer changed it afterwards."""
-    [touch] = touches_of(said("cuanto sale?", earlier=("Hola! vi la promo de verano", "hola")), (SUMMER,))
+    [touch] = touchpoints_of(said("cuanto sale?", earlier=("Hola! vi la promo de verano", "hola")), (SUMMER,))
     assert touch.source_id == "Summer"
 
 
@@ -141,28 +141,28 @@ def test_an_edit_captured_late_changes_no_touch(books: Books) -> None:
 
 def test_a_campaign_that_is_named_later_finds_who_came_before(books: Books) -> None:
     """A new setting is a new policy, under which everything is judged again; the old name's rows go."""
-    books.judge.renew()
+    books.projector.adopt_policy()
     books.tell([Customer().says("17 10:00", "Hola! Vi la promo de verano")])
     renamed = Campaign.of("Verano 2027", "vi la promo de verano")
-    books.judge = type(books.judge)(
+    books.projector = type(books.projector)(
         books.db, lambda: books.classifier, replace(stories.policy(version="two"), campaigns=(renamed,))
     )
-    assert books.judge.renew()
-    books.judge_all()
+    assert books.projector.adopt_policy()
+    books.project_all()
     assert books.column("SELECT source_id FROM touches") == ["Verano 2027"]
 
 
 def test_a_campaign_renamed_after_its_words_were_edited_away_is_renamed_all_the_same(books: Books) -> None:
     """A caption that was emptied; and whoever judges it goes on."""
-    books.judge.renew()
+    books.projector.adopt_policy()
     first = Customer().says("17 10:00", "Hola! Vi la promo de verano", message_type="image")
     books.tell([first, edited(first, "17 10:05", "")])
     renamed = Campaign.of("Verano 2027", "vi la promo de verano")
-    books.judge = type(books.judge)(
+    books.projector = type(books.projector)(
         books.db, lambda: books.classifier, replace(stories.policy(version="two"), campaigns=(renamed,))
     )
-    books.judge.renew()
-    books.judge_all()
+    books.projector.adopt_policy()
+    books.project_all()
     assert books.column("SELECT source_id FROM touches") == ["Verano 2027"]
 
 
@@ -170,16 +170,16 @@ def test_a_campaign_renamed_after_its_words_were_edited_away_is_renamed_all_the_
 def test_half_a_character_in_an_ad_breaks_no_table(books: Books, broken: str) -> None:
     """SQLite makes bytes of it that no program reads; what an earlier version wrote so is made anew."""
     ad = {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas", broken: "Camperas \ud83d"}
-    books.judge.renew()
+    books.projector.adopt_policy()
     books.tell([Customer().says("17 10:00", "price", referral=ad)])
     column = "headline" if broken == "title" else broken
     assert books.ask(f"SELECT kind, {column} FROM touches") == [("ad", "Camperas \ufffd")]
     books.db.execute(f"UPDATE touches SET {column} = (SELECT referral ->> '{broken}' FROM messages)")
     with pytest.raises(sqlite3.OperationalError, match="decode"):
         books.ask(f"SELECT {column} FROM touches")
-    books.judge = type(books.judge)(books.db, lambda: books.classifier, stories.policy(version="two"))
-    books.judge.renew()
-    books.judge_all()
+    books.projector = type(books.projector)(books.db, lambda: books.classifier, stories.policy(version="two"))
+    books.projector.adopt_policy()
+    books.project_all()
     assert books.column(f"SELECT {column} FROM touches") == ["Camperas \ufffd"]
 
 
