@@ -1,5 +1,5 @@
 // stdin: JSON lines -> commands. There is none that sends anything; what is unknown or malformed changes nothing.
-import { record } from './raw.js';
+import { record } from './message/raw.js';
 
 /**
  * @typedef {{type: 'sweep', sweep: number, from: number, chats: Record<string, number>, ignore: string[]}} SweepCommand

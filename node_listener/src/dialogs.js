@@ -1,5 +1,5 @@
 // Which button of a dialog may be clicked: the one of a dialog that only wants to be acknowledged ("What's new"), and
-// none of one that asks something. Like ids.js this runs in Node and, as source text, in the page, so it uses nothing
+// none of one that asks something. Like message/ids.js this runs in Node and, as source text, in the page, so it uses nothing
 // from outside itself. The browser is started with --lang=en-US; Spanish is here for accounts whose page follows the phone.
 
 /**

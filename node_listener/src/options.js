@@ -1,6 +1,6 @@
 // The child's options: one JSON object in the environment, checked before anything starts.
 import { isAbsolute } from 'node:path';
-import { record } from './raw.js';
+import { record } from './message/raw.js';
 
 export const OPTIONS_VARIABLE = 'LEADMASTERD_LISTENER';
 

@@ -1,17 +1,23 @@
 // The library's events -> wire lines. What is dropped (status, channels, groups unless asked for, system messages) is
 // dropped here as well as in the page.
-import { callFields, reactionFields } from './addon-line.js';
-import { isMediaRecord } from './content.js';
-import { isWanted, isWantedChat } from './kinds.js';
-import { ciphertextFields, editFields, identity, messageFields, revokeFields } from './message-line.js';
-import { number, record } from './raw.js';
+import { callFields, reactionFields } from './message/addon-line.js';
+import { isMediaRecord } from './message/content.js';
+import { isWanted, isWantedChat } from './message/kinds.js';
+import {
+  ciphertextFields,
+  editFields,
+  identity,
+  messageFields,
+  revokeFields,
+} from './message/message-line.js';
+import { number, record } from './message/raw.js';
 
 /** The marker by which a heartbeat is known among messages. */
 const HEARTBEAT = 'leadmasterd_heartbeat';
 /** Calls remembered, so that each is told once: the page writes a call into its map at every change of it. */
 const REMEMBERED_CALLS = 200;
 
-/** @typedef {import('./raw.js').Raw} Raw */
+/** @typedef {import('./message/raw.js').Raw} Raw */
 
 /**
  * @param {import('./wire.js').Wire} wire
@@ -25,7 +31,7 @@ export function createRelay(wire, groups, now = Date.now) {
 
   /**
    * @param {Raw} raw
-   * @param {import('./message-line.js').Via} via
+   * @param {import('./message/message-line.js').Via} via
    * @returns {boolean} whether it was for the wire
    */
   function message(raw, via) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { messageId, widText } from '../src/ids.js';
-import { chatKind, isSystemType, isWanted } from '../src/kinds.js';
+import { messageId, widText } from '../src/message/ids.js';
+import { chatKind, isSystemType, isWanted } from '../src/message/kinds.js';
 
 test('a chat id is the same text whatever form a build gives it', () => {
   const forms = [

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { callFields, reactionFields } from '../src/addon-line.js';
-import { CONTACT, ciphertextFields, editFields, messageFields, revokeFields } from '../src/message-line.js';
+import { callFields, reactionFields } from '../src/message/addon-line.js';
+import {
+  CONTACT,
+  ciphertextFields,
+  editFields,
+  messageFields,
+  revokeFields,
+} from '../src/message/message-line.js';
 
 const ANA = '5491155550001@c.us';
 const SHOP = '5491155550100@c.us';

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parseCommand } from '../src/commands.js';
 import { MAX_LINE_BYTES } from '../src/line-limit.js';
-import { ciphertextFields, editFields, messageFields, revokeFields } from '../src/message-line.js';
+import { ciphertextFields, editFields, messageFields, revokeFields } from '../src/message/message-line.js';
 import { readOptions } from '../src/options.js';
 
 const DOC = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');

@@ -2,7 +2,7 @@
 // it is in listener-messages, under every shape of ids.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { messageFields } from '../src/message-line.js';
+import { messageFields } from '../src/message/message-line.js';
 import { messageRecord } from '../src/page/records.js';
 
 const ANA = '5491155550001@c.us';

@@ -2,8 +2,8 @@
 // Runs in the page, once a load. Before the library attaches: mends its helpers. After: counts, beats, and says that
 // the live path stands. Sent as source text together with ids.js, kinds.js and records.js (see install.js).
 
-import { messageId, widText } from '../ids.js';
-import { isWanted, isWantedChat } from '../kinds.js';
+import { messageId, widText } from '../message/ids.js';
+import { isWanted, isWantedChat } from '../message/kinds.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
 
 /** Puts our functions where later evaluations find them. */

@@ -1,7 +1,7 @@
 // Composes what runs in the page into source text: functions that are modules here, in one scope there.
 import { buttonToClick } from '../dialogs.js';
-import { messageId, widText } from '../ids.js';
-import { chatKind, isSystemType, isWanted, isWantedChat } from '../kinds.js';
+import { messageId, widText } from '../message/ids.js';
+import { chatKind, isSystemType, isWanted, isWantedChat } from '../message/kinds.js';
 import { mendHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
 import { watchDialogs } from './watch-dialogs.js';

@@ -2,7 +2,7 @@
 // Runs in the page: a message of its store -> a plain record with ids as text and what the address book knows.
 // Sent as source text together with ids.js and kinds.js (see install.js), whose functions are in scope there.
 
-import { messageId, widText } from '../ids.js';
+import { messageId, widText } from '../message/ids.js';
 
 /**
  * A copy that JSON can carry, whatever is in it: no cycles, no functions, no models, no bytes, ids as text.
