@@ -1,12 +1,22 @@
-// The boundary in the page: which of its modules' functions send or change the account, and so throw here.
-// page/guard.js wraps them before anything else runs. From whatsapp-web.md 6.1 and every `require` in the library's
-// source; a test fails when the library begins to use a module that is in neither of the two lists.
+// The boundary in the page: the functions of WhatsApp Web that send or change the account, and so throw here.
+// page/guard.js wraps them before anything else runs. Found by reading every `require` in the library's source.
+//
+// unguarded.json lists the other modules that the library uses. They do not send by themselves: they read, convert,
+// prepare, link this device, or carry what the guarded ones send. A test fails when the library begins to use a module
+// that is in neither list. Three of them look as if they belonged here:
+// - `WAWebNonMessageDataRequestPlaceholderMessageResendUtils` asks our own phone to send an unreadable message again, by
+//   way of `WAWebSendNonMessageDataRequest`. Both must work, or ciphertexts never heal.
+// - `WAWebSocketModel`: the page itself calls `Socket.logout(reason)` when the server has unlinked us, and without it nobody
+//   would learn of that. `client.logout()` is refused in Node instead.
 
 /**
- * Module -> functions refused; `send*` is all that begin so. Never a whole module: WhatsApp Web's own code receives by way
- * of some of them. `WAWebUpdateUnreadChatAction.markSeen` follows what the phone has read,
- * `WAWebSendMsgChatAction.addVoipCallLogMsgToChat` puts a call into the chat, `WAWebPresenceChatAction.clearPresence` and
- * `presenceOnlineChanged` follow the others' presence (read in the page's own code, builds of 2025 and 2026).
+ * Module -> paths of the refused functions within its exports; a `*` at the end stands for any rest of the name, so
+ * `Cmd.send*` is every function of the member `Cmd` whose name begins with `send`.
+ *
+ * Never a whole module: WhatsApp Web's own code receives through some of them. `WAWebUpdateUnreadChatAction.markSeen`
+ * follows what the phone has read, `WAWebSendMsgChatAction.addVoipCallLogMsgToChat` puts a call into the chat,
+ * `WAWebPresenceChatAction.clearPresence` and `presenceOnlineChanged` follow other people's presence (read in the page's
+ * own code, builds of 2025 and 2026).
  * @type {Record<string, string[]>}
  */
 export const GUARDED = {
@@ -81,15 +91,15 @@ export const GUARDED = {
 };
 
 /**
- * The page announces its own presence by these, from handlers of its connection that have other things to do. An
- * exception there would cost more than the announcement: they answer with a rejected promise instead.
+ * The page calls these itself to announce its presence, from connection handlers that have more to do. An exception would
+ * end those handlers, so these answer with a rejected promise instead.
  */
 export const CALLED_BY_THE_PAGE = [
   'WAWebPresenceChatAction.sendPresenceAvailable',
   'WAWebStreamModel.Stream.markAvailable',
 ];
 
-/** Functions of `window.WWebJS` that send. Some use low-level stanzas (rejecting a call) that the page itself needs. */
+/** Functions of `window.WWebJS` that send. Some use low-level stanzas that the page itself needs (rejecting a call). */
 export const SENDERS = [
   'sendMessage',
   'editMessage',
@@ -105,106 +115,4 @@ export const SENDERS = [
   'subscribeToUnsubscribeFromChannel',
   'pinUnpinMsgAction',
   'getAddParticipantsRpcResult',
-];
-
-/**
- * Modules the library uses that don't send by themselves: they read, convert, prepare, link this device, or carry what
- * the guarded ones send. `WAWebNonMessageDataRequestPlaceholderMessageResendUtils` asks our own phone to send an
- * unreadable message again, by way of `WAWebSendNonMessageDataRequest`; both must stay, or ciphertexts never heal.
- * `WAWebSocketModel`: the page itself calls `Socket.logout(reason)` when the server has unlinked us; without it nobody would
- * learn of it. `client.logout()` is refused in Node instead.
- */
-export const UNGUARDED = [
-  'WABase64',
-  'WADeprecatedSendIq',
-  'WAJids',
-  'WALinkify',
-  'WAMediaCalculateFilehash',
-  'WAPhoneFindCC',
-  'WAWap',
-  'WAWebAddonPollVoteTableMode',
-  'WAWebAddonReactionTableMode',
-  'WAWebAdvSignatureApi',
-  'WAWebAltDeviceLinkingApi',
-  'WAWebApiContact',
-  'WAWebApiDeviceList',
-  'WAWebApiMembershipApprovalRequestStore',
-  'WAWebApiMessageInfoStore',
-  'WAWebBackendJobsCommon',
-  'WAWebBizGatingUtils',
-  'WAWebBizOrderBridge',
-  'WAWebBizProductCatalogBridge',
-  'WAWebBlockContactUtils',
-  'WAWebBotMessageSecret',
-  'WAWebBotProfileCollection',
-  'WAWebCallCollection',
-  'WAWebChatGetters',
-  'WAWebChatLoadMessages',
-  'WAWebChatMessageSearch',
-  'WAWebCompanionRegClientUtils',
-  'WAWebConnModel',
-  'WAWebContactCollection',
-  'WAWebContactGetters',
-  'WAWebCountriesNativeCountryNames',
-  'WAWebDownloadManager',
-  'WAWebDrawerManager',
-  'WAWebE2EProtoUtils',
-  'WAWebFindChatAction',
-  'WAWebFindCommonGroupsContactAction',
-  'WAWebFrontendContactGetters',
-  'WAWebFrontendVcardUtils',
-  'WAWebGetEphemeralFieldsMsgActionsUtils',
-  'WAWebGroupQueryJob',
-  'WAWebImageUtils',
-  'WAWebJidToWid',
-  'WAWebL10N',
-  'WAWebLaunchSocketUtils',
-  'WAWebLidMigrationUtils',
-  'WAWebLinkPreviewChatAction',
-  'WAWebLoadNewsletterPreviewChatAction',
-  'WAWebMediaDataUtils',
-  'WAWebMediaInMemoryBlobCache',
-  'WAWebMediaMmsV4Upload',
-  'WAWebMediaOpaqueData',
-  'WAWebMediaStorage',
-  'WAWebMediaUpdateMsg',
-  'WAWebMexFetchGroupInviteCodeJob',
-  'WAWebMexFetchNewsletterSubscribersJob',
-  'WAWebMiscBrowserUtils',
-  'WAWebMmsMediaTypes',
-  'WAWebMsgActionCapability',
-  'WAWebMsgDataFromModel',
-  'WAWebMsgKey',
-  'WAWebMsgReply',
-  'WAWebNewsletterDirectorySearchAction',
-  'WAWebNewsletterGatingUtils',
-  'WAWebNewsletterMetadataQueryJob',
-  'WAWebNewsletterModelUtils',
-  'WAWebNewsletterSubscriberListAction',
-  'WAWebNewsletterUpdateMsgsRecordsJob',
-  'WAWebNonMessageDataRequestPlaceholderMessageResendUtils',
-  'WAWebOfflineHandler',
-  'WAWebPhoneUtils',
-  'WAWebPinInChatSchema',
-  'WAWebPinMsgConstants',
-  'WAWebPollsVotesSchema',
-  'WAWebPrepRawMedia',
-  'WAWebQueryExistsJob',
-  'WAWebQuotedMsgModelUtils',
-  'WAWebSendNonMessageDataRequest',
-  'WAWebSignalStoreApi',
-  'WAWebSocketModel',
-  'WAWebStartMediaUploadQpl',
-  'WAWebStatusGatingUtils',
-  'WAWebSyncGatingUtils',
-  'WAWebUploadManager',
-  'WAWebUserPrefsGeneral',
-  'WAWebUserPrefsInfoStore',
-  'WAWebUserPrefsMeUser',
-  'WAWebUserPrefsMultiDevice',
-  'WAWebUserPrefsNotifications',
-  'WAWebVcardGetNameFromParsed',
-  'WAWebVcardParsingUtils',
-  'WAWebWidFactory',
-  'WAWebWidToJid',
 ];

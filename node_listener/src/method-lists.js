@@ -1,7 +1,7 @@
 // Every method of the library's classes, sorted by hand into what a listener may call and what it may not. A test
-// enumerates the installed library and fails when a version brings a method that is in neither list.
-// Read: local, or a harmless question. Refused: visible to others, changing the account, or asking the server in bulk
-// (number checks, presence, pictures), which is what gets accounts restricted. See whatsapp-web.md 6.1 and 6.2.
+// enumerates the installed library and fails when a version adds a method that is in neither list.
+// Reads: local, or a harmless query. Refused: visible to others, changes the account, or queries the server in bulk
+// (number checks, presence, pictures), which is what gets accounts restricted.
 
 /** @type {Record<string, string[]>} */
 export const READS = {
