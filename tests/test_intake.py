@@ -130,14 +130,14 @@ def test_a_hole_in_seq_is_told_with_its_size(line: Line) -> None:
     """Once for each hole, also over reads, and never for a number that came before."""
     numbers = [1, 2, 5, 6, 4, 9]
     for number in numbers:
-        line.intake.lines([wire.raw(wire.line("pong", seq=number, n=1))])
+        line.intake.lines([wire.raw(wire.line("state", seq=number, state="CONNECTED"))])
     assert line.holes == [2, 2]
     assert line.intake.missing == 4
 
 
 def test_the_first_line_missing_is_a_hole(line: Line) -> None:
     """Numbers begin with 1."""
-    line.intake.lines([wire.raw(wire.line("pong", seq=3, n=1))])
+    line.intake.lines([wire.raw(wire.line("state", seq=3, state="CONNECTED"))])
     assert line.holes == [2]
 
 

@@ -135,8 +135,6 @@ class ChildNews:
                 log.info(
                     "the child says bye: %s %s", bye.reason, printable(bye.detail or ""), extra={"action": "child_bye"}
                 )
-            case _:
-                pass
 
     def _contract_checked(self, missing: Sequence[Missing]) -> None:
         """WhatsApp Web changes under the library; what is gone is told at once instead of going quietly deaf."""

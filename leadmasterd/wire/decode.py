@@ -36,8 +36,6 @@ from leadmasterd.wire.events import (
     OutboundBlocked,
     PageError,
     PairingCode,
-    Pong,
-    Presence,
     Qr,
     Reaction,
     Ready,
@@ -276,13 +274,10 @@ def _missing(item: object) -> Missing:
 def _heartbeat(obj: JsonObject, seq: int) -> Heartbeat:
     return Heartbeat(
         seq,
-        _int(obj, "n"),
         _text_or_none(obj, "socket_state"),
         _flag(obj, "has_synced"),
         _int(obj, "added"),
         _int(obj, "emitted"),
-        _object_or_none(obj, "newest") or {},
-        _int(obj, "queued_bytes"),
         _int(obj, "dropped"),
     )
 
@@ -333,7 +328,7 @@ _BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     ),
     "sweep_done": _sweep_done,
     "heartbeat": _heartbeat,
-    "hello": lambda o, seq: Hello(seq, _int(o, "pid"), _object_or_none(o, "versions") or {}, _flag(o, "profile_new")),
+    "hello": lambda o, seq: Hello(seq, _int(o, "pid"), _object_or_none(o, "versions") or {}),
     "browser_started": lambda o, seq: BrowserStarted(seq, _int_or_none(o, "pid"), _text_or_none(o, "version")),
     "qr": lambda o, seq: Qr(seq, _text(o, "qr"), _int(o, "valid_seconds")),
     "pairing_code": lambda o, seq: PairingCode(seq, _text(o, "code"), _int(o, "valid_seconds")),
@@ -341,7 +336,6 @@ _BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     "ready": _ready,
     "state": lambda o, seq: SocketState(seq, _text(o, "state")),
     "disconnected": lambda o, seq: Disconnected(seq, _text(o, "reason"), _text_or_none(o, "logout_reason")),
-    "presence": lambda o, seq: Presence(seq, _flag(o, "available")),
     "page_error": lambda o, seq: PageError(seq, _text(o, "source"), _text_or_none(o, "message") or ""),
     "outbound_blocked": lambda o, seq: OutboundBlocked(
         seq, _text(o, "module"), _text(o, "function"), _text(o, "where")
@@ -350,7 +344,6 @@ _BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     "dialog": lambda o, seq: Dialog(
         seq, _text_or_none(o, "text") or "", _text_or_none(o, "button"), _flag(o, "dismissed")
     ),
-    "pong": lambda o, seq: Pong(seq, _int(o, "n")),
     "command_error": lambda o, seq: CommandError(
         seq, _text_or_none(o, "command") or "", _text_or_none(o, "message") or ""
     ),

@@ -73,7 +73,6 @@ class Hello:
     seq: int
     pid: int
     versions: JsonObject
-    profile_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +137,6 @@ class Disconnected:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
-    seq: int
-    available: bool
-
-
-@dataclass(frozen=True, slots=True)
 class PageError:
     seq: int
     source: str
@@ -189,20 +182,11 @@ class Dialog:
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     seq: int
-    n: int
     socket_state: str | None
     has_synced: bool
     added: int
     emitted: int
-    newest: JsonObject
-    queued_bytes: int
     dropped: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pong:
-    seq: int
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,13 +320,11 @@ Lifecycle = (
     | Ready
     | SocketState
     | Disconnected
-    | Presence
     | PageError
     | OutboundBlocked
     | Contract
     | Dialog
     | Heartbeat
-    | Pong
     | CommandError
     | Bye
 )

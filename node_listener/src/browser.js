@@ -1,13 +1,13 @@
-// How the browser is started: its arguments, its version, the user agent that goes with it.
+// How the browser is started: its arguments, its version, the matching user agent.
 import { execFile } from 'node:child_process';
-import { access, constants, mkdir, readdir } from 'node:fs/promises';
+import { access, constants, mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
 /**
  * @param {string} browser absolute path
- * @returns {Promise<boolean>} whether there is something to execute
+ * @returns {Promise<boolean>} whether it is an executable file
  */
 export async function browserExists(browser) {
   return access(browser, constants.X_OK).then(
@@ -18,7 +18,7 @@ export async function browserExists(browser) {
 
 /**
  * @param {string} browser
- * @returns {Promise<string | null>} such as "Chromium 156.0.8078.79", null if it did not say
+ * @returns {Promise<string | null>} such as "Chromium 156.0.8078.79", null if it does not say
  */
 export async function browserVersion(browser) {
   try {
@@ -42,29 +42,25 @@ export function userAgentFor(version) {
 }
 
 /**
- * A browser that dies resets its pipes, and `read ECONNRESET` ended Node: puppeteer lets go of its two at the first sign of
- * the death (PipeTransport.js), and hands the errors of stdout and stderr to a readline that has no listener for them
- * (@puppeteer/browsers, launch.js). Nothing is lost with its listeners: they only log. The death is told by the browser.
+ * A dying browser resets its pipes, and an unhandled `read ECONNRESET` would end Node: puppeteer drops its listeners on two
+ * of them at the first sign of the death (PipeTransport.js), and gives stdout and stderr to a readline without an error
+ * listener (@puppeteer/browsers, launch.js). The listeners removed here only log; the death has an event of its own.
  * @param {import('node:child_process').ChildProcess | null} process
  */
-export function forgivePipes(process) {
+export function ignorePipeErrors(process) {
   for (const stream of process?.stdio ?? []) stream?.removeAllListeners('error').on('error', () => {});
 }
 
-/**
- * @param {string} profile created if need be, for our eyes only
- * @returns {Promise<boolean>} whether it was empty
- */
+/** @param {string} profile created if it is missing, readable by its owner only */
 export async function prepareProfile(profile) {
   await mkdir(profile, { recursive: true, mode: 0o700 });
-  return (await readdir(profile)).length === 0;
 }
 
 /**
  * Options for puppeteer's launch.
- * `pipe`: when Node dies, however it dies, Chromium sees the pipe close and leaves; over a websocket it stayed behind.
- * Signals are ours: puppeteer's handlers kill the browser, losing the last seconds of localStorage, and leave Node alive.
- * `--lang`: texts of the page's dialogs stay matchable.
+ * `pipe`: when Node dies, in whatever way, Chromium sees the pipe close and exits; over a websocket it stayed behind.
+ * `handleSIG…`: puppeteer's handlers kill the browser, which loses the last seconds of localStorage, and leave Node alive.
+ * `--lang`: dialogs.js matches texts of the page.
  * @param {import('./options.js').Options} options
  * @param {string | null} userAgent
  */

@@ -1,14 +1,15 @@
-// Makes the library's client for this profile. Only composition and the mends hold it; the rest gets a read-only view.
+// Makes the library's client for this profile. Only the parts that set it up and patch it hold the client itself; its
+// events go through a read-only view.
 import wwebjs from 'whatsapp-web.js';
 import { launchOptions } from './browser.js';
 import { createProfileAuth } from './profile-auth.js';
 
-/** How long a pairing code is good, and so how often the library asks for a new one. */
+/** How long a pairing code is valid, and so how often the library asks for a new one. */
 export const PAIRING_CODE_SECONDS = 180;
 
 /**
- * `webVersionCache: none`: the default writes beside the working directory inside the ready handler, and where it can't,
- * ready never comes. The library's default user agent says Chrome 101, hence ours, or the browser's own.
+ * `webVersionCache: none`: the default writes a file into the working directory within the ready handler; where it cannot,
+ * ready never comes. `userAgent`: the library's default says Chrome 101.
  * @param {import('./options.js').Options} options
  * @param {string | null} userAgent
  * @param {() => Promise<void>} afterLaunch
@@ -33,8 +34,8 @@ export function createClient(options, userAgent, afterLaunch) {
 }
 
 /**
- * The single write that is allowed. WhatsApp Web announces the account as available, which silences the phone's own
- * notifications (OpenWA#1175, WAHA#412); the setting is per connection.
+ * The one write that is allowed. WhatsApp Web announces the account as available, which silences the phone's own
+ * notifications (OpenWA#1175, WAHA#412); the setting lasts for one connection.
  * @param {import('whatsapp-web.js').Client} client
  */
 export async function setOwnPresenceUnavailable(client) {

@@ -1,13 +1,13 @@
-// stdin: JSON lines -> commands. There is none that sends anything; what is unknown or malformed changes nothing.
+// stdin: JSON lines -> commands. No command sends anything. An unknown or malformed one changes nothing.
 import { record } from './message/raw.js';
 
 /**
  * @typedef {{type: 'sweep', sweep: number, from: number, chats: Record<string, number>, ignore: string[]}} SweepCommand
- * @typedef {SweepCommand | {type: 'ping', n: number} | {type: 'pairing_code', phone: string} | {type: 'stop'}} Command
+ * @typedef {SweepCommand | {type: 'pairing_code', phone: string} | {type: 'stop'}} Command
  * @typedef {{command: Command} | {error: {command: string, message: string}}} Parsed
  */
 
-const KNOWN = ['sweep', 'ping', 'pairing_code', 'stop'];
+const KNOWN = ['sweep', 'pairing_code', 'stop'];
 const MAX_COMMAND_CHARACTERS = 8 * 1024 * 1024;
 
 /**
@@ -26,8 +26,6 @@ export function parseCommand(line) {
   switch (type) {
     case 'sweep':
       return parseSweep(found);
-    case 'ping':
-      return isCount(found.n) ? { command: { type, n: found.n } } : refuse(type, '"n" must be a number');
     case 'pairing_code':
       return typeof found.phone === 'string' && /^\d{7,15}$/.test(found.phone)
         ? { command: { type, phone: found.phone } }
@@ -76,7 +74,7 @@ function refuse(command, message) {
 }
 
 /**
- * Splits a stream into lines. A line longer than any command is given up as a whole, and reported once.
+ * Splits a stream into lines. A line longer than any command is skipped as a whole and reported once.
  * @param {NodeJS.ReadableStream} stream
  * @param {{line: (line: string) => void, tooLong: () => void, end: () => void}} on
  */

@@ -1,13 +1,13 @@
-// Which button of a dialog may be clicked: the one of a dialog that only wants to be acknowledged ("What's new"), and
-// none of one that asks something. Like message/ids.js this runs in Node and, as source text, in the page, so it uses nothing
-// from outside itself. The browser is started with --lang=en-US; Spanish is here for accounts whose page follows the phone.
+// Which button of a dialog may be clicked: that of a dialog that only wants to be acknowledged ("What's new"), and none
+// of one that asks something. Like message/ids.js this runs in Node and, as source text, in the page, so it uses nothing
+// from outside itself. The browser starts with --lang=en-US; Spanish is for accounts whose page follows the phone.
 
 /**
  * @param {object} dialog
  * @param {string} dialog.heading
  * @param {string[]} dialog.buttons their labels; empty for one that is only a picture
- * @param {boolean} dialog.writes whether there is something to type into
- * @returns {number} the button's place, -1 for none
+ * @param {boolean} dialog.writes whether it has a field to type into
+ * @returns {number} index of the button, -1 for none
  */
 export function buttonToClick({ heading, buttons, writes }) {
   const acknowledges = [
@@ -20,7 +20,7 @@ export function buttonToClick({ heading, buttons, writes }) {
     'entendido',
     'aceptar',
   ];
-  /** Beside one of these the other button is an answer, and not ours to give. */
+  /** With one of these in the dialog, the other button is an answer that is not ours to give. */
   const declines =
     /^(cancel|no|no,.*|no thanks|not now|later|back|go back|decline|reject|dismiss|deny|cancelar|ahora no|volver|atrás|rechazar)$/;
   const acts =
@@ -39,6 +39,6 @@ export function buttonToClick({ heading, buttons, writes }) {
   if (found < 0 || writes || acts.test(words(heading))) return -1;
   const others = labels.filter((_, index) => index !== found);
   const isQuestion = others.some((label) => declines.test(label) || acts.test(label) || sends.test(label));
-  const isTwofold = others.some((label) => acknowledges.includes(label));
-  return isQuestion || isTwofold ? -1 : found;
+  const hasTwoAcknowledgements = others.some((label) => acknowledges.includes(label));
+  return isQuestion || hasTwoAcknowledgements ? -1 : found;
 }

@@ -1,4 +1,4 @@
-// Keeps a wire line within its limit: the raw record goes first, then the text is cut, then everything long.
+// Keeps a wire line within its limit: first the raw record goes, then the text is cut, then every long value.
 
 /** The longest line, in bytes of UTF-8, without its newline. */
 export const MAX_LINE_BYTES = 1_048_576;
@@ -29,7 +29,7 @@ export function limitedJson(line, limit = MAX_LINE_BYTES) {
 }
 
 /**
- * The longest beginning of a text whose JSON needs at most `room` bytes, never half a character.
+ * The longest prefix of a text whose JSON needs at most `room` bytes, never half a character.
  * @param {string} text
  * @param {number} room bytes
  * @returns {string}
@@ -39,25 +39,25 @@ export function cutText(text, room) {
   let high = text.length;
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (bytes(JSON.stringify(beginning(text, middle))) - 2 <= room) low = middle;
+    if (bytes(JSON.stringify(prefix(text, middle))) - 2 <= room) low = middle;
     else high = middle - 1;
   }
-  return beginning(text, low);
+  return prefix(text, low);
 }
 
 /**
  * @param {string} text
  * @param {number} length
- * @returns {string} so much of it, or one less where that would split a surrogate pair
+ * @returns {string} that prefix, or one less where it would split a surrogate pair
  */
-function beginning(text, length) {
+function prefix(text, length) {
   const splits = /^[\ud800-\udbff][\udc00-\udfff]$/.test(text.slice(length - 1, length + 1));
   return text.slice(0, splits ? length - 1 : length);
 }
 
 /**
  * @param {unknown} value
- * @returns {unknown} the same shape with every long text and list cut
+ * @returns {unknown} the same shape, every long text and list cut
  */
 function shorten(value) {
   if (typeof value === 'string') return cutText(value, LONG_TEXT);

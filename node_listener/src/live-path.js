@@ -1,18 +1,21 @@
-// The path on which a message comes: injected, attached, ready; once a page load. The library reaches it by edges it
-// may miss and by handlers whose failures are swallowed, so its inject() and attachEventListeners() are wrapped here
-// and the same is also checked as a level (wwebjs#5748, #5755: a warm profile is synced before anybody listens).
+// The path a live message takes: injected, attached, ready, once for each page load. The library gets there by events
+// that it may miss and by handlers whose failures are swallowed. So its inject() and attachEventListeners() are wrapped
+// here, and the state of the page is polled too (wwebjs#5748, #5755: a warm profile is synced before anybody listens).
 import { forgetHalfAttached, markInjected, probe, refreshQr } from './page/edges.js';
 import { pageSources } from './page/install.js';
 import { isNavigation, isTimeout } from './page-calls.js';
+import { oneAfterAnother, skipWhileBusy } from './serial.js';
 import { errorText } from './stderr.js';
 
-/** How often an inject is begun again when the page reloads under it (OpenWA#1081, #1181). */
+/** How often inject() is tried when the page reloads during it (OpenWA#1081, #1181). */
 const INJECT_ATTEMPTS = 5;
-/** How long a fresh QR may take before it is asked for again. */
-const QR_PATIENCE = 20_000;
+/** Milliseconds that a fresh QR may take before we ask for it again. */
+const QR_TIMEOUT = 20_000;
+/** Milliseconds before attaching is retried; doubles with each retry, six times at most. */
+const ATTACH_RETRY = 5_000;
 
 /**
- * @typedef {{wid: string | null, lid: string | null, push_name: string | null, platform: string | null}} Account
+ * @typedef {import('./page/page.js').Account} Account
  * @typedef {{document: string | null, attached: boolean, authenticated: boolean, ready: boolean,
  *   account: Account | null, webVersion: string | null, retryAt: number, retries: number}} PageLoad
  * @typedef {ReturnType<typeof createLivePath>} LivePath
@@ -23,174 +26,194 @@ const QR_PATIENCE = 20_000;
  * @param {import('whatsapp-web.js').Client} parts.client
  * @param {import('./page/install.js').PageConfig} parts.config
  * @param {import('./page-calls.js').PageCall} parts.call
- * @param {(when: 'booted' | 'attached') => Promise<void>} parts.checkContract never fails
- * @param {(state: string) => void} parts.state
+ * @param {(when: 'booted' | 'attached') => Promise<void>} parts.checkCompatibility never fails
+ * @param {(state: string) => void} parts.onState
  * @param {() => boolean} parts.wantsQr
- * @param {() => void} parts.loggedOut
- * @param {(source: 'inject' | 'evaluate', message: string) => void} parts.failed
+ * @param {() => void} parts.onLogout
+ * @param {(source: 'inject' | 'evaluate', message: string) => void} parts.onError
  */
-export function createLivePath({ client, config, call, checkContract, state, wantsQr, loggedOut, failed }) {
-  // inject and attachEventListeners are private to the library's types
+export function createLivePath({
+  client,
+  config,
+  call,
+  checkCompatibility,
+  onState,
+  wantsQr,
+  onLogout,
+  onError,
+}) {
+  // inject and attachEventListeners are missing from the library's types
   const library = /** @type {any} */ (client);
   const sources = pageSources(config);
-  const inject = library.inject.bind(library);
-  const attach = library.attachEventListeners.bind(library);
+  const libraryInject = library.inject.bind(library);
+  const libraryAttach = library.attachEventListeners.bind(library);
   let load = newLoad(null);
   let stopped = false;
   let initialized = false;
-  let busy = false;
-  let syncing = false;
-  let refreshAt = 0;
-  /** @type {(() => Promise<void>) | null} */
-  let runSyncEdge = null;
-  /** @type {Promise<void>} */
-  let injecting = Promise.resolve();
+  let qrRefreshAt = 0;
+  /** @type {ReturnType<typeof skipWhileBusy> | null} runs the library's sync handler; null until the library has set it */
+  let attaching = null;
 
-  // One after the other: two at once fail with "already exists" (wwebjs#201845).
-  library.inject = () => {
-    injecting = injecting.catch(() => {}).then(injectPatiently);
-    return injecting;
-  };
+  // Two at once fail with "already exists" (wwebjs#201845).
+  const injecting = oneAfterAnother(injectWithRetries);
+  library.inject = injecting.run;
 
-  // Runs right after LoadUtils. Ready is only what got through all of this.
+  // The library calls this right after LoadUtils. Only a load that gets through all of it may be ready.
   library.attachEventListeners = async () => {
     await call(sources.prepare);
-    await call(sources.mend);
+    await call(sources.patch);
     try {
-      await attach();
+      await libraryAttach();
       const { document, account, web_version } = /** @type {any} */ (await call(sources.watch));
       if (document !== load.document) throw reloaded();
       load.account = account;
       load.webVersion = web_version;
       load.attached = true;
     } finally {
-      await checkContract('attached'); // before ready, and all the more if there will be none
+      await checkCompatibility('attached'); // before ready, and above all when ready will not come
     }
   };
 
-  async function injectPatiently() {
-    busy = true;
-    try {
-      for (let attempt = 1; !stopped; ) {
-        try {
-          return await injectOnce();
-        } catch (error) {
-          if (stopped) return;
-          // Without a network the page stays in OPENING, and the library waits in it without a limit (Client.js:146-180). The
-          // state is on the wire, so how long is the daemon's to say: as long as the page answers, we begin again.
-          if (isTimeout(error) && (await answers())) continue;
-          if (attempt === INJECT_ATTEMPTS || !(isNavigation(error) || (await movedOn()))) throw error;
-          attempt += 1;
-        }
+  /** Injects, and tries again after failures that pass by themselves. */
+  async function injectWithRetries() {
+    let reloads = 0;
+    let injected = false;
+    while (!injected && !stopped) {
+      try {
+        await injectOnce();
+        injected = true;
+      } catch (error) {
+        const cause = stopped ? 'stopped' : await causeOf(error);
+        if (cause === 'reloaded') reloads += 1;
+        if (cause === 'broken' || reloads === INJECT_ATTEMPTS) throw error;
       }
-    } finally {
-      busy = false;
     }
   }
 
-  async function answers() {
-    return call(probe, config).then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** A step of inject may land in the next document, before that has a `require`: then any error may come of it. */
-  async function movedOn() {
-    return call(probe, config).then((now) => now.document !== load.document, isNavigation);
+  /**
+   * Why an inject failed. `offline`: without a network the page stays in OPENING, and the library waits in it without a
+   * limit (Client.js:146-180). The state is on the wire, so the daemon decides how long to wait; we retry for as long as
+   * the page answers. `reloaded`: a step of inject may run in the next document, before that has a `require`, and then
+   * any error may come of it.
+   * @param {unknown} error
+   * @returns {Promise<'offline' | 'reloaded' | 'broken'>}
+   */
+  async function causeOf(error) {
+    if (isNavigation(error)) return 'reloaded';
+    const page = await call(probe, config).catch((/** @type {unknown} */ failure) => ({ failure }));
+    if ('failure' in page) return isNavigation(page.failure) ? 'reloaded' : 'broken';
+    if (isTimeout(error)) return 'offline';
+    return page.document !== load.document ? 'reloaded' : 'broken';
   }
 
   async function injectOnce() {
     // Removed on the phone while we were down: the page ends here before anybody listens for its navigation.
-    if (client.pupPage?.url().includes('post_logout=1')) return loggedOut();
+    if (client.pupPage?.url().includes('post_logout=1')) return onLogout();
     const before = await call(probe, config);
-    // A frame or a pushState navigated, the document is the one we know. The library would put its handlers on top of those
-    // of the last time, and say everything twice (Client.js:495-504; wwebjs#201653).
+    // A frame navigated, or the page called pushState: the document is still the same. The library would add its handlers
+    // a second time and emit everything twice (Client.js:495-504; wwebjs#201653).
     if (before.document !== null && before.document === load.document && before.injected) return;
     load = newLoad(before.document);
     try {
-      await inject();
+      await libraryInject();
     } catch (error) {
-      if (!isNavigation(error)) await checkContract('booted');
+      if (!isNavigation(error)) await checkCompatibility('booted');
       throw error;
     }
     const after = await call(probe, config);
     if (after.document !== before.document) throw reloaded();
     await call(sources.prepare);
-    await checkContract('booted');
+    await checkCompatibility('booted');
     await call(markInjected, config);
-    checkSafely(); // not awaited: attaching may fail and be repeated while the page is injected all the same
+    checkSafely(); // not awaited: attaching may fail and be retried, and the page is injected all the same
   }
 
   async function checkSafely() {
     try {
       await check();
     } catch (error) {
-      if (!stopped && !isNavigation(error)) failed('evaluate', errorText(error));
+      if (!stopped && !isNavigation(error)) onError('evaluate', errorText(error));
     }
   }
 
-  /** Where the page load stands, and the next step if it is stuck. */
+  /** Looks where the page load stands, and takes the next step if it is stuck. */
   async function check() {
-    const now = await call(probe, config);
-    if (now.state !== null) state(now.state);
-    if (stopped || now.attached) return;
-    if (now.state === 'UNPAIRED_IDLE' && wantsQr() && Date.now() >= refreshAt) {
-      refreshAt = Date.now() + QR_PATIENCE;
+    const page = await call(probe, config);
+    if (page.state !== null) onState(page.state);
+    if (stopped || page.attached) return;
+    if (page.state === 'UNPAIRED_IDLE' && wantsQr() && Date.now() >= qrRefreshAt) {
+      qrRefreshAt = Date.now() + QR_TIMEOUT;
       await call(refreshQr);
     }
-    if (!now.injected) {
-      // a reload's inject failed, and no other navigation will come
-      if (initialized && !busy) await library.inject();
+    if (!page.injected) {
+      // inject() failed after a reload, and no other navigation will come
+      if (initialized && !injecting.busy) await library.inject();
       return;
     }
-    if (!now.synced || syncing || runSyncEdge === null || Date.now() < load.retryAt) return;
-    load.retryAt = Date.now() + 5_000 * 2 ** Math.min(load.retries, 6);
+    if (!page.synced || attaching === null || attaching.busy || Date.now() < load.retryAt) return;
+    load.retryAt = Date.now() + ATTACH_RETRY * 2 ** Math.min(load.retries, 6);
     load.retries += 1;
-    await runSyncEdge().catch((error) => {
-      if (!isNavigation(error)) failed('inject', `onAppStateHasSyncedEvent: ${errorText(error)}`);
+    await attaching.run().catch((error) => {
+      if (!isNavigation(error)) onError('inject', `onAppStateHasSyncedEvent: ${errorText(error)}`);
     });
   }
 
   return {
     /**
-     * The library's handler of `change:hasSynced` -> one that runs when the page is synced, once a page load and once at
-     * a time. The library's own runs at every change, whatever the value, several at once, and all but one of those die
-     * silently.
+     * Wraps the library's handler of `change:hasSynced`, which attaches its listeners. The wrapped one runs when the page
+     * is synced, once a page load and never twice at a time. The library's own runs at every change, whatever the value;
+     * several run at once, and all but one of those fail silently.
      * @param {() => Promise<void>} handler
      */
-    syncEdge(handler) {
-      runSyncEdge = async () => {
-        if (syncing || stopped) return;
-        syncing = true;
-        try {
-          const now = await call(probe, config);
-          if (!now.synced || now.attached) return;
-          await call(forgetHalfAttached);
-          await handler();
-        } finally {
-          syncing = false;
-        }
-      };
-      return runSyncEdge;
+    wrapSyncHandler(handler) {
+      attaching = skipWhileBusy(async () => {
+        if (stopped) return;
+        const page = await call(probe, config);
+        if (!page.synced || page.attached) return;
+        await call(forgetHalfAttached);
+        await handler();
+      });
+      return attaching.run;
     },
 
-    /** Called every few seconds. */
+    /** To be called every few seconds. */
     async check() {
       if (!stopped && !load.attached && client.pupPage) await checkSafely();
     },
 
-    /** initialize() is through: from now on a failed inject is ours to repeat. */
+    /** initialize() has returned: from now on we retry a failed inject. */
     initialized() {
       initialized = true;
+    },
+
+    /** @returns {boolean} whether this is the first time in this page load */
+    becameAuthenticated() {
+      const first = !load.authenticated;
+      load.authenticated = true;
+      return first;
+    },
+
+    /** @returns {{account: Account | null, webVersion: string | null} | null} null unless this load has just become ready */
+    becameReady() {
+      if (load.ready) return null;
+      if (!load.attached) {
+        onError('inject', 'the library said ready without its listeners attached');
+        return null;
+      }
+      load.ready = true;
+      return { account: load.account, webVersion: load.webVersion };
     },
 
     stop() {
       stopped = true;
     },
 
-    get load() {
-      return load;
+    get ready() {
+      return load.ready;
+    },
+
+    get paired() {
+      return load.authenticated || load.attached;
     },
   };
 }

@@ -17,7 +17,7 @@ const version = (/** @type {string} */ module) =>
 /** @param {import('./options.js').Options} options */
 async function listen(options) {
   const wire = createWire(stdout);
-  // The reader is gone, and with it the daemon.
+  // Nobody reads stdout any more: the daemon is gone.
   process.stdout.on('error', () => {
     wire.abandon();
     listener?.leave('stdin_closed');
@@ -26,7 +26,7 @@ async function listen(options) {
 
   const browser = await browserVersion(options.browser);
   const exists = await browserExists(options.browser);
-  const profileNew = await prepareProfile(options.profile);
+  await prepareProfile(options.profile);
   const { createListener } = await import('./listener.js');
   wire.send('hello', {
     pid: process.pid,
@@ -37,7 +37,6 @@ async function listen(options) {
       browser,
       node: process.versions.node,
     },
-    profile_new: profileNew,
   });
 
   /** @type {ReturnType<typeof createListener> | undefined} */
@@ -52,13 +51,13 @@ async function listen(options) {
   }
   const userAgent = options.user_agent ?? userAgentFor(browser);
   listener = createListener(options, userAgent, wire, () => process.stdin.destroy());
-  const { leave, obey } = listener;
+  const { leave, execute } = listener;
 
   readLines(process.stdin, {
     line(line) {
       const parsed = parseCommand(line);
       if ('error' in parsed) wire.send('command_error', parsed.error);
-      else obey(parsed.command);
+      else execute(parsed.command);
     },
     tooLong: () => wire.send('command_error', { command: '', message: 'the line is too long' }),
     end: () => leave('stdin_closed'),
@@ -67,7 +66,8 @@ async function listen(options) {
     process.on(signal, () => leave('signal', signal));
   }
   process.on('unhandledRejection', (error) => {
-    // The library leaves promises un-awaited (requestPairingCode, destroy); what a page's reload broke heals by itself.
+    // The library does not await some of its promises (requestPairingCode, destroy). One that a reload of the page broke
+    // needs no answer: the next load starts over.
     note('unhandled_rejection', errorText(error));
     if (listener.leaving) return;
     if (isNavigation(error) || isClosing(error)) listener.pageError('inject', errorText(error));
@@ -82,7 +82,7 @@ async function listen(options) {
 
 try {
   const options = readOptions(process.env[OPTIONS_VARIABLE]);
-  delete process.env[OPTIONS_VARIABLE]; // the browser inherits the environment, and needs none of it
+  delete process.env[OPTIONS_VARIABLE]; // the browser would inherit it
   await listen(options);
 } catch (error) {
   process.exitCode = error instanceof BadOptions ? WRONG_SETTINGS : 70;

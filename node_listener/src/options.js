@@ -1,4 +1,4 @@
-// The child's options: one JSON object in the environment, checked before anything starts.
+// The child's options: one JSON object in an environment variable, checked before anything starts.
 import { isAbsolute } from 'node:path';
 import { record } from './message/raw.js';
 
@@ -20,7 +20,7 @@ export const OPTIONS_VARIABLE = 'LEADMASTERD_LISTENER';
  * @typedef {{heartbeat: number, authentication: number, protocol: number, evaluate: number}} Timing
  */
 
-/** Wrong options. The message says which key, what it was and what it must be. */
+/** The message names the key, its value and what it must be. */
 export class BadOptions extends Error {}
 
 /** @type {Timing} */

@@ -1,5 +1,6 @@
-// Our own evaluations in the page, each with a limit of its own: a crashed or blocked renderer never answers, and
-// puppeteer would wait a minute or more. This is all the rest of the code gets of the page.
+// Our own evaluations in the page, each with a time limit: a crashed or blocked renderer never answers, and puppeteer
+// would wait a minute or more. This is the only access to the page that most of our code gets.
+import { withTimeout } from './timeout.js';
 
 /** The page did not answer in time. */
 export class PageSilent extends Error {}
@@ -17,23 +18,13 @@ export function createPageCall(page, limit) {
   return async (source, ...args) => {
     const target = page();
     if (!target) throw new PageSilent('there is no page yet');
-    /** @type {NodeJS.Timeout | undefined} */
-    let timer;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new PageSilent(`the page did not answer within ${limit} ms`)), limit);
-    });
     const answer = target.evaluate(/** @type {any} */ (source), ...args);
-    answer.catch(() => {}); // when we no longer wait, its late failure is nobody's
-    try {
-      return /** @type {any} */ (await Promise.race([answer, late]));
-    } finally {
-      clearTimeout(timer);
-    }
+    return withTimeout(answer, limit, () => new PageSilent(`the page did not answer within ${limit} ms`));
   };
 }
 
 /**
- * Whether an error only says that the page moved on under an evaluation; the next load answers.
+ * Whether the page navigated during an evaluation. The next load answers.
  * @param {unknown} error
  */
 export function isNavigation(error) {
@@ -52,7 +43,7 @@ export function isTimeout(error) {
 }
 
 /**
- * Whether an error only says that the page or the browser is going: that has its own event, which says it better.
+ * Whether the page or the browser is closing. That has an event of its own, with a better reason.
  * @param {unknown} error
  */
 export function isClosing(error) {

@@ -1,9 +1,9 @@
-// The library's "auth strategy": which profile the browser uses, and that nobody ever deletes it. The library's own
-// LocalAuth removes the whole profile on LOGOUT while the browser still runs (LocalAuth.js, logout(); wwebjs#3346, #5662):
-// the only copy of the session. The daemon quarantines it instead.
+// The library's "auth strategy": decides which profile the browser uses. Ours never deletes it. The library's LocalAuth
+// removes the whole profile on LOGOUT while the browser still runs (LocalAuth.js, logout(); wwebjs#3346, #5662), and that
+// is the only copy of the session. The daemon quarantines the profile instead.
 
 /**
- * @param {{afterLaunch: () => Promise<void>}} hooks afterLaunch runs when the browser is up and has loaded nothing yet
+ * @param {{afterLaunch: () => Promise<void>}} hooks afterLaunch: runs when the browser is up and has loaded nothing yet
  */
 export function createProfileAuth({ afterLaunch }) {
   let launched = false;

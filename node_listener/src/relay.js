@@ -1,4 +1,4 @@
-// The library's events -> wire lines. What is dropped (status, channels, groups unless asked for, system messages) is
+// The library's events -> wire lines. Unwanted messages (status, channels, groups unless configured, system messages) are
 // dropped here as well as in the page.
 import { callFields, reactionFields } from './message/addon-line.js';
 import { isMediaRecord } from './message/content.js';
@@ -12,9 +12,9 @@ import {
 } from './message/message-line.js';
 import { number, record } from './message/raw.js';
 
-/** The marker by which a heartbeat is known among messages. */
+/** The message type of a heartbeat. */
 const HEARTBEAT = 'leadmasterd_heartbeat';
-/** Calls remembered, so that each is told once: the page writes a call into its map at every change of it. */
+/** Calls remembered, so that each is reported once: the page writes a call into its map at every change. */
 const REMEMBERED_CALLS = 200;
 
 /** @typedef {import('./message/raw.js').Raw} Raw */
@@ -32,14 +32,14 @@ export function createRelay(wire, groups, now = Date.now) {
   /**
    * @param {Raw} raw
    * @param {import('./message/message-line.js').Via} via
-   * @returns {boolean} whether it was for the wire
+   * @returns {boolean} whether a line was sent
    */
   function message(raw, via) {
     const id = identity(raw);
     if (!isWanted(id, raw.type, groups)) return false;
     if (raw.type === 'ciphertext') return sendIf('ciphertext', ciphertextFields(raw, via));
     const sent = sendIf('message', messageFields(raw, via));
-    // Found by a sweep, or added, when it was already changed: the change has no event of its own.
+    // Changed before we saw it, so the change has no event of its own.
     if (raw.type === 'revoked') sendIf('message_revoke', revokeFields(raw, 'everyone'));
     else if (number(raw.latestEditSenderTimestampMs) !== null) sendIf('message_edit', editFields(raw));
     return sent;
@@ -65,7 +65,7 @@ export function createRelay(wire, groups, now = Date.now) {
      */
     edit(raw, newText, oldText) {
       if (!isWanted(identity(raw), raw.type, groups)) return;
-      // in media `body` is a preview that changes as it loads; only the caption is somebody's words
+      // in media `body` is a preview that changes while it loads; only the caption is text
       if (isMediaRecord(raw) && newText !== raw.caption) return;
       const fields = editFields(raw);
       if (fields !== null && fields.body !== oldText) wire.send('message_edit', fields);
@@ -78,7 +78,7 @@ export function createRelay(wire, groups, now = Date.now) {
     revoke(raw, scope) {
       const id = identity(raw);
       if (!isWanted(id, raw.type === 'revoked' ? 'chat' : raw.type, groups)) return;
-      if (scope === 'me' && expired(raw, seconds())) return; // a disappearing message went by itself
+      if (scope === 'me' && expired(raw, seconds())) return; // a disappearing message expired
       sendIf('message_revoke', revokeFields(raw, scope));
     },
 
@@ -102,7 +102,7 @@ export function createRelay(wire, groups, now = Date.now) {
 
     /**
      * @param {Raw} raw
-     * @returns {Raw | null} what the page says of itself, if this is a heartbeat
+     * @returns {Raw | null} the heartbeat's fields, if this is one
      */
     heartbeat(raw) {
       return raw.type === HEARTBEAT ? record(raw.heartbeat) : null;

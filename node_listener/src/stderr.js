@@ -1,7 +1,7 @@
-// Notes for whoever reads the journal: one line each, ids and never contents.
+// Log lines for the journal: one event each, ids and never contents.
 
 /**
- * @param {string} action a stable word
+ * @param {string} action a stable word to search for
  * @param {string} [detail]
  */
 export function note(action, detail = '') {
@@ -9,7 +9,7 @@ export function note(action, detail = '') {
 }
 
 /**
- * @param {unknown} error the library throws bare strings too ('auth timeout')
+ * @param {unknown} error may be a bare string: the library throws 'auth timeout'
  * @returns {string}
  */
 export function errorText(error) {

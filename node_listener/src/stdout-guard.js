@@ -1,5 +1,5 @@
-// stdout belongs to the protocol. Whatever a dependency prints (console.log, process.stdout.write) goes to stderr; only
-// the wire holds the real one.
+// stdout belongs to the protocol. What dependencies print (console.log, process.stdout.write) goes to stderr; only the
+// wire holds the real stdout.
 
 /**
  * @param {NodeJS.WriteStream} [stdout]

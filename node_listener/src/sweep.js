@@ -1,13 +1,13 @@
-// Catch-up: reads the page's store chat by chat and puts on the wire what is newer than the daemon has. The library has
-// no such thing; its events cover only what is added after it attached. One sweep at a time, the others wait.
+// The sweep, a backfill from the page's store: reads it chat by chat and puts on the wire what is newer than the daemon
+// has. The library has no such thing; its events cover only what is added after it attached. One sweep runs at a time.
 
 import { listChats, readChat } from './page/sweep.js';
 import { PageSilent } from './page-calls.js';
 import { errorText } from './stderr.js';
 
-/** What one evaluation may bring back, in characters of JSON. */
+/** About how much one evaluation may return, in characters of JSON. */
 const PIECE = 1_000_000;
-/** How often one chat's paging back may be taken up again, each time for the page's patience. */
+/** How many evaluations may page back in one chat, each for `loadTime`. */
 const MOST_LOADS = 100;
 
 /**
@@ -15,7 +15,7 @@ const MOST_LOADS = 100;
  * @typedef {{chat: string, t: number, aliases: string[]}} ListedChat
  */
 
-/** The page was reloaded under the sweep: what was open is gone. */
+/** The page was reloaded during the sweep. */
 class PageGone extends Error {}
 
 /**
@@ -25,9 +25,9 @@ class PageGone extends Error {}
  * @param {import('./page/install.js').PageConfig} parts.config
  * @param {(raw: Record<string, unknown>, via: 'sweep') => boolean} parts.message puts a record on the wire
  * @param {() => boolean} parts.ready
- * @param {number} parts.patience milliseconds the page may page back in one evaluation
+ * @param {number} parts.loadTime milliseconds the page may page back in one evaluation
  */
-export function createSweeper({ wire, call, config, message, ready, patience }) {
+export function createSweeper({ wire, call, config, message, ready, loadTime }) {
   /** @type {Promise<void>} */
   let last = Promise.resolve();
   let stopped = false;
@@ -63,7 +63,7 @@ export function createSweeper({ wire, call, config, message, ready, patience }) 
         const { found, through, error } = done;
         wire.send('sweep_chat', { sweep: command.sweep, chat: chat.chat, found, through, error });
         if (done.gone) throw new PageGone('the page was reloaded');
-        // one chat may be stuck; a page that is stuck must not be waited for chat by chat
+        // If it was only this chat, go on. A page that hangs fails here, instead of once for every chat.
         if (done.silent) await call(listChats, config);
       }
     } catch (error) {
@@ -94,7 +94,7 @@ export function createSweeper({ wire, call, config, message, ready, patience }) 
       let at = 0;
       while (at !== null && !stopped) {
         const piece = /** @type {Awaited<ReturnType<typeof readChat>>} */ (
-          await call(readChat, config, { chat, since, at, patience, bytes: PIECE })
+          await call(readChat, config, { chat, since, at, loadTime, bytes: PIECE })
         );
         if (piece === null) {
           done.gone = true;
@@ -119,7 +119,7 @@ export function createSweeper({ wire, call, config, message, ready, patience }) 
     } catch (error) {
       done.silent = error instanceof PageSilent;
       done.error = error instanceof Error ? error.message : errorText(error);
-      done.through = null; // nothing may be taken as covered
+      done.through = null; // nothing counts as covered
     }
     return done;
   }
@@ -137,9 +137,10 @@ export function createSweeper({ wire, call, config, message, ready, patience }) 
 }
 
 /**
+ * Where to start in a chat: its own watermark under any of its names, or the common one.
  * @param {ListedChat} listed
  * @param {SweepCommand} command
- * @returns {number | null} seconds, null for a chat to leave out
+ * @returns {number | null} seconds, null for a chat to ignore
  */
 export function startOf({ chat, aliases }, command) {
   const names = [chat, ...aliases];

@@ -1,12 +1,12 @@
-// The read-only view of the client: what the rest of the code sees instead of the library's objects. Data can be read,
-// methods of the allow list called; everything else throws and is reported. What a method or event hands out is viewed
-// in turn, so that no message, chat or contact leads back to a method that sends.
+// The read-only view of the client, used instead of the library's objects. Data can be read and methods on the allow-list
+// called; everything else throws and is reported. What a method or an event returns is a view too, so that no message,
+// chat or contact leads back to a method that sends.
 import { EventEmitter } from 'node:events';
 import { READS } from './method-lists.js';
 
-/** The data of a Client that is worth reading; the rest (page, browser, options, listeners) would lead around the view. */
+/** The readable data of a Client. The rest (page, browser, options, listeners) would lead around the view. */
 const CLIENT_DATA = new Set(['info']);
-/** Leads from every structure back to the client. */
+/** These lead from every structure back to the client. */
 const HIDDEN = new Set(['client', 'constructor', '__proto__', 'prototype']);
 
 /**
@@ -27,7 +27,7 @@ export function readOnlyView(target, refused) {
 
   return new Proxy(Object.create(null), {
     get(_, key) {
-      // a view is no promise, and says what it is when printed
+      // a view is not a promise, and can be printed
       if (typeof key === 'symbol' || key === 'then' || HIDDEN.has(key)) return undefined;
       if (isClient && (key === 'on' || key === 'once')) {
         return (/** @type {string} */ event, /** @type {(...args: any[]) => void} */ listener) => {

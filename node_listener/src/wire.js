@@ -1,7 +1,7 @@
 // The only writer of the protocol: envelope, numbering, line limit, and the queue between us and a slow reader.
 import { limitedJson } from './line-limit.js';
 
-/** Beyond this much unread, live messages are dropped: Node never blocks on a full pipe, it grows until it is killed. */
+/** Beyond this, live messages are dropped: Node never blocks on a full pipe, but grows until it is killed. */
 export const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 
 /**
@@ -57,7 +57,7 @@ export function createWire(sink, now = Date.now) {
       const line = `${limitedJson({ v: 1, type, seq, at: now(), ...fields })}\n`;
       const size = Buffer.byteLength(line, 'utf8');
       if (type === 'message' && fields.via === 'live' && queuedBytes() + size > MAX_QUEUED_BYTES) {
-        dropped += 1; // its number is spent, so the reader sees a hole and sweeps
+        dropped += 1; // its number is used up, so the reader sees a sequence gap and sweeps
         return;
       }
       queue.push(line);
@@ -65,7 +65,7 @@ export function createWire(sink, now = Date.now) {
       pump();
     },
 
-    /** Resolves once the reader has taken what was sent. Sweeps wait here, so that they are never what is dropped. */
+    /** Resolves once the reader has taken everything. Sweeps wait here, so that none of their lines is dropped. */
     drained() {
       return new Promise((/** @type {(value: void) => void} */ resolve) => {
         listeners.push(resolve);
@@ -73,7 +73,7 @@ export function createWire(sink, now = Date.now) {
       });
     },
 
-    /** Nobody reads any more: forget what is queued. */
+    /** Nobody reads any more: drop the queue. */
     abandon() {
       broken = true;
       queue.length = 0;

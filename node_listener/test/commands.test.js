@@ -11,13 +11,12 @@ const refusal = (line) => {
   return parsed.error;
 };
 
-test('the four commands are understood', () => {
+test('the three commands are understood', () => {
   const sweep = { type: 'sweep', sweep: 1, from: 5, chats: { '1@c.us': 7 }, ignore: ['2@c.us'] };
   assert.deepEqual(parseCommand(JSON.stringify(sweep)), { command: sweep });
   assert.deepEqual(parseCommand('{"type":"sweep","sweep":2,"from":0}'), {
     command: { type: 'sweep', sweep: 2, from: 0, chats: {}, ignore: [] },
   });
-  assert.deepEqual(parseCommand('{"type":"ping","n":7}'), { command: { type: 'ping', n: 7 } });
   assert.deepEqual(parseCommand('{"type":"pairing_code","phone":"5491155550100"}'), {
     command: { type: 'pairing_code', phone: '5491155550100' },
   });
@@ -27,14 +26,13 @@ test('the four commands are understood', () => {
 test('a command that would send is unknown', () => {
   assert.deepEqual(refusal('{"type":"send","to":"1@c.us","body":"x"}'), {
     command: 'send',
-    message: 'unknown command "send"; known: sweep, ping, pairing_code, stop',
+    message: 'unknown command "send"; known: sweep, pairing_code, stop',
   });
 });
 
 test('malformed commands are refused with what is wrong', () => {
   for (const line of ['', 'x', '[]', '"stop"', 'null', '7', '{"type":7}', '{}'])
     assert.ok(refusal(line).message, line);
-  assert.match(refusal('{"type":"ping"}').message, /"n"/);
   assert.match(refusal('{"type":"sweep","from":1}').message, /"sweep"/);
   assert.match(refusal('{"type":"sweep","sweep":1}').message, /"from"/);
   assert.match(refusal('{"type":"sweep","sweep":1,"from":1,"chats":{"1@c.us":"x"}}').message, /"chats"/);

@@ -1,5 +1,5 @@
 // Records tests/transcripts/first-scan.jsonl and sweep.jsonl from the real child against the stand-in, with times,
-// pids and versions made the same each time. Run by hand when the protocol changes: node test/record-transcripts.js
+// pids and versions replaced by fixed ones. Run by hand when the protocol changes: node test/record-transcripts.js
 import { writeFileSync } from 'node:fs';
 import { startStandin } from '../standin/server.js';
 import { startChild, temporaryProfile } from './support/child.js';
@@ -43,7 +43,7 @@ try {
   const child = await startChild(profile.path, standin.browserArgs);
   await child.line('qr');
   await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
-  await child.line('presence');
+  await child.line('ready');
   /**
    * @param {string} action
    * @param {Record<string, unknown>} body
@@ -81,7 +81,7 @@ try {
   await standin.act('own', { id: '3EB0C1', to: '5491155550002', body: 'Te paso la lista', t: T + 1100 });
   await standin.act('ciphertext', { from: '5491155550003', id: '3EB0C2', t: T + 1200 });
   const later = await startChild(profile.path, standin.browserArgs);
-  await later.line('presence');
+  await later.line('ready');
   later.send({ type: 'sweep', sweep: 1, from: T + 900, chats: {}, ignore: [] });
   await later.line('sweep_done');
   later.send({ type: 'stop' });

@@ -47,7 +47,7 @@ test('a reader that pauses gets everything later, in order', async () => {
   const sink = reader();
   const wire = createWire(sink);
   sink.pause();
-  for (let n = 1; n <= 100; n += 1) wire.send('pong', { n });
+  for (let n = 1; n <= 100; n += 1) wire.send('state', { n });
   assert.equal(sink.lines().length, 1, 'after the first refusal nothing more is pushed into the pipe');
   assert.ok(wire.queuedBytes > 0);
   sink.resume();
@@ -87,12 +87,12 @@ test('a waiting sweep is let go when the reader is gone', async () => {
   const sink = reader();
   const wire = createWire(sink);
   sink.pause();
-  wire.send('pong', { n: 1 });
-  wire.send('pong', { n: 2 });
+  wire.send('state', { n: 1 });
+  wire.send('state', { n: 2 });
   const drained = wire.drained();
   wire.abandon();
   await drained;
-  wire.send('pong', { n: 3 });
+  wire.send('state', { n: 3 });
   assert.equal(sink.lines().length, 1);
 });
 

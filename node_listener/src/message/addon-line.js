@@ -5,8 +5,8 @@ import { flag, number, record, text } from './raw.js';
 /** @typedef {import('./raw.js').Raw} Raw */
 
 /**
- * One entry of the page's reaction table. The sender is built from `author` or `from` themselves: the library reads
- * their `_serialized`, which `$1` builds don't have, and the sender is lost.
+ * One entry of the page's reaction table. The sender is built from the parts of `author` or `from`: the library reads their
+ * `_serialized`, which `$1` builds lack, and loses the sender.
  * @param {Raw} raw
  * @returns {{id: import('./ids.js').MessageId, from_me: boolean, sender: string | null, emoji: string, t: number | null} | null}
  */
@@ -26,8 +26,8 @@ export function reactionFields(raw) {
 }
 
 /**
- * A live call. Its time is the clock's: the library forwards no `offerTime`, so `call.timestamp` is never set.
- * @param {Raw} raw what the library's call event carries
+ * A live call. Its time is our clock's: the library does not forward `offerTime`, so `call.timestamp` is never set.
+ * @param {Raw} raw of the library's call event
  * @param {number} now seconds
  * @returns {{call_id: string, chat: string, t: number, outgoing: boolean, answered: boolean, video: boolean} | null}
  */

@@ -1,12 +1,12 @@
-// What a message says: its text, its media's description, its contact cards.
+// A message's content: its text, the description of its media, its contact cards.
 import { flag, list, number, record, text } from './raw.js';
 
 /** @typedef {import('./raw.js').Raw} Raw */
 
 const MEDIA = new Set(['image', 'video', 'ptt', 'ptv', 'audio', 'document', 'sticker', 'album']);
-/** Types whose `body` is a base64 JPEG, not words. */
+/** Types whose `body` is a base64 JPEG, not text. */
 const PREVIEW_IN_BODY = new Set([...MEDIA, 'location', 'live_location', 'product', 'order']);
-/** Types whose `body` is a contact card, which has a field of its own. */
+/** Types whose `body` is a contact card, which has its own field. */
 const CARD_IN_BODY = new Set(['vcard', 'multi_vcard']);
 
 /**

@@ -5,7 +5,7 @@ import { flag, number, record, text } from './raw.js';
 
 /** @typedef {import('./raw.js').Raw} Raw */
 
-/** A quoted text can be as long as a message; it is context here, and the quoted message has a line of its own. */
+/** A quoted text can be as long as a message. It is only context; the quoted message has a line of its own. */
 const QUOTED_LENGTH = 4096;
 const ANSWERED = new Set(['completed', 'connected', 'acceptedelsewhere', 'ongoing', '0', '4', '5']);
 
@@ -27,8 +27,8 @@ export function quotedOf(raw) {
 }
 
 /**
- * How a call ended, by its line in the chat. Outcomes are words or the numbers of WhatsApp's `CallLogMessage` (WAProto:
- * 0 connected, 4 accepted elsewhere, 5 ongoing); one that lasted was answered, whatever it is called.
+ * How a call ended, from its line in the chat. Outcomes are words or the numbers of WhatsApp's `CallLogMessage` (WAProto:
+ * 0 connected, 4 accepted elsewhere, 5 ongoing). A call with a duration was answered, whatever its outcome says.
  * @param {Raw} raw a `call_log`
  * @returns {{outcome: string | null, answered: boolean, video: boolean, seconds: number | null}}
  */
@@ -83,8 +83,8 @@ export function replyOf(raw) {
 }
 
 /**
- * The ad of a click-to-WhatsApp conversation, on its first message only. Since February 2026 some ads carry nothing
- * but an opaque payload (Baileys#2354): then all is null except that it was one.
+ * The ad of a click-to-WhatsApp conversation, on its first message only. Since February 2026 some ads carry only an opaque
+ * payload (Baileys#2354): then every field is null, but there is a referral.
  * @param {Raw} raw
  * @returns {Record<string, unknown> | null}
  */

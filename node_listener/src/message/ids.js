@@ -1,6 +1,6 @@
-// WhatsApp's ids as text: chats and users ("wids") and message keys, from whatever shape a build of the page gives.
-// These functions run on both sides: Node imports them, and page/install.js sends their source text into the page,
-// so each may use only its arguments and the other functions of this file.
+// WhatsApp's ids as text: chats and users ("wids") and message keys, in any of the shapes that builds of the page give.
+// These functions run on both sides: Node imports them, and page/install.js sends their source text into the page, so
+// each may use only its arguments and the other functions of this file.
 
 /**
  * A message's identity on the wire.
@@ -8,9 +8,9 @@
  */
 
 /**
- * A chat's or user's id as `user@server`, or null. Built from the parts; the serialised form is a last resort, because
- * since July 2026 builds call `_serialized` `$1` (wwebjs#201830). A device part (`user:7@…`, `user.0:7@…`) is left out.
- * @param {unknown} wid text, or an object with `user` and `server`, or one that only has its serialised form
+ * A chat's or user's id as `user@server`, or null. Built from its parts; the serialized form is a last resort, because
+ * builds since July 2026 call `_serialized` `$1` (wwebjs#201830). A device part (`user:7@…`, `user.0:7@…`) is left out.
+ * @param {unknown} wid text, or an object with `user` and `server`, or one that only has its serialized form
  * @returns {string | null}
  */
 export function widText(wid) {
@@ -34,8 +34,8 @@ export function widText(wid) {
 }
 
 /**
- * A message's identity from its key's parts. A key that only has its serialised form
- * (`fromMe_remote_id` or `fromMe_remote_id_participant`) is taken apart.
+ * A message's identity from its key's parts. A key that only has its serialized form
+ * (`fromMe_remote_id` or `fromMe_remote_id_participant`) is parsed.
  * @param {unknown} key
  * @returns {MessageId | null} null when it has no chat or no id
  */

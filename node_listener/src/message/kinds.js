@@ -1,8 +1,8 @@
-// Which chats and messages are for the wire at all. Like ids.js this runs in Node and, as source text, in the page.
+// Which chats and messages go on the wire. Like ids.js this runs in Node and, as source text, in the page.
 
 /**
  * @param {string | null} chat
- * @returns {'direct' | 'group' | 'dropped'} dropped: status, broadcast lists, channels, and what is no chat
+ * @returns {'direct' | 'group' | 'dropped'} dropped: status, broadcast lists, channels, and null
  */
 export function chatKind(chat) {
   if (chat === null) return 'dropped';
@@ -22,8 +22,8 @@ export function isWantedChat(chat, groups) {
 }
 
 /**
- * System messages say something about the chat and nothing by a person. `call_log` is not among them: a call in the
- * history is something a customer did.
+ * System messages are about the chat and not written by anybody. `call_log` is not one of them: a call is something that
+ * a customer did.
  * @param {unknown} type the page's message type
  * @returns {boolean}
  */

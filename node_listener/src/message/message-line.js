@@ -1,6 +1,6 @@
 // The page's raw record of a message -> the fields of a wire line. Pure: no library, no page, no clock.
-// What each field means is in docs/protocol.md; the raw names are the page's own (whatsapp-web.md in the field notes
-// calls them `_data`), and every one of them may be missing.
+// docs/protocol.md says what each field means. The raw names are the page's own (the library calls the record `_data`), and
+// every one of them may be missing.
 import { isMediaRecord, mediaOf, textOf, vcardsOf } from './content.js';
 import { callOf, orderOf, quotedOf, referralOf, replyOf } from './context.js';
 import { messageId, widText } from './ids.js';
@@ -12,7 +12,7 @@ import { flag, number, record, text } from './raw.js';
  * @typedef {{saved_name: string | null, business: boolean, phone: string | null, lid: string | null}} ContactFacts
  */
 
-/** Where the page agent puts what the address book knows, inside the record it hands over. */
+/** The field in which the page's agent puts what the address book knows. */
 export const CONTACT = 'leadmasterd_contact';
 
 /**
@@ -68,8 +68,8 @@ export function ciphertextFields(raw, via) {
 }
 
 /**
- * The fields of `message_edit`, or null when the record tells of no edited text (a media preview that changed is a
- * change of `body` too, and so is a placeholder that was filled).
+ * The fields of `message_edit`, or null when the record holds no edited text: `body` changes too when a media preview
+ * loads and when a placeholder gets its text.
  * @param {Raw} raw
  * @returns {Record<string, unknown> | null}
  */
@@ -93,8 +93,8 @@ export function revokeFields(raw, scope) {
 }
 
 /**
- * Whose message a record is. A revoked one may carry the key of the revocation, and the original's in
- * `protocolMessageKey` (Message.js of the library).
+ * Which message a record stands for. A revoked one may carry the key of the revocation, with the original's in
+ * `protocolMessageKey` (the library's Message.js).
  * @param {Raw} raw
  */
 export function identity(raw) {
@@ -121,7 +121,7 @@ function authorOf(raw) {
 }
 
 /**
- * What the page's address book said, or what the id alone tells.
+ * What the page's address book says, or else what the id alone shows.
  * @param {Raw} raw
  * @param {import('./ids.js').MessageId} id
  * @returns {ContactFacts}
@@ -163,7 +163,7 @@ const PREVIEWS = new Set([
 ]);
 
 /**
- * The record without what is only for the eye. In media and places `body` is a JPEG preview.
+ * The record without previews. In media and locations `body` is a JPEG.
  * @param {Raw} raw
  * @returns {Raw}
  */

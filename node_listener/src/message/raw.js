@@ -1,17 +1,17 @@
-// Reading fields of records that come from somebody else's page: right type, or null.
+// Reads fields of untyped records: the right type, or null.
 
 /** @typedef {Record<string, unknown>} Raw */
 
 /**
  * @param {unknown} value
- * @returns {string | null} null for what is not text, and for the empty text
+ * @returns {string | null} null also for empty text
  */
 export function text(value) {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
 /**
- * @param {unknown} value a number, or a number written as text (durations come so)
+ * @param {unknown} value a number, or a number as text (as durations are)
  * @returns {number | null}
  */
 export function number(value) {

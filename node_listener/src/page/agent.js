@@ -1,14 +1,25 @@
-// @ts-nocheck: the page's modules have no types
-// Runs in the page, once a load. Before the library attaches: mends its helpers. After: counts, beats, and says that
-// the live path stands. Sent as source text together with ids.js, kinds.js and records.js (see install.js).
+// Runs in the page, once per load. Before the library attaches: patches its helpers. After: counts messages, sends the
+// heartbeat, and reports that the live path is attached. Sent as source text together with message/ids.js,
+// message/kinds.js and records.js (see install.js).
 
 import { messageId, widText } from '../message/ids.js';
 import { isWanted, isWantedChat } from '../message/kinds.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
 
-/** Puts our functions where later evaluations find them. */
+/**
+ * @typedef {import('./page.js').Page} Page
+ * @typedef {import('./page.js').Agent} Agent
+ * @typedef {import('./page.js').Binding} Binding
+ * @typedef {import('./install.js').PageConfig} PageConfig
+ */
+
+/**
+ * Puts our functions where later evaluations find them.
+ * @param {PageConfig} config
+ */
 export function prepareAgent(config) {
-  const agent = globalThis[config.namespace];
+  /** @type {Agent} */
+  const agent = /** @type {any} */ (globalThis)[config.namespace];
   Object.assign(agent, {
     messageRecord,
     contactFacts,
@@ -23,14 +34,18 @@ export function prepareAgent(config) {
 }
 
 /**
- * Every record the library hands over is built here: its own reads `remote._serialized`, which some builds don't have
- * (wwebjs#201830), and one message it can't build would be lost with the exception.
+ * Makes the library build every record by our function. Its own reads `remote._serialized`, which some builds lack
+ * (wwebjs#201830), and a message it cannot build would be lost with the exception.
+ * @param {PageConfig} config
  */
-export function mendHelpers(config) {
-  const page = globalThis;
+export function patchHelpers(config) {
+  /** @type {Page} */
+  const page = /** @type {any} */ (globalThis);
+  /** @type {Agent} */
   const agent = page[config.namespace];
-  const original = page.WWebJS.getMessageModel;
-  page.WWebJS.getMessageModel = (message) => {
+  const helpers = /** @type {NonNullable<Page['WWebJS']>} */ (page.WWebJS);
+  const original = helpers.getMessageModel;
+  helpers.getMessageModel = (message) => {
     let built;
     try {
       built = original(message);
@@ -39,103 +54,91 @@ export function mendHelpers(config) {
     }
     return agent.messageRecord(message, built);
   };
-  // The library's asks the server about the group, for every archived or removed chat; nobody here needs the answer.
-  page.WWebJS.getChatModel = async (chat) => {
+  // The library's version queries the server about the group for every archived or removed chat. Nothing here needs that.
+  helpers.getChatModel = async (chat) => {
     if (!chat) return null;
     const { msgs, ...model } = agent.plain(chat.serialize()) ?? {};
     return { ...model, isGroup: Boolean(chat.groupMetadata), lastMessage: null };
   };
-  // Acks, unread counts and the like would cross to Node with the whole model each time, and nobody there listens.
+  // Acks, unread counts and the like would cross to Node with a whole model each time, and have no listener there.
   for (const name of config.ignored) page[name] = () => {};
-  // Some of the library's senders go by low-level stanzas that the page itself needs: they are refused here.
-  for (const name of config.senders) agent.blockPath(page.WWebJS, name, 'WWebJS');
+  // Some of these send by low-level stanzas that the page itself needs, so they are refused here and not there.
+  for (const name of config.senders) agent.blockPath(helpers, name, 'WWebJS');
 }
 
 /**
- * The library's listeners stand: count what is added and what is handed over, start the heartbeat.
- * In one task of the page, so that no message falls between the two counts.
+ * Runs once the library's listeners are attached: counts the messages added and handed to Node, starts the heartbeat.
+ * All in one task of the page, so that no message falls between the two counts.
+ * @param {PageConfig} config
  */
 export function startWatching(config) {
-  const page = globalThis;
+  /** @type {Page} */
+  const page = /** @type {any} */ (globalThis);
+  /** @type {Agent} */
   const agent = page[config.namespace];
-  const done = () => {
+  const attached = () => {
     agent.attached = true;
     return { document: agent.document, ...readAccount(config) };
   };
-  if (agent.timer) return done(); // attached again after a failure: what counts is already there
-  const { Msg, Chat } = page.require('WAWebCollections');
+  if (agent.timer) return attached(); // attached again after a failure: the counters are already running
+  const { Msg } = page.require('WAWebCollections');
   const { Socket } = page.require('WAWebSocketModel');
-  const beat = { n: 0, added: 0, emitted: 0 };
-  const unread = new Set();
+  const counts = { added: 0, emitted: 0 };
+  /** Keys of the ciphertexts handed over. One that is decrypted later comes again and must not be counted twice. */
+  const ciphertexts = new Set();
 
+  /** @param {{id?: unknown, type?: unknown}} message */
   const wanted = (message) => agent.isWanted(agent.messageId(message.id), message.type, config.groups);
+  /** @param {{fromMe: unknown, id: unknown}} id */
   const key = (id) => `${id.fromMe}_${id.id}`;
 
   Msg.on('add', (message) => {
-    if (message.isNewMsg && wanted(message)) beat.added += 1;
+    if (message.isNewMsg && wanted(message)) counts.added += 1;
   });
   agent.wrapBinding('onAddMessageEvent', (handOver) => (raw) => {
     const answer = handOver(raw);
-    // a ciphertext that was decrypted late comes again; it was counted when it was added
-    if (raw.id && wanted(raw) && !unread.delete(key(raw.id))) beat.emitted += 1;
+    if (raw.id && wanted(raw) && !ciphertexts.delete(key(raw.id))) counts.emitted += 1;
     return answer;
   });
   agent.wrapBinding('onAddMessageCiphertextEvent', (handOver) => (raw) => {
     const answer = handOver(raw);
     if (raw.id && wanted(raw)) {
-      unread.add(key(raw.id));
-      beat.emitted += 1;
+      ciphertexts.add(key(raw.id));
+      counts.emitted += 1;
     }
     return answer;
   });
   agent.wrapBinding('onReaction', (handOver) => (reactions) => handOver(agent.plain(reactions)));
   agent.wrapBinding('onIncomingCall', (handOver) => (call) => handOver(agent.plain(call)));
 
-  const newestOf = (chat) => {
-    const models = chat.msgs?.getModelsArray?.() ?? [];
-    let newest = null;
-    for (let at = models.length - 1; at >= 0 && at >= models.length - 50; at -= 1) {
-      const { t } = models[at];
-      if (wanted(models[at]) && typeof t === 'number' && (newest === null || t > newest)) newest = t;
-    }
-    return newest;
-  };
-  const newest = () => {
-    const chats = Chat.getModelsArray().filter((chat) =>
-      agent.isWantedChat(agent.widText(chat.id), config.groups),
-    );
-    chats.sort((a, b) => (b.t ?? 0) - (a.t ?? 0));
-    const times = chats.slice(0, 20).map((chat) => [agent.widText(chat.id), newestOf(chat)]);
-    return Object.fromEntries(times.filter(([, t]) => t !== null));
-  };
-  const tick = () => {
-    beat.n += 1;
-    // The same binding, library handler and event as a message: a heartbeat that arrives proves all three.
+  // The same binding, library handler and event as a message: a heartbeat that arrives proves all three.
+  const beat = () => {
     page.onAddMessageEvent({
-      id: { fromMe: true, remote: 'heartbeat', id: `heartbeat-${beat.n}` },
+      id: { fromMe: true, remote: 'heartbeat', id: 'heartbeat' },
       type: 'leadmasterd_heartbeat',
       heartbeat: {
-        ...beat,
         socket_state: Socket.state ?? null,
         has_synced: Boolean(Socket.hasSynced),
-        newest: firstOf(newest) ?? {}, // without a list of chats the heart beats on
+        ...counts,
       },
     });
   };
-  agent.tick = tick;
-  agent.timer = setInterval(tick, config.heartbeat);
-  return done();
+  agent.beat = beat;
+  agent.timer = setInterval(beat, config.heartbeat);
+  return attached();
 }
 
 /**
- * Puts a function before a binding. Puppeteer keeps a binding's pending calls on the function that stands under its
- * name, so they are carried over.
+ * Puts a function in front of a binding. Puppeteer keeps a binding's pending calls on the function under its name, so
+ * they are carried over.
+ * @type {Agent['wrapBinding']}
  */
 export function wrapBinding(name, wrap) {
-  const page = globalThis;
+  /** @type {Record<string, Binding>} */
+  const page = /** @type {any} */ (globalThis);
   const original = page[name];
   if (typeof original !== 'function' || original.leadmasterd) return;
-  const wrapper = wrap(original);
+  const wrapper = /** @type {Binding} */ (wrap(original));
   for (const kept of ['args', 'callbacks', 'lastSeq']) {
     if (original[kept] !== undefined) wrapper[kept] = original[kept];
   }
@@ -143,9 +146,15 @@ export function wrapBinding(name, wrap) {
   page[name] = wrapper;
 }
 
-/** Who this account is, as the page knows it. */
+/**
+ * Who this account is, as the page knows it.
+ * @param {PageConfig} config
+ * @returns {{account: import('./page.js').Account, web_version: string | null}}
+ */
 export function readAccount(config) {
-  const page = globalThis;
+  /** @type {Page} */
+  const page = /** @type {any} */ (globalThis);
+  /** @type {Agent} */
   const agent = page[config.namespace];
   const me = () => page.require('WAWebUserPrefsMeUser');
   const conn = () => page.require('WAWebConnModel').Conn;

@@ -1,9 +1,19 @@
-// @ts-nocheck: the page's modules have no types
-// Runs in the page: the moments the library waits for, and may miss.
+// Runs in the page: the state that the library waits for as an event, and may miss, and the steps past it.
 
-/** Where a page load stands, as a level and not as an edge. */
+/**
+ * @typedef {import('./page.js').Page} Page
+ * @typedef {import('./page.js').Agent} Agent
+ * @typedef {{namespace: string}} Config
+ */
+
+/**
+ * Where a page load stands. This can be asked at any time, unlike the library's events.
+ * @param {Config} config
+ */
 export function probe(config) {
-  const page = globalThis;
+  /** @type {Page} */
+  const page = /** @type {any} */ (globalThis);
+  /** @type {Agent | undefined} */
   const agent = page[config.namespace];
   let socket = null;
   try {
@@ -20,25 +30,31 @@ export function probe(config) {
   };
 }
 
-/** The library injected into this document: a navigation that stays in it needs nothing more. */
+/**
+ * Records that the library injected into this document: a navigation within it needs no second inject.
+ * @param {Config} config
+ */
 export function markInjected(config) {
-  globalThis[config.namespace].injected = true;
+  /** @type {any} */ (globalThis)[config.namespace].injected = true;
 }
 
 /**
- * With WWebJS there, the library would skip attaching its listeners, and say ready all the same (Client.js:307-375; OpenWA
- * calls it the premature ready): CONNECTED, and deaf.
+ * While WWebJS is defined the library skips attaching its listeners and says ready all the same: CONNECTED, and deaf
+ * (Client.js:307-375; OpenWA calls it the premature ready).
  */
 export function forgetHalfAttached() {
-  globalThis.WWebJS = undefined;
+  /** @type {any} */ (globalThis).WWebJS = undefined;
 }
 
-/** The QR stopped rotating. The library does this in Node, where there is no window (Client.js:290): no code ever follows. */
+/** The QR has stopped rotating. The library does this in Node, where there is no window, so no code follows (Client.js:290). */
 export function refreshQr() {
-  globalThis.require('WAWebCmd').Cmd.refreshQR();
+  /** @type {Page} */ (/** @type {any} */ (globalThis)).require('WAWebCmd').Cmd.refreshQR();
 }
 
-/** The first heartbeat, as soon as Node knows that the path stands. A page that was loaded anew since has none yet. */
+/**
+ * Sends the first heartbeat as soon as Node knows that the path stands. A page that has reloaded since has none yet.
+ * @param {Config} config
+ */
 export function beatNow(config) {
-  globalThis[config.namespace].tick?.();
+  /** @type {any} */ (globalThis)[config.namespace].beat?.();
 }

@@ -1,20 +1,26 @@
-// @ts-nocheck: the page's modules have no types
-// Runs in the page, before any of its own scripts: wraps what sends. An attempt throws and is told to Node.
-// Sent as source text (evaluateOnNewDocument), so it may use nothing from outside itself.
+// Runs in the page, before any of its own scripts: wraps the functions that send. An attempt throws and is reported to
+// Node. Sent as source text (evaluateOnNewDocument), so it may use nothing from outside itself.
 
 /**
- * @param {{modules: Record<string, string[]>, gentle: string[], namespace: string, report: string}} config
- *   modules: module -> paths of functions that send; `send*` for all that begin so, `Cmd.send*` for those of a member;
- *   gentle: `module.function` that answer with a rejected promise instead of throwing
+ * @param {object} config
+ * @param {Record<string, string[]>} config.modules module -> paths of functions that send, in the notation of boundary.js
+ * @param {string[]} config.rejecting `module.function` that answer with a rejected promise instead of throwing
+ * @param {string} config.namespace
+ * @param {string} config.report
  */
 export function guardPage(config) {
   const page = /** @type {any} */ (globalThis);
   if (page[config.namespace]) return;
 
   const blockers = new WeakSet();
+  /** @type {Map<string, number>} */
   const reported = new Map();
 
-  /** At most one report a second for each function: a page that tries in a loop must not fill the wire. */
+  /**
+   * At most one report a second for each function: a page that tries in a loop must not fill the wire.
+   * @param {string} module
+   * @param {string} name
+   */
   const report = (module, name) => {
     const key = `${module}.${name}`;
     const now = Date.now();
@@ -23,21 +29,29 @@ export function guardPage(config) {
     page[config.report]?.({ kind: 'outbound_blocked', module, function: name })?.catch?.(() => {});
   };
 
+  /**
+   * @param {string} module
+   * @param {string} name
+   */
   const blocker = (module, name) => {
     const block = () => {
       report(module, name);
       const error = new Error(`leadmasterd only listens: ${module}.${name} was refused`);
-      if (!config.gentle.includes(`${module}.${name}`)) throw error;
+      if (!config.rejecting.includes(`${module}.${name}`)) throw error;
       const refusal = Promise.reject(error);
-      refusal.catch(() => {}); // where nobody waits for it, it is no error of the page
+      refusal.catch(() => {}); // a caller that does not await it must not become an unhandled error of the page
       return refusal;
     };
     blockers.add(block);
     return block;
   };
 
-  /** Own and inherited function names: `Cmd` and `Socket` are instances of classes. */
+  /**
+   * Own and inherited function names: `Cmd` and `Socket` are instances of classes.
+   * @param {any} holder
+   */
   const functionNames = (holder) => {
+    /** @type {Set<string>} */
     const names = new Set();
     for (
       let at = holder;
@@ -56,7 +70,14 @@ export function guardPage(config) {
     });
   };
 
-  /** Replaces a function in place, so that the page's own callers meet it too. */
+  /**
+   * Replaces a function in place, so that the page's own callers meet the blocker too.
+   * @param {any} holder
+   * @param {string} name
+   * @param {string} module
+   * @param {string} label
+   * @returns {boolean} whether nothing is left to block
+   */
   const block = (holder, name, module, label) => {
     if (typeof holder[name] !== 'function' || blockers.has(holder[name])) return true;
     const value = blocker(module, label);
@@ -69,14 +90,16 @@ export function guardPage(config) {
     try {
       Object.defineProperty(holder, name, { value, configurable: true, writable: true, enumerable: true });
     } catch {
-      // frozen: the proxy below stands before it
+      // frozen: the proxy below stands in for it
     }
     return holder[name] === value;
   };
 
+  /** @type {import('./page.js').Agent['blockPath']} */
   const blockPath = (exports, path, module) => {
     const steps = path.split('.');
-    const last = steps.pop();
+    const last = /** @type {string} */ (steps.pop());
+    /** @type {any} */
     let holder = exports;
     for (const step of steps) holder = holder?.[step];
     if (holder === null || (typeof holder !== 'object' && typeof holder !== 'function')) return true;
@@ -87,13 +110,18 @@ export function guardPage(config) {
     return names.map((name) => block(holder, name, module, prefix + name)).every(Boolean);
   };
 
-  /** For exports that can't be changed in place: whoever asks by require() gets this instead. */
+  /** For exports that cannot be changed in place: require() returns this proxy instead. */
   const proxies = new WeakMap();
+  /**
+   * @param {object} exports
+   * @param {string} module
+   * @param {string[]} paths
+   */
   const proxied = (exports, module, paths) => {
     const known = proxies.get(exports);
     if (known) return known;
     const own = paths.filter((path) => !path.includes('.'));
-    const isGuarded = (name) =>
+    const isGuarded = (/** @type {string} */ name) =>
       own.some((path) => (path.endsWith('*') ? name.startsWith(path.slice(0, -1)) : name === path));
     const proxy = new Proxy(exports, {
       get(target, name, receiver) {
@@ -105,29 +133,36 @@ export function guardPage(config) {
     return proxy;
   };
 
+  /**
+   * @param {string} module
+   * @param {any} exports
+   */
   const guarded = (module, exports) => {
     const paths = config.modules[module];
     if (!paths || exports === null || (typeof exports !== 'object' && typeof exports !== 'function'))
       return exports;
     try {
-      const done = paths.map((path) => blockPath(exports, path, module)).every(Boolean);
-      if (done) return exports;
-      return proxied(exports, module, paths);
+      const allBlocked = paths.map((path) => blockPath(exports, path, module)).every(Boolean);
+      return allBlocked ? exports : proxied(exports, module, paths);
     } catch {
       return exports; // never break listening; what the library sends with is blocked in WWebJS as well
     }
   };
 
-  /** Object functions (own properties like require.ensure) must stay reachable, hence a proxy and not a new function. */
   const wrapped = new WeakSet();
+  /** @type {any} */
   let unwrapped = null;
+  /**
+   * A proxy and not a new function: own properties like require.ensure must stay reachable.
+   * @param {any} original
+   */
   const wrapRequire = (original) => {
     if (typeof original !== 'function' || wrapped.has(original)) return original;
     unwrapped = original;
     const proxy = new Proxy(original, {
       apply(target, self, args) {
         const ask = () => Reflect.apply(target, self, args);
-        return guarded(args[0], agent.lend ? agent.lend(args[0], ask) : ask());
+        return guarded(args[0], agent.shim ? agent.shim(args[0], ask) : ask());
       },
     });
     wrapped.add(proxy);
@@ -140,8 +175,8 @@ export function guardPage(config) {
   };
 
   /**
-   * Asks for every guarded module once, which wraps it for the page's own callers too. Not before the page is up: asking
-   * for a module runs it. What a build does not have is passed over.
+   * Asks for every guarded module once, which wraps it for the page's own callers too. Only once the page is up: asking
+   * for a module runs it.
    */
   const guardAll = () => {
     ensureTrap();
@@ -154,7 +189,11 @@ export function guardPage(config) {
     }
   };
 
-  /** A property that passes what is put into it through `change`. */
+  /**
+   * Makes a property that passes every value assigned to it through `change`.
+   * @param {string} name
+   * @param {(value: any) => any} change
+   */
   const trap = (name, change) => {
     let value = change(page[name]);
     Object.defineProperty(page, name, {
@@ -167,19 +206,19 @@ export function guardPage(config) {
     });
   };
 
+  /** @type {Partial<import('./page.js').Agent>} */
   const agent = {
     document: `${Date.now()}-${Math.random()}`,
     guardAll,
     blockPath,
-    isBlocked: (value) => blockers.has(value),
-    /** A module as the page has it, with nothing lent. */
-    ask: (module) => unwrapped(module),
-    lend: null,
+    isBlocked: (value) => blockers.has(/** @type {any} */ (value)),
+    requireOriginal: (module) => unwrapped(module),
+    shim: null,
     attached: false,
   };
   Object.defineProperty(page, config.namespace, { value: agent, enumerable: false });
   trap('require', wrapRequire);
-  // Debug.VERSION is what the library waits for before it asks for its first module.
+  // The library waits for Debug.VERSION before it asks for its first module.
   trap('Debug', (value) => {
     ensureTrap();
     return value;

@@ -1,8 +1,8 @@
-// Composes what runs in the page into source text: functions that are modules here, in one scope there.
+// Composes what runs in the page into source text: functions from several modules here, in one scope there.
 import { buttonToClick } from '../dialogs.js';
 import { messageId, widText } from '../message/ids.js';
 import { chatKind, isSystemType, isWanted, isWantedChat } from '../message/kinds.js';
-import { mendHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
+import { patchHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
 import { watchDialogs } from './watch-dialogs.js';
 
@@ -25,11 +25,11 @@ const SHARED = [
 /**
  * @typedef {object} PageConfig
  * @property {string} namespace the property of window that holds our functions
- * @property {string} report the binding by which the page tells Node
+ * @property {string} report the binding by which our page scripts report to Node
  * @property {boolean} groups
  * @property {number} heartbeat milliseconds
  * @property {string[]} senders functions of window.WWebJS that send
- * @property {string[]} ignored bindings of the library that nobody here listens to
+ * @property {string[]} ignored bindings of the library that we do not listen to
  */
 
 /**
@@ -44,10 +44,10 @@ function scoped(main, config) {
 export const pageSources = (config) => ({
   /** For every new document. */
   dialogs: scoped(watchDialogs, config),
-  /** Makes our functions known to the page. */
+  /** Makes our functions available to later evaluations. */
   prepare: scoped(prepareAgent, config),
   /** For just before the library attaches its listeners. */
-  mend: scoped(mendHelpers, config),
+  patch: scoped(patchHelpers, config),
   /** For just after. */
   watch: scoped(startWatching, config),
 });

@@ -1,12 +1,15 @@
-// @ts-nocheck: the page's modules have no types
-// Runs in the page: a message of its store -> a plain record with ids as text and what the address book knows.
-// Sent as source text together with ids.js and kinds.js (see install.js), whose functions are in scope there.
+// Runs in the page: a message of its store -> a plain record, with ids as text and what the address book knows.
+// Sent as source text together with message/ids.js and message/kinds.js (see install.js), whose functions are in scope
+// there.
 
 import { messageId, widText } from '../message/ids.js';
 
 /**
- * A copy that JSON can carry, whatever is in it: no cycles, no functions, no models, no bytes, ids as text.
- * An exception here would be swallowed and the message lost.
+ * A copy that JSON can carry, whatever the value holds: no cycles, functions, models or bytes, and ids as text. An
+ * exception here would be swallowed and the message lost.
+ * @param {any} value
+ * @param {number} [depth]
+ * @returns {any} undefined for what is left out
  */
 export function plain(value, depth = 0) {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
@@ -19,19 +22,24 @@ export function plain(value, depth = 0) {
   if (value instanceof Date) return value.getTime();
   if (typeof value.server === 'string' && value.user !== undefined) return widText(value);
   if ('remote' in value && 'fromMe' in value) return messageId(value) ?? undefined;
+  /** @type {Record<string, unknown>} */
   const copy = {};
   for (const key of Object.keys(value)) {
     try {
       const item = plain(value[key], depth + 1);
       if (item !== undefined) copy[key] = item;
     } catch {
-      // a getter that throws costs its own field only
+      // a getter that throws costs only its own field
     }
   }
   return copy;
 }
 
-/** The first of these that neither throws nor gives nothing. */
+/**
+ * The first of these that neither throws nor gives nothing.
+ * @param {(() => any)[]} attempts
+ * @returns {any} null when none does
+ */
 export function firstOf(...attempts) {
   for (const attempt of attempts) {
     try {
@@ -45,13 +53,16 @@ export function firstOf(...attempts) {
 }
 
 /**
- * What the page's own address book knows about the other party. Local maps only: a query to the server for each message
- * is what gets accounts restricted.
+ * What the page's own address book knows about the other party. From local maps only: a server query for each message is
+ * what gets accounts restricted.
+ * @param {unknown} wid
+ * @returns {import('../message/message-line.js').ContactFacts | null}
  */
 export function contactFacts(wid) {
   const chat = widText(wid);
   if (chat === null) return null;
-  const page = globalThis;
+  /** @type {import('./page.js').Page} */
+  const page = /** @type {any} */ (globalThis);
   const whole = firstOf(
     () => (typeof wid === 'object' ? wid : null),
     () => page.require('WAWebWidFactory').createWid(chat),
@@ -63,6 +74,7 @@ export function contactFacts(wid) {
       ? page.require('WAWebApiContact').getPhoneNumber(whole)
       : page.require('WAWebApiContact').getCurrentLid(whole),
   );
+  /** @type {import('./page.js').ContactModel | null} */
   const contact = firstOf(
     () => Contact.get(whole),
     () => Contact.get(chat),
@@ -85,17 +97,21 @@ export function contactFacts(wid) {
   };
 }
 
-/** @param {any} message a model of the store  @param {any} [serialized] what the library made of it */
+/**
+ * @param {any} message a model of the page's store
+ * @param {any} [serialized] what the library made of it
+ * @returns {Record<string, any>}
+ */
 export function messageRecord(message, serialized) {
   const raw = plain(serialized ?? firstOf(() => message.serialize()) ?? message) ?? {};
   const id = messageId(message.id);
-  // The live key and wids are asked first: in what serialize() gives, a build may have left out any of their forms.
+  // The live key and wids come first: a build may have left any of their forms out of what serialize() gives.
   if (id !== null) raw.id = id;
   for (const name of ['from', 'to', 'author']) {
     const text = widText(message[name]);
     if (text !== null) raw[name] = text;
   }
-  // A model that can't be serialized is copied as it is, and what it computes is not its own to copy.
+  // A model that cannot be serialized was copied field by field, which leaves out what it computes.
   for (const name of ['t', 'type', 'body', 'caption', 'notifyName']) {
     const value = plain(
       firstOf(

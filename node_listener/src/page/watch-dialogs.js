@@ -1,39 +1,49 @@
-// @ts-nocheck: the page's modules have no types
-// Runs in the page: acknowledges the dialogs that only want that. Nobody looks at this page, and of a linked device that
-// leaves "What's new" open the phone is rid after some five minutes (wwebjs#3550, OpenWA#982, #998).
+// Runs in the page: clicks away the dialogs that only want to be acknowledged. Nobody looks at this page, and the phone
+// unlinks a device that leaves "What's new" open after some five minutes (wwebjs#3550, OpenWA#982, #998).
 // Sent as source text together with dialogs.js (see install.js).
 
 import { buttonToClick } from '../dialogs.js';
 
+/** @param {import('./install.js').PageConfig} config */
 export function watchDialogs(config) {
-  const page = globalThis;
+  /** @type {import('./page.js').Page} */
+  const page = /** @type {any} */ (globalThis);
+  /** @type {import('./page.js').Agent | undefined} */
   const agent = page[config.namespace];
   if (page.top !== page || !agent || agent.watchesDialogs) return;
   agent.watchesDialogs = true;
 
-  const LOOK_EVERY = 1000;
-  /** A dialog may stand before its buttons do. */
-  const LOOKS_BEFORE_TELLING = 3;
+  const POLL_INTERVAL = 1000;
+  /** A dialog may be shown before its buttons are. */
+  const LOOKS_BEFORE_REPORT = 3;
   const MOST_CLICKS = 3;
-  const MOST_TOLD = 20;
+  const MOST_REPORTS = 20;
   const DIALOGS = '[role="dialog"], [role="alertdialog"], dialog[open]';
 
-  const told = new Set();
+  const reported = new Set();
+  /** @type {Map<string, number>} */
   const looks = new Map();
+  /** @type {Map<string, number>} */
   const clicks = new Map();
 
-  const words = (element) => (element?.innerText ?? '').replace(/\s+/g, ' ').trim();
-  const isShown = (element) => element.isConnected && element.getClientRects().length > 0;
-  const textOf = (dialog) => words(dialog).slice(0, 200);
+  const words = (/** @type {any} */ element) => (element?.innerText ?? '').replace(/\s+/g, ' ').trim();
+  const isShown = (/** @type {Element} */ element) =>
+    element.isConnected && element.getClientRects().length > 0;
+  const textOf = (/** @type {Element} */ dialog) => words(dialog).slice(0, 200);
 
-  const tell = (text, button, dismissed) => {
+  /**
+   * @param {string} text
+   * @param {string | null} button
+   * @param {boolean} dismissed
+   */
+  const report = (text, button, dismissed) => {
     const key = JSON.stringify([text, button, dismissed]);
-    if (told.has(key) || told.size >= MOST_TOLD) return;
-    told.add(key);
+    if (reported.has(key) || reported.size >= MOST_REPORTS) return;
+    reported.add(key);
     page[config.report]?.({ kind: 'dialog', text, button, dismissed })?.catch?.(() => {});
   };
 
-  const look = (dialog) => {
+  const look = (/** @type {Element} */ dialog) => {
     const text = textOf(dialog);
     const buttons = [...dialog.querySelectorAll('button, [role="button"]')].filter(isShown);
     const labels = buttons.map((button) => words(button) || (button.getAttribute('aria-label') ?? ''));
@@ -42,24 +52,26 @@ export function watchDialogs(config) {
       (dialog.getAttribute('aria-label') ?? '') ||
       text.split(/[.!?]/)[0];
     const writes = [...dialog.querySelectorAll('textarea, [contenteditable="true"], input')].some(
-      (field) => isShown(field) && !['checkbox', 'radio', 'button'].includes(field.type),
+      (field) =>
+        isShown(field) &&
+        !['checkbox', 'radio', 'button'].includes(/** @type {HTMLInputElement} */ (field).type),
     );
     const place = buttonToClick({ heading, buttons: labels, writes });
     const count = (looks.get(text) ?? 0) + 1;
     looks.set(text, count);
     if (place < 0) {
-      if (count >= LOOKS_BEFORE_TELLING) tell(text, null, false);
+      if (count >= LOOKS_BEFORE_REPORT) report(text, null, false);
       return;
     }
     const tries = clicks.get(text) ?? 0;
-    if (tries >= MOST_CLICKS) return tell(text, labels[place], false);
+    if (tries >= MOST_CLICKS) return report(text, labels[place], false);
     clicks.set(text, tries + 1);
-    buttons[place].click();
+    /** @type {HTMLElement} */ (buttons[place]).click();
     setTimeout(() => {
       if (isShown(dialog) && textOf(dialog) === text) return;
       clicks.delete(text);
-      tell(text, labels[place], true);
-    }, LOOK_EVERY / 2);
+      report(text, labels[place], true);
+    }, POLL_INTERVAL / 2);
   };
 
   setInterval(() => {
@@ -70,5 +82,5 @@ export function watchDialogs(config) {
         // one odd dialog must not hide the next
       }
     }
-  }, LOOK_EVERY);
+  }, POLL_INTERVAL);
 }

@@ -2,24 +2,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { findBrowser, makeFolder, removeFolder } from './browser.js';
 import { LIMIT } from './waiting.js';
 
 const MAIN = new URL('../../src/main.js', import.meta.url).pathname;
-export const BROWSER = process.env.LEADMASTERD_TEST_BROWSER ?? '/usr/bin/chromium';
 
 /** @typedef {Record<string, any>} Line */
 /** @typedef {Awaited<ReturnType<typeof startChild>>} Child */
 
 export async function temporaryProfile() {
-  const folder = await mkdtemp(join(tmpdir(), 'leadmasterd-listener-'));
-  return {
-    path: join(folder, 'profile'),
-    remove: () => rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }),
-  };
+  const folder = makeFolder('listener');
+  return { path: join(folder, 'profile'), remove: () => removeFolder(folder) };
 }
 
 let instances = 0;
@@ -35,7 +30,7 @@ export async function startChild(profile, browserArgs, options = {}, { node = []
   const instance = `test-${process.pid}-${instances}`;
   const settings = {
     profile,
-    browser: BROWSER,
+    browser: findBrowser(),
     browser_args: browserArgs,
     user_agent: null,
     pairing_phone: null,
@@ -125,6 +120,12 @@ export async function startChild(profile, browserArgs, options = {}, { node = []
       }),
     /** @param {Line} command */
     send: (command) => child.stdin.write(`${JSON.stringify(command)}\n`),
+    /** Resolves when the child has read a command and refused it: Node is alive, whatever its page does. */
+    async answers() {
+      const after = lines.length;
+      child.stdin.write('{"type":"are you there"}\n');
+      await line('command_error', { after });
+    },
     ofType: (/** @type {string} */ type) => lines.filter((found) => found.type === type),
     /** Asks it to stop, and insists. */
     async end() {

@@ -1,15 +1,15 @@
 // Nothing leaves: the library's own client is made to send inside the child, before and after a reload of the page.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startStandin } from '../standin/server.js';
-import { startChild, temporaryProfile } from './support/child.js';
+import { startStandin } from '../../standin/server.js';
+import { startChild, temporaryProfile } from '../support/child.js';
 
-const SENDER = new URL('./support/sender.js', import.meta.url).href;
+const SENDER = new URL('../support/sender.js', import.meta.url).href;
 
 describe('a program that tries to send, inside the child', () => {
   /** @type {Awaited<ReturnType<typeof startStandin>>} */
   let standin;
-  /** @type {import('./support/child.js').Child} */
+  /** @type {import('../support/child.js').Child} */
   let child;
   /** @type {Awaited<ReturnType<typeof temporaryProfile>>} */
   let profile;
@@ -83,7 +83,7 @@ describe('a program that tries to send, inside the child', () => {
 test('every sending function the stand-in knows is refused in the page', async (context) => {
   const standin = await startStandin({ autoPresence: false });
   const profile = await temporaryProfile();
-  const prober = new URL('./support/prober.js', import.meta.url).href;
+  const prober = new URL('../support/prober.js', import.meta.url).href;
   const child = await startChild(profile.path, standin.browserArgs, {}, { node: [`--import=${prober}`] });
   context.after(async () => {
     await child.end();

@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SHOP, setUp } from './support/bare-client.js';
-import { LIMIT, until } from './support/waiting.js';
+import { SHOP, setUp } from '../support/bare-client.js';
+import { LIMIT, until } from '../support/waiting.js';
 
 const ANA = '5491155550001';
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { startStandin } from '../standin/server.js';
-import { processesInGroup, processesWith, startChild, temporaryProfile } from './support/child.js';
-import { until } from './support/waiting.js';
+import { startStandin } from '../../standin/server.js';
+import { processesInGroup, processesWith, startChild, temporaryProfile } from '../support/child.js';
+import { until } from '../support/waiting.js';
 
 /** @type {Awaited<ReturnType<typeof startStandin>>} */
 let standin;
@@ -13,7 +13,7 @@ before(async () => {
 });
 after(() => standin.close());
 
-/** @typedef {import('./support/child.js').Child} Child */
+/** @typedef {import('../support/child.js').Child} Child */
 
 /**
  * @param {import('node:test').TestContext} context
@@ -107,7 +107,7 @@ test('a killed browser is told', async (context) => {
 });
 
 test('pipes that a dying browser resets do not end Node', async (context) => {
-  const breaking = new URL('./support/broken-pipe.js', import.meta.url).href;
+  const breaking = new URL('../support/broken-pipe.js', import.meta.url).href;
   const { child } = await start(context, {}, { node: [`--import=${breaking}`] });
   const { pid } = await child.line('browser_started');
   await child.line('qr');
@@ -159,7 +159,7 @@ test('wrong options are a clear error on stderr and 78', async (context) => {
 });
 
 test('whatever a dependency prints goes to stderr', async (context) => {
-  const noisy = new URL('./support/noisy.js', import.meta.url).href;
+  const noisy = new URL('../support/noisy.js', import.meta.url).href;
   const { child } = await start(context, {}, { node: [`--import=${noisy}`] });
   await child.line('qr');
   for (const way of ['console.log', 'stdout.write', 'console.info']) await child.stderrHas(`noise by ${way}`);
@@ -206,8 +206,7 @@ test('CONFLICT is told, and the browser stays: what follows is for the daemon to
   await child.line('ready');
   await standin.act('state', { state: 'CONFLICT' });
   assert.deepEqual((await child.line('disconnected')).reason, 'CONFLICT');
-  child.send({ type: 'ping', n: 1 });
-  await child.line('pong');
+  await child.answers();
 });
 
 test('a pairing code is told, by option and by command', async (context) => {

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { CONTRACT } from '../src/contract.js';
-import { startStandin } from '../standin/server.js';
-import { startChild, temporaryProfile } from './support/child.js';
+import { REQUIREMENTS } from '../../src/compatibility.js';
+import { startStandin } from '../../standin/server.js';
+import { startChild, temporaryProfile } from '../support/child.js';
 
 const ANA = '5491155550001@c.us';
 const CAPABILITIES = [
@@ -51,15 +51,15 @@ const NEEDED_BY_NO_MESSAGE = [
 ];
 
 test('every capability is documented, and each costs something', () => {
-  const document = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
+  const document = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
   for (const name of CAPABILITIES) assert.ok(document.includes(`| \`${name}\` |`), name);
-  assert.deepEqual([...new Set(CONTRACT.map(({ costs }) => costs))].toSorted(), CAPABILITIES.toSorted());
+  assert.deepEqual([...new Set(REQUIREMENTS.map(({ costs }) => costs))].toSorted(), CAPABILITIES.toSorted());
 });
 
 describe('a linked profile, and pages that lack something', () => {
   /** @type {Awaited<ReturnType<typeof startStandin>>} */
   let standin;
-  /** @type {import('./support/child.js').Child} */
+  /** @type {import('../support/child.js').Child} */
   let child;
   /** @type {Awaited<ReturnType<typeof temporaryProfile>>} */
   let profile;
@@ -105,7 +105,7 @@ describe('a linked profile, and pages that lack something', () => {
     return { line, told: seen.filter((each) => each.type === 'contract') };
   }
 
-  /** @param {import('./support/child.js').Line} line */
+  /** @param {import('../support/child.js').Line} line */
   const costs = (line) =>
     line.missing.map((/** @type {any} */ each) => `${each.module}.${each.function} ${each.costs}`);
 

@@ -6,15 +6,15 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import puppeteer from 'puppeteer';
-import { startStandin } from '../standin/server.js';
-import { BareClient, SHOP, setUp } from './support/bare-client.js';
-import { launchOptions, makeFolder, removeFolder } from './support/browser.js';
-import { LIMIT, until } from './support/waiting.js';
+import { startStandin } from '../../standin/server.js';
+import { BareClient, SHOP, setUp } from '../support/bare-client.js';
+import { launchOptions, makeFolder, removeFolder } from '../support/browser.js';
+import { LIMIT, until } from '../support/waiting.js';
 
 const ANA = '5491155550001';
 const BETO = '5491155550002';
 
-/** @typedef {import('../standin/server.js').Standin} Standin */
+/** @typedef {import('../../standin/server.js').Standin} Standin */
 
 /** What the page's own store holds, by its own keys. @param {BareClient} client @returns {Promise<any[]>} */
 function storedMessages(client) {
@@ -540,7 +540,7 @@ test('a browser trusts the key that was made for it and no other', async (contex
 });
 
 test('the command line says where it is, answers control, and ends when stdin closes', async () => {
-  const main = new URL('../standin/main.js', import.meta.url).pathname;
+  const main = new URL('../../standin/main.js', import.meta.url).pathname;
   const child = spawn(process.execPath, [main, '--key-shape', 'dollar'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

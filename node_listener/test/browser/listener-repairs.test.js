@@ -1,12 +1,12 @@
 // Repairs of the library's known faults that no other test shows: each of these fails without its repair. The others:
 // a missed ready edge and stacked handlers in listener-sweep, swallowed errors, UNPAIRED_IDLE and the profile that LOGOUT
-// deletes in listener-leaving, renamed keys in listener-messages and records, missing modules in listener-contract, dialogs in
-// listener-dialogs.
+// deletes in listener-shutdown, renamed keys in listener-messages and records, missing modules in listener-compatibility,
+// dialogs in listener-dialogs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startStandin } from '../standin/server.js';
-import { startChild, temporaryProfile } from './support/child.js';
-import { until } from './support/waiting.js';
+import { startStandin } from '../../standin/server.js';
+import { startChild, temporaryProfile } from '../support/child.js';
+import { until } from '../support/waiting.js';
 
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
 
@@ -14,7 +14,7 @@ const SHOP = { phone: '5491155550100', name: 'Tienda' };
 async function setUp(context) {
   const standin = await startStandin();
   const profile = await temporaryProfile();
-  /** @type {import('./support/child.js').Child[]} */
+  /** @type {import('../support/child.js').Child[]} */
   const children = [];
   context.after(async () => {
     for (const child of children) await child.end();
@@ -37,7 +37,7 @@ async function setUp(context) {
 
 test('attached by half is not ready: it is told, attached again, and only then said', async (context) => {
   const { standin, start } = await setUp(context);
-  const half = new URL('./support/half-attach.js', import.meta.url).href;
+  const half = new URL('../support/half-attach.js', import.meta.url).href;
   const child = await start({}, { node: [`--import=${half}`] });
   await child.line('qr');
   await standin.act('scan', SHOP);
@@ -57,10 +57,11 @@ test('a page that syncs again while it is attached is not attached twice', async
   await child.line('qr');
   await standin.act('scan', SHOP);
   await child.line('ready');
-  const { n } = await child.line('heartbeat');
+  await child.line('heartbeat');
   assert.equal((await standin.act('resync')).done, true);
   // nothing on the wire says that it was let be, and attaching takes less than a second
-  await child.line((line) => line.type === 'heartbeat' && line.n > n + 5);
+  const beats = child.ofType('heartbeat').length;
+  await until(() => child.ofType('heartbeat').length > beats + 5);
   await standin.act('deliver', { id: 'ONCE', from: '5491155550001', body: 'hola' });
   await standin.act('deliver', { id: 'LAST', from: '5491155550001', body: 'chau' });
   await child.line((line) => line.id?.id === 'LAST');
@@ -87,8 +88,7 @@ test('OPENING without end is told, outlives every timeout, and ends with the net
   await second.line((line) => line.type === 'state' && line.state === 'OPENING');
   const since = Date.now();
   await until(() => Date.now() - since > protocol + 1_000); // initialize() hangs in one evaluation, which ends by then
-  second.send({ type: 'ping', n: 1 });
-  await second.line('pong');
+  await second.answers();
   assert.deepEqual([...second.ofType('ready'), ...second.ofType('bye')], []);
   await standin.act('online');
   await second.line('ready');

@@ -1,14 +1,14 @@
-// Done to the fresh browser before it loads anything: the page guard, our bindings, and listeners for what the library
+// Set up in the fresh browser before it loads anything: the page guard, our bindings, and listeners for what the library
 // never watches (its own page and browser).
 
 import { CALLED_BY_THE_PAGE, GUARDED } from './boundary.js';
 import { guardPage } from './page/guard.js';
 import { pageSources } from './page/install.js';
-import { lendToPage } from './page/lend.js';
+import { installShims } from './page/shims.js';
 import { isNavigation } from './page-calls.js';
 import { errorText } from './stderr.js';
 
-/** States in which WhatsApp Web heals by itself; in the others it waits for somebody. */
+/** States that WhatsApp Web leaves by itself; in the others it waits for a person. */
 const HEALING = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT'];
 
 /**
@@ -21,7 +21,7 @@ const HEALING = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT'];
  * @property {(reactions: Record<string, unknown>[]) => void} reactions
  * @property {(what: 'browser_gone' | 'page_crashed' | 'page_closed', detail: string | null) => void} gone
  * @property {() => void} stuck
- * @property {(handler: () => Promise<void>) => () => Promise<void>} syncEdge wraps the library's handler of that edge
+ * @property {(handler: () => Promise<void>) => () => Promise<void>} wrapSyncHandler see live-path.js
  */
 
 /**
@@ -29,13 +29,13 @@ const HEALING = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT'];
  * @param {import('./page/install.js').PageConfig} config
  * @param {PageListener} on
  */
-export async function takeOver(client, config, on) {
+export async function hookPage(client, config, on) {
   const page = /** @type {import('puppeteer').Page} */ (client.pupPage);
   const browser = /** @type {import('puppeteer').Browser} */ (client.pupBrowser);
   watchForDeath(page, browser, on);
   page.on('pageerror', (error) => on.pageError('pageerror', errorText(error)));
   page.on('console', (message) => {
-    // what the network did not bring is no fault of the page, and there is much of it
+    // a resource that the network did not bring is no error of the page, and there are many
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
       on.pageError('console', message.text());
     }
@@ -45,12 +45,12 @@ export async function takeOver(client, config, on) {
   await exposeBindings(page, config, on);
   const guard = {
     modules: GUARDED,
-    gentle: CALLED_BY_THE_PAGE,
+    rejecting: CALLED_BY_THE_PAGE,
     namespace: config.namespace,
     report: config.report,
   };
   await page.evaluateOnNewDocument(guardPage, guard);
-  await page.evaluateOnNewDocument(lendToPage, { namespace: config.namespace });
+  await page.evaluateOnNewDocument(installShims, { namespace: config.namespace });
   await page.evaluateOnNewDocument(pageSources(config).dialogs);
 }
 
@@ -63,7 +63,7 @@ export async function takeOver(client, config, on) {
 function watchForDeath(page, browser, on) {
   browser.on('disconnected', () => on.gone('browser_gone', null));
   page.on('error', (error) => on.gone('page_crashed', errorText(error)));
-  // a dying browser closes its page first: let it say so itself
+  // a dying browser closes its page first: give the browser time to report
   page.on('close', () =>
     setTimeout(() => on.gone(browser.connected ? 'page_closed' : 'browser_gone', null), 250),
   );
@@ -71,7 +71,8 @@ function watchForDeath(page, browser, on) {
 
 /**
  * The library's framenavigated handler runs for frames and pushState too, and nothing catches what it throws
- * (wwebjs#201653, #201845). It is let through for the main frame only; same-document navigation ends in inject().
+ * (wwebjs#201653, #201845). Here it runs for the main frame only. Navigation within a document ends in inject(), which
+ * live-path.js wraps.
  * @param {import('whatsapp-web.js').Client} client
  * @param {import('puppeteer').Page} page
  * @param {PageListener} on
@@ -96,9 +97,9 @@ function guardNavigation(client, page, on) {
 }
 
 /**
- * What a handler of the library throws ends in the page as a rejected promise that nobody awaits (puppeteer's Binding.run):
- * authenticated, never ready, and not a word (wwebjs#3727 and its kind). Wrapped as they are
- * exposed, handlers tell; and the one of the sync edge goes through the live path.
+ * What a handler of the library throws becomes a rejected promise in the page that nobody awaits (puppeteer's
+ * Binding.run): authenticated, never ready, and no error anywhere (wwebjs#3727 and others). So handlers are wrapped when
+ * they are exposed and report what they throw. The sync handler also goes through the live path.
  * @param {import('puppeteer').Page} page
  * @param {PageListener} on
  */
@@ -111,8 +112,8 @@ function guardHandlers(page, on) {
    * @param {string} name
    * @param {(...args: any[]) => any} handler
    */
-  function telling(name, handler) {
-    const inner = name === 'onAppStateHasSyncedEvent' ? on.syncEdge(handler) : handler;
+  function reporting(name, handler) {
+    const inner = name === 'onAppStateHasSyncedEvent' ? on.wrapSyncHandler(handler) : handler;
     return async (/** @type {any[]} */ ...args) => {
       try {
         return await inner(...args);
@@ -126,18 +127,18 @@ function guardHandlers(page, on) {
     /** @type {string} */ name,
     /** @type {(...args: any[]) => any} */ handler,
   ) => {
-    // Exposed while a document was loading, a binding may be missing in it. Exposing it again fails with "already exists"
-    // (wwebjs#201845), so it is taken back first; and the first handler stays, which for some names is ours.
+    // A binding exposed while a document was loading may be missing in it. Exposing it again fails with "already exists"
+    // (wwebjs#201845), so it is removed first. The first handler stays, which for some names is ours.
     const known = exposed.get(name);
     if (known !== undefined) await page.removeExposedFunction(name).catch(() => {});
-    const wrapped = known ?? telling(name, handler);
+    const wrapped = known ?? reporting(name, handler);
     exposed.set(name, wrapped);
     await expose(name, wrapped);
   };
 }
 
 /**
- * The library exposes a binding only if the page has none of that name: ours, exposed first, replace its.
+ * The library exposes a binding only if the page has none of that name, so ours, exposed first, replace the library's.
  * @param {import('puppeteer').Page} page
  * @param {import('./page/install.js').PageConfig} config
  * @param {PageListener} on
@@ -152,25 +153,25 @@ async function exposeBindings(page, config, on) {
         on.dialog({ text: report.text, button: report.button, dismissed: report.dismissed });
       else on.pageError(report.source, report.message);
     },
-    // The library's runs window.require() in Node when the QR stops rotating (Client.js:290), so no new one ever appears.
+    // The library's handler runs window.require() in Node when the QR stops rotating (Client.js:290), so no new one comes.
     onAuthAppStateChangedEvent: (state) => {
       on.state(state);
       if (state === 'UNPAIRED_IDLE') on.stuck();
     },
-    // The library's destroys the browser in every state that does not heal. What follows is the daemon's decision.
+    // The library's handler destroys the browser in every state that does not heal. The daemon decides that.
     onAppStateChangedEvent: (state) => {
       on.state(state);
       if (!HEALING.includes(state)) on.disconnected(state);
     },
-    // The library's reads `_serialized` of the sender, which some builds don't have.
+    // The library's handler reads `_serialized` of the sender, which some builds lack.
     onReaction: (reactions) => on.reactions(reactions),
   };
-  // The library's ask the server about the chat on each of these.
+  // The library's handlers query the server about the chat on each of these.
   for (const name of config.ignored) bindings[name] = () => {};
   for (const [name, handler] of Object.entries(bindings)) await page.exposeFunction(name, handler);
 }
 
-/** Bindings of the library that nobody here listens to. */
+/** Bindings of the library that we do not listen to. */
 export const IGNORED = [
   'onMessageAckEvent',
   'onChatUnreadCountEvent',

@@ -1,14 +1,14 @@
 // The dialog that costs the link: the phone unlinks a device that leaves "What's new" open (wwebjs#3550, OpenWA#982).
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startStandin } from '../standin/server.js';
-import { startChild, temporaryProfile } from './support/child.js';
-import { until } from './support/waiting.js';
+import { startStandin } from '../../standin/server.js';
+import { startChild, temporaryProfile } from '../support/child.js';
+import { until } from '../support/waiting.js';
 
 describe('dialogs of a linked page', () => {
   /** @type {Awaited<ReturnType<typeof startStandin>>} */
   let standin;
-  /** @type {import('./support/child.js').Child} */
+  /** @type {import('../support/child.js').Child} */
   let child;
   /** @type {Awaited<ReturnType<typeof temporaryProfile>>} */
   let profile;

@@ -1,0 +1,44 @@
+// The library's events, each with the arguments that we use of it. They arrive through the read-only view.
+
+/**
+ * @typedef {import('./message/raw.js').Raw} Raw
+ *
+ * @typedef {object} LibraryListener
+ * @property {(qr: string) => void} qr
+ * @property {(code: string) => void} code
+ * @property {() => void} authenticated
+ * @property {() => void} ready
+ * @property {(reason: string) => void} disconnected
+ * @property {(raw: Raw) => void} added own messages and inbound ones, and our heartbeat
+ * @property {(raw: Raw) => void} ciphertext
+ * @property {(raw: Raw, text: unknown, before: unknown) => void} edited
+ * @property {(raw: Raw, scope: 'everyone' | 'me') => void} revoked
+ * @property {(call: Raw) => void} call
+ */
+
+/**
+ * @param {any} view of the library's client
+ * @param {LibraryListener} listener
+ */
+export function subscribe(view, listener) {
+  /** @typedef {{rawData: Raw}} Message */
+  view.on('qr', listener.qr);
+  view.on('code', listener.code);
+  view.on('authenticated', () => listener.authenticated());
+  view.on('ready', () => listener.ready());
+  view.on('disconnected', listener.disconnected);
+  view.on('message_create', (/** @type {Message} */ message) => listener.added(message.rawData));
+  view.on('message_ciphertext', (/** @type {Message} */ message) => listener.ciphertext(message.rawData));
+  view.on(
+    'message_edit',
+    (/** @type {Message} */ message, /** @type {unknown} */ text, /** @type {unknown} */ before) =>
+      listener.edited(message.rawData, text, before),
+  );
+  view.on('message_revoke_everyone', (/** @type {Message} */ message) =>
+    listener.revoked(message.rawData, 'everyone'),
+  );
+  view.on('message_revoke_me', (/** @type {Message} */ message) => listener.revoked(message.rawData, 'me'));
+  view.on('call', (/** @type {any} */ { id, from, isVideo, fromMe }) =>
+    listener.call({ id, peerJid: from, isVideo, outgoing: fromMe }),
+  );
+}

@@ -1,0 +1,105 @@
+// Runs in the page, before any of its own scripts and right after guard.js, whose wrapped `require` it extends.
+// The library attaches in one long function (Client.js:1023-1237): the first module it does not find ends it, and
+// everything after is skipped. So modules that it touches on the way, but that no message needs, are filled in where a
+// build lacks them: WAWebCallCollection comes before `Msg.on('add')`, and without it, or without its Map, no message was
+// ever heard (found by running the library against a page without it). A shim still counts as missing: see
+// compatibility.js. Sent as source text (evaluateOnNewDocument), so it may use nothing from outside itself.
+
+/** @param {{namespace: string}} config */
+export function installShims(config) {
+  /** @type {import('./page.js').Agent | undefined} */
+  const agent = /** @type {any} */ (globalThis)[config.namespace];
+  if (!agent || agent.shim) return;
+
+  const nothing = () => {};
+  /**
+   * Gives an object a function that it lacks. Where that is impossible the library fails as it always did.
+   * @param {any} holder
+   * @param {string} name
+   * @param {Function} value
+   */
+  const complete = (holder, name, value) => {
+    if (typeof holder[name] === 'function') return;
+    try {
+      holder[name] = value;
+    } catch {
+      // frozen
+    }
+  };
+  const holdsMap = (/** @type {any} */ exports) =>
+    Object.values(exports).some((value) => value instanceof Map);
+  const orEmpty = (/** @type {any} */ real) => real ?? {};
+
+  /**
+   * Module -> what require() returns for it: the real one (undefined when there is none), or a harmless replacement.
+   * @type {Record<string, (real: any) => any>}
+   */
+  const shims = {
+    // The library wraps `set` of its Map if it has an `on`, and skips it without one (Client.js:1066-1097).
+    WAWebCallCollection: (real) => (real && (typeof real.on !== 'function' || holdsMap(real)) ? real : {}),
+    // Only written to: isPlaceholderMessageResendEnabled (Client.js:1028).
+    WAWebSyncGatingUtils: orEmpty,
+    // `change:battery` in attach, `change:ref` for the QR, serialize() for ready.
+    WAWebConnModel: (real) => {
+      const Conn = real?.Conn ?? {};
+      complete(Conn, 'on', nothing);
+      complete(Conn, 'serialize', () => ({}));
+      return real?.Conn ? real : { Conn };
+    },
+    // Chats removed, archived, read: we do not listen to these. Only `on`, so that a sweep still sees that there is no list.
+    WAWebCollections: (real) => {
+      if (!real) return undefined;
+      if (!real.Chat) return Object.create(real, { Chat: { value: { on: nothing }, enumerable: true } });
+      complete(real.Chat, 'on', nothing);
+      return real;
+    },
+    WAWebUserPrefsMeUser: (real) => {
+      const known = real ?? {};
+      complete(known, 'getMaybeMePnUser', () => null);
+      complete(known, 'getMaybeMeLidUser', () => null);
+      return known;
+    },
+    // Progress and logout events; the page's address shows a logout as well.
+    WAWebCmd: (real) => {
+      const Cmd = real?.Cmd ?? {};
+      complete(Cmd, 'on', nothing);
+      return real?.Cmd ? real : { Cmd };
+    },
+    WAWebOfflineHandler: (real) =>
+      typeof real?.OfflineMessageHandler?.getOfflineDeliveryProgress === 'function'
+        ? real
+        : { OfflineMessageHandler: { getOfflineDeliveryProgress: () => 0 } },
+    // Linking: all are required at every load (AuthStore.js:3-21), though a linked profile needs none of them.
+    WAWebAltDeviceLinkingApi: orEmpty,
+    WABase64: orEmpty,
+    WAWebCompanionRegClientUtils: orEmpty,
+    WAWebAdvSignatureApi: orEmpty,
+    WAWebUserPrefsInfoStore: orEmpty,
+    WAWebSignalStoreApi: orEmpty,
+  };
+
+  const replacements = new Map();
+  agent.shim = (module, original) => {
+    if (!Object.hasOwn(shims, module)) return original();
+    let real;
+    let failure;
+    try {
+      real = original();
+    } catch (error) {
+      failure = error;
+    }
+    let usable;
+    try {
+      usable = shims[module](real);
+    } catch {
+      usable = real;
+    }
+    if (usable === real && real !== undefined && real !== null) return real;
+    if (usable === undefined || usable === null) {
+      if (failure) throw failure;
+      return usable;
+    }
+    if (!replacements.has(module)) replacements.set(module, usable);
+    return replacements.get(module);
+  };
+}
