@@ -9,7 +9,7 @@ PY := .venv/bin/python
 export PUPPETEER_CACHE_DIR := $(or $(PUPPETEER_CACHE_DIR),$(CURDIR)/.browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast test-deep check format bench chaos lock clean
+.PHONY: help run demo test test-fast test-deep check format bench chaos picture lock clean
 # Targets share one environment; recipes that run side by side would only fight for it.
 .NOTPARALLEL:
 
@@ -68,6 +68,13 @@ bench: ## measure, and compare with what was promised
 chaos: ## break everything while messages come, and count what was lost (about a quarter of an hour)
 	@tools/setup.sh test
 	@$(PY) -m tests.chaos.run $(ARGS)
+
+# The terminal emulator comes from PyPI into an environment that is thrown away: nothing else needs it.
+picture: ## record the demo anew as docs/demo.svg
+	@tools/setup.sh run
+	@set -e; packages=$$(mktemp -d); trap 'rm -rf "$$packages"' EXIT; \
+	$(PY) -m pip install --quiet --disable-pip-version-check --target "$$packages" pyte==0.8.2; \
+	PYTHONPATH="$$packages" $(PY) tools/record_demo.py
 
 # uv comes from PyPI into an environment of its own that is thrown away. --universal makes one lock for every Python
 # and machine, --no-config and --no-header keep registry addresses out of it, and the development lock is held to the

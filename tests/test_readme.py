@@ -1,4 +1,4 @@
-"""The README's words, held against the code."""
+"""What the documents say, held against the code."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,9 @@ from leadmasterd.cli.parser import make_parser
 from leadmasterd.store.schema import _FIRST, _LEADS
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "README.es.md", "ARCHITECTURE.md", "docs/protocol.md", "docs/json.md")
+DOCUMENTS = sorted(str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "docs") for path in folder.glob("*.md"))
+WITH_COMMANDS = ("README.md", "README.es.md", "docs/operations.md", "docs/guia.es.md", "CONTRIBUTING.md")
+LANDING_PAGE_LINES = 110
 OURS_ALONE = {"unjudged", "quick_replies", "derived_with"}
 """Tables that are nobody else's business."""
 
@@ -32,8 +34,8 @@ def test_every_path_that_a_document_names_is_there(document: str) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-@pytest.mark.parametrize("document", ["README.md", "README.es.md"])
-def test_every_command_that_a_readme_names_can_be_typed(document: str) -> None:
+@pytest.mark.parametrize("document", WITH_COMMANDS[:-1])
+def test_every_command_that_a_document_names_can_be_typed(document: str) -> None:
     """In examples and in backticks, options included."""
     known = subcommands(make_parser())
     typed = re.findall(
@@ -54,8 +56,8 @@ def test_every_command_that_a_readme_names_can_be_typed(document: str) -> None:
             assert option in text, f"{name} {option}"
 
 
-@pytest.mark.parametrize("document", ["README.md", "README.es.md"])
-def test_every_make_target_that_a_readme_names_exists(document: str) -> None:
+@pytest.mark.parametrize("document", [each for each in WITH_COMMANDS if each != "docs/operations.md"])
+def test_every_make_target_that_a_document_names_exists(document: str) -> None:
     """`make WORD` in text and in examples."""
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
@@ -65,7 +67,18 @@ def test_every_make_target_that_a_readme_names_exists(document: str) -> None:
 
 
 def test_the_tables_that_other_programs_may_read_are_all_documented() -> None:
-    """The README's list is the schema's."""
+    """The list in docs/operations.md is the schema's."""
     tables = set(re.findall(r"CREATE TABLE (\w+)", _FIRST + _LEADS)) - OURS_ALONE
-    paragraph = (ROOT / "README.md").read_text().split("Tables that other programs may read:")[1].split("\n\n")[0]
+    paragraph = (
+        (ROOT / "docs/operations.md").read_text().split("Tables that other programs may read:")[1].split("\n\n")[0]
+    )
     assert set(re.findall(r"`(\w+)`", paragraph)) == tables
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.es.md"])
+def test_a_readme_is_a_landing_page(document: str) -> None:
+    """Short, with the picture of the demo and the commands to start with."""
+    text = (ROOT / document).read_text()
+    assert text.count("\n") <= LANDING_PAGE_LINES
+    assert "](docs/demo.svg)" in text
+    assert all(command in text for command in ("make demo", "make run", "make test"))

@@ -1,0 +1,38 @@
+"""docs/glossary.md explains every table, phase and stored code."""
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+from leadmasterd import sentences
+from leadmasterd.store.database import open_for_writing
+from leadmasterd.supervisor.machine import Phase
+
+GLOSSARY = (Path(__file__).resolve().parent.parent / "docs" / "glossary.md").read_text(encoding="utf-8")
+ROWS = [line for line in GLOSSARY.splitlines() if line.startswith("| **")]
+NAMED = set(re.findall(r"`([a-z_]+)`", "\n".join(ROWS)))
+
+
+def test_every_table_is_under_a_term(tmp_path: Path) -> None:
+    """Of a database that has just been made; SQLite's and the migrations' own tables are nobody's term."""
+    with closing(open_for_writing(tmp_path / "new.db")) as connection:
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+    tables = {name for (name,) in names if not name.startswith(("sqlite_", "_"))}
+    assert {"messages", "leads", "gaps"} <= tables
+    assert tables - NAMED == set()
+
+
+def test_every_phase_and_every_stored_code_is_under_a_term() -> None:
+    """Those of the supervisor, of warnings, of the store and of a lead's record."""
+    codes = {*sentences.REASONS, *sentences.CONCERNS, *sentences.TROUBLES, *sentences.LEAD_REASONS}
+    assert {"deaf", "disk_low", "disk_full", "answered"} <= codes
+    assert {*codes, *(phase.value for phase in Phase)} - NAMED == set()
+
+
+def test_every_term_has_the_fields_word_and_a_sentence() -> None:
+    """Some twenty-five terms and more, none twice."""
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in ROWS]
+    assert len(cells) >= 25
+    assert all(len(row) == 3 and row[1] and row[2].endswith(".") for row in cells)
+    terms = [row[0] for row in cells]
+    assert len(set(terms)) == len(terms)

@@ -1,0 +1,159 @@
+"""Record the demo as an animated picture: `make picture`, which installs pyte for it and calls this.
+
+It runs `leadmasterd demo --auto` in a real pseudo-terminal, keeps the screens as they were with their times, and writes
+them as one SVG without scripts. Who asked for less motion sees the last screen.
+"""
+
+import html
+import os
+import pty
+import select
+import struct
+import sys
+import termios
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fcntl import ioctl
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import pyte
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PICTURE: Final = ROOT / "docs" / "demo.svg"
+COLUMNS, ROWS = 80, 36
+CELL_WIDTH, CELL_HEIGHT = 8.0, 17.0
+MARGIN = 12.0
+QUIET_SECONDS: Final = 0.15
+"""A screen counts once nothing was written for so long."""
+LONGEST, LAST = 2.5, 8.0
+"""Seconds that a screen is shown at most, and the last one."""
+COLOURS: Final = {
+    "default": "#d4d7dd", "black": "#1b1e24", "red": "#ff6b6b", "green": "#7bd88f", "brown": "#ffd166",
+    "blue": "#7aa2f7", "magenta": "#d19ff2", "cyan": "#6fd3e8", "white": "#f2f4f8",
+}  # fmt: skip
+BLOCKS: Final = {"█": (0.0, 1.0), "▀": (0.0, 0.5), "▄": (0.5, 0.5)}
+"""Drawn as areas: as letters they would have gaps, and no phone could read the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One screen, the second at which it was complete, and its cells."""
+
+    at: float
+    rows: tuple[tuple[Any, ...], ...]
+
+
+def main() -> None:
+    """Record, and write the picture."""
+    frames = record([sys.executable, "-m", "leadmasterd", "demo", "--auto"])
+    PICTURE.write_text(svg(frames), encoding="utf-8")
+    print(f"{PICTURE.relative_to(ROOT)}: {len(frames)} screens, {PICTURE.stat().st_size // 1024} KB")
+
+
+def record(command: Sequence[str]) -> list[Frame]:
+    """Run it in a terminal of its own. Raises SystemExit when it fails."""
+    screen = pyte.Screen(COLUMNS, ROWS)
+    stream = pyte.ByteStream(screen)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM="xterm-256color", COLUMNS=str(COLUMNS), LINES=str(ROWS), PYTHONPATH=str(ROOT))
+        os.execvp(command[0], list(command))
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    began, frames, changed = time.monotonic(), [], False
+    while True:
+        readable, _, _ = select.select([terminal], [], [], QUIET_SECONDS)
+        if readable:
+            try:
+                data = os.read(terminal, 65536)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            if not data:
+                break
+            stream.feed(data)
+            changed = True
+        elif changed:
+            frames.append(_frame(screen, time.monotonic() - began))
+            changed = False
+    frames.append(_frame(screen, time.monotonic() - began))
+    if code := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise SystemExit(f"cannot record: the demo ended with {code}")
+    return frames
+
+
+def _frame(screen: Any, at: float) -> Frame:
+    return Frame(at, tuple(tuple(screen.buffer[row][column] for column in range(COLUMNS)) for row in range(ROWS)))
+
+
+def svg(frames: Sequence[Frame]) -> str:
+    """All screens in one picture, one after the other, for ever."""
+    shown = [min(LONGEST, after.at - frame.at) for frame, after in pairwise(frames)] + [LAST]
+    total = sum(shown)
+    width, height = COLUMNS * CELL_WIDTH + 2 * MARGIN, ROWS * CELL_HEIGHT + 2 * MARGIN
+    styles, groups, since = [], [], 0.0
+    for number, (frame, seconds) in enumerate(zip(frames, shown, strict=True)):
+        begin, end = 100 * since / total, 100 * (since + seconds) / total
+        styles.append(
+            f"@keyframes f{number}{{0%{{opacity:{int(begin == 0)}}}{begin:.3f}%{{opacity:1}}{end:.3f}%{{opacity:0}}"
+            f"100%{{opacity:0}}}}#f{number}{{animation:f{number} {total:.1f}s step-end infinite}}"
+        )
+        groups.append(f'<g id="f{number}" class="f">{"".join(_screen(frame))}</g>')
+        since += seconds
+    last = len(frames) - 1
+    still = f"@media(prefers-reduced-motion:reduce){{.f{{animation:none!important}}#f{last}{{opacity:1}}}}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img" '
+        f'aria-label="A recording of leadmasterd demo in a terminal">'
+        f"<style>.f{{opacity:0}}{''.join(styles)}{still}"
+        "text{font:13px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}</style>"
+        f'<rect width="100%" height="100%" rx="8" fill="#15171c"/>{"".join(groups)}</svg>\n'
+    )
+
+
+def _screen(frame: Frame) -> Iterator[str]:
+    for row, cells in enumerate(frame.rows):
+        top = MARGIN + row * CELL_HEIGHT
+        column = 0
+        for look, run in groupby(cells, key=_look):
+            run_cells = list(run)
+            left, wide = MARGIN + column * CELL_WIDTH, len(run_cells) * CELL_WIDTH
+            column += len(run_cells)
+            colour, behind, bold, block = look
+            if behind:
+                yield _area(left, top, wide, CELL_HEIGHT, behind)
+            if block:
+                share_from, share = BLOCKS[block]
+                yield _area(left, top + share_from * CELL_HEIGHT, wide, share * CELL_HEIGHT, colour)
+                continue
+            text = "".join(cell.data for cell in run_cells)
+            if text.strip():
+                weight = ' font-weight="bold"' if bold else ""
+                yield (
+                    f'<text x="{left:g}" y="{top + 13:g}" fill="{colour}"{weight} textLength="{wide:g}" '
+                    f'lengthAdjust="spacingAndGlyphs">{html.escape(text)}</text>'
+                )
+
+
+def _area(left: float, top: float, wide: float, high: float, colour: str) -> str:
+    place = f'x="{left:g}" y="{top:g}" width="{wide:g}" height="{high:g}"'
+    return f'<rect {place} fill="{colour}" shape-rendering="crispEdges"/>'
+
+
+def _look(cell: Any) -> tuple[str, str, bool, str]:
+    """Colour, background or nothing, bold, and the block that it is."""
+    colour, behind = _colour(cell.fg, "default"), "" if cell.bg == "default" else _colour(cell.bg, "black")
+    if cell.reverse:
+        colour, behind = behind or "#15171c", colour
+    return colour, behind, cell.bold, cell.data if cell.data in BLOCKS else ""
+
+
+def _colour(name: str, otherwise: str) -> str:
+    if len(name) == 6 and all(digit in "0123456789abcdef" for digit in name):
+        return f"#{name}"
+    return COLOURS.get(name.removeprefix("bright"), COLOURS[otherwise])
+
+
+if __name__ == "__main__":
+    main()
