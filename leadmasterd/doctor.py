@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 from leadmasterd import sentences
 from leadmasterd.classify.loading import existing
@@ -63,7 +64,7 @@ def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
         yield Finding("settings", "wrong", str(error), _("mend the settings; nothing else can be checked before"))
         return
     yield Finding("settings", "ok", str(paths.file or _("built-in defaults")))
-    yield _clock()
+    yield _clock(settings.leads.timezone)
     yield from _programs(settings, start_browser=start_browser)
     yield _node_packages()
     yield _rules(settings, paths)
@@ -72,7 +73,7 @@ def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
     yield from _daemon(paths)
 
 
-def _clock() -> Finding:
+def _clock(zone: str) -> Finding:
     now = time.time()
     if now < CLOCK_LEAST:
         return Finding(
@@ -81,7 +82,8 @@ def _clock() -> Finding:
             _("the clock says {time}").format(time=time.strftime("%Y-%m-%d", time.gmtime(now))),
             _("set the time (`timedatectl set-ntp true`): messages would be filed under wrong times"),
         )
-    return Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)))
+    local = datetime.fromtimestamp(now, ZoneInfo(zone))
+    return Finding("clock", "ok", f"{local:%Y-%m-%d %H:%M} ({zone})")
 
 
 def _programs(settings: Settings, *, start_browser: bool) -> Iterator[Finding]:

@@ -103,7 +103,7 @@ def test_the_help_imports_no_command() -> None:
         "print([name for name in sys.modules if name.startswith('leadmasterd.cli.')])"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    light = {"leadmasterd.cli.arguments", "leadmasterd.cli.parser", "leadmasterd.cli.streams"}
+    light = {"leadmasterd.cli.arguments", "leadmasterd.cli.parser", "leadmasterd.cli.encoding"}
     assert set(ast.literal_eval(done.stdout)) == light
 
 

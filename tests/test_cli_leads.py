@@ -30,10 +30,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from leadmasterd import sentences, times
-from leadmasterd.cli import choices, desk, leads_rebuild, main, parser
+from leadmasterd.cli import desk, leads_rebuild, main, names, parser
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.bars import bar
-from leadmasterd.cli.moments import Clock, moment_from
+from leadmasterd.cli.times import Clock, time_from
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
 from leadmasterd.projection.worker import ProjectionWorker
@@ -316,14 +316,14 @@ def test_a_time_that_is_typed_without_a_zone_is_of_the_business(shop: Shop) -> N
 
 
 def test_where_no_zone_is_known_the_machines_counts(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> None:
-    """As in `history`, which shows the machine's hours."""
+    """A machine may have no zones installed."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
-    assert moment_from("2026-11-23T09:00", None) == datetime(2026, 11, 23, tzinfo=UTC)
-    assert moment_from("2026-11-23T09:00+01:00", None) == datetime(2026, 11, 23, 8, tzinfo=UTC)
+    assert time_from("2026-11-23T09:00", None) == datetime(2026, 11, 23, tzinfo=UTC)
+    assert time_from("2026-11-23T09:00+01:00", None) == datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("when", ["9999-12-31T23:59-05:00", "0001-01-01T00:00+05:00", "ayer", "2026-02-30"])
+@pytest.mark.parametrize("when", ["", "9999-12-31T23:59-05:00", "0001-01-01T00:00+05:00", "ayer", "2026-02-30"])
 @pytest.mark.parametrize(
     "typed",
     ["messages --since", "history --since", "leads export --since", "rules reclassify --since", "replay - --at"],
@@ -332,7 +332,7 @@ def test_a_time_that_is_none_or_that_no_calendar_reaches_is_64(shop: Shop, typed
     """With how to write one."""
     done = shop.types(*typed.split(), when)
     assert (done.code, done.out) == (64, "")
-    assert f"cannot use the time {when}: write it as 2026-11-23" in done.err
+    assert f"cannot use the time {when!r}: write it as 2026-11-23" in done.err
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_list_can_be_narrowed_down(shop: Shop) -> None:
 )  # fmt: skip
 def test_a_label_is_understood_as_people_type_it(typed: str, meant: str) -> None:
     """Without accents, and by either of two names."""
-    assert choices.intent(typed) == meant
+    assert names.intent(typed) == meant
 
 
 @pytest.mark.parametrize(

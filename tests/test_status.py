@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from leadmasterd.cli import cmd_status, main
+from leadmasterd.cli.times import Clock
 from leadmasterd.daemon.status import StatusBoard, measure
 from leadmasterd.reasons import Reason
 from leadmasterd.settings.paths import Paths
@@ -115,7 +116,7 @@ def test_the_object_has_exactly_the_documented_keys(paths: Paths) -> None:
 
 def described(status: dict[str, Any] | None, *, running: bool) -> str:
     """Heading and rows in one text."""
-    heading, rows = cmd_status.describe(status, running=running, now=NOW, state_dir="/state")
+    heading, rows = cmd_status.describe(status, running=running, clock=Clock(NOW, None), state_dir="/state")
     return "\n".join([heading, *(f"{label}: {text}" for label, text in rows)])
 
 

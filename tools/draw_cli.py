@@ -21,8 +21,8 @@ Written by `python tools/draw_cli.py` from the parser: edit the command's file i
 `leadmasterd [--config FILE] COMMAND …`; `--config` may also follow the command. Objects printed with `--json` are
 described in [json.md](json.md).
 
-Times without an offset are in the business's zone, `leads.timezone`, and so are the times that are shown. Where this
-machine's zone differs, the zone is named.
+Every command shows times in the business's zone, `leads.timezone`, and takes times without an offset to be in it. Where
+this machine's zone differs, `status`, `history`, `leads waiting`, `auth list` and `qr` name the zone.
 
 | exit code | meaning |
 |---|---|

@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
+from leadmasterd.cli.encoding import print_for_people, print_json
 from leadmasterd.cli.parser import make_parser
-from leadmasterd.cli.streams import print_for_people, print_json
 from leadmasterd.errors import INTERNAL, STATE, DatabaseBusy, LeadmasterdError, MayNotWrite
 
 

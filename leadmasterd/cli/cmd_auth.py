@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
+from leadmasterd.cli.times import Clock, clock_of
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import Auth, Snapshot
 from leadmasterd.settings.paths import Paths, find_paths
@@ -57,7 +58,8 @@ def add_reset_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_list(arguments: argparse.Namespace) -> int:
     """What is there, good or not."""
-    return _list(Auth(find_paths(arguments.config)), as_json=arguments.json)
+    paths = find_paths(arguments.config)
+    return _list(Auth(paths), clock_of(paths), as_json=arguments.json)
 
 
 def run_snapshot(arguments: argparse.Namespace) -> int:
@@ -78,7 +80,7 @@ def run_reset(arguments: argparse.Namespace) -> int:
     return _reset(paths, Auth(paths))
 
 
-def _list(auth: Auth, *, as_json: bool) -> int:
+def _list(auth: Auth, clock: Clock, *, as_json: bool) -> int:
     snapshots = auth.snapshots()
     if as_json:
         found = [
@@ -101,7 +103,7 @@ def _list(auth: Auth, *, as_json: bool) -> int:
     for each in snapshots:
         problem = _problem(auth, each)
         state = _("good") if problem is None else problem
-        made = f"{datetime.fromisoformat(each.made_at).astimezone():%Y-%m-%d %H:%M}"
+        made = clock.full(each.made_at) + clock.where()
         print(_("snapshot {name}  {made}  {mb} MB  {state}").format(
             name=each.name, made=made, mb=each.size // 1_000_000, state=state
         ))  # fmt: skip

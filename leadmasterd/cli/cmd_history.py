@@ -4,12 +4,12 @@ import argparse
 import json
 import sys
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from leadmasterd import sentences
-from leadmasterd.cli.arguments import add_epilog, add_json, positive
-from leadmasterd.cli.moments import length, moment_from
+from leadmasterd.cli.arguments import add_epilog, add_json, add_time, positive
 from leadmasterd.cli.tables import folded
+from leadmasterd.cli.times import Clock, clock_of, length, time_from
 from leadmasterd.queries.history import Gap, History, nothing, read
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.store.database import open_for_reading
@@ -23,11 +23,7 @@ _LABEL = len("  listening   ")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How much of it."""
-    parser.add_argument(
-        "--since",
-        metavar="TIME",
-        help=_("from this date or time (ISO 8601; the machine's zone if it says none; default: 7 days)"),
-    )
+    add_time(parser, "--since", _("from this date or time; default: 7 days ago"))
     parser.add_argument(
         "--limit", type=positive, default=50, metavar="N", help=_("show at most N events, the newest (default 50)")
     )
@@ -37,9 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it; nothing to tell is no error."""
-    now = datetime.now(UTC)
-    since = moment_from(arguments.since, None) if arguments.since else now - timedelta(days=_DEFAULT_DAYS)
     paths = find_paths(arguments.config)
+    clock = clock_of(paths)
+    now = clock.now
+    since = (
+        time_from(arguments.since, clock.zone) if arguments.since is not None else now - timedelta(days=_DEFAULT_DAYS)
+    )
     try:
         connection = open_for_reading(paths.database)
     except FileNotFoundError:
@@ -54,19 +53,19 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for event in history.events:
         reason = sentences.because(event.code, event.values)
-        print(folded(f"{_local(event.at)}  {sentences.phase(event.phase):<22} {reason}", _TIME))
+        print(folded(f"{clock.exact(event.at)}  {sentences.phase(event.phase):<22} {reason}", _TIME))
     if history.gaps:
         print()
         for gap in history.gaps:
-            print(folded(_gap(gap, now), _TIME))
+            print(folded(_gap(gap, clock), _TIME))
     print()
-    for line in _summary(history):
+    for line in _summary(history, clock):
         print(folded(line, _LABEL))
     return 0
 
 
-def _gap(gap: Gap, now: datetime) -> str:
-    lasted = length(gap.seconds(now))
+def _gap(gap: Gap, clock: Clock) -> str:
+    lasted = length(gap.seconds(clock.now))
     recovered = ngettext("{n} message recovered", "{n} messages recovered", gap.recovered).format(n=gap.recovered)
     state = (
         recovered
@@ -77,12 +76,12 @@ def _gap(gap: Gap, now: datetime) -> str:
     )
     cause = sentences.because(gap.cause, {})
     return _("gap   {at}  {length:>9}  {state} ({cause})").format(
-        at=_local(gap.from_at), length=lasted, state=state, cause=cause
+        at=clock.exact(gap.from_at), length=lasted, state=state, cause=cause
     )
 
 
-def _summary(history: History) -> list[str]:
-    lines = [_("since {at}").format(at=_local(history.since))]
+def _summary(history: History, clock: Clock) -> list[str]:
+    lines = [_("since {at}").format(at=clock.exact(history.since)) + clock.where()]
     if history.uptime is not None:
         lines.append(_("  listening   {share:.2f} % of the time").format(share=history.uptime * 100))
     lines.append(_("  captured    {live:,} live, {sweep:,} by sweep").format(live=history.live, sweep=history.sweep))
@@ -100,7 +99,3 @@ def _summary(history: History) -> list[str]:
             )
         )
     return lines
-
-
-def _local(at: str) -> str:
-    return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, add_time, typed
-from leadmasterd.cli.moments import Clock, moment_from
 from leadmasterd.cli.tables import folded, padded, tell_of_more
+from leadmasterd.cli.times import Clock, time_from
 from leadmasterd.queries.leads import Row, ask, find, is_blank
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import find_paths
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     paths = find_paths(arguments.config)
     settings = read_leads_settings(paths)
     zone = settings.zone()
-    since = iso(moment_from(arguments.since, zone)) if arguments.since else None
+    since = iso(time_from(arguments.since, zone)) if arguments.since is not None else None
     try:
         connection = open_for_reading(paths.database)
     except FileNotFoundError:

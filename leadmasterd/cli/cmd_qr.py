@@ -10,6 +10,7 @@ from typing import Any
 from leadmasterd import qr, sentences
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.cli.cmd_run import JournalPresenter, TerminalPresenter
+from leadmasterd.cli.times import clock_of
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.control import ask
 from leadmasterd.state.files import is_running, read_status
@@ -51,12 +52,13 @@ def _save_picture(paths: Paths, target: str) -> int:
         print(_("There is no QR to scan now."), file=sys.stderr)
         return 1
     Path(target).write_bytes(qr.png(scan["qr"]))
-    print(_("Wrote {file}, good until {time}.").format(file=target, time=_clock(scan)))
+    print(_("Wrote {file}, good until {time}.").format(file=target, time=clock_of(paths).until(scan["valid_until"])))
     return 0
 
 
 def _show(paths: Paths, arguments: argparse.Namespace) -> int:
-    presenter = TerminalPresenter() if sys.stdout.isatty() else JournalPresenter()
+    clock = clock_of(paths)
+    presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
     if arguments.light and not sys.stdout.isatty():
         presenter.ink = qr.Ink.DARK_MODULES
     shown: str | None = None
@@ -89,7 +91,3 @@ def _no_code(status: dict[str, Any]) -> str:
         phase=sentences.phase(str(status.get("phase"))),
         because=sentences.because(str(status.get("code")), status.get("values") or {}),
     )
-
-
-def _clock(scan: dict[str, Any]) -> str:
-    return f"{datetime.fromisoformat(scan['valid_until']).astimezone():%H:%M:%S}"

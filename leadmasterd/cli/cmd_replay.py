@@ -5,18 +5,17 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from leadmasterd.cli.arguments import add_epilog, add_json
-from leadmasterd.cli.moments import moment_from
+from leadmasterd.cli.arguments import add_epilog, add_json, add_time
+from leadmasterd.cli.times import time_from
 from leadmasterd.text import _
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lines, and as of when."""
     parser.add_argument("file", metavar="FILE", help=_("lines of docs/protocol.md and decisions; - for standard input"))
-    parser.add_argument(
-        "--at", metavar="TIME", help=_("as of this date or time (ISO 8601; UTC if it says no zone; default: now)")
-    )
+    add_time(parser, "--at", _("as of this date or time; default: now"))
     add_json(parser)
     add_epilog(
         parser,
@@ -36,10 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
     from leadmasterd.settings.model import load
 
     settings, paths = load(arguments.config)
+    zone = ZoneInfo(settings.leads.timezone)
     replay = Replay(
         classifier_of(settings.leads, paths),
         policy_of(settings.leads),
-        moment_from(arguments.at, UTC) if arguments.at else datetime.now(UTC),
+        time_from(arguments.at, zone) if arguments.at is not None else datetime.now(UTC),
         settings.capture_rules(),
         settings.leads.dormant_days,
     )

@@ -5,10 +5,12 @@ import asyncio
 import logging
 import os
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from leadmasterd import __version__, qr
 from leadmasterd.cli.arguments import add_epilog
+from leadmasterd.cli.times import Clock
 from leadmasterd.daemon.app import Daemon
 from leadmasterd.settings.model import load
 from leadmasterd.text import _
@@ -29,19 +31,23 @@ def run(arguments: argparse.Namespace) -> int:
             "running as root, so the browser's sandbox is off: fine for trying, not for work"
         )
     os.umask(0o077)
-    presenter = TerminalPresenter() if sys.stdout.isatty() else JournalPresenter()
+    clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
+    presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
     asyncio.run(Daemon(settings, paths, presenter).run())
     return 0
 
 
 class TerminalPresenter:
-    """A person looks: colours, and what to do."""
+    """Shows codes on a terminal: colours, and what to do."""
 
     ink = qr.Ink.COLOURS
 
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
     def code(self, text: str, valid_until: datetime) -> None:
         """Draw the QR and say until when it is good."""
-        until = f"{valid_until.astimezone():%H:%M:%S}"
+        until = self.clock.until(valid_until.isoformat())
         print(
             f"\n{qr.draw(text, self.ink)}\n"
             + _("On the phone: WhatsApp > Settings > Linked devices > Link a device.")
@@ -52,7 +58,7 @@ class TerminalPresenter:
 
     def pairing_code(self, code: str, valid_until: datetime) -> None:
         """Show the 8 characters to type on the phone."""
-        until = f"{valid_until.astimezone():%H:%M:%S}"
+        until = self.clock.until(valid_until.isoformat())
         print(
             "\n"
             + _("Pairing code: {code}").format(code=f"{code[:4]}-{code[4:]}")

@@ -14,11 +14,11 @@ from leadmasterd import sentences
 from leadmasterd.cli import leads_list
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.bars import bar
-from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import columns_of_screen, padded
+from leadmasterd.cli.times import Clock, length
 from leadmasterd.errors import CannotUseDatabase
 from leadmasterd.queries import leads as lead_queries
-from leadmasterd.settings.leads_light import read_leads_settings
+from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import is_running, read_status
 from leadmasterd.store.database import open_for_reading
@@ -55,12 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the status; the exit code says it too."""
     paths = find_paths(arguments.config)
-    running, status, now = is_running(paths), read_status(paths), datetime.now(UTC)
+    running, status = is_running(paths), read_status(paths)
+    settings = read_leads_settings(paths)
+    clock = Clock(datetime.now(UTC), settings.zone())
+    now = clock.now
     code = exit_code(running=running, status=status)
     if arguments.json:
         print(json.dumps(_as_json(status, paths, running=running, now=now), ensure_ascii=False))
         return code
-    heading, rows = describe(status, running=running, now=now, state_dir=str(paths.state_dir))
+    heading, rows = describe(status, running=running, clock=clock, state_dir=str(paths.state_dir))
     waiters: list[tuple[str, bool]] = []
     connection, unreadable = _database(paths.database)
     if unreadable:
@@ -68,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if connection:
         with closing(connection):
             rows += _reliability(connection, now)
-            waits, waiters = _who_waits(connection, paths, now)
+            waits, waiters = _who_waits(connection, settings, clock)
             rows += waits
     if sys.stdout.isatty():
         _print_rich(heading, rows, waiters, code)
@@ -115,20 +118,19 @@ def _reliability(connection: sqlite3.Connection, now: datetime) -> list[tuple[st
 
 
 def _who_waits(
-    connection: sqlite3.Connection, paths: Paths, now: datetime
+    connection: sqlite3.Connection, settings: LightLeadsSettings, clock: Clock
 ) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
     """One line about who waits for an answer, and a line each of those who wait longest; True: for too long."""
-    count = lead_queries.count_waiting(connection, now)
+    count = lead_queries.count_waiting(connection, clock.now)
     label, unjudged = _("waiting"), []
     if count["unjudged"]:
         unjudged.append((label, leads_list.not_looked_at(count["unjudged"])))
     if not count["conversations"]:
         return unjudged or [(label, _("nobody waits for an answer"))], []
-    settings = read_leads_settings(paths)
     target = settings.target_seconds
     waiters = []
     # Without the calendar, whose holidays take longer to load than all the rest.
-    rows = lead_queries.waiting(connection, now, _SHOWN, target, None)
+    rows = lead_queries.waiting(connection, clock.now, _SHOWN, target, None)
     wanted = [leads_list.wants(row)[1] for row in rows]
     room = min(24, max(8, columns_of_screen() - _BESIDE_NAMES - max(map(len, wanted))))
     for row, wants in zip(rows, wanted, strict=True):
@@ -139,7 +141,7 @@ def _who_waits(
             wants=wants,
         )
         waiters.append((text, bool(row["overdue"])))
-    return [*unjudged, (label, leads_list.sentence(count, Clock(now, settings.zone())))], waiters
+    return [*unjudged, (label, leads_list.sentence(count, clock))], waiters
 
 
 def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:
@@ -153,14 +155,14 @@ def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:
 
 
 def describe(
-    status: Mapping[str, Any] | None, *, running: bool, now: datetime, state_dir: str
+    status: Mapping[str, Any] | None, *, running: bool, clock: Clock, state_dir: str
 ) -> tuple[str, list[tuple[str, str]]]:
     """The heading and the labelled lines below it."""
     if status is None:
         if running:
             return _("leadmasterd is starting."), []
         return _("leadmasterd is not running, and never ran here ({state_dir}).").format(state_dir=state_dir), []
-    phase, since = sentences.phase(status["phase"]), _ago(status.get("since"), now)
+    phase, since = sentences.phase(status["phase"]), _ago(status.get("since"), clock)
     because = sentences.because(status["code"], status.get("values") or {})
     if running:
         heading = _("leadmasterd is {phase} since {since}: {because}.").format(
@@ -170,20 +172,22 @@ def describe(
         heading = _("leadmasterd is not running. It was last {phase} at {since}: {because}.").format(
             phase=phase, since=since, because=because
         )
-    rows = [(_("captured"), _captured(status["capture"], now)), (_("gaps"), _gaps(status))]
+    rows = [(_("captured"), _captured(status["capture"], clock)), (_("gaps"), _gaps(status))]
     for code, detail in (status.get("concerns") or {}).items():
         rows.insert(0, (_("note"), sentences.concern(code, detail)))
     if trouble := status.get("trouble"):
         rows.insert(0, (_("trouble"), sentences.trouble(trouble["code"], trouble["detail"])))
     if running:
-        rows += _running_rows(status, now)
+        rows += _running_rows(status, clock)
+    if zone := clock.where():
+        rows.append((_("times"), _("those of{zone}, as leads.timezone says").format(zone=zone)))
     return heading, rows
 
 
-def _captured(capture: Mapping[str, Any], now: datetime) -> str:
+def _captured(capture: Mapping[str, Any], clock: Clock) -> str:
     text = _("{live} live, {sweep} by sweep").format(live=f"{capture['live']:,}", sweep=f"{capture['sweep']:,}")
     if last := capture.get("last_message_at"):
-        text += "; " + _("last message {ago}").format(ago=_ago(last, now))
+        text += "; " + _("last message {ago}").format(ago=_ago(last, clock))
     return text
 
 
@@ -196,7 +200,7 @@ def _gaps(status: Mapping[str, Any]) -> str:
     return ngettext("{n} open, a sweep will close it", "{n} open, a sweep will close them", number).format(n=number)
 
 
-def _running_rows(status: Mapping[str, Any], now: datetime) -> list[tuple[str, str]]:
+def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     resources = status.get("resources") or {}
     if "tree_pss_bytes" in resources:
@@ -211,7 +215,7 @@ def _running_rows(status: Mapping[str, Any], now: datetime) -> list[tuple[str, s
             )
         )
     rows += [
-        (_("next"), _("{job} {when}").format(job=job["job"], when=_ago(job["at"], now)))
+        (_("next"), _("{job} {when}").format(job=job["job"], when=_ago(job["at"], clock)))
         for job in status.get("next_jobs") or []
     ]
     counters = status.get("counters") or {}
@@ -228,20 +232,13 @@ def _running_rows(status: Mapping[str, Any], now: datetime) -> list[tuple[str, s
     return rows
 
 
-def _ago(at: str | None, now: datetime) -> str:
-    """`14:03 (2 h 5 min ago)`, in the machine's own time zone."""
+def _ago(at: str | None, clock: Clock) -> str:
+    """`14:03 (2 h 5 min ago)`."""
     if not at:
         return "?"
-    moment = datetime.fromisoformat(at)
-    seconds = int((now - moment).total_seconds())
-    local = moment.astimezone()
-    clock = f"{local:%H:%M}" if local.date() == now.astimezone().date() else f"{local:%Y-%m-%d %H:%M}"
-    lasted = length(abs(seconds))
-    return (
-        _("{clock} (in {length})").format(clock=clock, length=lasted)
-        if seconds < 0
-        else _("{clock} ({length} ago)").format(clock=clock, length=lasted)
-    )
+    seconds = int((clock.now - datetime.fromisoformat(at)).total_seconds())
+    text = _("{at} (in {length})") if seconds < 0 else _("{at} ({length} ago)")
+    return text.format(at=clock.brief(at), length=length(abs(seconds)))
 
 
 def _size(number: float) -> str:

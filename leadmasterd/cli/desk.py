@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from leadmasterd import times
-from leadmasterd.cli.moments import Clock
+from leadmasterd.cli.times import Clock
 from leadmasterd.errors import CannotUseModel, CannotUseRules, DatabaseBusy, Refused
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector, mark_dirty

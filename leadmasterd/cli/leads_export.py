@@ -14,9 +14,9 @@ from typing import Final
 
 from leadmasterd import times
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time
+from leadmasterd.cli.encoding import print_utf8
 from leadmasterd.cli.leads_list import looked_up, not_looked_at, opened
-from leadmasterd.cli.moments import moment_from
-from leadmasterd.cli.streams import print_utf8
+from leadmasterd.cli.times import time_from
 from leadmasterd.errors import Refused
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Row, Windows
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     """All of them, the oldest first."""
     paths = find_paths(arguments.config)
     settings = looked_up(paths)
-    since = times.iso(moment_from(arguments.since, settings.zone())) if arguments.since else None
+    since = times.iso(time_from(arguments.since, settings.zone())) if arguments.since is not None else None
     windows = Windows(datetime.now(UTC), settings.stale_days, settings.dormant_days)
     connection = opened(paths)
     rows: list[Row] = []

@@ -8,10 +8,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from leadmasterd import times
-from leadmasterd.cli import choices
+from leadmasterd.cli import names
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.cli.bars import bar
-from leadmasterd.cli.moments import Clock, length
+from leadmasterd.cli.times import Clock, length
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Row, Windows
 from leadmasterd.sentences import stage_es
@@ -73,8 +73,8 @@ def run_list(arguments: argparse.Namespace) -> int:
     """Open leads, the newest activity first; an empty answer is no error."""
     paths = find_paths(arguments.config)
     settings = looked_up(paths)
-    stages = [choices.stage(each) for each in arguments.stage]
-    intents = [choices.intent(each) for each in arguments.intent]
+    stages = [names.stage(each) for each in arguments.stage]
+    intents = [names.intent(each) for each in arguments.intent]
     now = datetime.now(UTC)
     connection = opened(paths)
     rows: list[Row] = []

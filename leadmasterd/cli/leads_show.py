@@ -12,8 +12,8 @@ from leadmasterd import times
 from leadmasterd.classify.reasons import group_es, intent_es, why
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, add_limit
 from leadmasterd.cli.leads_list import looked_up, opened
-from leadmasterd.cli.moments import Clock, length
 from leadmasterd.cli.tables import folded, tell_of_more
+from leadmasterd.cli.times import Clock, length
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.queries.leads import Row, Subject, Windows, ask, is_blank
 from leadmasterd.sentences import lead_event, stage_es

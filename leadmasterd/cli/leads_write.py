@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from leadmasterd import times
-from leadmasterd.cli import choices
+from leadmasterd.cli import names
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, positive, typed
 from leadmasterd.cli.desk import Change, Desk, opened, told
 from leadmasterd.cli.tables import folded
@@ -55,7 +55,7 @@ def run_label(arguments: argparse.Namespace) -> int:
     if (arguments.intent is None) != arguments.undo:
         print(_("say either an INTENT or --undo; try `leadmasterd leads label --help`"), file=sys.stderr)
         return 64
-    intent = None if arguments.undo else choices.intent(arguments.intent)
+    intent = None if arguments.undo else names.intent(arguments.intent)
     with opened(arguments.config) as desk:
         subject = desk.find(arguments.id)
         burst = _burst(desk, subject, arguments)
@@ -162,7 +162,7 @@ def add_stage_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_stage(arguments: argparse.Namespace) -> int:
     """Move a lead; a chat without one gets one by an open stage."""
-    stage = choices.stage(arguments.stage, allowed=DECIDABLE)
+    stage = names.stage(arguments.stage, allowed=DECIDABLE)
     with opened(arguments.config) as desk:
         subject = desk.find(arguments.id)
         at, lead, colleague, unchanged = "", None, None, False

@@ -16,7 +16,7 @@ from leadmasterd.classify.reasons import intent_es
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.desk import opened
 from leadmasterd.cli.leads_rebuild import in_slices, summary, tell
-from leadmasterd.cli.moments import moment_from
+from leadmasterd.cli.times import time_from
 from leadmasterd.queries import leads as lead_queries
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import find_paths
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Of all bursts, or of those since a time."""
     zone = read_leads_settings(find_paths(arguments.config)).zone()
-    since = times.iso(moment_from(arguments.since, zone)) if arguments.since else ""
+    since = times.iso(time_from(arguments.since, zone)) if arguments.since is not None else ""
     classified, changed = 0, Counter[tuple[str, str]]()
     with opened(arguments.config) as desk:
         desk.classifier()  # a mistake in the rules is told before anything is forgotten

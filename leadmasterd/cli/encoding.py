@@ -1,34 +1,34 @@
-"""What is printed arrives, whichever characters the terminal, the file or the pipe can take."""
+"""Text output for terminals, files and pipes that can't take every character."""
 
 import codecs
 import sys
 from io import TextIOWrapper
 
-_AS_JSON = "leadmasterd.json"
+_JSON_ESCAPES = "leadmasterd.json"
 
 
 def print_for_people() -> None:
-    """A character that can't be shown there is a question mark."""
+    """Print a question mark for what the terminal can't show."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def print_json() -> None:
-    """Nothing is lost: UTF-8 where that is spoken, else ASCII with JSON's own escapes."""
+    """Lose nothing: UTF-8 where stdout is UTF-8, else ASCII with JSON's own escapes."""
     if isinstance(sys.stdout, TextIOWrapper):
         utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
-        sys.stdout.reconfigure(encoding="utf-8" if utf8 else "ascii", errors=_AS_JSON)
+        sys.stdout.reconfigure(encoding="utf-8" if utf8 else "ascii", errors=_JSON_ESCAPES)
 
 
 def print_utf8() -> None:
-    """For a file that says by itself what it is in."""
+    """For formats that are UTF-8 whatever the terminal is."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Outside ASCII there is nothing in a JSON text but its strings, where this may stand for any character."""
+    """Outside ASCII a JSON text has nothing but strings, and there an escape may stand for any character."""
     import json
 
     if not isinstance(error, UnicodeEncodeError):
@@ -36,4 +36,4 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
-codecs.register_error(_AS_JSON, _escaped)
+codecs.register_error(_JSON_ESCAPES, _escaped)

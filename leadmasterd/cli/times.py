@@ -1,0 +1,95 @@
+"""Times as people type and read them: all in one zone, the business's (`leads.timezone`)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from leadmasterd.errors import CannotUseArgument
+from leadmasterd.settings.leads_light import read_leads_settings
+from leadmasterd.settings.paths import Paths
+from leadmasterd.text import _
+
+_HALF_A_YEAR = timedelta(days=182)
+"""Zones that agree now and then differ by summer time only at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Shows stored times. `zone`: None for the machine's, where no zones are installed."""
+
+    now: datetime
+    zone: tzinfo | None
+
+    def exact(self, at: str) -> str:
+        """`2026-11-23 14:03:07`."""
+        return f"{self._local(at):%Y-%m-%d %H:%M:%S}"
+
+    def full(self, at: str) -> str:
+        """`2026-11-23 14:03`."""
+        return f"{self._local(at):%Y-%m-%d %H:%M}"
+
+    def brief(self, at: str) -> str:
+        """`14:03` today, else with its date."""
+        return f"{self._local(at):%H:%M}" if self._is_today(at) else self.full(at)
+
+    def short(self, at: str) -> tuple[str, str]:
+        """Two short lines: `14:03` today; `11-21` with the time below it, or with the year if it was another one."""
+        local = self._local(at)
+        if self._is_today(at):
+            return f"{local:%H:%M}", ""
+        this_year = local.year == self.now.astimezone(self.zone).year
+        return f"{local:%m-%d}", f"{local:%H:%M}" if this_year else f"{local:%Y}"
+
+    def until(self, at: str) -> str:
+        """`14:03:07`, with the zone where the machine's differs."""
+        return f"{self._local(at):%H:%M:%S}{self.where()}"
+
+    def where(self) -> str:
+        """` (Buenos Aires)`; empty where the machine's own zone shows the same."""
+        if self.zone is None or all(
+            each.astimezone(self.zone).utcoffset() == each.astimezone().utcoffset()
+            for each in (self.now, self.now - _HALF_A_YEAR)
+        ):
+            return ""
+        return f" ({str(self.zone).rpartition('/')[2].replace('_', ' ')})"
+
+    def seconds_since(self, at: str) -> float:
+        """At least 0."""
+        return max(0.0, (self.now - datetime.fromisoformat(at)).total_seconds())
+
+    def _local(self, at: str) -> datetime:
+        return datetime.fromisoformat(at).astimezone(self.zone)
+
+    def _is_today(self, at: str) -> bool:
+        return self._local(at).date() == self.now.astimezone(self.zone).date()
+
+
+def clock_of(paths: Paths) -> Clock:
+    """Now, in the zone of the settings; in the default one where they name no zone that exists."""
+    return Clock(datetime.now(UTC), read_leads_settings(paths).zone())
+
+
+def time_from(text: str, zone: tzinfo | None) -> datetime:
+    """A time as typed (ISO 8601), in UTC. Raises CannotUseArgument.
+
+    `zone` holds for a text without an offset; None: the machine's.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None and zone is not None:
+            at = at.replace(tzinfo=zone)
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # not a date, or too early or late for any
+        raise CannotUseArgument(
+            _("cannot use the time {text}: write it as 2026-11-23 or 2026-11-23T14:30").format(text=repr(text))
+        ) from error
+
+
+def length(seconds: float) -> str:
+    """A duration, as coarse as people say it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min"
+    if seconds < 86400:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    return f"{seconds // 86400:.0f} d {seconds % 86400 // 3600:.0f} h"
