@@ -117,7 +117,7 @@ class Verdict:
             _line("sent", self.sent),
             _line("gaps open", self.open_gaps),
             _line("unasked ends", len(self.unasked_ends), "; ".join(self.unasked_ends)),
-            _line("scanned anew", len(self.relinked), "; ".join(self.relinked)),
+            _line("scanned again", len(self.relinked), "; ".join(self.relinked)),
         ]
         if self.stuck:
             lines.append(f"waited in vain for {self.stuck}")
