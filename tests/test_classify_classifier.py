@@ -1,7 +1,10 @@
 """Rules, then the model, then `unknown`; always with a reason, for any burst at all."""
 
+import random
+import string
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,12 +13,14 @@ from hypothesis import strategies as st
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import GROUP_OF, INTENTS, Label, Signals
 from leadmasterd.classify.loading import load_classifier
+from leadmasterd.classify.model import LEAST_KNOWN
 from leadmasterd.classify.reasons import GROUP_ES, INTENT_ES, REASONS, group_es, intent_es, why
 from leadmasterd.classify.rules import parse
 from leadmasterd.classify.text import normalise
 from tests.depth import examples
 
 PACKAGED = load_classifier(None, None)
+DATA = Path(__file__).parent / "data"
 
 
 def label(*texts: str, signals: Signals | None = None, classifier: Classifier = PACKAGED) -> Label:
@@ -194,3 +199,49 @@ def test_classifying_imports_nothing_large() -> None:
         "sys.exit(any(name in sys.modules for name in ('numpy', 'scipy', 'sklearn')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "xkqw zzpr blorft 88",
+        "kjshdf 45 lkjsd",
+        "wxyz 12",
+        "hola dfgkjh sdkfjh wrtpq",
+        "tururu tarara",
+        "qwrt mnbv zxcp 2?",
+    ],
+)
+def test_a_burst_of_words_never_seen_abstains_and_says_so(text: str) -> None:
+    """Numbers beside them are no evidence: such bursts were `order`, 60 to 98 % sure."""
+    found = label(text)
+    assert (found.intent, found.method, found.code) == ("unknown", "none", "unseen_words")
+    assert found.values["guess"] in GROUP_OF
+    known = found.values["known"]
+    assert isinstance(known, float)
+    assert known < LEAST_KNOWN
+    assert why(found.code, found.values).startswith(f"most of its words are new to the model ({known:.0%} familiar)")
+
+
+def test_most_random_keys_abstain() -> None:
+    """A cat on the keyboard: 99 of 100 bursts, where 42 of 100 did."""
+    keys = random.Random(1)
+    bursts = [
+        " ".join("".join(keys.choices(string.ascii_lowercase, k=keys.randint(3, 8))) for _word in range(words)) + end
+        for words in (1, 2, 3, 4, 5)
+        for end in ("", " 88")
+        for _burst in range(50)
+    ]
+    assert sum(label(burst).intent != "unknown" for burst in bursts) <= len(bursts) * 0.03
+
+
+def test_what_the_rules_know_needs_no_word_that_the_model_knows() -> None:
+    """The shop's own words are no unknown words."""
+    rules = parse('[[rule]]\nid = "ours"\nintent = "price"\nphrases = ["blorft"]\n', "rules.toml")
+    assert Classifier(rules, "1", PACKAGED.model).classify(["xkqw zzpr blorft 88"], Signals()).intent == "price"
+
+
+@pytest.mark.parametrize("text", (DATA / "misspelt.txt").read_text(encoding="utf-8").splitlines())
+def test_misspelt_words_are_not_words_never_seen(text: str) -> None:
+    """Diminutives, typos, elongation, chat spelling: as people type in Argentina."""
+    assert label(text).code != "unseen_words"

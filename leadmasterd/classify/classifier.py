@@ -1,10 +1,12 @@
-"""What a burst wants: rules first, then the model where it is sure enough, then the rules of last resort, else
-`unknown`. Pure, and never without a reason."""
+"""What a burst wants: rules, then the model where it is sure enough, then rules of last resort, else `unknown`.
+
+Pure. Every label has a reason.
+"""
 
 from collections.abc import Mapping, Sequence
 
 from leadmasterd.classify.intents import UNKNOWN, Label, Signals
-from leadmasterd.classify.model import Model
+from leadmasterd.classify.model import LEAST_KNOWN, Model
 from leadmasterd.classify.rules import Hit, RuleSet
 from leadmasterd.classify.text import normalise
 
@@ -12,20 +14,20 @@ _MATCHED_SHOWN = 80
 
 
 class Classifier:
-    """Loaded rules and, perhaps, a model. Holds no state: any thread may ask it.
+    """Loaded rules and perhaps a model. Immutable: any thread may ask it.
 
-    A rule decides, whatever the model thinks; but how sure it may be depends on that: on sentences written by people
-    who knew neither, rules that the model contradicts were wrong as often as not.
+    A rule decides even against the model, but the model sets its confidence: on sentences by people who knew neither,
+    rules that the model contradicts were wrong as often as right.
     """
 
     def __init__(self, rules: RuleSet, rules_version: str, model: Model | None) -> None:
         self.rules = rules
         self.model = model
         self.version = f"{rules_version}+{model.version if model else 'no-model'}"
-        """Of the rules and of the model; labels with another may be judged anew."""
+        """Of rules and model together; another version may give other labels."""
 
     def classify(self, texts: Sequence[str], signals: Signals) -> Label:
-        """The bodies of one burst in order, and what else is known of it. Any text will do, in bounded time."""
+        """Label one burst: its bodies in order, and its signals. Takes any text, in bounded time."""
         burst = normalise(texts)
         cut = {"cut": True} if burst.cut else {}
         hits = self.rules.hits(burst, signals)
@@ -39,6 +41,8 @@ class Classifier:
         if self.model:
             guess = self.model.guess(burst)
             found |= {"confidence": round(guess.confidence, 3), "because": list(guess.because)}
+            if guess.known < LEAST_KNOWN:
+                found["known"] = round(guess.known, 3)
             if guess.sure:
                 return Label(guess.intent, "model", guess.confidence, self.model.version, "model", found)
         if hits:
@@ -46,12 +50,13 @@ class Classifier:
             return _by_rule(hits, agrees, cut)
         if self.model:
             found["guess"] = guess.intent
-            return Label(UNKNOWN, "none", guess.confidence, self.model.version, "unsure", found)
+            code = "unsure" if guess.known >= LEAST_KNOWN else "unseen_words"
+            return Label(UNKNOWN, "none", guess.confidence, self.model.version, code, found)
         return Label(UNKNOWN, "none", 0.0, "", "no_model", cut)
 
 
 def _by_rule(hits: Sequence[Hit], confidence: float, cut: Mapping[str, object]) -> Label:
-    """What the first says, with the other intents that the burst speaks of."""
+    """The label of the first hit; the reason names the other intents."""
     first = hits[0]
     others = list(dict.fromkeys(hit.rule.intent for hit in hits if hit.rule.intent != first.rule.intent))
     values = {"rule": first.rule.id, "matched": first.matched[:_MATCHED_SHOWN], "others": others, **cut}

@@ -1,4 +1,4 @@
-"""Labels in words: why a burst has its label, and what intents and groups are called. Stored are ids and codes only."""
+"""Labels in words: why a burst has its label, and the names of intents and groups. Only ids and codes are stored."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -33,7 +33,7 @@ INTENT_ES: Final[Mapping[str, str]] = {
     "spam": "spam",
     "unknown": "sin clasificar",
 }
-"""Whoever answers the customers reads Spanish, in whatever language the rest is shown."""
+"""Always shown beside the id: the people who answer customers read Spanish, whatever language the rest is in."""
 
 GROUP_ES: Final[Mapping[str, str]] = {
     "commercial": "comercial",
@@ -46,12 +46,12 @@ GROUP_ES: Final[Mapping[str, str]] = {
 
 
 def intent_es(intent: str) -> str:
-    """An intent as the shop calls it; one of tomorrow as it is stored."""
+    """An intent's Spanish name; an id from a later version as it is stored."""
     return INTENT_ES.get(intent, intent)
 
 
 def group_es(group: str) -> str:
-    """The same for a group."""
+    """A group's Spanish name; an id from a later version as it is stored."""
     return GROUP_ES.get(group, group)
 
 
@@ -63,9 +63,9 @@ def _quoted(words: object) -> str:
     return ", ".join(f"«{printable(str(each))}»" for each in words) if isinstance(words, list | tuple) else ""
 
 
-def _percent(values: Values) -> str:
-    confidence = values.get("confidence")
-    return f"{confidence:.0%}" if isinstance(confidence, int | float) else "?"
+def _percent(values: Values, key: str = "confidence") -> str:
+    share = values.get(key)
+    return f"{share:.0%}" if isinstance(share, int | float) else "?"
 
 
 def _rule(values: Values) -> str:
@@ -94,10 +94,17 @@ def _unsure(values: Values) -> str:
     )
 
 
+def _unseen_words(values: Values) -> str:
+    return _("most of its words are new to the model ({percent} familiar): perhaps {intent}").format(
+        intent=_named(values.get("guess", "?")), percent=_percent(values, "known")
+    )
+
+
 REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "rule": _rule,
     "model": _model,
     "unsure": _unsure,
+    "unseen_words": _unseen_words,
     "empty": lambda v: _("no words in it"),
     "media_only": lambda v: _("a picture, a voice note or the like, without words"),
     "no_model": lambda v: _("no rule matched, and there is no learned model"),
@@ -105,7 +112,7 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
 
 
 def why(code: str, values: Values) -> str:
-    """A label's reason as a sentence; a code of tomorrow as it is stored."""
+    """A label's reason as a sentence; a code from a later version as it is stored."""
     said = REASONS[code](values) if code in REASONS else code
     if values.get("cut"):
         said += _(" (long: the first {n:,} characters were read)").format(n=JUDGED)
