@@ -36,14 +36,7 @@ class CannotMerge(Refused):
 
 
 class CannotUseSnapshot(Refused):
-    """A snapshot of the session is damaged or can't be taken.
-
-    `code` for programs: `no_session`, `changed` (a file is not what was copied) or `unreadable`.
-    """
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+    """A snapshot of the session is missing or damaged."""
 
 
 class CannotUseLine(Refused):

@@ -236,7 +236,7 @@ def test_every_error_is_tried_above() -> None:
 def test_a_character_that_can_not_be_shown_is_a_question_mark(tmp_path: Path, encoding: str, shown: str) -> None:
     """On a terminal of another age; what it can show, it shows."""
     captured(tmp_path, wire.message(body="¿Hola ñó 👍", notify_name="Zoë"))
-    variables = {"PYTHONIOENCODING": encoding}
+    variables = {"PYTHONIOENCODING": encoding, "TZ": "America/Argentina/Buenos_Aires"}
     done = typed(tmp_path, "messages", variables=variables, encoding=encoding)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(f"{shown}\n")
@@ -471,9 +471,10 @@ def test_a_chat_that_is_not_there_is_1(tmp_path: Path, chat: str) -> None:
 def test_messages_beyond_the_limit_are_told_of(tmp_path: Path) -> None:
     """A program counts for itself."""
     captured(tmp_path, *(wire.message(f"{n}") for n in range(3)))
+    here = {"TZ": "America/Argentina/Buenos_Aires"}
     more = "Perhaps there are more: --limit shows them.\n"
-    assert typed(tmp_path, "messages", "--limit", "3").stderr == more
-    assert typed(tmp_path, "messages", "--limit", "4").stderr == ""
+    assert typed(tmp_path, "messages", "--limit", "3", variables=here).stderr == more
+    assert typed(tmp_path, "messages", "--limit", "4", variables=here).stderr == ""
     assert typed(tmp_path, "messages", "--limit", "3", "--json").stderr == ""
 
 

@@ -30,7 +30,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from leadmasterd import sentences, times
-from leadmasterd.cli import desk, leads_rebuild, main, names, parser
+from leadmasterd.actions import rebuild, unit_of_work
+from leadmasterd.cli import main, names, parser
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.times import Clock, time_from
@@ -38,7 +39,8 @@ from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.queries import leads as lead_queries
-from leadmasterd.queries.leads import Windows
+from leadmasterd.queries.leads import AsOf
+from leadmasterd.queries.waiting import BusinessSeconds, waiting
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import find_paths
@@ -299,7 +301,10 @@ def test_people_read_the_hours_of_the_business_on_a_machine_of_another_zone(
     assert shown.count(f"{at:%Y-%m-%d} 10:00") == 6
     assert f"{at:%Y-%m-%d} 10:00" in shop.types("messages").out
     assert shop.types("leads", "label", "1", "supplier").code == 0
-    assert f"An answer is waited for since {at:%Y-%m-%d} 10:00." in shop.types("leads", "label", "1", "--undo").out
+    assert (
+        f"Waiting for an answer since {at:%Y-%m-%d} 10:00 (Buenos Aires)."
+        in shop.types("leads", "label", "1", "--undo").out
+    )
     assert "13:0" not in waiting + shown
 
 
@@ -604,7 +609,7 @@ def test_waiting_tells_who_waits_the_longest_first(shop: Shop) -> None:
     assert lines[2].split() == ["+5491155550001", "reclamo", "late", "3", "h", "0", "min"]
     assert "llamada perdida" in lines[4]
     assert "████████░░" in lines[5] or "███████░░░" in lines[5]
-    assert lines[-1].startswith("4 conversations, 2 for too long, the first since ")
+    assert lines[-1].startswith("4 conversations, 2 overdue, the first since ")
     assert all(len(line) <= 80 for line in lines)
 
 
@@ -621,7 +626,7 @@ def test_when_nobody_waits_it_says_so_calmly(shop: Shop) -> None:
     """And exits with 0."""
     shop.hears((1, 50, PRICE), (1, 40, "> $ 5"))
     done = shop.types("leads", "waiting")
-    assert (done.code, done.out) == (0, "Nobody waits for an answer.\n")
+    assert (done.code, done.out) == (0, "Nobody is waiting for an answer.\n")
 
 
 def test_time_outside_the_opening_hours_does_not_count_against_the_target(shop: Shop) -> None:
@@ -689,9 +694,13 @@ def test_without_a_calendar_the_waited_time_is_told_from_the_due_time(shop: Shop
     shop.hears((1, 10, PRICE))
     now = datetime.now(UTC)
     with reading(shop.database) as connection:
-        [exact] = lead_queries.waiting(connection, now, 5, 900, lambda start, end: (end - start).total_seconds())
-        [told] = lead_queries.waiting(connection, now, 5, 900, None)
-    assert told["waited_business_seconds"] == pytest.approx(exact["waited_business_seconds"])
+
+        def waited(calendar: BusinessSeconds | None) -> float:
+            [row] = waiting(connection, now, limit=5, target_seconds=900, business_seconds=calendar)
+            return row["waited_business_seconds"]
+
+        exact, told = waited(lambda start, end: (end - start).total_seconds()), waited(None)
+    assert told == pytest.approx(exact)
 
 
 # ---------------------------------------------------------------------- show
@@ -778,7 +787,7 @@ def test_a_label_wins_at_once_and_is_remembered(shop: Shop) -> None:
     shop.hears((1, 120, HELLO), (1, 119, "cuánto sale?"))
     done = shop.types("leads", "label", "1", "turno")
     assert done.code == 0
-    assert "«hola / cuánto sale?» is appointment (turno) by your word. It was taken for price (precio)." in done.out
+    assert "«hola / cuánto sale?» is appointment (turno) by your label. Before, it was price (precio)." in done.out
     assert "Lead 1 is about appointment (turno), not price." in done.out
     assert shop.lead(1)["intent"] == "appointment"
     [(message_ids, intent, actor)] = shop.asks("SELECT message_ids, intent, actor FROM corrections")
@@ -791,15 +800,15 @@ def test_a_label_wins_at_once_and_is_remembered(shop: Shop) -> None:
     assert shop.lead(1)["intent"] == "price"
     again = shop.types("leads", "label", "1", "--undo")
     assert (again.code, again.out) == (1, "")
-    assert "nothing to take back" in again.err
+    assert "no label to undo" in again.err
 
 
 def test_a_label_of_noise_withdraws_the_lead_and_ends_the_waiting(shop: Shop) -> None:
     """It never was one; by its old number it can still be shown, and the word be taken back."""
     shop.hears((1, 120, PRICE))
     done = shop.types("leads", "label", "1", "proveedor")
-    assert "Lead 1 is withdrawn: it never was one." in done.out
-    assert "Nobody waits for an answer there any more." in done.out
+    assert "Lead 1 is withdrawn: this was not a lead." in done.out
+    assert "Nobody is waiting for an answer there any more." in done.out
     assert shop.types("leads", "list", "--all", "--json").json["leads"] == []
     assert "Lead 1 was withdrawn" in shop.types("leads", "show", "1").out
     assert shop.types("leads", "label", "1", "--undo").code == 0
@@ -843,12 +852,12 @@ def test_a_stage_is_a_decision_with_its_consequences(shop: Shop) -> None:
     assert done.out == "Lead 1: new (nuevo) -> quoted (presupuestado).\n4 follow-ups are planned.\n"
     done = shop.types("leads", "stage", "1", "won", "--note", "paid in cash")
     assert "quoted (presupuestado) -> won (ganado)" in done.out
-    assert "Nobody waits for an answer there any more." in done.out
+    assert "Nobody is waiting for an answer there any more." in done.out
     assert shop.asks("SELECT stage, note FROM decisions ORDER BY decision_id") == [
         ("quoted", None),
         ("won", "paid in cash"),
     ]
-    assert shop.types("leads", "stage", "1", "won").out == "Lead 1 is won (ganado) already.\nNothing else changes.\n"
+    assert shop.types("leads", "stage", "1", "won").out == "Lead 1 is won (ganado) already.\n"
     assert len(shop.asks("SELECT * FROM decisions")) == 2
     answer = shop.types("leads", "stage", "1", "qualified", "--json").json
     assert (answer["stage_before"], answer["stage"], answer["lead_id"]) == ("won", "qualified", 1)
@@ -871,7 +880,7 @@ def test_a_chat_without_a_lead_is_done_with_by_a_closing_stage(shop: Shop) -> No
     """Whoever waits there, waits no more."""
     shop.hears((1, 120, BROKEN))
     done = shop.types("leads", "stage", chat(1), "junk")
-    assert (done.code, done.out) == (0, "Nobody waits for an answer there any more.\n")
+    assert (done.code, done.out) == (0, "Nobody is waiting for an answer there any more.\n")
     assert shop.types("leads", "waiting", "--json").json["conversations"] == 0
     assert shop.types("leads", "stage", chat(1), "junk").code == 1, "nobody waits there now"
 
@@ -879,7 +888,7 @@ def test_a_chat_without_a_lead_is_done_with_by_a_closing_stage(shop: Shop) -> No
 def test_what_is_not_judged_yet_does_not_look_as_if_nobody_waited(shop: Shop) -> None:
     """«No classifier may silence the unanswered alert»: nor may one that has not come to it."""
     shop.hears((1, 120, PRICE), (2, 60, PRICE), judged=False)
-    told = "2 conversations are not looked at yet: somebody may wait there."
+    told = "2 conversations are not processed yet: somebody may be waiting there."
     assert shop.types("leads", "waiting").out == f"{told}\n"
     assert shop.types("leads", "list").err.splitlines() == ["No leads.", told]
     assert f"  waiting    {told}" in shop.types("status").out
@@ -890,7 +899,7 @@ def test_what_is_not_judged_yet_does_not_look_as_if_nobody_waited(shop: Shop) ->
         "conversations": 0, "overdue": 0, "oldest_since": None, "unjudged": 2
     }  # fmt: skip
     assert shop.types("leads", "rebuild").code == 0
-    assert "not looked at" not in shop.types("leads", "waiting").out + shop.types("status").out
+    assert "not processed" not in shop.types("leads", "waiting").out + shop.types("status").out
     assert shop.types("leads", "waiting", "--json").json["unjudged"] == 0
 
 
@@ -962,7 +971,7 @@ def test_whoever_decides_after_a_colleague_is_told(shop: Shop) -> None:
     assert shop.types("leads", "rebuild").code == 0
     done = shop.types("leads", "stage", "1", "quoted")
     assert re.match(
-        r"Note: at (\d{4}-\d\d-\d\d )?\d\d:\d\d beto said of lead 1: "
+        r"Note: at (\d{4}-\d\d-\d\d )?\d\d:\d\d beto decided on lead 1: "
         r"new \(nuevo\) -> lost \(perdido\): a person decided\.\n",
         done.out,
     )
@@ -1004,7 +1013,7 @@ def test_a_word_is_kept_when_it_can_not_be_judged_now(shop: Shop) -> None:
     done = shop.types("leads", "stage", "1", "won")
     assert (done.code, done.out) == (78, "")
     assert "rules.toml" in done.err
-    assert "Your word is kept" in done.err
+    assert "Your change is saved and applies once the file is fixed" in done.err
     assert shop.asks("SELECT stage FROM decisions") == [("won",)]
     (shop.folder / "rules.toml").unlink()
     assert shop.types("leads", "rebuild").code == 0
@@ -1033,8 +1042,8 @@ def test_a_database_that_is_locked_for_long_is_told(
         locker.execute("BEGIN IMMEDIATE")
         return connection
 
-    monkeypatch.setattr(desk, "open_for_writing", hasty)
-    monkeypatch.setattr(desk, "_PATIENCE", 0.2)
+    monkeypatch.setattr(unit_of_work, "open_for_writing", hasty)
+    monkeypatch.setattr(unit_of_work, "LOCK_TIMEOUT", 0.2)
     with (
         closing(sqlite3.connect(shop.database, isolation_level=None)) as locker,
         (shop.database.parent / "leadmasterd.lock").open("w") as lock,
@@ -1066,7 +1075,7 @@ def test_whoever_waits_for_the_database_is_told_and_may_give_up(shop: Shop) -> N
     """Another program writes for long: Ctrl-C is heard, and nothing is written."""
     shop.hears((1, 120, PRICE))
     with deciding_while_locked(shop) as (waiting, told, locker):
-        assert told.startswith("somebody else is writing to the database; waiting")
+        assert told.startswith("another program is writing to the database; waiting")
         waiting.send_signal(signal.SIGINT)
         assert waiting.wait(LIMIT) == 130
         locker.execute("ROLLBACK")
@@ -1122,7 +1131,7 @@ def test_two_contacts_are_merged_and_parted_again(shop: Shop) -> None:
     assert shop.types("leads", "show", "1", "--json").json["contact"]["phones"] == ["+5491155550001", "+5491155550002"]
     done = shop.types("leads", "stage", "2", "won")
     assert (done.code, done.out) == (1, "")
-    assert "lead 2 was merged into lead 1; say it of that one" in done.err
+    assert "lead 2 was merged into lead 1; name that one" in done.err
     again = shop.types("leads", "merge", "1", chat(2))
     assert (again.code, again.out) == (1, "")
     assert "one person already" in again.err
@@ -1149,9 +1158,7 @@ def test_who_may_be_one_person_is_proposed_with_the_line_to_type(shop: Shop) -> 
     [proposal] = shop.types("leads", "merge", "--proposals", "--json").json["proposals"]
     assert [contact["contact_id"] for contact in proposal["contacts"]] == [1, 2]
     assert shop.types(*line.split()[1:]).code == 0
-    assert (
-        shop.types("leads", "merge", "--proposals").out == "Nobody is proposed: no two contacts look like one person.\n"
-    )
+    assert shop.types("leads", "merge", "--proposals").out == "No likely duplicates.\n"
 
 
 # ---------------------------------------------------------------------- export
@@ -1314,8 +1321,8 @@ def test_a_rebuild_and_the_daemon_leave_each_other_whole(
         until_true(lambda: writer.pending == 0)
 
     monkeypatch.setattr(Projector, "project", judge)
-    monkeypatch.setattr(leads_rebuild, "SLICE", 4)
-    monkeypatch.setattr(leads_rebuild, "time", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr(rebuild, "SLICE", 4)
+    monkeypatch.setattr(rebuild, "time", SimpleNamespace(sleep=pause))
     with paths.lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         writer.start()
@@ -1487,12 +1494,12 @@ def test_windows_are_whole_days_of_silence(shop: Shop) -> None:
     """At the window's end and not before it."""
     shop.hears((1, 60, PRICE), (1, 50, "> $ 5"))
     with reading(shop.database) as connection:
-        [row] = lead_queries.leads(connection, Windows(datetime.now(UTC), 14, 60), limit=1)
+        [row] = lead_queries.leads(connection, AsOf(datetime.now(UTC), 14, 60), limit=1)
         last = datetime.fromisoformat(row["last_message_at"])
         for after, stale, dormant in (
             (timedelta(days=13, hours=23), False, False),
             (timedelta(days=14), True, False),
             (timedelta(days=60), True, True),
         ):
-            [row] = lead_queries.leads(connection, Windows(last + after, 14, 60), limit=1)
+            [row] = lead_queries.leads(connection, AsOf(last + after, 14, 60), limit=1)
             assert (row["stale"], row["dormant_proposed"]) == (stale, dormant)

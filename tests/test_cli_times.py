@@ -53,7 +53,7 @@ def test_status_shows_the_time_of_the_business_and_names_it(abroad: Shop) -> Non
     shown = abroad.types("status").out
     assert shown.count("2026-01-21 10:00 (") == 2
     assert "22:00" not in shown
-    assert "  times      those of (Buenos Aires), as leads.timezone says" in shown.splitlines()
+    assert "  times      in Buenos Aires time (leads.timezone)" in shown.splitlines()
 
 
 def test_auth_list_shows_the_time_of_the_business(abroad: Shop) -> None:

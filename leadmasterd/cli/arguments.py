@@ -118,7 +118,7 @@ def add_json_before_command(parser: argparse.ArgumentParser) -> None:
 
 
 def add_id(parser: argparse.ArgumentParser) -> None:
-    """`ID`, as `queries.leads.find` takes it."""
+    """`ID`, as `queries.people.find` takes it."""
     parser.add_argument("id", type=typed, metavar="ID", help=_("a lead's number, a phone or a chat id"))
 
 

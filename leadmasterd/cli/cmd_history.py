@@ -10,9 +10,9 @@ from leadmasterd import sentences
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time, positive
 from leadmasterd.cli.tables import folded
 from leadmasterd.cli.times import Clock, clock_of, length, time_from
+from leadmasterd.queries.database import open_for_reading
 from leadmasterd.queries.history import Gap, History, nothing, read
 from leadmasterd.settings.paths import find_paths
-from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 
 _DEFAULT_DAYS = 7

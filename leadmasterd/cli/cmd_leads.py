@@ -8,14 +8,12 @@ from leadmasterd.cli.arguments import Command, add_commands, add_epilog
 from leadmasterd.text import _
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "list": Command(_("open leads, the most recently active first"), "leads_list", "list"),
-    "waiting": Command(_("who is waiting for an answer and how long, the longest first"), "leads_list", "waiting"),
+    "list": Command(_("open leads, the most recently active first"), "leads_list"),
+    "waiting": Command(_("who is waiting for an answer and how long, the longest first"), "leads_waiting"),
     "show": Command(_("one lead in full: who, what, why, next steps, messages"), "leads_show"),
-    "label": Command(
-        _("set what somebody wants; wins over the classifier, which learns from it"), "leads_write", "label"
-    ),
-    "stage": Command(_("move a lead to another stage; an open stage reopens a closed lead"), "leads_write", "stage"),
-    "note": Command(_("add a note to a lead"), "leads_write", "note"),
+    "label": Command(_("set what somebody wants; wins over the classifier, which learns from it"), "leads_label"),
+    "stage": Command(_("move a lead to another stage; an open stage reopens a closed lead"), "leads_stage"),
+    "note": Command(_("add a note to a lead"), "leads_note"),
     "merge": Command(_("merge contacts, or undo a merge"), "leads_merge"),
     "export": Command(_("all leads, as a table for a spreadsheet or a program"), "leads_export"),
     "rebuild": Command(_("rebuild all leads from messages, settings and people's decisions"), "leads_rebuild"),

@@ -302,18 +302,13 @@ def told(answer: Mapping[str, Any]) -> str:
 
 
 def _corrections(paths: Any) -> str:
-    """Those of the database as JSON lines; the last word on a burst counts."""
-    from leadmasterd.store.database import open_for_reading
+    """Those of the database as JSON lines; the last label of a burst counts."""
+    from leadmasterd.queries.corrections import labelled_bursts
+    from leadmasterd.queries.database import open_for_reading
 
     try:
         connection = open_for_reading(paths.database)
     except FileNotFoundError:
         return ""  # nobody has corrected anything yet
     with closing(connection):
-        rows = connection.execute(
-            "SELECT intent, (SELECT json_group_array(coalesce(body, '')) FROM (SELECT body FROM messages "
-            "WHERE message_id IN (SELECT value FROM json_each(c.message_ids)) ORDER BY sent_at, message_id)) AS texts "
-            "FROM corrections c WHERE undone_at IS NULL ORDER BY correction_id"
-        )
-        lines = [json.dumps({"texts": json.loads(row["texts"]), "intent": row["intent"]}) for row in rows]
-    return "\n".join(lines)
+        return "\n".join(map(json.dumps, labelled_bursts(connection)))

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sqlite3
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -11,17 +10,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadmasterd import sentences
-from leadmasterd.cli import leads_list
+from leadmasterd.cli import leads_waiting, reading
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.tables import columns_of_screen, padded
 from leadmasterd.cli.times import Clock, length
 from leadmasterd.errors import CannotUseDatabase
-from leadmasterd.queries import leads as lead_queries
+from leadmasterd.queries.database import Connection, open_for_reading
+from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import is_running, read_status
-from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 
 READY: Final = 0
@@ -88,11 +87,11 @@ def _as_json(status: Mapping[str, Any] | None, paths: Paths, *, running: bool, n
     connection, _unreadable = _database(paths.database)
     if connection:
         with closing(connection):
-            answer["waiting"] = lead_queries.count_waiting(connection, now)
+            answer["waiting"] = count_waiting(connection, now)
     return answer
 
 
-def _database(path: Path) -> tuple[sqlite3.Connection | None, str]:
+def _database(path: Path) -> tuple[Connection | None, str]:
     """The connection, or None and why it can't be read now (nothing, where there is none yet)."""
     try:
         return open_for_reading(path), ""
@@ -102,7 +101,7 @@ def _database(path: Path) -> tuple[sqlite3.Connection | None, str]:
         return None, str(error)
 
 
-def _reliability(connection: sqlite3.Connection, now: datetime) -> list[tuple[str, str]]:
+def _reliability(connection: Connection, now: datetime) -> list[tuple[str, str]]:
     """One line about the last seven days."""
     from leadmasterd.queries.history import reliability
 
@@ -118,20 +117,20 @@ def _reliability(connection: sqlite3.Connection, now: datetime) -> list[tuple[st
 
 
 def _who_waits(
-    connection: sqlite3.Connection, settings: LightLeadsSettings, clock: Clock
+    connection: Connection, settings: LightLeadsSettings, clock: Clock
 ) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
     """One line about who waits for an answer, and a line each of those who wait longest; True: for too long."""
-    count = lead_queries.count_waiting(connection, clock.now)
+    count = count_waiting(connection, clock.now)
     label, unjudged = _("waiting"), []
     if count["unjudged"]:
-        unjudged.append((label, leads_list.not_looked_at(count["unjudged"])))
+        unjudged.append((label, reading.pending_note(count["unjudged"])))
     if not count["conversations"]:
         return unjudged or [(label, _("nobody waits for an answer"))], []
     target = settings.target_seconds
     waiters = []
     # Without the calendar, whose holidays take longer to load than all the rest.
-    rows = lead_queries.waiting(connection, clock.now, _SHOWN, target, None)
-    wanted = [leads_list.wants(row)[1] for row in rows]
+    rows = waiting(connection, clock.now, limit=_SHOWN, target_seconds=target, business_seconds=None)
+    wanted = [reading.wants(row)[1] for row in rows]
     room = min(24, max(8, columns_of_screen() - _BESIDE_NAMES - max(map(len, wanted))))
     for row, wants in zip(rows, wanted, strict=True):
         text = _("{bar}  {length:>10}  {who}  {wants}").format(
@@ -141,7 +140,7 @@ def _who_waits(
             wants=wants,
         )
         waiters.append((text, bool(row["overdue"])))
-    return [*unjudged, (label, leads_list.sentence(count, clock))], waiters
+    return [*unjudged, (label, leads_waiting.summary(count, clock))], waiters
 
 
 def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:
@@ -179,8 +178,8 @@ def describe(
         rows.insert(0, (_("trouble"), sentences.trouble(trouble["code"], trouble["detail"])))
     if running:
         rows += _running_rows(status, clock)
-    if zone := clock.where():
-        rows.append((_("times"), _("those of{zone}, as leads.timezone says").format(zone=zone)))
+    if zone := clock.zone_name():
+        rows.append((_("times"), _("in {zone} time (leads.timezone)").format(zone=zone)))
     return heading, rows
 
 

@@ -6,20 +6,19 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 from leadmasterd import times
+from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.encoding import print_utf8
-from leadmasterd.cli.leads_list import looked_up, not_looked_at, opened
 from leadmasterd.cli.times import time_from
 from leadmasterd.errors import Refused
-from leadmasterd.queries import leads as lead_queries
-from leadmasterd.queries.leads import Row, Windows
+from leadmasterd.queries.leads import AsOf, Lead, LeadExport, count_pending, lead_export, touch_name
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import write_private
 from leadmasterd.text import _, ngettext, printable
@@ -33,11 +32,10 @@ COLUMNS: Final = (
 """Added to at the end only: programs read the table."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER: Final = re.compile(r"\+[0-9]+")
-"""A phone: whatever a spreadsheet makes of it, it is no formula."""
+_PHONE: Final = re.compile(r"\+[0-9]+")
+"""Begins like a formula and is none."""
 
 _CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}, " ")
-_MOST: Final = 2**63 - 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,73 +51,93 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class ExportedFile(TypedDict):
+    """The answer of `leads export --output`. `leads`: how many."""
+
+    file: str
+    format: str
+    leads: int
+
+
 def run(arguments: argparse.Namespace) -> int:
     """All of them, the oldest first."""
     paths = find_paths(arguments.config)
-    settings = looked_up(paths)
-    since = times.iso(time_from(arguments.since, settings.zone())) if arguments.since is not None else None
-    windows = Windows(datetime.now(UTC), settings.stale_days, settings.dormant_days)
-    connection = opened(paths)
-    rows: list[Row] = []
+    settings = reading.leads_settings(paths)
+    since = None if arguments.since is None else times.iso(time_from(arguments.since, settings.zone()))
+    as_of = AsOf(datetime.now(UTC), settings.stale_days, settings.dormant_days)
+    connection = reading.database(paths)
+    answer: LeadExport = {"leads": []}
     if connection:
         with closing(connection):
-            rows = lead_queries.leads(connection, windows, limit=_MOST, closed_too=True, since=since, oldest_first=True)
-            if unjudged := lead_queries.count_unjudged(connection):
-                print(not_looked_at(unjudged), file=sys.stderr)
-    if arguments.output in (None, "-"):
-        if arguments.json:
-            print(json.dumps({"leads": rows}, ensure_ascii=False))
-        else:
-            text = as_csv(rows) if arguments.format == "csv" else as_lines(rows)
-            # A pipe gets texts as they are, as a file does; a terminal would obey them.
-            if sys.stdout.isatty():
-                text = "".join(f"{printable(line)}\n" for line in text.splitlines())
-            else:
-                print_utf8()
-            sys.stdout.write(text)
+            answer = lead_export(connection, as_of, since=since)
+            if pending := count_pending(connection):
+                print(reading.pending_note(pending), file=sys.stderr)
+    if arguments.output not in (None, "-"):
+        return _write(Path(arguments.output), answer["leads"], arguments)
+    if arguments.json:
+        print(json.dumps(answer, ensure_ascii=False))
         return 0
-    file = Path(arguments.output)
-    text = as_csv(rows) if arguments.format == "csv" else as_lines(rows)
+    text = as_csv(answer["leads"]) if arguments.format == "csv" else as_lines(answer["leads"])
+    # A pipe gets the texts as they are, like a file; a terminal would obey the controls in them.
+    if sys.stdout.isatty():
+        text = "".join(f"{printable(line)}\n" for line in text.splitlines())
+    else:
+        print_utf8()
+    sys.stdout.write(text)
+    return 0
+
+
+def _write(file: Path, leads: Sequence[Lead], arguments: argparse.Namespace) -> int:
+    text = as_csv(leads) if arguments.format == "csv" else as_lines(leads)
     try:
         if file.exists() and not file.is_file():
-            raise Refused(_("cannot write {file}: it is no file; name one").format(file=file))
+            raise Refused(_("cannot write {file}: it is not a regular file; name another --output").format(file=file))
         write_private(file, text.encode("utf-8", "replace"))
     except OSError as error:
         why = error.strerror or str(error)
         raise Refused(_("cannot write {file}: {why}; name another --output").format(file=file, why=why)) from error
     if arguments.json:
-        print(json.dumps({"file": str(file), "format": arguments.format, "leads": len(rows)}, ensure_ascii=False))
-    else:
-        said = ngettext(
-            "{n} lead in {file}, readable by you alone.", "{n} leads in {file}, readable by you alone.", len(rows)
-        )
-        print(said.format(n=len(rows), file=file))
+        answer: ExportedFile = {"file": str(file), "format": arguments.format, "leads": len(leads)}
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    text = ngettext(
+        "{n} lead in {file}, readable only by you.", "{n} leads in {file}, readable only by you.", len(leads)
+    )
+    print(text.format(n=len(leads), file=file))
     return 0
 
 
-def as_csv(rows: Iterable[Row]) -> str:
-    """With a header. What a spreadsheet would take for a formula begins with an apostrophe; controls are spaces."""
+def as_csv(leads: Iterable[Lead]) -> str:
+    """With a header. Text that a spreadsheet would take for a formula gets an apostrophe; controls become spaces."""
     text = io.StringIO()
     table = csv.writer(text)
     table.writerow(COLUMNS)
-    for row in rows:
-        table.writerow([_cell(row[column]) for column in COLUMNS])
+    for lead in leads:
+        table.writerow(_row(lead))
     return text.getvalue()
 
 
-def as_lines(rows: Iterable[Row]) -> str:
+def as_lines(leads: Iterable[Lead]) -> str:
     """One JSON object a line."""
-    return "".join(json.dumps({column: row[column] for column in COLUMNS}, ensure_ascii=False) + "\n" for row in rows)
+
+    def line(lead: Mapping[str, object]) -> str:
+        return json.dumps({column: lead[column] for column in COLUMNS}, ensure_ascii=False)
+
+    return "".join(f"{line(lead)}\n" for lead in leads)
+
+
+def _row(lead: Lead) -> list[object]:
+    touch = lead["touch"]
+    values: Mapping[str, object] = {**lead, "touch": f"{touch['kind']}: {touch_name(touch)}" if touch else None}
+    return [_cell(values[column]) for column in COLUMNS]
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, dict):
-        value = f"{value['kind']}: {lead_queries.named_touch(value)}"
     if isinstance(value, list):
         value = " ".join(map(str, value))
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, str):
-        formula = value.startswith(_FORMULA) and not _NUMBER.fullmatch(value)
+        formula = value.startswith(_FORMULA) and not _PHONE.fullmatch(value)
         return ("'" if formula else "") + value.translate(_CONTROLS)
     return "" if value is None else value

@@ -43,14 +43,19 @@ class Clock:
         """`14:03:07`, with the zone where the machine's differs."""
         return f"{self._local(at):%H:%M:%S}{self.where()}"
 
-    def where(self) -> str:
-        """` (Buenos Aires)`; empty where the machine's own zone shows the same."""
+    def zone_name(self) -> str:
+        """`Buenos Aires`; empty where the machine's own zone shows the same."""
         if self.zone is None or all(
             each.astimezone(self.zone).utcoffset() == each.astimezone().utcoffset()
             for each in (self.now, self.now - _HALF_A_YEAR)
         ):
             return ""
-        return f" ({str(self.zone).rpartition('/')[2].replace('_', ' ')})"
+        return str(self.zone).rpartition("/")[2].replace("_", " ")
+
+    def where(self) -> str:
+        """The same to put behind a time: ` (Buenos Aires)`."""
+        name = self.zone_name()
+        return f" ({name})" if name else ""
 
     def seconds_since(self, at: str) -> float:
         """At least 0."""
@@ -93,3 +98,8 @@ def length(seconds: float) -> str:
     if seconds < 86400:
         return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
     return f"{seconds // 86400:.0f} d {seconds % 86400 // 3600:.0f} h"
+
+
+def open_length(seconds: float) -> str:
+    """A duration of opening hours. Never in days: how long an open day is depends on the business."""
+    return length(seconds) if seconds < 86400 else f"{seconds // 3600:.0f} h"

@@ -23,11 +23,12 @@ from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.errors import DemoFailed
 from leadmasterd.leads.calendar import WEEKDAYS
-from leadmasterd.queries.leads import count_unjudged
+from leadmasterd.queries.database import open_for_reading
+from leadmasterd.queries.leads import count_pending
+from leadmasterd.queries.messages import captured_texts
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import resolve_paths
 from leadmasterd.state.files import read_status
-from leadmasterd.store.database import open_for_reading
 from leadmasterd.text import _, ngettext
 
 OUR_PHONE: Final = "5491155550100"
@@ -93,7 +94,7 @@ class Demo:
             with self._daemon():
                 self._await_captured("live", "node_down", "daemon_down")
                 self._await(_("the last gap to be closed"), lambda: self._status()["capture"]["open_gaps"] == 0)
-                self._await(_("leads to be made"), lambda: self._unjudged() == 0)
+                self._await(_("leads to be made"), lambda: self._pending() == 0)
             return self._outcome()
 
     def show(self, *words: str) -> None:
@@ -181,9 +182,9 @@ class Demo:
     def _phase(self) -> str:
         return str(self._status()["phase"])
 
-    def _unjudged(self) -> int:
+    def _pending(self) -> int:
         with closing(open_for_reading(self._paths.database)) as connection:
-            return count_unjudged(connection)
+            return count_pending(connection)
 
     def _await_captured(self, *when: When) -> None:
         wanted = sum(len(each.said) for each in CONVERSATIONS if each.when in when)
@@ -204,11 +205,15 @@ class Demo:
             time.sleep(_LOOK_EVERY)
 
     def _outcome(self) -> Outcome:
-        expected = Counter((each.phone, said.own, said.body) for each in CONVERSATIONS for said in each.said)
+        expected: Counter[tuple[str | None, bool, str | None]] = Counter(
+            (each.phone, said.own, said.body) for each in CONVERSATIONS for said in each.said
+        )
         with closing(open_for_reading(self._paths.database)) as connection:
-            rows = connection.execute(_CAPTURED).fetchall()
-        found = Counter((row["phone"], row["direction"] == "out", row["body"]) for row in rows)
-        via = Counter(row["captured_via"] for row in rows)
+            captured = captured_texts(connection)
+        found: Counter[tuple[str | None, bool, str | None]] = Counter(
+            (each["phone"], each["direction"] == "out", each["body"]) for each in captured
+        )
+        via = Counter(each["captured_via"] for each in captured)
         return Outcome(
             expected=expected.total(),
             live=via["live"],
@@ -223,14 +228,6 @@ def zone_here() -> str:
     """A zone with the machine's offset, so that all of the demo has one clock; Argentina's where there is none."""
     hours, rest = divmod(datetime.now().astimezone().utcoffset() or timedelta(), timedelta(hours=1))
     return LeadsSettings().timezone if rest else f"Etc/GMT{-hours:+d}" if hours else "UTC"
-
-
-_CAPTURED: Final = """
-    SELECT m.direction, m.body, m.captured_via,
-           (SELECT replace(value, '@c.us', '') FROM contact_identities i
-            WHERE i.contact_id = v.contact_id AND i.kind = 'wa_jid') AS phone
-    FROM messages m JOIN conversations v USING (conversation_id)
-"""
 
 
 def _named(said: tuple[str | None, bool, str | None]) -> str:

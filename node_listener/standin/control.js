@@ -21,7 +21,7 @@ export async function act(stage, name, body) {
 }
 
 /**
- * The answer to GET /state.
+ * Everything a test wants to know.
  * @param {Stage} stage
  */
 export function describeState(stage) {

@@ -1,10 +1,10 @@
-// Waiting for a condition.
+// Waiting for the thing itself.
 
-/** Milliseconds after which a test gives up waiting: far more than a busy machine takes. */
+/** Milliseconds after which what should happen counts as never happening: far more than a busy machine takes. */
 export const LIMIT = 60_000;
 
 /**
- * Polls, for what has no event.
+ * For what has no event: looks again until it is so.
  * @param {() => boolean | Promise<boolean>} test
  * @param {number} [limit] milliseconds
  */

@@ -1,0 +1,168 @@
+"""Labelling a burst: what a person says somebody wants wins over the classifier, which learns from it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, TypedDict
+
+from leadmasterd import times
+from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor
+from leadmasterd.errors import Refused
+from leadmasterd.leads.timeline import Burst
+from leadmasterd.projection.history import bursts_of
+from leadmasterd.queries.database import rows
+from leadmasterd.queries.people import Subject
+from leadmasterd.text import _, printable
+
+_EXCERPT: Final = 60
+"""Characters."""
+
+
+class LabelRecord(TypedDict):
+    """The answer of `leads label`."""
+
+    lead_id: int | None
+    conversation_id: int
+    message_ids: list[int]
+    intent: str | None
+    intent_before: str | None
+    actor: str
+    at: str
+    changes: list[ChangeRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What became of a label. `excerpt`: the beginning of the burst, fit for a terminal."""
+
+    excerpt: str
+    lead_id: int | None
+    conversation_id: int
+    message_ids: list[int]
+    intent: str | None
+    intent_before: str | None
+    actor: str
+    at: str
+    changes: list[Change] = field(default_factory=list)
+
+    def as_json(self) -> LabelRecord:
+        """The documented object."""
+        return {
+            "lead_id": self.lead_id,
+            "conversation_id": self.conversation_id,
+            "message_ids": self.message_ids,
+            "intent": self.intent,
+            "intent_before": self.intent_before,
+            "actor": self.actor,
+            "at": self.at,
+            "changes": [change.as_json() for change in self.changes],
+        }
+
+
+def label(editor: LeadEditor, who: str, intent: str, *, message_id: int | None = None) -> Labelled:
+    """Label the burst with this message; by default the one that opened the lead, or a chat's last.
+
+    Raises Refused when there is no such person or burst.
+    """
+
+    def write(burst: Burst, at: str) -> None:
+        message_ids = json.dumps([message.message_id for message in burst.messages])
+        editor.connection.execute(
+            "INSERT INTO corrections (conversation_id, message_ids, intent, at, actor) VALUES (?, ?, ?, ?, ?)",
+            (burst.conversation, message_ids, intent, at, editor.actor),
+        )
+
+    return _change_label(editor, who, message_id, write)
+
+
+def undo_label(editor: LeadEditor, who: str, *, message_id: int | None = None) -> Labelled:
+    """Take back what people labelled that burst as. Raises Refused, also when nobody has labelled it."""
+
+    def write(burst: Burst, at: str) -> None:
+        corrections = _corrections_of(editor, burst)
+        if not corrections:
+            raise Refused(_("nobody has labelled {text}: there is no label to undo").format(text=_excerpt(burst)))
+        editor.connection.execute(
+            "UPDATE corrections SET undone_at = ? WHERE correction_id IN (SELECT value FROM json_each(?))",
+            (at, json.dumps(list(corrections))),
+        )
+
+    return _change_label(editor, who, message_id, write)
+
+
+def _change_label(
+    editor: LeadEditor, who: str, message_id: int | None, write: Callable[[Burst, str], None]
+) -> Labelled:
+    subject = editor.find(who)
+    burst = _burst(editor, subject, who, message_id)
+    at = times.iso(datetime.now(UTC))
+    before: str | None = None
+
+    def look_and_write() -> None:
+        nonlocal before
+        before = _label_of(editor, burst)
+        write(burst, at)
+
+    changes = editor.apply([subject], look_and_write)
+    return Labelled(
+        excerpt=_excerpt(burst),
+        lead_id=subject.lead_id,
+        conversation_id=burst.conversation,
+        message_ids=[message.message_id for message in burst.messages],
+        intent=_label_of(editor, burst),
+        intent_before=before,
+        actor=editor.actor,
+        at=at,
+        changes=changes,
+    )
+
+
+def _burst(editor: LeadEditor, subject: Subject, who: str, message_id: int | None) -> Burst:
+    bursts = bursts_of(editor.connection, subject.conversation_id, editor.settings.leads.burst_seconds)
+    wanted = message_id or subject.opened_by
+    for burst in bursts:
+        if wanted in [message.message_id for message in burst.messages]:
+            return burst
+    if message_id is not None:
+        raise Refused(
+            _(
+                "cannot label message {message}: it was not received in this chat; "
+                "`leadmasterd leads show {who}` shows the numbers of those that were"
+            ).format(message=message_id, who=who)
+        )
+    of_chat = [burst for burst in bursts if burst.conversation == subject.conversation_id]
+    if not of_chat:
+        raise Refused(_("cannot label {who}: nothing was received there").format(who=who))
+    return of_chat[-1]
+
+
+def _corrections_of(editor: LeadEditor, burst: Burst) -> dict[int, str]:
+    """Labels in force on any of its messages: intents by correction id, the latest last."""
+    message_ids = {message.message_id for message in burst.messages}
+    found = rows(
+        editor.connection,
+        "SELECT correction_id, message_ids, intent FROM corrections "
+        "WHERE conversation_id = :conversation AND undone_at IS NULL ORDER BY correction_id",
+        conversation=burst.conversation,
+    )
+    return {row["correction_id"]: row["intent"] for row in found if message_ids & set(json.loads(row["message_ids"]))}
+
+
+def _label_of(editor: LeadEditor, burst: Burst) -> str | None:
+    """A person's label, else the classifier's."""
+    if corrections := _corrections_of(editor, burst):
+        return corrections[max(corrections)]
+    found = rows(
+        editor.connection,
+        "SELECT intent FROM classifications WHERE conversation_id = :conversation AND burst = :burst",
+        conversation=burst.conversation,
+        burst=burst.key,
+    )
+    return str(found[0]["intent"]) if found else None
+
+
+def _excerpt(burst: Burst) -> str:
+    text = printable(" / ".join(text for text in burst.texts if text.strip())).strip()
+    text = text or ", ".join(f"[{message.type}]" for message in burst.messages)
+    return f"«{text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + '…'}»"

@@ -1,0 +1,98 @@
+"""Merging contacts that are one person, and undoing it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypedDict
+
+from leadmasterd import times
+from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor
+from leadmasterd.errors import Refused
+from leadmasterd.queries.database import rows
+from leadmasterd.queries.people import ContactSummary, Subject, contact_summaries, conversations_of, root_of
+from leadmasterd.store import merges
+from leadmasterd.text import _
+
+
+class MergeRecord(TypedDict):
+    """The answer of `leads merge`."""
+
+    merge_id: int
+    kept_id: int
+    merged_id: int
+    actor: str
+    at: str
+    changes: list[ChangeRecord]
+
+
+class UndoRecord(TypedDict):
+    """The answer of `leads merge --undo`."""
+
+    merge_id: int
+    actor: str
+    undone_at: str
+    changes: list[ChangeRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of a merge, or of undoing it. `contacts`: the one kept and the one merged into it."""
+
+    merge_id: int
+    contacts: list[ContactSummary]
+    actor: str
+    at: str
+    changes: list[Change]
+
+    def as_json(self) -> MergeRecord:
+        """The documented object of a merge."""
+        kept, merged = self.contacts
+        return {
+            "merge_id": self.merge_id,
+            "kept_id": kept["contact_id"],
+            "merged_id": merged["contact_id"],
+            "actor": self.actor,
+            "at": self.at,
+            "changes": [change.as_json() for change in self.changes],
+        }
+
+    def as_undo_json(self) -> UndoRecord:
+        """The documented object of an undo."""
+        return {
+            "merge_id": self.merge_id,
+            "actor": self.actor,
+            "undone_at": self.at,
+            "changes": [change.as_json() for change in self.changes],
+        }
+
+
+def merge(editor: LeadEditor, who: str, other: str) -> Merged:
+    """`other` is the same person as `who`, whose contact stands for both. Raises Refused."""
+    keep, drop = editor.find(who), editor.find(other)
+    if keep.contact_id == drop.contact_id:
+        raise Refused(_("{one} and {other} are one person already; nothing to do").format(one=who, other=other))
+    at = times.iso(datetime.now(UTC))
+    merge_id = 0
+
+    def write() -> None:
+        nonlocal merge_id
+        merge_id = merges.merge(editor.connection, keep.contact_id, drop.contact_id, editor.actor, "person", at)
+
+    changes = editor.apply([keep, drop], write)
+    contacts = contact_summaries(editor.connection, (keep.contact_id, drop.contact_id))
+    return Merged(merge_id=merge_id, contacts=contacts, actor=editor.actor, at=at, changes=changes)
+
+
+def undo_merge(editor: LeadEditor, merge_id: int) -> Merged:
+    """They are two people after all. Raises Refused when there is no such merge, or it was undone before."""
+    found = rows(
+        editor.connection, "SELECT kept_id, merged_id FROM contact_merges WHERE merge_id = :merge", merge=merge_id
+    )
+    contacts = list(found[0].values()) if found else []
+    subjects: list[Subject] = []
+    if contacts:
+        conversations = conversations_of(editor.connection, root_of(editor.connection, contacts[0]))
+        subjects = [Subject(contact, conversations, conversations[0]) for contact in contacts]
+    at = times.iso(datetime.now(UTC))
+    changes = editor.apply(subjects, lambda: merges.undo(editor.connection, merge_id, editor.actor, at))
+    summaries = contact_summaries(editor.connection, contacts)
+    return Merged(merge_id=merge_id, contacts=summaries, actor=editor.actor, at=at, changes=changes)

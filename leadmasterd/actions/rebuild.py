@@ -1,0 +1,126 @@
+"""Rebuilding all leads, in short transactions, safe while the daemon runs."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, TypedDict, cast
+
+from leadmasterd import times
+from leadmasterd.actions.unit_of_work import LeadEditor
+from leadmasterd.errors import LeadmasterdError
+from leadmasterd.projection.projector import mark_all_dirty
+from leadmasterd.queries.database import Row, id_list, rows
+from leadmasterd.state.files import is_running
+
+SLICE: Final = 64
+"""Conversations in one transaction: some tens of milliseconds."""
+
+_PAUSE: Final = 0.15
+"""Seconds between two slices while the daemon runs, so that it can write: SQLite retries its lock every 0.1 s."""
+
+OnProgress = Callable[[int, int], None]
+"""Called after each slice with how many conversations are done, and of how many."""
+
+
+class RebuildRecord(TypedDict):
+    """The answer of `leads rebuild`."""
+
+    leads: int
+    open: int
+    changed: int
+    made: int
+    withdrawn: int
+    waiting: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A conversation that could not be projected: a defect. It stays dirty; the daemon retries at its next start."""
+
+    conversation_id: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What became of a rebuild."""
+
+    counts: Row
+    failures: list[Failure]
+
+    def as_json(self) -> RebuildRecord:
+        """The documented object."""
+        return cast("RebuildRecord", {**self.counts, "failed": len(self.failures)})
+
+
+def rebuild(editor: LeadEditor, on_progress: OnProgress = lambda _done, _total: None) -> Rebuilt:
+    """Rebuild all leads from messages, settings and what people decided."""
+    began = times.iso(datetime.now(UTC))
+    with editor.transaction():
+        editor.projector.adopt_policy()
+        mark_all_dirty(editor.connection)
+    dirty = rows(editor.connection, "SELECT conversation_id FROM unjudged ORDER BY conversation_id")
+
+    def project(conversations: Sequence[int]) -> None:
+        # Not those that the daemon has projected meanwhile.
+        left = rows(
+            editor.connection,
+            "SELECT conversation_id FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(:slice))",
+            slice=id_list(conversations),
+        )
+        editor.projector.project([row["conversation_id"] for row in left], datetime.now(UTC))
+
+    return in_slices(editor, [row["conversation_id"] for row in dirty], project, began=began, on_progress=on_progress)
+
+
+def in_slices(
+    editor: LeadEditor,
+    conversations: Sequence[int],
+    work: Callable[[Sequence[int]], None],
+    *,
+    began: str,
+    on_progress: OnProgress,
+) -> Rebuilt:
+    """Run `work` on all of these, SLICE in each transaction. The counts are of what changed since `began`."""
+    running = is_running(editor.paths)
+    failures: list[Failure] = []
+    for first in range(0, len(conversations), SLICE):
+        part = conversations[first : first + SLICE]
+        failures += _in_one(editor, part, work)
+        on_progress(first + len(part), len(conversations))
+        if running:
+            time.sleep(_PAUSE)
+    if running:
+        # The daemon may have been started with other settings: let it check again at its next start.
+        with editor.transaction():
+            editor.connection.execute("DELETE FROM derived_with WHERE name = 'policy'")
+    return Rebuilt(_counts(editor, began), failures)
+
+
+def _in_one(editor: LeadEditor, conversations: Sequence[int], work: Callable[[Sequence[int]], None]) -> list[Failure]:
+    """In one transaction; if a defect makes it fail, each conversation in its own."""
+    try:
+        with editor.transaction():
+            work(conversations)
+    except LeadmasterdError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one bad conversation must not stop the others
+        if len(conversations) > 1:
+            return [failure for each in conversations for failure in _in_one(editor, [each], work)]
+        return [Failure(conversations[0], f"{type(error).__name__}: {error}")]
+    return []
+
+
+def _counts(editor: LeadEditor, began: str) -> Row:
+    [row] = rows(
+        editor.connection,
+        "SELECT count(*) AS leads, coalesce(sum(closed_at IS NULL), 0) AS open, "
+        "coalesce(sum(updated_at >= :began AND created_at < :began), 0) AS changed, "
+        "coalesce(sum(created_at >= :began), 0) AS made, "
+        "(SELECT count(*) FROM lead_events WHERE kind = 'withdrawn' AND recorded_at >= :began) AS withdrawn, "
+        "(SELECT count(*) FROM conversations WHERE waiting_since IS NOT NULL) AS waiting FROM leads",
+        began=began,
+    )
+    return row

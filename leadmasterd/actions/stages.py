@@ -1,0 +1,154 @@
+"""Moving a lead to another stage: what may be closed, what is unchanged, and what a colleague decided just before."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypedDict
+
+from leadmasterd import times
+from leadmasterd.actions.current_lead import CurrentLead, current_lead, lead_to_decide_on
+from leadmasterd.actions.notes import write_note
+from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor
+from leadmasterd.errors import Refused
+from leadmasterd.leads.stages import CLOSED
+from leadmasterd.queries.database import id_list, rows
+from leadmasterd.queries.people import Subject
+from leadmasterd.text import _
+
+RECENT: Final = timedelta(minutes=10)
+"""A colleague's decision this fresh is shown to the next person who decides: perhaps they did not know of it."""
+
+
+class StageRecord(TypedDict):
+    """The answer of `leads stage`."""
+
+    lead_id: int | None
+    conversation_id: int
+    stage: str | None
+    stage_before: str | None
+    actor: str
+    at: str
+    changes: list[ChangeRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class ColleaguesDecision:
+    """What somebody else decided about the same lead just before; a row of `lead_events`."""
+
+    at: str
+    actor: str
+    kind: str
+    before: str | None
+    after: str | None
+    code: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StageMoved:
+    """What became of a decision. `unchanged`: the lead was in that stage already, so no decision was written."""
+
+    before: CurrentLead | None
+    after: CurrentLead | None
+    conversation_id: int
+    unchanged: bool
+    colleague: ColleaguesDecision | None
+    actor: str
+    at: str
+    changes: list[Change]
+
+    def as_json(self) -> StageRecord:
+        """The documented object."""
+        return {
+            "lead_id": self.after.lead_id if self.after else None,
+            "conversation_id": self.conversation_id,
+            "stage": self.after.stage if self.after else None,
+            "stage_before": self.before.stage if self.before else None,
+            "actor": self.actor,
+            "at": self.at,
+            "changes": [change.as_json() for change in self.changes],
+        }
+
+
+@dataclass(slots=True)
+class _Found:
+    """What stood when the decision was written: nobody else decides between our look and our write."""
+
+    lead: CurrentLead | None = None
+    colleague: ColleaguesDecision | None = None
+    unchanged: bool = False
+    at: str = ""
+
+
+def move_to_stage(editor: LeadEditor, who: str, stage: str, *, note: str | None = None) -> StageMoved:
+    """Move the person's current lead to `stage`, one of `leads.stages.DECIDABLE`.
+
+    An open stage reopens a closed lead, and opens one in a chat that has none. A closed stage also ends the waiting in
+    a chat without a lead. Raises Refused when there is nothing to close, or the lead named is not the current one.
+    """
+    subject = editor.find(who)
+    found, after = _Found(), None
+
+    def decide() -> None:
+        found.lead = lead = lead_to_decide_on(editor, subject)
+        if lead is None and stage in CLOSED and not _somebody_waits(editor, subject):
+            raise Refused(
+                _(
+                    "there is no lead of {who} to close; to mark the chat as something else: "
+                    "`leadmasterd leads label {who} personal` (or supplier, spam, ...)"
+                ).format(who=who)
+            )
+        found.colleague = _colleagues_decision(editor, lead.lead_id) if lead else None
+        found.unchanged = lead is not None and lead.stage == stage != "quoted"  # another quote has its own follow-ups
+        found.at = editor.time_after(subject)
+        if not found.unchanged:
+            editor.connection.execute(
+                "INSERT INTO decisions (conversation_id, at, actor, stage, note) VALUES (?, ?, ?, ?, ?)",
+                (lead.conversation_id if lead else subject.conversation_id, found.at, editor.actor, stage, note),
+            )
+
+    def look_again() -> None:
+        nonlocal after
+        after = current_lead(editor, subject)
+        if note and after:
+            write_note(editor, after.lead_id, at=found.at, text=note)
+
+    changes = editor.apply([subject], decide, look_again)
+    return StageMoved(
+        before=found.lead,
+        after=after,
+        conversation_id=subject.conversation_id,
+        unchanged=found.unchanged,
+        colleague=found.colleague,
+        actor=editor.actor,
+        at=found.at,
+        changes=changes,
+    )
+
+
+def _somebody_waits(editor: LeadEditor, subject: Subject) -> bool:
+    """In a chat without a lead that can be closed too."""
+    return bool(
+        rows(
+            editor.connection,
+            "SELECT 1 FROM conversations WHERE conversation_id IN (SELECT value FROM json_each(:chats)) "
+            "AND waiting_since IS NOT NULL",
+            chats=id_list(subject.conversations),
+        )
+    )
+
+
+def _colleagues_decision(editor: LeadEditor, lead: int) -> ColleaguesDecision | None:
+    found = rows(
+        editor.connection,
+        "SELECT at, actor, kind, before, after, code, value_json FROM lead_events WHERE lead_id = :lead "
+        "AND at >= :since AND actor LIKE 'person:%' AND actor <> :actor AND kind <> 'note' "
+        "ORDER BY at DESC, event_id DESC LIMIT 1",
+        lead=lead,
+        since=times.iso(datetime.now(UTC) - RECENT),
+        actor=editor.actor,
+    )
+    if not found:
+        return None
+    values = json.loads(found[0].pop("value_json"))
+    return ColleaguesDecision(**found[0], values=values)

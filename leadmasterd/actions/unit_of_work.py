@@ -1,0 +1,225 @@
+"""The lead editor: writes what a person decided, projects the contacts concerned at once, and tells what changed.
+
+Two transactions on purpose. The decision is kept whatever becomes of the projection (a broken rules file, say): its
+conversations stay dirty until they are projected, here or by the daemon, which notices by itself.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal, TypedDict, TypeVar
+
+from leadmasterd import times
+from leadmasterd.errors import CannotUseModel, CannotUseRules, DatabaseBusy, Refused
+from leadmasterd.projection.policy import classifier_of, policy_of
+from leadmasterd.projection.projector import Projector, mark_dirty
+from leadmasterd.queries.database import id_list, rows
+from leadmasterd.queries.people import Subject, find_or_refuse
+from leadmasterd.settings.model import Settings
+from leadmasterd.settings.paths import Paths
+from leadmasterd.store.database import cannot_use, open_for_writing
+from leadmasterd.text import _
+
+_T = TypeVar("_T")
+
+LOCK_TIMEOUT: Final = 60
+"""Seconds to wait for the write lock: a daemon that catches up on thousands of messages holds it most of the time."""
+_ONE_TRY: Final = 0.05
+"""Seconds for which SQLite waits by itself; it ignores Ctrl-C meanwhile, and tries less often the longer it waits."""
+_QUIET: Final = 2.0
+"""Seconds of waiting before `on_wait` is called."""
+
+OnWait = Callable[[int], None]
+"""Called once when the lock takes long, with the seconds we wait at most."""
+
+What = Literal["opened", "withdrawn", "stage", "intent", "waiting", "follow_ups"]
+
+
+class ChangeRecord(TypedDict):
+    """`A change` of docs/json.md."""
+
+    what: What
+    lead_id: int | None
+    before: str | int | None
+    after: str | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a decision changed. `before` and `after`: a stage, an intent, a time, or a number of follow-ups."""
+
+    what: What
+    lead_id: int | None
+    before: str | int | None
+    after: str | int | None
+
+    def as_json(self) -> ChangeRecord:
+        """The documented object."""
+        return {"what": self.what, "lead_id": self.lead_id, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How some people stand. `leads`: stage and intent by lead."""
+
+    leads: dict[int, tuple[str, str]]
+    waiting: str | None
+    follow_ups: int
+
+
+class LeadEditor:
+    """One connection for writing, on behalf of `actor` (`person:LOGIN`)."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, settings: Settings, paths: Paths, *, actor: str, on_wait: OnWait
+    ) -> None:
+        self.connection = connection
+        self.settings = settings
+        self.paths = paths
+        self.actor = actor
+        self._on_wait = on_wait
+        self.classifier = cache(lambda: classifier_of(settings.leads, paths))
+        self.projector = Projector(connection, self.classifier, policy_of(settings.leads))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """BEGIN IMMEDIATE, so that nobody writes between what we read and what we write. Raises CannotUseDatabase."""
+        with _transaction(self.connection, self.paths.database, self._on_wait):
+            yield
+
+    def find(self, text: str) -> Subject:
+        """Who is meant by an id. Raises Refused."""
+        return find_or_refuse(self.connection, text, self.settings.leads.country)
+
+    def time_after(self, subject: Subject) -> str:
+        """Now, or just after the latest message, call or decision: even if our clock is behind, causes come first."""
+        [row] = rows(
+            self.connection,
+            "WITH chats AS (SELECT value FROM json_each(:chats)) SELECT max(at) AS at FROM ("
+            "SELECT max(sent_at) AS at FROM messages WHERE conversation_id IN chats "
+            "UNION ALL SELECT max(started_at) FROM calls WHERE conversation_id IN chats "
+            "UNION ALL SELECT max(at) FROM decisions WHERE conversation_id IN chats)",
+            chats=id_list(subject.conversations),
+        )
+        now = datetime.now(UTC)
+        if row["at"]:
+            now = max(now, datetime.fromisoformat(row["at"]) + timedelta(milliseconds=1))
+        return times.iso(now)
+
+    def apply(
+        self, subjects: Sequence[Subject], write: Callable[[], None], then: Callable[[], None] = lambda: None
+    ) -> list[Change]:
+        """Run `write` in one transaction; project these people, and run `then`, in the next. Returns what changed.
+
+        Raises CannotUseRules or CannotUseModel if the projection must wait: what was written is kept.
+        """
+        contacts = [subject.contact_id for subject in subjects]
+        conversations = sorted({each for subject in subjects for each in subject.conversations})
+        with self.transaction():
+            before = self._state(contacts, conversations)
+            write()
+            mark_dirty(self.connection, conversations)
+        try:
+            with self.transaction():
+                self.projector.project(conversations, datetime.now(UTC), self.actor)
+                after = self._state(contacts, conversations)
+                then()
+        except (CannotUseRules, CannotUseModel) as error:
+            saved = _("Your change is saved and applies once the file is fixed; there is no need to repeat it.")
+            raise type(error)(f"{error}\n{saved}") from error
+        return _changes(before, after)
+
+    def _state(self, contacts: Iterable[int], conversations: Iterable[int]) -> _State:
+        people, chats = id_list(contacts), id_list(conversations)
+        leads = rows(
+            self.connection,
+            "SELECT lead_id, stage, intent FROM leads WHERE contact_id IN (SELECT value FROM json_each(:people)) "
+            "OR conversation_id IN (SELECT value FROM json_each(:chats)) ORDER BY lead_id",
+            people=people,
+            chats=chats,
+        )
+        [other] = rows(
+            self.connection,
+            "WITH chats AS (SELECT value FROM json_each(:chats)) SELECT "
+            "(SELECT min(waiting_since) FROM conversations WHERE conversation_id IN chats) AS waiting, "
+            "(SELECT count(*) FROM follow_ups WHERE conversation_id IN chats AND state = 'planned') AS planned",
+            chats=chats,
+        )
+        return _State(
+            {row["lead_id"]: (row["stage"], row["intent"]) for row in leads}, other["waiting"], other["planned"]
+        )
+
+
+def _changes(before: _State, after: _State) -> list[Change]:
+    found: list[Change] = []
+    for lead in sorted(before.leads.keys() | after.leads.keys()):
+        old, new = before.leads.get(lead), after.leads.get(lead)
+        if old is None and new is not None:
+            found.append(Change("opened", lead, None, new[0]))
+        elif old is not None and new is None:
+            found.append(Change("withdrawn", lead, old[0], None))
+        elif old is not None and new is not None:
+            if old[0] != new[0]:
+                found.append(Change("stage", lead, old[0], new[0]))
+            if old[1] != new[1]:
+                found.append(Change("intent", lead, old[1], new[1]))
+    if before.waiting != after.waiting:
+        found.append(Change("waiting", None, before.waiting, after.waiting))
+    if before.follow_ups != after.follow_ups:
+        found.append(Change("follow_ups", None, before.follow_ups, after.follow_ups))
+    return found
+
+
+# ---------------------------------------------------------------------- opening, and waiting for the lock
+
+
+@contextmanager
+def open_editor(
+    settings: Settings, paths: Paths, *, actor: str, on_wait: OnWait = lambda _seconds: None
+) -> Iterator[LeadEditor]:
+    """An editor of this database. Raises Refused before anything was captured: deciding creates no database."""
+    if not paths.database.exists():
+        raise Refused(_("Nothing was captured here yet: there is no {path}.").format(path=paths.database))
+    connection = _retrying(lambda: open_for_writing(paths.database, patience=_ONE_TRY), on_wait)
+    with closing(connection):
+        yield LeadEditor(connection, settings, paths, actor=actor, on_wait=on_wait)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, path: Path, on_wait: OnWait) -> Iterator[None]:
+    def begin() -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise cannot_use(path, error) from error
+
+    _retrying(begin, on_wait)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError):
+            raise cannot_use(path, error) from error
+        raise
+
+
+def _retrying(attempt: Callable[[], _T], on_wait: OnWait) -> _T:
+    """Retry while another program holds the write lock, for at most LOCK_TIMEOUT seconds; Ctrl-C ends it."""
+    began, announced = time.monotonic(), False
+    while True:
+        try:
+            return attempt()
+        except DatabaseBusy as error:
+            waited = time.monotonic() - began
+            if error.code != "database_locked" or waited >= LOCK_TIMEOUT:
+                raise
+            if waited >= _QUIET and not announced:
+                announced = True
+                on_wait(LOCK_TIMEOUT)

@@ -1,0 +1,82 @@
+"""What the commands share that decide something: opening the editor for whoever types, and changes as sentences."""
+
+import os
+import pwd
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from leadmasterd.actions.unit_of_work import Change, LeadEditor, open_editor
+from leadmasterd.cli.tables import folded
+from leadmasterd.cli.times import Clock
+from leadmasterd.sentences import stage_es
+from leadmasterd.settings.model import load
+from leadmasterd.text import _, ngettext
+
+
+@contextmanager
+def lead_editor(config: str | None) -> Iterator[LeadEditor]:
+    """An editor on behalf of the person at the terminal. Raises Refused before anything was captured."""
+    settings, paths = load(config)
+    with open_editor(settings, paths, actor=f"person:{_login()}", on_wait=_say_that_we_wait) as editor:
+        yield editor
+
+
+def _login() -> str:
+    """Of the person who types, even through sudo."""
+    with suppress(KeyError):
+        if os.geteuid() == 0 and os.environ.get("SUDO_USER"):
+            return os.environ["SUDO_USER"]
+        return pwd.getpwuid(os.getuid()).pw_name
+    return f"uid {os.getuid()}"
+
+
+def _say_that_we_wait(seconds: int) -> None:
+    text = _("another program is writing to the database; waiting for up to {n} s (Ctrl-C to stop)")
+    print(text.format(n=seconds), file=sys.stderr, flush=True)
+
+
+def clock_of(editor: LeadEditor) -> Clock:
+    """The business's clock."""
+    return Clock(datetime.now(UTC), ZoneInfo(editor.settings.leads.timezone))
+
+
+def print_changes(lines: Sequence[str], changes: Sequence[Change], clock: Clock) -> None:
+    """What was decided, and then what it changed."""
+    for line in (*lines, *(change_sentence(change, clock) for change in changes)):
+        print(folded(line, 2))
+
+
+def change_sentence(change: Change, clock: Clock) -> str:
+    """`Lead 5: new (nuevo) -> won (ganado).`"""
+    before, after = change.before, change.after
+    match change.what:
+        case "opened":
+            return _("Lead {lead} is opened as {stage}.").format(lead=change.lead_id, stage=both_names(after))
+        case "withdrawn":
+            return _("Lead {lead} is withdrawn: this was not a lead.").format(lead=change.lead_id)
+        case "stage":
+            return _("Lead {lead}: {before} -> {after}.").format(
+                lead=change.lead_id, before=both_names(before), after=both_names(after)
+            )
+        case "intent":
+            from leadmasterd.classify.reasons import intent_es
+
+            return _("Lead {lead} is about {after}, not {before}.").format(
+                lead=change.lead_id, before=before, after=f"{after} ({intent_es(str(after))})"
+            )
+        case "waiting":
+            if after is None:
+                return _("Nobody is waiting for an answer there any more.")
+            return _("Waiting for an answer since {at}.").format(at=clock.full(str(after)) + clock.where())
+        case "follow_ups":
+            if not after:
+                return _("No follow-up is planned any more.")
+            return ngettext("{n} follow-up is planned.", "{n} follow-ups are planned.", int(after)).format(n=after)
+
+
+def both_names(stage: object) -> str:
+    """A stage's id, and what the shop calls it."""
+    return f"{stage} ({stage_es(str(stage))})"

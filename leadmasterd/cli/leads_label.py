@@ -1,0 +1,61 @@
+"""`leadmasterd leads label`: set what somebody wants, or take that back."""
+
+import argparse
+import json
+import sys
+
+from leadmasterd.actions.labels import label, undo_label
+from leadmasterd.classify.reasons import intent_es
+from leadmasterd.cli import names
+from leadmasterd.cli.arguments import add_epilog, add_id, add_json, positive
+from leadmasterd.cli.editing import clock_of, lead_editor, print_changes
+from leadmasterd.text import _
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which burst, and its intent."""
+    add_id(parser)
+    parser.add_argument("intent", metavar="INTENT", nargs="?", help=_("an intent, by its id or in Spanish"))
+    parser.add_argument(
+        "--message",
+        type=positive,
+        metavar="MESSAGE_ID",
+        help=_("the burst with this message (default: the one that opened the lead, or the chat's last)"),
+    )
+    parser.add_argument("--undo", action="store_true", help=_("remove the label that people gave it"))
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd leads label 5 price",
+        "leadmasterd leads label +5491155550001 supplier",
+        "leadmasterd leads label 5 delivery --message 1234",
+        "leadmasterd leads label 5 --undo",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """64 for an intent that does not exist."""
+    if (arguments.intent is None) != arguments.undo:
+        print(_("say either an INTENT or --undo; try `leadmasterd leads label --help`"), file=sys.stderr)
+        return 64
+    intent = None if arguments.undo else names.intent(arguments.intent)
+    with lead_editor(arguments.config) as editor:
+        if intent is None:
+            done = undo_label(editor, arguments.id, message_id=arguments.message)
+        else:
+            done = label(editor, arguments.id, intent, message_id=arguments.message)
+    if arguments.json:
+        print(json.dumps(done.as_json(), ensure_ascii=False))
+        return 0
+    text = _("{text} is {intent} by your label.") if intent else _("{text} is {intent} again, by rules and model.")
+    lines = [text.format(text=done.excerpt, intent=_both(done.intent))]
+    if done.intent_before not in (None, done.intent):
+        lines[0] += " " + _("Before, it was {before}.").format(before=_both(done.intent_before))
+    if not done.changes:
+        lines.append(_("Nothing else changes."))
+    print_changes(lines, done.changes, clock_of(editor))
+    return 0
+
+
+def _both(intent: str | None) -> str:
+    return f"{intent} ({intent_es(str(intent))})"

@@ -1,0 +1,55 @@
+"""`leadmasterd leads stage`: move a lead to another stage."""
+
+import argparse
+import json
+
+from leadmasterd.actions.stages import ColleaguesDecision, move_to_stage
+from leadmasterd.cli import names
+from leadmasterd.cli.arguments import add_epilog, add_id, add_json, typed
+from leadmasterd.cli.editing import both_names, clock_of, lead_editor, print_changes
+from leadmasterd.cli.times import Clock
+from leadmasterd.leads.stages import DECIDABLE
+from leadmasterd.sentences import lead_event
+from leadmasterd.text import _, printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which lead, and its new stage."""
+    add_id(parser)
+    parser.add_argument("stage", metavar="STAGE", help=_("a stage, by its id or in Spanish"))
+    parser.add_argument("--note", type=typed, metavar="TEXT", help=_("why, for the record"))
+    add_json(parser)
+    add_epilog(parser, "leadmasterd leads stage 5 quoted", 'leadmasterd leads stage 5 lost --note "too expensive"')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """A chat without a lead gets one by an open stage."""
+    stage = names.stage(arguments.stage, allowed=DECIDABLE)
+    with lead_editor(arguments.config) as editor:
+        done = move_to_stage(editor, arguments.id, stage, note=arguments.note)
+    if arguments.json:
+        print(json.dumps(done.as_json(), ensure_ascii=False))
+        return 0
+    clock, lines = clock_of(editor), []
+    if done.colleague and done.before:
+        lines.append(_colleague(done.colleague, done.before.lead_id, clock))
+    if done.before and done.unchanged:
+        lines.append(_("Lead {lead} is {stage} already.").format(lead=done.before.lead_id, stage=both_names(stage)))
+        if arguments.note:
+            lines.append(_("Noted on lead {lead}.").format(lead=done.before.lead_id))
+    elif done.before and done.before.stage == stage:
+        lines.append(_("Lead {lead} is {stage} once more.").format(lead=done.before.lead_id, stage=both_names(stage)))
+        if not done.changes:
+            lines.append(_("Nothing else changes."))
+    print_changes(lines, done.changes, clock)
+    return 0
+
+
+def _colleague(decision: ColleaguesDecision, lead: int, clock: Clock) -> str:
+    said = lead_event(decision.kind, decision.before, decision.after, decision.code, decision.values)
+    return _("Note: at {at} {who} decided on lead {lead}: {what}.").format(
+        at=clock.brief(decision.at) + clock.where(),
+        who=printable(decision.actor.removeprefix("person:")),
+        lead=lead,
+        what=said,
+    )

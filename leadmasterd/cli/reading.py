@@ -1,0 +1,69 @@
+"""What the commands share that read about leads: opening the database, the light settings, and notes on stderr.
+
+Light imports, because these commands answer in a blink.
+"""
+
+import sys
+
+from leadmasterd.cli.times import Clock
+from leadmasterd.queries.database import Connection, open_for_reading
+from leadmasterd.queries.leads import Lead
+from leadmasterd.queries.waiting import WaitingConversation
+from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
+from leadmasterd.settings.paths import Paths
+from leadmasterd.text import _, ngettext
+
+
+def database(paths: Paths) -> Connection | None:
+    """The database. None, with a calm note, before anything was captured."""
+    try:
+        return open_for_reading(paths.database)
+    except FileNotFoundError:
+        print(_("Nothing was captured here yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
+        return None
+
+
+def leads_settings(paths: Paths) -> LightLeadsSettings:
+    """The settings, with a warning on stderr if some are wrong: the figures shown would differ."""
+    settings = read_leads_settings(paths)
+    if wrong := settings.wrong():
+        print(
+            _("{keys} in the settings: wrong, so shown as if not set; `leadmasterd config check` says why").format(
+                keys=", ".join(f"`{each}`" for each in wrong)
+            ),
+            file=sys.stderr,
+        )
+    return settings
+
+
+def pending_note(number: int) -> str:
+    """Conversations whose leads are not up to date must not look as if nobody were waiting there."""
+    return ngettext(
+        "{n} conversation is not processed yet: somebody may be waiting there.",
+        "{n} conversations are not processed yet: somebody may be waiting there.",
+        number,
+    ).format(n=number)
+
+
+def print_zone(clock: Clock) -> None:
+    """Whose time is shown, on stderr, where the machine's would be another."""
+    if zone := clock.zone_name():
+        print(_("Times are in {zone} time (leads.timezone).").format(zone=zone), file=sys.stderr)
+
+
+def wants(row: WaitingConversation) -> tuple[str, str]:
+    """What somebody waits for, as an id and in Spanish."""
+    from leadmasterd.classify.reasons import intent_es
+
+    if row["intent"]:
+        return row["intent"], intent_es(row["intent"])
+    return (_("missed call"), "llamada perdida") if row["missed_call"] else ("unknown", intent_es("unknown"))
+
+
+def person(row: Lead | WaitingConversation) -> tuple[str, str]:
+    """A name, and below it how to reach them; either can be typed as an ID."""
+    who = row["who"]
+    if row["phone"]:
+        return who, row["phone"] if row["phone"] != who else ""
+    number = row["chat"].removesuffix("@lid")
+    return (number, _("no phone known")) if who == row["chat"] else (who, number)

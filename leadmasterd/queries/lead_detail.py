@@ -1,0 +1,348 @@
+"""One lead in full: the person, the enquiry, and the reason of everything. The answer of `leads show`."""
+
+import json
+from typing import Any, Final, TypedDict, cast
+
+from leadmasterd.queries.database import Connection, Row, id_list, records, rows
+from leadmasterd.queries.leads import AsOf, Lead, LeadTouch, leads
+from leadmasterd.queries.people import Subject, members_of
+from leadmasterd.times import iso
+
+
+class Identity(TypedDict):
+    """One id of a contact."""
+
+    kind: str
+    value: str
+
+
+class Merge(TypedDict):
+    """A merge that is in force."""
+
+    merge_id: int
+    kept_id: int
+    merged_id: int
+    at: str
+    actor: str
+    code: str
+
+
+class Person(TypedDict):
+    """All contacts that are this person, taken together. `contact_id`: the root, which stands for all."""
+
+    contact_id: int
+    saved_name: str | None
+    push_name: str | None
+    phone: str | None
+    phones: list[str]
+    business: bool
+    identities: list[Identity]
+    merges: list[Merge]
+
+
+class Conversation(TypedDict):
+    """One of the person's conversations as it stands."""
+
+    conversation_id: int
+    chat: str
+    category: str | None
+    category_by: str | None
+    waiting_since: str | None
+    due_at: str | None
+    last_inbound_at: str | None
+    last_outbound_at: str | None
+
+
+class OtherLead(TypedDict):
+    """Another lead of the same person."""
+
+    lead_id: int
+    stage: str
+    intent: str
+    opened_at: str
+    closed_at: str | None
+
+
+class PersonsLabel(TypedDict):
+    """What a person labelled a burst as; wins over the classifier."""
+
+    intent: str
+    actor: str
+    at: str
+
+
+class Classification(TypedDict):
+    """What one burst was classified as, and why."""
+
+    conversation_id: int
+    first_message_id: int
+    sent_at: str
+    texts: list[str]
+    intent: str
+    method: str
+    confidence: float
+    source: str
+    code: str
+    values: dict[str, Any]
+    person: PersonsLabel | None
+
+
+class RecordEntry(TypedDict):
+    """One event of the lead (`lead_events`)."""
+
+    at: str
+    recorded_at: str
+    actor: str
+    kind: str
+    before: str | None
+    after: str | None
+    message_id: int | None
+    code: str
+    values: dict[str, Any]
+
+
+class Touch(LeadTouch):
+    """One touchpoint: an ad, a link or a campaign that brought the person."""
+
+    message_id: int
+    conversation_id: int
+
+
+class FollowUp(TypedDict):
+    """One planned, done or cancelled follow-up."""
+
+    kind: str
+    number: int
+    planned_at: str
+    due_at: str
+    state: str
+    ended_at: str | None
+    ended_by: str | None
+
+
+class WaitingCycle(TypedDict):
+    """One wait for an answer, ended or not."""
+
+    conversation_id: int
+    kind: str
+    started_at: str
+    due_at: str | None
+    ended_at: str | None
+    ended_by: str | None
+    wall_seconds: float | None
+    business_seconds: float | None
+
+
+class DetailMessage(TypedDict):
+    """One message, with what is needed to show it."""
+
+    message_id: int
+    conversation_id: int
+    direction: str
+    author: str
+    type: str
+    body: str | None
+    sent_at: str
+    edited_at: str | None
+    revoked_at: str | None
+    readable_at: str | None
+
+
+class LeadDetail(TypedDict):
+    """The answer of `leads show`. `lead` is None for somebody who has none."""
+
+    as_of: str
+    lead: Lead | None
+    contact: Person
+    conversations: list[Conversation]
+    other_leads: list[OtherLead]
+    classifications: list[Classification]
+    record: list[RecordEntry]
+    touches: list[Touch]
+    follow_ups: list[FollowUp]
+    waiting: list[WaitingCycle]
+    messages: list[DetailMessage]
+
+
+_MOST_LEADS: Final = 1000
+"""Of one person."""
+
+_CHATS: Final = "conversation_id IN (SELECT value FROM json_each(:chats))"
+
+
+def lead_detail(connection: Connection, subject: Subject, as_of: AsOf, *, limit: int) -> LeadDetail:
+    """The lead that was named; else the person's open one, else their last.
+
+    At most `limit` of the newest classifications and messages, and of the first touchpoints.
+    """
+    all_leads = leads(connection, as_of, limit=_MOST_LEADS, closed_too=True, contact=subject.contact_id)
+    lead = next((each for each in all_leads if each["lead_id"] == subject.lead_id), None)
+    if lead is None:
+        lead = next((each for each in all_leads if each["closed_at"] is None), all_leads[0] if all_leads else None)
+    chats = id_list(subject.conversations)
+    number = lead["lead_id"] if lead else None
+    period = {
+        "chats": chats,
+        "opened_at": lead["opened_at"] if lead else "",
+        "closed_at": (lead["closed_at"] if lead else None) or "9999",
+        "limit": limit,
+    }
+    about = "lead_id = :lead" if lead else _CHATS
+    return {
+        "as_of": iso(as_of.now),
+        "lead": lead,
+        "contact": _person(connection, subject.contact_id),
+        "conversations": records(
+            Conversation,
+            connection,
+            "SELECT conversation_id, chat, category, category_by, waiting_since, due_at, last_inbound_at, "
+            f"last_outbound_at FROM conversations WHERE {_CHATS} ORDER BY conversation_id",
+            chats=chats,
+        ),
+        "other_leads": [
+            {
+                "lead_id": each["lead_id"],
+                "stage": each["stage"],
+                "intent": each["intent"],
+                "opened_at": each["opened_at"],
+                "closed_at": each["closed_at"],
+            }
+            for each in all_leads
+            if each is not lead
+        ],
+        "classifications": _classifications(connection, period),
+        "record": _record(connection, number),
+        "touches": records(
+            Touch,
+            connection,
+            "SELECT message_id, conversation_id, at, kind, source_id, source_url, headline FROM touches "
+            f"WHERE {_CHATS} AND at >= :opened_at AND at <= :closed_at ORDER BY at, touch_id LIMIT :limit",
+            **period,
+        ),
+        "follow_ups": records(
+            FollowUp,
+            connection,
+            f"SELECT kind, number, planned_at, due_at, state, ended_at, ended_by FROM follow_ups WHERE {about} "
+            "ORDER BY due_at, follow_up_id",
+            lead=number,
+            chats=chats,
+        ),
+        "waiting": records(
+            WaitingCycle,
+            connection,
+            "SELECT conversation_id, kind, started_at, due_at, ended_at, ended_by, wall_seconds, business_seconds "
+            f"FROM waiting_cycles WHERE {about} ORDER BY started_at, cycle_id",
+            lead=number,
+            chats=chats,
+        ),
+        "messages": records(
+            DetailMessage,
+            connection,
+            "SELECT message_id, conversation_id, direction, author, type, body, sent_at, edited_at, revoked_at, "
+            f"readable_at FROM messages WHERE {_CHATS} ORDER BY sent_at DESC, message_id DESC LIMIT :limit",
+            chats=chats,
+            limit=limit,
+        )[::-1],
+    }
+
+
+def _person(connection: Connection, root: int) -> Person:
+    members = id_list(members_of(connection, root))
+    contacts = rows(
+        connection,
+        "SELECT contact_id, saved_name, push_name, phone, business FROM contacts "
+        "WHERE contact_id IN (SELECT value FROM json_each(:members)) ORDER BY contact_id = :root DESC, contact_id",
+        members=members,
+        root=root,
+    )
+
+    def first(key: str) -> str | None:
+        return next((each[key] for each in contacts if each[key]), None)
+
+    return {
+        "contact_id": root,
+        "saved_name": first("saved_name"),
+        "push_name": first("push_name"),
+        "phone": first("phone"),
+        "phones": [each["phone"] for each in contacts if each["phone"]],
+        "business": any(each["business"] for each in contacts),
+        "identities": records(
+            Identity,
+            connection,
+            "SELECT kind, value FROM contact_identities "
+            "WHERE contact_id IN (SELECT value FROM json_each(:members)) ORDER BY identity_id",
+            members=members,
+        ),
+        "merges": records(
+            Merge,
+            connection,
+            "SELECT merge_id, kept_id, merged_id, at, actor, code FROM contact_merges WHERE undone_at IS NULL "
+            "AND merged_id IN (SELECT value FROM json_each(:members)) ORDER BY merge_id",
+            members=members,
+        ),
+    }
+
+
+def _classifications(connection: Connection, period: dict[str, Any]) -> list[Classification]:
+    """What each burst of the period was classified as, oldest first, with the label of a person if there is one."""
+    found = rows(
+        connection,
+        "SELECT k.conversation_id, k.first_message_id, m.sent_at, k.intent, k.method, k.confidence, k.source, "
+        "k.code, k.value_json FROM classifications k JOIN messages m ON m.message_id = k.first_message_id "
+        "WHERE k.conversation_id IN (SELECT value FROM json_each(:chats)) AND instr(k.burst, ':') = 0 "
+        "AND m.sent_at >= :opened_at AND m.sent_at <= :closed_at "
+        "ORDER BY m.sent_at DESC, k.classification_id DESC LIMIT :limit",
+        **period,
+    )
+    labels = _labels_by_message(connection, period["chats"])
+    next_burst_at: dict[int, str] = {}
+    classifications = []
+    for row in found:
+        texts = _texts(connection, row["conversation_id"], row["sent_at"], next_burst_at.get(row["conversation_id"]))
+        next_burst_at[row["conversation_id"]] = row["sent_at"]
+        added = {"texts": texts, "person": labels.get(row["first_message_id"])}
+        classifications.append(cast("Classification", _with_values(row) | added))
+    return classifications[::-1]
+
+
+def _labels_by_message(connection: Connection, chats: str) -> dict[int, PersonsLabel]:
+    """The latest label in force on each message."""
+    labels: dict[int, PersonsLabel] = {}
+    for row in rows(
+        connection,
+        "SELECT message_ids, intent, actor, at FROM corrections "
+        f"WHERE {_CHATS} AND undone_at IS NULL ORDER BY at, correction_id",
+        chats=chats,
+    ):
+        label: PersonsLabel = {"intent": row["intent"], "actor": row["actor"], "at": row["at"]}
+        labels |= dict.fromkeys(json.loads(row["message_ids"]), label)
+    return labels
+
+
+def _texts(connection: Connection, conversation: int, since: str, before: str | None) -> list[str]:
+    """What was received from one burst's first message until the next burst."""
+    found = rows(
+        connection,
+        "SELECT coalesce(body, '') AS text FROM messages WHERE conversation_id = :conversation "
+        "AND direction = 'in' AND sent_at >= :since AND sent_at < :before ORDER BY sent_at, stanza_id",
+        conversation=conversation,
+        since=since,
+        before=before or "9999",
+    )
+    return [row["text"] for row in found]
+
+
+def _record(connection: Connection, lead: int | None) -> list[RecordEntry]:
+    found = rows(
+        connection,
+        "SELECT at, recorded_at, actor, kind, before, after, message_id, code, value_json "
+        "FROM lead_events WHERE lead_id = :lead ORDER BY at, event_id",
+        lead=lead,
+    )
+    return [cast("RecordEntry", _with_values(row)) for row in found]
+
+
+def _with_values(row: Row) -> Row:
+    """`value_json`, read, under the key that programs get."""
+    others = {key: value for key, value in row.items() if key != "value_json"}
+    return others | {"values": json.loads(row["value_json"])}

@@ -1,0 +1,112 @@
+"""Captured messages, searched and listed. The answer of `messages`."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, TypedDict, cast
+
+from leadmasterd.queries.database import Connection, Row, id_list, records, rows
+from leadmasterd.queries.people import find
+from leadmasterd.text import bare
+
+
+class CapturedMessage(TypedDict):
+    """One message as captured and, if it was edited or revoked, as it stands now."""
+
+    message_id: int
+    account: str
+    conversation_id: int
+    chat: str
+    direction: str
+    author: str
+    type: str
+    body: str | None
+    sent_at: str
+    captured_at: str
+    captured_via: str
+    readable_at: str | None
+    edited_at: str | None
+    revoked_at: str | None
+    notify_name: str | None
+    media: dict[str, Any] | None
+    quoted: dict[str, Any] | None
+    referral: dict[str, Any] | None
+    details: dict[str, Any] | None
+    contact: str | None
+
+
+class MessageList(TypedDict):
+    """The answer of `messages`."""
+
+    messages: list[CapturedMessage]
+
+
+_QUERY: Final = """
+    SELECT m.message_id, a.wid AS account, m.conversation_id, v.chat, m.direction, m.author, m.type, m.body, m.sent_at,
+           m.captured_at, m.captured_via, m.readable_at, m.edited_at, m.revoked_at, m.notify_name, m.media, m.quoted,
+           m.referral, m.details, coalesce(c.saved_name, c.push_name) AS contact
+    FROM messages m JOIN conversations v USING (conversation_id) JOIN accounts a ON a.account_id = m.account_id
+    LEFT JOIN contacts c USING (contact_id)
+    WHERE {where} ORDER BY m.sent_at DESC, m.message_id DESC LIMIT :limit
+"""
+_JSON_COLUMNS: Final = ("media", "quoted", "referral", "details")
+
+
+def conversations_meant(connection: Connection, text: str, country: str) -> tuple[int, ...]:
+    """All conversations of the person behind an id, or the one with that chat id, as of a group. Empty if none."""
+    if subject := find(connection, text, country):
+        return subject.conversations
+    found = rows(connection, "SELECT conversation_id FROM conversations WHERE chat = :chat", chat=text.strip())
+    return tuple(row["conversation_id"] for row in found)
+
+
+def message_list(
+    connection: Connection,
+    *,
+    limit: int,
+    conversations: Sequence[int] | None = None,
+    search: str | None = None,
+    since: str | None = None,
+) -> MessageList:
+    """The newest `limit` messages, the oldest first.
+
+    `conversations`: only of these. `search`: only with this text, whatever its case and accents. `since`: ISO, UTC.
+    """
+    conditions = ["1"]
+    values: dict[str, object] = {"limit": limit}
+    if conversations is not None:
+        conditions.append("m.conversation_id IN (SELECT value FROM json_each(:conversations))")
+        values["conversations"] = id_list(conversations)
+    if search:
+        words = bare(search) or search
+        connection.create_function("contains", 1, lambda body: body is not None and words in bare(body))
+        conditions.append("contains(m.body)")
+    if since:
+        conditions.append("m.sent_at >= :since")
+        values["since"] = since
+    found = rows(connection, _QUERY.format(where=" AND ".join(conditions)), **values)
+    return {"messages": [_message(row) for row in reversed(found)]}
+
+
+def _message(row: Row) -> CapturedMessage:
+    parsed = {column: json.loads(row[column]) if row[column] else None for column in _JSON_COLUMNS}
+    return cast("CapturedMessage", row | parsed)
+
+
+class CapturedText(TypedDict):
+    """A message with the digits of the other side's phone."""
+
+    direction: str
+    body: str | None
+    captured_via: str
+    phone: str | None
+
+
+def captured_texts(connection: Connection) -> list[CapturedText]:
+    """Every message; for the demo, which counts what was captured."""
+    return records(
+        CapturedText,
+        connection,
+        "SELECT m.direction, m.body, m.captured_via, (SELECT replace(value, '@c.us', '') FROM contact_identities i "
+        "WHERE i.contact_id = v.contact_id AND i.kind = 'wa_jid') AS phone "
+        "FROM messages m JOIN conversations v USING (conversation_id)",
+    )

@@ -1,0 +1,183 @@
+"""People: who is meant by an id that somebody types, and what they are called."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, TypedDict
+
+from leadmasterd.errors import Refused
+from leadmasterd.queries.database import Connection, id_list, records, rows
+from leadmasterd.text import _
+
+DISPLAY_NAME: Final = (
+    "coalesce(nullif(trim(r.saved_name), ''), nullif(trim(c.saved_name), ''), nullif(trim(r.push_name), ''), "
+    "nullif(trim(c.push_name), ''), c.phone, r.phone, v.chat)"
+)
+"""SQL over a contact `c`, the root it was merged into `r` and a conversation `v`; never null.
+
+The name in the operator's address book, else the one they call themselves by, else the phone, else the chat id.
+"""
+
+_INVISIBLE: Final = "\u115f\u1160\u2800\u3164\uffa0"
+"""Hangul fillers and the empty Braille cell: letters that are drawn as nothing."""
+
+
+def is_blank(name: str) -> bool:
+    """Whether nothing of it can be seen: spaces, controls and invisible letters, which some people use as a name."""
+    return not any(char.isprintable() and not char.isspace() and char not in _INVISIBLE for char in name)
+
+
+# ---------------------------------------------------------------------- who is meant
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The person behind an id: their root contact, all their conversations, and the lead if one was named.
+
+    `conversation_id`: the lead's or the chat's, to which a decision belongs. `opened_by`: the message that opened the
+    lead; also known for a withdrawn lead, which has no `lead_id` any more.
+    """
+
+    contact_id: int
+    conversations: tuple[int, ...]
+    conversation_id: int
+    lead_id: int | None = None
+    opened_by: int | None = None
+
+
+def find(connection: Connection, text: str, country: str) -> Subject | None:
+    """By the id of a lead (even a withdrawn one), a phone in any spelling, or a chat id. None if there is none.
+
+    `country`: whose national numbers are meant by a phone without a country code.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        found = rows(
+            connection,
+            "SELECT contact_id, conversation_id, lead_id, opened_by_message_id AS opened_by FROM leads "
+            "WHERE lead_id = :id UNION ALL SELECT contact_id, conversation_id, NULL, message_id FROM lead_events "
+            "JOIN messages USING (message_id) JOIN conversations USING (conversation_id) "
+            "WHERE lead_id = :id AND kind = 'opened' AND contact_id IS NOT NULL LIMIT 1",
+            id=int(text),
+        )
+        if found:
+            row = found[0]
+            return _subject(
+                connection, row["contact_id"], row["conversation_id"], lead=row["lead_id"], opened_by=row["opened_by"]
+            )
+    digits = "".join(filter(str.isdigit, text))
+    found = rows(
+        connection,
+        "SELECT contact_id, conversation_id, last_inbound_at FROM conversations WHERE contact_id IN "
+        "(SELECT contact_id FROM contact_identities WHERE value IN (:text, :chat, :lid, :phone)) "
+        "UNION SELECT contact_id, conversation_id, last_inbound_at FROM conversations "
+        "WHERE chat = :text AND contact_id IS NOT NULL ORDER BY last_inbound_at DESC",
+        text=text,
+        chat=f"{digits}@c.us",
+        lid=f"{digits}@lid",
+        phone=f"+{digits}",
+    )
+    if not found and len(digits) >= 7 and "@" not in text:
+        from leadmasterd.identity import phone_from_text
+
+        found = rows(
+            connection,
+            "SELECT contact_id, conversation_id FROM contacts JOIN conversations USING (contact_id) "
+            "WHERE match_key = :key ORDER BY last_inbound_at DESC",
+            key=phone_from_text(text, country.partition("-")[0] or "AR"),
+        )
+    return _subject(connection, found[0]["contact_id"], found[0]["conversation_id"]) if found else None
+
+
+def find_or_refuse(connection: Connection, text: str, country: str) -> Subject:
+    """As `find`. Raises Refused, which says how to find the right id."""
+    subject = find(connection, text, country)
+    if subject:
+        return subject
+    if text.strip().endswith("@g.us"):
+        raise Refused(_("{chat} is a group, and groups make no leads").format(chat=text))
+    raise Refused(
+        _("cannot find {text}: no lead, phone or chat has that id; `leadmasterd leads list --all` shows them").format(
+            text=repr(text)
+        )
+    )
+
+
+def _subject(
+    connection: Connection, contact: int, conversation: int, *, lead: int | None = None, opened_by: int | None = None
+) -> Subject:
+    root = root_of(connection, contact)
+    return Subject(root, conversations_of(connection, root), conversation, lead_id=lead, opened_by=opened_by)
+
+
+def conversations_of(connection: Connection, root: int) -> tuple[int, ...]:
+    """All conversations of a person, by the contact that stands for them."""
+    found = rows(
+        connection,
+        "SELECT conversation_id FROM conversations WHERE contact_id IN (SELECT value FROM json_each(:members)) "
+        "ORDER BY conversation_id",
+        members=id_list(members_of(connection, root)),
+    )
+    return tuple(row["conversation_id"] for row in found)
+
+
+def root_of(connection: Connection, contact: int) -> int:
+    """The contact that stands for this one's person: itself, unless it was merged."""
+    from leadmasterd.store import merges
+
+    return merges.root_of(connection, contact)
+
+
+def members_of(connection: Connection, root: int) -> list[int]:
+    """The contacts that are this person, the root among them."""
+    from leadmasterd.store import merges
+
+    return merges.members_of(connection, root)
+
+
+# ---------------------------------------------------------------------- contacts
+
+
+class ContactSummary(TypedDict):
+    """Enough of one contact to recognise it. `chat`: its most recent one."""
+
+    contact_id: int
+    name: str | None
+    phone: str | None
+    chat: str | None
+
+
+def contact_summaries(connection: Connection, contacts: Iterable[int]) -> list[ContactSummary]:
+    """In the order asked for; ids without a contact are left out."""
+    return records(
+        ContactSummary,
+        connection,
+        "SELECT contact_id, coalesce(saved_name, push_name) AS name, phone, (SELECT chat FROM conversations v "
+        "WHERE v.contact_id = c.contact_id ORDER BY last_inbound_at DESC LIMIT 1) AS chat "
+        "FROM json_each(:contacts) JOIN contacts c ON c.contact_id = value ORDER BY key",
+        contacts=id_list(contacts),
+    )
+
+
+class Duplicate(TypedDict):
+    """Two contacts that may be one person; with `changed_hands` one contact that may be two people by now."""
+
+    code: str
+    name: str | None
+    contacts: list[ContactSummary]
+
+
+class DuplicateList(TypedDict):
+    """The answer of `leads merge --proposals`."""
+
+    proposals: list[Duplicate]
+
+
+def duplicates(connection: Connection, *, limit: int) -> DuplicateList:
+    """Likely duplicates: nothing that is merged already, or whose merge was undone."""
+    from leadmasterd.store import merges
+
+    found: list[Duplicate] = []
+    for each in merges.proposals(connection, limit):
+        ids = dict.fromkeys((each.contact_id, each.other_id))
+        found.append({"code": each.code, "name": each.name, "contacts": contact_summaries(connection, ids)})
+    return {"proposals": found}

@@ -1,0 +1,153 @@
+"""Who waits for an answer, since when, and how much of the SLA target is used up."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, TypedDict, cast
+
+from leadmasterd.queries.database import Connection, Row, rows
+from leadmasterd.queries.leads import count_pending, visible_name
+from leadmasterd.queries.people import DISPLAY_NAME
+from leadmasterd.times import iso
+
+BusinessSeconds = Callable[[datetime, datetime], float]
+"""Seconds between two moments while the business was open."""
+
+
+class WaitingConversation(TypedDict):
+    """One row of `leads waiting`."""
+
+    conversation_id: int
+    lead_id: int | None
+    chat: str
+    who: str
+    phone: str | None
+    stage: str | None
+    intent: str | None
+    category: str | None
+    missed_call: bool
+    kind: str
+    waiting_since: str
+    due_at: str | None
+    overdue: bool
+    waited_seconds: float
+    waited_business_seconds: float
+
+
+class WaitingCount(TypedDict):
+    """How many wait. `unjudged`: conversations that are not projected yet, so somebody may wait there too."""
+
+    conversations: int
+    overdue: int
+    oldest_since: str | None
+    unjudged: int
+
+
+class WaitingList(WaitingCount):
+    """The answer of `leads waiting`."""
+
+    as_of: str
+    target_seconds: float
+    waiting: list[WaitingConversation]
+
+
+_BURST_INTENT: Final = (
+    "coalesce((SELECT intent FROM corrections x, json_each(x.message_ids) m "
+    "WHERE x.conversation_id = v.conversation_id AND x.undone_at IS NULL AND m.value = w.message_id "
+    "ORDER BY x.at DESC, x.correction_id DESC LIMIT 1), "
+    "(SELECT intent FROM classifications k WHERE k.first_message_id = w.message_id AND instr(k.burst, ':') = 0 "
+    "ORDER BY classification_id DESC LIMIT 1))"
+)
+"""The label of the burst that waits; a person's label wins over the classifier's."""
+
+_WAITING: Final = f"""
+    SELECT v.conversation_id, w.lead_id, v.chat, {DISPLAY_NAME} AS who, coalesce(c.phone, r.phone) AS phone, l.stage,
+           coalesce({_BURST_INTENT}, CASE WHEN w.message_id IS NOT NULL THEN l.intent END) AS intent, v.category,
+           w.message_id IS NULL AS missed_call, w.kind, v.waiting_since, v.due_at,
+           coalesce(v.due_at <= :now, 0) AS overdue
+    FROM conversations v
+    LEFT JOIN contacts c ON c.contact_id = v.contact_id
+    LEFT JOIN contacts r ON r.contact_id = c.merged_into_id
+    LEFT JOIN waiting_cycles w ON w.conversation_id = v.conversation_id AND w.started_at = v.waiting_since
+    LEFT JOIN leads l ON l.lead_id = w.lead_id
+    WHERE v.waiting_since IS NOT NULL ORDER BY v.waiting_since, v.conversation_id LIMIT :limit
+"""
+
+
+def waiting(
+    connection: Connection,
+    now: datetime,
+    *,
+    limit: int,
+    target_seconds: float,
+    business_seconds: BusinessSeconds | None,
+) -> list[WaitingConversation]:
+    """Conversations that wait for an answer, the longest first, with and without a lead.
+
+    `waited_business_seconds` is exact with a calendar's `business_seconds`. Without it, it is a lower bound derived
+    from `due_at`, and never more than the wall-clock time.
+    """
+    found = []
+    for row in rows(connection, _WAITING, now=iso(now), limit=limit):
+        since = datetime.fromisoformat(row["waiting_since"])
+        waited = max(0.0, (now - since).total_seconds())
+        business = business_seconds(since, now) if business_seconds else _at_least(row, now, waited, target_seconds)
+        computed: dict[str, Any] = {
+            "who": visible_name(row),
+            "missed_call": bool(row["missed_call"]),
+            "overdue": bool(row["overdue"]),
+            "waited_seconds": waited,
+            "waited_business_seconds": business,
+        }
+        found.append(cast("WaitingConversation", row | computed))
+    return found
+
+
+def _at_least(row: Row, now: datetime, waited: float, target: float) -> float:
+    if row["due_at"] is None:
+        return 0.0
+    left = (datetime.fromisoformat(row["due_at"]) - now).total_seconds()
+    return min(target if row["overdue"] else max(0.0, target - left), waited)
+
+
+def count_waiting(connection: Connection, now: datetime) -> WaitingCount:
+    """How many conversations wait, how many are overdue, and since when the first one waits."""
+    [row] = rows(
+        connection,
+        "SELECT count(*) AS conversations, coalesce(sum(due_at <= :now), 0) AS overdue, "
+        "min(waiting_since) AS oldest_since FROM conversations WHERE waiting_since IS NOT NULL",
+        now=iso(now),
+    )
+    return cast("WaitingCount", {**row, "unjudged": count_pending(connection)})
+
+
+def waiting_list(
+    connection: Connection,
+    now: datetime,
+    *,
+    limit: int,
+    target_seconds: float,
+    calendar: Callable[[], BusinessSeconds | None],
+) -> WaitingList:
+    """Who waits, the longest first. `calendar` is slow to make, so it is called only if somebody waits."""
+    count = count_waiting(connection, now)
+    found = waiting(
+        connection,
+        now,
+        limit=limit,
+        target_seconds=target_seconds,
+        business_seconds=calendar() if count["conversations"] else None,
+    )
+    return {"as_of": iso(now), "target_seconds": target_seconds, **count, "waiting": found}
+
+
+def nobody_waits(now: datetime, target_seconds: float) -> WaitingList:
+    """The answer before anything was captured."""
+    return {
+        "as_of": iso(now),
+        "target_seconds": target_seconds,
+        "conversations": 0,
+        "overdue": 0,
+        "oldest_since": None,
+        "unjudged": 0,
+        "waiting": [],
+    }
