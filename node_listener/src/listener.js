@@ -1,6 +1,6 @@
 // One life of the listener: composes client, live path, pairing, relay, sweeps and shutdown. What each does is in its file.
 import { SENDERS } from './boundary.js';
-import { ignorePipeErrors } from './browser.js';
+import { createBrowserProcess } from './browser-process.js';
 import { createClient, setOwnPresenceUnavailable } from './client.js';
 import { createCompatibilityCheck } from './compatibility.js';
 import { createErrorLimit } from './error-limit.js';
@@ -36,9 +36,9 @@ export function createListener(options, userAgent, wire, stopReading) {
   const shutdown = createShutdown(wire);
   const mayReport = createErrorLimit();
   const relay = createRelay(wire, options.groups);
-  const launch = createSignal();
   let lastState = '';
   const client = createClient(options, userAgent, browserLaunched);
+  const browserProcess = createBrowserProcess(client);
   const call = createPageCall(() => client.pupPage, options.timing.evaluate);
   const compatibility = createCompatibilityCheck({
     call,
@@ -73,12 +73,11 @@ export function createListener(options, userAgent, wire, stopReading) {
   shutdown.stopsFirst(livePath.stop);
   shutdown.stopsFirst(sweeper.stop);
   shutdown.stopsFirst(stopReading);
-  shutdown.closesBrowser(closeBrowser, killBrowser);
+  shutdown.closesBrowser(browserProcess);
 
   async function browserLaunched() {
     const browser = /** @type {import('puppeteer').Browser} */ (client.pupBrowser);
-    launch.fire();
-    ignorePipeErrors(browser.process());
+    browserProcess.launchEnded();
     if (shutdown.leaving) throw new Error('the listener is stopping');
     const version = (await browser.version()).replace('Headless', '');
     wire.send('browser_started', { pid: browser.process()?.pid ?? null, version });
@@ -93,21 +92,6 @@ export function createListener(options, userAgent, wire, stopReading) {
       stuck: () => void livePath.check(),
       wrapSyncHandler: livePath.wrapSyncHandler,
     });
-  }
-
-  async function closeBrowser() {
-    await launch.fired;
-    await client.destroy();
-  }
-
-  function killBrowser() {
-    const pid = client.pupBrowser?.process()?.pid;
-    if (pid === undefined) return;
-    try {
-      process.kill(-pid, 'SIGKILL'); // puppeteer makes the browser the leader of a process group of its own
-    } catch {
-      // no process left
-    }
   }
 
   /**
@@ -184,11 +168,6 @@ export function createListener(options, userAgent, wire, stopReading) {
     throw new Error('leadmasterd only listens: Client.logout was refused');
   };
 
-  function whyStartFailed() {
-    if (!client.pupBrowser) return 'browser_failed';
-    return client.pupBrowser.connected ? 'initialize_failed' : 'browser_gone';
-  }
-
   return {
     leave: shutdown.leave,
     pageError,
@@ -221,10 +200,10 @@ export function createListener(options, userAgent, wire, stopReading) {
         await client.initialize();
         livePath.initialized();
       } catch (error) {
-        launch.fire(); // or closing the browser would wait for it
+        browserProcess.launchEnded();
         if (shutdown.leaving) return;
         note('initialize_failed', errorText(error));
-        shutdown.leave(whyStartFailed(), errorText(error));
+        shutdown.leave(browserProcess.failure(), errorText(error));
       }
     },
 
@@ -240,14 +219,4 @@ export function createListener(options, userAgent, wire, stopReading) {
       }
     },
   };
-}
-
-/** A promise, and the function that resolves it. */
-function createSignal() {
-  /** @type {(value?: unknown) => void} */
-  let fire = () => {};
-  const fired = new Promise((resolve) => {
-    fire = resolve;
-  });
-  return { fire, fired };
 }

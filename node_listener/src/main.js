@@ -17,6 +17,8 @@ const version = (/** @type {string} */ module) =>
 /** @param {import('./options.js').Options} options */
 async function listen(options) {
   const wire = createWire(stdout);
+  /** @type {ReturnType<typeof import('./listener.js').createListener> | undefined} */
+  let listener;
   // Nobody reads stdout any more: the daemon is gone.
   process.stdout.on('error', () => {
     wire.abandon();
@@ -39,8 +41,6 @@ async function listen(options) {
     },
   });
 
-  /** @type {ReturnType<typeof createListener> | undefined} */
-  let listener;
   if (!exists) {
     process.exitCode = WRONG_SETTINGS;
     wire.send('bye', {

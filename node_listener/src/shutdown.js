@@ -53,12 +53,9 @@ export function createShutdown(wire) {
       stops.push(stop);
     },
 
-    /**
-     * @param {() => Promise<void>} close closes the browser gracefully, so that localStorage survives
-     * @param {() => void} kill kills every process of the browser
-     */
-    closesBrowser(close, kill) {
-      browser = { close, kill };
+    /** @param {{close: () => Promise<void>, kill: () => void}} browserProcess */
+    closesBrowser(browserProcess) {
+      browser = browserProcess;
     },
 
     /**
