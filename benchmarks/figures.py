@@ -3,9 +3,12 @@
 import json
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from pathlib import Path
+from typing import Final, Literal, TypedDict
+
+import leadmasterd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,47 @@ class Figure:
     """For people; it may tell more than the number."""
     promised: str
     held: bool
+
+
+class Row(TypedDict):
+    """A figure in the JSON of `--json`."""
+
+    name: str
+    number: float
+    unit: str
+    better: str
+    growth: bool
+    text: str
+    promised: str
+    held: bool
+
+
+class Report(TypedDict):
+    """The JSON of `--json`."""
+
+    package: str
+    """The folder of the leadmasterd that was measured."""
+    rows: list[Row]
+
+
+def report(figures: Iterable[Figure]) -> Report:
+    """The figures, unrounded."""
+    return {
+        "package": str(Path(leadmasterd.__file__).resolve().parent),
+        "rows": [
+            {
+                "name": figure.name,
+                "number": figure.number,
+                "unit": figure.unit,
+                "better": figure.better,
+                "growth": figure.growth,
+                "text": figure.measured,
+                "promised": figure.promised,
+                "held": figure.held,
+            }
+            for figure in figures
+        ],
+    }
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

@@ -1,44 +1,22 @@
-"""All of it, as one table: `make bench`. Words after it choose: `make bench ARGS="burst single"`."""
+"""Runs the benchmarks and prints one table: `make bench`, or some of them: `make bench ARGS="burst single"`."""
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TypedDict
 
-import leadmasterd
-from benchmarks.figures import Figure
+from benchmarks.against import ROUNDS, CannotCompare, compare
+from benchmarks.figures import Figure, report
 
 ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "restarts")
 LONG = ("noticing",)
-"""Only when asked for: about five minutes."""
+"""Only when named: about five minutes."""
 
 
-class Row(TypedDict):
-    """A figure in the JSON of `--json`."""
-
-    name: str
-    number: float
-    unit: str
-    better: str
-    growth: bool
-    text: str
-    promised: str
-    held: bool
-
-
-class Report(TypedDict):
-    """The JSON of `--json`."""
-
-    package: str
-    """The folder of the leadmasterd that was measured."""
-    rows: list[Row]
-
-
-def main(chosen: list[str], json_file: Path | None = None) -> None:
-    """Print each figure as soon as it is there, then the table as it stands in the README."""
+def measure(chosen: Sequence[str], json_file: Path | None) -> None:
+    """Print each figure as soon as it is there, then the table."""
     figures: list[Figure] = []
     for name in chosen or ALL:
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
@@ -52,35 +30,32 @@ def main(chosen: list[str], json_file: Path | None = None) -> None:
         json_file.write_text(json.dumps(report(figures), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def report(figures: Iterable[Figure]) -> Report:
-    """The figures, unrounded."""
-    return {
-        "package": str(Path(leadmasterd.__file__).resolve().parent),
-        "rows": [
-            {
-                "name": figure.name,
-                "number": figure.number,
-                "unit": figure.unit,
-                "better": figure.better,
-                "growth": figure.growth,
-                "text": figure.measured,
-                "promised": figure.promised,
-                "held": figure.held,
-            }
-            for figure in figures
-        ],
-    }
-
-
-if __name__ == "__main__":
+def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    told = (
-        f"{', '.join(ALL)}: all of these without a name, some minutes; or noticing: how soon a hung or a deaf page is "
+    parser.add_argument(
+        "chosen",
+        nargs="*",
+        metavar="NAME",
+        help=f"one of {', '.join(ALL)} (all of these when none is named) or noticing, which takes five minutes",
     )
-    told += "noticed with production's own durations, about five minutes"
-    parser.add_argument("chosen", nargs="*", metavar="NAME", help=told)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE as well, unrounded")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE, unrounded")
+    output.add_argument("--against", metavar="COMMIT", help="measure COMMIT and this checkout in turn, and compare")
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"for --against: how often each (default {ROUNDS})")
     arguments = parser.parse_args()
     if unknown := set(arguments.chosen) - {*ALL, *LONG}:
         parser.error(f"unknown: {', '.join(unknown)}")
-    main(arguments.chosen, arguments.json)
+    if arguments.rounds is not None and (arguments.rounds < 1 or not arguments.against):
+        parser.error("--rounds needs --against and a number above 0")
+    if arguments.against is None:
+        measure(arguments.chosen, arguments.json)
+        return
+    try:
+        compare(arguments.against, arguments.chosen, arguments.rounds or ROUNDS)
+    except CannotCompare as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""What `make bench` does with its rows. What they say is measured by `make bench` alone: no test here is timed."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from benchmarks.against import CannotCompare, Pair, Ratio, compare, join, ratio, table
+from benchmarks.figures import Figure, Row, report
+
+RUNNER: Final = """
+import json, os, sys
+import leadmasterd
+ALL, LONG = ("quick",), ()
+if "--help" in sys.argv:
+    print("--json FILE")
+elif __name__ == "__main__":
+    assert sys.argv[1:3] == ["quick", "--json"]
+    leadmasterd.fail()
+    row = dict(name="quick", number=leadmasterd.NUMBER, unit="s", better="lower", growth=False, text="", promised="")
+    report = {"package": os.path.dirname(os.path.realpath(leadmasterd.__file__)), "rows": [{**row, "held": True}]}
+    open(sys.argv[3], "w").write(json.dumps(report))
+"""
+"""Stands for `benchmarks.run`: one row, whose number stands in the package."""
+
+
+def row(name: str, number: float, *, unit: str = "s", higher: bool = False, growth: bool = False) -> Row:
+    """A row of the JSON."""
+    figure = Figure(
+        name=name,
+        number=number,
+        unit=unit,
+        better="higher" if higher else "lower",
+        growth=growth,
+        measured=f"{number:.0f} {unit}",
+        promised="below 9 s",
+        held=number < 9,
+    )
+    return report([figure])["rows"][0]
+
+
+def pair(before: list[Row], after: list[Row]) -> Pair:
+    """A row of both sides."""
+    return Pair("it", tuple(before), tuple(after))
+
+
+def test_rows_of_two_commits_are_joined_by_name() -> None:
+    """In the new commit's order; a row of one side only stays."""
+    first = ([row("a", 1), row("old", 2)], [row("new", 3), row("a", 4)])
+    second = ([row("a", 5), row("old", 6)], [row("new", 7), row("a", 8)])
+    joined = join([first, second])
+    numbers = {each.name: ([r["number"] for r in each.before], [r["number"] for r in each.after]) for each in joined}
+    assert numbers == {"new": ([], [3, 7]), "a": ([1, 5], [4, 8]), "old": ([2, 6], [])}
+    assert list(numbers) == ["new", "a", "old"]
+
+
+def test_the_ratio_is_of_the_medians_and_the_spread_of_single_rounds() -> None:
+    """The medians need not come from the same round."""
+    before = [row("it", number) for number in (2, 4, 5)]
+    after = [row("it", number) for number in (3, 2, 5)]
+    assert ratio(pair(before, after)) == Ratio(of_medians=0.75, smallest=0.5, largest=1.5)
+
+
+def test_a_ratio_above_one_is_worse_where_higher_is_better_too() -> None:
+    """A rate that halves is 2x."""
+    found = ratio(pair([row("it", 8, higher=True)], [row("it", 4, higher=True)]))
+    assert found == Ratio(of_medians=2, smallest=2, largest=2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param([row("it", 1, growth=True)], [row("it", 2, growth=True)], id="growth"),
+        pytest.param([row("it", 1)], [], id="one side only"),
+        pytest.param([row("it", 1, unit="ms")], [row("it", 1, unit="s")], id="another unit"),
+        pytest.param([row("it", 0)], [row("it", 1)], id="nothing"),
+        pytest.param([row("it", 1)], [row("it", -1)], id="below nothing"),
+    ],
+)
+def test_no_ratio_is_given_where_it_would_mean_nothing(before: list[Row], after: list[Row]) -> None:
+    """And the table says so in words."""
+    assert ratio(pair(before, after)) is None
+    assert "x |" not in "".join(table([pair(before, after)], "abc", "this checkout"))
+
+
+def test_the_table_shows_medians_ratio_and_spread() -> None:
+    """Growth with each round as it is, and limits that did not hold below."""
+    pairs = [
+        Pair("time", (row("time", 2), row("time", 4)), (row("time", 2), row("time", 10))),
+        Pair("memory", (row("memory", 0.4, unit="MB", growth=True),), (row("memory", -0.1, unit="MB", growth=True),)),
+        Pair("new", (), (row("new", 12345.6, unit="1/s"),)),
+    ]
+    lines = list(table(pairs, "abc", "this checkout"))
+    assert lines[1:] == [
+        "| time | 3.000 s | 6.000 s | 2.000x | 1.000x to 2.500x |",
+        "| memory | +0.40 MB | -0.10 MB | none |  |",
+        "| new |  | 12,346 1/s | only this checkout |  |",
+        "limit exceeded by this checkout in round 2: time: 10 s",
+        "limit exceeded by this checkout in round 1: new: 12346 1/s",
+    ]
+
+
+class Repository:
+    """A checkout with one benchmark that takes no time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.git("init", "--quiet")
+
+    def git(self, *arguments: str) -> str:
+        """Run git without anybody's settings."""
+        nobody = {f"GIT_{who}_{what}": "nobody" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.root, env={**os.environ, **nobody, **alone}, check=True, capture_output=True
+        )
+        return done.stdout.decode().strip()
+
+    def write(self, number: float, *, fails: bool = False, runner: str = RUNNER) -> None:
+        """The package and its benchmark."""
+        how = "raise SystemExit('broken on purpose')" if fails else "pass"
+        package = f"NUMBER = {number}\ndef fail(): {how}\n"
+        files = {"leadmasterd/__init__.py": package, "benchmarks/__init__.py": "", "benchmarks/run.py": runner}
+        for name, text in files.items():
+            (self.root / name).parent.mkdir(exist_ok=True)
+            (self.root / name).write_text(text)
+
+    def commit(self) -> str:
+        """Its short name."""
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--message", "a state")
+        return self.git("rev-parse", "--short", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """Empty; temporary folders go beside it, to be counted."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "checkout").mkdir()
+    return Repository(tmp_path / "checkout")
+
+
+def left_behind(repository: Repository) -> list[Path]:
+    """Temporary folders that are still there."""
+    return list((repository.root.parent / "temporary").iterdir())
+
+
+def test_each_side_measures_its_own_code_in_alternating_order(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commit from a folder of its own, this checkout with what is not committed yet."""
+    repository.write(2)
+    commit = repository.commit()
+    repository.write(3)
+    compare(commit, [], rounds=2, here=repository.root)
+    printed = capsys.readouterr()
+    assert "| quick | 2.000 s | 3.000 s | 1.500x | 1.500x to 1.500x |" in printed.out
+    order = [line.split(": ")[1] for line in printed.err.splitlines() if line.startswith("quick, round")]
+    assert order == [f"{commit} …", "this checkout …", "this checkout …", f"{commit} …"]
+    assert left_behind(repository) == []
+
+
+def test_a_commit_whose_rows_carry_no_numbers_is_refused(repository: Repository) -> None:
+    """By name, with what to do."""
+    repository.write(2, runner=RUNNER.replace("--json FILE", ""))
+    commit = repository.commit()
+    repository.write(3)
+    with pytest.raises(CannotCompare, match=f"cannot measure {commit}: its rows carry no numbers .* a later commit"):
+        compare(commit, [], rounds=1, here=repository.root)
+    assert left_behind(repository) == []
+
+
+@pytest.mark.parametrize("missing", ["leadmasterd", "benchmarks"])
+def test_a_side_that_runs_another_checkouts_code_is_refused(repository: Repository, missing: str) -> None:
+    """A commit without a package finds the one that is installed."""
+    repository.write(2)
+    (repository.root / missing / "__init__.py").unlink()
+    commit = repository.commit()
+    repository.write(3)
+    with pytest.raises(CannotCompare, match=f"cannot measure {commit}: it ran .* instead of"):
+        compare(commit, [], rounds=1, here=repository.root)
+
+
+def test_a_report_from_another_checkouts_code_is_refused(repository: Repository) -> None:
+    """What counts is what the measuring process itself says."""
+    repository.write(2, runner=RUNNER.replace("os.path.dirname", "str"))
+    commit = repository.commit()
+    with pytest.raises(CannotCompare, match=f"cannot measure {commit}: it ran .* instead of"):
+        compare(commit, [], rounds=1, here=repository.root)
+
+
+def test_a_benchmark_that_fails_is_named_with_what_it_said(repository: Repository) -> None:
+    """And its folder is removed."""
+    repository.write(2)
+    commit = repository.commit()
+    repository.write(3, fails=True)
+    with pytest.raises(CannotCompare, match=r"broken on purpose\n+cannot measure `quick` of this checkout"):
+        compare(commit, [], rounds=1, here=repository.root)
+    assert left_behind(repository) == []
+
+
+def test_a_commit_that_does_not_exist_is_refused(repository: Repository) -> None:
+    """In git's words."""
+    repository.write(2)
+    repository.commit()
+    with pytest.raises(CannotCompare, match=r"cannot read the commit to compare with: .*Needed a single revision"):
+        compare("nowhere", [], rounds=1, here=repository.root)
+
+
+def test_the_json_is_unrounded() -> None:
+    """Whatever the text shows."""
+    assert json.loads(json.dumps(row("it", 1 / 3)))["number"] == 1 / 3
