@@ -1,1 +1,1 @@
-"""Speed, as ratios against the raw limit in the same run. `make bench` prints a table; nothing here is a test."""
+"""Speed, where possible as a ratio to the raw limit in the same run. `make bench` prints a table; no test is timed."""

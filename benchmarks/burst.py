@@ -1,4 +1,4 @@
-"""A burst of 100,000 message lines from a pipe to committed rows, against `executemany` of the very same rows."""
+"""A burst of 100,000 message lines from a pipe to committed rows, against `executemany` of the same rows."""
 
 import asyncio
 import sqlite3
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.figures import Figure, message_line, ready_line
+from benchmarks.figures import Figure
+from benchmarks.lines import message_line, ready_line
 from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.listener.child import Child
@@ -19,19 +20,20 @@ from leadmasterd.store.writer import IdleWork, Writer
 from leadmasterd.supervisor.timing import Timing
 
 LINES = 100_000
-_GROWS = {
+ROUNDS = 3
+TABLES = ("accounts", "contacts", "contact_identities", "conversations", "messages", "message_aliases", "raw_events")
+KEYS_OF_NEW_ROWS = {
     "contact_identities": "identity_id",
     "messages": "message_id",
     "message_aliases": "message_id",
     "raw_events": "raw_id",
 }
-ROUNDS = 3
-TABLES = ("accounts", "contacts", "contact_identities", "conversations", "messages", "message_aliases", "raw_events")
+"""The tables that a burst from known contacts adds to, and the column that tells new rows from old ones."""
 
 
 def run() -> list[Figure]:
-    """Both in turn, several times; the median of the ratios."""
-    ratios, ours_seconds = [], []
+    """Both in turn; the median of the ratios."""
+    ratios, seconds = [], []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
             folder = Path(name)
@@ -40,10 +42,10 @@ def run() -> list[Figure]:
                 file.write(ready_line())
                 for number in range(LINES):
                     file.write(message_line(number, number + 2))
-            took = asyncio.run(ours(lines, folder / "ours.db"))
+            took = asyncio.run(capture(lines, folder / "ours.db"))
             ratios.append(took / raw(folder / "ours.db", folder / "raw.db"))
-            ours_seconds.append(took)
-    ratio, rate = statistics.median(ratios), LINES / statistics.median(ours_seconds)
+            seconds.append(took)
+    ratio, rate = statistics.median(ratios), LINES / statistics.median(seconds)
     return [
         Figure(
             name=f"burst of {LINES:,} lines, pipe to committed rows, against raw executemany",
@@ -56,15 +58,17 @@ def run() -> list[Figure]:
     ]
 
 
-async def ours(lines: Path, database: Path, idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None) -> float:
-    """The daemon's own path: the child's pipe, the framing, the intake with its backpressure, the writer."""
+async def capture(
+    lines: Path, database: Path, idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None
+) -> float:
+    """Seconds on the daemon's own path: the child's pipe, framing, the intake with backpressure, the writer."""
     loop = asyncio.get_running_loop()
-    all_there = asyncio.Event()
+    all_written = asyncio.Event()
 
     def caught_up() -> None:
         intake.batch_committed()
         if not writer.pending:
-            all_there.set()
+            all_written.set()
 
     def committed(_: BatchResult) -> None:
         loop.call_soon_threadsafe(caught_up)
@@ -89,8 +93,8 @@ async def ours(lines: Path, database: Path, idle_work: Callable[[sqlite3.Connect
     )
     await child.ended
     while writer.pending:
-        all_there.clear()
-        await all_there.wait()
+        all_written.clear()
+        await all_written.wait()
     took = time.perf_counter() - began
     await child.stop(Timing())
     writer.stop(10)
@@ -98,9 +102,9 @@ async def ours(lines: Path, database: Path, idle_work: Callable[[sqlite3.Connect
 
 
 def raw(ours: Path, raw: Path, *, since: Path | None = None) -> float:
-    """The same rows into the same schema, nothing else: the limit of SQLite from Python.
+    """Seconds for the rows of `ours` into the same schema and nothing else: the limit of SQLite from Python.
 
-    `since`: only the rows that were not in that file yet.
+    `since`: a database without the new rows; only those are copied.
     """
     with closing(sqlite3.connect(ours)) as source:
         if since is None:
@@ -111,7 +115,7 @@ def raw(ours: Path, raw: Path, *, since: Path | None = None) -> float:
                 table: source.execute(
                     f"SELECT * FROM {table} WHERE {key} > (SELECT coalesce(max({key}), 0) FROM before.{table})"
                 ).fetchall()
-                for table, key in _GROWS.items()
+                for table, key in KEYS_OF_NEW_ROWS.items()
             }
     with closing(open_for_writing(raw)) as target:
         target.execute("PRAGMA foreign_keys = OFF")

@@ -1,8 +1,8 @@
-"""How fast bursts are classified, and how well. `python -m benchmarks.classification [FILE [development|held-out]]`
+"""How fast and how well bursts are classified: `python -m benchmarks.classification [FILE [development|held-out]]`
 
-Without FILE: the sets of this project that the classifier never learned from. FILE is a JSON-lines collection of
-labelled Spanish utterances, {"text", "label", "source"}, that is no part of this project. It is split in half by
-source: rules were written with a view of the development half only. Prints figures, never a text of it.
+Without FILE: this project's sets that the classifier was not trained on. FILE is a JSON-lines collection of labelled
+Spanish utterances, {"text", "label", "source"}, that is not part of this project. It is split in half by source; rules
+were written with only the development half in view. Prints figures, never a text of it.
 """
 
 import argparse
@@ -42,17 +42,17 @@ INTENTS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "saludo": ("greeting", "acknowledgement"),
     "charla": ("unknown", "personal"),
 }
-"""Each label of the collection, and what of ours is a right answer to it. `charla` is chit-chat with a robot."""
+"""The collection's labels, and which of our intents are right for each. `charla` is chit-chat with a bot."""
 
 
 def repository_of(source: str) -> str:
-    """Files of one repository are one source: they share their author."""
+    """The files of one repository share their author, so they are one source."""
     kind, _, rest = source.partition(":")
     return f"{kind}:{rest.partition(':')[0]}"
 
 
 def halves(rows: Iterable[Mapping[str, Any]]) -> dict[Half, list[Mapping[str, Any]]]:
-    """Whole sources in the order of their hash, each to the half that has fewer rows so far."""
+    """Whole sources in the order of their hash, each into the half that has fewer rows so far."""
     by_source = defaultdict(list)
     for row in rows:
         by_source[repository_of(row["source"])].append(row)
@@ -64,11 +64,11 @@ def halves(rows: Iterable[Mapping[str, Any]]) -> dict[Half, list[Mapping[str, An
 
 
 def run() -> list[Figure]:
-    """Each packaged example as a burst, rules and model as they are shipped, on one core."""
+    """Each packaged example as a burst, with the packaged rules and model, on one core."""
     cases = cases_from((PACKAGED / EXAMPLES).read_text(encoding="utf-8").splitlines(), EXAMPLES)
     took = []
     for _ in range(ROUNDS):
-        classifier = load_classifier(None, None)  # a new one each time: it remembers the words it has seen
+        classifier = load_classifier(None, None)  # a new one each time: it caches the words it has seen
         for case in cases:
             before = time.perf_counter()
             classifier.classify(case.texts, case.signals)
@@ -87,19 +87,19 @@ def run() -> list[Figure]:
 
 
 def precision_at(judged: Iterable[tuple[Case, Label]], coverage: float) -> float:
-    """The share of right labels among so many of all bursts, the surest first; rules of last resort are the least."""
-    surest = sorted(judged, key=lambda each: (each[1].intent == UNKNOWN, -each[1].confidence))
-    chosen = surest[: round(len(surest) * coverage)]
+    """The share of right labels among the `coverage` most confident; `unknown` ranks last."""
+    by_confidence = sorted(judged, key=lambda each: (each[1].intent == UNKNOWN, -each[1].confidence))
+    chosen = by_confidence[: round(len(by_confidence) * coverage)]
     return sum(label.intent in case.answers for case, label in chosen) / len(chosen)
 
 
 def side_of(intent: str) -> str:
-    """The coarsest question: does a customer want something before the sale, after it, or is it anything else?"""
+    """The coarsest distinction: something before the sale, something after it, or anything else."""
     return GROUP_OF[intent] if GROUP_OF[intent] in ("commercial", "after_sale") else "other"
 
 
 def silenced(judged: Iterable[tuple[Case, Label]]) -> tuple[int, int]:
-    """Customers who would start no waiting, because a rule takes them for closing or noise; and of how many."""
+    """Customers whose message a rule labels as closing or noise, so that nobody would answer; and of how many."""
     customers = [
         label for case, label in judged if {GROUP_OF[answer] for answer in case.answers} <= {"commercial", "after_sale"}
     ]
@@ -107,7 +107,7 @@ def silenced(judged: Iterable[tuple[Case, Label]]) -> tuple[int, int]:
 
 
 def table(sets: Iterable[tuple[str, Sequence[Case]]]) -> Iterator[str]:
-    """A Markdown table, a row for each set, classified as it is shipped."""
+    """A Markdown table with a row for each set, with the packaged rules and model."""
     classifier = load_classifier(None, None)
     yield (
         "| set | bursts | intent | group | of three sides | labelled | right of those | right of the surest 60 % "
@@ -116,23 +116,23 @@ def table(sets: Iterable[tuple[str, Sequence[Case]]]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|"
     for name, cases in sets:
         result = score(cases, classifier)
-        told = result.as_json()
+        summary = result.as_json()
         sides = [side_of(label.intent) in map(side_of, case.answers) for case, label in result.judged]
         shares = [
-            told["accuracy"]["intent"],
-            told["accuracy"]["group"],
+            summary["accuracy"]["intent"],
+            summary["accuracy"]["group"],
             sum(sides) / len(sides),
-            told["coverage"],
-            told["precision_when_labelled"],
+            summary["coverage"],
+            summary["precision_when_labelled"],
             precision_at(result.judged, 0.6),
         ]
         by_rule, customers = silenced(result.judged)
         said = " | ".join(f"{100 * share:.1f} %" for share in shares)
-        yield f"| {name} | {told['n']} | {said} | {by_rule} of {customers:,} |"
+        yield f"| {name} | {summary['n']} | {said} | {by_rule} of {customers:,} |"
 
 
 def own_sets() -> Iterator[tuple[str, Sequence[Case]]]:
-    """The sets in tests/data, whole, and without what says word for word the same as something that was learned."""
+    """The sets in tests/data: whole, and without what is word for word in the training data."""
     examples = cases_from((PACKAGED / EXAMPLES).read_text(encoding="utf-8").splitlines(), EXAMPLES)
     filled = sentences((PACKAGED / FRAMES).read_text(encoding="utf-8"))
     learned = {normalise(case.texts).text for case in examples} | {normalise([text]).text for text, _intent in filled}
@@ -143,7 +143,7 @@ def own_sets() -> Iterator[tuple[str, Sequence[Case]]]:
 
 
 def main() -> None:
-    """How well: our own sets, or a half of FILE, with and without what is no enquiry of any shop."""
+    """Print how well: our own sets, or a half of FILE with and without its chit-chat."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("half", nargs="?", choices=("development", "held-out"), default="development")

@@ -1,12 +1,10 @@
-"""What a benchmark gives back, and the lines that all of them feed."""
+"""What a benchmark returns: rows for the table and for comparing two commits."""
 
-import json
-import os
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import leadmasterd
 
@@ -27,7 +25,7 @@ class Figure:
     growth: bool = False
     """The number is a difference that should be 0, so a ratio of two of them means nothing."""
     measured: str
-    """For people; it may tell more than the number."""
+    """For people; may hold more than the number."""
     promised: str
     held: bool
 
@@ -74,47 +72,5 @@ def report(figures: Iterable[Figure]) -> Report:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The value below which so many percent lie."""
+    """The value below which `percent` percent of the values lie."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-BODY: Final = "Hola, buenas tardes! cuánto sale el combo de 12 empanadas con envío a Caballito?"
-
-
-def message_line(number: int, seq: int, body: str = BODY) -> bytes:
-    """One live message of about 1 KB, from one of 500 customers, as the child writes it. With its newline."""
-    chat = f"549115555{number % 500:04d}@c.us"
-    message = {
-        "v": 1,
-        "type": "message",
-        "seq": seq,
-        "at": 1795400220000 + number,
-        "via": "live",
-        "id": {"fromMe": False, "remote": chat, "id": f"3EB0{os.urandom(9).hex().upper()}", "participant": None},
-        "t": 1795300000 + number,
-        "message_type": "chat",
-        "from": chat,
-        "to": "5491155550100@c.us",
-        "author": None,
-        "notify_name": "Ana",
-        "body": body,
-        "media": None,
-        "location": None,
-        "contact_cards": [],
-        "quoted": None,
-        "order": None,
-        "reply": None,
-        "referral": None,
-        "contact": {"saved_name": None, "business": False, "phone": chat, "lid": None},
-        "ephemeral_seconds": None,
-        "forwarded": False,
-        "data": {"type": "chat", "filler": "x" * 300},
-    }
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def ready_line() -> bytes:
-    """The line that says whose messages follow."""
-    account = {"wid": "5491155550100@c.us", "lid": None, "push_name": "Tienda", "platform": "android"}
-    ready = {"v": 1, "type": "ready", "seq": 1, "at": 1795400000000, "account": account, "fresh": False}
-    return json.dumps({**ready, "web_version": None}).encode() + b"\n"

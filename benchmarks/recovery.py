@@ -1,19 +1,15 @@
-"""How quickly it is back: from the browser's death to ready, and through ten thousand missed messages."""
+"""How quickly it recovers: from a killed browser to ready, and through ten thousand missed messages."""
 
 import os
-import shutil
 import statistics
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.daemon import Setup, setup, until
 from benchmarks.figures import Figure
-from benchmarks.whole import daemon_on, link, status_of, until
-from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
 from leadmasterd.listener.programs import find_browser
-from leadmasterd.settings.paths import Paths, resolve_paths
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.supervisor.timing import Timing
 
@@ -25,28 +21,22 @@ HERE = Path(__file__).resolve().parent
 
 
 def run() -> list[Figure]:
-    """The bare library and ours on the same profile and stand-in, in turn."""
-    node = shutil.which("node")
-    assert node, "node is needed"
-    with (
-        tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name,
-        StandIn(Path(node), key_shape="dollar") as standin,
-    ):
-        where = resolve_paths(None, name, "leadmaster.db")
-        with daemon_on(where, standin):
-            link(where, standin)
-        bare = statistics.median(_bare_start(node, where, standin) for _ in range(BARE_STARTS))
-        # each death is a first one: a short calm period forgives the one before
-        with daemon_on(where, standin, LEADMASTERD_SUPERVISOR__CALM_PERIOD="1"):
-            until(lambda: status_of(where).get("phase") == "ready")
-            deaths = [_back_after_death(where) for _ in range(DEATHS)]
-        return [_death_figure(deaths, bare), _missed(where, standin)]
+    """The bare library and the daemon in turn, on the same profile and stand-in."""
+    with setup() as parts:
+        with parts.daemon():
+            parts.pair()
+        bare = statistics.median(_bare_start(parts) for _ in range(BARE_STARTS))
+        # With a short calm period each failure counts as the first one.
+        with parts.daemon(LEADMASTERD_SUPERVISOR__CALM_PERIOD="1"):
+            until(parts.is_ready)
+            recoveries = [_recovery(parts) for _ in range(DEATHS)]
+        return [_recovery_figure(recoveries, bare), _missed(parts)]
 
 
-def _bare_start(node: str, where: Paths, standin: StandIn) -> float:
-    arguments = [*standin.browser_args, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+def _bare_start(parts: Setup) -> float:
+    arguments = [*parts.standin.browser_args, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     said = subprocess.run(
-        [node, HERE / "bare_start.mjs", where.profile, find_browser(""), *arguments],
+        [parts.node, HERE / "bare_start.mjs", parts.where.profile, find_browser(""), *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -55,20 +45,20 @@ def _bare_start(node: str, where: Paths, standin: StandIn) -> float:
     return float(said.stdout) / 1000
 
 
-def _back_after_death(where: Paths) -> float:
-    marker = tree.marker_of(where.state_dir)
+def _recovery(parts: Setup) -> float:
+    marker = tree.marker_of(parts.where.state_dir)
     browser = next(each for each in tree.find_ours(marker) if f"--leadmasterd-instance={marker}" in each.cmdline())
-    since = status_of(where)["since"]
+    since = parts.status()["since"]
     time.sleep(2)  # the calm period
     browser.kill()
     began = time.monotonic()
-    until(lambda: (now := status_of(where)).get("phase") == "ready" and now["since"] != since)
+    until(lambda: (now := parts.status()).get("phase") == "ready" and now["since"] != since)
     return time.monotonic() - began
 
 
-def _death_figure(deaths: list[float], bare: float) -> Figure:
+def _recovery_figure(recoveries: list[float], bare: float) -> Figure:
     limit = Timing().backoff_first + 1.5 * bare
-    median, worst = statistics.median(deaths), max(deaths)
+    median, worst = statistics.median(recoveries), max(recoveries)
     return Figure(
         name="browser killed: time until ready again",
         number=median,
@@ -79,13 +69,13 @@ def _death_figure(deaths: list[float], bare: float) -> Figure:
     )
 
 
-def _missed(where: Paths, standin: StandIn) -> Figure:
-    standin.act("deliver", **{"from": "5491155510000", "body": "perdido {n}", "count": MISSED, "spread": CHATS})
-    connection = open_for_reading(where.database)
+def _missed(parts: Setup) -> Figure:
+    parts.standin.act("deliver", **{"from": "5491155510000", "body": "perdido {n}", "count": MISSED, "spread": CHATS})
+    connection = open_for_reading(parts.where.database)
     before = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
-    with daemon_on(where, standin):
+    with parts.daemon():
         began = time.monotonic()
-        until(lambda: status_of(where).get("phase") == "ready")
+        until(parts.is_ready)
         ready = time.monotonic()
         until(lambda: connection.execute("SELECT count(*) FROM messages").fetchone()[0] >= before + MISSED)
         took = time.monotonic() - ready

@@ -1,4 +1,4 @@
-"""Two thousand lives of a small child with a tree of its own: does anything grow?"""
+"""Two thousand restarts of a child that leaves an orphan process: does anything grow?"""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ from leadmasterd.supervisor.timing import Timing
 RESTARTS = 2000
 WARM_UP = 100
 CHILD = ["sh", "-c", "sleep 60 >/dev/null & echo '{}'; exit 3"]
-"""Says a line, leaves an orphan, and dies."""
+"""Prints a line, leaves an orphan, and exits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class _Size:
 
 
 def run() -> list[Figure]:
-    """Before and after, in this very process."""
+    """Measured in this process, before and after."""
     before, after = asyncio.run(_restart())
     grown = after.memory - before.memory
     same = (before.descriptors, before.threads, before.processes) == (

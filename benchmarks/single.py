@@ -7,7 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.figures import Figure, message_line, percentile, ready_line
+from benchmarks.figures import Figure, percentile
+from benchmarks.lines import CHATS, chat_of, message_line, ready_line
 from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.listener.framing import LineReader
@@ -19,7 +20,7 @@ MESSAGES = 5000
 
 
 def run() -> list[Figure]:
-    """In turn, one of ours and one raw, so that both see the same machine."""
+    """Ours and raw in turn, so that both meet the same machine."""
     with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
         ours, raw = asyncio.run(_both(Path(name)))
     ours_p99, raw_p99 = percentile(ours, 99), percentile(raw, 99)
@@ -77,9 +78,9 @@ async def _both(folder: Path) -> tuple[list[float], list[float]]:
 def _raw_commit(raw: sqlite3.Connection, number: int, line: bytes) -> float:
     at = "2026-11-23T12:00:00.000Z"
     text = line.decode()
-    chat = f"549115555{number % 500:04d}@c.us"
+    chat = chat_of(number)
     row = (
-        number + 1, 1, number % 500 + 1, "in", "contact", "chat", "Hola, buenas tardes!", at, at, "live", at, None,
+        number + 1, 1, number % CHATS + 1, "in", "contact", "chat", "Hola, buenas tardes!", at, at, "live", at, None,
         chat, "Ana", None, 0, 0, 0, None, None, None, None, f"3EB0{os.urandom(9).hex().upper()}", "", 0, number,
     )  # fmt: skip
     began = time.perf_counter()

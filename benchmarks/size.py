@@ -1,4 +1,4 @@
-"""With a million messages and fifty thousand contacts: capture, `status` and the commands of leads."""
+"""A database of a million messages and fifty thousand contacts: capture, `status` and the commands for leads."""
 
 import asyncio
 import os
@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks import burst
-from benchmarks.figures import Figure, message_line, ready_line
-from benchmarks.leads import TEXTS, judging
+from benchmarks.figures import Figure
+from benchmarks.leads import TEXTS, projection_worker
+from benchmarks.lines import CHATS, chat_of, message_line, ready_line
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.times import iso
 
@@ -28,7 +29,7 @@ START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 def run() -> list[Figure]:
-    """Make such a database (some minutes), then measure beside it."""
+    """Making such a database takes minutes."""
     with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
         folder = Path(name)
         empty, full = folder / "empty", folder / "full"
@@ -36,12 +37,12 @@ def run() -> list[Figure]:
             place.mkdir()
             open_for_writing(place / "leadmaster.db").close()
         _fill(full / "leadmaster.db")
-        rebuilt = _project_all(full / "leadmaster.db")
-        return [rebuilt, _burst(folder, full / "leadmaster.db"), *_commands(empty, full)]
+        rebuild = _rebuild(full / "leadmaster.db")
+        return [rebuild, _burst(folder, full / "leadmaster.db"), *_commands(empty, full)]
 
 
 def _fill(database: Path) -> None:
-    """Straight into the tables: who wrote what is made up, a tenth of them still waits."""
+    """Straight into the tables: invented messages; a tenth of the contacts still waits for an answer."""
     with closing(open_for_writing(database)) as db:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("BEGIN")
@@ -50,7 +51,7 @@ def _fill(database: Path) -> None:
             (iso(START), iso(START)),
         )
         for contact in range(1, CONTACTS + 1):
-            chat = _chat(contact)
+            chat = _chat_of(contact)
             at = iso(START)
             db.execute("INSERT INTO contacts (push_name, created_at, updated_at) VALUES (?, ?, ?)", ("Ana", at, at))
             db.execute(
@@ -76,9 +77,9 @@ def _fill(database: Path) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _chat(contact: int) -> str:
-    """The first 500 are those who write the burst."""
-    return f"549115555{contact - 1:04d}@c.us" if contact <= 500 else f"54911{contact + 10_000_000}@c.us"
+def _chat_of(contact: int) -> str:
+    """The first 500 are the chats of the burst."""
+    return chat_of(contact - 1) if contact <= CHATS else f"54911{contact + 10_000_000}@c.us"
 
 
 def _messages() -> Iterator[tuple[object, ...]]:
@@ -95,10 +96,10 @@ def _messages() -> Iterator[tuple[object, ...]]:
             yield contact, direction, author, body, at, at, at, f"3EB0{number:016X}", int(moment.timestamp())
 
 
-def _project_all(database: Path) -> Figure:
-    """`leads rebuild`, in effect: every contact's whole story."""
+def _rebuild(database: Path) -> Figure:
+    """What `leads rebuild` does: the whole history of every contact."""
     with closing(open_for_writing(database)) as db:
-        work = judging()(db)
+        work = projection_worker()(db)
         began, more = time.perf_counter(), True
         while more:
             db.execute("BEGIN IMMEDIATE")
@@ -119,7 +120,7 @@ def _project_all(database: Path) -> Figure:
 
 
 def _burst(folder: Path, database: Path) -> Figure:
-    """The burst of the first figure on top of all that, leads behind it, against the same rows into the same file."""
+    """A burst into that database with leads on, against the same rows into the same file."""
     lines = folder / "lines"
     with lines.open("wb") as file:
         file.write(ready_line())
@@ -130,7 +131,7 @@ def _burst(folder: Path, database: Path) -> Figure:
         ours, raw = folder / "ours.db", folder / "raw.db"
         for copy in (ours, raw):
             shutil.copy(database, copy)
-        ours_seconds = asyncio.run(burst.ours(lines, ours, judging()))
+        ours_seconds = asyncio.run(burst.capture(lines, ours, projection_worker()))
         ratios.append(ours_seconds / burst.raw(ours, raw, since=database))
         for copy in (ours, raw):
             for suffix in ("", "-wal", "-shm"):
@@ -147,15 +148,15 @@ def _burst(folder: Path, database: Path) -> Figure:
 
 
 def _commands(empty: Path, full: Path) -> list[Figure]:
-    """Medians, each in turn with what it is compared with."""
-    on_empty, on_full, helped, waiting, listed = [], [], [], [], []
+    """Medians, each measured in turn with what it is compared with."""
+    on_empty, on_full, only_help, waiting, listed = [], [], [], [], []
     for _ in range(RUNS):
         on_empty.append(_seconds(["status"], empty))
         on_full.append(_seconds(["status"], full))
-        helped.append(_seconds(["leads", "--help"], full))
+        only_help.append(_seconds(["leads", "--help"], full))
         waiting.append(_seconds(["leads", "waiting"], full))
         listed.append(_seconds(["leads", "list"], full))
-    small, large, base = (statistics.median(times) for times in (on_empty, on_full, helped))
+    small, large, base = (statistics.median(times) for times in (on_empty, on_full, only_help))
     ratio = large / small
     figures = [
         Figure(
