@@ -61,7 +61,7 @@ format: ## rewrite Python and JavaScript in the one format
 	cd node_listener && npm run --silent format
 
 # Some of them: make bench ARGS="burst single". Two commits in turn: make bench ARGS="--against COMMIT burst single"
-bench: ## measure, and compare with what was promised
+bench: ## measure, compare with what was promised, and write docs/benchmarks.md
 	@tools/setup.sh test
 	@$(PY) -m benchmarks.run $(ARGS)
 

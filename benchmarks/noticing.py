@@ -1,4 +1,4 @@
-"""How soon it is detected that nothing arrives any more, with production's own timing: about five minutes."""
+"""How soon it is detected that nothing arrives any more, with production's own timing: about seven minutes."""
 
 import sqlite3
 import time

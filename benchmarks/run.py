@@ -1,33 +1,44 @@
-"""Runs the benchmarks and prints one table: `make bench`, or some of them: `make bench ARGS="burst single"`."""
+"""Runs the benchmarks, prints one table and writes it to docs/benchmarks.md: all of them, or those that are named."""
 
 import argparse
+import compileall
 import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
+import leadmasterd
+from benchmarks import document
 from benchmarks.against import ROUNDS, CannotCompare, compare
 from benchmarks.figures import Figure, report
 
 ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "restarts")
 LONG = ("noticing",)
-"""Only when named: about five minutes."""
+"""Only when named: about seven minutes."""
 
 
 def measure(chosen: Sequence[str], json_file: Path | None) -> None:
-    """Print each figure as soon as it is there, then the table."""
-    figures: list[Figure] = []
+    """Print each figure as soon as it is there, then the table; write them to `json_file`, or else to the document."""
+    # Under PYTHONDONTWRITEBYTECODE each command would otherwise be measured with compiling the package.
+    compileall.compile_dir(Path(leadmasterd.__file__).parent, quiet=1)
+    figures: dict[str, list[Figure]] = {}
     for name in chosen or ALL:
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
-        for figure in import_module(f"benchmarks.{name}").run():
+        figures[name] = import_module(f"benchmarks.{name}").run()
+        for figure in figures[name]:
             print(f"  {figure.name}: {figure.measured}", file=sys.stderr, flush=True)
-            figures.append(figure)
-    print("| figure | measured | promised | held |\n|---|---|---|---|")
-    for figure in figures:
-        print(f"| {figure.name} | {figure.measured} | {figure.promised} | {'yes' if figure.held else 'NO'} |")
+    rows = {name: document.rows(name, each, document.today()) for name, each in figures.items()}
+    print("\n".join([*document.HEADER, *chain.from_iterable(rows.values())]))
     if json_file:
-        json_file.write_text(json.dumps(report(figures), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        content = report(chain.from_iterable(figures.values()))
+        json_file.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        return
+    try:
+        document.update(rows, usual=ALL, known=(*ALL, *LONG))
+    except document.CannotUpdate as error:
+        print(f"cannot update {document.FILE}: {error}", file=sys.stderr)
 
 
 def main() -> None:
@@ -37,10 +48,12 @@ def main() -> None:
         "chosen",
         nargs="*",
         metavar="NAME",
-        help=f"one of {', '.join(ALL)} (all of these when none is named) or noticing, which takes five minutes",
+        help=f"one of {', '.join(ALL)} (all of these when none is named) or noticing, which takes about seven minutes",
     )
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE, unrounded")
+    output.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the rows to FILE, unrounded, and not to the document"
+    )
     output.add_argument("--against", metavar="COMMIT", help="measure COMMIT and this checkout in turn, and compare")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"for --against: how often each (default {ROUNDS})")
     arguments = parser.parse_args()
@@ -55,6 +68,8 @@ def main() -> None:
         compare(arguments.against, arguments.chosen, arguments.rounds or ROUNDS)
     except CannotCompare as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

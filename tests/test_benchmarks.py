@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from benchmarks import document
 from benchmarks.against import CannotCompare, Pair, Ratio, compare, join, ratio, table
 from benchmarks.figures import Figure, Row, report
+from benchmarks.run import ALL, LONG
 
 RUNNER: Final = """
 import json, os, sys
@@ -152,7 +155,7 @@ def left_behind(repository: Repository) -> list[Path]:
 def test_each_side_measures_its_own_code_in_alternating_order(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The commit from a folder of its own, this checkout with what is not committed yet."""
+    """The checkout counts as it is, with changes that are not committed yet."""
     repository.write(2)
     commit = repository.commit()
     repository.write(3)
@@ -174,14 +177,21 @@ def test_a_commit_whose_rows_carry_no_numbers_is_refused(repository: Repository)
     assert left_behind(repository) == []
 
 
-@pytest.mark.parametrize("missing", ["leadmasterd", "benchmarks"])
-def test_a_side_that_runs_another_checkouts_code_is_refused(repository: Repository, missing: str) -> None:
+def test_a_side_that_runs_another_checkouts_code_is_refused(repository: Repository) -> None:
     """A commit without a package finds the one that is installed."""
     repository.write(2)
-    (repository.root / missing / "__init__.py").unlink()
+    (repository.root / "leadmasterd" / "__init__.py").unlink()
     commit = repository.commit()
     repository.write(3)
     with pytest.raises(CannotCompare, match=f"cannot measure {commit}: it ran .* instead of"):
+        compare(commit, [], rounds=1, here=repository.root)
+
+
+def test_a_side_that_runs_another_checkouts_benchmarks_is_refused(repository: Repository) -> None:
+    """They would measure the wrong thing of the right code."""
+    repository.write(2, runner=f"{RUNNER}\n__file__ = '/elsewhere/benchmarks/run.py'\n")
+    commit = repository.commit()
+    with pytest.raises(CannotCompare, match=f"cannot measure {commit}: it ran /elsewhere/benchmarks instead of"):
         compare(commit, [], rounds=1, here=repository.root)
 
 
@@ -214,3 +224,75 @@ def test_a_commit_that_does_not_exist_is_refused(repository: Repository) -> None
 def test_the_json_is_unrounded() -> None:
     """Whatever the text shows."""
     assert json.loads(json.dumps(row("it", 1 / 3)))["number"] == 1 / 3
+
+
+HERE: Final = "2 cores, Debian 12"
+DOCUMENT: Final = f"""# Before
+{document.BEGIN}
+
+{HERE}
+
+| benchmark | figure | measured | promised | held | date |
+|---|---|---|---|---|---|
+| `burst` | old | 1 s |  | yes | 2026-01-01 |
+| `gone` | no longer measured | 1 s |  | yes | 2026-01-01 |
+| `single` | stays | 2 s |  | yes | 2026-01-01 |
+
+{document.END}
+After
+"""
+
+
+def updated(text: str, measured: dict[str, list[str]], machine: str = HERE) -> str:
+    """With three benchmarks, of which one runs only when it is named."""
+    return document.updated(text, measured, machine=machine, usual=("burst", "size"), known=("single", "burst", "size"))
+
+
+def test_a_run_replaces_the_rows_of_what_it_measured_and_keeps_the_others() -> None:
+    """In the order of the benchmarks; what no benchmark measures any more goes, and what is around the marks stays."""
+    figure = Figure(name="new", number=1, unit="s", measured="1.0 s", promised="below 2 s", held=False)
+    assert (
+        updated(DOCUMENT, {"burst": document.rows("burst", [figure], "2026-02-02")})
+        == f"""# Before
+{document.BEGIN}
+
+{HERE}
+
+| benchmark | figure | measured | promised | held | date |
+|---|---|---|---|---|---|
+| `single` | stays | 2 s |  | yes | 2026-01-01 |
+| `burst` | new | 1.0 s | below 2 s | NO | 2026-02-02 |
+
+{document.END}
+After
+"""
+    )
+
+
+def test_rows_of_two_machines_never_stand_in_one_table() -> None:
+    """A run of some benchmarks changes nothing; a run of all the usual ones drops the rows of the other machine."""
+    with pytest.raises(document.CannotUpdate, match=r"its other rows come from another machine .*; run all benchmarks"):
+        updated(DOCUMENT, {"burst": ["| `burst` | new |"]}, "64 cores")
+    text = updated(DOCUMENT, {"burst": ["| `burst` | new |"], "size": ["| `size` | new |"]}, "64 cores")
+    assert [line for line in text.splitlines() if line.startswith(("| `", "2 ", "64 "))] == [
+        "64 cores",
+        "| `burst` | new |",
+        "| `size` | new |",
+    ]
+
+
+def test_a_document_without_marks_is_left_alone() -> None:
+    """The error says what to put there."""
+    with pytest.raises(document.CannotUpdate, match=f"put {document.BEGIN} and {document.END} on lines of their own"):
+        updated("# Before", {})
+
+
+def test_the_document_explains_each_benchmark_and_has_its_rows() -> None:
+    """Names that `make bench` takes."""
+    text = document.FILE.read_text(encoding="utf-8")
+    before, rest = text.split(document.BEGIN)
+    table, after = rest.split(document.END)
+    around = before + after
+    explained, measured = (set(re.findall(r"^\| `(\w+)` \| ", part, re.MULTILINE)) for part in (around, table))
+    assert explained == {*ALL, *LONG}
+    assert {*ALL} <= measured <= {*ALL, *LONG}
