@@ -1,6 +1,6 @@
-"""What could be wrong with this machine, looked at one by one: each finding says how to mend it.
+"""Checks of this machine and its state: each finding has a stable code and says how to fix it.
 
-Works without the daemon and beside it; changes nothing.
+Changes nothing; works whether or not the daemon is running.
 """
 
 import os
@@ -10,11 +10,11 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, TypedDict
 from zoneinfo import ZoneInfo
 
 from leadmasterd import sentences
@@ -46,24 +46,188 @@ SPREAD: Final = timedelta(minutes=10)
 Level = Literal["ok", "warning", "wrong"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `mend` is empty when all is well."""
+class Kind(NamedTuple):
+    """A finding that can be made: which check makes it, how bad it is, and sentences filled from its values."""
 
     check: str
     level: Level
     found: str
-    mend: str = ""
+    fix: str = ""
+
+
+_SET_CLOCK = _("set the time (`timedatectl set-ntp true`, then check with `timedatectl`)")
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "settings_ok": Kind("settings", "ok", "{file}"),
+    "settings_default": Kind("settings", "ok", _("built-in defaults")),
+    "settings_wrong": Kind("settings", "wrong", "{error}", _("fix the settings; nothing else can be checked before")),
+    "clock_ok": Kind("clock", "ok", "{time} ({zone})"),
+    "clock_old": Kind(
+        "clock",
+        "wrong",
+        _("the clock says {time}"),
+        _("set the time (`timedatectl set-ntp true`): messages would get wrong times"),
+    ),
+    "clock_ahead": Kind(
+        "clock", "warning", _("this machine's clock is {hours} h {minutes} min ahead of WhatsApp's"), _SET_CLOCK
+    ),
+    "clock_behind": Kind(
+        "clock", "warning", _("this machine's clock is {hours} h {minutes} min behind WhatsApp's"), _SET_CLOCK
+    ),
+    "node_ok": Kind("node", "ok", "{path}"),
+    "node_wrong": Kind("node", "wrong", "{error}", _("install Node.js {oldest} or newer")),
+    "browser_ok": Kind("browser", "ok", "{path}, {version}"),
+    "browser_untested": Kind(
+        "browser", "warning", "{path}, {version}", _("tested with version {tested}; this one will most likely work")
+    ),
+    "browser_unknown": Kind(
+        "browser", "wrong", _("{path} does not tell its version"), _("run it by hand with --version")
+    ),
+    "browser_wrong": Kind("browser", "wrong", "{error}", _("install Chromium")),
+    "sandbox_ok": Kind("sandbox", "ok", _("the browser starts with its sandbox on")),
+    "sandbox_skipped": Kind("sandbox", "ok", _("not tried (--quick)")),
+    "sandbox_off": Kind(
+        "sandbox",
+        "warning",
+        _("as root the browser starts only without its sandbox"),
+        _("run the daemon as an ordinary user"),
+    ),
+    "sandbox_denied": Kind(
+        "sandbox",
+        "wrong",
+        _("the browser does not start: {error}"),
+        _(
+            "allow user namespaces for the browser (Ubuntu 24.04: an AppArmor profile with `userns`; "
+            "Debian: sysctl kernel.unprivileged_userns_clone=1)"
+        ),
+    ),
+    "browser_fails": Kind(
+        "sandbox",
+        "wrong",
+        _("the browser does not start: {error}"),
+        _("run `{path} --headless=new --dump-dom about:blank` by hand"),
+    ),
+    "packages_ok": Kind("node packages", "ok", "{path}"),
+    "packages_missing": Kind(
+        "node packages", "wrong", _("{path} is missing"), _("run `npm ci --omit=dev` in {folder}")
+    ),
+    "rules_ok": Kind("rules", "ok", "{file}"),
+    "rules_default": Kind("rules", "ok", _("the packaged rules")),
+    "rules_wrong": Kind(
+        "rules", "wrong", "{error}", _("fix the file; `leadmasterd rules check` says whether it is right")
+    ),
+    "model_wrong": Kind(
+        "rules", "wrong", "{error}", _("delete the file or train it again with `leadmasterd rules train`")
+    ),
+    "state_ok": Kind("state", "ok", "{path}"),
+    "state_absent": Kind("state", "ok", _("{path} will be created at the first start")),
+    "state_cannot_create": Kind(
+        "state",
+        "wrong",
+        _("{path} can't be created: {parent} is not writable for this user"),
+        _("create it for this user, or set state_dir"),
+    ),
+    "state_not_writable": Kind(
+        "state",
+        "wrong",
+        _("{path} is not writable for uid {uid}"),
+        _("run this as {owner}: `sudo -u {owner} leadmasterd doctor`"),
+    ),
+    "state_readable": Kind("state", "warning", _("{path} can be read by others (mode {mode})"), "chmod 700 {path}"),
+    "disk_ok": Kind("disk", "ok", _("{gigabytes} GB free")),
+    "disk_low": Kind(
+        "disk",
+        "wrong",
+        _("{megabytes} MB free"),
+        _("free some space: a full disk stops capture and can cost the link"),
+    ),
+    "database_ok": Kind("database", "ok", _("{messages} messages")),
+    "database_absent": Kind("database", "ok", _("none yet")),
+    "database_unusable": Kind("database", "wrong", "{error}", _("do what the message says")),
+    "database_damaged": Kind(
+        "database", "wrong", "{error}", _("stop the daemon, keep a copy of {path}*, restore a backup")
+    ),
+    "session_ok": Kind("session", "ok", _("stored")),
+    "session_absent": Kind("session", "ok", _("none yet")),
+    "session_lost": Kind(
+        "session", "warning", _("no WhatsApp session is stored"), _("scan the QR code: `leadmasterd qr`")
+    ),
+    "daemon_ready": Kind("daemon", "ok", "{state}: {because}"),
+    "daemon_starting": Kind("daemon", "ok", _("starting")),
+    "daemon_not_ready": Kind(
+        "daemon", "warning", "{state}: {because}", _("it recovers by itself; check again in a minute")
+    ),
+    "daemon_needs_a_person": Kind("daemon", "wrong", "{state}: {because}", _("a person is needed: do what it says")),
+    "daemon_not_running": Kind(
+        "daemon", "warning", _("not running"), _("start it: `leadmasterd run`, or `systemctl start leadmasterd`")
+    ),
+}
+"""Every finding by its stable code, but for the daemon's own warnings, which have the codes of `status`."""
+
+
+class FindingObject(TypedDict):
+    """An object of `findings` in `doctor --json`."""
+
+    check: str
+    level: Level
+    found: str
+    mend: str
+    code: str
+    values: dict[str, str | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check. `mend` says what to do; empty when all is well."""
+
+    check: str
+    level: Level
+    found: str
+    mend: str
+    code: str
+    values: Mapping[str, str | float]
+
+    def as_json(self) -> FindingObject:
+        """As docs/json.md has it."""
+        return FindingObject(
+            check=self.check,
+            level=self.level,
+            found=self.found,
+            mend=self.mend,
+            code=self.code,
+            values=dict(self.values),
+        )
+
+
+class Report(TypedDict):
+    """`doctor --json`."""
+
+    ok: bool
+    findings: list[FindingObject]
+
+
+def _finding(code: str, **values: object) -> Finding:
+    """Numbers stay numbers, all other values become text."""
+    kind = KINDS[code]
+    told = {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
+    return Finding(
+        check=kind.check,
+        level=kind.level,
+        found=kind.found.format(**told),
+        mend=kind.fix.format(**told),
+        code=code,
+        values=told,
+    )
 
 
 def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
-    """Every check, in the order in which one would mend things."""
+    """Every check, in the order in which one would fix things."""
     try:
         settings, paths = load(config)
     except CannotUseSettings as error:
-        yield Finding("settings", "wrong", str(error), _("mend the settings; nothing else can be checked before"))
+        yield _finding("settings_wrong", error=error)
         return
-    yield Finding("settings", "ok", str(paths.file or _("built-in defaults")))
+    yield _finding("settings_ok", file=paths.file) if paths.file else _finding("settings_default")
     yield _clock(settings.leads.timezone)
     yield from _programs(settings, start_browser=start_browser)
     yield _node_packages()
@@ -74,55 +238,37 @@ def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
 
 
 def _clock(zone: str) -> Finding:
-    now = time.time()
-    if now < CLOCK_LEAST:
-        return Finding(
-            "clock",
-            "wrong",
-            _("the clock says {time}").format(time=time.strftime("%Y-%m-%d", time.gmtime(now))),
-            _("set the time (`timedatectl set-ntp true`): messages would be filed under wrong times"),
-        )
-    local = datetime.fromtimestamp(now, ZoneInfo(zone))
-    return Finding("clock", "ok", f"{local:%Y-%m-%d %H:%M} ({zone})")
+    now = datetime.fromtimestamp(time.time(), ZoneInfo(zone))
+    if now.timestamp() < CLOCK_LEAST:
+        return _finding("clock_old", time=f"{now:%Y-%m-%d}")
+    return _finding("clock_ok", time=f"{now:%Y-%m-%d %H:%M}", zone=zone)
 
 
 def _programs(settings: Settings, *, start_browser: bool) -> Iterator[Finding]:
     try:
-        node = programs.find_node(settings.listener.node)
-        yield Finding("node", "ok", str(node))
+        yield _finding("node_ok", path=programs.find_node(settings.listener.node))
     except CannotUseProgram as error:
-        yield Finding("node", "wrong", str(error), _("install Node.js {n} or newer").format(n=programs.OLDEST_NODE))
+        yield _finding("node_wrong", error=error, oldest=programs.OLDEST_NODE)
     try:
         browser = programs.find_browser(settings.listener.browser)
     except CannotUseProgram as error:
-        yield Finding("browser", "wrong", str(error), _("install Chromium"))
+        yield _finding("browser_wrong", error=error)
         return
-    version = programs.browser_version(browser)
-    yield _browser_version(browser, version)
-    yield _sandbox(browser) if start_browser else Finding("sandbox", "ok", _("not tried (--quick)"))
+    yield _browser_version(browser, programs.browser_version(browser))
+    yield _sandbox(browser) if start_browser else _finding("sandbox_skipped")
 
 
 def _browser_version(browser: Path, version: str) -> Finding:
     major = next((int(word.split(".")[0]) for word in version.split() if word[:1].isdigit()), None)
     if major is None:
-        return Finding(
-            "browser",
-            "wrong",
-            _("{browser} does not say its version").format(browser=browser),
-            _("run it by hand with --version and see what it says"),
-        )
+        return _finding("browser_unknown", path=browser)
     if major != TESTED_BROWSER_MAJOR:
-        return Finding(
-            "browser",
-            "warning",
-            f"{browser}, {version}",
-            _("this version was tested with {major}; it will most likely do").format(major=TESTED_BROWSER_MAJOR),
-        )
-    return Finding("browser", "ok", f"{browser}, {version}")
+        return _finding("browser_untested", path=browser, version=version, tested=TESTED_BROWSER_MAJOR)
+    return _finding("browser_ok", path=browser, version=version)
 
 
 def _sandbox(browser: Path) -> Finding:
-    """Start the browser for a moment, the way the listener does, but for the page."""
+    """Start the browser for a moment as the listener does, but on an empty page."""
     root = os.geteuid() == 0
     with tempfile.TemporaryDirectory(prefix="leadmasterd-doctor-") as profile:
         arguments = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -131,50 +277,34 @@ def _sandbox(browser: Path) -> Finding:
             done = subprocess.run(
                 [browser, *arguments], capture_output=True, text=True, timeout=60, check=False, errors="replace"
             )
-            said, well = done.stderr, done.returncode == 0 and "<html" in done.stdout
+            output, well = done.stderr, done.returncode == 0 and "<html" in done.stdout
         except (OSError, subprocess.TimeoutExpired) as error:
-            said, well = str(error), False
+            output, well = str(error), False
     if not well:
-        last = next((line for line in reversed(said.splitlines()) if line.strip()), "")
-        mend = _("run `{browser} --headless=new --dump-dom about:blank` by hand").format(browser=browser)
-        if "sandbox" in said.lower():
-            mend = _(
-                "allow user namespaces for the browser (Ubuntu 24.04: an AppArmor profile with `userns`; "
-                "Debian: sysctl kernel.unprivileged_userns_clone=1)"
-            )
-        return Finding("sandbox", "wrong", _("the browser does not start: {said}").format(said=last[:200]), mend)
-    if root:
-        return Finding(
-            "sandbox",
-            "warning",
-            _("the browser starts, but as root only without its sandbox"),
-            _("run the daemon as an ordinary user"),
-        )
-    return Finding("sandbox", "ok", _("the browser starts with its sandbox on"))
+        last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
+        code = "sandbox_denied" if "sandbox" in output.lower() else "browser_fails"
+        return _finding(code, error=last[:200], path=browser)
+    return _finding("sandbox_off" if root else "sandbox_ok")
 
 
 def _node_packages() -> Finding:
-    package = ENTRY.parent.parent / "node_modules" / "whatsapp-web.js" / "package.json"
+    folder = ENTRY.parent.parent
+    package = folder / "node_modules" / "whatsapp-web.js" / "package.json"
     if not package.is_file():
-        return Finding(
-            "node packages",
-            "wrong",
-            _("{path} is missing").format(path=package.parent),
-            _("run `npm ci --omit=dev` in {folder}").format(folder=ENTRY.parent.parent),
-        )
-    return Finding("node packages", "ok", str(package.parent.parent))
+        return _finding("packages_missing", path=package.parent, folder=folder)
+    return _finding("packages_ok", path=package.parent.parent)
 
 
 def _rules(settings: Settings, paths: Paths) -> Finding:
-    """What conversations are judged with. A daemon that runs goes on with the rules that it read last."""
+    """Rules and model on disk. A running daemon may still use the last ones that it could read."""
     own = existing(rules_file(settings.leads, paths))
     try:
         classifier_of(settings.leads, paths)
     except CannotUseRules as error:
-        return Finding("rules", "wrong", str(error), _("mend the file; `leadmasterd rules check` says if it is right"))
+        return _finding("rules_wrong", error=error)
     except CannotUseModel as error:
-        return Finding("rules", "wrong", str(error), _("delete the file or learn it anew; `leadmasterd rules train`"))
-    return Finding("rules", "ok", str(own or _("those that came along")))
+        return _finding("model_wrong", error=error)
+    return _finding("rules_ok", file=own) if own else _finding("rules_default")
 
 
 def _state(paths: Paths) -> Iterator[Finding]:
@@ -182,78 +312,52 @@ def _state(paths: Paths) -> Iterator[Finding]:
     if not folder.exists():
         parent = next(each for each in (folder, *folder.parents) if each.exists())
         if os.access(parent, os.W_OK):
-            yield Finding("state", "ok", _("{folder} will be made at the first start").format(folder=folder))
+            yield _finding("state_absent", path=folder)
         else:
-            yield Finding(
-                "state",
-                "wrong",
-                _("{folder} can't be made: {parent} is not writable here").format(folder=folder, parent=parent),
-                _("make it for this user, or set state_dir"),
-            )
+            yield _finding("state_cannot_create", path=folder, parent=parent)
         return
     mode = stat.S_IMODE(folder.stat().st_mode)
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield Finding(
-            "state",
-            "wrong",
-            _("{folder} is not writable for uid {uid}").format(folder=folder, uid=os.geteuid()),
-            _("run this as {owner}: `sudo -u {owner} leadmasterd doctor`").format(owner=owner_of(folder)),
-        )
+        yield _finding("state_not_writable", path=folder, uid=os.geteuid(), owner=owner_of(folder))
     elif mode & 0o077:
-        yield Finding(
-            "state",
-            "warning",
-            _("{folder} can be read by others (mode {mode:o})").format(folder=folder, mode=mode),
-            f"chmod 700 {folder}",
-        )
+        yield _finding("state_readable", path=folder, mode=f"{mode:o}")
     else:
-        yield Finding("state", "ok", str(folder))
+        yield _finding("state_ok", path=folder)
     free = shutil.disk_usage(folder).free
     if free < LITTLE_SPACE:
-        yield Finding(
-            "disk",
-            "wrong",
-            _("{n} MB free").format(n=free // 1_000_000),
-            _("free some space: a full disk stops capture, and can cost the link"),
-        )
+        yield _finding("disk_low", megabytes=free // 1_000_000)
     else:
-        yield Finding("disk", "ok", _("{n} GB free").format(n=round(free / 1e9, 1)))
+        yield _finding("disk_ok", gigabytes=round(free / 1e9, 1))
 
 
 def _database(paths: Paths) -> Iterator[Finding]:
     try:
         connection = open_for_reading(paths.database)
     except FileNotFoundError:
-        yield Finding("database", "ok", _("none yet"))
+        yield _finding("database_absent")
         return
     except CannotUseDatabase as error:
-        yield Finding("database", "wrong", str(error), _("see what the message says"))
+        yield _finding("database_unusable", error=error)
         return
     try:
-        said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         messages = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
         accounts = connection.execute("SELECT count(*) FROM accounts").fetchone()[0]
         off = clock_against_messages(connection, datetime.now(UTC))
     except sqlite3.Error as error:
-        said, messages, accounts, off = str(error), 0, 0, None
+        result, messages, accounts, off = str(error), 0, 0, None
     finally:
         connection.close()
-    if said != "ok":
-        yield Finding(
-            "database",
-            "wrong",
-            said,
-            _("stop the daemon, keep a copy of {path}*, restore a backup").format(path=paths.database),
-        )
+    if result != "ok":
+        yield _finding("database_damaged", error=result, path=paths.database)
         return
-    yield Finding("database", "ok", _("{n} messages").format(n=messages))
+    yield _finding("database_ok", messages=messages)
     if off is not None:
         yield _wrong_clock(off)
-    profile = paths.profile / "Default" / "IndexedDB"
-    if accounts and not profile.is_dir():
-        yield Finding("session", "warning", _("no WhatsApp session is stored"), _("scan the code: `leadmasterd qr`"))
+    if (paths.profile / "Default" / "IndexedDB").is_dir():
+        yield _finding("session_ok")
     else:
-        yield Finding("session", "ok", _("stored") if profile.is_dir() else _("none yet"))
+        yield _finding("session_lost" if accounts else "session_absent")
 
 
 def clock_against_messages(connection: sqlite3.Connection, now: datetime) -> timedelta | None:
@@ -277,37 +381,40 @@ def clock_against_messages(connection: sqlite3.Connection, now: datetime) -> tim
 
 
 def _wrong_clock(off: timedelta) -> Finding:
-    minutes = round(abs(off).total_seconds() / 60)
-    length = _("{h} h {m} min").format(h=minutes // 60, m=minutes % 60)
-    return Finding(
-        "clock",
-        "warning",
-        _("this machine's clock is {length} ahead of WhatsApp's").format(length=length)
-        if off > timedelta()
-        else _("this machine's clock is {length} behind WhatsApp's").format(length=length),
-        _("set the time (`timedatectl set-ntp true`, then look at `timedatectl`)"),
-    )
+    hours, minutes = divmod(round(abs(off).total_seconds() / 60), 60)
+    return _finding("clock_ahead" if off > timedelta() else "clock_behind", hours=hours, minutes=minutes)
 
 
 def _daemon(paths: Paths) -> Iterator[Finding]:
     running, status = is_running(paths), read_status(paths)
     if not running:
-        start = _("start it: `leadmasterd run`, or `systemctl start leadmasterd`")
-        yield Finding("daemon", "warning", _("not running"), start)
+        yield _finding("daemon_not_running")
         return
     if status is None:
-        yield Finding("daemon", "ok", _("starting"))
+        yield _finding("daemon_starting")
         return
-    sentence = sentences.because(status["code"], status.get("values") or {})
     phase = status["phase"]
-    found = f"{sentences.phase(phase)}: {sentence}"
+    because = sentences.because(status["code"], status.get("values") or {})
     if phase in sentences.NEEDS_A_PERSON:
-        yield Finding("daemon", "wrong", found, _("a person is needed: do what it says"))
-    elif phase != "ready":
-        yield Finding("daemon", "warning", found, _("it heals by itself; ask again in a minute"))
+        code = "daemon_needs_a_person"
     else:
-        yield Finding("daemon", "ok", found)
+        code = "daemon_ready" if phase == "ready" else "daemon_not_ready"
+    yield _finding(code, phase=phase, reason=status["code"], state=sentences.phase(phase), because=because)
     for code, detail in (status.get("concerns") or {}).items():
-        yield Finding(code.replace("_", " "), "warning", sentences.concern(code, detail), _("see what it says"))
+        yield Finding(
+            check=code.replace("_", " "),
+            level="warning",
+            found=sentences.concern(code, detail),
+            mend=_("do what it says"),
+            code=code,
+            values={"detail": detail},
+        )
     if trouble := status.get("trouble"):
-        yield Finding("store", "wrong", sentences.trouble(trouble["code"], trouble["detail"]), _("free the disk"))
+        yield Finding(
+            check="store",
+            level="wrong",
+            found=sentences.trouble(trouble["code"], trouble["detail"]),
+            mend=_("free the disk"),
+            code=trouble["code"],
+            values={"detail": trouble["detail"]},
+        )

@@ -36,7 +36,14 @@ class CannotMerge(Refused):
 
 
 class CannotUseSnapshot(Refused):
-    """A snapshot of the session is missing or damaged."""
+    """A snapshot of the session is damaged or can't be taken.
+
+    `code` for programs: `no_session`, `changed` (a file is not what was copied) or `unreadable`.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class CannotUseLine(Refused):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.doctor import Finding, clock_against_messages, examine
+from leadmasterd.doctor import KINDS, Finding, clock_against_messages, examine
 from tests import wire
 from tests.captures import Store, item, opened, reading
 
@@ -119,3 +119,22 @@ def test_what_conversations_are_judged_with_is_looked_at(
     assert found().level == "wrong"
     assert said in found().found
     assert mend in found().mend
+
+
+def test_every_finding_has_a_stable_code_and_the_values_of_its_sentences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs go by these; the sentences may be translated."""
+    monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    findings = list(examine(None, start_browser=False))
+    assert {"settings_default", "state_readable", "database_absent", "daemon_not_running"} <= {
+        each.code for each in findings
+    }
+    for each in findings:
+        kind = KINDS[each.code]
+        assert (kind.check, kind.level) == (each.check, each.level)
+        assert (kind.found.format(**each.values), kind.fix.format(**each.values)) == (each.found, each.mend)
+    [state] = [each.as_json() for each in findings if each.check == "state"]
+    assert (state["code"], state["values"]) == ("state_readable", {"path": str(tmp_path), "mode": "755"})

@@ -2,14 +2,14 @@
 
 import argparse
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypedDict
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
-from leadmasterd.cli.times import Clock, clock_of
-from leadmasterd.errors import CannotUseSnapshot
+from leadmasterd.cli.times import clock_of
+from leadmasterd.errors import CannotUseSnapshot, Refused
 from leadmasterd.listener.profile import Auth, Snapshot
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.control import ask
@@ -56,57 +56,59 @@ def add_reset_arguments(parser: argparse.ArgumentParser) -> None:
     add_epilog(parser, "leadmasterd auth reset")
 
 
+class SnapshotObject(TypedDict):
+    """An object of `snapshots` in `auth list --json`."""
+
+    name: str
+    made_at: str
+    account: str | None
+    browser: str | None
+    files: int
+    bytes: int
+    good: bool
+    code: str
+    problem: str | None
+
+
+class SessionList(TypedDict):
+    """`auth list --json`."""
+
+    linked: str | None
+    snapshots: list[SnapshotObject]
+    quarantined: list[str]
+
+
+class Done(TypedDict):
+    """`auth snapshot`, `restore` and `reset` with `--json`."""
+
+    code: str
+    values: dict[str, str]
+
+
+# ---------------------------------------------------------------------- list
+
+
 def run_list(arguments: argparse.Namespace) -> int:
-    """What is there, good or not."""
+    """Whether a snapshot is good is found out by reading all of its files."""
     paths = find_paths(arguments.config)
-    return _list(Auth(paths), clock_of(paths), as_json=arguments.json)
-
-
-def run_snapshot(arguments: argparse.Namespace) -> int:
-    """By the running daemon, or here when none is running."""
-    paths = find_paths(arguments.config)
-    return _snapshot(paths, Auth(paths))
-
-
-def run_restore(arguments: argparse.Namespace) -> int:
-    """1 when there is no such snapshot."""
-    paths = find_paths(arguments.config)
-    return _restore(paths, Auth(paths), arguments.name)
-
-
-def run_reset(arguments: argparse.Namespace) -> int:
-    """Nothing is deleted."""
-    paths = find_paths(arguments.config)
-    return _reset(paths, Auth(paths))
-
-
-def _list(auth: Auth, clock: Clock, *, as_json: bool) -> int:
-    snapshots = auth.snapshots()
-    if as_json:
-        found = [
-            {
-                "name": each.name,
-                "made_at": each.made_at,
-                "account": each.account,
-                "browser": each.browser,
-                "files": each.files,
-                "bytes": each.size,
-                "good": _problem(auth, each) is None,
-            }
-            for each in snapshots
-        ]
+    auth, clock = Auth(paths), clock_of(paths)
+    snapshots = [_snapshot_object(auth, each) for each in auth.snapshots()]
+    if arguments.json:
         quarantined = [path.name for path in auth.quarantined()]
-        print(json.dumps({"linked": auth.linked_account(), "snapshots": found, "quarantined": quarantined}))
+        found = SessionList(linked=auth.linked_account(), snapshots=snapshots, quarantined=quarantined)
+        print(json.dumps(found, ensure_ascii=False))
         return 0
     account = auth.linked_account()
     print(_("live session: {account}").format(account=account.partition("@")[0] if account else _("none")))
     for each in snapshots:
-        problem = _problem(auth, each)
-        state = _("good") if problem is None else problem
-        made = clock.full(each.made_at) + clock.where()
-        print(_("snapshot {name}  {made}  {mb} MB  {state}").format(
-            name=each.name, made=made, mb=each.size // 1_000_000, state=state
-        ))  # fmt: skip
+        print(
+            _("snapshot {name}  {made}  {mb} MB  {state}").format(
+                name=each["name"],
+                made=clock.full(each["made_at"]) + clock.where(),
+                mb=each["bytes"] // 1_000_000,
+                state=each["problem"] or _("good"),
+            )
+        )
     if not snapshots:
         print(_("no snapshots yet; one is taken at each nightly restart, or by `leadmasterd auth snapshot`"))
     for path in auth.quarantined():
@@ -114,53 +116,84 @@ def _list(auth: Auth, clock: Clock, *, as_json: bool) -> int:
     return 0
 
 
-def _problem(auth: Auth, snapshot: Snapshot) -> str | None:
+def _snapshot_object(auth: Auth, snapshot: Snapshot) -> SnapshotObject:
+    code, problem = "good", None
     try:
         auth.verify(snapshot)
     except CannotUseSnapshot as error:
-        return str(error)
-    return None
+        code, problem = error.code, str(error)
+    return SnapshotObject(
+        name=snapshot.name,
+        made_at=snapshot.made_at,
+        account=snapshot.account,
+        browser=snapshot.browser,
+        files=snapshot.files,
+        bytes=snapshot.size,
+        good=problem is None,
+        code=code,
+        problem=problem,
+    )
 
 
-def _snapshot(paths: Paths, auth: Auth) -> int:
+# ---------------------------------------------------------------------- snapshot, restore, reset
+
+
+def run_snapshot(arguments: argparse.Namespace) -> int:
+    """By the running daemon, or here when none is running."""
+    paths = find_paths(arguments.config)
     if is_running(paths):
         ask(paths.socket, "snapshot")
-        print(
-            _("The listener stops for a moment, a snapshot is taken, and it starts again; see `leadmasterd history`.")
-        )
-        return 0
-    _alone(paths)
-    snapshot = auth.take(account=auth.linked_account(), browser=None, now=datetime.now(UTC))
-    print(_("Kept {name}.").format(name=snapshot.name))
+        text = _("The listener stops briefly for a snapshot and starts again; see `leadmasterd history`.")
+        return _report(arguments, text, Done(code="requested", values={}))
+    with _locked(paths) as auth:
+        snapshot = auth.take(account=auth.linked_account(), browser=None, now=datetime.now(UTC))
+    text = _("Took the snapshot {name}.").format(name=snapshot.name)
+    return _report(arguments, text, Done(code="taken", values={"name": snapshot.name}))
+
+
+def run_restore(arguments: argparse.Namespace) -> int:
+    """1 when there is no such snapshot."""
+    paths = find_paths(arguments.config)
+    name = arguments.name
+    with _locked(paths) as auth:
+        if name is None:
+            snapshot = auth.newest_good(account=None)
+        else:
+            snapshot = next((each for each in auth.snapshots() if each.name == name), None)
+        if snapshot is None:
+            raise Refused(
+                _("cannot restore {name}: there is no such snapshot; see `leadmasterd auth list`").format(name=name)
+                if name
+                else _("cannot restore: there is no good snapshot; see `leadmasterd auth list`")
+            )
+        auth.restore(snapshot, now=datetime.now(UTC), why="a person restored a snapshot")
+    text = _("Restored {name}; the session before it is set aside. Start the daemon.").format(name=snapshot.name)
+    return _report(arguments, text, Done(code="restored", values={"name": snapshot.name}))
+
+
+def run_reset(arguments: argparse.Namespace) -> int:
+    """Nothing is deleted."""
+    paths = find_paths(arguments.config)
+    with _locked(paths) as auth:
+        path = auth.quarantine(now=datetime.now(UTC), why="a person reset the session")
+    if path is None:
+        text = _("There is no session; the next start asks for a scan.")
+        return _report(arguments, text, Done(code="no_session", values={}))
+    text = _("The session is set aside in {path}; the next start asks for a scan.").format(path=path)
+    return _report(arguments, text, Done(code="set_aside", values={"path": str(path)}))
+
+
+def _report(arguments: argparse.Namespace, text: str, done: Done) -> int:
+    print(json.dumps(done, ensure_ascii=False) if arguments.json else text)
     return 0
 
 
-def _restore(paths: Paths, auth: Auth, name: str | None) -> int:
-    _alone(paths)
-    if name is None:
-        snapshot = auth.newest_good(account=None)
-    else:
-        snapshot = next((each for each in auth.snapshots() if each.name == name), None)
-    if snapshot is None:
-        wanted = name or _("one that is good")
-        print(_("There is no such snapshot: {name}. See `leadmasterd auth list`.").format(name=wanted), file=sys.stderr)
-        return 1
-    auth.restore(snapshot, now=datetime.now(UTC), why="a person restored a snapshot")
-    print(_("Restored {name}; the session that was there is set aside. Start the daemon.").format(name=snapshot.name))
-    return 0
-
-
-def _reset(paths: Paths, auth: Auth) -> int:
-    _alone(paths)
-    target = auth.quarantine(now=datetime.now(UTC), why="a person reset the session")
-    print(
-        _("The session is set aside in {path}; the next start asks for a scan.").format(path=target)
-        if target
-        else _("There is no session; the next start asks for a scan.")
-    )
-    return 0
-
-
-def _alone(paths: Paths) -> None:
-    """Hold the state directory for the rest of this command: a running daemon's profile is never touched."""
-    Lock(paths).acquire()
+@contextmanager
+def _locked(paths: Paths) -> Iterator[Auth]:
+    """The session, with the state directory held: the profile of a running daemon must not be touched."""
+    lock = Lock(paths)
+    lock.acquire()
+    try:
+        yield Auth(paths)
+    finally:
+        lock.release()

@@ -1,13 +1,12 @@
-"""`leadmasterd doctor`: what is wrong here, and how to mend it."""
+"""`leadmasterd doctor`: problems on this machine, and how to fix them."""
 
 import argparse
 import json
 import sys
-from dataclasses import asdict
 
 from leadmasterd.cli.arguments import add_epilog, add_json
-from leadmasterd.doctor import Finding, examine
-from leadmasterd.text import _
+from leadmasterd.doctor import Finding, Report, examine
+from leadmasterd.text import _, ngettext
 
 _SIGNS = {"ok": "ok", "warning": "!", "wrong": "WRONG"}
 _COLOURS = {"ok": "\x1b[32m", "warning": "\x1b[33m", "wrong": "\x1b[31m"}
@@ -34,9 +33,14 @@ def run(arguments: argparse.Namespace) -> int:
             _print(finding)
     wrong = sum(finding.level == "wrong" for finding in findings)
     if arguments.json:
-        print(json.dumps({"ok": not wrong, "findings": [asdict(finding) for finding in findings]}, ensure_ascii=False))
+        report = Report(ok=not wrong, findings=[finding.as_json() for finding in findings])
+        print(json.dumps(report, ensure_ascii=False))
     else:
-        print(_("All is well.") if not wrong else _("{n} things to mend.").format(n=wrong))
+        print(
+            _("All is well.")
+            if not wrong
+            else ngettext("{n} thing to fix.", "{n} things to fix.", wrong).format(n=wrong)
+        )
     return 1 if wrong else 0
 
 

@@ -100,7 +100,9 @@ class Auth:
         """Copy the session of the live profile, whole or not at all. Raises CannotUseSnapshot, OSError."""
         sources = [self._profile / folder for folder in SESSION_FOLDERS]
         if missing := [source for source in sources if not source.is_dir()]:
-            raise CannotUseSnapshot(f"cannot take a snapshot: the profile has no {missing[0]}; scan first")
+            raise CannotUseSnapshot(
+                "no_session", f"cannot take a snapshot: the profile has no {missing[0]}; scan first"
+            )
         name = _stamp(now)
         unfinished = self._snapshots / f".{name}"
         self._snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -136,9 +138,11 @@ class Auth:
             for relative, noted in files.items():
                 path = snapshot.path / relative
                 if path.stat().st_size != noted["size"] or _sha256(path) != noted["sha256"]:
-                    raise CannotUseSnapshot(f"snapshot {snapshot.name} is damaged: {relative} is not what was copied")
+                    raise CannotUseSnapshot(
+                        "changed", f"snapshot {snapshot.name} is damaged: {relative} is not what was copied"
+                    )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CannotUseSnapshot(f"snapshot {snapshot.name} is damaged: {error}") from error
+            raise CannotUseSnapshot("unreadable", f"snapshot {snapshot.name} is damaged: {error}") from error
 
     def newest_good(self, *, account: str | None) -> Snapshot | None:
         """The newest that verifies and belongs to this account (or to an unknown one)."""

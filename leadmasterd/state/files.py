@@ -17,7 +17,7 @@ _PASSING_BY: Final = 1.0
 
 
 class Lock:
-    """The flock of the running daemon. Held until the process ends, however it ends."""
+    """The flock of the running daemon. Held until `release` or until the process ends, however it ends."""
 
     def __init__(self, paths: Paths) -> None:
         self._path = paths.lock_file
@@ -45,6 +45,12 @@ class Lock:
         with contextlib.suppress(OSError):  # only a hint for people; a full disk must not stop us here
             os.ftruncate(fd, 0)
             os.write(fd, f"{os.getpid()}\n".encode())
+
+    def release(self) -> None:
+        """Give it up before the process ends."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 def _lock_within(fd: int, seconds: float) -> bool:

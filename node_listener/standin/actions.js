@@ -1,9 +1,9 @@
-// Everything that a test, or the demo, can make happen, by name. README.md has the table.
+// The actions that a test or the demo can trigger, by name. README.md has the table.
 
 import { FAULTS } from './actions/faults.js';
 import { LINKING } from './actions/linking.js';
 import { MESSAGES } from './actions/messages.js';
-import { isConnected, PATIENCE } from './actions/stage.js';
+import { DEFAULT_WAIT, isConnected } from './actions/stage.js';
 import { BadRequest } from './stanza.js';
 
 /** @type {Record<string, import('./actions/stage.js').Action>} */
@@ -11,7 +11,7 @@ export const ACTIONS = {
   ...LINKING,
   ...MESSAGES,
   ...FAULTS,
-  async wait(stage, { for: what, limit = PATIENCE, loads = 1 }) {
+  async wait(stage, { for: what, limit = DEFAULT_WAIT, loads = 1 }) {
     const tests = /** @type {Record<string, () => boolean>} */ ({
       qr: () => stage.pairing.page !== null,
       code: () => stage.pairing.code !== null,

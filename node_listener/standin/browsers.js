@@ -1,6 +1,6 @@
-// Kills parts of a browser that shows this stand-in. A page can't crash its own renderer (chrome://crash is closed to
-// it, and filling the heap takes minutes), so it is done from outside: the browser is known by the port in its
-// --host-resolver-rules, its renderers by being its descendants. Linux only, as the rest of this program.
+// Kills parts of a browser that shows this stand-in. A page cannot crash its own renderer (chrome://crash is closed to
+// it, and filling the heap takes minutes), so it is done from outside: the browser is found by the port in its
+// --host-resolver-rules, its renderers as its descendants. Linux only, like the rest of this program.
 
 import { readdirSync, readFileSync } from 'node:fs';
 

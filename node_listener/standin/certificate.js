@@ -1,4 +1,4 @@
-// The certificate that the stand-in shows as web.whatsapp.com. Made anew at each start, so no key is ever on disk.
+// The certificate that the stand-in shows as web.whatsapp.com. A new one at each start, so no key is ever on disk.
 
 import { createHash, X509Certificate } from 'node:crypto';
 import { generate } from 'selfsigned';

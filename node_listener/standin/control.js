@@ -21,7 +21,7 @@ export async function act(stage, name, body) {
 }
 
 /**
- * Everything a test wants to know.
+ * The answer to GET /state.
  * @param {Stage} stage
  */
 export function describeState(stage) {

@@ -1,4 +1,4 @@
-// The older messages a phone hands to a newly linked device: as the caller lists them, or made in any number.
+// The older messages that a phone sends to a newly linked device: as the caller lists them, or generated.
 
 import { BadRequest, makeStanza } from './stanza.js';
 

@@ -1,5 +1,5 @@
-// Starts the stand-in for programs that are not Node: one JSON line on stdout says where it is, then it serves until
-// stdin closes or SIGTERM comes.
+// Starts the stand-in for programs other than Node: one JSON line on stdout says where it is, then it serves until stdin
+// closes or SIGTERM comes.
 
 import { parseArgs } from 'node:util';
 import { startStandin } from './server.js';

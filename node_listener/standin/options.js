@@ -1,13 +1,12 @@
-// Everything about the stand-in that a caller may choose, with its default. Times are in milliseconds.
+// The stand-in's options and their defaults. Times are in milliseconds.
 
 /**
  * @typedef {'serialized' | 'dollar' | 'unknown'} Shape
  *
  * @typedef {object} StandinOptions
  * @property {Shape} keyShape where message keys carry their text: in `_serialized`, in `$1` as WhatsApp Web does since
- *   2026-07 (wwebjs#201848), or under a name that nobody knows yet, for the next time
- * @property {Shape} widShape the same for chat and user ids. WhatsApp Web has not renamed these; the others rehearse the
- *   day it does
+ *   2026-07 (wwebjs#201848), or under an unknown name, as after the next rename
+ * @property {Shape} widShape the same for chat and user ids. WhatsApp Web has not renamed these yet
  * @property {string} version what `Debug.VERSION` says
  * @property {number} qrFirst how long the first QR reference of a page is valid
  * @property {number} qrPeriod how long each later one is
@@ -33,7 +32,7 @@ export const DEFAULTS = {
 };
 
 /**
- * Fills in the defaults and refuses what does not exist, because a mistyped option would silently test something else.
+ * Fills in the defaults and refuses unknown options: a mistyped one would silently test something else.
  * @param {Partial<StandinOptions>} given
  * @returns {StandinOptions}
  */

@@ -1,5 +1,5 @@
-// The HTTPS side that the browser knows as web.whatsapp.com: serves the page, streams to it, takes its reports, and
-// keeps what they say. Also what the page is told to be at its next load.
+// The HTTPS side that the browser knows as web.whatsapp.com: serves the page, streams to it, and receives and records its
+// reports. Also holds the settings for the next page load.
 
 import { EventEmitter } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -19,7 +19,7 @@ const TYPES = /** @type {Record<string, string>} */ ({ html: 'text/html', js: 't
 export class PageServer extends EventEmitter {
   /** Pages served so far. */
   loads = 0;
-  /** What the page said last about itself. */
+  /** The page's last report about itself. */
   page = { id: '', state: '', synced: false };
   /** "stream": the page loads but can't connect. "all": there is no network. */
   offline = /** @type {false | 'stream' | 'all'} */ (false);
@@ -29,13 +29,13 @@ export class PageServer extends EventEmitter {
   holds = /** @type {Set<string>} */ (new Set());
   /** The next load comes back synced before anything can attach. */
   syncedOnce = false;
-  /** Acknowledgements get lost on the way, so everything comes again at the next connection. */
+  /** Acknowledgements get lost, so everything is sent again at the next connection. */
   losesAcks = false;
   /** Dialogs shown, and the button of each that was clicked. */
   dialogs = /** @type {{text: string, clicked: string | null}[]} */ ([]);
   /** Extra milliseconds before the page, each line of its stream and each answer. */
   delay = 0;
-  /** What the page did, as it reported it. */
+  /** What the page reported that it did. */
   records = {
     sent: /** @type {object[]} */ ([]),
     presence: /** @type {object[]} */ ([]),
@@ -82,14 +82,14 @@ export class PageServer extends EventEmitter {
   }
 
   /**
-   * Has the page do something, now or when it connects next.
+   * Has the page carry out a command, now or when it connects next.
    * @param {string} name
    * @param {object} [given]
-   * @param {{limit?: number, kept?: boolean}} [how] limit: how long to wait for the page to have done it; kept: false
-   *   for what the next connection hears in another way
-   * @returns {Promise<boolean>} whether it has
+   * @param {{limit?: number, kept?: boolean}} [how] limit: milliseconds to wait for the page; kept: false for what the
+   *   next connection learns in another way
+   * @returns {Promise<boolean>} whether the page has done it; false as soon as the page is gone
    */
-  async command(name, given = {}, { limit = 3000, kept = true } = {}) {
+  async command(name, given = {}, { limit = 10_000, kept = true } = {}) {
     const { connection } = this.#phone;
     if (!connection && !kept) return false;
     /** @type {(answer: boolean) => void} */
@@ -111,7 +111,7 @@ export class PageServer extends EventEmitter {
     return done;
   }
 
-  /** Cuts the page's stream. It notices, says TIMEOUT and tries again. */
+  /** Cuts the page's stream. The page reports TIMEOUT and tries again. */
   cut() {
     this.#phone.connection?.close();
   }
@@ -180,7 +180,7 @@ export class PageServer extends EventEmitter {
       close: () => response.destroy(),
       send: (line) => {
         const write = () => void response.write(`${JSON.stringify(line)}\n`);
-        // what was slowed down is not overtaken when the server is quick again: an edit never precedes its message
+        // in order, also when the delay has ended: an edit never precedes its message
         if (this.delay === 0 && waiting === 0) return write();
         const { delay } = this;
         waiting += 1;
@@ -196,7 +196,7 @@ export class PageServer extends EventEmitter {
       this.#phone.disconnect(connection);
       this.#pairing.end(connection);
     });
-    connection.send({ kind: 'held', phases: [...this.holds] }); // not always what the page was loaded with
+    connection.send({ kind: 'held', phases: [...this.holds] }); // they may have changed since the page was loaded
     this.#phone.connect(connection);
     if (!token) this.#pairing.begin(connection);
     for (const command of this.commands) connection.send({ kind: 'command', ...command });

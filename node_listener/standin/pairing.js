@@ -1,5 +1,5 @@
-// How a page without a session gets one: a QR reference that the server changes by its own clock, or a pairing code.
-// The reference is what a phone would read from the QR; `scan` and `pair` play the phone.
+// How a page without a session gets one: by a QR reference, which the server renews periodically, or by a pairing code.
+// A phone would read the reference from the QR; `scan` and `pair` play the phone.
 
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
@@ -37,7 +37,7 @@ export class Pairing extends EventEmitter {
     this.#rotate(this.#options.qrFirst);
   }
 
-  /** @param {Connection} [page] only if it is this page's pairing */
+  /** @param {Connection} [page] ends it only if it is this page's pairing */
   end(page) {
     if (page && page !== this.#page) return;
     clearTimeout(this.#timer);
@@ -48,12 +48,12 @@ export class Pairing extends EventEmitter {
     this.emit('change');
   }
 
-  /** A new reference now; its successor comes a period later. */
+  /** A new reference now; the next one comes a period later. */
   rotate() {
     this.#rotate(this.#options.qrPeriod);
   }
 
-  /** No further reference comes: WhatsApp Web does this after a few unscanned ones, and then says UNPAIRED_IDLE. */
+  /** Ends the rotation, as WhatsApp does after a few unscanned references. The page then goes to UNPAIRED_IDLE. */
   stopRotating() {
     clearTimeout(this.#timer);
   }

@@ -1,6 +1,6 @@
-// The half of WhatsApp that is not in the browser: accounts (phones), the devices linked to them, and for each device
-// a queue that keeps everything until the device acknowledges it. It knows nothing of HTTP; page-server.js brings it
-// connections, control.js tells it what happens in the world.
+// The half of WhatsApp that is not in the browser: accounts (phones), the devices linked to them, and a queue for each
+// device that keeps everything until the device acknowledges it. No HTTP here: page-server.js brings the connections,
+// control.js the events.
 
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
@@ -9,7 +9,7 @@ import { lidText } from './stanza.js';
 /** @typedef {import('./stanza.js').Stanza} Stanza */
 /** @typedef {{phone: string, lid?: string | null, name?: string | null, saved?: string | null, business?: boolean,
  *   verified_name?: string | null}} ContactCard */
-/** @typedef {{kind: string, id?: string, [field: string]: unknown}} Happening what a device must be told */
+/** @typedef {{kind: string, id?: string, [field: string]: unknown}} Happening something that devices must learn */
 /** @typedef {Happening & {n: number}} Item a happening in one device's queue */
 /** @typedef {{phone: string, lid: string | null, name: string, platform: string, log: Map<string, Stanza>,
  *   contacts: Map<string, ContactCard>}} Account */
@@ -88,7 +88,7 @@ export class PhoneServer extends EventEmitter {
   }
 
   /**
-   * A page opens its stream. What it has not acknowledged comes again, all of it and in order.
+   * A page opens its stream. Everything it has not acknowledged is sent again, in order.
    * @param {Connection} connection
    */
   connect(connection) {
@@ -96,7 +96,7 @@ export class PhoneServer extends EventEmitter {
     const before = this.connection;
     this.connection = connection;
     if (device) {
-      // One device, one connection: the older page is told that it lost.
+      // One connection per device: the older page goes into conflict.
       if (before?.token === connection.token && before.page !== connection.page)
         before.send({ kind: 'conflict' });
       const { account } = device;
@@ -118,7 +118,7 @@ export class PhoneServer extends EventEmitter {
   }
 
   /**
-   * Puts something into the queue of every device of the account, and on the wire of the one that is connected.
+   * Queues something for every device of the account, and sends it to the connected one.
    * @param {Account} account
    * @param {Happening} happening
    */
@@ -137,13 +137,13 @@ export class PhoneServer extends EventEmitter {
    * @param {Stanza} stanza
    */
   deliver(account, stanza) {
-    // The phone's own copy changes with an edit or a revocation; what waits in a queue stays as it was sent.
+    // The phone's own copy changes with an edit or a revocation; what is queued stays as it was sent.
     account.log.set(logKey(stanza), { ...stanza });
     this.enqueue(account, { kind: 'message', id: stanza.id, stanza });
   }
 
   /**
-   * Deleted on the phone: a device that is linked later never learns of it.
+   * Deletes a message on the phone: a device linked later never gets it.
    * @param {Account} account
    * @param {Stanza} stanza
    */

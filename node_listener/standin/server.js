@@ -1,4 +1,4 @@
-// Composes the stand-in: certificate, phone server, pairing, the page's HTTPS server, the control interface.
+// Composes the stand-in from certificate, phone server, pairing, the page's HTTPS server and the control interface.
 
 import { makeCertificate } from './certificate.js';
 import { act, describeState, serveControl } from './control.js';
@@ -10,7 +10,6 @@ import { PhoneServer } from './phone-server.js';
 /** @typedef {import('./options.js').StandinOptions} StandinOptions */
 
 /**
- * A running stand-in.
  * @typedef {object} Standin
  * @property {number} pagePort
  * @property {string} control address of the control interface, `http://127.0.0.1:PORT`
@@ -50,7 +49,7 @@ export async function startStandin(given = {}) {
 }
 
 /**
- * The rules are read in order and the first that fits wins: WhatsApp is we, everything else does not exist.
+ * The first matching rule wins: WhatsApp is this server, and no other host exists.
  * @param {number} port
  * @param {string} spki
  */
@@ -63,9 +62,9 @@ function browserArgs(port, spki) {
 
 /**
  * @param {import('node:events').EventEmitter[]} sources
- * @param {() => boolean} test looked at again after each "change"
+ * @param {() => boolean} test evaluated again after each "change"
  * @param {number} limit milliseconds
- * @returns {Promise<boolean>} what the test said last
+ * @returns {Promise<boolean>} the test's last result
  */
 async function untilChange(sources, test, limit) {
   if (test()) return true;

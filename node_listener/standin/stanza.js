@@ -1,18 +1,16 @@
-// What travels from the phone server to a linked device: messages, and what happens to them later. Plain data, made
-// from the bodies that the control interface takes.
+// What travels from the phone server to a linked device: messages and later changes to them. Plain data, made from the
+// request bodies of the control interface.
 
 import { randomBytes } from 'node:crypto';
 
 /**
- * A message as the server keeps it. `remote` is the chat; `participant` the sender within a group. Whatever else the
- * caller gave travels with it untouched, under the names that the page's own records use.
+ * A message as the server keeps it. `remote` is the chat, `participant` the sender within a group. Other fields are passed
+ * through unchanged, under the names of the page's own records.
  * @typedef {{id: string, fromMe: boolean, remote: string, participant?: string, t: number, type: string, from: string,
  *   to: string, author?: string, [field: string]: unknown}} Stanza
  */
 
-/**
- * Says more than "wrong": control answers these as 4xx with the text.
- */
+/** The control interface answers this as 400 with its text. */
 export class BadRequest extends Error {}
 
 /** @returns {string} an id in the form a phone gives its messages: 32 hexadecimal digits */
@@ -42,9 +40,7 @@ export function lidText(value) {
   return widText(`${value}`.includes('@') ? value : `${value}@lid`, 'lid');
 }
 
-/**
- * The fields of `deliver` and `own` that say how to deliver and are not part of the message.
- */
+/** Fields of `deliver` and `own` that say how to deliver and are not part of the message. */
 const DIRECTIONS = new Set([
   'count',
   'spread',
@@ -90,7 +86,7 @@ export function makeStanza(body, me, fromMe) {
 }
 
 /**
- * The same direct message under the other's @lid, as happens when both are in use (WAHA#1816). Our own side flips too.
+ * The same direct message under the other party's @lid, as when both are in use (WAHA#1816). Our own id changes too.
  * @param {Stanza} stanza
  * @param {string} lid
  * @param {{phone: string, lid: string | null}} me

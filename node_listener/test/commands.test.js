@@ -40,7 +40,7 @@ test('malformed commands are refused with what is wrong', () => {
   assert.match(refusal('{"type":"pairing_code","phone":"+54 9"}').message, /"phone"/);
 });
 
-test('lines are put together from pieces, and the end is told', async () => {
+test('lines are assembled from chunks, and the end of the stream is reported', async () => {
   const stream = new PassThrough();
   /** @type {string[]} */
   const lines = [];

@@ -37,12 +37,12 @@ for (const [heading, buttons, place] of DIALOGS) {
     assert.equal(
       buttonToClick({ heading, buttons, writes: true }),
       -1,
-      'where one may type, nothing is clicked',
+      'a dialog with a text field is left alone',
     );
   });
 }
 
-test('the browser speaks English, so that the words are known', () => {
+test('the browser runs in English, so that the words are known', () => {
   const options = readOptions('{"profile":"/p","browser":"/b"}');
   assert.ok(launchOptions(options, null).args.includes('--lang=en-US'));
 });

@@ -19,7 +19,7 @@ test('a chat id is the same text whatever form a build gives it', () => {
   for (const form of forms) assert.equal(widText(form), '5491155550001@c.us', JSON.stringify(form));
 });
 
-test('what is no chat id is null', () => {
+test('anything that is no chat id is null', () => {
   for (const form of [
     null,
     undefined,
@@ -36,7 +36,7 @@ test('what is no chat id is null', () => {
   }
 });
 
-test('a message key is built from its parts, with and without its serialised form', () => {
+test('a message key is built from its parts, with and without its serialized form', () => {
   const parts = { fromMe: false, remote: { user: '120363000000000001', server: 'g.us' }, id: '3EB0A1' };
   const participant = { user: '99', server: 'lid' };
   const expected = { fromMe: false, remote: '120363000000000001@g.us', id: '3EB0A1', participant: '99@lid' };
@@ -62,7 +62,7 @@ test('a key without a chat or without an id is no key', () => {
   }
 });
 
-test('status, broadcast lists and channels are dropped, groups only wanted when asked for', () => {
+test('status, broadcast lists and channels are dropped, groups are wanted only when configured', () => {
   assert.equal(chatKind('5491155550001@c.us'), 'direct');
   assert.equal(chatKind('99@lid'), 'direct');
   assert.equal(chatKind('1203@g.us'), 'group');

@@ -117,7 +117,7 @@ test('a view-once picture says so', () => {
   assert.equal(line.body, null);
 });
 
-test('a place has its coordinates, name and address', () => {
+test('a location has its coordinates, name and address', () => {
   const line = fields(
     rawMessage({
       type: 'location',
@@ -149,7 +149,7 @@ test('contact cards come as vCards, one or many', () => {
   assert.equal(fields(rawMessage({ type: 'vcard', body: 'BEGIN:VCARD' })).body, null);
 });
 
-test('a quoted message is told with its own text', () => {
+test('a quoted message has its own text', () => {
   const line = fields(
     rawMessage({
       quotedStanzaID: '3EB0Q',
@@ -171,7 +171,7 @@ test('a quoted message is told with its own text', () => {
   assert.equal(fields(picture).data.quotedMsg.body, undefined);
 });
 
-test("a call's line in the chat says whether somebody answered, in words, numbers or by its length", () => {
+test("a call's line in the chat says whether somebody answered, by words, numbers or its duration", () => {
   const call = (/** @type {object} */ of) => fields(rawMessage({ type: 'call_log', body: null, ...of })).call;
   const ended = { outcome: 'Completed', answered: true, video: true, seconds: 30 };
   assert.deepEqual(call({ callOutcome: 'Completed', callDuration: '30', isVideoCall: true }), ended);
@@ -218,7 +218,7 @@ test('orders, and answers to lists, buttons and flows', () => {
   assert.deepEqual(fields(flow).reply, { kind: 'flow', id: 'booking', text: 'Turno 10:00' });
 });
 
-test('an ad referral comes from its context, or from the little that newer ads leave', () => {
+test('an ad referral comes from its context, or from the little that newer ads carry', () => {
   const ad = rawMessage({
     ctwaContext: {
       sourceUrl: 'https://fb.me/x',
@@ -246,7 +246,7 @@ test('an ad referral comes from its context, or from the little that newer ads l
   assert.equal(fields(rawMessage({ entryPointConversionSource: 'global_search_new_chat' })).referral, null);
 });
 
-test("what the page's address book knows rides along, and not in the raw record", () => {
+test("what the page's address book knows is in the line, and not in the raw record", () => {
   const line = fields(
     rawMessage({ [CONTACT]: { saved_name: 'Ana vecina', business: true, phone: ANA, lid: '99@lid' } }),
   );
@@ -259,7 +259,7 @@ test('a chat known only by its LID has no phone', () => {
   assert.deepEqual(line.contact, { saved_name: null, business: false, phone: null, lid: '99@lid' });
 });
 
-test('in a group the author is told, in a direct chat it is null', () => {
+test('a group message has its author, in a direct chat it is null', () => {
   const group = { fromMe: false, remote: '1203@g.us', id: 'X', participant: ANA };
   assert.equal(fields(rawMessage({ id: group, from: '1203@g.us', author: ANA })).author, ANA);
   assert.equal(fields(rawMessage({ id: group, from: '1203@g.us' })).author, ANA);
@@ -318,7 +318,7 @@ test('a ciphertext has who and when, and its subtype', () => {
   );
 });
 
-test('an edit has the new text and when it was made; a placeholder that fills is none', () => {
+test('an edit has the new text and its time; a placeholder that gets its text is no edit', () => {
   assert.deepEqual(editFields(rawMessage({ body: 'Hola!', latestEditSenderTimestampMs: 1795400229500 })), {
     id: { fromMe: false, remote: ANA, id: '3EB0A1', participant: null },
     t: 1795400219,
@@ -360,7 +360,7 @@ test('the sender of a reaction is found in either shape of ids', () => {
   assert.equal(reactionFields({}), null);
 });
 
-test('a call has the time of the clock, because the library forwards none', () => {
+test("a call has our clock's time, because the library forwards none", () => {
   assert.deepEqual(callFields({ id: 'C0FFEE', peerJid: ANA, outgoing: false, isVideo: true }, 1795400233), {
     call_id: 'C0FFEE',
     chat: ANA,

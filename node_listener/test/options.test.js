@@ -5,7 +5,7 @@ import { BadOptions, readOptions } from '../src/options.js';
 
 const GOOD = { profile: '/var/lib/x/profile', browser: '/usr/bin/chromium' };
 
-test('what is not given has its default', () => {
+test('a missing option has its default', () => {
   assert.deepEqual(readOptions(JSON.stringify({ ...GOOD, timing: { heartbeat: 100 } })), {
     ...GOOD,
     browser_args: [],

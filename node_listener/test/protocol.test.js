@@ -1,4 +1,4 @@
-// docs/protocol.md, the transcripts and the builders say the same.
+// docs/protocol.md, the transcripts and the builders agree.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -60,7 +60,7 @@ test('every option and every timing is described in the document', () => {
     assert.ok(DOC.includes(`\`${name}\``), name);
 });
 
-test('transcripts are sound: envelope, rising numbers, known types, line limit', () => {
+test('transcripts are valid: envelope, rising numbers, known types, line limit', () => {
   const types = new Set(wireExamples.map((line) => JSON.parse(line).type));
   for (const name of readdirSync(FOLDER).filter(
     (each) => each.endsWith('.jsonl') && each !== 'commands.jsonl',

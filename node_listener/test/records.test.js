@@ -1,5 +1,5 @@
-// The record that crosses from the page to Node, from models as odd as a build may make them. The real page's way through
-// it is in listener-messages, under every shape of ids.
+// The record that crosses from the page to Node, built from models as odd as a build may make them. listener-messages
+// tests it in a real page, under every shape of ids.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { messageFields } from '../src/message/message-line.js';
@@ -8,7 +8,7 @@ import { messageRecord } from '../src/page/records.js';
 const ANA = '5491155550001@c.us';
 const SHOP = '5491155550100@c.us';
 
-/** A chat's or user's id whose text is under no name that we know. */
+/** A chat's or user's id whose text is under an unknown name. */
 class Wid {
   /** @param {string} text */
   constructor(text) {
@@ -17,7 +17,7 @@ class Wid {
   }
 }
 
-/** A message whose fields are all computed: none is its own property. */
+/** A message whose fields are all computed; none is an own property. */
 class Message {
   get id() {
     return { fromMe: false, remote: new Wid(ANA), id: '3EB0', $9: `false_${ANA}_3EB0` };
@@ -61,12 +61,12 @@ const LINE = {
   notify_name: 'Ana',
 };
 
-test('a message that can not be serialized is read field by field', () => {
+test('a message that cannot be serialized is read field by field', () => {
   assert.deepEqual(lineOf(messageRecord(new Message())), LINE);
 });
 
-test('what serializing left out of the ids comes from the message itself', () => {
-  // as the library leaves it: it takes the chat's text from where that is no more (Utils.js:831-835)
+test('ids that serializing left out come from the message itself', () => {
+  // as the library leaves it, which reads the chat's text from a field that is gone (Utils.js:831-835)
   const id = { fromMe: false, remote: undefined, id: '3EB0', $9: `false_${ANA}_3EB0` };
   const serialized = {
     id,
@@ -80,13 +80,13 @@ test('what serializing left out of the ids comes from the message itself', () =>
   assert.deepEqual(lineOf(messageRecord(new Message(), serialized)), LINE);
 });
 
-test('what serializing says of time and text is what counts', () => {
+test('time and text come from the serialized record', () => {
   const serialized = { t: 1795400001, type: 'ptt', body: 'lo que dice el registro' };
   const { t, type, body } = messageRecord(new Message(), serialized);
   assert.deepEqual([t, type, body], [1795400001, 'ptt', 'lo que dice el registro']);
 });
 
-test('a field that throws costs itself only', () => {
+test('a field that throws costs only itself', () => {
   const message = Object.defineProperty(new Message(), 'body', {
     get() {
       throw new Error('not loaded');

@@ -1,4 +1,4 @@
-// The boundary between listening and sending, as far as it can be tested without a browser.
+// The boundary between listening and sending, as far as it is testable without a browser.
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ test('every method of every class of the installed library is in the allow list 
   assert.ok(seen.length > 150, `only ${seen.length} methods were found`);
 });
 
-test('every page module the library asks for is guarded or known to be harmless', () => {
+test('every page module that the library requires is guarded or listed as unguarded', () => {
   const used = new Set();
   const search = (/** @type {string} */ folder) => {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
@@ -137,7 +137,7 @@ test('a view reads, and refuses what sends', async () => {
   assert.deepEqual(refused, ['Client.sendMessage']);
 });
 
-test('what a view hands out is a view too', async () => {
+test('what a view returns is a view too', async () => {
   const { view: seen, refused } = view();
   const chat = await seen.getChatById('1@c.us');
   assert.equal(chat.name, 'Ana');
@@ -149,7 +149,7 @@ test('what a view hands out is a view too', async () => {
   assert.deepEqual(refused, ['Chat.sendMessage', 'Message.reply', 'Chat.sendMessage']);
 });
 
-test('events hand out views', () => {
+test('events carry views', () => {
   const { client, view: seen } = view();
   /** @type {any} */
   let got;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { cutText, limitedJson, MAX_LINE_BYTES } from '../src/line-limit.js';
 import { createWire, MAX_QUEUED_BYTES } from '../src/wire.js';
 
-/** A reader that can stop reading. */
+/** A reader that can pause. */
 function reader() {
   /** @type {string[]} */
   const taken = [];
@@ -48,7 +48,7 @@ test('a reader that pauses gets everything later, in order', async () => {
   const wire = createWire(sink);
   sink.pause();
   for (let n = 1; n <= 100; n += 1) wire.send('state', { n });
-  assert.equal(sink.lines().length, 1, 'after the first refusal nothing more is pushed into the pipe');
+  assert.equal(sink.lines().length, 1, 'after the first refusal nothing more is written to the pipe');
   assert.ok(wire.queuedBytes > 0);
   sink.resume();
   await wire.drained();
@@ -59,7 +59,7 @@ test('a reader that pauses gets everything later, in order', async () => {
   assert.equal(wire.queuedBytes, 0);
 });
 
-test('beyond the queue limit live messages are dropped, counted, and leave a hole in the numbers', async () => {
+test('beyond the queue limit live messages are dropped, counted, and leave a sequence gap', async () => {
   const sink = reader();
   const wire = createWire(sink);
   sink.pause();
@@ -79,11 +79,11 @@ test('beyond the queue limit live messages are dropped, counted, and leave a hol
     lines.slice(-2).map((line) => line.via ?? line.type),
     ['sweep', 'heartbeat'],
   );
-  assert.equal(lines.at(-1).seq, sent + 2, 'dropped lines took their numbers');
+  assert.equal(lines.at(-1).seq, sent + 2, 'dropped lines used up their numbers');
   assert.equal(wire.dropped, dropped);
 });
 
-test('a waiting sweep is let go when the reader is gone', async () => {
+test('a waiting sweep continues when the reader is gone', async () => {
   const sink = reader();
   const wire = createWire(sink);
   sink.pause();
@@ -108,7 +108,7 @@ test('then the text is cut, never inside a character, and the line says so', () 
       Buffer.byteLength(json) <= MAX_LINE_BYTES,
       `${JSON.stringify(character)}: ${Buffer.byteLength(json)}`,
     );
-    assert.ok(Buffer.byteLength(json) > MAX_LINE_BYTES - 20, 'no more is cut than must be');
+    assert.ok(Buffer.byteLength(json) > MAX_LINE_BYTES - 20, 'no more is cut than necessary');
     const line = JSON.parse(json);
     assert.equal(line.truncated, true);
     assert.equal(line.data, null);
@@ -116,7 +116,7 @@ test('then the text is cut, never inside a character, and the line says so', () 
   }
 });
 
-test('then everything long is cut', () => {
+test('then every long value is cut', () => {
   const huge = 'x'.repeat(1_000_000);
   const json = limitedJson({
     v: 1,

@@ -1,4 +1,4 @@
-// What goes wrong: states, logouts, lost networks, crashes, deafness, and pages that come back different.
+// Faults: states, logouts, lost networks, crashes, stalled delivery, and pages that come back different.
 
 import { crash } from '../browsers.js';
 import { checkShape } from '../options.js';
@@ -28,7 +28,7 @@ export const FAULTS = {
     stage.phone.unlink(device, reason);
     const { connection } = stage.phone;
     if (connection?.token !== device.token) return { done: false };
-    // a page that does not hear of it is refused at its next connection
+    // a page that does not get this is refused at its next connection
     return { done: await stage.pages.command('logout', { reason }, { kept: false }) };
   },
   async resync(stage) {

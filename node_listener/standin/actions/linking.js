@@ -1,8 +1,8 @@
-// A phone scans the QR, or its owner types the code that the page shows.
+// Linking: a phone scans the QR, or its owner types the code that the page shows.
 
 import { makeHistory } from '../history.js';
 import { BadRequest } from '../stanza.js';
-import { PATIENCE } from './stage.js';
+import { DEFAULT_WAIT } from './stage.js';
 
 /** @typedef {import('./stage.js').Action} Action */
 /** @typedef {import('./stage.js').Body} Body */
@@ -29,14 +29,14 @@ async function link(stage, { phone, name, lid, platform, history }) {
 /** @type {Record<string, Action>} */
 export const LINKING = {
   async scan(stage, body) {
-    await stage.until(() => stage.pairing.page !== null, body.wait ?? PATIENCE);
+    await stage.until(() => stage.pairing.page !== null, body.wait ?? DEFAULT_WAIT);
     if (body.qr && !String(body.qr).startsWith(`${stage.pairing.ref},`)) {
       throw new BadRequest('cannot scan this QR: it is not the one that is shown now');
     }
     return await link(stage, body);
   },
   async pair(stage, body) {
-    await stage.until(() => stage.pairing.code !== null, body.wait ?? PATIENCE);
+    await stage.until(() => stage.pairing.code !== null, body.wait ?? DEFAULT_WAIT);
     const { code, codePhone } = stage.pairing;
     if (!code) throw new BadRequest('cannot pair: no page has asked for a code');
     if (body.code && body.code !== code)

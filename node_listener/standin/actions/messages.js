@@ -1,4 +1,4 @@
-// What people write, change, take back and react with, and what WhatsApp tells of them.
+// Messages and what happens to them: edits, revocations, reactions, acks, votes, calls, contacts.
 
 import { BadRequest, lidText, makeStanza, newStanzaId, underLid, widText } from '../stanza.js';
 import { accountOf, knownMessage, now } from './stage.js';
@@ -41,8 +41,8 @@ async function deliver(stage, body, fromMe) {
 const isQueued = ({ phone }, id) => Boolean(phone.device?.queue.some((item) => item.id === id));
 
 /**
- * A direct message of somebody with a @lid comes under the @lid, and the page learns the mapping, unless it is said
- * otherwise.
+ * A direct message from somebody with a @lid comes under the @lid, and the page learns the mapping, unless the request
+ * says otherwise.
  * @param {Stage} stage
  * @param {Stanza} stanza
  * @param {Body} body
@@ -64,7 +64,7 @@ function address(stage, stanza, { lid, unmapped, addressing }) {
  * @param {Stage} stage
  * @param {import('../phone-server.js').Happening} happening
  */
-function tell(stage, happening) {
+function enqueue(stage, happening) {
   stage.phone.enqueue(accountOf(stage), happening);
   return {};
 }
@@ -77,20 +77,20 @@ export const MESSAGES = {
   decrypt(stage, { id, body, type = 'chat', ...fields }) {
     const stanza = knownMessage(stage, id);
     Object.assign(stanza, fields, { type, body });
-    return tell(stage, { kind: 'decrypt', stanza: id, fields: { ...fields, type, body } });
+    return enqueue(stage, { kind: 'decrypt', stanza: id, fields: { ...fields, type, body } });
   },
   edit(stage, { id, body, at = Date.now() }) {
     Object.assign(knownMessage(stage, id), { body, latestEditSenderTimestampMs: at });
-    return tell(stage, { kind: 'edit', stanza: id, body, at });
+    return enqueue(stage, { kind: 'edit', stanza: id, body, at });
   },
   revoke(stage, { id, scope = 'everyone', t = now() }) {
     if (scope !== 'everyone' && scope !== 'me')
       throw new BadRequest('cannot revoke: `scope` is everyone or me');
     const stanza = knownMessage(stage, id);
-    const told = tell(stage, { kind: 'revoke', stanza: id, scope, t });
+    const answer = enqueue(stage, { kind: 'revoke', stanza: id, scope, t });
     if (scope === 'me') stage.phone.forget(accountOf(stage), stanza);
     else Object.assign(stanza, { type: 'revoked', subtype: 'sender', revokeTimestamp: t, body: undefined });
-    return told;
+    return answer;
   },
   react(stage, { id, emoji, from, from_me = false, t = now() }) {
     const stanza = knownMessage(stage, id);
@@ -98,16 +98,16 @@ export const MESSAGES = {
     const other = from ? widText(from, 'from') : (stanza.author ?? stanza.remote);
     const sender = from_me ? `${account.phone}@c.us` : other;
     const reactionId = newStanzaId();
-    tell(stage, { kind: 'react', stanza: id, emoji: emoji ?? '', sender, fromMe: from_me, t, reactionId });
+    enqueue(stage, { kind: 'react', stanza: id, emoji: emoji ?? '', sender, fromMe: from_me, t, reactionId });
     return { reaction_id: reactionId };
   },
   ack(stage, { id, ack }) {
     knownMessage(stage, id);
-    return tell(stage, { kind: 'ack', stanza: id, ack });
+    return enqueue(stage, { kind: 'ack', stanza: id, ack });
   },
   vote(stage, { id, from, options = [], t = now() }) {
     const stanza = knownMessage(stage, id);
-    return tell(stage, {
+    return enqueue(stage, {
       kind: 'vote',
       stanza: id,
       sender: from ? widText(from, 'from') : stanza.from,
@@ -132,7 +132,7 @@ export const MESSAGES = {
     const rings = { canHandleLocally: false, webClientShouldHandle: false };
     const state = outgoing ? 'OUTGOING_RING' : 'INCOMING_RING';
     const ends = answered ? 'HANDLED_REMOTELY' : 'NOT_ANSWERED';
-    tell(stage, { kind: 'call', call: { ...call, ...rings, state }, ends });
+    enqueue(stage, { kind: 'call', call: { ...call, ...rings, state }, ends });
     if (log) {
       const line = {
         type: 'call_log',
@@ -151,7 +151,7 @@ export const MESSAGES = {
     const lidWid = lid && { lid: lidText(lid) };
     const full = { ...account.contacts.get(wid), ...card, ...lidWid, phone: wid };
     account.contacts.set(wid, full);
-    if (!server_only) tell(stage, { kind: 'contact', card: full });
+    if (!server_only) enqueue(stage, { kind: 'contact', card: full });
     return {};
   },
   async same(stage, { id, times = 1, lid }) {

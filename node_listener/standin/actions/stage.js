@@ -1,4 +1,4 @@
-// What every action acts on, and the few questions that several of them ask.
+// What every action works on, and helpers that several of them share.
 
 import { BadRequest } from '../stanza.js';
 
@@ -10,9 +10,9 @@ import { BadRequest } from '../stanza.js';
  * @property {import('../page-server.js').PageServer} pages
  * @property {import('../options.js').StandinOptions} options
  * @property {number} pagePort
- * @property {(test: () => boolean, limit: number) => Promise<boolean>} until looks again after each change; the
- *   answer is what the test said last */
-/** @typedef {(stage: Stage, body: Body) => object | Promise<object>} Action what it returns joins the answer */
+ * @property {(test: () => boolean, limit: number) => Promise<boolean>} until evaluates the test again after each change;
+ *   resolves to its last result */
+/** @typedef {(stage: Stage, body: Body) => object | Promise<object>} Action its result is merged into the answer */
 
 /** @param {Stage} stage */
 export function accountOf({ phone }) {
@@ -31,15 +31,15 @@ export function knownMessage(stage, id) {
 }
 
 /**
- * Whether the page that was loaded last has its stream: one that is gone may seem connected for a moment more.
+ * Whether the page loaded last has its stream: an earlier one may stay connected for a moment.
  * @param {Stage} stage
  */
 export function isConnected({ phone, pages }) {
   return phone.connection !== null && phone.connection.page === pages.page.id;
 }
 
-/** Milliseconds that an action waits for the page, unless it is told otherwise. */
-export const PATIENCE = 25_000;
+/** Milliseconds that an action waits for the page by default. */
+export const DEFAULT_WAIT = 25_000;
 
-/** @returns {number} seconds, as messages count them */
+/** @returns {number} seconds, as in messages */
 export const now = () => Math.floor(Date.now() / 1000);

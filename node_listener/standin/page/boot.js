@@ -1,7 +1,8 @@
-// The page's start. Debug.VERSION comes last of what is synchronous: the library takes it as "the modules are there".
+// The page's start. Debug.VERSION is set last of what is synchronous: to the library it means that the modules are there.
 
 import { config } from './config.js';
-import { stayConnected } from './link.js';
+import { runCommand } from './faults.js';
+import { onCommand, stayConnected } from './link.js';
 import { installModules } from './modules.js';
 import { session } from './report.js';
 import { setMe, showState } from './socket.js';
@@ -9,6 +10,7 @@ import { loadSession, openStorage } from './storage.js';
 import { loadWorld } from './world.js';
 
 installModules();
+onCommand(runCommand);
 if (!config.holds.includes('debug')) window.Debug = { VERSION: config.version };
 
 async function start() {

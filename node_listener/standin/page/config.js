@@ -1,6 +1,6 @@
-// What the server decided for this load of the page: shapes, missing modules, held phases.
+// The server's settings for this page load: shapes of ids, missing modules, held phases.
 
 export const config = JSON.parse(document.getElementById('standin').textContent);
 
-/** Names this load of the page to the server. */
+/** Identifies this page load to the server. */
 export const pageId = crypto.randomUUID();

@@ -1,6 +1,6 @@
-// What the server sends, one step after the other: stored in IndexedDB (committed), THEN acknowledged, THEN in memory
-// and emitted. A browser killed between any two of these loses nothing and doubles nothing; a test can hold the page
-// exactly there (holds `stored` and `acknowledged`).
+// Processes what the server sends, in strict order: stored in IndexedDB (committed), THEN acknowledged, THEN added to
+// memory and emitted. A browser killed between any two steps loses nothing and duplicates nothing. A test can hold the
+// page between them (holds `stored` and `acknowledged`).
 
 import { config } from './config.js';
 import { report } from './report.js';
@@ -17,19 +17,19 @@ const wake = [];
 let onProgress = () => {};
 let first = Promise.resolve();
 
-/** Calls back with the number of items done, each time some are. */
+/** Calls back with the number of items processed, after each batch. */
 export function watchProgress(callback) {
   onProgress = callback;
 }
 
-/** Nothing that is received is looked at before this is done. */
+/** Nothing received is processed before this is done. */
 export function storeFirst(promise) {
   first = promise;
   start();
 }
 
 export function receive(item) {
-  if (pending.has(item.n)) return; // came again after a reconnect, while we are still at it
+  if (pending.has(item.n)) return; // sent again after a reconnect, while it is still being processed
   pending.add(item.n);
   waiting.push(item);
   start();
@@ -43,7 +43,7 @@ function start() {
   });
 }
 
-/** Resolves when nothing is left to do, or when all work is held. */
+/** Resolves when nothing is left to process, or when all of it is held. */
 export async function settled() {
   while (running && !release) await new Promise((resolve) => wake.push(resolve));
 }
@@ -59,7 +59,7 @@ export function releaseHolds(phase) {
   release = null;
 }
 
-/** The server says it at each connection: it may have changed since this page was loaded, or the last one was lost. */
+/** Takes over the server's holds, which it sends at each connection: they may have changed since this page was loaded. */
 export function holdOnly(phases) {
   releaseHolds();
   for (const phase of phases) holds.add(phase);
@@ -90,7 +90,7 @@ async function work() {
       return results;
     });
     await gate('stored');
-    // A lost acknowledgement is no error: the server sends the items again and they are known by their key.
+    // A lost acknowledgement is no error: the server sends the items again, and their keys are known.
     await report('ack', { numbers: batch.map((item) => item.n) }).catch(() => {});
     await gate('acknowledged');
     for (const apply of applied) apply?.();

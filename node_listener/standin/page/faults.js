@@ -1,5 +1,5 @@
-// What a test can make the page do. Each arrives over the stream, waits until what was delivered before it is done,
-// and says so to the server before it acts.
+// What a test can make the page do. Each command arrives on the stream and waits until everything delivered before it is
+// processed; then it is carried out and the server is told that it is done.
 
 import { hold, releaseHolds, settled } from './delivery.js';
 import { leave } from './link.js';
@@ -13,12 +13,12 @@ export async function runCommand({ n, name, given }) {
   await settled();
   const act = commands[name];
   if (!LATE.has(name)) act(given);
-  const said = report('done', { n }).catch(() => {});
-  if (name !== 'hang') await said; // the request leaves even though nothing runs here any more
+  const reported = report('done', { n }).catch(() => {});
+  if (name !== 'hang') await reported; // with `hang` the request leaves although nothing runs here any more
   if (LATE.has(name)) act(given);
 }
 
-/** These end or block the page, so the server hears first. */
+/** These end or block the page, so the server is told first. */
 const LATE = new Set(['reload', 'logout', 'hang', 'navigate']);
 
 const commands = {
@@ -37,7 +37,7 @@ const commands = {
       throw new Error(message);
     });
   },
-  // Listeners go, the socket stays CONNECTED, messages are still stored and acknowledged: silence without a sign.
+  // The listeners are gone; the socket stays CONNECTED, messages are still stored and acknowledged. Nothing shows it.
   deaf: () => {
     muted = [...muted, ...Msg.listeners('add')];
     Msg.off('add');
@@ -46,7 +46,7 @@ const commands = {
     for (const listener of muted) Msg.on('add', listener);
     muted = [];
   },
-  // "What's new": has to be acknowledged, or the phone unlinks the device (OpenWA#982).
+  // Like "What's new", which has to be acknowledged, or the phone unlinks the device (OpenWA#982).
   dialog: ({ number, text, buttons }) => {
     const dialog = document.createElement('div');
     dialog.setAttribute('role', 'dialog');
@@ -74,7 +74,7 @@ const commands = {
       history.pushState({}, '', `/?moved=${Date.now()}`);
     }
   },
-  // WhatsApp Web fires `add` again for messages it has (OpenWA#464): one event more, no model more.
+  // WhatsApp Web fires `add` again for messages it has (OpenWA#464): another event, no other model.
   same: ({ id, remote, times }) => {
     for (const msg of Msg.filter((each) => each.id.id === id && `${each.id.remote}` === remote)) {
       for (let count = 0; count < times; count += 1) Msg.trigger('add', msg, Msg);

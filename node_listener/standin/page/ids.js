@@ -1,8 +1,8 @@
 // Chat and user ids (Wid) and message keys (MsgKey), with the own properties that cross to Node as JSON.
 //
 // In 2026-07 WhatsApp Web renamed the property with a message key's text from `_serialized` to `$1`; the rest of the
-// key, and the Wids, stayed as they were (wwebjs#201848, OpenWA#757). Both shapes are here, and the one of a build that
-// renames it once more; never two at once.
+// key, and the Wids, stayed the same (wwebjs#201848, OpenWA#757). Both shapes are here, and that of a build that renames
+// the property once more; never two at once.
 
 import { config } from './config.js';
 
@@ -45,7 +45,7 @@ export class Wid {
   }
 }
 
-/** Takes text (bare digits are a phone's), a Wid, or what a Wid became on its way through JSON. */
+/** From text (bare digits are a phone), a Wid, or a Wid that went through JSON. */
 export function createWid(like) {
   if (like instanceof Wid) return like;
   const text = typeof like === 'string' ? like : like && `${like.user}@${like.server}`;
@@ -77,7 +77,7 @@ export class MsgKey {
   }
 }
 
-/** The text of a key from its parts: what every shape holds, and what the page's own store is keyed by. */
+/** The text of a key from its parts. The page's own store is keyed by it. */
 export function keyText({ fromMe, remote, id, participant }) {
   return [fromMe, remote, id, participant].filter((part) => part !== undefined && part !== null).join('_');
 }

@@ -2,9 +2,8 @@
 
 import { config, pageId } from './config.js';
 import { holdOnly, receive, settled, storeFirst, watchProgress } from './delivery.js';
-import { runCommand } from './faults.js';
 import { report, reportQuietly, session } from './report.js';
-import { attended, Cmd, Conn, Socket, setMe, setProgress, showState } from './socket.js';
+import { Cmd, Conn, Socket, setMe, setProgress, showState, syncIsWatched } from './socket.js';
 import { saveSession, wipe } from './storage.js';
 import { storeContacts, storeHistory } from './storing.js';
 import { loadWorld } from './world.js';
@@ -13,10 +12,16 @@ let stream = new AbortController();
 let stopped = false;
 let everConnected = false;
 let offline = { expected: 0, done: 0 };
+let runCommand = () => {};
+
+/** Sets what carries out the commands that arrive on the stream. */
+export function onCommand(run) {
+  runCommand = run;
+}
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// A page that is being left closes its stream; that must not look like a lost connection to who still listens.
+// A page that is being left closes its stream; listeners must not take that for a lost connection.
 addEventListener('pagehide', () => {
   stopped = true;
 });
@@ -37,7 +42,7 @@ export async function stayConnected() {
   }
 }
 
-/** Reads the stream to its end. True when another one is wanted at once. */
+/** Reads the stream to its end. Returns true when another one is wanted at once. */
 async function follow(onOpen) {
   stream = new AbortController();
   const query = new URLSearchParams({ page: pageId, ...(session.token && { token: session.token }) });
@@ -104,7 +109,7 @@ function connected(hello) {
   });
   Socket.set('state', 'CONNECTED');
   showState();
-  // The page announces itself by itself, which silences the phone's notifications (OpenWA#1175).
+  // The real page announces itself, which silences the phone's notifications (OpenWA#1175).
   if (config.autoPresence)
     reportQuietly('presence', { available: true, module: 'page', function: 'connect' });
   if (hello.offline === 0) settled().then(finishSync);
@@ -118,13 +123,13 @@ async function syncHistory() {
     await loadWorld();
     await report('history_done');
   } catch {
-    stream.abort(); // the server still has it to give: the next connection tries again
+    stream.abort(); // the server still has the history: the next connection tries again
   }
 }
 
 async function finishSync() {
   if (config.holds.includes('progress')) return;
-  await attended();
+  await syncIsWatched();
   if (stopped || Socket.hasSynced) return;
   setProgress(100);
   Socket.set('hasSynced', true);

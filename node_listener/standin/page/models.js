@@ -1,10 +1,10 @@
-// Events, models and collections as WhatsApp Web's own: what the library subscribes to.
+// Events, models and collections like WhatsApp Web's own, which the library subscribes to.
 
 export class Events {
-  // Private, and so invisible to Object.keys: the library looks for the one Map among a module's own properties.
+  // Private, so that Object.keys does not show it: the library looks for the only Map among a module's own properties.
   #listeners = new Map();
 
-  /** Several names in one text are several subscriptions: the library says on('change:body change:caption', …). */
+  /** Names separated by spaces are several subscriptions: the library calls on('change:body change:caption', …). */
   on(names, callback) {
     for (const name of names.split(/\s+/)) {
       this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), callback]);
@@ -28,7 +28,7 @@ export class Events {
   listeners(name) {
     return this.#listeners.get(name) ?? [];
   }
-  /** A listener that throws spoils neither the next one nor the page: it ends as an uncaught error, seen by nobody. */
+  /** A listener that throws stops neither the next one nor the page: it becomes an uncaught error, seen by nobody. */
   trigger(name, ...args) {
     for (const callback of this.listeners(name)) {
       try {
@@ -50,7 +50,7 @@ export class Model extends Events {
     super();
     this.assign(attributes);
   }
-  /** Like set, but tells nobody. What the class computes (a getter) stays computed. */
+  /** Like set, without events. Getters of the class are not overwritten. */
   assign(attributes) {
     for (const [name, value] of Object.entries(attributes)) {
       if (!(name in this) || Object.hasOwn(this, name)) this[name] = value;
@@ -86,7 +86,7 @@ export class Model extends Events {
   }
 }
 
-/** Text of an id of any kind. Undefined stays undefined: that is what `id._serialized` is under the `$1` shape. */
+/** Text of an id of any kind. Undefined stays undefined, as `id._serialized` is under the `$1` shape. */
 export function idText(id) {
   if (id === undefined || id === null) return undefined;
   if (typeof id === 'string') return id;
@@ -98,7 +98,7 @@ export class Collection extends Events {
   #byId = new Map();
   #before;
 
-  /** @param modelClass what attributes become, @param before sorts (a, b) => true when a comes before b */
+  /** @param modelClass class of the models, @param before (a, b) => true when a sorts before b */
   constructor(modelClass = Model, before = undefined) {
     super();
     this.modelClass = modelClass;

@@ -1,5 +1,5 @@
-// window.require: the modules of WhatsApp Web that the library asks for. An unknown one throws, as the real one does.
-// Each module is one object for the life of the page, so that whoever wraps a function wraps it for everyone.
+// window.require: the modules of WhatsApp Web that the library asks for. An unknown name throws, as in the real page.
+// Each module is one object for the life of the page, so a function wrapped once is wrapped for all callers.
 
 import { config } from './config.js';
 import { createWid, MsgKey } from './ids.js';
@@ -12,7 +12,7 @@ import * as world from './world.js';
 
 const { Cmd, Conn, Socket } = socket;
 
-/** Thirty-two bytes that stand for a key. They only have to look like one in the QR. */
+/** Thirty-two bytes that look like a key in the QR. */
 const bytes = (seed) => Uint8Array.from({ length: 32 }, (_, index) => (index * 7 + seed) % 256);
 
 function query(name, answer) {
@@ -29,7 +29,7 @@ function findLinks(text) {
   }));
 }
 
-/** The heart of client.sendMessage: records, then shows the message as our own, as the real one does. */
+/** The core of client.sendMessage: records the call, then shows the message as our own, as the real one does. */
 function addAndSendMsgToChat(_chat, message) {
   const module = 'WAWebSendMsgChatAction';
   const recorded = recordSent(module, 'addAndSendMsgToChat', [message.to, message]);
@@ -79,7 +79,7 @@ const apiContact = {
   getAlternateUserWid: (wid) => (wid.isLid() ? world.phoneNumber(wid) : world.currentLid(wid)),
 };
 
-// The library looks for the one own property that is a Map, and wraps its `set` (Client.js:1072).
+// The library looks for the own property that is a Map and wraps its `set` (Client.js:1072).
 const callCollection = Object.assign(new Events(), { calls: new Map() });
 
 const WORLD = {
@@ -210,8 +210,8 @@ const QUERIES = {
 };
 Cmd.refreshQR = () => report('refresh_qr').catch(() => {});
 
-/** A whole module, or one thing of it: `WAWebConnModel.Conn.on`. */
-function takeAway(modules, name) {
+/** Removes a whole module, or one member of it: `WAWebConnModel.Conn.on`. */
+function removeModule(modules, name) {
   const [module, ...path] = name.split('.');
   const last = path.pop();
   if (last === undefined) return void delete modules[module];
@@ -227,7 +227,7 @@ export function installModules() {
   modules.WAWebContactProfilePicThumbBridge.requestProfilePicFromServer = query(
     'requestProfilePicFromServer',
   );
-  for (const name of config.missing) takeAway(modules, name);
+  for (const name of config.missing) removeModule(modules, name);
   window.require = (name) => {
     if (!Object.hasOwn(modules, name)) throw new Error(`Requiring unknown module "${name}"`);
     return modules[name];

@@ -1,4 +1,4 @@
-// What the page tells the server. Everything that would leave for WhatsApp ends here, as a record.
+// The page's reports to the server. Everything that would be sent to WhatsApp ends here, as a record.
 
 import { pageId } from './config.js';
 
@@ -14,12 +14,12 @@ export async function report(kind, fields = {}) {
   return answer.json();
 }
 
-/** For what nobody waits for: a lost connection must not become an error of the page. */
+/** For reports that nobody awaits: a lost connection must not become an error of the page. */
 export function reportQuietly(kind, fields) {
   report(kind, fields).catch(() => {});
 }
 
-/** One line about arguments that may hold whole chats: ids, texts and the names of fields. */
+/** A short form of arguments that may hold whole chats: ids, texts and the names of fields. */
 export function summary(args) {
   const one = (value, depth = 0) => {
     if (value === null || typeof value !== 'object') return typeof value === 'function' ? 'function' : value;

@@ -1,10 +1,10 @@
-// Every function of the page that the library calls to send something or to change the account. None of them does
-// anything here: each is recorded at the server as module, function and a summary of its arguments, and answers what
-// lets the library's own code go on.
+// Every function of the page that the library calls to send something or to change the account. Here they do nothing:
+// each call is recorded at the server as module, function and a summary of its arguments, and returns what the library's
+// code needs to continue.
 
 import { report, reportQuietly, summary } from './report.js';
 
-/** Records one attempt. Returns when the server has it, so that "nothing was sent" can be believed. */
+/** Records one call. Resolves when the server has it, so that "nothing was sent" is reliable. */
 export async function recordSent(module, name, args) {
   await report('sent', { module, function: name, arguments: summary(args) });
 }
@@ -107,7 +107,7 @@ export function sendingModules(Cmd) {
       Object.fromEntries(names.map((name) => [name, sender(module, name)])),
     ]),
   );
-  // The setters live beside getters that are only read.
+  // These modules hold getters besides the setters.
   for (const name of Object.keys(modules.WAWebUserPrefsGeneral)) {
     modules.WAWebUserPrefsGeneral[name.replace('set', 'get')] = () => false;
   }
@@ -126,7 +126,7 @@ export function sendingModules(Cmd) {
       sendPresenceAvailable: presence('WAWebPresenceChatAction', 'sendPresenceAvailable', true),
       sendPresenceUnavailable: presence('WAWebPresenceChatAction', 'sendPresenceUnavailable', false),
     },
-    // Requests to our own phone: nobody else sees them, and the library makes the first one by itself.
+    // Requests to our own phone: nobody else sees them, and the library makes the first one unasked.
     WAWebNonMessageDataRequestPlaceholderMessageResendUtils: {
       handlePlaceholderMsgsSeen: (msgs) =>
         reportQuietly('request', { name: 'placeholder_resend', ids: msgs.map((msg) => msg.id.id) }),

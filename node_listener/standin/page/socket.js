@@ -1,4 +1,4 @@
-// The socket's state as the library reads it, the connection data, and the few things of Cmd that are events.
+// The socket's state as the library reads it, the connection data, and the events of Cmd.
 
 import { config } from './config.js';
 import { createWid } from './ids.js';
@@ -37,10 +37,10 @@ export function showState() {
 
 /** Resolves once something has subscribed to the end of the sync, or after ten seconds.
  *
- * The library's `authenticated` and `ready` hang on the edge of hasSynced: set it before inject() has subscribed and
- * neither ever comes (wwebjs#5748). A real page takes seconds to sync; here it would be a race at every start, so the
+ * The library's `authenticated` and `ready` depend on the change of hasSynced: if it comes before inject() has subscribed,
+ * neither is ever emitted (wwebjs#5748). A real page takes seconds to sync; here it would be a race at every start, so the
  * page waits. The hold `synced` shows the failure itself. */
-export async function attended() {
+export async function syncIsWatched() {
   const limit = Date.now() + 10_000;
   while (Socket.listeners('change:hasSynced').length === 0 && Date.now() < limit) {
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,5 +1,5 @@
-// The profile's own store. What is here survives the browser's death: a SIGKILL right after a committed transaction
-// loses nothing of IndexedDB, while localStorage loses its last five seconds (whatsapp-web.js 1.34.7, Chromium 156).
+// The profile's own store. It survives the browser's death: a SIGKILL right after a committed transaction loses nothing
+// of IndexedDB, while localStorage loses its last five seconds (whatsapp-web.js 1.34.7, Chromium 156).
 
 const NAME = 'model-storage';
 const STORES = ['messages', 'chats', 'contacts', 'reactions', 'session'];
@@ -27,7 +27,7 @@ export async function openStorage() {
   database = await request(opening);
 }
 
-/** Runs work({messages, chats, …}) in one transaction and returns once it is committed. */
+/** Runs work({messages, chats, …}) in one transaction. Resolves once that is committed. */
 export async function write(work) {
   const transaction = database.transaction(STORES, 'readwrite');
   const stores = Object.fromEntries(STORES.map((name) => [name, transaction.objectStore(name)]));
@@ -71,8 +71,7 @@ export function loadBefore(chat, place, count) {
   });
 }
 
-// The session is in both stores, as WhatsApp's is; IndexedDB is the one that decides, since a killed browser may have
-// lost the other.
+// The session is in both stores, as WhatsApp's is. IndexedDB decides, since a killed browser may have lost the other.
 export async function loadSession() {
   const session = await request(store('session').get('session'));
   if (session) localStorage.setItem('standin-session', JSON.stringify(session.value));
@@ -85,7 +84,7 @@ export async function saveSession(value) {
   await write(({ session }) => request(session.put({ name: 'session', value })));
 }
 
-/** A logout leaves nothing: what was not read before it is on the phone only. */
+/** A logout leaves nothing: what was not read before is only on the phone. */
 export async function wipe() {
   localStorage.clear();
   await write((stores) => Promise.all(Object.values(stores).map((each) => request(each.clear()))));

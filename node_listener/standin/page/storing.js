@@ -1,4 +1,4 @@
-// How each kind of thing the server sends is put into the store, and what is left to do in memory afterwards.
+// How each kind of item from the server is stored, and what remains to be done in memory afterwards.
 
 import { createWid, keyText, MsgKey } from './ids.js';
 import { Model } from './models.js';
@@ -7,13 +7,13 @@ import { addMsg, Chat, Contact, forgetBeginnings, learnContact, Msg } from './wo
 
 let lastRow = 0;
 
-/** Old messages, as a phone hands them over at linking. They are stored and never emitted. */
+/** Old messages, as a phone sends them at linking. They are stored and never emitted. */
 export async function storeHistory(stanzas) {
   for (let start = 0; start < stanzas.length; start += 1000)
     await storeAll(stanzas.slice(start, start + 1000), true);
 }
 
-/** Stores a message that this very page has written. */
+/** Stores a message that this page has written. */
 export const storeOwn = async (stanza) => (await storeAll([stanza], false))[0];
 
 function storeAll(stanzas, history) {
@@ -29,7 +29,7 @@ export async function storeContacts(cards) {
   });
 }
 
-/** What the store knows of these messages, asked all at once: one by one it takes twenty times as long. */
+/** What the store knows of these messages, in one go: one by one takes twenty times as long. */
 export async function lookUp({ messages, chats }, stanzas) {
   const keys = stanzas.map(keyText);
   const ids = [...new Set(stanzas.map((stanza) => stanza.remote))];
@@ -65,12 +65,12 @@ function storeMessage({ messages, chats, before }, stanza, history) {
   return record;
 }
 
-/** The records with this stanza id: two when it is known under both identities. */
+/** The records with this stanza id: two when it was received under both identities. */
 async function recordsOf(messages, stanza) {
   return await request(messages.index('by_stanza').getAll(stanza));
 }
 
-/** Changes stored records and returns what does the same to the models in memory. */
+/** Changes stored records, and returns a function that does the same to the models in memory. */
 async function change({ messages }, stanza, fields, set) {
   const records = await recordsOf(messages, stanza);
   for (const record of records) {
@@ -91,7 +91,7 @@ class CallModel extends Model {
   }
 }
 
-/** By kind of item: stores it, and returns what is left to do in memory once it is acknowledged. */
+/** By kind of item: stores it, and returns a function for the rest, to be run once it is acknowledged. */
 export const STORING = {
   async message(stores, { stanza }) {
     const record = storeMessage(stores, stanza, false);
@@ -152,7 +152,7 @@ export const STORING = {
       }
     };
   },
-  // First the text, then the type: so the library says message_edit before it says message.
+  // First the text, then the type, so the library emits message_edit before message.
   decrypt(stores, { stanza, fields }) {
     const { type, body, ...others } = fields;
     return change(stores, stanza, fields, (msg) => {
@@ -174,7 +174,7 @@ export const STORING = {
       ]);
     };
   },
-  // A call rings and is gone: nothing of it is stored; its line in the chat comes as a message of type call_log.
+  // Nothing of a ringing call is stored; its line in the chat comes as a message of type call_log.
   async call(_stores, { call, ends }) {
     return () => {
       const calls = window.require('WAWebCallCollection');

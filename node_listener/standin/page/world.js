@@ -1,7 +1,7 @@
-// The in-memory collections, and how records of the store become models in them.
+// The in-memory collections, and how stored records become models in them.
 //
-// After a load only each chat's newest message is here; older ones come by loadEarlierMsgs. Nothing is ever emitted
-// for those: `add` fires, but isNewMsg is false.
+// After a load only each chat's newest message is here; loadEarlierMsgs brings older ones. Those are never emitted: `add`
+// fires, but isNewMsg is false.
 
 import { config } from './config.js';
 import { createWid, keyText, MsgKey, maybeWid } from './ids.js';
@@ -61,7 +61,7 @@ class ChatModel extends Model {
   get contact() {
     return Contact.get(this.id);
   }
-  /** The real one lists all its messages; the newest is enough for who asks whether there are any. */
+  /** The real one lists all messages; the newest is enough to show whether there are any. */
   serialize() {
     return { ...super.serialize(), msgs: this.msgs.length ? [this.msgs.last().serialize()] : [] };
   }
@@ -87,10 +87,10 @@ export const Status = new Collection();
 export const Newsletter = new Collection();
 export const NewsletterMetadata = new Collection();
 
-/** {phone, lid} of every mapping the page has learnt. */
+/** Every mapping between phone and LID that the page has learnt. */
 const lidOfPhone = new Map();
 const phoneOfLid = new Map();
-/** Where each chat's loaded stretch begins: what is older is in the store only. */
+/** Where the loaded part of each chat begins; what is older is only in the store. */
 const beginnings = new Map();
 
 Msg.getMessagesById = async (ids) => {
@@ -118,11 +118,11 @@ Contact.gadd = (id) => Contact.get(id) ?? Contact.add({ id: createWid(id), type:
 BusinessProfile.find = async (id) => new Model({ id: createWid(id), profileOptions: {} });
 ProfilePicThumb.find = async (id) => ({ id: createWid(id), canSet: () => true, canDelete: () => true });
 ProfilePicThumb.get = (id) => ({ id: createWid(id), canSet: () => true, canDelete: () => true });
-// The library asks this for a group on every change of unreadCount, so each message in a group is a server query.
+// The library calls this for a group at every change of unreadCount, so each message in a group is a server query.
 GroupMetadata.update = async (id) =>
   reportQuietly('query', { name: 'groupMetadata.update', arguments: [`${id}`] });
 
-/** A record of the store as a model. Only what has just arrived is a new message. */
+/** A stored record as a model. Only what has just arrived is a new message. */
 export function buildMsg(record, isNewMsg) {
   const {
     id,
@@ -178,7 +178,7 @@ export function ensureChat(wid, attributes = {}) {
   return chat;
 }
 
-/** Into memory, with everything the page updates beside the message itself. Returns the model, or the one known. */
+/** Adds a message to memory and updates its chat. Returns the model, or the existing one. */
 export function addMsg(record, isNewMsg) {
   const known = Msg.get(record.key);
   if (known) return known;
@@ -192,7 +192,7 @@ export function addMsg(record, isNewMsg) {
   return msg;
 }
 
-/** One page of what is older than everything loaded of this chat. [] when there is nothing more. */
+/** One page of messages older than those loaded of this chat. [] when there are no more. */
 export async function loadEarlierMsgs({ chat }) {
   const id = chat.id.toString();
   const from = beginnings.get(id);
@@ -206,7 +206,7 @@ export async function loadEarlierMsgs({ chat }) {
     chat.msgs.add(msg);
     return Msg.add(msg);
   });
-  // All of the page was known already (it came live, out of order): the next one is what was asked for.
+  // Every message of this page was known (they came live, out of order): return the next page.
   return models.length ? models : loadEarlierMsgs({ chat });
 }
 
@@ -253,7 +253,7 @@ export async function loadWorld() {
   }
 }
 
-/** A chat without messages again: of an account that was logged out, or whose last message was deleted. */
+/** For a chat that has no messages any more, because the last one was deleted. */
 export function forgetBeginnings(chat) {
   beginnings.delete(chat);
 }

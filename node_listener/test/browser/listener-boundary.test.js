@@ -44,7 +44,7 @@ describe('a program that tries to send, inside the child', () => {
       const tried = await attempts(Number(round));
       assert.ok(tried.length > 10);
       for (const line of tried) {
-        // the library itself swallows what fails in createGroup(), but see the reports below
+        // the library swallows errors in createGroup(); the reports below show it
         if (!line.includes('createGroup')) assert.match(line, /failed: .*leadmasterd only listens/, line);
       }
       const { sent, presence } = standin.state();

@@ -1,4 +1,4 @@
-// WhatsApp Web changes under the library: what is missing is told, with what it costs, and the rest goes on.
+// WhatsApp Web changes under the library: missing names are reported with what they cost, and the rest keeps working.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -20,7 +20,7 @@ const CAPABILITIES = [
   'guard',
 ];
 
-/** What the library asks for on its way to `ready`, and no message needs. */
+/** What the library requires on its way to `ready`, though no message needs it. */
 const NEEDED_BY_NO_MESSAGE = [
   'WAWebCallCollection',
   'WAWebSyncGatingUtils',
@@ -80,7 +80,7 @@ describe('a linked profile, and pages that lack something', () => {
   });
 
   /**
-   * Loads the page again without these, and answers where its lines begin.
+   * Loads the page again without these modules. Returns where the lines of that load begin.
    * @param {string[]} modules
    */
   async function reloadWithout(modules) {
@@ -91,7 +91,7 @@ describe('a linked profile, and pages that lack something', () => {
   }
 
   /** @param {number} start */
-  async function hears(start) {
+  async function arrives(start) {
     await child.line('ready', { after: start });
     delivered += 1;
     const id = `HEARD${delivered}`;
@@ -102,51 +102,53 @@ describe('a linked profile, and pages that lack something', () => {
       seen.filter((each) => each.type === 'page_error' && !each.message.startsWith('own presence')),
       [],
     );
-    return { line, told: seen.filter((each) => each.type === 'contract') };
+    return { line, reports: seen.filter((each) => each.type === 'contract') };
   }
 
   /** @param {import('../support/child.js').Line} line */
   const costs = (line) =>
     line.missing.map((/** @type {any} */ each) => `${each.module}.${each.function} ${each.costs}`);
 
-  test('nothing missing is said once, and not again at the next load', async () => {
+  test('that nothing is missing is reported once, and not again at the next load', async () => {
     const [first, ...more] = child.ofType('contract');
     assert.deepEqual([first.missing, first.web_version], [[], '2.3000.1043220887']);
     assert.deepEqual(more, []);
-    assert.deepEqual((await hears(await reloadWithout([]))).told, []);
+    assert.deepEqual((await arrives(await reloadWithout([]))).reports, []);
   });
 
   for (const [name, modules] of Object.entries({
     'without WAWebCallCollection': ['WAWebCallCollection'],
     'with a WAWebCallCollection that holds no Map': ['WAWebCallCollection.calls'],
   })) {
-    test(`${name} messages are heard, and calls are said to be lost`, async () => {
-      const { told } = await hears(await reloadWithout(modules));
+    test(`${name} messages arrive, and calls are reported as lost`, async () => {
+      const { reports } = await arrives(await reloadWithout(modules));
       if (modules.includes('WAWebCallCollection'))
-        assert.deepEqual(told.map(costs), [['WAWebCallCollection.on calls']]);
-      else assert.deepEqual(told, [], 'it was said at the load before');
+        assert.deepEqual(reports.map(costs), [['WAWebCallCollection.on calls']]);
+      else assert.deepEqual(reports, [], 'it was reported at the load before');
     });
   }
 
-  test('what came back is said too', async () => {
-    const { told } = await hears(await reloadWithout([]));
-    assert.deepEqual(told.map(costs), [[]]);
+  test('a module that came back is reported too', async () => {
+    const { reports } = await arrives(await reloadWithout([]));
+    assert.deepEqual(reports.map(costs), [[]]);
   });
 
-  test('without anything that no message needs, messages are heard', async () => {
-    const { line, told } = await hears(await reloadWithout(NEEDED_BY_NO_MESSAGE));
+  test('without all that no message needs, messages arrive', async () => {
+    const { line, reports } = await arrives(await reloadWithout(NEEDED_BY_NO_MESSAGE));
     assert.equal(line.id.remote, ANA);
     assert.equal(line.body, 'hola');
-    const lost = new Set(told.flatMap(({ missing }) => missing.map((/** @type {any} */ each) => each.costs)));
+    const lost = new Set(
+      reports.flatMap(({ missing }) => missing.map((/** @type {any} */ each) => each.costs)),
+    );
     assert.deepEqual(
       [...lost].toSorted(),
       CAPABILITIES.filter((name) => name !== 'live' && name !== 'edits').toSorted(),
     );
-    assert.ok(costs(told.at(-1) ?? {}).includes('WAWebSendMsgChatAction.addAndSendMsgToChat guard'));
+    assert.ok(costs(reports.at(-1) ?? {}).includes('WAWebSendMsgChatAction.addAndSendMsgToChat guard'));
     await child.line('heartbeat', { after: child.lines.indexOf(line) });
   });
 
-  test('a sweep without earlier messages brings what is in memory, and does not call it everything', async () => {
+  test('a sweep without earlier messages brings those in memory, and does not call that complete', async () => {
     const start = child.lines.length;
     child.send({ type: 'sweep', sweep: 1, from: 0, chats: {}, ignore: [] });
     const done = await child.line('sweep_done', { after: start });
@@ -157,17 +159,17 @@ describe('a linked profile, and pages that lack something', () => {
     assert.match(chat?.error, /does not load earlier messages/);
   });
 
-  test('a sweep without a list of chats says that it failed', async () => {
+  test('a sweep without a list of chats reports that it failed', async () => {
     const start = await reloadWithout(['WAWebCollections.Chat']);
-    const { told } = await hears(start);
-    assert.ok(costs(told.at(-1) ?? {}).includes('WAWebCollections.Chat.getModelsArray sweep'));
+    const { reports } = await arrives(start);
+    assert.ok(costs(reports.at(-1) ?? {}).includes('WAWebCollections.Chat.getModelsArray sweep'));
     await child.line('heartbeat', { after: start });
     child.send({ type: 'sweep', sweep: 2, from: 0, chats: {}, ignore: [] });
     const done = await child.line('sweep_done', { after: start });
     assert.notEqual(done.error, null);
   });
 
-  test('without the message store nothing is heard: that is said, and ready is not', async () => {
+  test('without the message store nothing arrives: that is reported, and ready is not', async () => {
     const start = await reloadWithout(['WAWebCollections']);
     const line = await child.line(
       (each) => each.type === 'contract' && costs(each).includes('WAWebCollections.Msg.on live'),
@@ -180,17 +182,17 @@ describe('a linked profile, and pages that lack something', () => {
       child.lines.slice(start).filter((each) => each.type === 'ready'),
       [],
     );
-    await hears(await reloadWithout([]));
+    await arrives(await reloadWithout([]));
   });
 
-  test('looking it all up sent nothing, asked nothing, and was refused nothing', () => {
+  test('the check sent nothing, queried nothing, and was refused nothing', () => {
     const { sent, queries } = standin.state();
     assert.deepEqual([sent, queries], [[], []]);
     assert.deepEqual(child.ofType('outbound_blocked'), []);
   });
 });
 
-test('a new profile that can not be linked says why before it leaves', async (context) => {
+test('a new profile that cannot be linked reports why before the child exits', async (context) => {
   const standin = await startStandin();
   const profile = await temporaryProfile();
   await standin.act('missing', { modules: ['WAWebSignalStoreApi', 'WAWebAltDeviceLinkingApi'] });

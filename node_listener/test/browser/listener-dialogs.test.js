@@ -1,4 +1,4 @@
-// The dialog that costs the link: the phone unlinks a device that leaves "What's new" open (wwebjs#3550, OpenWA#982).
+// The dialog that can cost the link: the phone unlinks a device that leaves "What's new" open (wwebjs#3550, OpenWA#982).
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../../standin/server.js';
@@ -27,7 +27,7 @@ describe('dialogs of a linked page', () => {
     await profile?.remove();
   });
 
-  test("what's new is acknowledged in time, told, and the link lives", async () => {
+  test("what's new is acknowledged in time and reported, and the link survives", async () => {
     const ms = 8_000;
     const shown = Date.now();
     await standin.act('dialog', { text: "What's new on WhatsApp Web", others: ['Learn more'], ms });
@@ -49,7 +49,7 @@ describe('dialogs of a linked page', () => {
     assert.deepEqual([button, dismissed], ['Entendido', true]);
   });
 
-  test('one that asks something is told once, in 200 characters, and left alone; messages come', async () => {
+  test('a dialog that asks something is reported once, in 200 characters, and left alone; messages arrive', async () => {
     const start = child.lines.length;
     await standin.act('dialog', {
       text: `Log out? ${'x'.repeat(500)}`,
@@ -64,7 +64,7 @@ describe('dialogs of a linked page', () => {
     assert.equal(child.lines.slice(start).filter((each) => each.type === 'dialog').length, 1);
   });
 
-  test('one that nobody acknowledges costs the link, so there was something to prove', async () => {
+  test('an unacknowledged dialog costs the link, so the other tests prove something', async () => {
     await standin.act('dialog', { text: 'Terms', button: 'I agree', ms: 100 });
     assert.equal((await child.line('disconnected')).reason, 'LOGOUT');
     assert.equal((await child.line('bye')).reason, 'logged_out');

@@ -1,4 +1,4 @@
-// The real child, the real library and a real browser against the stand-in: what comes live, in every shape of ids.
+// Live messages through the real child, the real library and a real browser against the stand-in, in every shape of ids.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../../standin/server.js';
@@ -110,7 +110,7 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.equal(line.contact.phone, ANA);
     });
 
-    test('media, places, cards, orders, quotes, answers and ads keep what they say', async () => {
+    test('media, locations, cards, orders, quotes, answers and ads keep their content', async () => {
       const image = await deliver('M1', {
         type: 'image',
         body: '/9j/4AAQSkZJRg',
@@ -170,7 +170,7 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.equal(ad.referral.source_id, '120');
     });
 
-    test('an edit, a reaction and its taking back, a revocation, a deletion', async () => {
+    test('an edit, a reaction and its removal, a revocation, a deletion', async () => {
       await deliver('E1', { body: 'precio' });
       const edit = await deliver('E1', { body: 'precio del combo?' }, 'edit', 'message_edit');
       assert.equal(edit.body, 'precio del combo?');
@@ -196,7 +196,7 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.equal(removed.scope, 'me');
     });
 
-    test('a ciphertext is told at once, and again as a message when it can be read', async () => {
+    test('a ciphertext is reported at once, and again as a message once it is decrypted', async () => {
       const ciphertext = await deliver('C1', {}, 'ciphertext', 'ciphertext');
       assert.equal(ciphertext.via, 'live');
       assert.equal(ciphertext.subtype, null);
@@ -205,10 +205,10 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.equal(line.body, 'ahora sí');
       assert.equal(line.message_type, 'chat');
       const edits = child.lines.slice(after).filter((each) => each.type === 'message_edit');
-      assert.deepEqual(edits, [], 'a placeholder that fills is no edit');
+      assert.deepEqual(edits, [], 'a placeholder that gets its text is no edit');
     });
 
-    test('a call rings, once, with the time of the clock, and leaves its line in the chat', async () => {
+    test("a call is reported once, with our clock's time, and leaves its line in the chat", async () => {
       const after = child.lines.length;
       const now = Math.floor(Date.now() / 1000);
       const { call_id } = await standin.act('call', { from: '5491155550001', video: true });
@@ -246,7 +246,7 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.deepEqual(seen, [last]);
     });
 
-    test('the heartbeat counts what is added and what is handed over, and both agree', async () => {
+    test('the heartbeat counts messages added and handed over, and both agree', async () => {
       const after = child.lines.length;
       const before = (await child.line('heartbeat', { after })).added;
       await deliver('H1', { body: 'uno', t: 1795400999 });
@@ -261,19 +261,19 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.deepEqual(Object.keys(fields), ['socket_state', 'has_synced', 'added', 'emitted', 'dropped']);
     });
 
-    test('a body of a megabyte comes through cut', async () => {
+    test('a body of a megabyte arrives cut', async () => {
       const line = await deliver('B1', { body: 'ñ'.repeat(1_000_000) });
       assert.equal(line.truncated, true);
       assert.equal(line.data, null);
       assert.match(line.body, /^ñ{400000,}$/);
     });
 
-    test('NUL and half a surrogate pair come through', async () => {
+    test('NUL and half a surrogate pair arrive unchanged', async () => {
       const line = await deliver('B2', { body: 'a\u0000b\ud83d' });
       assert.equal(line.body, 'a\u0000b\ud83d');
     });
 
-    test('a connection that drops and comes back is told, and own presence is set again', async () => {
+    test('a connection that drops and comes back is reported, and own presence is set again', async () => {
       const after = child.lines.length;
       const announced = standin.state().presence.length;
       await standin.act('offline');
@@ -283,12 +283,12 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       await until(() => standin.state().presence.slice(announced).some(isUnavailable));
     });
 
-    test('every message came once', () => {
+    test('every message arrived once', () => {
       const ids = child.ofType('message').map((line) => line.id.id);
       assert.deepEqual(ids, [...new Set(ids)]);
     });
 
-    test('nothing was sent, and the server was asked nothing', async () => {
+    test('nothing was sent, and the server was not queried', async () => {
       const { sent, queries } = standin.state();
       assert.deepEqual(sent, []);
       assert.deepEqual(queries, []);
@@ -296,7 +296,7 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.deepEqual(child.ofType('page_error'), []);
     });
 
-    test('commands: an unknown one, a late pairing code', async () => {
+    test('an unknown command and a late pairing code are refused', async () => {
       const after = child.lines.length;
       child.send({ type: 'send', to: ANA, body: 'x' });
       assert.equal((await child.line('command_error', { after })).command, 'send');

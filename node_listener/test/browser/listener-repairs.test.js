@@ -1,5 +1,5 @@
-// Repairs of the library's known faults that no other test shows: each of these fails without its repair. The others:
-// a missed ready edge and stacked handlers in listener-sweep, swallowed errors, UNPAIRED_IDLE and the profile that LOGOUT
+// Repairs of known faults of the library that no other test covers; each of these fails without its repair. Others: a
+// missed ready edge and stacked handlers in listener-sweep, swallowed errors, UNPAIRED_IDLE and the profile that LOGOUT
 // deletes in listener-shutdown, renamed keys in listener-messages and records, missing modules in listener-compatibility,
 // dialogs in listener-dialogs.
 import assert from 'node:assert/strict';
@@ -35,7 +35,7 @@ async function setUp(context) {
   };
 }
 
-test('attached by half is not ready: it is told, attached again, and only then said', async (context) => {
+test('half attached is not ready: the error is reported, attaching retried, and only then ready sent', async (context) => {
   const { standin, start } = await setUp(context);
   const half = new URL('../support/half-attach.js', import.meta.url).href;
   const child = await start({}, { node: [`--import=${half}`] });
@@ -59,7 +59,7 @@ test('a page that syncs again while it is attached is not attached twice', async
   await child.line('ready');
   await child.line('heartbeat');
   assert.equal((await standin.act('resync')).done, true);
-  // nothing on the wire says that it was let be, and attaching takes less than a second
+  // nothing on the wire shows that no second attach began, and attaching takes less than a second
   const beats = child.ofType('heartbeat').length;
   await until(() => child.ofType('heartbeat').length > beats + 5);
   await standin.act('deliver', { id: 'ONCE', from: '5491155550001', body: 'hola' });
@@ -72,7 +72,7 @@ test('a page that syncs again while it is attached is not attached twice', async
   assert.deepEqual(child.ofType('page_error'), []);
 });
 
-test('OPENING without end is told, outlives every timeout, and ends with the network back', async (context) => {
+test('endless OPENING is reported, outlives every timeout, and ends when the network is back', async (context) => {
   const { standin, start } = await setUp(context);
   const first = await start();
   await first.line('qr');
@@ -87,14 +87,14 @@ test('OPENING without end is told, outlives every timeout, and ends with the net
   });
   await second.line((line) => line.type === 'state' && line.state === 'OPENING');
   const since = Date.now();
-  await until(() => Date.now() - since > protocol + 1_000); // initialize() hangs in one evaluation, which ends by then
+  await until(() => Date.now() - since > protocol + 1_000); // initialize() hangs in one evaluation, which has timed out by then
   await second.answers();
   assert.deepEqual([...second.ofType('ready'), ...second.ofType('bye')], []);
   await standin.act('online');
   await second.line('ready');
 });
 
-test('a page that never comes up is given up by itself', async (context) => {
+test('the child gives up a page that never comes up', async (context) => {
   const { standin, start } = await setUp(context);
   await standin.act('hold', { phase: 'debug' });
   const child = await start({
@@ -105,12 +105,12 @@ test('a page that never comes up is given up by itself', async (context) => {
   assert.equal((await child.exit).code, 70);
 });
 
-test('a page that can not be injected after a reload is told, and does not end the child', async (context) => {
+test('a page that cannot be injected after a reload is reported, and does not end the child', async (context) => {
   const { standin, start } = await setUp(context);
   const child = await start();
   await child.line('qr');
   await standin.act('scan', SHOP);
-  await child.line('ready'); // by then initialize() is through; before, it is the one that fails
+  await child.line('ready'); // by then initialize() has returned; before, it would be the one to fail
   const after = child.lines.length;
   await standin.act('missing', { modules: ['WAWebSocketModel'] });
   await standin.act('reload');

@@ -1,4 +1,5 @@
-// How the child leaves: asked, left alone, by signal, and when its browser or page dies. Nothing stays behind.
+// How the child exits: on command, when its reader is gone, by signal, and when its browser or page dies. Nothing is left
+// behind.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -51,7 +52,7 @@ async function nothingLeft(child) {
   await until(() => pid === 0 || processesInGroup(pid).length === 0);
 }
 
-test('asked to stop, it closes the browser, says bye and leaves with 0', async (context) => {
+test('asked to stop, it closes the browser, says bye and exits with 0', async (context) => {
   const { child } = await start(context);
   await child.line('qr');
   const { pid } = await child.line('browser_started');
@@ -64,14 +65,14 @@ test('asked to stop, it closes the browser, says bye and leaves with 0', async (
   await left(child, 0, 'stop');
 });
 
-test('when stdin closes it leaves, for the daemon is gone', async (context) => {
+test('when stdin closes it exits, because the daemon is gone', async (context) => {
   const { child } = await start(context);
   await child.line('qr');
   child.process.stdin.end();
   await left(child, 0, 'stdin_closed');
 });
 
-test('when nobody reads stdout any more it leaves', async (context) => {
+test('when nobody reads stdout any more it exits', async (context) => {
   const { child } = await start(context, { timing: { heartbeat: 100 } });
   await child.line('qr');
   child.process.stdout.destroy();
@@ -81,7 +82,7 @@ test('when nobody reads stdout any more it leaves', async (context) => {
 });
 
 for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGHUP'])) {
-  test(`${signal} makes it leave gracefully`, async (context) => {
+  test(`${signal} makes it exit gracefully`, async (context) => {
     const { child } = await start(context);
     await child.line(signal === 'SIGTERM' ? 'browser_started' : 'qr');
     child.process.kill(signal);
@@ -98,7 +99,7 @@ test('killed itself, it leaves no browser behind', async (context) => {
   await nothingLeft(child);
 });
 
-test('a killed browser is told', async (context) => {
+test('a killed browser is reported', async (context) => {
   const { child } = await start(context);
   const { pid } = await child.line('browser_started');
   await child.line('qr');
@@ -117,14 +118,14 @@ test('pipes that a dying browser resets do not end Node', async (context) => {
   assert.doesNotMatch(child.stderr, /uncaught_exception/);
 });
 
-test('a crashed renderer is told', async (context) => {
+test('a crashed renderer is reported', async (context) => {
   const { child } = await start(context);
   await child.line('qr');
   await standin.act('crash', { what: 'renderer' });
   await left(child, 70, 'page_crashed');
 });
 
-test('without a browser it says so and leaves with 78', async (context) => {
+test('without a browser it says so and exits with 78', async (context) => {
   const { child } = await start(context, { browser: '/nowhere/chromium' });
   await left(child, 78, 'browser_missing');
   assert.deepEqual(
@@ -134,12 +135,12 @@ test('without a browser it says so and leaves with 78', async (context) => {
   assert.equal(child.lines[0].versions.browser, null);
 });
 
-test('a browser that does not start is told', async (context) => {
+test('a browser that does not start is reported', async (context) => {
   const { child } = await start(context, { browser: '/usr/bin/false' });
   await left(child, 70, 'browser_failed');
 });
 
-test('a page that can not be loaded is told', async (context) => {
+test('a page that cannot be loaded is reported', async (context) => {
   const nowhere = ['--host-resolver-rules=MAP * ~NOTFOUND'];
   const profile = await temporaryProfile();
   const child = await startChild(profile.path, nowhere);
@@ -158,7 +159,7 @@ test('wrong options are a clear error on stderr and 78', async (context) => {
   assert.match(child.stderr, /option "groups" is "yes", but must be true or false/);
 });
 
-test('whatever a dependency prints goes to stderr', async (context) => {
+test('what a dependency prints goes to stderr', async (context) => {
   const noisy = new URL('../support/noisy.js', import.meta.url).href;
   const { child } = await start(context, {}, { node: [`--import=${noisy}`] });
   await child.line('qr');
@@ -167,8 +168,8 @@ test('whatever a dependency prints goes to stderr', async (context) => {
   await left(child, 0, 'stop');
 });
 
-describe('removed on the phone', () => {
-  test('it tells the reason, leaves the profile alone, and leaves', async (context) => {
+describe('unlinked on the phone', () => {
+  test('it reports the reason, keeps the profile, and exits', async (context) => {
     const { child, profile } = await start(context);
     await child.line('qr');
     await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
@@ -182,7 +183,7 @@ describe('removed on the phone', () => {
     assert.equal(child.ofType('disconnected').length, 1);
   });
 
-  test('while it was down, it tells the same at the next start', async (context) => {
+  test('while it was down, it reports the same at the next start', async (context) => {
     const profile = await temporaryProfile();
     const first = await startChild(profile.path, standin.browserArgs);
     context.after(profile.remove);
@@ -199,7 +200,7 @@ describe('removed on the phone', () => {
   });
 });
 
-test('CONFLICT is told, and the browser stays: what follows is for the daemon to say', async (context) => {
+test('CONFLICT is reported, and the browser stays: the daemon decides what follows', async (context) => {
   const { child } = await start(context);
   await child.line('qr');
   await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
@@ -209,7 +210,7 @@ test('CONFLICT is told, and the browser stays: what follows is for the daemon to
   await child.answers();
 });
 
-test('a pairing code is told, by option and by command', async (context) => {
+test('a pairing code is reported, by option and by command', async (context) => {
   const { child } = await start(context, { pairing_phone: '5491155550100' });
   const first = await child.line('pairing_code');
   assert.match(first.code, /^\w{8}$/);
@@ -226,7 +227,7 @@ test('a pairing code is told, by option and by command', async (context) => {
   await other.line('pairing_code');
 });
 
-test('an error of the page is told', async (context) => {
+test('an error of the page is reported', async (context) => {
   const { child } = await start(context);
   await child.line('qr');
   await standin.act('throw', { message: 'something broke' });
@@ -235,7 +236,7 @@ test('an error of the page is told', async (context) => {
   assert.match(line.message, /something broke/);
 });
 
-test('when the QR stops rotating a new one is asked for', async (context) => {
+test('when the QR stops rotating a new one is requested', async (context) => {
   const { child } = await start(context);
   const first = await child.line('qr');
   await standin.act('state', { state: 'UNPAIRED_IDLE' });

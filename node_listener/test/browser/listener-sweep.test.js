@@ -1,4 +1,4 @@
-// Catch-up: what came while the child was down, and how much of it in how long.
+// Sweeps: what arrived while the child was down, and how fast it comes.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../../standin/server.js';
@@ -32,7 +32,7 @@ async function sweep(child, { from = 0, chats = {}, ignore = [] } = {}) {
 }
 
 for (const shape of /** @type {const} */ (['serialized', 'dollar'])) {
-  describe(`what came while the child was down, ids in the ${shape} shape`, () => {
+  describe(`what arrived while the child was down, ids in the ${shape} shape`, () => {
     /** @type {Awaited<ReturnType<typeof startStandin>>} */
     let standin;
     /** @type {Child} */
@@ -93,13 +93,13 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar'])) {
       await profile?.remove();
     });
 
-    test('none of it is emitted live, and ready does not call itself fresh', async () => {
+    test('none of it is emitted live, and ready is not fresh', async () => {
       assert.equal((await child.line('ready')).fresh, false);
       assert.deepEqual(child.ofType('message'), []);
       assert.deepEqual(child.ofType('qr'), []);
     });
 
-    test('a sweep brings all of it: own messages, ciphertexts and what was revoked too', async () => {
+    test('a sweep brings all of it, own messages, ciphertexts and revoked ones too', async () => {
       const { done, chats, found, ids, lines } = await sweep(child, { from: t + 1 });
       assert.deepEqual(
         ids.toSorted(),
@@ -145,13 +145,13 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar'])) {
       );
     });
 
-    test('nothing was marked read, asked or sent', () => {
+    test('nothing was marked read, queried or sent', () => {
       const { sent, queries } = standin.state();
       assert.deepEqual([sent, queries], [[], []]);
       assert.deepEqual(child.ofType('page_error'), []);
     });
 
-    test('after a page reload that comes back synced it is ready again, and hears', async () => {
+    test('after a reload, also one that comes back synced, it is ready again and messages arrive', async () => {
       for (const synced of [true, false]) {
         const start = child.lines.length;
         const announced = standin.state().presence.length;
@@ -213,7 +213,7 @@ describe('a page in trouble', () => {
   });
   after(() => standin.close());
 
-  test('a sweep before ready is refused, and ready is not said before the listeners stand', async (context) => {
+  test('a sweep before ready is refused, and ready is not sent before the listeners are attached', async (context) => {
     const profile = await temporaryProfile();
     const child = await startChild(profile.path, standin.browserArgs);
     context.after(async () => {
@@ -224,11 +224,11 @@ describe('a page in trouble', () => {
     const { done } = await sweep(child);
     assert.equal(done.error, 'the page is not ready');
 
-    // and with a module missing, ready is not said until the listeners stand
+    // and with a module missing, ready is not sent until the listeners are attached
     await standin.act('missing', { modules: ['WAWebCollections'] });
     const start = child.lines.length;
     await standin.act('reload');
-    await child.line('qr', { after: start }); // or the page that is going away would be scanned
+    await child.line('qr', { after: start }); // or the scan would link the page that is going away
     await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
     const error = await child.line((line) => line.type === 'page_error' && line.source === 'inject', {
       after: start,
@@ -245,7 +245,7 @@ describe('a page in trouble', () => {
   });
 });
 
-test('groups come when they are asked for, with their authors; a burst comes whole', async (context) => {
+test('groups arrive when configured, with their authors; a burst arrives whole', async (context) => {
   const standin = await startStandin({ keyShape: 'dollar' });
   const profile = await temporaryProfile();
   const child = await startChild(profile.path, standin.browserArgs, { groups: true });

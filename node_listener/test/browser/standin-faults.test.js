@@ -1,5 +1,5 @@
-// What goes wrong, on purpose: each fault of the control interface does to the bare library what is known of the real
-// page. Our listener is tested against these.
+// Each fault of the control interface does to the bare library what the real page is known to do. Our listener is tested
+// against these.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -43,7 +43,7 @@ test('an account logged out while the browser was down lands on the logout page'
   assert.equal(standin.state().paired, false);
 });
 
-test('what comes again because its acknowledgement was lost is known, and not emitted twice', async (context) => {
+test('what is sent again because its acknowledgement was lost is recognized, and not emitted twice', async (context) => {
   const { standin, newClient } = await setUp(context);
   const client = await newClient().startLinked(standin, SHOP);
   await standin.act('lose_acks');
@@ -73,7 +73,7 @@ test('what comes again because its acknowledgement was lost is known, and not em
   const memory = await second.evaluate(() =>
     /** @type {any} */ (window).require('WAWebCollections').Msg.map((/** @type {any} */ msg) => msg.body),
   );
-  assert.deepEqual(memory, ['2'], 'what was stored in an earlier life is no news now');
+  assert.deepEqual(memory, ['2'], 'what was stored before this start is not new');
   assert.equal((await second.client.getChatById(`${ANA}@c.us`)).unreadCount, 4);
 });
 
@@ -94,13 +94,16 @@ test('a page that was loaded under a hold and connects after its release is not 
   assert.equal(acknowledged, true);
 });
 
-test('a hold and a logout that a dying page did not hear are not told to the next one', async (context) => {
+test('a hold and a logout that a dying page missed do not reach the next one', async (context) => {
   const { standin, newClient } = await setUp(context);
   const first = await newClient().startLinked(standin, SHOP);
   await standin.act('hang');
-  assert.equal((await standin.act('hold', { phase: 'stored' })).done, false);
-  assert.equal((await standin.act('logout')).done, false);
+  const unheard = [standin.act('hold', { phase: 'stored' }), standin.act('logout')];
   await first.kill();
+  assert.deepEqual(
+    (await Promise.all(unheard)).map(({ done }) => done),
+    [false, false],
+  );
   await standin.act('wait', { for: 'disconnected' });
   await standin.act('release');
   const pending = standin.state().pending_commands.map(({ name }) => name);
@@ -119,7 +122,7 @@ test('client.logout() of the library is recorded as something sent, and unlinks'
   assert.deepEqual([module, name], ['WAWebSocketModel', 'Socket.logout']);
 });
 
-test('hasSynced at boot means that neither authenticated nor ready ever comes', async (context) => {
+test('hasSynced at boot means that neither authenticated nor ready is ever emitted', async (context) => {
   const { standin, newClient } = await setUp(context);
   const first = await newClient().startLinked(standin, SHOP);
   await first.stop();
@@ -222,7 +225,7 @@ test('ids of chats and users can go to $1 as well', async (context) => {
   assert.deepEqual(message._data.from, { server: 'c.us', user: ANA, $1: `${ANA}@c.us` });
 });
 
-test('a scan of the same phone again brings everything as history, and nothing as news', async (context) => {
+test('another scan of the same phone brings everything as history and nothing as new', async (context) => {
   const { standin, newClient } = await setUp(context);
   const client = await newClient().startLinked(standin, SHOP);
   await standin.act('deliver', { from: ANA, body: 'uno' });
@@ -241,7 +244,7 @@ test('a scan of the same phone again brings everything as history, and nothing a
   assert.deepEqual(client.all('message'), []);
 });
 
-test('what was edited, revoked or deleted while no device was linked is so in the history of the next', async (context) => {
+test("the next device's history has the edits, revocations and deletions made while none was linked", async (context) => {
   const { standin, newClient } = await setUp(context);
   const client = await newClient().startLinked(standin, SHOP);
   for (const id of ['EDITED', 'REVOKED', 'DELETED'])
@@ -275,7 +278,7 @@ test('what was edited, revoked or deleted while no device was linked is so in th
   ]);
 });
 
-test('acknowledgements and poll votes come through', async (context) => {
+test('acknowledgements and poll votes arrive', async (context) => {
   const { standin, newClient } = await setUp(context);
   const client = await newClient().startLinked(standin, SHOP);
   const [id] = (await standin.act('own', { to: ANA, body: 'Sí' })).ids;

@@ -1,5 +1,5 @@
-// The stand-in is worth what the real library in a real browser makes of it: here the library is bare, unmodified
-// and without our listener around it. First of all, that it CAN send: otherwise "nothing was sent" proves nothing.
+// The stand-in is tested by the real library in a real browser, unmodified and without our listener around it. The first
+// test is that it CAN send: otherwise "nothing was sent" would prove nothing.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -189,7 +189,7 @@ for (const [keyShape, property, other] of /** @type {const} */ ([
   });
 }
 
-test('a browser killed after storing and before acknowledging loses nothing and doubles nothing', async (context) => {
+test('a browser killed after storing and before acknowledging loses nothing and duplicates nothing', async (context) => {
   const { standin, newClient } = await setUp(context);
   const first = await newClient().startLinked(standin, SHOP);
   await standin.act('deliver', { from: ANA, body: 'uno', wait: LIMIT });
@@ -253,7 +253,7 @@ test('what arrives while the browser is down is stored before hasSynced and neve
   assert.deepEqual(
     chat.memory,
     ['antes 25', 'durante 1', 'durante 2', 'durante 3'],
-    'the newest, and what came since',
+    'the newest, and what arrived since',
   );
   assert.deepEqual(
     chat.pages.map((/** @type {any} */ page) => page.bodies.length),
@@ -282,7 +282,7 @@ test('a page that reloads is ready again, and one that comes back synced is deaf
   const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'dos', wait: LIMIT });
   assert.equal(acknowledged, true);
   assert.equal(await client.client.getState(), 'CONNECTED');
-  await standin.act('throw', { message: 'after that' }); // takes the same way to Node, so that "none" is late enough
+  await standin.act('throw', { message: 'after that' }); // takes the same way to Node, so by then a message would have arrived
   await until(() => client.pageErrors.includes('after that'));
   assert.deepEqual([...client.all('ready'), ...client.all('message')], []);
 });
@@ -323,7 +323,7 @@ test('a pairing code links like a scan', async (context) => {
   assert.deepEqual([client.all('qr'), client.client.info.wid.user], [[], SHOP.phone]);
 });
 
-test('QR references rotate by the clock of the server', async (context) => {
+test('the server rotates QR references', async (context) => {
   const { standin, newClient } = await setUp(context, { qrFirst: 300, qrPeriod: 100 });
   const client = await newClient().start();
   await client.next('qr', () => client.all('qr').length >= 3);
@@ -333,7 +333,7 @@ test('QR references rotate by the clock of the server', async (context) => {
   assert.match(
     client.pageErrors[0],
     /window is not defined/,
-    'the library asks for a new QR in the wrong process',
+    'the library requests a new QR in the wrong process',
   );
 });
 
@@ -364,7 +364,7 @@ describe('with one linked client', () => {
     return id;
   }
 
-  test('an edit, a revocation and a deletion come as the library says them', async () => {
+  test('an edit, a revocation and a deletion each have an event of their own', async () => {
     const id = await delivered({ body: 'Hola' });
     await standin.act('edit', { id, body: 'Hola, precio?' });
     const [edited, now, then] = await client.next('message_edit');
@@ -381,7 +381,7 @@ describe('with one linked client', () => {
     assert.ok(!(await storedMessages(client)).some((record) => record.stanza === second));
   });
 
-  test('a reaction comes with its parent, its sender and its taking back', async () => {
+  test('a reaction has its parent and its sender, and so has its removal', async () => {
     const id = await delivered({ body: 'Hola' });
     await standin.act('react', { id, emoji: '👍', from_me: true });
     const [reaction] = await client.next('message_reaction');
@@ -392,7 +392,7 @@ describe('with one linked client', () => {
     assert.equal(back.senderId, '5491155550001@c.us');
   });
 
-  test('a ciphertext is announced, asked for at our own phone, and becomes a message when it is read', async () => {
+  test('a ciphertext is emitted, requested from our own phone, and becomes a message once decrypted', async () => {
     client.forget();
     const [id] = (await standin.act('ciphertext', { from: ANA })).ids;
     const [closed] = await client.next('message_ciphertext');
@@ -433,7 +433,7 @@ describe('with one linked client', () => {
     assert.deepEqual(found, { lid: '990000000003@lid', pn: '5491155550003@c.us' });
   });
 
-  test('a saved contact and a business are what the page says of them', async () => {
+  test('a saved contact and a business have what the page knows of them', async () => {
     await standin.act('contact', {
       phone: ANA,
       saved: 'Ana García',
@@ -446,7 +446,7 @@ describe('with one linked client', () => {
     assert.deepEqual([contact.isMyContact, contact.isBusiness, contact.verifiedName], [true, true, 'García']);
   });
 
-  test('a dropped connection is TIMEOUT, OPENING, CONNECTED, and what came meanwhile is live', async () => {
+  test('a dropped connection is TIMEOUT, OPENING, CONNECTED, and what arrived meanwhile is live', async () => {
     client.forget();
     await standin.act('offline');
     await client.next('change_state', (state) => state === 'TIMEOUT');
@@ -471,7 +471,7 @@ describe('with one linked client', () => {
     assert.equal(records.length, 2);
   });
 
-  test('a deaf page stores and acknowledges, stays CONNECTED, and says nothing', async () => {
+  test('a deaf page stores and acknowledges, stays CONNECTED, and emits nothing', async () => {
     client.forget();
     assert.equal((await standin.act('deaf')).done, true);
     const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'nadie escucha', wait: LIMIT });
@@ -483,7 +483,7 @@ describe('with one linked client', () => {
     assert.deepEqual(await socketOf(client), { state: 'CONNECTED', hasSynced: true });
   });
 
-  test('an error of the page shows nowhere but in pageerror', async () => {
+  test('an error of the page shows only as pageerror', async () => {
     await standin.act('throw', { message: 'roto' });
     await until(() => client.pageErrors.includes('roto'));
   });
@@ -523,7 +523,7 @@ test('history and bursts: 10,000 stored messages in 500 chats load quickly, 5,00
     const [mark] = performance.getEntriesByName('standin-loaded');
     return { chats: Chat.length, msgs: Msg.length, after: mark.startTime };
   });
-  assert.deepEqual([loaded.chats, loaded.msgs], [600, 600], 'of each chat the newest');
+  assert.deepEqual([loaded.chats, loaded.msgs], [600, 600], 'the newest of each chat');
   context.diagnostic(`loaded ${loaded.after} ms after the page began`);
   assert.ok(loaded.after < 30_000);
 });
@@ -539,7 +539,7 @@ test('a browser trusts the key that was made for it and no other', async (contex
   await assert.rejects(page.goto('https://example.org/'), /ERR_NAME_NOT_RESOLVED/);
 });
 
-test('the command line says where it is, answers control, and ends when stdin closes', async () => {
+test('the program prints where it is, answers control, and ends when stdin closes', async () => {
   const main = new URL('../../standin/main.js', import.meta.url).pathname;
   const child = spawn(process.execPath, [main, '--key-shape', 'dollar'], {
     stdio: ['pipe', 'pipe', 'inherit'],

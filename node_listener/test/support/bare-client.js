@@ -19,7 +19,7 @@ const EVENTS = [
 export class BareClient extends EventEmitter {
   /** @type {Emitted[]} */
   emitted = [];
-  /** @type {string[]} errors of the page, which the library shows nowhere */
+  /** @type {string[]} errors of the page, which the library does not show */
   pageErrors = [];
   /** @type {any} the library's own client */
   client;
@@ -40,8 +40,8 @@ export class BareClient extends EventEmitter {
       webVersionCache: { type: 'none' },
       ...options,
     });
-    // An inject() that the browser's end cuts off is an unhandledRejection (Client.js:495-504): so we wait for it, and
-    // one that begins after that has nobody left to tell.
+    // An inject() that the end of the browser cuts off is an unhandledRejection (Client.js:495-504), so stop() waits for it,
+    // and failures after that are ignored.
     const inject = this.client.inject.bind(this.client);
     this.client.inject = () => {
       const injecting = inject().catch((/** @type {unknown} */ error) => {
@@ -62,8 +62,8 @@ export class BareClient extends EventEmitter {
     try {
       await this.client.initialize();
     } finally {
-      // A browser that ends with unread commands resets the pipe, and puppeteer listens to it no more by then: without
-      // a listener that error ends the process.
+      // A browser that exits with unread commands resets the pipe. Puppeteer no longer listens to it by then, and without a
+      // listener that error ends the process.
       for (const pipe of this.client.pupBrowser?.process()?.stdio ?? []) pipe?.on('error', () => {});
     }
     this.client.pupPage.on('pageerror', (/** @type {Error} */ error) => this.pageErrors.push(error.message));
@@ -89,7 +89,7 @@ export class BareClient extends EventEmitter {
   }
 
   /**
-   * The first event of this name that passes the test, emitted already or within the limit.
+   * The first event of this name that passes the test, already emitted or within the limit.
    * @param {string} name
    * @param {(...args: any[]) => boolean} [test]
    * @param {number} [limit]
@@ -145,7 +145,7 @@ export class BareClient extends EventEmitter {
 export const SHOP = { phone: '5491155550100', name: 'Tienda', lid: '990000000100' };
 
 /**
- * A stand-in of its own for one test, and clients that share one profile; gone with the test, in the right order.
+ * A stand-in for one test, and clients that share one profile. Removed after the test, in the right order.
  * @param {import('node:test').TestContext} context
  * @param {Partial<import('../../standin/options.js').StandinOptions>} [options]
  */

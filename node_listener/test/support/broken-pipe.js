@@ -1,5 +1,5 @@
-// Loaded into the child before its own code: when its browser is gone, the pipes to it say so once more, as the kernel
-// does when a browser dies with something unread. By then puppeteer has let go of them.
+// Loaded into the child before its own code: once its browser is gone, the pipes to it emit an error, as they do when a
+// browser dies with something unread. By then puppeteer has removed its listeners.
 import wwebjs from 'whatsapp-web.js';
 
 const { initialize } = wwebjs.Client.prototype;

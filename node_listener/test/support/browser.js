@@ -1,5 +1,5 @@
-// Where the browser is and how tests start it. Signal handlers and transport as in the listener itself: with
-// puppeteer's defaults a SIGTERM kills Chromium hard, and a killed Node leaves Chromium behind.
+// Where the browser is and how tests start it. Signal handlers and transport are as in the listener: with puppeteer's
+// defaults SIGTERM kills Chromium without a chance to save, and a killed Node leaves Chromium behind.
 
 import { accessSync, constants, mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 
 const USUAL = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** @returns {string} the browser of LEADMASTERD_BROWSER, or the first that is where browsers usually are */
+/** @returns {string} the browser of LEADMASTERD_BROWSER, or the first one in the usual places */
 export function findBrowser() {
   const named = process.env.LEADMASTERD_BROWSER;
   if (named) return named;

@@ -92,7 +92,7 @@ export async function startChild(profile, browserArgs, options = {}, { node = []
       const timer = setTimeout(() => fail(`${limit} ms are over`), limit);
       lookers.add(look);
       look();
-      exit.then(() => setTimeout(() => lookers.has(look) && fail('the child left'), 50));
+      exit.then(() => setTimeout(() => lookers.has(look) && fail('the child exited'), 50));
     });
   }
 
@@ -127,7 +127,7 @@ export async function startChild(profile, browserArgs, options = {}, { node = []
       await line('command_error', { after });
     },
     ofType: (/** @type {string} */ type) => lines.filter((found) => found.type === type),
-    /** Asks it to stop, and insists. */
+    /** Asks it to stop, and kills it if it does not. */
     async end() {
       if (child.exitCode === null && child.signalCode === null) child.stdin.end();
       const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);

@@ -1,5 +1,5 @@
-// Loaded into the child before its own code: the library's first attach fails after the library has said ready, as when
-// a module is missing in the middle of it. From then on `window.WWebJS` is there, and the library would skip attaching.
+// Loaded into the child before its own code: the library's first attach fails after the library has emitted ready, as when
+// a module in the middle of it is missing. From then on `window.WWebJS` is defined, and the library would skip attaching.
 import wwebjs from 'whatsapp-web.js';
 
 const { Client } = /** @type {any} */ (wwebjs);

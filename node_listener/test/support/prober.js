@@ -1,4 +1,4 @@
-// Loaded into the child before its own code: once ready, calls every guarded function there is in the page.
+// Loaded into the child before its own code: once ready, calls every guarded function of the page.
 import wwebjs from 'whatsapp-web.js';
 import { GUARDED } from '../../src/boundary.js';
 

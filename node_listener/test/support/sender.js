@@ -1,5 +1,5 @@
-// Loaded into the child before its own code: tries to send, with the library's bare client and through the page, each
-// time the library says ready. Says on stderr what became of each attempt.
+// Loaded into the child before its own code: tries to send, with the library's bare client and through the page, at each
+// ready. Prints the outcome of each attempt to stderr.
 import wwebjs from 'whatsapp-web.js';
 
 const CHAT = '5491155550001@c.us';

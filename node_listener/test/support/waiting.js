@@ -1,10 +1,10 @@
-// Waiting for the thing itself.
+// Waiting for a condition.
 
-/** Milliseconds after which what should happen counts as never happening: far more than a busy machine takes. */
+/** Milliseconds after which a test gives up waiting: far more than a busy machine takes. */
 export const LIMIT = 60_000;
 
 /**
- * For what has no event: looks again until it is so.
+ * Polls, for what has no event.
  * @param {() => boolean | Promise<boolean>} test
  * @param {number} [limit] milliseconds
  */
