@@ -17,6 +17,9 @@ case ${1-} in
 esac
 shift
 
+# The tests start hundreds of Python programs; without bytecode each would compile all of it again.
+unset PYTHONDONTWRITEBYTECODE
+
 node_output=$(mktemp)
 node_tests() {
   local from=$SECONDS outcome=passed
