@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from pydantic import BaseModel
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.settings import paths
+from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import Settings, load
-from leadmasterd.settings.paths import find_paths
+from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.supervisor.timing import Timing
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
@@ -334,3 +336,60 @@ def test_every_duration_in_the_settings_reaches_the_timing() -> None:
 def test_the_timing_of_the_defaults_is_the_timing_profile() -> None:
     """Two lists of the same numbers."""
     assert Settings().timing() == Timing()
+
+
+NUMBERS = (
+    "0", "1", "7", "7.0", "7.5", "-1", "0.001", "3650", "3651", "10080", "10080.5", "10081", "inf", "nan", "true",
+    "false", '"7"', '" 7 "', '"7.0"', '"7.5"', '"x"', '""', '"inf"', '"nan"', '"7_0"', '"1e2"', '"\u0667"', "[]", "{}",
+    "[7]", "2026-11-23",
+)  # fmt: skip
+TEXTS = (
+    '""', '"AR"', '" ar "', '"AR-B"', '"ar-b"', '"AR-"', '"XX"', '"UTC"', '"Europe/Madrid"', '" UTC "', '"Mars/Base"',
+    "1", "[]",
+)  # fmt: skip
+TABLES = (
+    "{}", "[]", "1", '"x"', '{ mon = [["10:00", "11:00"]] }', "{ xxx = [] }", "{ mon = 1 }", '{ "2026-12-24" = [] }',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("target_minutes", NUMBERS),
+        ("stale_days", NUMBERS),
+        ("dormant_days", NUMBERS),
+        ("timezone", TEXTS),
+        ("country", TEXTS),
+        ("hours", TABLES),
+        ("overrides", TABLES),
+    ],
+)
+@pytest.mark.parametrize("source", ["file", "environment"])
+def test_the_light_reader_of_leads_takes_and_refuses_what_the_full_one_does(
+    key: str, values: tuple[str, ...], source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And gives the same values; what is refused counts as its default."""
+    default = read_leads_settings(find_paths(None))
+    for text in values:
+        if source == "file":
+            written(f"[leads]\n{key} = {text}\n")
+        else:
+            monkeypatch.setenv(f"LEADMASTERD_LEADS__{key}", text.strip('"'))
+        light = read_leads_settings(Paths(Path("config.toml") if source == "file" else None, Path(), Path()))
+        try:
+            settings, _paths = load(None)
+        except CannotUseSettings:
+            assert f"leads.{key}" in light.wrong() or light.calendar() is None, text
+            if key in ("target_minutes", "stale_days", "dormant_days"):
+                assert replace(light, refused=()) == default, text
+            continue
+        full = settings.leads
+        assert light.wrong() == [], text
+        assert (light.target_seconds, light.stale_days, light.dormant_days, light.timezone) == (
+            full.target_minutes * 60,
+            full.stale_days,
+            full.dormant_days,
+            full.timezone,
+        ), text
+        assert light.country == full.country.upper(), text
+        assert light.calendar() == full.calendar(), text

@@ -1,11 +1,13 @@
-"""The `[leads]` settings that commands need which only look, without what checks them (pydantic: 150 ms).
+"""The `[leads]` settings that read-only commands need, without pydantic, which takes 150 ms to import.
 
-Whatever is wrong in the settings counts as the default here, and is named; `config check` says what is wrong with it.
+Defaults and limits are defined here, and `settings.model` takes them from here. A value that the full settings would
+refuse counts as its default and is named by `wrong`; `config check` says what is wrong with it.
 """
 
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
@@ -30,7 +32,9 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     },
     "overrides": {},
 }
-"""Here and not in `settings`, which takes them from here, because that one is slow to import."""
+MOST_MINUTES: Final = 10080
+"""A week."""
+MOST_DAYS: Final = 3650
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +48,12 @@ class LightLeadsSettings:
     timezone: str
     hours: Mapping[str, Any]
     overrides: Mapping[str, Any]
-    misfits: tuple[str, ...]
-    """What is of no kind that could be used."""
+    refused: tuple[str, ...]
+    """Keys, as `leads.stale_days`, whose value can't be used."""
 
     def wrong(self) -> list[str]:
-        """Settings that are not what was written, as far as this reader can tell."""
-        return [*self.misfits, *([] if _zone_of(self.timezone) else ["leads.timezone"])]
+        """Keys whose value can't be used; hours, overrides and country are checked by `calendar` only."""
+        return [*self.refused, *([] if _zone_of(self.timezone) else ["leads.timezone"])]
 
     def zone(self) -> tzinfo | None:
         """Where the business is; the default when the settings name no zone that there is, None without any zones."""
@@ -68,30 +72,39 @@ class LightLeadsSettings:
 
 
 def read_leads_settings(paths: Paths) -> LightLeadsSettings:
-    """As the full settings have it, the environment included, where that is right."""
+    """From the file and the environment, as the full settings read them."""
     try:
         data = read_file(paths.file) if paths.file else {}
     except CannotUseSettings:
         data = {}
-    section = data.get("leads")
-    told = {**section} if isinstance(section, dict) else {}
+    section = data.get("leads", {})
+    refused = [] if isinstance(section, dict) else ["leads"]
+    given = {**section} if isinstance(section, dict) else {}
     for name, text in os.environ.items():
         if name.upper().startswith(f"{ENV_PREFIX}LEADS__"):
             key = name[len(f"{ENV_PREFIX}LEADS__") :].lower()
-            told[key] = text if isinstance(DEFAULTS.get(key), str) else _value(text)
-    misfits = ["leads"] if section is not None and not isinstance(section, dict) else []
-    misfits += [f"leads.{key}" for key, default in DEFAULTS.items() if key in told and not _fits(told[key], default)]
-    values = {key: told[key] if _fits(told.get(key), default) else default for key, default in DEFAULTS.items()}
+            given[key] = _from_json(text) if isinstance(DEFAULTS.get(key), dict) else text
+    values = dict(DEFAULTS)
+    for key in DEFAULTS.keys() & given.keys():
+        try:
+            values[key] = _READERS[key](given[key])
+        except (TypeError, ValueError):
+            refused.append(f"leads.{key}")
     return LightLeadsSettings(
-        target_seconds=float(values["target_minutes"]) * 60,
-        stale_days=int(values["stale_days"]),
-        dormant_days=int(values["dormant_days"]),
-        country=values["country"].strip(),
-        timezone=values["timezone"].strip(),
+        target_seconds=values["target_minutes"] * 60,
+        stale_days=values["stale_days"],
+        dormant_days=values["dormant_days"],
+        country=values["country"].upper(),
+        timezone=values["timezone"],
         hours=values["hours"],
         overrides=values["overrides"],
-        misfits=tuple(misfits),
+        refused=tuple(sorted(refused, key=_order)),
     )
+
+
+def _order(key: str) -> int:
+    """As in DEFAULTS."""
+    return [*DEFAULTS].index(key.removeprefix("leads.")) if "." in key else -1
 
 
 def _zone_of(name: str) -> tzinfo | None:
@@ -103,14 +116,58 @@ def _zone_of(name: str) -> tzinfo | None:
         return None
 
 
-def _value(text: str) -> object:
+def _from_json(text: str) -> object:
     try:
         return json.loads(text)
     except ValueError:
         return None
 
 
-def _fits(value: object, default: object) -> bool:
-    if isinstance(default, float | int):
-        return isinstance(value, float | int) and not isinstance(value, bool) and 0 < value <= 10080
-    return isinstance(value, type(default))
+# ---------------------------------------------------------------------- one value, or an error; as lax as pydantic
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value.strip()
+
+
+def _minutes(value: object) -> float:
+    number = _number(value)
+    if not math.isfinite(number) or not 0 < number <= MOST_MINUTES:
+        raise ValueError
+    return number
+
+
+def _days(value: object) -> int:
+    number = _number(value)
+    if isinstance(value, str) and "e" in value.lower():
+        raise ValueError
+    if not number.is_integer() or not 1 <= number <= MOST_DAYS:
+        raise ValueError
+    return int(number)
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float | str):
+        raise TypeError
+    if isinstance(value, str) and not value.isascii():  # other digits than ours
+        raise ValueError
+    return float(value)
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+_READERS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "timezone": _text,
+    "country": _text,
+    "target_minutes": _minutes,
+    "stale_days": _days,
+    "dormant_days": _days,
+    "hours": _table,
+    "overrides": _table,
+}

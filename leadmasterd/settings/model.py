@@ -19,7 +19,7 @@ from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touchpoints import Campaign
-from leadmasterd.settings.leads_light import DEFAULTS
+from leadmasterd.settings.leads_light import DEFAULTS, MOST_DAYS, MOST_MINUTES
 from leadmasterd.settings.paths import (
     DEFAULT_DATABASE,
     DEFAULT_STATE_DIR,
@@ -32,7 +32,7 @@ from leadmasterd.settings.paths import (
 from leadmasterd.supervisor.timing import Timing
 
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
-Days = Annotated[int, Field(ge=1, le=3650)]
+Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
 _DIGITS: Final = r"^([1-9][0-9]{6,14})?$"
 
 
@@ -123,7 +123,7 @@ class LeadsSettings(_Section):
     target_minutes: float = Field(
         DEFAULTS["target_minutes"],
         gt=0,
-        le=10080,
+        le=MOST_MINUTES,
         allow_inf_nan=False,
         description="business minutes that an enquiry may wait",
     )
