@@ -1,6 +1,8 @@
 """Settings: every wrong value is named with file, key and what is allowed; both ways of reading them agree."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from datetime import date
@@ -316,6 +318,30 @@ def test_the_example_documents_every_key_with_its_default() -> None:
             assert previous, f"nothing is said above {line}"
         previous = line
     assert load(str(EXAMPLE))[0] == Settings()
+
+
+def test_the_example_is_drawn_from_the_model() -> None:
+    """Run `python tools/draw_settings.py` after a change of the settings."""
+    code = "import sys; sys.path.insert(0, 'tools'); import draw_settings as d; sys.stdout.write(d.render())"
+    drawn = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", code],
+        cwd=EXAMPLE.parent,
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    ).stdout
+    assert EXAMPLE.read_text(encoding="utf-8") == drawn
+
+
+def test_every_pattern_says_what_is_allowed_in_words() -> None:
+    """People don't read regular expressions."""
+    for section in Settings.model_fields.values():
+        inner = section.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            for key, field in inner.model_fields.items():
+                if any(getattr(each, "pattern", None) for each in field.metadata):
+                    assert isinstance(field.json_schema_extra, dict), key
+                    assert field.json_schema_extra["allowed"]
 
 
 def test_every_duration_in_the_settings_reaches_the_timing() -> None:

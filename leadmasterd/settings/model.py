@@ -1,16 +1,19 @@
-"""Settings: one TOML file plus the environment, checked as a whole, errors in words.
+"""Settings: one TOML file plus the environment, checked as a whole, with errors in sentences.
 
-Every key can be set as LEADMASTERD_SECTION__KEY, which wins over the file. config.example.toml documents every key
-and a test keeps it true. Finding the file and the state directory without pydantic is `settings_file`'s part.
+Every key can be set as LEADMASTERD_SECTION__KEY, which wins over the file. config.example.toml is drawn from this model
+by tools/draw_settings.py. Finding the file and the state directory needs no pydantic: `settings.paths`.
 """
 
 import difflib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
@@ -43,42 +46,96 @@ class _Section(BaseModel):
 class ListenerSettings(_Section):
     """The Node child and its browser."""
 
-    node: str = Field("", description="path of node; empty: found on PATH")
-    browser: str = Field("", description="path of Chromium or Chrome; empty: found")
-    browser_args: tuple[str, ...] = Field((), description="further browser arguments")
-    user_agent: str = Field("", description="empty: made from the browser's own version")
-    pairing_phone: str = Field("", pattern=_DIGITS, description="digits only: pair by code instead of QR")
-    settle_after_pairing: float = Field(
-        600, ge=0, le=86400, allow_inf_nan=False, description="seconds after a fresh pairing without any sweep"
+    node: str = Field("", description="Path of node. Empty: found on PATH.")
+    browser: str = Field("", description="Path of Chromium or Chrome. Empty: found on PATH and in the usual places.")
+    browser_args: tuple[str, ...] = Field((), description="Extra browser arguments, for special cases only.")
+    user_agent: str = Field(
+        "", description="Empty: made from the browser's own version, which is what WhatsApp Web expects."
     )
-    sweep_interval: Seconds = Field(60, description="seconds between sweeps")
-    presence_unavailable: bool = Field(True, description="keep the phone's notifications working")
+    pairing_phone: str = Field(
+        "",
+        pattern=_DIGITS,
+        json_schema_extra={"allowed": "digits only, with the country code (or empty)"},
+        description=(
+            "Pair by an 8-character code for this number instead of a QR code: digits with country code "
+            "(5491155550100)."
+        ),
+    )
+    settle_after_pairing: float = Field(
+        600,
+        ge=0,
+        le=86400,
+        allow_inf_nan=False,
+        description=(
+            "Grace after a fresh pairing: only listen for this long, no backfill. The phone unlinks "
+            "companions that misbehave."
+        ),
+    )
+    sweep_interval: Seconds = Field(
+        60, description="How often the browser's own message store is compared with what was captured (a backfill)."
+    )
+    presence_unavailable: bool = Field(
+        True,
+        description=(
+            "Report this device as not being looked at, so that the phone keeps notifying. The only write there is."
+        ),
+    )
 
 
 class SupervisorSettings(_Section):
-    """When to wait, when to start again."""
+    """When to wait, when to restart."""
 
-    backoff_first: Seconds = Field(1, description="longest first wait, seconds")
-    backoff_max: Seconds = Field(300, description="longest wait, seconds")
-    calm_period: Seconds = Field(300, description="seconds of good uptime that forgive earlier failures")
-    start_timeout: Seconds = Field(240, description="seconds from start to a QR or a session")
-    heartbeat_timeout: Seconds = Field(15, description="seconds without a heartbeat that count as a miss")
-    nightly_restart: str = Field(
-        "03:30", pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$", description="local time of the planned restart"
+    backoff_first: Seconds = Field(
+        1,
+        description=(
+            "Retry backoff: after a failure wait a random time up to backoff_first, then up to twice that, and so on."
+        ),
     )
-    memory_ceiling_mb: int = Field(1500, ge=300, le=100_000, description="restart by plan when the tree is larger")
-    disk_floor_mb: int = Field(500, ge=0, le=1_000_000, description="warn when less is free")
+    backoff_max: Seconds = Field(300, description="The longest such wait.")
+    calm_period: Seconds = Field(300, description="This much good uptime forgives earlier failures.")
+    start_timeout: Seconds = Field(
+        240, description="From start to a QR code or a session; after that the listener is restarted."
+    )
+    heartbeat_timeout: Seconds = Field(15, description="Two missed heartbeats of this length restart the listener.")
+    nightly_restart: str = Field(
+        "03:30",
+        pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$",
+        json_schema_extra={"allowed": "a time of day as 03:30 (or empty)"},
+        description=(
+            "Planned restart of the browser, with a snapshot of the session: local time of the machine. Empty: never."
+        ),
+    )
+    memory_ceiling_mb: int = Field(
+        1500,
+        ge=300,
+        le=100_000,
+        description="Planned restart when daemon, Node and browser together use more memory (PSS), in megabytes.",
+    )
+    disk_floor_mb: int = Field(500, ge=0, le=1_000_000, description="Warn when less disk is free, in megabytes.")
     time_divisor: float = Field(
-        1, ge=1, le=1000, allow_inf_nan=False, description="divide durations; for trying things out"
+        1, ge=1, le=1000, allow_inf_nan=False, description="Divide all durations, for trials only."
     )
 
 
 class CaptureSettings(_Section):
     """What is kept."""
 
-    groups: bool = Field(False, description="keep group chats too")
-    first_link_days: int = Field(0, ge=0, le=365, description="days before the first link to fetch")
-    ignore: tuple[str, ...] = Field((), description="chats that never reach the disk: phone numbers or chat ids")
+    groups: bool = Field(
+        False,
+        description="Keep group chats too. Direct chats are always captured; status, broadcasts and channels never.",
+    )
+    first_link_days: int = Field(
+        0,
+        ge=0,
+        le=365,
+        description="Days of history to fetch from before the first link. 0: only what arrives from then on.",
+    )
+    ignore: tuple[str, ...] = Field(
+        (),
+        description=(
+            'Chats that are never stored: phone numbers in any form, or chat ids ("5491155550001", "12345@lid").'
+        ),
+    )
 
     @field_validator("ignore")
     @classmethod
@@ -92,7 +149,7 @@ class CaptureSettings(_Section):
 class DatabaseSettings(_Section):
     """Where messages go."""
 
-    path: str = Field(DEFAULT_DATABASE, min_length=1, description="relative to state_dir")
+    path: str = Field(DEFAULT_DATABASE, min_length=1, description="Relative to state_dir.")
 
 
 def _times(value: Any) -> Any:
@@ -113,42 +170,81 @@ Country = Annotated[str, AfterValidator(lambda code: known_country(code) if code
 
 
 class LeadsSettings(_Section):
-    """When an enquiry is a lead, when it has waited too long, and when the business is open."""
+    """When an enquiry is a lead, when it is overdue, and when the business is open."""
 
-    rules: str = Field("rules.toml", description="rules of classification; not there or empty: those of the program")
-    timezone: Zone = Field(DEFAULTS["timezone"], description="of the business")
+    rules: str = Field(
+        "rules.toml",
+        description=(
+            "Your classification rules, beside this file. Empty, or as long as the file does not exist: the "
+            "packaged rules."
+        ),
+    )
+    timezone: Zone = Field(
+        DEFAULTS["timezone"],
+        description=(
+            "The business's time zone, by its IANA name. Hours are in it, and so are all times that commands "
+            "show and take."
+        ),
+    )
     country: Country = Field(
-        DEFAULTS["country"], description="whose public holidays are closed, as AR or AR-B; empty: no holidays"
+        DEFAULTS["country"],
+        description=(
+            'Public holidays of this country are closed: two letters, or with a region, as "AR-B". Empty: no '
+            "holidays. They come from a library, so holidays decreed since its release are missing: add those"
+            " to overrides."
+        ),
     )
     target_minutes: float = Field(
         DEFAULTS["target_minutes"],
         gt=0,
         le=MOST_MINUTES,
         allow_inf_nan=False,
-        description="business minutes that an enquiry may wait",
+        description=(
+            "SLA target: minutes of opening hours that an enquiry may wait for an answer before it is overdue."
+        ),
     )
-    reopen_days: int = Field(30, ge=0, le=3650, description="a lost lead that comes back so soon is the same one")
-    burst_seconds: Seconds = Field(120, description="messages closer than this are judged as one")
+    reopen_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description=(
+            "A lost or dormant lead that writes again within this many days is reopened; later it is a new lead."
+        ),
+    )
+    burst_seconds: Seconds = Field(
+        120, description="Messages less than this apart are one burst and classified together, in seconds."
+    )
     stale_days: Days = Field(
-        DEFAULTS["stale_days"], description="an open lead without a word or a plan for so long is stale"
+        DEFAULTS["stale_days"],
+        description="An open lead is stale after this many days without a message or a planned follow-up.",
     )
     dormant_days: Days = Field(
-        DEFAULTS["dormant_days"], description="an open lead silent for so long is proposed as dormant"
+        DEFAULTS["dormant_days"], description="An open lead is proposed as dormant after this many silent days."
     )
     hours: dict[Weekday, Times] = Field(
         DEFAULTS["hours"],
-        description="openings of each weekday; one not named is closed",
+        description='Opening hours of each weekday; a day that is not named is closed. "24:00" may end an opening.',
     )
     overrides: dict[Date, Times] = Field(
-        DEFAULTS["overrides"], description="openings of single dates; they win over weekday and holiday"
+        DEFAULTS["overrides"],
+        description=(
+            "Opening hours of single dates; they win over weekday and holiday. A closed date, and one with "
+            "other hours:\n"
+            'overrides = { "2027-02-08" = [], "2026-12-24" = [["09:00", "13:00"]] }'
+        ),
     )
 
     campaigns: dict[str, Annotated[str, AfterValidator(_campaign_text)]] = Field(
-        {}, description="what customers write who come by a campaign's link, by the campaign's name"
+        {},
+        description=(
+            "What a campaign's button or link writes for the customer, by the campaign's name; case, accents "
+            "and punctuation are ignored. Leads that came by it show and export the name.\n"
+            'campaigns = { "Instagram, summer" = "Hola! Vi la promo de verano" }'
+        ),
     )
 
     def named_campaigns(self) -> tuple[Campaign, ...]:
-        """As they are sought in messages."""
+        """As they are searched for in messages."""
         return tuple(Campaign.of(name, text) for name, text in self.campaigns.items())
 
     def calendar(self) -> BusinessCalendar:
@@ -157,13 +253,17 @@ class LeadsSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """The whole of it. Made by `load`."""
+    """All settings. Made by `load`."""
 
     model_config = SettingsConfigDict(
         extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter="__", validate_default=True
     )
 
-    state_dir: str = Field(DEFAULT_STATE_DIR, min_length=1, description="everything that persists lives under here")
+    state_dir: str = Field(
+        DEFAULT_STATE_DIR,
+        min_length=1,
+        description="Everything that persists: the database, the WhatsApp session, status.json.",
+    )
     listener: ListenerSettings = ListenerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     capture: CaptureSettings = CaptureSettings()
@@ -197,12 +297,12 @@ class Settings(BaseSettings):
         return profile.divided_by(self.supervisor.time_divisor)
 
     def capture_rules(self) -> CaptureRules:
-        """`[capture]` as `ingest` asks it."""
+        """`[capture]` as `capture` takes it."""
         return CaptureRules(self.capture.groups, ignore_list(list(self.capture.ignore)))
 
 
 def load(explicit: str | None) -> tuple[Settings, Paths]:
-    """Read, check and resolve. Raises CannotUseSettings, one line for each thing that is wrong."""
+    """Read, check and resolve. Raises CannotUseSettings, one line for each problem."""
     file = find_file(explicit)
     data = read_file(file) if file else {}
     where = str(file) if file else "built-in defaults"
@@ -243,7 +343,7 @@ def _variables() -> dict[str, tuple[str, str]]:
 
 
 def _environment_problems() -> list[str]:
-    """What pydantic would pass over in silence, or not name: unknown variables; lists and tables that are no JSON."""
+    """What pydantic ignores or does not name: unknown variables; lists and tables that are not JSON."""
     problems = []
     variables = _variables()
     for name, value in os.environ.items():
@@ -276,32 +376,43 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _sentence(where: str, error: Any) -> str:
+_ALLOWED: Final[Mapping[str, str]] = {
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text in quotes",
+    "tuple_type": "a list in brackets",
+    "dict_type": 'a table, as { mon = [["09:00", "13:00"]] } or { name = "text" }',
+    "model_type": "a section, written as [section]",
+}
+"""What is allowed, by pydantic's type of error; its own words for all others."""
+
+
+def _sentence(where: str, error: ErrorDetails) -> str:
     """One problem: file (or variable), key, value, what is allowed."""
-    loc = [str(part) for part in error["loc"] if part != "[key]"]  # so pydantic says that a table's key is wrong
+    loc = [str(part) for part in error["loc"] if part != "[key]"]  # pydantic marks a table's wrong key so
     key = ".".join(loc)
-    # a list's entry is the list's, so two parts at most
+    # An entry of a list or table belongs to its variable: two parts at most.
     variable = ENV_PREFIX + "__".join(loc[:2]).upper()
     source = next((f"the variable {name}" for name in os.environ if name.upper() == variable), where)
     if error["type"] == "extra_forbidden":
-        parent: Any = Settings
-        for part in loc[:-1]:
-            parent = parent.model_fields[part].annotation
-        return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], set(parent.model_fields))}"
-    patterns = {
-        "listener.pairing_phone": "digits only, with the country code (or empty)",
-        "supervisor.nightly_restart": "a time of day as 03:30 (or empty)",
-    }
-    allowed = {
-        "string_pattern_mismatch": patterns.get(key),
-        "bool_type": "true or false",
-        "bool_parsing": "true or false",
-        "string_type": "text in quotes",
-        "tuple_type": "a list in brackets",
-        "dict_type": 'a table, as { mon = [["09:00", "13:00"]] } or { name = "text" }',
-        "model_type": "a section, written as [section]",
-    }.get(error["type"]) or _lowered(str(error["msg"]))
+        return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], set(_fields(loc[:-1])))}"
+    if error["type"] == "string_pattern_mismatch":
+        extra = _fields(loc[:-1])[loc[-1]].json_schema_extra
+        allowed = str(extra["allowed"]) if isinstance(extra, dict) else str(error["msg"])
+    else:
+        allowed = _ALLOWED.get(error["type"]) or _lowered(error["msg"])
     return f"cannot use {source}: `{key}` = {error['input']!r}: must be {allowed}"
+
+
+def _fields(path: Sequence[str]) -> Mapping[str, FieldInfo]:
+    """The settings of a section, by name; of all of it for no path."""
+    model: type[BaseModel] = Settings
+    for part in path:
+        annotation = model.model_fields[part].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        model = annotation
+    return model.model_fields
 
 
 def _lowered(message: str) -> str:
