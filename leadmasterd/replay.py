@@ -18,9 +18,10 @@ from leadmasterd import capture, times
 from leadmasterd.capture import CapturedMessage, CaptureRules
 from leadmasterd.identity import canonical_id, spellings
 from leadmasterd.leads.stages import DECIDABLE
+from leadmasterd.projection.dirty import dirty_conversations, mark_dirty
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
-from leadmasterd.projection.projector import Projector, mark_dirty
+from leadmasterd.projection.projector import Projector
 from leadmasterd.store.records import Item, Record
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
@@ -227,7 +228,7 @@ class Replay:
         return True
 
     def _project_all(self) -> None:
-        while conversations := self._projector.pending(_AT_ONCE):
+        while conversations := dirty_conversations(self._connection, _AT_ONCE):
             self._connection.execute("BEGIN")
             self._projector.project(conversations, self.as_of)
             self._connection.execute("COMMIT")

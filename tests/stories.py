@@ -26,8 +26,9 @@ from sqlite_utils import Database
 from leadmasterd import times
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Label, Method, Signals
 from leadmasterd.leads.calendar import BusinessCalendar
+from leadmasterd.projection.dirty import dirty_conversations, mark_all_dirty, mark_dirty
 from leadmasterd.projection.policy import Policy
-from leadmasterd.projection.projector import Projector, mark_all_dirty, mark_dirty
+from leadmasterd.projection.projector import Projector
 from leadmasterd.replay import Replay
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
@@ -276,7 +277,7 @@ class Books:
 
     def project_some(self, limit: int = 64) -> bool:
         """Projector as many conversations as wait, at most `limit`. False when none did."""
-        conversations = self.projector.pending(limit)
+        conversations = dirty_conversations(self.db, limit)
         if conversations:
             self.db.execute("BEGIN")
             self.projector.project(conversations, datetime.now(UTC))

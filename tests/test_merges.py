@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadmasterd.errors import CannotMerge
-from leadmasterd.projection.projector import mark_all_dirty
+from leadmasterd.projection.dirty import mark_all_dirty
 from leadmasterd.store import merges
 from leadmasterd.store.merges import Proposal
 from tests import wire

@@ -14,9 +14,9 @@ import pytest
 from leadmasterd.classify.intents import Label, Signals
 from leadmasterd.leads import fold
 from leadmasterd.projection import worker as judging_module
+from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import policy_of
-from leadmasterd.projection.projector import mark_dirty
 from leadmasterd.projection.worker import ProjectionWorker, WhoWaits
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.store import writer as writer_module

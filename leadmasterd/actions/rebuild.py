@@ -9,7 +9,7 @@ from typing import Final, TypedDict, cast
 from leadmasterd import times
 from leadmasterd.actions.unit_of_work import LeadEditor
 from leadmasterd.errors import LeadmasterdError
-from leadmasterd.projection.projector import mark_all_dirty
+from leadmasterd.projection.dirty import mark_all_dirty
 from leadmasterd.queries.database import Row, id_list, rows
 from leadmasterd.state.files import is_running
 

@@ -16,8 +16,9 @@ from typing import Final, Literal, TypedDict, TypeVar
 
 from leadmasterd import times
 from leadmasterd.errors import CannotUseModel, CannotUseRules, DatabaseBusy, Refused
+from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.policy import classifier_of, policy_of
-from leadmasterd.projection.projector import Projector, mark_dirty
+from leadmasterd.projection.projector import Projector
 from leadmasterd.queries.database import id_list, rows
 from leadmasterd.queries.people import Subject, find_or_refuse
 from leadmasterd.settings.model import Settings

@@ -1,16 +1,18 @@
-"""One contact's history, folded into leads, waiting cycles and follow-ups. Pure: the same history gives the same rows.
+"""One contact's history, folded into leads, waiting cycles and follow-ups. Pure: the same history, the same rows.
 
 The theory. A contact has at most one open lead. Inbound bursts open it, reopen it or add to it; a person's answer makes
-it `contacted`; only people take it further and close it. Beside that, in each conversation somebody waits or not: a
-burst or a missed call begins it; an answer, a reaction of the operator or the closing of the lead ends it. The two are
-independent on purpose: a chat that makes no lead waits all the same, and no learned label silences it.
+it `contacted`; only people take it further and close it. Apart from that, a conversation waits or it does not: a burst
+or a missed call starts a waiting cycle; an answer, a reaction of ours or the closing of the lead ends it. The two are
+independent on purpose: a conversation that makes no lead waits all the same, and no learned label silences it.
 
-What is computed here is recomputed whole whenever something of the contact changes, because messages may be captured
-late and out of order. Nothing here looks at a clock: what depends on the time of asking (overdue, stale) comes later.
+Everything is recomputed whenever anything of the contact changes, because messages may be captured late and out of
+order. Nothing here looks at a clock: what depends on the time of asking (overdue, stale) is left to `queries`.
+docs/leads.md shows the rules to people; its table is `OPENING`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, Literal, assert_never
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Method
@@ -22,8 +24,7 @@ FOLD_VERSION: Final = 4
 """Bump when the same history would give different leads; the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
-"""A quote without an answer is followed up after these days; at most this often."""
-_REOPENS: Final = ("lost", "dormant")
+"""When to follow up a quote that nobody answered; so often at most."""
 _WORDS_ONLY: Final = frozenset({"chat", "sticker"})
 _CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
     "commercial": 5,
@@ -35,9 +36,37 @@ _CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
 }
 
 
+class LastLead(StrEnum):
+    """A contact's last lead, when none is open."""
+
+    NONE = "none yet"
+    WON = "`won`"
+    LOST_LATELY = "`lost` or `dormant` for at most `reopen_days`"
+    LOST_LONG_AGO = "`lost` or `dormant` for longer"
+    JUNK = "`junk`"
+
+
+class Enquiry(StrEnum):
+    """What a burst is, for the question whether it opens a lead. An edit counts as what it said before, too."""
+
+    COMMERCIAL = "commercial intent, or an ad"
+    UNCLEAR = "a stranger's courtesy or unknown words"
+    NONE = "anything else"
+
+
+OPENING: Final[Mapping[LastLead, Mapping[Enquiry, Literal["new", "unsorted", "reopen"] | None]]] = {
+    LastLead.NONE: {Enquiry.COMMERCIAL: "new", Enquiry.UNCLEAR: "unsorted", Enquiry.NONE: None},
+    LastLead.WON: {Enquiry.COMMERCIAL: "new", Enquiry.UNCLEAR: None, Enquiry.NONE: None},
+    LastLead.LOST_LATELY: {Enquiry.COMMERCIAL: "reopen", Enquiry.UNCLEAR: None, Enquiry.NONE: None},
+    LastLead.LOST_LONG_AGO: {Enquiry.COMMERCIAL: "new", Enquiry.UNCLEAR: None, Enquiry.NONE: None},
+    LastLead.JUNK: {Enquiry.COMMERCIAL: "unsorted", Enquiry.UNCLEAR: None, Enquiry.NONE: None},
+}
+"""How a burst opens a lead: the stage of a new one, or the last one again as `new`."""
+
+
 @dataclass(frozen=True, slots=True)
 class BurstLabel:
-    """What a burst was taken for. `before`: the groups of what it said before each of its edits."""
+    """What a burst was taken for. `before`: the groups of its texts before each of its edits."""
 
     intent: str
     method: Method
@@ -45,53 +74,52 @@ class BurstLabel:
 
     @property
     def group(self) -> Group:
-        """The intent's group."""
         return GROUP_OF[self.intent]
 
     @property
     def reasoned(self) -> bool:
-        """A person's word, or a rule that gives its reason. Only these may silence."""
+        """By a person, or by a rule that gives its reason. Only such a label may silence."""
         return self.method in ("person", "rule")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One line of a lead's record."""
 
     at: int
     kind: Literal["opened", "stage", "new_topic", "reopened", "proposed", "merged"]
-    before: str | None
+    before: str | None = None
     after: str | None
-    because: Reason
+    reason: Reason
     actor: str = SYSTEM
     message_id: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Lead:
-    """One commercial enquiry. `opened_at` is the time of its first message; times in milliseconds."""
+    """One commercial enquiry. Times in milliseconds; `opened_at` is that of its first message."""
 
     conversation: int
     opened_at: int
     opened_by: int | None
     stage: str
     stage_at: int
-    intent: str
+    intent: str = UNKNOWN
     source: Literal["message", "ad", "person"]
-    previous: "Lead | None"
+    previous: "Lead | None" = None
     topics: list[str] = field(default_factory=list)
     closed_at: int | None = None
     reopened: int = 0
     proposed: str | None = None
     first_response_at: int | None = None
-    last_message_at: int = 0
+    last_message_at: int
     merged_into: "Lead | None" = None
     changes: list[Change] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Waiting:
-    """The customer spoke and nobody has answered yet, or it took this long."""
+    """A waiting cycle: from the customer's first words without an answer to what ended it."""
 
     conversation: int
     kind: Literal["first", "next"]
@@ -102,28 +130,27 @@ class Waiting:
     ended_by: Literal["reply", "call", "reaction", "closed"] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class FollowUp:
     """Something for a person to do."""
 
     conversation: int
-    lead: Lead | None
+    lead: Lead | None = None
     kind: Literal["quote_silent", "after_sale"]
     planned_at: int
-    number: int
+    number: int = 1
     due_at: int
     state: Literal["planned", "done", "cancelled"] = "planned"
     ended_at: int | None = None
     ended_by: str | None = None
 
     def end(self, state: Literal["done", "cancelled"], at: int, by: str) -> None:
-        """Nothing is left to do."""
         self.state, self.ended_at, self.ended_by = state, at, by
 
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """What a conversation is about, and who says so."""
+    """What a conversation is about, and by whose label."""
 
     group: Group
     by: Method
@@ -147,44 +174,45 @@ def fold(
     *,
     reopen_ms: int,
 ) -> Folded:
-    """Fold ordered steps (`timeline.steps`). `people`: whose a conversation is, before anybody said who is one.
+    """Fold ordered steps (`timeline.steps`).
 
-    `threads`: which WhatsApp thread it is part of.
+    `people`: conversation -> whose it was before any person merged contacts. `threads`: conversation -> which WhatsApp
+    thread it is part of.
     """
     result = Folded()
-    foldings: dict[int, _Folding] = {}
+    folds: dict[int, _PersonFold] = {}
 
-    def of(contact: int) -> _Folding:
-        if contact not in foldings:
-            foldings[contact] = _Folding(result, threads, reopen_ms)
-        return foldings[contact]
+    def of(person: int) -> _PersonFold:
+        if person not in folds:
+            folds[person] = _PersonFold(result, threads, reopen_ms)
+        return folds[person]
 
     for step in history:
         if isinstance(step, Merged):
             kept, merged = of(step.kept), of(step.merged)
             if kept is not merged:
-                kept.join(merged, step)
-                foldings |= {contact: kept for contact, each in foldings.items() if each is merged}
+                kept.merge(merged, step)
+                folds |= {person: kept for person, each in folds.items() if each is merged}
             continue
-        folding = of(people[step.conversation])
+        person = of(people[step.conversation])
         match step:
             case Burst():
-                folding.burst(step, label_of(step))
+                person.inbound(step, label_of(step))
             case Answered():
-                folding.answered(step.at, step.conversation, "reply")
+                person.answered(step.at, step.conversation, "reply")
             case Called():
-                folding.called(step)
+                person.called(step)
             case Reacted():
-                folding.stop_waiting(step.conversation, step.at, "reaction")
+                person.stop_waiting(step.conversation, step.at, "reaction")
             case Decided():
-                folding.decided(step)
+                person.decided(step)
             case _:
                 assert_never(step)
     return result
 
 
-class _Folding:
-    """What is known so far of one person on the way through the history."""
+class _PersonFold:
+    """The state of the fold for one person, on the way through the history. `result` is shared with the others'."""
 
     def __init__(self, result: Folded, threads: Mapping[int, int], reopen_ms: int) -> None:
         self.result = result
@@ -192,80 +220,113 @@ class _Folding:
         self._reopen_ms = reopen_ms
         self._open: Lead | None = None
         self._closed: Lead | None = None
+        """The lead that was closed last."""
         self._answered = False
-        self._waiting: dict[int, Waiting] = {}
+        """Whether a person of ours ever answered; until then they are a stranger, unless saved."""
         self._last_burst: Burst | None = None
-        self._to_do: list[FollowUp] = []
-        self._shut: dict[int, Waiting] = {}
-        """What closing ended, and nobody has answered since."""
-        self._told: dict[int, BurstLabel] = {}
-        """A person's word for a conversation as noise: it holds for what follows, until another word."""
+        self._planned: list[FollowUp] = []
+        """By conversation, from here on:"""
+        self._waiting: dict[int, Waiting] = {}
+        self._ended_by_closing: dict[int, Waiting] = {}
+        """Cycles that a closing ended and that nobody has answered since."""
+        self._muted: dict[int, BurstLabel] = {}
+        """A person's label as noise: it holds for what follows, until another label by a person."""
 
     # ------------------------------------------------------------------ the customer
 
-    def burst(self, burst: Burst, label: BurstLabel) -> None:
-        """Open, reopen or add to a lead; begin to wait."""
-        conversation, at = burst.conversation, burst.at
+    def inbound(self, burst: Burst, label: BurstLabel) -> None:
+        """Open, reopen or add to a lead; start to wait."""
+        conversation = burst.conversation
         if label.method == "person":
-            self._told.pop(conversation, None)
+            self._muted.pop(conversation, None)
             if label.group == "noise":
-                self._told[conversation] = label
-        label = self._told.get(conversation, label)
+                self._muted[conversation] = label
+        label = self._muted.get(conversation, label)
         self._last_burst = burst
-        stranger = not self._answered and not burst.saved
         self._categorise(conversation, label)
-        self._cancel_quotes(at, "opt_out" if label.intent == "opt_out" else "inbound")
-        self._leads_of(burst, label, stranger=stranger)
+        self._cancel_quotes(burst.at, "opt_out" if label.intent == "opt_out" else "inbound")
+        enquiry = self._enquiry(burst, label)
+        if self._open is None:
+            self._open_for(burst, label, enquiry)
+        else:
+            self._add_to(self._open, burst, label, commercial=enquiry is Enquiry.COMMERCIAL)
         if self._open is not None:
             self._open.last_message_at = burst.messages[-1].at
         if self._needs_answer(burst, label):
-            self.wait(conversation, at, burst.messages[0].message_id)
-            if label.group == "after_sale" and self._open is None and not self._has_task(conversation):
-                self._plan(conversation, None, "after_sale", at, 1, at)
+            self._wait(conversation, burst.at, burst.first_message_id)
+            if label.group == "after_sale" and self._open is None:
+                self._plan_after_sale(conversation, burst.at)
 
-    def _leads_of(self, burst: Burst, label: BurstLabel, *, stranger: bool) -> None:
-        ad = burst.ad
+    def _enquiry(self, burst: Burst, label: BurstLabel) -> Enquiry:
         groups = {label.group, *label.before}  # an edit never un-opens a lead
-        commercial = ad or "commercial" in groups
-        if burst.conversation in self._told:
-            commercial = False
-        lead, closed = self._open, self._closed
-        if lead is not None:
-            self._add_to(lead, burst, label, commercial=commercial)
-        elif commercial:
-            why = Reason("ad") if ad else Reason("commercial", {"intent": label.intent})
-            if closed is None or closed.stage == "won":
-                self._start(burst, label, "new", why)
-            elif closed.stage == "junk":
-                self._start(burst, label, "unsorted", Reason("after_junk", {"intent": label.intent}))
-            elif closed.stage in _REOPENS and burst.at - closed.stage_at <= self._reopen_ms:
-                self._reopen(closed, burst.at, "new", why, SYSTEM, burst.messages[0].message_id)
-                self._take_topic(closed, burst, label)
-            else:
-                self._start(burst, label, "new", why)
-        elif stranger and closed is None and not groups.isdisjoint(("courtesy", "unknown")):
-            self._start(burst, label, "unsorted", Reason("stranger", {"intent": label.intent}))
+        if burst.conversation not in self._muted and (burst.ad or "commercial" in groups):
+            return Enquiry.COMMERCIAL
+        stranger = not self._answered and not burst.saved
+        return Enquiry.UNCLEAR if stranger and not groups.isdisjoint(("courtesy", "unknown")) else Enquiry.NONE
+
+    def _last_lead(self, at: int) -> LastLead:
+        closed = self._closed
+        if closed is None:
+            return LastLead.NONE
+        if closed.stage == "won":
+            return LastLead.WON
+        if closed.stage == "junk":
+            return LastLead.JUNK
+        return LastLead.LOST_LATELY if at - closed.stage_at <= self._reopen_ms else LastLead.LOST_LONG_AGO
+
+    def _open_for(self, burst: Burst, label: BurstLabel, enquiry: Enquiry) -> None:
+        last_lead = self._last_lead(burst.at)
+        opening = OPENING[last_lead][enquiry]
+        if opening is None:
+            return
+        if enquiry is Enquiry.UNCLEAR:
+            reason = Reason("stranger", {"intent": label.intent})
+        elif last_lead is LastLead.JUNK:
+            reason = Reason("after_junk", {"intent": label.intent})
+        elif burst.ad:
+            reason = Reason("ad")
+        else:
+            reason = Reason("commercial", {"intent": label.intent})
+        if opening != "reopen":
+            self._start(burst, label, opening, reason)
+        elif self._closed is not None:
+            self._reopen(
+                self._closed, at=burst.at, stage="new", reason=reason, actor=SYSTEM, message_id=burst.first_message_id
+            )
+            self._add_topic(self._closed, burst, label)
 
     def _add_to(self, lead: Lead, burst: Burst, label: BurstLabel, *, commercial: bool) -> None:
-        message_id = burst.messages[0].message_id
         if commercial:
             if lead.stage == "unsorted":
-                self._move(lead, burst.at, "new", Reason("commercial", {"intent": label.intent}), message_id=message_id)
-            self._take_topic(lead, burst, label)
+                reason = Reason("commercial", {"intent": label.intent})
+                self._move(lead, at=burst.at, stage="new", reason=reason, message_id=burst.first_message_id)
+            self._add_topic(lead, burst, label)
             lead.proposed = None
         elif label.group == "closing" and lead.proposed != label.intent:
             lead.proposed = label.intent
-            because = Reason("closing_words", {"intent": label.intent})
-            lead.changes.append(Change(burst.at, "proposed", None, label.intent, because, message_id=message_id))
+            lead.changes.append(
+                Change(
+                    at=burst.at,
+                    kind="proposed",
+                    after=label.intent,
+                    reason=Reason("closing_words", {"intent": label.intent}),
+                    message_id=burst.first_message_id,
+                )
+            )
 
     @staticmethod
-    def _take_topic(lead: Lead, burst: Burst, label: BurstLabel) -> None:
+    def _add_topic(lead: Lead, burst: Burst, label: BurstLabel) -> None:
         if label.group != "commercial" or label.intent in lead.topics:
             return
         if lead.topics:
-            because = Reason("commercial", {"intent": label.intent})
             lead.changes.append(
-                Change(burst.at, "new_topic", None, label.intent, because, message_id=burst.messages[0].message_id)
+                Change(
+                    at=burst.at,
+                    kind="new_topic",
+                    after=label.intent,
+                    reason=Reason("commercial", {"intent": label.intent}),
+                    message_id=burst.first_message_id,
+                )
             )
         else:
             lead.intent = label.intent
@@ -274,80 +335,86 @@ class _Folding:
     def _needs_answer(self, burst: Burst, label: BurstLabel) -> bool:
         if label.group in ("closing", "noise") and label.reasoned:
             return False
-        pure = label.intent == "acknowledgement" and label.reasoned
-        pure = pure and all(message.type in _WORDS_ONLY for message in burst.messages)
-        over = self._answered or (self._open is None and self._closed is not None)
-        return not (pure and over)
+        if label.intent != "acknowledgement" or not label.reasoned:
+            return True
+        only_words = all(message.type in _WORDS_ONLY for message in burst.messages)
+        conversation_over = self._answered or (self._open is None and self._closed is not None)
+        return not (only_words and conversation_over)
 
     def called(self, call: Called) -> None:
-        """A call: answered it is an answer, missed it waits; one of ours that nobody took is nothing."""
+        """Answered, it is an answer; missed, it waits; one of ours that nobody took is nothing."""
         if not call.outgoing:
             self._cancel_quotes(call.at, "call")
         if call.answered:
             self.answered(call.at, call.conversation, "call")
         elif not call.outgoing:
-            self.wait(call.conversation, call.at, None)
+            self._wait(call.conversation, call.at, None)
 
-    def wait(self, conversation: int, at: int, message_id: int | None) -> None:
-        """From now on somebody waits here, unless somebody does already."""
-        waiting = self._waiting.get(conversation)
-        if waiting is None:
-            kind: Literal["first", "next"] = "next" if self._answered else "first"
-            waiting = self._waiting[conversation] = Waiting(conversation, kind, at, message_id, self._open)
+    def _wait(self, conversation: int, at: int, message_id: int | None) -> None:
+        """Start a waiting cycle, unless one runs."""
+        if conversation not in self._waiting:
+            waiting = self._waiting[conversation] = Waiting(
+                conversation=conversation,
+                kind="next" if self._answered else "first",
+                started_at=at,
+                message_id=message_id,
+                lead=self._open,
+            )
             self.result.waiting.append(waiting)
 
     # ------------------------------------------------------------------ the operator
 
     def answered(self, at: int, conversation: int, how: Literal["reply", "call"]) -> None:
-        """A person answered, with words."""
+        """A person of ours answered, with words."""
         self._answered = True
         self.stop_waiting(conversation, at, how)
         lead = self._open or self._closed
         if lead is not None and lead.first_response_at is None and at >= lead.opened_at:
             lead.first_response_at = at
-        if lead is not None and lead is self._open:
-            lead.last_message_at = at
-            if lead.stage in ("unsorted", "new"):
-                self._move(lead, at, "contacted", Reason("answered" if how == "reply" else "called"))
-        for follow_up in self._planned():
+        if self._open is not None:
+            self._open.last_message_at = at
+            if self._open.stage in ("unsorted", "new"):
+                reason = Reason("answered" if how == "reply" else "called")
+                self._move(self._open, at=at, stage="contacted", reason=reason)
+        for follow_up in self._still_planned():
             if follow_up.due_at <= at:
                 follow_up.end("done", at, how)
 
     def stop_waiting(self, conversation: int, at: int, by: Literal["reply", "call", "reaction", "closed"]) -> None:
-        """Nobody waits here any more, nor in what is the same WhatsApp thread under another spelling of the phone."""
+        """End the waiting here, and in the same WhatsApp thread under another spelling of the phone."""
         thread = self._threads[conversation]
-        self._shut = {each: shut for each, shut in self._shut.items() if self._threads[each] != thread}
+        self._ended_by_closing = {
+            each: waiting for each, waiting in self._ended_by_closing.items() if self._threads[each] != thread
+        }
         for each in [each for each in self._waiting if self._threads[each] == thread]:
             waiting = self._waiting.pop(each)
             waiting.ended_at, waiting.ended_by = at, by
             if by == "closed":
-                self._shut[each] = waiting
+                self._ended_by_closing[each] = waiting
 
     def decided(self, decision: Decided) -> None:
-        """A person moved the lead that is open, or else the last one; without any, an open stage makes one."""
-        at, stage, actor = decision.at, decision.stage, decision.actor
-        why = Reason("decided")
-        if stage in CLOSED:
-            self._close(decision, why)
+        """A person moved the open lead, or else the last one; without any, an open stage makes one."""
+        if decision.stage in CLOSED:
+            self._close(decision)
             return
+        at, stage, actor = decision.at, decision.stage, decision.actor
         lead = self._open
         if lead is None and stage in ("unsorted", "new"):
-            self._wait_again()
+            self._restore_waiting()
         if lead is None and self._closed is not None:
             lead = self._closed
-            self._reopen(lead, at, stage, why, actor, None)
+            self._reopen(lead, at=at, stage=stage, reason=Reason("decided"), actor=actor, message_id=None)
         elif lead is None:
-            lead = self._start_by_hand(decision, why)
+            lead = self._start_by_hand(decision)
         elif lead.stage != stage:
-            self._move(lead, at, stage, why, actor=actor)
+            self._move(lead, at=at, stage=stage, reason=Reason("decided"), actor=actor)
         self._cancel_quotes(at, "stage")
         if stage == "quoted":
-            for number, days in enumerate(QUOTE_DAYS, 1):
-                self._plan(decision.conversation, lead, "quote_silent", at, number, at + days * DAY_MS)
+            self._plan_quotes(decision.conversation, lead, at)
 
-    def _close(self, decision: Decided, why: Reason) -> None:
+    def _close(self, decision: Decided) -> None:
         lead = self._open
-        if lead is not None or self._closed is None:  # where there never was a lead, it is the chat that is done with
+        if lead is not None or self._closed is None:  # where there never was a lead, the conversation itself is closed
             for conversation in list(self._waiting):
                 self.stop_waiting(conversation, decision.at, "closed")
         if lead is not None:
@@ -358,129 +425,170 @@ class _Folding:
         else:
             lead = self._closed
         if lead is not None and lead.stage != decision.stage:
-            self._move(lead, decision.at, decision.stage, why, actor=decision.actor)
+            self._move(lead, at=decision.at, stage=decision.stage, reason=Reason("decided"), actor=decision.actor)
 
-    def _wait_again(self) -> None:
-        """It was closed by mistake, says a person: nobody answered, and they still wait, since then."""
-        later = [self._waiting[each] for each in self._shut if each in self._waiting]
-        self.result.waiting = [each for each in self.result.waiting if not any(each is other for other in later)]
-        for waiting in self._shut.values():
+    def _restore_waiting(self) -> None:
+        """Reopened by a person: it was closed by mistake, so the cycles that the closing ended go on.
+
+        A cycle that started since then in the same conversation is part of the restored one.
+        """
+        absorbed = {self._waiting[each] for each in self._ended_by_closing if each in self._waiting}
+        if absorbed:
+            self.result.waiting = [each for each in self.result.waiting if each not in absorbed]
+        for waiting in self._ended_by_closing.values():
             waiting.ended_at = waiting.ended_by = None
-        self._waiting |= self._shut
-        self._shut = {}
+        self._waiting |= self._ended_by_closing
+        self._ended_by_closing = {}
 
     # ------------------------------------------------------------------ leads
 
-    def _start(self, burst: Burst, label: BurstLabel, stage: str, why: Reason) -> None:
-        first = burst.messages[0]
+    def _start(self, burst: Burst, label: BurstLabel, stage: str, reason: Reason) -> None:
         lead = Lead(
-            burst.conversation,
-            first.at,
-            first.message_id,
-            stage,
-            first.at,
-            label.intent,
-            "ad" if burst.ad else "message",
-            self._closed,
+            conversation=burst.conversation,
+            opened_at=burst.at,
+            opened_by=burst.first_message_id,
+            stage=stage,
+            stage_at=burst.at,
+            intent=label.intent,
+            source="ad" if burst.ad else "message",
+            previous=self._closed,
+            topics=[label.intent] if label.group == "commercial" else [],
+            last_message_at=burst.at,
         )
-        self._open_with(lead, Change(first.at, "opened", None, stage, why, message_id=first.message_id))
-        if label.group == "commercial":
-            lead.topics.append(label.intent)
+        self._opened(lead, reason, SYSTEM)
 
-    def _start_by_hand(self, decision: Decided, why: Reason) -> Lead:
-        burst = self._last_burst
-        message_id = burst.messages[0].message_id if burst else None
+    def _start_by_hand(self, decision: Decided) -> Lead:
         lead = Lead(
-            decision.conversation, decision.at, message_id, decision.stage, decision.at, UNKNOWN, "person", None
+            conversation=decision.conversation,
+            opened_at=decision.at,
+            opened_by=self._last_burst.first_message_id if self._last_burst else None,
+            stage=decision.stage,
+            stage_at=decision.at,
+            source="person",
+            last_message_at=decision.at,
         )
-        self._open_with(lead, Change(decision.at, "opened", None, decision.stage, why, decision.actor, message_id))
+        self._opened(lead, Reason("decided"), decision.actor)
         return lead
 
-    def _open_with(self, lead: Lead, change: Change) -> None:
-        lead.last_message_at = lead.opened_at
-        lead.changes.append(change)
-        self._open = lead
+    def _opened(self, lead: Lead, reason: Reason, actor: str) -> None:
+        lead.changes.append(
+            Change(
+                at=lead.opened_at,
+                kind="opened",
+                after=lead.stage,
+                reason=reason,
+                actor=actor,
+                message_id=lead.opened_by,
+            )
+        )
         self.result.leads.append(lead)
-        self._wait_for(lead)
+        self._set_open(lead)
 
-    def _reopen(self, lead: Lead, at: int, stage: str, why: Reason, actor: str, message_id: int | None) -> None:
-        before = lead.stage
+    def _reopen(self, lead: Lead, *, at: int, stage: str, reason: Reason, actor: str, message_id: int | None) -> None:
+        lead.changes.append(
+            Change(
+                at=at,
+                kind="reopened",
+                before=lead.stage,
+                after=stage,
+                reason=reason,
+                actor=actor,
+                message_id=message_id,
+            )
+        )
         lead.stage, lead.stage_at, lead.closed_at = stage, at, None
         lead.reopened += 1
-        lead.changes.append(Change(at, "reopened", before, stage, why, actor, message_id))
-        self._open = lead
-        self._wait_for(lead)
+        self._set_open(lead)
 
-    def _wait_for(self, lead: Lead) -> None:
-        """Whoever waits already (closing a lead ended that of the last one) waits in this lead."""
+    def _set_open(self, lead: Lead) -> None:
+        """Cycles that run already belong to this lead: closing the last one ended those of that one."""
+        self._open = lead
         for waiting in self._waiting.values():
             waiting.lead = lead
 
     @staticmethod
     def _move(
-        lead: Lead, at: int, stage: str, why: Reason, *, actor: str = SYSTEM, message_id: int | None = None
+        lead: Lead, *, at: int, stage: str, reason: Reason, actor: str = SYSTEM, message_id: int | None = None
     ) -> None:
-        lead.changes.append(Change(at, "stage", lead.stage, stage, why, actor, message_id))
+        lead.changes.append(
+            Change(
+                at=at, kind="stage", before=lead.stage, after=stage, reason=reason, actor=actor, message_id=message_id
+            )
+        )
         lead.stage, lead.stage_at = stage, at
 
-    # ------------------------------------------------------------------ two who are one
+    # ------------------------------------------------------------------ two contacts become one
 
-    def join(self, other: "_Folding", joined: Merged) -> None:
-        """From here on the other's person is this one. Of two open leads the older stays, the other ends as merged."""
+    def merge(self, other: "_PersonFold", merged: Merged) -> None:
+        """Take in the other person. Of two open leads the older stays open, the other ends as `merged`."""
         self._answered |= other._answered
         self._waiting |= other._waiting
-        self._shut |= other._shut
-        self._told |= other._told
-        self._to_do += other._to_do
+        self._ended_by_closing |= other._ended_by_closing
+        self._muted |= other._muted
+        self._planned += other._planned
         bursts = [each for each in (self._last_burst, other._last_burst) if each]
         self._last_burst = max(bursts, key=lambda burst: burst.at, default=None)
         closed = [each for each in (self._closed, other._closed) if each]
         self._closed = max(closed, key=lambda lead: lead.closed_at or 0, default=None)
-        leads = sorted((each for each in (self._open, other._open) if each), key=lambda lead: lead.opened_at)
-        self._open = leads[0] if leads else None
-        for lead in leads[1:]:
-            self._end_as_merged(lead, leads[0], joined)
-        if self._open:
-            self._wait_for(self._open)
+        open_leads = sorted((each for each in (self._open, other._open) if each), key=lambda lead: lead.opened_at)
+        for lead in open_leads[1:]:
+            self._end_as_merged(lead, open_leads[0], merged)
+        if open_leads:
+            self._set_open(open_leads[0])
 
-    def _end_as_merged(self, lead: Lead, into: Lead, joined: Merged) -> None:
-        before = lead.stage
-        lead.stage, lead.stage_at, lead.closed_at, lead.merged_into = "merged", joined.at, joined.at, into
-        lead.changes.append(Change(joined.at, "merged", before, "merged", Reason("merged"), joined.actor))
+    def _end_as_merged(self, lead: Lead, into: Lead, merged: Merged) -> None:
+        lead.changes.append(
+            Change(
+                at=merged.at,
+                kind="merged",
+                before=lead.stage,
+                after="merged",
+                reason=Reason("merged"),
+                actor=merged.actor,
+            )
+        )
+        lead.stage, lead.stage_at = "merged", merged.at
+        lead.closed_at, lead.merged_into = merged.at, into
         into.last_message_at = max(into.last_message_at, lead.last_message_at)
-        for follow_up in self._planned():
+        for follow_up in self._still_planned():
             if follow_up.lead is lead:
-                follow_up.end("cancelled", joined.at, "merged")
+                follow_up.end("cancelled", merged.at, "merged")
 
     # ------------------------------------------------------------------ follow-ups and categories
 
-    def _plan(
-        self,
-        conversation: int,
-        lead: Lead | None,
-        kind: Literal["quote_silent", "after_sale"],
-        at: int,
-        number: int,
-        due_at: int,
-    ) -> None:
-        follow_up = FollowUp(conversation, lead, kind, at, number, due_at)
+    def _plan_quotes(self, conversation: int, lead: Lead, at: int) -> None:
+        for number, days in enumerate(QUOTE_DAYS, 1):
+            self._plan(
+                FollowUp(
+                    conversation=conversation,
+                    lead=lead,
+                    kind="quote_silent",
+                    planned_at=at,
+                    number=number,
+                    due_at=at + days * DAY_MS,
+                )
+            )
+
+    def _plan_after_sale(self, conversation: int, at: int) -> None:
+        """One task a conversation at a time."""
+        if not any(each.kind == "after_sale" and each.conversation == conversation for each in self._still_planned()):
+            self._plan(FollowUp(conversation=conversation, kind="after_sale", planned_at=at, due_at=at))
+
+    def _plan(self, follow_up: FollowUp) -> None:
         self.result.follow_ups.append(follow_up)
-        self._to_do.append(follow_up)
+        self._planned.append(follow_up)
 
-    def _has_task(self, conversation: int) -> bool:
-        return any(each.kind == "after_sale" and each.conversation == conversation for each in self._planned())
-
-    def _planned(self) -> list[FollowUp]:
-        self._to_do = [follow_up for follow_up in self._to_do if follow_up.state == "planned"]
-        return self._to_do
+    def _still_planned(self) -> list[FollowUp]:
+        self._planned = [follow_up for follow_up in self._planned if follow_up.state == "planned"]
+        return self._planned
 
     def _cancel_quotes(self, at: int, by: str) -> None:
-        for follow_up in self._planned():
+        for follow_up in self._still_planned():
             if follow_up.kind == "quote_silent":
                 follow_up.end("cancelled", at, by)
 
     def _categorise(self, conversation: int, label: BurstLabel) -> None:
-        """The stronger word wins, the later of two equal ones; a person's word over all, until their next."""
+        """The stronger group wins, of equal ones the later; a person's label over all, until their next."""
         now = self.result.categories.get(conversation)
         if (
             now is None

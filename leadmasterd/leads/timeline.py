@@ -1,7 +1,7 @@
 """A contact's history as pure values, in the order in which it happened, and the bursts it consists of.
 
-Times are whole milliseconds since 1970 UTC. The order never depends on the order of capture: within one time the
-customer's words come first, then calls (missed ones first), answers, reactions, decisions, and then the own id decides.
+Times are whole milliseconds since 1970 UTC. The order never depends on the order of capture: at one time the customer's
+messages come first, then calls (missed ones first), answers, reactions, decisions and merges; then the own id decides.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from leadmasterd.classify.intents import Signals
 
 
 class Inbound(NamedTuple):
-    """An inbound message. One is made of every message each time: a tuple is made in a fifth of a dataclass's time."""
+    """An inbound message. A tuple, because one is made of every message each time: a fifth of a dataclass's time."""
 
     at: int
     conversation: int
@@ -25,7 +25,7 @@ class Inbound(NamedTuple):
     readable: bool = True
     edited: bool = False
     earlier: tuple[str, ...] = ()
-    """What an edited message said before, oldest first."""
+    """Of an edited message: its texts before, oldest first."""
     saved: bool = False
     business: bool = False
     ad: bool = False
@@ -34,16 +34,16 @@ class Inbound(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An own message by a person, from any device."""
+    """An outgoing message by a person, from any device."""
 
     at: int
     conversation: int
     own_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Called:
-    """A call. Answered, it is an answer, whoever rang."""
+    """A call. An answered one is an answer, in either direction."""
 
     at: int
     conversation: int
@@ -54,16 +54,16 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Reacted:
-    """The operator's own reaction."""
+    """A reaction of ours."""
 
     at: int
     conversation: int
     own_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A person moved the lead to another stage."""
+    """A person moved the lead to another stage. `number`: in the order in which it was said."""
 
     at: int
     conversation: int
@@ -72,9 +72,9 @@ class Decided:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """A person said that two contacts are one. What was before that moment stays what it was of each."""
+    """A person said that two people are one. Up to that moment each keeps what they were apart."""
 
     at: int
     kept: int
@@ -89,29 +89,30 @@ _RANK = {Inbound: 0, Called: 1, Answered: 2, Reacted: 3, Decided: 4, Merged: 5}
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Inbound messages that belong together, because people split their sentences."""
+    """Inbound messages that belong together, because people split their sentences. `first_contact`: their first one."""
 
     messages: tuple[Inbound, ...]
     first_contact: bool
 
     @property
     def at(self) -> int:
-        """When it began."""
         return self.messages[0].at
 
     @property
     def conversation(self) -> int:
-        """Where."""
         return self.messages[0].conversation
 
     @property
+    def first_message_id(self) -> int:
+        return self.messages[0].message_id
+
+    @property
     def texts(self) -> tuple[str, ...]:
-        """The words, message by message."""
         return tuple(message.text for message in self.messages)
 
     @property
     def key(self) -> str:
-        """Names these messages in this state: with another one, or one edited, it is another burst to classify."""
+        """Identifies these messages in this state: with one more, or one edited, it is another burst to classify."""
         parts = [
             f"{each.message_id}{'' if each.readable else '?'}{f'/{len(each.earlier)}' if each.edited else ''}"
             for each in self.messages
@@ -121,17 +122,17 @@ class Burst:
 
     @property
     def saved(self) -> bool:
-        """Whether the operator had a name for them."""
+        """Whether they were in the operator's address book."""
         return any(each.saved for each in self.messages)
 
     @property
     def ad(self) -> bool:
-        """Whether it came from an ad."""
+        """Whether they came from an ad."""
         return any(each.ad for each in self.messages)
 
     @property
     def signals(self) -> Signals:
-        """What is known besides the words."""
+        """What the classifier gets besides the words."""
         return Signals(
             saved_contact=self.saved,
             business_account=any(each.business for each in self.messages),
@@ -142,7 +143,7 @@ class Burst:
         )
 
     def earlier_texts(self) -> Iterator[tuple[str, ...]]:
-        """The words as they were before each edit of each message."""
+        """The texts as they were before each edit of each message."""
         for position, message in enumerate(self.messages):
             for text in message.earlier:
                 yield (*self.texts[:position], text, *self.texts[position + 1 :])
@@ -152,7 +153,6 @@ Step = Burst | Called | Answered | Reacted | Decided | Merged
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
-    """The one order, whatever order they were captured in."""
     return sorted(events, key=_place)
 
 
@@ -163,11 +163,11 @@ def _place(event: Event) -> tuple[int, int, bool, str]:
 
 
 def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], threads: Mapping[int, int]) -> list[Step]:
-    """Ordered events with their inbound messages joined to bursts. `people`: whose a conversation is; `threads`: which
-    WhatsApp thread it is part of.
+    """Ordered events, with inbound messages joined to bursts; a burst stands where it began.
 
-    A burst ends with a silence of `burst_ms`, and with anything that the operator does; a call of ours that nobody took
-    is nothing. It stands where it began.
+    A burst ends with a silence of `burst_ms`, and with anything that we do in its thread; a call of ours that nobody
+    took is nothing. `people`: conversation -> whose it is; `threads`: conversation -> which WhatsApp thread it is part
+    of.
     """
     found: list[Step | list[Inbound]] = []
     running: dict[int, list[Inbound]] = {}
@@ -184,27 +184,27 @@ def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], thr
             thread = threads[event.conversation]
             running = {each: burst for each, burst in running.items() if threads[each] != thread}
         found.append(event)
-    heard: set[int] = set()
+    already_wrote: set[int] = set()
     done: list[Step] = []
     for step in found:
         if isinstance(step, list):
-            who = people[step[0].conversation]
-            done.append(Burst(tuple(step), who not in heard))
-            heard.add(who)
+            person = people[step[0].conversation]
+            done.append(Burst(tuple(step), first_contact=person not in already_wrote))
+            already_wrote.add(person)
         else:
             done.append(step)
     return done
 
 
-def quick_replies(said: Sequence[tuple[int, int]], own: Sequence[tuple[int, int]], within_ms: int) -> list[int]:
-    """Of own messages (time, id) those within `within_ms` after an inbound one (time, id). Both in order of time."""
-    events = sorted([(at, 0, number) for at, number in said] + [(at, 1, number) for at, number in own])
+def quick_replies(inbound: Sequence[int], outgoing: Sequence[tuple[int, int]], within_ms: int) -> list[int]:
+    """The ids of outgoing messages (time, id) at most `within_ms` after an inbound one (time). Both in any order."""
+    events = sorted([(at, 0, 0) for at in inbound] + [(at, 1, message_id) for at, message_id in outgoing])
     last: int | None = None
     quick = []
     for at, group in groupby(events, key=lambda event: event[0]):
-        for _, is_own, number in group:
-            if not is_own:
+        for _, is_outgoing, message_id in group:
+            if not is_outgoing:
                 last = at
             elif last is not None and at - last <= within_ms:
-                quick.append(number)
+                quick.append(message_id)
     return quick

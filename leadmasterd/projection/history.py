@@ -1,12 +1,12 @@
-"""A contact's history as the tables tell it: everything that was said, answered, called, reacted and decided.
+"""A contact's history, loaded from the tables: everything that was said, answered, called, reacted and decided.
 
-Reads only. Own messages are left in `own`, because whether a person wrote them is still to be found out.
+Reads only. Outgoing messages stand apart in `outgoing`, because whether a person wrote them is still to be found out.
 """
 
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -28,24 +28,24 @@ from leadmasterd.projection.persons import persons_of
 from leadmasterd.projection.sql import with_ids
 from leadmasterd.text import clean
 
-_SYSTEM_TYPES: Final = frozenset(
+SYSTEM_TYPES: Final = frozenset(
     {
         "e2e_notification", "notification", "notification_template", "group_notification", "broadcast_notification",
         "newsletter_notification", "gp2", "protocol", "ciphertext_placeholder", "debug", "pin_message", "keep_in_chat",
         "poll_update", "reaction", "reaction_enc",
     }
 )  # fmt: skip
-"""They say something about the chat and nothing by a person. The listener leaves them out; other lines may not."""
-_CARD: Final = "BEGIN:VCARD"
-"""What begins so is a program's text and nobody's words."""
+"""They say something about the chat and nothing by a person. The listener leaves them out; replayed lines may not."""
+_VCARD: Final = "BEGIN:VCARD"
+"""A body that begins so is written by a program and is nobody's words."""
 _CALL_LOG_BEFORE_MS: Final = 60_000
 _CALL_LOG_AFTER_MS: Final = 3_600_000
-"""A call's line in the chat comes this long after it rang, at most; it knows the outcome, the ringing does not."""
+"""A call's line in the chat comes at most so long before or after its ringing. It alone knows the outcome."""
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
-    """An own message. `author` as the table has it; `body` as it was sent, before any edit."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """An outgoing message. `author` as stored; `body` as it was sent, before any edit."""
 
     at: int
     conversation: int
@@ -57,36 +57,36 @@ class Own:
 
 @dataclass(slots=True)
 class History:
-    """One contact. `corrected`: what a person said a message is."""
+    """One contact: the root, and all that were merged into it."""
 
     contact: int
-    people: dict[int, int]
-    """Whose each conversation is, but for what a person said later."""
-    threads: dict[int, int]
-    """Which WhatsApp thread each conversation is part of: one phone's ids, in one account, are one."""
+    people: dict[int, int] = field(default_factory=dict)
+    """Conversation -> whose it was before any person merged contacts."""
+    threads: dict[int, int] = field(default_factory=dict)
+    """Conversation -> which WhatsApp thread it is part of: in one account, all ids of one phone are one thread."""
     events: list[Event] = field(default_factory=list)
-    own: list[Own] = field(default_factory=list)
-    corrected: dict[int, str] = field(default_factory=dict)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    corrections: dict[int, str] = field(default_factory=dict)
+    """Message -> the intent that a person gave it."""
 
     @property
     def conversations(self) -> list[int]:
-        """All of them."""
         return list(self.people)
 
     def steps(self, burst_seconds: float, automatic: Container[int] | None = None) -> list[Step]:
-        """All of it in order, with bursts. `automatic`: own messages that nobody typed; None: those marked so."""
+        """All of it in order, with bursts. `automatic`: outgoing messages that nobody typed; None: as stored."""
         if automatic is None:
-            automatic = {own.message_id for own in self.own if own.author == "auto_reply"}
+            automatic = {message.message_id for message in self.outgoing if message.author == "auto_reply"}
         answers = [
-            Answered(own.at, own.conversation, own.own_id)
-            for own in self.own
-            if own.author != "api" and own.message_id not in automatic
+            Answered(message.at, message.conversation, message.own_id)
+            for message in self.outgoing
+            if message.author != "api" and message.message_id not in automatic
         ]
         return steps(in_order([*self.events, *answers]), round(burst_seconds * 1000), self.people, self.threads)
 
 
 def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[History]:
-    """The contacts behind these conversations, each with all of its own and of those merged into it."""
+    """The contacts behind these conversations, each with all conversations of everybody merged into it; not loaded."""
     found: dict[int, History] = {}
     accounts: dict[int, int] = {}
     for root, contact, conversation, account in with_ids(
@@ -102,24 +102,23 @@ def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -
         "ORDER BY root, conversation_id",
         conversations,
     ):
-        found.setdefault(root, History(root, {}, {})).people[conversation] = contact
+        found.setdefault(root, History(root)).people[conversation] = contact
         accounts[conversation] = account
     for history in found.values():
         if len(history.people) > 1:
-            _tell_people_apart(connection, history)
+            _tell_persons_apart(connection, history)
         first: dict[tuple[int, int], int] = {}
         for conversation, person in history.people.items():
             history.threads[conversation] = first.setdefault((person, accounts[conversation]), conversation)
     return list(found.values())
 
 
-def _tell_people_apart(connection: sqlite3.Connection, history: History) -> None:
-    """What the program itself knows to be one person always was; what a person said begins with their word."""
+def _tell_persons_apart(connection: sqlite3.Connection, history: History) -> None:
     persons = persons_of(connection, history.contact)
     history.people = {conversation: persons.person_of[contact] for conversation, contact in history.people.items()}
     history.events += [
         Merged(
-            times.to_ms(merge.at),
+            at=times.to_ms(merge.at),
             kept=persons.person_of[merge.kept],
             merged=persons.person_of[merge.merged],
             actor=merge.actor,
@@ -129,11 +128,20 @@ def _tell_people_apart(connection: sqlite3.Connection, history: History) -> None
     ]
 
 
-def read(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
+def load(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
     """Fill in what happened."""
     of = {conversation: history for history in histories for conversation in history.conversations}
+    call_lines = _load_messages(connection, of)
+    _load_calls(connection, of, call_lines)
+    _load_reactions(connection, of)
+    _load_decisions(connection, of)
+    _load_corrections(connection, of)
+
+
+def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) -> dict[int, list[Called]]:
+    """Returns the lines that calls left in the chats, by conversation."""
     earlier = _earlier_texts(connection, of)
-    logged: dict[int, list[Called]] = defaultdict(list)
+    call_lines: dict[int, list[Called]] = defaultdict(list)
     for (
         conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
         media, details, own_id,
@@ -145,64 +153,50 @@ def read(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
         "WHERE conversation_id IN (SELECT value FROM json_each(?))",
         of,
     ):  # fmt: skip
-        history, at = of[conversation], times.to_ms(sent_at)
-        if type_ in _SYSTEM_TYPES:
+        if type_ in SYSTEM_TYPES:
             continue
+        history, at = of[conversation], times.to_ms(sent_at)
         if type_ == "call_log":
-            logged[conversation].append(Called(at, conversation, own_id, not incoming, _logged_call(details)))
+            call_lines[conversation].append(
+                Called(
+                    at=at,
+                    conversation=conversation,
+                    own_id=own_id,
+                    outgoing=not incoming,
+                    answered=_line_says_answered(details),
+                )
+            )
         elif incoming:
             words = body or _words_of(details)
-            if words.startswith(_CARD):
-                words = ""
-            said = Inbound(
-                at, conversation, message_id, own_id, type_, words, bool(readable), bool(edited),
-                earlier.get(message_id, ()), bool(saved), bool(business), bool(ad), bool(media),
-            )  # fmt: skip
-            history.events.append(said)
+            history.events.append(
+                Inbound(
+                    at=at,
+                    conversation=conversation,
+                    message_id=message_id,
+                    own_id=own_id,
+                    type=type_,
+                    text="" if words.startswith(_VCARD) else words,
+                    readable=bool(readable),
+                    edited=bool(edited),
+                    earlier=earlier.get(message_id, ()),
+                    saved=bool(saved),
+                    business=bool(business),
+                    ad=bool(ad),
+                    media=bool(media),
+                )
+            )
         else:
-            body = earlier[message_id][0] if message_id in earlier else body or ""
-            history.own.append(Own(at, conversation, message_id, own_id, author, body))
-    for conversation, started_at, outgoing, answered, call_id in with_ids(
-        connection,
-        "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY started_at DESC, call_id",
-        of,
-    ):
-        call = Called(times.to_ms(started_at), conversation, call_id, bool(outgoing), bool(answered))
-        lines = [log for log in logged[conversation] if _is_line_of(log, call)]
-        if lines:
-            log = min(lines, key=lambda log: (abs(log.at - call.at), log.at, log.own_id))
-            logged[conversation].remove(log)
-            call = replace(log, answered=log.answered or call.answered)
-        of[conversation].events.append(call)
-    for conversation, others in logged.items():
-        of[conversation].events += others
-    for conversation, reacted_at, own_id in with_ids(
-        connection,
-        # By the message's own id: a reaction may have been captured before what it is about.
-        "SELECT m.conversation_id, r.reacted_at, r.stanza_id FROM messages m "
-        "JOIN reactions r USING (account_id, stanza_id, group_id) "
-        "WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND m.direction = 'in' AND r.from_me = 1 "
-        "AND r.emoji <> '' AND coalesce(r.message_id, m.message_id) = m.message_id",
-        of,
-    ):
-        of[conversation].events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
-    for conversation, at, stage, actor, number in with_ids(
-        connection,
-        "SELECT conversation_id, at, stage, actor, decision_id FROM decisions "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?))",
-        of,
-    ):
-        of[conversation].events.append(Decided(times.to_ms(at), conversation, stage, actor, number))
-    for conversation, message_ids, intent in with_ids(
-        connection,
-        "SELECT conversation_id, message_ids, intent FROM corrections "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL "
-        "ORDER BY at, correction_id",
-        of,
-    ):
-        for message_id in json.loads(message_ids):
-            of[conversation].corrected[message_id] = intent
+            history.outgoing.append(
+                Outgoing(
+                    at=at,
+                    conversation=conversation,
+                    message_id=message_id,
+                    own_id=own_id,
+                    author=author,
+                    body=earlier[message_id][0] if message_id in earlier else body or "",
+                )
+            )
+    return call_lines
 
 
 def _earlier_texts(connection: sqlite3.Connection, conversations: Iterable[int]) -> dict[int, tuple[str, ...]]:
@@ -218,26 +212,90 @@ def _earlier_texts(connection: sqlite3.Connection, conversations: Iterable[int])
     return {message_id: tuple(texts) for message_id, texts in found.items()}
 
 
-def _is_line_of(log: Called, call: Called) -> bool:
-    return log.outgoing == call.outgoing and -_CALL_LOG_BEFORE_MS <= log.at - call.at <= _CALL_LOG_AFTER_MS
-
-
 def _words_of(details: str | None) -> str:
-    """What an answer to a list or a button, or an order, says beside a body."""
-    told = json.loads(details) if details else {}
-    parts = [(told.get(name), key) for name, key in (("reply", "text"), ("order", "title"))]
+    """What an answer to a list or a button, or an order, says besides a body."""
+    fields = json.loads(details) if details else {}
+    parts = [(fields.get(name), key) for name, key in (("reply", "text"), ("order", "title"))]
     words = [part.get(key) for part, key in parts if isinstance(part, dict)]
     return " ".join(clean(word) or "" for word in words if isinstance(word, str))
 
 
-def _logged_call(details: str | None) -> bool:
-    """Whether a call's line in the chat says that it was answered. What does not say so was not."""
+def _line_says_answered(details: str | None) -> bool:
+    """A line that does not say that the call was answered means that it was not."""
     call = json.loads(details).get("call") if details else None
     return isinstance(call, dict) and call.get("answered") is True
+
+
+def _load_calls(connection: sqlite3.Connection, of: Mapping[int, History], call_lines: dict[int, list[Called]]) -> None:
+    """Each call once: the ringing takes the outcome from its line in the chat; lines without a ringing are calls too.
+
+    The latest calls choose first, each the nearest line.
+    """
+    for conversation, started_at, outgoing, answered, call_id in with_ids(
+        connection,
+        "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY started_at DESC, call_id",
+        of,
+    ):
+        call = Called(
+            at=times.to_ms(started_at),
+            conversation=conversation,
+            own_id=call_id,
+            outgoing=bool(outgoing),
+            answered=bool(answered),
+        )
+        lines = [line for line in call_lines[conversation] if _is_line_of(line, call)]
+        if lines:
+            nearest = min(lines, key=lambda line: (abs(line.at - call.at), line.at, line.own_id))
+            call_lines[conversation].remove(nearest)
+            call = replace(nearest, answered=nearest.answered or call.answered)
+        of[conversation].events.append(call)
+    for conversation, lines in call_lines.items():
+        of[conversation].events += lines
+
+
+def _is_line_of(line: Called, call: Called) -> bool:
+    return line.outgoing == call.outgoing and -_CALL_LOG_BEFORE_MS <= line.at - call.at <= _CALL_LOG_AFTER_MS
+
+
+def _load_reactions(connection: sqlite3.Connection, of: Mapping[int, History]) -> None:
+    for conversation, reacted_at, own_id in with_ids(
+        connection,
+        # By the message's own id: a reaction may have been captured before the message.
+        "SELECT m.conversation_id, r.reacted_at, r.stanza_id FROM messages m "
+        "JOIN reactions r USING (account_id, stanza_id, group_id) "
+        "WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND m.direction = 'in' AND r.from_me = 1 "
+        "AND r.emoji <> '' AND coalesce(r.message_id, m.message_id) = m.message_id",
+        of,
+    ):
+        of[conversation].events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
+
+
+def _load_decisions(connection: sqlite3.Connection, of: Mapping[int, History]) -> None:
+    for conversation, at, stage, actor, decision_id in with_ids(
+        connection,
+        "SELECT conversation_id, at, stage, actor, decision_id FROM decisions "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+        of,
+    ):
+        of[conversation].events.append(
+            Decided(at=times.to_ms(at), conversation=conversation, stage=stage, actor=actor, number=decision_id)
+        )
+
+
+def _load_corrections(connection: sqlite3.Connection, of: Mapping[int, History]) -> None:
+    for conversation, message_ids, intent in with_ids(
+        connection,
+        "SELECT conversation_id, message_ids, intent FROM corrections "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL "
+        "ORDER BY at, correction_id",
+        of,
+    ):
+        of[conversation].corrections |= dict.fromkeys(json.loads(message_ids), intent)
 
 
 def bursts_of(connection: sqlite3.Connection, conversation: int, burst_seconds: float) -> list[Burst]:
     """All bursts of the person behind this conversation, by time."""
     histories = histories_of(connection, [conversation])
-    read(connection, histories)
+    load(connection, histories)
     return [step for history in histories for step in history.steps(burst_seconds) if isinstance(step, Burst)]

@@ -1,10 +1,22 @@
-"""Queries about many ids at once: a JSON list in the one parameter, so that the text, and its plan, stay the same."""
+"""SQL that several parts of the projection share."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
 def with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int]) -> list[Any]:
-    """All rows of a query that takes the ids by `json_each(?)`."""
+    """All rows of a query about many ids: a JSON list in its one parameter, so that its text and plan stay the same."""
     return connection.execute(query, (f"[{','.join(map(str, ids))}]",)).fetchall()
+
+
+def insert(table: str, columns: Sequence[str]) -> str:
+    """One row, all columns in this order."""
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def upsert(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
+    """One row; where one with this key is there, its other columns are overwritten."""
+    others = [column for column in columns if column not in key]
+    changes = ", ".join(f"{column} = excluded.{column}" for column in others)
+    return f"{insert(table, columns)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"

@@ -1,7 +1,7 @@
-"""Leads are made whenever there is nothing to write: messages first, classification may lag and catches up.
+"""Leads are derived whenever nothing waits to be written: messages first, leads may lag and catch up.
 
-The writer calls `step` between its batches. A conversation that can't be judged (a defect of ours) is put aside with a
-line in the journal, so that the others go on; it is tried again at the next start.
+The writer calls `step` between its batches. A conversation that cannot be projected (a defect of ours) is set aside
+with a line in the journal, so that the others go on; it is tried again at the next start.
 """
 
 import logging
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from leadmasterd.projection.dirty import dirty_conversations
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
@@ -20,12 +21,12 @@ from leadmasterd.times import iso
 log = logging.getLogger(__name__)
 
 LONGEST_SECONDS: Final = 0.05
-"""Of one transaction, about: no message waits longer to be written, but for one conversation of many thousands."""
+"""Of one transaction, about, since no message is written meanwhile. One conversation of many thousands takes longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class WhoWaits:
-    """How many conversations wait for an answer, how many of them for too long, and since when the first one does."""
+    """How many conversations wait for an answer, how many of them past the target, and the earliest start."""
 
     conversations: int = 0
     overdue: int = 0
@@ -33,7 +34,6 @@ class WhoWaits:
 
 
 def who_waits(connection: sqlite3.Connection, now: datetime) -> WhoWaits:
-    """Ask the tables."""
     row = connection.execute(
         "SELECT count(*), coalesce(sum(due_at <= ?), 0), min(waiting_since) FROM conversations "
         "WHERE waiting_since IS NOT NULL",
@@ -43,7 +43,7 @@ def who_waits(connection: sqlite3.Connection, now: datetime) -> WhoWaits:
 
 
 class ProjectionWorker:
-    """The steps. Belongs to the writer's thread."""
+    """The writer's idle work. Belongs to the writer's thread."""
 
     def __init__(
         self,
@@ -54,44 +54,45 @@ class ProjectionWorker:
     ) -> None:
         self._db = connection
         self._projector = Projector(connection, classifier, policy)
-        self._on_judged = on_projected
-        self._renewed = False
-        self._at: int | None = None
+        self._on_projected = on_projected
+        self._policy_adopted = False
         self._last = 0
-        self._judged = False
-        self._aside: set[int] = set()
+        self._set_aside: set[int] = set()
+        """Of the current step:"""
+        self._current: int | None = None
+        self._projected = False
 
     def step(self) -> bool:
-        """Projector for a while, in the caller's transaction. True when there may be more."""
-        self._at, self._judged = None, False
-        if not self._renewed:
+        """Project for a while, in the caller's transaction. True when there may be more."""
+        self._current, self._projected = None, False
+        if not self._policy_adopted:
             self._projector.adopt_policy()
         until = time.monotonic() + LONGEST_SECONDS
         while (conversation := self._next()) is not None:
-            self._at = conversation
+            self._current = conversation
             self._projector.project([conversation], datetime.now(UTC))
-            self._judged = True
+            self._projected = True
             if time.monotonic() >= until:
                 return True
         return False
 
     def _next(self) -> int | None:
-        """They take turns: a busy conversation must not keep those after it waiting."""
+        """Round robin: a busy conversation must not starve those after it."""
         for after in (self._last, 0):
-            for conversation in self._projector.pending(1 + len(self._aside), after):
-                if conversation not in self._aside:
+            for conversation in dirty_conversations(self._db, 1 + len(self._set_aside), after):
+                if conversation not in self._set_aside:
                     self._last = conversation
                     return conversation
         return None
 
     def done(self) -> None:
         """The step is committed."""
-        self._renewed = True
-        if self._judged:
-            self._on_judged(who_waits(self._db, datetime.now(UTC)))
+        self._policy_adopted = True
+        if self._projected:
+            self._on_projected(who_waits(self._db, datetime.now(UTC)))
 
     def failed(self, error: Exception) -> None:
         """The step was rolled back, and not because of the database as a whole."""
-        log.error("cannot make leads of conversation %s", self._at, exc_info=error, extra={"action": "unjudged"})
-        if self._at is not None:
-            self._aside.add(self._at)
+        log.error("cannot make leads of conversation %s", self._current, exc_info=error, extra={"action": "unjudged"})
+        if self._current is not None:
+            self._set_aside.add(self._current)
