@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from typing import Final, Self, TypedDict
 
 from sqlite_utils import Database
 
@@ -22,6 +22,7 @@ from leadmasterd.projection.dirty import dirty_conversations, mark_dirty
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
+from leadmasterd.queries.database import records
 from leadmasterd.store.records import Item, Record
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
@@ -61,6 +62,48 @@ class _Decision:
     chat: str
     stage: str
     line: int
+
+
+class ReplayLead(TypedDict):
+    """A lead that the lines make. Ids are of this replay."""
+
+    lead_id: int
+    conversation_id: int
+    chat: str
+    stage: str
+    intent: str
+    opened_at: str
+    reopened: int
+    previous_lead_id: int | None
+    waiting_since: str | None
+    first_response_seconds: float | None
+
+
+class ReplayConversation(TypedDict):
+    """A conversation, and whether somebody waits there."""
+
+    conversation_id: int
+    chat: str
+    category: str | None
+    waiting_since: str | None
+    overdue: bool
+
+
+class ReplayAlert(TypedDict):
+    """What a person would be told of, and when."""
+
+    kind: str
+    conversation_id: int
+    due_at: str | None
+
+
+class ReplayRecord(TypedDict):
+    """The answer of `replay`."""
+
+    as_of: str
+    leads: list[ReplayLead]
+    conversations: list[ReplayConversation]
+    alerts: list[ReplayAlert]
 
 
 @dataclass(slots=True)
@@ -235,7 +278,7 @@ class Replay:
 
     # ------------------------------------------------------------------ the answer
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> ReplayRecord:
         """The documented object."""
         as_of = times.iso(self.as_of)
         return {
@@ -245,36 +288,37 @@ class Replay:
             "alerts": self._alerts(as_of),
         }
 
-    def _ask(self, query: str, *values: object) -> list[dict[str, Any]]:
-        cursor = self._connection.execute(query, values)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
-
-    def _leads(self) -> list[dict[str, Any]]:
-        return self._ask(
+    def _leads(self) -> list[ReplayLead]:
+        return records(
+            ReplayLead,
+            self._connection,
             "SELECT lead_id, conversation_id, chat, stage, intent, opened_at, reopened, previous_lead_id, "
             "(SELECT min(started_at) FROM waiting_cycles w WHERE w.lead_id = leads.lead_id AND w.ended_at IS NULL) "
             "AS waiting_since, first_response_seconds "
-            "FROM leads JOIN conversations USING (conversation_id) ORDER BY lead_id"
+            "FROM leads JOIN conversations USING (conversation_id) ORDER BY lead_id",
         )
 
-    def _conversations(self, as_of: str) -> list[dict[str, Any]]:
-        rows = self._ask(
-            "SELECT conversation_id, chat, category, waiting_since, coalesce(due_at <= ?, 0) AS overdue "
+    def _conversations(self, as_of: str) -> list[ReplayConversation]:
+        found = records(
+            ReplayConversation,
+            self._connection,
+            "SELECT conversation_id, chat, category, waiting_since, coalesce(due_at <= :as_of, 0) AS overdue "
             "FROM conversations ORDER BY conversation_id",
-            as_of,
+            as_of=as_of,
         )
-        return [{**row, "overdue": bool(row["overdue"])} for row in rows]
+        return [{**each, "overdue": bool(each["overdue"])} for each in found]
 
-    def _alerts(self, as_of: str) -> list[dict[str, Any]]:
-        return self._ask(
+    def _alerts(self, as_of: str) -> list[ReplayAlert]:
+        return records(
+            ReplayAlert,
+            self._connection,
             "SELECT 'waiting' AS kind, conversation_id, due_at FROM conversations WHERE waiting_since IS NOT NULL "
             "UNION ALL SELECT kind, conversation_id, due_at FROM follow_ups WHERE state = 'planned' "
             "UNION ALL SELECT 'dormant_proposed', conversation_id, "
-            "strftime('%Y-%m-%dT%H:%M:%fZ', last_message_at, ?1) AS silent_at FROM leads "
-            "WHERE closed_at IS NULL AND silent_at <= ?2 ORDER BY due_at, conversation_id",
-            f"+{self.dormant_days} days",
-            as_of,
+            "strftime('%Y-%m-%dT%H:%M:%fZ', last_message_at, :dormant) AS silent_at FROM leads "
+            "WHERE closed_at IS NULL AND silent_at <= :as_of ORDER BY due_at, conversation_id",
+            dormant=f"+{self.dormant_days} days",
+            as_of=as_of,
         )
 
 

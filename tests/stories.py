@@ -29,7 +29,7 @@ from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.projection.dirty import dirty_conversations, mark_all_dirty, mark_dirty
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
-from leadmasterd.replay import Replay
+from leadmasterd.replay import Replay, ReplayAlert, ReplayConversation, ReplayLead, ReplayRecord
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
 from tests import captures, wire
@@ -166,18 +166,17 @@ def reacted(line: Line, at: str, emoji: str = "👍", *, by_us: bool = True) -> 
 class Told:
     """What `replay` made of a story."""
 
-    def __init__(self, result: dict[str, Any], refused: Sequence[Any] = ()) -> None:
+    def __init__(self, result: ReplayRecord, refused: Sequence[Any] = ()) -> None:
         self.result = result
         self.refused = refused
 
     @property
-    def leads(self) -> list[dict[str, Any]]:
+    def leads(self) -> list[ReplayLead]:
         """All of them, in order of their ids."""
-        found: list[dict[str, Any]] = self.result["leads"]
-        return found
+        return self.result["leads"]
 
     @property
-    def lead(self) -> dict[str, Any]:
+    def lead(self) -> ReplayLead:
         """The only one."""
         [only] = self.leads
         return only
@@ -188,23 +187,21 @@ class Told:
         return [lead["stage"] for lead in self.leads]
 
     @property
-    def open(self) -> list[dict[str, Any]]:
+    def open(self) -> list[ReplayLead]:
         """Leads that are not closed."""
         return [lead for lead in self.leads if lead["stage"] in ("unsorted", "new", "contacted", "qualified", "quoted")]
 
-    def chat(self, customer: Customer | None = None) -> dict[str, Any]:
+    def chat(self, customer: Customer | None = None) -> ReplayConversation:
         """Their conversation, or the only one."""
-        conversations: list[dict[str, Any]] = self.result["conversations"]
-        found = [each for each in conversations if customer is None or each["chat"] == customer.chat]
+        found = [each for each in self.result["conversations"] if customer is None or each["chat"] == customer.chat]
         [only] = found
         return only
 
     def waits_since(self, customer: Customer | None = None) -> str | None:
         """Since when they wait, as the tables have it."""
-        since: str | None = self.chat(customer)["waiting_since"]
-        return since
+        return self.chat(customer)["waiting_since"]
 
-    def alerts(self, kind: str) -> list[dict[str, Any]]:
+    def alerts(self, kind: str) -> list[ReplayAlert]:
         """Alerts of one kind."""
         return [alert for alert in self.result["alerts"] if alert["kind"] == kind]
 
