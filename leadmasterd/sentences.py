@@ -204,17 +204,27 @@ LEAD_REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "answered": lambda v: _("a person answered"),
     "called": lambda v: _("a call was answered"),
     "decided": lambda v: _("a person decided"),
-    "withdrawn": lambda v: _("what is known by now shows that it never was one"),
-    "recomputed": lambda v: _("what is known by now tells it so"),
+    "withdrawn": lambda v: _("later messages show that this was not a lead"),
+    "recomputed": lambda v: _("recomputed from what is known now"),
     "merged": lambda v: _("its contact is the same person as that of lead {lead}").format(lead=v.get("into")),
     "note": lambda v: str(v.get("text") or ""),
 }
 
 
-def lead_event(kind: str, before: str | None, after: str | None, code: str, values: Values) -> str:
-    """One line of a lead's record: what changed and why."""
+REASONS_BY_A_PERSON: Final[Mapping[str, Callable[[str], str]]] = {
+    "withdrawn": lambda who: _("a change by {who} shows that this was not a lead").format(who=who),
+    "recomputed": lambda who: _("after a change by {who}").format(who=who),
+}
+"""What is said instead where a person's label, merge or decision was behind it."""
+
+
+def lead_event(
+    *, kind: str, before: str | None, after: str | None, code: str, values: Values, actor: str = "system"
+) -> str:
+    """One line of a lead's record: what changed and why. `actor`: `system` or `person:LOGIN`."""
+    by_person = REASONS_BY_A_PERSON.get(code) if actor.startswith("person:") else None
     make = LEAD_REASONS.get(code)
-    why = make(values) if make else code
+    why = by_person(actor.removeprefix("person:")) if by_person else make(values) if make else code
     match kind:
         case "note":
             return printable(why)

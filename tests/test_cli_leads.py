@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -306,6 +307,36 @@ def test_people_read_the_hours_of_the_business_on_a_machine_of_another_zone(
         in shop.types("leads", "label", "1", "--undo").out
     )
     assert "13:0" not in waiting + shown
+
+
+def test_every_command_names_the_zone_of_its_times_where_the_machine_has_another(
+    monkeypatch: pytest.MonkeyPatch, shop: Shop
+) -> None:
+    """On stderr below a list, in the record of a lead, and behind a time in a sentence; never in what programs read."""
+    shop.hears((1, 120, PRICE))
+    assert not any("leads.timezone" in shop.types(*typed.split()).err for typed in ("messages", "leads list"))
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    (shop.folder / "config.toml").write_text('[leads]\ncountry = ""\ntimezone = "America/Argentina/Buenos_Aires"\n')
+    for typed in ("messages", "leads list"):
+        assert shop.types(*typed.split()).err == "Times are in Buenos Aires time (leads.timezone).\n"
+        assert shop.types(*typed.split(), "--json").err == ""
+    assert "\n  times      in Buenos Aires time (leads.timezone)\n" in shop.types("leads", "show", "1").out
+    assert shop.types("leads", "waiting").out.endswith(" (Buenos Aires)\n")
+    assert shop.types("leads", "label", "1", "supplier").code == 0
+    undone = shop.types("leads", "label", "1", "--undo").out
+    assert re.search(r"Waiting for an answer since \d{4}-\d\d-\d\d \d\d:\d\d \(Buenos Aires\)\.\n", undone)
+
+
+@pytest.mark.parametrize(
+    "typed", ["messages --since", "messages --chat", "leads export --since", "rules reclassify --since"]
+)
+def test_an_empty_value_is_not_taken_for_none(shop: Shop, typed: str) -> None:
+    """A script whose variable is empty must not get everything."""
+    shop.hears((1, 10, PRICE))
+    done = shop.types(*typed.split(), "")
+    assert (done.code, done.out) == (1 if "--chat" in typed else 64, "")
+    assert "''" in done.err
 
 
 def test_a_time_that_is_typed_without_a_zone_is_of_the_business(shop: Shop) -> None:
@@ -638,6 +669,19 @@ def test_time_outside_the_opening_hours_does_not_count_against_the_target(shop: 
     assert "closed so far" in shop.types("leads", "waiting").out
 
 
+def test_opening_hours_are_never_shown_in_days(shop: Shop) -> None:
+    """An open day is as long as the shop says: 240 h open beside 10 d of the calendar, and not 10 d of either."""
+    shop.hears((1, 10 * DAY, PRICE), (2, 10 * DAY, PRICE), (2, 10, "> $ 5"))
+    shown = shop.types("leads", "waiting").out
+    assert "10 d 0 h" in shown
+    assert "240 h" in shown
+    assert shown.count(" d ") == 1
+    assert "10 d 0 h, 240 h of them open; overdue since" in shop.types("leads", "show", "1").out
+    assert shop.types("leads", "show", "2").out.count("9 d 23 h, 239 h of them open") == 2
+    (shop.folder / "config.toml").write_text(ALWAYS_OPEN.replace("[leads]", "[leads]\ntarget_minutes = 2880"))
+    assert "of 48 h open" in shop.types("leads", "waiting").out
+
+
 def test_a_persons_word_is_what_somebody_waits_for(shop: Shop) -> None:
     """Not what the classifier took it for."""
     shop.hears((1, 5, PRICE))
@@ -858,6 +902,9 @@ def test_a_stage_is_a_decision_with_its_consequences(shop: Shop) -> None:
         ("won", "paid in cash"),
     ]
     assert shop.types("leads", "stage", "1", "won").out == "Lead 1 is won (ganado) already.\n"
+    again = shop.types("leads", "stage", "1", "won", "--note", "in two parts")
+    assert again.out == "Lead 1 is won (ganado) already.\nNoted on lead 1.\n"
+    assert "in two parts" in shop.types("leads", "show", "1").out
     assert len(shop.asks("SELECT * FROM decisions")) == 2
     answer = shop.types("leads", "stage", "1", "qualified", "--json").json
     assert (answer["stage_before"], answer["stage"], answer["lead_id"]) == ("won", "qualified", 1)
@@ -926,8 +973,10 @@ def test_a_lead_that_was_none_and_is_one_again_is_told_in_words(shop: Shop) -> N
     assert shop.types("leads", "label", "1", "supplier").code == 0
     assert shop.types("leads", "label", "1", "--undo").code == 0
     shown = shop.types("leads", "show", "1").out
-    assert re.search(r"(?m)^ .* (?!system)\w+: withdrawn: ", shown), "by whoever said so"
-    assert re.search(r"(?m)^ .* (?!system)\w+: new \(nuevo\) again: ", shown)
+    record = shop.types("leads", "show", "1", "--json").json["record"]
+    [who] = {each["actor"].removeprefix("person:") for each in record} - {"system"}
+    assert f" {who}: withdrawn: a change by {who} shows that this was not a lead\n" in shown
+    assert f" {who}: new (nuevo) again: after a change by {who}\n" in shown
     assert "? ->" not in shown
 
 
@@ -1486,8 +1535,10 @@ def test_every_reason_on_a_leads_record_has_a_sentence() -> None:
     assert len(codes) >= 10
     assert codes <= set(sentences.LEAD_REASONS)
     for kind in ("opened", "stage", "new_topic", "reopened", "proposed", "withdrawn", "merged", "note", "of_tomorrow"):
-        for code in (*codes, "of_tomorrow"):
-            assert sentences.lead_event(kind, None, None, code, {"text": "x"})
+        for code, actor in product((*codes, "of_tomorrow"), ("system", "person:beto")):
+            assert sentences.lead_event(
+                kind=kind, before=None, after=None, code=code, values={"text": "x"}, actor=actor
+            )
 
 
 def test_windows_are_whole_days_of_silence(shop: Shop) -> None:

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     chats = None
     if connection:
         with closing(connection):
-            if arguments.chat:
+            if arguments.chat is not None:
                 chats = conversations_meant(connection, arguments.chat, settings.country)
             answer = message_list(
                 connection, limit=arguments.limit, conversations=chats, search=arguments.search, since=since

@@ -197,7 +197,14 @@ def _touch(touch: Touch, clock: Clock) -> str:
 
 def _event(event: RecordEntry, clock: Clock) -> str:
     who = printable(event["actor"].removeprefix("person:"))
-    change = lead_event(event["kind"], event["before"], event["after"], event["code"], event["values"])
+    change = lead_event(
+        kind=event["kind"],
+        before=event["before"],
+        after=event["after"],
+        code=event["code"],
+        values=event["values"],
+        actor=event["actor"],
+    )
     return f"{clock.full(event['at'])}  {who}: {change}"
 
 

@@ -46,10 +46,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _colleague(decision: ColleaguesDecision, lead: int, clock: Clock) -> str:
-    said = lead_event(decision.kind, decision.before, decision.after, decision.code, decision.values)
+    what = lead_event(
+        kind=decision.kind,
+        before=decision.before,
+        after=decision.after,
+        code=decision.code,
+        values=decision.values,
+        actor=decision.actor,
+    )
     return _("Note: at {at} {who} decided on lead {lead}: {what}.").format(
         at=clock.brief(decision.at) + clock.where(),
         who=printable(decision.actor.removeprefix("person:")),
         lead=lead,
-        what=said,
+        what=what,
     )
