@@ -506,7 +506,7 @@ def test_before_anything_happened_history_is_an_empty_object(
     told = json.loads(said.out)
     assert (told["events"], told["gaps"], told["uptime"]) == ([], [], None)
     assert told["captured"] == {"live": 0, "sweep": 0}
-    assert said.err.startswith("Nothing happened here yet")
+    assert said.err.startswith("No history yet")
 
 
 def test_a_strangers_words_can_not_command_the_terminal(tmp_path: Path) -> None:

@@ -4,13 +4,30 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, NotRequired, TypedDict
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _, printable
+
+
+class Checked(TypedDict):
+    """`config check --json`, and `config show --json` when something is wrong."""
+
+    ok: bool
+    file: NotRequired[str | None]
+    problems: NotRequired[list[str]]
+
+
+class Shown(TypedDict):
+    """`config show --json`."""
+
+    file: str | None
+    state_dir: str
+    settings: dict[str, Any]
+
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "check": Command(_("check the settings: every problem at once"), "cmd_config", "check"),
@@ -44,7 +61,8 @@ def run_check(arguments: argparse.Namespace) -> int:
     except CannotUseSettings as error:
         return _problems(arguments, error)
     if arguments.json:
-        print(json.dumps({"ok": True, "file": str(paths.file) if paths.file else None}))
+        report = Checked(ok=True, file=str(paths.file) if paths.file else None)
+        print(json.dumps(report, ensure_ascii=False))
     else:
         print(_("{file}: all good.").format(file=_source(paths)))
     return 0
@@ -59,7 +77,8 @@ def run_show(arguments: argparse.Namespace) -> int:
     values = settings.model_dump(mode="json")
     if arguments.json:
         file = str(paths.file) if paths.file else None
-        print(json.dumps({"file": file, "state_dir": str(paths.state_dir), "settings": values}, ensure_ascii=False))
+        shown = Shown(file=file, state_dir=str(paths.state_dir), settings=values)
+        print(json.dumps(shown, ensure_ascii=False))
         return 0
     print(f"# {printable(_source(paths))}")
     print(f"# state: {printable(str(paths.state_dir))}, database: {printable(str(paths.database))}")
@@ -71,8 +90,8 @@ def _problems(arguments: argparse.Namespace, error: CannotUseSettings) -> int:
     """As JSON where it is asked for; else `main` prints them."""
     if not arguments.json:
         raise error
-    print(json.dumps({"ok": False, "problems": str(error).splitlines()}, ensure_ascii=False))
-    return 78
+    print(json.dumps(Checked(ok=False, problems=str(error).splitlines()), ensure_ascii=False))
+    return error.exit_code
 
 
 def _source(paths: Paths) -> str:

@@ -1,4 +1,4 @@
-"""`leadmasterd demo`: everything for real, but WhatsApp itself, which is a stand-in on this machine."""
+"""`leadmasterd demo`: everything is real except WhatsApp, which is a stand-in on this machine."""
 
 import argparse
 import shlex
@@ -21,7 +21,7 @@ from leadmasterd.text import _
 _SETTINGS: Final = "config.toml"
 
 _BESIDE_ROWS: Final = 12
-"""Lines of the last screen that are not of somebody who waits: headings, the sentence below, the next command."""
+"""Lines of the last screen besides those who are waiting: headings, the summary, the next command."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,9 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
         _report(outcome)
         for heading, words in (
-            (_("What each of them wants (`leadmasterd leads list`):"), ("leads", "list")),
+            (_("What each customer wants (`leadmasterd leads list`):"), ("leads", "list")),
             (
-                _("Who waits for an answer, and for how long (`leadmasterd leads waiting`):"),
+                _("Who is waiting for an answer, and how long (`leadmasterd leads waiting`):"),
                 ("leads", "waiting", *_as_many_as_fit()),
             ),
         ):
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(folder: Path) -> None:
-    """A folder with the settings of the demo's shop. Raises CannotUseState for one that holds other things."""
+    """Make a folder with the settings of the demo's shop. Raises CannotUseState if it is not empty."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -101,14 +101,14 @@ def _prepare(folder: Path) -> None:
 
 
 def _as_many_as_fit() -> list[str]:
-    """So that on a small terminal the table's head and those who wait longest stay on the screen."""
+    """Keep the table's head and the longest waits on a small terminal."""
     if not sys.stdout.isatty():
         return []
     return ["--limit", str(max(3, (shutil.get_terminal_size().lines - _BESIDE_ROWS) // 2))]
 
 
 def _program() -> str:
-    """How this program is started from here."""
+    """How to start this program from the current folder."""
     beside = Path(sys.executable).with_name("leadmasterd")
     if shutil.which("leadmasterd") or not beside.exists():
         return "leadmasterd"
@@ -116,18 +116,18 @@ def _program() -> str:
 
 
 def _wait_for_enter() -> None:
-    input("\n" + _("A phone would scan this code now. Press Enter, and the stand-in's phone does. "))
+    input("\n" + _("Now a phone would scan this code. Press Enter, and the stand-in's phone scans it. "))
 
 
 def _report(outcome: Outcome) -> None:
     captured = outcome.live + outcome.sweep
     print()
     own = sum(said.own for conversation in CONVERSATIONS for said in conversation.said)
-    told = _("In the stand-in's chats:       {n:4} messages, {own} of them the shop's own, from its phone")
+    told = _("In the stand-in's chats:       {n:4} messages, {own} of them sent by the shop from its phone")
     print(told.format(n=outcome.expected, own=own))
     print(_("In the database, exactly once: {n:4}").format(n=captured - len(outcome.doubled)))
     print(_("  captured live:               {n:4}").format(n=outcome.live))
-    print(_("  by sweep, after a gap:       {n:4}").format(n=outcome.sweep))
+    print(_("  backfilled after an outage:  {n:4}").format(n=outcome.sweep))
     print(_("Sent by us:                    {n:4}").format(n=outcome.attempts_to_send))
     for label, lines in ((_("missing"), outcome.missing), (_("too many"), outcome.doubled)):
         for line in lines:
@@ -135,5 +135,5 @@ def _report(outcome: Outcome) -> None:
     print(
         _("All of it was captured, nothing was sent.")
         if outcome.good
-        else _("This is not what was promised: please report it.")
+        else _("This is not what we promise: please report it.")
     )

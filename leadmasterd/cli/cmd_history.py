@@ -18,7 +18,7 @@ from leadmasterd.text import _, ngettext
 _DEFAULT_DAYS = 7
 _TIME = len("2026-11-23 14:03:07  ")
 _LABEL = len("  listening   ")
-"""Where texts begin, and so the further lines of long ones."""
+"""Indents of the further lines of long texts."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print it; nothing to tell is no error."""
+    """An empty history is no error."""
     paths = find_paths(arguments.config)
     clock = clock_of(paths)
     now = clock.now
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         connection = open_for_reading(paths.database)
     except FileNotFoundError:
-        print(_("Nothing happened here yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
+        print(_("No history yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
         if arguments.json:
             print(json.dumps(nothing(since, now).as_json()))
         return 0

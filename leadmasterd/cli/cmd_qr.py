@@ -1,4 +1,4 @@
-"""`leadmasterd qr`: the code to scan, big and live."""
+"""`leadmasterd qr`: the code to scan, live until it is scanned."""
 
 import argparse
 import sys
@@ -11,6 +11,7 @@ from leadmasterd import qr, sentences
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.cli.cmd_run import JournalPresenter, TerminalPresenter
 from leadmasterd.cli.times import clock_of
+from leadmasterd.errors import CannotReachDaemon, Refused
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.control import ask
 from leadmasterd.state.files import is_running, read_status
@@ -34,11 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show it until it is scanned: 0 then and when none is needed, 1 when there is none, 3 when not running."""
+    """0 once scanned or if no code is needed, 1 if there is none to show, 3 without a running daemon."""
     paths = find_paths(arguments.config)
     if not is_running(paths):
-        print(_("The daemon is not running; start it with `leadmasterd run` or systemctl."), file=sys.stderr)
-        return 3
+        raise CannotReachDaemon(
+            _("cannot show a code: the daemon is not running; start it with `leadmasterd run` or systemctl")
+        )
     if arguments.pairing_code:
         ask(paths.socket, "pairing-code", phone=arguments.pairing_code)
     if arguments.png:
@@ -49,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _save_picture(paths: Paths, target: str) -> int:
     scan = (read_status(paths) or {}).get("scan") or {}
     if "qr" not in scan:
-        print(_("There is no QR to scan now."), file=sys.stderr)
-        return 1
+        raise Refused(_("cannot write {file}: there is no QR code now; see `leadmasterd status`").format(file=target))
     Path(target).write_bytes(qr.png(scan["qr"]))
     print(_("Wrote {file}, good until {time}.").format(file=target, time=clock_of(paths).until(scan["valid_until"])))
     return 0
@@ -78,8 +79,7 @@ def _show(paths: Paths, arguments: argparse.Namespace) -> int:
             print(_("Scanned.") if shown else _no_code(status))
             return 0
         if not is_running(paths):
-            print(_("The daemon stopped."), file=sys.stderr)
-            return 3
+            raise CannotReachDaemon(_("the daemon has stopped"))
         if status.get("phase") in ("paused", "halted"):
             print(_no_code(status), file=sys.stderr)
             return 1
@@ -87,7 +87,7 @@ def _show(paths: Paths, arguments: argparse.Namespace) -> int:
 
 
 def _no_code(status: dict[str, Any]) -> str:
-    return _("No code is needed or shown now: {phase}, {because}.").format(
+    return _("No code is shown now: {phase}, {because}.").format(
         phase=sentences.phase(str(status.get("phase"))),
         because=sentences.because(str(status.get("code")), status.get("values") or {}),
     )

@@ -1,4 +1,4 @@
-"""`leadmasterd replay`: what would leads have been made of these lines?"""
+"""`leadmasterd replay`: which leads would these lines make?"""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the documented object. 1 when a line could not be used; the others are."""
+    """1 if a line could not be used; the others still count."""
     from leadmasterd.projection.policy import classifier_of, policy_of
     from leadmasterd.replay import Replay
     from leadmasterd.settings.model import load

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, paths.state_dir)
     if os.geteuid() == 0:
         logging.getLogger("leadmasterd").warning(
-            "running as root, so the browser's sandbox is off: fine for trying, not for work"
+            "running as root, so the browser's sandbox is off: fine for a trial, not for production"
         )
     os.umask(0o077)
     clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
@@ -46,7 +46,7 @@ class TerminalPresenter:
         self.clock = clock
 
     def code(self, text: str, valid_until: datetime) -> None:
-        """Draw the QR and say until when it is good."""
+        """Draw the QR code and say how long it is valid."""
         until = self.clock.until(valid_until.isoformat())
         print(
             f"\n{qr.draw(text, self.ink)}\n"
@@ -69,7 +69,7 @@ class TerminalPresenter:
 
 
 class JournalPresenter(TerminalPresenter):
-    """A journal or a pipe: no colours, no control characters."""
+    """For a journal or a pipe: no colours, no control characters."""
 
     ink = qr.Ink.LIGHT_MODULES
 
@@ -83,7 +83,7 @@ class _JournalFormatter(logging.Formatter):
 
 
 def set_up_logging() -> None:
-    """One line an event on stderr: with the time for people, with the priority for the journal."""
+    """One line per event on stderr: with the time for people, with the priority for the journal."""
     handler = logging.StreamHandler(sys.stderr)
     if os.environ.get("JOURNAL_STREAM"):
         handler.setFormatter(_JournalFormatter("%(message)s"))
@@ -93,7 +93,7 @@ def set_up_logging() -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     root.propagate = False
-    # What it says of a file that changes while it is being stopped (watchdog's observers/inotify.py) means nothing.
+    # A file that changes during shutdown makes watchdog warn for nothing (its observers/inotify.py).
     logging.getLogger("watchdog.observers.inotify").addFilter(
         lambda record: "when the thread is inactive" not in record.getMessage()
     )

@@ -1,4 +1,4 @@
-"""`leadmasterd status`: what a tired admin understands in ten seconds, also when the daemon is dead."""
+"""`leadmasterd status`: what a tired admin understands in ten seconds, even when the daemon is dead."""
 
 import argparse
 import json
@@ -31,13 +31,13 @@ NEEDS_A_PERSON: Final = 4
 _KEYS: Final = (
     "phase", "since", "because", "code", "pid", "account", "capture", "waiting", "resources", "next_jobs", "versions",
 )  # fmt: skip
-"""Null, all of them, where no daemon ever ran."""
+"""All null where no daemon ever ran."""
 
 _SHOWN: Final = 5
-"""Of those who wait, so many by name."""
+"""How many of those who are waiting are named."""
 
 _BESIDE_NAMES: Final = 40
-"""Columns that the labels, the bar, the waited time and the gaps between them take."""
+"""Columns for labels, bar, waited time and the spaces between them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the status; the exit code says it too."""
+    """The exit code says it too."""
     paths = find_paths(arguments.config)
     running, status = is_running(paths), read_status(paths)
     settings = read_leads_settings(paths)
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _as_json(status: Mapping[str, Any] | None, paths: Paths, *, running: bool, now: datetime) -> dict[str, Any]:
-    """The daemon's own word, but for who waits: that goes on when the daemon is dead."""
+    """status.json, with `waiting` recomputed from the database: people wait even when the daemon is dead."""
     answer = {**(status or {"v": 1, **dict.fromkeys(_KEYS)}), "running": running}
     connection, _unreadable = _database(paths.database)
     if connection:
@@ -92,7 +92,7 @@ def _as_json(status: Mapping[str, Any] | None, paths: Paths, *, running: bool, n
 
 
 def _database(path: Path) -> tuple[Connection | None, str]:
-    """The connection, or None and why it can't be read now (nothing, where there is none yet)."""
+    """The connection; or None and why the database can't be read, empty if there is none yet."""
     try:
         return open_for_reading(path), ""
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def _reliability(connection: Connection, now: datetime) -> list[tuple[str, str]]
 def _who_waits(
     connection: Connection, settings: LightLeadsSettings, clock: Clock
 ) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
-    """One line about who waits for an answer, and a line each of those who wait longest; True: for too long."""
+    """One line about who is waiting for an answer, and one for each who waits longest; True: overdue."""
     count = count_waiting(connection, clock.now)
     label, unjudged = _("waiting"), []
     if count["unjudged"]:

@@ -1,4 +1,4 @@
-"""What the demo's customers write, and what the operator answers from the phone. Invented, all of it."""
+"""What the demo's customers write and the operator answers from the phone. All invented."""
 
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -8,7 +8,7 @@ When = Literal["live", "node_down", "daemon_down"]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message: `fields` go to the stand-in as they are, `body` is what must be found in the database."""
+    """One message. `fields` go to the stand-in as they are; `body` must be in the database afterwards."""
 
     body: str | None
     own: bool = False
@@ -17,7 +17,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A customer and what is said, while we listen or while we can't."""
+    """A customer and the messages, written while we listen or during an outage."""
 
     name: str
     phone: str
@@ -25,7 +25,7 @@ class Conversation:
     said: tuple[Said, ...]
     lid: str | None = None
     minutes_ago: int = 0
-    """How long ago it was said, so that some have been waiting for a while when the demo ends."""
+    """How long ago it was written, so that some have been waiting for a while when the demo ends."""
 
 
 def _in(*bodies: str) -> tuple[Said, ...]:

@@ -1,6 +1,6 @@
-"""The demo itself: start everything for real, let customers write while we listen and while we can't, and count.
+"""The demo: start everything for real, let customers write while we listen and during outages, and count.
 
-It prints nothing: `say` gets a line for people, and `Outcome` what was expected and what is in the database.
+Prints nothing itself: `say` gets lines for people; `Outcome` compares what was written with what was captured.
 """
 
 import json
@@ -39,7 +39,7 @@ _LOOK_EVERY: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the demo proved, or did not."""
+    """What was written, what was captured, and what differs."""
 
     expected: int
     live: int
@@ -50,12 +50,12 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Everything once, nothing sent, and both ways of capture were needed."""
+        """Everything exactly once, nothing sent, and both live capture and backfill took part."""
         return not self.missing and not self.doubled and not self.attempts_to_send and bool(self.live and self.sweep)
 
 
 class Demo:
-    """One showing, with its state in `folder`."""
+    """One run, with its state in `folder`."""
 
     def __init__(
         self,
@@ -83,14 +83,14 @@ class Demo:
                 self._say(_("1. Customers write while we listen."))
                 self._play("live")
                 self._await_captured("live")
-                self._say(_("2. The Node child is killed. Customers go on writing."))
+                self._say(_("2. The Node child is killed. Customers keep writing."))
                 self._kill_node()
                 self._play("node_down")
                 self._await_captured("live", "node_down")
-                self._say(_("   It came back by itself, and what it had missed was fetched."))
-            self._say(_("3. The daemon is stopped. Customers go on writing."))
+                self._say(_("   It restarted by itself and backfilled what it had missed."))
+            self._say(_("3. The daemon is stopped. Customers keep writing."))
             self._play("daemon_down")
-            self._say(_("   And it is started again: no scan needed."))
+            self._say(_("   It is started again: no scan needed."))
             with self._daemon():
                 self._await_captured("live", "node_down", "daemon_down")
                 self._await(_("the last gap to be closed"), lambda: self._status()["capture"]["open_gaps"] == 0)
@@ -98,7 +98,7 @@ class Demo:
             return self._outcome()
 
     def show(self, *words: str) -> None:
-        """Run a command on what the demo left, as anybody would afterwards."""
+        """Run a command on the demo's state."""
         subprocess.run([*_LEADMASTERD, *words], env=self._environment, cwd=self._paths.state_dir, check=True)
 
     # ------------------------------------------------------------------ the parts
@@ -111,10 +111,10 @@ class Demo:
             "PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent),
             "LEADMASTERD_STATE_DIR": str(self._paths.state_dir),
             "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(self._standin.browser_args),
-            # a stand-in unlinks nobody for asking early, and a demo should be short
+            # A stand-in does not unlink for early backfills, and a demo should be short.
             "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
             "LEADMASTERD_LISTENER__SWEEP_INTERVAL": "3",
-            # some of what is said is dated back, before the scan, and the shop of the demo never closes
+            # Some messages are dated before the scan, and the demo's shop never closes.
             "LEADMASTERD_CAPTURE__FIRST_LINK_DAYS": "1",
             "LEADMASTERD_LEADS__COUNTRY": "",
             "LEADMASTERD_LEADS__TIMEZONE": zone_here(),
@@ -123,8 +123,8 @@ class Demo:
 
     @contextmanager
     def _daemon(self) -> Iterator[None]:
-        """The real daemon, in a process of its own. Its words go straight to the terminal."""
-        # from the state folder, so that a config.toml lying about here changes nothing
+        """The real daemon in its own process. Its output goes straight to the terminal."""
+        # In the state folder, so that a config.toml in the current one changes nothing.
         process = subprocess.Popen(
             [*_LEADMASTERD, "run"], env=self._environment, cwd=self._paths.state_dir, start_new_session=True
         )
@@ -141,7 +141,7 @@ class Demo:
                 raise DemoFailed(_("the daemon did not stop within 25 seconds")) from None
 
     def _scan(self) -> None:
-        self._await(_("the QR"), lambda: self._phase() == "waiting_for_scan")
+        self._await(_("the QR code"), lambda: self._phase() == "waiting_for_scan")
         if self._wait_for_enter:
             self._wait_for_enter()
         self._standin.act("scan", phone=OUR_PHONE, name="Tienda Demo", lid="100000100")
@@ -156,7 +156,7 @@ class Demo:
                 self._speak(conversation)
 
     def _speak(self, conversation: Conversation) -> None:
-        # A second apart, as people type: WhatsApp tells whole seconds, and within one nobody knows which came first.
+        # A second apart: WhatsApp's times are whole seconds, and within one the order is unknown.
         began = int(time.time()) - conversation.minutes_ago * 60 - len(conversation.said)
         for second, said in enumerate(conversation.said, 1):
             at = {"t": began + second}
@@ -199,9 +199,9 @@ class Demo:
         deadline = time.monotonic() + _LIMIT
         while not test():
             if self._process.poll() is not None:
-                raise DemoFailed(_("the daemon ended while the demo waited for {what}").format(what=what))
+                raise DemoFailed(_("the daemon exited while the demo waited for {what}").format(what=what))
             if time.monotonic() > deadline:
-                raise DemoFailed(_("waited {n} s in vain for {what}").format(n=round(_LIMIT), what=what))
+                raise DemoFailed(_("timed out after {n} s waiting for {what}").format(n=round(_LIMIT), what=what))
             time.sleep(_LOOK_EVERY)
 
     def _outcome(self) -> Outcome:
@@ -225,7 +225,7 @@ class Demo:
 
 
 def zone_here() -> str:
-    """A zone with the machine's offset, so that all of the demo has one clock; Argentina's where there is none."""
+    """A zone with the machine's offset, so that logs and tables agree; Argentina's for offsets that have none."""
     hours, rest = divmod(datetime.now().astimezone().utcoffset() or timedelta(), timedelta(hours=1))
     return LeadsSettings().timezone if rest else f"Etc/GMT{-hours:+d}" if hours else "UTC"
 

@@ -1,4 +1,4 @@
-"""The stand-in as a process, and its control interface (node_listener/standin/README.md)."""
+"""The stand-in's process and its control interface (node_listener/standin/README.md)."""
 
 import json
 import subprocess
@@ -12,11 +12,11 @@ ENTRY: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" /
 
 
 class StandInError(Exception):
-    """The stand-in refused an action, or did not start; the text is its own."""
+    """The stand-in refused an action (in its own words) or did not start."""
 
 
 class StandIn:
-    """A WhatsApp Web of our own on loopback ports, with a phone that does what it is told. Use as a context."""
+    """Our own WhatsApp Web on loopback ports, with a phone that acts on request. A context manager."""
 
     def __init__(self, node: Path, *options: str, key_shape: str) -> None:
         self._argv = [str(node), str(ENTRY), "--key-shape", key_shape, *options]
@@ -25,7 +25,7 @@ class StandIn:
         self._control = ""
 
     def __enter__(self) -> Self:
-        # a session of its own: Ctrl-C at the terminal is for the demo to handle, in its order
+        # Its own session: the demo handles Ctrl-C and stops things in order.
         self._process = subprocess.Popen(
             self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
@@ -34,7 +34,7 @@ class StandIn:
             said = json.loads(self._process.stdout.readline())
         except ValueError as error:
             self.__exit__(None, None, None)
-            raise StandInError("the stand-in did not start; see what it said above") from error
+            raise StandInError("the stand-in did not start; see its output above") from error
         self.browser_args = said["browser_args"]
         self._control = said["control"]
         return self
@@ -44,7 +44,7 @@ class StandIn:
     ) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()  # it leaves when this closes
+        self._process.stdin.close()  # it exits when this closes
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -63,7 +63,7 @@ class StandIn:
         return self._answer(request)
 
     def state(self) -> dict[str, Any]:
-        """Everything it can tell: what is queued, acknowledged, and what somebody tried to send."""
+        """Its state: what is queued, acknowledged, and what was tried to be sent."""
         return self._answer(urllib.request.Request(f"{self._control}/state"))
 
     @staticmethod

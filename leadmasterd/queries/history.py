@@ -1,6 +1,6 @@
-"""What happened and why, out of the ledger: phase changes, gaps, restarts, and how complete capture was.
+"""Phase changes, outages (`gaps`), restarts and how complete capture was, from `session_events` and `gaps`.
 
-Reads `session_events` and `gaps`; reasons are codes there and become sentences where they are printed.
+Reasons are codes; they become sentences where they are printed.
 """
 
 import json
@@ -9,7 +9,7 @@ import statistics
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from leadmasterd.times import iso
 
@@ -30,12 +30,12 @@ RESTARTS: Final = frozenset(
         "restart_asked",
     }
 )
-"""Reasons for which the listener was stopped and started again."""
+"""Reasons that count as a restart of the listener."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch without a live path. `to_at` None: still down; `closed_at` None: not fetched yet."""
+    """An outage: no live path. `to_at` None: still down; `closed_at` None: not backfilled yet."""
 
     from_at: str
     to_at: str | None
@@ -45,19 +45,66 @@ class Gap:
     chats: int
 
     def seconds(self, now: datetime) -> float:
-        """How long the live path was away."""
+        """How long the live path was down."""
         end = datetime.fromisoformat(self.to_at) if self.to_at else now
         return max(0.0, (end - datetime.fromisoformat(self.from_at)).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseChange:
-    """One line of the story."""
+    """One change of the supervisor's phase, with its reason."""
 
     at: str
     phase: str
     code: str
     values: dict[str, Any]
+
+
+class Captured(TypedDict):
+    """Messages by how they were captured."""
+
+    live: int
+    sweep: int
+
+
+class Recovery(TypedDict):
+    """Seconds."""
+
+    median: float | None
+    max: float | None
+
+
+class GapObject(TypedDict):
+    """An object of `gaps`."""
+
+    from_at: str
+    to_at: str | None
+    closed_at: str | None
+    cause: str
+    recovered: int
+    chats: int
+
+
+class EventObject(TypedDict):
+    """An object of `events`."""
+
+    at: str
+    phase: str
+    code: str
+    values: dict[str, Any]
+
+
+class HistoryObject(TypedDict):
+    """`history --json`."""
+
+    since: str
+    until: str
+    uptime: float | None
+    captured: Captured
+    restarts: dict[str, int]
+    recovery_seconds: Recovery
+    gaps: list[GapObject]
+    events: list[EventObject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +123,8 @@ class History:
     gaps: tuple[Gap, ...]
     events: tuple[PhaseChange, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """The documented object."""
+    def as_json(self) -> HistoryObject:
+        """`history --json`."""
         return {
             "since": self.since,
             "until": self.until,
@@ -104,13 +151,24 @@ class History:
 
 
 def nothing(since: datetime, until: datetime) -> History:
-    """What there is to tell before the first start."""
-    return History(iso(since), iso(until), None, 0, 0, {}, None, None, (), ())
+    """The history before the first start."""
+    return History(
+        since=iso(since),
+        until=iso(until),
+        uptime=None,
+        live=0,
+        sweep=0,
+        restarts={},
+        recovery_median=None,
+        recovery_max=None,
+        gaps=(),
+        events=(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """What the gap ledger alone tells of a window; quick, also over a million messages."""
+    """What `gaps` alone says about a window: fast, whatever the number of messages."""
 
     since: datetime
     uptime: float | None
@@ -120,7 +178,7 @@ class Reliability:
 
 
 def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetime) -> Reliability:
-    """How much of the time there was a live path, from the first link on, and how quickly it came back."""
+    """Uptime of the live path since the first link, and how quickly it recovered."""
     first = connection.execute("SELECT min(first_linked_at) FROM accounts").fetchone()[0]
     start = max(since, datetime.fromisoformat(first).astimezone(UTC)) if first else since
     gaps = tuple(
@@ -144,7 +202,7 @@ def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetim
 
 
 def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limit: int) -> History:
-    """Everything since a moment; of the events the newest `limit`."""
+    """Everything since a time; of the events the newest `limit`."""
     found = reliability(connection, since=since, now=now)
     since_at, now_at = iso(found.since), iso(now)
     events = [
@@ -175,12 +233,12 @@ def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limi
 
 
 def _reason(event: PhaseChange) -> str:
-    """The code, or of a child that died its last word (`browser_gone`, `initialize_failed`, ...)."""
+    """The code; for a child that died what it said last (`browser_gone`, `initialize_failed`, ...)."""
     return str(event.values.get("bye") or event.code)
 
 
 def _overlap(gap: Gap, start: datetime, now: datetime) -> float:
-    """Seconds of a gap that lie in the window."""
+    """Seconds of a gap within the window."""
     begin = max(datetime.fromisoformat(gap.from_at), start)
     end = min(datetime.fromisoformat(gap.to_at), now) if gap.to_at else now
     return max(0.0, (end - begin).total_seconds())

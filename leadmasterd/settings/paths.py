@@ -1,6 +1,6 @@
-"""Where the settings are and where state lives, without importing what checks them.
+"""Where the settings file and the state are, without pydantic.
 
-`status` and `messages` must answer in a blink and even when the settings are wrong, so they use only this.
+Read-only commands must answer in a blink, and even when other settings are wrong, so they use only this.
 """
 
 import os
@@ -32,17 +32,17 @@ class Paths:
 
     @property
     def status_file(self) -> Path:
-        """What the daemon last said of itself."""
+        """The daemon's last status."""
         return self.state_dir / "status.json"
 
     @property
     def socket(self) -> Path:
-        """The living daemon's ear."""
+        """The control socket of the running daemon."""
         return self.state_dir / "leadmasterd.sock"
 
     @property
     def qr_picture(self) -> Path:
-        """The QR to scan, while there is one."""
+        """The QR code to scan, while there is one."""
         return self.state_dir / "qr.png"
 
     @property
@@ -57,7 +57,7 @@ class Paths:
 
 
 def find_file(explicit: str | None) -> Path | None:
-    """`--config`, else ./config.toml, else the system's, else None. CannotUseSettings if `--config` isn't there."""
+    """`--config`, else ./config.toml, else the system's, else None. CannotUseSettings: there is no such `--config`."""
     if explicit is not None:
         path = Path(explicit)
         if not path.is_file():
@@ -77,7 +77,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def base_folder(file: Path | None) -> Path:
-    """Relative paths count from the settings file's folder, or from here without one."""
+    """What relative paths start from: the settings file's folder, or the current one without a file."""
     return file.absolute().parent if file else Path.cwd()
 
 
@@ -105,7 +105,7 @@ def _variable(name: str) -> str | None:
 
 
 def resolve_paths(file: Path | None, state_dir: object, database: object) -> Paths:
-    """Resolve both paths. Raises CannotUseSettings for what is no path at all."""
+    """Resolve both paths. Raises CannotUseSettings for a value that is not a path."""
     if not isinstance(state_dir, str) or not state_dir:
         raise CannotUseSettings(f"cannot use state_dir = {state_dir!r} in {file}: it must be a path in quotes")
     if not isinstance(database, str) or not database:
