@@ -15,7 +15,7 @@ from leadmasterd.classify.intents import GROUP_OF, INTENTS, Label, Signals
 from leadmasterd.classify.loading import load_classifier
 from leadmasterd.classify.model import LEAST_KNOWN
 from leadmasterd.classify.reasons import GROUP_ES, INTENT_ES, REASONS, group_es, intent_es, why
-from leadmasterd.classify.rules import parse
+from leadmasterd.classify.rules_file import parse
 from leadmasterd.classify.text import normalise
 from tests.depth import examples
 

@@ -10,7 +10,7 @@ import pytest
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import Signals
 from leadmasterd.classify.measure import cases_from, score
-from leadmasterd.classify.rules import parse
+from leadmasterd.classify.rules_file import parse
 from leadmasterd.cli import main
 from leadmasterd.cli.cmd_rules import told
 from leadmasterd.errors import CannotUseLine

@@ -1,17 +1,21 @@
 """A rules file is checked with file, line, rule and value; its rules match what they say and nothing else."""
 
 import re
+import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadmasterd.classify.intents import GROUP_OF, INTENTS, UNKNOWN, Signals
+from leadmasterd.classify import rules_file
+from leadmasterd.classify.intents import FLAGS, GROUP_OF, INTENTS, UNKNOWN, Signals
 from leadmasterd.classify.loading import PACKAGED, PACKAGED_RULES, load_rules
 from leadmasterd.classify.phrases import Phrases
 from leadmasterd.classify.reasons import GROUP_ES
-from leadmasterd.classify.rules import Hit, RuleSet, When, check_examples, parse
+from leadmasterd.classify.rules import Hit, Rule, RuleSet, When
+from leadmasterd.classify.rules_file import check_examples, parse
 from leadmasterd.classify.text import normalise
 from leadmasterd.errors import CannotUseRules
 from tests.depth import examples
@@ -304,6 +308,53 @@ def test_every_mistake_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (rule("phrases = 7"), "line 4, rule `one`: `phrases` = 7: must be a list of texts, like ['one', 'two']"),
+        (rule('phrases = [""]'), "line 4, rule `one`: `phrases` = ['']: a text in it is empty; take it out"),
+        (rule('phrases = ["hola", " "]'), "line 4, rule `one`: `phrases` = ['hola', ' ']: a text in it is empty"),
+        (rule('phrase = ["a"]'), "line 4, rule `one`: `phrase` is unknown (did you mean `phrases`?)"),
+        (rule("regex = 7"), "line 4, rule `one`: `regex` = 7: must be text in quotes"),
+        (rule("when = 7"), "line 4, rule `one`: `when` = 7: must be a { table }"),
+        (rule("when = { has_medai = true }"), "line 4, rule `one`: `has_medai` is unknown (did you mean `has_media`?)"),
+        (rule("when = { has_media = 1 }"), "line 4, rule `one`: `has_media` = 1: must be true or false"),
+        (rule('phrases = ["a"]\nwhole = 1\nbeside = ["b"]'), "line 5, rule `one`: `whole` = 1: must be true or false"),
+        (
+            rule('phrases = ["a"]\nwhol = true\nbeside = ["b"]'),
+            "line 5, rule `one`: `whol` is unknown (did you mean `whole`?)",
+        ),
+        (rule('phrases = ["a"]').replace('"one"', "7"), "line 2, rule `number 1`: `id` = 7: must be text in quotes"),
+        ('[[rule]]\nid = "one"\nphrases = ["a"]', "line 1, rule `one`: every rule has an `intent`; allowed: price, "),
+        ("extend = 7\noff = ['a']", "line 1: `extend` = 7: must be true or false"),
+        ("extnd = true", "line 1: `extnd` is unknown (did you mean `extend`?)"),
+        ("rule = 0", "line 1: rules are written as [[rule]] tables"),
+        ("off = ['packaged']\n" + rule('phrases = ["a"]'), "line 1: `off` drops packaged rules; write `extend = true`"),
+        ("extend = true\nanswer_first = [7, 7]", "line 2: `answer_first` = 7 is no intent"),
+    ],
+)
+def test_one_mistake_is_one_complaint(text: str, said: str) -> None:
+    """Not a second one that only follows from it: who wrote `phrases = 7` did not forget the phrases."""
+    assert {line.startswith(f"cannot use rules.toml, {said}") for line in wrong(text)} == {True}
+    assert len(set(wrong(text))) == 1
+
+
+def test_mistakes_in_a_rule_without_an_id_are_told_too() -> None:
+    """By its number."""
+    assert wrong("[[rule]]\nintent = 'prise'\nphrases = ['a']") == [
+        "cannot use rules.toml, line 2, rule `number 1`: `intent` = 'prise' is no intent (did you mean `price`?); "
+        f"allowed: {', '.join(intent for intent in GROUP_OF if intent != UNKNOWN)}",
+        "cannot use rules.toml, line 1, rule `number 1`: every rule has an `id`",
+    ]
+
+
+def test_every_field_of_a_rule_can_be_written_and_nothing_else() -> None:
+    """The keys that are read, and what they are read into."""
+    assert [*rules_file._RULE_KEYS, "line"] == [field.name for field in fields(Rule)]
+    assert list(rules_file._WHEN_KEYS) == [field.name for field in fields(When)]
+    assert set(FLAGS) == {field.name for field in fields(Signals)} - {"types"}
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         ('phrases = ["hola"]', "it needs an example in `yes` and one in `no`"),
@@ -347,10 +398,44 @@ def test_a_regex_that_would_run_for_ever_does_not(regex: str) -> None:
         rules.hits(burst, Signals())
 
 
-def test_a_phrase_with_a_million_ways_to_match_does_not_run_for_ever() -> None:
-    """It is walked by the set of places, not by the ways."""
-    rules = parse(rule(f'phrases = ["a {"(a|) " * 30} * a {"(a|a b) " * 30} z"]'), "x")
-    assert not hits(rules, "a " * 900)
+@pytest.mark.parametrize("phrase", ["a " + "* a " * 4 + "z", f"a {'(a|) ' * 5} * a {'(a|a b) ' * 4} z"])
+def test_a_phrase_with_as_many_ways_to_match_as_may_be_takes_no_time(phrase: str) -> None:
+    """States are counted, not ways: some 50 ms of one core for the message that fits worst."""
+    rules = parse(rule(f'phrases = ["{phrase}"]'), "x")
+    before = time.thread_time()
+    assert not hits(rules, "a " * 1_000)
+    assert time.thread_time() - before < 0.5
+
+
+@pytest.mark.parametrize(
+    ("phrase", "optional"),
+    [
+        ("hola " + "* che " * 5 + "chau", 15),
+        ("hola " + "* che " * 20 + "chau", 60),
+        (f"a {'(a|) ' * 30} * a {'(a|a b) ' * 30} z", 63),
+        ("hola (che * vos * y * todos|) chau", 13),
+    ],
+)
+def test_a_phrase_with_more_gaps_is_refused_in_words(phrase: str, optional: int) -> None:
+    """With 20 gaps, one hostile message cost 1 to 2 seconds."""
+    assert wrong(rule(f'phrases = ["{phrase}"]')) == [
+        f"cannot use rules.toml, line 4, rule `one`: phrase '{phrase}': it has room for {optional} optional words, and "
+        "12 is the most: a gap (`*`) counts 3, a word that may be left out 1; split it into two phrases"
+    ]
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "compre * y * no llego",
+        "si * me (pasas|mandas) * (el|la|los) * (alias|cbu)",
+        "(hola|buenas) (que tal|como andan|) * (queria|quisiera) (saber|preguntar|averiguar) * (precio|costo)(|s)",
+        "(me|nos|) (podes|podrian|pueden) (por favor|) (pasar|mandar|enviar) (la|el|) (lista|listado) (de precios|)",
+    ],
+)
+def test_a_plausible_phrase_fits_within_the_limit(phrase: str) -> None:
+    """So do all packaged ones, which need less than half of it."""
+    Phrases[int]().add(phrase, 1)
 
 
 @settings(max_examples=examples(200))

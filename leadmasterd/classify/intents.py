@@ -1,10 +1,10 @@
-"""The closed set of intents, the group of each, and what a classifier says of a burst. Pure values.
+"""The closed set of intents and their groups, the signals of a burst, and its label. Pure values.
 
-The ids are stored and spoken by other programs; people read them through `sentences`.
+The ids are stored and read by other programs; people read them through `reasons`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
 Group = Literal["commercial", "after_sale", "courtesy", "closing", "noise", "unknown"]
@@ -36,7 +36,7 @@ GROUP_OF: Final[Mapping[str, Group]] = {intent: group for group, intents in INTE
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What is known of a burst besides its words, at the time it was received."""
+    """What was known of a burst besides its words when it arrived."""
 
     saved_contact: bool = False
     business_account: bool = False
@@ -48,12 +48,16 @@ class Signals:
     """The message types of the burst, as WhatsApp names them: chat, image, ptt, vcard, order, ..."""
 
 
+FLAGS: Final = tuple(signal.name for signal in fields(Signals) if signal.default is False)
+"""The signals that are true or false."""
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
-    """An intent, how it was found, and why: a stable `code` with values that `sentences` makes words from.
+    """An intent, how it was found, and why: a stable `code` and its values, which `reasons` puts into words.
 
-    `confidence` is 0 to 1; a rule's is 0.5 and more, by how far the model agrees (that of last resort has the model's
-    alone). `source` names what decided: a rule's id, or the model's version.
+    `confidence` is 0 to 1. A rule's is 0.5 and more, by how far the model agrees; a rule of last resort has the model's
+    own. `source` is what decided: a rule's id, or the model's version.
     """
 
     intent: str

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from leadmasterd.classify import model as models
-from leadmasterd.classify import rules as rulesets
+from leadmasterd.classify import rules_file
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.model import Model
 from leadmasterd.classify.rules import RuleSet
@@ -33,7 +33,7 @@ def load_rules(file: Path | None) -> tuple[RuleSet, str]:
     """The rules and their version, which changes with every byte of the file. Raises CannotUseRules."""
     packaged = (PACKAGED / PACKAGED_RULES).read_bytes()
     own = b"" if file is None else _read(file, _LARGEST_RULES, CannotUseRules)
-    base = rulesets.parse(packaged.decode(), f"the packaged {PACKAGED_RULES}")
+    base = rules_file.parse(packaged.decode(), f"the packaged {PACKAGED_RULES}")
     version = hashlib.sha256(packaged + b"\0" + own).hexdigest()[:12]
     if file is None:
         return base, version
@@ -41,7 +41,7 @@ def load_rules(file: Path | None) -> tuple[RuleSet, str]:
         text = own.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CannotUseRules(f"cannot use {file}: it is not UTF-8 ({error}); save it as UTF-8") from error
-    return rulesets.parse(text.replace("\r\n", "\n"), str(file), base), version
+    return rules_file.parse(text.replace("\r\n", "\n"), str(file), base), version
 
 
 def load_model(file: Path | None) -> Model:

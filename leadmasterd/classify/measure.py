@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from leadmasterd.classify.classifier import Classifier
-from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Label, Signals
+from leadmasterd.classify.intents import FLAGS, GROUP_OF, UNKNOWN, Label, Signals
 from leadmasterd.errors import CannotUseLine
 
-_FLAGS: Final = ("saved_contact", "business_account", "first_contact", "ad_referral", "has_media")
 _KEYS: Final = ("texts", "text", "intent", "also", "context")
 
 
@@ -131,14 +130,14 @@ def _signals(context: Any, where: str) -> Signals:
         raise CannotUseLine(f"cannot use {where}: `context` = {context!r}: must be an object")
     context = {key: value for key, value in context.items() if value is not None}
     for key, value in context.items():
-        if key not in (*_FLAGS, "types"):
-            raise CannotUseLine(f"cannot use {where}: `context.{key}` is unknown; known: {', '.join(_FLAGS)}, types")
-        if key in _FLAGS and not isinstance(value, bool):
+        if key not in (*FLAGS, "types"):
+            raise CannotUseLine(f"cannot use {where}: `context.{key}` is unknown; known: {', '.join(FLAGS)}, types")
+        if key in FLAGS and not isinstance(value, bool):
             raise CannotUseLine(f"cannot use {where}: `context.{key}` = {value!r}: must be true or false")
     types = context.get("types", [])
     if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
         raise CannotUseLine(f"cannot use {where}: `context.types` = {types!r}: must be a list of message types")
-    return Signals(**{key: value for key, value in context.items() if key in _FLAGS}, types=tuple(types))
+    return Signals(**{key: value for key, value in context.items() if key in FLAGS}, types=tuple(types))
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -1,19 +1,19 @@
-"""Phrases as the rules' author writes them, sought in the words of a burst. Pure.
+"""Phrases as rules spell them, and the search for them in the words of a burst. Pure.
 
     (a|b) c     a c, or b c; a choice may be empty, hold several words or other choices, or be part of a word: c(on|in)
-    *           between words: up to three words of any kind
-    reserv*     any word that begins so
+    *           between words: a gap of up to three words
+    reserv*     any word that begins like this
     #           a number or an amount of money
 
-All phrases of a file are one net of words, walked from each word of the burst with the set of places that it can be
-at. So the time is bounded by the length of the burst and the size of the net, whatever the phrases are.
+All phrases of a file form one nondeterministic automaton, run from each word of the burst. Its cost grows with the
+number of states that are active at once, so the length of a phrase may vary by `SLACK` words only.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from leadmasterd.classify.text import MONEY, QUESTION, words_of
 
@@ -21,111 +21,137 @@ GAP: Final = "*"
 NUMBER: Final = "#"
 
 _GAP_WORDS: Final = 3
+SLACK: Final = 12
+"""Words by which the matches of one phrase may differ in length: four gaps. It bounds the states active at once:
+with 20 gaps a hostile message took a second, with four 40 ms. The packaged phrases need 5 at most."""
 _LONGEST: Final = 1_000
-_LEAST_BEGINNING: Final = 3
+_MIN_PREFIX: Final = 3
 """Letters before a star."""
-_MOST_WAYS: Final = 100
-"""Ways to write one word with choices in it."""
-_FIRST_WORDS: Final = 4_096
-"""Words of which it is remembered where a phrase that begins with them stands then: most words come again and again."""
+_MOST_SPELLINGS: Final = 100
+"""Of one word with choices in it."""
+_FIRST_WORDS_CACHED: Final = 4_096
+"""Words whose first step is cached: customers use the same words again and again."""
 _INNERMOST: Final = re.compile(r"\(([^()]*)\)")
 
 Mark = TypeVar("Mark")
 
 
 @dataclass(slots=True, eq=False)
-class _Place(Generic[Mark]):
-    """Where a walk can stand, and where each word leads from there. `ends` are the marks of phrases that end here."""
+class _State(Generic[Mark]):
+    """A state and its transitions. `ends` are the marks of the phrases that end here."""
 
-    words: dict[str, tuple["_Place[Mark]", ...]] = field(default_factory=dict)
-    beginnings: dict[str, tuple["_Place[Mark]", ...]] = field(default_factory=dict)
-    number: tuple["_Place[Mark]", ...] = ()
-    anything: tuple["_Place[Mark]", ...] = ()
+    words: dict[str, tuple["_State[Mark]", ...]] = field(default_factory=dict)
+    prefixes: dict[str, tuple["_State[Mark]", ...]] = field(default_factory=dict)
+    number: tuple["_State[Mark]", ...] = ()
+    any_word: tuple["_State[Mark]", ...] = ()
     ends: tuple[Mark, ...] = ()
 
-    def join(self, other: "_Place[Mark]") -> None:
-        """From here, too, wherever one gets from there."""
+    def join(self, other: "_State[Mark]") -> None:
+        """Add the transitions of another state."""
         _add(self.words, other.words)
-        _add(self.beginnings, other.beginnings)
+        _add(self.prefixes, other.prefixes)
         self.number += other.number
-        self.anything += other.anything
+        self.any_word += other.any_word
         self.ends += tuple(mark for mark in other.ends if mark not in self.ends)
 
 
+class _Rest(NamedTuple, Generic[Mark]):
+    """What follows in a phrase: the state to enter it by, and the fewest and most words it matches."""
+
+    state: _State[Mark]
+    fewest: int
+    most: int
+
+
 class Phrases(Generic[Mark]):
-    """A net of phrases, each with the caller's mark."""
+    """An automaton of phrases, each with the caller's mark. Complete once the last phrase is added: then any thread may
+    search."""
 
     def __init__(self) -> None:
-        self._start: _Place[Mark] = _Place()
-        self._after_first = lru_cache(maxsize=_FIRST_WORDS)(self._further_from_start)
+        self._start: _State[Mark] = _State()
+        self._after_first = lru_cache(maxsize=_FIRST_WORDS_CACHED)(self._step_from_start)
 
     def add(self, phrase: str, mark: Mark) -> None:
-        """ValueError, with a sentence, for what is no phrase."""
-        end: _Place[Mark] = _Place(ends=(mark,))
-        begin = _sequence(phrase, end)
+        """Raises ValueError, which says what is wrong with the phrase."""
+        end: _State[Mark] = _State(ends=(mark,))
+        begin, fewest, most = _sequence(phrase, _Rest(end, 0, 0))
         if begin.ends:
             raise ValueError("it needs a word")
-        if begin.anything or end in begin.number:
+        if begin.any_word or end in begin.number:
             raise ValueError(f"it needs a word, and `{GAP}` stands between words")
+        if most - fewest > SLACK:
+            raise ValueError(
+                f"it has room for {most - fewest} optional words, and {SLACK} is the most: a gap (`{GAP}`) counts "
+                f"{_GAP_WORDS}, a word that may be left out 1; split it into two phrases"
+            )
         self._start.join(begin)
         self._after_first.cache_clear()
 
     def found(self, words: Sequence[str]) -> Iterator[tuple[Mark, int, int]]:
-        """The marks of phrases in these words, with the word each begins at and the one after its last."""
+        """Every match: the phrase's mark, the index of its first word and the index after its last."""
         for start, first in enumerate(words):
-            places = self._after_first(first)
+            states = self._after_first(first)
             end = start + 1
-            while places:
-                for place in places:
-                    for mark in place.ends:
+            while states:
+                for state in states:
+                    for mark in state.ends:
                         yield mark, start, end
                 if end == len(words):
                     break
-                places = _further(places, words[end])
+                states = _step(states, words[end])
                 end += 1
 
-    def _further_from_start(self, word: str) -> dict[_Place[Mark], None]:
-        return _further((self._start,), word)
+    def _step_from_start(self, word: str) -> dict[_State[Mark], None]:
+        """Cached as `_after_first`."""
+        return _step((self._start,), word)
 
 
-def _further(places: Iterable[_Place[Mark]], word: str) -> dict[_Place[Mark], None]:
-    """Where this word leads from any of these, each once and in order."""
-    found: dict[_Place[Mark], None] = {}
-    for place in places:
-        if after := place.words.get(word):
+def _step(states: Iterable[_State[Mark]], word: str) -> dict[_State[Mark], None]:
+    """The states after this word, each once and in order."""
+    found: dict[_State[Mark], None] = {}
+    for state in states:
+        if after := state.words.get(word):
             found.update(dict.fromkeys(after))
-        if place.anything:
-            found.update(dict.fromkeys(place.anything))
-        if place.number and (word[0].isdigit() or word == MONEY):
-            found.update(dict.fromkeys(place.number))
-        if place.beginnings:
-            for end in range(_LEAST_BEGINNING, len(word) + 1):
-                if after := place.beginnings.get(word[:end]):
+        if state.any_word:
+            found.update(dict.fromkeys(state.any_word))
+        if state.number and (word[0].isdigit() or word == MONEY):
+            found.update(dict.fromkeys(state.number))
+        if state.prefixes:
+            for end in range(_MIN_PREFIX, len(word) + 1):
+                if after := state.prefixes.get(word[:end]):
                     found.update(dict.fromkeys(after))
     return found
 
 
-def _add(edges: dict[str, tuple["_Place[Mark]", ...]], more: Mapping[str, tuple["_Place[Mark]", ...]]) -> None:
-    for word, places in more.items():
-        edges[word] = (*edges.get(word, ()), *places)
+def _add(edges: dict[str, tuple["_State[Mark]", ...]], more: Mapping[str, tuple["_State[Mark]", ...]]) -> None:
+    for word, states in more.items():
+        edges[word] = (*edges.get(word, ()), *states)
 
 
-def _sequence(phrase: str, follow: "_Place[Mark]") -> "_Place[Mark]":
-    """The place from which this phrase leads to `follow`. Built from its last word to its first."""
+# ---------------------------------------------------------------------- reading a phrase
+
+
+def _sequence(phrase: str, rest: _Rest[Mark]) -> _Rest[Mark]:
+    """This phrase and then `rest`. Built from its last word to its first."""
     if len(phrase) > _LONGEST:
         raise ValueError(f"it is longer than {_LONGEST} characters")
     for token in reversed(_tokens(phrase)):
         if "(" in token:
-            place: _Place[Mark] = _Place()
-            for choice in _choices(token):
-                place.join(_sequence(choice, follow))
-            follow = place
+            rest = _choice(_alternatives(token), rest)
         elif token == GAP:
-            follow = _gap(follow)
+            rest = _gap(rest)
         else:
             for word in reversed(_words(token)):
-                follow = _step(word, follow)
-    return follow
+                rest = _Rest(_before(word, rest.state), rest.fewest + 1, rest.most + 1)
+    return rest
+
+
+def _choice(alternatives: Iterable[str], rest: _Rest[Mark]) -> _Rest[Mark]:
+    begins = [_sequence(each, rest) for each in alternatives]
+    state: _State[Mark] = _State()
+    for begin in begins:
+        state.join(begin.state)
+    return _Rest(state, min(begin.fewest for begin in begins), max(begin.most for begin in begins))
 
 
 def _tokens(phrase: str) -> list[str]:
@@ -145,8 +171,8 @@ def _tokens(phrase: str) -> list[str]:
     raise ValueError("alternatives are written (one|other)")
 
 
-def _choices(token: str) -> list[str]:
-    """What `(a|b)` leaves to choose from, or the ways to write a word with choices in it."""
+def _alternatives(token: str) -> list[str]:
+    """Those of `(a|b)`, or the spellings of a word with choices in it."""
     depth = 0
     cuts = [0]
     for at, char in enumerate(token):
@@ -154,11 +180,11 @@ def _choices(token: str) -> list[str]:
         if char == "|" and depth == 1:
             cuts.append(at)
         if not depth and at < len(token) - 1:
-            return _ways(token)
+            return _spellings(token)
     return [token[start + 1 : end] for start, end in zip(cuts, [*cuts[1:], len(token) - 1], strict=True)]
 
 
-def _ways(word: str) -> list[str]:
+def _spellings(word: str) -> list[str]:
     ways = {word: None}
     while True:
         found = {way: _INNERMOST.search(way) for way in ways}
@@ -169,17 +195,17 @@ def _ways(word: str) -> list[str]:
             texts = choice.group(1).split("|") if choice else [""]
             begin, end = choice.span() if choice else (len(way), len(way))
             ways.update(dict.fromkeys(way[:begin] + text + way[end:] for text in texts))
-        if len(ways) > _MOST_WAYS:
-            raise ValueError(f"there are more than {_MOST_WAYS} ways to write `{word}`")
+        if len(ways) > _MOST_SPELLINGS:
+            raise ValueError(f"there are more than {_MOST_SPELLINGS} ways to write `{word}`")
 
 
 def _words(token: str) -> list[str]:
-    """A written word as bursts have it; chat spelling may make two of one."""
+    """A word of a phrase, normalised as bursts are. Chat spelling may make two of one."""
     if token == NUMBER:
         return [token]
     if GAP in token:
         begin = "".join(words_of(token[:-1]))
-        if token.index(GAP) != len(token) - 1 or len(begin) < _LEAST_BEGINNING:
+        if token.index(GAP) != len(token) - 1 or len(begin) < _MIN_PREFIX:
             raise ValueError(f"`{token}`: a star ends a word of at least three letters, or stands alone for a gap")
         return [begin + GAP]
     words = [word for word in words_of(token) if word != QUESTION]
@@ -188,19 +214,21 @@ def _words(token: str) -> list[str]:
     return words
 
 
-def _step(word: str, follow: "_Place[Mark]") -> "_Place[Mark]":
+def _before(word: str, state: _State[Mark]) -> _State[Mark]:
+    """The state from which this word leads to `state`."""
     if word == NUMBER:
-        return _Place(number=(follow,))
+        return _State(number=(state,))
     if word.endswith(GAP):
-        return _Place(beginnings={word[:-1]: (follow,)})
-    return _Place(words={word: (follow,)})
+        return _State(prefixes={word[:-1]: (state,)})
+    return _State(words={word: (state,)})
 
 
-def _gap(follow: "_Place[Mark]") -> "_Place[Mark]":
-    if follow.ends or follow.anything:
+def _gap(rest: _Rest[Mark]) -> _Rest[Mark]:
+    state = rest.state
+    if state.ends or state.any_word:
         raise ValueError(f"`{GAP}` stands between words, and not twice")
     for _more in range(_GAP_WORDS):
-        place: _Place[Mark] = _Place(anything=(follow,))
-        place.join(follow)
-        follow = place
-    return follow
+        before: _State[Mark] = _State(any_word=(state,))
+        before.join(state)
+        state = before
+    return _Rest(state, rest.fewest, rest.most + _GAP_WORDS)

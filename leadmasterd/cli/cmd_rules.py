@@ -53,7 +53,7 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
 def run_check(arguments: argparse.Namespace) -> int:
     """0: right. 1: what is wrong, one line each on stderr."""
     from leadmasterd.classify.loading import PACKAGED_RULES, load_rules
-    from leadmasterd.classify.rules import check_examples
+    from leadmasterd.classify.rules_file import check_examples
     from leadmasterd.errors import CannotUseRules
 
     file = Path(arguments.file) if arguments.file else _own_rules(arguments)
