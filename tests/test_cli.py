@@ -472,7 +472,7 @@ def test_messages_beyond_the_limit_are_told_of(tmp_path: Path) -> None:
     """A program counts for itself."""
     captured(tmp_path, *(wire.message(f"{n}") for n in range(3)))
     here = {"TZ": "America/Argentina/Buenos_Aires"}
-    more = "Perhaps there are more: --limit shows them.\n"
+    more = "There may be more: --limit shows them.\n"
     assert typed(tmp_path, "messages", "--limit", "3", variables=here).stderr == more
     assert typed(tmp_path, "messages", "--limit", "4", variables=here).stderr == ""
     assert typed(tmp_path, "messages", "--limit", "3", "--json").stderr == ""

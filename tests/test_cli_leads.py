@@ -805,7 +805,7 @@ def test_a_person_is_found_by_any_spelling(shop: Shop, spelling: str) -> None:
 def test_messages_of_somebody_beyond_the_limit_are_told_of(shop: Shop) -> None:
     """As in the list; a program counts for itself."""
     shop.hears((1, 10, PRICE), (1, 5, "gracias"))
-    more = "Perhaps there are more: --limit shows them.\n"
+    more = "There may be more: --limit shows them.\n"
     assert shop.types("leads", "show", "1", "--limit", "2").err == more
     assert shop.types("leads", "show", "1", "--limit", "3").err == ""
     assert shop.types("leads", "show", "1", "--limit", "2", "--json").err == ""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, add_time, typed
 from leadmasterd.cli.message_text import message_text
-from leadmasterd.cli.tables import folded, padded, tell_of_more
+from leadmasterd.cli.tables import folded, note_more, padded
 from leadmasterd.cli.times import Clock, time_from
 from leadmasterd.queries.messages import CapturedMessage, MessageList, conversations_meant, message_list
 from leadmasterd.queries.people import is_blank
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     for message in answer["messages"]:
         print(_line(message, clock))
     if answer["messages"]:
-        tell_of_more(len(answer["messages"]), arguments.limit)
+        note_more(len(answer["messages"]), arguments.limit)
         reading.print_zone(clock)
     elif connection and not unknown:
         print(_("No messages."), file=sys.stderr)

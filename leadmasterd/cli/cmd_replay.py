@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.times import time_from
+from leadmasterd.errors import Refused
 from leadmasterd.text import _
 
 
@@ -37,24 +38,22 @@ def run(arguments: argparse.Namespace) -> int:
     settings, paths = load(arguments.config)
     zone = ZoneInfo(settings.leads.timezone)
     replay = Replay(
-        classifier_of(settings.leads, paths),
-        policy_of(settings.leads),
-        time_from(arguments.at, zone) if arguments.at is not None else datetime.now(UTC),
-        settings.capture_rules(),
-        settings.leads.dormant_days,
+        classifier=classifier_of(settings.leads, paths),
+        policy=policy_of(settings.leads),
+        as_of=time_from(arguments.at, zone) if arguments.at is not None else datetime.now(UTC),
+        rules=settings.capture_rules(),
+        dormant_days=settings.leads.dormant_days,
     )
     try:
         with replay, sys.stdin.buffer if arguments.file == "-" else Path(arguments.file).open("rb") as lines:
             replay.feed(lines)
             result = replay.result()
     except OSError as error:
-        print(
+        raise Refused(
             _("cannot read {file}: {why}; name a file of wire lines, or - for standard input").format(
                 file=arguments.file, why=error.strerror or error
-            ),
-            file=sys.stderr,
-        )
-        return 1
+            )
+        ) from error
     for refused in replay.refused:
         print(_("line {n}: {why}; it was left out").format(n=refused.line, why=refused.why), file=sys.stderr)
     if arguments.json or not sys.stdout.isatty():

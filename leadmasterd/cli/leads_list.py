@@ -62,11 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(answer, ensure_ascii=False))
         return 0
     if answer["leads"]:
-        from leadmasterd.cli.tables import tell_of_more
+        from leadmasterd.cli.tables import note_more
 
         clock = Clock(as_of.now, settings.zone())
         _show_table(answer["leads"], clock)
-        tell_of_more(len(answer["leads"]), arguments.limit)
+        note_more(len(answer["leads"]), arguments.limit)
         reading.print_zone(clock)
     elif connection:
         print(_("No leads."), file=sys.stderr)

@@ -11,7 +11,7 @@ from leadmasterd.classify.reasons import group_es, intent_es, why
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, add_limit
 from leadmasterd.cli.message_text import message_text
-from leadmasterd.cli.tables import folded, tell_of_more
+from leadmasterd.cli.tables import folded, note_more
 from leadmasterd.cli.times import Clock, length, open_length
 from leadmasterd.errors import NO
 from leadmasterd.queries.lead_detail import (
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     if subject.lead_id is None and subject.opened_by is not None:
         print(_("Lead {lead} was withdrawn; this is how it stands now.").format(lead=arguments.id.strip()))
     _print(answer, as_of.now, settings)
-    tell_of_more(len(answer["messages"]), arguments.limit)
+    note_more(len(answer["messages"]), arguments.limit)
     return 0
 
 

@@ -81,7 +81,7 @@ def padded(text: str, width: int) -> str:
     return _fitted(_even(text), width, right=False)
 
 
-def tell_of_more(shown: int, limit: int) -> None:
+def note_more(shown: int, limit: int) -> None:
     """As many as were asked for: there may be others."""
     if shown == limit:
         print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import statistics
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final, TypedDict
 
@@ -48,6 +48,9 @@ class Gap:
         """How long the live path was down."""
         end = datetime.fromisoformat(self.to_at) if self.to_at else now
         return max(0.0, (end - datetime.fromisoformat(self.from_at)).total_seconds())
+
+
+_GAP_COLUMNS: Final = tuple(each.name for each in fields(Gap))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +185,9 @@ def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetim
     first = connection.execute("SELECT min(first_linked_at) FROM accounts").fetchone()[0]
     start = max(since, datetime.fromisoformat(first).astimezone(UTC)) if first else since
     gaps = tuple(
-        Gap(*row)
+        Gap(**dict(zip(_GAP_COLUMNS, row, strict=True)))
         for row in connection.execute(
-            "SELECT from_at, to_at, closed_at, cause, recovered, chats FROM gaps "
-            "WHERE coalesce(to_at, ?) >= ? ORDER BY from_at",
+            f"SELECT {', '.join(_GAP_COLUMNS)} FROM gaps WHERE coalesce(to_at, ?) >= ? ORDER BY from_at",
             (iso(now), iso(start)),
         )
     )
