@@ -4,6 +4,7 @@ Pure. Every label has a reason.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from leadmasterd.classify.intents import UNKNOWN, Label, Signals
 from leadmasterd.classify.model import LEAST_KNOWN, Model
@@ -13,6 +14,7 @@ from leadmasterd.classify.text import normalise
 _MATCHED_SHOWN = 80
 
 
+@dataclass(frozen=True, slots=True)
 class Classifier:
     """Loaded rules and perhaps a model. Immutable: any thread may ask it.
 
@@ -20,11 +22,14 @@ class Classifier:
     rules that the model contradicts were wrong as often as right.
     """
 
-    def __init__(self, rules: RuleSet, rules_version: str, model: Model | None) -> None:
-        self.rules = rules
-        self.model = model
-        self.version = f"{rules_version}+{model.version if model else 'no-model'}"
+    rules: RuleSet
+    rules_version: str
+    model: Model | None
+
+    @property
+    def version(self) -> str:
         """Of rules and model together; another version may give other labels."""
+        return f"{self.rules_version}+{self.model.version if self.model else 'no-model'}"
 
     def classify(self, texts: Sequence[str], signals: Signals) -> Label:
         """Label one burst: its bodies in order, and its signals. Takes any text, in bounded time."""

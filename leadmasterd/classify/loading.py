@@ -1,16 +1,21 @@
-"""Rules and model from disk, or the ones that came along with the program."""
+"""Rules and model from disk, or the packaged ones.
+
+Parsed once for the same bytes: a command or a test that loads them again gets the same objects, which are immutable.
+The files are read each time, so a changed file is noticed whatever its name and its time say.
+"""
 
 import hashlib
 import stat
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from leadmasterd.classify import model as models
-from leadmasterd.classify import rules_file
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.model import Model
+from leadmasterd.classify.model import parse as parse_model
 from leadmasterd.classify.rules import RuleSet
+from leadmasterd.classify.rules_file import parse as parse_rules
 from leadmasterd.errors import CannotUseModel, CannotUseRules
 
 PACKAGED: Final = resources.files("leadmasterd.classify") / "data"
@@ -24,7 +29,7 @@ _LARGEST_MODEL: Final = 32 << 20
 
 
 def load_classifier(rules_file: Path | None, model_file: Path | None) -> Classifier:
-    """None: the packaged one. Raises CannotUseRules or CannotUseModel, with all that is wrong."""
+    """None selects the packaged file. Raises CannotUseRules or CannotUseModel, which name every problem."""
     rules, version = load_rules(rules_file)
     return Classifier(rules, version, load_model(model_file))
 
@@ -33,40 +38,53 @@ def load_rules(file: Path | None) -> tuple[RuleSet, str]:
     """The rules and their version, which changes with every byte of the file. Raises CannotUseRules."""
     packaged = (PACKAGED / PACKAGED_RULES).read_bytes()
     own = b"" if file is None else _read(file, _LARGEST_RULES, CannotUseRules)
-    base = rules_file.parse(packaged.decode(), f"the packaged {PACKAGED_RULES}")
     version = hashlib.sha256(packaged + b"\0" + own).hexdigest()[:12]
-    if file is None:
-        return base, version
-    try:
-        text = own.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CannotUseRules(f"cannot use {file}: it is not UTF-8 ({error}); save it as UTF-8") from error
-    return rules_file.parse(text.replace("\r\n", "\n"), str(file), base), version
+    return (_packaged_rules(packaged) if file is None else _own_rules(own, str(file), packaged)), version
 
 
 def load_model(file: Path | None) -> Model:
-    """A model. Raises CannotUseModel."""
+    """The model. Raises CannotUseModel."""
     if file is None:
-        return models.parse((PACKAGED / PACKAGED_MODEL).read_bytes(), PACKAGED_MODEL)
-    return models.parse(_read(file, _LARGEST_MODEL, CannotUseModel), str(file))
+        return _model((PACKAGED / PACKAGED_MODEL).read_bytes(), PACKAGED_MODEL)
+    return _model(_read(file, _LARGEST_MODEL, CannotUseModel), str(file))
 
 
 def existing(file: Path | None) -> Path | None:
-    """A file that is there, or can't be looked for, which reading it tells; else None: the packaged one then."""
+    """The path if it exists or cannot be checked (reading it then says why); None selects the packaged file."""
     try:
         return file if file is not None and file.exists() else None
     except OSError:
         return file
 
 
-def _read(file: Path, largest: int, kind: type[CannotUseRules | CannotUseModel]) -> bytes:
+@lru_cache(maxsize=1)
+def _packaged_rules(content: bytes) -> RuleSet:
+    return parse_rules(content.decode(), f"the packaged {PACKAGED_RULES}")
+
+
+@lru_cache(maxsize=1)
+def _own_rules(content: bytes, where: str, packaged: bytes) -> RuleSet:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CannotUseRules(f"cannot use {where}: it is not UTF-8 ({error}); save it as UTF-8") from error
+    return parse_rules(text.replace("\r\n", "\n"), where, _packaged_rules(packaged))
+
+
+@lru_cache(maxsize=1)
+def _model(content: bytes, where: str) -> Model:
+    """One only: 5 MB that nobody uses would stay in the daemon's memory."""
+    return parse_model(content, where)
+
+
+def _read(file: Path, largest: int, error: type[CannotUseRules | CannotUseModel]) -> bytes:
     try:
         if not stat.S_ISREG(file.stat().st_mode):
-            raise kind(f"cannot use {file}: it is no file; move it away")
+            raise error(f"cannot use {file}: it is not a regular file; move it away")
         with file.open("rb") as stream:
             content = stream.read(largest + 1)
-    except OSError as error:
-        raise kind(f"cannot read {file}: {error.strerror or error}; check the path and who may read it") from error
+    except OSError as cause:
+        raise error(f"cannot read {file}: {cause.strerror or cause}; check the path and its permissions") from cause
     if len(content) > largest:
-        raise kind(f"cannot use {file}: it is larger than {largest >> 20} MB")
+        raise error(f"cannot use {file}: it is larger than {largest >> 20} MB")
     return content

@@ -101,17 +101,17 @@ class _Word(NamedTuple):
 
 
 class Model:
-    """Multinomial logistic regression, made by `parse`. Any thread may ask it; its only state is a cache of words.
+    """Multinomial logistic regression, made by `parse`. Immutable, but for a cache of words: any thread may ask it.
 
     `unknown` is one of its intents: it takes probability from all others and is never the guess.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self.version: str = document["version"]
-        self.made: str = document["made"]
-        self.learned = frozenset(map(str, document["learned"]))
+        self.version: Final[str] = document["version"]
+        self.made: Final[str] = document["made"]
+        self.learned: Final = frozenset(map(str, document["learned"]))
         """Hashes of the corrections it learned from."""
-        self.intents: tuple[str, ...] = tuple(document["intents"])
+        self.intents: Final[tuple[str, ...]] = tuple(document["intents"])
         self._members: dict[Group, list[int]] = {}
         for number, intent in enumerate(self.intents):
             self._members.setdefault(GROUP_OF[intent], []).append(number)
