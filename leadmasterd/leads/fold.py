@@ -236,7 +236,7 @@ class _PersonFold:
 
     def inbound(self, burst: Burst, label: BurstLabel) -> None:
         """Open, reopen or add to a lead; start to wait."""
-        conversation = burst.conversation
+        conversation, at = burst.conversation, burst.at
         if label.method == "person":
             self._muted.pop(conversation, None)
             if label.group == "noise":
@@ -244,18 +244,20 @@ class _PersonFold:
         label = self._muted.get(conversation, label)
         self._last_burst = burst
         self._categorise(conversation, label)
-        self._cancel_quotes(burst.at, "opt_out" if label.intent == "opt_out" else "inbound")
+        self._cancel_quotes(at, "opt_out" if label.intent == "opt_out" else "inbound")
         enquiry = self._enquiry(burst, label)
-        if self._open is None:
+        lead = self._open
+        if lead is None:
             self._open_for(burst, label, enquiry)
+            lead = self._open
         else:
-            self._add_to(self._open, burst, label, commercial=enquiry is Enquiry.COMMERCIAL)
-        if self._open is not None:
-            self._open.last_message_at = burst.messages[-1].at
+            self._add_to(lead, burst, label, commercial=enquiry is Enquiry.COMMERCIAL)
+        if lead is not None:
+            lead.last_message_at = burst.messages[-1].at
         if self._needs_answer(burst, label):
-            self._wait(conversation, burst.at, burst.first_message_id)
-            if label.group == "after_sale" and self._open is None:
-                self._plan_after_sale(conversation, burst.at)
+            self._wait(conversation, at, burst.first_message_id)
+            if label.group == "after_sale" and lead is None:
+                self._plan_after_sale(conversation, at)
 
     def _enquiry(self, burst: Burst, label: BurstLabel) -> Enquiry:
         groups = {label.group, *label.before}  # an edit never un-opens a lead

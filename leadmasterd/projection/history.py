@@ -8,7 +8,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from leadmasterd import times
 from leadmasterd.leads.timeline import (
@@ -43,8 +43,7 @@ _CALL_LOG_AFTER_MS: Final = 3_600_000
 """A call's line in the chat comes at most so long before or after its ringing. It alone knows the outcome."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """An outgoing message. `author` as stored; `body` as it was sent, before any edit."""
 
     at: int

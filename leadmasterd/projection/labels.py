@@ -19,11 +19,6 @@ class Classifies(Protocol):
         """A label with its reason; never fails."""
 
 
-class _Key(NamedTuple):
-    conversation_id: int
-    burst: str
-
-
 class _ClassificationRow(NamedTuple):
     """The columns of `classifications`."""
 
@@ -49,8 +44,8 @@ class Labels:
         self._history = history
         self._classifier = classifier
         self._now = now
-        self._known: dict[_Key, tuple[str, Method]] = {
-            _Key(conversation, burst): (intent, method)
+        self._known: dict[tuple[int, str], tuple[str, Method]] = {
+            (conversation, burst): (intent, method)
             for conversation, burst, intent, method in with_ids(
                 connection,
                 "SELECT conversation_id, burst, intent, method FROM classifications "
@@ -58,7 +53,7 @@ class Labels:
                 history.conversations,
             )
         }
-        self._used: set[_Key] = set()
+        self._used: set[tuple[int, str]] = set()
         self._new: list[_ClassificationRow] = []
 
     def of(self, burst: Burst) -> BurstLabel:
@@ -68,12 +63,19 @@ class Labels:
             GROUP_OF[self._classified(burst, f"{burst.key}:{number}", texts)[0]]
             for number, texts in enumerate(burst.earlier_texts())
         )
-        corrections = [self._history.corrections.get(message.message_id) for message in burst.messages]
-        by_hand = next((each for each in reversed(corrections) if each), None)
+        by_hand = self._by_hand(burst)
         return BurstLabel(by_hand, "person") if by_hand else BurstLabel(intent, method, before)
 
+    def _by_hand(self, burst: Burst) -> str | None:
+        """A person labels messages; a burst takes the label of its last labelled one."""
+        corrections = self._history.corrections
+        if not corrections:
+            return None
+        intents = (corrections.get(message.message_id) for message in reversed(burst.messages))
+        return next((intent for intent in intents if intent), None)
+
     def _classified(self, burst: Burst, key: str, texts: Sequence[str]) -> tuple[str, Method]:
-        place = _Key(burst.conversation, key)
+        place = (burst.conversation, key)
         self._used.add(place)
         known = self._known.get(place)
         if known is None:

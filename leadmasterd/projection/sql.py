@@ -1,7 +1,8 @@
 """SQL that several parts of the projection share."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 
@@ -10,12 +11,14 @@ def with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int]) -> 
     return connection.execute(query, (f"[{','.join(map(str, ids))}]",)).fetchall()
 
 
-def insert(table: str, columns: Sequence[str]) -> str:
+@cache
+def insert(table: str, columns: tuple[str, ...]) -> str:
     """One row, all columns in this order."""
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
-def upsert(table: str, columns: Sequence[str], key: Sequence[str]) -> str:
+@cache
+def upsert(table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
     """One row; where one with this key is there, its other columns are overwritten."""
     others = [column for column in columns if column not in key]
     changes = ", ".join(f"{column} = excluded.{column}" for column in others)
