@@ -64,7 +64,7 @@ def take(books: Books, step: Step, at: str, people: dict[str, Customer]) -> None
             if known:
                 keep, merged = known[one % len(known)], known[(other or 0) % len(known)]
                 with suppress(CannotMerge):
-                    merges.merge(books.db, keep, merged, "person", "by_hand", iso(at))
+                    merges.merge(books.db, keep, merged, actor="person", code="by_hand", at=iso(at))
         case _:
             made = books.column("SELECT merge_id FROM contact_merges ORDER BY merge_id")
             if made:

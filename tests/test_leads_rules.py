@@ -62,7 +62,8 @@ def contact_of(books: Books, customer: Customer) -> int:
 
 def merged_by_hand(books: Books, keep: Customer, other: Customer, at: str) -> None:
     """A person says that two customers are one."""
-    merges.merge(books.db, contact_of(books, keep), contact_of(books, other), "person", "by_hand", iso(at))
+    contacts = (contact_of(books, keep), contact_of(books, other))
+    merges.merge(books.db, *contacts, actor="person", code="by_hand", at=iso(at))
     books.project_all()
 
 
@@ -1017,7 +1018,7 @@ def test_a_lid_known_from_the_start_is_one_contact(ana: Customer) -> None:
 def test_a_lead_made_by_hand_that_ends_as_merged_is_one_row(books: Books, ana: Customer, beto: Customer) -> None:
     """«the older lead stays and the other ends as `merged`», and «`leads rebuild` gives the same rows»."""
     books.tell([ana.says("17 10:00", "price"), beto.call("17 10:00", outgoing=True), beto.decided("17 11:00", "new")])
-    merges.merge(books.db, 1, 2, "person", "by_hand", iso("17 12:00"))
+    merges.merge(books.db, 1, 2, actor="person", code="by_hand", at=iso("17 12:00"))
     books.project_all()
     before = books.ask("SELECT * FROM leads")
     assert books.column("SELECT stage FROM leads ORDER BY lead_id") == ["new", "merged"]
@@ -1082,7 +1083,7 @@ def test_a_spelling_that_comes_after_a_persons_merge_is_of_that_phone(
     books.tell([ana.says("17 09:00", "price"), ana.hears("17 09:05"), beto.says("17 09:10", "price")])
     if not joined_first:
         books.tell(late)
-    merges.merge(books.db, 1, 2, "person", "by_hand", iso("17 12:00"))
+    merges.merge(books.db, 1, 2, actor="person", code="by_hand", at=iso("17 12:00"))
     books.project_all().tell(late)
     assert books.ask("SELECT stage, opened_at FROM leads ORDER BY opened_at") == [
         ("contacted", iso("17 09:00")),
@@ -1162,8 +1163,8 @@ def test_contacts_without_a_phone_are_not_one_for_want_of_it(books: Books) -> No
     lids = [Customer(f"88{number}@lid") for number in (1, 2, 3)]
     ana = Customer()
     books.tell([each.says(f"17 10:0{number}", "price") for number, each in enumerate((lids[0], ana, *lids[1:]))])
-    merges.merge(books.db, 3, 1, "person", "by_hand", iso("17 12:00"))
-    merges.merge(books.db, 3, 4, "person", "by_hand", iso("17 12:01"))
+    merges.merge(books.db, 3, 1, actor="person", code="by_hand", at=iso("17 12:00"))
+    merges.merge(books.db, 3, 4, actor="person", code="by_hand", at=iso("17 12:01"))
     books.project_all()
     books.tell([Customer(lids[0].chat, phone=ana.chat, _said=10).says("17 13:00", "order")])
     assert sorted(books.column("SELECT stage FROM leads")) == ["merged", "merged", "merged", "new"]
@@ -1177,7 +1178,7 @@ def test_a_lid_that_a_person_joined_and_whose_phone_is_told_later_is_of_that_pho
     """
     lid, other_beto = Customer(wire.ANA_LID), Customer(beto.chat.replace("549", "54"))
     books.tell([lid.says("17 10:00", "mmm"), ana.says("17 10:30", "price"), beto.says("17 11:00", "order")])
-    merges.merge(books.db, 3, 1, "person", "by_hand", iso("17 11:30"))
+    merges.merge(books.db, 3, 1, actor="person", code="by_hand", at=iso("17 11:30"))
     told = Customer(lid.chat, phone=ana.chat.replace("549", "54"), _said=10)
     books.tell([told.says("17 12:00", "mmm"), other_beto.says("17 12:30", "price")])
     assert books.ask("SELECT stage, opened_at FROM leads ORDER BY opened_at") == [

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from leadmasterd.errors import CannotMerge
 from leadmasterd.projection.dirty import mark_all_dirty
 from leadmasterd.store import merges
-from leadmasterd.store.merges import Proposal
+from leadmasterd.store.absorption import MOVED, absorb
+from leadmasterd.store.duplicates import Duplicate, possible_duplicates
 from tests import wire
 from tests.captures import Store, account, at, item, opened
 from tests.depth import examples
@@ -24,6 +26,8 @@ CARO_NO_NINE = "541155550003@c.us"
 CARO_LID = "88001122334466@lid"
 LATER = at(wire.NOON + 3600)
 DAY = 86_400
+DERIVED = ("unjudged", "waiting_cycles", "follow_ups")
+"""Tables of a conversation that go with it and are derived again."""
 
 
 @pytest.fixture
@@ -50,6 +54,13 @@ def assert_sound(store: Store) -> None:
 def do(store: Store, function: Callable[..., Any], *values: Any) -> Any:
     """One of the functions that commands call, in a transaction."""
     return store.writer.call(lambda connection, rows: function(connection, *values)).result(LIMIT)
+
+
+def merge_by_hand(store: Store, keep: int, other: int, actor: str = "person:dora", when: str = LATER) -> int:
+    """A person says that two contacts are one; gives the merge's number."""
+    number = do(store, partial(merges.merge, actor=actor, code="by_hand", at=when), keep, other)
+    assert isinstance(number, int)
+    return number
 
 
 def contact_of(store: Store, chat: str) -> int:
@@ -140,8 +151,7 @@ def test_everything_said_of_a_conversation_goes_along_when_it_becomes_part_of_an
         open_lead(store, chat)
     store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
     counts = {
-        table: store.rows(f"SELECT conversation_id, count(*) FROM {table} GROUP BY 1")
-        for table in (*merges.MOVED, *merges.MADE_AGAIN)
+        table: store.rows(f"SELECT conversation_id, count(*) FROM {table} GROUP BY 1") for table in (*MOVED, *DERIVED)
     }
     assert counts == {
         "messages": [(1, 3)],
@@ -166,7 +176,7 @@ def test_every_table_that_speaks_of_a_conversation_is_told_what_a_merge_does_to_
         for table in tables
         if any(key[2] == "conversations" for key in store.rows(f"PRAGMA foreign_key_list({table})"))
     }
-    assert speaks == {*merges.MOVED, *merges.MADE_AGAIN}
+    assert speaks == {*MOVED, *DERIVED}
 
 
 def test_two_numbers_of_ours_keep_their_conversations_with_one_contact(store: Store) -> None:
@@ -184,7 +194,7 @@ def test_a_merge_by_hand_keeps_both_conversations_and_judges_them_together(store
     """Whoever stands for both has the leads of both."""
     ana, beto, _ = three(store)
     first, second = open_lead(store, wire.ANA, at(wire.NOON)), open_lead(store, wire.BETO, at(wire.NOON + 9))
-    number = do(store, merges.merge, beto, ana, "person:dora", "by_hand", LATER)
+    number = merge_by_hand(store, beto, ana)
     assert store.rows("SELECT * FROM contact_merges") == [
         (number, beto, ana, LATER, "person:dora", "by_hand", None, None)
     ]
@@ -197,8 +207,8 @@ def test_a_merge_by_hand_keeps_both_conversations_and_judges_them_together(store
 def test_three_contacts_merged_in_a_chain_are_one_person(store: Store) -> None:
     """A merge goes by the roots, whoever of the people was named."""
     ana, beto, caro = three(store)
-    do(store, merges.merge, beto, caro, "person:dora", "by_hand", LATER)
-    do(store, merges.merge, ana, caro, "person:dora", "by_hand", LATER)
+    merge_by_hand(store, beto, caro)
+    merge_by_hand(store, ana, caro)
     assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(ana, None), (beto, ana), (caro, beto)]
     assert [do(store, merges.root_of, contact) for contact in (ana, beto, caro)] == [ana] * 3
     assert do(store, merges.members_of, ana) == [ana, beto, caro]
@@ -218,10 +228,10 @@ def test_three_contacts_merged_in_a_chain_are_one_person(store: Store) -> None:
 def test_a_merge_that_makes_no_sense_is_refused(store: Store, keep: int, other: int, why: str) -> None:
     """With itself, in a circle, with nobody; and nothing has changed."""
     ana, beto, caro = three(store)
-    do(store, merges.merge, ana, beto, "person:dora", "by_hand", LATER)
-    do(store, merges.merge, beto, caro, "person:dora", "by_hand", LATER)
+    merge_by_hand(store, ana, beto)
+    merge_by_hand(store, beto, caro)
     with pytest.raises(CannotMerge) as refused:
-        do(store, merges.merge, keep, other, "person:dora", "by_hand", LATER)
+        merge_by_hand(store, keep, other)
     assert str(refused.value).startswith(why)
     assert store.one("SELECT count(*) FROM contact_merges") == 2
 
@@ -230,7 +240,7 @@ def test_an_undone_merge_gives_each_its_leads_back_to_be_judged(store: Store) ->
     """The rows stay under their ids; the judge finds them by the messages that opened them."""
     ana, beto, _ = three(store)
     first, second = open_lead(store, wire.ANA, at(wire.NOON)), open_lead(store, wire.BETO, at(wire.NOON + 9))
-    number = do(store, merges.merge, ana, beto, "person:dora", "by_hand", at(wire.NOON + 60))
+    number = merge_by_hand(store, ana, beto, when=at(wire.NOON + 60))
     do(store, lambda connection: connection.execute("DELETE FROM unjudged"))
     do(store, merges.undo, number, "person:eva", LATER)
     assert store.rows("SELECT undone_at, undone_by FROM contact_merges") == [(LATER, "person:eva")]
@@ -242,8 +252,8 @@ def test_an_undone_merge_gives_each_its_leads_back_to_be_judged(store: Store) ->
 def test_undoing_the_middle_of_a_chain_parts_it_there(store: Store) -> None:
     """Who was merged into the one that leaves goes with it."""
     ana, beto, caro = three(store)
-    do(store, merges.merge, beto, caro, "person:dora", "by_hand", LATER)
-    number = do(store, merges.merge, ana, beto, "person:dora", "by_hand", LATER)
+    merge_by_hand(store, beto, caro)
+    number = merge_by_hand(store, ana, beto)
     lead = open_lead(store, CARO)
     assert store.one("SELECT contact_id FROM leads") == ana
     do(store, merges.undo, number, "person:dora", LATER)
@@ -254,13 +264,13 @@ def test_undoing_the_middle_of_a_chain_parts_it_there(store: Store) -> None:
 def test_a_merge_is_undone_once(store: Store) -> None:
     """The second time, and for a number that is none, it is said."""
     ana, beto, _ = three(store)
-    number = do(store, merges.merge, ana, beto, "person:dora", "by_hand", LATER)
+    number = merge_by_hand(store, ana, beto)
     do(store, merges.undo, number, "person:dora", LATER)
     with pytest.raises(CannotMerge, match=f"cannot undo merge {number}: it was undone already, at {LATER}"):
         do(store, merges.undo, number, "person:dora", LATER)
     with pytest.raises(CannotMerge, match="cannot undo merge 99: there is no such merge"):
         do(store, merges.undo, 99, "person:dora", LATER)
-    do(store, merges.merge, beto, ana, "person:dora", "by_hand", LATER)
+    merge_by_hand(store, beto, ana)
     assert store.rows("SELECT merged_into_id FROM contacts WHERE contact_id = ?", ana) == [(beto,)]
 
 
@@ -279,8 +289,8 @@ def test_whatsapps_word_that_two_of_a_chain_are_one_shortens_it(store: Store) ->
     """Whoever pointed to the one that is gone points to the one that stays."""
     store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, wire.BETO, CARO])))
     lid, beto, caro = (contact_of(store, chat) for chat in (wire.ANA_LID, wire.BETO, CARO))
-    do(store, merges.merge, beto, lid, "person:dora", "by_hand", LATER)
-    do(store, merges.merge, beto, caro, "person:dora", "by_hand", LATER)
+    merge_by_hand(store, beto, lid)
+    merge_by_hand(store, beto, caro)
     do(store, lambda connection: connection.execute("DELETE FROM unjudged"))
     store.write(wire.message("0", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))  # a copy of what is there
     assert store.rows("SELECT conversation_id FROM unjudged") == [(1,), (2,)]
@@ -295,7 +305,7 @@ def test_who_was_merged_into_the_one_that_is_gone_is_merged_into_the_one_that_st
     """And that can be taken back as before."""
     store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, CARO, wire.BETO])))
     lid, caro, beto = (contact_of(store, chat) for chat in (wire.ANA_LID, CARO, wire.BETO))
-    number = do(store, merges.merge, caro, beto, "person:dora", "by_hand", LATER)
+    number = merge_by_hand(store, caro, beto)
     store.write(wire.message("told", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))
     assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, None), (beto, lid)]
     assert_sound(store)
@@ -307,7 +317,7 @@ def merged_by_hand(books: Books, kept: str, other: str, moment: str) -> int:
     """A person says that these two are one."""
     ids = [books.ask("SELECT contact_id FROM contact_identities WHERE value = ?", chat)[0][0] for chat in (kept, other)]
     books.db.execute("BEGIN")
-    merge_id = merges.merge(books.db, ids[0], ids[1], "person:ana", "person", iso(moment))
+    merge_id = merges.merge(books.db, ids[0], ids[1], actor="person:ana", code="person", at=iso(moment))
     books.db.execute("COMMIT")
     books.project_all()
     return merge_id
@@ -356,14 +366,33 @@ def test_a_persons_word_outlives_what_whatsapp_says_of_one_of_the_two(kept: str,
     assert pictures[0] == pictures[1]
 
 
+@pytest.mark.parametrize("kept", [wire.ANA, CARO])
+@pytest.mark.parametrize("spelling", ["before the merge", "after it"])
+def test_a_second_spelling_goes_with_its_phone_when_a_merge_by_hand_is_undone(
+    store: Store, kept: str, spelling: str
+) -> None:
+    """Ana and Caro are one, says somebody, and takes it back; Caro's other spelling is Caro's whenever it came."""
+    store.write(wire.message("1", chat=wire.ANA), wire.message("2", chat=CARO))
+    if spelling == "before the merge":
+        store.write(wire.message("3", chat=CARO_NO_NINE))
+    other = wire.ANA if kept == CARO else CARO
+    number = merge_by_hand(store, contact_of(store, kept), contact_of(store, other))
+    if spelling == "after it":
+        store.write(wire.message("3", chat=CARO_NO_NINE))
+    assert_sound(store)
+    do(store, merges.undo, number, "person:dora", LATER)
+    roots = [do(store, merges.root_of, contact_of(store, chat)) for chat in (wire.ANA, CARO, CARO_NO_NINE)]
+    assert roots == [contact_of(store, wire.ANA), contact_of(store, CARO), contact_of(store, CARO)]
+
+
 def test_two_words_of_a_person_are_kept_when_whatsapp_joins_those_they_were_said_of(store: Store) -> None:
     """Ana is Caro, and a LID is Beto, says somebody; then WhatsApp says that the LID is Ana: one, by two words."""
     for number, chat in enumerate((CARO, wire.BETO, wire.ANA, wire.ANA_LID), 1):
         store.write(wire.message(f"M{number}", chat=chat))
     ids = {chat: contact_of(store, chat) for chat in (CARO, wire.BETO, wire.ANA, wire.ANA_LID)}
-    one = do(store, merges.merge, ids[CARO], ids[wire.ANA], "person:x", "person", LATER)
-    two = do(store, merges.merge, ids[wire.BETO], ids[wire.ANA_LID], "person:x", "person", LATER)
-    left = do(store, merges.absorb, ids[wire.ANA], ids[wire.ANA_LID], LATER)
+    one = merge_by_hand(store, ids[CARO], ids[wire.ANA], "person:x")
+    two = merge_by_hand(store, ids[wire.BETO], ids[wire.ANA_LID], "person:x")
+    left = do(store, partial(absorb, at=LATER), ids[wire.ANA], ids[wire.ANA_LID])
     assert_sound(store)
     assert {do(store, merges.root_of, each) for each in (ids[CARO], ids[wire.BETO], left)} == {ids[CARO]}
     do(store, merges.undo, two, "person:x", LATER)
@@ -378,7 +407,7 @@ def test_whatsapps_word_never_closes_a_circle(store: Store) -> None:
     """The oldest was put under the youngest by hand, and is one with the one between them."""
     store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, CARO, wire.BETO])))
     lid, beto = (contact_of(store, chat) for chat in (wire.ANA_LID, wire.BETO))
-    do(store, merges.merge, beto, lid, "person:dora", "by_hand", LATER)
+    merge_by_hand(store, beto, lid)
     store.write(wire.message("told", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))
     assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, beto), (beto, None)], "as Dora said"
     assert store.one("SELECT count(*) FROM messages JOIN conversations USING (conversation_id)") == 4
@@ -397,7 +426,7 @@ def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
         before = books.ask(JUDGED)
         assert [row[2] for row in before] == ["new", "new"]
         books.db.execute("BEGIN IMMEDIATE")
-        number = merges.merge(books.db, 2, 1, "person:dora", "by_hand", iso("17 11:00"))
+        number = merges.merge(books.db, 2, 1, actor="person:dora", code="by_hand", at=iso("17 11:00"))
         books.db.execute("COMMIT")
         merged = [(1, 2, "new", None, None), (2, 2, "merged", iso("17 11:00"), 1)]
         assert books.ask(JUDGED) == merged
@@ -435,7 +464,7 @@ def test_what_was_before_a_merge_stays_what_it_was_of_each() -> None:
         before = books.ask(JUDGED)
         assert [row[2] for row in before] == ["won", "new"]
         books.db.execute("BEGIN IMMEDIATE")
-        number = merges.merge(books.db, 2, 1, "person:dora", "by_hand", iso("17 11:00"))
+        number = merges.merge(books.db, 2, 1, actor="person:dora", code="by_hand", at=iso("17 11:00"))
         books.db.execute("COMMIT")
         books.project_all()
         assert [row[0::2][:2] for row in books.ask(JUDGED)] == [(1, "won"), (2, "new")]
@@ -482,8 +511,8 @@ def test_two_spellings_of_one_phone_have_one_open_lead() -> None:
 # ---------------------------------------------------------------------- what a person should look at
 
 
-def proposed(store: Store) -> list[Proposal]:
-    return list(do(store, merges.proposals, 100))
+def proposed(store: Store) -> list[Duplicate]:
+    return list(do(store, possible_duplicates, 100))
 
 
 def test_two_contacts_saved_under_one_name_are_proposed(store: Store) -> None:
@@ -492,7 +521,7 @@ def test_two_contacts_saved_under_one_name_are_proposed(store: Store) -> None:
     store.write(wire.message("2", chat=wire.BETO, contact=wire.contact(name="ANA GÓMEZ".lower())))
     store.write(wire.message("3", chat=CARO, contact=wire.contact(name="Caro")))
     assert [(each.code, each.contact_id, each.other_id) for each in proposed(store)] == [("same_name", 1, 2)]
-    number = do(store, merges.merge, 1, 2, "person:dora", "by_hand", LATER)
+    number = merge_by_hand(store, 1, 2)
     assert proposed(store) == []
     do(store, merges.undo, number, "person:dora", LATER)
     assert proposed(store) == []
@@ -504,14 +533,14 @@ def test_one_push_name_is_proposed_only_when_one_of_them_shows_no_phone(store: S
     store.write(wire.message("2", chat=wire.BETO, notify_name="Beto"), wire.message("3", chat=CARO, notify_name="Beto"))
     assert proposed(store) == []
     store.write(wire.message("4", chat=wire.ANA_LID, notify_name="anita p."))
-    assert proposed(store) == [Proposal("same_push_name", 1, 4, "anita p.")]
+    assert proposed(store) == [Duplicate("same_push_name", 1, 4, "anita p.")]
 
 
 def test_a_pair_is_proposed_once(store: Store) -> None:
     """For the stronger of two reasons."""
     for chat in (wire.ANA, wire.ANA_LID):
         store.write(wire.message(chat, chat=chat, notify_name="Anita P.", contact=wire.contact(name="Ana Gómez")))
-    assert proposed(store) == [Proposal("same_name", 1, 2, "Ana Gómez")]
+    assert proposed(store) == [Duplicate("same_name", 1, 2, "Ana Gómez")]
 
 
 def test_a_push_name_that_a_third_has_as_well_tells_nothing(store: Store) -> None:
@@ -526,7 +555,7 @@ def test_a_saved_name_may_stand_for_several_numbers_but_not_for_many(store: Stor
     for n in range(12):
         name = wire.contact(name="Ana Gómez" if n < 3 else "Cliente")
         store.write(wire.message(f"{n}", chat=f"54911555510{n:02d}@c.us", contact=name))
-    assert proposed(store) == [Proposal("same_name", 1, 2, "Ana Gómez"), Proposal("same_name", 1, 3, "Ana Gómez")]
+    assert proposed(store) == [Duplicate("same_name", 1, 2, "Ana Gómez"), Duplicate("same_name", 1, 3, "Ana Gómez")]
 
 
 def test_contacts_without_any_name_are_proposed_to_nobody(store: Store) -> None:
@@ -554,7 +583,7 @@ def test_a_number_that_may_have_changed_hands_is_proposed(
     store.write(item(wire.message("1", t=then, contact=wire.contact(lid=wire.ANA_LID)), now=then))
     store.write(item(wire.message("2", t=now, notify_name=name, contact=wire.contact(lid=lid)), now=now))
     store.write(item(wire.message("3", t=now + 60, notify_name=name, contact=wire.contact(lid=lid)), now=now + 60))
-    assert proposed(store) == ([Proposal("changed_hands", 1, 1, name)] if look else [])
+    assert proposed(store) == ([Duplicate("changed_hands", 1, 1, name)] if look else [])
     assert store.one("SELECT count(*) FROM contacts") == 1
 
 
@@ -573,7 +602,7 @@ def test_proposals_stop_at_the_limit(store: Store) -> None:
         name = wire.contact(name=f"Name {n % 3}")
         store.write(wire.message(f"{n}", chat=f"54911555510{n:02d}@c.us", contact=name))
     assert len(proposed(store)) == 3
-    assert len(do(store, merges.proposals, 2)) == 2
+    assert len(do(store, possible_duplicates, 2)) == 2
 
 
 # ---------------------------------------------------------------------- whatever the order
@@ -626,7 +655,7 @@ def take(store: Store, step: tuple[Any, ...], number: int) -> None:
         case ("merge", one, other):
             roots = {do(store, merges.root_of, contact_of(store, chat)) for chat in (one, other) if known(store, chat)}
             if len(roots) == 2:
-                do(store, merges.merge, contact_of(store, one), contact_of(store, other), "person:a", "by_hand", LATER)
+                merge_by_hand(store, contact_of(store, one), contact_of(store, other), "person:a")
         case ("undo", which):
             active = store.rows("SELECT merge_id FROM contact_merges WHERE undone_at IS NULL ORDER BY 1")
             if which < len(active):

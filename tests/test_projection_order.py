@@ -171,7 +171,7 @@ class Clerk:
             return False
         self.undecided.remove(line)
         with suppress(CannotMerge):
-            merges.merge(self.books.db, people[0], people[1], "person", "by_hand", iso(line["at"]))
+            merges.merge(self.books.db, people[0], people[1], actor="person", code="by_hand", at=iso(line["at"]))
         return True
 
 

@@ -75,7 +75,9 @@ def merge(editor: LeadEditor, who: str, other: str) -> Merged:
 
     def write() -> None:
         nonlocal merge_id
-        merge_id = merges.merge(editor.connection, keep.contact_id, drop.contact_id, editor.actor, "person", at)
+        merge_id = merges.merge(
+            editor.connection, keep.contact_id, drop.contact_id, actor=editor.actor, code="person", at=at
+        )
 
     changes = editor.apply([keep, drop], write)
     contacts = contact_summaries(editor.connection, (keep.contact_id, drop.contact_id))

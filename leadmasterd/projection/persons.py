@@ -9,7 +9,7 @@ those two are two persons, whatever their phone says.
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 from leadmasterd.projection.sql import with_ids
@@ -18,7 +18,7 @@ from leadmasterd.store.merges import members_of, root_of
 
 
 class Merge(NamedTuple):
-    """A row of `contact_merges`. Each of the two contacts was a root at that time."""
+    """A row of `contact_merges`. The program names the contacts that are one, a person the roots of that time."""
 
     merge_id: int
     kept: int
@@ -70,8 +70,8 @@ def several_persons(connection: sqlite3.Connection, contacts: Iterable[tuple[int
 def tell_apart(match_keys: Mapping[int, str | None], merges: Iterable[Merge]) -> Persons:
     """`match_keys`: of each contact of a tree. `merges`: all that ended in it, also undone ones, by `merge_id`.
 
-    A merge names the roots of that time. So one that the program made by a phone may name a contact with another one,
-    to whom a person had joined the phone's own: the phone tells who was meant.
+    Contacts that share a phone are one person even without a merge that says so: the phone may have been told after a
+    person had merged them. But an undone merge parts those that share one across it.
     """
     person_of = {contact: contact for contact in match_keys}
     tree_of = dict(person_of)  # as it was at that merge, whoever had made it
@@ -80,17 +80,15 @@ def tell_apart(match_keys: Mapping[int, str | None], merges: Iterable[Merge]) ->
     for merge in merges:
         if merge.kept not in tree_of:
             continue  # undone, and in another tree today
-        ours, theirs = ([each for each in tree_of if tree_of[each] == tree_of[root]] for root in merge[1:3])
-        same_phone = [(one, other) for one in ours for other in theirs if _same(match_keys, one, other)]
+        ours, theirs = ([each for each in tree_of if tree_of[each] == tree_of[side]] for side in merge[1:3])
         if merge.undone:
-            parted.update((min(pair), max(pair)) for pair in same_phone)
+            parted.update((min(pair), max(pair)) for pair in product(ours, theirs))
             continue
         if merge.actor == SYSTEM:
-            _join(person_of, *(same_phone[0] if same_phone else (merge.kept, merge.merged)))
+            _join(person_of, merge.kept, merge.merged)
         else:
             by_hand.append(merge)
         tree_of |= dict.fromkeys(theirs, tree_of[merge.kept])
-    # A phone that was told after a person had joined the two leaves no merge of its own.
     for pair in combinations(sorted(match_keys), 2):
         if _same(match_keys, *pair) and pair not in parted:
             _join(person_of, *pair)

@@ -174,10 +174,10 @@ class DuplicateList(TypedDict):
 
 def duplicates(connection: Connection, *, limit: int) -> DuplicateList:
     """Likely duplicates: nothing that is merged already, or whose merge was undone."""
-    from leadmasterd.store import merges
+    from leadmasterd.store.duplicates import possible_duplicates
 
     found: list[Duplicate] = []
-    for each in merges.proposals(connection, limit):
+    for each in possible_duplicates(connection, limit):
         ids = dict.fromkeys((each.contact_id, each.other_id))
         found.append({"code": each.code, "name": each.name, "contacts": contact_summaries(connection, ids)})
     return {"proposals": found}

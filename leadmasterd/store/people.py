@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from leadmasterd.capture import CapturedMessage
 from leadmasterd.identity import phone_of
-from leadmasterd.store import merges
+from leadmasterd.store.absorption import absorb
+from leadmasterd.store.merges import merge_same_phone
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class People:
             contact, *others = sorted(set(known.values()))
             for other in others:
                 self.clear()
-                contact = merges.absorb(self._db, contact, other, at)
+                contact = absorb(self._db, contact, other, at=at)
             if not others and len(known) == len(aliases):
                 return contact
         else:
@@ -109,7 +110,7 @@ class People:
             "VALUES (?, 'phone', ?, ?)",
             (contact, phone.e164, at),
         )
-        merges.merge_same_phone(self._db, contact, phone.match_key, at)
+        merge_same_phone(self._db, contact, phone.match_key, at=at)
 
     def note_facts(self, conversation: int, record: CapturedMessage) -> None:
         """Write a contact's names when they are new; what a message doesn't tell erases nothing."""

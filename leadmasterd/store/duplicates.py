@@ -1,0 +1,91 @@
+"""Contacts for a person to look at: two that may be one person, or one that may be two by now. Nothing is merged."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Final, Literal
+
+from leadmasterd.store.merges import members_of, root_of, was_undone
+
+_SILENT_DAYS: Final = 180
+"""Numbers out of use for so long are given out again: whoever writes from one then may be somebody else."""
+
+_NAMESAKES: Final = 8
+"""A name that more contacts than this share (Ana, Cliente) is no hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Two contacts that may be one person, or (`changed_hands`, one contact twice) one that may be two. Lower id first.
+
+    `same_name`: the operator's address book has one name for both (`name`). `same_push_name`: they and nobody else call
+    themselves so, and one of the two shows no phone. `changed_hands`: after long silence another name wrote from it.
+    """
+
+    code: Literal["same_name", "same_push_name", "changed_hands"]
+    contact_id: int
+    other_id: int
+    name: str | None
+
+
+def possible_duplicates(connection: sqlite3.Connection, limit: int) -> list[Duplicate]:
+    """Except those that are merged, or whose merge was undone."""
+    return list(islice(chain(_changed_hands(connection), _namesakes(connection)), limit))
+
+
+def _namesakes(connection: sqlite3.Connection) -> Iterator[Duplicate]:
+    seen: set[tuple[int, int]] = set()
+    for name, contacts in _sharing(connection, "saved_name", "true"):
+        one, *others = _roots(connection, contacts)
+        for other in others:
+            if not was_undone(connection, one, other):
+                seen.add((one, other))
+                yield Duplicate("same_name", one, other, name)
+    for name, contacts in _sharing(connection, "push_name", "count(phone) < count(*)"):
+        people = _roots(connection, contacts)
+        if len(people) != 2 or all(_has_phone(connection, each) for each in people):
+            continue  # of three, nobody knows which two
+        one, other = people
+        if (one, other) not in seen and not was_undone(connection, one, other):
+            yield Duplicate("same_push_name", one, other, name)
+
+
+def _sharing(connection: sqlite3.Connection, column: str, condition: str) -> Iterator[tuple[str, list[int]]]:
+    """Names that a few contacts share, newest first. SQLite ignores case for A to Z only."""
+    for name, contacts in connection.execute(
+        f"SELECT {column}, json_group_array(contact_id) FROM contacts WHERE {column} <> '' "
+        f"GROUP BY {column} COLLATE NOCASE HAVING count(*) BETWEEN 2 AND ? AND {condition} "
+        "ORDER BY max(contact_id) DESC",
+        (_NAMESAKES,),
+    ):
+        yield name, json.loads(contacts)
+
+
+def _roots(connection: sqlite3.Connection, contacts: list[int]) -> list[int]:
+    return sorted({root_of(connection, contact) for contact in contacts})
+
+
+def _has_phone(connection: sqlite3.Connection, root: int) -> bool:
+    members = json.dumps(members_of(connection, root))
+    query = "SELECT 1 FROM contacts WHERE phone IS NOT NULL AND contact_id IN (SELECT value FROM json_each(?))"
+    return connection.execute(query, (members,)).fetchone() is not None
+
+
+def _changed_hands(connection: sqlite3.Connection) -> Iterator[Duplicate]:
+    """After long silence another LID and another name wrote from the same number."""
+    for contact, name in connection.execute(
+        "WITH several AS (SELECT contact_id, max(first_seen_at) AS last_lid_at FROM contact_identities "
+        "  WHERE kind = 'lid' GROUP BY contact_id HAVING count(*) > 1), "
+        "said AS (SELECT contact_id, last_lid_at, notify_name AS name, "
+        "  julianday(sent_at) - julianday(lag(sent_at) OVER before) AS silent_days, "
+        "  lag(notify_name) OVER before AS name_before, lag(captured_at) OVER before AS captured_before "
+        "  FROM several JOIN conversations USING (contact_id) JOIN messages USING (conversation_id) "
+        "  WHERE direction = 'in' AND notify_name <> '' "
+        "  WINDOW before AS (PARTITION BY contact_id ORDER BY sent_at, message_id)) "
+        "SELECT contact_id, name FROM said WHERE silent_days > ? AND lower(name) <> lower(name_before) "
+        "AND captured_before < last_lid_at GROUP BY contact_id ORDER BY contact_id",
+        (_SILENT_DAYS,),
+    ):
+        yield Duplicate("changed_hands", contact, contact, name)
