@@ -22,7 +22,7 @@ Written by `python tools/draw_cli.py` from the parser: edit the command's file i
 described in [json.md](json.md).
 
 Every command shows times in the business's zone, `leads.timezone`, and takes times without an offset to be in it. Where
-this machine's zone differs, `status`, `history`, `leads waiting`, `auth list` and `qr` name the zone.
+this machine's zone differs, the zone is named.
 
 | exit code | meaning |
 |---|---|

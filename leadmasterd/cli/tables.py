@@ -1,7 +1,7 @@
 """Tables and paragraphs for people: fitted to a terminal, in colours by rich; plain and 80 columns wide on a pipe.
 
-Texts are printed as they are: no markup, nothing that could command a terminal. Rich is imported for a terminal only:
-it takes longer than all the rest of a command.
+Texts are printed literally: no markup, no control characters. Rich is imported for a terminal only, because it takes
+longer than all the rest of a command.
 """
 
 import re
@@ -18,18 +18,18 @@ from leadmasterd.text import _, printable
 _GAP: Final = 2
 _NARROWEST: Final = 6
 _LEGIBLE: Final = len("+5491155550001")
-"""A phone does as an ID, so it should be whole; rather than cut it, spare columns are left out."""
+"""A phone can be typed as an ID, so leave out spare columns rather than cut it."""
 _PIPE_COLUMNS: Final = 80
 
 _JOINED: Final = re.compile("[\u200d\ufe0f\U0001f3fb-\U0001f3ff]")
-"""What makes one emoji of several or changes the one before: terminals disagree on how wide that is."""
+"""What joins or changes emoji: terminals disagree on the width of the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. `shrinks`: it is cut when there is no room for all; the others only beyond `most`.
+    """A column of a table. `shrinks`: may be cut when space is short; the others are cut only beyond `most`.
 
-    `spare`: it is left out when cutting is not enough, the first such column first.
+    `spare`: may be left out when cutting is not enough, from left to right.
     """
 
     title: str
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One line or several; the first in a style of rich's, the others in `below`."""
+    """One or more lines: the first in rich's style `style`, the others in `below`."""
 
     lines: tuple[str, ...]
     style: str = ""
@@ -49,7 +49,7 @@ class Cell:
 
 
 def cell(*lines: object, style: str = "", below: str = "dim") -> Cell:
-    """A cell of texts that may be anybody's."""
+    """A cell; its texts may be from strangers."""
     return Cell(tuple(_even(str(line)) for line in lines), style, below)
 
 
@@ -77,18 +77,18 @@ def columns_of_screen() -> int:
 
 
 def padded(text: str, width: int) -> str:
-    """Anybody's text in so many columns of a screen: cut, or filled up."""
+    """Text that may be from strangers, cut or padded to this many columns."""
     return _fitted(_even(text), width, right=False)
 
 
 def note_more(shown: int, limit: int) -> None:
-    """As many as were asked for: there may be others."""
+    """If the limit was reached, say that there may be more."""
     if shown == limit:
-        print(_("Perhaps there are more: --limit shows them."), file=sys.stderr)
+        print(_("There may be more: --limit shows them."), file=sys.stderr)
 
 
 def folded(text: str, indent: int) -> str:
-    """On a terminal broken between words, with all lines but the first indented; elsewhere as it is."""
+    """Wrapped on a terminal, all lines but the first indented; unchanged elsewhere."""
     if not sys.stdout.isatty():
         return text
     room, lines, taken = columns_of_screen(), [""], 0
@@ -123,7 +123,7 @@ def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], widths
 
 
 def _those_that_fit(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int) -> list[int]:
-    """The places of columns that can be shown."""
+    """The indexes of the columns that are shown."""
     wide = _wanted_widths(columns, rows, room)
     least = [min(width, _LEGIBLE) if column.shrinks else width for column, width in zip(columns, wide, strict=True)]
     places = list(range(len(columns)))
@@ -158,7 +158,7 @@ def _even(text: str) -> str:
 
 
 def _fitted(text: str, width: int, *, right: bool) -> str:
-    """Cut to the width, or filled up to it."""
+    """Cut or padded to the width."""
     if _cells(text) > width:
         while text and _cells(text) > width - 1:
             text = text[:-1]
@@ -168,7 +168,7 @@ def _fitted(text: str, width: int, *, right: bool) -> str:
 
 
 def _cells(text: str) -> int:
-    """Columns that a text takes on a screen, as far as that can be known."""
+    """Columns that a text takes on a screen, as far as can be known."""
     if text.isascii():
         return len(text)
     return sum(
