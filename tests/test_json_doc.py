@@ -19,13 +19,14 @@ from leadmasterd.actions.rebuild import RebuildRecord
 from leadmasterd.actions.reclassify import ReclassifyRecord
 from leadmasterd.actions.stages import StageRecord
 from leadmasterd.actions.unit_of_work import ChangeRecord
-from leadmasterd.cli import cmd_auth
+from leadmasterd.cli import cmd_auth, cmd_config
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.leads_export import COLUMNS, ExportedFile
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import StatusBoard, measure
 from leadmasterd.doctor import Report
 from leadmasterd.listener.profile import Auth
+from leadmasterd.queries.history import HistoryObject
 from leadmasterd.queries.lead_detail import LeadDetail
 from leadmasterd.queries.leads import Lead, LeadExport, LeadList
 from leadmasterd.queries.messages import MessageList
@@ -146,9 +147,12 @@ def differences(value: object, documented: dict[str, str], seen: set[str], path:
 RECORDS: Final[dict[str, type]] = {
     "A lead": Lead,
     "A change": ChangeRecord,
+    "history": HistoryObject,
     "doctor": Report,
     "auth list": cmd_auth.SessionList,
     "auth snapshot": cmd_auth.Done,
+    "config check": cmd_config.Checked,
+    "config show": cmd_config.Shown,
     "messages": MessageList,
     "replay": ReplayRecord,
     "leads list": LeadList,
