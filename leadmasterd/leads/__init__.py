@@ -1,1 +1,1 @@
-"""From labelled bursts and what people decide to leads, waiting cycles and follow-ups."""
+"""From labelled bursts and people's decisions to leads, waiting cycles and follow-ups. Pure."""

@@ -1,13 +1,13 @@
-"""Business time: when the shop is open, how much open time lies between two instants, and when so much has passed.
+"""Business time: whether the shop is open, the open seconds between two instants, and when so many have passed.
 
-One rule decides everything: **the shop is open at an instant when the wall clock there shows a time within that date's
-openings**. So an hour that the clock skips is never open, and an hour that it shows twice counts twice: time is always
-real seconds, of which business time can never be more than there were.
+One rule decides everything: **the shop is open at an instant if the wall clock there shows a time within that date's
+openings**. So an hour that the clock skips is never open, and an hour that it shows twice counts twice: business time
+is real seconds and never more than there were.
 
-Which openings a date has: those given by hand for it, else none on a public holiday, else those of its weekday.
+A date's openings are its override, else none on a public holiday, else those of its weekday.
 
-The work is done per UTC day, where all but the two days a year of a clock change are one stretch without a jump, and
-kept: a later question about the same day costs a few comparisons.
+Open stretches are computed once per UTC day and kept. All but the two days a year with a clock change have one UTC
+offset.
 """
 
 import difflib
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from leadmasterd.leads.public_holidays import holidays_in
 
 Openings = tuple[tuple[int, int], ...]
-"""Of one date, in order, apart: minutes after midnight on the wall clock, from 0 to 1440."""
+"""Of one date, in order, not overlapping: minutes after midnight on the wall clock, from 0 to 1440."""
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LOOK_AHEAD_DAYS: Final = 2 * 366
@@ -38,7 +38,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class _OpenSpans:
-    """Of one UTC day: open stretches as instants in microseconds since 1970, in order, apart; and their sum."""
+    """One UTC day: open stretches, in order, not overlapping, and their sum. Microseconds, the former since 1970."""
 
     spans: tuple[tuple[int, int], ...]
     total: int
@@ -50,10 +50,10 @@ class _OpenSpans:
 
 @dataclass(frozen=True, slots=True)
 class BusinessCalendar:
-    """When a business is open. Instants are aware datetimes and come back in UTC; lengths are seconds.
+    """When a business is open. Instants are aware datetimes and returned in UTC; lengths are seconds.
 
-    `weekly` has seven entries, Monday first. `country` is "" (no holidays), `AR` or `AR-B`; the library is not loaded
-    before a date needs it. Raises ValueError for an unknown zone at once, for an unknown country when it is needed.
+    `weekly` has seven entries, Monday first. `country` is "" (no holidays), `AR` or `AR-B`; its library is loaded when
+    a date needs it. Raises ValueError for an unknown zone at once, for an unknown country when it is needed.
     """
 
     weekly: tuple[Openings, ...]
@@ -67,33 +67,28 @@ class BusinessCalendar:
 
     @classmethod
     def of(cls, hours: Mapping[str, object], overrides: Mapping[str, object], timezone: str, country: str = "") -> Self:
-        """From what settings hold: `{"mon": [["09:00", "13:00"]]}`, `{"2026-12-31": []}`. A day not named is closed.
+        """From settings: `{"mon": [["09:00", "13:00"]]}` and `{"2026-12-31": []}`. A weekday not named is closed.
 
         Raises ValueError; its text completes "must be".
         """
         named = {known_weekday(day): openings(value) for day, value in hours.items()}
-        by_hand = {date.fromisoformat(known_date(day)): openings(value) for day, value in overrides.items()}
-        return cls(tuple(named.get(day, ()) for day in WEEKDAYS), by_hand, timezone, country)
+        dates = {date.fromisoformat(known_date(day)): openings(value) for day, value in overrides.items()}
+        return cls(tuple(named.get(day, ()) for day in WEEKDAYS), dates, timezone, country)
 
     def openings_on(self, day: date) -> Openings:
-        """By hand, else closed on a holiday, else the weekday's."""
-        by_hand = self.overrides.get(day)
-        if by_hand is not None:
-            return by_hand
+        """The override, else closed on a holiday, else the weekday's."""
+        override = self.overrides.get(day)
+        if override is not None:
+            return override
         usual = self.weekly[day.weekday()]
         if usual and self.country and day in holidays_in(self.country, day.year):
             return ()
         return usual
 
     def is_open(self, at: datetime) -> bool:
-        """At an opening's first instant yes, at its last no."""
+        """An opening includes its first instant and not its last."""
         instant = _instant(at)
         return any(opens <= instant < closes for opens, closes in self._day(_utc_day(instant)).spans)
-
-    def next_opening(self, at: datetime) -> datetime | None:
-        """`at` itself when open, else the next opening; None when there is none in two years."""
-        instant = _instant(at)
-        return next((_datetime(max(opens, instant)) for opens, _ in self._ahead(instant)), None)
 
     def business_seconds(self, start: datetime, end: datetime) -> float:
         """Open seconds between two instants; 0 when `end` is not after `start`. Exact to the microsecond."""
@@ -108,9 +103,9 @@ class BusinessCalendar:
         return (between + edges) / _MICRO
 
     def due(self, start: datetime, seconds: float) -> datetime | None:
-        """The first instant when that many open seconds have passed since `start`, which it is for 0 or less.
+        """The first instant at which so many open seconds have passed since `start`; `start` itself for 0 or less.
 
-        None when two years from `start` do not hold as many.
+        None if the two years from `start` have fewer.
         """
         instant = _instant(start)
         left = round(seconds * _MICRO)
@@ -124,7 +119,7 @@ class BusinessCalendar:
         return None
 
     def _ahead(self, instant: int) -> Iterator[tuple[int, int]]:
-        """Open stretches that end after the instant, for two years."""
+        """Open stretches of two years that end after the instant."""
         today = _utc_day(instant)
         for day in range(today, today + LOOK_AHEAD_DAYS + 1):
             for span in self._day(day).spans:
@@ -139,7 +134,7 @@ class BusinessCalendar:
         return found
 
     def _open_in(self, day: int) -> list[tuple[int, int]]:
-        """One UTC day's open stretches, seconds since 1970."""
+        """Of one UTC day, in seconds since 1970."""
         found: list[tuple[int, int]] = []
         for start, end, offset in _without_jump(ZoneInfo(self.timezone), day * _DAY):
             for local_day in range((start + offset) // _DAY, (end - 1 + offset) // _DAY + 1):
@@ -152,10 +147,10 @@ class BusinessCalendar:
 
 
 def openings(value: object) -> Openings:
-    """`[["09:00", "13:00"], ["16:00", "20:00"]]` as minutes, in order; `[]` is closed. "24:00" may end one.
+    """`[["09:00", "13:00"], ["16:00", "20:00"]]` as minutes, in order; `[]` is closed. "24:00" may end an opening.
 
-    An opening over midnight is two: until "24:00", and from "00:00" on the next day; so a slip ("20:00" to "08:00") is
-    refused. Raises ValueError; its text completes "must be".
+    An opening over midnight has to be written as two, until "24:00" and from "00:00" on the next day, so that a slip
+    ("20:00" to "08:00") is refused. Raises ValueError; its text completes "must be".
     """
     if not isinstance(value, list | tuple):
         raise _no_openings(f"{value!r} is no list")
@@ -202,10 +197,10 @@ def known_date(text: str) -> str:
 
 
 def known_timezone(name: str) -> str:
-    """A zone of the IANA list, or ValueError; its text completes "must be"."""
+    """An IANA zone, or ValueError; its text completes "must be"."""
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # KeyError: not there; the others: a folder, a path outside
+    except (KeyError, ValueError, OSError):  # KeyError: no such zone; the others: a folder, a path outside
         close = difflib.get_close_matches(name, available_timezones(), n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(f"a time zone as America/Argentina/Buenos_Aires{hint}") from None
@@ -213,9 +208,9 @@ def known_timezone(name: str) -> str:
 
 
 def _without_jump(zone: ZoneInfo, start: int) -> Iterator[tuple[int, int, int]]:
-    """A UTC day in stretches of one offset: from, to, seconds that the wall clock is ahead.
+    """A UTC day in stretches of one offset: from, to, seconds that the wall clock is ahead of UTC.
 
-    No zone changes its clock twice within a probe's length.
+    No zone changes its clock twice within `_PROBE` seconds, so two equal offsets have no change between them.
     """
     begins, offset = start, _offset(zone, start)
     for probe in range(start + _PROBE, start + _DAY + 1, _PROBE):

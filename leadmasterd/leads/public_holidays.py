@@ -1,8 +1,8 @@
 """Public holidays of a country, or of one of its parts, from the `holidays` library.
 
-The library keeps one file a country, but its package imports all two hundred and fifty of them when one is asked for
-(0.109: 60 ms and 7 MB more than one file). So that one file is loaded by its path, and nothing before it is needed.
-A country whose file is built on another's (Finland's islands on Finland) still costs the whole.
+The library has one file a country, but its package imports all 250 when one is asked for (0.109: 60 ms and 7 MB more
+than one file). So one file is loaded by its path, when it is needed. A country whose file imports another's (Åland that
+of Finland) still loads them all.
 """
 
 import difflib
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def known_country(code: str) -> str:
-    """`AR`, or `AR-B` with a part of the country, as the library spells it; any case is understood.
+    """`AR`, or `AR-B` for a part of the country, as the library spells it; any case is accepted.
 
-    Raises ValueError for what it does not know; the text completes "must be".
+    Raises ValueError for an unknown one; its text completes "must be".
     """
     country, _, part = code.partition("-")
     countries = _files()
@@ -38,9 +38,9 @@ def known_country(code: str) -> str:
 
 @cache
 def holidays_in(country: str, year: int) -> frozenset[date]:
-    """Every public holiday of that year, bridge days included as far as they were decreed when the library was made.
+    """Every public holiday of that year, with the bridge days that were decreed when the library was released.
 
-    Half days and days for some only (banks, religions) are not in it. Raises ValueError as `known_country`.
+    Without half days and those for some people only (banks, religions). Raises ValueError as `known_country`.
     """
     code, _, part = known_country(country).partition("-")
     return frozenset(_country(code)(subdiv=part or None, years=year, expand=False))

@@ -1,8 +1,8 @@
-"""The stages of a lead. Pure values; the ids are stored, people read the words of `sentences`."""
+"""The stages of a lead, as stored; people read the words of `sentences`."""
 
 from typing import Final
 
 OPEN: Final = ("unsorted", "new", "contacted", "qualified", "quoted")
 CLOSED: Final = ("won", "lost", "junk", "dormant")
 DECIDABLE: Final = (*OPEN, *CLOSED)
-"""What a person may choose. `merged` happens when two contacts become one."""
+"""What a person may choose. `merged` is set when two contacts turn out to be one."""
