@@ -1,8 +1,8 @@
-"""Whom a chat belongs to: contacts, the ids they are known by, and their conversations.
+"""Whose a chat is: contacts, their identities (the ids they are known by) and their conversations.
 
-A chat is known by a phone, a LID or both, and WhatsApp flips between them. What it says itself about which ids are one
-person is believed at once and for good; two spellings of one phone are merged so that it can be taken back (`merges`);
-anything else is not guessed.
+A chat has a phone, a LID or both as its id, and WhatsApp flips between them. Ids that WhatsApp itself maps to each
+other are one contact, for good (`absorption`); two spellings of one phone are merged in a way that can be undone
+(`merges`); nothing else is guessed.
 """
 
 import json
@@ -17,7 +17,7 @@ from leadmasterd.store.merges import merge_same_phone
 
 @dataclass(slots=True)
 class _Facts:
-    """A contact's names as last written, so that an unchanged one costs nothing."""
+    """A contact's names as last written, so that unchanged ones cost no query."""
 
     contact_id: int
     saved_name: str | None
@@ -26,7 +26,7 @@ class _Facts:
 
 
 class People:
-    """Contacts and conversations behind one connection, within the writer's transaction."""
+    """Contacts and conversations of one database, within the writer's transaction. Caches what it has looked up."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
@@ -34,29 +34,25 @@ class People:
         self._contacts: dict[int, _Facts] = {}
 
     def clear(self) -> None:
-        """Drop what was remembered."""
+        """Drop the caches."""
         self._conversations.clear()
         self._contacts.clear()
 
     def remembered(self, aliases: tuple[str, ...]) -> int | None:
-        """The conversation of these ids, if it was asked for before."""
+        """The conversation of these ids, if it is cached."""
         return self._conversations.get(aliases)
 
     def conversation_for(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
-        """The conversation that these ids belong to, made if there is none. Empty aliases: a group."""
-        conversation = self._find_or_make(account_id, aliases, chat, at)
+        """The conversation that these ids belong to, created if there is none. Empty aliases: a group."""
+        conversation = self._find_or_create(account_id, aliases, chat, at)
         self._conversations[aliases or (chat,)] = conversation
         return conversation
 
-    def _find_or_make(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
+    def _find_or_create(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
         contact = self._contact_of(aliases, at) if aliases else None
-        value: str | int
-        if contact is None:
-            which, value = "chat", chat  # a group
-        else:
-            which, value = "contact_id", contact
+        column, value = ("chat", chat) if contact is None else ("contact_id", contact)
         row = self._db.execute(
-            f"SELECT conversation_id FROM conversations WHERE account_id = ? AND {which} = ?", (account_id, value)
+            f"SELECT conversation_id FROM conversations WHERE account_id = ? AND {column} = ?", (account_id, value)
         ).fetchone()
         if row:
             return int(row[0])
@@ -67,7 +63,7 @@ class People:
         return int(cursor.lastrowid or 0)
 
     def _contact_of(self, aliases: tuple[str, ...], at: str) -> int:
-        """The contact behind these ids. Two contacts that WhatsApp itself says are one become one."""
+        """The contact of these ids, which WhatsApp says are one: if they were of several contacts, those become one."""
         known = {
             value: int(contact)
             for contact, value in self._db.execute(
@@ -94,11 +90,11 @@ class People:
                 if alias not in known
             ],
         )
-        self._note_phone(contact, aliases, at)
+        self._keep_phone(contact, aliases, at)
         return contact
 
-    def _note_phone(self, contact: int, aliases: tuple[str, ...], at: str) -> None:
-        """The phone that WhatsApp names just now, for people and to know it again in another spelling."""
+    def _keep_phone(self, contact: int, aliases: tuple[str, ...], at: str) -> None:
+        """Keep the phone that WhatsApp named last, to show it and to recognise another spelling of it."""
         phone = next((phone for alias in aliases if (phone := phone_of(alias))), None)
         if phone is None:
             return
@@ -113,7 +109,7 @@ class People:
         merge_same_phone(self._db, contact, phone.match_key, at=at)
 
     def note_facts(self, conversation: int, record: CapturedMessage) -> None:
-        """Write a contact's names when they are new; what a message doesn't tell erases nothing."""
+        """Write a contact's names if they changed; a message without names erases none."""
         facts = self._contacts.get(conversation)
         if facts is None:
             row = self._db.execute(
