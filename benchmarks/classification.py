@@ -133,16 +133,16 @@ def table(sets: Iterable[tuple[str, Sequence[Case]]]) -> Iterator[str]:
     for name, cases in sets:
         result = score(cases, classifier)
         summary = result.as_json()
-        sides = [side_of(label.intent) in map(side_of, case.answers) for case, label in result.judged]
+        sides = [side_of(label.intent) in map(side_of, case.answers) for case, label in result.labelled]
         shares = [
             summary["accuracy"]["intent"],
             summary["accuracy"]["group"],
             sum(sides) / len(sides),
             summary["coverage"],
-            summary["precision_when_labelled"],
-            precision_at(result.judged, 0.6),
+            summary["precision_when_labelled"] or 0.0,
+            precision_at(result.labelled, 0.6),
         ]
-        by_rule, customers = silenced(result.judged)
+        by_rule, customers = silenced(result.labelled)
         said = " | ".join(f"{100 * share:.1f} %" for share in shares)
         yield f"| {name} | {summary['n']} | {said} | {by_rule} of {customers:,} |"
 

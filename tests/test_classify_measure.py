@@ -3,16 +3,16 @@
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pytest
 
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import Signals
-from leadmasterd.classify.measure import cases_from, score
+from leadmasterd.classify.measure import Figures, TrainingRecord, cases_from, score
 from leadmasterd.classify.rules_file import parse
 from leadmasterd.cli import main
-from leadmasterd.cli.cmd_rules import told
+from leadmasterd.cli.cmd_rules import summary
 from leadmasterd.errors import CannotUseLine
 from leadmasterd.store.database import open_for_writing
 from tests import wire
@@ -44,7 +44,7 @@ LINES = [
 ]
 
 
-def figures(lines: list[str]) -> dict[str, Any]:
+def figures(lines: list[str]) -> Figures:
     """What two rules and no model make of these."""
     return score(cases_from(lines, "x"), Classifier(parse(RULES, "rules.toml"), "r", None)).as_json()
 
@@ -104,6 +104,17 @@ def test_a_bad_line_is_named_with_its_file(line: str, said: str) -> None:
         cases_from(["", line], "f.jsonl")
     assert str(caught.value).startswith("cannot use f.jsonl, line 2: ")
     assert said in str(caught.value)
+
+
+def test_every_bad_line_is_told_with_its_number_and_its_reason() -> None:
+    """Not the first alone: a sheet of five hundred lines is mended once."""
+    lines = [LINES[0], "{", "", LINES[2], '{"text": "a", "intent": "prise"}', "[]", LINES[3]]
+    with pytest.raises(CannotUseLine) as caught:
+        cases_from(lines, "f.jsonl")
+    first, second, third = str(caught.value).splitlines()
+    assert first.startswith("cannot use f.jsonl, line 2: it is not JSON")
+    assert second.startswith("cannot use f.jsonl, line 5: 'prise' is no intent; allowed: price")
+    assert third.startswith("cannot use f.jsonl, line 6: it must be an object")
 
 
 def test_what_others_keep_beside_a_line_is_passed_over() -> None:
@@ -192,6 +203,18 @@ def test_a_file_that_can_not_be_tested_is_1(
     assert "lines.jsonl" in output.err
 
 
+def test_rules_test_tells_all_bad_lines_and_prints_no_figures(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line each on stderr, exit code 1."""
+    (here / "lines.jsonl").write_text("\n".join([*LINES, "{", '{"text": "a", "intent": "prise"}']))
+    assert main(["rules", "test", "lines.jsonl"]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert [line.partition(": ")[0] for line in output.err.splitlines()] == [
+        "cannot use lines.jsonl, line 8",
+        "cannot use lines.jsonl, line 9",
+    ]
+
+
 def test_rules_test_without_anything_to_test_is_64(here: Path) -> None:
     """Usage."""
     assert main(["rules", "test"]) == 64
@@ -237,12 +260,11 @@ def test_rules_train_reads_what_people_corrected_in_the_database(here: Path, cap
 
 
 @pytest.mark.parametrize(
-    ("result", "words"), [("kept", "the model so far stays"), ("replaced", "the new one is in force (abc)")]
+    ("result", "words"), [("kept", "the old model stays"), ("replaced", "the new one is in force (abc)")]
 )
 def test_every_end_of_training_is_told_with_its_figures(result: str, words: str) -> None:
     """What competed, and who won."""
-    said = told(
-        {"result": result, "corrections": 60, "new": 50, "right_before": 30, "right_after": 41, "version": "abc"}
-    )
-    assert said.startswith("60 corrections; on 50 new corrections the model so far was right 30 times, the new one 41")
+    counts = {"corrections": 60, "new": 50, "right_before": 30, "right_after": 41, "version": "abc", "model": "m.gz"}
+    said = summary(cast(TrainingRecord, {"result": result, **counts}))
+    assert said.startswith("60 corrections; on 50 new corrections the old model was right 30 times, the new one 41")
     assert said.endswith(words)

@@ -19,7 +19,8 @@ from leadmasterd.actions.rebuild import RebuildRecord
 from leadmasterd.actions.reclassify import ReclassifyRecord
 from leadmasterd.actions.stages import StageRecord
 from leadmasterd.actions.unit_of_work import ChangeRecord
-from leadmasterd.cli import cmd_auth, cmd_config
+from leadmasterd.classify.measure import Figures, TrainingRecord
+from leadmasterd.cli import cmd_auth, cmd_config, cmd_rules
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.leads_export import COLUMNS, ExportedFile
 from leadmasterd.cli.parser import make_parser
@@ -167,6 +168,10 @@ RECORDS: Final[dict[str, type]] = {
     "leads export": LeadExport,
     "leads export --output": ExportedFile,
     "leads rebuild": RebuildRecord,
+    "rules check": cmd_rules.CheckRecord,
+    "rules test": Figures,
+    "rules test --text": cmd_rules.TryRecord,
+    "rules train": TrainingRecord,
     "rules reclassify": ReclassifyRecord,
 }
 """The TypedDict behind each section."""
@@ -188,6 +193,9 @@ def typed_paths(hint: Any, path: str = "") -> Iterator[tuple[str, set[str]]]:
             kinds.add("object")
             for key, value in get_type_hints(each).items():
                 yield from typed_paths(value, f"{path}.{key}".removeprefix("."))
+        elif origin is dict and is_typeddict(get_args(each)[1]):
+            kinds.add("dict")
+            yield from typed_paths(get_args(each)[1], f"{path}.*")
         elif origin is list and is_typeddict(inner):
             kinds.add("list")
             yield from typed_paths(inner, f"{path}[]")

@@ -1,8 +1,8 @@
-"""Labelled bursts, read and judged: what `rules test` prints. Pure, but for the classifier it is given.
+"""Labelled bursts: read from JSON lines, classified, and counted. Pure, but for the classifier it is given.
 
-A line is {"texts": [...] or "text": "...", "intent", "also": [...], "context": {"saved_contact", ...}}; any answer in
-`also` counts as right, and so does its group. What somebody else keeps beside these (a source, a note) is passed over,
-but for what looks like one of these misspelt; a key with null is one that is not there.
+A line is {"texts": [...] or "text": "...", "intent", "also": [...], "context": {"saved_contact", ...}}. Any answer in
+`also` counts as right, and so does its group. Other keys (a source, a note) are ignored, unless they look like a known
+key misspelt; null is the same as no key.
 """
 
 import difflib
@@ -10,7 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import FLAGS, GROUP_OF, UNKNOWN, Label, Signals
@@ -19,9 +19,54 @@ from leadmasterd.errors import CannotUseLine
 _KEYS: Final = ("texts", "text", "intent", "also", "context")
 
 
+class Accuracy(TypedDict):
+    """Shares with a right answer, 0 to 1."""
+
+    intent: float
+    group: float
+
+
+class IntentFigures(TypedDict):
+    """Of one intent: bursts that are it, the share of them found; bursts labelled as it, the share of them right."""
+
+    n: int
+    right: float | None
+    labelled: int
+    precision: float | None
+
+
+class Figures(TypedDict):
+    """The answer of `rules test`. Shares are 0 to 1; null where there is nothing to divide by."""
+
+    n: int
+    accuracy: Accuracy
+    coverage: float
+    precision_when_labelled: float | None
+    by_intent: dict[str, IntentFigures]
+    confusion: dict[str, dict[str, int]]
+
+
+class Training(TypedDict):
+    """What a training came to; see `train.train`."""
+
+    result: Literal["too_few", "kept", "replaced"]
+    corrections: int
+    new: int
+    version: str
+    needed: NotRequired[int]
+    right_before: NotRequired[int]
+    right_after: NotRequired[int]
+
+
+class TrainingRecord(Training):
+    """The answer of `rules train`: with the file of the model."""
+
+    model: str
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A burst, what else was known of it, and the answers that are right: the first is the one it is counted under."""
+    """A labelled burst. Every answer is right; the first is the one it is counted under."""
 
     texts: tuple[str, ...]
     signals: Signals
@@ -30,29 +75,30 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What came of it: each case with its label."""
+    """At least one case, each with the label it got."""
 
-    judged: tuple[tuple[Case, Label], ...]
+    labelled: tuple[tuple[Case, Label], ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """Shares are 0 to 1, or null where there is nothing to divide by."""
-        right = [label.intent in case.answers for case, label in self.judged]
-        group = [label.group in {GROUP_OF[each] for each in case.answers} for case, label in self.judged]
-        labelled = [good for good, (_case, label) in zip(right, self.judged, strict=True) if label.intent != UNKNOWN]
+    def as_json(self) -> Figures:
+        """The documented object."""
+        right = [label.intent in case.answers for case, label in self.labelled]
+        group = [label.group in {GROUP_OF[each] for each in case.answers} for case, label in self.labelled]
+        known = [good for good, (_case, label) in zip(right, self.labelled, strict=True) if label.intent != UNKNOWN]
+        n = len(right)
         return {
-            "n": len(right),
-            "accuracy": {"intent": _share(sum(right), len(right)), "group": _share(sum(group), len(group))},
-            "coverage": _share(len(labelled), len(right)),
-            "precision_when_labelled": _share(sum(labelled), len(labelled)),
+            "n": n,
+            "accuracy": {"intent": round(sum(right) / n, 4), "group": round(sum(group) / n, 4)},
+            "coverage": round(len(known) / n, 4),
+            "precision_when_labelled": _share(sum(known), len(known)),
             "by_intent": self._by_intent(),
             "confusion": self.confusion(),
         }
 
-    def _by_intent(self) -> dict[str, dict[str, Any]]:
-        expected = Counter(case.answers[0] for case, _label in self.judged)
-        given = Counter(label.intent for _case, label in self.judged)
-        found = Counter(case.answers[0] for case, label in self.judged if label.intent in case.answers)
-        true = Counter(label.intent for case, label in self.judged if label.intent in case.answers)
+    def _by_intent(self) -> dict[str, IntentFigures]:
+        expected = Counter(case.answers[0] for case, _label in self.labelled)
+        given = Counter(label.intent for _case, label in self.labelled)
+        found = Counter(case.answers[0] for case, label in self.labelled if label.intent in case.answers)
+        true = Counter(label.intent for case, label in self.labelled if label.intent in case.answers)
         return {
             intent: {
                 "n": expected[intent],
@@ -65,9 +111,9 @@ class Score:
         }
 
     def confusion(self) -> dict[str, dict[str, int]]:
-        """Expected intent, then the label it got, and how often. A label out of `also` stands as the expected one."""
+        """How often each expected intent got each label. A label out of `also` counts as the expected one."""
         table: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for case, label in self.judged:
+        for case, label in self.labelled:
             table[case.answers[0]][case.answers[0] if label.intent in case.answers else label.intent] += 1
         return {
             intent: {got: table[intent][got] for got in GROUP_OF if table[intent][got]}
@@ -77,17 +123,26 @@ class Score:
 
 
 def score(cases: Iterable[Case], classifier: Classifier) -> Score:
-    """Classify each."""
+    """Classify each case."""
     return Score(tuple((case, classifier.classify(case.texts, case.signals)) for case in cases))
 
 
 def cases_from(lines: Iterable[str], where: str) -> list[Case]:
-    """Empty lines are skipped. Raises CannotUseLine for the first that can't be used."""
-    return [case_from(line, f"{where}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    """The cases of all lines but empty ones. Raises CannotUseLine, which names every bad line of the file `where`."""
+    cases, problems = [], []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                cases.append(case_from(line, f"{where}, line {number}"))
+            except CannotUseLine as error:
+                problems.append(str(error))
+    if problems:
+        raise CannotUseLine("\n".join(problems))
+    return cases
 
 
 def case_from(line: str, where: str) -> Case:
-    """One line. `where` names file and line for the error."""
+    """One line. `where` names file and line in the error."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -125,7 +180,7 @@ def _answers(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
 
 
 def _signals(context: Any, where: str) -> Signals:
-    """`types` of the burst may be given too; a burst with media has none of its own here."""
+    """Flags, and `types` of the messages."""
     if not isinstance(context, dict):
         raise CannotUseLine(f"cannot use {where}: `context` = {context!r}: must be an object")
     context = {key: value for key, value in context.items() if value is not None}

@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from leadmasterd.classify.frames import CannotUseFrames, sentences
 from leadmasterd.classify.intents import GROUP_OF
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, existing, load_model
-from leadmasterd.classify.measure import cases_from
+from leadmasterd.classify.measure import Training, TrainingRecord, cases_from
 from leadmasterd.classify.model import FORMAT, FORMAT_VERSION, LENGTH_STEP, ZERO, Model, features
 from leadmasterd.classify.text import Normalised, normalise
 from leadmasterd.errors import CannotUseLine, CannotUseModel
@@ -207,17 +207,21 @@ def _mark(lesson: Lesson) -> str:
 
 def train(
     examples: Sequence[Lesson], corrections: Sequence[Lesson], current: Model, filled: Sequence[Lesson] = ()
-) -> tuple[dict[str, Any], Any]:
-    """What happened as a JSON object, and the new model's document, or None if the current one stays.
+) -> tuple[Training, dict[str, Any] | None]:
+    """What the training came to, and the new model's document, or None if the current one stays.
 
-    They compete on the corrections that the current model has not learned from. The new one is judged on each fifth of
-    those after it learned from all others.
+    They compete on the corrections that the current model has not learned from; the new one by cross-validation.
     """
     new = [lesson for lesson in corrections if _mark(lesson) not in current.learned]
     known = [lesson for lesson in corrections if _mark(lesson) in current.learned]
-    said: dict[str, Any] = {"corrections": len(corrections), "new": len(new), "version": current.version}
+    outcome: Training = {
+        "result": "too_few",
+        "corrections": len(corrections),
+        "new": len(new),
+        "version": current.version,
+    }
     if len(new) < LEAST_CORRECTIONS:
-        return {"result": "too_few", "needed": LEAST_CORRECTIONS, **said}, None
+        return {**outcome, "needed": LEAST_CORRECTIONS}, None
     new.sort(key=_mark)
     before = sum(current.guess(lesson.burst).intent == lesson.intent for lesson in new)
     heat = _heat([*examples, *corrections], filled)
@@ -226,12 +230,12 @@ def train(
         learned = [lesson for number, lesson in enumerate(new) if number % _FOLDS != fold]
         model = Model(_calibrated([*filled, *examples, *known, *learned], heat))
         after += sum(model.guess(lesson.burst).intent == lesson.intent for lesson in new[fold::_FOLDS])
-    said |= {"right_before": before, "right_after": after}
+    outcome = {**outcome, "right_before": before, "right_after": after}
     if after < before:
-        return {"result": "kept", **said}, None
+        return {**outcome, "result": "kept"}, None
     made = f"{_made(examples, filled)}, {len(corrections)} corrections"
     document = document_of([*examples, *corrections], made, filled, heat)
-    return {"result": "replaced", **said, "version": document["version"]}, document
+    return {**outcome, "result": "replaced", "version": document["version"]}, document
 
 
 def _made(examples: Sequence[Lesson], filled: Sequence[Lesson]) -> str:
@@ -271,19 +275,19 @@ def main(words: Sequence[str] | None = None) -> int:
         if arguments.from_examples:
             document = document_of(examples, _made(examples, filled), filled)
             write(document, arguments.from_examples, 0o644)
-            said = {"result": "made", "version": document["version"]}
+            record: Mapping[str, object] = {"result": "made", "version": document["version"]}
         else:
-            said = _learn(examples, filled, arguments.corrections, arguments.model)
+            record = _learn(examples, filled, arguments.corrections, arguments.model)
     except (CannotTrain, CannotUseFrames, CannotUseModel, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(json.dumps(said) + "\n")
+    sys.stdout.write(json.dumps(record) + "\n")
     return 0
 
 
 def _learn(
     examples: Sequence[Lesson], filled: Sequence[Lesson], corrections: str | None, file: Path | None
-) -> dict[str, Any]:
+) -> TrainingRecord:
     if corrections is None or file is None:
         raise CannotTrain("cannot learn: give --corrections and --model")
     text = sys.stdin.read() if corrections == "-" else Path(corrections).read_text(encoding="utf-8")
@@ -294,10 +298,10 @@ def _learn(
         except CannotUseModel as error:  # damaged: what is measured against is what would be used instead
             sys.stderr.write(f"{error}\n")
             current = load_model(None)
-        said, document = train(examples, lessons, current, filled)
+        outcome, document = train(examples, lessons, current, filled)
         if document:
             write(document, file)
-    return {**said, "model": str(file)}
+    return {**outcome, "model": str(file)}
 
 
 @contextmanager

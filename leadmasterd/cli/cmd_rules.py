@@ -1,4 +1,4 @@
-"""`leadmasterd rules`: is the rules file right, how well is classified, and learning from corrections."""
+"""`leadmasterd rules`: check the rules file, measure the classification, learn from corrections."""
 
 import argparse
 import errno
@@ -11,13 +11,39 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, typed
+from leadmasterd.errors import CannotUseRules, CannotUseState, Refused
 from leadmasterd.text import _, ngettext
 
+if TYPE_CHECKING:
+    from leadmasterd.classify.classifier import Classifier
+    from leadmasterd.classify.measure import Figures, TrainingRecord
+    from leadmasterd.settings.paths import Paths
+
 _OTHER_COLUMNS: Final = 58
-_LEAST_ROOM: Final = 20
+_MIN_LAST_COLUMN: Final = 20
+
+
+class CheckRecord(TypedDict):
+    """The answer of `rules check`."""
+
+    file: str
+    ok: bool
+    rules: int
+    problems: list[str]
+
+
+class TryRecord(TypedDict):
+    """The answer of `rules test --text`."""
+
+    intent: str
+    group: str
+    method: str
+    source: str
+    confidence: float
+    because: str
 
 
 COMMANDS: Final[Mapping[str, Command]] = {
@@ -51,10 +77,9 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """0: right. 1: what is wrong, one line each on stderr."""
+    """0 if all is well; 1 with the problems on stderr, one a line."""
     from leadmasterd.classify.loading import PACKAGED_RULES, load_rules
     from leadmasterd.classify.rules_file import check_examples
-    from leadmasterd.errors import CannotUseRules
 
     file = Path(arguments.file) if arguments.file else _own_rules(arguments)
     where = str(file) if file else _("{file} of the program").format(file=PACKAGED_RULES)
@@ -67,12 +92,13 @@ def run_check(arguments: argparse.Namespace) -> int:
     except CannotUseRules as error:
         problems = str(error).splitlines()
     if arguments.json:
-        print(json.dumps({"file": where, "ok": not problems, "rules": number, "problems": problems}))
+        record: CheckRecord = {"file": where, "ok": not problems, "rules": number, "problems": problems}
+        print(json.dumps(record))
     elif problems:
         print("\n".join(problems), file=sys.stderr)
     else:
-        said = ngettext("{n} rule, and its examples hold", "{n} rules, and all their examples hold", number)
-        print(f"{where}: {said.format(n=number)}")
+        text = ngettext("{n} rule, and its examples hold", "{n} rules, and all their examples hold", number)
+        print(f"{where}: {text.format(n=number)}")
     return 1 if problems else 0
 
 
@@ -85,7 +111,7 @@ def _own_rules(arguments: argparse.Namespace) -> Path | None:
     return existing(rules_file(settings.leads, paths))
 
 
-def _classifier(arguments: argparse.Namespace) -> Any:
+def _classifier(arguments: argparse.Namespace) -> "Classifier":
     from leadmasterd.projection.policy import classifier_of
     from leadmasterd.settings.model import load
 
@@ -139,32 +165,34 @@ def run_test(arguments: argparse.Namespace) -> int:
 
 
 def _try(arguments: argparse.Namespace) -> int:
-    """What one burst is taken for."""
+    """Classify one burst."""
     from leadmasterd.classify.intents import Signals
     from leadmasterd.classify.reasons import group_es, intent_es, why
 
     label = _classifier(arguments).classify(arguments.text, Signals())
     because = why(label.code, label.values)
     if arguments.json:
-        answer = {"intent": label.intent, "group": label.group, "method": label.method, "source": label.source}
-        print(json.dumps({**answer, "confidence": label.confidence, "because": because}, ensure_ascii=False))
+        record: TryRecord = {
+            "intent": label.intent,
+            "group": label.group,
+            "method": label.method,
+            "source": label.source,
+            "confidence": label.confidence,
+            "because": because,
+        }
+        print(json.dumps(record, ensure_ascii=False))
     else:
         print(f"{label.intent} ({intent_es(label.intent)}), {group_es(label.group)}: {because}")
     return 0
 
 
 def _test(arguments: argparse.Namespace) -> int:
+    """Measure. Raises CannotUseLine, which names every bad line, and Refused."""
     from leadmasterd.classify.measure import cases_from, score
-    from leadmasterd.errors import CannotUseLine
 
-    try:
-        cases = cases_from(_read(arguments.file).split("\n"), arguments.file)
-    except CannotUseLine as error:
-        print(error, file=sys.stderr)
-        return 1
+    cases = cases_from(_read(arguments.file).split("\n"), arguments.file)
     if not cases:
-        print(_("cannot test with {file}: there is no line in it").format(file=arguments.file), file=sys.stderr)
-        return 1
+        raise Refused(_("cannot test with {file}: there is no line in it").format(file=arguments.file))
     figures = score(cases, _classifier(arguments)).as_json()
     if arguments.json:
         print(json.dumps(figures))
@@ -175,8 +203,6 @@ def _test(arguments: argparse.Namespace) -> int:
 
 def _read(file: str) -> str:
     """A file of JSON lines, or standard input. Raises Refused."""
-    from leadmasterd.errors import Refused
-
     try:
         return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -186,8 +212,8 @@ def _read(file: str) -> str:
         ) from error
 
 
-def _show(figures: Mapping[str, Any]) -> None:
-    """The figures, each intent, and what was taken for what."""
+def _show(figures: "Figures") -> None:
+    """The figures in all, and of each intent, with what it was taken for."""
     from leadmasterd.classify.reasons import intent_es
     from leadmasterd.cli.tables import Column, cell, show
 
@@ -206,7 +232,7 @@ def _show(figures: Mapping[str, Any]) -> None:
         Column(_("sure"), right=True),
         Column(_("taken for")),
     ]
-    room = max(_LEAST_ROOM, shutil.get_terminal_size().columns - _OTHER_COLUMNS)
+    room = max(_MIN_LAST_COLUMN, shutil.get_terminal_size().columns - _OTHER_COLUMNS)
     rows = []
     for intent, own in figures["by_intent"].items():
         taken = figures["confusion"].get(intent, {})
@@ -222,7 +248,7 @@ def _show(figures: Mapping[str, Any]) -> None:
             ]
         )
     show(columns, rows)
-    print(_("right: found among those that are it; sure: right among those called so"))
+    print(_("right: of the bursts with this intent; sure: of the bursts labelled with it"))
 
 
 def _percent(share: float | None) -> str:
@@ -242,14 +268,14 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> int:
-    """In a process of its own: scikit-learn is large."""
+    """Train in a process of its own: scikit-learn is large."""
     from leadmasterd.projection.policy import model_file
     from leadmasterd.settings.model import load
 
     _settings, paths = load(arguments.config)
     text = _read(arguments.corrections) if arguments.corrections else _corrections(paths)
-    if text.strip():  # else there is nothing to learn from, and nothing is made
-        _make_room(paths.state_dir)
+    if text.strip():  # else nothing is written
+        _make_state_dir(paths.state_dir)
     done = subprocess.run(
         [sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-", "--model", str(model_file(paths))],
         input=text,
@@ -258,19 +284,17 @@ def run_train(arguments: argparse.Namespace) -> int:
         capture_output=True,
         check=False,
     )
-    named = f"cannot use {arguments.corrections or paths.database}, line"
-    print(done.stderr.replace("cannot use -, line", named), end="", file=sys.stderr)
+    source = f"cannot use {arguments.corrections or paths.database}, line"
+    print(done.stderr.replace("cannot use -, line", source), end="", file=sys.stderr)
     if done.returncode:
         return 1
-    answer = json.loads(done.stdout)
-    print(json.dumps(answer) if arguments.json else told(answer))
+    record: TrainingRecord = json.loads(done.stdout)
+    print(json.dumps(record) if arguments.json else summary(record))
     return 0
 
 
-def _make_room(state_dir: Path) -> None:
-    """A model is written there. Raises CannotUseState, and PermissionError where another user may."""
-    from leadmasterd.errors import CannotUseState
-
+def _make_state_dir(state_dir: Path) -> None:
+    """Make sure the model can be written. Raises CannotUseState, or PermissionError if another user could."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(state_dir, os.W_OK):
@@ -286,23 +310,23 @@ def _make_room(state_dir: Path) -> None:
         ) from error
 
 
-def told(answer: Mapping[str, Any]) -> str:
-    """What training came to, in words."""
-    number = ngettext("{n} correction", "{n} corrections", answer["corrections"]).format(n=answer["corrections"])
-    if answer["result"] == "too_few":
+def summary(record: "TrainingRecord") -> str:
+    """What the training came to, in words."""
+    number = ngettext("{n} correction", "{n} corrections", record["corrections"]).format(n=record["corrections"])
+    if record["result"] == "too_few":
         return _("{number}, {new} of them new: nothing learned yet, {needed} new ones are needed to measure by").format(
-            number=number, **answer
+            number=number, **record
         )
-    scored = _("on {new} new corrections the model so far was right {right_before} times, the new one {right_after}")
-    if answer["result"] == "kept":
-        return _("{number}; {scored}: the model so far stays").format(number=number, scored=scored.format(**answer))
+    scored = _("on {new} new corrections the old model was right {right_before} times, the new one {right_after}")
+    if record["result"] == "kept":
+        return _("{number}; {scored}: the old model stays").format(number=number, scored=scored.format(**record))
     return _("{number}; {scored}: the new one is in force ({version})").format(
-        number=number, scored=scored.format(**answer), version=answer["version"]
+        number=number, scored=scored.format(**record), version=record["version"]
     )
 
 
-def _corrections(paths: Any) -> str:
-    """Those of the database as JSON lines; the last label of a burst counts."""
+def _corrections(paths: "Paths") -> str:
+    """Those in the database as JSON lines. The last label of a burst counts."""
     from leadmasterd.queries.corrections import labelled_bursts
     from leadmasterd.queries.database import open_for_reading
 
