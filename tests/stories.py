@@ -226,7 +226,7 @@ def _empty_database() -> bytes:
 
 
 class Books:
-    """The real tables with what writes and judges them, one step at a time. Close it."""
+    """The real tables with the code that writes and projects them, one step at a time. Close it."""
 
     def __init__(self, path: Path | None = None, *, policy: Policy | None = None) -> None:
         self.db = sqlite3.connect(path or ":memory:", isolation_level=None)
@@ -273,7 +273,7 @@ class Books:
         mark_dirty(self.db, [conversation])
 
     def project_some(self, limit: int = 64) -> bool:
-        """Projector as many conversations as wait, at most `limit`. False when none did."""
+        """Project the dirty conversations, at most `limit`. False when there was none."""
         conversations = dirty_conversations(self.db, limit)
         if conversations:
             self.db.execute("BEGIN")
@@ -282,7 +282,7 @@ class Books:
         return bool(conversations)
 
     def project_all(self) -> Self:
-        """Until none waits."""
+        """Until none is dirty."""
         while self.project_some():
             pass
         return self
@@ -293,7 +293,7 @@ class Books:
         self.project_all()
 
     def tell(self, lines: Iterable[Line]) -> Self:
-        """Capture and judge all of it."""
+        """Capture and project all of it."""
         self.capture(*lines)
         return self.project_all()
 

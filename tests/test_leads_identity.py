@@ -1,6 +1,6 @@
-"""Whoever turns out to be whoever, in any order: spellings of a phone, LIDs mapped late, merges by people and back.
+"""Identities in any order: spellings of a phone, LIDs mapped late, merges by people and their undoing.
 
-What must hold then: judging goes on, nobody has two open leads, and leads made anew are the same.
+Throughout, projecting goes on, no contact has two open leads, and a rebuild gives the same rows.
 """
 
 from contextlib import suppress
@@ -74,7 +74,7 @@ def take(books: Books, step: Step, at: str, people: dict[str, Customer]) -> None
 
 @st.composite
 def stories(draw: st.DrawFn) -> list[tuple[Step, bool]]:
-    """Several write whom nobody knows to be one, people join some of them, and then anything; judged after which."""
+    """Several people write, some of them are merged, then anything; each step says whether it is projected at once."""
     steps = draw(st.lists(FIRST, min_size=3, max_size=8)) + draw(st.lists(MERGES, max_size=4))
     steps += draw(st.lists(STEPS, min_size=1, max_size=12))
     return [(step, draw(st.booleans())) for step in steps]
@@ -87,10 +87,10 @@ def test_whoever_is_whoever_there_is_one_open_lead(steps: list[tuple[Step, bool]
     now = datetime(2026, 11, 17, 10, tzinfo=ZONE)
     people: dict[str, Customer] = {}
     with Books() as books:
-        for step, judged in steps:
+        for step, project in steps:
             now += timedelta(minutes=20)
             take(books, step, now.isoformat(" ")[:19], people)
-            if judged:
+            if project:
                 books.project_all()
         books.project_all()
         roots = [

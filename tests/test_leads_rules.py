@@ -520,7 +520,7 @@ def test_after_sale_talk_of_somebody_with_a_lead_waits_in_it(ana: Customer) -> N
 # ---------------------------------------------------------------------- bursts
 
 
-def test_a_burst_is_judged_as_one_and_opened_at_is_its_first_message(books: Books, ana: Customer) -> None:
+def test_a_burst_is_labelled_as_one_and_opened_at_is_its_first_message(books: Books, ana: Customer) -> None:
     """«A burst ends with our answer; `opened_at` is its first message.» People split their sentences."""
     books.tell([ana.says("17 10:00", "greeting"), ana.says("17 10:01:30", "mmm"), ana.says("17 10:03:29", "price")])
     assert books.ask("SELECT stage, intent, opened_at FROM leads") == [("new", "price", iso("17 10:00"))]
@@ -1207,7 +1207,7 @@ def test_two_ids_of_one_person_are_no_two_contacts_that_got_the_same_answer(book
 
 
 def test_a_field_of_another_shape_than_the_librarys_is_no_words(books: Books, ana: Customer) -> None:
-    """A reply that is no object: the message is one without words, and the next one is judged."""
+    """A reply that is no object: the message counts as one without words, and the next as usual."""
     books.tell(
         [ana.says("17 10:00", None, message_type="list_response", reply="delivery"), ana.says("17 11:00", "price")]
     )
@@ -1386,8 +1386,8 @@ def test_a_business_cards_own_text_is_no_words(ana: Customer) -> None:
     assert told.waits_since() == iso("17 10:00")
 
 
-def test_a_message_that_can_not_be_read_yet_waits_and_is_judged_once_it_can(books: Books, ana: Customer) -> None:
-    """Ciphertext is a row that says so; its words come later and are judged then, under the same lead."""
+def test_a_message_that_can_not_be_read_yet_waits_and_is_labelled_once_it_can(books: Books, ana: Customer) -> None:
+    """Ciphertext is a row that says so; its words come later and are labelled then, under the same lead."""
     said = ana.says("17 10:00", "price")
     unread = wire.ciphertext(said["id"]["id"], t=said["t"])
     books.tell([{**unread, "at": said["at"]}])

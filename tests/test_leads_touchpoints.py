@@ -104,7 +104,7 @@ def test_a_campaign_without_words_is_refused(text: str) -> None:
 
 
 def test_touches_are_kept_once_beside_the_lead(books: Books) -> None:
-    """«`touches` (ad referral, link, campaign text)»: a message may carry all three; judging again adds none."""
+    """«`touches` (ad referral, link, campaign text)»: a message may carry all three; projecting again adds none."""
     ana = Customer()
     text = "Hola! Vi la promo de verano https://t.example/?utm_campaign=v27 price"
     referral = {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas"}
@@ -140,7 +140,7 @@ def test_an_edit_captured_late_changes_no_touch(books: Books) -> None:
 
 
 def test_a_campaign_that_is_named_later_finds_who_came_before(books: Books) -> None:
-    """A new setting is a new policy, under which everything is judged again; the old name's rows go."""
+    """A new setting is a new policy, under which everything is projected again; the old name's rows go."""
     books.projector.adopt_policy()
     books.tell([Customer().says("17 10:00", "Hola! Vi la promo de verano")])
     renamed = Campaign.of("Verano 2027", "vi la promo de verano")
@@ -153,7 +153,7 @@ def test_a_campaign_that_is_named_later_finds_who_came_before(books: Books) -> N
 
 
 def test_a_campaign_renamed_after_its_words_were_edited_away_is_renamed_all_the_same(books: Books) -> None:
-    """A caption that was emptied; and whoever judges it goes on."""
+    """A caption that was emptied; the projection goes on."""
     books.projector.adopt_policy()
     first = Customer().says("17 10:00", "Hola! Vi la promo de verano", message_type="image")
     books.tell([first, edited(first, "17 10:05", "")])

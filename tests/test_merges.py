@@ -71,7 +71,7 @@ def contact_of(store: Store, chat: str) -> int:
 
 
 def open_lead(store: Store, chat: str, opened_at: str = LATER) -> int:
-    """A lead as the judge writes it, with everything that is derived beside it."""
+    """A lead as the projector writes it, with a row in every table that refers to it."""
 
     def insert(connection: sqlite3.Connection) -> int:
         contact = contact_of(store, chat)
@@ -190,7 +190,7 @@ def test_two_numbers_of_ours_keep_their_conversations_with_one_contact(store: St
 # ---------------------------------------------------------------------- by a pointer
 
 
-def test_a_merge_by_hand_keeps_both_conversations_and_judges_them_together(store: Store) -> None:
+def test_a_merge_by_hand_keeps_both_conversations_and_projects_them_together(store: Store) -> None:
     """Whoever stands for both has the leads of both."""
     ana, beto, _ = three(store)
     first, second = open_lead(store, wire.ANA, at(wire.NOON)), open_lead(store, wire.BETO, at(wire.NOON + 9))
@@ -236,8 +236,8 @@ def test_a_merge_that_makes_no_sense_is_refused(store: Store, keep: int, other: 
     assert store.one("SELECT count(*) FROM contact_merges") == 2
 
 
-def test_an_undone_merge_gives_each_its_leads_back_to_be_judged(store: Store) -> None:
-    """The rows stay under their ids; the judge finds them by the messages that opened them."""
+def test_an_undone_merge_gives_each_its_leads_back(store: Store) -> None:
+    """The rows stay under their ids; the projector finds them by the messages that opened them."""
     ana, beto, _ = three(store)
     first, second = open_lead(store, wire.ANA, at(wire.NOON)), open_lead(store, wire.BETO, at(wire.NOON + 9))
     number = merge_by_hand(store, ana, beto, when=at(wire.NOON + 60))
@@ -413,9 +413,7 @@ def test_whatsapps_word_never_closes_a_circle(store: Store) -> None:
     assert store.one("SELECT count(*) FROM messages JOIN conversations USING (conversation_id)") == 4
 
 
-# ---------------------------------------------------------------------- and what the judge makes of it
-
-JUDGED = "SELECT lead_id, contact_id, stage, closed_at, merged_into_id FROM leads ORDER BY lead_id"
+# ---------------------------------------------------------------------- and what the projection makes of it
 
 
 def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
@@ -423,19 +421,19 @@ def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
     ana, beto = Customer(), Customer(wire.BETO)
     with Books() as books:
         books.tell([ana.says("17 10:00", "price"), beto.says("17 10:30", "order")])
-        before = books.ask(JUDGED)
+        before = books.ask(LEADS)
         assert [row[2] for row in before] == ["new", "new"]
         books.db.execute("BEGIN IMMEDIATE")
         number = merges.merge(books.db, 2, 1, actor="person:dora", code="by_hand", at=iso("17 11:00"))
         books.db.execute("COMMIT")
         merged = [(1, 2, "new", None, None), (2, 2, "merged", iso("17 11:00"), 1)]
-        assert books.ask(JUDGED) == merged
+        assert books.ask(LEADS) == merged
         books.project_all()
-        assert books.ask(JUDGED) == merged, "judged together they are one lead"
+        assert books.ask(LEADS) == merged, "projected together they are one lead"
         books.rebuild()
-        assert books.ask(JUDGED) == merged
+        assert books.ask(LEADS) == merged
         taken_back(books, number, "17 12:00", "person:dora")
-        assert books.ask(JUDGED) == before
+        assert books.ask(LEADS) == before
         assert books.column("SELECT kind FROM lead_events WHERE lead_id = 2 ORDER BY event_id")[:2] == [
             "opened",
             "merged",
@@ -461,13 +459,13 @@ def test_what_was_before_a_merge_stays_what_it_was_of_each() -> None:
     with Books() as books:
         lines = [beto.says("17 10:00", "order"), ana.says("17 10:30", "price"), beto.decided("17 10:40", "won")]
         books.tell(lines)
-        before = books.ask(JUDGED)
+        before = books.ask(LEADS)
         assert [row[2] for row in before] == ["won", "new"]
         books.db.execute("BEGIN IMMEDIATE")
         number = merges.merge(books.db, 2, 1, actor="person:dora", code="by_hand", at=iso("17 11:00"))
         books.db.execute("COMMIT")
         books.project_all()
-        assert [row[0::2][:2] for row in books.ask(JUDGED)] == [(1, "won"), (2, "new")]
+        assert [row[0::2][:2] for row in books.ask(LEADS)] == [(1, "won"), (2, "new")]
         assert books.column("SELECT waiting_since FROM conversations WHERE waiting_since IS NOT NULL") == [
             iso("17 10:30")
         ]
@@ -504,7 +502,7 @@ def test_two_spellings_of_one_phone_have_one_open_lead() -> None:
     with Books() as books:
         nine, no_nine = Customer(CARO), Customer(CARO_NO_NINE)
         books.tell([nine.says("17 10:00", "price"), no_nine.says("17 10:30", "order"), nine.hears("17 10:40")])
-        assert [row[1:3] for row in books.ask(JUDGED)] == [(1, "contacted")]
+        assert [row[1:3] for row in books.ask(LEADS)] == [(1, "contacted")]
         assert books.column("SELECT topics FROM leads") == ['["price", "order"]']
 
 

@@ -244,7 +244,7 @@ def test_the_order_of_capture_makes_no_difference(story: Story, data: st.DataObj
 
 @given(stories())
 @THOROUGH
-def test_judging_twice_and_rebuilding_change_nothing(story: Story) -> None:
+def test_projecting_twice_and_rebuilding_change_nothing(story: Story) -> None:
     """«`leadmasterd leads rebuild` gives the same rows and keeps `lead_id`»: not a single row is even written."""
     with Books() as books:
         clerk = Clerk(books)
@@ -254,13 +254,13 @@ def test_judging_twice_and_rebuilding_change_nothing(story: Story) -> None:
         before, written = everything(books), books.db.total_changes
         books.rebuild()
         assert everything(books) == before
-        put_up_and_taken_down = 2 * len(before["conversations"])
-        assert books.db.total_changes - written == put_up_and_taken_down
+        marked_and_cleared = 2 * len(before["conversations"])
+        assert books.db.total_changes - written == marked_and_cleared
 
 
 @given(stories())
 @THOROUGH
-def test_judged_line_by_line_it_is_the_same_and_never_two_are_open(story: Story) -> None:
+def test_projected_line_by_line_it_is_the_same_and_never_two_are_open(story: Story) -> None:
     """«At most one open lead per contact»: at every moment; and each moment's leads are those of its past alone."""
     with Books() as step_by_step, Books() as at_once:
         clerk, other = Clerk(step_by_step), Clerk(at_once)

@@ -13,7 +13,7 @@ import pytest
 
 from leadmasterd.classify.intents import Label, Signals
 from leadmasterd.leads import fold
-from leadmasterd.projection import worker as judging_module
+from leadmasterd.projection import worker as worker_module
 from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import policy_of
@@ -85,14 +85,14 @@ class Shop:
 @contextmanager
 def open_shop(path: Path, idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None) -> Iterator[Shop]:
     """A shop for a while."""
-    shop = Shop(path, idle_work or judging())
+    shop = Shop(path, idle_work or projecting())
     try:
         yield shop
     finally:
         assert shop.writer.stop(LIMIT)
 
 
-def judging(
+def projecting(
     classifier: Classifies | None = None, on_projected: Callable[[WhoWaits], None] = lambda _: None
 ) -> Callable[[sqlite3.Connection], ProjectionWorker]:
     """Leads as the daemon makes them, with a classifier for tests."""
@@ -206,10 +206,10 @@ def test_between_two_steps_somebody_else_can_write(tmp_path: Path) -> None:
 
 def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many conversations wait: then it is the messages' turn."""
-    monkeypatch.setattr(judging_module, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(worker_module, "LONGEST_SECONDS", 0.0)
     with Books() as books:
         books.capture(*(asks(number) for number in range(3)))
-        work = judging(books.classifier)(books.db)
+        work = projecting(books.classifier)(books.db)
         made = []
         for _ in range(4):
             more = work.step()
@@ -220,10 +220,10 @@ def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPat
 
 def test_conversations_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that writes without end must not keep the others waiting."""
-    monkeypatch.setattr(judging_module, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(worker_module, "LONGEST_SECONDS", 0.0)
     with Books() as books:
         books.capture(*(asks(number) for number in range(3)))
-        work = judging(books.classifier)(books.db)
+        work = projecting(books.classifier)(books.db)
         for _ in range(3):
             work.step()
             mark_dirty(books.db, [1])
@@ -233,7 +233,7 @@ def test_conversations_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_whoever_wants_to_know_is_told_who_waits(tmp_path: Path) -> None:
     """After each step that made something; not after one that found nothing to do."""
     told: list[WhoWaits] = []
-    with open_shop(tmp_path / "leadmaster.db", judging(on_projected=told.append)) as shop:
+    with open_shop(tmp_path / "leadmaster.db", projecting(on_projected=told.append)) as shop:
         shop.capture(asks(1), asks(2))
         until_true(lambda: told)
         assert told[-1] == WhoWaits(2, told[-1].overdue, iso("17 10:00"))
@@ -279,7 +279,7 @@ def test_a_conversation_that_fails_is_put_aside_and_the_others_go_on(
     """It is said which and why, capture goes on, and the next life tries it again."""
     path = tmp_path / "leadmaster.db"
     stumbling = Stumbling(error)
-    with open_shop(path, judging(stumbling)) as shop:
+    with open_shop(path, projecting(stumbling)) as shop:
         shop.capture(*(asks(number, text="stumble" if number == 5 else "price") for number in range(10)))
         until_true(lambda: shop.leads() == 9)
         shop.capture(asks(10))
@@ -288,7 +288,7 @@ def test_a_conversation_that_fails_is_put_aside_and_the_others_go_on(
         assert [record.getMessage() for record in caplog.records] == ["cannot make leads of conversation 6"]
         assert shop.troubles == []
     stumbling.error = None
-    with open_shop(path, judging(stumbling)) as shop:
+    with open_shop(path, projecting(stumbling)) as shop:
         until_true(lambda: shop.leads() == 11)
         assert shop.ask("SELECT * FROM unjudged") == []
 
@@ -351,7 +351,7 @@ class Stuck(stories.Literal):
 
 def a_life(path: str, patience: int) -> None:
     """What runs in a process of its own: messages are committed, and leads of some of them are never made."""
-    with open_shop(Path(path), judging(Stuck(patience))) as shop:
+    with open_shop(Path(path), projecting(Stuck(patience))) as shop:
         shop.capture(*(asks(number) for number in range(5)))
         sys.stdin.read()
 
