@@ -24,7 +24,7 @@ FOLD_VERSION: Final = 4
 """Bump when the same history would give different leads; the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
-"""When to follow up a quote that nobody answered; so often at most."""
+"""Days after an unanswered quote on which to follow up; not more often."""
 _WORDS_ONLY: Final = frozenset({"chat", "sticker"})
 _CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
     "commercial": 5,
@@ -228,7 +228,7 @@ class _PersonFold:
         """By conversation, from here on:"""
         self._waiting: dict[int, Waiting] = {}
         self._ended_by_closing: dict[int, Waiting] = {}
-        """Cycles that a closing ended and that nobody has answered since."""
+        """Cycles that a closing ended, without an answer since."""
         self._muted: dict[int, BurstLabel] = {}
         """A person's label as noise: it holds for what follows, until another label by a person."""
 
@@ -344,7 +344,7 @@ class _PersonFold:
         return not (only_words and conversation_over)
 
     def called(self, call: Called) -> None:
-        """Answered, it is an answer; missed, it waits; one of ours that nobody took is nothing."""
+        """An answered call is an answer, a missed one waits, and one of ours that was not taken is nothing."""
         if not call.outgoing:
             self._cancel_quotes(call.at, "call")
         if call.answered:

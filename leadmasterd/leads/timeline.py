@@ -164,8 +164,8 @@ def _place(event: Event) -> tuple[int, int, bool, str]:
 def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], threads: Mapping[int, int]) -> list[Step]:
     """Ordered events, with inbound messages joined to bursts; a burst stands where it began.
 
-    A burst ends with a silence of `burst_ms`, and with anything that we do in its thread; a call of ours that nobody
-    took is nothing. `people`: conversation -> whose it is; `threads`: conversation -> which WhatsApp thread it is part
+    A burst ends with a silence of `burst_ms`, and with anything that we do in its thread, except a call that was
+    not taken. `people`: conversation -> whose it is; `threads`: conversation -> which WhatsApp thread it is part
     of.
     """
     found: list[Step | list[Inbound]] = []

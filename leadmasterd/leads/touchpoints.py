@@ -16,7 +16,7 @@ _AFTER_A_LINK: Final = ".,;:!?)]}'*_~"
 """Belongs to the sentence, or is WhatsApp's markup, and not to the link."""
 _UTM: Final = "utm_"
 _LOOKED_AT: Final = 4_000
-"""Characters of a message: a button writes less, and nobody pastes their link after more."""
+"""Characters of a message that are searched: a button writes less, and links come early."""
 
 
 @dataclass(frozen=True, slots=True)

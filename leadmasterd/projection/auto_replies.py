@@ -1,9 +1,8 @@
 """Which of our messages nobody typed: greetings and away messages of the WhatsApp Business app.
 
-They are told by their traces: the same body to three or more persons, each time within seconds of an inbound message.
-So a new message may show that earlier ones, also to others, were automatic, and a merge may show that they were not:
-three contacts may turn out to be two persons. The quick replies are kept in a table of their own, since bodies are
-purged, and are counted again each time.
+The sign is the same body to three or more persons, each time within seconds of an inbound message. So a new message may
+show that earlier ones, also to others, were automatic; and that three contacts are two persons may show that they were
+not. Quick replies have a table of their own, because bodies are purged, and are counted again each time.
 """
 
 import json

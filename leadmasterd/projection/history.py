@@ -37,7 +37,7 @@ SYSTEM_TYPES: Final = frozenset(
 )  # fmt: skip
 """They say something about the chat and nothing by a person. The listener leaves them out; replayed lines may not."""
 _VCARD: Final = "BEGIN:VCARD"
-"""A body that begins so is written by a program and is nobody's words."""
+"""A body that begins so was written by a program: it is not what the customer says."""
 _CALL_LOG_BEFORE_MS: Final = 60_000
 _CALL_LOG_AFTER_MS: Final = 3_600_000
 """A call's line in the chat comes at most so long before or after its ringing. It alone knows the outcome."""

@@ -57,7 +57,7 @@ class Labels:
         self._new: list[_ClassificationRow] = []
 
     def of(self, burst: Burst) -> BurstLabel:
-        """The label of a burst. Its earlier texts are classified too, whoever labelled it."""
+        """The label of a burst. Its earlier texts are always classified as well."""
         intent, method = self._classified(burst, burst.key, burst.texts)
         before = frozenset(
             GROUP_OF[self._classified(burst, f"{burst.key}:{number}", texts)[0]]

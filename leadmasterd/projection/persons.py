@@ -70,11 +70,11 @@ def several_persons(connection: sqlite3.Connection, contacts: Iterable[tuple[int
 def tell_apart(match_keys: Mapping[int, str | None], merges: Iterable[Merge]) -> Persons:
     """`match_keys`: of each contact of a tree. `merges`: all that ended in it, also undone ones, by `merge_id`.
 
-    Contacts that share a phone are one person even without a merge that says so: the phone may have been told after a
-    person had merged them. But an undone merge parts those that share one across it.
+    Contacts that share a phone are one person even without a merge that says so: WhatsApp may have named the phone
+    after a person had merged them. But an undone merge parts those that share one across it.
     """
     person_of = {contact: contact for contact in match_keys}
-    tree_of = dict(person_of)  # as it was at that merge, whoever had made it
+    tree_of = dict(person_of)  # as it was at that merge
     parted: set[tuple[int, int]] = set()
     by_hand = []
     for merge in merges:

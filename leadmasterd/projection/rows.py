@@ -195,7 +195,8 @@ class LeadRows:
     def _withdraw(self, left: Mapping[int, _Stored]) -> None:
         """Delete leads that the fold no longer produces, and record the withdrawal.
 
-        Their record stays, and so does a lead that a merge ended: what it was of its contact is no longer told apart.
+        Their record stays. So does a lead that ended as `merged`: of contacts that always were one person, the fold
+        produces one lead where two were open.
         """
         for lead_id, (row, links) in left.items():
             if row.stage == "merged" and self._is_ours(links.merged_into_id):

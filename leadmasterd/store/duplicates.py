@@ -10,7 +10,7 @@ from typing import Final, Literal
 from leadmasterd.store.merges import members_of, root_of, was_undone
 
 _SILENT_DAYS: Final = 180
-"""Numbers out of use for so long are given out again: whoever writes from one then may be somebody else."""
+"""Operators reassign numbers that were out of use for so long: another person may write from one then."""
 
 _NAMESAKES: Final = 8
 """A name that more contacts than this share (Ana, Cliente) is no hint."""
@@ -46,7 +46,7 @@ def _namesakes(connection: sqlite3.Connection) -> Iterator[Duplicate]:
     for name, contacts in _sharing(connection, "push_name", "count(phone) < count(*)"):
         people = _roots(connection, contacts)
         if len(people) != 2 or all(_has_phone(connection, each) for each in people):
-            continue  # of three, nobody knows which two
+            continue  # of three, any two may be the ones
         one, other = people
         if (one, other) not in seen and not was_undone(connection, one, other):
             yield Duplicate("same_push_name", one, other, name)
