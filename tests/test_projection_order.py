@@ -54,6 +54,7 @@ def stories(draw: st.DrawFn) -> Story:
     story = Story()
     people = {chat: Customer(chat) for chat in PEOPLE}
     said: dict[str, list[Line]] = defaultdict(list)
+    joins: list[int] = []
     mapped = wire.contact(phone=PEOPLE[0], lid=LID)
     now = datetime(2026, 11, 17, 10, tzinfo=ZONE)
     present = PEOPLE[: draw(st.sampled_from((1, 1, 2, 4)))]
@@ -72,6 +73,8 @@ def stories(draw: st.DrawFn) -> Story:
         kinds = ["says"] * 6 + ["hears"] * 4 + ["greets", "ad", "call", "log", "decides", "decides", "is closed"]
         if len(present) > 2:
             kinds += ["is somebody else"] * 2
+        if joins:
+            kinds += ["is not after all"] * 2
         if said[chat]:
             kinds += ["edits", "edits", "revokes", "reacts", "reacts", "says the same", "is labelled"]
         kind = draw(st.sampled_from(kinds))
@@ -111,7 +114,12 @@ def stories(draw: st.DrawFn) -> Story:
                 story.add(change, f"labels of {about['id']['id']}")
             case "is somebody else":
                 kept, merged = draw(st.permutations(present))[:2]
-                story.add({"type": "join", "kept": kept, "merged": merged, "at": at}, "joins")
+                joins.append(number)
+                story.add({"type": "join", "kept": kept, "merged": merged, "at": at, "number": number}, "joins")
+            case "is not after all":
+                undone = draw(st.sampled_from(joins))
+                joins.remove(undone)
+                story.add({"type": "part", "join": undone, "at": at}, "joins")
             case "reacts":
                 about = draw(st.sampled_from(said[chat]))
                 story.add(reacted(about, at, draw(st.sampled_from(("👍", "")))), f"reactions to {about['id']['id']}")
@@ -138,10 +146,11 @@ class Clerk:
     def __init__(self, books: Books) -> None:
         self.books = books
         self.undecided: list[Line] = []
+        self.merge_ids: dict[int, int] = {}
 
     def take(self, line: Line) -> None:
         """One line."""
-        if line["type"] in ("decision", "correction", "join"):
+        if line["type"] in ("decision", "correction", "join", "part"):
             self.undecided.append(line)
         else:
             self.books.capture(line)
@@ -153,6 +162,9 @@ class Clerk:
                     self.undecided.remove(decision)
             elif decision["type"] == "join":
                 joins_wait = joins_wait or not self.join(decision)
+            elif decision["type"] == "part":
+                if not joins_wait:
+                    self.part(decision)
             elif chat := self.books.column(
                 "SELECT chat FROM conversations JOIN contact_identities USING (contact_id) WHERE value = ?",
                 decision["chat"],
@@ -171,8 +183,17 @@ class Clerk:
             return False
         self.undecided.remove(line)
         with suppress(CannotMerge):
-            merges.merge(self.books.db, people[0], people[1], actor="person", code="by_hand", at=iso(line["at"]))
+            self.merge_ids[line["number"]] = merges.merge(
+                self.books.db, people[0], people[1], actor="person", code="by_hand", at=iso(line["at"])
+            )
         return True
+
+    def part(self, line: Line) -> None:
+        """They say that it was wrong; where the two were one already, there is nothing to undo."""
+        self.undecided.remove(line)
+        merge_id = self.merge_ids.get(line["join"])
+        if merge_id is not None:
+            merges.undo(self.books.db, merge_id, "person", iso(line["at"]))
 
 
 _LEAD = "(SELECT m.stanza_id || l.opened_at FROM leads l JOIN messages m ON message_id = opened_by_message_id WHERE"
