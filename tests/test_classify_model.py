@@ -59,7 +59,7 @@ def document() -> dict[str, Any]:
 
 def packed(document: object) -> bytes:
     """As a file."""
-    return gzip.compress(json.dumps(document).encode())
+    return gzip.compress(json.dumps(document).encode(), mtime=0)
 
 
 def test_what_was_learned_is_guessed_through_the_file(document: dict[str, Any], tmp_path: Path) -> None:
@@ -161,7 +161,9 @@ def test_a_model_with_a_fault_is_refused_in_words(document: dict[str, Any], chan
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no gzip", packed([]), packed({})[:-9], gzip.compress(b"{"), gzip.compress(b"\xff")]
+    "content",
+    [b"", b"no gzip", packed([]), packed({})[:-9], gzip.compress(b"{", mtime=0), gzip.compress(b"\xff", mtime=0)],
+    ids=["empty", "no gzip", "a list", "cut off", "broken JSON", "no UTF-8"],
 )
 def test_a_file_that_is_no_model_is_refused_in_words(content: bytes) -> None:
     """Cut off, or something else."""
