@@ -225,12 +225,12 @@ class _PersonFold:
         """Whether a person of ours ever answered; until then they are a stranger, unless saved."""
         self._last_burst: Burst | None = None
         self._planned: list[FollowUp] = []
-        """By conversation, from here on:"""
         self._waiting: dict[int, Waiting] = {}
+        """Conversation -> the cycle that runs there."""
         self._ended_by_closing: dict[int, Waiting] = {}
-        """Cycles that a closing ended, without an answer since."""
+        """Conversation -> the cycle that a closing ended, without an answer since."""
         self._muted: dict[int, BurstLabel] = {}
-        """A person's label as noise: it holds for what follows, until another label by a person."""
+        """Conversation -> a person's label as noise: it holds for what follows, until another label by a person."""
 
     # ------------------------------------------------------------------ the customer
 

@@ -58,9 +58,9 @@ class ProjectionWorker:
         self._policy_adopted = False
         self._last = 0
         self._set_aside: set[int] = set()
-        """Of the current step:"""
         self._current: int | None = None
         self._projected = False
+        """Whether the current step has projected anything."""
 
     def step(self) -> bool:
         """Project for a while, in the caller's transaction. True when there may be more."""
