@@ -17,10 +17,11 @@ from leadmasterd.projection import worker as worker_module
 from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import policy_of
-from leadmasterd.projection.worker import ProjectionWorker, WhoWaits
+from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.store import writer as writer_module
 from leadmasterd.store.records import BatchResult
+from leadmasterd.store.waiting import WhoWaits
 from leadmasterd.store.writer import BREATH_SECONDS, IdleWork, Trouble, Writer
 from tests import stories, wire
 from tests.captures import item, reading

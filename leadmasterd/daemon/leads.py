@@ -17,9 +17,10 @@ from leadmasterd.classify.reloading import Reloading
 from leadmasterd.daemon.status import StatusBoard
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
-from leadmasterd.projection.worker import ProjectionWorker, WhoWaits, who_waits
+from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Paths
+from leadmasterd.store.waiting import WhoWaits, who_waits
 from leadmasterd.store.writer import Writer
 from leadmasterd.text import printable
 

@@ -12,11 +12,11 @@ from typing import Any
 import psutil
 
 from leadmasterd import sentences
-from leadmasterd.projection.worker import WhoWaits
 from leadmasterd.reasons import Reason
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_status
 from leadmasterd.store.records import BatchResult
+from leadmasterd.store.waiting import WhoWaits
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,30 +15,12 @@ from leadmasterd.projection.dirty import dirty_conversations
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
-from leadmasterd.times import iso
+from leadmasterd.store.waiting import WhoWaits, who_waits
 
 log = logging.getLogger(__name__)
 
 LONGEST_SECONDS: Final = 0.05
 """Of one transaction, about, since no message is written meanwhile. One conversation of many thousands takes longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class WhoWaits:
-    """How many conversations wait for an answer, how many of them past the target, and the earliest start."""
-
-    conversations: int = 0
-    overdue: int = 0
-    oldest_since: str | None = None
-
-
-def who_waits(connection: sqlite3.Connection, now: datetime) -> WhoWaits:
-    row = connection.execute(
-        "SELECT count(*), coalesce(sum(due_at <= ?), 0), min(waiting_since) FROM conversations "
-        "WHERE waiting_since IS NOT NULL",
-        (iso(now),),
-    ).fetchone()
-    return WhoWaits(*row)
 
 
 class ProjectionWorker:

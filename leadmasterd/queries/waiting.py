@@ -7,6 +7,7 @@ from typing import Any, Final, TypedDict, cast
 from leadmasterd.queries.database import Connection, Row, rows
 from leadmasterd.queries.leads import count_pending, visible_name
 from leadmasterd.queries.people import DISPLAY_NAME
+from leadmasterd.store.waiting import who_waits
 from leadmasterd.times import iso
 
 BusinessSeconds = Callable[[datetime, datetime], float]
@@ -111,13 +112,13 @@ def _at_least(row: Row, now: datetime, waited: float, target: float) -> float:
 
 def count_waiting(connection: Connection, now: datetime) -> WaitingCount:
     """How many conversations wait, how many are overdue, and since when the first one waits."""
-    [row] = rows(
-        connection,
-        "SELECT count(*) AS conversations, coalesce(sum(due_at <= :now), 0) AS overdue, "
-        "min(waiting_since) AS oldest_since FROM conversations WHERE waiting_since IS NOT NULL",
-        now=iso(now),
-    )
-    return cast("WaitingCount", {**row, "unjudged": count_pending(connection)})
+    who = who_waits(connection, now)
+    return {
+        "conversations": who.conversations,
+        "overdue": who.overdue,
+        "oldest_since": who.oldest_since,
+        "unjudged": count_pending(connection),
+    }
 
 
 def waiting_list(
