@@ -263,6 +263,35 @@ def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path, capsys: pyt
     assert json.loads(capsys.readouterr().out)["corrections"] == 1
 
 
+def test_enough_corrections_leave_a_model_that_has_learned_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole program, with few examples: what it prints, and the file that the daemon then reads."""
+    monkeypatch.setattr(training, "_packaged_lessons", lambda: (lessons(), []))
+    texts = [(f"{start} {thing}", intent) for intent, starts in SHOP.items() for start in starts for thing in THINGS]
+    lines = "".join(json.dumps({"text": text, "intent": intent}) + "\n" for text, intent in texts)
+    (tmp_path / "lines").write_text(lines)
+    words = ["--corrections", str(tmp_path / "lines"), "--model", str(tmp_path / "model.json.gz")]
+    assert main(words) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["result"], said["new"], said["model"]) == ("replaced", len(texts), words[3])
+    model = load_model(tmp_path / "model.json.gz")
+    assert model.version == said["version"]
+    assert model.guess(normalise(["pasamos por el galpon a ver la moto"])).intent == "appointment"
+    assert main(words) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["result"], again["new"], again["version"]) == ("too_few", 0, model.version)
+
+
+def test_too_few_corrections_need_neither_the_examples_nor_scikit_learn() -> None:
+    """So that the nightly job of a shop that corrected nothing costs no second of it."""
+    program = (
+        "import sys; from leadmasterd.classify.train import main; main(['--corrections', '-', '--model', 'none/m']);"
+        "sys.exit(any(name in sys.modules for name in ('numpy', 'scipy', 'sklearn')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], input="", text=True, check=False, timeout=60).returncode == 0
+
+
 def test_too_few_corrections_change_nothing() -> None:
     """There would be nothing to measure by."""
     said, document = train(lessons(), lessons(SHOP)[:3], Model(document_of(lessons(), "x")))

@@ -87,7 +87,8 @@ def test_what_is_learned_from_is_read_as_utf8_whatever_the_terminal_speaks(tmp_p
 
 def test_ctrl_c_while_it_learns_ends_both_processes_without_a_traceback(tmp_path: Path) -> None:
     """What the one that learns has to say of it is left out."""
-    (tmp_path / "lines.jsonl").write_text(LESSONS)
+    enough = "".join(LESSONS.replace("zapatilla", thing) for thing in ("zapatilla", "campera", "remera"))
+    (tmp_path / "lines.jsonl").write_text(enough)
     training = subprocess.Popen(
         [sys.executable, "-m", "leadmasterd", "rules", "train", "--corrections", "lines.jsonl"],
         cwd=tmp_path,

@@ -1,9 +1,8 @@
-"""`python -m leadmasterd.classify.train`: learn from what came along (examples, and sentences with slots) and from
-what people corrected.
+"""`python -m leadmasterd.classify.train`: learn a model from the packaged examples and frames, and from corrections.
 
 A process of its own, because scikit-learn is large and the daemon needs none of it. Reads corrections as JSON lines
-{"texts", "intent", "context"}, writes a model file, and prints one JSON object that says what happened. The new
-model takes the old one's place only if it is not worse on corrections that it had not seen.
+{"texts", "intent", "context"}, writes a model file, and prints one JSON object. The new model replaces the old one only
+if it is not worse on corrections that neither has learned from.
 """
 
 import argparse
@@ -21,10 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
-from sklearn.linear_model import LogisticRegression
-
 from leadmasterd.classify.frames import CannotUseFrames, sentences
 from leadmasterd.classify.intents import GROUP_OF
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, existing, load_model
@@ -34,24 +29,24 @@ from leadmasterd.classify.text import Normalised, normalise
 from leadmasterd.errors import CannotUseLine, CannotUseModel
 
 CORRECTION_WEIGHT: Final = 5.0
-"""A correction counts as so many examples: fifty of the shop's own words beat a thousand of somebody else's."""
+"""Examples that a correction counts as: fifty of the shop's own words beat a thousand of somebody else's."""
 FILLED_WEIGHT: Final = 0.5
-"""A filled frame counts as half an example: it has siblings, and nobody wrote quite that."""
+"""A filled frame counts as half an example: it has siblings, and nobody wrote it quite like that."""
 LEAST_CORRECTIONS: Final = 10
-"""With fewer there is nothing to measure by, and nothing to be gained."""
+"""New ones; fewer are too few to measure by."""
 _OF_CUSTOMERS: Final = ("commercial", "after_sale")
 _CUSTOMERS: Final = 0.6
-"""Added to the scores of what customers want: a shop hears of it more often than the examples, which have of all."""
+"""Added to the scores of what customers want: shops get more of it than the examples, which have some of everything."""
 _FOLDS: Final = 5
 _STRENGTH: Final = 20.0
 _LEAST_SEEN: Final = 2
 _MOST_FEATURES: Final = 25_000
 _LEAST_STEPS: Final = 5
-"""Of 127: lighter weights are left out, which halves the file and costs nothing."""
+"""Of 127: lighter weights are left out, which halves the file and costs no accuracy."""
 
 
 class CannotTrain(Exception):
-    """The text names file, line and what is wrong with it."""
+    """Names file and line, and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +59,20 @@ class Lesson:
 
 
 def lessons_from(lines: Sequence[str], where: str, weight: float) -> list[Lesson]:
-    """Lessons from lines as `rules test` reads them; what is said twice counts once. Raises CannotTrain."""
+    """Lessons from lines as `rules test` reads them; of several with the same words, the last. Raises CannotTrain."""
     found: dict[str, Lesson] = {}
     try:
         for case in cases_from(lines, where):
             burst = normalise(case.texts)
             if not burst.empty:
-                found[burst.text] = Lesson(burst, case.answers[0], weight)  # whoever corrects twice means the later
+                found[burst.text] = Lesson(burst, case.answers[0], weight)
     except CannotUseLine as error:
         raise CannotTrain(str(error)) from error
     return list(found.values())
 
 
 def lessons_from_frames(text: str) -> list[Lesson]:
-    """Lessons from sentences with slots, filled. Raises CannotUseFrames."""
+    """Lessons from filled frames. Raises CannotUseFrames."""
     found = {}
     for sentence, intent in sentences(text):
         burst = normalise([sentence])
@@ -88,32 +83,32 @@ def lessons_from_frames(text: str) -> list[Lesson]:
 def document_of(
     lessons: Sequence[Lesson], made: str, filled: Sequence[Lesson] = (), heat: float | None = None
 ) -> dict[str, Any]:
-    """The model as it is written to a file. How sure it may be, `lessons` alone say: filled frames have siblings."""
-    document = _calibrated([*filled, *_in_order(lessons)], heat or _heat(lessons, filled))
+    """The model as it is written to a file. Calibrated on `lessons` alone, since filled frames have siblings."""
+    document = _calibrated([*filled, *_in_order(lessons)], heat or _temperature(lessons, filled))
     document["made"] = made
-    document["learned"] = sorted(_mark(lesson) for lesson in lessons if lesson.weight != 1.0)
+    document["learned"] = sorted(_hash(lesson) for lesson in lessons if lesson.weight != 1.0)
     content = json.dumps(document, sort_keys=True).encode()
     document["version"] = hashlib.sha256(content).hexdigest()[:12]
     return document
 
 
 def _in_order(lessons: Sequence[Lesson]) -> list[Lesson]:
-    """One order, whichever they come in: the same lessons make the same model."""
+    """Independent of the order they come in: the same lessons make the same model."""
     return sorted(lessons, key=lambda lesson: hashlib.sha256(lesson.burst.text.encode()).digest())
 
 
-def _heat(lessons: Sequence[Lesson], filled: Sequence[Lesson]) -> float:
-    """The temperature, by each fifth of the lessons as a model sees it that learned from all others."""
+def _temperature(lessons: Sequence[Lesson], filled: Sequence[Lesson]) -> float:
+    """By cross-validation: each fold as seen by a model that learned from all others."""
     order = _in_order(lessons)
     unseen: list[tuple[Lesson, Model]] = []
     for fold in range(_FOLDS):
         model = Model(_fitted([*filled, *(lesson for n, lesson in enumerate(order) if n % _FOLDS != fold)]))
         unseen += [(lesson, model) for lesson in order[fold::_FOLDS]]
-    return _temperature(unseen)
+    return _best_temperature(unseen)
 
 
 def _calibrated(lessons: Sequence[Lesson], heat: float) -> dict[str, Any]:
-    """As it is put in force."""
+    """A model as it is put in force."""
     document = _fitted(lessons)
     document["step"] /= heat
     document["bias"] = [
@@ -124,17 +119,21 @@ def _calibrated(lessons: Sequence[Lesson], heat: float) -> dict[str, Any]:
 
 
 def _fitted(lessons: Sequence[Lesson]) -> dict[str, Any]:
-    """Without calibration."""
+    """A model without calibration."""
+    import numpy as np
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+    from sklearn.linear_model import LogisticRegression
+
     counted = CountVectorizer(analyzer=_features, binary=True, min_df=_LEAST_SEEN)
     inverse = TfidfTransformer()
     seen = inverse.fit_transform(counted.fit_transform([lesson.burst for lesson in lessons]))
-    said = np.array([lesson.intent for lesson in lessons])
+    given = np.array([lesson.intent for lesson in lessons])
     importance = _importance(lessons)
-    intents = sorted(set(said))
+    intents = sorted(set(given))
     coefficients, bias = [], []
-    for intent in intents:  # one against all others: a fifth of the time of all at once, and as good
+    for intent in intents:  # one against all others: as good as all at once, in a fifth of the time
         regression = LogisticRegression(C=_STRENGTH, solver="liblinear", random_state=0)
-        regression.fit(seen, said == intent, importance)
+        regression.fit(seen, given == intent, importance)
         coefficients.append(regression.coef_[0])
         bias.append(round(float(regression.intercept_[0]), 4))
     rarity = np.clip(np.round(inverse.idf_ * LENGTH_STEP), 1, 255)
@@ -164,7 +163,7 @@ def _fitted(lessons: Sequence[Lesson]) -> dict[str, Any]:
 
 
 def _importance(lessons: Sequence[Lesson]) -> list[float]:
-    """Rare intents count a little more than their number, and so do those of customers: to miss one costs most."""
+    """Rare intents count a little more than their number, and customers' intents double: missing one costs most."""
     number = Counter(lesson.intent for lesson in lessons)
     usual = len(lessons) / len(number)
     return [
@@ -179,8 +178,8 @@ def _features(burst: Normalised) -> list[str]:
     return list(features(burst))
 
 
-def _temperature(unseen: Sequence[tuple[Lesson, Model]]) -> float:
-    """What the scores are divided by so that 0.8 means right in four of five."""
+def _best_temperature(unseen: Sequence[tuple[Lesson, Model]]) -> float:
+    """What to divide scores by so that a confidence of 0.8 is right four times in five."""
     scored = [
         (model.logits(features(lesson.burst)), model.intents.index(lesson.intent))
         for lesson, model in unseen
@@ -197,8 +196,8 @@ def _temperature(unseen: Sequence[tuple[Lesson, Model]]) -> float:
     return min((0.3 + 0.05 * n for n in range(60)), key=surprise)
 
 
-def _mark(lesson: Lesson) -> str:
-    """Tells a correction that was learned from a new one, and nothing of what it says."""
+def _hash(lesson: Lesson) -> str:
+    """Tells a learned correction from a new one without keeping its words."""
     return hashlib.sha256(f"{lesson.intent} {lesson.burst.text}".encode()).hexdigest()[:8]
 
 
@@ -208,34 +207,53 @@ def _mark(lesson: Lesson) -> str:
 def train(
     examples: Sequence[Lesson], corrections: Sequence[Lesson], current: Model, filled: Sequence[Lesson] = ()
 ) -> tuple[Training, dict[str, Any] | None]:
-    """What the training came to, and the new model's document, or None if the current one stays.
+    """The outcome, and the new model's document, or None if the current one stays.
 
     They compete on the corrections that the current model has not learned from; the new one by cross-validation.
     """
-    new = [lesson for lesson in corrections if _mark(lesson) not in current.learned]
-    known = [lesson for lesson in corrections if _mark(lesson) in current.learned]
-    outcome: Training = {
-        "result": "too_few",
-        "corrections": len(corrections),
-        "new": len(new),
-        "version": current.version,
-    }
-    if len(new) < LEAST_CORRECTIONS:
-        return {**outcome, "needed": LEAST_CORRECTIONS}, None
-    new.sort(key=_mark)
+    new = _new(corrections, current)
+    outcome = _too_few(corrections, current)
+    if outcome:
+        return outcome, None
+    known = [lesson for lesson in corrections if _hash(lesson) in current.learned]
     before = sum(current.guess(lesson.burst).intent == lesson.intent for lesson in new)
-    heat = _heat([*examples, *corrections], filled)
+    heat = _temperature([*examples, *corrections], filled)
     after = 0
     for fold in range(_FOLDS):
         learned = [lesson for number, lesson in enumerate(new) if number % _FOLDS != fold]
         model = Model(_calibrated([*filled, *examples, *known, *learned], heat))
         after += sum(model.guess(lesson.burst).intent == lesson.intent for lesson in new[fold::_FOLDS])
-    outcome = {**outcome, "right_before": before, "right_after": after}
-    if after < before:
-        return {**outcome, "result": "kept"}, None
-    made = f"{_made(examples, filled)}, {len(corrections)} corrections"
-    document = document_of([*examples, *corrections], made, filled, heat)
-    return {**outcome, "result": "replaced", "version": document["version"]}, document
+    document = None
+    if after >= before:
+        made = f"{_made(examples, filled)}, {len(corrections)} corrections"
+        document = document_of([*examples, *corrections], made, filled, heat)
+    return {
+        "result": "replaced" if document else "kept",
+        "corrections": len(corrections),
+        "new": len(new),
+        "version": document["version"] if document else current.version,
+        "right_before": before,
+        "right_after": after,
+    }, document
+
+
+def _too_few(corrections: Sequence[Lesson], current: Model) -> Training | None:
+    """The outcome if there are too few new corrections to measure by, else None."""
+    new = len(_new(corrections, current))
+    if new >= LEAST_CORRECTIONS:
+        return None
+    return {
+        "result": "too_few",
+        "corrections": len(corrections),
+        "new": new,
+        "version": current.version,
+        "needed": LEAST_CORRECTIONS,
+    }
+
+
+def _new(corrections: Sequence[Lesson], current: Model) -> list[Lesson]:
+    """The corrections that the current model has not learned from, in an order that depends on nothing else."""
+    return sorted((lesson for lesson in corrections if _hash(lesson) not in current.learned), key=_hash)
 
 
 def _made(examples: Sequence[Lesson], filled: Sequence[Lesson]) -> str:
@@ -243,10 +261,10 @@ def _made(examples: Sequence[Lesson], filled: Sequence[Lesson]) -> str:
 
 
 def write(document: Mapping[str, Any], file: Path, mode: int = 0o600) -> None:
-    """Whole or not at all, for the eyes of whose folder it is (also when root writes): it holds customers' words."""
+    """Write the file atomically. Private to the folder's owner, also when root writes: it holds customers' words."""
     content = gzip.compress(json.dumps(document, sort_keys=True, separators=(",", ":")).encode(), 9, mtime=0)
-    passing = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             if os.geteuid() == 0:
@@ -255,29 +273,29 @@ def write(document: Mapping[str, Any], file: Path, mode: int = 0o600) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        passing.replace(file)
+        temporary.replace(file)
     except BaseException:
-        passing.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Exit code 0: the JSON says what happened; 1: it could not be done, and why is on stderr."""
+    """Exit code 0 with the outcome as JSON, or 1 with the reason on stderr."""
     parser = argparse.ArgumentParser(prog="python -m leadmasterd.classify.train", description=__doc__)
     parser.add_argument("--corrections", metavar="FILE", help="JSON lines; `-` reads them from stdin")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="the model to replace, if the new one is not worse")
-    parser.add_argument("--from-examples", type=Path, metavar="FILE", help="make this model from what came along")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="the model to replace if the new one is not worse")
+    parser.add_argument(
+        "--from-examples", type=Path, metavar="FILE", help="make this model from the packaged examples and frames"
+    )
     arguments = parser.parse_args(words)
     try:
-        packaged = (PACKAGED / EXAMPLES).read_text(encoding="utf-8")
-        examples = lessons_from(packaged.split("\n"), EXAMPLES, 1.0)
-        filled = lessons_from_frames((PACKAGED / FRAMES).read_text(encoding="utf-8"))
         if arguments.from_examples:
+            examples, filled = _packaged_lessons()
             document = document_of(examples, _made(examples, filled), filled)
             write(document, arguments.from_examples, 0o644)
             record: Mapping[str, object] = {"result": "made", "version": document["version"]}
         else:
-            record = _learn(examples, filled, arguments.corrections, arguments.model)
+            record = _learn(arguments.corrections, arguments.model)
     except (CannotTrain, CannotUseFrames, CannotUseModel, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -285,9 +303,14 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _learn(
-    examples: Sequence[Lesson], filled: Sequence[Lesson], corrections: str | None, file: Path | None
-) -> TrainingRecord:
+def _packaged_lessons() -> tuple[list[Lesson], list[Lesson]]:
+    """Examples, and filled frames."""
+    examples = (PACKAGED / EXAMPLES).read_text(encoding="utf-8")
+    frames = (PACKAGED / FRAMES).read_text(encoding="utf-8")
+    return lessons_from(examples.split("\n"), EXAMPLES, 1.0), lessons_from_frames(frames)
+
+
+def _learn(corrections: str | None, file: Path | None) -> TrainingRecord:
     if corrections is None or file is None:
         raise CannotTrain("cannot learn: give --corrections and --model")
     text = sys.stdin.read() if corrections == "-" else Path(corrections).read_text(encoding="utf-8")
@@ -295,9 +318,12 @@ def _learn(
     with _alone(file.parent):
         try:
             current = load_model(existing(file))
-        except CannotUseModel as error:  # damaged: what is measured against is what would be used instead
+        except CannotUseModel as error:  # damaged: compete with the packaged one, which would be used instead
             sys.stderr.write(f"{error}\n")
             current = load_model(None)
+        if outcome := _too_few(lessons, current):  # known at once, without the examples and scikit-learn
+            return {**outcome, "model": str(file)}
+        examples, filled = _packaged_lessons()
         outcome, document = train(examples, lessons, current, filled)
         if document:
             write(document, file)
@@ -306,7 +332,7 @@ def _learn(
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """No other training puts a model there meanwhile, which then was never measured against. Raises CannotTrain."""
+    """One training at a time, or the model that another one writes would never be competed with. Raises CannotTrain."""
     if not folder.exists():  # nothing was corrected, and nothing will be written
         yield
         return
@@ -315,7 +341,7 @@ def _alone(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise CannotTrain(f"cannot learn now: another training is at work in {folder}; wait for its end") from None
+        raise CannotTrain(f"cannot learn now: another training is at work in {folder}; wait for it to end") from None
     finally:
         os.close(descriptor)
 
