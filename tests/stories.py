@@ -89,8 +89,8 @@ class Literal:
                 intent = word.rstrip("~")
                 if GROUP_OF[intent] == group:
                     method: Method = "model" if word.endswith("~") else "rule"
-                    return Label(intent, method, 0.9, f"{method} {intent}", method)
-        return Label(UNKNOWN, "none", 0.0, "", "unsure")
+                    return Label(intent=intent, method=method, confidence=0.9, source=f"{method} {intent}", code=method)
+        return Label(intent=UNKNOWN, method="none", confidence=0.0, source="", code="unsure")
 
 
 @dataclass

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadmasterd.classify.classifier import Classifier
-from leadmasterd.classify.intents import GROUP_OF, INTENTS, Label, Signals
+from leadmasterd.classify.intents import FLAGS, GROUP_OF, INTENTS, Label, Signals
 from leadmasterd.classify.loading import load_classifier
 from leadmasterd.classify.model import LEAST_KNOWN
 from leadmasterd.classify.reasons import GROUP_ES, INTENT_ES, REASONS, group_es, intent_es, why
@@ -155,7 +155,7 @@ def test_a_supplier_with_a_business_account_is_told_from_a_customer() -> None:
 @settings(max_examples=examples(300))
 @given(
     st.lists(st.text(st.characters(exclude_categories=[])), max_size=4),
-    st.builds(Signals, st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+    st.builds(Signals, **dict.fromkeys(FLAGS, st.booleans())),
 )
 def test_any_burst_gets_a_label_and_a_reason_in_words(texts: list[str], signals: Signals) -> None:
     """Pure: the same again gives the same."""

@@ -4,12 +4,12 @@ Pure. Every label has a reason.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leadmasterd.classify.intents import UNKNOWN, Label, Signals
-from leadmasterd.classify.model import LEAST_KNOWN, Model
+from leadmasterd.classify.model import LEAST_KNOWN, Guess, Model
 from leadmasterd.classify.rules import Hit, RuleSet
-from leadmasterd.classify.text import normalise
+from leadmasterd.classify.text import Normalised, normalise
 
 _MATCHED_SHOWN = 80
 
@@ -34,35 +34,53 @@ class Classifier:
     def classify(self, texts: Sequence[str], signals: Signals) -> Label:
         """Label one burst: its bodies in order, and its signals. Takes any text, in bounded time."""
         burst = normalise(texts)
-        cut = {"cut": True} if burst.cut else {}
+        label = self._label(burst, signals)
+        return replace(label, values={**label.values, "cut": True}) if burst.cut else label
+
+    def _label(self, burst: Normalised, signals: Signals) -> Label:
         hits = self.rules.hits(burst, signals)
         if hits and not hits[0].rule.last_resort:
-            agrees = self.model.share(burst, hits[0].rule.intent) if self.model else 1.0
-            return _by_rule(hits, (1.0 + agrees) / 2, cut)
+            agreement = self.model.share(burst, hits[0].rule.intent) if self.model else 1.0
+            return _by_rule(hits, (1.0 + agreement) / 2)
         if not burst.words:
             media = signals.has_media or any(each != "chat" for each in signals.types)
-            return Label(UNKNOWN, "none", 0.0, "", "media_only" if media else "empty", cut)
-        found: dict[str, object] = dict(cut)
-        if self.model:
-            guess = self.model.guess(burst)
-            found |= {"confidence": round(guess.confidence, 3), "because": list(guess.because)}
-            if guess.known < LEAST_KNOWN:
-                found["known"] = round(guess.known, 3)
-            if guess.sure:
-                return Label(guess.intent, "model", guess.confidence, self.model.version, "model", found)
-        if hits:
-            agrees = self.model.share(burst, hits[0].rule.intent) if self.model else 0.0
-            return _by_rule(hits, agrees, cut)
-        if self.model:
-            found["guess"] = guess.intent
-            code = "unsure" if guess.known >= LEAST_KNOWN else "unseen_words"
-            return Label(UNKNOWN, "none", guess.confidence, self.model.version, code, found)
-        return Label(UNKNOWN, "none", 0.0, "", "no_model", cut)
+            return _unknown("media_only" if media else "empty")
+        if self.model is None:
+            return _by_rule(hits, 0.0) if hits else _unknown("no_model")
+        guess = self.model.guess(burst)
+        if hits and not guess.sure:
+            return _by_rule(hits, self.model.share(burst, hits[0].rule.intent))
+        return _by_model(guess, self.model.version)
 
 
-def _by_rule(hits: Sequence[Hit], confidence: float, cut: Mapping[str, object]) -> Label:
+def _by_rule(hits: Sequence[Hit], confidence: float) -> Label:
     """The label of the first hit; the reason names the other intents."""
-    first = hits[0]
-    others = list(dict.fromkeys(hit.rule.intent for hit in hits if hit.rule.intent != first.rule.intent))
-    values = {"rule": first.rule.id, "matched": first.matched[:_MATCHED_SHOWN], "others": others, **cut}
-    return Label(first.rule.intent, "rule", confidence, first.rule.id, "rule", values)
+    rule = hits[0].rule
+    others = list(dict.fromkeys(hit.rule.intent for hit in hits if hit.rule.intent != rule.intent))
+    values = {"rule": rule.id, "matched": hits[0].matched[:_MATCHED_SHOWN], "others": others}
+    return Label(intent=rule.intent, method="rule", confidence=confidence, source=rule.id, code="rule", values=values)
+
+
+def _by_model(guess: Guess, version: str) -> Label:
+    """The guess, or `unknown` with the guess in the reason."""
+    values: dict[str, object] = {"confidence": round(guess.confidence, 3), "because": list(guess.because)}
+    if guess.sure:
+        return Label(
+            intent=guess.intent,
+            method="model",
+            confidence=guess.confidence,
+            source=version,
+            code="model",
+            values=values,
+        )
+    values["guess"] = guess.intent
+    if guess.known >= LEAST_KNOWN:
+        return _unknown("unsure", confidence=guess.confidence, source=version, values=values)
+    values["known"] = round(guess.known, 3)
+    return _unknown("unseen_words", confidence=guess.confidence, source=version, values=values)
+
+
+def _unknown(
+    code: str, *, confidence: float = 0.0, source: str = "", values: Mapping[str, object] | None = None
+) -> Label:
+    return Label(intent=UNKNOWN, method="none", confidence=confidence, source=source, code=code, values=values or {})

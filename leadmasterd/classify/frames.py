@@ -1,7 +1,7 @@
-"""Sentences with slots: `cuanto sale {thing}?` teaches the model that the sentence says the price, whatever the noun.
+"""Frames: sentences with slots. `cuanto sale {thing}?` teaches the model that it means the price, whatever the noun.
 
-Examples alone don't: there `campera` speaks for the price because somebody asked the price of one. A frame is filled
-several times at random, and always the same way, so that the same file makes the same model.
+Examples alone don't: there `campera` is evidence for the price because somebody asked the price of one. Frames are
+filled at random, but with a fixed seed: the same file makes the same model.
 """
 
 import random
@@ -13,22 +13,22 @@ from typing import Final
 from leadmasterd.classify.intents import GROUP_OF
 
 FILLINGS: Final = 4
-"""Of a frame with slots. More teach nothing new and take time."""
+"""Sentences made of a frame with slots. More teach nothing new and take time."""
 _OPENED: Final = 0.3
 _CLOSED: Final = 0.15
-"""Shares that begin with a greeting and end with a please: people do, and it changes no meaning but courtesy's."""
+"""Shares that get a greeting before and a please after, as people write. Only courtesy changes its meaning by that."""
 
 _SLOT: Final = re.compile(r"\{([a-z_]+)\}")
 
 
 class CannotUseFrames(Exception):
-    """The text names the frame and what is wrong with it."""
+    """Names the frame and what is wrong with it."""
 
 
 def sentences(text: str) -> Iterator[tuple[str, str]]:
-    """Each frame of a TOML file, filled, with its intent. Raises CannotUseFrames.
+    """The sentences of a TOML file, each with its intent. Raises CannotUseFrames.
 
-    The file has `[slots]`, lists of what may stand in each; `around`, lists of `openers` and `closers`; and `[frames]`,
+    The file has `[slots]`, a list of fillings for each; `[around]`, lists of `openers` and `closers`; and `[frames]`,
     lists of sentences by intent.
     """
     data = tomllib.loads(text)

@@ -41,7 +41,7 @@ class Signals:
     saved_contact: bool = False
     business_account: bool = False
     first_contact: bool = False
-    """Nobody had written in this conversation before."""
+    """The first burst of this person."""
     ad_referral: bool = False
     has_media: bool = False
     types: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ FLAGS: Final = tuple(signal.name for signal in fields(Signals) if signal.default
 """The signals that are true or false."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
     """An intent, how it was found, and why: a stable `code` and its values, which `reasons` puts into words.
 
@@ -69,5 +69,5 @@ class Label:
 
     @property
     def group(self) -> Group:
-        """The intent's group."""
+        """That of the intent."""
         return GROUP_OF[self.intent]

@@ -51,7 +51,7 @@ _DIGITS: Final = re.compile(r"\d[\d.,:]*")
 _SHOWN: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guess:
     """The likeliest intent (never `unknown`), its probability, and the words that weighed most for it."""
 
@@ -132,7 +132,13 @@ class Model:
         group = max(groups, key=groups.__getitem__)
         best = max(self._members[group], key=shares.__getitem__)
         sure = known >= LEAST_KNOWN and groups[group] >= LEAST_GROUP and shares[best] >= LEAST_INTENT
-        return Guess(self.intents[best], shares[best], known, sure, self._because(seen, best))
+        return Guess(
+            intent=self.intents[best],
+            confidence=shares[best],
+            known=known,
+            sure=sure,
+            because=self._because(seen, best),
+        )
 
     def share(self, burst: Normalised, intent: str) -> float:
         """The probability of this intent, 0 to 1; 0 for an intent that the model doesn't know."""

@@ -1,9 +1,8 @@
-"""Keeps the classifier in step with its files: the operator's rules and the learned model. watchdog does the watching.
+"""Hot reload: keeps the classifier in step with the operator's rules and the trained model. watchdog watches the files.
 
-A file that is not there counts as the packaged one. Editors write in place, or rename another file over it, or delete
-and write anew, so it is their folders that are watched, and a file is read again once it has been quiet for a moment. A
-broken one changes nothing: what was in force stays, and `on_problem` is told, once for each new mistake and with None
-when all is well again.
+A missing file stands for the packaged one. Editors write in place, rename another file over it, or delete it and write
+a new one, so the folders are watched, and changes are debounced. A broken file changes nothing: the classifier in force
+stays, and `on_problem` is called, once for each new problem and with None when all is well again.
 """
 
 import logging
@@ -23,9 +22,9 @@ from leadmasterd.text import _
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS: Final = 0.3
-"""An editor's several writes are one change when they are closer together."""
+"""Debounce: an editor's writes that are closer together are one change."""
 
-_TELLS: Final = ("created", "modified", "moved", "deleted", "closed")
+_CHANGES: Final = ("created", "modified", "moved", "deleted", "closed")
 
 
 class Reloading:
@@ -39,16 +38,16 @@ class Reloading:
         on_problem: Callable[[str | None], None],
         on_change: Callable[[Classifier], None] = lambda _classifier: None,
     ) -> None:
-        """Loads once. Files may be None (the packaged ones) or not there yet; a broken one is told, not raised."""
+        """Loads once. Files may be None (packaged) or not exist yet; a broken one is reported, not raised."""
         files = [file.absolute() for file in (rules_file, model_file) if file]
-        # Of a link, what it leads to as well: that is what is edited.
+        # Of a symlink its target too: that is what is edited.
         self._files = {*files, *(file.resolve() for file in files if file.is_symlink() and file.exists())}
         self._rules_file, self._model_file = rules_file, model_file
         self._on_problem, self._on_change = on_problem, on_change
-        self._told: str | None = None
+        self._reported: str | None = None
         self._unwatched: str | None = None
-        self._reading = threading.Lock()
-        self._something = threading.Event()
+        self._loading = threading.Lock()
+        self._changed = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._observer = Observer()
@@ -63,8 +62,8 @@ class Reloading:
         return self._classifier
 
     def start(self) -> None:
-        """Watch the files' folders, which must be there. Where that can't be, `on_problem` is told."""
-        handler = _Handler({str(file) for file in self._files}, self._something.set)
+        """Watch the files' folders, which must exist. If that fails, `on_problem` is called."""
+        handler = _Handler({str(file) for file in self._files}, self._changed.set)
         try:
             for folder in {file.parent for file in self._files}:
                 self._observer.schedule(handler, str(folder))
@@ -75,12 +74,12 @@ class Reloading:
             )
         self._thread = threading.Thread(target=self._follow, name="rules", daemon=True)
         self._thread.start()
-        self._something.set()  # what changed since it was first read
+        self._changed.set()  # perhaps, since the files were first read
 
     def stop(self) -> None:
-        """Stop watching; what is in force stays. May be called without start, and twice."""
+        """Stop watching; the classifier in force stays. May be called without start, and twice."""
         self._stopping.set()
-        self._something.set()
+        self._changed.set()
         if self._thread:
             self._thread.join()
             self._thread = None
@@ -90,22 +89,22 @@ class Reloading:
 
     def _follow(self) -> None:
         while True:
-            self._something.wait()
+            self._changed.wait()
             while not self._stopping.is_set():
-                self._something.clear()
-                if not self._something.wait(QUIET_SECONDS):
+                self._changed.clear()
+                if not self._changed.wait(QUIET_SECONDS):
                     break
             if self._stopping.is_set():
                 return
             try:
                 self._load()
-            except Exception as error:  # a defect of ours: it is told, and the next change is read all the same
+            except Exception as error:  # a defect of ours: report it, and go on with the next change
                 log.exception("cannot read the rules or the model", extra={"action": "rules_unread"})
-                self._tell(repr(error))
+                self._report(repr(error))
 
     def _load(self, *, first: bool = False) -> None:
         problems = [self._unwatched] if self._unwatched else []
-        with self._reading:
+        with self._loading:
             try:
                 self._rules, self._rules_version = load_rules(existing(self._rules_file))
             except CannotUseRules as error:
@@ -120,21 +119,21 @@ class Reloading:
                 self._classifier = fresh
         if changed and not first:
             self._on_change(fresh)
-        self._tell("\n".join(problems) or None)
+        self._report("\n".join(problems) or None)
 
-    def _tell(self, problem: str | None) -> None:
-        if problem != self._told:
-            self._told = problem
+    def _report(self, problem: str | None) -> None:
+        if problem != self._reported:
+            self._reported = problem
             self._on_problem(problem)
 
 
 class _Handler(FileSystemEventHandler):
-    """Whatever happens to one of the files."""
+    """Calls `on_change` when one of the files changes."""
 
-    def __init__(self, files: set[str], tell: Callable[[], None]) -> None:
+    def __init__(self, files: set[str], on_change: Callable[[], None]) -> None:
         self._files = files
-        self._tell = tell
+        self._on_change = on_change
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in _TELLS and {str(event.src_path), str(event.dest_path)} & self._files:
-            self._tell()
+        if event.event_type in _CHANGES and {str(event.src_path), str(event.dest_path)} & self._files:
+            self._on_change()

@@ -1,7 +1,7 @@
-"""Spanish as people type it on WhatsApp, made even: what rules and the model read. Pure, and bounded whatever comes in.
+"""Normalises Spanish as people type it on WhatsApp: the text that rules and model read. Pure; bounded for any input.
 
-Accents, elongation, chat spelling, emoji and invisible characters go; what carries meaning stays as a word: `?`,
-numbers, money, links, and emoji by what they say (`:ok:`, `:thanks:`, ...).
+Accents, elongation, chat spelling and invisible characters are removed. Whatever carries meaning stays as a word: `?`,
+numbers, money, links, and emoji by their meaning (`:ok:`, `:thanks:`, ...).
 """
 
 import re
@@ -12,13 +12,13 @@ from functools import lru_cache
 from typing import Final
 
 JUDGED: Final = 2_000
-"""Characters of a burst that are read, once normalised. Nobody asks the price after them."""
+"""Normalised characters of a burst that are read. Nobody asks the price after them."""
 
 _RAW_READ: Final = 4 * JUDGED
-"""Characters as they came that are looked at to fill that: the rest may be invisible."""
+"""Raw characters read to fill that: many may be invisible."""
 
 LONG_WORD: Final = 40
-"""A longer word is cut: nobody's word, and its parts are as many as its letters."""
+"""Longer words are cut: they are no words, and have as many n-grams as letters."""
 
 MONEY: Final = ":money:"
 LINK: Final = ":link:"
@@ -129,7 +129,7 @@ _CHAT_SPELLING: Final = {
     "quieres": "queres",
     "puedes": "podes",
 }
-"""One spelling of each; Peninsular and other second persons become the voseo where nothing else differs."""
+"""One spelling for each word. Other second persons become the voseo where nothing else differs."""
 
 _EMOJI: Final = {
     ":ok:": "👍👌🤝🙌💪✅✔☑🤙👊🆗🫡👏",
@@ -144,7 +144,7 @@ _EMOJI: Final = {
 }
 _EMOJI_WORD: Final = {char: f" {word} " for word, chars in _EMOJI.items() for char in chars}
 _FROM_EMOJI_ON: Final = re.compile(f"[{min(_EMOJI_WORD)}-\U0010ffff]")
-"""One range, since that is sought in a tenth of the time of a list."""
+"""One range: a tenth of the time of a list."""
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _DIGIT: Final = re.compile(r"\d")
 
@@ -155,30 +155,30 @@ _MONEY: Final = re.compile(
 _PHONE: Final = re.compile(r"\+?\d[\d\s().-]{7,18}\d")
 _ELONGATED: Final = re.compile(r"([a-z])\1{2,}")
 _DOUBLE_END: Final = re.compile(r"([abcdfghijkmnopqtuvwxyz])\1\b")
-"""Spanish words end in a doubled e only (lee, cree); `holaa`, `okk`, `graciass` are one letter said long."""
+"""Spanish words end in a double e only (lee, cree); `holaa`, `okk`, `graciass` are elongated."""
 _LAUGHTER: Final = re.compile(r"^(?=.*j.*j)[jaeiou]{3,}h?$|^(?:ha|he){2,}h?$|^(?:hi){2,}$|^xd+$|^lol$")
 _WORD: Final = re.compile(r":[a-z]+:|\?|\d+(?:[.,:]\d+)*[a-z]{0,3}\b|[a-z0-9]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """A burst as it is judged. `text` is its words with single spaces, a new line between messages, `?` kept."""
+    """A burst as it is read. `text`: words and `?`, separated by single spaces, with a newline between messages."""
 
     text: str
     words: tuple[str, ...]
-    """Without the question marks: what phrases are sought in."""
+    """Without question marks. Phrases are searched for in these."""
     question: bool
     cut: bool
-    """There was more than is judged."""
+    """The burst was longer than what is read."""
 
     @property
     def empty(self) -> bool:
-        """Nothing to read at all."""
+        """Without any word or `?`."""
         return not self.text
 
 
 def normalise(texts: Sequence[str]) -> Normalised:
-    """The bodies of one burst, in order."""
+    """The bodies of one burst, in order, as one text."""
     lines: list[str] = []
     left, room, cut = _RAW_READ, JUDGED, False
     for raw in texts:
@@ -200,13 +200,13 @@ def normalise(texts: Sequence[str]) -> Normalised:
 
 
 def words_of(raw: str) -> Iterable[str]:
-    """The words of one body, normalised. Chat spelling may make two of one; the same emoji in a row is one."""
-    told = _FROM_EMOJI_ON.sub(_said_by_emoji, raw.lower())
-    folded = unicodedata.normalize("NFKD", told).lower()
-    kept = _NOT_ASCII.sub(_but_for_marks, folded)
+    """The normalised words of one body. Chat spelling may make two of one; repeated emoji become one."""
+    named = _FROM_EMOJI_ON.sub(_emoji_meaning, raw.lower())
+    folded = unicodedata.normalize("NFKD", named).lower()
+    kept = _NOT_ASCII.sub(_without_marks, folded)
     if "http" in kept or "www." in kept:
         kept = _LINK.sub(f" {LINK} ", kept)
-    if _DIGIT.search(kept):  # most texts have none, and these two take their time
+    if _DIGIT.search(kept):  # most texts have none, and these two are slow
         kept = _MONEY.sub(f" {MONEY} ", kept)
         kept = _PHONE.sub(_phone_or_number, kept)
     last = ""
@@ -218,14 +218,14 @@ def words_of(raw: str) -> Iterable[str]:
 
 
 _DROPPED: Final = frozenset({"Mn", "Me", "Cf", "Cs"})
-"""Accents once they stand alone, variation selectors, joiners, direction and zero-width marks, lone surrogates."""
+"""Combining accents, variation selectors, joiners, direction and zero-width marks, lone surrogates."""
 
 
-def _said_by_emoji(found: re.Match[str]) -> str:
+def _emoji_meaning(found: re.Match[str]) -> str:
     return _EMOJI_WORD.get(found.group(), found.group())
 
 
-def _but_for_marks(found: re.Match[str]) -> str:
+def _without_marks(found: re.Match[str]) -> str:
     return "" if unicodedata.category(found.group()) in _DROPPED else found.group()
 
 
