@@ -1,0 +1,169 @@
+"""No call of our own passes more than four positional arguments: beyond that, two values swapped still type-check.
+
+Functions and classes are found through the imports of the file; methods by their name alone.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("leadmasterd", "benchmarks")
+MOST = 4
+
+NOT_YET: Mapping[str, int] = {
+    "leadmasterd/capture.py": 2,
+    "leadmasterd/classify/classifier.py": 5,
+    "leadmasterd/classify/model.py": 1,
+    "leadmasterd/daemon/app.py": 1,
+    "leadmasterd/daemon/intake.py": 2,
+    "leadmasterd/daemon/live_path.py": 1,
+    "leadmasterd/listener/profile.py": 1,
+    "leadmasterd/store/messages.py": 10,
+    "leadmasterd/store/rows.py": 2,
+    "leadmasterd/wire/decode.py": 8,
+}
+"""Files that still have such calls, and how many. Only ever shorter: a file leaves when it has none."""
+
+CALLERS = {"partial", "to_thread"}
+"""Functions of the library that pass what follows their first argument to it."""
+
+
+def files() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def defined(tree: ast.AST) -> set[str]:
+    """Names of all functions, methods and classes that a file defines."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
+
+
+def variadic(tree: ast.AST) -> set[str]:
+    """Names of those that take a list as `*args`: what stands there is one kind of thing, in any number."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in ast.walk(tree) if isinstance(node, kinds) and node.args.vararg}
+
+
+def imported(tree: ast.AST) -> dict[str, str]:
+    """What each imported name stands for, as a dotted path."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                found |= {each.asname or each.name.partition(".")[0]: each.name for each in names}
+            case ast.ImportFrom(module=str(module), names=names):
+                found |= {each.asname or each.name: f"{module}.{each.name}" for each in names}
+            case _:
+                pass
+    return found
+
+
+class Calls:
+    """The calls in one file that pass too many.
+
+    `ours`: names that our code defines anywhere; `lists`: those of them that take any number.
+    """
+
+    def __init__(self, source: str, ours: set[str], lists: set[str]) -> None:
+        self._tree = ast.parse(source)
+        self._lists = lists
+        self._ours = ours | {"cls"}
+        self._here = defined(self._tree) | {"cls"}
+        self._imported = imported(self._tree)
+
+    def too_long(self) -> Iterator[str]:
+        """Where each is, and what it calls."""
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Call):
+                called, arguments = node.func, node.args
+                if arguments and _last_name(called) in CALLERS and self._is_ours(arguments[0]):
+                    called, arguments = arguments[0], arguments[1:]
+                if len(arguments) > MOST and self._is_ours(called) and _last_name(called) not in self._lists:
+                    yield f"line {node.lineno}: {ast.unparse(called)} gets {len(arguments)}"
+
+    def _is_ours(self, called: ast.expr) -> bool:
+        match called:
+            case ast.Name(id=name):
+                path = self._imported.get(name)
+                return name in self._here if path is None else _in_our_packages(path)
+            case ast.Attribute(value=ast.Name(id=owner), attr=_) if owner in self._imported:
+                return _in_our_packages(self._imported[owner])
+            case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
+                return True
+            case ast.Attribute(attr=name):
+                return name in self._ours
+            case _:
+                return False
+
+
+def _last_name(called: ast.expr) -> str:
+    match called:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _in_our_packages(path: str) -> bool:
+    return path.partition(".")[0] in PACKAGES
+
+
+def all_too_long() -> dict[str, list[str]]:
+    """By file; those without any are left out."""
+    sources = {file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8") for file in files()}
+    trees = [ast.parse(source) for source in sources.values()]
+    ours, lists = set().union(*map(defined, trees)), set().union(*map(variadic, trees))
+    found = {name: list(Calls(source, ours, lists).too_long()) for name, source in sources.items()}
+    return {name: calls for name, calls in found.items() if calls}
+
+
+def test_calls_of_our_own_name_their_arguments() -> None:
+    """More than four positional ones are a row of values that nobody can check by eye."""
+    found = all_too_long()
+    assert {name: calls for name, calls in found.items() if len(calls) > NOT_YET.get(name, 0)} == {}
+
+
+def test_the_list_of_exceptions_only_shrinks() -> None:
+    """A file that was put right may not fall back."""
+    found = all_too_long()
+    assert {name: len(found.get(name, [])) for name in NOT_YET} == NOT_YET
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(a, b, c, d, e): ...\nf(1, 2, 3, 4, 5)",
+        "class C: ...\nC(*common, 2, 3, 4, 5)",
+        "from leadmasterd.x import C\nC(1, 2, 3, 4, 5)",
+        "from leadmasterd import x\nx.anything(1, 2, 3, 4, 5)",
+        "import leadmasterd.x as y\ny.C(1, 2, 3, 4, 5)",
+        "something.method(1, 2, 3, 4, 5)",
+        "super().__init__(1, 2, 3, 4, 5)",
+        "def f(a, b, c, d, e): ...\npartial(f, 1, 2, 3, 4, 5)",
+        "await asyncio.to_thread(self.method, 1, 2, 3, 4, 5)",
+    ],
+)
+def test_a_long_call_is_found(source: str) -> None:
+    """These tests can fail."""
+    assert list(Calls(source, {"method", "several"}, {"several"}).too_long())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(a, b, c, d): ...\nf(1, 2, 3, 4)",
+        "class C: ...\nC(1, 2, 3, 4, five=5)",
+        "import os\nos.path.join(1, 2, 3, 4, 5)",
+        "from os.path import join\njoin(1, 2, 3, 4, 5)",
+        "print(1, 2, 3, 4, 5)",
+        "from leadmasterd.x import several\nseveral(1, 2, 3, 4, 5)",
+        "something.other(1, 2, 3, 4, 5)",
+    ],
+)
+def test_other_calls_are_left_alone(source: str) -> None:
+    """Short ones, those of functions that are not ours, and lists of one kind of thing."""
+    assert not list(Calls(source, {"method", "several"}, {"several"}).too_long())
