@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypedDict
 from zoneinfo import ZoneInfo
 
-from leadmasterd import sentences
+from leadmasterd import health, sentences
 from leadmasterd.classify.loading import existing
 from leadmasterd.errors import CannotUseDatabase, CannotUseModel, CannotUseProgram, CannotUseRules, CannotUseSettings
 from leadmasterd.listener import programs
@@ -404,8 +404,8 @@ def _daemon(paths: Paths) -> Iterator[Finding]:
         yield Finding(
             check=code.replace("_", " "),
             level="warning",
-            found=sentences.concern(code, detail),
-            mend=_("do what it says"),
+            found=health.sentence(code, detail),
+            mend=health.what_to_do(code),
             code=code,
             values={"detail": detail},
         )
@@ -413,8 +413,8 @@ def _daemon(paths: Paths) -> Iterator[Finding]:
         yield Finding(
             check="store",
             level="wrong",
-            found=sentences.trouble(trouble["code"], trouble["detail"]),
-            mend=_("free the disk"),
+            found=health.sentence(trouble["code"], trouble["detail"]),
+            mend=health.what_to_do(trouble["code"]),
             code=trouble["code"],
             values={"detail": trouble["detail"]},
         )

@@ -1,4 +1,7 @@
-"""Reasons in words. What is stored is a stable code with values; what a person reads is made here, at that moment."""
+"""Phases and reasons in words. Stored are stable codes with values; the sentences are made here when a person reads.
+
+Warnings have their words in `health`.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -24,7 +27,7 @@ NEEDS_A_PERSON: Final = frozenset({"waiting_for_scan", "halted"})
 
 
 def phase(name: str) -> str:
-    """A phase as people say it."""
+    """A phase in words."""
     return PHASES.get(name, lambda: name)()
 
 
@@ -38,7 +41,7 @@ def _detail(values: Values) -> str:
 
 
 _NO_NETWORK: Final = ("ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION", "ERR_ADDRESS_UNREACHABLE")
-"""What Chromium says when the network, and not WhatsApp, is the trouble."""
+"""Chromium's errors when the network, and not WhatsApp, is down."""
 
 
 def _child_died(values: Values) -> str:
@@ -54,7 +57,7 @@ def _child_died(values: Values) -> str:
         case "browser_missing":
             return _("the browser is missing") + _detail(values)
         case "initialize_failed" if any(sign in str(values.get("detail")) for sign in _NO_NETWORK):
-            return _("there is no way to web.whatsapp.com; check the network")
+            return _("web.whatsapp.com cannot be reached; check the network")
         case "initialize_failed":
             return _("WhatsApp Web did not load") + _detail(values)
         case None:
@@ -65,64 +68,62 @@ def _child_died(values: Values) -> str:
 
 
 def restart(reason: str) -> str:
-    """Why the listener was started again, as `history` counts it: a code, or the last word of a child."""
+    """Why the listener was restarted, as `history` counts it: a code, or the reason in a child's `bye`."""
     return because(reason, {}) if reason in REASONS else because("child_died", {"bye": reason})
 
 
 _RECYCLE: Final[Mapping[str, Callable[[], Any]]] = {
     "nightly": lambda: _("once a night, with a snapshot of the session"),
-    "memory": lambda: _("the browser grew too large"),
+    "memory": lambda: _("the browser uses too much memory"),
     "browser_changed": lambda: _("the browser was upgraded"),
-    "snapshot": lambda: _("a person asked for a snapshot"),
+    "snapshot": lambda: _("the operator asked for a snapshot"),
 }
 
 REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "not_started": lambda v: _("not started yet"),
     "started": lambda v: _("just started"),
     "trying_again": lambda v: _("starting again"),
-    "resumed": lambda v: _("resumed by a person"),
-    "scan_needed": lambda v: _(
-        "WhatsApp wants the code scanned: on the phone, Settings > Linked devices > Link a device"
-    ),
+    "resumed": lambda v: _("resumed by the operator"),
+    "scan_needed": lambda v: _("WhatsApp asks for a scan: on the phone, Settings > Linked devices > Link a device"),
     "syncing": lambda v: _("WhatsApp is sending what this device has missed"),
     "ready": lambda v: _("listening as {account}").format(account=_account(v)),
-    "connection_lost": lambda v: _("WhatsApp Web lost its connection and is trying to get it back"),
+    "connection_lost": lambda v: _("WhatsApp Web lost its connection and is reconnecting"),
     "reconnected": lambda v: _("the connection is back"),
-    "conflict": lambda v: _("the same session is open somewhere else"),
+    "conflict": lambda v: _("the same session is open elsewhere"),
     "disconnected": lambda v: _("WhatsApp ended the connection: {reason}").format(reason=v.get("reason")),
     "number_at_risk": lambda v: _(
-        "WhatsApp shows a warning for this number ({state}); nothing is retried. "
-        "Look at WhatsApp on the phone, then `leadmasterd resume`"
+        "WhatsApp shows a warning for this number ({state}) and nothing is retried; "
+        "check WhatsApp on the phone, then run `leadmasterd resume`"
     ).format(state=v.get("state")),
-    "logged_out": lambda v: _("this device was logged out; the old session is kept aside, a new scan is needed"),
-    "start_took_too_long": lambda v: _("the start took too long"),
-    "sync_took_too_long": lambda v: _("the sync took too long"),
+    "logged_out": lambda v: _("this device was logged out; the old session is kept aside and a new scan is needed"),
+    "start_took_too_long": lambda v: _("the start timed out"),
+    "sync_took_too_long": lambda v: _("the sync timed out"),
     "reconnect_took_too_long": lambda v: _("the connection did not come back"),
     "heartbeat_lost": lambda v: _("the page stopped answering for {seconds} s").format(seconds=v.get("silent_seconds")),
     "child_died": _child_died,
     "cannot_spawn": lambda v: _("the Node child could not be started") + _detail(v),
-    "session_lost": lambda v: _("the session was lost without a logout; trying the newest snapshot of it"),
-    "profile_broken": lambda v: _("the browser profile does not open; trying the newest snapshot of the session"),
+    "session_lost": lambda v: _("the session was lost without a logout; restoring its newest snapshot"),
+    "profile_broken": lambda v: _("the browser profile does not open; restoring the newest snapshot of the session"),
     "code_stopped": lambda v: _("WhatsApp Web stopped showing new codes"),
     "not_scanned": lambda v: _(
-        "nobody scanned {codes} codes; a fresh one comes later, or with `leadmasterd restart-listener`"
+        "nobody scanned {codes} codes; a new one follows later, or with `leadmasterd restart-listener`"
     ).format(codes=v.get("codes")),
-    "contract": lambda v: _("WhatsApp Web changed; lost: {costs} ({names})").format(
+    "contract": lambda v: _("WhatsApp Web changed and {costs} no longer works ({names})").format(
         costs=v.get("costs"), names=v.get("names")
     ),
     "dialog": lambda v: _("WhatsApp Web shows a dialog: {text}").format(text=v.get("text")),
     "dialog_dismissed": lambda v: _("acknowledged a dialog of WhatsApp Web with {button}: {text}").format(
         button=v.get("button"), text=v.get("text")
     ),
-    "page_reloaded": lambda v: _("the page was loaded anew"),
-    "deaf": lambda v: _("messages arrived that were not heard live"),
+    "page_reloaded": lambda v: _("the page reloaded"),
+    "deaf": lambda v: _("messages arrived that were not delivered live"),
     "recycle": lambda v: _("planned restart: {why}").format(
         why=_RECYCLE.get(str(v.get("why")), lambda: v.get("why"))()
     ),
-    "paused": lambda v: _("paused by a person; `leadmasterd resume` goes on"),
-    "restart_asked": lambda v: _("a person asked for a restart"),
+    "paused": lambda v: _("paused by the operator; `leadmasterd resume` continues"),
+    "restart_asked": lambda v: _("the operator asked for a restart"),
     "asked_to_stop": lambda v: _("asked to stop"),
-    "daemon_died": lambda v: _("the daemon ended without saying so"),
+    "daemon_died": lambda v: _("the daemon died"),
     "not_listening": lambda v: _("the daemon was not running"),
 }
 
@@ -142,39 +143,6 @@ def because(code: str, values: Values) -> str:
     return printable(sentence)
 
 
-CONCERNS: Final[Mapping[str, Callable[[str], str]]] = {
-    "contract": lambda d: _("WhatsApp Web changed; lost: {what}. Look for a newer leadmasterd").format(what=d),
-    "dialog": lambda d: _("WhatsApp Web shows a dialog that a person should look at: {text}").format(text=d),
-    "disk_low": lambda d: _("only {n} MB of disk are free; a full disk stops capture and can cost the link").format(
-        n=d
-    ),
-    "rules": lambda d: _("the rules file has a mistake, so the rules before it stay in force: {what}").format(what=d),
-    "memory_high": lambda d: _("the browser and its tree use {n} MB; a restart is planned").format(n=d),
-    "phone_silent": lambda d: _(
-        "nothing was written from the phone for {n} days; WhatsApp unlinks its devices after 14: open WhatsApp there"
-    ).format(n=d),
-}
-
-
-def concern(code: str, detail: str) -> str:
-    """What a person should know though all goes on."""
-    make = CONCERNS.get(code)
-    return printable(make(detail) if make else f"{code}: {detail}")
-
-
-TROUBLES: Final[Mapping[str, Callable[[str], str]]] = {
-    "disk_full": lambda d: _("the disk is full: nothing can be stored until there is space; nothing is lost meanwhile"),
-    "database_locked": lambda d: _("another program holds the database locked; waiting for it"),
-    "database_error": lambda d: _("the database can't be written ({detail}); trying again").format(detail=d),
-}
-
-
-def trouble(code: str, detail: str) -> str:
-    """What keeps the store from writing."""
-    make = TROUBLES.get(code)
-    return printable(make(detail) if make else f"{code}: {detail}")
-
-
 STAGES_ES: Final[Mapping[str, str]] = {
     "unsorted": "bandeja",
     "new": "nuevo",
@@ -187,11 +155,11 @@ STAGES_ES: Final[Mapping[str, str]] = {
     "dormant": "en pausa",
     "merged": "unido",
 }
-"""Whoever answers the customers reads Spanish, in whatever language the rest is shown."""
+"""The people who answer customers read Spanish, whatever language the rest is in."""
 
 
 def stage_es(stage: str) -> str:
-    """A stage as the shop calls it; one of tomorrow as it is stored."""
+    """A stage as the shop calls it. An unknown one (from a newer version) is shown as it is."""
     return STAGES_ES.get(stage, stage)
 
 

@@ -1,4 +1,4 @@
-"""The living daemon's ear: one line each way, for its owner and root only."""
+"""The control socket: one line each way, for its owner and root only."""
 
 import asyncio
 import json
@@ -58,7 +58,7 @@ async def test_a_refusal_is_no_missing_daemon(tmp_path: Path) -> None:
             await asked(tmp_path / "s", "no")
 
 
-async def test_a_state_directory_with_a_long_name_has_an_ear_too(tmp_path: Path) -> None:
+async def test_a_state_directory_with_a_long_name_has_a_socket_too(tmp_path: Path) -> None:
     """A socket's path may have 107 bytes only."""
     folder = tmp_path / ("long " * 30)
     folder.mkdir()

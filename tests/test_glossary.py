@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from leadmasterd import sentences
+from leadmasterd.health import WARNINGS
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.supervisor.machine import Phase
 
@@ -24,7 +25,7 @@ def test_every_table_is_under_a_term(tmp_path: Path) -> None:
 
 def test_every_phase_and_every_stored_code_is_under_a_term() -> None:
     """Those of the supervisor, of warnings, of the store and of a lead's record."""
-    codes = {*sentences.REASONS, *sentences.CONCERNS, *sentences.TROUBLES, *sentences.LEAD_REASONS}
+    codes = {*sentences.REASONS, *WARNINGS, *sentences.LEAD_REASONS}
     assert {"deaf", "disk_low", "disk_full", "answered"} <= codes
     assert {*codes, *(phase.value for phase in Phase)} - NAMED == set()
 

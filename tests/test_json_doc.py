@@ -24,7 +24,7 @@ from leadmasterd.cli import cmd_auth, cmd_config, cmd_rules
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.leads_export import COLUMNS, ExportedFile
 from leadmasterd.cli.parser import make_parser
-from leadmasterd.daemon.status import StatusBoard, measure
+from leadmasterd.daemon.status import Sections, StatusPublisher, measure
 from leadmasterd.doctor import Report
 from leadmasterd.listener.profile import Auth
 from leadmasterd.queries.history import HistoryObject
@@ -33,10 +33,10 @@ from leadmasterd.queries.leads import Lead, LeadExport, LeadList
 from leadmasterd.queries.messages import MessageList
 from leadmasterd.queries.people import DuplicateList
 from leadmasterd.queries.waiting import WaitingList
-from leadmasterd.reasons import Reason
 from leadmasterd.replay import ReplayRecord
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import write_status
+from leadmasterd.state.status_object import Session
 from leadmasterd.store.database import open_for_writing
 from tests.stories import Customer
 from tests.test_cli_leads import BROKEN, DELIVERY, HELLO, PRICE, Shop, chat
@@ -244,15 +244,19 @@ def filled(shop: Shop) -> Paths:
     auth = Auth(paths)
     auth.mark_linked(chat(0))
     auth.take(account=chat(0), browser="Chromium 156", now=datetime.now(UTC))
-    board = StatusBoard(paths, phase="ready", since=now, because=Reason("ready", {"account": chat(0)}))
-    board.account = {"wid": chat(0), "push_name": "Tienda"}
-    board.resources = measure(paths)
-    board.trouble = ("disk_full", "x")
-    board.scan = {"qr": "2@x", "valid_until": now}
-    board.next_jobs = lambda: [{"job": "sweep", "at": now}]
     names = ("leadmasterd", "listener", "whatsapp_web_js", "puppeteer", "browser", "node", "whatsapp_web")
-    board.versions = dict.fromkeys(names, "1")
-    write_status(paths, board.as_json())
+    sections = Sections(
+        session=lambda: Session(
+            phase="ready", since=now, because="listening", code="ready", values={"account": chat(0)}
+        ),
+        account=lambda: {"wid": chat(0), "push_name": "Tienda"},
+        resources=lambda: measure(paths),
+        trouble=lambda: {"code": "disk_full", "detail": "x"},
+        scan=lambda: {"qr": "2@x", "valid_until": now},
+        next_jobs=lambda: [{"job": "sweep", "at": now}],
+        versions=lambda: dict.fromkeys(names, "1"),
+    )
+    StatusPublisher(paths, sections).write()
     (shop.folder / "labelled.jsonl").write_text(LABELLED)
     lines = [Customer(chat(9)).says("17 10:00", PRICE), Customer(chat(8)).clicks_ad("17 11:00")]
     (shop.folder / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))

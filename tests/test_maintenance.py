@@ -1,4 +1,4 @@
-"""When a restart is wished for, and what a person is told."""
+"""When a restart is planned, and what people are warned of."""
 
 import asyncio
 import shutil
@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd import sentences
-from leadmasterd.daemon.maintenance import Housekeeping, Limits, Seen, concerns, was_replaced, wish
+from leadmasterd import health
+from leadmasterd.daemon.active import ActiveWarnings
+from leadmasterd.daemon.maintenance import (
+    Limits,
+    Maintenance,
+    Observation,
+    find_warnings,
+    restart_reason,
+    was_replaced,
+)
 from tests.waiting import until
 
 LIMITS = Limits(nightly_restart="", memory_ceiling_mb=1000, disk_floor_mb=500)
-FINE = Seen(
+FINE = Observation(
     tree_pss=400_000_000,
     disk_free=10_000_000_000,
     browser_replaced=False,
@@ -36,7 +44,7 @@ FINE = Seen(
 )
 def test_a_restart_waits_for_a_quiet_moment_unless_it_is_urgent(change: dict[str, object], why: str | None) -> None:
     """Memory over the ceiling, or a browser that was replaced under us."""
-    assert wish(replace(FINE, **change), LIMITS) == why  # type: ignore[arg-type]
+    assert restart_reason(replace(FINE, **change), LIMITS) == why  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -47,18 +55,40 @@ def test_a_restart_waits_for_a_quiet_moment_unless_it_is_urgent(change: dict[str
         ({"phone_silent": timedelta(days=10)}, "phone_silent"),
     ],
 )
-def test_a_concern_is_a_code_that_has_a_sentence(change: dict[str, object], code: str) -> None:
+def test_a_warning_says_how_bad_it_is(change: dict[str, object], code: str) -> None:
     """And when all is well there is none."""
-    assert concerns(FINE, LIMITS) == {}
-    found = concerns(replace(FINE, **change), LIMITS)  # type: ignore[arg-type]
-    assert list(found) == [code]
-    assert found[code] in sentences.concern(code, found[code])
+    assert set(find_warnings(FINE, LIMITS).values()) == {None}
+    found = find_warnings(replace(FINE, **change), LIMITS)  # type: ignore[arg-type]
+    [(warning, detail)] = [(each, detail) for each, detail in found.items() if detail is not None]
+    assert warning.code == code
+    assert detail in health.text(code, detail)
 
 
-def test_every_concern_has_a_sentence() -> None:
-    """All at once; the page's own two come from the child, and that of the rules from who reads them."""
-    bad = Seen(2_000_000_000, 1, browser_replaced=True, quiet_seconds=0, phone_silent=timedelta(days=13))
-    assert set(concerns(bad, LIMITS)) == set(sentences.CONCERNS) - {"contract", "dialog", "rules"}
+def test_a_check_can_give_every_warning_that_is_measured() -> None:
+    """All at once; the others come from the child, the rules and the store."""
+    bad = Observation(2_000_000_000, 1, browser_replaced=True, quiet_seconds=0, phone_silent=timedelta(days=13))
+    found = find_warnings(bad, LIMITS)
+    assert set(found) == {each for each in health.WARNINGS.values() if each.measured}
+    assert None not in found.values()
+
+
+async def test_a_warning_is_cleared_when_all_is_well_again() -> None:
+    """At the next check."""
+    warnings = ActiveWarnings(lambda: None)
+    seen = replace(FINE, disk_free=1)
+
+    async def observe() -> Observation:
+        return seen
+
+    maintenance = Maintenance(
+        LIMITS, check_every=0.01, observe=observe, restart=lambda _: None, train=idle, warnings=warnings
+    )
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(maintenance.run(), name="maintenance")
+        await until(lambda: warnings.concerns() == {"disk_low": "0"})
+        seen = FINE
+        await until(lambda: warnings.concerns() == {})
+        task.cancel()
 
 
 def test_a_running_program_whose_file_was_replaced_is_noticed(tmp_path: Path) -> None:
@@ -76,27 +106,32 @@ def test_a_running_program_whose_file_was_replaced_is_noticed(tmp_path: Path) ->
 
 
 async def idle() -> None:
-    """Nothing is learned."""
+    """Nothing is trained."""
 
 
 async def test_a_ceiling_that_is_too_low_does_not_restart_in_a_loop() -> None:
     """Once, and not again for hours."""
-    wishes: list[str] = []
+    restarts: list[str] = []
     looks = 0
 
-    async def look() -> Seen:
+    async def look() -> Observation:
         nonlocal looks
         looks += 1
         return replace(FINE, tree_pss=2_000_000_000)
 
-    keeping = Housekeeping(
-        LIMITS, look_every=0.01, look=look, recycle=wishes.append, learn=idle, on_concerns=lambda _: None
+    maintenance = Maintenance(
+        LIMITS,
+        check_every=0.01,
+        observe=look,
+        restart=restarts.append,
+        train=idle,
+        warnings=ActiveWarnings(lambda: None),
     )
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(keeping.run(), name="housekeeping")
+        task = tasks.create_task(maintenance.run(), name="maintenance")
         await until(lambda: looks >= 5)
         task.cancel()
-    assert wishes == ["memory"]
+    assert restarts == ["memory"]
 
 
 async def test_the_nightly_restart_is_due_at_the_local_time_that_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,24 +139,25 @@ async def test_the_nightly_restart_is_due_at_the_local_time_that_was_set(monkeyp
     monkeypatch.setenv("TZ", "America/Argentina/Buenos_Aires")
     seen = asyncio.Event()
 
-    async def look() -> Seen:
+    async def look() -> Observation:
         seen.set()
         return FINE
 
     for setting, hour in (("03:30", 3), ("", None)):
         seen.clear()
-        keeping = Housekeeping(
+        maintenance = Maintenance(
             replace(LIMITS, nightly_restart=setting),
-            look_every=60,
-            look=look,
-            recycle=lambda _: None,
-            learn=idle,
-            on_concerns=lambda _: None,
+            check_every=60,
+            observe=look,
+            restart=lambda _: None,
+            train=idle,
+            warnings=ActiveWarnings(lambda: None),
         )
         async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(keeping.run(), name="housekeeping")
+            task = tasks.create_task(maintenance.run(), name="maintenance")
             await seen.wait()
-            due = keeping.next_jobs()
+            due = maintenance.calendar()
+            assert {job["job"] for job in maintenance.next_jobs()} == due.keys()
             assert due.keys() == ({"restart", "learn"} if setting else {"learn"})
             assert all(moment.utcoffset() is not None for moment in due.values())
             assert due["learn"].hour == 4

@@ -5,20 +5,20 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leadmasterd import sentences
 from leadmasterd.cli import cmd_status, main
 from leadmasterd.cli.times import Clock
-from leadmasterd.daemon.status import StatusBoard, measure
-from leadmasterd.reasons import Reason
+from leadmasterd.daemon.status import Counters, Sections, StatusPublisher, measure
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import Lock, write_status
-from leadmasterd.store.records import BatchResult
+from leadmasterd.state.status_object import Session
 from leadmasterd.supervisor.machine import Phase
 from leadmasterd.times import iso
 from tests.waiting import until
@@ -65,10 +65,16 @@ def held(paths: Paths) -> Iterator[Lock]:
     os.close(lock._fd)
 
 
-def board(paths: Paths, phase: Phase = Phase.READY, code: str = "ready", **values: object) -> dict[str, Any]:
+def status_of(paths: Paths, phase: Phase = Phase.READY, code: str = "ready", **values: object) -> dict[str, Any]:
     """A status as the daemon writes it."""
-    made = StatusBoard(paths, phase=phase.value, since=iso(NOW - timedelta(minutes=65)), because=Reason(code, values))
-    return made.as_json()
+    session = Session(
+        phase=phase.value,
+        since=iso(NOW - timedelta(minutes=65)),
+        because=sentences.because(code, values),
+        code=code,
+        values=values,
+    )
+    return {**StatusPublisher(paths, Sections(session=lambda: session)).status()}
 
 
 CODES = [
@@ -88,7 +94,7 @@ CODES = [
 @pytest.mark.parametrize(("phase", "code"), CODES)
 def test_the_exit_code_says_how_it_is(paths: Paths, phase: Phase, code: int) -> None:
     """0 ready, 2 not ready, 4 needs a person; and 3 whatever it last said, when it is not running."""
-    status = board(paths, phase)
+    status = status_of(paths, phase)
     assert cmd_status.exit_code(running=True, status=status) == code
     assert cmd_status.exit_code(running=False, status=status) == 3
 
@@ -100,15 +106,15 @@ def test_every_phase_has_an_exit_code() -> None:
 
 def test_a_full_disk_needs_a_person_even_while_ready(paths: Paths) -> None:
     """Somebody has to free some space; a lock passes by itself."""
-    full = {**board(paths), "trouble": {"code": "disk_full", "detail": ""}}
-    locked = {**board(paths), "trouble": {"code": "database_locked", "detail": ""}}
+    full = {**status_of(paths), "trouble": {"code": "disk_full", "detail": ""}}
+    locked = {**status_of(paths), "trouble": {"code": "database_locked", "detail": ""}}
     assert cmd_status.exit_code(running=True, status=full) == 4
     assert cmd_status.exit_code(running=True, status=locked) == 0
 
 
 def test_the_object_has_exactly_the_documented_keys(paths: Paths) -> None:
     """Other programs read it: a key is added or taken away on purpose, and here too."""
-    status = board(paths)
+    status = status_of(paths)
     assert set(status) == KEYS
     assert set(status["capture"]) == {"live", "sweep", "open_gaps", "last_message_at"}
     assert json.loads(json.dumps(status)) == status
@@ -122,7 +128,7 @@ def described(status: dict[str, Any] | None, *, running: bool) -> str:
 
 def test_it_says_what_since_when_and_why(paths: Paths) -> None:
     """In the first line."""
-    text = described(board(paths, account="5491155550100@c.us"), running=True)
+    text = described(status_of(paths, account="5491155550100@c.us"), running=True)
     assert text.startswith("leadmasterd is ready since ")
     assert "1 h 5 min ago" in text
     assert "listening as 5491155550100." in text
@@ -130,7 +136,7 @@ def test_it_says_what_since_when_and_why(paths: Paths) -> None:
 
 def test_a_dead_daemon_is_told_with_its_last_words(paths: Paths) -> None:
     """It did not say so itself."""
-    text = described(board(paths, Phase.BACKING_OFF, "child_died", bye="browser_gone"), running=False)
+    text = described(status_of(paths, Phase.BACKING_OFF, "child_died", bye="browser_gone"), running=False)
     assert text.startswith("leadmasterd is not running. It was last waiting to start again")
     assert "the browser died" in text
 
@@ -145,7 +151,7 @@ def test_one_that_never_ran_and_one_that_just_starts_are_told_apart() -> None:
 @pytest.mark.parametrize("running", [True, False])
 def test_every_phase_can_be_described(paths: Paths, phase: Phase, running: bool) -> None:
     """With everything there is to tell."""
-    status = board(paths, phase, "child_died", bye=None, exit_code=70, failures=3, wait_seconds=4.0)
+    status = status_of(paths, phase, "child_died", bye=None, exit_code=70, failures=3, wait_seconds=4.0)
     status["trouble"] = {"code": "disk_full", "detail": "x"}
     status["capture"] = {"live": 12345, "sweep": 6, "open_gaps": 2, "last_message_at": iso(NOW)}
     status["resources"] = {"tree_pss_bytes": 5e8, "daemon_pss_bytes": 3e7, "disk_free_bytes": 2e12}
@@ -173,7 +179,7 @@ def test_json_is_one_object_with_running_from_the_lock(
     paths: Paths, held: Lock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And nothing else on stdout."""
-    write_status(paths, board(paths))
+    write_status(paths, status_of(paths))
     code, out, err = run("--json", capsys=capsys)
     assert (code, err) == (0, "")
     assert set(json.loads(out)) == {*KEYS, "running"}
@@ -185,7 +191,7 @@ def test_a_status_file_that_says_ready_is_not_believed_without_a_daemon(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The lock decides: it was killed."""
-    write_status(paths, board(paths))
+    write_status(paths, status_of(paths))
     paths.lock_file.touch()
     code, out, _ = run("--json", capsys=capsys)
     assert code == 3
@@ -227,7 +233,7 @@ def test_settings_that_hide_where_state_is_are_told(
 def test_a_detail_can_not_command_the_terminal(paths: Paths, held: Lock) -> None:
     """Details come from the page and the browser; in colours markup is text as well."""
     detail = "[bold]no[/bold] \x1b]0;title\x07\x1b[2J"
-    write_status(paths, board(paths, Phase.BACKING_OFF, "cannot_spawn", detail=detail))
+    write_status(paths, status_of(paths, Phase.BACKING_OFF, "cannot_spawn", detail=detail))
     reading, writing = pty.openpty()
     with subprocess.Popen([sys.executable, "-m", "leadmasterd", "status"], stdout=writing, stderr=writing) as status:
         os.close(writing)
@@ -247,33 +253,38 @@ def test_a_detail_can_not_command_the_terminal(paths: Paths, held: Lock) -> None
     assert b"\x1b[2J" not in shown
 
 
-async def test_the_board_writes_once_for_many_changes(paths: Paths) -> None:
-    """A moment later, and whole."""
-    made = StatusBoard(paths)
-    for n in range(100):
-        made.count(BatchResult(live=1, last_message_at=f"2026-11-23T00:00:{n % 60:02}.000Z"))
-        made.bump("page_errors")
+async def test_many_changes_are_written_once(paths: Paths) -> None:
+    """A moment later, and whole: the sections are asked when the file is written."""
+    publisher = StatusPublisher(paths)
+    counters = Counters(publisher.changed)
+    asked = 0
+
+    def count() -> Mapping[str, int]:
+        nonlocal asked
+        asked += 1
+        return counters.section()
+
+    publisher.offer(Sections(counters=count))
+    for _ in range(100):
+        counters.bump("page_errors")
+    counters.set("dropped_lines", 7)
     assert not paths.status_file.exists()
     await until(paths.status_file.exists)
     status = json.loads(paths.status_file.read_text())
-    assert status["capture"] == {
-        "live": 100,
-        "sweep": 0,
-        "open_gaps": 0,
-        "last_message_at": "2026-11-23T00:00:59.000Z",
-    }
-    assert status["counters"] == {"page_errors": 100}
+    assert status["counters"] == {"page_errors": 100, "dropped_lines": 7}
+    assert status["capture"] == {"live": 0, "sweep": 0, "open_gaps": 0, "last_message_at": None}
+    assert asked == 1
 
 
-def test_a_board_that_can_not_be_written_complains_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_status_that_can_not_be_written_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A full disk is no reason to fill the journal."""
     gone = Paths(None, tmp_path / "gone", tmp_path / "gone" / "x.db")
-    made = StatusBoard(gone)
+    publisher = StatusPublisher(gone)
     for _ in range(3):
-        made.write()
+        publisher.write()
     assert len(caplog.records) == 1
     gone.state_dir.mkdir()
-    made.write()
+    publisher.write()
     assert gone.status_file.exists()
 
 

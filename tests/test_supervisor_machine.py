@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from leadmasterd import sentences
 from leadmasterd.reasons import Reason
 from leadmasterd.supervisor.machine import (
     CODES_UNTIL_A_BREAK,
-    NUMBER_AT_RISK,
+    STOPPING,
     TABLE,
     Effect,
     Event,
+    Facts,
     Happened,
     Phase,
     State,
@@ -33,23 +35,35 @@ AT_REST = {Phase.PAUSED, Phase.BACKING_OFF, Phase.HALTED, Phase.STOPPED}
 WAITS_FOR_A_PERSON = {Phase.PAUSED, Phase.HALTED, Phase.STOPPED}
 
 
-def happen(state: State, *events: Happened | tuple[Happened, dict[str, Any]], now: float = 100.0) -> Step:
+Told = Happened | tuple[Happened, dict[str, Any]] | tuple[Happened, Facts]
+"""An event, alone, with its values, or with what else is known."""
+
+
+def event_of(told: Told, now: float, chance: float = 0.5) -> Event:
+    """As the machine is given it."""
+    happened, more = told if isinstance(told, tuple) else (told, {})
+    if isinstance(more, Facts):
+        return Event(happened, now, chance, facts=more)
+    return Event(happened, now, chance, more)
+
+
+def happen(state: State, *events: Told, now: float = 100.0) -> Step:
     """One event after the other; the last step."""
     taken = Step(state)
     for event in events:
-        happened, values = event if isinstance(event, tuple) else (event, {})
-        taken = step(taken.state, Event(happened, now, 0.5, values), TIMING)
+        taken = step(taken.state, event_of(event, now), TIMING)
     return taken
 
 
-def after(*events: Happened | tuple[Happened, dict[str, Any]], now: float = 100.0) -> State:
+def after(*events: Told, now: float = 100.0) -> State:
     """The state after these, from the very start."""
     return happen(State(), *events, now=now).state
 
 
-LOGOUT = (Happened.DISCONNECTED, {"reason": "LOGOUT", "logout_reason": "0"})
+LOGOUT = (Happened.LOGGED_OUT, {"reason": "LOGOUT", "logout_reason": "0"})
+BANNED = (Happened.NUMBER_AT_RISK, {"state": "TOS_BLOCK"})
 LISTENING = (Happened.START, Happened.HELLO, Happened.AUTHENTICATED, Happened.READY)
-OFFLINE = (Happened.SOCKET_STATE, {"state": "TIMEOUT"})
+OFFLINE = (Happened.CONNECTION_LOST, {"state": "TIMEOUT"})
 TO: Mapping[Phase, State] = {
     Phase.PAUSED: State(),
     Phase.STARTING: after(Happened.START),
@@ -59,7 +73,7 @@ TO: Mapping[Phase, State] = {
     Phase.RECONNECTING: after(*LISTENING, OFFLINE),
     Phase.STOPPING: after(*LISTENING, Happened.EXITED),
     Phase.BACKING_OFF: after(*LISTENING, Happened.EXITED, Happened.GONE),
-    Phase.HALTED: after(*LISTENING, (Happened.SOCKET_STATE, {"state": "TOS_BLOCK"}), Happened.GONE),
+    Phase.HALTED: after(*LISTENING, BANNED, Happened.GONE),
     Phase.STOPPED: after(Happened.QUIT),
 }
 ALIVE = [phase for phase in Phase if phase not in AT_REST and phase is not Phase.STOPPING]
@@ -71,9 +85,10 @@ def test_every_phase_can_be_reached() -> None:
 
 
 def test_every_cell_is_filled() -> None:
-    """Each phase knows what each event means, if only that it means nothing."""
-    assert set(TABLE) == set(Phase)
-    for phase, row in TABLE.items():
+    """Each phase knows what each event means, if only that it means nothing; STOPPING by what is to follow."""
+    assert {*TABLE, Phase.STOPPING} == set(Phase)
+    assert set(STOPPING) == AT_REST | {Phase.STARTING}
+    for phase, row in (*TABLE.items(), *STOPPING.items()):
         assert set(row) == set(Happened), phase
 
 
@@ -101,19 +116,18 @@ DIAGRAM: list[tuple[Phase, Any, Phase, tuple[Effect, ...]]] = [
     (Phase.SYNCING, Happened.READY, Phase.READY, ()),
     (Phase.SYNCING, Happened.TIMER, Phase.STOPPING, (Effect.STOP_TREE,)),
     (Phase.READY, OFFLINE, Phase.RECONNECTING, ()),
-    (Phase.READY, (Happened.SOCKET_STATE, {"state": "OPENING"}), Phase.RECONNECTING, ()),
-    (Phase.READY, (Happened.SOCKET_STATE, {"state": "CONNECTED"}), Phase.READY, ()),
-    (Phase.READY, (Happened.SOCKET_STATE, {"state": "SPARKLE"}), Phase.READY, ()),
+    (Phase.READY, Happened.CONNECTED, Phase.READY, ()),
+    (Phase.SYNCING, OFFLINE, Phase.SYNCING, ()),
     (Phase.READY, Happened.READY, Phase.READY, ()),
     (Phase.READY, Happened.TIMER, Phase.READY, ()),
     (Phase.READY, Happened.HEARTBEAT_LOST, Phase.STOPPING, (Effect.STOP_TREE,)),
     (Phase.READY, Happened.RESTART, Phase.STOPPING, (Effect.STOP_TREE,)),
-    (Phase.READY, Happened.DEAF, Phase.STOPPING, (Effect.STOP_TREE,)),
-    (Phase.READY, Happened.RECYCLE, Phase.STOPPING, (Effect.STOP_TREE,)),
-    (Phase.SYNCING, Happened.RECYCLE, Phase.SYNCING, ()),
-    (Phase.WAITING_FOR_SCAN, Happened.RECYCLE, Phase.WAITING_FOR_SCAN, ()),
+    (Phase.READY, Happened.DELIVERY_STALLED, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.READY, Happened.PLANNED_RESTART, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.SYNCING, Happened.PLANNED_RESTART, Phase.SYNCING, ()),
+    (Phase.WAITING_FOR_SCAN, Happened.PLANNED_RESTART, Phase.WAITING_FOR_SCAN, ()),
     (Phase.WAITING_FOR_SCAN, Happened.TIMER, Phase.STOPPING, (Effect.STOP_TREE,)),
-    (Phase.RECONNECTING, (Happened.SOCKET_STATE, {"state": "CONNECTED"}), Phase.READY, ()),
+    (Phase.RECONNECTING, Happened.CONNECTED, Phase.READY, ()),
     (Phase.RECONNECTING, OFFLINE, Phase.RECONNECTING, ()),
     (Phase.RECONNECTING, Happened.READY, Phase.READY, ()),
     (Phase.RECONNECTING, Happened.HEARTBEAT_LOST, Phase.STOPPING, (Effect.STOP_TREE,)),
@@ -139,8 +153,7 @@ def test_the_table_says(phase: Phase, event: Any, to: Phase, effects: tuple[Effe
     ("event", "code"),
     [
         (Happened.EXITED, "child_died"),
-        ((Happened.DISCONNECTED, {"reason": "CONFLICT"}), "conflict"),
-        ((Happened.SOCKET_STATE, {"state": "CONFLICT"}), "conflict"),
+        (Happened.CONFLICT, "conflict"),
         ((Happened.DISCONNECTED, {"reason": "TIMEOUT"}), "disconnected"),
     ],
 )
@@ -158,14 +171,11 @@ def test_what_heals_by_itself_is_stopped_waited_for_and_tried_again(phase: Phase
 
 
 @pytest.mark.parametrize("phase", ALIVE)
-@pytest.mark.parametrize("state", sorted(NUMBER_AT_RISK))
-@pytest.mark.parametrize("happened", [Happened.SOCKET_STATE, Happened.DISCONNECTED])
-def test_a_ban_screen_halts_and_nothing_is_retried(phase: Phase, state: str, happened: Happened) -> None:
+def test_a_ban_screen_halts_and_nothing_is_retried(phase: Phase) -> None:
     """The number is at risk: only a person goes on."""
-    event = (happened, {"state": state} if happened is Happened.SOCKET_STATE else {"reason": state})
-    halted = happen(TO[phase], event, Happened.GONE)
+    halted = happen(TO[phase], BANNED, Happened.GONE)
     assert (halted.state.phase, halted.effects, halted.state.timer_at) == (Phase.HALTED, (), None)
-    assert halted.state.because == Reason("number_at_risk", {"state": state})
+    assert halted.state.because == Reason("number_at_risk", {"state": "TOS_BLOCK"})
     assert happen(halted.state, Happened.RESUME).effects == (Effect.SPAWN,)
 
 
@@ -191,7 +201,7 @@ def test_a_logout_sets_the_profile_aside_once_the_child_is_gone(phase: Phase) ->
         (Happened.RESTART, (Effect.QUARANTINE_PROFILE, Effect.SPAWN)),
         (Happened.PAUSE, (Effect.QUARANTINE_PROFILE,)),
         (Happened.QUIT, (Effect.QUARANTINE_PROFILE, Effect.LEAVE)),
-        ((Happened.SOCKET_STATE, {"state": "TOS_BLOCK"}), (Effect.QUARANTINE_PROFILE,)),
+        (BANNED, (Effect.QUARANTINE_PROFILE,)),
     ],
 )
 @pytest.mark.parametrize("logout_first", [True, False])
@@ -205,7 +215,7 @@ def test_a_logout_counts_before_and_after_another_reason_to_stop(
 
 def test_a_ban_screen_seen_while_stopping_halts() -> None:
     """The child's last words count."""
-    taken = happen(TO[Phase.STOPPING], (Happened.SOCKET_STATE, {"state": "TOS_BLOCK"}), Happened.GONE)
+    taken = happen(TO[Phase.STOPPING], BANNED, Happened.GONE)
     assert taken.state.phase is Phase.HALTED
 
 
@@ -257,7 +267,7 @@ def test_hello_gives_the_browser_its_own_time() -> None:
 
 def test_a_planned_restart_is_no_failure_and_keeps_a_snapshot_when_all_is_gone() -> None:
     """Snapshot before trimming, both before the next child."""
-    stopping = happen(replace(TO[Phase.READY], failures=3), (Happened.RECYCLE, {"why": "nightly"}))
+    stopping = happen(replace(TO[Phase.READY], failures=3), (Happened.PLANNED_RESTART, {"why": "nightly"}))
     assert stopping.effects == (Effect.STOP_TREE,)
     gone = happen(stopping.state, Happened.GONE)
     assert gone.effects == (Effect.TAKE_SNAPSHOT, Effect.TRIM_CACHES, Effect.SPAWN)
@@ -267,14 +277,14 @@ def test_a_planned_restart_is_no_failure_and_keeps_a_snapshot_when_all_is_gone()
 
 def test_a_logout_during_a_planned_restart_keeps_no_snapshot_of_it() -> None:
     """Its last words count: the profile is set aside instead."""
-    gone = happen(TO[Phase.READY], (Happened.RECYCLE, {"why": "nightly"}), LOGOUT, Happened.GONE)
+    gone = happen(TO[Phase.READY], (Happened.PLANNED_RESTART, {"why": "nightly"}), LOGOUT, Happened.GONE)
     assert gone.effects == (Effect.QUARANTINE_PROFILE, Effect.SPAWN)
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.WAITING_FOR_SCAN])
 def test_a_session_that_was_lost_without_a_logout_is_restored(phase: Phase) -> None:
     """The profile was linked, and WhatsApp shows a code all the same."""
-    stopping = happen(TO[phase], (Happened.CODE_SHOWN, {"session_lost": True}))
+    stopping = happen(TO[phase], Happened.SESSION_LOST)
     assert stopping.state.because.code == "session_lost"
     gone = happen(stopping.state, Happened.GONE)
     assert gone.effects == (Effect.RESTORE_PROFILE, Effect.SPAWN)
@@ -284,11 +294,11 @@ def test_a_session_that_was_lost_without_a_logout_is_restored(phase: Phase) -> N
 @pytest.mark.parametrize(
     "failure",
     [
-        (Happened.EXITED, {"bye": "initialize_failed", "restorable": True}),
-        (Happened.TIMER, {"storage_broken": True, "restorable": True}),
+        (Happened.EXITED, Facts(restorable=True)),
+        (Happened.TIMER, Facts(storage_broken=True, restorable=True)),
     ],
 )
-def test_a_profile_that_does_not_open_three_times_is_restored(failure: tuple[Happened, dict[str, object]]) -> None:
+def test_a_profile_that_does_not_open_three_times_is_restored(failure: tuple[Happened, Facts]) -> None:
     """Not at the first: a browser may die for many reasons, and a disk be full for a while."""
     state = TO[Phase.STARTING]
     for _ in range(2):
@@ -301,9 +311,14 @@ def test_a_profile_that_does_not_open_three_times_is_restored(failure: tuple[Hap
 
 
 @pytest.mark.parametrize(
-    "failure", [(Happened.EXITED, {"restorable": True, "unreachable": True}), (Happened.TIMER, {"restorable": True})]
+    "failure",
+    [
+        (Happened.EXITED, Facts(restorable=True, unreachable=True)),
+        (Happened.TIMER, Facts(restorable=True)),
+        (Happened.TIMER, Facts(restorable=True, storage_broken=True, unreachable=True)),
+    ],
 )
-def test_an_outage_is_no_fault_of_the_profile(failure: tuple[Happened, dict[str, object]]) -> None:
+def test_an_outage_is_no_fault_of_the_profile(failure: tuple[Happened, Facts]) -> None:
     """No server, or one that never answers, however often: the snapshot is older than the session, and stays aside."""
     state = TO[Phase.STARTING]
     for _ in range(6):
@@ -327,7 +342,7 @@ def test_a_start_that_got_as_far_as_a_code_clears_the_profile_of_suspicion() -> 
     for _ in range(5):
         state = happen(state, Happened.HELLO, Happened.CODE_SHOWN).state
         assert state.unopened == 0
-        failed = happen(state, (Happened.EXITED, {"restorable": True}), Happened.GONE)
+        failed = happen(state, (Happened.EXITED, Facts(restorable=True)), Happened.GONE)
         assert Effect.RESTORE_PROFILE not in failed.effects
         state = happen(failed.state, Happened.TIMER).state
 
@@ -338,7 +353,7 @@ def test_each_code_gives_the_page_time_for_the_next_and_nobody_is_hurried() -> N
     for turn in range(1, 10):
         state = happen(state, Happened.CODE_SHOWN, now=100 + 20.0 * turn).state
         assert state.phase is Phase.WAITING_FOR_SCAN
-        assert state.timer_at == 100 + 20.0 * turn + TIMING.code_patience
+        assert state.timer_at == 100 + 20.0 * turn + TIMING.code_timeout
     stuck = happen(state, Happened.TIMER)
     assert stuck.state.because.code == "code_stopped"
 
@@ -414,7 +429,7 @@ def test_a_connection_that_comes_and_goes_is_not_calm() -> None:
         now += 100
         state = happen(state, OFFLINE, now=now).state
         now += 100
-        state = happen(state, (Happened.SOCKET_STATE, {"state": "CONNECTED"}), now=now).state
+        state = happen(state, Happened.CONNECTED, now=now).state
     assert state.timer_at == now + TIMING.calm_period
     assert fail(state, now=now + 1).failures == 8
 
@@ -446,32 +461,25 @@ def test_cannot_spawn_backs_off_like_a_crash() -> None:
 # ---------------------------------------------------------------------- any order at all
 
 
+FACTS = [Facts(*known) for known in product((False, True), repeat=3)]
 EVENTS = st.sampled_from(
     [
-        *(each for each in Happened if each not in (Happened.DISCONNECTED, Happened.SOCKET_STATE)),
+        *(each for each in Happened if each not in (Happened.LOGGED_OUT, Happened.NUMBER_AT_RISK)),
         LOGOUT,
-        (Happened.DISCONNECTED, {"reason": "CONFLICT"}),
-        (Happened.DISCONNECTED, {"reason": "TOS_BLOCK"}),
-        (Happened.SOCKET_STATE, {"state": "CONNECTED"}),
-        (Happened.SOCKET_STATE, {"state": "CONFLICT"}),
-        (Happened.SOCKET_STATE, {"state": "TOS_BLOCK"}),
-        (Happened.CODE_SHOWN, {"session_lost": True}),
-        (Happened.EXITED, {"restorable": True}),
+        BANNED,
         OFFLINE,
+        *((happened, facts) for happened in (Happened.EXITED, Happened.TIMER) for facts in FACTS),
     ]
 )
-NEEDS_A_CHILD = {
-    Happened.HELLO,
-    Happened.LAUNCHED,
-    Happened.CODE_SHOWN,
-    Happened.AUTHENTICATED,
-    Happened.READY,
-    Happened.SOCKET_STATE,
-    Happened.DISCONNECTED,
-    Happened.HEARTBEAT_LOST,
-    Happened.DEAF,
-    Happened.RECYCLE,
-    Happened.EXITED,
+NEEDS_A_CHILD = set(Happened) - {
+    Happened.START,
+    Happened.GONE,
+    Happened.CANNOT_SPAWN,
+    Happened.TIMER,
+    Happened.PAUSE,
+    Happened.RESUME,
+    Happened.RESTART,
+    Happened.QUIT,
 }
 
 
@@ -491,9 +499,9 @@ class AnyOrder(RuleBasedStateMachine):
     def begin(self) -> None:
         self._tell(Happened.START)
 
-    def _tell(self, happened: Happened, values: Mapping[str, object] | None = None, chance: float = 0.5) -> None:
+    def _tell(self, told: Told, chance: float = 0.5) -> None:
         before = self.state
-        taken = step(before, Event(happened, self.now, chance, values or {}), TIMING)
+        taken = step(before, event_of(told, self.now, chance), TIMING)
         self.state = taken.state
         assert not self.left or not taken.effects, "nothing is done after the end"
         for effect in taken.effects:
@@ -519,17 +527,16 @@ class AnyOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.child)
     @rule(event=EVENTS.filter(lambda event: (event[0] if isinstance(event, tuple) else event) in NEEDS_A_CHILD))
-    def the_child_says(self, event: Any) -> None:
-        happened, values = event if isinstance(event, tuple) else (event, {})
+    def the_child_says(self, event: Told) -> None:
         if event == LOGOUT:
             self.logged_out = True
-        self._tell(happened, values)
+        self._tell(event)
 
     @precondition(lambda self: self.child and self.state.phase is Phase.STARTING and not self.stopping)
     @rule(chance=st.floats(0, 1, exclude_max=True))
     def it_could_not_be_spawned(self, chance: float) -> None:
         self.child = False
-        self._tell(Happened.CANNOT_SPAWN, {"detail": "no"}, chance)
+        self._tell((Happened.CANNOT_SPAWN, {"detail": "no"}), chance)
 
     @precondition(lambda self: self.stopping)
     @rule(chance=st.floats(0, 1, exclude_max=True))
@@ -549,12 +556,12 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.left or self.state.then is Phase.STOPPED
 
     @precondition(lambda self: self.state.timer_at is not None)
-    @rule()
-    def the_timer_fires(self) -> None:
+    @rule(facts=st.sampled_from(FACTS))
+    def the_timer_fires(self, facts: Facts) -> None:
         assert self.state.timer_at is not None
         self.now = max(self.now, self.state.timer_at)
         due = self.state.timer_at
-        self._tell(Happened.TIMER)
+        self._tell((Happened.TIMER, facts))
         assert self.state.timer_at is None or self.state.timer_at > due or self.state.timer_at >= self.now
         assert self.state.timer_at != due or self.state.phase is Phase.BACKING_OFF, "the same timer again"
 

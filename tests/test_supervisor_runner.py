@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Effect, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
 from leadmasterd.supervisor.timing import Timing
@@ -28,8 +29,10 @@ class World:
         self.cannot_spawn = 0
         self.busy = False
         self.changed = asyncio.Event()
+        self.inbox = Inbox()
         self.runner = Runner(
             timing,
+            self.inbox,
             spawn=self._spawn,
             clean_up=self._clean_up,
             chores={Effect.QUARANTINE_PROFILE: self._quarantine},
@@ -67,8 +70,8 @@ class World:
         """Up to ready."""
         await until(lambda: self.children and self.runner.state.phase is Phase.STARTING)
         for happened in (Happened.HELLO, Happened.AUTHENTICATED, Happened.READY):
-            self.runner.tell(happened)
-        self.runner.heartbeat_seen()
+            self.inbox.post(happened)
+        self.inbox.heartbeat()
         await self.reach(Phase.READY)
 
 
@@ -81,7 +84,7 @@ async def running(timing: Timing = SLOW, *, start_paused: bool = False) -> Async
         yield world
         for child in world.children:
             child.may_stop.set()
-        world.runner.tell(Happened.QUIT)
+        world.inbox.post(Happened.QUIT)
         await world.reach(Phase.STOPPED)
 
 
@@ -119,8 +122,8 @@ async def test_nothing_is_spawned_while_a_tree_is_still_dying() -> None:
         await world.listen()
         first = world.children[0]
         first.may_stop.clear()
-        world.runner.tell(Happened.DISCONNECTED, reason="LOGOUT")
-        world.runner.tell(Happened.EXITED, exit_code=70)
+        world.inbox.post(Happened.LOGGED_OUT, reason="LOGOUT")
+        world.inbox.post(Happened.EXITED, exit_code=70)
         first.exit(70)
         await until(lambda: "stop child 1" in world.log)
         for _ in range(20):
@@ -149,10 +152,10 @@ async def test_a_pause_lasts_and_resume_ends_it() -> None:
     """No child while paused."""
     async with running(FAST) as world:
         await world.listen()
-        world.runner.tell(Happened.PAUSE)
+        world.inbox.post(Happened.PAUSE)
         await world.reach(Phase.PAUSED)
-        world.runner.tell(Happened.RESTART)
-        world.runner.tell(Happened.RESUME)
+        world.inbox.post(Happened.RESTART)
+        world.inbox.post(Happened.RESUME)
         await until(lambda: len(world.children) == 2)
 
 
@@ -169,7 +172,7 @@ async def test_a_restart_that_is_asked_for_waits_for_nothing() -> None:
     async with running(SLOW) as world:
         for number in range(1, 4):
             await world.listen()
-            world.runner.tell(Happened.RESTART)
+            world.inbox.post(Happened.RESTART)
             await until(lambda wanted=number + 1: len(world.children) == wanted)  # type: ignore[misc]
         assert "backing_off" not in world.log
 
@@ -185,7 +188,7 @@ async def test_an_event_in_time_disarms_the_deadline() -> None:
     async with running(replace(SLOW, hello_timeout=1, start_timeout=60)) as world:
         await until(lambda: world.children)
         started = world.runner.state.timer_at
-        world.runner.tell(Happened.CODE_SHOWN)
+        world.inbox.post(Happened.CODE_SHOWN)
         await world.reach(Phase.WAITING_FOR_SCAN)
         assert started is not None
         await asyncio.sleep(max(0.0, started - asyncio.get_running_loop().time()) + 0.02)
@@ -200,7 +203,7 @@ async def test_two_missed_heartbeats_end_the_child(caplog: pytest.LogCaptureFixt
     async with running(PULSE) as world:
         await world.listen()
         since = time.monotonic()
-        world.runner.heartbeat_seen()
+        world.inbox.heartbeat()
         await until(lambda: any(state.because.code == "heartbeat_lost" for state in world.states))
         assert time.monotonic() - since >= 2 * PULSE.heartbeat_timeout * 0.9
         lost_at = time.time()
@@ -215,7 +218,7 @@ async def test_a_heartbeat_now_and_then_keeps_the_child() -> None:
         await world.listen()
         until = time.monotonic() + 8 * PULSE.heartbeat_timeout
         while time.monotonic() < until:
-            world.runner.heartbeat_seen()
+            world.inbox.heartbeat()
             await asyncio.sleep(PULSE.heartbeat_timeout / 5)
         assert world.runner.state.phase is Phase.READY
 
@@ -247,6 +250,6 @@ async def test_no_heartbeat_is_expected_before_ready() -> None:
     """A first sync may go minutes without a sign; killing it costs the link."""
     async with running(PULSE) as world:
         await until(lambda: world.children)
-        world.runner.tell(Happened.AUTHENTICATED)
+        world.inbox.post(Happened.AUTHENTICATED)
         await asyncio.sleep(5 * PULSE.heartbeat_timeout)
         assert world.runner.state.phase is Phase.SYNCING

@@ -41,8 +41,8 @@ class Asked:
         self.planning = asyncio.Event()
         self.may_plan = asyncio.Event()
         self.may_plan.set()
-        self.deaf: list[int] = []
-        self.sweeper = Sweeper(timing, make_plan=self._plan, ask_child=self._ask, on_deaf=self.deaf.append)
+        self.stalled: list[int] = []
+        self.sweeper = Sweeper(timing, make_plan=self._plan, ask_child=self._ask, on_stalled=self.stalled.append)
 
     async def _plan(self, slack: object) -> SweepPlan:
         self.slacks.append(slack)
@@ -174,7 +174,7 @@ async def test_what_a_catch_up_finds_is_no_deafness() -> None:
         asked.answer = lambda number: done(number, unheard=50 if number == 1 else 0)
         asked.sweeper.live(fresh=False)
         await until(lambda: len(asked.numbers) >= 4)
-        assert asked.deaf == []
+        assert asked.stalled == []
 
 
 async def test_an_old_message_that_no_live_line_brought_is_deafness() -> None:
@@ -182,8 +182,8 @@ async def test_an_old_message_that_no_live_line_brought_is_deafness() -> None:
     async with sweeping() as asked:
         asked.answer = lambda number: done(number, unheard=2 if number == 3 else 0)
         asked.sweeper.live(fresh=False)
-        await until(lambda: asked.deaf)
-        assert asked.deaf == [2]
+        await until(lambda: asked.stalled)
+        assert asked.stalled == [2]
 
 
 async def test_a_young_message_gets_until_the_next_sweep_to_come_live() -> None:
@@ -195,9 +195,9 @@ async def test_a_young_message_gets_until_the_next_sweep_to_come_live() -> None:
         await until(lambda: asked.sweeper._suspects)
         asked.sweeper.heard({11})
         await until(lambda: len(asked.numbers) >= 4)
-        assert asked.deaf == []
-        await until(lambda: asked.deaf)
-        assert asked.deaf == [1]
+        assert asked.stalled == []
+        await until(lambda: asked.stalled)
+        assert asked.stalled == [1]
         assert len(asked.numbers) == 5
 
 

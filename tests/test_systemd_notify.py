@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.daemon.systemd import ServiceManager
+from leadmasterd.daemon.systemd import Systemd
 
 
 @pytest.fixture(autouse=True)
@@ -29,25 +29,25 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 def test_assignments_travel_in_one_datagram(manager: socket.socket) -> None:
     """One line each."""
-    ServiceManager().notify("READY=1", "STATUS=ready: listening ñ")
+    Systemd().notify("READY=1", "STATUS=ready: listening ñ")
     assert manager.recv(4096).decode() == "READY=1\nSTATUS=ready: listening ñ"
 
 
 def test_the_watchdogs_limit_is_known(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """In seconds; and only when it is meant for us."""
-    assert ServiceManager().watchdog_seconds is None
+    assert Systemd().watchdog_seconds is None
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
-    assert ServiceManager().watchdog_seconds == 30
+    assert Systemd().watchdog_seconds == 30
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-    assert ServiceManager().watchdog_seconds == 30
+    assert Systemd().watchdog_seconds == 30
     monkeypatch.setenv("WATCHDOG_PID", "1")
-    assert ServiceManager().watchdog_seconds is None
+    assert Systemd().watchdog_seconds is None
 
 
 def test_without_a_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a terminal."""
     monkeypatch.setenv("WATCHDOG_USEC", "30000000")
-    manager = ServiceManager()
+    manager = Systemd()
     manager.notify("READY=1")
     assert manager.watchdog_seconds is None
 
@@ -55,4 +55,4 @@ def test_without_a_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_manager_that_is_gone_is_no_reason_to_fall_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon's work goes on."""
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-    ServiceManager().notify("WATCHDOG=1")
+    Systemd().notify("WATCHDOG=1")

@@ -1,50 +1,113 @@
-"""Write docs/supervisor.md anew from the supervisor's table: `python tools/draw_supervisor.py`.
+"""Write docs/supervisor.md from the supervisor's table: `python tools/draw_supervisor.py`.
 
-A drawing made by hand dies; tests/test_supervisor_document.py fails when this one is not what the table says.
+Everything drawn is read from `machine.TABLE` and `machine.STOPPING`; only the words of events and the values that the
+example sentences quote are written here. tests/test_supervisor_document.py fails when the document is stale.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from leadmasterd import sentences  # noqa: E402
-from leadmasterd.supervisor.machine import Event, Happened, Phase, State, Step, step  # noqa: E402
+from leadmasterd.supervisor.machine import (  # noqa: E402
+    LIMITS,
+    STOPPING,
+    TABLE,
+    Cell,
+    FirstOf,
+    Guard,
+    Happened,
+    Ignored,
+    Limit,
+    Outcome,
+    Phase,
+    Row,
+    Stay,
+    Then,
+    To,
+)
 from leadmasterd.supervisor.timing import Timing  # noqa: E402
 
 DOCUMENT: Final = ROOT / "docs" / "supervisor.md"
+TIMING: Final = Timing()
+ALIVE: Final = (Phase.STARTING, Phase.WAITING_FOR_SCAN, Phase.SYNCING, Phase.READY, Phase.RECONNECTING)
 
-SAMPLES: Final[list[tuple[Happened, str, Mapping[str, object]]]] = [
-    (Happened.START, "start", {}),
-    (Happened.HELLO, "the child said hello", {}),
-    (Happened.LAUNCHED, "the browser runs", {}),
-    (Happened.CODE_SHOWN, "a code is shown", {}),
-    (Happened.CODE_SHOWN, "a code is shown, though the session should be known", {"session_lost": True}),
-    (Happened.AUTHENTICATED, "authenticated", {}),
-    (Happened.READY, "ready", {"account": "5491155550100@c.us"}),
-    (Happened.SOCKET_STATE, "state TIMEOUT, OPENING or PAIRING", {"state": "TIMEOUT"}),
-    (Happened.SOCKET_STATE, "state CONNECTED", {"state": "CONNECTED"}),
-    (Happened.SOCKET_STATE, "state CONFLICT", {"state": "CONFLICT"}),
-    (Happened.SOCKET_STATE, "state TOS_BLOCK, SMB_TOS_BLOCK or PROXYBLOCK", {"state": "TOS_BLOCK"}),
-    (Happened.DISCONNECTED, "disconnected: LOGOUT", {"reason": "LOGOUT"}),
-    (Happened.DISCONNECTED, "disconnected: another state", {"reason": "DEPRECATED_VERSION"}),
-    (Happened.HEARTBEAT_LOST, "two heartbeats missed", {"silent_seconds": 60}),
-    (Happened.DEAF, "messages were not heard live", {"messages": 1}),
-    (Happened.RECYCLE, "a planned restart is due", {"why": "nightly"}),
-    (Happened.EXITED, "the child ended by itself", {}),
-    (Happened.EXITED, "the child ended, the third time before it got anywhere", {"restorable": True}),
-    (Happened.GONE, "the whole tree is gone", {}),
-    (Happened.CANNOT_SPAWN, "the child cannot be spawned", {}),
-    (Happened.TIMER, "the timer is due", {}),
-    (Happened.PAUSE, "pause", {}),
-    (Happened.RESUME, "resume", {}),
-    (Happened.RESTART, "restart-listener", {}),
-    (Happened.QUIT, "quit", {}),
-]
-"""Each event with the values that lead to different cells."""
+WORDS: Final[Mapping[Happened, str]] = {
+    Happened.START: "the daemon starts",
+    Happened.HELLO: "the child said hello",
+    Happened.LAUNCHED: "the browser runs",
+    Happened.CODE_SHOWN: "a code to scan is shown",
+    Happened.SESSION_LOST: "a code to scan is shown, though the profile is linked and a snapshot can be tried",
+    Happened.AUTHENTICATED: "authenticated",
+    Happened.READY: "ready",
+    Happened.CONNECTION_LOST: "socket state OPENING, TIMEOUT or PAIRING",
+    Happened.CONNECTED: "socket state CONNECTED",
+    Happened.CONFLICT: "CONFLICT: the session is open elsewhere",
+    Happened.NUMBER_AT_RISK: "TOS_BLOCK, SMB_TOS_BLOCK or PROXYBLOCK: the number is at risk",
+    Happened.LOGGED_OUT: "LOGOUT",
+    Happened.DISCONNECTED: "disconnected for another reason",
+    Happened.HEARTBEAT_LOST: "two heartbeats missed",
+    Happened.DELIVERY_STALLED: "a sweep found messages that were not delivered live",
+    Happened.PLANNED_RESTART: "a planned restart is due",
+    Happened.EXITED: "the child ended by itself",
+    Happened.GONE: "the whole process tree is gone",
+    Happened.CANNOT_SPAWN: "the child cannot be spawned",
+    Happened.TIMER: "the timer is due",
+    Happened.PAUSE: "`pause`",
+    Happened.RESUME: "`resume`",
+    Happened.RESTART: "`restart-listener`",
+    Happened.QUIT: "the daemon is asked to stop",
+}
+QUOTED: Final[Mapping[str, object]] = {
+    "account": "5491155550100@c.us",
+    "reason": "DEPRECATED_VERSION",
+    "state": "TOS_BLOCK",
+    "silent_seconds": 30,
+    "why": "nightly",
+}
+"""What the reasons quote in the examples."""
+
+
+class Line(NamedTuple):
+    """One outcome of a cell; without a guard it is the only one, or what remains."""
+
+    happened: Happened
+    guard: Guard | None
+    outcome: Outcome
+
+
+def lines(row: Row) -> Iterator[Line]:
+    """All that a row says, but for what means nothing."""
+    for happened, cell in row.items():
+        for guard, outcome in outcomes(cell):
+            if not isinstance(outcome, Ignored):
+                yield Line(happened, guard, outcome)
+
+
+def outcomes(cell: Cell) -> Sequence[tuple[Guard | None, Outcome]]:
+    """All that a cell can lead to."""
+    if isinstance(cell, FirstOf):
+        return (*cell.guarded, (None, cell.otherwise))
+    return ((None, cell),)
+
+
+def shared_row() -> Row:
+    """What all phases with a child have in common."""
+    first, *others = (TABLE[phase] for phase in ALIVE)
+    return {happened: cell for happened, cell in first.items() if all(row[happened] == cell for row in others)}
+
+
+def own_row(phase: Phase) -> Row:
+    """A phase's row without what it shares with the others that have a child."""
+    shared = shared_row() if phase in ALIVE else {}
+    return {happened: cell for happened, cell in TABLE[phase].items() if happened not in shared}
+
+
+# ---------------------------------------------------------------------- the document
 
 
 def main() -> None:
@@ -58,69 +121,167 @@ def render() -> str:
         [
             "# The supervisor's table",
             "",
-            "Written by `python tools/draw_supervisor.py` from `leadmasterd/supervisor/machine.py`; what is not listed",
-            "for a phase means nothing there. *stopping, then X*: everything of the child's tree is gone before X.",
+            "Drawn by `python tools/draw_supervisor.py` from `leadmasterd/supervisor/machine.py`. An event that is not",
+            "listed for a phase means nothing there; conditions are tried from top to bottom. *Stopping, then X*: the",
+            "child's whole process tree is gone, and the profile's chores are done, before X begins. *Backing off*",
+            "follows a failure: the wait is random, below a ceiling that doubles with each failure in a row, from",
+            f"{_seconds(TIMING.backoff_first)} to {_seconds(TIMING.backoff_max)}.",
             "",
             "```mermaid",
             "stateDiagram-v2",
-            *sorted(set(_edges())),
+            *_diagram(),
             "```",
+            "",
+            "## Every phase with a child",
+            "",
+            f"These are {', '.join(f'`{phase.value}`' for phase in ALIVE)}.",
+            "",
+            *_table(shared_row()),
             "",
             *(line for phase in Phase for line in _section(phase)),
         ]
     )
 
 
-def _beginning(phase: Phase) -> State:
-    ready_since = 0.0 if phase is Phase.READY else None
-    return State(phase=phase, then=Phase.BACKING_OFF, ready_since=ready_since, unopened=2, failures=1)
+def _diagram() -> Iterator[str]:
+    """Ten phases; those with a child share one exit."""
+    yield "    state alive {"
+    yield from (f"        {edge}" for phase in ALIVE for edge in _edges(phase, ALIVE))
+    yield "    }"
+    at_rest = [phase for phase in Phase if phase not in ALIVE]
+    yield from (f"    {edge}" for phase in ALIVE for edge in _edges(phase, [Phase.BACKING_OFF]))
+    yield "    alive --> stopping: a fault or a command"
+    yield from (f"    stopping --> {then.value}: all is gone" for then in STOPPING)
+    yield from (f"    {edge}" for phase in at_rest if phase in TABLE for edge in _edges(phase, list(Phase)))
 
 
-def _taken(phase: Phase) -> Iterator[tuple[str, Step]]:
-    for happened, words, values in SAMPLES:
-        taken = step(_beginning(phase), Event(happened, 1.0, 0.5, values), Timing())
-        if taken.changed:
-            yield words, taken
-
-
-def _edges() -> Iterator[str]:
-    for phase in Phase:
-        for _words, taken in _taken(phase):
-            to = taken.state.phase
-            if to is not phase:
-                yield f"    {phase.value} --> {to.value}: {taken.state.because.code}"
-            if to is Phase.STOPPING:
-                yield f"    stopping --> {taken.state.then.value}: {taken.state.because.code}"
+def _edges(phase: Phase, to: Sequence[Phase]) -> Iterator[str]:
+    for next_phase in to:
+        codes = {
+            line.outcome.code: None
+            for line in lines(TABLE[phase])
+            if isinstance(line.outcome, To) and line.outcome.phase is next_phase is not phase
+        }
+        if codes:
+            yield f"{phase.value} --> {next_phase.value}: {', '.join(map(str, codes))}"
 
 
 def _section(phase: Phase) -> Iterator[str]:
-    rows = [
-        f"| {words} | {_next(taken.state)} | {_effects(taken)} | `{taken.state.because.code}`: {_reason(taken.state)} |"
-        for words, taken in _taken(phase)
-    ]
-    yield f"## {sentences.phase(phase.value)} (`{phase.value}`)"
+    name = sentences.phase(phase.value)
+    yield f"## `{phase.value}`" if name == phase.value else f"## `{phase.value}`: {name}"
     yield ""
-    if not rows:
-        yield "The end."
+    if phase in LIMITS:
+        limit = LIMITS[phase]
+        yield f"On entering, the timer is set to {_limit(limit)}."
+        yield ""
+    if phase is Phase.STOPPING:
+        yield from _stopping()
+    elif rows := list(_table(own_row(phase))):
+        yield from rows
     else:
+        yield "The end."
+    yield ""
+
+
+def _table(row: Row) -> Iterator[str]:
+    rows = [
+        f"| {_words(row, line)} | {_next(line.outcome)} | {_done(line.outcome)} | {_why(line.outcome)} |"
+        for line in lines(row)
+    ]
+    if rows:
         yield "| what happens | what follows | what is done | why, as people read it |"
         yield "|---|---|---|---|"
         yield from rows
+
+
+def _words(row: Row, line: Line) -> str:
+    words = WORDS[line.happened]
+    if line.guard:
+        return f"{words}, and {line.guard.words}"
+    return f"{words} (otherwise)" if isinstance(row[line.happened], FirstOf) else words
+
+
+def _next(outcome: Outcome) -> str:
+    match outcome:
+        case To(phase=Phase.STOPPING, then=then):
+            return f"stopping, then {then}"
+        case To(phase=phase):
+            return phase.value
+        case Then(phase=phase):
+            return f"stopping, then {phase}"
+        case Stay() | Ignored():
+            return "it stays"
+
+
+def _done(outcome: Outcome) -> str:
+    """Effects now, chores when the child is gone, and what is counted."""
+    match outcome:
+        case To():
+            now = [each.value for each in outcome.effects]
+            later = [f"then {each.value}" for each in outcome.chores]
+            counted = ["counts against the profile"] if outcome.suspects_profile else []
+            return ", ".join([*now, *later, *counted]) or "nothing"
+        case Then():
+            return ", ".join(f"then {each.value}" for each in outcome.chores or ()) or "nothing"
+        case Stay():
+            timer = [f"timer: {_limit(outcome.limit)}"] if outcome.limit else []
+            forgiven = ["earlier failures are forgiven"] if outcome.forgive else []
+            later = [f"then {each.value}" for each in outcome.chores]
+            return ", ".join([*timer, *forgiven, *later])
+        case Ignored():
+            return "nothing"
+
+
+def _why(outcome: Outcome) -> str:
+    match outcome:
+        case To(code=str(code), values=values):
+            return _reason(code, dict(values))
+        case Then(code=code):
+            return _reason(code, {})
+        case To() | Stay() | Ignored():
+            return "as before"
+
+
+def _reason(code: str, values: Mapping[str, object]) -> str:
+    sentence = sentences.because(code, {**QUOTED, **values})
+    return f"`{code}`: {sentence}".replace("|", "\\|")
+
+
+def _stopping() -> Iterator[str]:
+    """One column for each phase that can follow."""
+    yield "What an event means depends on what is to follow. *only X*: X replaces the chores that were planned."
     yield ""
+    yield f"| what happens | {' | '.join(f'then {then.value}' for then in STOPPING)} |"
+    yield f"|---|{'---|' * len(STOPPING)}"
+    for happened in Happened:
+        cells = [_while_stopping(row[happened]) for row in STOPPING.values()]
+        if any(cells):
+            yield f"| {WORDS[happened]} | {' | '.join(cells)} |"
 
 
-def _next(state: State) -> str:
-    return f"stopping, then {state.then.value}" if state.phase is Phase.STOPPING else state.phase.value
+def _while_stopping(cell: Cell) -> str:
+    texts = []
+    for _guard, outcome in outcomes(cell):
+        match outcome:
+            case To(phase=phase, effects=effects):
+                texts.append(", ".join([f"**{phase.value}**", *(each.value for each in effects)]))
+            case Then(phase=phase, code=code, chores=chores):
+                texts.append(
+                    ", ".join([f"then {phase.value}: `{code}`", *(f"only {each.value}" for each in chores or ())])
+                )
+            case Stay(chores=chores):
+                texts.append(", ".join(f"only {each.value}" for each in chores))
+            case Ignored():
+                texts.append("")
+    return "; ".join(filter(None, texts))
 
 
-def _effects(taken: Step) -> str:
-    after = [f"then {each.value}" for each in taken.state.chores]
-    return ", ".join([each.value for each in taken.effects] + after) or "nothing"
+def _limit(limit: Limit) -> str:
+    return f"`{limit.value}` ({_seconds(limit.seconds(TIMING))})"
 
 
-def _reason(state: State) -> str:
-    values = {name: value for name, value in state.because.values.items() if name != "wait_seconds"}
-    return sentences.because(state.because.code, values).replace("|", "\\|")
+def _seconds(seconds: float) -> str:
+    return f"{seconds:g} s"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from leadmasterd import sentences
+from leadmasterd import health, sentences
 from leadmasterd.cli import leads_waiting, reading
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.bars import bar
@@ -173,9 +173,9 @@ def describe(
         )
     rows = [(_("captured"), _captured(status["capture"], clock)), (_("gaps"), _gaps(status))]
     for code, detail in (status.get("concerns") or {}).items():
-        rows.insert(0, (_("note"), sentences.concern(code, detail)))
+        rows.insert(0, (_("note"), health.text(code, detail)))
     if trouble := status.get("trouble"):
-        rows.insert(0, (_("trouble"), sentences.trouble(trouble["code"], trouble["detail"])))
+        rows.insert(0, (_("trouble"), health.text(trouble["code"], trouble["detail"])))
     if running:
         rows += _running_rows(status, clock)
     if zone := clock.zone_name():

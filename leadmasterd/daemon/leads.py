@@ -1,6 +1,6 @@
-"""What the daemon does about leads: the classifier in force, judging, nightly learning, how many conversations wait.
+"""The daemon's jobs about leads: the classifier in force, projection, nightly training, who waits for an answer.
 
-Leads themselves are made on the writer's thread (`store.judging`), of what `leads` decides.
+Leads are derived on the writer's thread (`projection.worker`), by what `leads` decides.
 """
 
 import asyncio
@@ -9,17 +9,19 @@ import os
 import signal
 import sqlite3
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from leadmasterd import sentences
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.reloading import Reloading
-from leadmasterd.daemon.status import StatusBoard
+from leadmasterd.daemon.active import ActiveWarnings
 from leadmasterd.daemon.threads import on_loop
+from leadmasterd.health import RULES
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Paths
+from leadmasterd.state.status_object import Waiting
 from leadmasterd.store.waiting import WhoWaits, who_waits
 from leadmasterd.store.writer import Writer
 from leadmasterd.text import printable
@@ -27,28 +29,32 @@ from leadmasterd.text import printable
 log = logging.getLogger(__name__)
 
 
-class LeadKeeper:
-    """Made on the loop. Whoever opens it starts `classifying`, and stops it."""
+class LeadJobs:
+    """Made on the loop. Whoever makes it starts `classifying`, and stops it."""
 
-    def __init__(self, leads: LeadsSettings, places: Paths, board: StatusBoard) -> None:
+    def __init__(
+        self, leads: LeadsSettings, paths: Paths, *, warnings: ActiveWarnings, changed: Callable[[], None]
+    ) -> None:
         self._leads = leads
-        self._places = places
-        self._board = board
-        self._on_judged = on_loop(self._know_who_waits)
+        self._paths = paths
+        self._warnings = warnings
+        self._changed = changed
+        self._waiting = WhoWaits()
+        self._on_projected = on_loop(self._keep_waiting)
         self.classifying = Reloading(
-            rules_file(leads, places),
-            model_file(places),
+            rules_file(leads, paths),
+            model_file(paths),
             on_problem=on_loop(self._rules_problem),
             on_change=on_loop(self._rules_changed),
         )
 
-    def judging(self, connection: sqlite3.Connection) -> ProjectionWorker:
-        """What makes leads on the writer's thread."""
-        return ProjectionWorker(connection, self.classifying.current, policy_of(self._leads), self._on_judged)
+    def projection(self, connection: sqlite3.Connection) -> ProjectionWorker:
+        """Derives leads on the writer's thread while nothing waits to be written."""
+        return ProjectionWorker(connection, self.classifying.current, policy_of(self._leads), self._on_projected)
 
-    async def learn(self) -> None:
-        """Nightly, in a process of its own, because learning takes memory that a listener should not hold."""
-        config = ["--config", str(self._places.file)] if self._places.file else []
+    async def train(self) -> None:
+        """Nightly, in a process of its own, because training takes memory that a daemon should not hold."""
+        config = ["--config", str(self._paths.file)] if self._paths.file else []
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "leadmasterd", *config, "rules", "train"),
             stdin=asyncio.subprocess.DEVNULL,
@@ -57,29 +63,33 @@ class LeadKeeper:
             start_new_session=True,
         )
         try:
-            said, _ = await process.communicate()
+            output, _ = await process.communicate()
         finally:
             if process.returncode is None:  # the daemon stops
-                os.killpg(process.pid, signal.SIGKILL)  # it, and the process of its own that it learns in
+                os.killpg(process.pid, signal.SIGKILL)  # with the process that it trains in
         level = logging.WARNING if process.returncode else logging.INFO
-        log.log(level, "%s", printable(said.decode(errors="replace").strip()), extra={"action": "learned"})
+        log.log(level, "%s", printable(output.decode(errors="replace").strip()), extra={"action": "learned"})
 
-    async def look_who_waits(self, writer: Writer) -> None:
-        """Conversations become overdue by themselves, with nothing to judge."""
+    async def count_waiting(self, writer: Writer) -> None:
+        """Conversations become overdue by themselves, with nothing to project."""
         asked = writer.call(lambda connection, rows: who_waits(connection, datetime.now(UTC)))
-        self._know_who_waits(await asyncio.wrap_future(asked))
+        self._keep_waiting(await asyncio.wrap_future(asked))
 
-    def _know_who_waits(self, who: WhoWaits) -> None:
-        if who != self._board.waiting:
-            self._board.waiting = who
-            self._board.changed()
+    def waiting(self) -> Waiting:
+        """Who waits for an answer, for `status`."""
+        who = self._waiting
+        return Waiting(conversations=who.conversations, overdue=who.overdue, oldest_since=who.oldest_since)
+
+    def _keep_waiting(self, who: WhoWaits) -> None:
+        if who != self._waiting:
+            self._waiting = who
+            self._changed()
 
     def _rules_problem(self, problem: str | None) -> None:
-        self._board.rules_concerns.clear()
         if problem:
-            self._board.rules_concerns["rules"] = problem
-            log.error("%s", sentences.concern("rules", problem), extra={"action": "rules_broken"})
-        self._board.show_concerns()
+            self._warnings.set(RULES, problem)
+        else:
+            self._warnings.clear(RULES)
 
     def _rules_changed(self, classifier: Classifier) -> None:
         log.info("new rules or a new model are in force: %s", classifier.version, extra={"action": "rules_changed"})

@@ -1,20 +1,19 @@
-"""What a child says of itself and of its page, passed on to whom it concerns. What it means is decided there."""
+"""What each lifecycle line of the child makes the daemon do: a pure table of line -> commands.
 
-import logging
-from collections.abc import Sequence
-from datetime import UTC, datetime
+`translate` decides, `dispatch` carries the commands out, in the order given here. What a fault means for the child's
+life is decided further on, in `supervisor.machine`.
+"""
 
-from leadmasterd import __version__, sentences, times
-from leadmasterd.daemon.live_path import LivePath
-from leadmasterd.daemon.pairing import ScanCode
-from leadmasterd.daemon.profile import ProfileKeeper
-from leadmasterd.daemon.status import StatusBoard
-from leadmasterd.store.records import Item, SessionEvent
-from leadmasterd.store.writer import Writer
-from leadmasterd.supervisor.machine import Happened, Phase
-from leadmasterd.supervisor.runner import Runner
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from leadmasterd import __version__
+from leadmasterd.health import CONTRACT, DIALOG, Warnable
+from leadmasterd.supervisor.machine import Happened
 from leadmasterd.text import printable
 from leadmasterd.wire.events import (
+    Account,
     Authenticated,
     BrowserStarted,
     Bye,
@@ -34,130 +33,249 @@ from leadmasterd.wire.events import (
     SocketState,
 )
 
-log = logging.getLogger(__name__)
-
-PAGES_OWN = frozenset({"sendPresenceAvailable", "markAvailable"})
+NUMBER_AT_RISK: Final = frozenset({"TOS_BLOCK", "SMB_TOS_BLOCK", "PROXYBLOCK"})
+"""States of a number that WhatsApp has blocked, or is about to."""
+RECOVERS_BY_ITSELF: Final = frozenset({"OPENING", "TIMEOUT", "PAIRING"})
+PAGES_OWN: Final = frozenset({"sendPresenceAvailable", "markAvailable"})
 """What the page itself calls on every connect and is refused: nobody tried to send."""
-STORAGE_BROKEN = "backing store for indexedDB"
+STORAGE_BROKEN: Final = "backing store for indexedDB"
 """What Chromium's error says in the page when the databases of the profile do not open."""
 
 
-class ChildNews:
-    """Of one child after the other. `bye` is what the last one said as it left, if it did."""
+# ---------------------------------------------------------------------- commands
 
-    def __init__(
-        self,
-        runner: Runner,
-        writer: Writer,
-        board: StatusBoard,
-        profile: ProfileKeeper,
-        scan_code: ScanCode,
-        live_path: LivePath,
-    ) -> None:
-        self._runner = runner
-        self._writer = writer
-        self._board = board
-        self._profile = profile
-        self._scan_code = scan_code
-        self._live_path = live_path
-        self.bye: Bye | None = None
-        self.browser_pid: int | None = None
-        self._storage_broken = False
 
-    def new_child(self) -> None:
-        """It has said nothing yet."""
-        self.bye = None
-        self._storage_broken = False
-        self._board.page_concerns.clear()
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Tell the supervisor."""
 
-    def facts(self) -> dict[str, object]:
-        """What the profile has to do with a child's end."""
-        last_words = (self.bye and self.bye.detail) or ""
-        return {
-            "restorable": self._profile.restorable,
-            "unreachable": "net::ERR_" in last_words,
-            "storage_broken": self._storage_broken,
-        }
+    happened: Happened
+    values: Mapping[str, object] = field(default_factory=dict)
 
-    def heard(self, event: Lifecycle) -> None:
-        """It said this."""
-        match event:
-            case Hello(versions=versions):
-                self._board.versions = {"leadmasterd": __version__, **versions}
-                self._runner.tell(Happened.HELLO)
-            case BrowserStarted(pid=pid, version=version):
-                self.browser_pid = pid
-                self._runner.tell(Happened.LAUNCHED)
-                log.info("the browser runs, pid %s, %s", pid, version, extra={"action": "browser_started"})
-            case Qr(qr=text, valid_seconds=seconds):
-                self._scan_code.show("qr", text, seconds)
-                self._runner.tell(Happened.CODE_SHOWN, session_lost=self._profile.session_lost())
-            case PairingCode(code=code, valid_seconds=seconds):
-                self._scan_code.show("pairing_code", code, seconds)
-                self._runner.tell(Happened.CODE_SHOWN)
-            case Authenticated():
-                self._scan_code.forget()
-                self._runner.tell(Happened.AUTHENTICATED)
-            case Ready(account=account, fresh=fresh, web_version=web):
-                self._scan_code.forget()
-                self._board.account = {"wid": account.wid, "push_name": account.push_name}
-                self._board.versions["whatsapp_web"] = web
-                self._live_path.ready()
-                self._profile.ready(account.wid, browser=str(self._board.versions.get("browser")))
-                self._runner.tell(Happened.READY, account=account.wid)
-                self._live_path.sweeper.live(fresh=fresh)
-            case SocketState(state=state):
-                self._runner.tell(Happened.SOCKET_STATE, state=state)
-                if state == "CONNECTED" and self._runner.state.phase is Phase.RECONNECTING:
-                    self._live_path.sweeper.live(fresh=False)
-            case Disconnected(reason=reason, logout_reason=why):
-                self._runner.tell(Happened.DISCONNECTED, reason=reason, logout_reason=why)
-            case Heartbeat(dropped=dropped):
-                self._live_path.heard()
-                self._board.counters["dropped_lines"] = dropped
-            case OutboundBlocked(function=function) if function in PAGES_OWN:
-                self._board.bump("presence_refused")
-            case OutboundBlocked(module=module, function=function, where=where):
-                self._board.bump("outbound_blocked")
-                log.error("refused an attempt to send: %s.%s (%s)", module, function, where)
-            case PageError(source=source, message=message):
-                self._storage_broken |= STORAGE_BROKEN in message
-                self._board.bump("page_errors")
-                log.warning("page error (%s): %s", source, printable(message), extra={"action": "page_error"})
-            case Contract(missing=missing):
-                self._contract_checked(missing)
-            case Dialog(text=text, button=button, dismissed=dismissed):
-                self._dialog_shown(printable(text), button, dismissed=dismissed)
-            case CommandError(message=message):
-                log.error("the child refused a command: %s", printable(message), extra={"action": "command_error"})
-            case Bye() as bye:
-                self.bye = bye
-                log.info(
-                    "the child says bye: %s %s", bye.reason, printable(bye.detail or ""), extra={"action": "child_bye"}
-                )
 
-    def _contract_checked(self, missing: Sequence[Missing]) -> None:
-        """WhatsApp Web changes under the library; what is gone is told at once instead of going quietly deaf."""
-        costs = ", ".join(sorted({each.costs for each in missing}))
-        names = ", ".join(sorted({f"{each.module}.{each.function}" for each in missing}))[:300]
-        self._board.page_concerns.pop("contract", None)
-        if missing:
-            self._board.page_concerns["contract"] = f"{costs} ({names})"
-            self._note("contract", costs=costs, names=names)
-        self._board.show_concerns()
+@dataclass(frozen=True, slots=True)
+class ShowCode:
+    """Show a code to scan or to type."""
 
-    def _dialog_shown(self, text: str, button: str | None, *, dismissed: bool) -> None:
-        """Some dialogs cost the link when nobody acknowledges them; the child clicks those it knows and no other."""
-        if dismissed:
-            self._board.page_concerns.pop("dialog", None)
-            self._note("dialog_dismissed", text=text, button=button)
-        else:
-            self._board.page_concerns["dialog"] = text
-            self._note("dialog", text=text)
-        self._board.show_concerns()
+    kind: Literal["qr", "pairing_code"]
+    text: str
+    valid_seconds: int
 
-    def _note(self, code: str, **values: object) -> None:
-        """One line in the history and in the journal that changes no phase."""
-        now = times.iso(datetime.now(UTC))
-        self._writer.put([Item(SessionEvent(self._runner.state.phase.value, code, values), None, now)])
-        log.warning("%s", sentences.because(code, values), extra={"action": code})
+
+@dataclass(frozen=True, slots=True)
+class HideCode:
+    """No code is needed any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepVersions:
+    """Remember the versions in use; `whole` replaces those known until now."""
+
+    versions: Mapping[str, str | None]
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBrowser:
+    """Remember the browser's process id."""
+
+    pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBye:
+    """Remember the child's last words."""
+
+    bye: Bye
+
+
+@dataclass(frozen=True, slots=True)
+class KeepStorageBroken:
+    """Remember that the profile's databases did not open."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkLinked:
+    """The session works: mark the profile as linked to this account."""
+
+    wid: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttachLivePath:
+    """Messages are captured as they come. `fresh`: a scan in this child's life led here."""
+
+    account: Account
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The live path has just proved that it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Add one to a counter of `status`."""
+
+    counter: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetCounter:
+    """Take over a count that the child keeps."""
+
+    counter: str
+    to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Activate a warning."""
+
+    warning: Warnable
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearWarning:
+    """It no longer holds."""
+
+    warning: Warnable
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write a line into the history that changes no phase."""
+
+    code: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Write a line into the journal."""
+
+    level: Literal["info", "warning", "error"]
+    action: str
+    text: str
+
+
+Command = (
+    Post
+    | ShowCode
+    | HideCode
+    | KeepVersions
+    | KeepBrowser
+    | KeepBye
+    | KeepStorageBroken
+    | MarkLinked
+    | AttachLivePath
+    | Beat
+    | Count
+    | SetCounter
+    | Warn
+    | ClearWarning
+    | Record
+    | Log
+)
+
+
+# ---------------------------------------------------------------------- the table
+
+
+def translate(event: Lifecycle, *, session_lost: bool) -> Sequence[Command]:
+    """The commands that follow from one line, in order.
+
+    `session_lost`: the profile was linked, nobody logged it out, and a snapshot is worth a try.
+    """
+    match event:
+        case Hello(versions=versions):
+            return KeepVersions({"leadmasterd": __version__, **versions}, whole=True), Post(Happened.HELLO)
+        case BrowserStarted(pid=pid, version=version):
+            started = Log("info", "browser_started", f"the browser runs, pid {pid}, {version}")
+            return KeepBrowser(pid), Post(Happened.LAUNCHED), started
+        case Qr(qr=text, valid_seconds=seconds):
+            asked = Happened.SESSION_LOST if session_lost else Happened.CODE_SHOWN
+            return ShowCode("qr", text, seconds), Post(asked)
+        case PairingCode(code=text, valid_seconds=seconds):
+            return ShowCode("pairing_code", text, seconds), Post(Happened.CODE_SHOWN)
+        case Authenticated():
+            return HideCode(), Post(Happened.AUTHENTICATED)
+        case Ready():
+            return _ready(event)
+        case SocketState(state=state):
+            return _socket_state(state)
+        case Disconnected(reason=reason, logout_reason=logout_reason):
+            return (_disconnected(reason, logout_reason),)
+        case Heartbeat(dropped=dropped):
+            return Beat(), SetCounter("dropped_lines", dropped)
+        case OutboundBlocked(function=function) if function in PAGES_OWN:
+            return (Count("presence_refused"),)
+        case OutboundBlocked(module=module, function=function, where=where):
+            text = f"refused an attempt to send: {module}.{function} ({where})"
+            return Count("outbound_blocked"), Log("error", "outbound_blocked", text)
+        case PageError(source=source, message=message):
+            broken = (KeepStorageBroken(),) if STORAGE_BROKEN in message else ()
+            return *broken, Count("page_errors"), Log("warning", "page_error", f"page error ({source}): {message}")
+        case Contract(missing=missing):
+            return _contract(missing)
+        case Dialog(text=text, button=button, dismissed=dismissed):
+            return _dialog(printable(text), button, dismissed=dismissed)
+        case CommandError(message=message):
+            return (Log("error", "command_error", f"the child refused a command: {message}"),)
+        case Bye(reason=reason, detail=detail):
+            return KeepBye(event), Log("info", "child_bye", f"the child leaves: {reason} {detail or ''}")
+
+
+def _ready(event: Ready) -> Sequence[Command]:
+    """The supervisor hears of it last: whatever READY promises is in place when the phase changes.
+
+    The live path comes before it too, because it tells a page reload (ready a second time, no change of phase) from a
+    first `ready` by the phase it last saw.
+    """
+    wid = event.account.wid
+    return (
+        HideCode(),
+        KeepVersions({"whatsapp_web": event.web_version}),
+        MarkLinked(wid),
+        AttachLivePath(event.account, event.fresh),
+        Post(Happened.READY, {"account": wid}),
+    )
+
+
+def _socket_state(state: str) -> Sequence[Command]:
+    """A state that is not known here means nothing: the page has many, and heartbeats notice a dead one."""
+    if state in NUMBER_AT_RISK:
+        return (Post(Happened.NUMBER_AT_RISK, {"state": state}),)
+    if state in RECOVERS_BY_ITSELF:
+        return (Post(Happened.CONNECTION_LOST, {"state": state}),)
+    if state == "CONFLICT":
+        return (Post(Happened.CONFLICT),)
+    if state == "CONNECTED":
+        return (Post(Happened.CONNECTED),)
+    return ()
+
+
+def _disconnected(reason: str, logout_reason: str | None) -> Post:
+    if reason in NUMBER_AT_RISK:
+        return Post(Happened.NUMBER_AT_RISK, {"state": reason})
+    happened = {"LOGOUT": Happened.LOGGED_OUT, "CONFLICT": Happened.CONFLICT}.get(reason, Happened.DISCONNECTED)
+    return Post(happened, {"reason": reason, "logout_reason": logout_reason})
+
+
+def _contract(missing: Sequence[Missing]) -> Sequence[Command]:
+    """WhatsApp Web changes under the library; what is gone is reported at once instead of failing quietly later."""
+    if not missing:
+        return (ClearWarning(CONTRACT),)
+    costs = ", ".join(sorted({each.costs for each in missing}))
+    names = ", ".join(sorted({f"{each.module}.{each.function}" for each in missing}))[:300]
+    return Warn(CONTRACT, f"{costs} ({names})"), Record("contract", {"costs": costs, "names": names})
+
+
+def _dialog(text: str, button: str | None, *, dismissed: bool) -> Sequence[Command]:
+    """Some dialogs cost the link if nobody acknowledges them; the child clicks those it knows and no other."""
+    if not dismissed:
+        return Warn(DIALOG, text), Record("dialog", {"text": text})
+    clicked = Log("warning", "dialog_dismissed", f"acknowledged a dialog of WhatsApp Web with {button}: {text}")
+    return ClearWarning(DIALOG), Record("dialog_dismissed", {"text": text, "button": button}), clicked

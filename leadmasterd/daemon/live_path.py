@@ -1,115 +1,167 @@
-"""Whether messages are heard as they come. Where they were not there is a gap, until a sweep has filled it."""
+"""The live path: messages captured as they come. While it is down there is a gap, until a sweep (backfill) fills it."""
 
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from leadmasterd import times
-from leadmasterd.daemon.status import StatusBoard
+from leadmasterd.daemon.status import Counters
 from leadmasterd.daemon.sweeper import Sweeper
 from leadmasterd.settings.model import Settings
+from leadmasterd.state import status_object
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.start import open_gaps, take_up
 from leadmasterd.store.sweep_plan import SweepPlan, plan
 from leadmasterd.store.writer import Writer
+from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Happened, Phase, State
-from leadmasterd.supervisor.runner import Runner
+from leadmasterd.wire.events import Account
 
 log = logging.getLogger(__name__)
 
 
 class LivePath:
-    """Hears of all that tells whether it is there. `tell_child` sends a command, if there is a child."""
+    """Knows whether live delivery works, for whom, and how much was captured. `send` is a command to the child."""
 
     def __init__(
         self,
         settings: Settings,
         writer: Writer,
-        board: StatusBoard,
-        runner: Runner,
+        inbox: Inbox,
         *,
-        tell_child: Callable[..., None],
+        send: Callable[..., None],
+        counters: Counters,
+        changed: Callable[[], None],
     ) -> None:
         self._first_link_days = settings.capture.first_link_days
         self._ignored = settings.capture_rules().ignore
         self._writer = writer
-        self._board = board
-        self._runner = runner
-        self._tell_child = tell_child
+        self._inbox = inbox
+        self._send = send
+        self._counters = counters
+        self._changed = changed
         self._live = False
-        self._heard_at = ""
+        self._beat_at = ""
+        self._last_batch = 0.0
+        self._account: status_object.Account | None = None
+        self._capture = status_object.Capture(live=0, sweep=0, open_gaps=0, last_message_at=None)
         self.sweeper = Sweeper(
-            settings.timing(), make_plan=self._plan_sweep, ask_child=self._ask_sweep, on_deaf=self._found_deaf
+            settings.timing(), make_plan=self._plan_sweep, ask_child=self._ask_sweep, on_stalled=self._delivery_stalled
         )
 
-    async def take_up(self) -> None:
-        """Where an earlier life left off."""
+    async def resume(self) -> None:
+        """Go on where an earlier life of the daemon left off."""
         found = await asyncio.wrap_future(
             self._writer.call(lambda connection, rows: take_up(connection, rows, datetime.now(UTC)))
         )
-        self._board.account = found.account
-        self._board.capture.live = found.live
-        self._board.capture.sweep = found.sweep
-        self._board.capture.last_message_at = found.last_message_at
+        if found.account:
+            wid, push_name = str(found.account["wid"]), found.account["push_name"]
+            self._account = status_object.Account(wid=wid, push_name=None if push_name is None else str(push_name))
+        self._capture["live"] = found.live
+        self._capture["sweep"] = found.sweep
+        self._capture["last_message_at"] = found.last_message_at
         self.count_gaps()
 
+    # ------------------------------------------------------------------ what the child and the supervisor report
+
     def new_child(self) -> None:
-        """It hears nothing yet."""
+        """It delivers nothing yet."""
         self._live = False
 
-    def heard(self) -> None:
-        """The live path works: nothing before this moment is missing because of it."""
-        self._runner.heartbeat_seen()
-        self._heard_at = times.iso(datetime.now(UTC))
+    def beat(self) -> None:
+        """A heartbeat came: the path works, and nothing before this moment is missing because of it."""
+        self._inbox.heartbeat()
+        self._beat_at = times.iso(datetime.now(UTC))
 
-    def ready(self) -> None:
-        """A second time without a change of phase: the page was loaded anew, and was deaf since its last beat."""
+    def attached(self, account: Account, *, fresh: bool) -> None:
+        """Live delivery begins for this account. `fresh`: it has just been paired.
+
+        When it was live already, the page was reloaded, and delivered nothing since its last heartbeat.
+        """
+        self._account = status_object.Account(wid=account.wid, push_name=account.push_name)
         if self._live:
             now = times.iso(datetime.now(UTC))
-            gap = (GapOpened("page_reloaded", self._heard_at), GapEnded())
+            gap = (GapOpened("page_reloaded", self._beat_at), GapEnded())
             self._writer.put([Item(record, None, now) for record in gap])
             self.count_gaps()
-        self.heard()
+        self.beat()
+        self.sweeper.live(fresh=fresh)
 
-    def phase_changed(self, state: State, at: str) -> list[GapOpened | GapEnded]:
-        """What is to be written of it, beside the change itself."""
+    def phase_changed(self, state: State, at: str) -> Sequence[GapOpened | GapEnded]:
+        """The gap that begins or ends with this phase, to be recorded with it."""
         was_live, self._live = self._live, state.phase is Phase.READY
         if was_live and not self._live:
             self.sweeper.dead()
             return [GapOpened(state.because.code, at)]
-        return [GapEnded()] if self._live and not was_live else []
+        if was_live or not self._live:
+            return []
+        if state.because.code == "reconnected":
+            self.sweeper.live(fresh=False)
+        return [GapEnded()]
 
-    def hole(self, missing: int) -> None:
-        """So many lines never came."""
-        self._board.bump("missing_lines", missing)
-        log.warning("%d lines are missing; sweeping", missing, extra={"action": "seq_hole"})
+    def lines_missing(self, number: int) -> None:
+        """A gap in the line numbers: so many lines never came."""
+        self._counters.bump("missing_lines", number)
+        log.warning("%d lines are missing; sweeping", number, extra={"action": "seq_hole"})
         self.sweeper.something_missing()
 
     def committed(self, batch: BatchResult) -> None:
-        """Sweeps of this batch are over, and messages of it were heard after all."""
+        """A batch is in the database."""
+        self._capture["live"] += batch.live
+        self._capture["sweep"] += batch.sweep
+        newest, known = batch.last_message_at, self._capture["last_message_at"]
+        if newest and (known is None or newest > known):
+            self._capture["last_message_at"] = newest
+        if batch.live or batch.sweep:
+            self._last_batch = asyncio.get_running_loop().time()
         for outcome in batch.sweeps_done:
             self.sweeper.committed(outcome)
             self.count_gaps()
         if batch.heard:
             self.sweeper.heard(batch.heard)
+        self._changed()
 
     def count_gaps(self) -> None:
-        """Ask the store how many gaps are open; the answer arrives with the next turn of the loop."""
+        """Ask the store how many gaps are open; the answer arrives in a later turn of the loop."""
         loop = asyncio.get_running_loop()
 
-        def tell(number: int) -> None:
-            self._board.capture.open_gaps = number
-            self._board.changed()
+        def keep(number: int) -> None:
+            self._capture["open_gaps"] = number
+            self._changed()
 
         def answered(done: Future[int]) -> None:
-            loop.call_soon_threadsafe(tell, done.result())
+            loop.call_soon_threadsafe(keep, done.result())
 
         self._writer.call(open_gaps).add_done_callback(answered)
+
+    # ------------------------------------------------------------------ what others ask
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Since the last new message."""
+        return asyncio.get_running_loop().time() - self._last_batch
+
+    def account(self) -> status_object.Account | None:
+        """The listening number, for `status`; None until a phone was linked."""
+        return self._account
+
+    def capture(self) -> status_object.Capture:
+        """How complete capture was, for `status`."""
+        return self._capture
+
+    def next_sweep(self) -> list[status_object.Job]:
+        """When the next sweep is due, for `status`."""
+        due_in = self.sweeper.due_in
+        if due_in is None:
+            return []
+        return [status_object.Job(job="sweep", at=times.iso(datetime.now(UTC) + timedelta(seconds=due_in)))]
+
+    # ------------------------------------------------------------------ sweeps
 
     async def _plan_sweep(self, slack: Any) -> SweepPlan:
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
@@ -120,8 +172,8 @@ class LivePath:
 
     def _ask_sweep(self, number: int, wanted: SweepPlan) -> None:
         ignore = [entry if "@" in entry else f"{entry}@c.us" for entry in self._ignored]
-        self._tell_child("sweep", sweep=number, **{"from": wanted.start}, chats=wanted.chats, ignore=ignore)
+        self._send("sweep", sweep=number, **{"from": wanted.start}, chats=wanted.chats, ignore=ignore)
 
-    def _found_deaf(self, messages: int) -> None:
-        log.error("%d messages were not heard live", messages, extra={"action": "deaf"})
-        self._runner.tell(Happened.DEAF, messages=messages)
+    def _delivery_stalled(self, messages: int) -> None:
+        log.error("%d messages were not delivered live", messages, extra={"action": "deaf"})
+        self._inbox.post(Happened.DELIVERY_STALLED, messages=messages)

@@ -1,57 +1,69 @@
-"""The code that a person scans or types: on the terminal, as a picture, and in `status`."""
+"""The code that a person scans or types to link a phone: on the terminal, as a picture, and in `status`."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from leadmasterd import qr, times
-from leadmasterd.daemon.status import StatusBoard
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_private
+from leadmasterd.state.status_object import Scan
 
 log = logging.getLogger(__name__)
 
+_LONGEST_SECONDS: Final = 3600
 
-class Presenter(Protocol):
-    """Where the person at the terminal (or the journal) looks."""
+
+class CodeDisplay(Protocol):
+    """The terminal or the journal."""
 
     def code(self, text: str, valid_until: datetime) -> None:
-        """Draw a QR."""
+        """Draw a QR code."""
 
     def pairing_code(self, code: str, valid_until: datetime) -> None:
         """Show a pairing code."""
 
 
-class ScanCode:
-    """The one that is good now, or none."""
+class Pairing:
+    """The code that is valid now, or none."""
 
-    def __init__(self, places: Paths, board: StatusBoard, presenter: Presenter) -> None:
-        self._picture = places.qr_picture
-        self._board = board
-        self._presenter = presenter
+    def __init__(self, paths: Paths, display: CodeDisplay, *, changed: Callable[[], None]) -> None:
+        self._picture = paths.qr_picture
+        self._display = display
+        self._changed = changed
         self._shown: str | None = None
+        self._scan: Scan | None = None
 
-    def show(self, kind: str, text: str, seconds: int) -> None:
-        """`kind` is `qr` or `pairing_code`. The same one again is good for longer, and not drawn anew."""
-        valid_until = datetime.now(UTC) + timedelta(seconds=min(max(seconds, 0), 3600))
-        self._board.scan = {kind: text, "valid_until": times.iso(valid_until)}
-        self._board.changed()
+    def show(self, kind: Literal["qr", "pairing_code"], text: str, seconds: int) -> None:
+        """Show a code that is valid for so long. The same code again is valid for longer, and not drawn twice."""
+        valid_until = datetime.now(UTC) + timedelta(seconds=min(max(seconds, 0), _LONGEST_SECONDS))
+        until = times.iso(valid_until)
+        if kind == "qr":
+            self._scan = Scan(qr=text, valid_until=until)
+        else:
+            self._scan = Scan(pairing_code=text, valid_until=until)
+        self._changed()
         if text == self._shown:
             return
         self._shown = text
         if kind == "qr":
             self._write_picture(text)
-        present = self._presenter.code if kind == "qr" else self._presenter.pairing_code
+        draw = self._display.code if kind == "qr" else self._display.pairing_code
         try:
-            present(text, valid_until)
-        except (OSError, ValueError) as error:  # stdout is gone, or can't show it: the picture and `qr` still can
+            draw(text, valid_until)
+        except (OSError, ValueError) as error:  # stdout is closed or has no such characters; picture and `qr` remain
             log.warning("cannot draw the code here: %s", error, extra={"action": "code_not_drawn"})
 
     def forget(self) -> None:
-        """None is needed any more."""
+        """No code is valid any more."""
         self._shown = None
-        self._board.scan = None
+        self._scan = None
         self._picture.unlink(missing_ok=True)
+
+    def section(self) -> Scan | None:
+        """For `status`."""
+        return self._scan
 
     def _write_picture(self, text: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Node children, one after the other: each is started on a tidy profile, and nothing of it is left behind."""
+"""Starts Node children, one after the other, and removes what one may have left behind."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from leadmasterd.daemon.intake import Intake
-from leadmasterd.daemon.profile import ProfileKeeper
+from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
 from leadmasterd.settings.model import Settings
@@ -16,18 +16,18 @@ from leadmasterd.settings.paths import Paths
 log = logging.getLogger(__name__)
 
 
-class Children:
+class Spawner:
     """`current` is the child that was started last, dead or alive; None before the first."""
 
-    def __init__(self, settings: Settings, places: Paths, profile: ProfileKeeper) -> None:
+    def __init__(self, settings: Settings, paths: Paths, profile: BrowserProfile) -> None:
         self._settings = settings
-        self._profile_folder = places.profile
+        self._profile_folder = paths.profile
         self._profile = profile
-        self._marker = tree.marker_of(places.state_dir)
+        self._marker = tree.marker_of(paths.state_dir)
         self.current: Child | None = None
 
     async def start(self, node: Path, browser: Path, intake: Intake) -> Child:
-        """The next one, whose lines go to `intake`. Raises OSError."""
+        """Start the next child on a prepared profile; its lines go to `intake`. Raises OSError."""
         await asyncio.to_thread(self._profile.before_spawn)
         listener = self._settings.listener
         options = {
@@ -57,20 +57,25 @@ class Children:
         return self.current
 
     async def clean_up(self) -> None:
-        """After a stop, and before the first start: nothing that carries our marker may live on."""
-        self._profile.stopped(well=self.current is not None and self.current.ended_well)
+        """After a stop, and before the first start: kill whatever still carries our marker."""
+        self._profile.stopped(cleanly=self.current is not None and self.current.ended_well)
         leftovers = await asyncio.to_thread(tree.find_ours, self._marker)
         if leftovers:
-            log.warning("killed %d processes an earlier life had left", len(leftovers), extra={"action": "orphans"})
+            log.warning("killed %d processes of an earlier child", len(leftovers), extra={"action": "orphans"})
             tree.signal_all(leftovers, signal.SIGKILL)
 
-    def tell(self, command: str, **fields: object) -> None:
-        """Send it a command. Without a child there is nobody to miss it."""
+    def send(self, command: str, **fields: object) -> None:
+        """Send the child a command; without a child nothing happens."""
         if self.current:
             self.current.tell(command, **fields)
 
+    @property
+    def reading_paused(self) -> bool:
+        """Whether we, and not the child, are why no line comes."""
+        return self.current is not None and self.current.reading_paused
+
     def under_pressure(self, pressure: bool) -> None:
-        """The store can't follow (True), or can again."""
+        """Stop reading because the store cannot keep up (True), or read on."""
         if self.current and pressure:
             self.current.pause_reading()
         elif self.current:

@@ -1,4 +1,7 @@
-"""What the daemon says of itself, kept in `status.json` so that it can be asked when the daemon is dead."""
+"""Publishes `status.json`, so that the daemon's status can be read when the daemon is dead.
+
+Each part offers a section and owns what is in it; the publisher asks for all of them whenever it writes the file.
+"""
 
 import asyncio
 import contextlib
@@ -6,17 +9,14 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import psutil
 
 from leadmasterd import sentences
-from leadmasterd.reasons import Reason
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_status
-from leadmasterd.store.records import BatchResult
-from leadmasterd.store.waiting import WhoWaits
+from leadmasterd.state.status_object import Account, Capture, Job, Scan, Session, Status, Trouble, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -24,59 +24,40 @@ _WRITE_AFTER = 0.1
 """Seconds in which changes become one rewrite of the file."""
 
 
-@dataclass(slots=True)
-class Capture:
-    """How complete capture was, since ever."""
-
-    live: int = 0
-    sweep: int = 0
-    open_gaps: int = 0
-    last_message_at: str | None = None
+def _not_started() -> Session:
+    because = sentences.because("not_started", {})
+    return Session(phase="starting", since="", because=because, code="not_started", values={})
 
 
-@dataclass(slots=True)
-class StatusBoard:
-    """The current status; `changed` gets it written soon."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sections:
+    """What the parts offer. The defaults are what holds before the part is there."""
 
-    places: Paths
-    phase: str = "starting"
-    since: str = ""
-    because: Reason = field(default_factory=lambda: Reason("not_started"))
-    account: dict[str, object] | None = None
-    capture: Capture = field(default_factory=Capture)
-    trouble: tuple[str, str] | None = None
-    concerns: Mapping[str, str] = field(default_factory=dict)
-    """What a person should know, as codes with a detail: of these three, when last shown."""
-    housekeeping_concerns: Mapping[str, str] = field(default_factory=dict)
-    page_concerns: dict[str, str] = field(default_factory=dict)
-    rules_concerns: dict[str, str] = field(default_factory=dict)
-    scan: dict[str, object] | None = None
-    counters: dict[str, int] = field(default_factory=dict)
-    resources: Mapping[str, int] = field(default_factory=dict)
-    waiting: WhoWaits = field(default_factory=WhoWaits)
-    versions: dict[str, object] = field(default_factory=dict)
-    next_jobs: Callable[[], list[dict[str, object]]] = list
-    _write_due: asyncio.TimerHandle | None = None
-    _complained: bool = False
+    session: Callable[[], Session] = _not_started
+    account: Callable[[], Account | None] = lambda: None
+    capture: Callable[[], Capture] = lambda: Capture(live=0, sweep=0, open_gaps=0, last_message_at=None)
+    waiting: Callable[[], Waiting] = lambda: Waiting(conversations=0, overdue=0, oldest_since=None)
+    trouble: Callable[[], Trouble | None] = lambda: None
+    concerns: Callable[[], Mapping[str, str]] = dict
+    scan: Callable[[], Scan | None] = lambda: None
+    counters: Callable[[], Mapping[str, int]] = dict
+    resources: Callable[[], Mapping[str, int]] = dict
+    next_jobs: Callable[[], list[Job]] = list
+    versions: Callable[[], Mapping[str, str | None]] = dict
 
-    def count(self, batch: BatchResult) -> None:
-        """Add a committed batch."""
-        self.capture.live += batch.live
-        self.capture.sweep += batch.sweep
-        newest = batch.last_message_at
-        if newest and (self.capture.last_message_at is None or newest > self.capture.last_message_at):
-            self.capture.last_message_at = newest
-        self.changed()
 
-    def bump(self, counter: str, by: int = 1) -> None:
-        """Count something that should not happen."""
-        self.counters[counter] = self.counters.get(counter, 0) + by
-        self.changed()
+class StatusPublisher:
+    """Writes the file soon after `changed`, or at once."""
 
-    def show_concerns(self) -> None:
-        """One of the three has changed."""
-        self.concerns = {**self.housekeeping_concerns, **self.page_concerns, **self.rules_concerns}
-        self.changed()
+    def __init__(self, paths: Paths, sections: Sections | None = None) -> None:
+        self._paths = paths
+        self._sections = sections or Sections()
+        self._write_due: asyncio.TimerHandle | None = None
+        self._complained = False
+
+    def offer(self, sections: Sections) -> None:
+        """From now on these are asked."""
+        self._sections = sections
 
     def changed(self) -> None:
         """Write the file in a moment."""
@@ -84,48 +65,66 @@ class StatusBoard:
             self._write_due = asyncio.get_running_loop().call_later(_WRITE_AFTER, self.write)
 
     def write(self) -> None:
-        """Write it now. A disk that is full is told once, and again when it mattered again."""
+        """Write the file now. A full disk is reported once, until a write succeeds again."""
         if self._write_due:
             self._write_due.cancel()
             self._write_due = None
         try:
-            write_status(self.places, self.as_json())
+            write_status(self._paths, self.status())
         except OSError as error:
             if not self._complained:
-                log.error("cannot write %s: %s", self.places.status_file, error, extra={"action": "status_unwritten"})  # noqa: TRY400
+                log.error("cannot write %s: %s", self._paths.status_file, error, extra={"action": "status_unwritten"})  # noqa: TRY400
             self._complained = True
         else:
             self._complained = False
 
-    def as_json(self) -> dict[str, Any]:
+    def status(self) -> Status:
         """The documented object."""
-        return {
-            "v": 1,
-            "phase": self.phase,
-            "since": self.since,
-            "because": sentences.because(self.because.code, self.because.values),
-            "code": self.because.code,
-            "values": dict(self.because.values),
-            "pid": os.getpid(),
-            "account": self.account,
-            "capture": {
-                "live": self.capture.live,
-                "sweep": self.capture.sweep,
-                "open_gaps": self.capture.open_gaps,
-                "last_message_at": self.capture.last_message_at,
-            },
-            "waiting": asdict(self.waiting),
-            "trouble": None if self.trouble is None else {"code": self.trouble[0], "detail": self.trouble[1]},
-            "concerns": dict(self.concerns),
-            "scan": self.scan,
-            "counters": self.counters,
-            "resources": self.resources,
-            "next_jobs": self.next_jobs(),
-            "versions": self.versions,
-        }
+        sections = self._sections
+        session = sections.session()
+        return Status(
+            v=1,
+            phase=session["phase"],
+            since=session["since"],
+            because=session["because"],
+            code=session["code"],
+            values=session["values"],
+            pid=os.getpid(),
+            account=sections.account(),
+            capture=sections.capture(),
+            waiting=sections.waiting(),
+            trouble=sections.trouble(),
+            concerns=sections.concerns(),
+            scan=sections.scan(),
+            counters=sections.counters(),
+            resources=sections.resources(),
+            next_jobs=sections.next_jobs(),
+            versions=sections.versions(),
+        )
 
 
-def measure(places: Paths) -> dict[str, int]:
+class Counters:
+    """Counts what should not happen, since the start."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._counts: dict[str, int] = {}
+
+    def bump(self, counter: str, by: int = 1) -> None:
+        """Add to one."""
+        self._counts[counter] = self._counts.get(counter, 0) + by
+        self._changed()
+
+    def set(self, counter: str, to: int) -> None:
+        """Take over a count that the child keeps. It comes with every heartbeat, so the file is not rewritten."""
+        self._counts[counter] = to
+
+    def section(self) -> Mapping[str, int]:
+        """By name; one that is not there is 0."""
+        return self._counts
+
+
+def measure(paths: Paths) -> dict[str, int]:
     """Memory of the daemon and of its whole tree (PSS: summed RSS counts shared pages threefold), disk, database.
 
     Takes some 30 ms; call it in a thread.
@@ -136,9 +135,9 @@ def measure(places: Paths) -> dict[str, int]:
     with contextlib.suppress(psutil.Error):
         measured["tree_pss_bytes"] = own + sum(_pss(process) for process in me.children(recursive=True))
     with contextlib.suppress(OSError):
-        measured["disk_free_bytes"] = shutil.disk_usage(places.state_dir).free
+        measured["disk_free_bytes"] = shutil.disk_usage(paths.state_dir).free
     with contextlib.suppress(OSError):
-        measured["database_bytes"] = places.database.stat().st_size
+        measured["database_bytes"] = paths.database.stat().st_size
     return measured
 
 

@@ -1,7 +1,7 @@
-"""When to sweep: after every return of the live path, when lines are missing, and on a short interval.
+"""When to sweep (backfill): whenever the live path is back, when lines are missing, and on a short interval.
 
-A monotonic loop, not a calendar. Attach first, then sweep: the child is ready before it is asked. After a fresh
-pairing it only listens for a while, because the phone unlinks companions that misbehave.
+On the monotonic clock, not by the calendar. The child attaches first and is asked to sweep afterwards, so nothing falls
+between the two. After a fresh pairing there is a period of grace, because the phone unlinks companions that misbehave.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ class Sweeper:
         *,
         make_plan: Callable[[object], Awaitable[SweepPlan]],
         ask_child: Callable[[int, SweepPlan], None],
-        on_deaf: Callable[[int], None],
+        on_stalled: Callable[[int], None],
     ) -> None:
         self._timing = timing
         self._make_plan = make_plan
         self._ask_child = ask_child
-        self._on_deaf = on_deaf
+        self._on_stalled = on_stalled
         self._suspects: frozenset[int] = frozenset()
         self._numbers = count(1)
         self._due: float | None = None
         self._catch_up = True
-        self._settled_at = 0.0
+        self._grace_until = 0.0
         self._changed = asyncio.Event()
         self._running: tuple[int, asyncio.Future[SweepOutcome | None]] | None = None
 
@@ -45,15 +45,15 @@ class Sweeper:
         return None if self._due is None else max(0.0, self._due - asyncio.get_running_loop().time())
 
     def live(self, *, fresh: bool) -> None:
-        """The live path is there (again): catch up soon, or later if the link is young."""
+        """The live path is up (again): catch up soon, or later if the link is fresh."""
         now = asyncio.get_running_loop().time()
         if fresh:
-            self._settled_at = now + self._timing.settle_after_pairing
+            self._grace_until = now + self._timing.settle_after_pairing
         self._catch_up = True
         self._set_due(now + self._timing.sweep_settle)
 
     def dead(self) -> None:
-        """The live path is gone, and with it the sweep under way."""
+        """The live path is down, and with it the sweep under way."""
         self._due = None
         self._changed.set()
         if self._running:
@@ -62,30 +62,33 @@ class Sweeper:
                 answer.set_result(None)
 
     def something_missing(self) -> None:
-        """Lines were lost: look as far back as after a gap."""
+        """Lines were lost: sweep now, as far back as after a gap."""
         self._catch_up = True
         if self._due is not None:
             self._set_due(asyncio.get_running_loop().time())
 
     def committed(self, outcome: SweepOutcome) -> None:
-        """A sweep's last line is in the database, so everything before it is too."""
+        """The last line of a sweep is in the database, and so is everything before it."""
         if self._running and self._running[0] == outcome.done.sweep and not self._running[1].done():
             self._running[1].set_result(outcome)
 
     def heard(self, message_ids: set[int]) -> None:
-        """These came live after all."""
+        """These messages were delivered live after all."""
         self._suspects -= message_ids
 
     def _judge(self, outcome: SweepOutcome) -> None:
-        """Quiet is not deaf: only the page knowing what no live line brought is (right after a gap it always does)."""
+        """Quiet is not deaf. Delivery has stalled when the page knows messages that no live line brought.
+
+        Right after a gap it always does, so a catch-up proves nothing.
+        """
         unheard = outcome.unheard + len(self._suspects)
         self._suspects = outcome.young
         if unheard:
             self._suspects = frozenset()
-            self._on_deaf(unheard)
+            self._on_stalled(unheard)
 
     async def run(self) -> None:
-        """For ever; cancelled at the end."""
+        """Runs until it is cancelled."""
         while True:
             self._changed.clear()
             try:
@@ -95,14 +98,14 @@ class Sweeper:
                 await self._sweep()
 
     def _set_due(self, at: float) -> None:
-        self._due = max(at, self._settled_at)
+        self._due = max(at, self._grace_until)
         self._changed.set()
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         catching_up, self._catch_up = self._catch_up, False
         plan = await self._make_plan(CATCH_UP_SLACK if catching_up else PERIODIC_SLACK)
-        if self._due is None:  # the live path went meanwhile, and nobody would answer
+        if self._due is None:  # the live path went down meanwhile: nobody would answer
             self._catch_up = self._catch_up or catching_up
             return
         number = next(self._numbers)
@@ -114,7 +117,7 @@ class Sweeper:
                 outcome = await answer
         except TimeoutError:
             outcome = None
-            log.warning("sweep %d did not end in time", number, extra={"action": "sweep_timeout"})
+            log.warning("sweep %d timed out", number, extra={"action": "sweep_timeout"})
         finally:
             self._running = None
         done = outcome.done if outcome else None
@@ -126,7 +129,7 @@ class Sweeper:
             self._catch_up = self._catch_up or catching_up
             if done is not None:
                 log.warning(
-                    "sweep %d: %d of %d chats could not be read (%s); trying again",
+                    "sweep %d: %d of %d chats could not be read (%s); retrying",
                     number,
                     done.failed,
                     done.looked_at,

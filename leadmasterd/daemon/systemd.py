@@ -1,12 +1,14 @@
-"""What systemd is told: READY, STATUS and WATCHDOG datagrams (sd_notify(3)). Silent when it isn't listening."""
+"""What systemd is told: READY, STATUS and WATCHDOG datagrams (sd_notify(3)). Silent when it did not start us."""
 
+import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Callable
 
 
-class ServiceManager:
-    """systemd, if it started us. `watchdog_seconds` is its limit, or None."""
+class Systemd:
+    """`watchdog_seconds` is its limit for us, or None."""
 
     def __init__(self) -> None:
         self._address = os.environ.get("NOTIFY_SOCKET", "")
@@ -14,11 +16,26 @@ class ServiceManager:
         pid = os.environ.get("WATCHDOG_PID", "")
         ours = not pid or pid == str(os.getpid())
         self.watchdog_seconds = int(usec) / 1e6 if usec.isdigit() and ours and self._address else None
+        self._announced = False
 
     def notify(self, *assignments: str) -> None:
-        """Send `READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1`. A manager that is gone is no reason to fall over."""
+        """Send `READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1`. Without an answering manager nothing happens."""
         if not self._address:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as s:
             s.sendto("\n".join(assignments).encode(), address)
+
+    def status(self, sentence: str) -> None:
+        """Show a status; the first one also says that the service is up."""
+        self.notify(f"STATUS={sentence}", *([] if self._announced else ["READY=1"]))
+        self._announced = True
+
+    async def feed_watchdog(self, healthy: Callable[[], bool]) -> None:
+        """Ping from the loop that does the work, and only while it is healthy. Returns if there is no watchdog."""
+        if self.watchdog_seconds is None:
+            return
+        while True:
+            if healthy():
+                self.notify("WATCHDOG=1")
+            await asyncio.sleep(self.watchdog_seconds / 4)

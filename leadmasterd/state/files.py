@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
+from leadmasterd.state.status_object import Status
 
 _PASSING_BY: Final = 1.0
 """`status` asks the lock by sharing it for a moment; a daemon that starts in that moment must not give up."""
@@ -103,7 +104,7 @@ def write_private(path: Path, data: bytes) -> None:
         raise
 
 
-def write_status(paths: Paths, status: Mapping[str, object]) -> None:
+def write_status(paths: Paths, status: Mapping[str, object] | Status) -> None:
     """Rewrite `status.json`. Raises OSError."""
     write_private(paths.status_file, json.dumps(status, ensure_ascii=False, indent=1).encode() + b"\n")
 

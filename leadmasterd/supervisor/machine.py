@@ -1,20 +1,21 @@
-"""What the supervisor does next: a pure table of phase x event.
-
-Each cell says the next phase, the effects to carry out and the reason, as a stable code with values that
-`sentences` turns into words. Nothing here knows a clock, a process or a file: time and chance come in with the events.
+"""The supervisor's state machine, as a table: what each event means in each phase.
 
     paused ----------- resume ----------> starting --hello..qr--> waiting_for_scan
       ^                                     |  \\                        |
       | pause (from every phase)            |   `--authenticated--> syncing --ready--> ready <-> reconnecting
       |                                     v                           |               |            |
-    stopping <----- whatever goes wrong, or is asked for ---------------+---------------+------------+
-      |  and then: backing_off (again later) | halted (a person is needed) | paused | starting | stopped (the end)
+    stopping <----- every fault and every command ----------------------+---------------+------------+
+      |  and then: backing_off (retry later) | halted (a person is needed) | paused | starting | stopped (the end)
 
-A child that is still dying is remembered as `stopping, and then ...`; nothing is spawned before it is gone. There is
-one timer only, set anew or cleared by every change of phase, so a stale one can't fire.
+`TABLE` and `STOPPING` at the end of this file are the whole design; docs/supervisor.md is drawn from them. A cell names
+its outcome: the next phase, the effects and the reason's code, which `sentences` turns into words. Where one event can
+lead to several outcomes, the cell lists them with the conditions that choose.
 
-Backoff is exponential with full jitter; failures are forgiven only after a calm period of being ready, not at the
-first ready.
+The machine is pure: time and chance come in with each event. A child that is still dying is remembered as "stopping,
+and then ...", and nothing is spawned before its whole process tree is gone. There is one timer; every change of phase
+sets or clears it, so a stale timer cannot fire.
+
+Backoff is exponential with full jitter. Failures are forgiven after a calm period in `ready`, not on reaching it.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,26 +43,37 @@ class Phase(StrEnum):
 
 
 class Happened(StrEnum):
-    """What can happen to it. `Event.values` carries the details."""
+    """What can happen. `Event.values` carries the details that the reason quotes."""
 
     START = "start"
     HELLO = "hello"
     LAUNCHED = "launched"
     """The browser runs."""
     CODE_SHOWN = "code_shown"
+    """WhatsApp asks for a scan."""
+    SESSION_LOST = "session_lost"
+    """WhatsApp asks for a scan, but this profile was linked, nobody logged it out, and a snapshot is worth a try."""
     AUTHENTICATED = "authenticated"
     READY = "ready"
-    SOCKET_STATE = "socket_state"
+    CONNECTION_LOST = "connection_lost"
+    """A socket state that WhatsApp Web recovers from by itself."""
+    CONNECTED = "connected"
+    CONFLICT = "conflict"
+    """The same session was opened elsewhere."""
+    NUMBER_AT_RISK = "number_at_risk"
+    """A ban or block screen."""
+    LOGGED_OUT = "logged_out"
     DISCONNECTED = "disconnected"
+    """WhatsApp ended the connection for any other reason."""
     HEARTBEAT_LOST = "heartbeat_lost"
-    DEAF = "deaf"
-    """A sweep found messages that the live path should have brought, though the state says connected."""
-    RECYCLE = "recycle"
-    """A planned restart: memory, a new browser, a snapshot. Only a live session is recycled."""
+    DELIVERY_STALLED = "delivery_stalled"
+    """A sweep found messages that the live path should have delivered, though the socket says CONNECTED."""
+    PLANNED_RESTART = "planned_restart"
+    """Due for memory, a new browser, a snapshot or the nightly restart."""
     EXITED = "exited"
-    """The child ended by itself; what it left behind may still live."""
+    """The child ended by itself; the rest of its process tree may still live."""
     GONE = "gone"
-    """Stopping is done: nothing of the tree is left."""
+    """The stop is complete: nothing of the process tree is left."""
     CANNOT_SPAWN = "cannot_spawn"
     TIMER = "timer"
     PAUSE = "pause"
@@ -71,13 +83,26 @@ class Happened(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What else is known when an event is decided on. All three are about the browser profile."""
+
+    restorable: bool = False
+    """A snapshot exists and was not tried since the session last worked."""
+    unreachable: bool = False
+    """The child's last words blame the network."""
+    storage_broken: bool = False
+    """The page reported that the profile's databases do not open."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, at `now` (monotonic seconds). `chance` in [0, 1) is a wait's jitter."""
+    """Something that happened at `now` (monotonic seconds). `chance` in [0, 1) is the jitter of a wait."""
 
     happened: Happened
     now: float
     chance: float = 0.0
     values: Mapping[str, object] = field(default_factory=dict)
+    facts: Facts = Facts()
 
 
 class Effect(StrEnum):
@@ -85,15 +110,32 @@ class Effect(StrEnum):
 
     SPAWN = "spawn"
     STOP_TREE = "stop_tree"
-    """Ask, insist, kill, verify; then tell the machine GONE."""
+    """Ask, insist, kill, verify; then report GONE."""
     QUARANTINE_PROFILE = "quarantine_profile"
-    """Set the browser profile aside; only ever when the child is gone, as the next three."""
+    """Set the browser profile aside. This one and the next three only run while no child lives."""
     RESTORE_PROFILE = "restore_profile"
-    """Put the newest good snapshot in its place."""
+    """Replace the profile by the newest good snapshot."""
     TAKE_SNAPSHOT = "take_snapshot"
     TRIM_CACHES = "trim_caches"
     LEAVE = "leave"
-    """The daemon's own end."""
+    """End the daemon."""
+
+
+class Limit(StrEnum):
+    """What sets the timer, by the name of its field in `Timing`."""
+
+    HELLO = "hello_timeout"
+    LAUNCH = "launch_timeout"
+    START = "start_timeout"
+    CODE = "code_timeout"
+    SYNC = "sync_timeout"
+    CALM = "calm_period"
+    RECONNECT = "reconnect_timeout"
+
+    def seconds(self, timing: Timing) -> float:
+        """Its value in this profile."""
+        seconds: float = getattr(timing, self.value)
+        return seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +143,127 @@ class State:
     """Everything the supervisor remembers."""
 
     phase: Phase = Phase.PAUSED
-    because: Reason = field(default=Reason("not_started"))
+    because: Reason = field(default_factory=lambda: Reason("not_started"))
     failures: int = 0
+    """Failures in a row."""
     ready_since: float | None = None
     timer_at: float | None = None
     """When TIMER is due (monotonic); None: no timer is set."""
     then: Phase = Phase.STOPPED
-    """In STOPPING: what follows when the child is gone."""
+    """In STOPPING: the phase that follows when the child is gone."""
     chores: tuple[Effect, ...] = ()
     """In STOPPING: what to do with the profile when the child is gone, before anything follows."""
     codes: int = 0
     """Codes shown in this child's life and not scanned."""
     unopened: int = 0
-    """Children in a row that ended before the page said anything of the session."""
+    """Starts in a row that ended before the page said anything about the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The next state and what to do. `changed` is false when the event meant nothing here."""
+    """The next state and what to do. `changed` is false when phase and reason stay as they were."""
 
     state: State
     effects: tuple[Effect, ...] = ()
     changed: bool = True
 
 
-Cell = Callable[[State, Event, Timing], Step]
-
-HEALS_BY_ITSELF: Final = frozenset({"OPENING", "TIMEOUT", "PAIRING"})
 CODES_UNTIL_A_BREAK: Final = 30
 """About ten minutes of codes that nobody scans; then the browser rests, longer each time."""
 STARTS_UNTIL_RESTORE: Final = 3
-NUMBER_AT_RISK: Final = frozenset({"TOS_BLOCK", "SMB_TOS_BLOCK", "PROXYBLOCK"})
+
+
+# ---------------------------------------------------------------------- what a cell can say
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The event means nothing here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """The phase and its reason stay."""
+
+    limit: Limit | None = None
+    """Sets the timer again."""
+    another_code: bool = False
+    """One more code was shown."""
+    forgive: bool = False
+    """Forgets earlier failures, and clears the timer."""
+    chores: tuple[Effect, ...] = ()
+    """In STOPPING: replaces the chores."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class To:
+    """The phase changes."""
+
+    phase: Phase
+    code: str | None
+    """The reason's code; its values are the event's and `values`. None keeps the reason."""
+    effects: tuple[Effect, ...] = ()
+    failed: bool = False
+    """Counts as a failure."""
+    then: Phase | None = None
+    """Of a stop: what follows when the child is gone."""
+    chores: tuple[Effect, ...] = ()
+    suspects_profile: bool = False
+    """Counts against the profile: three in a row restore a snapshot."""
+    values: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Then:
+    """In STOPPING: something else is to follow."""
+
+    phase: Phase
+    code: str
+    chores: tuple[Effect, ...] | None = None
+    """Replaces the chores; None keeps them."""
+
+
+Outcome = Ignored | Stay | To | Then
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition, and the same in words for the drawn table."""
+
+    words: str
+    holds: Callable[[State, Event], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """The first outcome whose guard holds, or `otherwise`."""
+
+    guarded: tuple[tuple[Guard, Outcome], ...]
+    otherwise: Outcome
+
+
+Cell = Outcome | FirstOf
+Row = Mapping[Happened, Cell]
+
+
+# ---------------------------------------------------------------------- the one way to take a step
 
 
 def step(state: State, event: Event, timing: Timing) -> Step:
-    """The table, asked."""
-    return TABLE[state.phase][event.happened](state, event, timing)
+    """Look the event up in the table and apply what its cell says."""
+    row = STOPPING[state.then] if state.phase is Phase.STOPPING else TABLE[state.phase]
+    cell = row[event.happened]
+    outcome = _choose(cell, state, event) if isinstance(cell, FirstOf) else cell
+    match outcome:
+        case Ignored():
+            return Step(state, changed=False)
+        case Stay():
+            return Step(_stay(state, outcome, event, timing), changed=False)
+        case Then(phase=phase, code=code, chores=chores):
+            kept = state.chores if chores is None else chores
+            return Step(replace(state, then=phase, because=Reason(code, event.values), chores=kept))
+        case To():
+            return _go(state, outcome, event, timing)
 
 
 def backoff_seconds(failures: int, chance: float, timing: Timing) -> float:
@@ -145,316 +272,270 @@ def backoff_seconds(failures: int, chance: float, timing: Timing) -> float:
     return ceiling * chance
 
 
-# ---------------------------------------------------------------------- cells
+def _choose(cell: FirstOf, state: State, event: Event) -> Outcome:
+    return next((outcome for guard, outcome in cell.guarded if guard.holds(state, event)), cell.otherwise)
 
 
-def _nothing(state: State, _event: Event, _timing: Timing) -> Step:
-    return Step(state, changed=False)
-
-
-def _to(state: State, phase: Phase, because: Reason, *, timer_at: float | None = None) -> State:
+def _stay(state: State, stay: Stay, event: Event, timing: Timing) -> State:
+    timer_at = event.now + stay.limit.seconds(timing) if stay.limit else state.timer_at
     return replace(
         state,
-        phase=phase,
-        because=because,
-        timer_at=timer_at,
-        ready_since=state.ready_since if phase is Phase.READY else None,
-        chores=(),
-        codes=state.codes if phase is Phase.WAITING_FOR_SCAN else 0,
+        timer_at=None if stay.forgive else timer_at,
+        failures=0 if stay.forgive else state.failures,
+        codes=state.codes + stay.another_code,
+        chores=stay.chores or state.chores,
     )
 
 
-def _start(state: State, event: Event, timing: Timing) -> Step:
-    code = {Happened.RESUME: "resumed", Happened.TIMER: "trying_again"}.get(event.happened, "started")
-    return _spawn(state, Reason(code, event.values), event, timing)
+def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
+    """Enter a phase. What is not named in `To` follows from the phases it leaves and enters."""
+    because = state.because if to.code is None else Reason(to.code, {**event.values, **dict(to.values)})
+    limit = LIMITS.get(to.phase)
+    entered = State(
+        phase=to.phase,
+        because=because,
+        failures=_failures_by(state, event, timing) + to.failed,
+        ready_since=event.now if to.phase is Phase.READY else None,
+        timer_at=event.now + limit.seconds(timing) if limit else None,
+        then=to.then or state.then,
+        chores=to.chores,
+        codes=1 if to.phase is Phase.WAITING_FOR_SCAN else 0,
+        unopened=_unopened(state, to),
+    )
+    if to.phase is Phase.BACKING_OFF:
+        entered = _back_off(entered, event, timing)
+    done_when_gone = state.chores if state.phase is Phase.STOPPING else ()
+    return Step(entered, (*done_when_gone, *to.effects))
 
 
-def _spawn(state: State, because: Reason, event: Event, timing: Timing) -> Step:
-    return Step(_to(state, Phase.STARTING, because, timer_at=event.now + timing.hello_timeout), (Effect.SPAWN,))
-
-
-def _hello(state: State, event: Event, timing: Timing) -> Step:
-    return Step(replace(state, timer_at=event.now + timing.launch_timeout), changed=False)
-
-
-def _launched(state: State, event: Event, timing: Timing) -> Step:
-    return Step(replace(state, timer_at=event.now + timing.start_timeout), changed=False)
-
-
-def _code_shown(state: State, event: Event, timing: Timing) -> Step:
-    """WhatsApp asks for a scan. `session_lost`: it should have known us, and there is a snapshot to try, once."""
-    if event.values.get("session_lost"):
-        return _restore(state, "session_lost")
-    codes = state.codes + 1
-    if codes > CODES_UNTIL_A_BREAK:
-        return _fail(state, Reason("not_scanned", {"codes": state.codes}), event, timing)
-    # A person may take as long as it takes; the page may not: without a next code this one is dead.
-    timer_at = event.now + timing.code_patience
-    if state.phase is Phase.WAITING_FOR_SCAN:
-        return Step(replace(state, codes=codes, timer_at=timer_at), changed=False)
-    waiting = _to(state, Phase.WAITING_FOR_SCAN, Reason("scan_needed"), timer_at=timer_at)
-    return Step(replace(waiting, codes=codes, unopened=0))
-
-
-def _restore(state: State, code: str) -> Step:
-    """The newest good snapshot takes the profile's place, and the listener starts on it."""
-    stopping = _stop(replace(state, unopened=0), Phase.STARTING, Reason(code))
-    return replace(stopping, state=replace(stopping.state, chores=(Effect.RESTORE_PROFILE,)))
-
-
-def _authenticated(state: State, event: Event, timing: Timing) -> Step:
-    if state.phase is Phase.SYNCING:
-        return Step(state, changed=False)
-    syncing = _to(state, Phase.SYNCING, Reason("syncing"), timer_at=event.now + timing.sync_timeout)
-    return Step(replace(syncing, unopened=0))
-
-
-def _ready(state: State, event: Event, timing: Timing) -> Step:
-    return _live(state, Reason("ready", event.values), event, timing)
-
-
-def _live(state: State, because: Reason, event: Event, timing: Timing) -> Step:
-    """Ready from now on; the calm period that forgives failures begins."""
-    next_state = _to(state, Phase.READY, because, timer_at=event.now + timing.calm_period)
-    return Step(replace(next_state, ready_since=event.now, unopened=0))
-
-
-def _ready_again(state: State, _event: Event, _timing: Timing) -> Step:
-    return Step(state, changed=False)  # after a page reload: the runner sweeps, the phase stays
-
-
-def _calm(state: State, _event: Event, _timing: Timing) -> Step:
-    return Step(replace(state, failures=0, timer_at=None), changed=False)
-
-
-def _socket_state(state: State, event: Event, timing: Timing) -> Step:
-    socket = str(event.values.get("state", ""))
-    if socket in NUMBER_AT_RISK:
-        return _stop(state, Phase.HALTED, Reason("number_at_risk", event.values))
-    if socket == "CONFLICT":
-        return _fail(state, Reason("conflict"), event, timing)
-    if state.phase is Phase.READY and socket in HEALS_BY_ITSELF:
-        patience = event.now + timing.reconnect_patience
-        waiting = _to(state, Phase.RECONNECTING, Reason("connection_lost", event.values), timer_at=patience)
-        return Step(replace(waiting, failures=_failures_at(state, event, timing)))
-    if state.phase is Phase.RECONNECTING and socket == "CONNECTED":
-        return _live(state, Reason("reconnected"), event, timing)
-    return Step(state, changed=False)
-
-
-def _disconnected(state: State, event: Event, timing: Timing) -> Step:
-    reason = str(event.values.get("reason", ""))
-    if reason == "LOGOUT":
-        # The session is gone for good; its profile is kept aside and a fresh one waits for a scan. Not a failure.
-        stopping = _stop(state, Phase.STARTING, Reason("logged_out", event.values))
-        return replace(stopping, state=replace(stopping.state, chores=(Effect.QUARANTINE_PROFILE,)))
-    if reason in NUMBER_AT_RISK:
-        return _stop(state, Phase.HALTED, Reason("number_at_risk", {"state": reason}))
-    code = "conflict" if reason == "CONFLICT" else "disconnected"
-    return _fail(state, Reason(code, event.values), event, timing)
-
-
-def _stop(state: State, then: Phase, because: Reason) -> Step:
-    return Step(replace(_to(state, Phase.STOPPING, because), then=then), (Effect.STOP_TREE,))
-
-
-def _fail(state: State, because: Reason, event: Event, timing: Timing) -> Step:
-    """Something went wrong while the child lives: stop it, then wait and start again."""
-    return _stop(replace(state, failures=_failures_at(state, event, timing) + 1), Phase.BACKING_OFF, because)
-
-
-def _failures_at(state: State, event: Event, timing: Timing) -> int:
-    """Failures in a row by now; none after a calm period, even when its timer has not been heard yet."""
+def _failures_by(state: State, event: Event, timing: Timing) -> int:
+    """Failures in a row until now; none after a calm period, even when its timer was not heard yet."""
     calm = state.ready_since is not None and event.now - state.ready_since >= timing.calm_period
     return 0 if calm else state.failures
 
 
-def _took_too_long(state: State, event: Event, timing: Timing) -> Step:
-    code = {
-        Phase.STARTING: "start_took_too_long",
-        Phase.WAITING_FOR_SCAN: "code_stopped",
-        Phase.SYNCING: "sync_took_too_long",
-        Phase.RECONNECTING: "reconnect_took_too_long",
-    }[state.phase]
-    if state.phase is Phase.STARTING and event.values.get("storage_broken"):
-        return _failed_to_open(state, Reason(code), event, timing)
-    return _fail(state, Reason(code), event, timing)
+def _unopened(state: State, to: To) -> int:
+    """A phase that only a working profile reaches clears it of suspicion, and so does a restored one."""
+    if to.phase in _PROFILE_WORKS or Effect.RESTORE_PROFILE in to.chores:
+        return 0
+    return state.unopened + to.suspects_profile
 
 
-def _failed_to_open(state: State, because: Reason, event: Event, timing: Timing) -> Step:
-    """The child ended before the page said anything of the session, or the page said that its storage does not open.
-
-    Three in a row, and the profile is suspected. Not when the network is the reason, nor when nothing came at all: an
-    outage must not take the session back in time.
-    """
-    if event.values.get("unreachable"):
-        return _fail(state, because, event, timing)
-    unopened = state.unopened + 1
-    if unopened >= STARTS_UNTIL_RESTORE and event.values.get("restorable"):
-        return _restore(state, "profile_broken")
-    return _fail(replace(state, unopened=unopened), because, event, timing)
-
-
-def _deaf(state: State, event: Event, timing: Timing) -> Step:
-    return _fail(state, Reason("deaf", event.values), event, timing)
-
-
-def _recycle(state: State, event: Event, _timing: Timing) -> Step:
-    """Planned, so no failure: stop in good order, keep a snapshot, drop caches, start again."""
-    stopping = _stop(state, Phase.STARTING, Reason("recycle", event.values))
-    return replace(stopping, state=replace(stopping.state, chores=(Effect.TAKE_SNAPSHOT, Effect.TRIM_CACHES)))
-
-
-def _heartbeat_lost(state: State, event: Event, timing: Timing) -> Step:
-    return _fail(state, Reason("heartbeat_lost", event.values), event, timing)
-
-
-def _died(state: State, event: Event, timing: Timing) -> Step:
-    """The child ended by itself. What is left of its tree is stopped all the same."""
-    if state.phase is Phase.STARTING:
-        return _failed_to_open(state, Reason("child_died", event.values), event, timing)
-    return _fail(state, Reason("child_died", event.values), event, timing)
-
-
-def _gone(state: State, event: Event, timing: Timing) -> Step:
-    """The tree is stopped: what was remembered follows."""
-    effects = state.chores
-    match state.then:
-        case Phase.STARTING:
-            spawned = _spawn(state, state.because, event, timing)
-            return replace(spawned, effects=(*effects, *spawned.effects))
-        case Phase.STOPPED:
-            return Step(_to(state, Phase.STOPPED, state.because), (*effects, Effect.LEAVE))
-        case Phase.BACKING_OFF:
-            return replace(_back_off(state, state.because, event, timing), effects=effects)
-        case Phase.PAUSED | Phase.HALTED as then:
-            return Step(_to(state, then, state.because), effects)
-        case other:
-            raise AssertionError(f"nothing stops in order to become {other}")
-
-
-def _back_off(state: State, because: Reason, event: Event, timing: Timing) -> Step:
+def _back_off(state: State, event: Event, timing: Timing) -> State:
     wait = backoff_seconds(max(state.failures, 1), event.chance, timing)
-    values = {**because.values, "failures": state.failures, "wait_seconds": round(wait, 1)}
-    return Step(_to(state, Phase.BACKING_OFF, Reason(because.code, values), timer_at=event.now + wait))
+    values = {**state.because.values, "failures": state.failures, "wait_seconds": round(wait, 1)}
+    return replace(state, because=Reason(state.because.code, values), timer_at=event.now + wait)
 
 
-def _cannot_spawn(state: State, event: Event, timing: Timing) -> Step:
-    counted = replace(state, failures=state.failures + 1)
-    return _back_off(counted, Reason("cannot_spawn", event.values), event, timing)
+# ---------------------------------------------------------------------- conditions
 
 
-def _pause(state: State, _event: Event, _timing: Timing) -> Step:
-    return _stop(state, Phase.PAUSED, Reason("paused"))
+NO_BREAK_YET: Final = Guard(
+    f"it is at most the {CODES_UNTIL_A_BREAK}th", lambda state, _event: state.codes < CODES_UNTIL_A_BREAK
+)
+NETWORK_DOWN: Final = Guard("the child's last words blame the network", lambda _state, event: event.facts.unreachable)
+"""An outage is no fault of the profile: a restore would take the session back in time for nothing."""
+STORAGE_OPENS: Final = Guard(
+    "the page did not report broken storage", lambda _state, event: not event.facts.storage_broken
+)
+PROFILE_SUSPECTED: Final = Guard(
+    f"it is the {STARTS_UNTIL_RESTORE}rd start in a row that got nowhere, and there is a snapshot to try",
+    lambda state, event: state.unopened + 1 >= STARTS_UNTIL_RESTORE and event.facts.restorable,
+)
+"""Not the first time: a browser dies for many reasons, and a disk may be full for a while."""
 
 
-def _pause_at_rest(state: State, _event: Event, _timing: Timing) -> Step:
-    return Step(_to(state, Phase.PAUSED, Reason("paused")))
+# ---------------------------------------------------------------------- the words of the table
+
+IGNORED: Final = Ignored()
+_RESTORE: Final = (Effect.RESTORE_PROFILE,)
+_QUARANTINE: Final = (Effect.QUARANTINE_PROFILE,)
+_SNAPSHOT: Final = (Effect.TAKE_SNAPSHOT, Effect.TRIM_CACHES)
+_PROFILE_WORKS: Final = frozenset({Phase.WAITING_FOR_SCAN, Phase.SYNCING, Phase.READY})
 
 
-def _quit(state: State, _event: Event, _timing: Timing) -> Step:
-    return _stop(state, Phase.STOPPED, Reason("asked_to_stop"))
+def stops(then: Phase, code: str, chores: tuple[Effect, ...] = ()) -> To:
+    """Stop the child; `then` follows when its tree is gone and the chores are done. No failure."""
+    return To(phase=Phase.STOPPING, code=code, effects=(Effect.STOP_TREE,), then=then, chores=chores)
 
 
-def _quit_at_rest(state: State, _event: Event, _timing: Timing) -> Step:
-    return Step(_to(state, Phase.STOPPED, Reason("asked_to_stop")), (Effect.LEAVE,))
+def fails(code: str, *, suspects_profile: bool = False, values: tuple[tuple[str, object], ...] = ()) -> To:
+    """Stop the child, wait, start again: a failure."""
+    return To(
+        phase=Phase.STOPPING,
+        code=code,
+        effects=(Effect.STOP_TREE,),
+        then=Phase.BACKING_OFF,
+        failed=True,
+        suspects_profile=suspects_profile,
+        values=values,
+    )
 
 
-def _restart(state: State, _event: Event, _timing: Timing) -> Step:
-    return _stop(state, Phase.STARTING, Reason("restart_asked"))
+def starts(code: str | None) -> To:
+    """Spawn a child."""
+    return To(phase=Phase.STARTING, code=code, effects=(Effect.SPAWN,))
 
 
-def _and_then(then: Phase, code: str) -> Cell:
-    """In STOPPING: a later wish replaces what was to follow; quitting is never taken back."""
-
-    def cell(state: State, _event: Event, _timing: Timing) -> Step:
-        if state.then is Phase.STOPPED:
-            return Step(state, changed=False)
-        return Step(replace(state, then=then, because=Reason(code)))
-
-    return cell
+def enters(phase: Phase, code: str | None) -> To:
+    """Go there; nothing has to be done."""
+    return To(phase=phase, code=code)
 
 
-def _restart_while_stopping(state: State, event: Event, timing: Timing) -> Step:
-    if state.then is Phase.PAUSED:
-        return Step(state, changed=False)  # as in PAUSED itself: only `resume` leaves it
-    return _and_then(Phase.STARTING, "restart_asked")(state, event, timing)
+def leaves(code: str | None) -> To:
+    """The end."""
+    return To(phase=Phase.STOPPED, code=code, effects=(Effect.LEAVE,))
 
 
-def _disconnected_while_stopping(state: State, event: Event, _timing: Timing) -> Step:
-    """The child's last words. Its exit, or another wish, may be heard before them, and they still count."""
-    reason = str(event.values.get("reason", ""))
-    going_on = state.then in (Phase.BACKING_OFF, Phase.STARTING)
-    if reason == "LOGOUT":
-        follows = replace(state, then=Phase.STARTING, because=Reason("logged_out", event.values)) if going_on else state
-        return Step(replace(follows, chores=(Effect.QUARANTINE_PROFILE,)), changed=going_on)
-    if reason in NUMBER_AT_RISK and going_on:
-        return Step(replace(state, then=Phase.HALTED, because=Reason("number_at_risk", {"state": reason})))
-    return Step(state, changed=False)
+def _row(*parts: Row) -> Row:
+    """Every event; those that no part names mean nothing. A later part wins."""
+    named = {happened: cell for part in parts for happened, cell in part.items()}
+    return {happened: named.get(happened, IGNORED) for happened in Happened}
 
 
-def _socket_state_while_stopping(state: State, event: Event, timing: Timing) -> Step:
-    reason = event.values.get("state")
-    if reason not in NUMBER_AT_RISK:
-        return Step(state, changed=False)
-    return _disconnected_while_stopping(state, replace(event, values={"reason": reason}), timing)
+# ---------------------------------------------------------------------- the table
 
+LIMITS: Final[Mapping[Phase, Limit]] = {
+    Phase.STARTING: Limit.HELLO,
+    Phase.WAITING_FOR_SCAN: Limit.CODE,
+    Phase.SYNCING: Limit.SYNC,
+    Phase.READY: Limit.CALM,
+    Phase.RECONNECTING: Limit.RECONNECT,
+}
+"""What the timer is set to on entering a phase. In BACKING_OFF it is the backoff; elsewhere there is none."""
 
-def _resume_while_stopping(state: State, event: Event, timing: Timing) -> Step:
-    if state.then in (Phase.PAUSED, Phase.HALTED):
-        return _and_then(Phase.STARTING, "resumed")(state, event, timing)
-    return Step(state, changed=False)
+_RESTORES_A_SNAPSHOT: Final = stops(Phase.STARTING, "profile_broken", _RESTORE)
 
+_ALIVE: Final[Row] = {
+    Happened.CODE_SHOWN: enters(Phase.WAITING_FOR_SCAN, "scan_needed"),
+    Happened.SESSION_LOST: stops(Phase.STARTING, "session_lost", _RESTORE),
+    Happened.AUTHENTICATED: enters(Phase.SYNCING, "syncing"),
+    Happened.READY: enters(Phase.READY, "ready"),
+    Happened.CONFLICT: fails("conflict"),
+    Happened.NUMBER_AT_RISK: stops(Phase.HALTED, "number_at_risk"),
+    # The session is gone for good. Its profile is kept aside, and a fresh one waits for a scan. Not a failure.
+    Happened.LOGGED_OUT: stops(Phase.STARTING, "logged_out", _QUARANTINE),
+    Happened.DISCONNECTED: fails("disconnected"),
+    Happened.EXITED: fails("child_died"),
+    Happened.PAUSE: stops(Phase.PAUSED, "paused"),
+    Happened.RESTART: stops(Phase.STARTING, "restart_asked"),
+    Happened.QUIT: stops(Phase.STOPPED, "asked_to_stop"),
+}
+"""The phases with a child have these in common."""
 
-def _row(**cells: Cell) -> Mapping[Happened, Cell]:
-    """A phase's row: every event it names, and for the others that it means nothing here."""
-    named = {Happened(name): cell for name, cell in cells.items()}
-    return {happened: named.get(happened, _nothing) for happened in Happened}
-
-
-_ALIVE: Final[Mapping[str, Cell]] = {
-    "exited": _died,
-    "code_shown": _code_shown,
-    "authenticated": _authenticated,
-    "ready": _ready,
-    "socket_state": _socket_state,
-    "disconnected": _disconnected,
-    "pause": _pause,
-    "restart": _restart,
-    "quit": _quit,
+_AT_REST: Final[Row] = {
+    Happened.RESUME: starts("resumed"),
+    Happened.RESTART: starts("started"),
+    Happened.PAUSE: enters(Phase.PAUSED, "paused"),
+    Happened.QUIT: leaves("asked_to_stop"),
 }
 
-TABLE: Final[Mapping[Phase, Mapping[Happened, Cell]]] = {
-    Phase.PAUSED: _row(start=_start, resume=_start, quit=_quit_at_rest),
-    Phase.STARTING: _row(
-        **{**_ALIVE, "hello": _hello, "launched": _launched, "timer": _took_too_long, "cannot_spawn": _cannot_spawn}
-    ),
-    Phase.WAITING_FOR_SCAN: _row(**{**_ALIVE, "timer": _took_too_long}),
-    Phase.SYNCING: _row(**{**_ALIVE, "timer": _took_too_long}),
-    Phase.READY: _row(
-        **{
-            **_ALIVE,
-            "ready": _ready_again,
-            "authenticated": _nothing,
-            "heartbeat_lost": _heartbeat_lost,
-            "deaf": _deaf,
-            "recycle": _recycle,
-            "timer": _calm,
+TABLE: Final[Mapping[Phase, Row]] = {
+    Phase.PAUSED: _row(
+        {
+            Happened.START: starts("started"),
+            Happened.RESUME: starts("resumed"),
+            Happened.QUIT: leaves("asked_to_stop"),
         }
     ),
+    Phase.STARTING: _row(
+        _ALIVE,
+        {
+            Happened.HELLO: Stay(limit=Limit.LAUNCH),
+            Happened.LAUNCHED: Stay(limit=Limit.START),
+            Happened.CANNOT_SPAWN: To(phase=Phase.BACKING_OFF, code="cannot_spawn", failed=True),
+            Happened.EXITED: FirstOf(
+                ((NETWORK_DOWN, fails("child_died")), (PROFILE_SUSPECTED, _RESTORES_A_SNAPSHOT)),
+                otherwise=fails("child_died", suspects_profile=True),
+            ),
+            Happened.TIMER: FirstOf(
+                (
+                    (STORAGE_OPENS, fails("start_took_too_long")),
+                    (NETWORK_DOWN, fails("start_took_too_long")),
+                    (PROFILE_SUSPECTED, _RESTORES_A_SNAPSHOT),
+                ),
+                otherwise=fails("start_took_too_long", suspects_profile=True),
+            ),
+        },
+    ),
+    Phase.WAITING_FOR_SCAN: _row(
+        _ALIVE,
+        {
+            # A person may take as long as they like; the page may not: without a next code it is dead.
+            Happened.CODE_SHOWN: FirstOf(
+                ((NO_BREAK_YET, Stay(limit=Limit.CODE, another_code=True)),),
+                otherwise=fails("not_scanned", values=(("codes", CODES_UNTIL_A_BREAK),)),
+            ),
+            Happened.TIMER: fails("code_stopped"),
+        },
+    ),
+    Phase.SYNCING: _row(_ALIVE, {Happened.AUTHENTICATED: IGNORED, Happened.TIMER: fails("sync_took_too_long")}),
+    Phase.READY: _row(
+        _ALIVE,
+        {
+            Happened.AUTHENTICATED: IGNORED,
+            Happened.READY: IGNORED,  # after a page reload: the live path sweeps, the phase stays
+            Happened.CONNECTION_LOST: enters(Phase.RECONNECTING, "connection_lost"),
+            Happened.HEARTBEAT_LOST: fails("heartbeat_lost"),
+            Happened.DELIVERY_STALLED: fails("deaf"),
+            Happened.PLANNED_RESTART: stops(Phase.STARTING, "recycle", _SNAPSHOT),
+            Happened.TIMER: Stay(forgive=True),
+        },
+    ),
     Phase.RECONNECTING: _row(
-        **{**_ALIVE, "authenticated": _nothing, "heartbeat_lost": _heartbeat_lost, "timer": _took_too_long}
+        _ALIVE,
+        {
+            Happened.AUTHENTICATED: IGNORED,
+            Happened.CONNECTED: enters(Phase.READY, "reconnected"),
+            Happened.HEARTBEAT_LOST: fails("heartbeat_lost"),
+            Happened.TIMER: fails("reconnect_took_too_long"),
+        },
     ),
-    Phase.STOPPING: _row(
-        gone=_gone,
-        pause=_and_then(Phase.PAUSED, "paused"),
-        quit=_and_then(Phase.STOPPED, "asked_to_stop"),
-        restart=_restart_while_stopping,
-        resume=_resume_while_stopping,
-        disconnected=_disconnected_while_stopping,
-        socket_state=_socket_state_while_stopping,
-    ),
-    Phase.BACKING_OFF: _row(timer=_start, resume=_start, restart=_start, pause=_pause_at_rest, quit=_quit_at_rest),
-    Phase.HALTED: _row(resume=_start, restart=_start, pause=_pause_at_rest, quit=_quit_at_rest),
+    Phase.BACKING_OFF: _row(_AT_REST, {Happened.TIMER: starts("trying_again")}),
+    Phase.HALTED: _row(_AT_REST),
     Phase.STOPPED: _row(),
 }
+"""Every phase but STOPPING, which has a row for each phase that can follow it."""
+
+_THEN_PAUSED: Final = Then(phase=Phase.PAUSED, code="paused")
+_THEN_RESTARTED: Final = Then(phase=Phase.STARTING, code="restart_asked")
+_THEN_STOPPED: Final = Then(phase=Phase.STOPPED, code="asked_to_stop")
+_THEN_RESUMED: Final = Then(phase=Phase.STARTING, code="resumed")
+
+_GOING_ON: Final[Row] = {
+    Happened.PAUSE: _THEN_PAUSED,
+    Happened.RESTART: _THEN_RESTARTED,
+    Happened.QUIT: _THEN_STOPPED,
+    Happened.NUMBER_AT_RISK: Then(phase=Phase.HALTED, code="number_at_risk"),
+    Happened.LOGGED_OUT: Then(phase=Phase.STARTING, code="logged_out", chores=_QUARANTINE),
+}
+"""The child's last words still count: its exit, or a command, may be heard before them."""
+_LOGOUT_COUNTS: Final[Row] = {Happened.LOGGED_OUT: Stay(chores=_QUARANTINE)}
+
+STOPPING: Final[Mapping[Phase, Row]] = {
+    Phase.BACKING_OFF: _row(_GOING_ON, {Happened.GONE: enters(Phase.BACKING_OFF, None)}),
+    Phase.STARTING: _row(_GOING_ON, {Happened.GONE: starts(None)}),
+    # As in PAUSED itself, `restart` does not end a pause.
+    Phase.PAUSED: _row(
+        _LOGOUT_COUNTS,
+        {
+            Happened.PAUSE: _THEN_PAUSED,
+            Happened.RESUME: _THEN_RESUMED,
+            Happened.QUIT: _THEN_STOPPED,
+            Happened.GONE: enters(Phase.PAUSED, None),
+        },
+    ),
+    Phase.HALTED: _row(
+        _LOGOUT_COUNTS,
+        {
+            Happened.PAUSE: _THEN_PAUSED,
+            Happened.RESUME: _THEN_RESUMED,
+            Happened.RESTART: _THEN_RESTARTED,
+            Happened.QUIT: _THEN_STOPPED,
+            Happened.GONE: enters(Phase.HALTED, None),
+        },
+    ),
+    # Quitting is never taken back.
+    Phase.STOPPED: _row(_LOGOUT_COUNTS, {Happened.GONE: leaves(None)}),
+}
+"""While the child dies: what each event means, by what is to follow."""

@@ -28,9 +28,9 @@ class Timing:
     """From there to a QR, a stored session, or an end. The library's own limit for the page is 120."""
     sync_timeout: float = 300.0
     """A first sync may go minutes without a sign; killing it costs the link."""
-    code_patience: float = 150.0
+    code_timeout: float = 150.0
     """From one QR to the next: the first is good for 60, the page may reload between. Then the page is stuck."""
-    reconnect_patience: float = 180.0
+    reconnect_timeout: float = 180.0
     """WhatsApp Web heals TIMEOUT and OPENING by itself; after this we start again."""
 
     heartbeat_every: float = 5.0

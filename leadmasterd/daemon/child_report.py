@@ -1,0 +1,27 @@
+"""What the child has said about itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from leadmasterd.wire.events import Bye
+
+
+@dataclass(slots=True)
+class ChildReport:
+    """`versions` and `browser_pid` are those of the last child that reported them."""
+
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    browser_pid: int | None = None
+    bye: Bye | None = None
+    """Its last words."""
+    storage_broken: bool = False
+
+    def forget_child(self) -> None:
+        """A new child has said nothing yet."""
+        self.bye = None
+        self.storage_broken = False
+
+    @property
+    def blames_network(self) -> bool:
+        """Whether its last words name an error of Chromium's network stack."""
+        return bool(self.bye and self.bye.detail and "net::ERR_" in self.bye.detail)

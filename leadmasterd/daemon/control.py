@@ -1,0 +1,40 @@
+"""What operators ask over the control socket."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from leadmasterd.daemon.session import SessionLog
+from leadmasterd.daemon.spawner import Spawner
+from leadmasterd.supervisor.inbox import Inbox
+from leadmasterd.supervisor.machine import Happened, Phase
+
+
+class Control:
+    """Answers `{"ok": true, "phase": ...}` as soon as the supervisor has been told, or why not."""
+
+    def __init__(self, inbox: Inbox, *, session: SessionLog, spawner: Spawner) -> None:
+        self._inbox = inbox
+        self._session = session
+        self._spawner = spawner
+
+    async def answer(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out a command of the operator."""
+        match command:
+            case "pause":
+                self._inbox.post(Happened.PAUSE)
+            case "resume":
+                self._inbox.post(Happened.RESUME)
+            case "snapshot":
+                if self._session.phase is not Phase.READY:
+                    return {"ok": False, "error": "cannot take a snapshot: the session is not ready"}
+                self._inbox.post(Happened.PLANNED_RESTART, why="snapshot")
+            case "restart-listener":
+                self._inbox.post(Happened.RESTART)
+            case "pairing-code":
+                phone = "".join(filter(str.isdigit, str(request.get("phone", ""))))
+                if self._session.phase is not Phase.WAITING_FOR_SCAN:
+                    return {"ok": False, "error": "cannot ask for a pairing code: no scan is needed now"}
+                self._spawner.send("pairing_code", phone=phone)
+            case other:
+                return {"ok": False, "error": f"unknown command {other!r}"}
+        return {"ok": True, "phase": self._session.phase.value}

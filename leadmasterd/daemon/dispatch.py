@@ -1,0 +1,92 @@
+"""Carries out what `lifecycle` decides about a line of the child. Nothing is decided here."""
+
+import logging
+from typing import Final
+
+from leadmasterd.daemon import lifecycle
+from leadmasterd.daemon.active import ActiveWarnings
+from leadmasterd.daemon.child_report import ChildReport
+from leadmasterd.daemon.live_path import LivePath
+from leadmasterd.daemon.pairing import Pairing
+from leadmasterd.daemon.profile import BrowserProfile
+from leadmasterd.daemon.session import SessionLog
+from leadmasterd.daemon.status import Counters
+from leadmasterd.health import CONTRACT, DIALOG
+from leadmasterd.supervisor.inbox import Inbox
+from leadmasterd.text import printable
+from leadmasterd.wire.events import Lifecycle
+
+log = logging.getLogger(__name__)
+
+_LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class Dispatch:
+    """One lifecycle line after the other."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        *,
+        report: ChildReport,
+        session: SessionLog,
+        profile: BrowserProfile,
+        pairing: Pairing,
+        live_path: LivePath,
+        warnings: ActiveWarnings,
+        counters: Counters,
+    ) -> None:
+        self._inbox = inbox
+        self._report = report
+        self._session = session
+        self._profile = profile
+        self._pairing = pairing
+        self._live_path = live_path
+        self._warnings = warnings
+        self._counters = counters
+
+    def new_child(self) -> None:
+        """Nothing that the last one said of itself or its page holds any longer."""
+        self._report.forget_child()
+        self._warnings.clear(CONTRACT)
+        self._warnings.clear(DIALOG)
+
+    def handle(self, event: Lifecycle) -> None:
+        """Carry out what follows from this line."""
+        for command in lifecycle.translate(event, session_lost=self._profile.session_lost):
+            self._carry_out(command)
+
+    def _carry_out(self, command: lifecycle.Command) -> None:
+        match command:
+            case lifecycle.Post(happened, values):
+                self._inbox.post(happened, **values)
+            case lifecycle.ShowCode(kind, text, valid_seconds):
+                self._pairing.show(kind, text, valid_seconds)
+            case lifecycle.HideCode():
+                self._pairing.forget()
+            case lifecycle.KeepVersions(versions, whole):
+                self._report.versions = versions if whole else {**self._report.versions, **versions}
+            case lifecycle.KeepBrowser(pid):
+                self._report.browser_pid = pid
+            case lifecycle.KeepBye(bye):
+                self._report.bye = bye
+            case lifecycle.KeepStorageBroken():
+                self._report.storage_broken = True
+            case lifecycle.MarkLinked(wid):
+                self._profile.session_works(wid, browser=self._report.versions.get("browser"))
+            case lifecycle.AttachLivePath(account, fresh):
+                self._live_path.attached(account, fresh=fresh)
+            case lifecycle.Beat():
+                self._live_path.beat()
+            case lifecycle.Count(counter):
+                self._counters.bump(counter)
+            case lifecycle.SetCounter(counter, to):
+                self._counters.set(counter, to)
+            case lifecycle.Warn(warning, detail):
+                self._warnings.set(warning, detail)
+            case lifecycle.ClearWarning(warning):
+                self._warnings.clear(warning)
+            case lifecycle.Record(code, values):
+                self._session.note(code, dict(values))
+            case lifecycle.Log(level, action, text):
+                log.log(_LEVELS[level], "%s", printable(text), extra={"action": action})

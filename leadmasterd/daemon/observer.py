@@ -1,0 +1,46 @@
+"""Measures what maintenance judges by and `status` shows."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from leadmasterd.daemon.child_report import ChildReport
+from leadmasterd.daemon.live_path import LivePath
+from leadmasterd.daemon.maintenance import Observation, was_replaced
+from leadmasterd.daemon.status import measure
+from leadmasterd.settings.paths import Paths
+from leadmasterd.store.start import phone_silent_since
+from leadmasterd.store.writer import Writer
+
+
+class Observer:
+    """Keeps the last measurement."""
+
+    def __init__(
+        self, paths: Paths, writer: Writer, *, report: ChildReport, live_path: LivePath, changed: Callable[[], None]
+    ) -> None:
+        self._paths = paths
+        self._writer = writer
+        self._report = report
+        self._live_path = live_path
+        self._changed = changed
+        self._resources: Mapping[str, int] = {}
+
+    def resources(self) -> Mapping[str, int]:
+        """Memory, disk and database in bytes, for `status`; empty before the first measurement."""
+        return self._resources
+
+    async def observe(self) -> Observation:
+        """Measure again."""
+        browser = self._report.browser_pid
+        measured, replaced = await asyncio.to_thread(lambda: (measure(self._paths), was_replaced(browser)))
+        self._resources = measured
+        self._changed()
+        silent = await asyncio.wrap_future(self._writer.call(phone_silent_since))
+        return Observation(
+            tree_pss=measured.get("tree_pss_bytes", 0),
+            disk_free=measured.get("disk_free_bytes"),
+            browser_replaced=replaced,
+            quiet_seconds=self._live_path.quiet_seconds,
+            phone_silent=datetime.now(UTC) - silent if silent else None,
+        )

@@ -1,0 +1,136 @@
+"""Every warning that leadmasterd can give: its code, how bad it is, what it says, and what to do about it.
+
+Pure. Which of them are active is in `daemon/active.py`; `status.json` stores codes with a detail, and the words are
+made here when a person reads. docs/json.md lists the codes, and a test compares them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from leadmasterd.text import _, printable
+
+
+class Severity(StrEnum):
+    """What a warning asks of people."""
+
+    LOW = "low"
+    """Passes by itself."""
+    MEDIUM = "medium"
+    """Somebody should look at it soon."""
+    HIGH = "high"
+    """Capture stands still until somebody acts; `status` exits with 4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warnable:
+    """A condition that people are warned of. `sentence` takes the detail that is stored with the code."""
+
+    code: str
+    severity: Severity
+    sentence: Callable[[str], str]
+    what_to_do: Callable[[], str]
+    of_the_store: bool = False
+    """The database cannot be written. At most one of these is active; `status.json` has it as `trouble`."""
+    measured: bool = False
+    """The detail is a figure that drifts: another figure is no news."""
+
+    def text(self, detail: str) -> str:
+        """Sentence and advice, safe for a terminal."""
+        return printable(f"{self.sentence(detail)}; {self.what_to_do()}")
+
+
+CONTRACT: Final = Warnable(
+    "contract",
+    Severity.MEDIUM,
+    lambda detail: _("WhatsApp Web changed and {what} no longer works").format(what=detail),
+    lambda: _("look for a newer leadmasterd"),
+)
+DIALOG: Final = Warnable(
+    "dialog",
+    Severity.MEDIUM,
+    lambda detail: _("WhatsApp Web shows a dialog: {text}").format(text=detail),
+    lambda: _("check WhatsApp on the phone"),
+)
+DISK_LOW: Final = Warnable(
+    "disk_low",
+    Severity.MEDIUM,
+    lambda detail: _("only {n} MB of disk are free").format(n=detail),
+    lambda: _("free some space: a full disk stops capture and can cost the link"),
+    measured=True,
+)
+MEMORY_HIGH: Final = Warnable(
+    "memory_high",
+    Severity.LOW,
+    lambda detail: _("the browser and its processes use {n} MB").format(n=detail),
+    lambda: _("a restart is planned"),
+    measured=True,
+)
+PHONE_SILENT: Final = Warnable(
+    "phone_silent",
+    Severity.MEDIUM,
+    lambda detail: _("nothing was written from the phone for {n} days").format(n=detail),
+    lambda: _("open WhatsApp there: it unlinks its devices after 14 days"),
+    measured=True,
+)
+RULES: Final = Warnable(
+    "rules",
+    Severity.MEDIUM,
+    lambda detail: _("the rules file has an error: {what}").format(what=detail),
+    lambda: _("the previous rules stay in force until it is fixed"),
+)
+DISK_FULL: Final = Warnable(
+    "disk_full",
+    Severity.HIGH,
+    lambda _detail: _("the disk is full, so nothing can be stored"),
+    lambda: _("free some space; nothing is lost meanwhile"),
+    of_the_store=True,
+)
+DATABASE_LOCKED: Final = Warnable(
+    "database_locked",
+    Severity.LOW,
+    lambda _detail: _("another program holds the database locked"),
+    lambda: _("retrying until it is free; nothing is lost meanwhile"),
+    of_the_store=True,
+)
+DATABASE_ERROR: Final = Warnable(
+    "database_error",
+    Severity.MEDIUM,
+    lambda detail: _("the database cannot be written ({detail})").format(detail=detail),
+    lambda: _("retrying; if it lasts, run `leadmasterd doctor`"),
+    of_the_store=True,
+)
+
+WARNINGS: Final[Mapping[str, Warnable]] = {
+    each.code: each
+    for each in (
+        CONTRACT,
+        DIALOG,
+        DISK_LOW,
+        MEMORY_HIGH,
+        PHONE_SILENT,
+        RULES,
+        DISK_FULL,
+        DATABASE_LOCKED,
+        DATABASE_ERROR,
+    )
+}
+
+
+def text(code: str, detail: str) -> str:
+    """A stored warning in words. An unknown code (from a newer version) is shown as it is."""
+    warning = WARNINGS.get(code)
+    return warning.text(detail) if warning else printable(f"{code}: {detail}")
+
+
+def sentence(code: str, detail: str) -> str:
+    """Without the advice."""
+    warning = WARNINGS.get(code)
+    return printable(warning.sentence(detail) if warning else f"{code}: {detail}")
+
+
+def what_to_do(code: str) -> str:
+    """The advice alone."""
+    warning = WARNINGS.get(code)
+    return warning.what_to_do() if warning else _("update this command: the daemon is newer")

@@ -1,0 +1,78 @@
+"""The object in `status.json`, as docs/json.md documents it. `leadmasterd status --json` adds `running`."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Session(TypedDict):
+    """Where the supervisor stands, since when and why."""
+
+    phase: str
+    since: str
+    because: str
+    """The reason as a sentence."""
+    code: str
+    values: Mapping[str, Any]
+
+
+class Account(TypedDict):
+    """The listening number."""
+
+    wid: str
+    push_name: str | None
+
+
+class Capture(TypedDict):
+    """How complete capture was, since the first link."""
+
+    live: int
+    sweep: int
+    open_gaps: int
+    last_message_at: str | None
+
+
+class Waiting(TypedDict):
+    """Who waits for an answer."""
+
+    conversations: int
+    overdue: int
+    oldest_since: str | None
+
+
+class Trouble(TypedDict):
+    """What keeps the store from writing."""
+
+    code: str
+    detail: str
+
+
+class Scan(TypedDict):
+    """The code to scan (`qr`) or to type (`pairing_code`): one of the two."""
+
+    qr: NotRequired[str]
+    pairing_code: NotRequired[str]
+    valid_until: str
+
+
+class Job(TypedDict):
+    """A planned job."""
+
+    job: str
+    at: str
+
+
+class Status(Session):
+    """The whole object."""
+
+    v: Literal[1]
+    pid: int
+    account: Account | None
+    capture: Capture
+    waiting: Waiting
+    trouble: Trouble | None
+    concerns: Mapping[str, str]
+    scan: Scan | None
+    counters: Mapping[str, int]
+    resources: Mapping[str, int]
+    next_jobs: list[Job]
+    versions: Mapping[str, str | None]

@@ -1,0 +1,35 @@
+"""What the supervisor is told, in order.
+
+Made before everything else, so that whoever reports an event needs no reference to the runner that reads it.
+"""
+
+import asyncio
+import random
+
+from leadmasterd.supervisor.machine import Event, Happened
+
+
+class Inbox:
+    """Posted to from the loop's thread; read by the runner alone."""
+
+    def __init__(self) -> None:
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self.heartbeat_at = 0.0
+        """When the last heartbeat came through the path of messages (monotonic)."""
+
+    def post(self, happened: Happened, **values: object) -> None:
+        """Report something that happened to the child, or a command of the operator."""
+        now = asyncio.get_running_loop().time()
+        self._events.put_nowait(Event(happened, now, random.random(), values))
+
+    def heartbeat(self) -> None:
+        """Report a heartbeat."""
+        self.heartbeat_at = asyncio.get_running_loop().time()
+
+    async def next(self, until: float | None) -> Event:
+        """The next event; TIMER at `until` (monotonic) if none came before."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._events.get()
+        except TimeoutError:
+            return Event(Happened.TIMER, asyncio.get_running_loop().time(), random.random())

@@ -1,0 +1,185 @@
+"""What each line of the child makes the daemon do: lines in, commands out."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+import pytest
+
+from leadmasterd import __version__, sentences
+from leadmasterd.daemon.lifecycle import (
+    NUMBER_AT_RISK,
+    PAGES_OWN,
+    RECOVERS_BY_ITSELF,
+    STORAGE_BROKEN,
+    AttachLivePath,
+    Beat,
+    ClearWarning,
+    Command,
+    Count,
+    HideCode,
+    KeepBrowser,
+    KeepBye,
+    KeepStorageBroken,
+    KeepVersions,
+    Log,
+    MarkLinked,
+    Post,
+    Record,
+    SetCounter,
+    ShowCode,
+    Warn,
+    translate,
+)
+from leadmasterd.health import CONTRACT, DIALOG
+from leadmasterd.supervisor.machine import Happened
+from leadmasterd.wire.events import (
+    Account,
+    Authenticated,
+    BrowserStarted,
+    Bye,
+    CommandError,
+    Contract,
+    Dialog,
+    Disconnected,
+    Heartbeat,
+    Hello,
+    Lifecycle,
+    Missing,
+    OutboundBlocked,
+    PageError,
+    PairingCode,
+    Qr,
+    Ready,
+    SocketState,
+)
+
+OURS = Account("5491155550100@c.us", None, "Tienda", "android")
+BYE = Bye(9, "browser_gone", None)
+LOST = [Missing("WAWebB", "b", "qr"), Missing("WAWebA", "a", "calls"), Missing("WAWebA", "a", "calls")]
+
+TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
+    (
+        Hello(1, 42, {"node": "20.1.0"}),
+        [KeepVersions({"leadmasterd": __version__, "node": "20.1.0"}, whole=True), Post(Happened.HELLO)],
+    ),
+    (
+        BrowserStarted(2, 43, "Chromium 156"),
+        [
+            KeepBrowser(43),
+            Post(Happened.LAUNCHED),
+            Log("info", "browser_started", "the browser runs, pid 43, Chromium 156"),
+        ],
+    ),
+    (Qr(3, "2@x", 60), [ShowCode("qr", "2@x", 60), Post(Happened.CODE_SHOWN)]),
+    (PairingCode(3, "ABCD1234", 180), [ShowCode("pairing_code", "ABCD1234", 180), Post(Happened.CODE_SHOWN)]),
+    (Authenticated(4), [HideCode(), Post(Happened.AUTHENTICATED)]),
+    (
+        Ready(5, OURS, fresh=True, web_version="2.3000.1"),
+        [
+            HideCode(),
+            KeepVersions({"whatsapp_web": "2.3000.1"}),
+            MarkLinked("5491155550100@c.us"),
+            AttachLivePath(OURS, fresh=True),
+            Post(Happened.READY, {"account": "5491155550100@c.us"}),
+        ],
+    ),
+    *((SocketState(6, state), [Post(Happened.CONNECTION_LOST, {"state": state})]) for state in RECOVERS_BY_ITSELF),
+    *((SocketState(6, state), [Post(Happened.NUMBER_AT_RISK, {"state": state})]) for state in NUMBER_AT_RISK),
+    (SocketState(6, "CONNECTED"), [Post(Happened.CONNECTED)]),
+    (SocketState(6, "CONFLICT"), [Post(Happened.CONFLICT)]),
+    (SocketState(6, "SPARKLE"), []),
+    *((Disconnected(7, state, None), [Post(Happened.NUMBER_AT_RISK, {"state": state})]) for state in NUMBER_AT_RISK),
+    (Disconnected(7, "LOGOUT", "0"), [Post(Happened.LOGGED_OUT, {"reason": "LOGOUT", "logout_reason": "0"})]),
+    (Disconnected(7, "CONFLICT", None), [Post(Happened.CONFLICT, {"reason": "CONFLICT", "logout_reason": None})]),
+    (Disconnected(7, "TIMEOUT", None), [Post(Happened.DISCONNECTED, {"reason": "TIMEOUT", "logout_reason": None})]),
+    (Heartbeat(8, "CONNECTED", True, 4, 4, 3), [Beat(), SetCounter("dropped_lines", 3)]),
+    *((OutboundBlocked(8, "WAWebX", each, "page"), [Count("presence_refused")]) for each in sorted(PAGES_OWN)),
+    (
+        OutboundBlocked(8, "WAWebX", "sendMsg", "page"),
+        [
+            Count("outbound_blocked"),
+            Log("error", "outbound_blocked", "refused an attempt to send: WAWebX.sendMsg (page)"),
+        ],
+    ),
+    (
+        PageError(8, "pageerror", "x is not a function"),
+        [Count("page_errors"), Log("warning", "page_error", "page error (pageerror): x is not a function")],
+    ),
+    (
+        PageError(8, "pageerror", f"Internal error opening {STORAGE_BROKEN}.open."),
+        [
+            KeepStorageBroken(),
+            Count("page_errors"),
+            Log("warning", "page_error", f"page error (pageerror): Internal error opening {STORAGE_BROKEN}.open."),
+        ],
+    ),
+    (Contract(8, "2.3000.1", ()), [ClearWarning(CONTRACT)]),
+    (
+        Contract(8, "2.3000.1", tuple(LOST)),
+        [
+            Warn(CONTRACT, "calls, qr (WAWebA.a, WAWebB.b)"),
+            Record("contract", {"costs": "calls, qr", "names": "WAWebA.a, WAWebB.b"}),
+        ],
+    ),
+    (
+        Dialog(8, "a\nnew look", None, dismissed=False),
+        [Warn(DIALOG, "a new look"), Record("dialog", {"text": "a new look"})],
+    ),
+    (
+        Dialog(8, "What's new", "Continue", dismissed=True),
+        [
+            ClearWarning(DIALOG),
+            Record("dialog_dismissed", {"text": "What's new", "button": "Continue"}),
+            Log("warning", "dialog_dismissed", "acknowledged a dialog of WhatsApp Web with Continue: What's new"),
+        ],
+    ),
+    (
+        CommandError(8, "sparkle", "unknown command"),
+        [Log("error", "command_error", "the child refused a command: unknown command")],
+    ),
+    (BYE, [KeepBye(BYE), Log("info", "child_bye", "the child leaves: browser_gone ")]),
+]
+
+
+@pytest.mark.parametrize(("line", "commands"), TABLE)
+def test_a_line_becomes_these_commands(line: Lifecycle, commands: Sequence[Command]) -> None:
+    """In this order."""
+    assert list(translate(line, session_lost=False)) == list(commands)
+
+
+def test_every_lifecycle_line_and_every_command_is_in_the_table() -> None:
+    """None is forgotten above, and none is there for nothing."""
+    assert {type(line) for line, _ in TABLE} == set(get_args(Lifecycle))
+    assert {type(command) for _, commands in TABLE for command in commands} == set(get_args(Command))
+
+
+def test_a_code_that_a_linked_profile_shows_means_that_the_session_is_lost() -> None:
+    """If there is a snapshot to try; the code is shown all the same, in case that does not help."""
+    assert list(translate(Qr(3, "2@x", 60), session_lost=True)) == [
+        ShowCode("qr", "2@x", 60),
+        Post(Happened.SESSION_LOST),
+    ]
+
+
+def test_a_pairing_code_is_asked_for_by_a_person_so_nothing_is_lost() -> None:
+    """Whatever the profile was linked to."""
+    assert Post(Happened.CODE_SHOWN) in translate(PairingCode(3, "ABCD1234", 180), session_lost=True)
+
+
+def test_long_lists_of_what_is_missing_are_cut() -> None:
+    """It is stored and shown in one line."""
+    many = tuple(Missing(f"WAWeb{number}", "x", "live") for number in range(100))
+    warn, record = translate(Contract(8, None, many), session_lost=False)
+    assert isinstance(warn, Warn)
+    assert len(warn.detail) <= 320
+    assert isinstance(record, Record)
+    assert len(str(record.values["names"])) == 300
+
+
+def test_every_line_that_is_recorded_has_a_sentence() -> None:
+    """It is read in `history`."""
+    recorded = [command for _, commands in TABLE for command in commands if isinstance(command, Record)]
+    assert recorded
+    for record in recorded:
+        assert record.code in sentences.REASONS
+        assert "None" not in sentences.because(record.code, record.values)
