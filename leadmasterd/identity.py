@@ -1,8 +1,8 @@
-"""Ids of WhatsApp: which kind of chat one is, its canonical form, and the phone behind it.
+"""WhatsApp ids: the kind of chat, the canonical form of an id, and the phone number behind it.
 
-Pure. What can't be a phone gives None and never an error; a LID looks like one and is never read as one. A phone has
-two forms because one does not do: E.164 is for people's eyes, but `+54 9 11 5555 0001` and `+54 11 5555 0001` are two
-valid ones of the same phone, so equality is by `match_key`.
+Pure. What can't be a phone number gives None, never an error. A LID looks like a phone number and is never taken for
+one. A phone has two forms: E.164 is shown to people, but `+54 9 11 5555 0001` and `+54 11 5555 0001` are both valid
+E.164 for one phone, so phones are compared by `match_key`.
 """
 
 import re
@@ -14,27 +14,27 @@ ChatKind = Literal["direct", "group", "status", "broadcast", "channel"]
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A phone number. `e164`: `+5491155550001`, to show. `match_key`: digits, equal for two spellings of one phone."""
+    """A phone number. `e164`: to show, `+5491155550001`. `match_key`: digits, equal for all spellings of a phone."""
 
     e164: str
     match_key: str
 
 
 _BOT: Final = re.compile(r"1313555\d{4}|131655500\d\d")
-"""WhatsApp's own bots have numbers of the shape of a phone (isBot in Baileys and whatsmeow)."""
+"""WhatsApp's own bots have ids that look like phone numbers (isBot in Baileys and whatsmeow)."""
 
 _ARGENTINA: Final = re.compile(r"549(\d{10})")
-"""The 9 of a mobile is written only from abroad; with and without it is one phone."""
+"""Mobiles have a 9 only when called from abroad; with and without it is the same phone."""
 
 _MEXICO: Final = re.compile(r"521(\d{10})")
-"""The 1 of a mobile was abolished in 2019; WhatsApp's ids still carry it, and phonenumbers calls it impossible."""
+"""Mobiles lost their 1 in 2019. WhatsApp's ids still have it, and phonenumbers rejects it as impossible."""
 
 _BRAZIL: Final = re.compile(r"55(\d\d)9?([6-9]\d{7})")
-"""Mobiles got a ninth digit, a 9 in front; ids of WhatsApp's may lack it. Landlines begin with 2 to 5."""
+"""Mobiles got a ninth digit, a leading 9, which WhatsApp's ids may lack. Landlines start with 2 to 5."""
 
 
 def chat_kind(chat: str) -> ChatKind:
-    """The kind of a chat by its server. An unknown server counts as a direct chat: better kept than lost."""
+    """The kind of a chat, by its server. An unknown server counts as direct, so that nothing is lost."""
     server = chat.rpartition("@")[2]
     if server == "g.us":
         return "group"
@@ -48,7 +48,7 @@ def chat_kind(chat: str) -> ChatKind:
 
 
 def canonical_id(wid: str) -> str:
-    """`5491155550001:12@s.whatsapp.net` and `5491155550001@c.us` are one person: no device number, server `c.us`."""
+    """The id without its device number, `c.us` for phones: `549…:12@s.whatsapp.net` becomes `549…@c.us`."""
     if ":" not in wid and not wid.endswith("@s.whatsapp.net"):
         return wid
     user, _, server = wid.rpartition("@")
@@ -57,7 +57,7 @@ def canonical_id(wid: str) -> str:
 
 
 def phone_of(wid: str) -> Phone | None:
-    """The phone behind a canonical id such as `5491155550001@c.us`; None for a LID, a bot, a short code or garbage."""
+    """The phone of a canonical id such as `5491155550001@c.us`; None for a LID, a bot, a short code or garbage."""
     digits, _, server = wid.partition("@")
     if server != "c.us" or _BOT.fullmatch(digits):
         return None
@@ -65,34 +65,34 @@ def phone_of(wid: str) -> Phone | None:
 
 
 def spellings(digits: str) -> frozenset[str]:
-    """All the ways in which ids of WhatsApp's may write this phone, given as digits with the country code."""
-    both = {digits}
+    """All digits, country code first, that WhatsApp's ids may use for the phone with these digits."""
+    forms = {digits}
     if found := re.fullmatch(r"549?(\d{10})", digits):
-        both |= {f"54{found[1]}", f"549{found[1]}"}
+        forms |= {f"54{found[1]}", f"549{found[1]}"}
     elif found := re.fullmatch(r"521?(\d{10})", digits):
-        both |= {f"52{found[1]}", f"521{found[1]}"}
+        forms |= {f"52{found[1]}", f"521{found[1]}"}
     elif found := _BRAZIL.fullmatch(digits):
-        both |= {f"55{found[1]}{found[2]}", f"55{found[1]}9{found[2]}"}
-    return frozenset(both)
+        forms |= {f"55{found[1]}{found[2]}", f"55{found[1]}9{found[2]}"}
+    return frozenset(forms)
 
 
 def phone_from_text(text: str, country: str) -> str | None:
-    """The match key of a number as a person types it, in whatever form; None when it is not a phone number.
+    """The match key of a number or phone id as typed by a person; None when it is not a phone number.
 
-    `country` is where a number without a country code is dialled, as two letters: `AR`.
+    `country`: two letters such as `AR`, for numbers without a country code.
     """
     text = text.strip()
     if "@" in text:
         phone = phone_of(text)
     elif any(character.isalpha() for character in text):
-        phone = None  # phonenumbers would dial the letters
+        phone = None  # phonenumbers would read letters as a keypad does
     else:
         phone = _phone(_international(text, country)) or _phone("".join(filter(str.isdigit, text)))
     return phone.match_key if phone else None
 
 
 def _phone(digits: str) -> Phone | None:
-    """The phone of these digits, country code first. Only its length is checked: new ranges are called invalid."""
+    """The phone of these digits, country code first. Only the length is checked: phonenumbers rejects new ranges."""
     if not (digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15):
         return None
     shown = key = digits
@@ -103,7 +103,7 @@ def _phone(digits: str) -> Phone | None:
     elif found := _BRAZIL.fullmatch(digits):
         shown, key = f"55{found[1]}9{found[2]}", f"55{found[1]}{found[2]}"
 
-    # 32 ms and 2.5 MB, so only when the first number is asked for; then 20 microseconds each.
+    # Costs 32 ms and 2.5 MB once, so it is imported with the first number; each takes 20 microseconds then.
     import phonenumbers
 
     try:
@@ -117,7 +117,7 @@ def _phone(digits: str) -> Phone | None:
 
 
 def _international(text: str, country: str) -> str:
-    """The digits with the country's code, without what is only dialled inside; empty when that can't be told."""
+    """The digits with the country code and without national prefixes; empty when that can't be determined."""
     import phonenumbers
 
     try:

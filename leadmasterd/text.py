@@ -1,4 +1,7 @@
-"""Words for people, through gettext. English is the source; a catalogue `leadmasterd.mo` under locale/ turns it."""
+"""Text: translation through gettext, and forms that are safe to print, compare and store.
+
+English is the source; a catalogue `leadmasterd.mo` under locale/ translates it.
+"""
 
 import gettext
 from pathlib import Path
@@ -12,25 +15,25 @@ _ = _translation.gettext
 ngettext = _translation.ngettext
 
 _JOINER: Final = "\u200d"
-"""Joins emoji into one; harmless, though no printable character."""
+"""The zero-width joiner combines emoji into one. Not printable by Python's definition, but harmless."""
 
 
 def printable(text: str) -> str:
-    """One line, and nothing that could command a terminal: texts of strangers, of the page and of the browser."""
+    """Untrusted text as one line without control characters, safe to print to a terminal."""
     return "".join(
         " " if char in "\r\n\t" else char if char.isprintable() or char == _JOINER else "\ufffd" for char in text
     )
 
 
-def bare(text: str) -> str:
-    """What two spellings of the same words have in common: no accents, no capitals."""
+def unaccented(text: str) -> str:
+    """Lower case without accents, to compare and search by."""
     if text.isascii():
         return text.lower()
     return "".join(char for char in normalize("NFKD", text) if not combining(char)).casefold()
 
 
 def clean(text: str | None) -> str | None:
-    """Text as SQLite can keep it: NUL and lone surrogates become U+FFFD. The raw line keeps what really came."""
+    """Text that SQLite can store: NUL and lone surrogates become U+FFFD. The raw line keeps the original."""
     if text is None:
         return None
     if "\0" in text:

@@ -1,6 +1,6 @@
-"""Times: the text of every `*_at` column, the milliseconds leads reckon in, and which of WhatsApp's times to believe.
+"""Times: ISO text for the tables, milliseconds for `leads`, and a sanity check for times that WhatsApp gives.
 
-Pure. A time is UTC, ISO 8601 text with milliseconds and `Z` in the tables, whole milliseconds since 1970 in `leads`.
+Pure. Always UTC: ISO 8601 text with milliseconds and `Z` in the tables, whole milliseconds since 1970 in `leads`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -8,19 +8,19 @@ from functools import lru_cache
 from typing import Final
 
 FUTURE_SLACK: Final = timedelta(minutes=10)
-"""A message dated further ahead than this has a wrong date: it is filed under the time of its capture."""
+"""A message dated further ahead of the clock than this has a wrong date and gets the time of its capture."""
 
 EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
-"""WhatsApp's own year of birth; nothing can be older."""
+"""WhatsApp did not exist before 2009: anything older is a wrong date."""
 
 
 def iso(moment: datetime) -> str:
-    """UTC ISO-8601 with milliseconds, the form of every `*_at` column."""
+    """An aware UTC datetime as text, in the form of every `*_at` column."""
     return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def to_ms(at: str) -> int:
-    """A table's time as milliseconds since 1970."""
+    """ISO text from a table as milliseconds since 1970."""
     return round(datetime.fromisoformat(at).timestamp() * 1000)
 
 
@@ -29,24 +29,24 @@ def from_ms(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1000, UTC)
 
 
-@lru_cache(maxsize=256)  # the rows of one contact name the same few moments again and again
+@lru_cache(maxsize=256)  # one contact's rows repeat the same few times
 def iso_ms(at: int) -> str:
-    """Milliseconds since 1970 as the tables have it."""
+    """Milliseconds since 1970 as ISO text."""
     return iso(from_ms(at))
 
 
 def iso_ms_or_none(at: int | None) -> str | None:
-    """The same for what may not have happened."""
+    """`iso_ms`, with None for what has not happened."""
     return None if at is None else iso_ms(at)
 
 
 def sent_at(t: int | None, now: datetime) -> str:
-    """A message's time, clamped: one dated in 2099 must not stop catch-up for years."""
+    """A message's time, or `now` if it is missing or wrong: one dated 2099 would stop the backfill for years."""
     return believable(t, now) or iso(now)
 
 
 def believable(t: int | None, now: datetime) -> str | None:
-    """WhatsApp's time, or None when it is missing or absurd."""
+    """Seconds since 1970 from WhatsApp as ISO text, or None when they are missing or wrong."""
     if t is None:
         return None
     try:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from leadmasterd.errors import CannotUseArgument
-from leadmasterd.text import _, bare
+from leadmasterd.text import _, unaccented
 
 
 def stage(text: str, *, allowed: Iterable[str] | None = None) -> str:
@@ -39,7 +39,7 @@ def _find(text: str, known: Mapping[str, str], problem: str) -> str:
 
 def _normalised(text: str) -> str:
     """Without accents and capitals; hyphens and underscores are spaces."""
-    return " ".join(bare(text).replace("_", " ").replace("-", " ").split())
+    return " ".join(unaccented(text).replace("_", " ").replace("-", " ").split())
 
 
 def _both(name: str, known: Mapping[str, str]) -> str:

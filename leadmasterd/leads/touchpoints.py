@@ -9,7 +9,7 @@ from typing import Final, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from leadmasterd.leads.timeline import Inbound
-from leadmasterd.text import bare
+from leadmasterd.text import unaccented
 
 _LINK: Final = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
 _AFTER_A_LINK: Final = ".,;:!?)]}'*_~"
@@ -21,7 +21,7 @@ _LOOKED_AT: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A name, and the normalised words of those who come by it."""
+    """A name, and the unaccented words of those who come by it."""
 
     name: str
     words: str
@@ -47,7 +47,7 @@ class Touchpoint:
 
 def plain(text: str) -> str:
     """Lower case, without accents and punctuation, single spaces between words: how words are compared here."""
-    return " ".join("".join(char if char.isalnum() else " " for char in bare(text[:_LOOKED_AT])).split())
+    return " ".join("".join(char if char.isalnum() else " " for char in unaccented(text[:_LOOKED_AT])).split())
 
 
 def touchpoints_of(message: Inbound, campaigns: Sequence[Campaign]) -> list[Touchpoint]:

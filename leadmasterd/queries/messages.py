@@ -6,7 +6,7 @@ from typing import Any, Final, TypedDict, cast
 
 from leadmasterd.queries.database import Connection, Row, id_list, records, rows
 from leadmasterd.queries.people import find
-from leadmasterd.text import bare
+from leadmasterd.text import unaccented
 
 
 class CapturedMessage(TypedDict):
@@ -77,8 +77,8 @@ def message_list(
         conditions.append("m.conversation_id IN (SELECT value FROM json_each(:conversations))")
         values["conversations"] = id_list(conversations)
     if search:
-        words = bare(search) or search
-        connection.create_function("contains", 1, lambda body: body is not None and words in bare(body))
+        words = unaccented(search) or search
+        connection.create_function("contains", 1, lambda body: body is not None and words in unaccented(body))
         conditions.append("contains(m.body)")
     if since:
         conditions.append("m.sent_at >= :since")
