@@ -145,10 +145,10 @@ def edited(line: Line, at: str, text: str) -> Line:
     return {**told, "at": (seconds(at) + 1) * 1000}
 
 
-def revoked(line: Line, at: str) -> Line:
-    """They deleted it for everyone."""
+def revoked(line: Line, at: str, scope: str = "everyone") -> Line:
+    """It was deleted, for everyone or on our side only (`me`)."""
     return {
-        **wire.line("message_revoke", id=line["id"], t=line["t"], scope="everyone"),
+        **wire.line("message_revoke", id=line["id"], t=line["t"], scope=scope),
         "at": (seconds(at) + 1) * 1000,
     }
 

@@ -807,6 +807,16 @@ def test_a_revoked_message_keeps_waiting(ana: Customer) -> None:
     assert unseen.waits_since() == iso("17 10:00")
 
 
+@pytest.mark.parametrize("deleted", ["theirs", "ours"])
+def test_a_message_deleted_on_our_side_only_changes_no_lead(ana: Customer, deleted: str) -> None:
+    """The other party still has it: a question waits on, and an answer stays one."""
+    asked, answered = ana.says("17 10:00", "price"), ana.hears("17 10:20")
+    story = [asked] if deleted == "theirs" else [asked, answered]
+    before, after = tell(*story), tell(*story, revoked(story[-1], "17 10:30", "me"))
+    assert after.result == before.result
+    assert (after.waits_since() is None) == (deleted == "ours")
+
+
 # ---------------------------------------------------------------------- auto-replies
 
 

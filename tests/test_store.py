@@ -32,8 +32,8 @@ def edit(body: str | None, *, t: Any = wire.NOON, edited_t: Any = wire.NOON + 10
     return wire.line("message_edit", id=wire.key(stanza), t=t, edited_t=edited_t, body=body)
 
 
-def revoke(*, t: Any = wire.NOON, stanza: str = "3EB0A1") -> Any:
-    return wire.line("message_revoke", id=wire.key(stanza), t=t, scope="everyone")
+def revoke(*, t: Any = wire.NOON, stanza: str = "3EB0A1", scope: str = "everyone") -> Any:
+    return wire.line("message_revoke", id=wire.key(stanza), t=t, scope=scope)
 
 
 def reaction(emoji: str, *, sender: str | None = wire.ANA, from_me: bool = False, t: int = wire.NOON) -> Any:
@@ -192,6 +192,16 @@ def test_a_revoked_message_keeps_its_text(store: Store) -> None:
     assert body == "uno"
     assert revoked_at is not None
     assert store.rows("SELECT change, body_before FROM message_versions") == [("revoke", "uno")]
+
+
+def test_a_message_deleted_on_our_side_only_is_not_revoked(store: Store) -> None:
+    """Whoever wrote to the other still reads it: only the line is kept."""
+    deleted = item(revoke(scope="me"), text="deleted for me")
+    store.write(wire.message(body="uno"), deleted, edit("dos"))
+    assert store.rows("SELECT body, revoked_at FROM messages") == [("dos", None)]
+    assert store.rows("SELECT change FROM message_versions") == [("edit",)]
+    [[message_id]] = store.rows("SELECT message_id FROM raw_events WHERE line = 'deleted for me'")
+    assert message_id == store.one("SELECT message_id FROM messages")
 
 
 def test_a_sweep_comes_upon_an_edit_made_while_we_were_away(store: Store) -> None:

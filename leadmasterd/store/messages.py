@@ -296,11 +296,12 @@ class Messages:
         self._db.execute("UPDATE messages SET body = ?, edited_at = ? WHERE message_id = ?", (after, at, message_id))
 
     def revoke(self, account: int | None, revoke: MessageRevoke, item: Item) -> None:
-        """It was deleted for everyone."""
+        """Mark a message that was deleted for everyone. One deleted on our side only still was said: keep the line."""
         found = self.find(account, revoke.key, revoke.t)
         if found is None or found[3] is not None:
             return
-        self._mark_revoked(found[0], item.at, found[1], found[2])
+        if revoke.scope == "everyone":
+            self._mark_revoked(found[0], item.at, found[1], found[2])
         keep_line(self._db, account, found[0], item.at, None, item.text)
 
     def _mark_revoked(self, message_id: int, at: str, type_: str, body: object) -> None:

@@ -304,7 +304,7 @@ _BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
         seq, _key(o), _time(o, "t"), _time(o, "edited_t"), _text_or_none(o, "body")
     ),
     "message_revoke": lambda o, seq: MessageRevoke(
-        seq, _key(o), _time(o, "t"), _text_or_none(o, "scope") or "everyone"
+        seq, _key(o), _time(o, "t"), "me" if _text_or_none(o, "scope") == "me" else "everyone"
     ),
     "reaction": lambda o, seq: Reaction(
         seq,

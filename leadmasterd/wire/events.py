@@ -23,6 +23,7 @@ CAPABILITIES: Final = (
 """What a changed WhatsApp Web can cost, as `Missing.costs` names it."""
 
 Via = Literal["live", "sweep"]
+RevokeScope = Literal["everyone", "me"]
 JsonObject = Mapping[str, Any]
 
 
@@ -258,7 +259,8 @@ class MessageRevoke:
     seq: int
     key: MessageKey
     t: int | None
-    scope: str
+    scope: RevokeScope
+    """`me`: deleted on the operator's own devices; the other party still has it."""
 
 
 @dataclass(frozen=True, slots=True)
