@@ -80,7 +80,9 @@ async def capture(
         if child:
             (child.pause_reading if stop else child.resume_reading)()
 
-    intake = Intake(CaptureRules(), writer, on_lifecycle=lambda _: None, on_hole=lambda _: None, on_pressure=pressure)
+    intake = Intake(
+        CaptureRules(), writer, on_lifecycle=lambda _: None, on_missing=lambda _: None, on_pressure=pressure
+    )
     writer.start()
     began = time.perf_counter()
     child = await Child.start(

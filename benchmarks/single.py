@@ -49,7 +49,7 @@ async def _both(folder: Path) -> tuple[list[float], list[float]]:
     writer = Writer(folder / "ours.db", on_batch=durable, on_trouble=lambda trouble: print(trouble))
     writer.start()
     intake = Intake(
-        CaptureRules(), writer, on_lifecycle=lambda _: None, on_hole=lambda _: None, on_pressure=lambda _: None
+        CaptureRules(), writer, on_lifecycle=lambda _: None, on_missing=lambda _: None, on_pressure=lambda _: None
     )
     read, write = os.pipe()
     transport, _ = await loop.connect_read_pipe(

@@ -1,22 +1,37 @@
-"""What a message on the wire means for us: which chat and whom it belongs to, and whether it is ours to keep.
+"""The capture decision: what a message on the wire means, and whether it is kept.
 
-Pure: the clock comes in as `now`, the rows go out as values and `store` writes them. The rules are those of capture:
-direct chats always, groups when asked for, status, broadcasts, channels and ignored chats never, and these are
-refused here, before anything reaches the disk.
+Pure: the clock comes in as `now`, rows go out as values, and `store` writes them. Direct chats are captured, groups
+only when the settings say so; status, broadcasts, channels and ignored chats never, and they are refused here, before
+anything reaches the disk.
 """
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
 from leadmasterd.identity import canonical_id, chat_kind, spellings
 from leadmasterd.text import clean
 from leadmasterd.times import iso, sent_at
-from leadmasterd.wire.events import Ciphertext, Contact, Message, MessageKey, Via
+from leadmasterd.wire.events import (
+    Call,
+    Ciphertext,
+    Contact,
+    Message,
+    MessageEdit,
+    MessageKey,
+    MessageRevoke,
+    Reaction,
+    Via,
+)
 
 SAME_MESSAGE_SECONDS: Final = 60
 """Two messages under one key are one when their times differ by at most this. Ids are chosen by senders."""
+
+_captured_at: Final = lru_cache(maxsize=1)(iso)
+"""One read of the pipe brings many messages, all with the same time of capture."""
 
 Direction = Literal["in", "out"]
 Author = Literal["contact", "operator"]
@@ -24,38 +39,46 @@ Author = Literal["contact", "operator"]
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A message that is not kept, and why."""
+    """What is not kept, and why."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """The `[capture]` settings, ready to be asked."""
+    """The `[capture]` settings that decide."""
 
     groups: bool = False
     ignore: frozenset[str] = frozenset()
     """Canonical chat ids, and bare phone digits."""
 
 
+class ChatIds(NamedTuple):
+    """Whose chat a message is in."""
+
+    chat: str
+    """As seen, in canonical form: no device number, `c.us` for phones."""
+    group: str
+    """The same if it is a group, else empty."""
+    aliases: tuple[str, ...]
+    """Ids of the other party without duplicates: the chat first, then what WhatsApp maps to it. Empty for groups."""
+
+
 @dataclass(frozen=True, slots=True)
 class CapturedMessage:
-    """One row of `messages`, with what is needed to find its conversation. Times are ISO-8601 UTC with milliseconds."""
+    """A message to store, with the ids that lead to its conversation. Times are ISO-8601 UTC with milliseconds."""
 
     key: MessageKey
     chat: str
-    """The chat's id as it was seen (canonical form: no device number, `c.us` for phones)."""
     group: str
-    """The chat's id if it is a group, else empty."""
     aliases: tuple[str, ...]
-    """Ids of the other party: the chat itself and what WhatsApp maps to it. Empty for groups."""
+    """These three as in `ChatIds`."""
     direction: Direction
     author: Author
     type: str
     readable: bool
-    body: str | None
     t: int | None
-    """The time as WhatsApp gave it, which decides whether two messages are one."""
+    """Seconds since 1970 as WhatsApp gave it, which decides whether two messages are one."""
     sent_at: str
     captured_at: str
     via: Via
@@ -63,95 +86,138 @@ class CapturedMessage:
     notify_name: str | None
     saved_name: str | None
     business: bool
-    truncated: bool
-    forwarded: bool
-    media: str | None
-    quoted: str | None
-    referral: str | None
-    details: str | None
+    body: str | None = None
+    truncated: bool = False
+    forwarded: bool = False
+    media: str | None = None
+    quoted: str | None = None
+    referral: str | None = None
+    details: str | None = None
     """JSON: location, contact cards, order, reply, call, ephemeral_seconds, subtype; those that are there."""
 
 
-def ignore_list(entries: list[str]) -> frozenset[str]:
-    """`capture.ignore` as written (chat ids, or phone numbers in any form) as the set that chats are looked up in."""
+class CaptureFilter:
+    """Decides about the events of one child, one after the other.
+
+    Messages name every id of their chat that is known; edits, revocations, reactions and calls name one. So the ids of
+    ignored chats are remembered, and nothing of them comes in under another id.
+    """
+
+    def __init__(self, rules: CaptureRules) -> None:
+        self._rules = rules
+        self._ignored: set[str] = set()
+
+    def decide(self, event: Message | Ciphertext, now: datetime) -> CapturedMessage | Skipped:
+        """Decide about a message. `now`: the time of capture, aware, UTC."""
+        ids = chat_ids(event.key, event.contact)
+        if refusal := self._refusal(ids.chat, ids.aliases):
+            return refusal
+        match event:
+            case Message():
+                return _readable(event, ids, now)
+            case Ciphertext():
+                return _unreadable(event, ids, now)
+
+    def refusal(self, event: MessageEdit | MessageRevoke | Reaction | Call) -> Skipped | None:
+        """Why this is not captured, or None when it is."""
+        chat = canonical_id(event.chat if isinstance(event, Call) else event.key.remote)
+        return self._refusal(chat, (chat,))
+
+    def mentions_ignored(self, text: str) -> bool:
+        """Whether a line that can't be read may be of an ignored chat."""
+        return any(entry.partition("@")[0] in text for entry in self._rules.ignore)
+
+    def _refusal(self, chat: str, aliases: Sequence[str]) -> Skipped | None:
+        kind = chat_kind(chat)
+        if kind == "group" and not self._rules.groups:
+            return Skipped("a group chat")
+        if kind in ("status", "broadcast", "channel"):
+            return Skipped(f"a {kind}")
+        if self._rules.ignore and self._is_ignored((chat, *aliases)):
+            self._ignored.update(aliases)
+            return Skipped("an ignored chat")
+        return None
+
+    def _is_ignored(self, ids: Iterable[str]) -> bool:
+        ignore = self._rules.ignore
+        return any(each in ignore or each.partition("@")[0] in ignore or each in self._ignored for each in ids)
+
+
+def ignore_list(entries: Iterable[str]) -> frozenset[str]:
+    """`capture.ignore` as written (chat ids, or phone numbers in any form) as `CaptureRules.ignore`."""
     chats = {canonical_id(entry) for entry in entries if "@" in entry}
     phones = {"".join(filter(str.isdigit, entry)) for entry in entries if "@" not in entry}
     phones |= {chat.removesuffix("@c.us") for chat in chats if chat.endswith("@c.us")}
     return frozenset(chats.union(*map(spellings, phones)))
 
 
-def is_ignored(rules: CaptureRules, aliases: tuple[str, ...] | list[str]) -> bool:
-    """True when one of a chat's ids is on the ignore list."""
-    return any(alias in rules.ignore or alias.partition("@")[0] in rules.ignore for alias in aliases)
-
-
-def refusal(chat: str, aliases: tuple[str, ...], rules: CaptureRules) -> Skipped | None:
-    """Why this chat is not captured, or None when it is."""
-    kind = chat_kind(chat)
-    if kind == "group" and not rules.groups:
-        return Skipped("a group chat")
-    if kind in ("status", "broadcast", "channel"):
-        return Skipped(f"a {kind}")
-    if rules.ignore and is_ignored(rules, (chat, *aliases)):
-        return Skipped("an ignored chat")
-    return None
-
-
-def conversation_of(key: MessageKey, contact: Contact) -> tuple[str, str, tuple[str, ...]]:
-    """The chat, the group's id or empty, and the ids of the other party (most telling first, no doubles)."""
+def chat_ids(key: MessageKey, contact: Contact) -> ChatIds:
+    """The chat of a message, and the ids of the other party."""
     chat = canonical_id(key.remote)
     if chat_kind(chat) == "group":
-        return chat, chat, ()
+        return ChatIds(chat, chat, ())
     aliases = [chat]
     for known in (contact.phone, contact.lid):
         if known and (alias := canonical_id(known)) not in aliases:
             aliases.append(alias)
-    return chat, "", tuple(aliases)
+    return ChatIds(chat, "", tuple(aliases))
 
 
-def capture(event: Message | Ciphertext, rules: CaptureRules, now: datetime) -> CapturedMessage | Skipped:
-    """Decide about one message; `now` is the time of capture, aware, UTC."""
-    key = event.key
-    chat, group, aliases = conversation_of(key, event.contact)
-    if refused := refusal(chat, aliases, rules):
-        return refused
-    contact = event.contact
-    direction: Direction = "out" if key.from_me else "in"
-    author: Author = "operator" if key.from_me else "contact"
-    common = (key, chat, group, aliases, direction, author)
-    timing = (event.t, sent_at(event.t, now), iso(now), event.via)
-    who = (
-        event.author or event.sender,
-        clean(event.notify_name),
-        clean(contact.saved_name),
-        contact.business,
-    )
-    if isinstance(event, Ciphertext):
-        details = _json({"subtype": event.subtype} if event.subtype else None)
-        return CapturedMessage(
-            *common, "ciphertext", False, None, *timing, *who, False, False, None, None, None, details
-        )
+def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
     extras = dict(event.extras)
     if event.ephemeral_seconds:
         extras["ephemeral_seconds"] = event.ephemeral_seconds
     return CapturedMessage(
-        *common,
-        event.message_type,
-        True,
-        clean(event.body),
-        *timing,
-        *who,
-        event.truncated,
-        event.forwarded,
-        _json(event.media),
-        _json(event.quoted),
-        _json(event.referral),
-        _json(extras),
+        key=event.key,
+        chat=ids.chat,
+        group=ids.group,
+        aliases=ids.aliases,
+        direction="out" if event.key.from_me else "in",
+        author="operator" if event.key.from_me else "contact",
+        type=event.message_type,
+        readable=True,
+        t=event.t,
+        sent_at=sent_at(event.t, now),
+        captured_at=_captured_at(now),
+        via=event.via,
+        sender=event.author or event.sender,
+        notify_name=clean(event.notify_name),
+        saved_name=clean(event.contact.saved_name),
+        business=event.contact.business,
+        body=clean(event.body),
+        truncated=event.truncated,
+        forwarded=event.forwarded,
+        media=_json(event.media),
+        quoted=_json(event.quoted),
+        referral=_json(event.referral),
+        details=_json(extras),
     )
 
 
-def _json(value: object) -> str | None:
-    """JSON with escapes, so that a lone surrogate inside can't break the row. None for what no JSON can say."""
+def _unreadable(event: Ciphertext, ids: ChatIds, now: datetime) -> CapturedMessage:
+    return CapturedMessage(
+        key=event.key,
+        chat=ids.chat,
+        group=ids.group,
+        aliases=ids.aliases,
+        direction="out" if event.key.from_me else "in",
+        author="operator" if event.key.from_me else "contact",
+        type="ciphertext",
+        readable=False,
+        t=event.t,
+        sent_at=sent_at(event.t, now),
+        captured_at=_captured_at(now),
+        via=event.via,
+        sender=event.author or event.sender,
+        notify_name=clean(event.notify_name),
+        saved_name=clean(event.contact.saved_name),
+        business=event.contact.business,
+        details=_json({"subtype": event.subtype}) if event.subtype else None,
+    )
+
+
+def _json(value: Mapping[str, object] | None) -> str | None:
+    """JSON with escapes, so that a lone surrogate inside can't break the row. None for what JSON can't express."""
     try:
         return json.dumps(value, allow_nan=False) if value else None
     except (ValueError, RecursionError):  # 1e999, or nested as deep as could just be read

@@ -1,8 +1,8 @@
-"""Wire lines and people's decisions through ingest, classification and leads, in a database that is thrown away.
+"""Replay: wire lines and people's decisions through capture, classification and leads, in a throwaway database.
 
-The order of the lines is the order of capture. Nothing that happened after `as_of` is seen. Edits and
-reactions are applied last, by their own times: a daemon gets them as they follow each other, and after a gap the text
-as it is now from a sweep. What was revoked comes after all of them, since no text is learned any more then.
+The order of the lines is the order of capture. Nothing after `as_of` is seen. Edits and reactions are applied last, by
+their own times: a daemon gets them in order, or after a gap the current text from a sweep. Revocations come after all
+of them, since no text is learned after one.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Final, Self, TypedDict
 
 from sqlite_utils import Database
 
-from leadmasterd import capture, times
-from leadmasterd.capture import CapturedMessage, CaptureRules
+from leadmasterd import times
+from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules, Skipped, chat_ids
 from leadmasterd.identity import canonical_id, spellings
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.projection.dirty import dirty_conversations, mark_dirty
@@ -29,28 +29,45 @@ from leadmasterd.store.schema import migrate
 from leadmasterd.wire import decode
 from leadmasterd.wire.events import (
     Account,
+    Authenticated,
+    BrowserStarted,
+    Bye,
     Call,
     Ciphertext,
-    Event,
+    CommandError,
+    Contract,
+    Dialog,
+    Disconnected,
+    Heartbeat,
+    Hello,
     Malformed,
     Message,
     MessageEdit,
     MessageRevoke,
+    OutboundBlocked,
+    PageError,
+    PairingCode,
+    Qr,
     Reaction,
     Ready,
+    SocketState,
+    SweepChat,
+    SweepDone,
+    Unknown,
 )
 
-_NOBODY: Final = Account("0@c.us", None, None, None)
+_UNKNOWN_ACCOUNT: Final = Account("0@c.us", None, None, None)
+"""Whose messages are until a `ready` line says so; a file may begin anywhere."""
 _Change = MessageEdit | MessageRevoke | Reaction | CapturedMessage
-"""A message among them is what a sweep found revoked."""
+"""What is applied last. A message among them is one that a sweep found revoked."""
 _YET_TO_COME: Final = timedelta(days=1)
 _AT_ONCE: Final = 500
-_MARK: Final = "\ufeff".encode()
+_BYTE_ORDER_MARK: Final = "\ufeff".encode()
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedLine:
-    """A line that could not be used: its number from 1, and why."""
+    """A line that can't be used: its number from 1, and why."""
 
     line: int
     why: str
@@ -65,7 +82,7 @@ class _Decision:
 
 
 class ReplayLead(TypedDict):
-    """A lead that the lines make. Ids are of this replay."""
+    """A lead that the lines make. Ids are valid in this replay only."""
 
     lead_id: int
     conversation_id: int
@@ -80,7 +97,7 @@ class ReplayLead(TypedDict):
 
 
 class ReplayConversation(TypedDict):
-    """A conversation, and whether somebody waits there."""
+    """A conversation, and whether it waits for an answer."""
 
     conversation_id: int
     chat: str
@@ -90,7 +107,7 @@ class ReplayConversation(TypedDict):
 
 
 class ReplayAlert(TypedDict):
-    """What a person would be told of, and when."""
+    """What a person would be alerted to, and when."""
 
     kind: str
     conversation_id: int
@@ -98,7 +115,7 @@ class ReplayAlert(TypedDict):
 
 
 class ReplayRecord(TypedDict):
-    """The answer of `replay`."""
+    """The output of `replay`."""
 
     as_of: str
     leads: list[ReplayLead]
@@ -108,7 +125,7 @@ class ReplayRecord(TypedDict):
 
 @dataclass(slots=True)
 class Replay:
-    """One replay, a context. `feed` the lines, then ask `result`. `dormant_days` as in the settings."""
+    """One replay, a context manager: `feed` it the lines, then take the `result`. `dormant_days` as in the settings."""
 
     classifier: Classifies
     policy: Policy
@@ -123,10 +140,11 @@ class Replay:
     _decisions: list[_Decision] = field(default_factory=list)
     _changes: list[tuple[_Change, datetime]] = field(default_factory=list)
     _account: str | None = None
-    _ignored_too: set[str] = field(default_factory=set)
-    _several_ids: set[tuple[str, ...]] = field(default_factory=set)
+    _filter: CaptureFilter = field(init=False)
+    _aliases_seen: set[tuple[str, ...]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self._filter = CaptureFilter(self.rules)
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
         self._connection.execute("PRAGMA foreign_keys = ON")
         migrate(Database(self._connection, execute_plugins=False))
@@ -140,9 +158,9 @@ class Replay:
         self._connection.close()
 
     def feed(self, lines: Iterable[bytes]) -> None:
-        """Take lines, in the order of capture."""
+        """Take all lines, in the order of capture, and project."""
         for number, line in enumerate(lines, 1):
-            line = line.removeprefix(_MARK) if number == 1 else line
+            line = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
             if line.strip():
                 try:
                     self._take(line, number)
@@ -160,6 +178,8 @@ class Replay:
         self._project_all()
 
     def _take(self, line: bytes, number: int) -> None:
+        if (length := len(line.removesuffix(b"\n"))) > decode.MAX_LINE:
+            raise ValueError(f"the line {decode.oversize(line, length).why}")
         decision = _decision(line, number)
         if decision is not None:
             if decision.at <= self.as_of:
@@ -168,67 +188,87 @@ class Replay:
         event, text = decode.decode_line(line)
         if isinstance(event, Malformed):
             raise ValueError(f"the line {event.why}")  # noqa: TRY004 - it is the line that is wrong, not a type of ours
-        _refuse_broken_ids(event)
         now = _captured_at(text, self.as_of)
         match event:
             case Message() | Ciphertext():
-                moment = _as_of_moment(event.t, now, self.as_of)
-                captured = capture.capture(event, self.rules, moment)
-                aliases = capture.conversation_of(event.key, event.contact)[2]
-                if capture.is_ignored(self.rules, aliases):
-                    self._ignored_too.update(aliases)  # reactions and calls carry one id only
-                if isinstance(captured, CapturedMessage) and captured.sent_at <= times.iso(self.as_of):
-                    self._before_a_merge(captured)
-                    if captured.type == "revoked":
-                        self._changes.append((captured, now))
-                    else:
-                        self._add(captured, now)
-            case MessageEdit() | MessageRevoke() | Reaction() | Call():
-                chat = canonical_id(event.chat if isinstance(event, Call) else event.key.remote)
+                _refuse_broken_ids(event.key.stanza_id, *chat_ids(event.key, event.contact).aliases)
+                self._take_message(event, now)
+            case MessageEdit() | MessageRevoke() | Reaction():
+                _refuse_broken_ids(event.key.stanza_id, event.key.remote)
                 happened = _edited_t(event) if isinstance(event, MessageEdit) else event.t
-                late = happened is not None and happened > self.as_of.timestamp()
-                if late or chat in self._ignored_too or capture.refusal(chat, (), self.rules):
-                    return
-                moment = _as_of_moment(happened, now, self.as_of)
-                if isinstance(event, Call):
-                    self._add(event, moment)
-                else:
-                    self._changes.append((event, moment))
-            case Ready(account=account):
-                if self._account not in (None, canonical_id(account.wid)):
-                    self._change()
-                self._account = canonical_id(account.wid)
-                self._write()
-                # Whose messages these were so far was not known; a file may begin anywhere.
-                self._connection.execute(
-                    "UPDATE OR IGNORE accounts SET wid = ? WHERE wid = ?", (canonical_id(account.wid), _NOBODY.wid)
-                )
-                self._add(account, now)
-                self._write()
-            case _:
-                pass
+                if not self._is_later(happened) and not self._filter.refusal(event):
+                    self._changes.append((event, _as_of_moment(happened, now, self.as_of)))
+            case Call():
+                _refuse_broken_ids(event.call_id, event.chat)
+                if not self._is_later(event.t) and not self._filter.refusal(event):
+                    self._add(event, _as_of_moment(event.t, now, self.as_of))
+            case Ready():
+                self._ready(event.account, now)
+            case (
+                Hello()
+                | BrowserStarted()
+                | Qr()
+                | PairingCode()
+                | Authenticated()
+                | SocketState()
+                | Disconnected()
+                | PageError()
+                | OutboundBlocked()
+                | Contract()
+                | Dialog()
+                | Heartbeat()
+                | CommandError()
+                | Bye()
+                | SweepChat()
+                | SweepDone()
+                | Unknown()
+            ):
+                pass  # no lead comes of it
+
+    def _take_message(self, event: Message | Ciphertext, now: datetime) -> None:
+        captured = self._filter.decide(event, _as_of_moment(event.t, now, self.as_of))
+        if isinstance(captured, Skipped) or captured.sent_at > times.iso(self.as_of):
+            return
+        self._before_a_merge(captured)
+        if captured.type == "revoked":
+            self._changes.append((captured, now))
+        else:
+            self._add(captured, now)
+
+    def _ready(self, account: Account, now: datetime) -> None:
+        wid = canonical_id(account.wid)
+        if self._account not in (None, wid):
+            self._change()
+        self._account = wid
+        self._write()
+        self._connection.execute("UPDATE OR IGNORE accounts SET wid = ? WHERE wid = ?", (wid, _UNKNOWN_ACCOUNT.wid))
+        self._add(account, now)
+        self._write()
+
+    def _is_later(self, t: int | None) -> bool:
+        return t is not None and t > self.as_of.timestamp()
 
     def _add(self, record: Record, now: datetime) -> None:
         if self._rows.account_id is None and not isinstance(record, Account):
-            self._items.append(Item(_NOBODY, None, times.iso(now)))
+            self._items.append(Item(_UNKNOWN_ACCOUNT, None, times.iso(now)))
             self._write()
         self._items.append(Item(record, None, times.iso(now)))
 
     def _change(self) -> None:
-        """Edits and reactions as they followed each other, then what was revoked; a file may tell them in any order."""
+        """Apply edits and reactions by their times, then revocations; a file may have them in any order."""
         self._write()
         dated = [(self._when(event, moment), event, moment) for event, moment in self._changes]
         for when, event, moment in sorted(dated, key=lambda each: (_is_revoked(each[1]), each[0])):
             if isinstance(event, MessageEdit) and event.edited_t is None:
                 if when > self.as_of.timestamp():
                     continue
-                event = replace(event, t=None)  # it may be the time of the edit, and so says nothing of the message
+                event = replace(event, t=None)  # it may be the time of the edit and not the message's
             self._add(event, moment)
         self._changes.clear()
         self._write()
 
     def _when(self, event: _Change, moment: datetime) -> float:
-        """Seconds since 1970. An edit that tells only its message's time was made by its capture."""
+        """Seconds since 1970. An edit that carries only its message's time counts at its capture."""
         t = _edited_t(event) if isinstance(event, MessageEdit) else event.t
         if isinstance(event, MessageEdit) and event.edited_t is None:
             query = "SELECT 1 FROM messages WHERE stanza_id = ? AND wire_t = ?"
@@ -237,9 +277,9 @@ class Replay:
         return moment.timestamp() if t is None else t
 
     def _before_a_merge(self, message: CapturedMessage) -> None:
-        """Two contacts may become one here; the leads of each are those that it had until now."""
-        if len(message.aliases) > 1 and message.aliases not in self._several_ids:
-            self._several_ids.add(message.aliases)
+        """Project first, when two contacts may become one: each keeps the leads that it had until now."""
+        if len(message.aliases) > 1 and message.aliases not in self._aliases_seen:
+            self._aliases_seen.add(message.aliases)
             self._write()
             self._project_all()
 
@@ -252,14 +292,14 @@ class Replay:
         self._decisions = [each for each in self._decisions if not self._decide(each)]
 
     def _decide(self, decision: _Decision) -> bool:
-        """Write a decision; False while nothing is known of its chat."""
+        """Write a decision; False while its chat is unknown."""
         digits, at, server = decision.chat.partition("@")
-        written = {decision.chat, *(spelt + at + server for spelt in spellings(digits) if server == "c.us")}
+        chats = {decision.chat, *(spelling + at + server for spelling in spellings(digits) if server == "c.us")}
         row = self._connection.execute(
             "SELECT conversation_id FROM conversations v LEFT JOIN contact_identities i USING (contact_id) "
             "WHERE v.chat IN (SELECT value FROM json_each(?1)) OR i.value IN (SELECT value FROM json_each(?1)) "
             "ORDER BY v.chat = ?2 OR i.value = ?2 DESC, conversation_id",
-            (json.dumps(sorted(written)), decision.chat),
+            (json.dumps(sorted(chats)), decision.chat),
         ).fetchone()
         if row is None:
             return False
@@ -323,7 +363,7 @@ class Replay:
 
 
 def _decision(line: bytes, number: int) -> _Decision | None:
-    """What a person decided, or None for a line of the wire. Raises ValueError for a decision that is none."""
+    """What a person decided, or None for a line of the wire. Raises ValueError for a wrong decision."""
     if b'"decision"' not in line:
         return None
     try:
@@ -354,17 +394,8 @@ def _is_revoked(event: _Change) -> bool:
     return isinstance(event, MessageRevoke | CapturedMessage)
 
 
-def _refuse_broken_ids(event: Event) -> None:
-    """Half a surrogate in an id: no database keeps it. The daemon puts such a line aside; here it is told."""
-    match event:
-        case Message() | Ciphertext():
-            ids = (event.key.stanza_id, *capture.conversation_of(event.key, event.contact)[2])
-        case MessageEdit() | MessageRevoke() | Reaction():
-            ids = (event.key.stanza_id, event.key.remote)
-        case Call():
-            ids = (event.call_id, event.chat)
-        case _:
-            return
+def _refuse_broken_ids(*ids: str) -> None:
+    """Raise ValueError for half a surrogate in an id: no database keeps it. The daemon stores such a line as raw."""
     try:
         "".join(ids).encode()
     except UnicodeEncodeError as error:
@@ -373,7 +404,7 @@ def _refuse_broken_ids(event: Event) -> None:
 
 
 def _captured_at(text: str | None, as_of: datetime) -> datetime:
-    """When the line was written, as it says itself."""
+    """The line's own `at`, else `as_of`."""
     at = json.loads(text).get("at") if text else None
     try:
         return datetime.fromtimestamp(at / 1000, UTC) if isinstance(at, int | float) else as_of
@@ -382,8 +413,8 @@ def _captured_at(text: str | None, as_of: datetime) -> datetime:
 
 
 def _as_of_moment(t: int | None, captured_at: datetime, as_of: datetime) -> datetime:
-    """The clock that a message's time is believed against: what lies before `as_of` has happened, and what lies up to
-    a day after it will. Only what lies further ahead is a wrong date."""
+    """The clock to check a message's time against. Up to a day after `as_of` it is a true date that is yet to come;
+    only one further ahead is wrong."""
     if t is not None and captured_at.timestamp() < t <= (as_of + _YET_TO_COME).timestamp():
         return datetime.fromtimestamp(t, UTC)
     return captured_at

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from leadmasterd import capture, times
-from leadmasterd.capture import CapturedMessage, CaptureRules
+from leadmasterd import times
+from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules
 from leadmasterd.store.records import BatchResult, Item, Record
 from leadmasterd.store.writer import Trouble, Writer
 from leadmasterd.wire.events import Account, Ciphertext, Malformed, Message, Ready
@@ -29,7 +29,7 @@ def item(obj: dict[str, Any], *, now: float = wire.NOON + 5, text: str | None = 
     event = wire.decoded(obj)
     record: Record
     if isinstance(event, Message | Ciphertext):
-        captured = capture.capture(event, RULES, datetime.fromtimestamp(now, UTC))
+        captured = CaptureFilter(RULES).decide(event, datetime.fromtimestamp(now, UTC))
         assert isinstance(captured, CapturedMessage), captured
         record = captured
     elif isinstance(event, Ready):

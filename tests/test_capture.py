@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadmasterd import capture, identity, times
-from leadmasterd.capture import CapturedMessage, CaptureRules, Skipped
+from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules, Skipped
 from leadmasterd.identity import ChatKind
 from leadmasterd.text import clean as cleaned
 from leadmasterd.wire import decode
@@ -27,7 +27,7 @@ def decided(obj: dict[str, Any], rules: CaptureRules = CaptureRules()) -> Captur
     """Read and decide, as the daemon does."""
     event = wire.decoded(obj)
     assert isinstance(event, Message | Ciphertext), event
-    return capture.capture(event, rules, NOW)
+    return CaptureFilter(rules).decide(event, NOW)
 
 
 def kept(obj: dict[str, Any], rules: CaptureRules = CaptureRules()) -> CapturedMessage:  # noqa: B008
@@ -126,6 +126,23 @@ def test_other_chats_are_not_ignored(chat: str) -> None:
     """A number that only begins or ends alike is somebody else."""
     rules = CaptureRules(ignore=capture.ignore_list(["+54 9 11 5555-0001"]))
     kept(wire.message(chat=chat), rules)
+
+
+def test_an_ignored_chat_stays_ignored_under_an_id_that_only_an_earlier_message_named() -> None:
+    """A record, an edit or a call may carry the LID alone; a message before it said whose that is."""
+    chosen = CaptureFilter(CaptureRules(ignore=capture.ignore_list([wire.ANA])))
+    alone, both = wire.message(chat=wire.ANA_LID), wire.contact(phone=wire.ANA)
+    call = wire.line("call", call_id="C", chat=wire.ANA_LID, t=wire.NOON, outgoing=False, answered=False, video=False)
+    changes: list[Any] = [
+        wire.decoded(call),
+        wire.decoded(wire.line("message_edit", id=wire.key(chat=wire.ANA_LID), t=wire.NOON, body="x")),
+        wire.decoded(wire.line("message_revoke", id=wire.key(chat=wire.ANA_LID), t=wire.NOON)),
+        wire.decoded(wire.line("reaction", id=wire.key(chat=wire.ANA_LID), from_me=False, emoji="x", t=wire.NOON)),
+    ]
+    first: list[Any] = [wire.decoded(wire.message(chat=wire.ANA_LID, contact=both)), wire.decoded(alone)]
+    assert [chosen.refusal(each) for each in changes] == [None] * 4
+    assert [chosen.decide(each, NOW) for each in first] == [Skipped("an ignored chat")] * 2
+    assert [chosen.refusal(each) for each in changes] == [Skipped("an ignored chat")] * 4
 
 
 TIMES = [
@@ -229,6 +246,6 @@ def test_what_json_can_not_say_is_left_out_and_the_message_kept() -> None:
     for size in (b"1e999", *(b"[" * depth + b"]" * depth for depth in range(850, 1000, 2))):
         event = decode.decode(line.replace(b'"size": 0', b'"size": ' + size))
         if isinstance(event, Message):  # deeper it could not be read at all
-            captured = deeper(30, partial(capture.capture, event, CaptureRules(), NOW))
+            captured = deeper(30, partial(CaptureFilter(CaptureRules()).decide, event, NOW))
             assert isinstance(captured, CapturedMessage)
             assert replace(captured, media=None) == plain

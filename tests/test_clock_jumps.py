@@ -39,7 +39,7 @@ class Machine:
             CaptureRules(),
             store.writer,
             on_lifecycle=lambda event: None,
-            on_hole=lambda missing: None,
+            on_missing=lambda missing: None,
             on_pressure=lambda pressure: None,
             clock=lambda: datetime.fromtimestamp(self.now, UTC),
         )

@@ -38,7 +38,7 @@ def test_every_line_of_the_transcripts_is_understood(line: str) -> None:
 
 def test_the_transcripts_show_every_type() -> None:
     """A type that is read here is shown there, so both sides are tested with it."""
-    assert {json.loads(line)["type"] for line in child_lines()} >= set(decoding._BUILDERS)
+    assert {json.loads(line)["type"] for line in child_lines()} >= set(decoding.EVENT_TYPES)
 
 
 def test_a_message_keeps_every_field() -> None:
@@ -89,7 +89,6 @@ def test_a_contract_says_what_is_missing_and_what_it_costs() -> None:
     head = b'{"v":1,"type":"contract","seq":3,"at":1,"web_version":"2.3000.1","missing":'
     found = decode(head + b'[{"module":"WAWebCallCollection","function":"on","costs":"calls"}]}')
     assert found == events.Contract(3, "2.3000.1", (events.Missing("WAWebCallCollection", "on", "calls"),))
-    assert found.missing[0].costs in events.CAPABILITIES
     assert decode(head + b"[]}") == events.Contract(3, "2.3000.1", ())
     for wrong in (b"null}", b"{}}", b"[1]}", b'[{"module":"M","function":"f"}]}'):
         assert isinstance(decode(head + wrong), Malformed)
@@ -280,7 +279,7 @@ def test_no_bytes_make_the_reader_raise(raw: bytes) -> None:
 
 
 @given(
-    st.sampled_from(sorted(decoding._BUILDERS)),
+    st.sampled_from(sorted(decoding.EVENT_TYPES)),
     st.dictionaries(
         st.sampled_from(sorted({*wire.message(), *wire.ciphertext(), "n", "account", "sweep", "chat", "pid", "emoji"})),
         ANY_JSON,

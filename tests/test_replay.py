@@ -9,6 +9,7 @@ import pytest
 
 from leadmasterd.capture import CaptureRules, ignore_list
 from leadmasterd.cli import main
+from leadmasterd.wire import decode
 from tests import wire
 from tests.stories import Customer, edited, iso, reacted, revoked, seconds, tell
 
@@ -37,6 +38,24 @@ def test_a_line_that_is_no_object_is_told_and_the_others_count(
     assert code == 1
     assert len(result["leads"]) == 1
     assert [line.partition(":")[0] for line in told] == ["line 1"]
+
+
+@pytest.mark.parametrize(("extra", "code"), [(0, 0), (1, 1)], ids=["the longest", "one byte more"])
+def test_a_line_longer_than_the_wire_allows_is_refused(
+    extra: int, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the daemon would not take makes no lead here either; the others count."""
+    line = wire.raw({**PRICE, "data": ""})
+    line = line.replace(b'"data": ""', b'"data": "%s"' % (b"x" * (decode.MAX_LINE - len(line) + extra)))
+    found, result, told = replayed(
+        tmp_path, capsys, line + b"\n" + wire.raw(Customer(wire.BETO).says("17 10:00", "price"))
+    )
+    assert (found, len(result["leads"])) == (code, 2 - extra)
+    assert (
+        told
+        == [f"line 1: the line is {decode.MAX_LINE + 1} bytes long, more than {decode.MAX_LINE}; it was left out"]
+        * extra
+    )
 
 
 def test_a_file_from_windows_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,7 +163,7 @@ class Daemon:
             self._settings.capture_rules(),
             self._writer,
             on_lifecycle=self._dispatch.handle,
-            on_hole=self._live_path.lines_missing,
+            on_missing=self._live_path.lines_missing,
             on_pressure=self._spawner.under_pressure,
         )
         self._runner = Runner(
@@ -215,7 +215,7 @@ class Daemon:
         self._inbox.post(Happened.QUIT)
 
     async def _spawn(self) -> Child:
-        self._intake.new_life()
+        self._intake.child_started()
         self._dispatch.new_child()
         self._live_path.new_child()
         return await self._spawner.start(self._node, self._browser, self._intake)

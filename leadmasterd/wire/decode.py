@@ -1,9 +1,9 @@
-"""The wire, read: one line from the Node child becomes one event, or a `Malformed` that says why not.
+"""The wire decoder: one line from the Node child becomes one event, or a `Malformed` that says why not.
 
 Pure: no I/O, no clock. docs/protocol.md is the contract and `tests/transcripts/` its examples. What an event means is
-decided elsewhere (`ingest` for messages, `supervisor.machine` for the lifecycle).
+decided elsewhere (`capture` for messages, `supervisor.machine` for the lifecycle).
 
-Nothing here is lost by being strict: a line that is refused comes back with its reason and is kept by the caller.
+Being strict loses nothing: a refused line comes back with the reason, and the caller keeps it.
 """
 
 import json
@@ -39,6 +39,7 @@ from leadmasterd.wire.events import (
     Qr,
     Reaction,
     Ready,
+    RevokeScope,
     SocketState,
     SweepChat,
     SweepDone,
@@ -48,23 +49,23 @@ from leadmasterd.wire.events import (
 
 VERSION: Final = 1
 MAX_LINE: Final = 1 << 20
-"""Bytes of the longest line the child may write, without the newline."""
+"""The longest line the child may write: bytes, without the newline."""
 
 # SQLite integers are 64 bits and JavaScript's exact ones 53; a `t` beyond that is nonsense from the page.
 _MAX_INT: Final = 1 << 53
 
 
 class _BadField(ValueError):
-    """A field is missing or has the wrong type; the text says which."""
+    """A field is missing or has the wrong type; the text names it."""
 
 
 def decode(raw: bytes) -> Event:
-    """Read one line, without its newline. Never raises: what can't be read becomes `Malformed`."""
+    """Decode one line, without its newline. Never raises: what can't be read becomes `Malformed`."""
     return decode_line(raw)[0]
 
 
 def decode_line(raw: bytes) -> tuple[Event, str | None]:
-    """`decode`, with the exact text to keep beside the event (None when it was not text)."""
+    """`decode`, and the exact text to store with the event (None if it is not UTF-8)."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -80,7 +81,7 @@ def decode_line(raw: bytes) -> tuple[Event, str | None]:
     type_, seq = obj.get("type"), obj.get("seq")
     if type(seq) is not int or not 0 < seq < _MAX_INT:
         return malformed(f"has no whole number in seq ({_shown(seq)})", raw), text
-    build = _BUILDERS.get(type_) if isinstance(type_, str) else None
+    build = EVENT_TYPES.get(type_) if isinstance(type_, str) else None
     if build is None:
         return Unknown(_shown(type_), seq), text
     try:
@@ -89,9 +90,18 @@ def decode_line(raw: bytes) -> tuple[Event, str | None]:
         return malformed(f"is a {type_} {problem}", raw), text
 
 
-def malformed(why: str, raw: bytes, *, length: int | None = None) -> Malformed:
-    """A refusal that keeps the first bytes of the line, made printable."""
-    return Malformed(why, raw[:200].decode("utf-8", "backslashreplace"), len(raw) if length is None else length)
+def malformed(why: str, raw: bytes) -> Malformed:
+    """The refusal of this line."""
+    return _malformed(why, raw, len(raw))
+
+
+def oversize(head: bytes, length: int) -> Malformed:
+    """The refusal of a line longer than `MAX_LINE`, of which only the first bytes are there."""
+    return _malformed(f"is {length} bytes long, more than {MAX_LINE}", head, length)
+
+
+def _malformed(why: str, head: bytes, length: int) -> Malformed:
+    return Malformed(why, head[:200].decode("utf-8", "backslashreplace"), length)
 
 
 def command(type_: str, **fields: object) -> bytes:
@@ -146,7 +156,7 @@ def _int_or_none(obj: JsonObject, name: str) -> int | None:
 
 
 def _time(obj: JsonObject, name: str) -> int | None:
-    """A time may be missing or absurd: the message still counts, with the time of its capture."""
+    """A missing or absurd time is None: the message still counts, at the time of its capture."""
     value = obj.get(name)
     if type(value) is float and value.is_integer():
         value = int(value)
@@ -187,7 +197,7 @@ def _key(obj: JsonObject) -> MessageKey:
         raise _BadField(f"without a chat in id.remote ({_kind(remote)})")
     if participant is not None and type(participant) is not str:
         raise _BadField(f"with {_kind(participant)} in id.participant, which must be text or null")
-    return MessageKey(from_me, remote, stanza, participant)
+    return MessageKey(from_me=from_me, remote=remote, stanza_id=stanza, participant=participant)
 
 
 def _contact(obj: JsonObject) -> Contact:
@@ -197,52 +207,140 @@ def _contact(obj: JsonObject) -> Contact:
     if type(value) is not dict:
         raise _BadField(f"with {_kind(value)} in contact, which must be an object or null")
     return Contact(
-        _text_or_none(value, "saved_name"),
-        value.get("business") is True,
-        _text_or_none(value, "phone"),
-        _text_or_none(value, "lid"),
+        saved_name=_text_or_none(value, "saved_name"),
+        business=value.get("business") is True,
+        phone=_text_or_none(value, "phone"),
+        lid=_text_or_none(value, "lid"),
     )
 
 
 _EXTRAS: Final = ("location", "contact_cards", "order", "reply", "call")
 
 
+# ---------------------------------------------------------------------- data
+
+
 def _message(obj: JsonObject, seq: int) -> Message:
     return Message(
-        seq,
-        _via(obj),
-        _key(obj),
-        _time(obj, "t"),
-        _text(obj, "message_type"),
-        _text_or_none(obj, "from"),
-        _text_or_none(obj, "to"),
-        _text_or_none(obj, "author"),
-        _text_or_none(obj, "notify_name"),
-        _text_or_none(obj, "body"),
-        obj.get("truncated") is True,
-        _contact(obj),
-        obj.get("forwarded") is True,
-        _time(obj, "ephemeral_seconds"),
-        _object_or_none(obj, "media"),
-        _object_or_none(obj, "quoted"),
-        _object_or_none(obj, "referral"),
-        {name: obj[name] for name in _EXTRAS if obj.get(name)},
+        seq=seq,
+        via=_via(obj),
+        key=_key(obj),
+        t=_time(obj, "t"),
+        message_type=_text(obj, "message_type"),
+        sender=_text_or_none(obj, "from"),
+        to=_text_or_none(obj, "to"),
+        author=_text_or_none(obj, "author"),
+        notify_name=_text_or_none(obj, "notify_name"),
+        body=_text_or_none(obj, "body"),
+        truncated=obj.get("truncated") is True,
+        contact=_contact(obj),
+        forwarded=obj.get("forwarded") is True,
+        ephemeral_seconds=_time(obj, "ephemeral_seconds"),
+        media=_object_or_none(obj, "media"),
+        quoted=_object_or_none(obj, "quoted"),
+        referral=_object_or_none(obj, "referral"),
+        extras={name: obj[name] for name in _EXTRAS if obj.get(name)},
     )
 
 
 def _ciphertext(obj: JsonObject, seq: int) -> Ciphertext:
     return Ciphertext(
-        seq,
-        _via(obj),
-        _key(obj),
-        _time(obj, "t"),
-        _text_or_none(obj, "from"),
-        _text_or_none(obj, "to"),
-        _text_or_none(obj, "author"),
-        _text_or_none(obj, "notify_name"),
-        _contact(obj),
-        _text_or_none(obj, "subtype"),
+        seq=seq,
+        via=_via(obj),
+        key=_key(obj),
+        t=_time(obj, "t"),
+        sender=_text_or_none(obj, "from"),
+        to=_text_or_none(obj, "to"),
+        author=_text_or_none(obj, "author"),
+        notify_name=_text_or_none(obj, "notify_name"),
+        contact=_contact(obj),
+        subtype=_text_or_none(obj, "subtype"),
     )
+
+
+def _message_edit(obj: JsonObject, seq: int) -> MessageEdit:
+    edited_t, body = _time(obj, "edited_t"), _text_or_none(obj, "body")
+    return MessageEdit(seq=seq, key=_key(obj), t=_time(obj, "t"), edited_t=edited_t, body=body)
+
+
+def _message_revoke(obj: JsonObject, seq: int) -> MessageRevoke:
+    scope: RevokeScope = "me" if _text_or_none(obj, "scope") == "me" else "everyone"
+    return MessageRevoke(seq, _key(obj), _time(obj, "t"), scope)
+
+
+def _reaction(obj: JsonObject, seq: int) -> Reaction:
+    return Reaction(
+        seq=seq,
+        key=_key(obj),
+        from_me=_flag(obj, "from_me"),
+        sender=_text_or_none(obj, "sender"),
+        emoji=_text_or_none(obj, "emoji") or "",
+        t=_time(obj, "t"),
+    )
+
+
+def _call(obj: JsonObject, seq: int) -> Call:
+    return Call(
+        seq=seq,
+        call_id=_text(obj, "call_id"),
+        chat=_text(obj, "chat"),
+        t=_time(obj, "t"),
+        outgoing=_flag(obj, "outgoing"),
+        answered=_flag(obj, "answered"),
+        video=_flag(obj, "video"),
+    )
+
+
+# ---------------------------------------------------------------------- sweeps
+
+
+def _sweep_chat(obj: JsonObject, seq: int) -> SweepChat:
+    return SweepChat(
+        seq=seq,
+        sweep=_int(obj, "sweep"),
+        chat=_text(obj, "chat"),
+        found=_int(obj, "found"),
+        through=_time(obj, "through"),
+        error=_text_or_none(obj, "error"),
+    )
+
+
+def _sweep_done(obj: JsonObject, seq: int) -> SweepDone:
+    return SweepDone(
+        seq=seq,
+        sweep=_int(obj, "sweep"),
+        started_at=_int(obj, "started_at"),
+        chats=_int(obj, "chats"),
+        looked_at=_int(obj, "looked_at"),
+        messages=_int(obj, "messages"),
+        failed=_int(obj, "failed"),
+        oldest=_time(obj, "oldest"),
+        newest=_time(obj, "newest"),
+        error=_text_or_none(obj, "error"),
+    )
+
+
+# ---------------------------------------------------------------------- lifecycle
+
+
+def _hello(obj: JsonObject, seq: int) -> Hello:
+    return Hello(seq, _int(obj, "pid"), _object_or_none(obj, "versions") or {})
+
+
+def _browser_started(obj: JsonObject, seq: int) -> BrowserStarted:
+    return BrowserStarted(seq, _int_or_none(obj, "pid"), _text_or_none(obj, "version"))
+
+
+def _qr(obj: JsonObject, seq: int) -> Qr:
+    return Qr(seq, _text(obj, "qr"), _int(obj, "valid_seconds"))
+
+
+def _pairing_code(obj: JsonObject, seq: int) -> PairingCode:
+    return PairingCode(seq, _text(obj, "code"), _int(obj, "valid_seconds"))
+
+
+def _authenticated(_obj: JsonObject, seq: int) -> Authenticated:
+    return Authenticated(seq)
 
 
 def _ready(obj: JsonObject, seq: int) -> Ready:
@@ -250,12 +348,28 @@ def _ready(obj: JsonObject, seq: int) -> Ready:
     if account is None:
         raise _BadField("without an account")
     who = Account(
-        _text(account, "wid"),
-        _text_or_none(account, "lid"),
-        _text_or_none(account, "push_name"),
-        _text_or_none(account, "platform"),
+        wid=_text(account, "wid"),
+        lid=_text_or_none(account, "lid"),
+        push_name=_text_or_none(account, "push_name"),
+        platform=_text_or_none(account, "platform"),
     )
     return Ready(seq, who, _flag(obj, "fresh"), _text_or_none(obj, "web_version"))
+
+
+def _state(obj: JsonObject, seq: int) -> SocketState:
+    return SocketState(seq, _text(obj, "state"))
+
+
+def _disconnected(obj: JsonObject, seq: int) -> Disconnected:
+    return Disconnected(seq, _text(obj, "reason"), _text_or_none(obj, "logout_reason"))
+
+
+def _page_error(obj: JsonObject, seq: int) -> PageError:
+    return PageError(seq, _text(obj, "source"), _text_or_none(obj, "message") or "")
+
+
+def _outbound_blocked(obj: JsonObject, seq: int) -> OutboundBlocked:
+    return OutboundBlocked(seq, _text(obj, "module"), _text(obj, "function"), _text(obj, "where"))
 
 
 def _contract(obj: JsonObject, seq: int) -> Contract:
@@ -271,81 +385,52 @@ def _missing(item: object) -> Missing:
     return Missing(_text(item, "module"), _text(item, "function"), _text(item, "costs"))
 
 
+def _dialog(obj: JsonObject, seq: int) -> Dialog:
+    return Dialog(seq, _text_or_none(obj, "text") or "", _text_or_none(obj, "button"), _flag(obj, "dismissed"))
+
+
 def _heartbeat(obj: JsonObject, seq: int) -> Heartbeat:
     return Heartbeat(
-        seq,
-        _text_or_none(obj, "socket_state"),
-        _flag(obj, "has_synced"),
-        _int(obj, "added"),
-        _int(obj, "emitted"),
-        _int(obj, "dropped"),
+        seq=seq,
+        socket_state=_text_or_none(obj, "socket_state"),
+        has_synced=_flag(obj, "has_synced"),
+        added=_int(obj, "added"),
+        emitted=_int(obj, "emitted"),
+        dropped=_int(obj, "dropped"),
     )
 
 
-def _sweep_done(obj: JsonObject, seq: int) -> SweepDone:
-    return SweepDone(
-        seq,
-        _int(obj, "sweep"),
-        _int(obj, "started_at"),
-        _int(obj, "chats"),
-        _int(obj, "looked_at"),
-        _int(obj, "messages"),
-        _int(obj, "failed"),
-        _time(obj, "oldest"),
-        _time(obj, "newest"),
-        _text_or_none(obj, "error"),
-    )
+def _command_error(obj: JsonObject, seq: int) -> CommandError:
+    return CommandError(seq, _text_or_none(obj, "command") or "", _text_or_none(obj, "message") or "")
 
 
-_BUILDERS: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
+def _bye(obj: JsonObject, seq: int) -> Bye:
+    return Bye(seq, _text(obj, "reason"), _text_or_none(obj, "detail"))
+
+
+EVENT_TYPES: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     "message": _message,
     "ciphertext": _ciphertext,
-    "message_edit": lambda o, seq: MessageEdit(
-        seq, _key(o), _time(o, "t"), _time(o, "edited_t"), _text_or_none(o, "body")
-    ),
-    "message_revoke": lambda o, seq: MessageRevoke(
-        seq, _key(o), _time(o, "t"), "me" if _text_or_none(o, "scope") == "me" else "everyone"
-    ),
-    "reaction": lambda o, seq: Reaction(
-        seq,
-        _key(o),
-        _flag(o, "from_me"),
-        _text_or_none(o, "sender"),
-        _text_or_none(o, "emoji") or "",
-        _time(o, "t"),
-    ),
-    "call": lambda o, seq: Call(
-        seq,
-        _text(o, "call_id"),
-        _text(o, "chat"),
-        _time(o, "t"),
-        _flag(o, "outgoing"),
-        _flag(o, "answered"),
-        _flag(o, "video"),
-    ),
-    "sweep_chat": lambda o, seq: SweepChat(
-        seq, _int(o, "sweep"), _text(o, "chat"), _int(o, "found"), _time(o, "through"), _text_or_none(o, "error")
-    ),
+    "message_edit": _message_edit,
+    "message_revoke": _message_revoke,
+    "reaction": _reaction,
+    "call": _call,
+    "sweep_chat": _sweep_chat,
     "sweep_done": _sweep_done,
-    "heartbeat": _heartbeat,
-    "hello": lambda o, seq: Hello(seq, _int(o, "pid"), _object_or_none(o, "versions") or {}),
-    "browser_started": lambda o, seq: BrowserStarted(seq, _int_or_none(o, "pid"), _text_or_none(o, "version")),
-    "qr": lambda o, seq: Qr(seq, _text(o, "qr"), _int(o, "valid_seconds")),
-    "pairing_code": lambda o, seq: PairingCode(seq, _text(o, "code"), _int(o, "valid_seconds")),
-    "authenticated": lambda _o, seq: Authenticated(seq),
+    "hello": _hello,
+    "browser_started": _browser_started,
+    "qr": _qr,
+    "pairing_code": _pairing_code,
+    "authenticated": _authenticated,
     "ready": _ready,
-    "state": lambda o, seq: SocketState(seq, _text(o, "state")),
-    "disconnected": lambda o, seq: Disconnected(seq, _text(o, "reason"), _text_or_none(o, "logout_reason")),
-    "page_error": lambda o, seq: PageError(seq, _text(o, "source"), _text_or_none(o, "message") or ""),
-    "outbound_blocked": lambda o, seq: OutboundBlocked(
-        seq, _text(o, "module"), _text(o, "function"), _text(o, "where")
-    ),
+    "state": _state,
+    "disconnected": _disconnected,
+    "page_error": _page_error,
+    "outbound_blocked": _outbound_blocked,
     "contract": _contract,
-    "dialog": lambda o, seq: Dialog(
-        seq, _text_or_none(o, "text") or "", _text_or_none(o, "button"), _flag(o, "dismissed")
-    ),
-    "command_error": lambda o, seq: CommandError(
-        seq, _text_or_none(o, "command") or "", _text_or_none(o, "message") or ""
-    ),
-    "bye": lambda o, seq: Bye(seq, _text(o, "reason"), _text_or_none(o, "detail")),
+    "dialog": _dialog,
+    "heartbeat": _heartbeat,
+    "command_error": _command_error,
+    "bye": _bye,
 }
+"""Each type of line, with what builds its event from the decoded object and its `seq`."""

@@ -1,35 +1,22 @@
-"""What the Node child can say: one event for each type of line. docs/protocol.md is the contract.
+"""What the Node child can report: one event for each type of line. docs/protocol.md is the contract.
 
-Values only; `protocol` reads them from lines. What an event means is decided elsewhere (`ingest` for messages,
+Values only; `decode` builds them. What an event means is decided elsewhere (`capture` for messages,
 `supervisor.machine` for the lifecycle).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
-
-CAPABILITIES: Final = (
-    "qr",
-    "pairing_code",
-    "live",
-    "sweep",
-    "contacts",
-    "edits",
-    "reactions",
-    "calls",
-    "presence",
-    "guard",
-)
-"""What a changed WhatsApp Web can cost, as `Missing.costs` names it."""
+from typing import Final, Literal
 
 Via = Literal["live", "sweep"]
 RevokeScope = Literal["everyone", "me"]
-JsonObject = Mapping[str, Any]
+JsonObject = Mapping[str, object]
+"""Decoded JSON that is not looked into: stored or shown as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A line that is not ours: `why` is a sentence's predicate, `head` its first bytes, `length` how many it had."""
+    """A line that can't be used: `why` as a predicate ("is not JSON"), `head` its first bytes, `length` its size."""
 
     why: str
     head: str
@@ -38,7 +25,7 @@ class Malformed:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A well-formed line of a type this version does not know. It is counted and skipped."""
+    """A well-formed line of a type this version does not know."""
 
     type: str
     seq: int
@@ -46,7 +33,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class MessageKey:
-    """A message's identity as the page gives it. `remote` and `participant` are aliases, not part of the key."""
+    """A message's identity as the page gives it. `remote` and `participant` vary between the ids of one person."""
 
     from_me: bool
     remote: str
@@ -56,7 +43,7 @@ class MessageKey:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What the page's own address book knows about the other party of a chat."""
+    """What the page's address book knows about the other party of a chat."""
 
     saved_name: str | None = None
     business: bool = False
@@ -78,7 +65,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class BrowserStarted:
-    """`pid` is None where the browser's own process is not known."""
+    """`pid`: of the browser's main process, None if unknown."""
 
     seq: int
     pid: int | None
@@ -116,7 +103,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The live path is attached. `fresh`: a scan in this child's life led here."""
+    """The live path is attached. `fresh`: this child showed the code that was scanned."""
 
     seq: int
     account: Account
@@ -154,7 +141,7 @@ class OutboundBlocked:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something of the page that capture relies on is not there. `costs` is one of `CAPABILITIES`, or a newer one."""
+    """A function of the page that capture relies on is missing. `costs`: the capability lost, see docs/protocol.md."""
 
     module: str
     function: str
@@ -163,7 +150,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What this build of WhatsApp Web lacks of what capture relies on; nothing missing means that all is well."""
+    """The compatibility check: what this build of WhatsApp Web lacks of what capture relies on, if anything."""
 
     seq: int
     web_version: str | None
@@ -172,7 +159,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Dialog:
-    """The page showed a dialog. `button` is the one that was clicked, None for a dialog that is left alone."""
+    """The page showed a dialog. `button`: the one that was clicked, None when the dialog was left alone."""
 
     seq: int
     text: str
@@ -206,7 +193,7 @@ class Bye:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, own or inbound, readable. `t` is seconds since 1970 UTC as WhatsApp gave it, or None."""
+    """A readable message, own or inbound. `t`: seconds since 1970 UTC as WhatsApp gave it, or None."""
 
     seq: int
     via: Via
@@ -226,7 +213,7 @@ class Message:
     quoted: JsonObject | None
     referral: JsonObject | None
     extras: JsonObject
-    """`location`, `contact_cards`, `order`, `reply` and `call`, only those that are there."""
+    """`location`, `contact_cards`, `order`, `reply` and `call`; those that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +252,7 @@ class MessageRevoke:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """`emoji` is empty when a reaction was taken back."""
+    """`emoji`: empty when the reaction was removed."""
 
     seq: int
     key: MessageKey
@@ -288,7 +275,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class SweepChat:
-    """One chat of a sweep was read; its messages came before this line. `through` is its newest time."""
+    """A sweep has read this chat; its messages came before this line. `through`: the chat's newest time."""
 
     seq: int
     sweep: int
