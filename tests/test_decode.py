@@ -84,6 +84,12 @@ def test_a_message_keeps_every_field() -> None:
     assert set(event.extras) == {"location", "contact_cards", "order", "reply", "call"}
 
 
+def test_versions_are_text_or_unknown() -> None:
+    """Anything else among them is dropped: it must not cost the child's first line."""
+    line = wire.line("hello", pid=7, versions={"node": "20.20.2", "browser": None, "odd": 5})
+    assert wire.decoded(line) == events.Hello(1, 7, {"node": "20.20.2", "browser": None})
+
+
 def test_a_contract_says_what_is_missing_and_what_it_costs() -> None:
     """A capability of a newer child is kept as it is; an empty list is good news, and no list is none."""
     head = b'{"v":1,"type":"contract","seq":3,"at":1,"web_version":"2.3000.1","missing":'

@@ -8,7 +8,7 @@ Being strict loses nothing: a refused line comes back with the reason, and the c
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeGuard
 
 from leadmasterd.wire.events import (
     NO_CONTACT,
@@ -142,6 +142,10 @@ def _text_or_none(obj: JsonObject, name: str) -> str | None:
     if value is None or type(value) is str:
         return value
     raise _BadField(f"with {_kind(value)} in {name}, which must be text or null")
+
+
+def _is_text_or_none(value: object) -> TypeGuard[str | None]:
+    return value is None or type(value) is str
 
 
 def _int(obj: JsonObject, name: str) -> int:
@@ -324,7 +328,8 @@ def _sweep_done(obj: JsonObject, seq: int) -> SweepDone:
 
 
 def _hello(obj: JsonObject, seq: int) -> Hello:
-    return Hello(seq, _int(obj, "pid"), _object_or_none(obj, "versions") or {})
+    versions = _object_or_none(obj, "versions") or {}
+    return Hello(seq, _int(obj, "pid"), {name: text for name, text in versions.items() if _is_text_or_none(text)})
 
 
 def _browser_started(obj: JsonObject, seq: int) -> BrowserStarted:

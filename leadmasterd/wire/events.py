@@ -60,7 +60,8 @@ class Hello:
 
     seq: int
     pid: int
-    versions: JsonObject
+    versions: Mapping[str, str | None]
+    """Of the listener, its libraries, Node and the browser, by name."""
 
 
 @dataclass(frozen=True, slots=True)
