@@ -14,8 +14,6 @@ PACKAGES = ("leadmasterd", "benchmarks")
 MOST = 4
 
 NOT_YET: Mapping[str, int] = {
-    "leadmasterd/daemon/live_path.py": 1,
-    "leadmasterd/listener/profile.py": 1,
     "leadmasterd/store/messages.py": 10,
     "leadmasterd/store/rows.py": 2,
 }

@@ -144,7 +144,7 @@ async def test_a_child_that_hears_stop_leaves_by_itself() -> None:
     """Asked on stdin, nobody is killed, and its last words are heard."""
     heard = await start("hears_stop.py")
     await heard.says("ready")
-    heard.child.tell("ping", n=7)
+    heard.child.send("ping", n=7)
     await heard.says('told {"type": "ping", "n": 7}')
     await heard.child.stop(PATIENT)
     assert heard.lines[-2:] == ['told {"type": "stop"}', "bye"]
@@ -190,7 +190,7 @@ async def test_stopping_twice_and_stopping_the_dead_is_nothing() -> None:
     await asyncio.shield(heard.child.exited)
     for _ in range(3):
         await asyncio.wait_for(heard.child.stop(PATIENT), PATIENT.stop_ask)
-    heard.child.tell("ping", n=1)
+    heard.child.send("ping", n=1)
     heard.child.pause_reading()
     heard.child.resume_reading()
 
@@ -243,7 +243,7 @@ async def test_a_child_that_reads_nothing_costs_bounded_memory() -> None:
     async with living("ignores_sigterm.sh") as heard:
         await heard.says("ready")
         for n in range(3000):
-            heard.child.tell("sweep", sweep=n, chats={"x" * 1000: n})
+            heard.child.send("sweep", sweep=n, chats={"x" * 1000: n})
         assert heard.child._stdin.get_write_buffer_size() < 3 << 20
 
 

@@ -1,1 +1,1 @@
-"""The long-running process: composes every part, and holds what only it needs."""
+"""The long-running process: composes every part, and holds the parts that only it needs."""

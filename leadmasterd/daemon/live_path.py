@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from leadmasterd import times
 from leadmasterd.daemon.status import Counters
@@ -163,10 +162,12 @@ class LivePath:
 
     # ------------------------------------------------------------------ sweeps
 
-    async def _plan_sweep(self, slack: Any) -> SweepPlan:
+    async def _plan_sweep(self, slack: timedelta) -> SweepPlan:
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None, "sweeps follow `ready`, which names the account"
-            return plan(connection, rows.account_id, slack, self._first_link_days, datetime.now(UTC))
+            return plan(
+                connection, rows.account_id, slack, first_link_days=self._first_link_days, now=datetime.now(UTC)
+            )
 
         return await asyncio.wrap_future(self._writer.call(make))
 

@@ -67,7 +67,7 @@ class Spawner:
     def send(self, command: str, **fields: object) -> None:
         """Send the child a command; without a child nothing happens."""
         if self.current:
-            self.current.tell(command, **fields)
+            self.current.send(command, **fields)
 
     @property
     def reading_paused(self) -> bool:

@@ -7,6 +7,7 @@ between the two. After a fresh pairing there is a period of grace, because the p
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from itertools import count
 
 from leadmasterd.store.records import SweepOutcome
@@ -23,7 +24,7 @@ class Sweeper:
         self,
         timing: Timing,
         *,
-        make_plan: Callable[[object], Awaitable[SweepPlan]],
+        make_plan: Callable[[timedelta], Awaitable[SweepPlan]],
         ask_child: Callable[[int, SweepPlan], None],
         on_stalled: Callable[[int], None],
     ) -> None:

@@ -1,4 +1,4 @@
-"""From other threads back to the loop's."""
+"""Calls from other threads, run on the loop's thread."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def on_loop(function: Callable[[T], None]) -> Callable[[T], None]:
-    """The same function, run on this loop wherever it is called from. After the loop's end nobody needs it."""
+    """The function, to be called from any thread and run on this loop. After the loop's end calls are dropped."""
     loop = asyncio.get_running_loop()
 
     def call(value: T) -> None:

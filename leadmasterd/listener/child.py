@@ -1,7 +1,7 @@
-"""One life of the Node child: started with pipes of our own, read line by line, told things, and stopped for good.
+"""One life of the Node child: started, read line by line, sent commands, and stopped for good.
 
-Pipes of our own, because asyncio's `wait()` on its pipes waits for everybody who holds them: an orphaned Chromium
-would keep a dead child waiting. With ours, exit, end of file and lines stay three separate facts.
+The pipes are our own, because asyncio's `wait()` on its pipes waits for everybody who holds them: an orphaned Chromium
+would keep it waiting for a dead child. With ours, exit, end of file and lines stay three separate facts.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _HIGH_WATER: Final = 1 << 20
 
 
 class CannotStart(Exception):
-    """The child could not be spawned at all; the text says why."""
+    """The child could not be spawned; the text says why."""
 
 
 class Child:
@@ -90,11 +90,11 @@ class Child:
 
     @property
     def ended(self) -> "asyncio.Future[None]":
-        """Done when everybody who could write to its stdout is gone, and everything written was read."""
+        """Done when everybody who could write to its stdout is gone, and all that was written has been read."""
         return self._reader.closed
 
-    def tell(self, type_: str, **fields: object) -> None:
-        """Send a command. To a child that no longer reads it is simply lost, like everything about that child."""
+    def send(self, type_: str, **fields: object) -> None:
+        """Send a command. It is lost if the child no longer reads; the supervisor will replace that child."""
         if not self._stdin.is_closing() and self._stdin.get_write_buffer_size() < _HIGH_WATER:
             self._stdin.write(decode.command(type_, **fields))
 
@@ -104,7 +104,7 @@ class Child:
         return self._paused
 
     def pause_reading(self) -> None:
-        """Let the pipe fill up: the child then queues, and drops what a sweep can bring again."""
+        """Let the pipe fill up: the child then queues, and drops what a sweep can backfill."""
         if not self._paused and not self._stdout.is_closing():
             self._stdout.pause_reading()
             self._paused = True
@@ -116,14 +116,13 @@ class Child:
             self._paused = False
 
     async def stop(self, timing: Timing) -> None:
-        """Ask, insist, kill, verify. Safe when the child is dead already, and a second time.
+        """Ask, insist, kill, verify. Safe when the child is dead already, and idempotent.
 
-        `ended_well` says afterwards whether it left by itself when asked, so that its profile is whole.
-
-        Reading goes on until the end, so nothing that was written before the stop is lost.
+        Afterwards `ended_well` says whether it left by itself when asked, so that its profile is whole. Lines are read
+        until the end, so nothing that was written before the stop is lost.
         """
         self.resume_reading()
-        self.tell("stop")
+        self.send("stop")
         was_alive = not self.exited.done()
         if await self._ends_within(timing.stop_ask):
             self.ended_well = self.exited.result() == 0 if was_alive else self.ended_well
@@ -163,15 +162,15 @@ class Child:
 
 
 def _created(pid: int) -> float:
-    """When it was made, as psutil counts it: from the boot's whole second, so up to a second before our own clock."""
+    """Its creation time by psutil, which counts from the boot's whole second: up to a second before our own clock."""
     try:
         return psutil.Process(pid).create_time()
-    except psutil.Error:  # it is gone already
+    except psutil.Error:  # it has exited already
         return time.time() - 1.1
 
 
 def environment_for(options: Mapping[str, object]) -> dict[str, str]:
-    """The child's environment: ours without settings, and its options as one JSON object."""
+    """The child's environment: ours without our settings, plus its options as one JSON object."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")}
     inherited.pop("NOTIFY_SOCKET", None)
     inherited.pop("WATCHDOG_USEC", None)

@@ -33,7 +33,7 @@ class LineReader(asyncio.Protocol):
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
-        """Cut what came into lines; what is left waits for more, or is skipped to its end when it grows too long."""
+        """Split into lines. An unfinished one is buffered, or skipped to its end when it grows too long."""
         if self._skipped:
             end = data.find(b"\n")
             if end < 0:

@@ -4,9 +4,9 @@
     auth/snapshots/<time>    IndexedDB and Local Storage of it, and a manifest with hashes
     auth/quarantine/<time>   whole profiles that were logged out or would not open
 
-A copy of a running profile is torn, so everything here is done only when every process of the listener is gone; the
-caller sees to that. A restore is a last resort: it takes WhatsApp's keys back in time, so some messages may come again
-or unreadable. It beats a scan in the middle of the night, and it is tried once.
+A copy of a running profile is torn, so callers do all of this only while no process of the listener lives. A restore
+is a last resort: it takes WhatsApp's keys back in time, so some messages may arrive twice or unreadable. It beats a
+scan in the middle of the night, and it is tried once.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from leadmasterd.state.files import write_private
 log = logging.getLogger(__name__)
 
 SESSION_FOLDERS: Final = ("Default/IndexedDB", "Default/Local Storage")
-"""All that a session is (the library's own RemoteAuth keeps just these two)."""
+"""The whole session (the library's own RemoteAuth keeps just these two)."""
 CACHE_FOLDERS: Final = (
     "Default/Cache",
     "Default/Code Cache",
@@ -45,7 +45,7 @@ CACHE_FOLDERS: Final = (
     "component_crx_cache",
     "Crashpad",
 )
-"""What the browser makes anew. IndexedDB, the part that grows with messages, is not among it: it is the link."""
+"""What the browser rebuilds. IndexedDB, the part that grows with messages, is not among them: it is the link."""
 SINGLETONS: Final = ("SingletonLock", "SingletonSocket", "SingletonCookie")
 KEEP_SNAPSHOTS: Final = 3
 KEEP_QUARANTINED: Final = 2
@@ -56,7 +56,7 @@ _LINKED: Final = "leadmasterd-linked"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One snapshot that has a manifest. Whether its files still match it is `verify`'s to say."""
+    """A snapshot that has a manifest. `verify` checks whether its files still match it."""
 
     name: str
     path: Path
@@ -85,13 +85,13 @@ class Auth:
                 manifest = _read_manifest(path)
                 found.append(
                     Snapshot(
-                        path.name,
-                        path,
-                        str(manifest["made_at"]),
-                        manifest.get("account"),
-                        manifest.get("browser"),
-                        len(manifest["files"]),
-                        sum(int(file["size"]) for file in manifest["files"].values()),
+                        name=path.name,
+                        path=path,
+                        made_at=str(manifest["made_at"]),
+                        account=manifest.get("account"),
+                        browser=manifest.get("browser"),
+                        files=len(manifest["files"]),
+                        size=sum(int(file["size"]) for file in manifest["files"].values()),
                     )
                 )
         return sorted(found, key=lambda snapshot: snapshot.name, reverse=True)
@@ -106,7 +106,7 @@ class Auth:
         name = _stamp(now)
         unfinished = self._snapshots / f".{name}"
         self._snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._sweep_up_unfinished()
+        self._remove_unfinished()
         try:
             files: dict[str, dict[str, object]] = {}
             _copy_session(self._profile, unfinished)
@@ -175,7 +175,7 @@ class Auth:
     # ------------------------------------------------------------------ the live profile
 
     def quarantine(self, *, now: datetime, why: str) -> Path | None:
-        """Set the live profile aside instead of deleting it; None when there is none. Keeps two, for 30 days."""
+        """Move the live profile aside instead of deleting it; None when there is none. Keeps two, for 30 days."""
         if not self._profile.exists():
             return None
         self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -193,14 +193,14 @@ class Auth:
         return sorted((path for path in self._quarantine.iterdir() if path.is_dir()), reverse=True)
 
     def prune_quarantine(self, *, now: datetime) -> None:
-        """Two are kept, and none longer than 30 days: they hold keys and messages."""
+        """Keep two, and none longer than 30 days: they hold keys and messages."""
         oldest = _stamp(now - timedelta(days=QUARANTINE_DAYS))
         for position, path in enumerate(self.quarantined()):
             if position >= KEEP_QUARANTINED or path.name < oldest:
                 shutil.rmtree(path, ignore_errors=True)
 
     def trim_caches(self) -> int:
-        """Drop what the browser makes anew; the bytes that were freed."""
+        """Drop what the browser rebuilds. Returns the bytes freed."""
         freed = 0
         for folder in CACHE_FOLDERS:
             path = self._profile / folder
@@ -225,7 +225,7 @@ class Auth:
         return max(now - since, timedelta(0))
 
     def mark_linked(self, account: str) -> None:
-        """Note in the profile itself whose session it holds, so that losing it silently can be noticed."""
+        """Write into the profile whose session it holds, so that a silent loss can be noticed."""
         if self.linked_account() != account:
             write_private(self._profile / _LINKED, f"{account}\n".encode())
 
@@ -246,7 +246,7 @@ class Auth:
         """Remove the locks of a browser that is gone.
 
         Chromium forgives a stale lock of its own host; one that names another host (the machine was renamed, the state
-        was moved) makes it leave with code 21. The caller knows that no browser of ours lives.
+        was moved) makes it leave with code 21. Callers make sure that no browser of ours lives.
         """
         removed = []
         for name in SINGLETONS:
@@ -255,7 +255,7 @@ class Auth:
                 removed.append(name)
         return removed
 
-    def _sweep_up_unfinished(self) -> None:
+    def _remove_unfinished(self) -> None:
         for path in self._snapshots.glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Node and the browser: where they are, and whether they will do. Asked at start and by `doctor`."""
+"""Finds Node and the browser, and checks that they can be used. Asked at start and by `doctor`."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def find_node(configured: str) -> Path:
                 )
             )
         node = Path(found)
-    version = _said(node, "--version")
+    version = _output(node, "--version")
     match = re.match(r"v(\d+)\.", version)
     if match is None or int(match[1]) < OLDEST_NODE:
         raise CannotUseProgram(
@@ -78,14 +78,14 @@ def is_snap(browser: Path) -> bool:
 
 def browser_version(browser: Path) -> str:
     """What `--version` says, or an empty text."""
-    return _said(browser, "--version")
+    return _output(browser, "--version")
 
 
 def _is_program(path: Path) -> bool:
     return path.is_file() and os.access(path, os.X_OK)
 
 
-def _said(program: Path, argument: str) -> str:
+def _output(program: Path, argument: str) -> str:
     try:
         answer = subprocess.run(
             [program, argument], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL

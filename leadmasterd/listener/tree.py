@@ -20,13 +20,13 @@ PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 def become_subreaper() -> bool:
-    """Have orphaned descendants come to us. False where the kernel says no."""
+    """Become the parent of orphaned descendants. False where the kernel refuses."""
     libc = ctypes.CDLL(None, use_errno=True)
     return int(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0
 
 
 def marker_of(state_dir: Path) -> str:
-    """The name that our processes carry on their command lines, the same in every life of this state directory."""
+    """The name that our processes carry on their command lines: one per state directory, the same at every start."""
     return "lm-" + hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:16]
 
 
@@ -57,14 +57,14 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def signal_all(processes: list[psutil.Process], number: signal.Signals) -> None:
-    """Signal each; one that is gone already is as good. psutil checks that a pid was not reused."""
+    """Signal each that still lives. psutil checks that a pid was not reused."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.send_signal(number)
 
 
 def reap_orphans(besides: frozenset[int]) -> None:
-    """Collect the exit of orphans that came to us, by their pids: waiting for any child would steal asyncio's."""
+    """Reap orphans that came to us, by their pids: waiting for any child would steal asyncio's exits."""
     with contextlib.suppress(psutil.Error):
         for process in psutil.Process().children():
             if process.pid not in besides and not _is_alive(process):

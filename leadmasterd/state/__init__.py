@@ -1,1 +1,1 @@
-"""What the daemon keeps beside the database: its lock, status, small files and control socket."""
+"""What the daemon keeps next to the database: its lock, status, small files and control socket."""

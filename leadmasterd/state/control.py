@@ -1,4 +1,4 @@
-"""The living daemon's ear: a Unix socket beside the status file, one JSON line each way.
+"""The control socket: a Unix socket next to the status file, one JSON line each way.
 
 Only the owner of the process and root are answered (peer credentials). The path is opened through its folder's
 descriptor, because a socket's path may not be longer than 107 bytes and a state directory's may.
@@ -39,7 +39,7 @@ class ControlServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen; a stale socket of an earlier life is replaced (the lock says that nobody else is here)."""
+        """Listen. A stale socket of an earlier life is replaced (the lock says that no other daemon runs)."""
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -61,12 +61,12 @@ class ControlServer:
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
         except (OSError, ValueError):
-            pass  # the asker left, or sent no line: nobody is there to be told
+            pass  # the client left, or sent no JSON line: nobody reads an answer
         finally:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any]:
-        line = await reader.readline()  # first, so that whoever is refused can read why
+        line = await reader.readline()  # first, so that a peer who is refused can read why
         peer = writer.get_extra_info("socket")
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _, uid, _ = struct.unpack("3i", credentials)

@@ -14,7 +14,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import Status
 
 _PASSING_BY: Final = 1.0
-"""`status` asks the lock by sharing it for a moment; a daemon that starts in that moment must not give up."""
+"""`status` probes the lock by sharing it for a moment; a daemon that starts just then must not give up."""
 
 
 class Lock:
@@ -68,7 +68,7 @@ def _lock_within(fd: int, seconds: float) -> bool:
 
 
 def is_running(paths: Paths) -> bool:
-    """Whether a daemon holds the lock. Asked of the lock itself and not of what the status file says."""
+    """Whether a daemon holds the lock; the status file may be stale."""
     try:
         fd = os.open(paths.lock_file, os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -83,15 +83,15 @@ def is_running(paths: Paths) -> bool:
 
 
 def owner_of(path: Path) -> str:
-    """Whose this is, for a `sudo -u` line: of the first part of the path, from its end, that says so."""
+    """The owner for a `sudo -u` line: of the path, or of its nearest parent that can be asked."""
     for place in (path, *path.parents):
-        with contextlib.suppress(OSError, KeyError):  # not for us to see, or a user without a name
+        with contextlib.suppress(OSError, KeyError):  # not visible to us, or a user without a name
             return place.owner()
     return "leadmasterd"
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Replace a file whole, readable by us alone. Raises OSError, and leaves the old one then."""
+    """Replace a file atomically, readable by us alone. Raises OSError, and keeps the old file then."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

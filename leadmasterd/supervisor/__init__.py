@@ -1,1 +1,1 @@
-"""The supervisor keeps the listener alive: `machine` decides, `runner` does."""
+"""The supervisor keeps the listener alive: `machine` decides, `runner` carries out, `inbox` lies between."""

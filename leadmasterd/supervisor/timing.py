@@ -1,14 +1,14 @@
 """Every duration that the daemon waits for, in one place.
 
 All in seconds. The settings override some of them (`apply`); tests run the whole program with them divided
-(`supervisor.time_divisor`). What each number is based on stands beside it.
+(`supervisor.time_divisor`). The reason for each number stands next to it.
 """
 
 from dataclasses import dataclass, fields
 from typing import Final, Self
 
-_OF_PROCESSES: Final = ("hello_timeout", "launch_timeout", "stop_ask", "stop_term", "stop_kill", "store_stop")
-_MOST: Final = 4.0
+_PROCESS_TIMES: Final = ("hello_timeout", "launch_timeout", "stop_ask", "stop_term", "stop_kill", "store_stop")
+_LARGEST_DIVISOR: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +23,19 @@ class Timing:
     hello_timeout: float = 60.0
     """From spawn to the child's first line: Node's start and the browser's --version."""
     launch_timeout: float = 90.0
-    """From hello to a running browser. One that was killed while it started says nothing more."""
+    """From hello to a running browser: one that is killed while it starts reports nothing."""
     start_timeout: float = 240.0
     """From there to a QR, a stored session, or an end. The library's own limit for the page is 120."""
     sync_timeout: float = 300.0
-    """A first sync may go minutes without a sign; killing it costs the link."""
+    """A first sync may take minutes without a sign of life; killing it costs the link."""
     code_timeout: float = 150.0
-    """From one QR to the next: the first is good for 60, the page may reload between. Then the page is stuck."""
+    """From one QR code to the next: the first is valid for 60, and the page may reload between. Then it is stuck."""
     reconnect_timeout: float = 180.0
-    """WhatsApp Web heals TIMEOUT and OPENING by itself; after this we start again."""
+    """WhatsApp Web recovers from TIMEOUT and OPENING by itself; after this we restart."""
 
     heartbeat_every: float = 5.0
     heartbeat_timeout: float = 15.0
-    """Without a heartbeat: one miss is noted, the second, this much later, ends the child."""
+    """Without a heartbeat: the first miss is logged, the second, this much later, ends the child."""
 
     stop_ask: float = 10.0
     """After `stop` on stdin: the browser closes gracefully, so that localStorage survives."""
@@ -54,11 +54,11 @@ class Timing:
     """The status file is rewritten at each change, and this often for the numbers that only drift."""
 
     def divided_by(self, divisor: float) -> Self:
-        """The same profile, faster; not by more than 4 where real processes start, stop and write as slowly as ever."""
-        gently = min(divisor, _MOST)
+        """The same profile, faster: at most four times where real processes start, stop and write."""
+        for_processes = min(divisor, _LARGEST_DIVISOR)
         return type(self)(
             **{
-                each.name: getattr(self, each.name) / (gently if each.name in _OF_PROCESSES else divisor)
+                each.name: getattr(self, each.name) / (for_processes if each.name in _PROCESS_TIMES else divisor)
                 for each in fields(self)
             }
         )

@@ -1,0 +1,143 @@
+"""Phases as people see them, the pause that survives, and what operators ask over the control socket."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from leadmasterd.daemon.control import Control
+from leadmasterd.daemon.session import PauseFile, SessionLog
+from leadmasterd.daemon.spawner import Spawner
+from leadmasterd.reasons import Reason
+from leadmasterd.store.records import GapOpened, Item, SessionEvent
+from leadmasterd.store.writer import Writer
+from leadmasterd.supervisor.inbox import Inbox
+from leadmasterd.supervisor.machine import Happened, Phase, State
+from leadmasterd.wire.events import Bye
+
+NOW = "2026-11-23T14:00:00.000Z"
+
+
+class Store:
+    """A writer that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.chunks: list[list[Item]] = []
+
+    def put(self, items: list[Item]) -> None:
+        self.chunks.append(items)
+
+
+class Child:
+    """A spawner that keeps what is sent to its child."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict[str, object]]] = []
+
+    def send(self, command: str, **fields: object) -> None:
+        self.sent.append((command, fields))
+
+
+def session() -> tuple[SessionLog, Store]:
+    """A log and where it writes."""
+    store = Store()
+    return SessionLog(cast("Writer", store)), store
+
+
+def test_a_change_is_recorded_with_its_gap_in_one_piece() -> None:
+    """So that no crash comes between the two."""
+    log, store = session()
+    gap = GapOpened("child_died", NOW)
+    log.change(State(phase=Phase.STOPPING, because=Reason("child_died", {"exit_code": 70})), NOW, bye=None, gaps=[gap])
+    [[event, opened]] = store.chunks
+    assert event == Item(SessionEvent("stopping", "child_died", {"exit_code": 70}), None, NOW)
+    assert opened == Item(gap, None, NOW)
+    assert log.phase is Phase.STOPPING
+    assert log.sentence == "stopping: the Node child died (exit code 70)"
+
+
+def test_the_last_words_of_a_child_explain_its_death_and_nothing_else() -> None:
+    """They are stored with it; `status` and `history` make the sentence."""
+    log, _store = session()
+    bye = Bye(9, "browser_gone", None)
+    log.change(State(phase=Phase.STOPPING, because=Reason("child_died")), NOW, bye=bye, gaps=[])
+    assert log.section() == {
+        "phase": "stopping",
+        "since": NOW,
+        "because": "the browser died",
+        "code": "child_died",
+        "values": {"bye": "browser_gone", "detail": None},
+    }
+    log.change(State(phase=Phase.PAUSED, because=Reason("paused")), NOW, bye=bye, gaps=[])
+    assert log.section()["values"] == {}
+
+
+def test_a_note_changes_no_phase() -> None:
+    """It is a line of the history at the current one."""
+    log, store = session()
+    log.change(State(phase=Phase.READY, because=Reason("ready")), NOW, bye=None, gaps=[])
+    log.note("dialog", {"text": "x"})
+    assert store.chunks[-1][0].record == SessionEvent("ready", "dialog", {"text": "x"})
+    assert log.section()["code"] == "ready"
+
+
+def test_a_pause_survives_until_something_starts(tmp_path: Path) -> None:
+    """Neither stopping the daemon nor waiting ends it."""
+    file = PauseFile(tmp_path)
+    file.follow(Phase.PAUSED)
+    for phase in set(Phase) - {Phase.STARTING}:
+        file.follow(phase)
+        assert file.exists()
+    file.follow(Phase.STARTING)
+    assert not PauseFile(tmp_path).exists()
+
+
+def test_a_pause_that_can_not_be_written_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said in the journal."""
+    PauseFile(tmp_path / "gone").follow(Phase.PAUSED)
+    assert [record.action for record in caplog.records] == ["pause_unwritten"]  # type: ignore[attr-defined]
+
+
+READY = State(phase=Phase.READY, because=Reason("ready"))
+SCAN = State(phase=Phase.WAITING_FOR_SCAN, because=Reason("scan_needed"))
+
+
+@pytest.mark.parametrize(
+    ("command", "state", "posted"),
+    [
+        ("pause", READY, Happened.PAUSE),
+        ("resume", READY, Happened.RESUME),
+        ("restart-listener", READY, Happened.RESTART),
+        ("snapshot", READY, Happened.PLANNED_RESTART),
+        ("snapshot", SCAN, None),
+        ("pairing-code", READY, None),
+        ("sparkle", READY, None),
+    ],
+)
+async def test_a_command_is_posted_or_refused_with_the_reason(
+    command: str, state: State, posted: Happened | None
+) -> None:
+    """The answer names the phase as it is now."""
+    log, _store = session()
+    log.change(state, NOW, bye=None, gaps=[])
+    inbox = Inbox()
+    control = Control(inbox, session=log, spawner=cast("Spawner", Child()))
+    answer: dict[str, Any] = await control.answer(command, {})
+    if posted is None:
+        assert answer["ok"] is False
+        assert answer["error"]
+        inbox.post(Happened.QUIT)
+        posted = Happened.QUIT
+    else:
+        assert answer == {"ok": True, "phase": state.phase.value}
+    assert (await inbox.next(None)).happened is posted
+
+
+async def test_a_pairing_code_is_asked_of_the_child_in_digits() -> None:
+    """However the number was typed."""
+    log, _store = session()
+    log.change(SCAN, NOW, bye=None, gaps=[])
+    child = Child()
+    control = Control(Inbox(), session=log, spawner=cast("Spawner", child))
+    assert (await control.answer("pairing-code", {"phone": "+54 9 11 5555-0100"}))["ok"]
+    assert child.sent == [("pairing_code", {"phone": "5491155550100"})]
