@@ -113,8 +113,10 @@ class Model:
         """Hashes of the corrections it learned from."""
         self.intents: Final[tuple[str, ...]] = tuple(document["intents"])
         self._members: dict[Group, list[int]] = {}
+        """The numbers of the intents by group, without those that are never the guess."""
         for number, intent in enumerate(self.intents):
-            self._members.setdefault(GROUP_OF[intent], []).append(number)
+            if GROUP_OF[intent] != UNKNOWN:
+                self._members.setdefault(GROUP_OF[intent], []).append(number)
         self._biases = [(_LANE * number, float(bias)) for number, bias in enumerate(document["bias"])]
         """Of each intent: where its lane begins, and its bias."""
         self._step = float(document["step"])
@@ -128,7 +130,7 @@ class Model:
         """The likeliest intent of the likeliest group. Never sure of a burst whose words are mostly new to it."""
         seen, known = self._seen(burst)
         shares = self._shares(seen)
-        groups = {group: sum(shares[each] for each in own) for group, own in self._members.items() if group != UNKNOWN}
+        groups = {group: sum([shares[each] for each in members]) for group, members in self._members.items()}
         group = max(groups, key=groups.__getitem__)
         best = max(self._members[group], key=shares.__getitem__)
         sure = known >= LEAST_KNOWN and groups[group] >= LEAST_GROUP and shares[best] >= LEAST_INTENT
@@ -189,7 +191,6 @@ class Model:
         summed = sum(rows, self._zero)
         squared = summed >> self._norm_at
         scale = self._step * LENGTH_STEP / math.sqrt(squared) if squared else 0.0
-        # As `_weight`, written out: two dozen calls a burst are a tenth of its time.
         return [bias + scale * ((summed >> lane & _LANE_MASK) - _MIDDLE) for lane, bias in self._biases]
 
     def _packed(self, row: bytes) -> int:
@@ -198,17 +199,13 @@ class Model:
         lanes = sum([(weight - ZERO) << _LANE * intent for intent, weight in weights])
         return lanes + (row[0] * row[0] << self._norm_at)
 
-    @staticmethod
-    def _weight(summed: int, intent: int) -> int:
-        """One intent's lane in a sum that began with `_zero`."""
-        return (summed >> _LANE * intent & _LANE_MASK) - _MIDDLE
-
     def _because(self, seen: Mapping[str, int], intent: int) -> tuple[str, ...]:
         """The words and pairs that weighed most for this intent. Of a word and a pair with it, the heavier one."""
         weighed = []
+        zero, lane = self._zero, _LANE * intent
         for name, row in seen.items():
             if name[0] == "=" and len(name) > 3:
-                weight = self._weight(self._zero + row, intent)
+                weight = (zero + row >> lane & _LANE_MASK) - _MIDDLE
                 if weight > 0:
                     weighed.append((-weight, name[1:].strip("^$ ")))
         shown: list[str] = []
