@@ -124,6 +124,12 @@ def text(code: str, detail: str) -> str:
     return warning.text(detail) if warning else printable(f"{code}: {detail}")
 
 
+def needs_a_person(code: str | None) -> bool:
+    """Whether capture stands still until somebody acts."""
+    warning = WARNINGS.get(code) if code else None
+    return warning is not None and warning.severity is Severity.HIGH
+
+
 def sentence(code: str, detail: str) -> str:
     """Without the advice."""
     warning = WARNINGS.get(code)

@@ -36,7 +36,7 @@ from leadmasterd.queries.waiting import WaitingList
 from leadmasterd.replay import ReplayRecord
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import write_status
-from leadmasterd.state.status_object import Session
+from leadmasterd.state.status_object import Session, Status
 from leadmasterd.store.database import open_for_writing
 from tests.stories import Customer
 from tests.test_cli_leads import BROKEN, DELIVERY, HELLO, PRICE, Shop, chat
@@ -349,6 +349,25 @@ def test_every_documented_object_is_a_type_of_the_code(name: str) -> None:
         if not _is_of_data(path)
     }
     assert typed == documented
+
+
+def test_the_object_of_status_is_a_type_of_the_code() -> None:
+    """As the daemon writes it: the command adds `running` and `unjudged`, and null where no daemon ever ran."""
+    typed = {
+        path: {"dict" if kind == "Mapping" else kind for kind in kinds}
+        for path, kinds in typed_paths(Status)
+        if path and not _is_of_data(path)
+    }
+    maps = [path for path, kinds in typed.items() if kinds == {"dict"}]
+    documented = {
+        path: {_PYTHON[kind] for kind in re.split(r" or |, ", type_)}
+        for path, type_ in documented_paths("status").items()
+        if path not in ("running", "waiting.unjudged") and path.rpartition(".")[0] not in maps
+    }
+    assert typed.keys() == documented.keys()
+    for path, kinds in typed.items():
+        nullable = {"None"} if "." not in path else set()
+        assert documented[path] | nullable == kinds | nullable, path
 
 
 def _is_of_data(path: str) -> bool:

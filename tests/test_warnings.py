@@ -39,6 +39,7 @@ def test_the_documented_codes_are_those_that_are_registered() -> None:
 def test_only_a_full_disk_needs_a_person_at_once() -> None:
     """`status` exits with 4 for it."""
     assert [each for each in WARNINGS.values() if each.severity is Severity.HIGH] == [DISK_FULL]
+    assert {code for code in (*WARNINGS, "sparkle", None) if health.needs_a_person(code)} == {"disk_full"}
 
 
 def test_every_error_of_the_store_is_registered() -> None:

@@ -148,7 +148,8 @@ def exit_code(*, running: bool, status: Mapping[str, Any] | None) -> int:
     if not running:
         return NOT_RUNNING
     phase = status["phase"] if status else "starting"
-    if phase in sentences.NEEDS_A_PERSON or (status and (status.get("trouble") or {}).get("code") == "disk_full"):
+    trouble = (status.get("trouble") or {}).get("code") if status else None
+    if phase in sentences.NEEDS_A_PERSON or health.needs_a_person(trouble):
         return NEEDS_A_PERSON
     return READY if phase == "ready" else NOT_READY
 
