@@ -1,6 +1,6 @@
 """Every warning that leadmasterd can give: its code, how bad it is, what it says, and what to do about it.
 
-Pure. Which of them are active is in `daemon/active.py`; `status.json` stores codes with a detail, and the words are
+Pure. Which of them are active is in `daemon/warnings.py`; `status.json` stores codes with a detail, and the words are
 made here when a person reads. docs/json.md lists the codes, and a test compares them.
 """
 
@@ -18,9 +18,9 @@ class Severity(StrEnum):
     LOW = "low"
     """Passes by itself."""
     MEDIUM = "medium"
-    """Somebody should look at it soon."""
+    """A person should look at it soon."""
     HIGH = "high"
-    """Capture stands still until somebody acts; `status` exits with 4."""
+    """Capture stands still until a person acts; `status` exits with 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def text(code: str, detail: str) -> str:
 
 
 def needs_a_person(code: str | None) -> bool:
-    """Whether capture stands still until somebody acts."""
+    """Whether capture stands still until a person acts."""
     warning = WARNINGS.get(code) if code else None
     return warning is not None and warning.severity is Severity.HIGH
 

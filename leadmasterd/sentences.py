@@ -183,7 +183,7 @@ REASONS_BY_A_PERSON: Final[Mapping[str, Callable[[str], str]]] = {
     "withdrawn": lambda who: _("a change by {who} shows that this was not a lead").format(who=who),
     "recomputed": lambda who: _("after a change by {who}").format(who=who),
 }
-"""What is said instead where a person's label, merge or decision was behind it."""
+"""The sentences where a person's label, merge or decision was the cause."""
 
 
 def lead_event(

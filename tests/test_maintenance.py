@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from leadmasterd import health
-from leadmasterd.daemon.active import ActiveWarnings
 from leadmasterd.daemon.maintenance import (
     Limits,
     Maintenance,
@@ -19,6 +18,7 @@ from leadmasterd.daemon.maintenance import (
     restart_reason,
     was_replaced,
 )
+from leadmasterd.daemon.warnings import ActiveWarnings
 from tests.waiting import until
 
 LIMITS = Limits(nightly_restart="", memory_ceiling_mb=1000, disk_floor_mb=500)

@@ -193,7 +193,7 @@ async def test_a_young_message_gets_until_the_next_sweep_to_come_live() -> None:
         asked.answer = lambda number: done(number, young=young.get(number, frozenset()))
         asked.sweeper.live(fresh=False)
         await until(lambda: asked.sweeper._suspects)
-        asked.sweeper.heard({11})
+        asked.sweeper.delivered({11})
         await until(lambda: len(asked.numbers) >= 4)
         assert asked.stalled == []
         await until(lambda: asked.stalled)

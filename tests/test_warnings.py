@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd import health
-from leadmasterd.daemon.active import ActiveWarnings
+from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.health import CONTRACT, DATABASE_LOCKED, DISK_FULL, DISK_LOW, RULES, WARNINGS, Severity
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd import times
-from leadmasterd.daemon.active import ActiveWarnings
 from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.control import Control
 from leadmasterd.daemon.dispatch import Dispatch
@@ -28,6 +27,7 @@ from leadmasterd.daemon.spawner import Spawner
 from leadmasterd.daemon.status import Counters, Sections, StatusPublisher
 from leadmasterd.daemon.systemd import Systemd
 from leadmasterd.daemon.threads import on_loop
+from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.errors import DatabaseBusy
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child

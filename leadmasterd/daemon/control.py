@@ -10,7 +10,7 @@ from leadmasterd.supervisor.machine import Happened, Phase
 
 
 class Control:
-    """Answers `{"ok": true, "phase": ...}` as soon as the supervisor has been told, or why not."""
+    """Answers `{"ok": true, "phase": ...}` once the supervisor has the command, or says why it is refused."""
 
     def __init__(self, inbox: Inbox, *, session: SessionLog, spawner: Spawner) -> None:
         self._inbox = inbox

@@ -4,13 +4,13 @@ import logging
 from typing import Final
 
 from leadmasterd.daemon import lifecycle
-from leadmasterd.daemon.active import ActiveWarnings
 from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.live_path import LivePath
 from leadmasterd.daemon.pairing import Pairing
 from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.daemon.session import SessionLog
 from leadmasterd.daemon.status import Counters
+from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.health import CONTRACT, DIALOG
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.text import printable

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.reloading import Reloading
-from leadmasterd.daemon.active import ActiveWarnings
 from leadmasterd.daemon.threads import on_loop
+from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.health import RULES
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
 from leadmasterd.projection.worker import ProjectionWorker
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class LeadJobs:
-    """Made on the loop. Whoever makes it starts `classifying`, and stops it."""
+    """Made on the loop. The caller starts `classifying`, and stops it."""
 
     def __init__(
         self, leads: LeadsSettings, paths: Paths, *, warnings: ActiveWarnings, changed: Callable[[], None]

@@ -37,7 +37,7 @@ NUMBER_AT_RISK: Final = frozenset({"TOS_BLOCK", "SMB_TOS_BLOCK", "PROXYBLOCK"})
 """States of a number that WhatsApp has blocked, or is about to."""
 RECOVERS_BY_ITSELF: Final = frozenset({"OPENING", "TIMEOUT", "PAIRING"})
 PAGES_OWN: Final = frozenset({"sendPresenceAvailable", "markAvailable"})
-"""What the page itself calls on every connect and is refused: nobody tried to send."""
+"""The page itself calls these on every connect, and they are refused: not an attempt to send."""
 STORAGE_BROKEN: Final = "backing store for indexedDB"
 """What Chromium's error says in the page when the databases of the profile do not open."""
 
@@ -229,9 +229,9 @@ def translate(event: Lifecycle, *, session_lost: bool) -> Sequence[Command]:
 
 
 def _ready(event: Ready) -> Sequence[Command]:
-    """The supervisor hears of it last: whatever READY promises is in place when the phase changes.
+    """The supervisor comes last: all that READY promises is in place when the phase changes.
 
-    The live path comes before it too, because it tells a page reload (ready a second time, no change of phase) from a
+    So does the live path before it, which tells a page reload (ready a second time, no change of phase) from a
     first `ready` by the phase it last saw.
     """
     wid = event.account.wid
@@ -265,7 +265,7 @@ def _disconnected(reason: str, logout_reason: str | None) -> Post:
 
 
 def _contract(missing: Sequence[Missing]) -> Sequence[Command]:
-    """WhatsApp Web changes under the library; what is gone is reported at once instead of failing quietly later."""
+    """WhatsApp Web changes under the library: report what is missing at once, before it fails quietly."""
     if not missing:
         return (ClearWarning(CONTRACT),)
     costs = ", ".join(sorted({each.costs for each in missing}))

@@ -122,7 +122,7 @@ class LivePath:
             self.sweeper.committed(outcome)
             self.count_gaps()
         if batch.heard:
-            self.sweeper.heard(batch.heard)
+            self.sweeper.delivered(batch.heard)
         self._changed()
 
     def count_gaps(self) -> None:

@@ -17,14 +17,14 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 from leadmasterd import times
-from leadmasterd.daemon.active import ActiveWarnings
+from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.health import DISK_LOW, MEMORY_HIGH, PHONE_SILENT, Warnable
 from leadmasterd.state.status_object import Job
 
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS: Final = 120
-"""Without a message for so long, a restart disturbs nobody."""
+"""After so long without a message, a restart disturbs no conversation."""
 NOT_AGAIN_WITHIN: Final = 6 * 3600
 """A ceiling that is too low, or a night in which half past two comes twice, must not restart in a loop."""
 FAR_OVER: Final = 1.25
@@ -108,7 +108,7 @@ class Maintenance:
         self._train = train
         self._warnings = warnings
         self._last_restart: float | None = None
-        # Its defaults would skip a job that is a second late (misfire) and log it as a warning nobody sees.
+        # Its defaults would skip a job that is a second late (misfire) and log a warning that is never seen.
         self._calendar = AsyncIOScheduler(job_defaults={"misfire_grace_time": 3600, "coalesce": True})
 
     def next_jobs(self) -> list[Job]:

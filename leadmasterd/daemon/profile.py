@@ -46,7 +46,7 @@ class BrowserProfile:
 
     @property
     def session_lost(self) -> bool:
-        """What a code that is shown now means: this profile was linked, nobody logged it out, a snapshot may help."""
+        """Whether a code shown now means a lost session: the profile is linked, and a snapshot is worth a try."""
         return self.restorable and self._linked_to is not None
 
     def before_spawn(self) -> None:

@@ -57,7 +57,7 @@ class Spawner:
         return self.current
 
     async def clean_up(self) -> None:
-        """After a stop, and before the first start: kill whatever still carries our marker."""
+        """After a stop, and before the first start: kill every process that still carries our marker."""
         self._profile.stopped(cleanly=self.current is not None and self.current.ended_well)
         leftovers = await asyncio.to_thread(tree.find_ours, self._marker)
         if leftovers:

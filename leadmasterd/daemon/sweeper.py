@@ -73,7 +73,7 @@ class Sweeper:
         if self._running and self._running[0] == outcome.done.sweep and not self._running[1].done():
             self._running[1].set_result(outcome)
 
-    def heard(self, message_ids: set[int]) -> None:
+    def delivered(self, message_ids: set[int]) -> None:
         """These messages were delivered live after all."""
         self._suspects -= message_ids
 

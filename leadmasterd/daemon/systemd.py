@@ -1,4 +1,4 @@
-"""What systemd is told: READY, STATUS and WATCHDOG datagrams (sd_notify(3)). Silent when it did not start us."""
+"""Notifies systemd: READY, STATUS and WATCHDOG datagrams (sd_notify(3)). Silent when it did not start us."""
 
 import asyncio
 import contextlib

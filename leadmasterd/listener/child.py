@@ -129,7 +129,7 @@ class Child:
         else:
             tree.signal_all(await self._members(), signal.SIGTERM)
             await self._ends_within(timing.stop_term)
-        with contextlib.suppress(TimeoutError):  # somebody else may still hold the write end
+        with contextlib.suppress(TimeoutError):  # another process may still hold the write end
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await asyncio.shield(self._reader.closed)
         loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 Killing Node's group does not reach Chromium: puppeteer makes the browser the leader of its own session, and its crash
 handlers start with parent 1. So the daemon becomes a subreaper (orphans come to it and not to init), and the tree is
-known by descent and by the marker on the command lines, which names this state directory and nobody else's.
+known by descent and by the marker on the command lines, which is unique to this state directory.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
-"""What the supervisor is told, in order.
+"""The supervisor's events, in order.
 
-Made before everything else, so that whoever reports an event needs no reference to the runner that reads it.
+Made before everything else, so that the parts that report events need no reference to the runner that reads them.
 """
 
 import asyncio

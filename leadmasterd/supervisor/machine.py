@@ -288,7 +288,7 @@ def _stay(state: State, stay: Stay, event: Event, timing: Timing) -> State:
 
 
 def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
-    """Enter a phase. What is not named in `To` follows from the phases it leaves and enters."""
+    """Enter a phase. What `To` does not name follows from the phases left and entered."""
     because = state.because if to.code is None else Reason(to.code, {**event.values, **dict(to.values)})
     limit = LIMITS.get(to.phase)
     entered = State(
@@ -309,7 +309,7 @@ def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
 
 
 def _failures_by(state: State, event: Event, timing: Timing) -> int:
-    """Failures in a row until now; none after a calm period, even when its timer was not heard yet."""
+    """Failures in a row until now; none after a calm period, even if its timer has not been processed yet."""
     calm = state.ready_since is not None and event.now - state.ready_since >= timing.calm_period
     return 0 if calm else state.failures
 
@@ -509,7 +509,7 @@ _GOING_ON: Final[Row] = {
     Happened.NUMBER_AT_RISK: Then(phase=Phase.HALTED, code="number_at_risk"),
     Happened.LOGGED_OUT: Then(phase=Phase.STARTING, code="logged_out", chores=_QUARANTINE),
 }
-"""The child's last words still count: its exit, or a command, may be heard before them."""
+"""The child's last words still count: its exit, or a command, may be processed before them."""
 _LOGOUT_COUNTS: Final[Row] = {Happened.LOGGED_OUT: Stay(chores=_QUARANTINE)}
 
 STOPPING: Final[Mapping[Phase, Row]] = {

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class ActiveWarnings:
-    """Set and cleared by whoever notices; `status.json` shows them as `concerns` and `trouble`.
+    """Set and cleared by the part that notices; `status.json` shows them as `concerns` and `trouble`.
 
     One line in the journal when a warning becomes active or says something new. `changed` follows every change.
     """
