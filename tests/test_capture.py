@@ -146,8 +146,8 @@ def test_an_ignored_chat_stays_ignored_under_an_id_that_only_an_earlier_message_
 
 
 TIMES = [
-    ("its own time", wire.NOON, "2026-11-23T02:13:20.000Z"),
-    ("a little ahead of us", wire.NOON + 300, "2026-11-23T02:18:20.000Z"),
+    ("its own time", wire.NOON, "2026-11-23T12:00:00.000Z"),
+    ("a little ahead of us", wire.NOON + 300, "2026-11-23T12:05:00.000Z"),
     ("the year 2099", 4_102_444_700, NOW_ISO),
     ("milliseconds by mistake", wire.NOON * 1000, NOW_ISO),
     ("beyond any calendar", (1 << 53) - 1, NOW_ISO),

@@ -11,8 +11,8 @@ ANA = "5491155550001@c.us"
 ANA_LID = "88001122334455@lid"
 BETO = "5491155550002@c.us"
 GROUP = "120363000000000001@g.us"
-NOON = 1795400000
-"""2026-11-23 02:13:20 UTC, in seconds."""
+NOON = 1795435200
+"""2026-11-23 12:00:00 UTC, in seconds."""
 
 
 def line(type_: str, *, seq: int = 1, **fields: Any) -> dict[str, Any]:
