@@ -5,14 +5,17 @@
 #   tools/test.sh fast [PYTEST ARGUMENTS]   without browser and systemd, for daily work
 #   tools/test.sh deep [PYTEST ARGUMENTS]   fresh seeds, at least 2,000 examples of each property, the big storm
 #
-# The Node tests run beside the Python ones, since both mostly wait; what they printed follows when they have ended.
+# The Node tests run beside the Python ones, since both often wait; their output is printed when both have ended. Exit
+# status 0 only if all of both passed.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
+# A test with a browser waits for a third of its time, so one worker more than there are cores keeps them all busy.
+workers=$(($(nproc) + 1)) npm_script=test chosen=()
 case ${1-} in
-  all) npm_script=test ;;
-  fast) npm_script=test:fast; set -- "$@" -m "not e2e and not systemd" ;;
-  deep) npm_script=test; export LEADMASTERD_TEST_DEPTH=deep; set -- "$@" --timeout 0 ;;
+  all) ;;
+  fast) workers=$(nproc) npm_script=test:fast chosen=(-m "not e2e and not systemd") ;;
+  deep) export LEADMASTERD_TEST_DEPTH=deep; chosen=(--timeout 0) ;;
   *) sed -n '4,6s/^# *//p' "$0" >&2; exit 64 ;;
 esac
 shift
@@ -20,21 +23,39 @@ shift
 # The tests start hundreds of Python programs; without bytecode each would compile all of it again.
 unset PYTHONDONTWRITEBYTECODE
 
-node_output=$(mktemp)
-node_tests() {
-  local from=$SECONDS outcome=passed
-  # A background job of a script ignores Ctrl-C, and so would all that the tests start.
-  env --default-signal=INT npm --prefix node_listener run --silent "$npm_script" >"$node_output" 2>&1 || outcome=FAILED
-  echo "-- Node tests: $outcome after $((SECONDS - from)) s" >>"$node_output"
-  [ "$outcome" = passed ]
-}
-node_tests &
-node=$!
-trap 'kill "$node" 2>/dev/null; rm -f "$node_output"' EXIT
+node_output=$(mktemp) || exit
+trap 'rm -f "$node_output"' EXIT
 
-failed=0 from=$SECONDS outcome=passed
-.venv/bin/python -m pytest -n auto --dist worksteal "$@" || { outcome=FAILED failed=1; }
-echo "-- Python tests: $outcome after $((SECONDS - from)) s"
-wait "$node" || failed=1
+# Each runs in a session of its own, so that all of its processes can be signalled; what a script starts with & would
+# ignore SIGINT.
+own_session=(setsid env --default-signal=INT)
+"${own_session[@]}" .venv/bin/python -m pytest -n "$workers" --dist worksteal "${chosen[@]}" "$@" <&0 &
+python=$!
+"${own_session[@]}" npm --prefix node_listener run --silent "$npm_script" >"$node_output" 2>&1 </dev/null &
+node=$!
+
+to_both() { kill "$1" -- "-$python" "-$node" 2>/dev/null; }
+# Asked to stop, both clean up after themselves; asked again, they are killed.
+stop() {
+  trap 'to_both -KILL' INT TERM HUP
+  to_both -INT
+  wait "$python"
+  wait "$node"
+  to_both -KILL
+  exit "$1"
+}
+trap 'stop 130' INT
+trap 'stop 143' TERM HUP
+
+failed=0
+outcome_of() { # NAME PID: waits for it
+  local outcome=passed
+  wait "$2" || outcome=FAILED failed=1
+  outcomes+="-- $1 tests: $outcome"$'\n'
+}
+outcomes=
+outcome_of Python "$python"
+outcome_of Node "$node"
 cat "$node_output"
+printf '%s-- after %s s\n' "$outcomes" "$SECONDS"
 exit "$failed"
