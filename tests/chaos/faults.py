@@ -21,7 +21,7 @@ from leadmasterd.demo.standin import StandInError
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import Auth
 from tests.chaos.plan import KINDS
-from tests.e2e.conftest import OUR_PHONE, DaemonUnderTest
+from tests.e2e.daemon import OUR_PHONE, DaemonUnderTest
 
 _VICTIM_LIMIT: Final = 60.0
 _BACK_LIMIT: Final = 120.0

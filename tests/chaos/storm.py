@@ -18,7 +18,7 @@ from leadmasterd.times import iso
 from tests.chaos.faults import CannotPlay, EndedBadly, NotBack, NoVictim, fault
 from tests.chaos.plan import Act, Plan, Round
 from tests.chaos.verdict import Found
-from tests.e2e.conftest import OUR_PHONE, ROTATION, DaemonUnderTest
+from tests.e2e.daemon import OUR_PHONE, ROTATION, DaemonUnderTest
 
 _READY_LIMIT: Final = 120.0
 _END_LIMIT: Final = 300.0

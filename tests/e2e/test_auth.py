@@ -6,18 +6,18 @@ import shutil
 import pytest
 
 from leadmasterd.demo.standin import StandIn
-from tests.e2e.conftest import DaemonUnderTest, MakeDaemon, wait_for
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.customers import ANA
+from tests.e2e.daemon import DaemonUnderTest, wait_long
 
 pytestmark = pytest.mark.e2e
-
-ANA = "5491155550001"
 
 
 def take_snapshot(daemon: DaemonUnderTest) -> None:
     """By the command, through a planned restart."""
     taken = daemon.command("auth", "snapshot")
     assert taken.returncode == 0, taken.stderr
-    wait_for(lambda: json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"], "the snapshot")
+    wait_long(lambda: json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"], "the snapshot")
     daemon.await_phase("ready")
 
 
@@ -44,7 +44,7 @@ def test_a_session_that_is_too_young_is_not_copied(make_daemon: MakeDaemon) -> N
     daemon.start()
     daemon.pair()
     assert daemon.command("auth", "snapshot").returncode == 0
-    wait_for(lambda: "too young" in daemon.log.read_text(), "the reason")
+    wait_long(lambda: "too young" in daemon.log.read_text(), "the reason")
     daemon.await_phase("ready")
     assert json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"] == []
 
@@ -65,8 +65,7 @@ def test_a_session_that_was_lost_on_disk_is_restored_without_a_scan(
     if damage == "emptied":
         shutil.rmtree(daemon.places.profile / "Default" / "Local Storage")
     standin.act("deliver", **{"from": ANA, "body": "mientras tanto"})
-    daemon.start()
-    wait_for(lambda: daemon.status["pid"] == daemon.process.pid, "the new life")  # type: ignore[union-attr]
+    daemon.start_again()
     daemon.await_phase("ready")
     daemon.await_messages(1)
     codes = {row["code"] for row in daemon.query("SELECT code FROM session_events")}
@@ -84,6 +83,5 @@ def test_a_session_can_be_reset_and_restored_by_hand_when_the_daemon_is_stopped(
     assert daemon.command("auth", "reset").returncode == 0
     assert not daemon.places.profile.exists()
     assert daemon.command("auth", "restore").returncode == 0
-    daemon.start()
-    wait_for(lambda: daemon.status["pid"] == daemon.process.pid, "the new life")  # type: ignore[union-attr]
+    daemon.start_again()
     daemon.await_phase("ready")

@@ -9,7 +9,8 @@ import zxingcpp
 from PIL import Image
 
 from leadmasterd.demo.standin import StandIn
-from tests.e2e.conftest import OUR_PHONE, MakeDaemon, wait_for
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.daemon import OUR_PHONE, wait_long
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +28,7 @@ def test_the_code_is_in_the_journal_in_a_picture_and_gone_after_the_scan(
     assert stat.S_IMODE(picture.stat().st_mode) == 0o600
     with Image.open(picture) as image:
         [read] = zxingcpp.read_barcodes(image)
-    wait_for(lambda: daemon.log.read_text().count("▀") > 100, "the drawing")
+    wait_long(lambda: daemon.log.read_text().count("▀") > 100, "the drawing")
     assert "\x1b" not in daemon.log.read_text(), "no cursor tricks and no colours in a journal"
     assert daemon.status["scan"]["qr"] == read.text
     drawn = daemon.command("qr", "--once")
@@ -47,7 +48,7 @@ def test_a_new_code_is_drawn_when_it_changes_and_only_then(make_daemon: MakeDaem
     daemon.start()
     daemon.await_phase("waiting_for_scan")
     standin.act("rotate_qr")
-    wait_for(lambda: daemon.log.read_text().count("good until") >= 3, "three drawings")
+    wait_long(lambda: daemon.log.read_text().count("good until") >= 3, "three drawings")
     drawings = re.findall(r"(?:^[ ▀▄█]{40,}\n)+", daemon.log.read_text(), re.MULTILINE)
     assert len(drawings) >= 3
     assert len(set(drawings)) == len(drawings), "none was drawn twice"
@@ -63,18 +64,8 @@ def test_a_pairing_code_links_instead_of_a_qr(make_daemon: MakeDaemon, standin: 
     if how == "command":
         shown = daemon.command("qr", "--pairing-code", OUR_PHONE, "--once")
         assert shown.returncode == 0
-    code = wait_for(lambda: (daemon.status["scan"] or {}).get("pairing_code"), "the code")
+    code = wait_long(lambda: (daemon.status["scan"] or {}).get("pairing_code"), "the code")
     assert len(code) == 8
     standin.act("pair", code=code, name="Tienda")
     daemon.await_phase("ready")
     assert json.loads(daemon.command("status", "--json").stdout)["account"]["wid"] == f"{OUR_PHONE}@c.us"
-
-
-def test_a_code_asked_for_when_none_is_needed_is_refused(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """One sentence, exit code 3 as for a daemon that can't help."""
-    daemon = make_daemon()
-    daemon.start()
-    daemon.pair()
-    refused = daemon.command("qr", "--pairing-code", OUR_PHONE, "--once")
-    assert refused.returncode != 0
-    assert "no scan is needed" in refused.stderr

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.e2e.conftest import ROOT
+from tests.e2e.daemon import ROOT
 
 pytestmark = pytest.mark.e2e
 

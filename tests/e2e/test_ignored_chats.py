@@ -3,11 +3,10 @@
 import pytest
 
 from leadmasterd.demo.standin import StandIn
-from tests.e2e.conftest import MakeDaemon, wait_for
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.customers import ANA
 
 pytestmark = pytest.mark.e2e
-
-ANA = "5491155550001"
 
 
 def test_groups_status_and_ignored_chats_never_reach_the_disk(make_daemon: MakeDaemon, standin: StandIn) -> None:
@@ -20,7 +19,7 @@ def test_groups_status_and_ignored_chats_never_reach_the_disk(make_daemon: MakeD
     standin.act("deliver", **{"from": "status@broadcast", "author": ANA, "body": "secreto-estado"})
     standin.act("deliver", **{"from": ANA, "body": "visible"})
     daemon.await_messages(1)
-    wait_for(lambda: daemon.query("SELECT 1 FROM accounts WHERE swept_through_at IS NOT NULL"), "a sweep")
+    daemon.await_sweep()
     daemon.stop()
     for file in daemon.places.state_dir.glob("leadmaster.db*"):
         assert b"secreto" not in file.read_bytes()

@@ -1,0 +1,63 @@
+"""Customers who write before, during and after a fault, and what must be true of their messages when it is over."""
+
+from leadmasterd.demo.standin import StandIn
+from tests.e2e.daemon import DaemonUnderTest, wait_long
+
+ANA = "5491155550001"
+BETO = "5491155550002"
+
+
+class Customers:
+    """They write, whatever happens, and remember every message; the operator answers on the phone."""
+
+    def __init__(self, daemon: DaemonUnderTest, standin: StandIn) -> None:
+        self.daemon = daemon
+        self.standin = standin
+        self.written: list[str] = []
+
+    @classmethod
+    def who_wrote(cls, daemon: DaemonUnderTest, standin: StandIn) -> "Customers":
+        """Customers whose first messages were captured, on a daemon whose first sweep is over."""
+        customers = cls(daemon, standin)
+        customers.write("antes")
+        customers.await_captured()
+        daemon.await_sweep()
+        return customers
+
+    def write(self, when: str, count: int = 3) -> list[str]:
+        """Write from two chats and answer in one; the ids of all these messages."""
+        ids = self.standin.act("deliver", **{"from": ANA, "body": f"{when} {{n}}", "count": count, "spread": 2})["ids"]
+        ids += self.standin.act("own", to=ANA, body=f"respuesta {when}")["ids"]
+        self.written += ids
+        return [str(each) for each in ids]
+
+    def await_captured(self) -> None:
+        """Wait for everything written so far; each message is there once, and nothing else."""
+        wait_long(lambda: self.daemon.count() >= len(self.written), f"{len(self.written)} messages")
+        rows = self.daemon.query("SELECT stanza_id FROM messages")
+        assert sorted(row["stanza_id"] for row in rows) == sorted(self.written)
+
+    def are_heard_live(self) -> bool:
+        """Write one more message and see whether it is captured live and not only by a sweep."""
+        [stanza] = self.standin.act("deliver", **{"from": ANA, "body": "¿hay alguien?"})["ids"]
+        self.written.append(stanza)
+        self.await_captured()
+        [row] = self.daemon.query("SELECT captured_via FROM messages WHERE stanza_id = ?", stanza)
+        return bool(row["captured_via"] == "live")
+
+    def expect_to_be_heard_live(self) -> None:
+        """The connection is whole: all that is written now is captured live."""
+        ids = self.write("después")
+        self.await_captured()
+        marks = ", ".join("?" * len(ids))
+        rows = self.daemon.query(f"SELECT captured_via FROM messages WHERE stanza_id IN ({marks})", *ids)
+        assert {row["captured_via"] for row in rows} == {"live"}
+
+    def nothing_was_lost(self, cause: str | None = None) -> None:
+        """Ready again: heard live, each message once, all gaps closed (one of this cause), nothing sent."""
+        self.expect_to_be_heard_live()
+        wait_long(lambda: not self.daemon.query("SELECT 1 FROM gaps WHERE closed_at IS NULL"), "the gaps to be closed")
+        if cause is not None:
+            assert cause in {row["cause"] for row in self.daemon.query("SELECT cause FROM gaps")}
+        self.await_captured()
+        assert self.standin.state()["sent"] == []

@@ -1,0 +1,245 @@
+"""The daemon under test: the real one, with Node, library and browser, against the stand-in of WhatsApp Web."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from leadmasterd.demo.standin import StandIn
+from leadmasterd.listener import tree
+from leadmasterd.settings.paths import Paths, resolve_paths
+from leadmasterd.state.files import read_status
+from tests.processes import carries
+from tests.waiting import Answer, wait_for
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+OUR_PHONE: Final = "5491155550100"
+LIMIT: Final = 120.0
+"""Seconds: for what takes a start of the browser, on a machine that does other things too."""
+DIVISOR: Final = 20
+"""What durations are divided by, except those that real processes need (`timing.py`)."""
+ROTATION: Final = ("--qr-first", str(60_000 // DIVISOR), "--qr-period", str(20_000 // DIVISOR))
+"""How long the stand-in shows each code: shorter by the same divisor."""
+_ROW_IDS: Final = {
+    "conversations": "conversation_id",
+    "messages": "message_id",
+    "message_versions": "version_id",
+    "raw_events": "raw_id",
+    "calls": "call_row_id",
+    "gaps": "gap_id",
+}
+
+
+def wait_long(answer: Callable[[], Answer | None], what: str) -> Answer:
+    """Wait for something that may take several starts of the browser."""
+    return wait_for(answer, what, limit=LIMIT)
+
+
+def new_standin(key_shape: str, rotation: tuple[str, ...] = ROTATION) -> StandIn:
+    """A stand-in that is not started yet; use it as a context."""
+    node = shutil.which("node")
+    assert node, "node is needed: run `make test`"
+    return StandIn(Path(node), *rotation, key_shape=key_shape)
+
+
+class DaemonUnderTest:
+    """One state directory, and the daemon's lives on it."""
+
+    def __init__(self, state_dir: Path, standin: StandIn, settings: dict[str, str]) -> None:
+        self.places: Paths = resolve_paths(None, str(state_dir), "leadmaster.db")
+        self.standin = standin
+        self.log = state_dir.parent / f"{state_dir.name}.log"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")},
+            "LEADMASTERD_STATE_DIR": str(state_dir),
+            "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(standin.browser_args),
+            "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
+            "LEADMASTERD_SUPERVISOR__TIME_DIVISOR": str(DIVISOR),
+            **settings,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self._hidden: dict[str, int] = {}
+        """The last row of each table that belongs to an earlier test on the same daemon."""
+
+    # ------------------------------------------------------------------ its lives
+
+    def start(self) -> None:
+        """Start it and return at once; after the first time `status` may still be that of the life before."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "leadmasterd", "run"],
+                env=self.environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def start_again(self) -> None:
+        """Start it and wait until `status` is that of the new life."""
+        self.start()
+        assert self.process is not None
+        pid = self.process.pid
+        wait_long(lambda: self.status.get("pid") == pid, "the status of the new life")
+
+    def pair(self, phone: str = OUR_PHONE) -> None:
+        """Take it from its first start to ready."""
+        self.await_phase("waiting_for_scan")
+        self.standin.act("scan", phone=phone, name="Tienda")
+        self.await_phase("ready")
+
+    def kill(self) -> None:
+        """SIGKILL: it cannot clean up."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Ask it to stop; its exit code and how many seconds it took."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(LIMIT)
+        return code, time.monotonic() - began
+
+    def end(self) -> None:
+        """Leave no process, whatever the test did."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        tree.signal_all(self.ours(), signal.SIGKILL)
+
+    def show_log(self) -> None:
+        """Print the end of its log; pytest shows that when the test failed."""
+        if self.log.exists():
+            sys.stdout.write(f"--- {self.log.name}\n{self.log.read_text(errors='replace')[-6000:]}\n")
+
+    # ------------------------------------------------------------------ its processes
+
+    @property
+    def marker(self) -> str:
+        """What our processes carry on their command lines."""
+        return tree.marker_of(self.places.state_dir)
+
+    def ours(self) -> list[psutil.Process]:
+        """All living processes of the listener, whatever their parent is."""
+        return tree.find_ours(self.marker)
+
+    def node(self) -> psutil.Process:
+        """The Node child."""
+        return next(each for each in self.ours() if carries(each, f"--instance={self.marker}"))
+
+    def browser(self) -> psutil.Process:
+        """The browser's main process."""
+        return next(each for each in self.ours() if carries(each, f"--leadmasterd-instance={self.marker}"))
+
+    # ------------------------------------------------------------------ what it says
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Its last status.json."""
+        return read_status(self.places) or {"phase": "", "capture": {"live": 0, "sweep": 0, "open_gaps": 0}}
+
+    def await_phase(self, phase: str) -> None:
+        """Wait until its status names this phase."""
+        wait_long(lambda: self.status["phase"] == phase, f"the phase {phase}")
+
+    def await_trouble(self, code: str | None) -> None:
+        """Wait until its status tells of this trouble; None: of none."""
+        wait_long(lambda: (self.status.get("trouble") or {}).get("code") == code, f"the trouble {code}")
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the command line on the same state directory."""
+        return subprocess.run(
+            [sys.executable, "-m", "leadmasterd", *words],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+
+    # ------------------------------------------------------------------ what it captured
+
+    def query(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        """Rows, read while the daemon runs; without those from before `begin_test`."""
+        connection = sqlite3.connect(f"file:{self.places.database}?mode=ro", uri=True, timeout=LIMIT)
+        connection.row_factory = sqlite3.Row
+        try:
+            for table, last in self._hidden.items():
+                connection.execute(
+                    f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE {_ROW_IDS[table]} > {last}"
+                )
+            return [dict(row) for row in connection.execute(sql, values)]
+        finally:
+            connection.close()
+
+    def begin_test(self) -> None:
+        """Hide the rows there are from `query`: the daemon has served other tests."""
+        self._hidden = {}
+        for table, row_id in _ROW_IDS.items():
+            [row] = self.query(f"SELECT coalesce(max({row_id}), 0) AS last FROM {table}")
+            self._hidden[table] = int(row["last"])
+
+    @contextmanager
+    def locked_database(self) -> Iterator[None]:
+        """Lock the database for writing, as another program may."""
+        other = sqlite3.connect(self.places.database, timeout=LIMIT, isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+        finally:
+            other.close()
+
+    def count(self) -> int:
+        """How many messages it captured."""
+        return int(self.query("SELECT count(*) AS n FROM messages")[0]["n"])
+
+    def bodies(self) -> list[str]:
+        """The text of each message, sorted."""
+        return sorted(row["body"] or "" for row in self.query("SELECT body FROM messages"))
+
+    def await_messages(self, number: int) -> None:
+        """Wait for that many messages; one more is a failure."""
+        wait_long(lambda: self.count() >= number, f"{number} messages")
+        assert self.count() == number
+
+    def await_sweep(self) -> None:
+        """Wait until the first whole sweep is done."""
+        wait_long(lambda: self.query("SELECT 1 FROM accounts WHERE swept_through_at IS NOT NULL"), "a whole sweep")
+
+    # ------------------------------------------------------------------ its log of sessions
+
+    def last_event(self) -> int:
+        """The newest row of `session_events`, from which on a test reads."""
+        return int(self.query("SELECT coalesce(max(event_id), 0) AS n FROM session_events")[0]["n"])
+
+    def events(self, after: int, **wanted: str) -> list[dict[str, Any]]:
+        """The rows of `session_events` after that one with these values, oldest first."""
+        condition = " AND ".join(["event_id > ?", *(f"{name} = ?" for name in wanted)])
+        return self.query(f"SELECT * FROM session_events WHERE {condition} ORDER BY event_id", after, *wanted.values())
+
+    def await_events(self, after: int, **wanted: str) -> list[dict[str, Any]]:
+        """Wait for such rows; those that are there then, at least one."""
+        return wait_long(lambda: self.events(after, **wanted), f"an event with {wanted}")
+
+    def await_ready_again(self, after: int) -> None:
+        """Wait for ready; not the one that was, but one after that event."""
+        self.await_events(after, phase="ready")
+        self.await_phase("ready")
