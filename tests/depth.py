@@ -1,7 +1,7 @@
-"""How thorough this run is: fixed seeds for a change, fresh ones and many more examples for `make test-deep`.
+"""How thorough this run is: `make test` uses fixed seeds, `make test-deep` fresh ones and many more examples.
 
-A red `make test` means that the change broke something: the same commit gives the same examples every time. What only
-a new example can show is looked for by `make test-deep`, which prints how to repeat what it found.
+The same commit gives the same examples every time, so a failing `make test` means that the change broke something.
+`make test-deep` looks for what only a new example can show, and prints how to repeat what it found.
 """
 
 import os
@@ -13,7 +13,7 @@ DEEP_EXAMPLES: Final = 2_000
 
 
 def examples(number: int) -> int:
-    """How many examples a property is tried on: `number`, or at least 2,000 in a deep run."""
+    """How many examples of a property to try: `number`, or at least 2,000 in a deep run."""
     return max(number, DEEP_EXAMPLES) if DEEP else number
 
 

@@ -1,4 +1,4 @@
-"""Looking at processes that may go at any moment, between being listed and being asked."""
+"""Asking about processes that may exit at any moment, also between listing them and asking."""
 
 import contextlib
 
@@ -6,14 +6,14 @@ import psutil
 
 
 def lives(process: psutil.Process) -> bool:
-    """Whether it is there and no zombie."""
+    """Whether it runs; a zombie does not."""
     with contextlib.suppress(psutil.Error):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
 def carries(process: psutil.Process, argument: str) -> bool:
-    """Whether it has this on its command line; one that has gone since has not."""
+    """Whether this is on its command line; False if it has exited."""
     with contextlib.suppress(psutil.Error):
         return argument in process.cmdline()
     return False

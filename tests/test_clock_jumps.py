@@ -1,6 +1,6 @@
-"""Our clock jumps forward and back, as after a dead battery or a wrong time server. WhatsApp's own times do not.
+"""The machine's clock jumps forward and back, as after a dead battery. WhatsApp's own times do not.
 
-Below the browser: a real intake with a clock that can be moved, the real store, and the plan of the next sweep.
+There is no browser here: a real intake with a clock that a test moves, the real store, and the plan of the next sweep.
 """
 
 import sqlite3
@@ -27,7 +27,7 @@ DAY = 24 * HOUR
 
 
 class Machine:
-    """An intake whose clock a test moves, and the page's chats, whose messages carry WhatsApp's time."""
+    """An intake whose clock a test moves, and the chats of the page with WhatsApp's times."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -45,26 +45,26 @@ class Machine:
         )
 
     def read(self, *objects: dict[str, Any]) -> None:
-        """These lines, at the time that our clock shows."""
+        """The intake reads these lines, at the time that our clock shows."""
         for each in objects:
             self._seq += 1
             self.intake.lines([wire.raw({**each, "seq": self._seq})])
         self.store.settle()
 
     def pass_time(self, seconds: float) -> None:
-        """Both clocks go on."""
+        """Both clocks advance."""
         self.now += seconds
         self.true_time += seconds
 
     def arrive(self, stanza: str, *, chat: str = wire.ANA, t: float | None = None, heard: bool = True) -> None:
-        """The page has this message, dated now if not said otherwise; heard live unless the child is down."""
+        """The page gets a message dated `t` (now). It is captured live if `heard`; otherwise the child is down."""
         sent = self.true_time if t is None else t
         self._page[stanza] = (chat, sent)
         if heard:
             self.read(wire.message(stanza, chat=chat, t=int(sent)))
 
     def whole_sweep(self, slack: timedelta = PERIODIC_SLACK) -> int:
-        """One that went well, as the child does it; its clock is ours. How many messages it read."""
+        """A sweep that succeeds, as the child does it, by our clock. How many messages it read."""
         asked = self.planned(slack)
         wanted = {
             stanza: (chat, int(t))
@@ -79,18 +79,18 @@ class Machine:
         return len(wanted)
 
     def captured(self) -> set[str]:
-        """The ids of all messages we have."""
+        """The ids of all captured messages."""
         return {stanza for [stanza] in self.store.rows("SELECT stanza_id FROM messages")}
 
     def gap(self, hours: float) -> None:
-        """So long without a live path."""
+        """An outage of so many hours by our clock."""
         began, self.now = self.now, self.now + hours * HOUR
         self.store.writer.put([Item(GapOpened("child_died", at(began)), None, at(began))])
         self.store.writer.put([Item(GapEnded(), None, at(self.now))])
         self.store.settle()
 
     def planned(self, slack: timedelta = CATCH_UP_SLACK) -> SweepPlan:
-        """What the daemon would ask for now, after a gap if not said otherwise."""
+        """The sweep that the daemon would ask for now; by default the one after an outage."""
 
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None
@@ -99,7 +99,7 @@ class Machine:
         return self.store.writer.call(make).result(LIMIT)
 
     def open_gaps(self) -> int:
-        """Gaps that no sweep has closed."""
+        """How many gaps no sweep has closed."""
         return int(self.store.one("SELECT count(*) FROM gaps WHERE closed_at IS NULL"))
 
 
@@ -113,7 +113,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.mark.parametrize("jump", [DAY, -DAY, 30 * 365 * DAY, -30 * 365 * DAY])
 def test_a_message_read_again_after_a_jump_is_the_same_message(machine: Machine, jump: float) -> None:
-    """WhatsApp's time decides, never ours."""
+    """WhatsApp's time decides, not ours."""
     machine.read(wire.message("1", t=LINKED + 10))
     machine.now += jump
     machine.read(wire.message("1", t=LINKED + 10, via="sweep"), wire.message("2", t=LINKED + 20))
@@ -121,7 +121,7 @@ def test_a_message_read_again_after_a_jump_is_the_same_message(machine: Machine,
 
 
 def test_a_sweep_under_a_clock_that_was_ahead_hides_nothing_later(machine: Machine) -> None:
-    """Its watermark lies in the future; once the clock is right again it is not believed."""
+    """Its watermark lies in the future, and is not trusted once the clock is right again."""
     machine.now += HOUR
     machine.whole_sweep()
     machine.now += 30 * DAY
@@ -133,7 +133,7 @@ def test_a_sweep_under_a_clock_that_was_ahead_hides_nothing_later(machine: Machi
 
 
 def test_the_next_whole_sweep_replaces_a_watermark_of_the_future(machine: Machine) -> None:
-    """A message dated ahead was believed while our clock was ahead too. Sweeps are cheap again at once."""
+    """A message dated ahead was trusted while our clock was ahead too. From then on sweeps read little again."""
     machine.now += 30 * DAY
     machine.arrive("of the future", t=LINKED + 20 * DAY)
     machine.whole_sweep()
@@ -146,7 +146,7 @@ def test_the_next_whole_sweep_replaces_a_watermark_of_the_future(machine: Machin
 
 
 def test_a_clock_that_goes_back_moves_no_watermark_back(machine: Machine) -> None:
-    """By seconds, as time servers do: what was swept stays swept."""
+    """By seconds, as time servers do. What was swept stays swept."""
     machine.pass_time(DAY)
     machine.arrive("1")
     machine.whole_sweep()
@@ -160,7 +160,7 @@ def test_a_clock_that_goes_back_moves_no_watermark_back(machine: Machine) -> Non
 
 
 def test_a_link_made_under_a_clock_that_was_ahead_is_swept_from_the_true_time(tmp_path: Path) -> None:
-    """Otherwise nothing would be swept until that day."""
+    """Otherwise no sweep would find anything until that day."""
     with opened(tmp_path / "another.db") as store:
         machine = Machine(store)
         machine.now += 30 * DAY
@@ -170,7 +170,7 @@ def test_a_link_made_under_a_clock_that_was_ahead_is_swept_from_the_true_time(tm
 
 
 def test_a_gap_that_ended_in_the_future_is_closed_by_the_next_sweep(machine: Machine) -> None:
-    """It is over, whatever the clock said then."""
+    """It is over, whatever our clock said when it ended."""
     machine.now += 30 * DAY
     machine.gap(hours=1)
     machine.now -= 30 * DAY
@@ -187,7 +187,7 @@ def test_a_gap_that_ended_in_the_future_is_closed_by_the_next_sweep(machine: Mac
 def test_a_clock_that_stays_wrong_hides_nothing_that_came_while_the_child_was_down(
     tmp_path: Path, off: float, linked_before: bool
 ) -> None:
-    """Watermarks are WhatsApp's time, whatever ours says."""
+    """Watermarks are in WhatsApp's time, whatever ours says."""
     with opened(tmp_path / "another.db") as store:
         machine = Machine(store)
         machine.now += 0 if linked_before else off
@@ -213,7 +213,7 @@ def test_a_clock_that_stays_wrong_hides_nothing_that_came_while_the_child_was_do
     ("off", "at_most"), [(0, 1), (3 * DAY, 1), (-3 * DAY, 31)], ids=["right", "days ahead", "days behind"]
 )
 def test_a_night_of_sweeps_in_a_quiet_account_reads_little(machine: Machine, off: float, at_most: int) -> None:
-    """The newest message only, however many came just before it; under a clock that is behind, those after it too."""
+    """Each sweep reads the newest message only; under a clock that is behind also those dated after our time."""
     machine.whole_sweep(CATCH_UP_SLACK)
     for day in range(10):
         machine.pass_time(DAY)

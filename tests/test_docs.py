@@ -1,4 +1,4 @@
-"""What is written is true: the protocol's document and the reader of the wire say the same."""
+"""docs/protocol.md says what the code reads and writes."""
 
 import json
 import re
@@ -17,13 +17,13 @@ TO_CHILD = [line for line in EXAMPLES if '"v":1' not in line]
 
 
 @pytest.mark.parametrize("line", FROM_CHILD)
-def test_every_example_is_understood(line: str) -> None:
-    """Exactly as it stands there."""
+def test_every_example_of_a_line_can_be_read(line: str) -> None:
+    """Exactly as the document shows it."""
     assert not isinstance(decode.decode(line.encode()), Malformed | Unknown)
 
 
 def test_every_type_is_documented_with_an_example() -> None:
-    """In words too."""
+    """And in words."""
     shown = {json.loads(line)["type"] for line in FROM_CHILD}
     assert shown == set(decode.EVENT_TYPES)
     for type_ in decode.EVENT_TYPES:
@@ -31,12 +31,12 @@ def test_every_type_is_documented_with_an_example() -> None:
 
 
 def test_the_examples_are_one_conversation() -> None:
-    """Numbered from 1, without a hole."""
+    """They are numbered from 1, without a gap."""
     assert [json.loads(line)["seq"] for line in FROM_CHILD] == list(range(1, len(FROM_CHILD) + 1))
 
 
-def test_every_command_that_is_sent_is_documented() -> None:
-    """And none of them sends a message."""
+def test_every_command_to_the_child_is_documented() -> None:
+    """There are three, and none of them sends a message."""
     documented = {json.loads(line)["type"] for line in TO_CHILD}
     sources = "".join(path.read_text() for path in (CHECKOUT / "leadmasterd").rglob("*.py"))
     sent = set(re.findall(r'\.tell\(\s*"(\w+)"', sources))
@@ -45,6 +45,6 @@ def test_every_command_that_is_sent_is_documented() -> None:
 
 
 def test_the_limits_are_the_documented_ones() -> None:
-    """One mebibyte a line, version 1."""
+    """The longest line, and the version."""
     assert f"{decode.MAX_LINE:,} bytes" in DOCUMENT
     assert f"version {decode.VERSION}" in DOCUMENT.splitlines()[0]

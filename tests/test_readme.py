@@ -1,25 +1,26 @@
-"""What the documents say, held against the code."""
+"""What the documents name exists: files, commands, make targets, tables."""
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.parser import make_parser
-from leadmasterd.store.schema import _FIRST, _LEADS
+from leadmasterd.store.database import open_for_writing
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "docs") for path in folder.glob("*.md"))
 WITH_COMMANDS = ("README.md", "README.es.md", "docs/operations.md", "docs/guia.es.md", "CONTRIBUTING.md")
 LANDING_PAGE_LINES = 110
-OURS_ALONE = {"unjudged", "quick_replies", "derived_with"}
-"""Tables that are nobody else's business."""
+INTERNAL = {"unjudged", "quick_replies", "derived_with", "_sqlite_migrations"}
+"""Tables that other programs should not read."""
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_file_that_a_document_links_to_is_there(document: str) -> None:
-    """Relative links only; what follows a # is a place inside."""
+    """Checks relative links, without the part after a #."""
     text = (ROOT / document).read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
     missing = [link for link in links if not (ROOT / document).parent.joinpath(link).exists()]
@@ -28,22 +29,22 @@ def test_every_file_that_a_document_links_to_is_there(document: str) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_that_a_document_names_is_there(document: str) -> None:
-    """Anything in backticks that looks like a file of ours."""
+    """Anything in backticks that looks like a file of this repository."""
     text = (ROOT / document).read_text()
     named = re.findall(r"`((?:leadmasterd|node_listener|tests|docs|systemd|tools)/[\w./-]+)`", text)
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("document", WITH_COMMANDS[:-1])
-def test_every_command_that_a_document_names_can_be_typed(document: str) -> None:
-    """In examples and in backticks, options included."""
+def test_every_command_that_a_document_names_exists(document: str) -> None:
+    """In examples and in backticks; so do its options."""
     known = subcommands(make_parser())
     typed = re.findall(
         r"(?:^    [\w/. -]*|`)leadmasterd(?: --config \S+)? ([a-z]+(?:-[a-z]+)?)([^`\n]*)",
         (ROOT / document).read_text(),
         re.MULTILINE,
     )
-    commands = [(name, rest) for name, rest in typed if name != "is"]  # what `status` prints is no command
+    commands = [(name, rest) for name, rest in typed if name != "is"]  # `status` prints "leadmasterd is …"
     assert commands
     for name, rest in commands:
         assert name in known
@@ -58,7 +59,7 @@ def test_every_command_that_a_document_names_can_be_typed(document: str) -> None
 
 @pytest.mark.parametrize("document", [each for each in WITH_COMMANDS if each != "docs/operations.md"])
 def test_every_make_target_that_a_document_names_exists(document: str) -> None:
-    """`make WORD` in text and in examples."""
+    """`make TARGET` in text and in examples."""
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", (ROOT / document).read_text(), re.MULTILINE))
@@ -66,9 +67,11 @@ def test_every_make_target_that_a_document_names_exists(document: str) -> None:
     assert named - targets == set()
 
 
-def test_the_tables_that_other_programs_may_read_are_all_documented() -> None:
-    """The list in docs/operations.md is the schema's."""
-    tables = set(re.findall(r"CREATE TABLE (\w+)", _FIRST + _LEADS)) - OURS_ALONE
+def test_the_tables_that_other_programs_may_read_are_all_documented(tmp_path: Path) -> None:
+    """The list in docs/operations.md is what a new database has."""
+    with closing(open_for_writing(tmp_path / "leadmaster.db")) as database:
+        made = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = {name for name in made if not name.startswith("sqlite_")} - INTERNAL
     paragraph = (
         (ROOT / "docs/operations.md").read_text().split("Tables that other programs may read:")[1].split("\n\n")[0]
     )

@@ -1,4 +1,4 @@
-"""Wire lines as the child writes them, for tests: whole and right by default, each field to be changed."""
+"""Lines as the child writes them, for tests: complete and valid by default, with fields that a test can change."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ NOON = 1795435200
 
 
 def line(type_: str, *, seq: int = 1, **fields: Any) -> dict[str, Any]:
-    """Any line: the envelope and these fields."""
+    """A line of any type: the envelope and these fields."""
     return {"v": 1, "type": type_, "seq": seq, "at": NOON * 1000, **fields}
 
 
@@ -26,7 +26,7 @@ def key(stanza: str = "3EB0A1", *, chat: str = ANA, mine: bool = False, particip
 
 
 def contact(*, phone: str | None = None, lid: str | None = None, name: str | None = None) -> dict[str, Any]:
-    """What the page's address book says of the other party."""
+    """What the page's address book knows about the other party."""
     return {"saved_name": name, "business": False, "phone": phone, "lid": lid}
 
 
@@ -66,7 +66,7 @@ def message(
 
 
 def ciphertext(stanza: str = "3EB0A1", *, chat: str = ANA, t: Any = NOON, seq: int = 1, **fields: Any) -> Any:
-    """A message that can't be read yet."""
+    """A message that cannot be read yet."""
     usual: dict[str, Any] = {
         "via": "live",
         "from": chat,
@@ -80,7 +80,7 @@ def ciphertext(stanza: str = "3EB0A1", *, chat: str = ANA, t: Any = NOON, seq: i
 
 
 def ready(wid: str = US, *, seq: int = 1, fresh: bool = False) -> dict[str, Any]:
-    """The line that says whose messages these are."""
+    """The line that names the account."""
     account = {"wid": wid, "lid": None, "push_name": "Tienda", "platform": "android"}
     return line("ready", seq=seq, account=account, fresh=fresh, web_version="2.3000.1")
 
@@ -91,5 +91,5 @@ def raw(obj: object) -> bytes:
 
 
 def decoded(obj: object) -> Event:
-    """The line, read."""
+    """The event that this line is read as."""
     return decode.decode(json.dumps(obj).encode())

@@ -1,7 +1,8 @@
 """Node behind a pipe that misbehaves: bad_pipe.py HOW FLAG NODE ARGUMENTS...
 
 HOW is `garbage` (between the lines, what a dependency might print), `torn` (every third message line loses its second
-half) or `cut` (once, as FLAG tells: in the middle of a message line Node is killed). Ends with Node, as Node did.
+half) or `cut` (Node is killed in the middle of a message line; once, and then the file FLAG exists). Exits with Node,
+with the same code.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What else may come out of a pipe, between two good lines."""
+"""Prints two good lines, and between them what else may come out of a pipe."""
 
 import os
 

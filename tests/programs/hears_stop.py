@@ -1,4 +1,4 @@
-"""Leaves in good order when asked on stdin, and repeats what it was told."""
+"""Repeats what it reads on stdin, and exits cleanly at a `stop`."""
 
 import sys
 

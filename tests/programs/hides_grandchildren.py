@@ -1,6 +1,6 @@
-"""Starts what puppeteer starts: a child in a session of its own, and one double-forked into yet another.
+"""Starts what puppeteer starts: a child in its own session, and a double-forked one in another session.
 
-The double-forked one ignores SIGTERM, and so does this. With `leave` it dies and leaves both behind.
+The double-forked one ignores SIGTERM, and so does this program. With `leave` it exits and leaves both behind.
 """
 
 import os

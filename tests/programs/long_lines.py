@@ -1,4 +1,4 @@
-"""Prints a short line, one of so many bytes as it is told, and another short one."""
+"""Prints a short line, one as long as its argument says, and another short one."""
 
 import sys
 

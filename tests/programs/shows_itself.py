@@ -1,4 +1,4 @@
-"""Says what it was born into: session, environment, open files."""
+"""Prints what it inherited: session, environment, open files."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Prints numbered lines as fast as it can, and at the end how many."""
+"""Prints as many numbered lines as its argument says, as fast as it can."""
 
 import sys
 
