@@ -1,6 +1,6 @@
-"""Each fault as a context: it is there while the block runs, and heals, or is left to be healed, after it.
+"""Each fault as a context: it lasts while the block runs, and is over (or left for the daemon to repair) after it.
 
-Those that the stand-in plays go through its control interface; signals go to the real processes.
+The stand-in plays some of them through its control interface; signals go to the real processes.
 """
 
 import contextlib
@@ -33,24 +33,24 @@ _GARBAGE: Final = (
     b'{"v":1,"type":"weather","seq":-5,"at":0}\n',
 )
 _GOOD_ENDS: Final = (0, -signal.SIGTERM)
-"""The second one when it was asked before it could listen for that, in its first moments."""
+"""Minus SIGTERM: it was asked in its first moments, before it handled the signal."""
 _Fault = AbstractContextManager[None]
 
 
 class NoVictim(Exception):
-    """What was to be hit is not there, and did not come in time."""
+    """The process to hit does not exist and was not started in time."""
 
 
 class CannotPlay(Exception):
-    """Not on this machine; the text says why."""
+    """This machine cannot play the fault; the text says why."""
 
 
 class NotBack(Exception):
-    """What takes a whole recovery, or a person, did not end in time; the text is what was waited for."""
+    """A recovery did not end in time; the text is what was waited for."""
 
 
 class EndedBadly(Exception):
-    """The daemon was asked to stop, and its exit code says that something went wrong; the text is the code."""
+    """The daemon was asked to stop and its exit code, the text, tells of a failure."""
 
 
 def fault(kind: str, daemon: DaemonUnderTest, seconds: float) -> _Fault:
@@ -66,7 +66,7 @@ def fault(kind: str, daemon: DaemonUnderTest, seconds: float) -> _Fault:
 
 
 def victim_of(daemon: DaemonUnderTest, name: str) -> psutil.Process:
-    """The process to hit; waited for, because an earlier fault may have taken it. Raises NoVictim."""
+    """The process to hit; waits for it, since an earlier fault may have ended it. Raises NoVictim."""
     deadline = time.monotonic() + _VICTIM_LIMIT
     while time.monotonic() < deadline:
         with contextlib.suppress(StopIteration, psutil.Error):
@@ -122,7 +122,7 @@ def _daemon_frozen(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 
 def _played(action: str, **body: object) -> Callable[[DaemonUnderTest, float], _Fault]:
-    """One action of the stand-in, with nothing to undo."""
+    """One action of the stand-in that needs no undoing."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
@@ -148,7 +148,7 @@ def _while(
 
 @contextmanager
 def _acks_lost(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
-    """It ends with a new connection, as on a real network: WhatsApp sends again only then what was not acknowledged."""
+    """Ends with a new connection: only then does WhatsApp send again what was not acknowledged."""
     daemon.standin.act("lose_acks", on=True)
     yield
     daemon.standin.act("lose_acks", on=False)
@@ -158,7 +158,7 @@ def _acks_lost(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 @contextmanager
 def _hang(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
-    """From a moment to longer than the heartbeat is waited for."""
+    """For a moment, or for longer than the daemon waits for a heartbeat."""
     daemon.standin.act("hang", ms=round(seconds * 2000))
     yield
 
@@ -166,7 +166,7 @@ def _hang(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
 @contextmanager
 def _renderer_crash(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
     victim_of(daemon, "renderer")
-    with contextlib.suppress(StandInError):  # gone since
+    with contextlib.suppress(StandInError):  # it has exited
         daemon.standin.act("crash", what="renderer")
     yield
 
@@ -183,9 +183,9 @@ def _locked(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 
 def _say_garbage(daemon: DaemonUnderTest, pieces: tuple[bytes, ...]) -> None:
-    """Into the pipe that the Node child's stdout is, between its own lines or into the middle of one."""
+    """Write into the pipe that is the Node child's stdout, between its lines or into one."""
     pid = victim_of(daemon, "node").pid
-    with contextlib.suppress(OSError):  # it died, or its pipe is full
+    with contextlib.suppress(OSError):  # it has exited, or its pipe is full
         pipe = os.open(f"/proc/{pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
         try:
             for piece in pieces:
@@ -203,14 +203,14 @@ def _garbage(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 @contextmanager
 def _garbage_in_a_line(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
-    """Without an end, so that it spoils the line that comes next."""
+    """Without a newline, so that it spoils the next line."""
     _say_garbage(daemon, (b"half a wor",))
     yield
     _say_garbage(daemon, (b'{"v":1,',))
 
 
 def _killed_holding(phase: str) -> Callable[[DaemonUnderTest, float], _Fault]:
-    """The page is held between two steps of a delivery, and the browser killed there."""
+    """Hold the page between two steps of a delivery and kill the browser there."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
@@ -233,14 +233,14 @@ def _await(test: Callable[[], bool], what: str) -> None:
 
 
 def _await_link(daemon: DaemonUnderTest) -> None:
-    """Until the session works again; whoever looks at the phone scans the code when one is shown."""
+    """Wait until the session works again, and scan the code when one is shown, as a person would."""
 
     def linked() -> bool:
         assert daemon.process is not None
         if daemon.status.get("pid") != daemon.process.pid:
             return False
         if daemon.status["phase"] == "waiting_for_scan":
-            with contextlib.suppress(StandInError):  # that page has gone since
+            with contextlib.suppress(StandInError):  # that page is gone
                 daemon.standin.act("scan", phone=OUR_PHONE, name="Tienda", wait=1000)
         return bool(daemon.status["phase"] == "ready" and daemon.standin.state()["paired"])
 
@@ -258,7 +258,7 @@ def _logout(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 def _loaded_with(
     begin: tuple[str, dict[str, object]], end: tuple[str, dict[str, object]]
 ) -> Callable[[DaemonUnderTest, float], _Fault]:
-    """What a page is told at its load: the browser dies, and the block lasts until a page was loaded so."""
+    """A fault that a page has from its load: kill the browser, and wait until a page was loaded with it."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
@@ -274,7 +274,7 @@ def _loaded_with(
 
 
 def _while_stopped(change: Callable[[DaemonUnderTest], object]) -> Callable[[DaemonUnderTest, float], _Fault]:
-    """The daemon is stopped in good order, and its files are changed before it is started again."""
+    """Stop the daemon cleanly and change its files before it is started again."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
@@ -282,7 +282,9 @@ def _while_stopped(change: Callable[[DaemonUnderTest], object]) -> Callable[[Dae
             change(daemon)
             yield
         _await_link(daemon)
-        for snapshot in Auth(daemon.places).snapshots():  # for this once: what came since would be lost
+        for snapshot in Auth(
+            daemon.places
+        ).snapshots():  # it served this once; restored later it would lose what came since
             shutil.rmtree(snapshot.path)
 
     return play
@@ -300,14 +302,14 @@ def _break_manifests(daemon: DaemonUnderTest) -> None:
 
 
 def _break_manifests_after_a_snapshot(daemon: DaemonUnderTest) -> None:
-    with contextlib.suppress(CannotUseSnapshot):  # a profile that was never linked
+    with contextlib.suppress(CannotUseSnapshot):  # the profile was never linked
         Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
     _break_manifests(daemon)
 
 
 @contextmanager
 def _disk_full(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
-    """Where the database is; in a run without a small file system of its own this can't be played."""
+    """Fill the file system of the database, if it has one of its own."""
     folder = daemon.places.database.parent
     if not folder.is_mount():
         raise CannotPlay("the database is on no file system of its own, which takes root")
@@ -338,7 +340,7 @@ _OTHERS: Final[dict[str, Callable[[DaemonUnderTest, float], _Fault]]] = {
     "CONFLICT": _played("state", state="CONFLICT"),
     "UNPAIRED_IDLE": _played("state", state="UNPAIRED_IDLE"),
     "DEPRECATED_VERSION": _played("state", state="DEPRECATED_VERSION"),
-    "OPENING for ever": _loaded_with(("hold", {"phase": "opening"}), ("release", {"phase": "opening"})),
+    "OPENING forever": _loaded_with(("hold", {"phase": "opening"}), ("release", {"phase": "opening"})),
     "LOGOUT": _logout,
     "module missing": _loaded_with(("missing", {"modules": ["WAWebCallCollection"]}), ("missing", {"modules": []})),
     "module missing that all need": _loaded_with(
@@ -361,6 +363,6 @@ _OTHERS: Final[dict[str, Callable[[DaemonUnderTest, float], _Fault]]] = {
 
 
 def every_kind_can_be_played() -> bool:
-    """The plan's list and this one are the same."""
+    """Whether the plan's list of faults is the list of this file."""
     known = {f"{how} {victim}" for how in _DAEMON for victim in ("node", "browser", "renderer", "daemon")}
     return known | set(_OTHERS) == set(KINDS)

@@ -1,7 +1,7 @@
-"""From a seed the whole schedule: who writes what and when, what breaks, and what must be in the database at the end.
+"""The whole schedule from a seed: who writes what and when, what breaks, and what must be in the database at the end.
 
-Pure. The same seed gives the same schedule; when things really happen is the machine's business and differs each time.
-Every message has an id and a body of its own (its nonce), so a lost or doubled one can be named.
+Pure: the same seed gives the same schedule. When things really happen depends on the machine and differs each time.
+Every message has its own id and text, so a lost or duplicated one can be named.
 """
 
 import random
@@ -28,7 +28,7 @@ KINDS: Final = (
     "CONFLICT",
     "UNPAIRED_IDLE",
     "DEPRECATED_VERSION",
-    "OPENING for ever",
+    "OPENING forever",
     "LOGOUT",
     "module missing",
     "module missing that all need",
@@ -46,9 +46,9 @@ KINDS: Final = (
     "killed before acknowledging",
     "killed before emitting",
 )
-"""Everything that heals by itself, or by a scan (a logout, a lost session): then the driver is the person.
+"""All faults that are repaired without a person, or by a scan (a logout, a lost session), which the driver does.
 
-Not here: what halts until a person says so (TOS_BLOCK), and the jumps of a clock, which nothing can move from outside.
+Not here: what halts until `leadmasterd resume` (TOS_BLOCK), and clock jumps, since no test can move the clock.
 """
 
 
@@ -62,7 +62,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One message that has to be in the database exactly once, in its last form."""
+    """A message that must be in the database exactly once, in its last form."""
 
     stanza_id: str
     body: str
@@ -71,12 +71,12 @@ class Expected:
     customer: str
     own: bool = False
     mapped: bool = False
-    """WhatsApp told with it which LID belongs to the customer's phone."""
+    """WhatsApp said with it which LID belongs to the customer's phone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Messages while all is well, then a fault, and messages while it lasts."""
+    """Messages before a fault, the fault, and messages while it lasts."""
 
     calm: tuple[Act, ...]
     fault: str
@@ -84,19 +84,19 @@ class Round:
     seconds: float
     """How long the fault lasts, or the daemon stays down."""
     patient: bool
-    """Whether the next round waits for ready; else the next fault may meet a recovery."""
+    """Whether to wait for ready before; otherwise the fault may meet the recovery from the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All of a run."""
+    """The whole schedule of a run."""
 
     seed: int
     rounds: tuple[Round, ...]
     expected: tuple[Expected, ...]
 
     def where(self, slot: int) -> str:
-        """What was going on when a message of this slot was delivered, as far as the plan knows."""
+        """The round of a message of this slot, and whether its fault had begun."""
         number, down = divmod(slot, 2)
         fault = self.rounds[number].fault
         return f"round {number + 1}, {'during' if down else 'before'}: {fault}"
@@ -104,18 +104,18 @@ class Plan:
 
 @dataclass(slots=True)
 class _Draft:
-    """What the slots fill up with. Slot 2n is the calm of round n, slot 2n+1 its fault."""
+    """A plan in the making. Slot 2n is before the fault of round n, slot 2n+1 during it."""
 
     slots: list[list[Act]]
     expected: list[Expected] = field(default_factory=list)
 
     def add(self, slot: int, action: str, **body: object) -> None:
-        """Put an act into a slot, or into the last one if there are no more."""
+        """Add an act to a slot, or to the last one if that is beyond it."""
         self.slots[min(slot, len(self.slots) - 1)].append(Act(action, body))
 
 
 def make_plan(seed: int, messages: int, faults: int) -> Plan:
-    """So many messages and so many faults."""
+    """A plan with that many messages and faults."""
     chance = random.Random(seed)
     draft = _Draft([[] for _ in range(2 * faults)])
     while (left := messages - len(draft.expected)) > 0:
@@ -139,7 +139,7 @@ def make_plan(seed: int, messages: int, faults: int) -> Plan:
 
 
 def _deck(chance: random.Random) -> Iterator[str]:
-    """Each kind once before any comes again."""
+    """The kinds in random order, each once before any comes again."""
     while True:
         yield from chance.sample(KINDS, len(KINDS))
 
@@ -163,7 +163,7 @@ def _burst(draft: _Draft, chance: random.Random, slot: int, count: int) -> None:
 
 
 def _aside(draft: _Draft, chance: random.Random, slot: int, stanza_id: str, phone: str) -> None:
-    """What comes beside messages and is none: it is not counted, only in the way."""
+    """Now and then a reaction or a call: not counted, only in the way."""
     match chance.randrange(20):
         case 0:
             draft.add(slot, "react", id=stanza_id, emoji=chance.choice(["👍", "❤️", ""]), from_me=chance.random() < 0.3)
@@ -186,7 +186,7 @@ def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
     if lid is None and kind == "both ids":
         kind = "again"
     who = {"to" if own else "from": str(FIRST_CUSTOMER + customer), "id": stanza_id}
-    # now under the phone, now under the LID; and now and then WhatsApp says nothing of the LID at all
+    # Some come under the phone, some under the LID, and for some WhatsApp does not tell the LID.
     if lid and (draw := chance.random()) < 0.8:
         who |= {"lid": lid} | ({"addressing": "pn"} if draw < 0.25 or kind == "both ids" else {})
     later = slot + chance.choice([0, 0, 1, 1, 2, 3])

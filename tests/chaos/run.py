@@ -1,7 +1,7 @@
-"""`make chaos`: a seeded storm over the whole program on real parts, and what became of every message.
+"""`make chaos`: a storm of faults over the whole program with real processes, and what became of every message.
 
-The seed decides who writes what and what breaks in which order. How fast the machine is, which process a signal meets
-in which line of its code, is not in it: the same seed gives the same schedule, not the same run.
+The seed decides who writes what, and what breaks in which order. It does not decide the timing: the same seed gives the
+same schedule, not the same run.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from tests.chaos.verdict import Verdict, judge
 
 
 def main() -> int:
-    """Exit code 0 only if everything held."""
+    """Exit code 0 only if nothing was lost, duplicated or sent."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description=__doc__.partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="default: a fresh one")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="default: a random one")
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--without-sweeps", action="store_true", help="every sweep finds nothing: this must lose")
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def play(folder: Path, seed: int, messages: int, faults: int, *, without_sweeps: bool = False) -> Verdict:
-    """One run, judged."""
+    """Run one storm and judge it."""
     plan = make_plan(seed, messages, faults)
     return judge(plan, storm.run(plan, folder, without_sweeps=without_sweeps, say=storm.to_stderr))
 

@@ -1,5 +1,8 @@
-"""Does what the plan says to real parts, and brings back what they made of it. The driver restarts the daemon, as
-systemd would; everything else has to come back by itself."""
+"""Plays a plan against real processes and returns what they made of it.
+
+The driver restarts the daemon, as systemd would, and scans a code that is shown for long, as a person would. Everything
+else must recover by itself.
+"""
 
 import shutil
 import subprocess
@@ -26,18 +29,18 @@ _SMALL: Final = "512m"
 _PROGRESS_EVERY: Final = 5.0
 _LONGEST_LOCK: Final = 1.0
 _RESTORED_BY_THEN: Final = 10.0
-"""A snapshot that is there takes the place of a lost session long before; after this it is a person's turn."""
+"""Seconds after which only a person can help: a snapshot would have been restored long before."""
 _BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
-# Faults follow each other faster than any calm period: with the usual ceiling a run would mostly wait. Divided: 2 s.
+# Faults come too close together to be forgiven: with the usual ceiling a run would mostly wait. Divided: 2 s.
 _SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "40"}
 
 
 class _Stuck(Exception):
-    """Something that had to come did not; the text says what."""
+    """Something that had to happen did not; the text says what."""
 
 
 def run(plan: Plan, folder: Path, *, without_sweeps: bool = False, say: Callable[[str], None]) -> Found:
-    """Play it all in `folder`, where state and log stay."""
+    """Play the plan. State and log stay in `folder`."""
     node = shutil.which("node")
     assert node, "node is needed: run `make test`"
     settings = dict(_SETTINGS)
@@ -56,7 +59,7 @@ def run(plan: Plan, folder: Path, *, without_sweeps: bool = False, say: Callable
 
 @contextmanager
 def _small_file_system(folder: Path) -> Iterator[Path]:
-    """One for the database alone, which can be filled; without root a plain folder. What is on it stays in `folder`."""
+    """A small file system for the database; without root a plain folder. Its files stay in `folder`."""
     small = folder / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_SMALL}", "leadmasterd-chaos", str(small)]
@@ -71,7 +74,7 @@ def _small_file_system(folder: Path) -> Iterator[Path]:
 
 
 def _blind_node(node: str, folder: Path) -> Path:
-    """A node whose sweeps find nothing."""
+    """A node program whose sweeps find nothing."""
     wrapper = folder / "node-without-sweeps"
     wrapper.write_text(
         f'#!/bin/sh\n[ "$1" = --version ] && exec {node} --version\nexec {node} --import {_BLIND} "$@"\n'
@@ -109,7 +112,7 @@ class _Storm:
         except subprocess.TimeoutExpired:
             stuck = f"the daemon to stop when asked (round {self._number})"
         seconds = time.monotonic() - began
-        gaps = daemon.query("SELECT * FROM gaps")  # the stop begins another, which is as it should be
+        gaps = daemon.query("SELECT * FROM gaps")  # before the stop, which begins another
         sent = len(daemon.standin.state()["sent"])
         daemon.end()
         return Found(
@@ -154,7 +157,7 @@ class _Storm:
             self._daemon.standin.act(act.action, **act.body)
 
     def _settle(self) -> None:
-        """Until whatever can still come has come: ready, nothing undelivered, and two whole sweeps after that."""
+        """End all faults and wait: ready, nothing undelivered, then two whole sweeps and every gap closed."""
         standin = self._daemon.standin
         for action in ("online", "slow", "release"):
             standin.act(action)
@@ -179,7 +182,7 @@ class _Storm:
             time.sleep(0.05)
 
     def _keep_alive(self) -> None:
-        """What systemd and a person would do, and a note that they had to."""
+        """Restart the daemon or scan the code if it is needed, and note that it was."""
         process = self._daemon.process
         assert process is not None
         if (code := process.poll()) is not None:
@@ -192,12 +195,12 @@ class _Storm:
         self._asks_for_a_scan_since = self._asks_for_a_scan_since or now
         if now - self._asks_for_a_scan_since > _RESTORED_BY_THEN:
             self._relinked.append(f"round {self._number}")
-            with suppress(StandInError):  # that page has gone since
+            with suppress(StandInError):  # that page is gone
                 self._daemon.standin.act("scan", phone=OUR_PHONE, name="Tienda", wait=1000)
 
     @property
     def _phase(self) -> str:
-        """What the life that runs says; the file may still be of the one before."""
+        """The phase of the running life; status.json may still be of the one before."""
         assert self._daemon.process is not None
         status = self._daemon.status
         return str(status["phase"]) if status.get("pid") == self._daemon.process.pid else "beginning"
@@ -218,6 +221,6 @@ class _Storm:
 
 
 def to_stderr(line: str) -> None:
-    """Progress is no result."""
+    """Print progress, which is no part of the result."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

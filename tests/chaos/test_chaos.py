@@ -1,4 +1,4 @@
-"""A small storm over the real parts; and the same without sweeps, which has to lose."""
+"""A small storm with real processes, and one without sweeps, which must lose messages."""
 
 import sys
 from pathlib import Path
@@ -13,11 +13,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if depth.DEEP else 1200)
 SEED = 270476
 MESSAGES, FAULTS = (20_000, 200) if depth.DEEP else (600, 16)
 PROOF_SEED, PROOF_MESSAGES, PROOF_FAULTS = 842, 120, 5
-"""Its faults are of the kind that costs the live path; with other ones a run without sweeps may be lucky."""
+"""This seed's faults interrupt live capture; with others a run without sweeps may lose nothing."""
 
 
 def test_a_storm_loses_nothing(tmp_path: Path) -> None:
-    """0 lost, 0 duplicates, 0 sent, every gap closed. A deep run draws a fresh seed and a storm of full size."""
+    """Nothing is lost, duplicated or sent, and every gap is closed. A deep run has a random seed and the full size."""
     seed = depth.seed(SEED)
     repeat = f'make chaos ARGS="--seed {seed} --messages {MESSAGES} --faults {FAULTS}"'
     sys.stdout.write(f"to repeat it: {repeat}\n")
@@ -29,7 +29,7 @@ def test_a_storm_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_without_sweeps_the_same_storm_loses(tmp_path: Path) -> None:
-    """If it did not, the storm would prove nothing about them."""
+    """Otherwise the storm would prove nothing about sweeps."""
     for name in ("with", "without"):
         (tmp_path / name).mkdir()
     verdict = play(tmp_path / "with", PROOF_SEED, PROOF_MESSAGES, PROOF_FAULTS)

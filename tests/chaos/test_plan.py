@@ -1,4 +1,4 @@
-"""The schedule comes from the seed alone, and the verdict can say no."""
+"""The schedule depends on the seed alone, and the verdict finds every failure."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from tests.chaos.verdict import Found, judge
 
 
 def test_the_same_seed_makes_the_same_schedule() -> None:
-    """And another seed another one."""
+    """Another seed makes another one."""
     assert make_plan(7, 500, 20) == make_plan(7, 500, 20)
     assert make_plan(7, 500, 20) != make_plan(8, 500, 20)
 
 
 def test_a_plan_has_as_many_messages_and_faults_as_asked_for() -> None:
-    """Each under an id and a text of its own, of every kind, and every fault before any comes again."""
+    """Each message has its own id and text, every kind occurs, and each fault comes once before any comes again."""
     plan = make_plan(3, 5000, len(KINDS))
     assert len(plan.expected) == 5000
     assert len({each.stanza_id for each in plan.expected}) == 5000
@@ -31,7 +31,7 @@ def test_a_plan_has_as_many_messages_and_faults_as_asked_for() -> None:
 
 
 def test_what_happens_to_a_message_happens_after_it() -> None:
-    """An edit, a decryption or a repetition never stands before its message."""
+    """An edit, a decryption or a repetition never comes before its message."""
     known = set()
     for each in make_plan(5, 3000, 30).rounds:
         for act in (*each.calm, *each.during):
@@ -42,7 +42,7 @@ def test_what_happens_to_a_message_happens_after_it() -> None:
 
 
 def row_of(wanted: Expected) -> dict[str, Any]:
-    """What a good run makes of it."""
+    """Its row after a good run."""
     return {
         "stanza_id": wanted.stanza_id,
         "conversation_id": int(wanted.customer),
@@ -64,7 +64,7 @@ def found(plan: Plan) -> Found:
 
 
 def of_kind(kind: str) -> Callable[[dict[str, Any]], bool]:
-    """Whether a row is of such a message in the plan below."""
+    """Whether a row is a message of this kind in the plan below."""
     ids = {each.stanza_id for each in PLAN.expected if each.kind == kind}
     return lambda row: row["stanza_id"] in ids
 
@@ -80,12 +80,12 @@ def with_rows(change: Callable[[list[dict[str, Any]]], object]) -> Found:
 
 
 def spoil(kind: str, **values: object) -> Found:
-    """A good run in which one message of a kind is not as it should be."""
+    """A good run but for one message of this kind, whose row has these values."""
     return with_rows(lambda rows: next(filter(of_kind(kind), rows)).update(values))
 
 
 def apart() -> Found:
-    """A good run in which a customer's LID is another person."""
+    """A good run but for one customer, whose LID is in another conversation."""
     customers = Counter(each.customer for each in PLAN.expected)
     twice = next(each for each in PLAN.expected if each.mapped and customers[each.customer] > 1)
     return with_rows(
@@ -93,8 +93,8 @@ def apart() -> Found:
     )
 
 
-def test_a_run_in_which_all_held_is_good() -> None:
-    """Nothing is missing."""
+def test_a_run_in_which_everything_held_is_good() -> None:
+    """And its table says so."""
     verdict = judge(PLAN, found(PLAN))
     assert verdict.good
     assert verdict.recovery_max == 2.0
@@ -121,8 +121,8 @@ OPEN_GAP = {"from_at": "2026-01-01T00:00:00.000Z", "to_at": None, "closed_at": N
         (replace(found(PLAN), stuck="ready"), "waited in vain for ready"),
     ],
 )
-def test_whatever_does_not_hold_is_said(bad: Found, said: str) -> None:
-    """One of each, and the run has failed."""
+def test_each_failure_fails_the_run_and_is_named(bad: Found, said: str) -> None:
+    """One failure of each kind."""
     verdict = judge(PLAN, bad)
     assert not verdict.good
     assert any(said in line for line in verdict.table())

@@ -1,4 +1,4 @@
-"""What was delivered against what is in the database. Pure: rows come in, a verdict goes out."""
+"""Compares what was delivered with what is in the database. Pure: rows come in, a verdict goes out."""
 
 import statistics
 from collections import Counter, defaultdict
@@ -10,14 +10,14 @@ from typing import Any, Final
 from tests.chaos.plan import Plan
 
 SHOWN: Final = 8
-"""So many of the lost are named; all are counted."""
+"""How many of each kind are named; all are counted."""
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a run left behind: rows of the database, and what only the driver knows."""
+    """What a run left: rows of the database, and what only the driver knows."""
 
     messages: Sequence[Row]
     gaps: Sequence[Row]
@@ -25,13 +25,13 @@ class Found:
     sent: int
     """Attempts to send that reached WhatsApp's side."""
     faults: Mapping[str, int]
-    """Faults that were really carried out, by kind."""
+    """How often each kind of fault was really played."""
     unasked_ends: Sequence[str]
-    """Times the daemon ended and nobody had asked for it."""
+    """Times the daemon exited without being asked, or failed when it was."""
     relinked: Sequence[str]
-    """Times the browser had lost the session, no snapshot was there, and a person had to scan: told, and no loss."""
+    """Times the browser lost the session without a snapshot, so that a scan was needed; no message is lost by that."""
     moments: Mapping[int, str]
-    """When each slot's messages were delivered, and what the daemon said of itself just then."""
+    """When each slot's messages were delivered, and the daemon's phase at that time."""
     seconds: float
     stuck: str | None
     """What was waited for in vain at the end."""
@@ -39,7 +39,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Zero everywhere is what was promised."""
+    """The result of a run. The promise is: all of these are empty or zero."""
 
     seed: int
     messages: int
@@ -48,13 +48,13 @@ class Verdict:
     lost: tuple[str, ...]
     doubled: tuple[str, ...]
     strangers: tuple[str, ...]
-    """In the database and never delivered."""
+    """In the database, but never delivered."""
     not_edited: tuple[str, ...]
     not_revoked: tuple[str, ...]
     not_filled: tuple[str, ...]
     garbled: tuple[str, ...]
     split: tuple[str, ...]
-    """Customers in more than one conversation, though WhatsApp told that their phone and their LID are one."""
+    """Customers in more than one conversation, though WhatsApp said that their phone and their LID are one."""
     sent: int
     gaps: int
     open_gaps: int
@@ -69,7 +69,7 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        """Everything that was promised holds."""
+        """Whether every promise held."""
         return not any(
             (
                 self.lost,
@@ -92,7 +92,7 @@ class Verdict:
         return {"good": self.good, **asdict(self)}
 
     def table(self) -> list[str]:
-        """Calm lines for people."""
+        """The result as lines for people."""
         lines = [
             _line("seed", self.seed),
             _line("messages", self.messages, f"{self.live} live, {self.sweep} by sweep"),
@@ -131,7 +131,7 @@ def _line(name: str, value: object, more: str = "") -> str:
 
 
 def judge(plan: Plan, found: Found) -> Verdict:
-    """Compare."""
+    """Compare the plan with what was found."""
     by_id: dict[str, list[Row]] = defaultdict(list)
     for row in found.messages:
         by_id[row["stanza_id"]].append(row)
@@ -148,7 +148,7 @@ def judge(plan: Plan, found: Found) -> Verdict:
             wrong["doubled"].append(name)
         row = rows[0]
         if wanted.kind == "revoked":
-            # revoked before anybody read it: the row says so and has no text
+            # One that was revoked before it was read has no text.
             if row["revoked_at"] is None:
                 wrong["not_revoked"].append(name)
             elif row["body"] not in (None, "", wanted.body):
@@ -199,7 +199,7 @@ def _split(plan: Plan, messages: Sequence[Row]) -> Iterator[str]:
 
 
 def _restarts(events: Sequence[Row]) -> Iterator[str]:
-    """Why the listener was started again, each time."""
+    """The cause of each restart of the listener."""
     before: str | None = None
     for event in events:
         if event["phase"] == "starting" and before is not None:

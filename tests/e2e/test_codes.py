@@ -1,4 +1,4 @@
-"""The QR and the pairing code, as the operator meets them."""
+"""The QR code and the pairing code, as the operator sees them."""
 
 import json
 import re
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 def test_the_code_is_in_the_journal_in_a_picture_and_gone_after_the_scan(
     make_daemon: MakeDaemon, standin: StandIn
 ) -> None:
-    """The picture holds the very text that the page shows, only we can read it, and a scan removes it."""
+    """The picture holds the text that the page shows, only its owner can read it, and a scan removes it."""
     daemon = make_daemon(LEADMASTERD_SUPERVISOR__TIME_DIVISOR="1")  # so that no other code is missed meanwhile
     daemon.start()
     daemon.await_phase("waiting_for_scan")
@@ -43,7 +43,7 @@ def test_the_code_is_in_the_journal_in_a_picture_and_gone_after_the_scan(
 
 
 def test_a_new_code_is_drawn_when_it_changes_and_only_then(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """Each text once in the journal, with until when it is good."""
+    """The journal has each code once, and until when it is valid."""
     daemon = make_daemon()
     daemon.start()
     daemon.await_phase("waiting_for_scan")
@@ -56,7 +56,7 @@ def test_a_new_code_is_drawn_when_it_changes_and_only_then(make_daemon: MakeDaem
 
 @pytest.mark.parametrize("how", ["setting", "command"])
 def test_a_pairing_code_links_instead_of_a_qr(make_daemon: MakeDaemon, standin: StandIn, how: str) -> None:
-    """By the setting from the start, or by a command while a QR is shown."""
+    """From the start by the setting, or by a command while a QR code is shown."""
     settings = {"LEADMASTERD_LISTENER__PAIRING_PHONE": OUR_PHONE} if how == "setting" else {}
     daemon = make_daemon(**settings)
     daemon.start()

@@ -1,4 +1,4 @@
-"""WhatsApp Web changes under the library: what is gone is told, and what still works goes on."""
+"""WhatsApp Web changes under the library: status names what is missing, and the rest works on."""
 
 import pytest
 
@@ -10,8 +10,8 @@ from tests.e2e.daemon import OUR_PHONE, wait_long
 pytestmark = pytest.mark.e2e
 
 
-def test_a_module_that_is_gone_is_told_in_status_history_and_doctor(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """Calls are lost, messages are not."""
+def test_a_missing_module_is_named_in_status_history_and_doctor(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """It costs calls; messages are still captured."""
     daemon = make_daemon()
     standin.act("missing", modules=["WAWebCallCollection"])
     daemon.start()
@@ -26,12 +26,12 @@ def test_a_module_that_is_gone_is_told_in_status_history_and_doctor(make_daemon:
     assert daemon.query("SELECT captured_via FROM messages")[0]["captured_via"] == "live"
     status = daemon.command("status")
     assert status.returncode == 0
-    for told in (status.stdout, daemon.command("history").stdout, daemon.command("doctor", "--quick").stdout):
-        assert "WhatsApp Web changed" in told
+    for output in (status.stdout, daemon.command("history").stdout, daemon.command("doctor", "--quick").stdout):
+        assert "WhatsApp Web changed" in output
 
 
 def test_a_page_that_can_show_no_code_says_so(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """Not linked, and what a QR is made of is gone: a person is told what is missing, not only that it starts again."""
+    """Not linked, and the parts of the QR code are gone: status names them, and not only the restarts."""
     daemon = make_daemon()
     standin.act("missing", modules=["WAWebUserPrefsMultiDevice"])
     daemon.start()

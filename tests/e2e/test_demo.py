@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.mark.parametrize("shape", ["dollar", "serialized"])
 def test_the_demo_captures_everything_once_and_says_that_it_is_a_stand_in(shape: str) -> None:
-    """Exit code 0 only because all of it was captured, live and by sweep."""
+    """It exits with 0, which means that it captured everything, live and by sweep."""
     shown = subprocess.run(
         [sys.executable, "-m", "leadmasterd", "demo", "--auto", "--key-shape", shape],
         cwd=ROOT,
@@ -29,5 +29,5 @@ def test_the_demo_captures_everything_once_and_says_that_it_is_a_stand_in(shape:
     wants, waits = shown.stdout.split("leadmasterd leads waiting")
     assert "pedido" in wants
     assert "Julián" in waits
-    assert re.search(r"2 h 1\d min", waits), "ten minutes, and those that the demo itself took"
+    assert re.search(r"2 h 1\d min", waits), "ten minutes, and as long as the demo took"
     assert "reclamo" in waits

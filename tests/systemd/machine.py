@@ -1,15 +1,13 @@
 """A machine with a real systemd, and on it this checkout, installed the way an administrator would.
 
-The machine is run-real-systemd.sh's; here is what a test says to it. Everything installed is seen read-only,
-so no test can write into the checkout.
+run-real-systemd.sh makes the machine; this is how a test talks to it. What is installed is mounted read-only, so no
+test can write into the checkout.
 """
 
 import shutil
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +27,7 @@ class Machine:
 
     @classmethod
     def boot(cls, state: Path, binds: dict[Path, str]) -> "Machine":
-        """Boots, with each folder of `binds` seen at its path there. Takes about half a second."""
+        """Boot in about half a second, with each folder of `binds` mounted at its path there."""
         shown = [f"{source}:{target}" for source, target in binds.items()]
         done = subprocess.run([SCRIPT, "start", state, *shown], check=False, capture_output=True, text=True, timeout=60)
         if done.returncode == CANNOT:
@@ -66,25 +64,17 @@ class Machine:
         return self.run("journalctl", "--unit", unit, "--no-pager", "--output", "cat").stdout
 
     def processes_of(self, user: str) -> set[int]:
-        """Every process of this user, in whatever cgroup, session or process group it hides."""
+        """Every process of this user, whatever its cgroup, session or process group."""
         found = self.run("find", "/proc", "-maxdepth", "1", "-user", user, check=False).stdout.split()
         return {int(name) for path in found if (name := path.rpartition("/")[2]).isdigit()}
 
 
-def wait_for(what: str, holds: Callable[[], bool], limit: float) -> None:
-    until = time.monotonic() + limit
-    while not holds():
-        if time.monotonic() > until:
-            raise AssertionError(f"waited {limit:g} s in vain for: {what}")
-        time.sleep(0.1)
-
-
 def lay_out_installation(stage: Path) -> dict[Path, str]:
-    """Builds /opt/leadmasterd in `stage` and returns what has to be seen where on the machine.
+    """Build /opt/leadmasterd in `stage`; returns which folder to mount where on the machine.
 
-    The code is copied, because a checkout may be readable by its owner only. The environment is made by hand:
-    the service's user sees neither /root nor /home, where the interpreter of a pyenv, the node of an nvm and the
-    tests' own .venv live. So each is bound to a path of its own.
+    The code is copied, since a checkout may be readable by its owner only. The environment is made by hand: the
+    service's user sees neither /root nor /home, where the interpreter of a pyenv, the node of an nvm and the tests' own
+    .venv are. So each is mounted at a path of its own.
     """
     home, packages = Path("/opt/python"), Path("/opt/packages")
     opt = stage / "leadmasterd"

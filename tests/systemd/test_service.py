@@ -1,4 +1,4 @@
-"""The shipped unit under a real systemd: it starts, stays, comes back, stops, and leaves nothing behind."""
+"""The shipped unit under a real systemd: it starts, stays up, restarts after a crash, and leaves nothing behind."""
 
 import json
 import os
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.systemd.conftest import UNIT
-from tests.systemd.machine import CHECKOUT, NODE, Machine, wait_for
+from tests.systemd.machine import CHECKOUT, NODE, Machine
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.systemd
 
@@ -21,12 +22,12 @@ WATCHDOG_SECONDS = 6
 
 @pytest.fixture
 def service(machine: Machine) -> Iterator[Machine]:
-    """A stopped unit with default settings and a quicker watchdog; killed and forgotten afterwards."""
+    """The stopped unit with default settings and a quicker watchdog; killed and reset after the test."""
     machine.write(f"/etc/systemd/system/{UNIT}.d/tests.conf", f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}s\n")
     machine.write("/etc/leadmasterd/config.toml", "")
     machine.run("systemctl", "daemon-reload")
     yield machine
-    # Asked to stop first, or systemd would start again what is killed.
+    # Stopped first, or systemd would restart what is killed.
     machine.run("systemctl", "stop", "--no-block", UNIT)
     machine.run("systemctl", "kill", "--signal=KILL", UNIT, check=False)
     machine.run("systemctl", "stop", UNIT)
@@ -36,7 +37,7 @@ def service(machine: Machine) -> Iterator[Machine]:
 
 @pytest.fixture
 def stubborn(service: Machine) -> Machine:
-    """The same, with a listener that ignores everything."""
+    """The same with a listener that ignores every request to stop."""
     service.write(STUBBORN_NODE, (CHECKOUT / "tests" / "systemd" / "stubborn_node.sh").read_text())
     service.run("chmod", "755", STUBBORN_NODE)
     service.write("/etc/leadmasterd/config.toml", f'[listener]\nnode = "{STUBBORN_NODE}"\n')
@@ -50,12 +51,12 @@ def start(service: Machine) -> None:
 
 def wait_for_the_tree(service: Machine) -> set[int]:
     """The daemon, the stubborn node with its sleep, and the grandchild with its own: five processes."""
-    wait_for("the whole tree", lambda: len(service.processes_of(USER)) >= 5, limit=20)
+    wait_for(lambda: len(service.processes_of(USER)) >= 5, "the whole tree", every=0.1)
     return service.processes_of(USER)
 
 
 def test_systemd_finds_nothing_wrong_with_the_unit(machine: Machine) -> None:
-    """Its default exit status is 0 even for an unknown key; and it looks whether ExecStart= is there."""
+    """No output at all: its exit status is 0 even for an unknown key. It also checks that ExecStart= exists."""
     done = machine.run(
         "systemd-analyze",
         "verify",
@@ -67,13 +68,13 @@ def test_systemd_finds_nothing_wrong_with_the_unit(machine: Machine) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_start_returns_once_the_daemon_is_ready_and_says_in_a_sentence_what_it_does(
+def test_start_returns_once_the_daemon_is_ready_and_its_status_is_a_sentence(
     stubborn: Machine,
 ) -> None:
     start(stubborn)
     assert stubborn.show(UNIT, "ActiveState") == "active"
     assert stubborn.show(UNIT, "Type") == "notify"
-    wait_for("a status of several words", lambda: " " in stubborn.show(UNIT, "StatusText"), limit=10)
+    wait_for(lambda: " " in stubborn.show(UNIT, "StatusText"), "a status of several words", every=0.1)
 
 
 def test_state_is_the_services_own_and_private(stubborn: Machine) -> None:
@@ -92,7 +93,7 @@ def test_the_watchdog_is_fed(stubborn: Machine) -> None:
         seen.add(stubborn.show(UNIT, "WatchdogTimestampMonotonic"))
         return len(seen) >= 4
 
-    wait_for("three pings", fed_three_times, limit=4 * WATCHDOG_SECONDS)
+    wait_for(fed_three_times, "three pings", every=0.1)
     assert stubborn.show(UNIT, "NRestarts") == "0"
 
 
@@ -106,17 +107,17 @@ def test_stop_ends_even_a_stubborn_listener_within_25_seconds_and_leaves_nothing
     assert stubborn.show(UNIT, "Result") == "success", stubborn.journal(UNIT)
 
 
-def test_a_killed_daemon_is_started_again_and_leaves_no_orphan(stubborn: Machine) -> None:
+def test_a_killed_daemon_is_restarted_and_leaves_no_orphan(stubborn: Machine) -> None:
     start(stubborn)
     before = wait_for_the_tree(stubborn)
     stubborn.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", UNIT)
-    wait_for("the restart", lambda: stubborn.show(UNIT, "NRestarts") == "1", limit=20)
-    wait_for("the new life", lambda: stubborn.show(UNIT, "ActiveState") == "active", limit=20)
+    wait_for(lambda: stubborn.show(UNIT, "NRestarts") == "1", "the restart", every=0.1)
+    wait_for(lambda: stubborn.show(UNIT, "ActiveState") == "active", "the new life", every=0.1)
     assert before & stubborn.processes_of(USER) == set()
     wait_for_the_tree(stubborn)
 
 
-def test_wrong_settings_are_not_retried(service: Machine) -> None:
+def test_a_start_with_wrong_settings_is_not_retried(service: Machine) -> None:
     service.write("/etc/leadmasterd/config.toml", "no_such_setting = 1\n")
     assert service.run("systemctl", "start", UNIT, check=False).returncode != 0
     assert service.show(UNIT, "ExecMainStatus") == "78"
@@ -136,18 +137,16 @@ def standin(machine: Machine) -> Iterator[list[str]]:
     def said() -> str:
         return machine.run("cat", "/run/standin.json", check=False).stdout
 
-    wait_for("the stand-in", lambda: said().endswith("\n"), limit=30)
+    wait_for(lambda: said().endswith("\n"), "the stand-in", every=0.1)
     yield json.loads(said())["browser_args"]
     machine.run("systemctl", "kill", "--signal=KILL", "standin.service")
 
 
-def test_inside_the_unit_the_real_browser_comes_as_far_as_a_qr_in_its_sandbox(
-    service: Machine, standin: list[str]
-) -> None:
+def test_inside_the_unit_the_real_browser_shows_a_qr_code_in_its_sandbox(service: Machine, standin: list[str]) -> None:
     settings = f'[listener]\nnode = "{NODE}"\nbrowser_args = {json.dumps(standin)}\n'
     service.write("/etc/leadmasterd/config.toml", settings)
     start(service)
-    wait_for("a QR", lambda: "scan" in service.show(UNIT, "StatusText"), limit=60)
+    wait_for(lambda: "scan" in service.show(UNIT, "StatusText"), "a QR", every=0.1)
     commands = service.run("sh", "-c", "cat /proc/[0-9]*/cmdline", check=False).stdout
     assert "--type=renderer" in commands
     assert "--no-sandbox" not in commands
@@ -163,7 +162,7 @@ WITHOUT_NAMESPACES = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_a
 
 @pytest.mark.parametrize(("how", "reason"), [(AS_NOBODY, "root"), (WITHOUT_NAMESPACES, "namespaces")])
 def test_a_machine_that_cannot_boot_systemd_says_why(how: list[str], reason: str, tmp_path: Path) -> None:
-    """Skipping must not hide a broken harness: it is for want of root or of namespaces, and says so."""
+    """So a skipped test means no root or no namespaces, and never hides a broken harness."""
     if os.geteuid() != 0:
         pytest.skip("only root can give up what the harness needs")
     script = CHECKOUT / "tests" / "systemd" / "run-real-systemd.sh"

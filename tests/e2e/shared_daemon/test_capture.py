@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.mark.parametrize("standin", ["serialized", "dollar"], indirect=True)
 def test_every_kind_of_message_becomes_one_row(daemon: DaemonUnderTest, standin: StandIn, ana: str) -> None:
-    """In both shapes of message key: text, media, place, card, order, answers, ads, own messages."""
+    """Text, media, location, contact card, order, reply, ad, own message; in both shapes of message key."""
     kinds: list[tuple[str, dict[str, object]]] = [
         ("text", {"body": "Hola, precio?"}),
         (
@@ -62,7 +62,7 @@ def test_every_kind_of_message_becomes_one_row(daemon: DaemonUnderTest, standin:
     assert rows["IN-text"]["captured_via"] == "live"
     assert rows["IN-text"]["notify_name"] == "Ana"
     image = rows["IN-image"]
-    assert (image["type"], image["body"]) == ("image", "este?"), "the caption, never the thumbnail"
+    assert (image["type"], image["body"]) == ("image", "este?"), "the caption and not the thumbnail"
     assert json.loads(image["media"])["mimetype"] == "image/jpeg"
     assert json.loads(rows["IN-location"]["details"])["location"]["latitude"] == -34.6
     assert "FN:Beto" in json.loads(rows["IN-vcard"]["details"])["contact_cards"][0]
@@ -97,7 +97,7 @@ def test_what_happens_to_messages_later_is_kept(daemon: DaemonUnderTest, standin
     wait_long(lambda: row("EDITED")["edited_at"], "the edit")
     assert row("EDITED")["body"] == "after"
     wait_long(lambda: row("REVOKED")["revoked_at"], "the deletion")
-    assert row("REVOKED")["body"] == "before REVOKED", "a deleted message still was written"
+    assert row("REVOKED")["body"] == "before REVOKED", "the text of a deleted message is kept"
     wait_long(lambda: row("SECRET")["readable_at"], "the late decryption")
     assert (row("SECRET")["type"], row("SECRET")["body"]) == ("chat", "ahora sí")
     [reaction] = wait_long(lambda: daemon.query("SELECT * FROM reactions"), "the reaction")
@@ -123,8 +123,8 @@ def test_one_message_under_a_phone_and_a_lid_five_times_is_one_row(
     assert len(daemon.query("SELECT * FROM conversations")) == 1
 
 
-def test_strange_messages_are_kept(daemon: DaemonUnderTest, standin: StandIn, ana: str) -> None:
-    """A wrong clock, NUL, half a surrogate pair, a megabyte, an unknown kind of chat: each is a row."""
+def test_odd_messages_are_captured(daemon: DaemonUnderTest, standin: StandIn, ana: str) -> None:
+    """A time in the future, NUL, half a surrogate pair, a megabyte, an unknown kind of chat: each is a row."""
     standin.act("deliver", **{"from": ana, "body": "del futuro", "t": 4070908800})
     standin.act("deliver", **{"from": ana, "body": "nul\0 y \ud83d suelto"})
     standin.act("deliver", **{"from": ana, "body": "ñ" * 1_000_000, "id": "LONG"})
