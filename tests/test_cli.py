@@ -151,7 +151,7 @@ def test_what_is_typed_too_much_is_told_with_the_help_of_its_command(
         main(typed.split())
     said = capsys.readouterr().err
     assert left.value.code == 64
-    assert "unrecognized arguments: " in said
+    assert "unrecognised arguments: " in said
     assert said.endswith(f"Try `{' '.join(f'leadmasterd {command}'.split())} --help`.\n")
 
 
@@ -185,9 +185,7 @@ def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
     )
     os.close(follower)
     assert done.returncode == 73
-    assert (
-        done.stderr == "cannot read or write: [Errno 5] Input/output error; check the disk, or the terminal is gone\n"
-    )
+    assert done.stderr == "cannot read or write: [Errno 5] Input/output error; check the disk and the terminal\n"
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ def test_without_a_database_reading_is_empty_and_writing_is_no(shop: Shop) -> No
     for typed in (["show", "1"], ["label", "1", "price"], ["stage", "1", "won"], ["note", "1", "x"], ["rebuild"]):
         done = shop.types("leads", *typed)
         assert (done.code, done.out) == (1, "")
-        assert "Nothing was captured here yet" in done.err
+        assert "Nothing has been captured here yet" in done.err
     assert not shop.database.exists()
 
 
@@ -702,7 +702,7 @@ def test_status_shows_who_waits(shop: Shop) -> None:
     assert shop.types("leads", "stage", chat(1), "won").code == 0
     for customer in range(2, 8):
         shop.hears((customer, 1, "> hola"))
-    assert "  waiting    nobody waits for an answer" in shop.types("status").out
+    assert "  waiting    nobody is waiting for an answer" in shop.types("status").out
 
 
 def test_status_says_when_the_database_can_not_be_read(shop: Shop) -> None:
@@ -820,7 +820,7 @@ def test_somebody_who_is_not_there_is_1(shop: Shop, word: list[str], who: str) -
     shop.hears((1, 10, PRICE))
     done = shop.types("leads", word[0], who, *word[1:])
     assert (done.code, done.out) == (1, "")
-    assert "cannot find" in done.err or "groups make no leads" in done.err
+    assert "cannot find" in done.err or "groups have no leads" in done.err
 
 
 # ---------------------------------------------------------------------- label
@@ -831,7 +831,7 @@ def test_a_label_wins_at_once_and_is_remembered(shop: Shop) -> None:
     shop.hears((1, 120, HELLO), (1, 119, "cuánto sale?"))
     done = shop.types("leads", "label", "1", "turno")
     assert done.code == 0
-    assert "«hola / cuánto sale?» is appointment (turno) by your label. Before, it was price (precio)." in done.out
+    assert "«hola / cuánto sale?» is now labelled appointment (turno). Before, it was price (precio)." in done.out
     assert "Lead 1 is about appointment (turno), not price." in done.out
     assert shop.lead(1)["intent"] == "appointment"
     [(message_ids, intent, actor)] = shop.asks("SELECT message_ids, intent, actor FROM corrections")
@@ -851,7 +851,7 @@ def test_a_label_of_noise_withdraws_the_lead_and_ends_the_waiting(shop: Shop) ->
     """It never was one; by its old number it can still be shown, and the word be taken back."""
     shop.hears((1, 120, PRICE))
     done = shop.types("leads", "label", "1", "proveedor")
-    assert "Lead 1 is withdrawn: this was not a lead." in done.out
+    assert "Lead 1 was withdrawn: this was not a lead." in done.out
     assert "Nobody is waiting for an answer there any more." in done.out
     assert shop.types("leads", "list", "--all", "--json").json["leads"] == []
     assert "Lead 1 was withdrawn" in shop.types("leads", "show", "1").out
@@ -901,9 +901,9 @@ def test_a_stage_is_a_decision_with_its_consequences(shop: Shop) -> None:
         ("quoted", None),
         ("won", "paid in cash"),
     ]
-    assert shop.types("leads", "stage", "1", "won").out == "Lead 1 is won (ganado) already.\n"
+    assert shop.types("leads", "stage", "1", "won").out == "Lead 1 is already won (ganado).\n"
     again = shop.types("leads", "stage", "1", "won", "--note", "in two parts")
-    assert again.out == "Lead 1 is won (ganado) already.\nNoted on lead 1.\n"
+    assert again.out == "Lead 1 is already won (ganado).\nNoted on lead 1.\n"
     assert "in two parts" in shop.types("leads", "show", "1").out
     assert len(shop.asks("SELECT * FROM decisions")) == 2
     answer = shop.types("leads", "stage", "1", "qualified", "--json").json
@@ -919,7 +919,7 @@ def test_a_chat_without_a_lead_gets_one_by_an_open_stage(shop: Shop) -> None:
     assert "leads label" in done.err
     assert shop.asks("SELECT * FROM decisions") == []
     done = shop.types("leads", "stage", chat(1), "new", "--note", "wants another cup")
-    assert "Lead 1 is opened as new (nuevo)." in done.out
+    assert "Lead 1 was opened as new (nuevo)." in done.out
     assert "wants another cup" in shop.types("leads", "show", "1").out
 
 
@@ -1162,7 +1162,7 @@ def test_a_note_is_on_the_record_and_changes_nothing_else(shop: Shop) -> None:
     ]
     done = shop.types("leads", "note", chat(2), "x")
     assert (done.code, done.out) == (1, "")
-    assert "there is no lead" in done.err
+    assert "has no lead" in done.err
 
 
 # ---------------------------------------------------------------------- merge
@@ -1202,7 +1202,7 @@ def test_who_may_be_one_person_is_proposed_with_the_line_to_type(shop: Shop) -> 
     named = {"contact": wire.contact(name="Ana Gómez")}
     shop.hears((1, 120, PRICE, named), (2, 60, DELIVERY, named))
     done = shop.types("leads", "merge", "--proposals")
-    assert "Ana Gómez: saved under one name" in done.out
+    assert "Ana Gómez: saved under the same name" in done.out
     line = next(line.strip() for line in done.out.splitlines() if "leadmasterd" in line)
     [proposal] = shop.types("leads", "merge", "--proposals", "--json").json["proposals"]
     assert [contact["contact_id"] for contact in proposal["contacts"]] == [1, 2]
@@ -1334,7 +1334,7 @@ def test_a_rebuild_gives_the_same_leads_under_the_same_numbers(shop: Shop) -> No
     assert shop.asks("SELECT lead_id, stage, intent, opened_at FROM leads ORDER BY lead_id") == before
     assert shop.asks("SELECT count(*) FROM follow_ups") == [(4,)]
     done = shop.types("leads", "rebuild")
-    assert done.out == "3 leads, 3 open: 0 made, 0 changed, 0 withdrawn.\n"
+    assert done.out == "3 leads, 3 open: 0 new, 0 changed, 0 withdrawn.\n"
     assert shop.asks("SELECT * FROM unjudged") == []
 
 
@@ -1412,7 +1412,7 @@ def test_reclassifying_asks_the_rules_of_today_and_keeps_peoples_words(shop: Sho
     assert shop.types("rules", "reclassify", "--all").out == (
         "3 bursts classified, 1 label changed:\n"
         "      1  callback (pide llamada) -> price (precio)\n"
-        "3 leads, 3 open: 0 made, 1 changed, 0 withdrawn.\n"
+        "3 leads, 3 open: 0 new, 1 changed, 0 withdrawn.\n"
     )
     assert [shop.lead(customer)["intent"] for customer in (1, 2, 3)] == ["price", "unknown", "order"]
     assert shop.types("rules", "reclassify", "--all").out.startswith("3 bursts classified, 0 labels changed.\n3 leads")
@@ -1524,7 +1524,7 @@ def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str, 
     for typed in ("waiting", "list", "show 1"):
         done = shop.types("leads", *typed.split())
         assert done.code == 0
-        assert done.err.startswith(f"{keys} in the settings: wrong, so shown as if not set;")
+        assert done.err.startswith(f"{keys} in the settings: wrong, so the defaults are used;")
     assert shop.types("leads", "stage", "1", "won").code == 78
 
 

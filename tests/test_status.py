@@ -129,7 +129,7 @@ def described(status: dict[str, Any] | None, *, running: bool) -> str:
 def test_it_says_what_since_when_and_why(paths: Paths) -> None:
     """In the first line."""
     text = described(status_of(paths, account="5491155550100@c.us"), running=True)
-    assert text.startswith("leadmasterd is ready since ")
+    assert text.startswith("leadmasterd has been ready since ")
     assert "1 h 5 min ago" in text
     assert "listening as 5491155550100." in text
 
@@ -143,7 +143,7 @@ def test_a_dead_daemon_is_told_with_its_last_words(paths: Paths) -> None:
 
 def test_one_that_never_ran_and_one_that_just_starts_are_told_apart() -> None:
     """By the lock."""
-    assert described(None, running=False) == "leadmasterd is not running, and never ran here (/state)."
+    assert described(None, running=False) == "leadmasterd is not running, and has never run here (/state)."
     assert described(None, running=True) == "leadmasterd is starting."
 
 
@@ -207,7 +207,7 @@ def test_where_it_never_ran_there_is_an_answer_too(paths: Paths, capsys: pytest.
         "versions",
     )  # fmt: skip
     assert (code, json.loads(out)) == (3, {"v": 1, **dict.fromkeys(documented), "running": False})
-    assert "never ran here" in run(capsys=capsys)[1]
+    assert "has never run here" in run(capsys=capsys)[1]
 
 
 def test_settings_that_are_wrong_elsewhere_do_not_silence_it(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Labelling a burst: what a person says somebody wants wins over the classifier, which learns from it."""
+"""Manual labels of bursts: they win over the classifier, which learns from them."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class LabelRecord(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """What became of a label. `excerpt`: the beginning of the burst, fit for a terminal."""
+    """The result of labelling. `excerpt`: the beginning of the burst, safe for a terminal."""
 
     excerpt: str
     lead_id: int | None
@@ -77,7 +77,7 @@ def label(editor: LeadEditor, who: str, intent: str, *, message_id: int | None =
 
 
 def undo_label(editor: LeadEditor, who: str, *, message_id: int | None = None) -> Labelled:
-    """Take back what people labelled that burst as. Raises Refused, also when nobody has labelled it."""
+    """Undo the manual labels of that burst. Raises Refused, also if it has none."""
 
     def write(burst: Burst, at: str) -> None:
         corrections = _corrections_of(editor, burst)
@@ -128,7 +128,7 @@ def _burst(editor: LeadEditor, subject: Subject, who: str, message_id: int | Non
         raise Refused(
             _(
                 "cannot label message {message}: it was not received in this chat; "
-                "`leadmasterd leads show {who}` shows the numbers of those that were"
+                "`leadmasterd leads show {who}` lists its messages with their numbers"
             ).format(message=message_id, who=who)
         )
     of_chat = [burst for burst in bursts if burst.conversation == subject.conversation_id]

@@ -35,7 +35,7 @@ class UndoRecord(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of a merge, or of undoing it. `contacts`: the one kept and the one merged into it."""
+    """The result of a merge, or of undoing it. `contacts`: the one kept and the one merged into it."""
 
     merge_id: int
     contacts: list[ContactSummary]
@@ -66,7 +66,7 @@ class Merged:
 
 
 def merge(editor: LeadEditor, who: str, other: str) -> Merged:
-    """`other` is the same person as `who`, whose contact stands for both. Raises Refused."""
+    """Merge `other` into `who`. Raises Refused."""
     keep, drop = editor.find(who), editor.find(other)
     if keep.contact_id == drop.contact_id:
         raise Refused(_("{one} and {other} are one person already; nothing to do").format(one=who, other=other))
@@ -85,7 +85,7 @@ def merge(editor: LeadEditor, who: str, other: str) -> Merged:
 
 
 def undo_merge(editor: LeadEditor, merge_id: int) -> Merged:
-    """They are two people after all. Raises Refused when there is no such merge, or it was undone before."""
+    """Undo a merge. Raises Refused when there is no such merge, or it was undone before."""
     found = rows(
         editor.connection, "SELECT kept_id, merged_id FROM contact_merges WHERE merge_id = :merge", merge=merge_id
     )

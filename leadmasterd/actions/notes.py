@@ -21,12 +21,12 @@ class NoteRecord(TypedDict):
 
 
 def add_note(editor: LeadEditor, who: str, text: str) -> NoteRecord:
-    """Write on the record of the lead that is named, or of a person's current lead; nothing else changes.
+    """Add a note to the named lead, or to a person's current lead.
 
     Raises Refused for a person without a lead, CannotUseArgument for an empty text.
     """
     if not text.strip():
-        raise CannotUseArgument(_("cannot write an empty note; say something"))
+        raise CannotUseArgument(_("cannot add an empty note; write some text"))
     subject = editor.find(who)
     with editor.transaction():
         lead = subject.lead_id
@@ -34,7 +34,7 @@ def add_note(editor: LeadEditor, who: str, text: str) -> NoteRecord:
             current = lead_to_decide_on(editor, subject)
             if current is None:
                 raise Refused(
-                    _("there is no lead of {who} to write on; `leadmasterd leads stage {who} new` opens one").format(
+                    _("{who} has no lead to add a note to; `leadmasterd leads stage {who} new` opens one").format(
                         who=who
                     )
                 )

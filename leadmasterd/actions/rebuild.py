@@ -14,13 +14,13 @@ from leadmasterd.queries.database import Row, id_list, rows
 from leadmasterd.state.files import is_running
 
 SLICE: Final = 64
-"""Conversations in one transaction: some tens of milliseconds."""
+"""Conversations per transaction, which takes some tens of milliseconds."""
 
 _PAUSE: Final = 0.15
 """Seconds between two slices while the daemon runs, so that it can write: SQLite retries its lock every 0.1 s."""
 
 OnProgress = Callable[[int, int], None]
-"""Called after each slice with how many conversations are done, and of how many."""
+"""Called after each slice with the number of conversations done, and of all."""
 
 
 class RebuildRecord(TypedDict):
@@ -45,7 +45,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What became of a rebuild."""
+    """The result of a rebuild."""
 
     counts: Row
     failures: list[Failure]
@@ -64,7 +64,7 @@ def rebuild(editor: LeadEditor, on_progress: OnProgress = lambda _done, _total: 
     dirty = rows(editor.connection, "SELECT conversation_id FROM unjudged ORDER BY conversation_id")
 
     def project(conversations: Sequence[int]) -> None:
-        # Not those that the daemon has projected meanwhile.
+        # Skip those that the daemon has projected meanwhile.
         left = rows(
             editor.connection,
             "SELECT conversation_id FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(:slice))",

@@ -30,7 +30,7 @@ class ReclassifyRecord(RebuildRecord):
 
 @dataclass(frozen=True, slots=True)
 class Reclassified:
-    """What became of it. `relabelled`: the most frequent first."""
+    """The result. `relabelled`: the most frequent first."""
 
     bursts: int
     relabelled: list[Relabelled]

@@ -1,4 +1,4 @@
-"""Moving a lead to another stage: what may be closed, what is unchanged, and what a colleague decided just before."""
+"""Moving a lead to another stage: what may be closed, what counts as unchanged, and a colleague's fresh decision."""
 
 import json
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ColleaguesDecision:
 
 @dataclass(frozen=True, slots=True)
 class StageMoved:
-    """What became of a decision. `unchanged`: the lead was in that stage already, so no decision was written."""
+    """The result of a decision. `unchanged`: the lead was in that stage already, so no decision was written."""
 
     before: CurrentLead | None
     after: CurrentLead | None
@@ -72,7 +72,7 @@ class StageMoved:
 
 @dataclass(slots=True)
 class _Found:
-    """What stood when the decision was written: nobody else decides between our look and our write."""
+    """What the transaction read before it wrote the decision, so that nobody else decides in between."""
 
     lead: CurrentLead | None = None
     colleague: ColleaguesDecision | None = None
@@ -94,7 +94,7 @@ def move_to_stage(editor: LeadEditor, who: str, stage: str, *, note: str | None 
         if lead is None and stage in CLOSED and not _somebody_waits(editor, subject):
             raise Refused(
                 _(
-                    "there is no lead of {who} to close; to mark the chat as something else: "
+                    "{who} has no lead to close; to mark the chat as something else: "
                     "`leadmasterd leads label {who} personal` (or supplier, spam, ...)"
                 ).format(who=who)
             )
@@ -127,7 +127,7 @@ def move_to_stage(editor: LeadEditor, who: str, stage: str, *, note: str | None 
 
 
 def _somebody_waits(editor: LeadEditor, subject: Subject) -> bool:
-    """In a chat without a lead that can be closed too."""
+    """Waiting can be closed too, in a chat without a lead."""
     return bool(
         rows(
             editor.connection,

@@ -1,7 +1,7 @@
-"""The lead editor: writes what a person decided, projects the contacts concerned at once, and tells what changed.
+"""The lead editor: writes what a person decided, projects the contacts concerned at once, and returns what changed.
 
-Two transactions on purpose. The decision is kept whatever becomes of the projection (a broken rules file, say): its
-conversations stay dirty until they are projected, here or by the daemon, which notices by itself.
+Two transactions on purpose. The decision is kept even if the projection fails (a broken rules file, say): its
+conversations stay dirty until the daemon, which notices by itself, or a later command projects them.
 """
 
 import sqlite3
@@ -66,7 +66,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """How some people stand. `leads`: stage and intent by lead."""
+    """The current state of some people. `leads`: stage and intent by lead."""
 
     leads: dict[int, tuple[str, str]]
     waiting: str | None
@@ -94,11 +94,11 @@ class LeadEditor:
             yield
 
     def find(self, text: str) -> Subject:
-        """Who is meant by an id. Raises Refused."""
+        """The person behind an id. Raises Refused."""
         return find_or_refuse(self.connection, text, self.settings.leads.country)
 
     def time_after(self, subject: Subject) -> str:
-        """Now, or just after the latest message, call or decision: even if our clock is behind, causes come first."""
+        """Now, or just after the latest message, call or decision, so that causes come first if our clock is behind."""
         [row] = rows(
             self.connection,
             "WITH chats AS (SELECT value FROM json_each(:chats)) SELECT max(at) AS at FROM ("
@@ -183,9 +183,9 @@ def _changes(before: _State, after: _State) -> list[Change]:
 def open_editor(
     settings: Settings, paths: Paths, *, actor: str, on_wait: OnWait = lambda _seconds: None
 ) -> Iterator[LeadEditor]:
-    """An editor of this database. Raises Refused before anything was captured: deciding creates no database."""
+    """An editor of this database. Raises Refused before anything has been captured: deciding creates no database."""
     if not paths.database.exists():
-        raise Refused(_("Nothing was captured here yet: there is no {path}.").format(path=paths.database))
+        raise Refused(_("Nothing has been captured here yet: there is no {path}.").format(path=paths.database))
     connection = _retrying(lambda: open_for_writing(paths.database, patience=_ONE_TRY), on_wait)
     with closing(connection):
         yield LeadEditor(connection, settings, paths, actor=actor, on_wait=on_wait)

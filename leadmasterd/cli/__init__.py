@@ -1,7 +1,7 @@
-"""The command line: one file a command, the only place that prints.
+"""The command line: one file per command, and the only place that prints.
 
-Imports are late on purpose: `status` and `--help` must answer in a blink, so a command's module is imported when it is
-asked for and not before.
+Imports are lazy on purpose: `status` and `--help` must answer at once, so a command's module is imported only when that
+command runs.
 """
 
 import argparse
@@ -24,23 +24,23 @@ def main(argv: list[str] | None = None) -> int:
     print_for_people()
     try:
         arguments = make_parser().parse_args(argv)
-        if getattr(arguments, "json", False) or arguments.command == "replay":  # which prints nothing else
+        if getattr(arguments, "json", False) or arguments.command == "replay":  # it always prints JSON
             print_json()
         code = int(arguments.run(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        _flush_no_more()  # the reader left
+        _discard_stdout()  # the reader left
         return 141
     except PermissionError as error:
         print(_not_allowed(error.filename), file=sys.stderr)
         return STATE
     except LeadmasterdError as error:
-        return _ended_by(error, arguments)
+        return _report(error, arguments)
     except Exception as error:  # noqa: BLE001 - the one place where everything ends
         if problem := _device_problem(error):
-            _flush_no_more()
+            _discard_stdout()
             print(problem, file=sys.stderr)
             # systemd starts the daemon again, but not after STATE.
             return INTERNAL if getattr(arguments, "command", None) == "run" else STATE
@@ -51,13 +51,13 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def _flush_no_more() -> None:
-    """Python writes what is left of stdout once more at exit, and would complain."""
+def _discard_stdout() -> None:
+    """Send stdout to /dev/null: Python flushes it again at exit, and would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _ended_by(error: LeadmasterdError, arguments: argparse.Namespace | None) -> int:
-    """Say what is wrong, and who could do it where this user can't."""
+def _report(error: LeadmasterdError, arguments: argparse.Namespace | None) -> int:
+    """Print the error, and which user to run the command as if this one may not. Returns the exit code."""
     locked = isinstance(error, DatabaseBusy) and error.code == "database_locked"
     print((locked and _busy_daemon(arguments)) or error, file=sys.stderr)
     if isinstance(error, MayNotWrite) and error.of_another_user:
@@ -66,12 +66,12 @@ def _ended_by(error: LeadmasterdError, arguments: argparse.Namespace | None) -> 
 
 
 def _device_problem(error: Exception) -> str | None:
-    """What the disk or the terminal failed to do; None if it was neither."""
+    """The message for an I/O error of the disk or the terminal; None for any other error."""
     match getattr(error, "errno", None):
         case errno.ENOSPC:
             return f"cannot write: {error}; free some space"
         case errno.EIO:
-            return f"cannot read or write: {error}; check the disk, or the terminal is gone"
+            return f"cannot read or write: {error}; check the disk and the terminal"
         case _:
             return None
 
@@ -89,7 +89,7 @@ def _not_allowed(path: object) -> str:
     # The other user's PATH may not have the program: then name it in full.
     in_full = typed.name == "leadmasterd" and typed.is_file() and not shutil.which("leadmasterd", path=os.defpath)
     program = str(typed.absolute()) if in_full else "leadmasterd"
-    return _("cannot use {path}: this user may not; try `sudo -u {owner} {words}`").format(
+    return _("cannot use {path}: permission denied; try `sudo -u {owner} {words}`").format(
         path=path, owner=owner, words=shlex.join([program, *sys.argv[1:]])
     )
 
@@ -106,6 +106,6 @@ def _busy_daemon(arguments: argparse.Namespace | None) -> str | None:
     if not is_running(paths) or ((read_status(paths) or {}).get("trouble") or {}).get("code") == "database_locked":
         return None
     return _(
-        "cannot use {path} now: the daemon is busy writing to it, as after a long gap; nothing is half done, "
+        "cannot use {path} now: the daemon is busy writing to it, as after a long outage; nothing is half done, "
         "try again in a minute"
     ).format(path=paths.database)

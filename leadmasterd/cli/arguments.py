@@ -1,6 +1,6 @@
-"""What the command files build their flags from: the parser class, shared flags, argument types.
+"""Building blocks for the commands' flags: the parser class, shared flags, argument types.
 
-Light, because `leadmasterd --help` imports it; a command's own file is imported when it is typed.
+Light imports, because `leadmasterd --help` imports it; a command's own file is imported when it is typed.
 """
 
 import argparse
@@ -17,16 +17,16 @@ _LARGEST = 2**63 - 1
 
 
 class Command(NamedTuple):
-    """One command: what the list says about it, and the file in `cli/` that holds its flags and its `run`."""
+    """One command: its line in `--help`, and the module in `cli/` that holds its flags and its `run`."""
 
     summary: str
     module: str
     part: str = ""
-    """For several commands in one file: `add_PART_arguments` and `run_PART` instead of `add_arguments` and `run`."""
+    """For a module with several commands: `add_PART_arguments` and `run_PART` instead of `add_arguments` and `run`."""
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Imports its command's file when it is first used. Usage errors exit with 64."""
+    """Imports its command's module when it is first used. Usage errors exit with 64."""
 
     def __init__(self, *, command: Command | None = None, **options: Any) -> None:
         super().__init__(formatter_class=_formatter, **options)
@@ -47,11 +47,11 @@ class CommandParser(argparse.ArgumentParser):
         self.load()
         found, left_over = super().parse_known_args(args, namespace)
         if left_over:
-            self.error(_("unrecognized arguments: {words}").format(words=" ".join(left_over)))
+            self.error(_("unrecognised arguments: {words}").format(words=" ".join(left_over)))
         return found, left_over
 
     def format_help(self) -> str:
-        """Also for a command that nobody typed, as the documents need it."""
+        """Load the flags first: docs/cli.md is written from commands that nobody typed."""
         self.load()
         return super().format_help()
 
@@ -77,12 +77,12 @@ def add_commands(parser: argparse.ArgumentParser, commands: Mapping[str, Command
             description=f"{command.summary[0].upper()}{command.summary[1:]}.",
             command=command,
         )
-        # May stand after the command too; only the help of the whole program lists it.
+        # `--config` may also follow the command; only the top-level help lists it.
         sub.add_argument("--config", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
-    """The commands below this one, by name, with their flags; empty for a command without any."""
+    """This command's subcommands by name, with their flags loaded; empty if it has none."""
     found: dict[str, CommandParser] = {}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -93,17 +93,17 @@ def subcommands(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
 
 
 def add_epilog(parser: argparse.ArgumentParser, *examples: str, notes: str = "") -> None:
-    """What `--help` ends with. An example is a line that can be typed as it stands."""
+    """The end of `--help`. An example is a complete command line."""
     parser.epilog = "\n".join((_("examples:"), *(f"  {line}" for line in examples)))
     if notes:
         parser.epilog += f"\n\n{notes}"
 
 
-# ---------------------------------------------------------------------- flags that several commands have
+# ---------------------------------------------------------------------- flags shared by several commands
 
 
 def add_json(parser: argparse.ArgumentParser, *, after_command: bool = False) -> None:
-    """`--json`, for a command with an object in docs/json.md. `after_command`: its group takes it too."""
+    """`--json`, for a command with an object in docs/json.md. `after_command`: its group accepts it too."""
     parser.add_argument(
         "--json",
         action="store_true",

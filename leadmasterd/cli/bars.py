@@ -1,4 +1,4 @@
-"""A bar for the share of the target that somebody has been waiting."""
+"""A bar that fills up to the SLA target while somebody waits."""
 
 from typing import Final
 
@@ -7,6 +7,6 @@ _FULL, _EMPTY = "█", "░"
 
 
 def bar(share: float, *, late: bool) -> str:
-    """Ten cells. Full only if late: rounding must not make anybody late."""
+    """Ten cells. Full only if late: rounding must not show anybody as late."""
     cells = CELLS if late else min(CELLS - 1, int(max(0.0, share) * CELLS))
     return _FULL * cells + _EMPTY * (CELLS - cells)

@@ -89,7 +89,7 @@ class Done(TypedDict):
 
 
 def run_list(arguments: argparse.Namespace) -> int:
-    """Whether a snapshot is good is found out by reading all of its files."""
+    """Each snapshot is verified by reading all of its files."""
     paths = find_paths(arguments.config)
     auth, clock = Auth(paths), clock_of(paths)
     snapshots = [_snapshot_object(auth, each) for each in auth.snapshots()]
@@ -139,7 +139,7 @@ def _snapshot_object(auth: Auth, snapshot: Snapshot) -> SnapshotObject:
 
 
 def run_snapshot(arguments: argparse.Namespace) -> int:
-    """By the running daemon, or here when none is running."""
+    """Ask the running daemon for it, or take it here if none is running."""
     paths = find_paths(arguments.config)
     if is_running(paths):
         ask(paths.socket, "snapshot")
@@ -152,7 +152,7 @@ def run_snapshot(arguments: argparse.Namespace) -> int:
 
 
 def run_restore(arguments: argparse.Namespace) -> int:
-    """1 when there is no such snapshot."""
+    """Exit code 1 if there is no such snapshot."""
     paths = find_paths(arguments.config)
     name = arguments.name
     with _locked(paths) as auth:
@@ -167,7 +167,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
                 else _("cannot restore: there is no good snapshot; see `leadmasterd auth list`")
             )
         auth.restore(snapshot, now=datetime.now(UTC), why="a person restored a snapshot")
-    text = _("Restored {name}; the session before it is set aside. Start the daemon.").format(name=snapshot.name)
+    text = _("Restored {name}; the previous session was set aside. Start the daemon.").format(name=snapshot.name)
     return _report(arguments, text, Done(code="restored", values={"name": snapshot.name}))
 
 
@@ -179,7 +179,7 @@ def run_reset(arguments: argparse.Namespace) -> int:
     if path is None:
         text = _("There is no session; the next start asks for a scan.")
         return _report(arguments, text, Done(code="no_session", values={}))
-    text = _("The session is set aside in {path}; the next start asks for a scan.").format(path=path)
+    text = _("The session was set aside in {path}; the next start asks for a scan.").format(path=path)
     return _report(arguments, text, Done(code="set_aside", values={"path": str(path)}))
 
 
@@ -190,7 +190,7 @@ def _report(arguments: argparse.Namespace, text: str, done: Done) -> int:
 
 @contextmanager
 def _locked(paths: Paths) -> Iterator[Auth]:
-    """The session, with the state directory held: the profile of a running daemon must not be touched."""
+    """The session, with the state directory locked: the profile of a running daemon must not be touched."""
     lock = Lock(paths)
     lock.acquire()
     try:

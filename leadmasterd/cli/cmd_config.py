@@ -87,7 +87,7 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 
 def _problems(arguments: argparse.Namespace, error: CannotUseSettings) -> int:
-    """As JSON where it is asked for; else `main` prints them."""
+    """Print them as JSON with `--json`; else `main` prints them."""
     if not arguments.json:
         raise error
     print(json.dumps(Checked(ok=False, problems=str(error).splitlines()), ensure_ascii=False))
@@ -99,7 +99,7 @@ def _source(paths: Paths) -> str:
 
 
 def _toml(values: dict[str, object]) -> str:
-    """Settings as TOML: plain values first, then the sections. JSON's literals are TOML's for what settings hold."""
+    """Settings as TOML: plain values first, then the sections. Settings only hold values whose JSON is TOML."""
     lines = [f"{key} = {_literal(value)}" for key, value in values.items() if not isinstance(value, dict)]
     for section, inner in values.items():
         if isinstance(inner, dict):

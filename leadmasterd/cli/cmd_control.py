@@ -34,7 +34,7 @@ def run_resume(arguments: argparse.Namespace) -> int:
 
 
 def run_restart_listener(arguments: argparse.Namespace) -> int:
-    """The daemon itself goes on."""
+    """The daemon itself keeps running."""
     return _request(arguments, _("Restarting the listener. `leadmasterd status` shows the progress."))
 
 

@@ -21,11 +21,11 @@ from leadmasterd.text import _
 _SETTINGS: Final = "config.toml"
 
 _BESIDE_ROWS: Final = 12
-"""Lines of the last screen besides those who are waiting: headings, the summary, the next command."""
+"""Lines of the last screen besides the waiting customers: headings, the summary, the next command."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How it runs, and what stays."""
+    """How to scan, and what to keep."""
     parser.add_argument("--auto", action="store_true", help=_("scan without asking (the default without a terminal)"))
     parser.add_argument("--keep", metavar="FOLDER", help=_("keep the demo's state in FOLDER, to look around in"))
     parser.add_argument(
@@ -132,8 +132,4 @@ def _report(outcome: Outcome) -> None:
     for label, lines in ((_("missing"), outcome.missing), (_("too many"), outcome.doubled)):
         for line in lines:
             print(f"  {label}: {line}")
-    print(
-        _("All of it was captured, nothing was sent.")
-        if outcome.good
-        else _("This is not what we promise: please report it.")
-    )
+    print(_("All of it was captured, nothing was sent.") if outcome.good else _("This is a bug: please report it."))

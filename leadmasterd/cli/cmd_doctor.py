@@ -5,11 +5,14 @@ import json
 import sys
 
 from leadmasterd.cli.arguments import add_epilog, add_json
+from leadmasterd.cli.tables import folded
 from leadmasterd.doctor import Finding, Report, examine
 from leadmasterd.text import _, ngettext
 
 _SIGNS = {"ok": "ok", "warning": "!", "wrong": "WRONG"}
 _COLOURS = {"ok": "\x1b[32m", "warning": "\x1b[33m", "wrong": "\x1b[31m"}
+_FOUND = 22
+"""Column where the findings begin, for continuation lines."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,22 +35,28 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             _print(finding)
     wrong = sum(finding.level == "wrong" for finding in findings)
+    warnings = sum(finding.level == "warning" for finding in findings)
     if arguments.json:
         report = Report(ok=not wrong, findings=[finding.as_json() for finding in findings])
         print(json.dumps(report, ensure_ascii=False))
     else:
-        print(
-            _("All is well.")
-            if not wrong
-            else ngettext("{n} thing to fix.", "{n} things to fix.", wrong).format(n=wrong)
-        )
+        print(_summary(wrong, warnings))
     return 1 if wrong else 0
+
+
+def _summary(wrong: int, warnings: int) -> str:
+    if wrong:
+        return ngettext("{n} thing to fix.", "{n} things to fix.", wrong).format(n=wrong)
+    if warnings:
+        return ngettext("Nothing to fix; {n} warning.", "Nothing to fix; {n} warnings.", warnings).format(n=warnings)
+    return _("All is well.")
 
 
 def _print(finding: Finding) -> None:
     sign = f"{_SIGNS[finding.level]:<6}"
+    text = folded(f"{sign} {finding.check:<14} {finding.found}", _FOUND)
     if sys.stdout.isatty():
-        sign = f"{_COLOURS[finding.level]}{sign}\x1b[0m"
-    print(f"{sign} {finding.check:<14} {finding.found}", flush=True)
+        text = f"{_COLOURS[finding.level]}{sign}\x1b[0m{text.removeprefix(sign)}"
+    print(text, flush=True)
     if finding.mend:
-        print(f"{'':<21} -> {finding.mend}", flush=True)
+        print(folded(f"{'':<{_FOUND}}-> {finding.mend}", _FOUND + 3), flush=True)

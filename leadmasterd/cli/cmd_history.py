@@ -18,11 +18,11 @@ from leadmasterd.text import _, ngettext
 _DEFAULT_DAYS = 7
 _TIME = len("2026-11-23 14:03:07  ")
 _LABEL = len("  listening   ")
-"""Indents of the further lines of long texts."""
+"""Indents of continuation lines."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How much of it."""
+    """The window, and how many events."""
     add_time(parser, "--since", _("from this date or time; default: 7 days ago"))
     parser.add_argument(
         "--limit", type=positive, default=50, metavar="N", help=_("show at most N events, the newest (default 50)")
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An empty history is no error."""
+    """An empty history is not an error."""
     paths = find_paths(arguments.config)
     clock = clock_of(paths)
     now = clock.now

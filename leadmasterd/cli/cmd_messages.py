@@ -21,9 +21,13 @@ from leadmasterd.times import iso
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which messages."""
-    parser.add_argument("--chat", type=typed, metavar="ID", help=_("only this chat: a phone, a chat id or a lead's"))
-    parser.add_argument("--search", type=typed, metavar="TEXT", help=_("only with this text; case and accents ignored"))
-    add_time(parser, "--since", _("only since this date or time"))
+    parser.add_argument(
+        "--chat", type=typed, metavar="ID", help=_("only this chat: a phone, a chat id or a lead's number")
+    )
+    parser.add_argument(
+        "--search", type=typed, metavar="TEXT", help=_("only those with this text; case and accents are ignored")
+    )
+    add_time(parser, "--since", _("only those since this date or time"))
     add_limit(parser, _("show at most N, the newest (default 20)"))
     add_json(parser)
     add_epilog(
@@ -35,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """None is no error; 1 when there is no such chat."""
+    """No match is not an error; exit code 1 if there is no such chat."""
     paths = find_paths(arguments.config)
     settings = read_leads_settings(paths)
     zone = settings.zone()

@@ -15,7 +15,9 @@ from leadmasterd.text import _
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lines, and as of when."""
-    parser.add_argument("file", metavar="FILE", help=_("lines of docs/protocol.md and decisions; - for standard input"))
+    parser.add_argument(
+        "file", metavar="FILE", help=_("wire lines (docs/protocol.md) and decisions; - for standard input")
+    )
     add_time(parser, "--at", _("as of this date or time; default: now"))
     add_json(parser)
     add_epilog(
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """1 if a line could not be used; the others still count."""
+    """Exit code 1 if a line could not be used; the others still count."""
     from leadmasterd.projection.policy import classifier_of, policy_of
     from leadmasterd.replay import Replay
     from leadmasterd.settings.model import load
@@ -55,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         ) from error
     for refused in replay.refused:
-        print(_("line {n}: {why}; it was left out").format(n=refused.line, why=refused.why), file=sys.stderr)
+        print(_("line {n}: {why}; it was skipped").format(n=refused.line, why=refused.why), file=sys.stderr)
     if arguments.json or not sys.stdout.isatty():
         print(json.dumps(result, ensure_ascii=False))
     else:

@@ -71,13 +71,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     """Which file."""
-    parser.add_argument("file", metavar="FILE", nargs="?", help=_("default: leads.rules of the settings"))
+    parser.add_argument("file", metavar="FILE", nargs="?", help=_("default: the file in leads.rules"))
     add_json(parser)
     add_epilog(parser, "leadmasterd rules check", "leadmasterd rules check rules.toml")
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """0 if all is well; 1 with the problems on stderr, one a line."""
+    """Exit code 1 if there are problems: on stderr, one per line."""
     from leadmasterd.classify.loading import PACKAGED_RULES, load_rules
     from leadmasterd.classify.rules_file import check_examples
 
@@ -97,7 +97,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     elif problems:
         print("\n".join(problems), file=sys.stderr)
     else:
-        text = ngettext("{n} rule, and its examples hold", "{n} rules, and all their examples hold", number)
+        text = ngettext("{n} rule, and its examples pass", "{n} rules, and all their examples pass", number)
         print(f"{where}: {text.format(n=number)}")
     return 1 if problems else 0
 
@@ -154,10 +154,10 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_test(arguments: argparse.Namespace) -> int:
-    """Measure with a file, or classify one burst; 64 when it is not clear which."""
+    """Measure with a file, or classify one burst; exit code 64 unless exactly one is given."""
     if (arguments.file is None) == (arguments.text is None):
         print(
-            _("say what to test: either FILE or --text TEXT; try `leadmasterd rules test --help`"),
+            _("give either FILE or --text TEXT; try `leadmasterd rules test --help`"),
             file=sys.stderr,
         )
         return 64
@@ -192,7 +192,7 @@ def _test(arguments: argparse.Namespace) -> int:
 
     cases = cases_from(_read(arguments.file).split("\n"), arguments.file)
     if not cases:
-        raise Refused(_("cannot test with {file}: there is no line in it").format(file=arguments.file))
+        raise Refused(_("cannot test with {file}: it has no lines").format(file=arguments.file))
     figures = score(cases, _classifier(arguments)).as_json()
     if arguments.json:
         print(json.dumps(figures))
@@ -213,7 +213,7 @@ def _read(file: str) -> str:
 
 
 def _show(figures: "Figures") -> None:
-    """The figures in all, and of each intent, with what it was taken for."""
+    """Overall figures, then each intent and what it was mistaken for."""
     from leadmasterd.classify.reasons import intent_es
     from leadmasterd.cli.tables import Column, cell, show
 
@@ -311,10 +311,10 @@ def _make_state_dir(state_dir: Path) -> None:
 
 
 def summary(record: "TrainingRecord") -> str:
-    """What the training came to, in words."""
+    """The result of the training in words."""
     number = ngettext("{n} correction", "{n} corrections", record["corrections"]).format(n=record["corrections"])
     if record["result"] == "too_few":
-        return _("{number}, {new} of them new: nothing learned yet, {needed} new ones are needed to measure by").format(
+        return _("{number}, {new} of them new: nothing learned yet, measuring needs {needed} new ones").format(
             number=number, **record
         )
     scored = _("on {new} new corrections the old model was right {right_before} times, the new one {right_after}")

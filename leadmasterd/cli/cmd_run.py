@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class TerminalPresenter:
-    """Shows codes on a terminal: colours, and what to do."""
+    """Shows codes on a terminal: in colour, with instructions."""
 
     ink = qr.Ink.COLOURS
 
@@ -93,7 +93,7 @@ def set_up_logging() -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     root.propagate = False
-    # A file that changes during shutdown makes watchdog warn for nothing (its observers/inotify.py).
+    # watchdog warns needlessly about a file that changes during shutdown (its observers/inotify.py).
     logging.getLogger("watchdog.observers.inotify").addFilter(
         lambda record: "when the thread is inactive" not in record.getMessage()
     )

@@ -31,10 +31,10 @@ NEEDS_A_PERSON: Final = 4
 _KEYS: Final = (
     "phase", "since", "because", "code", "pid", "account", "capture", "waiting", "resources", "next_jobs", "versions",
 )  # fmt: skip
-"""All null where no daemon ever ran."""
+"""All null if no daemon has ever run."""
 
 _SHOWN: Final = 5
-"""How many of those who are waiting are named."""
+"""How many waiting people are listed."""
 
 _BESIDE_NAMES: Final = 40
 """Columns for labels, bar, waited time and the spaces between them."""
@@ -92,7 +92,7 @@ def _as_json(status: Mapping[str, Any] | None, paths: Paths, *, running: bool, n
 
 
 def _database(path: Path) -> tuple[Connection | None, str]:
-    """The connection; or None and why the database can't be read, empty if there is none yet."""
+    """The connection, or None and why the database can't be read: empty if there is none yet."""
     try:
         return open_for_reading(path), ""
     except FileNotFoundError:
@@ -119,16 +119,16 @@ def _reliability(connection: Connection, now: datetime) -> list[tuple[str, str]]
 def _who_waits(
     connection: Connection, settings: LightLeadsSettings, clock: Clock
 ) -> tuple[list[tuple[str, str]], list[tuple[str, bool]]]:
-    """One line about who is waiting for an answer, and one for each who waits longest; True: overdue."""
+    """One line about who is waiting for an answer, and one for each of the longest waits; True: overdue."""
     count = count_waiting(connection, clock.now)
     label, unjudged = _("waiting"), []
     if count["unjudged"]:
         unjudged.append((label, reading.pending_note(count["unjudged"])))
     if not count["conversations"]:
-        return unjudged or [(label, _("nobody waits for an answer"))], []
+        return unjudged or [(label, _("nobody is waiting for an answer"))], []
     target = settings.target_seconds
     waiters = []
-    # Without the calendar, whose holidays take longer to load than all the rest.
+    # Without the calendar, whose holidays take longer to load than everything else.
     rows = waiting(connection, clock.now, limit=_SHOWN, target_seconds=target, business_seconds=None)
     wanted = [reading.wants(row)[1] for row in rows]
     room = min(24, max(8, columns_of_screen() - _BESIDE_NAMES - max(map(len, wanted))))
@@ -161,11 +161,11 @@ def describe(
     if status is None:
         if running:
             return _("leadmasterd is starting."), []
-        return _("leadmasterd is not running, and never ran here ({state_dir}).").format(state_dir=state_dir), []
+        return _("leadmasterd is not running, and has never run here ({state_dir}).").format(state_dir=state_dir), []
     phase, since = sentences.phase(status["phase"]), _ago(status.get("since"), clock)
     because = sentences.because(status["code"], status.get("values") or {})
     if running:
-        heading = _("leadmasterd is {phase} since {since}: {because}.").format(
+        heading = _("leadmasterd has been {phase} since {since}: {because}.").format(
             phase=phase, since=since, because=because
         )
     else:
@@ -194,7 +194,7 @@ def _captured(capture: Mapping[str, Any], clock: Clock) -> str:
 def _gaps(status: Mapping[str, Any]) -> str:
     number = int(status["capture"]["open_gaps"])
     if not number and not status.get("account"):
-        return _("none yet: no phone was ever linked here")
+        return _("none yet: no phone has been linked here")
     if not number:
         return _("none open: everything WhatsApp delivered is here")
     return ngettext("{n} open, a sweep will close it", "{n} open, a sweep will close them", number).format(n=number)

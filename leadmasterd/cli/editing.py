@@ -1,4 +1,4 @@
-"""What the commands share that decide something: opening the editor for whoever types, and changes as sentences."""
+"""Shared by the commands that change leads: opening the editor for the current user, and changes as sentences."""
 
 import os
 import pwd
@@ -25,7 +25,7 @@ def lead_editor(config: str | None) -> Iterator[LeadEditor]:
 
 
 def _login() -> str:
-    """Of the person who types, even through sudo."""
+    """The login of the person at the terminal, even through sudo."""
     with suppress(KeyError):
         if os.geteuid() == 0 and os.environ.get("SUDO_USER"):
             return os.environ["SUDO_USER"]
@@ -54,9 +54,9 @@ def change_sentence(change: Change, clock: Clock) -> str:
     before, after = change.before, change.after
     match change.what:
         case "opened":
-            return _("Lead {lead} is opened as {stage}.").format(lead=change.lead_id, stage=both_names(after))
+            return _("Lead {lead} was opened as {stage}.").format(lead=change.lead_id, stage=both_names(after))
         case "withdrawn":
-            return _("Lead {lead} is withdrawn: this was not a lead.").format(lead=change.lead_id)
+            return _("Lead {lead} was withdrawn: this was not a lead.").format(lead=change.lead_id)
         case "stage":
             return _("Lead {lead}: {before} -> {after}.").format(
                 lead=change.lead_id, before=both_names(before), after=both_names(after)
@@ -78,5 +78,5 @@ def change_sentence(change: Change, clock: Clock) -> str:
 
 
 def both_names(stage: object) -> str:
-    """A stage's id, and what the shop calls it."""
+    """A stage's id and its Spanish name."""
     return f"{stage} ({stage_es(str(stage))})"

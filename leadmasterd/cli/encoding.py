@@ -28,7 +28,7 @@ def print_utf8() -> None:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Outside ASCII a JSON text has nothing but strings, and there an escape may stand for any character."""
+    """JSON has non-ASCII characters only in strings, where any character may be escaped."""
     import json
 
     if not isinstance(error, UnicodeEncodeError):

@@ -29,17 +29,17 @@ COLUMNS: Final = (
     "first_response_seconds", "first_response_business_seconds", "stage_at", "closed_at", "reopened",
     "previous_lead_id", "merged_into_id", "contact_id", "conversation_id", "touch",
 )  # fmt: skip
-"""Added to at the end only: programs read the table."""
+"""Add columns at the end only: programs read the table."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _PHONE: Final = re.compile(r"\+[0-9]+")
-"""Begins like a formula and is none."""
+"""Starts like a formula but is not one."""
 
 _CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}, " ")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which leads, in which form, and where to."""
+    """Which leads, which format, which file."""
     parser.add_argument("--format", choices=("csv", "jsonl"), default="csv", help=_("csv (default) or jsonl"))
     add_time(parser, "--since", _("only leads active since this date or time"))
     parser.add_argument("--output", metavar="FILE", help=_("write to FILE, atomically (default: stdout)"))
@@ -60,7 +60,7 @@ class ExportedFile(TypedDict):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """All of them, the oldest first."""
+    """All leads, the oldest first."""
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     since = None if arguments.since is None else times.iso(time_from(arguments.since, settings.zone()))
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(answer, ensure_ascii=False))
         return 0
     text = as_csv(answer["leads"]) if arguments.format == "csv" else as_lines(answer["leads"])
-    # A pipe gets the texts as they are, like a file; a terminal would obey the controls in them.
+    # A pipe gets the texts as they are, like a file; a terminal would obey their control characters.
     if sys.stdout.isatty():
         text = "".join(f"{printable(line)}\n" for line in text.splitlines())
     else:
@@ -118,7 +118,7 @@ def as_csv(leads: Iterable[Lead]) -> str:
 
 
 def as_lines(leads: Iterable[Lead]) -> str:
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def line(lead: Mapping[str, object]) -> str:
         return json.dumps({column: lead[column] for column in COLUMNS}, ensure_ascii=False)

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MESSAGE_ID",
         help=_("the burst with this message (default: the one that opened the lead, or the chat's last)"),
     )
-    parser.add_argument("--undo", action="store_true", help=_("remove the label that people gave it"))
+    parser.add_argument("--undo", action="store_true", help=_("remove its manual label"))
     add_json(parser)
     add_epilog(
         parser,
@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """64 for an intent that does not exist."""
+    """Exit code 64 for an unknown intent."""
     if (arguments.intent is None) != arguments.undo:
-        print(_("say either an INTENT or --undo; try `leadmasterd leads label --help`"), file=sys.stderr)
+        print(_("give either an INTENT or --undo; try `leadmasterd leads label --help`"), file=sys.stderr)
         return 64
     intent = None if arguments.undo else names.intent(arguments.intent)
     with lead_editor(arguments.config) as editor:
@@ -47,12 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(done.as_json(), ensure_ascii=False))
         return 0
-    text = _("{text} is {intent} by your label.") if intent else _("{text} is {intent} again, by rules and model.")
+    text = _("{text} is now labelled {intent}.") if intent else _("{text} is {intent} again, by rules and model.")
     lines = [text.format(text=done.excerpt, intent=_both(done.intent))]
     if done.intent_before not in (None, done.intent):
         lines[0] += " " + _("Before, it was {before}.").format(before=_both(done.intent_before))
     if not done.changes:
-        lines.append(_("Nothing else changes."))
+        lines.append(_("Nothing else changed."))
     print_changes(lines, done.changes, clock_of(editor))
     return 0
 

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print them; none is no error."""
+    """An empty list is not an error."""
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     stages = [names.stage(each) for each in arguments.stage]

@@ -31,11 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """64 when it is not clear which of the three is wanted."""
+    """Exit code 64 unless exactly one of the three is asked for."""
     two = arguments.id is not None and arguments.other is not None
     if [two, arguments.undo is not None, arguments.proposals].count(True) != 1 or (arguments.id and not two):
         print(
-            _("say two IDs, or --undo MERGE_ID, or --proposals; try `leadmasterd leads merge --help`"), file=sys.stderr
+            _("give two IDs, or --undo MERGE_ID, or --proposals; try `leadmasterd leads merge --help`"), file=sys.stderr
         )
         return 64
     return _propose(arguments) if arguments.proposals else _decide(arguments)
@@ -72,8 +72,8 @@ def _propose(arguments: argparse.Namespace) -> int:
         print(json.dumps(answer, ensure_ascii=False))
         return 0
     reasons = {
-        "same_name": _("saved under one name"),
-        "same_push_name": _("call themselves the same, and one shows no phone"),
+        "same_name": _("saved under the same name"),
+        "same_push_name": _("use the same name, and one shows no phone"),
         "changed_hands": _("after a long silence somebody else may be writing from this number"),
     }
     for each in answer["proposals"]:

@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _text(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError(_("an empty note; say something"))
+        raise argparse.ArgumentTypeError(_("an empty note; write some text"))
     return typed(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say on which lead it is now."""
+    """Prints which lead has the note."""
     with lead_editor(arguments.config) as editor:
         note = add_note(editor, arguments.id, arguments.text)
     if arguments.json:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """70 when a defect kept some conversations from being projected."""
+    """Exit code 70 when a defect kept some conversations from being projected."""
     with lead_editor(arguments.config) as editor:
         done = rebuild(editor, show_progress)
     answer = done.as_json()
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def show_progress(done: int, total: int) -> None:
-    """A line that counts, on a terminal, and is gone at the end; nothing elsewhere."""
+    """A progress line on a terminal, erased at the end; nothing elsewhere."""
     if sys.stderr.isatty() and total > SLICE:
         line = f"\r{done:,} / {total:,}" if done < total else "\r\x1b[K"
         print(line, end="", file=sys.stderr, flush=True)
@@ -40,13 +40,13 @@ def show_progress(done: int, total: int) -> None:
 def summary(counts: RebuildRecord) -> str:
     """How many leads there are, and what became of them."""
     leads = ngettext("{n} lead", "{n} leads", counts["leads"]).format(n=counts["leads"])
-    return _("{total}, {open} open: {made} made, {changed} changed, {withdrawn} withdrawn.").format(
+    return _("{total}, {open} open: {made} new, {changed} changed, {withdrawn} withdrawn.").format(
         total=leads, **counts
     )
 
 
 def print_failures(failures: list[Failure]) -> None:
-    """On stderr. They are tried again when the daemon starts next."""
+    """On stderr. The daemon retries them at its next start."""
     for failure in failures:
         print(
             _("cannot make leads of conversation {n}: {error}; please report it, the others are done").format(

@@ -1,4 +1,4 @@
-"""`leadmasterd leads show`: one lead in full, with the reason of everything."""
+"""`leadmasterd leads show`: one lead in full, with the reason for everything."""
 
 import argparse
 import json
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _LABEL: Final = len("  contact    ")
 _TIME: Final = len("  2026-11-23 14:03  ")
-"""Columns where texts begin, and so the further lines of long ones."""
+"""Columns where texts begin, for continuation lines."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """1 when nothing has that id."""
+    """Exit code 1 when nothing has that id."""
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     as_of = AsOf(datetime.now(UTC), settings.stale_days, settings.dormant_days)
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(answer, ensure_ascii=False))
         return 0
     if subject.lead_id is None and subject.opened_by is not None:
-        print(_("Lead {lead} was withdrawn; this is how it stands now.").format(lead=arguments.id.strip()))
+        print(_("Lead {lead} was withdrawn; this is what is known now.").format(lead=arguments.id.strip()))
     _print(answer, as_of.now, settings)
     note_more(len(answer["messages"]), arguments.limit)
     return 0
@@ -149,7 +149,7 @@ def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[
         rows.append((_("answered"), _("not yet")))
     notes = []
     if lead["proposed"]:
-        notes.append(_("perhaps to close: {intent}").format(intent=_intent(lead["proposed"])))
+        notes.append(_("may need closing: {intent}").format(intent=_intent(lead["proposed"])))
     if lead["dormant_proposed"]:
         notes.append(_("silent for so long that it may be dormant"))
     elif lead["stale"]:

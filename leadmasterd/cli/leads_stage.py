@@ -16,14 +16,16 @@ from leadmasterd.text import _, printable
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lead, and its new stage."""
     add_id(parser)
-    parser.add_argument("stage", metavar="STAGE", help=_("a stage, by its id or in Spanish"))
+    parser.add_argument(
+        "stage", metavar="STAGE", help=_("by its id or in Spanish: {stages}").format(stages=", ".join(DECIDABLE))
+    )
     parser.add_argument("--note", type=typed, metavar="TEXT", help=_("why, for the record"))
     add_json(parser)
     add_epilog(parser, "leadmasterd leads stage 5 quoted", 'leadmasterd leads stage 5 lost --note "too expensive"')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """A chat without a lead gets one by an open stage."""
+    """An open stage opens a lead in a chat without one."""
     stage = names.stage(arguments.stage, allowed=DECIDABLE)
     with lead_editor(arguments.config) as editor:
         done = move_to_stage(editor, arguments.id, stage, note=arguments.note)
@@ -34,13 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
     if done.colleague and done.before:
         lines.append(_colleague(done.colleague, done.before.lead_id, clock))
     if done.before and done.unchanged:
-        lines.append(_("Lead {lead} is {stage} already.").format(lead=done.before.lead_id, stage=both_names(stage)))
+        lines.append(_("Lead {lead} is already {stage}.").format(lead=done.before.lead_id, stage=both_names(stage)))
         if arguments.note:
             lines.append(_("Noted on lead {lead}.").format(lead=done.before.lead_id))
     elif done.before and done.before.stage == stage:
-        lines.append(_("Lead {lead} is {stage} once more.").format(lead=done.before.lead_id, stage=both_names(stage)))
+        lines.append(_("Lead {lead} is {stage} again.").format(lead=done.before.lead_id, stage=both_names(stage)))
         if not done.changes:
-            lines.append(_("Nothing else changes."))
+            lines.append(_("Nothing else changed."))
     print_changes(lines, done.changes, clock)
     return 0
 

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print them; nobody is no error."""
+    """An empty list is not an error."""
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     now, target = datetime.now(UTC), settings.target_seconds

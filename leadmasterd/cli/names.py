@@ -12,11 +12,11 @@ def stage(text: str, *, allowed: Iterable[str] | None = None) -> str:
     from leadmasterd.sentences import STAGES_ES
 
     known = {each: STAGES_ES[each] for each in allowed or STAGES_ES}
-    return _find(text, known, _("cannot use the stage {text}: there is no such stage to choose"))
+    return _find(text, known, _("cannot use the stage {text}: there is no such stage"))
 
 
 def intent(text: str) -> str:
-    """An intent's id. Raises CannotUseArgument for a name that is none."""
+    """An intent's id. Raises CannotUseArgument for an unknown name."""
     from leadmasterd.classify.reasons import INTENT_ES
 
     return _find(text, INTENT_ES, _("cannot use the label {text}: there is no such intent"))

@@ -35,7 +35,7 @@ def make_parser() -> CommandParser:
         epilog=_(
             "examples:\n"
             "  leadmasterd run                     start listening; scan the QR code it shows\n"
-            "  leadmasterd status                  is it listening, since when, and if not, why\n"
+            "  leadmasterd status                  is it listening, and if not, why\n"
             "  leadmasterd leads waiting           who is waiting for an answer, and how long\n"
             "  leadmasterd messages --search envío captured messages with this word\n"
             "  leadmasterd demo                    try it without a phone\n\n"

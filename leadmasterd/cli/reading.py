@@ -1,6 +1,6 @@
-"""What the commands share that read about leads: opening the database, the light settings, and notes on stderr.
+"""Shared by the commands that read leads: opening the database, the light settings, and notes on stderr.
 
-Light imports, because these commands answer in a blink.
+Light imports, because these commands must answer at once.
 """
 
 import sys
@@ -19,7 +19,7 @@ def database(paths: Paths) -> Connection | None:
     try:
         return open_for_reading(paths.database)
     except FileNotFoundError:
-        print(_("Nothing was captured here yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
+        print(_("Nothing has been captured here yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
         return None
 
 
@@ -28,7 +28,7 @@ def leads_settings(paths: Paths) -> LightLeadsSettings:
     settings = read_leads_settings(paths)
     if wrong := settings.wrong():
         print(
-            _("{keys} in the settings: wrong, so shown as if not set; `leadmasterd config check` says why").format(
+            _("{keys} in the settings: wrong, so the defaults are used; `leadmasterd config check` says why").format(
                 keys=", ".join(f"`{each}`" for each in wrong)
             ),
             file=sys.stderr,
@@ -37,7 +37,7 @@ def leads_settings(paths: Paths) -> LightLeadsSettings:
 
 
 def pending_note(number: int) -> str:
-    """Conversations whose leads are not up to date must not look as if nobody were waiting there."""
+    """Warns that somebody may be waiting in conversations whose leads are not up to date."""
     return ngettext(
         "{n} conversation is not processed yet: somebody may be waiting there.",
         "{n} conversations are not processed yet: somebody may be waiting there.",
@@ -46,13 +46,13 @@ def pending_note(number: int) -> str:
 
 
 def print_zone(clock: Clock) -> None:
-    """Whose time is shown, on stderr, where the machine's would be another."""
+    """Name the time zone on stderr where it differs from the machine's."""
     if zone := clock.zone_name():
         print(_("Times are in {zone} time (leads.timezone).").format(zone=zone), file=sys.stderr)
 
 
 def wants(row: WaitingConversation) -> tuple[str, str]:
-    """What somebody waits for, as an id and in Spanish."""
+    """What somebody is waiting for, as an id and in Spanish."""
     from leadmasterd.classify.reasons import intent_es
 
     if row["intent"]:

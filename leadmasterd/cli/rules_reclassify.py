@@ -17,7 +17,7 @@ from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _, ngettext
 
 _SHOWN: Final = 8
-"""Kinds of changed labels that people see, the most frequent first."""
+"""How many kinds of changed labels are printed, the most frequent first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """All bursts, or those since a time; 70 when a defect kept some conversations from being projected."""
+    """All bursts, or those since a time; exit code 70 when a defect kept some conversations from being projected."""
     zone = read_leads_settings(find_paths(arguments.config)).zone()
     since = "" if arguments.since is None else times.iso(time_from(arguments.since, zone))
     with lead_editor(arguments.config) as editor:

@@ -1,7 +1,7 @@
-"""Tables and paragraphs for people: fitted to a terminal, in colours by rich; plain and 80 columns wide on a pipe.
+"""Tables and paragraphs for people: fitted to a terminal, coloured by rich; plain and 80 columns wide on a pipe.
 
 Texts are printed literally: no markup, no control characters. Rich is imported for a terminal only, because it takes
-longer than all the rest of a command.
+longer than the rest of a command.
 """
 
 import re
@@ -147,7 +147,7 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int
         max(_NARROWEST, width - over) if column.shrinks else width
         for column, width in zip(columns, widths, strict=True)
     ]
-    # On the terminal of a phone the widest give way, so that none is lost.
+    # On a phone's terminal the widest columns shrink, so that none is lost.
     while sum(widths) + _GAP * (len(columns) - 1) > room and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
     return widths
@@ -168,7 +168,7 @@ def _fitted(text: str, width: int, *, right: bool) -> str:
 
 
 def _cells(text: str) -> int:
-    """Columns that a text takes on a screen, as far as can be known."""
+    """Screen columns that a text takes, as well as can be known."""
     if text.isascii():
         return len(text)
     return sum(

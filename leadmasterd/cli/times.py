@@ -9,12 +9,12 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _
 
 _HALF_A_YEAR = timedelta(days=182)
-"""Zones that agree now and then differ by summer time only at most."""
+"""Two zones that agree both now and half a year ago agree in summer and in winter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Shows stored times. `zone`: None for the machine's, where no zones are installed."""
+    """Shows stored times. `zone`: None for the machine's, if no zones are installed."""
 
     now: datetime
     zone: tzinfo | None
@@ -53,7 +53,7 @@ class Clock:
         return str(self.zone).rpartition("/")[2].replace("_", " ")
 
     def where(self) -> str:
-        """The same to put behind a time: ` (Buenos Aires)`."""
+        """The same to append to a time: ` (Buenos Aires)`."""
         name = self.zone_name()
         return f" ({name})" if name else ""
 
@@ -69,7 +69,7 @@ class Clock:
 
 
 def clock_of(paths: Paths) -> Clock:
-    """Now, in the zone of the settings; in the default one where they name no zone that exists."""
+    """Now, in the zone of the settings; in the default zone if they name an unknown one."""
     return Clock(datetime.now(UTC), read_leads_settings(paths).zone())
 
 
@@ -90,7 +90,7 @@ def time_from(text: str, zone: tzinfo | None) -> datetime:
 
 
 def length(seconds: float) -> str:
-    """A duration, as coarse as people say it."""
+    """A duration, rounded as people say it."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 3600:

@@ -1,4 +1,4 @@
-"""What people labelled bursts as: what the classifier learns from."""
+"""Manual labels of bursts, which the classifier learns from."""
 
 import json
 from typing import TypedDict
@@ -14,7 +14,7 @@ class LabelledBurst(TypedDict):
 
 
 def labelled_bursts(connection: Connection) -> list[LabelledBurst]:
-    """The labels in force, in the order in which they were given: of several on one burst the last one counts."""
+    """The labels in force, oldest first: the last label of a burst counts."""
     found = rows(
         connection,
         "SELECT intent, (SELECT json_group_array(coalesce(body, '')) FROM (SELECT body FROM messages "

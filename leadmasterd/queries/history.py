@@ -235,7 +235,7 @@ def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limi
 
 
 def _reason(event: PhaseChange) -> str:
-    """The code; for a child that died what it said last (`browser_gone`, `initialize_failed`, ...)."""
+    """The code; for a child that died, the reason in its last line (`browser_gone`, `initialize_failed`, ...)."""
     return str(event.values.get("bye") or event.code)
 
 

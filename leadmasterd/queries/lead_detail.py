@@ -1,4 +1,4 @@
-"""One lead in full: the person, the enquiry, and the reason of everything. The answer of `leads show`."""
+"""One lead in full: the person, the enquiry, and the reason for everything. The answer of `leads show`."""
 
 import json
 from typing import Any, Final, TypedDict, cast
@@ -28,7 +28,7 @@ class Merge(TypedDict):
 
 
 class Person(TypedDict):
-    """All contacts that are this person, taken together. `contact_id`: the root, which stands for all."""
+    """All contacts that are this person, taken together. `contact_id`: their root."""
 
     contact_id: int
     saved_name: str | None
@@ -343,6 +343,6 @@ def _record(connection: Connection, lead: int | None) -> list[RecordEntry]:
 
 
 def _with_values(row: Row) -> Row:
-    """`value_json`, read, under the key that programs get."""
+    """Parse `value_json` into `values`, the documented key."""
     others = {key: value for key, value in row.items() if key != "value_json"}
     return others | {"values": json.loads(row["value_json"])}

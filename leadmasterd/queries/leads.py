@@ -1,6 +1,6 @@
-"""Leads as people see them: who wrote, what they want, where it stands. Through indexes, so quick at any size.
+"""Leads as people see them: who wrote, what they want, which stage. Indexed, so fast at any size.
 
-What depends on the moment of asking is computed here: overdue, stale, silent for so long that `dormant` is proposed.
+What depends on the current time is computed here: overdue, stale, and whether `dormant` is proposed.
 """
 
 import json
@@ -73,7 +73,7 @@ class LeadExport(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """The moment of asking, and the settings of `[leads]` that are measured from it."""
+    """The current time, and the `[leads]` settings that are measured from it."""
 
     now: datetime
     stale_days: int
@@ -154,12 +154,12 @@ def _lead(row: Row, as_of: AsOf) -> Lead:
 
 
 def visible_name(row: Row) -> str:
-    """`who`, or a phone or chat id where that name is drawn as nothing."""
+    """`who`, or a phone or chat id if that name is invisible."""
     return str((row["phone"] or row["chat"]) if is_blank(row["who"]) else row["who"])
 
 
 def touch_name(touch: LeadTouch) -> str:
-    """What an ad, a link or a campaign is known by."""
+    """A name for an ad, a link or a campaign."""
     return touch["headline"] or touch["source_id"] or touch["source_url"] or "?"
 
 
@@ -182,7 +182,7 @@ def lead_list(
 
 
 def no_leads(as_of: AsOf) -> LeadList:
-    """The answer before anything was captured."""
+    """The answer before anything has been captured."""
     return {"as_of": iso(as_of.now), "unjudged": 0, "leads": []}
 
 

@@ -1,4 +1,4 @@
-"""People: who is meant by an id that somebody types, and what they are called."""
+"""People: finding one by an id that somebody types, and what they are called."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ The name in the operator's address book, else the one they call themselves by, e
 """
 
 _INVISIBLE: Final = "\u115f\u1160\u2800\u3164\uffa0"
-"""Hangul fillers and the empty Braille cell: letters that are drawn as nothing."""
+"""Hangul fillers and the empty Braille cell: letters that are invisible."""
 
 
 def is_blank(name: str) -> bool:
-    """Whether nothing of it can be seen: spaces, controls and invisible letters, which some people use as a name."""
+    """Whether a name is invisible: only spaces, controls and invisible letters, as some people's names are."""
     return not any(char.isprintable() and not char.isspace() and char not in _INVISIBLE for char in name)
 
 
@@ -47,7 +47,7 @@ class Subject:
 def find(connection: Connection, text: str, country: str) -> Subject | None:
     """By the id of a lead (even a withdrawn one), a phone in any spelling, or a chat id. None if there is none.
 
-    `country`: whose national numbers are meant by a phone without a country code.
+    `country`: the country of a phone typed without a country code.
     """
     text = text.strip()
     if text.isascii() and text.isdigit() and len(text) < 19:
@@ -94,7 +94,7 @@ def find_or_refuse(connection: Connection, text: str, country: str) -> Subject:
     if subject:
         return subject
     if text.strip().endswith("@g.us"):
-        raise Refused(_("{chat} is a group, and groups make no leads").format(chat=text))
+        raise Refused(_("{chat} is a group, and groups have no leads").format(chat=text))
     raise Refused(
         _("cannot find {text}: no lead, phone or chat has that id; `leadmasterd leads list --all` shows them").format(
             text=repr(text)
@@ -110,7 +110,7 @@ def _subject(
 
 
 def conversations_of(connection: Connection, root: int) -> tuple[int, ...]:
-    """All conversations of a person, by the contact that stands for them."""
+    """All conversations of a person, by their root contact."""
     found = rows(
         connection,
         "SELECT conversation_id FROM conversations WHERE contact_id IN (SELECT value FROM json_each(:members)) "
@@ -121,7 +121,7 @@ def conversations_of(connection: Connection, root: int) -> tuple[int, ...]:
 
 
 def root_of(connection: Connection, contact: int) -> int:
-    """The contact that stands for this one's person: itself, unless it was merged."""
+    """The root of this contact: itself, unless it was merged."""
     from leadmasterd.store import merges
 
     return merges.root_of(connection, contact)
@@ -159,7 +159,7 @@ def contact_summaries(connection: Connection, contacts: Iterable[int]) -> list[C
 
 
 class Duplicate(TypedDict):
-    """Two contacts that may be one person; with `changed_hands` one contact that may be two people by now."""
+    """Two contacts that may be one person; with `changed_hands` one contact that may be two people now."""
 
     code: str
     name: str | None

@@ -1,4 +1,4 @@
-"""Who waits for an answer, since when, and how much of the SLA target is used up."""
+"""Who is waiting for an answer, since when, and how much of the SLA target is used up."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -111,7 +111,7 @@ def _at_least(row: Row, now: datetime, waited: float, target: float) -> float:
 
 
 def count_waiting(connection: Connection, now: datetime) -> WaitingCount:
-    """How many conversations wait, how many are overdue, and since when the first one waits."""
+    """How many conversations wait, how many are overdue, and since when the first has been waiting."""
     who = who_waits(connection, now)
     return {
         "conversations": who.conversations,
@@ -129,7 +129,7 @@ def waiting_list(
     target_seconds: float,
     calendar: Callable[[], BusinessSeconds | None],
 ) -> WaitingList:
-    """Who waits, the longest first. `calendar` is slow to make, so it is called only if somebody waits."""
+    """Who waits, the longest first. `calendar` is slow to build, so it is called only if somebody waits."""
     count = count_waiting(connection, now)
     found = waiting(
         connection,
@@ -142,7 +142,7 @@ def waiting_list(
 
 
 def nobody_waits(now: datetime, target_seconds: float) -> WaitingList:
-    """The answer before anything was captured."""
+    """The answer before anything has been captured."""
     return {
         "as_of": iso(now),
         "target_seconds": target_seconds,
