@@ -31,23 +31,23 @@ from leadmasterd.text import _
 from leadmasterd.times import iso
 
 TESTED_BROWSER_MAJOR: Final = 156
-"""Of Debian's Chromium, with which the tests of this version ran."""
+"""The version of Debian's Chromium that the tests ran with."""
 LITTLE_SPACE: Final = 500_000_000
 CLOCK_LEAST: Final = 1_795_000_000
-"""November 2026: a clock before this version was written is wrong."""
+"""November 2026, when this version was written: an earlier clock is wrong."""
 
 WRONG_CLOCK: Final = 600
-"""Seconds between our clock and WhatsApp's from which the clock is called wrong."""
+"""A clock that differs from WhatsApp's by more than this many seconds is wrong."""
 LATEST_LIVE: Final = 20
-"""Live messages of the last day that have to agree on it, or as many as there are: three at least,"""
+"""At most this many of the newest live messages of the last day must all agree on it, and at least three."""
 SPREAD: Final = timedelta(minutes=10)
-"""and captured over so long. A burst alone proves nothing: it may be what waited while there was no connection."""
+"""They must be captured over at least this long: a burst may be what waited while there was no connection."""
 
 Level = Literal["ok", "warning", "wrong"]
 
 
 class Kind(NamedTuple):
-    """A finding that can be made: which check makes it, how bad it is, and sentences filled from its values."""
+    """A kind of finding: its check, its level, and templates of its sentences."""
 
     check: str
     level: Level
@@ -60,7 +60,7 @@ _SET_CLOCK = _("set the time (`timedatectl set-ntp true`, then check with `timed
 KINDS: Final[Mapping[str, Kind]] = {
     "settings_ok": Kind("settings", "ok", "{file}"),
     "settings_default": Kind("settings", "ok", _("built-in defaults")),
-    "settings_wrong": Kind("settings", "wrong", "{error}", _("fix the settings; nothing else can be checked before")),
+    "settings_wrong": Kind("settings", "wrong", "{error}", _("fix the settings first: the other checks need them")),
     "clock_ok": Kind("clock", "ok", "{time} ({zone})"),
     "clock_old": Kind(
         "clock",
@@ -81,7 +81,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "browser", "warning", "{path}, {version}", _("tested with version {tested}; this one will most likely work")
     ),
     "browser_unknown": Kind(
-        "browser", "wrong", _("{path} does not tell its version"), _("run it by hand with --version")
+        "browser", "wrong", _("{path} does not report its version"), _("run it by hand with --version")
     ),
     "browser_wrong": Kind("browser", "wrong", "{error}", _("install Chromium")),
     "sandbox_ok": Kind("sandbox", "ok", _("the browser starts with its sandbox on")),
@@ -113,9 +113,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "rules_ok": Kind("rules", "ok", "{file}"),
     "rules_default": Kind("rules", "ok", _("the packaged rules")),
-    "rules_wrong": Kind(
-        "rules", "wrong", "{error}", _("fix the file; `leadmasterd rules check` says whether it is right")
-    ),
+    "rules_wrong": Kind("rules", "wrong", "{error}", _("fix the file; `leadmasterd rules check` checks it again")),
     "model_wrong": Kind(
         "rules", "wrong", "{error}", _("delete the file or train it again with `leadmasterd rules train`")
     ),
@@ -124,13 +122,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "state_cannot_create": Kind(
         "state",
         "wrong",
-        _("{path} can't be created: {parent} is not writable for this user"),
+        _("{path} can't be created: {parent} is not writable by this user"),
         _("create it for this user, or set state_dir"),
     ),
     "state_not_writable": Kind(
         "state",
         "wrong",
-        _("{path} is not writable for uid {uid}"),
+        _("{path} is not writable by uid {uid}"),
         _("run this as {owner}: `sudo -u {owner} leadmasterd doctor`"),
     ),
     "state_readable": Kind("state", "warning", _("{path} can be read by others (mode {mode})"), "chmod 700 {path}"),
@@ -162,7 +160,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "daemon", "warning", _("not running"), _("start it: `leadmasterd run`, or `systemctl start leadmasterd`")
     ),
 }
-"""Every finding by its stable code, but for the daemon's own warnings, which have the codes of `status`."""
+"""Every finding by its stable code, except the daemon's own warnings, which have the codes of `status`."""
 
 
 class FindingObject(TypedDict):
@@ -209,14 +207,14 @@ class Report(TypedDict):
 def _finding(code: str, **values: object) -> Finding:
     """Numbers stay numbers, all other values become text."""
     kind = KINDS[code]
-    told = {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
+    filled = {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
     return Finding(
         check=kind.check,
         level=kind.level,
-        found=kind.found.format(**told),
-        mend=kind.fix.format(**told),
+        found=kind.found.format(**filled),
+        mend=kind.fix.format(**filled),
         code=code,
-        values=told,
+        values=filled,
     )
 
 
@@ -361,10 +359,10 @@ def _database(paths: Paths) -> Iterator[Finding]:
 
 
 def clock_against_messages(connection: sqlite3.Connection, now: datetime) -> timedelta | None:
-    """How far our clock is ahead of WhatsApp's (negative: behind); None when it is right, or nothing tells.
+    """How far our clock is ahead of WhatsApp's (negative: behind); None when it is right or unknown.
 
     A live message is captured seconds after its time. Some come late, and then the clock only seems to be ahead; so it
-    is wrong when all of the newest are off in the same direction, and by what the least of them is.
+    is wrong only if all of the newest are off in the same direction, and by the smallest difference.
     """
     rows = connection.execute(
         "SELECT captured_at, wire_t FROM messages WHERE captured_via = 'live' AND wire_t IS NOT NULL "

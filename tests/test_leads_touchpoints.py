@@ -99,7 +99,7 @@ def test_an_edit_does_not_change_how_somebody_came() -> None:
 @pytest.mark.parametrize("text", ["", "  ", "¡!", "🙌"])
 def test_a_campaign_without_words_is_refused(text: str) -> None:
     """It would be everybody's."""
-    with pytest.raises(ValueError, match="words that customers arrive with"):
+    with pytest.raises(ValueError, match="words to recognise customers by"):
         Campaign.of("Empty", text)
 
 

@@ -39,7 +39,7 @@ _LOOK_EVERY: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was written, what was captured, and what differs."""
+    """What was written, what was captured, and the differences."""
 
     expected: int
     live: int
@@ -111,7 +111,7 @@ class Demo:
             "PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent),
             "LEADMASTERD_STATE_DIR": str(self._paths.state_dir),
             "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(self._standin.browser_args),
-            # A stand-in does not unlink for early backfills, and a demo should be short.
+            # The stand-in does not unlink us for an early backfill, and a demo should be short.
             "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
             "LEADMASTERD_LISTENER__SWEEP_INTERVAL": "3",
             # Some messages are dated before the scan, and the demo's shop never closes.

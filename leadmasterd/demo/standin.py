@@ -63,7 +63,7 @@ class StandIn:
         return self._answer(request)
 
     def state(self) -> dict[str, Any]:
-        """Its state: what is queued, acknowledged, and what was tried to be sent."""
+        """Its state: what is queued, what is acknowledged, and attempts to send."""
         return self._answer(urllib.request.Request(f"{self._control}/state"))
 
     @staticmethod

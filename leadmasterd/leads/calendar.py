@@ -1,8 +1,8 @@
-"""Business time: whether the shop is open, the open seconds between two instants, and when so many have passed.
+"""Business time: whether the shop is open, the open seconds between two instants, and when a number of them has passed.
 
 One rule decides everything: **the shop is open at an instant if the wall clock there shows a time within that date's
 openings**. So an hour that the clock skips is never open, and an hour that it shows twice counts twice: business time
-is real seconds and never more than there were.
+is real seconds, and never more of them than passed.
 
 A date's openings are its override, else none on a public holiday, else those of its weekday.
 
@@ -103,7 +103,7 @@ class BusinessCalendar:
         return (between + edges) / _MICRO
 
     def due(self, start: datetime, seconds: float) -> datetime | None:
-        """The first instant at which so many open seconds have passed since `start`; `start` itself for 0 or less.
+        """The first instant at which this many open seconds have passed since `start`; `start` itself for 0 or less.
 
         None if the two years from `start` have fewer.
         """
@@ -149,22 +149,22 @@ class BusinessCalendar:
 def openings(value: object) -> Openings:
     """`[["09:00", "13:00"], ["16:00", "20:00"]]` as minutes, in order; `[]` is closed. "24:00" may end an opening.
 
-    An opening over midnight has to be written as two, until "24:00" and from "00:00" on the next day, so that a slip
+    An opening over midnight has to be written as two, until "24:00" and from "00:00" on the next day, so that a mistake
     ("20:00" to "08:00") is refused. Raises ValueError; its text completes "must be".
     """
     if not isinstance(value, list | tuple):
-        raise _no_openings(f"{value!r} is no list")
+        raise _no_openings(f"{value!r} is not a list")
     found = []
     for each in value:
         if not isinstance(each, list | tuple) or len(each) != 2:
-            raise _no_openings(f"{each!r} is no pair of times")
+            raise _no_openings(f"{each!r} is not a pair of times")
         for time in each:
             if not isinstance(time, str) or not _TIME.fullmatch(time):
-                raise _no_openings(f"{time!r} is no time of day from 00:00 to 24:00, all five characters")
+                raise _no_openings(f"{time!r} is not a time of day from 00:00 to 24:00 in five characters")
         start, end = (int(time[:2]) * 60 + int(time[3:]) for time in each)
         if start >= end:
             raise _no_openings(
-                f"from {each[0]} to {each[1]} ends before it has begun; over midnight write one until 24:00 and one "
+                f"from {each[0]} to {each[1]} ends before it begins; across midnight write one until 24:00 and one "
                 "from 00:00 on the next day"
             )
         found.append((start, end))
@@ -176,7 +176,7 @@ def openings(value: object) -> Openings:
 
 
 def _no_openings(why: str) -> ValueError:
-    return ValueError(f'openings as [["09:00", "13:00"], ["16:00", "20:00"]], or [] for closed ({why})')
+    return ValueError(f'openings such as [["09:00", "13:00"], ["16:00", "20:00"]], or [] for closed ({why})')
 
 
 def known_weekday(name: str) -> str:
@@ -187,13 +187,13 @@ def known_weekday(name: str) -> str:
 
 
 def known_date(text: str) -> str:
-    """A date as 2026-12-24, or ValueError; its text completes "must be"."""
+    """A date such as 2026-12-24, or ValueError; its text completes "must be"."""
     try:
-        if date.fromisoformat(text).isoformat() == text:  # or it was 20261224, or a week
+        if date.fromisoformat(text).isoformat() == text:  # not 20261224, nor a week
             return text
     except ValueError:
         pass
-    raise ValueError("a date of the calendar as 2026-12-24")
+    raise ValueError("a calendar date such as 2026-12-24")
 
 
 def known_timezone(name: str) -> str:
@@ -203,14 +203,14 @@ def known_timezone(name: str) -> str:
     except (KeyError, ValueError, OSError):  # KeyError: no such zone; the others: a folder, a path outside
         close = difflib.get_close_matches(name, available_timezones(), n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"a time zone as America/Argentina/Buenos_Aires{hint}") from None
+        raise ValueError(f"a time zone such as America/Argentina/Buenos_Aires{hint}") from None
     return name
 
 
 def _without_jump(zone: ZoneInfo, start: int) -> Iterator[tuple[int, int, int]]:
-    """A UTC day in stretches of one offset: from, to, seconds that the wall clock is ahead of UTC.
+    """A UTC day as stretches of one offset: from, to, seconds by which the wall clock is ahead of UTC.
 
-    No zone changes its clock twice within `_PROBE` seconds, so two equal offsets have no change between them.
+    No zone changes its clock twice within `_PROBE` seconds, so between two equal offsets there is no change.
     """
     begins, offset = start, _offset(zone, start)
     for probe in range(start + _PROBE, start + _DAY + 1, _PROBE):

@@ -1,6 +1,6 @@
-"""Public holidays of a country, or of one of its parts, from the `holidays` library.
+"""Public holidays of a country, or of one of its regions, from the `holidays` library.
 
-The library has one file a country, but its package imports all 250 when one is asked for (0.109: 60 ms and 7 MB more
+The library has one file per country, but its package imports all 250 when one is asked for (0.109: 60 ms and 7 MB more
 than one file). So one file is loaded by its path, when it is needed. A country whose file imports another's (Åland that
 of Finland) still loads them all.
 """
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
 
 def known_country(code: str) -> str:
-    """`AR`, or `AR-B` for a part of the country, as the library spells it; any case is accepted.
+    """`AR`, or `AR-B` for a region, as the library spells it; any case is accepted.
 
     Raises ValueError for an unknown one; its text completes "must be".
     """
     country, _, part = code.partition("-")
     countries = _files()
     if country.upper() not in countries:
-        raise ValueError("a country's two letters, as AR, with a part of it if wanted, as AR-B (or empty: no holidays)")
+        raise ValueError("a country's two letters such as AR, or with a region such as AR-B (or empty: no holidays)")
     if not part and not code.endswith("-"):
         return country.upper()
     parts = {each.upper(): each for each in _country(country.upper()).subdivisions}
     if part.upper() not in parts:
         close = difflib.get_close_matches(part.upper(), parts, n=1)
         hint = f" (did you mean {country.upper()}-{parts[close[0]]}?)" if close else ""
-        known = ", ".join(f"{country.upper()}-{each}" for each in parts.values()) or "no parts are known"
-        raise ValueError(f"{country.upper()} alone or one of its parts: {known}{hint}")
+        known = ", ".join(f"{country.upper()}-{each}" for each in parts.values()) or "no regions are known"
+        raise ValueError(f"{country.upper()} alone or with a region: {known}{hint}")
     return f"{country.upper()}-{parts[part.upper()]}"
 
 
 @cache
 def holidays_in(country: str, year: int) -> frozenset[date]:
-    """Every public holiday of that year, with the bridge days that were decreed when the library was released.
+    """Every public holiday of that year, with the bridge days that had been decreed when the library was released.
 
-    Without half days and those for some people only (banks, religions). Raises ValueError as `known_country`.
+    Without half days, and those for some people only (banks, religions). Raises ValueError as `known_country`.
     """
     code, _, part = known_country(country).partition("-")
     return frozenset(_country(code)(subdiv=part or None, years=year, expand=False))

@@ -1,5 +1,6 @@
-"""How somebody came here, as their own words tell: a link they bring along, or the text that a campaign's button wrote
-for them. Pure. Ads are not looked for in words: WhatsApp reports them itself.
+"""Touchpoints in the text of messages: a link, or the text that a campaign's button wrote. Pure.
+
+Ads are not searched for in text: WhatsApp reports them itself.
 """
 
 import re
@@ -13,7 +14,7 @@ from leadmasterd.text import unaccented
 
 _LINK: Final = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
 _AFTER_A_LINK: Final = ".,;:!?)]}'*_~"
-"""Belongs to the sentence, or is WhatsApp's markup, and not to the link."""
+"""Belongs to the sentence or is WhatsApp's markup, and is no part of the link."""
 _UTM: Final = "utm_"
 _LOOKED_AT: Final = 4_000
 """Characters of a message that are searched: a button writes less, and links come early."""
@@ -21,7 +22,7 @@ _LOOKED_AT: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A name, and the unaccented words of those who come by it."""
+    """Its name, and the unaccented words that mark those who came by it."""
 
     name: str
     words: str
@@ -31,7 +32,7 @@ class Campaign:
         """Raises ValueError for a text without any letter or digit."""
         words = plain(text)
         if not words:
-            raise ValueError(f"words that customers arrive with ({text!r} has none)")
+            raise ValueError(f"a text with words to recognise customers by ({text!r} has none)")
         return cls(name, words)
 
 
@@ -68,7 +69,7 @@ def touchpoints_of(message: Inbound, campaigns: Sequence[Campaign]) -> list[Touc
 
 
 def _utm_parameters(url: str) -> dict[str, str]:
-    """None for what turns out to be no URL."""
+    """None if it is not a URL after all."""
     try:
         query = parse_qsl(urlsplit(url).query, max_num_fields=100)
     except ValueError:

@@ -56,11 +56,11 @@ class LightLeadsSettings:
         return [*self.refused, *([] if _zone_of(self.timezone) else ["leads.timezone"])]
 
     def zone(self) -> tzinfo | None:
-        """Where the business is; the default when the settings name no zone that there is, None without any zones."""
+        """The business's zone; the default if the settings name an unknown one, None if no zones are installed."""
         return _zone_of(self.timezone) or _zone_of(DEFAULTS["timezone"])
 
     def calendar(self) -> "BusinessCalendar | None":
-        """When the business is open; None when the settings don't tell it."""
+        """When the business is open; None if the settings for it can't be used."""
         from leadmasterd.leads.calendar import BusinessCalendar
         from leadmasterd.leads.public_holidays import known_country
 

@@ -77,7 +77,7 @@ class ListenerSettings(_Section):
     presence_unavailable: bool = Field(
         True,
         description=(
-            "Report this device as not being looked at, so that the phone keeps notifying. The only write there is."
+            "Report this device as not being looked at, so that the phone keeps notifying. The only write to WhatsApp."
         ),
     )
 
@@ -100,7 +100,7 @@ class SupervisorSettings(_Section):
     nightly_restart: str = Field(
         "03:30",
         pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$",
-        json_schema_extra={"allowed": "a time of day as 03:30 (or empty)"},
+        json_schema_extra={"allowed": "a time of day such as 03:30 (or empty)"},
         description=(
             "Planned restart of the browser, with a snapshot of the session: local time of the machine. Empty: never."
         ),
@@ -128,7 +128,7 @@ class CaptureSettings(_Section):
         0,
         ge=0,
         le=365,
-        description="Days of history to fetch from before the first link. 0: only what arrives from then on.",
+        description="Days of history to fetch from before the first link. 0: only what arrives after it.",
     )
     ignore: tuple[str, ...] = Field(
         (),
@@ -175,21 +175,20 @@ class LeadsSettings(_Section):
     rules: str = Field(
         "rules.toml",
         description=(
-            "Your classification rules, beside this file. Empty, or as long as the file does not exist: the "
-            "packaged rules."
+            "Your classification rules, next to this file. Empty, or while the file does not exist: the packaged rules."
         ),
     )
     timezone: Zone = Field(
         DEFAULTS["timezone"],
         description=(
-            "The business's time zone, by its IANA name. Hours are in it, and so are all times that commands "
-            "show and take."
+            "The business's time zone, by its IANA name: for opening hours, and for all times that commands show "
+            "and accept."
         ),
     )
     country: Country = Field(
         DEFAULTS["country"],
         description=(
-            'Public holidays of this country are closed: two letters, or with a region, as "AR-B". Empty: no '
+            'Closed on public holidays of this country: two letters, or with a region, such as "AR-B". Empty: no '
             "holidays. They come from a library, so holidays decreed since its release are missing: add those"
             " to overrides."
         ),
@@ -228,7 +227,7 @@ class LeadsSettings(_Section):
     overrides: dict[Date, Times] = Field(
         DEFAULTS["overrides"],
         description=(
-            "Opening hours of single dates; they win over weekday and holiday. A closed date, and one with "
+            "Opening hours of single dates, which win over weekdays and holidays. A closed date, and one with "
             "other hours:\n"
             'overrides = { "2027-02-08" = [], "2026-12-24" = [["09:00", "13:00"]] }'
         ),
@@ -237,14 +236,14 @@ class LeadsSettings(_Section):
     campaigns: dict[str, Annotated[str, AfterValidator(_campaign_text)]] = Field(
         {},
         description=(
-            "What a campaign's button or link writes for the customer, by the campaign's name; case, accents "
-            "and punctuation are ignored. Leads that came by it show and export the name.\n"
+            "The text that a campaign's button or link writes for the customer, by the campaign's name; case, "
+            "accents and punctuation are ignored. Leads that came by it show and export the name.\n"
             'campaigns = { "Instagram, summer" = "Hola! Vi la promo de verano" }'
         ),
     )
 
     def named_campaigns(self) -> tuple[Campaign, ...]:
-        """As they are searched for in messages."""
+        """Prepared for searching messages."""
         return tuple(Campaign.of(name, text) for name, text in self.campaigns.items())
 
     def calendar(self) -> BusinessCalendar:
@@ -279,7 +278,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file; there are no others."""
+        """Only these two, and the environment wins over the file."""
         return env_settings, init_settings
 
     def timing(self) -> Timing:
