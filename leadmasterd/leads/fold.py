@@ -1,9 +1,9 @@
 """One contact's history, folded into leads, waiting cycles and follow-ups. Pure: the same history, the same rows.
 
 The theory. A contact has at most one open lead. Inbound bursts open it, reopen it or add to it; a person's answer makes
-it `contacted`; only people take it further and close it. Apart from that, a conversation waits or it does not: a burst
+it `contacted`; only people take it further and close it. Independently, a conversation waits or not: a burst
 or a missed call starts a waiting cycle; an answer, a reaction of ours or the closing of the lead ends it. The two are
-independent on purpose: a conversation that makes no lead waits all the same, and no learned label silences it.
+separate on purpose: a conversation without a lead waits all the same, and no learned label silences it.
 
 Everything is recomputed whenever anything of the contact changes, because messages may be captured late and out of
 order. Nothing here looks at a clock: what depends on the time of asking (overdue, stale) is left to `queries`.
@@ -47,7 +47,7 @@ class LastLead(StrEnum):
 
 
 class Enquiry(StrEnum):
-    """What a burst is, for the question whether it opens a lead. An edit counts as what it said before, too."""
+    """How a burst counts when it may open a lead. An edited one also counts as what it said before."""
 
     COMMERCIAL = "commercial intent, or an ad"
     UNCLEAR = "a stranger's courtesy or unknown words"
@@ -66,7 +66,7 @@ OPENING: Final[Mapping[LastLead, Mapping[Enquiry, Literal["new", "unsorted", "re
 
 @dataclass(frozen=True, slots=True)
 class BurstLabel:
-    """What a burst was taken for. `before`: the groups of its texts before each of its edits."""
+    """What a burst was labelled as. `before`: the groups of its texts before each of its edits."""
 
     intent: str
     method: Method
@@ -158,7 +158,7 @@ class Category:
 
 @dataclass(slots=True)
 class Folded:
-    """All that follows from a contact's history."""
+    """Everything derived from a contact's history."""
 
     leads: list[Lead] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
@@ -212,7 +212,7 @@ def fold(
 
 
 class _PersonFold:
-    """The state of the fold for one person, on the way through the history. `result` is shared with the others'."""
+    """The state of the fold for one person. `result` is shared by all persons of the history."""
 
     def __init__(self, result: Folded, threads: Mapping[int, int], reopen_ms: int) -> None:
         self.result = result
@@ -222,11 +222,11 @@ class _PersonFold:
         self._closed: Lead | None = None
         """The lead that was closed last."""
         self._answered = False
-        """Whether a person of ours ever answered; until then they are a stranger, unless saved."""
+        """Whether anybody on our side ever answered; until then they are a stranger, unless saved."""
         self._last_burst: Burst | None = None
         self._planned: list[FollowUp] = []
         self._waiting: dict[int, Waiting] = {}
-        """Conversation -> the cycle that runs there."""
+        """Conversation -> its running cycle."""
         self._ended_by_closing: dict[int, Waiting] = {}
         """Conversation -> the cycle that a closing ended, without an answer since."""
         self._muted: dict[int, BurstLabel] = {}
@@ -235,7 +235,7 @@ class _PersonFold:
     # ------------------------------------------------------------------ the customer
 
     def inbound(self, burst: Burst, label: BurstLabel) -> None:
-        """Open, reopen or add to a lead; start to wait."""
+        """Open, reopen or add to a lead; start a waiting cycle."""
         conversation, at = burst.conversation, burst.at
         if label.method == "person":
             self._muted.pop(conversation, None)
@@ -344,7 +344,7 @@ class _PersonFold:
         return not (only_words and conversation_over)
 
     def called(self, call: Called) -> None:
-        """An answered call is an answer, a missed one waits, and one of ours that was not taken is nothing."""
+        """Answered: an answer. Missed: waiting starts. Outgoing and not taken: nothing changes."""
         if not call.outgoing:
             self._cancel_quotes(call.at, "call")
         if call.answered:
@@ -367,7 +367,7 @@ class _PersonFold:
     # ------------------------------------------------------------------ the operator
 
     def answered(self, at: int, conversation: int, how: Literal["reply", "call"]) -> None:
-        """A person of ours answered, with words."""
+        """Somebody on our side answered, in words."""
         self._answered = True
         self.stop_waiting(conversation, at, how)
         lead = self._open or self._closed
@@ -383,7 +383,7 @@ class _PersonFold:
                 follow_up.end("done", at, how)
 
     def stop_waiting(self, conversation: int, at: int, by: Literal["reply", "call", "reaction", "closed"]) -> None:
-        """End the waiting here, and in the same WhatsApp thread under another spelling of the phone."""
+        """End the waiting here, and in the same WhatsApp thread under other spellings of the phone."""
         thread = self._threads[conversation]
         self._ended_by_closing = {
             each: waiting for each, waiting in self._ended_by_closing.items() if self._threads[each] != thread
@@ -395,7 +395,7 @@ class _PersonFold:
                 self._ended_by_closing[each] = waiting
 
     def decided(self, decision: Decided) -> None:
-        """A person moved the open lead, or else the last one; without any, an open stage makes one."""
+        """A person moved the open lead, or else the last one; if there is none, an open stage opens one."""
         if decision.stage in CLOSED:
             self._close(decision)
             return
@@ -416,7 +416,7 @@ class _PersonFold:
 
     def _close(self, decision: Decided) -> None:
         lead = self._open
-        if lead is not None or self._closed is None:  # where there never was a lead, the conversation itself is closed
+        if lead is not None or self._closed is None:  # without any lead, the conversation itself is closed
             for conversation in list(self._waiting):
                 self.stop_waiting(conversation, decision.at, "closed")
         if lead is not None:
@@ -503,7 +503,7 @@ class _PersonFold:
         self._set_open(lead)
 
     def _set_open(self, lead: Lead) -> None:
-        """Cycles that run already belong to this lead: closing the last one ended those of that one."""
+        """Running cycles belong to this lead: those of an earlier one ended when it was closed."""
         self._open = lead
         for waiting in self._waiting.values():
             waiting.lead = lead
@@ -572,7 +572,7 @@ class _PersonFold:
             )
 
     def _plan_after_sale(self, conversation: int, at: int) -> None:
-        """One task a conversation at a time."""
+        """At most one task per conversation at a time."""
         if not any(each.kind == "after_sale" and each.conversation == conversation for each in self._still_planned()):
             self._plan(FollowUp(conversation=conversation, kind="after_sale", planned_at=at, due_at=at))
 
@@ -590,7 +590,7 @@ class _PersonFold:
                 follow_up.end("cancelled", at, by)
 
     def _categorise(self, conversation: int, label: BurstLabel) -> None:
-        """The stronger group wins, of equal ones the later; a person's label over all, until their next."""
+        """The stronger group wins, of equals the later one; a manual label wins over all, until the next manual one."""
         now = self.result.categories.get(conversation)
         if (
             now is None

@@ -1,4 +1,4 @@
-"""The stages of a lead, as stored; people read the words of `sentences`."""
+"""The stages of a lead, as stored; `sentences` has their words for people."""
 
 from typing import Final
 

@@ -14,7 +14,7 @@ from leadmasterd.classify.intents import Signals
 
 
 class Inbound(NamedTuple):
-    """An inbound message. A tuple, as `Answered`: one is made of every message each time, in a fifth of the time."""
+    """An inbound message. A tuple, as `Answered`: each fold makes one per message, in a fifth of the time."""
 
     at: int
     conversation: int
@@ -53,7 +53,7 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Reacted:
-    """A reaction of ours."""
+    """Our reaction."""
 
     at: int
     conversation: int
@@ -62,7 +62,7 @@ class Reacted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A person moved the lead to another stage. `number`: in the order in which it was said."""
+    """A person moved the lead to another stage. `number`: the order of the decisions."""
 
     at: int
     conversation: int
@@ -73,7 +73,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """A person said that two people are one. Up to that moment each keeps what they were apart."""
+    """A person merged two contacts. Until then each has a history of its own."""
 
     at: int
     kept: int
@@ -111,7 +111,7 @@ class Burst:
 
     @property
     def key(self) -> str:
-        """Identifies these messages in this state: with one more, or one edited, it is another burst to classify."""
+        """Identifies these messages in this state: with one more, or one edited, it is a new burst to classify."""
         parts = [
             f"{each.message_id}{'' if each.readable else '?'}{f'/{len(each.earlier)}' if each.edited else ''}"
             for each in self.messages
@@ -131,7 +131,7 @@ class Burst:
 
     @property
     def signals(self) -> Signals:
-        """What the classifier gets besides the words."""
+        """What the classifier gets besides the text."""
         return Signals(
             saved_contact=self.saved,
             business_account=any(each.business for each in self.messages),

@@ -1,8 +1,8 @@
-"""Which of our messages nobody typed: greetings and away messages of the WhatsApp Business app.
+"""Which outgoing messages nobody typed: greetings and away messages of the WhatsApp Business app.
 
-The sign is the same body to three or more persons, each time within seconds of an inbound message. So a new message may
-show that earlier ones, also to others, were automatic; and that three contacts are two persons may show that they were
-not. Quick replies have a table of their own, because bodies are purged, and are counted again each time.
+A body is automatic if it went to three or more persons, each time within seconds of an inbound message. So a new
+message may show that earlier ones were automatic, and a merge of contacts that they were not. Quick replies have a
+table of their own, because bodies are purged, and are counted again each time.
 """
 
 import json
@@ -23,9 +23,9 @@ AUTO_REPLY_PERSONS: Final = 3
 
 
 def mark_auto_replies(connection: sqlite3.Connection, history: History) -> set[int]:
-    """Set `messages.author` where it is `auto_reply` now, or no longer. Returns the automatic messages of this history.
+    """Set `messages.author` where it becomes `auto_reply`, or no longer is. Returns this history's automatic messages.
 
-    Where that tells something new of messages to others, their conversations become dirty.
+    Marks conversations of other contacts dirty if the author of a message there changes.
     """
     _keep_quick_replies(connection, history)
     replies: dict[str, set[int]] = defaultdict(set)
@@ -86,7 +86,7 @@ def _set_author(connection: sqlite3.Connection, message_ids: set[int], author: s
 
 
 def _set_author_elsewhere(connection: sqlite3.Connection, body_key: str, history: History, author: str) -> None:
-    """The same for the same body to others. All of those have one author, so that of one of them is enough to know."""
+    """The same for this body sent to other contacts. All of these have the same author, so checking one is enough."""
     other = connection.execute(
         "SELECT author FROM quick_replies q JOIN messages USING (message_id) WHERE body_key = ? "
         "AND q.conversation_id NOT IN (SELECT value FROM json_each(?)) LIMIT 1",

@@ -1,6 +1,6 @@
-"""A contact's history, loaded from the tables: everything that was said, answered, called, reacted and decided.
+"""A contact's history, loaded from the tables: messages, calls, reactions, decisions and corrections.
 
-Reads only. Outgoing messages stand apart in `outgoing`, because whether a person wrote them is still to be found out.
+Reads only. Outgoing messages are kept apart in `outgoing`, because whether a person wrote them is not known yet.
 """
 
 import json
@@ -35,12 +35,12 @@ SYSTEM_TYPES: Final = frozenset(
         "poll_update", "reaction", "reaction_enc",
     }
 )  # fmt: skip
-"""They say something about the chat and nothing by a person. The listener leaves them out; replayed lines may not."""
+"""They are about the chat, and nobody wrote them. The listener leaves them out; replayed lines may not."""
 _VCARD: Final = "BEGIN:VCARD"
-"""A body that begins so was written by a program: it is not what the customer says."""
+"""A body that begins with this was written by a program, not by the customer."""
 _CALL_LOG_BEFORE_MS: Final = 60_000
 _CALL_LOG_AFTER_MS: Final = 3_600_000
-"""A call's line in the chat comes at most so long before or after its ringing. It alone knows the outcome."""
+"""A call's line in the chat comes at most this long before or after its ringing. Only the line has the outcome."""
 
 
 class Outgoing(NamedTuple):
@@ -138,7 +138,7 @@ def load(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
 
 
 def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) -> dict[int, list[Called]]:
-    """Returns the lines that calls left in the chats, by conversation."""
+    """Returns the lines of calls in the chats, by conversation."""
     earlier = _earlier_texts(connection, of)
     call_lines: dict[int, list[Called]] = defaultdict(list)
     for (
@@ -212,7 +212,7 @@ def _earlier_texts(connection: sqlite3.Connection, conversations: Iterable[int])
 
 
 def _words_of(details: str | None) -> str:
-    """What an answer to a list or a button, or an order, says besides a body."""
+    """The text of an order, or of an answer to a list or a button, besides its body."""
     fields = json.loads(details) if details else {}
     parts = [(fields.get(name), key) for name, key in (("reply", "text"), ("order", "title"))]
     words = [part.get(key) for part, key in parts if isinstance(part, dict)]
@@ -220,15 +220,15 @@ def _words_of(details: str | None) -> str:
 
 
 def _line_says_answered(details: str | None) -> bool:
-    """A line that does not say that the call was answered means that it was not."""
+    """Not answered, unless the line says so."""
     call = json.loads(details).get("call") if details else None
     return isinstance(call, dict) and call.get("answered") is True
 
 
 def _load_calls(connection: sqlite3.Connection, of: Mapping[int, History], call_lines: dict[int, list[Called]]) -> None:
-    """Each call once: the ringing takes the outcome from its line in the chat; lines without a ringing are calls too.
+    """Each call once: a ringing takes the outcome from its line in the chat; a line without a ringing is a call too.
 
-    The latest calls choose first, each the nearest line.
+    From the latest call on, each takes the nearest free line.
     """
     for conversation, started_at, outgoing, answered, call_id in with_ids(
         connection,

@@ -1,4 +1,4 @@
-"""What each burst of a history was taken for: stored facts, which only reclassifying changes."""
+"""The labels of a history's bursts: stored facts, which only reclassifying changes."""
 
 import json
 import sqlite3
@@ -98,7 +98,7 @@ class Labels:
         return known
 
     def write(self) -> None:
-        """Store new labels; drop those of bursts that are no more."""
+        """Store new labels; delete those of bursts that no longer exist."""
         self._db.executemany(insert("classifications", _ClassificationRow._fields), self._new)
         self._db.executemany(
             "DELETE FROM classifications WHERE conversation_id = ? AND burst = ?", self._known.keys() - self._used

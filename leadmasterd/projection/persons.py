@@ -1,9 +1,8 @@
-"""Who was one person before any person said so.
+"""Which contacts were one person before anybody merged them by hand.
 
-What a person says of two contacts holds from that moment on: what happened before stays what it was of each. What the
-program knows by itself holds from the beginning: contacts with one phone, and those that WhatsApp maps to each other,
-always were one person, in whatever order all this was captured. The exception is a merge that a person has undone:
-those two are two persons, whatever their phone says.
+A merge by hand counts from its own time on: earlier history stays separate. A merge by the program counts from the
+beginning: contacts with the same phone, and those that WhatsApp maps to each other, always were one person, whatever
+the order of capture. The exception is a merge that a person has undone: those two are two persons, even with one phone.
 """
 
 import sqlite3
@@ -18,7 +17,7 @@ from leadmasterd.store.merges import members_of, root_of
 
 
 class Merge(NamedTuple):
-    """A row of `contact_merges`. The program names the contacts that are one, a person the roots of that time."""
+    """A row of `contact_merges`. The program's merges name the contacts, a person's the roots at that time."""
 
     merge_id: int
     kept: int
@@ -30,15 +29,15 @@ class Merge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """The contacts of one tree of merges. `by_hand`: what people said of them, in that order."""
+    """The contacts of one tree of merges. `by_hand`: merges by people, oldest first."""
 
     person_of: Mapping[int, int]
-    """Each contact's person, named by one of their contacts."""
+    """Contact -> person, named by one of the person's contacts."""
     by_hand: Sequence[Merge]
 
 
 def persons_of(connection: sqlite3.Connection, root: int) -> Persons:
-    """Of the contacts that are one by now, under this root."""
+    """The tree of contacts under this root."""
     members = members_of(connection, root)
     match_keys = with_ids(
         connection,
@@ -55,7 +54,7 @@ def persons_of(connection: sqlite3.Connection, root: int) -> Persons:
 
 
 def several_persons(connection: sqlite3.Connection, contacts: Iterable[tuple[int, bool]], enough: int) -> bool:
-    """Whether so many contacts are at least `enough` persons. Each comes with whether it has a part in any merge."""
+    """Whether these contacts are at least `enough` persons. Each comes with whether it takes part in any merge."""
     persons: set[int] = set()
     known: dict[int, int] = {}
     for contact, merged in contacts:
@@ -74,7 +73,7 @@ def tell_apart(match_keys: Mapping[int, str | None], merges: Iterable[Merge]) ->
     after a person had merged them. But an undone merge parts those that share one across it.
     """
     person_of = {contact: contact for contact in match_keys}
-    tree_of = dict(person_of)  # as it was at that merge
+    tree_of = dict(person_of)  # the root at the time of that merge
     parted: set[tuple[int, int]] = set()
     by_hand = []
     for merge in merges:

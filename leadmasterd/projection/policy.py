@@ -26,7 +26,7 @@ class Policy:
 
 
 def policy_of(leads: LeadsSettings) -> Policy:
-    """Its version also changes with `fold.FOLD_VERSION`: whatever changes it has everything derived again."""
+    """Its version also changes with `fold.FOLD_VERSION`: any change makes everything dirty."""
     relevant = leads.model_dump_json(
         include={
             "timezone",
@@ -50,12 +50,12 @@ def policy_of(leads: LeadsSettings) -> Policy:
 
 
 def rules_file(leads: LeadsSettings, paths: Paths) -> Path | None:
-    """The operator's own rules file, which need not exist yet; None selects the packaged rules."""
+    """The operator's own rules file, which may not exist yet; None selects the packaged rules."""
     return base_folder(paths.file) / Path(leads.rules).expanduser() if leads.rules else None
 
 
 def model_file(paths: Paths) -> Path:
-    """The model learned from this shop's corrections, which need not exist yet."""
+    """The model learned from this shop's corrections, which may not exist yet."""
     return paths.state_dir / "model.json.gz"
 
 

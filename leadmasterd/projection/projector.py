@@ -2,8 +2,8 @@
 
 Runs inside the caller's transaction, on the writer's thread or in a command. The table `unjudged` holds the dirty
 conversations: whatever is captured or decided marks its conversation there in the same transaction, so a crash loses
-nothing and leads may lag. A contact is folded whole each time: the same history gives the same rows, and a lead keeps
-its `lead_id` by the message that opened it.
+nothing, and leads may lag behind. The whole history of a contact is folded each time: the same history gives the same
+rows, and a lead keeps its `lead_id` by the message that opened it.
 """
 
 import sqlite3
@@ -38,7 +38,7 @@ class Projector:
         if row and row[0] == self._policy.version:
             return False
         mark_all_dirty(self._db)
-        # Written again: an older version stored bytes where a text ended within a character.
+        # Rewrite them: an older version stored bytes where a text ended inside a character.
         self._db.execute("DELETE FROM touches WHERE kind = 'ad'")
         self._db.execute(
             "INSERT INTO derived_with VALUES ('policy', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
@@ -47,10 +47,10 @@ class Projector:
         return row is not None
 
     def project(self, conversations: Sequence[int], now: datetime, actor: str = SYSTEM) -> int:
-        """Derive the leads of the contacts behind these, which are clean then; returns how many contacts.
+        """Derive the leads of the contacts behind these conversations and mark them clean; returns how many contacts.
 
-        `actor`: who decided or corrected something just now; the leads' record names them for what that withdraws or
-        brings back.
+        `actor`: who decided or corrected something just now; the leads' record names them when that withdraws a lead or
+        brings it back.
         """
         histories = histories_of(self._db, conversations)
         done = {*conversations, *chain.from_iterable(history.conversations for history in histories)}

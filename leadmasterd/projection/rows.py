@@ -1,4 +1,4 @@
-"""What a history was folded to, written to the tables: only differences, and every lead under the id it had."""
+"""Writes a folded history to the tables: only differences, and every lead keeps its id."""
 
 import json
 import sqlite3
@@ -111,7 +111,7 @@ _KINDS_WITH_A_STAGE: Final = ("opened", "stage", "reopened", "merged", "withdraw
 
 
 class LeadRows:
-    """Writes one history. `actor`: the person whose word has it projected again, if it was one."""
+    """Writes one history. `actor`: the person whose decision caused this projection, or `system`."""
 
     def __init__(
         self, connection: sqlite3.Connection, policy: Policy, history: History, *, now: str, actor: str
@@ -125,7 +125,7 @@ class LeadRows:
         self._ids: dict[Lead, int] = {}
 
     def write(self, folded: Folded) -> None:
-        """All of it, leads first since the others refer to them."""
+        """Leads first, because the other rows refer to them."""
         self._write_leads(folded.leads)
         waiting = {each: self._waiting_row(each) for each in folded.waiting}
         self._sync("waiting_cycles", WaitingRow, waiting.values(), key=2)
@@ -148,7 +148,7 @@ class LeadRows:
         self._match_by_overlap(leads, stored)
         matched = set(self._ids.values())
         self._withdraw({lead_id: lead for lead_id, lead in stored.items() if lead_id not in matched})
-        # A unique index allows one open lead a contact: what closes is written before what opens.
+        # A unique index allows one open lead per contact: what closes is written before what opens.
         for lead in sorted(leads, key=lambda lead: lead.closed_at is None):
             self._write_lead(lead, stored)
         for lead in leads:
@@ -160,7 +160,7 @@ class LeadRows:
                 )
 
     def _match_by_opening(self, leads: Iterable[Lead], stored: Mapping[int, _Stored]) -> None:
-        """A lead is the row that the same message opened, or without a message, the same moment."""
+        """Match rows that the same message opened; without a message, at the same time."""
         by_message = {each.row.opened_by_message_id: lead_id for lead_id, each in stored.items()}
         by_moment = {(each.row.conversation_id, each.row.opened_at): lead_id for lead_id, each in stored.items()}
         free = set(stored)
@@ -175,7 +175,7 @@ class LeadRows:
                 free.remove(lead_id)
 
     def _match_by_overlap(self, leads: Iterable[Lead], stored: Mapping[int, _Stored]) -> None:
-        """Else, the oldest row left that was open at the same time: a late message opened the lead earlier, say."""
+        """Else match the oldest remaining row open at the same time: a late message may have moved the opening."""
         matched = set(self._ids.values())
         free = {
             lead_id: each.row
@@ -195,8 +195,8 @@ class LeadRows:
     def _withdraw(self, left: Mapping[int, _Stored]) -> None:
         """Delete leads that the fold no longer produces, and record the withdrawal.
 
-        Their record stays. So does a lead that ended as `merged`: of contacts that always were one person, the fold
-        produces one lead where two were open.
+        Their record stays. So does a lead that ended as `merged`: for contacts that always were one person, the fold
+        produces one lead where two had been open.
         """
         for lead_id, (row, links) in left.items():
             if row.stage == "merged" and self._is_ours(links.merged_into_id):
@@ -252,7 +252,7 @@ class LeadRows:
         )
 
     def _former_id(self, lead: Lead) -> int | None:
-        """The id of a withdrawn lead that the same message had opened: it is that one again."""
+        """The id of a withdrawn lead that the same message had opened, to use it again."""
         row = self._db.execute(
             "SELECT lead_id FROM lead_events WHERE kind = 'opened' AND message_id = ? "
             "AND lead_id NOT IN (SELECT lead_id FROM leads) ORDER BY event_id DESC LIMIT 1",
@@ -263,13 +263,13 @@ class LeadRows:
     # ------------------------------------------------------------------ the record
 
     def _write_record(self, lead_id: int, lead: Lead) -> None:
-        """Append to `lead_events` what the fold tells of this lead and the record does not yet.
+        """Append the lead's changes that `lead_events` does not have yet.
 
-        The record only grows, while the fold may tell another past than yesterday's: late messages, a label by hand and
-        a merge change it. So lines that the fold no longer tells stay, and a lead is opened once: that another message
-        opened it by today's knowledge is no second opening. But the last line with a stage must always be the stage
-        that the lead has. Where it is not, one more line says so: by the reason of the other opening, if that explains
-        it (a stranger's lead that turns out to have begun with a price), else `recomputed`.
+        The record is append-only, but late messages, manual labels and merges can change the past that the fold
+        produces. So lines that the fold no longer produces stay, and a lead has one `opened` line, even if the fold now
+        says that another message opened it. But the last line with a stage must match the lead's stage. If it does not,
+        one more line is added: with the reason of the new opening if that explains the stage (a stranger's lead that
+        turns out to have begun with a price), else `recomputed`.
         """
         recorded = [
             _Recorded._make(row)
@@ -341,7 +341,7 @@ class LeadRows:
         *,
         key: int,
     ) -> None:
-        """Make a table's rows of these conversations be these. The first `key` columns identify a row."""
+        """Give a table these rows for these conversations. The first `key` columns identify a row."""
         names = columns._fields
         stored = {
             row[:key]: row

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int]) -> list[Any]:
-    """All rows of a query about many ids: a JSON list in its one parameter, so that its text and plan stay the same."""
+    """All rows of a query about many ids: a JSON list in its one parameter, so that SQL text and plan stay the same."""
     return connection.execute(query, (f"[{','.join(map(str, ids))}]",)).fetchall()
 
 
@@ -19,7 +19,7 @@ def insert(table: str, columns: tuple[str, ...]) -> str:
 
 @cache
 def upsert(table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> str:
-    """One row; where one with this key is there, its other columns are overwritten."""
+    """One row; if this key exists, its other columns are overwritten."""
     others = [column for column in columns if column not in key]
     changes = ", ".join(f"{column} = excluded.{column}" for column in others)
     return f"{insert(table, columns)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"

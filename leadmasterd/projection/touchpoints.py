@@ -1,4 +1,4 @@
-"""How people came here, written to `touches`: ads as WhatsApp reports them, links and campaigns as their words tell."""
+"""Writes `touches`: ads as WhatsApp reports them, links and campaigns from the text of messages."""
 
 import json
 import sqlite3
@@ -39,7 +39,7 @@ def write_touchpoints(connection: sqlite3.Connection, history: History, campaign
 def _write_worded(
     connection: sqlite3.Connection, history: History, inbound: Sequence[Inbound], campaigns: Sequence[Campaign]
 ) -> None:
-    """Links and campaigns. Those of a message whose words were purged stay."""
+    """Links and campaigns. Those of a message whose text was purged stay."""
     wanted = {}
     for event in inbound:
         for touchpoint in touchpoints_of(event, campaigns):
@@ -91,7 +91,7 @@ def _write_ads(connection: sqlite3.Connection, message_ids: Sequence[int]) -> No
 
 
 def _ad_row(message_id: int, conversation: int, at: str, referral: str) -> _TouchRow:
-    """Parsed here and not by SQLite, which would make bytes of half a character."""
+    """Parsed here, because SQLite would return bytes for half a character."""
     fields = json.loads(referral)
 
     def text_of(name: str) -> str | None:

@@ -1,7 +1,7 @@
-"""Leads are derived whenever nothing waits to be written: messages first, leads may lag and catch up.
+"""Derives leads whenever nothing waits to be written: messages first, leads may lag and catch up.
 
 The writer calls `step` between its batches. A conversation that cannot be projected (a defect of ours) is set aside
-with a line in the journal, so that the others go on; it is tried again at the next start.
+with a line in the journal, so that the others go on; it is retried at the next start.
 """
 
 import logging
@@ -20,7 +20,7 @@ from leadmasterd.store.waiting import WhoWaits, who_waits
 log = logging.getLogger(__name__)
 
 LONGEST_SECONDS: Final = 0.05
-"""Of one transaction, about, since no message is written meanwhile. One conversation of many thousands takes longer."""
+"""Of one transaction, roughly, because no message is written meanwhile. A conversation of thousands takes longer."""
 
 
 class ProjectionWorker:
@@ -67,7 +67,7 @@ class ProjectionWorker:
         return None
 
     def done(self) -> None:
-        """The step is committed."""
+        """The step was committed."""
         self._policy_adopted = True
         if self._projected:
             self._on_projected(who_waits(self._db, datetime.now(UTC)))
