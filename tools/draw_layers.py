@@ -1,7 +1,7 @@
 """Write the picture at the top of ARCHITECTURE.md from the code: `python tools/draw_layers.py`.
 
-Rows are the layers of the import contract in pyproject.toml, top to bottom. Each package or module stands there with
-its own first line, and with what it imports. tests/test_layers_picture.py fails when the picture is stale.
+Rows are the layers of the import contract in pyproject.toml, top to bottom: each package or module with the first
+sentence of its docstring and what it imports. tests/test_layers_picture.py fails when the picture is stale.
 """
 
 import ast

@@ -55,7 +55,7 @@ def _comment(field: FieldInfo) -> Iterator[str]:
 
 
 def _literal(value: Any) -> str:
-    """As TOML, which is JSON for what the defaults hold; whole numbers without a fraction."""
+    """As TOML, which equals JSON for the types of defaults; whole numbers without a fraction."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return json.dumps(value, ensure_ascii=False)

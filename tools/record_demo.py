@@ -1,7 +1,7 @@
 """Record the demo as an animated picture: `make picture`, which installs pyte for it and calls this.
 
-It runs `leadmasterd demo --auto` in a real pseudo-terminal, keeps the screens as they were with their times, and writes
-them as one SVG without scripts. Who asked for less motion sees the last screen.
+It runs `leadmasterd demo --auto` in a real pseudo-terminal, keeps the screens with their times, and writes
+them as one SVG without scripts. With prefers-reduced-motion only the last screen is shown.
 """
 
 import html
@@ -27,7 +27,7 @@ COLUMNS, ROWS = 80, 36
 CELL_WIDTH, CELL_HEIGHT = 8.0, 17.0
 MARGIN = 12.0
 QUIET_SECONDS: Final = 0.15
-"""A screen counts once nothing was written for so long."""
+"""A screen is complete once nothing has been written for this many seconds."""
 LONGEST, LAST = 2.5, 8.0
 """Seconds that a screen is shown at most, and the last one."""
 COLOURS: Final = {
@@ -68,7 +68,7 @@ def record(command: Sequence[str]) -> list[Frame]:
         if readable:
             try:
                 data = os.read(terminal, 65536)
-            except OSError:  # Linux says so when the other end is closed
+            except OSError:  # how Linux reports that the other end is closed
                 break
             if not data:
                 break
@@ -88,7 +88,7 @@ def _frame(screen: Any, at: float) -> Frame:
 
 
 def svg(frames: Sequence[Frame]) -> str:
-    """All screens in one picture, one after the other, for ever."""
+    """All screens in one picture, one after the other, forever."""
     shown = [min(LONGEST, after.at - frame.at) for frame, after in pairwise(frames)] + [LAST]
     total = sum(shown)
     width, height = COLUMNS * CELL_WIDTH + 2 * MARGIN, ROWS * CELL_HEIGHT + 2 * MARGIN
@@ -142,7 +142,7 @@ def _area(left: float, top: float, wide: float, high: float, colour: str) -> str
 
 
 def _look(cell: Any) -> tuple[str, str, bool, str]:
-    """Colour, background or nothing, bold, and the block that it is."""
+    """Its colour, background (or ""), boldness and block character (or "")."""
     colour, behind = _colour(cell.fg, "default"), "" if cell.bg == "default" else _colour(cell.bg, "black")
     if cell.reverse:
         colour, behind = behind or "#15171c", colour
