@@ -59,7 +59,7 @@ class Section:
     """The rows of one heading's table: each path with its type, and sections whose keys are the object's too."""
 
     rows: dict[str, str]
-    beside: str | None
+    adds_to: str | None
 
 
 def sections() -> dict[str, Section]:
@@ -72,10 +72,10 @@ def sections() -> dict[str, Section]:
             for key in re.findall(r"`([^`]+)`", keys):
                 assert key not in rows, f"{heading}: {key} twice"
                 rows[key] = type_.strip()
-        beside = re.search(r"^Beside the keys of \[`([^`]+)`\]", text, re.MULTILINE)
+        adds_to = re.search(r"^In addition to the keys of \[`([^`]+)`\]", text, re.MULTILINE)
         for name in re.findall(r"`([^`]+)`", heading) or [heading]:
             assert name not in found, f"{name} twice"
-            found[name] = Section(rows, beside[1] if beside else None)
+            found[name] = Section(rows, adds_to[1] if adds_to else None)
     return found
 
 
@@ -85,7 +85,7 @@ SECTIONS: Final = sections()
 def documented_paths(name: str) -> dict[str, str]:
     """Every path of a command's object with its type, those of objects in several commands too."""
     section = SECTIONS[name]
-    found = documented_paths(section.beside) if section.beside else {}
+    found = documented_paths(section.adds_to) if section.adds_to else {}
     for path, type_ in section.rows.items():
         link = re.match(r"\[.*?\]\(#([\w-]+)\)(.*)", type_)
         found[path] = f"object{link[2]}" if link else type_
