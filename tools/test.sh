@@ -10,7 +10,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-# A test with a browser waits for a third of its time, so one worker more than there are cores keeps them all busy.
+# A test with a browser waits for half of its time, so one worker more than there are cores keeps them busy.
 workers=$(($(nproc) + 1)) npm_script=test chosen=()
 case ${1-} in
   all) ;;
