@@ -81,6 +81,11 @@ def test_the_help_of_every_command_has_examples(command: str, capsys: pytest.Cap
     assert all(len(line) <= 80 for line in text.splitlines())
 
 
+def test_the_main_help_fits_80_columns() -> None:
+    """Its examples too."""
+    assert all(len(line) <= 80 for line in parser.make_parser().format_help().splitlines())
+
+
 @pytest.mark.parametrize("command", commands())
 def test_every_command_has_its_file(command: str) -> None:
     """One file a command: its flags and what it does."""

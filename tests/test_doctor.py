@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from leadmasterd.cli import main
 from leadmasterd.doctor import KINDS, Finding, clock_against_messages, examine
 from tests import wire
 from tests.captures import Store, item, opened, reading
@@ -138,3 +139,13 @@ def test_every_finding_has_a_stable_code_and_the_values_of_its_sentences(
         assert (kind.found.format(**each.values), kind.fix.format(**each.values)) == (each.found, each.mend)
     [state] = [each.as_json() for each in findings if each.check == "state"]
     assert (state["code"], state["values"]) == ("state_readable", {"path": str(tmp_path), "mode": "755"})
+
+
+def test_warnings_are_counted_where_nothing_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """«All is well» below a warning would contradict it."""
+    warning = Finding(check="daemon", level="warning", found="not running", mend="start it", code="x", values={})
+    monkeypatch.setattr("leadmasterd.cli.cmd_doctor.examine", lambda *_arguments, **_options: iter([warning]))
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out.endswith("\nNothing to fix; 1 warning.\n")

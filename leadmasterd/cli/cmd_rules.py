@@ -161,10 +161,10 @@ def run_test(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 64
-    return _try(arguments) if arguments.text else _test(arguments)
+    return _classify(arguments) if arguments.text else _measure(arguments)
 
 
-def _try(arguments: argparse.Namespace) -> int:
+def _classify(arguments: argparse.Namespace) -> int:
     """Classify one burst."""
     from leadmasterd.classify.intents import Signals
     from leadmasterd.classify.reasons import group_es, intent_es, why
@@ -186,7 +186,7 @@ def _try(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _test(arguments: argparse.Namespace) -> int:
+def _measure(arguments: argparse.Namespace) -> int:
     """Measure. Raises CannotUseLine, which names every bad line, and Refused."""
     from leadmasterd.classify.measure import cases_from, score
 

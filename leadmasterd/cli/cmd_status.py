@@ -36,7 +36,7 @@ _KEYS: Final = (
 _SHOWN: Final = 5
 """How many waiting people are listed."""
 
-_BESIDE_NAMES: Final = 40
+_OTHER_COLUMNS: Final = 40
 """Columns for labels, bar, waited time and the spaces between them."""
 
 
@@ -131,7 +131,7 @@ def _who_waits(
     # Without the calendar, whose holidays take longer to load than everything else.
     rows = waiting(connection, clock.now, limit=_SHOWN, target_seconds=target, business_seconds=None)
     wanted = [reading.wants(row)[1] for row in rows]
-    room = min(24, max(8, columns_of_screen() - _BESIDE_NAMES - max(map(len, wanted))))
+    room = min(24, max(8, columns_of_screen() - _OTHER_COLUMNS - max(map(len, wanted))))
     for row, wants in zip(rows, wanted, strict=True):
         text = _("{bar}  {length:>10}  {who}  {wants}").format(
             bar=bar(row["waited_business_seconds"] / target, late=row["overdue"]),
