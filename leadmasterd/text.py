@@ -5,7 +5,7 @@ English is the source; a catalogue `leadmasterd.mo` under locale/ translates it.
 
 import gettext
 from pathlib import Path
-from typing import Final
+from typing import Final, overload
 from unicodedata import combining, normalize
 
 LOCALE_DIR: Final = Path(__file__).parent / "locale"
@@ -30,6 +30,14 @@ def unaccented(text: str) -> str:
     if text.isascii():
         return text.lower()
     return "".join(char for char in normalize("NFKD", text) if not combining(char)).casefold()
+
+
+@overload
+def clean(text: str) -> str: ...
+
+
+@overload
+def clean(text: None) -> None: ...
 
 
 def clean(text: str | None) -> str | None:

@@ -4,7 +4,7 @@ Functions and classes are found through the imports of the file; methods by thei
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +12,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("leadmasterd", "benchmarks")
 MOST = 4
-
-NOT_YET: Mapping[str, int] = {
-    "leadmasterd/store/messages.py": 10,
-    "leadmasterd/store/rows.py": 2,
-}
-"""Files that still have such calls, and how many. Only ever shorter: a file leaves when it has none."""
 
 CALLERS = {"partial", "to_thread"}
 """Functions of the library that pass what follows their first argument to it."""
@@ -115,14 +109,7 @@ def all_too_long() -> dict[str, list[str]]:
 
 def test_calls_of_our_own_name_their_arguments() -> None:
     """More than four positional ones are a row of values that nobody can check by eye."""
-    found = all_too_long()
-    assert {name: calls for name, calls in found.items() if len(calls) > NOT_YET.get(name, 0)} == {}
-
-
-def test_the_list_of_exceptions_only_shrinks() -> None:
-    """A file that was put right may not fall back."""
-    found = all_too_long()
-    assert {name: len(found.get(name, [])) for name in NOT_YET} == NOT_YET
+    assert all_too_long() == {}
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_line_longer_than_the_wire_allows_is_refused(
     assert (found, len(result["leads"])) == (code, 2 - extra)
     assert (
         told
-        == [f"line 1: the line is {decode.MAX_LINE + 1} bytes long, more than {decode.MAX_LINE}; it was left out"]
+        == [f"line 1: the line is {decode.MAX_LINE + 1} bytes long, more than {decode.MAX_LINE}; it was skipped"]
         * extra
     )
 

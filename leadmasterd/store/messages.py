@@ -1,91 +1,124 @@
-"""Messages, exactly once, and what becomes of their text.
+"""Messages: deduplicated, inserted, and changed by edits, revokes and later copies.
 
-A message is unique on (account, direction, its own id, the group's id), confirmed by its time within a minute; under
-the same id with a clearly different time it is another message (`variant`). The same message may come five times,
-live and by sweep, under a phone's and a LID's chat id: one row, every id seen kept in `message_aliases`.
+A message is unique on (account, direction, its own id, the group's id), confirmed by its time to within a minute. The
+same id with a clearly different time is another message (`variant`). One message may arrive five times, live and by
+sweep, under the chat's phone and its LID: it stays one row, and every id it was seen under is kept in
+`message_aliases`.
 """
 
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from leadmasterd.capture import SAME_MESSAGE_SECONDS, CapturedMessage
 from leadmasterd.identity import canonical_id, chat_kind
 from leadmasterd.store.coverage import Coverage
 from leadmasterd.store.people import People
 from leadmasterd.store.records import BatchResult, Item
+from leadmasterd.store.sql import insert
 from leadmasterd.text import clean
 from leadmasterd.times import sent_at
 from leadmasterd.wire.events import MessageEdit, MessageKey, MessageRevoke
 
-_MESSAGE_COLUMNS: Final = [
-    "message_id",
-    "account_id",
-    "conversation_id",
-    "direction",
-    "author",
-    "type",
-    "body",
-    "sent_at",
-    "captured_at",
-    "captured_via",
-    "readable_at",
-    "revoked_at",
-    "sender",
-    "notify_name",
-    "saved_name",
-    "business",
-    "truncated",
-    "forwarded",
-    "media",
-    "quoted",
-    "referral",
-    "details",
-    "stanza_id",
-    "group_id",
-    "variant",
-    "wire_t",
-]
-INSERT_MESSAGE: Final = (
-    f"INSERT INTO messages ({', '.join(_MESSAGE_COLUMNS)}) VALUES ({', '.join('?' * len(_MESSAGE_COLUMNS))})"
-)
-INSERT_ALIAS: Final = "INSERT OR IGNORE INTO message_aliases (message_id, remote, participant) VALUES (?, ?, ?)"
-INSERT_RAW: Final = "INSERT INTO raw_events (account_id, message_id, captured_at, problem, line) VALUES (?, ?, ?, ?, ?)"
+
+class MessageRow(NamedTuple):
+    """The columns of `messages` that capture fills when it inserts."""
+
+    message_id: int
+    account_id: int
+    conversation_id: int
+    direction: str
+    author: str
+    type: str
+    body: str | None
+    sent_at: str
+    captured_at: str
+    captured_via: str
+    readable_at: str | None
+    revoked_at: str | None
+    sender: str | None
+    notify_name: str | None
+    saved_name: str | None
+    business: bool
+    truncated: bool
+    forwarded: bool
+    media: str | None
+    quoted: str | None
+    referral: str | None
+    details: str | None
+    stanza_id: str
+    group_id: str
+    variant: int
+    wire_t: int | None
+
+
+class AliasRow(NamedTuple):
+    """The columns of `message_aliases`."""
+
+    message_id: int
+    remote: str
+    participant: str
+
+
+class RawRow(NamedTuple):
+    """The columns of `raw_events`: a wire line, and why it could not be used (None when it was)."""
+
+    account_id: int | None
+    message_id: int | None
+    captured_at: str
+    problem: str | None
+    line: str
+
+
+class VersionRow(NamedTuple):
+    """The columns of `message_versions`: a message before an edit or a revoke."""
+
+    message_id: int
+    changed_at: str
+    change: str
+    type_before: str
+    body_before: str | None
+
+
+INSERT_MESSAGE: Final = insert("messages", MessageRow._fields)
+INSERT_ALIAS: Final = insert("message_aliases", AliasRow._fields).replace("INSERT", "INSERT OR IGNORE", 1)
+INSERT_RAW: Final = insert("raw_events", RawRow._fields)
+_INSERT_VERSION: Final = insert("message_versions", VersionRow._fields)
 _REVOKED: Final = "revoked"
 
 
 @dataclass(slots=True)
-class _Known:
-    """A message that is already there (or will be, within this batch)."""
+class _Stored:
+    """A message that is in the table, or will be at the end of the run."""
 
     message_id: int
     variant: int
     wire_t: int | None
     type: str
+    body: str | None
     readable: bool
     revoked: bool
-    body: str | None
+
+    def is_same(self, t: int | None) -> bool:
+        """Whether a message with the same ids and this time is the same message."""
+        return self.wire_t is None or t is None or abs(self.wire_t - t) <= SAME_MESSAGE_SECONDS
 
 
-@dataclass(slots=True)
-class _Pending:
-    """Rows of a run that wait to be written together."""
+_SELECT_STORED: Final = (
+    "SELECT message_id, variant, wire_t, type, body, readable_at IS NOT NULL, revoked_at IS NOT NULL FROM messages "
+)
 
-    rows: list[tuple[object, ...]] = field(default_factory=list)
-    aliases: list[tuple[int, str, str]] = field(default_factory=list)
-    raw: list[tuple[object, ...]] = field(default_factory=list)
-    last_in: dict[int, str] = field(default_factory=dict)
-    last_out: dict[int, str] = field(default_factory=dict)
 
-    def clear(self) -> None:
-        """All of it is written."""
-        for done in (self.rows, self.aliases, self.raw):
-            done.clear()
-        self.last_in.clear()
-        self.last_out.clear()
+class _Arrival(NamedTuple):
+    """A captured message with its wire line, and the row that it is or becomes."""
+
+    message: CapturedMessage
+    line: str | None
+    stored: _Stored
+    is_new: bool
 
 
 _Identity = tuple[str, str, str]
@@ -94,7 +127,7 @@ _Identity = tuple[str, str, str]
 class Messages:
     """Messages behind one connection, within the writer's transaction.
 
-    `touched` are the conversations of which leads are to be made again.
+    What changes a message returns the conversations that are dirty then: whose leads have to be derived again.
     """
 
     def __init__(self, connection: sqlite3.Connection, people: People, coverage: Coverage) -> None:
@@ -102,228 +135,244 @@ class Messages:
         self._people = people
         self._coverage = coverage
         self._next_id = 0
-        self.touched: set[int] = set()
 
-    def number_on(self) -> None:
-        """Others may have written meanwhile. An id is never used again."""
+    def reload_next_id(self) -> None:
+        """Re-read the last id: another process may have inserted rows. An id is never used again."""
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         self._next_id = (row[0] if row else 0) + 1
 
     def write(
-        self, account: int | None, run: Sequence[tuple[CapturedMessage, str | None]], result: BatchResult
-    ) -> None:
-        """Messages that came one after the other, each with its line."""
+        self, account: int | None, messages: Sequence[tuple[CapturedMessage, str | None]], result: BatchResult
+    ) -> set[int]:
+        """Write messages that arrived one after the other, each with its wire line. Returns the dirty conversations.
+
+        All contacts are resolved before the first row is written: a message may show that two contacts are one, and
+        then the conversation of an earlier message of this run is gone.
+        """
         if account is None:
-            raise AssertionError("a message came before any account was known")
-        known = self._known(account, {record.key.stanza_id for record, _ in run})
-        pending = _Pending()
-        for record, text in run:
-            if record.via == "sweep":
-                self._coverage.note_read(record)
-            key = record.key
-            identity = (record.direction, key.stanza_id, record.group)
-            candidates = known.setdefault(identity, [])
-            same = next((each for each in candidates if _same_time(each.wire_t, record.t)), None)
-            if same is not None:
-                result.duplicates += 1
-                if record.via == "live":
-                    result.heard.add(same.message_id)
-                pending.aliases.append((same.message_id, key.remote, key.participant or ""))
-                if len(record.aliases) > 1:
-                    self._conversation(account, record, pending)  # it may tell that two contacts are one
-                if self._duplicate_tells_more(same, record):
-                    self._flush(pending)
-                    self._update_from_duplicate(account, same, record, text, result)
+            raise ValueError("a message came before any account was known")
+        arrivals = self._deduplicate(account, messages)
+        self._resolve_people(account, arrivals)
+        dirty = self._insert(account, arrivals)
+        self._count(arrivals, result)
+        return dirty | self._update_from_copies(account, arrivals, result)
+
+    def _deduplicate(self, account: int, messages: Sequence[tuple[CapturedMessage, str | None]]) -> list[_Arrival]:
+        """Tell new messages from copies of those that are stored, or came earlier in this run."""
+        known = self._find_stored(account, {message.key.stanza_id for message, _ in messages})
+        arrivals = []
+        for message, line in messages:
+            candidates = known.setdefault((message.direction, message.key.stanza_id, message.group), [])
+            for stored in candidates:
+                if stored.is_same(message.t):
+                    arrivals.append(_Arrival(message, line, stored, False))
+                    break
+            else:
+                stored = _Stored(
+                    message_id=self._next_id,
+                    variant=len(candidates),
+                    wire_t=message.t,
+                    type=message.type,
+                    body=message.body,
+                    readable=message.readable,
+                    revoked=message.type == _REVOKED,
+                )
+                self._next_id += 1
+                candidates.append(stored)
+                arrivals.append(_Arrival(message, line, stored, True))
+        return arrivals
+
+    def _find_stored(self, account: int, stanza_ids: Iterable[str]) -> dict[_Identity, list[_Stored]]:
+        stored: dict[_Identity, list[_Stored]] = {}
+        for direction, stanza_id, group_id, *columns in self._db.execute(
+            _SELECT_STORED.replace("SELECT ", "SELECT direction, stanza_id, group_id, ")
+            + "WHERE account_id = ? AND stanza_id IN (SELECT value FROM json_each(?)) ORDER BY variant",
+            (account, json.dumps(list(stanza_ids))),
+        ):
+            stored.setdefault((direction, stanza_id, group_id), []).append(_Stored(*columns))
+        return stored
+
+    def _resolve_people(self, account: int, arrivals: Sequence[_Arrival]) -> None:
+        """Create and merge contacts and conversations, and keep names, in the order of arrival."""
+        for message, _, _, is_new in arrivals:
+            # a copy under the ids that are known says nothing of people; with several it may tell that two are one
+            if is_new or len(message.aliases) > 1:
+                conversation = self._conversation(account, message)
+                if message.direction == "in" and message.aliases:
+                    self._people.note_facts(conversation, message)
+
+    def _conversation(self, account: int, message: CapturedMessage) -> int:
+        return self._people.conversation_for(account, message.aliases, message.chat, message.captured_at)
+
+    def _insert(self, account: int, arrivals: Sequence[_Arrival]) -> set[int]:
+        """Insert new messages, the ids of all, and the lines of the new ones. Returns the new ones' conversations."""
+        rows: list[MessageRow] = []
+        raw: list[RawRow] = []
+        last_in: dict[int, str] = {}
+        last_out: dict[int, str] = {}
+        for message, line, stored, is_new in arrivals:
+            if not is_new:
                 continue
-            conversation = self._conversation(account, record, pending)
-            message_id = self._next_id
-            self._next_id += 1
-            variant = len(candidates)
-            revoked_at = record.captured_at if record.type == _REVOKED else None
-            pending.rows.append(
-                (
-                    message_id,
-                    account,
-                    conversation,
-                    record.direction,
-                    record.author,
-                    record.type,
-                    record.body,
-                    record.sent_at,
-                    record.captured_at,
-                    record.via,
-                    record.captured_at if record.readable else None,
-                    revoked_at,
-                    record.sender,
-                    record.notify_name,
-                    record.saved_name,
-                    record.business,
-                    record.truncated,
-                    record.forwarded,
-                    record.media,
-                    record.quoted,
-                    record.referral,
-                    record.details,
-                    key.stanza_id,
-                    record.group,
-                    variant,
-                    record.t,
+            conversation = self._conversation(account, message)
+            rows.append(_row(account, conversation, stored, message))
+            if line is not None:
+                raw.append(
+                    RawRow(
+                        account_id=account,
+                        message_id=stored.message_id,
+                        captured_at=message.captured_at,
+                        problem=None,
+                        line=line,
+                    )
                 )
-            )
-            pending.aliases.append((message_id, key.remote, key.participant or ""))
-            if text is not None:
-                pending.raw.append((account, message_id, record.captured_at, None, text))
-            self.touched.add(conversation)
-            candidates.append(
-                _Known(
-                    message_id,
-                    variant,
-                    record.t,
-                    record.type,
-                    record.readable,
-                    revoked_at is not None,
-                    record.body,
-                )
-            )
-            last = pending.last_in if record.direction == "in" else pending.last_out
-            if record.sent_at > last.get(conversation, ""):
-                last[conversation] = record.sent_at
-            result.add_message(record.via, record.sent_at)
-            if record.via == "sweep":
-                self._coverage.count_found(message_id, record)
-        self._flush(pending)
-
-    def _conversation(self, account: int, record: CapturedMessage, pending: _Pending) -> int:
-        aliases = record.aliases or (record.chat,)
-        conversation = self._people.remembered(aliases)
-        if conversation is None:
-            self._flush(pending)  # two contacts may become one, and the messages move: all of them must be there
-            conversation = self._people.conversation_for(account, record.aliases, record.chat, record.captured_at)
-        if record.direction == "in" and record.aliases:
-            self._people.note_facts(conversation, record)
-        return conversation
-
-    def _flush(self, pending: _Pending) -> None:
-        self._db.executemany(INSERT_MESSAGE, pending.rows)
-        self._db.executemany(INSERT_ALIAS, pending.aliases)
-        self._db.executemany(INSERT_RAW, pending.raw)
-        for column, latest in (("last_inbound_at", pending.last_in), ("last_outbound_at", pending.last_out)):
+            last = last_in if message.direction == "in" else last_out
+            if message.sent_at > last.get(conversation, ""):
+                last[conversation] = message.sent_at
+        self._db.executemany(INSERT_MESSAGE, rows)
+        self._db.executemany(
+            INSERT_ALIAS,
+            [
+                AliasRow(stored.message_id, message.key.remote, message.key.participant or "")
+                for message, _, stored, _ in arrivals
+            ],
+        )
+        self._db.executemany(INSERT_RAW, raw)
+        for column, latest in (("last_inbound_at", last_in), ("last_outbound_at", last_out)):
             self._db.executemany(
                 f"UPDATE conversations SET {column} = max(coalesce({column}, ''), ?) WHERE conversation_id = ?",
                 [(at, conversation) for conversation, at in latest.items()],
             )
-        pending.clear()
+        return last_in.keys() | last_out.keys()
 
-    def _known(self, account: int, stanza_ids: Iterable[str]) -> dict[_Identity, list[_Known]]:
-        known: dict[_Identity, list[_Known]] = {}
-        for row in self._db.execute(
-            "SELECT direction, stanza_id, group_id, message_id, variant, wire_t, type, readable_at, revoked_at, body "
-            "FROM messages WHERE account_id = ? AND stanza_id IN (SELECT value FROM json_each(?)) ORDER BY variant",
-            (account, json.dumps(list(stanza_ids))),
-        ):
-            known.setdefault((row[0], row[1], row[2]), []).append(
-                _Known(row[3], row[4], row[5], row[6], row[7] is not None, row[8] is not None, row[9])
+    def _count(self, arrivals: Sequence[_Arrival], result: BatchResult) -> None:
+        """For the counters of `status`, and for the sweep under way."""
+        for message, _, stored, is_new in arrivals:
+            if message.via == "sweep":
+                self._coverage.note_read(message)
+                if is_new:
+                    self._coverage.count_found(stored.message_id, message)
+            if is_new:
+                result.add_message(message.via, message.sent_at)
+            else:
+                result.duplicates += 1
+                if message.via == "live":
+                    result.heard.add(stored.message_id)
+
+    # ------------------------------------------------------------------ copies that tell more
+
+    def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival], result: BatchResult) -> set[int]:
+        changed: set[int] = set()
+        for message, line, stored, is_new in arrivals:
+            if is_new or not _tells_more(stored, message):
+                continue
+            self._update_from_copy(stored, message, result)
+            keep_line(
+                self._db,
+                account=account,
+                message_id=stored.message_id,
+                at=message.captured_at,
+                problem=None,
+                line=line,
             )
-        return known
+            changed.add(stored.message_id)
+        return self.conversations_of(changed)
 
-    @staticmethod
-    def _duplicate_tells_more(same: _Known, record: CapturedMessage) -> bool:
-        """A copy that is more than a repetition: the text of what was ciphertext, or a change a sweep came upon."""
-        if not record.readable:
-            return False
-        if not same.readable:
-            return True
-        if same.revoked or record.truncated:
-            return False
-        return record.type == _REVOKED or (record.via == "sweep" and record.body != same.body)
-
-    def _update_from_duplicate(
-        self, account: int, same: _Known, record: CapturedMessage, text: str | None, result: BatchResult
-    ) -> None:
-        at = record.captured_at
-        if record.type == _REVOKED:
-            self._mark_revoked(same.message_id, at, same.type, same.body)
-            same.revoked = True
-        elif not same.readable:
+    def _update_from_copy(self, stored: _Stored, message: CapturedMessage, result: BatchResult) -> None:
+        at = message.captured_at
+        if message.type == _REVOKED:
+            self._mark_revoked(stored, at)
+        elif not stored.readable:
             self._db.execute(
                 "UPDATE messages SET type = ?, body = ?, readable_at = ?, truncated = ?, forwarded = ?, media = ?, "
                 "quoted = ?, referral = ?, details = ? WHERE message_id = ?",
                 (
-                    record.type,
-                    record.body,
+                    message.type,
+                    message.body,
                     at,
-                    record.truncated,
-                    record.forwarded,
-                    record.media,
-                    record.quoted,
-                    record.referral,
-                    record.details,
-                    same.message_id,
+                    message.truncated,
+                    message.forwarded,
+                    message.media,
+                    message.quoted,
+                    message.referral,
+                    message.details,
+                    stored.message_id,
                 ),
             )
-            same.readable, same.type, same.body = True, record.type, record.body
+            stored.readable, stored.type, stored.body = True, message.type, message.body
             result.filled += 1
         else:
-            self._change_body(same.message_id, at, same.type, same.body, record.body)
-            same.body = record.body
-        self.touch(same.message_id)
-        keep_line(self._db, account, same.message_id, at, None, text)
+            self._change_body(stored, message.body, at)
 
-    def find(self, account: int | None, key: MessageKey, t: int | None) -> tuple[Any, ...] | None:
-        """The message that an edit, a revoke or a reaction is about: (message_id, type, body, revoked_at)."""
+    # ------------------------------------------------------------------ edits and revokes
+
+    def find(self, account: int | None, key: MessageKey, t: int | None) -> _Stored | None:
+        """The message that an edit, a revoke or a reaction is about. Without `t` the newest under that id."""
         chat = canonical_id(key.remote)
         group = chat if chat_kind(chat) == "group" else ""
         rows = self._db.execute(
-            "SELECT message_id, type, body, revoked_at, wire_t FROM messages "
-            "WHERE account_id = ? AND stanza_id = ? AND direction = ? AND group_id = ? ORDER BY variant DESC",
+            _SELECT_STORED
+            + "WHERE account_id = ? AND stanza_id = ? AND direction = ? AND group_id = ? ORDER BY variant DESC",
             (account, key.stanza_id, "out" if key.from_me else "in", group),
         ).fetchall()
-        return next((row for row in rows if t is None or _same_time(row[4], t)), None)
+        return next((stored for row in rows if (stored := _Stored(*row)).is_same(t)), None)
 
-    def edit(self, account: int | None, edit: MessageEdit, item: Item) -> None:
-        """Its text is another now; what it was is kept."""
-        found = self.find(account, edit.key, edit.t)
+    def edit(self, account: int | None, edit: MessageEdit, item: Item) -> set[int]:
+        """Change a message's text and keep the earlier one. Returns the dirty conversations."""
+        stored = self.find(account, edit.key, edit.t)
         body = clean(edit.body)
-        if found is None or found[2] == body or found[3] is not None:
-            return  # unknown here: a sweep brings the message with its current text
+        if stored is None or stored.body == body or stored.revoked:
+            return set()  # unknown: a sweep brings the message with its current text
         at = sent_at(edit.edited_t, datetime.fromisoformat(item.at)) if edit.edited_t else item.at
-        self._change_body(found[0], at, found[1], found[2], body)
-        self.touch(found[0])
-        keep_line(self._db, account, found[0], item.at, None, item.text)
-
-    def _change_body(self, message_id: int, at: str, type_: str, before: object, after: str | None) -> None:
-        self._version(message_id, at, "edit", type_, before)
-        self._db.execute("UPDATE messages SET body = ?, edited_at = ? WHERE message_id = ?", (after, at, message_id))
+        self._change_body(stored, body, at)
+        self._keep_line_of_change(account, stored, item)
+        return self.conversations_of([stored.message_id])
 
     def revoke(self, account: int | None, revoke: MessageRevoke, item: Item) -> None:
         """Mark a message that was deleted for everyone. One deleted on our side only still was said: keep the line."""
-        found = self.find(account, revoke.key, revoke.t)
-        if found is None or found[3] is not None:
+        stored = self.find(account, revoke.key, revoke.t)
+        if stored is None or stored.revoked:
             return
         if revoke.scope == "everyone":
-            self._mark_revoked(found[0], item.at, found[1], found[2])
-        keep_line(self._db, account, found[0], item.at, None, item.text)
+            self._mark_revoked(stored, item.at)
+        self._keep_line_of_change(account, stored, item)
 
-    def _mark_revoked(self, message_id: int, at: str, type_: str, body: object) -> None:
-        """A revoked message still was written: its text stays, only marked."""
-        self._version(message_id, at, "revoke", type_, body)
-        self._db.execute("UPDATE messages SET revoked_at = ? WHERE message_id = ?", (at, message_id))
-
-    def _version(self, message_id: int, at: str, change: str, type_: str, body: object) -> None:
-        self._db.execute(
-            "INSERT INTO message_versions (message_id, changed_at, change, type_before, body_before) "
-            "VALUES (?, ?, ?, ?, ?)",
-            (message_id, at, change, type_, body),
-        )
-
-    def touch(self, message_id: int) -> None:
-        """Leads are made again from this message's conversation."""
+    def conversations_of(self, message_ids: Iterable[int]) -> set[int]:
+        """The conversations that these messages belong to."""
         query = "SELECT conversation_id FROM messages WHERE message_id = ?"
-        self.touched.update(*self._db.execute(query, (message_id,)))
+        return {found for each in message_ids for (found,) in self._db.execute(query, (each,))}
+
+    def _keep_line_of_change(self, account: int | None, stored: _Stored, item: Item) -> None:
+        keep_line(self._db, account=account, message_id=stored.message_id, at=item.at, problem=None, line=item.text)
+
+    def _change_body(self, stored: _Stored, body: str | None, at: str) -> None:
+        self._keep_version(stored, "edit", at)
+        self._db.execute(
+            "UPDATE messages SET body = ?, edited_at = ? WHERE message_id = ?", (body, at, stored.message_id)
+        )
+        stored.body = body
+
+    def _mark_revoked(self, stored: _Stored, at: str) -> None:
+        """A revoked message keeps its text: it was written all the same."""
+        self._keep_version(stored, "revoke", at)
+        self._db.execute("UPDATE messages SET revoked_at = ? WHERE message_id = ?", (at, stored.message_id))
+        stored.revoked = True
+
+    def _keep_version(self, stored: _Stored, change: str, at: str) -> None:
+        self._db.execute(
+            _INSERT_VERSION,
+            VersionRow(
+                message_id=stored.message_id,
+                changed_at=at,
+                change=change,
+                type_before=stored.type,
+                body_before=stored.body,
+            ),
+        )
 
 
 def keep_line(
     connection: sqlite3.Connection,
+    *,
     account: int | None,
     message_id: int | None,
     at: str,
@@ -332,8 +381,49 @@ def keep_line(
 ) -> None:
     """Keep the wire line behind a change, or a line that could not be used."""
     if line is not None:
-        connection.execute(INSERT_RAW, (account, message_id, at, problem, clean(line)))
+        connection.execute(
+            INSERT_RAW,
+            RawRow(account_id=account, message_id=message_id, captured_at=at, problem=problem, line=clean(line)),
+        )
 
 
-def _same_time(one: int | None, other: int | None) -> bool:
-    return one is None or other is None or abs(one - other) <= SAME_MESSAGE_SECONDS
+def _row(account: int, conversation: int, stored: _Stored, message: CapturedMessage) -> MessageRow:
+    return MessageRow(
+        message_id=stored.message_id,
+        account_id=account,
+        conversation_id=conversation,
+        direction=message.direction,
+        author=message.author,
+        type=message.type,
+        body=message.body,
+        sent_at=message.sent_at,
+        captured_at=message.captured_at,
+        captured_via=message.via,
+        readable_at=message.captured_at if message.readable else None,
+        revoked_at=message.captured_at if message.type == _REVOKED else None,
+        sender=message.sender,
+        notify_name=message.notify_name,
+        saved_name=message.saved_name,
+        business=message.business,
+        truncated=message.truncated,
+        forwarded=message.forwarded,
+        media=message.media,
+        quoted=message.quoted,
+        referral=message.referral,
+        details=message.details,
+        stanza_id=message.key.stanza_id,
+        group_id=message.group,
+        variant=stored.variant,
+        wire_t=message.t,
+    )
+
+
+def _tells_more(stored: _Stored, copy: CapturedMessage) -> bool:
+    """Whether a copy is more than a repetition: the text of what was ciphertext, or a change that a sweep found."""
+    if not copy.readable:
+        return False
+    if not stored.readable:
+        return True
+    if stored.revoked or copy.truncated:
+        return False
+    return copy.type == _REVOKED or (copy.via == "sweep" and copy.body != stored.body)

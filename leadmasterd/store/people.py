@@ -38,14 +38,13 @@ class People:
         self._conversations.clear()
         self._contacts.clear()
 
-    def remembered(self, aliases: tuple[str, ...]) -> int | None:
-        """The conversation of these ids, if it is cached."""
-        return self._conversations.get(aliases)
-
     def conversation_for(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
         """The conversation that these ids belong to, created if there is none. Empty aliases: a group."""
-        conversation = self._find_or_create(account_id, aliases, chat, at)
-        self._conversations[aliases or (chat,)] = conversation
+        key = aliases or (chat,)
+        conversation = self._conversations.get(key)
+        if conversation is None:
+            conversation = self._find_or_create(account_id, aliases, chat, at)
+            self._conversations[key] = conversation
         return conversation
 
     def _find_or_create(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:

@@ -1,12 +1,13 @@
-"""What each captured thing does to the tables. Runs inside the writer's transaction, in the order of arrival.
+"""Writes captured records to the tables, in the order of arrival, inside the writer's transaction.
 
-Messages have a file of their own, and so have the sweeps and gaps that tell how far they are complete.
+Messages have a file of their own (`messages`), and so has what says how complete they are (`coverage`).
 """
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 from leadmasterd.capture import CapturedMessage
@@ -23,7 +24,10 @@ MARK_DIRTY: Final = (
     "INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations "
     "WHERE conversation_id = ? AND contact_id IS NOT NULL"
 )
-"""Leads are to be made (again) from this conversation, unless it is a group's or has become part of another."""
+"""Have the leads of this conversation derived again, unless it is a group's or was merged into another."""
+
+MAX_MALFORMED_TEXT: Final = 4096
+"""Characters of a malformed line that are kept; of a longer one only its head."""
 
 
 class Rows:
@@ -38,35 +42,25 @@ class Rows:
         self._data_version: int | None = None
         self._before: tuple[int | None, Tally] = (None, Tally())
 
-    def apply(self, items: Sequence[Item]) -> BatchResult:
-        """Write a batch inside an open transaction; the caller commits or rolls back (then calls `forget`)."""
-        self._notice_other_writers()
-        result = BatchResult()
-        run: list[tuple[CapturedMessage, str | None]] = []
-        for item in items:
-            if isinstance(item.record, CapturedMessage):
-                run.append((item.record, item.text))
-                continue
-            if run:
-                self._messages.write(self.account_id, run, result)
-                run = []
-            self._one(item, result)
-        if run:
-            self._messages.write(self.account_id, run, result)
-        self._db.executemany(MARK_DIRTY, [(conversation,) for conversation in self._messages.touched])
-        self._messages.touched.clear()
-        return result
-
     def remember(self) -> None:
-        """A transaction begins: this is what `forget` goes back to."""
+        """A transaction begins: this is the state that `forget` goes back to."""
         self._before = (self.account_id, self._coverage.tally)
 
     def forget(self) -> None:
-        """Drop what was remembered: after a rollback it may describe rows that are not there."""
+        """After a rollback: drop what is cached, for it may describe rows that are not there."""
         self.account_id, self._coverage.tally = self._before
-        self._messages.touched.clear()
         self._people.clear()
         self._data_version = None
+
+    def apply(self, items: Sequence[Item]) -> BatchResult:
+        """Write a batch inside an open transaction; the caller commits, or rolls back and calls `forget`."""
+        self._notice_other_writers()
+        result = BatchResult()
+        dirty: set[int] = set()
+        for run in _runs(items):
+            dirty |= self._apply(run, result)
+        self._db.executemany(MARK_DIRTY, [(conversation,) for conversation in dirty])
+        return result
 
     def _notice_other_writers(self) -> None:
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
@@ -74,31 +68,31 @@ class Rows:
             return
         self._people.clear()
         self._data_version = version
-        self._messages.number_on()
+        self._messages.reload_next_id()
 
-    def _one(self, item: Item, result: BatchResult) -> None:
+    def _apply(self, run: Sequence[Item], result: BatchResult) -> set[int]:
+        """Write a run of messages, or a run of one other thing. Returns the dirty conversations."""
+        item = run[0]
         match item.record:
+            case CapturedMessage():
+                return self._messages.write(self.account_id, _messages(run), result)
             case MessageEdit() as edit:
-                self._messages.edit(self.account_id, edit, item)
+                return self._messages.edit(self.account_id, edit, item)
             case MessageRevoke() as revoke:
                 self._messages.revoke(self.account_id, revoke, item)
             case Reaction() as reaction:
-                self._reaction(reaction, item)
+                return self._reaction(reaction, item)
             case Call() as call:
-                self._call(call, item)
+                return {self._call(call, item)}
             case SweepChat() as chat:
                 self._coverage.chat_swept(self.account_id, chat, item.at)
             case SweepDone() as done:
                 result.sweeps_done.append(self._coverage.sweep_done(self.account_id, done, item.at))
-            case Malformed() as bad:
-                line = item.text if item.text is not None and len(item.text) <= 4096 else bad.head
-                keep_line(self._db, self.account_id, None, item.at, f"the line {bad.why}", line)
+            case Malformed() as malformed:
+                self._malformed(malformed, item)
                 result.rejected += 1
             case Account() as account:
-                account_id = self._account(account, item.at, result)
-                if account_id != self.account_id:
-                    self._coverage.tally = Tally()
-                self.account_id = account_id
+                self._use_account(account, item.at, result)
             case SessionEvent(phase, code, values):
                 self._db.execute(
                     "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, ?, ?, ?)",
@@ -108,23 +102,28 @@ class Rows:
                 self._coverage.gap_opened(self.account_id, cause, since_at)
             case GapEnded():
                 self._coverage.gap_ended(self.account_id, item.at)
-            case CapturedMessage():
-                raise AssertionError("messages are written in runs")
+        return set()
 
     def reject(self, item: Item, problem: str) -> BatchResult:
-        """Keep a record that SQLite refuses as a raw line with the reason, so that one bad row stops nothing."""
-        keep_line(self._db, self.account_id, None, item.at, problem, item.text or repr(item.record))
+        """Keep a record that SQLite refuses as a raw line with the reason, so that one bad record stops nothing."""
+        self._keep_unusable(item.text or repr(item.record), problem, item.at)
         return BatchResult(rejected=1)
 
-    def _reaction(self, reaction: Reaction, item: Item) -> None:
-        found = self._messages.find(self.account_id, reaction.key, None)
-        if found is not None and reaction.from_me:
-            self._messages.touch(found[0])
+    def _malformed(self, malformed: Malformed, item: Item) -> None:
+        short = item.text is not None and len(item.text) <= MAX_MALFORMED_TEXT
+        self._keep_unusable(item.text if short else malformed.head, f"the line {malformed.why}", item.at)
+
+    def _keep_unusable(self, line: str | None, problem: str, at: str) -> None:
+        keep_line(self._db, account=self.account_id, message_id=None, at=at, problem=problem, line=line)
+
+    def _reaction(self, reaction: Reaction, item: Item) -> set[int]:
+        """Ours is an answer, so it makes the conversation dirty."""
+        stored = self._messages.find(self.account_id, reaction.key, None)
         chat = canonical_id(reaction.key.remote)
         group = chat if chat_kind(chat) == "group" else ""
         sender = canonical_id(reaction.sender) if reaction.sender else "me" if reaction.from_me else chat
         if not group:
-            # Of two people each has one reaction, whichever of their ids WhatsApp uses this time.
+            # In a direct chat each side has one reaction, whichever of their ids WhatsApp uses this time.
             self._db.execute(
                 "DELETE FROM reactions WHERE account_id = ? AND stanza_id = ? AND group_id = '' AND from_me = ?",
                 (self.account_id, reaction.key.stanza_id, reaction.from_me),
@@ -139,18 +138,19 @@ class Rows:
                 group,
                 sender,
                 reaction.from_me,
-                found and found[0],
+                stored and stored.message_id,
                 clean(reaction.emoji),
                 sent_at(reaction.t, datetime.fromisoformat(item.at)),
             ),
         )
+        return self._messages.conversations_of([stored.message_id]) if stored and reaction.from_me else set()
 
-    def _call(self, call: Call, item: Item) -> None:
+    def _call(self, call: Call, item: Item) -> int:
+        """Returns its conversation."""
         chat = canonical_id(call.chat)
         conversation = self._people.conversation_for(
             self.account_id, () if chat_kind(chat) == "group" else (chat,), chat, item.at
         )
-        self._messages.touched.add(conversation)
         self._db.execute(
             "INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered)",
@@ -164,8 +164,10 @@ class Rows:
                 call.video,
             ),
         )
+        return conversation
 
-    def _account(self, account: Account, at: str, result: BatchResult) -> int:
+    def _use_account(self, account: Account, at: str, result: BatchResult) -> None:
+        """From here on everything belongs to this account."""
         wid = canonical_id(account.wid)
         others = self._db.execute("SELECT wid FROM accounts ORDER BY last_ready_at DESC").fetchall()
         if others and (wid,) not in others:
@@ -178,4 +180,24 @@ class Rows:
             (wid, account.lid, clean(account.push_name), account.platform, at, at),
         ).fetchall()
         self._people.clear()
-        return int(row[0][0])
+        account_id = int(row[0][0])
+        if account_id != self.account_id:
+            self._coverage.tally = Tally()
+        self.account_id = account_id
+
+
+def _runs(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Messages that follow each other as one run, which is much faster to write; everything else alone."""
+    for are_messages, group in groupby(items, key=_is_message):
+        if are_messages:
+            yield list(group)
+        else:
+            yield from ([item] for item in group)
+
+
+def _is_message(item: Item) -> bool:
+    return isinstance(item.record, CapturedMessage)
+
+
+def _messages(run: Sequence[Item]) -> list[tuple[CapturedMessage, str | None]]:
+    return [(item.record, item.text) for item in run if isinstance(item.record, CapturedMessage)]
