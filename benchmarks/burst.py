@@ -73,7 +73,7 @@ async def capture(
     def committed(_: BatchResult) -> None:
         loop.call_soon_threadsafe(caught_up)
 
-    writer = Writer(database, on_batch=committed, on_trouble=print, idle_work=idle_work)
+    writer = Writer(database, on_batch=committed, on_error=print, idle_work=idle_work)
     child: Child | None = None
 
     def pressure(stop: bool) -> None:

@@ -64,7 +64,7 @@ def projection_worker() -> Callable[[sqlite3.Connection], ProjectionWorker]:
 async def _lag(database: Path) -> float:
     questions = islice(_questions(), RATE * SECONDS)
     lines = [message_line(number, number + 2, body).rstrip() for number, body in enumerate(questions)]
-    writer = Writer(database, on_batch=lambda _: None, on_trouble=print, idle_work=projection_worker())
+    writer = Writer(database, on_batch=lambda _: None, on_error=print, idle_work=projection_worker())
     intake = Intake(CaptureRules(), writer, on_lifecycle=lambda _: None, on_missing=lambda _: None, on_pressure=print)
     writer.start()
     intake.lines([ready_line().rstrip()])

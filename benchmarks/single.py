@@ -46,7 +46,7 @@ async def _both(folder: Path) -> tuple[list[float], list[float]]:
         done_at = time.perf_counter()
         loop.call_soon_threadsafe(committed.set)
 
-    writer = Writer(folder / "ours.db", on_batch=durable, on_trouble=lambda trouble: print(trouble))
+    writer = Writer(folder / "ours.db", on_batch=durable, on_error=print)
     writer.start()
     intake = Intake(
         CaptureRules(), writer, on_lifecycle=lambda _: None, on_missing=lambda _: None, on_pressure=lambda _: None

@@ -11,7 +11,7 @@ from typing import Any
 from leadmasterd import times
 from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules
 from leadmasterd.store.records import BatchResult, Item, Record
-from leadmasterd.store.writer import Trouble, Writer
+from leadmasterd.store.writer import StoreError, Writer
 from leadmasterd.wire.events import Account, Ciphertext, Malformed, Message, Ready
 from tests import wire
 from tests.waiting import LIMIT
@@ -51,15 +51,15 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.batches: list[BatchResult] = []
-        self.troubles: list[Trouble | None] = []
-        self.troubled = threading.Event()
+        self.errors: list[StoreError | None] = []
+        self.failing = threading.Event()
         self.healed = threading.Event()
-        self.writer = Writer(path, on_batch=self.batches.append, on_trouble=self._on_trouble)
+        self.writer = Writer(path, on_batch=self.batches.append, on_error=self._on_error)
         self.writer.start()
 
-    def _on_trouble(self, trouble: Trouble | None) -> None:
-        self.troubles.append(trouble)
-        (self.troubled if trouble else self.healed).set()
+    def _on_error(self, error: StoreError | None) -> None:
+        self.errors.append(error)
+        (self.failing if error else self.healed).set()
 
     def write(self, *items: Item | dict[str, Any]) -> None:
         """Write these in one batch and wait until they are durable."""

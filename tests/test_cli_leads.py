@@ -1349,7 +1349,7 @@ def test_a_rebuild_and_the_daemon_leave_each_other_whole(
     writer = Writer(
         shop.database,
         on_batch=lambda _: None,
-        on_trouble=lambda _: None,
+        on_error=lambda _: None,
         idle_work=lambda connection: ProjectionWorker(
             connection, lambda: classifier, policy_of(settings.leads), lambda _: None
         ),

@@ -94,7 +94,9 @@ class Machine:
 
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None
-            return plan(connection, rows.account_id, slack, 0, datetime.fromtimestamp(self.now, UTC))
+            return plan(
+                connection, rows.account_id, slack, first_link_days=0, now=datetime.fromtimestamp(self.now, UTC)
+            )
 
         return self.store.writer.call(make).result(LIMIT)
 

@@ -22,7 +22,7 @@ from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.store import writer as writer_module
 from leadmasterd.store.records import BatchResult
 from leadmasterd.store.waiting import WhoWaits
-from leadmasterd.store.writer import BREATH_SECONDS, IdleWork, Trouble, Writer
+from leadmasterd.store.writer import PAUSE_SECONDS, IdleWork, StoreError, Writer
 from tests import stories, wire
 from tests.captures import item, reading
 from tests.stories import Books, Customer, iso
@@ -35,7 +35,7 @@ HERE = Path(__file__).parent.parent
 def _try_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits, shorter."""
     monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.02)
-    monkeypatch.setattr(writer_module, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(writer_module, "MAX_IDLE_DELAY_SECONDS", 0.05)
 
 
 def asks(number: int, *, text: str = "price") -> stories.Line:
@@ -49,7 +49,7 @@ class Shop:
     def __init__(self, path: Path, idle_work: Callable[[sqlite3.Connection], IdleWork]) -> None:
         self.path = path
         self.statements: list[str] = []
-        self.troubles: list[Trouble | None] = []
+        self.errors: list[StoreError | None] = []
         self.batches: list[BatchResult] = []
         self.after_batch: Callable[[], object] = lambda: None
 
@@ -58,7 +58,7 @@ class Shop:
             connection.set_trace_callback(self.statements.append)
             return idle_work(connection)
 
-        self.writer = Writer(path, on_batch=self._on_batch, on_trouble=self.troubles.append, idle_work=traced)
+        self.writer = Writer(path, on_batch=self._on_batch, on_error=self.errors.append, idle_work=traced)
         self.writer.start()
         self.capture(wire.ready())
         self.writer.call(lambda connection, rows: None).result(LIMIT)
@@ -202,7 +202,7 @@ def test_between_two_steps_somebody_else_can_write(tmp_path: Path) -> None:
         until_true(lambda: len(begun) >= steps + 3)
     free = [begin - end for end, begin in zip(committed, begun[1:], strict=False)]
     assert len(free) >= 5
-    assert min(free) >= BREATH_SECONDS * 0.9 >= 0.001
+    assert min(free) >= PAUSE_SECONDS * 0.9 >= 0.001
 
 
 def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +287,7 @@ def test_a_conversation_that_fails_is_put_aside_and_the_others_go_on(
         until_true(lambda: shop.leads() == 10)
         assert len(shop.ask("SELECT * FROM unjudged")) == 1
         assert [record.getMessage() for record in caplog.records] == ["cannot make leads of conversation 6"]
-        assert shop.troubles == []
+        assert shop.errors == []
     stumbling.error = None
     with open_shop(path, projecting(stumbling)) as shop:
         until_true(lambda: shop.leads() == 11)

@@ -553,7 +553,7 @@ def test_a_record_that_sqlite_refuses_is_kept_raw_and_the_others_go_on(store: St
     assert problem.startswith("cannot store it: ")
     assert line == "the bad line \ufffd"
     assert (store.sum_of("live"), store.sum_of("rejected")) == (2, 1)
-    assert store.troubles == []
+    assert store.errors == []
 
 
 def test_a_malformed_line_is_kept_with_its_reason(store: Store) -> None:

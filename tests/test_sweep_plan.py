@@ -33,7 +33,7 @@ def planned(
 
     def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
         assert rows.account_id is not None
-        return plan(connection, rows.account_id, slack, days, datetime.fromtimestamp(now, UTC))
+        return plan(connection, rows.account_id, slack, first_link_days=days, now=datetime.fromtimestamp(now, UTC))
 
     return store.writer.call(make).result(LIMIT)
 
@@ -101,7 +101,7 @@ def test_the_slack_never_reaches_behind_the_first_link(store: Store) -> None:
 
 
 def test_a_chat_read_later_than_the_whole_starts_later(store: Store) -> None:
-    """And one that was not has no line of its own: it starts where the whole does, which is only earlier."""
+    """And one that was not has no start of its own: it starts with the account, which is only earlier."""
     now = LINKED + 25 * HOUR
     store.write(
         wire.message("1", chat=wire.ANA),
@@ -123,7 +123,7 @@ def test_no_chat_starts_after_its_own_watermark(store: Store) -> None:
 
 
 def test_the_command_stays_a_line_of_bounded_length(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With very many chats the freshest have a line of their own."""
+    """With very many chats those read last have a start of their own."""
     monkeypatch.setattr(sweep_plan, "MAX_CHATS", 2)
     for n in range(4):
         chat = f"549115555100{n}@c.us"

@@ -24,11 +24,11 @@ def done(
     *,
     failed: int = 0,
     error: str | None = None,
-    unheard: int = 0,
+    undelivered: int = 0,
     young: frozenset[int] = frozenset(),
 ) -> SweepOutcome:
     """The child's last line about a sweep, committed, and what it found."""
-    return SweepOutcome(SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error), unheard, young)
+    return SweepOutcome(SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error), undelivered, young)
 
 
 class Asked:
@@ -171,7 +171,7 @@ def test_the_catch_up_reaches_further_than_the_look_each_minute() -> None:
 async def test_what_a_catch_up_finds_is_no_deafness() -> None:
     """Right after a gap the page always knows more."""
     async with sweeping() as asked:
-        asked.answer = lambda number: done(number, unheard=50 if number == 1 else 0)
+        asked.answer = lambda number: done(number, undelivered=50 if number == 1 else 0)
         asked.sweeper.live(fresh=False)
         await until(lambda: len(asked.numbers) >= 4)
         assert asked.stalled == []
@@ -180,7 +180,7 @@ async def test_what_a_catch_up_finds_is_no_deafness() -> None:
 async def test_an_old_message_that_no_live_line_brought_is_deafness() -> None:
     """Found by a sweep in the middle of a good connection."""
     async with sweeping() as asked:
-        asked.answer = lambda number: done(number, unheard=2 if number == 3 else 0)
+        asked.answer = lambda number: done(number, undelivered=2 if number == 3 else 0)
         asked.sweeper.live(fresh=False)
         await until(lambda: asked.stalled)
         assert asked.stalled == [2]

@@ -45,7 +45,7 @@ def test_only_a_full_disk_needs_a_person_at_once() -> None:
 def test_every_error_of_the_store_is_registered() -> None:
     """The writer names them by code."""
     writer = (ROOT / "leadmasterd" / "store" / "writer.py").read_text()
-    codes = set(re.findall(r'Trouble\("(\w+)"', writer))
+    codes = set(re.findall(r'StoreError\("(\w+)"', writer))
     assert codes == {code for code, each in WARNINGS.items() if each.of_the_store}
 
 

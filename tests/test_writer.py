@@ -12,7 +12,7 @@ import pytest
 
 from leadmasterd.errors import CannotUseDatabase
 from leadmasterd.store import writer as writer_module
-from leadmasterd.store.writer import Trouble, Writer, trouble_of
+from leadmasterd.store.writer import StoreError, Writer, store_error
 from tests import wire
 from tests.captures import Store, account, item, opened, reading
 from tests.waiting import LIMIT, until_true
@@ -70,8 +70,8 @@ def test_a_full_database_is_told_and_everything_is_committed_once_there_is_room(
     class Roomy(Store):
         """The connection belongs to its thread, and the callback runs there: it makes the room."""
 
-        def _on_trouble(self, trouble: Trouble | None) -> None:
-            super()._on_trouble(trouble)
+        def _on_error(self, error: StoreError | None) -> None:
+            super()._on_error(error)
             if room.is_set():
                 connections[0].execute("PRAGMA max_page_count = 100000").fetchone()
 
@@ -84,9 +84,9 @@ def test_a_full_database_is_told_and_everything_is_committed_once_there_is_room(
     store.write(account())
     store.writer.call(narrow).result(LIMIT)
     store.writer.put([item(wire.message(f"{n}", body="x" * 200_000)) for n in range(5)])
-    assert store.troubled.wait(LIMIT)
+    assert store.failing.wait(LIMIT)
     store.writer.put([item(wire.message("behind it"))])
-    assert store.troubles[0] == Trouble("disk_full", "database or disk is full")
+    assert store.errors[0] == StoreError("disk_full", "database or disk is full")
     assert store.writer.pending == 6
     until_true(lambda: store.writer.stalled_seconds > 0)
     assert count(store) == 0
@@ -94,7 +94,7 @@ def test_a_full_database_is_told_and_everything_is_committed_once_there_is_room(
     assert store.healed.wait(LIMIT)
     store.settle()
     assert count(store) == 6
-    assert store.troubles[-1] is None
+    assert store.errors[-1] is None
     assert store.sum_of("rejected") == 0
     assert store.writer.stop(LIMIT)
 
@@ -107,8 +107,8 @@ def test_a_database_locked_by_another_program_is_waited_for(store: Store) -> Non
         other.execute("BEGIN IMMEDIATE")
         store.writer.put([item(wire.message())])
         question = store.writer.call(lambda c, _: c.execute("SELECT count(*) FROM messages").fetchone()[0])
-        assert store.troubled.wait(LIMIT)
-        assert store.troubles[0] == Trouble("database_locked", "database is locked")
+        assert store.failing.wait(LIMIT)
+        assert store.errors[0] == StoreError("database_locked", "database is locked")
         assert not question.done()
         other.execute("ROLLBACK")
     assert question.result(LIMIT) == 1
@@ -122,11 +122,11 @@ def test_a_question_waits_for_a_locked_database_as_a_write_does(store: Store) ->
         other.isolation_level = None
         other.execute("BEGIN IMMEDIATE")
         question = store.writer.call(lambda c, _: c.execute("SELECT 7").fetchone()[0])
-        assert store.troubled.wait(LIMIT)
+        assert store.failing.wait(LIMIT)
         other.execute("ROLLBACK")
     assert question.result(LIMIT) == 7
     assert store.healed.wait(LIMIT), "told after the answer"
-    assert store.troubles[-1] is None
+    assert store.errors[-1] is None
 
 
 def test_a_question_that_is_wrong_fails_for_whoever_asked(store: Store) -> None:
@@ -205,7 +205,7 @@ def test_stopping_gives_up_on_a_database_that_stays_locked(tmp_path: Path) -> No
         other.isolation_level = None
         other.execute("BEGIN IMMEDIATE")
         store.writer.put([item(wire.ready())])
-        assert store.troubled.wait(LIMIT)
+        assert store.failing.wait(LIMIT)
         assert store.writer.stop(0.1) is False
         assert store.writer.pending == 1
         other.execute("ROLLBACK")
@@ -224,8 +224,8 @@ def test_a_damaged_database_is_told_and_not_spun_on(tmp_path: Path) -> None:
             file.write(b"\xa5" * 4096)
     store = Store(path)
     store.writer.put([account(), item(wire.message("new"))])
-    until_true(lambda: len(store.troubles) >= 3)
-    assert {trouble and trouble.code for trouble in store.troubles} == {"database_error"}
+    until_true(lambda: len(store.errors) >= 3)
+    assert {error and error.code for error in store.errors} == {"database_error"}
     assert store.writer.stop(0.1) is False
     assert store.writer.pending == 2
 
@@ -245,9 +245,9 @@ def test_a_disk_that_is_really_full_loses_nothing(tmp_path: Path) -> None:
         ballast.write_bytes(bytes(1_200_000))
         with opened(disk / "leadmaster.db") as store:
             store.writer.put([item(wire.message(f"{n}", body="x" * 100_000), text=None) for n in range(8)])
-            assert store.troubled.wait(LIMIT)
+            assert store.failing.wait(LIMIT)
             store.writer.put([item(wire.message("behind"))])
-            assert {trouble.code for trouble in store.troubles if trouble} <= {"disk_full", "database_error"}
+            assert {error.code for error in store.errors if error} <= {"disk_full", "database_error"}
             ballast.unlink()
             assert store.healed.wait(LIMIT)
             store.settle()
@@ -262,7 +262,7 @@ def test_a_database_that_can_not_be_used_is_told_at_start(tmp_path: Path) -> Non
     path = tmp_path / "leadmaster.db"
     path.write_bytes(b"not a database, but long enough to look at" * 30)
     with pytest.raises(CannotUseDatabase, match="not an SQLite database"):
-        Writer(path, on_batch=lambda _: None, on_trouble=lambda _: None).start()
+        Writer(path, on_batch=lambda _: None, on_error=lambda _: None).start()
 
 
 @pytest.mark.parametrize(
@@ -276,8 +276,8 @@ def test_a_database_that_can_not_be_used_is_told_at_start(tmp_path: Path) -> Non
         ("SQLITE_READONLY", "database_error"),
     ],
 )
-def test_a_trouble_has_a_code_by_what_a_person_would_do(name: str, code: str) -> None:
+def test_a_store_error_has_a_code_by_what_a_person_would_do(name: str, code: str) -> None:
     """Free space, close a program, look at the disk."""
     error = sqlite3.OperationalError("it failed")
     error.sqlite_errorname = name
-    assert trouble_of(error).code == code
+    assert store_error(error).code == code

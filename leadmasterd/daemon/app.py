@@ -37,7 +37,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.state.control import ControlServer
 from leadmasterd.state.files import Lock
 from leadmasterd.store.records import BatchResult
-from leadmasterd.store.writer import Trouble, Writer
+from leadmasterd.store.writer import StoreError, Writer
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Facts, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
@@ -96,13 +96,13 @@ class Daemon:
             self._writer = Writer(
                 self._paths.database,
                 on_batch=on_loop(self._batch_committed),
-                on_trouble=on_loop(self._store_error),
+                on_error=on_loop(self._store_error),
                 idle_work=self._leads.projection,
             )
             try:
                 self._writer.start()
             except DatabaseBusy as busy:
-                self._store_error(Trouble(busy.code, str(busy)))
+                self._store_error(StoreError(busy.code, str(busy)))
                 self._systemd.status(str(busy))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_REOPEN_SECONDS):
@@ -252,7 +252,7 @@ class Daemon:
         self._live_path.committed(batch)
         self._intake.batch_committed()
 
-    def _store_error(self, error: Trouble | None) -> None:
+    def _store_error(self, error: StoreError | None) -> None:
         self._warnings.store_error(error.code if error else None, error.detail if error else "")
 
     async def _observe(self) -> Observation:

@@ -14,7 +14,7 @@ from leadmasterd.settings.model import Settings
 from leadmasterd.state import status_object
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
 from leadmasterd.store.rows import Rows
-from leadmasterd.store.start import open_gaps, take_up
+from leadmasterd.store.start import open_gaps, resume
 from leadmasterd.store.sweep_plan import SweepPlan, plan
 from leadmasterd.store.writer import Writer
 from leadmasterd.supervisor.inbox import Inbox
@@ -56,11 +56,10 @@ class LivePath:
     async def resume(self) -> None:
         """Go on where an earlier life of the daemon left off."""
         found = await asyncio.wrap_future(
-            self._writer.call(lambda connection, rows: take_up(connection, rows, datetime.now(UTC)))
+            self._writer.call(lambda connection, rows: resume(connection, rows, datetime.now(UTC)))
         )
         if found.account:
-            wid, push_name = str(found.account["wid"]), found.account["push_name"]
-            self._account = status_object.Account(wid=wid, push_name=None if push_name is None else str(push_name))
+            self._account = status_object.Account(wid=found.account.wid, push_name=found.account.push_name)
         self._capture["live"] = found.live
         self._capture["sweep"] = found.sweep
         self._capture["last_message_at"] = found.last_message_at

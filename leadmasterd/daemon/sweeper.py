@@ -82,11 +82,11 @@ class Sweeper:
 
         Right after a gap it always does, so a catch-up proves nothing.
         """
-        unheard = outcome.unheard + len(self._suspects)
+        undelivered = outcome.undelivered + len(self._suspects)
         self._suspects = outcome.young
-        if unheard:
+        if undelivered:
             self._suspects = frozenset()
-            self._on_stalled(unheard)
+            self._on_stalled(undelivered)
 
     async def run(self) -> None:
         """Runs until it is cancelled."""

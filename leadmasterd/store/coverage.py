@@ -1,6 +1,6 @@
-"""How far capture is complete: what sweeps found, the lines they draw, and the gaps they close.
+"""Capture completeness: backfill results, watermarks per account and chat, and outage records.
 
-Which messages a line speaks for, and how a sweep starts from it, is told in `sweep_plan`.
+What a watermark covers, and how a sweep starts from it, is explained in `sweep_plan`.
 """
 
 import sqlite3
@@ -15,31 +15,33 @@ from leadmasterd.times import believable, iso
 from leadmasterd.wire.events import SweepChat, SweepDone
 
 LIVE_GRACE: Final = timedelta(seconds=10)
-"""How long a message may take from WhatsApp's time to its live line, before a sweep that finds it first is news."""
+"""How long a message may take from WhatsApp's time to its live line. One that a sweep finds later was not delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the sweep under way has found so far that was not there."""
+    """What the running sweep has found so far. The first three count messages that were not stored yet."""
 
     new: int = 0
-    unheard: int = 0
+    undelivered: int = 0
+    """So old that the live path should have delivered them."""
     young: frozenset[int] = frozenset()
+    """Ids of those that may still arrive live."""
     newest: str | None = None
-    """WhatsApp's time of the newest message that the sweep read, known before or not; absurd times do not count."""
+    """WhatsApp's time of the newest message read, stored before or not; absurd times do not count."""
     ahead: bool = False
-    """It read a message dated well ahead of our clock."""
+    """A message was dated well ahead of our clock."""
 
 
 class Coverage:
-    """Sweeps and gaps behind one connection, within the writer's transaction. `tally` is of the sweep under way."""
+    """Sweeps and outages behind one connection, within the writer's transaction. `tally`: of the running sweep."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.tally = Tally()
 
     def note_read(self, record: CapturedMessage) -> None:
-        """The sweep read it, whether it was there or not."""
+        """The sweep read this message, stored before or not."""
         captured = datetime.fromisoformat(record.captured_at)
         at = believable(record.t, captured)
         if at is None:
@@ -49,19 +51,19 @@ class Coverage:
             self.tally = replace(self.tally, newest=at)
 
     def count_found(self, message_id: int, record: CapturedMessage) -> None:
-        """It was not there."""
+        """The sweep found this message, which was not stored yet."""
         tally = self.tally
         old = datetime.fromisoformat(record.captured_at) - datetime.fromisoformat(record.sent_at) >= LIVE_GRACE
         self.tally = replace(
             tally,
             new=tally.new + 1,
-            unheard=tally.unheard + old,
+            undelivered=tally.undelivered + old,
             young=tally.young if old else tally.young | {message_id},
         )
 
     def chat_swept(self, account: int | None, swept: SweepChat, at: str) -> None:
-        """This chat is complete up to its newest message: its messages stand before this line, so before this row."""
-        # our clock instead would say nothing of the messages
+        """Move the chat's watermark to its newest message. The messages came before this line, so they are written."""
+        # without a believable time it stays: our clock would say nothing about the messages
         through = believable(swept.through, datetime.fromisoformat(at))
         if swept.error is not None or through is None:
             return
@@ -74,13 +76,13 @@ class Coverage:
         )
 
     def sweep_done(self, account: int | None, done: SweepDone, at: str) -> SweepOutcome:
-        """All of it was read, as far as that went; the next one counts anew."""
-        self._draw_lines(account, done, at)
-        outcome = SweepOutcome(done, self.tally.unheard, self.tally.young)
+        """The sweep ended: move the account's watermark, close the outages it covers, and start a new tally."""
+        self._record(account, done, at)
+        outcome = SweepOutcome(done, self.tally.undelivered, self.tally.young)
         self.tally = Tally()
         return outcome
 
-    def _draw_lines(self, account: int | None, done: SweepDone, at: str) -> None:
+    def _record(self, account: int | None, done: SweepDone, at: str) -> None:
         if done.error is not None:
             return
         self._db.execute(
@@ -90,9 +92,9 @@ class Coverage:
         if done.failed:
             return
         started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))
-        # Messages carry WhatsApp's time and not ours, so the line is drawn at the newest one that this sweep read; with
-        # none it stays. When all that was read lies ahead of our clock, that is behind, and its time is safely early.
-        # A line later than now is a date that was only believable while our clock was ahead.
+        # The watermark is WhatsApp's time of the newest message read; without one it stays. When everything read lies
+        # ahead of our clock, our clock is behind, and the start of the sweep is safely early. A watermark later than
+        # now was set while our clock was ahead: it is replaced.
         newest = self.tally.newest or (started if self.tally.ahead else None)
         through = newest and min(started, newest)
         self._db.execute(
@@ -100,14 +102,14 @@ class Coverage:
             "nullif(max(coalesce(swept_through_at, ''), coalesce(:through, '')), '')) WHERE account_id = :account",
             {"started": started, "now": max(at, started), "through": through, "account": account},
         )
-        # Only gaps that were over when the sweep began: what a sweep found before the live path was back is not all.
+        # Only outages that were over when the sweep began: before the live path is back a sweep can't see everything.
         self._db.execute(
             "UPDATE gaps SET closed_at = ? WHERE account_id = ? AND closed_at IS NULL AND (to_at <= ? OR to_at > ?)",
             (started, account, started, max(at, started)),
         )
 
     def gap_opened(self, account: int | None, cause: str, since_at: str) -> None:
-        """Unless one is open already."""
+        """The live path is gone. One outage at a time: nothing changes while one lasts."""
         if account is None:
             return
         self._db.execute(
@@ -117,5 +119,5 @@ class Coverage:
         )
 
     def gap_ended(self, account: int | None, at: str) -> None:
-        """The live path is back; what it hid is still to be fetched."""
+        """The live path is back; a sweep has yet to fetch what was missed."""
         self._db.execute("UPDATE gaps SET to_at = ? WHERE account_id = ? AND to_at IS NULL", (at, account))

@@ -1,4 +1,4 @@
-"""What can be written, and what a batch of it came to. Values only; `rows` says what each does to the tables."""
+"""What can be written, and the result of a batch. Values only; `rows` writes them to the tables."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from leadmasterd.wire.events import Account, Call, Malformed, MessageEdit, Messa
 
 
 class SessionEvent(NamedTuple):
-    """A phase change of the supervisor: a stable code with values, never a sentence."""
+    """A phase change of the supervisor, as a stable code with values."""
 
     phase: str
     code: str
@@ -16,14 +16,14 @@ class SessionEvent(NamedTuple):
 
 
 class GapOpened(NamedTuple):
-    """The live path is gone since `since_at` (ISO), for the reason `cause`."""
+    """An outage begins: no live path since `since_at` (ISO), for the reason `cause` (a code)."""
 
     cause: str
     since_at: str
 
 
 class GapEnded(NamedTuple):
-    """The live path is back; the gap stays open until a sweep has fetched what it hid."""
+    """The live path is back. The gap stays open until a sweep has fetched what was missed."""
 
 
 Record = (
@@ -52,20 +52,19 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SweepOutcome:
-    """A sweep whose last line is committed, and what it found that no live line had brought.
+    """A sweep whose last line is committed, and what it found that the live path had not delivered.
 
-    `unheard`: messages old enough that the live path should have brought them. `young`: the ids of those that may still
-    be on their way.
+    `undelivered`: messages so old that it should have. `young`: the ids of those that may still arrive live.
     """
 
     done: SweepDone
-    unheard: int
+    undelivered: int
     young: frozenset[int]
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """What a committed batch was, for the counters of `status`."""
+    """What a committed batch contained, for `status` and the sweeper."""
 
     live: int = 0
     sweep: int = 0
@@ -74,10 +73,10 @@ class BatchResult:
     rejected: int = 0
     last_message_at: str | None = None
     new_account_beside: tuple[str, str] | None = None
-    """(the new number, the one listened to before), when another number was scanned."""
+    """(the new number, the one before), when another number was scanned."""
     sweeps_done: list[SweepOutcome] = field(default_factory=list)
     heard: set[int] = field(default_factory=set)
-    """Ids of messages that a sweep had found first and that now came live as well."""
+    """Ids of stored messages that arrived live as well: the live path works for them."""
 
     def add_message(self, via: str, at: str) -> None:
         """Count one new message row."""

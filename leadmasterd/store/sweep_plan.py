@@ -1,103 +1,129 @@
-"""From when a sweep has to look, as SQLite knows it.
+"""Where a sweep starts: the watermarks, as SQLite has them.
 
-Two lines are kept, both only ever moved forward and never before the messages they speak for: the account's (every chat
-is complete up to here, set when a whole sweep went well) and a chat's own (set when that chat was read). A chat starts
-at whichever is later, less a slack for messages that arrive with an older time. Live messages move neither: that one
-came says nothing about the ones before it.
+A sweep is a backfill: the periodic one looks for what the live path missed, the catch-up after an outage for all that
+came meanwhile. There are two watermarks, both only ever moved forward, and never before the messages they cover are
+written: the account's (every chat is complete up to here, set when a whole sweep succeeded) and a chat's own (set when
+that chat was read). A chat starts at the later of the two, less a slack for messages that arrive with an older time.
+Live messages move neither: that one arrived says nothing about those before it.
 
-Both are WhatsApp's times, of the newest message that was read, because our clock may be wrong for days. In a quiet
-account the line stays at the newest message, so a periodic sweep takes its slack from the last whole sweep instead, as
-far as that one: nothing but that message is read again all night. After a gap the slack is always taken from the line.
+Both hold WhatsApp's time of the newest message read, because our clock may be wrong for days. In a quiet account the
+watermark stays at the newest message. There the slack of a periodic sweep counts from the last whole sweep, at most to
+that message, which is then all that is read again. After an outage the slack always counts from the watermark.
 
-A line in the future was drawn at a wrong date while our clock was ahead. It says nothing, and believing it would hide
-every message until that day: it is passed over, and the next whole sweep replaces it. Nor is the time of the link,
-which only our clock knows, believed against messages: they came after it.
+A watermark in the future was set while our clock was ahead. It is ignored, and the next whole sweep replaces it; it
+would hide every message until that day. Nor does the time of linking, which only our clock knows, outweigh captured
+messages: they came after it.
 """
 
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from leadmasterd.times import iso
 
 CATCH_UP_SLACK: Final = timedelta(hours=6)
-"""After any time without a live path: what was queued may carry times from well before."""
+"""After an outage: what was queued may carry much older times."""
 PERIODIC_SLACK: Final = timedelta(minutes=10)
 CLOCKS_AGREE: Final = timedelta(minutes=10)
-"""Messages older than the link by less than this say nothing of our clock: clocks differ by seconds."""
+"""Clocks differ by seconds. Only messages older than the link by more than this show that ours was wrong."""
 CIPHERTEXT_DAYS: Final = 14
-"""How long a message that can't be read is looked for again, after any time without a live path."""
+"""How long an unreadable message is fetched again after each outage."""
 MAX_CHATS: Final = 5000
-"""Chats with a line of their own in one command; the others start at the account's line, which is only earlier."""
+"""Chats with a start of their own in one command; the others start with the account, which is only earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """Seconds since 1970: where to start, and the chats that may start later."""
+    """Seconds since 1970: where to start, and the chats with a start of their own."""
 
     start: int
     chats: dict[str, int]
 
 
+class _Account(NamedTuple):
+    first_linked_at: str
+    last_ready_at: str
+    swept_through_at: str | None
+
+
 def plan(
-    connection: sqlite3.Connection, account_id: int, slack: timedelta, first_link_days: int, now: datetime
+    connection: sqlite3.Connection, account_id: int, slack: timedelta, *, first_link_days: int, now: datetime
 ) -> SweepPlan:
-    """What to ask the child for."""
-    first_linked_at, swept_through_at, last_ready_at = connection.execute(
-        "SELECT first_linked_at, swept_through_at, last_ready_at FROM accounts WHERE account_id = ?", (account_id,)
-    ).fetchone()
-    if swept_through_at and _moment(swept_through_at) > now:
-        swept_through_at = None
-    linked = _moment(first_linked_at)
+    """What to ask the child for. `slack` tells a periodic sweep from a catch-up."""
+    account = _Account._make(
+        connection.execute(
+            f"SELECT {', '.join(_Account._fields)} FROM accounts WHERE account_id = ?", (account_id,)
+        ).fetchone()
+    )
+    if account.swept_through_at and _moment(account.swept_through_at) > now:
+        account = account._replace(swept_through_at=None)
+    linked = _moment(account.first_linked_at)
     if linked > now:
         linked = now - CATCH_UP_SLACK
-    base = linked - timedelta(days=first_link_days)
-    if swept_through_at:
-        line = _moment(swept_through_at)
-        begin = line - slack
-        if slack < CATCH_UP_SLACK:
-            begin = min(line, max(begin, _moment(last_ready_at) - slack))
-        if line > base - CLOCKS_AGREE:
-            begin = max(min(line, base), begin)
+    floor = linked - timedelta(days=first_link_days)
+    if account.swept_through_at:
+        start = _start_from_watermark(account, _moment(account.swept_through_at), slack=slack, floor=floor)
     else:
-        begin = base
-        oldest, newest = connection.execute(_CAPTURED, (account_id,)).fetchone()
-        if newest and _moment(newest) < base - CLOCKS_AGREE:
-            begin = _moment(oldest) - CATCH_UP_SLACK
-    start = int(begin.timestamp())
-    chats = {}
-    for chat, own in connection.execute(
+        start = _first_start(connection, account_id, floor=floor)
+    chats = _later_starts(connection, account_id, account.swept_through_at or "", slack=slack, now=now)
+    chats = {chat: own for chat, own in chats.items() if own > _seconds(start)}
+    if slack >= CATCH_UP_SLACK:
+        for chat, since in _unreadable_since(connection, account_id).items():
+            chats[chat] = min(since, chats.get(chat, _seconds(start)))
+    return SweepPlan(_seconds(start), chats)
+
+
+def _start_from_watermark(account: _Account, watermark: datetime, *, slack: timedelta, floor: datetime) -> datetime:
+    start = watermark - slack
+    if slack < CATCH_UP_SLACK:
+        start = min(watermark, max(start, _moment(account.last_ready_at) - slack))
+    if watermark > floor - CLOCKS_AGREE:
+        start = max(min(watermark, floor), start)
+    return start
+
+
+def _first_start(connection: sqlite3.Connection, account_id: int, *, floor: datetime) -> datetime:
+    """No whole sweep has succeeded yet: start at the link, or before messages that show that its time is wrong."""
+    oldest, newest = connection.execute(
+        "SELECT min(m.sent_at), max(m.sent_at) FROM conversations v JOIN messages m USING (conversation_id) "
+        "WHERE v.account_id = ?",
+        (account_id,),
+    ).fetchone()
+    if newest and _moment(newest) < floor - CLOCKS_AGREE:
+        return _moment(oldest) - CATCH_UP_SLACK
+    return floor
+
+
+def _later_starts(
+    connection: sqlite3.Connection, account_id: int, account_watermark: str, *, slack: timedelta, now: datetime
+) -> dict[str, int]:
+    """Chats whose own watermark is later than the account's, the latest first."""
+    rows = connection.execute(
         "SELECT chat, swept_through_at FROM conversations WHERE account_id = ? AND swept_through_at > ? "
         "AND swept_through_at <= ? ORDER BY swept_through_at DESC LIMIT ?",
-        (account_id, swept_through_at or "", iso(now), MAX_CHATS),
-    ):
-        if (own_start := _with_slack(own, slack)) > start:
-            chats[chat] = own_start
-    if slack >= CATCH_UP_SLACK:
-        # it may have become readable while nobody listened, long after its own time
-        for chat, since in connection.execute(_UNREADABLE, (account_id, f"-{CIPHERTEXT_DAYS} days")):
-            chats[chat] = min(int(_moment(since).timestamp()), chats.get(chat, start))
-    return SweepPlan(start, chats)
+        (account_id, account_watermark, iso(now), MAX_CHATS),
+    )
+    return {chat: _seconds(_moment(watermark) - slack) for chat, watermark in rows}
 
 
-_CAPTURED: Final = """
-    SELECT min(m.sent_at), max(m.sent_at) FROM conversations v JOIN messages m USING (conversation_id)
-    WHERE v.account_id = ?
-"""
+def _unreadable_since(connection: sqlite3.Connection, account_id: int) -> dict[str, int]:
+    """Chats with ciphertext, and its time: it may have become readable meanwhile, long after that time.
 
-# what is not sent to this device at all (view-once) never becomes readable here
-_UNREADABLE: Final = """
-    SELECT v.chat, min(m.sent_at) FROM messages m JOIN conversations v USING (conversation_id)
-    WHERE m.account_id = ? AND m.readable_at IS NULL AND m.sent_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?)
-      AND coalesce(m.details, '') NOT LIKE '%unavailable_fanout%'
-    GROUP BY v.conversation_id
-"""
+    What is not sent to this device at all (view-once) never becomes readable here.
+    """
+    rows = connection.execute(
+        "SELECT v.chat, min(m.sent_at) FROM messages m JOIN conversations v USING (conversation_id) "
+        "WHERE m.account_id = ? AND m.readable_at IS NULL AND m.sent_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?) "
+        "AND coalesce(m.details, '') NOT LIKE '%unavailable_fanout%' GROUP BY v.conversation_id",
+        (account_id, f"-{CIPHERTEXT_DAYS} days"),
+    )
+    return {chat: _seconds(_moment(since)) for chat, since in rows}
 
 
 def _moment(at: str) -> datetime:
     return datetime.fromisoformat(at).astimezone(UTC)
 
 
-def _with_slack(at: str, slack: timedelta) -> int:
-    return int((_moment(at) - slack).timestamp())
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

@@ -1,8 +1,8 @@
-"""The one thread that writes. Everything captured goes through its queue, in order, and is durable when it says so.
+"""The writer thread, the only one that writes. Items go through its queue in order, and are durable once reported.
 
-Under load whatever has piled up becomes one transaction; when it is quiet a message is its own. A write that fails
-because the disk is full or the database is locked is tried again for as long as it takes: the batch stays in memory,
-the caller stops reading (`pending` grows), and what was never read stays in the browser's own store for the sweep.
+Under load everything queued becomes one transaction; otherwise each message is its own. A write that fails because the
+disk is full or the database is locked is retried for as long as it takes: the batch stays in memory, the caller stops
+reading (`pending` grows), and unread messages stay in the browser's own store, from where a sweep fetches them.
 """
 
 import math
@@ -22,21 +22,21 @@ from leadmasterd.store.records import BatchResult, Item
 from leadmasterd.store.rows import Rows
 
 MAX_BATCH: Final = 5000
-"""Items in one transaction, about: a chunk as it was read is never split."""
+"""Items per transaction, roughly: what was read together is never split."""
 RETRY_SECONDS: Final = 1.0
-BREATH_SECONDS: Final = 0.005
-"""Between two steps of idle work nothing is locked for so long, or commands would wait for as long as there is any."""
-PATIENCE_SECONDS: Final = 1.0
-"""How long idle work waits for its turn under load before it gets one all the same."""
-_PASSES: Final = ("disk_full", "database_locked")
+PAUSE_SECONDS: Final = 0.005
+"""Pause between two steps of idle work, so that commands can take the write lock."""
+MAX_IDLE_DELAY_SECONDS: Final = 1.0
+"""How long idle work waits under load before it gets a step all the same."""
+_TRANSIENT: Final = ("disk_full", "database_locked")
 _BROKEN: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why nothing can be written just now: a stable `code` (`disk_full`, `database_locked`, `database_error`)."""
+class StoreError:
+    """Why nothing can be written at the moment: a stable `code` (`disk_full`, `database_locked`, `database_error`)."""
 
     code: str
     detail: str
@@ -49,16 +49,16 @@ class _Call:
 
 
 class IdleWork(Protocol):
-    """What is done on the writer's thread while nothing waits to be written."""
+    """Work for the writer's thread while nothing is queued."""
 
     def step(self) -> bool:
-        """Do a little, in the writer's transaction. True when there may be more."""
+        """Do a little, inside the writer's transaction. True when there may be more."""
 
     def done(self) -> None:
-        """The step is committed."""
+        """The step was committed."""
 
     def failed(self, error: Exception) -> None:
-        """The step was rolled back, for a reason of its own."""
+        """The step was rolled back because of an error of its own."""
 
 
 class _Stop:
@@ -73,13 +73,13 @@ class Writer:
         path: Path,
         *,
         on_batch: Callable[[BatchResult], None],
-        on_trouble: Callable[[Trouble | None], None],
+        on_error: Callable[[StoreError | None], None],
         idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None,
     ) -> None:
         self._path = path
         self._idle_work = idle_work
         self._on_batch = on_batch
-        self._on_trouble = on_trouble
+        self._on_error = on_error
         self._queue: SimpleQueue[Sequence[Item] | _Call | _Stop] = SimpleQueue()
         self._put = 0
         self._done = 0
@@ -95,12 +95,12 @@ class Writer:
 
     @property
     def pending(self) -> int:
-        """Items put and not yet durable."""
+        """Queued items that are not durable yet."""
         return self._put - self._done
 
     @property
     def stalled_seconds(self) -> float:
-        """How long there has been work without any progress; 0 when idle."""
+        """Seconds without progress while there is work; 0 when idle."""
         return time.monotonic() - self._progress if self.pending else 0.0
 
     def put(self, items: Sequence[Item]) -> None:
@@ -117,7 +117,7 @@ class Writer:
         return future
 
     def stop(self, timeout: float) -> bool:
-        """Write what is queued and close. False when that was not possible in `timeout` seconds."""
+        """Write what is queued, and close. False when `timeout` seconds were not enough."""
         self._queue.put(_Stop())
         self._thread.join(timeout)
         self._giving_up.set()
@@ -130,7 +130,7 @@ class Writer:
     def _run(self) -> None:
         try:
             connection = open_for_writing(self._path)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever called start()
+        except BaseException as error:  # noqa: BLE001 - start() raises it
             self._opened.set_exception(error)
             return
         self._opened.set_result(None)
@@ -141,7 +141,7 @@ class Writer:
             connection.close()
 
     def _serve(self, connection: sqlite3.Connection, rows: Rows, idle: IdleWork | None) -> None:
-        next_step = 0.0 if idle else math.inf  # monotonic; none to be expected: infinite
+        next_step = 0.0 if idle else math.inf  # monotonic time; infinite when there is nothing to do
         while True:
             try:
                 entry = self._queue.get(timeout=self._until(next_step))
@@ -158,13 +158,13 @@ class Writer:
                     entry = self._queue.get_nowait()
                 except Empty:
                     break
-            if batch and not self._write(connection, rows, batch):
+            if batch and not self._write(connection, rows, batch):  # gave up
                 return
             if idle:
                 now = time.monotonic()
                 if next_step == math.inf:  # there may be something to do now
                     next_step = now
-                if now - next_step > PATIENCE_SECONDS:
+                if now - next_step > MAX_IDLE_DELAY_SECONDS:
                     next_step = self._step(connection, rows, idle)
             if isinstance(entry, _Call):
                 self._answer(connection, rows, entry)
@@ -172,17 +172,17 @@ class Writer:
                 return
 
     def _write(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
-        """Commit a batch, for as long as it takes. False only when giving up at the end of the program's life."""
+        """Commit a batch, however long it takes. False only when the program ends before that."""
         work: Callable[[], BatchResult] = lambda: rows.apply(batch)  # noqa: E731
-        troubled = rejecting = False
+        failing = rejecting = False
         while True:
             try:
                 result = _in_transaction(connection, rows, work)
                 break
             except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
-                if rejecting or _is_the_store_itself(error):
-                    troubled = True
-                    self._on_trouble(trouble_of(error))
+                if rejecting or _concerns_all(error):
+                    failing = True
+                    self._on_error(store_error(error))
                     if self._giving_up.wait(RETRY_SECONDS):
                         return False
                     continue
@@ -192,8 +192,8 @@ class Writer:
                 work = partial(rows.reject, batch[0], f"cannot store it: {type(error).__name__}: {error}")
         self._done += len(batch)
         self._progress = time.monotonic()
-        if troubled:
-            self._on_trouble(None)
+        if failing:
+            self._on_error(None)
         self._on_batch(result)
         return True
 
@@ -202,37 +202,37 @@ class Writer:
         return None if next_step == math.inf else max(0.0, next_step - time.monotonic())
 
     def _step(self, connection: sqlite3.Connection, rows: Rows, idle: IdleWork) -> float:
-        """Do a step of the idle work; returns when the next is due."""
+        """Do a step of the idle work. Returns when the next is due."""
         try:
             more = _in_transaction(connection, rows, idle.step)
-        except Exception as error:  # noqa: BLE001 - what it was doing can wait; capture can not
-            if not _is_the_store_itself(error) or _name(error) == "SQLITE_ERROR":  # the latter is a wrong statement
+        except Exception as error:  # noqa: BLE001 - idle work can wait, capture can't
+            if not _concerns_all(error) or _name(error) == "SQLITE_ERROR":  # the latter is a wrong statement
                 idle.failed(error)
             return time.monotonic() + RETRY_SECONDS
         idle.done()
-        return time.monotonic() + BREATH_SECONDS if more else math.inf
+        return time.monotonic() + PAUSE_SECONDS if more else math.inf
 
     def _write_each(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
         return all(self._write(connection, rows, [item]) for item in batch)
 
     def _answer(self, connection: sqlite3.Connection, rows: Rows, call: _Call) -> None:
         if not call.future.set_running_or_notify_cancel():
-            return  # whoever asked has left
-        troubled = False
+            return  # the caller has cancelled it
+        failing = False
         while True:
             try:
                 answer = _in_transaction(connection, rows, lambda: call.function(connection, rows))
             except BaseException as error:  # noqa: BLE001 - handed to the caller
-                if isinstance(error, sqlite3.OperationalError) and (trouble := trouble_of(error)).code in _PASSES:
-                    troubled = True
-                    self._on_trouble(trouble)
+                if isinstance(error, sqlite3.OperationalError) and (found := store_error(error)).code in _TRANSIENT:
+                    failing = True
+                    self._on_error(found)
                     if not self._giving_up.wait(RETRY_SECONDS):
                         continue
                 call.future.set_exception(error)
             else:
                 call.future.set_result(answer)
-                if troubled:
-                    self._on_trouble(None)
+                if failing:
+                    self._on_error(None)
             return
 
 
@@ -250,8 +250,8 @@ def _in_transaction(connection: sqlite3.Connection, rows: Rows, work: Callable[[
     return answer
 
 
-def _is_the_store_itself(error: Exception) -> bool:
-    """Whether the database as a whole is why, and not the one record."""
+def _concerns_all(error: Exception) -> bool:
+    """Whether the database as a whole is the cause, and not one record."""
     return isinstance(error, sqlite3.OperationalError | MemoryError) or _name(error) in _BROKEN
 
 
@@ -259,11 +259,11 @@ def _name(error: Exception) -> str:
     return str(getattr(error, "sqlite_errorname", ""))
 
 
-def trouble_of(error: Exception) -> Trouble:
-    """Sort a failed write by what a person would have to do about it."""
+def store_error(error: Exception) -> StoreError:
+    """Sort a failed write by what a person has to do about it."""
     name = _name(error)
     if name == "SQLITE_FULL":
-        return Trouble("disk_full", str(error))
+        return StoreError("disk_full", str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Trouble("database_locked", str(error))
-    return Trouble("database_error", f"{name or type(error).__name__}: {error}")
+        return StoreError("database_locked", str(error))
+    return StoreError("database_error", f"{name or type(error).__name__}: {error}")
