@@ -231,8 +231,8 @@ def translate(event: Lifecycle, *, session_lost: bool) -> Sequence[Command]:
 def _ready(event: Ready) -> Sequence[Command]:
     """The supervisor comes last: all that READY promises is in place when the phase changes.
 
-    So does the live path before it, which tells a page reload (ready a second time, no change of phase) from a
-    first `ready` by the phase it last saw.
+    The live path comes just before it. By the last phase it saw, it distinguishes a page reload (ready a second time,
+    no change of phase) from a first `ready`.
     """
     wid = event.account.wid
     return (

@@ -24,7 +24,7 @@ from leadmasterd.state.status_object import Job
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS: Final = 120
-"""After so long without a message, a restart disturbs no conversation."""
+"""Without messages for this long, a restart disturbs no conversation."""
 NOT_AGAIN_WITHIN: Final = 6 * 3600
 """A ceiling that is too low, or a night in which half past two comes twice, must not restart in a loop."""
 FAR_OVER: Final = 1.25

@@ -36,7 +36,7 @@ class Pairing:
         self._scan: Scan | None = None
 
     def show(self, kind: Literal["qr", "pairing_code"], text: str, seconds: int) -> None:
-        """Show a code that is valid for so long. The same code again is valid for longer, and not drawn twice."""
+        """Show a code. The same code again only extends its validity; it is not drawn twice."""
         valid_until = datetime.now(UTC) + timedelta(seconds=min(max(seconds, 0), _LONGEST_SECONDS))
         until = times.iso(valid_until)
         if kind == "qr":

@@ -1,6 +1,6 @@
 """One life of the Node child: started, read line by line, sent commands, and stopped for good.
 
-The pipes are our own, because asyncio's `wait()` on its pipes waits for everybody who holds them: an orphaned Chromium
+The pipes are our own, because asyncio's `wait()` on its pipes waits until nobody holds them: an orphaned Chromium
 would keep it waiting for a dead child. With ours, exit, end of file and lines stay three separate facts.
 """
 

@@ -1,1 +1,1 @@
-"""Everything that touches SQLite: the schema, the one writer thread, and the reads of the command line."""
+"""Capture's half of SQLite: schema, the one writer thread, messages, people, completeness."""

@@ -1,4 +1,4 @@
-"""Messages: deduplicated, inserted, and changed by edits, revokes and later copies.
+"""Messages: deduplicated (dedup), inserted, and changed by edits, revokes and later copies.
 
 A message is unique on (account, direction, its own id, the group's id), confirmed by its time to within a minute. The
 same id with a clearly different time is another message (`variant`). One message may arrive five times, live and by
@@ -195,7 +195,7 @@ class Messages:
     def _resolve_people(self, account: int, arrivals: Sequence[_Arrival]) -> None:
         """Create and merge contacts and conversations, and keep names, in the order of arrival."""
         for message, _, _, is_new in arrivals:
-            # a copy under the ids that are known says nothing of people; with several it may tell that two are one
+            # A copy under known ids says nothing about people; one with several ids may show that two are one person.
             if is_new or len(message.aliases) > 1:
                 conversation = self._conversation(account, message)
                 if message.direction == "in" and message.aliases:
@@ -328,7 +328,7 @@ class Messages:
         return self.conversations_of([stored.message_id])
 
     def revoke(self, account: int | None, revoke: MessageRevoke, item: Item) -> None:
-        """Mark a message that was deleted for everyone. One deleted on our side only still was said: keep the line."""
+        """Mark a message that was deleted for everyone. One deleted only on our side was still sent: keep the line."""
         stored = self.find(account, revoke.key, revoke.t)
         if stored is None or stored.revoked:
             return

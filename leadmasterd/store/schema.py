@@ -5,7 +5,7 @@ kept in SQLite's `user_version` too, so that a command can tell an older or newe
 importing the migration machinery (76 ms).
 
 Times are UTC ISO-8601 text with milliseconds in columns named `*_at`. Tables that other programs read are listed in
-README.md; their columns change only with a migration and a changelog line.
+docs/operations.md; their columns change only with a migration and a changelog line.
 """
 
 from sqlite3 import Connection, complete_statement

@@ -267,7 +267,7 @@ def step(state: State, event: Event, timing: Timing) -> Step:
 
 
 def backoff_seconds(failures: int, chance: float, timing: Timing) -> float:
-    """The wait before the next start after so many failures in a row: full jitter under an exponential ceiling."""
+    """The wait before the next start: full jitter under a ceiling that doubles with each failure in a row."""
     ceiling = min(timing.backoff_max, timing.backoff_first * 2.0 ** min(failures - 1, 32))
     return ceiling * chance
 
@@ -538,4 +538,4 @@ STOPPING: Final[Mapping[Phase, Row]] = {
     # Quitting is never taken back.
     Phase.STOPPED: _row(_LOGOUT_COUNTS, {Happened.GONE: leaves(None)}),
 }
-"""While the child dies: what each event means, by what is to follow."""
+"""While the child is dying: what each event means, for each phase that can follow."""
