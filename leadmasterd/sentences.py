@@ -67,6 +67,18 @@ def _child_died(values: Values) -> str:
             return _("the Node child left: {reason}").format(reason=other) + _detail(values)
 
 
+JOBS: Final[Mapping[str, Callable[[], str]]] = {
+    "sweep": lambda: _("sweep"),
+    "restart": lambda: _("nightly restart"),
+    "learn": lambda: _("training"),
+}
+
+
+def job(name: str) -> str:
+    """A job of `next_jobs` in words."""
+    return JOBS.get(name, lambda: name)()
+
+
 def restart(reason: str) -> str:
     """Why the listener was restarted, as `history` counts it: a code, or the reason in a child's `bye`."""
     return because(reason, {}) if reason in REASONS else because("child_died", {"bye": reason})

@@ -270,7 +270,7 @@ def test_the_options_travel_as_one_json_object() -> None:
 
 
 async def test_two_hundred_starts_leave_no_file_and_no_thread() -> None:
-    """A child that dies at once may be started for ever."""
+    """A child that dies at once may be started forever."""
 
     async def one() -> None:
         heard = await start("exits_at_once.sh", "1")

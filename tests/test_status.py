@@ -168,6 +168,13 @@ def test_every_phase_can_be_described(paths: Paths, phase: Phase, running: bool)
         assert "5 bad or missing lines" in text
 
 
+@pytest.mark.parametrize(("job", "words"), [("sweep", "sweep"), ("restart", "nightly restart"), ("learn", "training")])
+def test_the_next_jobs_are_named_in_words(paths: Paths, job: str, words: str) -> None:
+    """The object keeps its names; people read what will happen."""
+    status = {**status_of(paths), "next_jobs": [{"job": job, "at": iso(NOW + timedelta(seconds=30))}]}
+    assert f"next: {words} " in described(status, running=True)
+
+
 def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     """The command as it is typed."""
     code = main(["status", *arguments])

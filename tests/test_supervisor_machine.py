@@ -158,7 +158,7 @@ def test_the_table_says(phase: Phase, event: Any, to: Phase, effects: tuple[Effe
     ],
 )
 def test_what_heals_by_itself_is_stopped_waited_for_and_tried_again(phase: Phase, event: Any, code: str) -> None:
-    """In every phase with a child; for ever."""
+    """In every phase with a child, forever."""
     stopping = happen(TO[phase], event)
     assert stopping.effects == (Effect.STOP_TREE,)
     assert stopping.state.because.code == code
@@ -382,7 +382,7 @@ def test_a_wait_is_within_bounds(failures: int, chance: float) -> None:
 
 
 def test_waits_double_up_to_the_longest() -> None:
-    """1, 2, 4 … 256, 300, 300 … seconds at most, for ever."""
+    """1, 2, 4 … 256, 300, 300 … seconds at most, forever."""
     ceilings = [backoff_seconds(failures, 1.0, TIMING) for failures in (1, 2, 3, 8, 9, 10, 50, 5000)]
     assert ceilings == [1, 2, 4, 128, 256, 300, 300, 300]
 
@@ -449,7 +449,7 @@ def test_calm_before_a_broken_connection_counts() -> None:
 
 
 def test_cannot_spawn_backs_off_like_a_crash() -> None:
-    """A missing program is tried for ever, ever slower."""
+    """A missing program is retried forever, with growing pauses."""
     state = State()
     for failures in range(1, 12):
         state = happen(state, Happened.START if failures == 1 else Happened.TIMER, Happened.CANNOT_SPAWN).state

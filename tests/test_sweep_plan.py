@@ -115,7 +115,7 @@ def test_a_chat_read_later_than_the_whole_starts_later(store: Store) -> None:
 
 
 def test_no_chat_starts_after_its_own_watermark(store: Store) -> None:
-    """Otherwise something would be passed over for ever."""
+    """Otherwise something would be skipped forever."""
     store.write(wire.message(), swept(through=LINKED + 3))
     through = dict(store.rows("SELECT chat, swept_through_at FROM conversations"))
     for chat, start in planned(store, slack=timedelta(0)).chats.items():

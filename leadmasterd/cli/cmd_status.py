@@ -215,7 +215,7 @@ def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, st
             )
         )
     rows += [
-        (_("next"), _("{job} {when}").format(job=job["job"], when=_ago(job["at"], clock)))
+        (_("next"), _("{job} {when}").format(job=sentences.job(job["job"]), when=_ago(job["at"], clock)))
         for job in status.get("next_jobs") or []
     ]
     counters = status.get("counters") or {}
