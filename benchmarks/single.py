@@ -13,7 +13,7 @@ from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.listener.framing import LineReader
 from leadmasterd.store.database import open_for_writing
-from leadmasterd.store.messages import INSERT_ALIAS, INSERT_MESSAGE, INSERT_RAW
+from leadmasterd.store.messages import INSERT_ALIAS, INSERT_MESSAGE, INSERT_RAW, RawRow
 from leadmasterd.store.writer import Writer
 
 MESSAGES = 5000
@@ -83,10 +83,11 @@ def _raw_commit(raw: sqlite3.Connection, number: int, line: bytes) -> float:
         number + 1, 1, number % CHATS + 1, "in", "contact", "chat", "Hola, buenas tardes!", at, at, "live", at, None,
         chat, "Ana", None, 0, 0, 0, None, None, None, None, f"3EB0{os.urandom(9).hex().upper()}", "", 0, number,
     )  # fmt: skip
+    line_row = tuple(RawRow(1, number + 1, at, text))
     began = time.perf_counter()
     raw.execute("BEGIN IMMEDIATE")
     raw.execute(INSERT_MESSAGE, row)
     raw.execute(INSERT_ALIAS, (number + 1, chat, ""))
-    raw.execute(INSERT_RAW, (1, number + 1, at, None, text))
+    raw.execute(INSERT_RAW, line_row)
     raw.execute("COMMIT")
     return time.perf_counter() - began

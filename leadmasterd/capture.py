@@ -64,8 +64,7 @@ class ChatIds(NamedTuple):
     """Ids of the other party without duplicates: the chat first, then what WhatsApp maps to it. Empty for groups."""
 
 
-@dataclass(frozen=True, slots=True)
-class CapturedMessage:
+class CapturedMessage(NamedTuple):
     """A message to store, with the ids that lead to its conversation. Times are ISO-8601 UTC with milliseconds."""
 
     key: MessageKey

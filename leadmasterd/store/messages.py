@@ -69,8 +69,8 @@ class RawRow(NamedTuple):
     account_id: int | None
     message_id: int | None
     captured_at: str
-    problem: str | None
     line: str
+    problem: str | None = None
 
 
 class VersionRow(NamedTuple):
@@ -107,8 +107,14 @@ class _Stored:
         return self.wire_t is None or t is None or abs(self.wire_t - t) <= SAME_MESSAGE_SECONDS
 
 
-_SELECT_STORED: Final = (
-    "SELECT message_id, variant, wire_t, type, body, readable_at IS NOT NULL, revoked_at IS NOT NULL FROM messages "
+_STORED: Final = "message_id, variant, wire_t, type, body, readable_at IS NOT NULL, revoked_at IS NOT NULL"
+_SELECT_OF_RUN: Final = (
+    f"SELECT direction, stanza_id, group_id, {_STORED} FROM messages "
+    "WHERE account_id = ? AND stanza_id IN (SELECT value FROM json_each(?)) ORDER BY variant"
+)
+_SELECT_BY_KEY: Final = (
+    f"SELECT {_STORED} FROM messages "
+    "WHERE account_id = ? AND stanza_id = ? AND direction = ? AND group_id = ? ORDER BY variant DESC"
 )
 
 
@@ -185,9 +191,7 @@ class Messages:
     def _find_stored(self, account: int, stanza_ids: Iterable[str]) -> dict[_Identity, list[_Stored]]:
         stored: dict[_Identity, list[_Stored]] = {}
         for direction, stanza_id, group_id, *columns in self._db.execute(
-            _SELECT_STORED.replace("SELECT ", "SELECT direction, stanza_id, group_id, ")
-            + "WHERE account_id = ? AND stanza_id IN (SELECT value FROM json_each(?)) ORDER BY variant",
-            (account, json.dumps(list(stanza_ids))),
+            _SELECT_OF_RUN, (account, json.dumps(list(stanza_ids)))
         ):
             stored.setdefault((direction, stanza_id, group_id), []).append(_Stored(*columns))
         return stored
@@ -206,43 +210,48 @@ class Messages:
 
     def _insert(self, account: int, arrivals: Sequence[_Arrival]) -> set[int]:
         """Insert new messages, the ids of all, and the lines of the new ones. Returns the new ones' conversations."""
-        rows: list[MessageRow] = []
-        raw: list[RawRow] = []
+        new = [each for each in arrivals if each.is_new]
+        conversations = [self._conversation(account, each.message) for each in new]
+        # Generators: thousands of rows in lists would be work for the garbage collector. Plain tuples: sqlite3 binds
+        # them so much faster than named ones that the copy pays.
+        self._db.executemany(
+            INSERT_MESSAGE,
+            (
+                tuple(_row(account, conversation, stored, message))
+                for conversation, (message, _, stored, _) in zip(conversations, new, strict=True)
+            ),
+        )
+        self._db.executemany(
+            INSERT_ALIAS,
+            (
+                AliasRow(stored.message_id, message.key.remote, message.key.participant or "")
+                for message, _, stored, _ in arrivals
+            ),
+        )
+        self._db.executemany(
+            INSERT_RAW,
+            (
+                tuple(RawRow(account, stored.message_id, message.captured_at, line))
+                for message, line, stored, _ in new
+                if line is not None
+            ),
+        )
+        self._move_latest(conversations, new)
+        return set(conversations)
+
+    def _move_latest(self, conversations: Sequence[int], new: Sequence[_Arrival]) -> None:
+        """Keep the times of each conversation's newest messages, in and out."""
         last_in: dict[int, str] = {}
         last_out: dict[int, str] = {}
-        for message, line, stored, is_new in arrivals:
-            if not is_new:
-                continue
-            conversation = self._conversation(account, message)
-            rows.append(_row(account, conversation, stored, message))
-            if line is not None:
-                raw.append(
-                    RawRow(
-                        account_id=account,
-                        message_id=stored.message_id,
-                        captured_at=message.captured_at,
-                        problem=None,
-                        line=line,
-                    )
-                )
+        for conversation, (message, _, _, _) in zip(conversations, new, strict=True):
             last = last_in if message.direction == "in" else last_out
             if message.sent_at > last.get(conversation, ""):
                 last[conversation] = message.sent_at
-        self._db.executemany(INSERT_MESSAGE, rows)
-        self._db.executemany(
-            INSERT_ALIAS,
-            [
-                AliasRow(stored.message_id, message.key.remote, message.key.participant or "")
-                for message, _, stored, _ in arrivals
-            ],
-        )
-        self._db.executemany(INSERT_RAW, raw)
         for column, latest in (("last_inbound_at", last_in), ("last_outbound_at", last_out)):
             self._db.executemany(
                 f"UPDATE conversations SET {column} = max(coalesce({column}, ''), ?) WHERE conversation_id = ?",
                 [(at, conversation) for conversation, at in latest.items()],
             )
-        return last_in.keys() | last_out.keys()
 
     def _count(self, arrivals: Sequence[_Arrival], result: BatchResult) -> None:
         """For the counters of `status`, and for the sweep under way."""
@@ -310,8 +319,7 @@ class Messages:
         chat = canonical_id(key.remote)
         group = chat if chat_kind(chat) == "group" else ""
         rows = self._db.execute(
-            _SELECT_STORED
-            + "WHERE account_id = ? AND stanza_id = ? AND direction = ? AND group_id = ? ORDER BY variant DESC",
+            _SELECT_BY_KEY,
             (account, key.stanza_id, "out" if key.from_me else "in", group),
         ).fetchall()
         return next((stored for row in rows if (stored := _Stored(*row)).is_same(t)), None)

@@ -1,12 +1,12 @@
 """What the Node child can report: one event for each type of line. docs/protocol.md is the contract.
 
 Values only; `decode` builds them. What an event means is decided elsewhere (`capture` for messages,
-`supervisor.machine` for the lifecycle).
+`supervisor.machine` for the lifecycle). Messages are named tuples, which take a third of the time to make.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Via = Literal["live", "sweep"]
 RevokeScope = Literal["everyone", "me"]
@@ -31,8 +31,7 @@ class Unknown:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class MessageKey:
+class MessageKey(NamedTuple):
     """A message's identity as the page gives it. `remote` and `participant` vary between the ids of one person."""
 
     from_me: bool
@@ -41,8 +40,7 @@ class MessageKey:
     participant: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """What the page's address book knows about the other party of a chat."""
 
     saved_name: str | None = None
@@ -192,8 +190,7 @@ class Bye:
     detail: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A readable message, own or inbound. `t`: seconds since 1970 UTC as WhatsApp gave it, or None."""
 
     seq: int
