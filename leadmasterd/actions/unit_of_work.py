@@ -186,7 +186,7 @@ def open_editor(
     """An editor of this database. Raises Refused before anything has been captured: deciding creates no database."""
     if not paths.database.exists():
         raise Refused(_("Nothing has been captured here yet: there is no {path}.").format(path=paths.database))
-    connection = _retrying(lambda: open_for_writing(paths.database, patience=_ONE_TRY), on_wait)
+    connection = _retrying(lambda: open_for_writing(paths.database, timeout=_ONE_TRY), on_wait)
     with closing(connection):
         yield LeadEditor(connection, settings, paths, actor=actor, on_wait=on_wait)
 

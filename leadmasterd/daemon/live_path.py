@@ -120,8 +120,8 @@ class LivePath:
         for outcome in batch.sweeps_done:
             self.sweeper.committed(outcome)
             self.count_gaps()
-        if batch.heard:
-            self.sweeper.delivered(batch.heard)
+        if batch.delivered:
+            self.sweeper.delivered(batch.delivered)
         self._changed()
 
     def count_gaps(self) -> None:

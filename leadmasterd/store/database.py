@@ -1,4 +1,4 @@
-"""Opening the database: pragmas, migrations, and a clear word when the file can't be used."""
+"""Opening the database: pragmas, migrations, and clear errors when the file can't be used."""
 
 import os
 import sqlite3
@@ -8,17 +8,17 @@ from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, MayNotWrite
 from leadmasterd.store.schema import SCHEMA_VERSION
 
 
-def open_for_writing(path: Path, *, patience: float = 5) -> sqlite3.Connection:
-    """The writer's connection: WAL, every commit durable (synchronous=FULL), schema up to date.
+def open_for_writing(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
+    """A connection that writes: WAL, every commit durable (synchronous=FULL), schema up to date.
 
-    It waits `patience` seconds for whoever else is writing. Raises CannotUseDatabase for a file that is not ours, is
-    newer, or can't be written.
+    It waits up to `timeout` seconds for another writer. Raises CannotUseDatabase for a file that is not ours, is newer
+    than this program, or can't be written.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             path.touch(mode=0o600)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=patience)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=timeout)
     except (OSError, sqlite3.Error) as error:
         raise cannot_use(path, error) from error
     try:
@@ -37,7 +37,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    # A quick write proves that this is possible now, and not at the first message.
+    # Prove now that writing is possible, and not at the first message.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
     if version < SCHEMA_VERSION:
@@ -49,7 +49,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection for commands that only look. Raises CannotUseDatabase, and FileNotFoundError without a file."""
+    """A read-only connection. Raises CannotUseDatabase, and FileNotFoundError when there is no file."""
     if not path.exists():
         raise FileNotFoundError(path)
     connection: sqlite3.Connection | None = None
@@ -67,7 +67,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         connection.close()
         raise CannotUseDatabase(
             f"cannot read {path}: its schema is version {version} and this program's is {SCHEMA_VERSION}; "
-            "start the daemon once, it brings the schema up to date"
+            "start the daemon once: it updates the schema"
         )
     return connection
 
@@ -89,7 +89,7 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
-    """What SQLite or the system said, in words, with what to do."""
+    """The error as a sentence that says what to do."""
     text = str(error)
     if path.is_dir():
         return CannotUseDatabase(f"cannot use {path}: it is a folder; set database.path to a file")
@@ -107,7 +107,7 @@ def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
             f"cannot use {path}: the database is damaged ({text}); move it away and restore a backup"
         )
     if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
-        what = "check that this user may write that folder and the file"
+        what = "check that this user may write to the folder and the file"
         of_another_user = path.exists() and path.stat().st_uid != os.geteuid()
         return MayNotWrite(f"cannot write {path} ({text}); {what}", of_another_user=path if of_another_user else None)
     return CannotUseDatabase(f"cannot use {path}: {text}")

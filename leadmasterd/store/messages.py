@@ -161,7 +161,7 @@ class Messages:
         self._resolve_people(account, arrivals)
         dirty = self._insert(account, arrivals)
         self._count(arrivals, result)
-        return dirty | self._update_from_copies(account, arrivals, result)
+        return dirty | self._update_from_copies(account, arrivals)
 
     def _deduplicate(self, account: int, messages: Sequence[tuple[CapturedMessage, str | None]]) -> list[_Arrival]:
         """Tell new messages from copies of those that are stored, or came earlier in this run."""
@@ -262,19 +262,17 @@ class Messages:
                     self._coverage.count_found(stored.message_id, message)
             if is_new:
                 result.add_message(message.via, message.sent_at)
-            else:
-                result.duplicates += 1
-                if message.via == "live":
-                    result.heard.add(stored.message_id)
+            elif message.via == "live":
+                result.delivered.add(stored.message_id)
 
     # ------------------------------------------------------------------ copies that tell more
 
-    def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival], result: BatchResult) -> set[int]:
+    def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival]) -> set[int]:
         changed: set[int] = set()
         for message, line, stored, is_new in arrivals:
             if is_new or not _tells_more(stored, message):
                 continue
-            self._update_from_copy(stored, message, result)
+            self._update_from_copy(stored, message)
             keep_line(
                 self._db,
                 account=account,
@@ -286,7 +284,7 @@ class Messages:
             changed.add(stored.message_id)
         return self.conversations_of(changed)
 
-    def _update_from_copy(self, stored: _Stored, message: CapturedMessage, result: BatchResult) -> None:
+    def _update_from_copy(self, stored: _Stored, message: CapturedMessage) -> None:
         at = message.captured_at
         if message.type == _REVOKED:
             self._mark_revoked(stored, at)
@@ -308,7 +306,6 @@ class Messages:
                 ),
             )
             stored.readable, stored.type, stored.body = True, message.type, message.body
-            result.filled += 1
         else:
             self._change_body(stored, message.body, at)
 

@@ -68,14 +68,12 @@ class BatchResult:
 
     live: int = 0
     sweep: int = 0
-    duplicates: int = 0
-    filled: int = 0
     rejected: int = 0
     last_message_at: str | None = None
     new_account_beside: tuple[str, str] | None = None
     """(the new number, the one before), when another number was scanned."""
     sweeps_done: list[SweepOutcome] = field(default_factory=list)
-    heard: set[int] = field(default_factory=set)
+    delivered: set[int] = field(default_factory=set)
     """Ids of stored messages that arrived live as well: the live path works for them."""
 
     def add_message(self, via: str, at: str) -> None:

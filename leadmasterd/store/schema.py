@@ -1,11 +1,10 @@
-"""The tables, as migrations that run by themselves when the daemon opens the database.
+"""The schema, as migrations that run when the daemon opens the database.
 
-A migration is a function in this file; it runs once, in a transaction together with its record. `SCHEMA_VERSION` is
-kept in SQLite's `user_version` too, so that a command can tell an older or newer database at a glance and without
-importing the migration machinery (76 ms).
+Each migration runs once, in one transaction with its own record. SQLite's `user_version` holds the version too, so that
+a command can recognise an older or newer database without importing sqlite-utils (76 ms).
 
-Times are UTC ISO-8601 text with milliseconds in columns named `*_at`. Tables that other programs read are listed in
-docs/operations.md; their columns change only with a migration and a changelog line.
+Times are UTC ISO-8601 text with milliseconds, in columns named `*_at`. The tables that other programs may read are
+listed in docs/operations.md; their columns change only with a migration and a changelog line.
 """
 
 from sqlite3 import Connection, complete_statement
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 3
 
-_FIRST: Final = """
+_CAPTURE: Final = """
 CREATE TABLE accounts (
     account_id       INTEGER PRIMARY KEY AUTOINCREMENT,
     wid              TEXT NOT NULL UNIQUE,          -- the listening number, 5491155550100@c.us
@@ -369,14 +368,14 @@ CREATE INDEX touches_by_conversation ON touches (conversation_id, at);
 
 
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
-    """Bring a database to `SCHEMA_VERSION`. Safe at any version up to it; `stop_before` is for tests of that."""
+    """Bring a database to `SCHEMA_VERSION` from any earlier version. `stop_before`: for tests, a migration's name."""
     from sqlite_utils.migrations import Migrations
 
     migrations = Migrations("leadmasterd")
 
     @migrations()
     def m001_capture(db: "Database") -> None:
-        for statement in _statements(_FIRST):
+        for statement in _statements(_CAPTURE):
             db.execute(statement)
         db.execute("PRAGMA user_version = 1")
 
@@ -384,7 +383,7 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
     def m002_leads(db: "Database") -> None:
         for statement in _statements(_LEADS):
             db.execute(statement)
-        _tell_phones(db.conn)
+        _fill_phones(db.conn)
         db.execute("PRAGMA user_version = 2")
 
     @migrations()
@@ -396,8 +395,8 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
     migrations.apply(db, stop_before=stop_before)
 
 
-def _tell_phones(connection: Connection) -> None:
-    """The phones of contacts that were there before phones were kept; contacts with the same one are merged."""
+def _fill_phones(connection: Connection) -> None:
+    """Fill in the phones of contacts that are older than the column, and merge those with the same phone."""
     from leadmasterd.identity import phone_of
 
     phones = [
@@ -425,7 +424,7 @@ def _tell_phones(connection: Connection) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    """One statement each: `executescript` would commit the transaction that a migration runs in."""
+    """The single statements: `executescript` would commit the migration's transaction."""
     statements = [""]
     for line in script.splitlines(keepends=True):
         statements[-1] += line
