@@ -191,7 +191,12 @@ class Replay:
         now = _captured_at(text, self.as_of)
         match event:
             case Message() | Ciphertext():
-                _refuse_broken_ids(event.key.stanza_id, *chat_ids(event.key, event.contact).aliases)
+                _refuse_broken_ids(
+                    event.key.stanza_id,
+                    event.key.remote,
+                    event.key.participant or "",
+                    *chat_ids(event.key, event.contact).aliases,
+                )
                 self._take_message(event, now)
             case MessageEdit() | MessageRevoke() | Reaction():
                 _refuse_broken_ids(event.key.stanza_id, event.key.remote)

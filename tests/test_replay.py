@@ -197,6 +197,24 @@ def test_half_a_character_in_an_id_is_told_with_its_line(
     assert any("line 1" in each and "half a character, in an id" in each for each in said)
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        wire.message(chat="\ud83d@g.us", participant=wire.BETO, author=wire.BETO),
+        wire.message(chat=wire.GROUP, participant="\ud83d@c.us", author=wire.BETO),
+    ],
+    ids=["group", "participant"],
+)
+def test_half_a_character_in_an_id_of_a_group_is_told_too(
+    broken: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where groups are captured, their ids reach the tables as well."""
+    monkeypatch.setenv("LEADMASTERD_CAPTURE__GROUPS", "true")
+    code, told, said = replayed(tmp_path, capsys, f"{json.dumps(broken)}\n{json.dumps(PRICE)}\n".encode())
+    assert (code, len(told["leads"])) == (1, 1)
+    assert any("line 1" in each and "half a character, in an id" in each for each in said)
+
+
 @pytest.mark.parametrize("chat", ["", None, 5, "\ud800@c.us", "\x1b[31m@c.us", "5491155550001@c.us\n"])
 def test_a_decision_about_what_is_no_chat_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], chat: object
