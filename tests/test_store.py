@@ -231,6 +231,19 @@ def test_a_sweep_comes_upon_a_message_revoked_while_we_were_away(store: Store) -
     assert store.rows("SELECT change, body_before FROM message_versions") == [("revoke", "uno")]
 
 
+def test_a_ciphertext_that_was_revoked_is_marked_once(store: Store) -> None:
+    """Later sweeps read the same again: nothing new, so no version, no line and no new time."""
+    gone = wire.message(body=None, via="sweep", message_type="revoked")
+    store.write(wire.ciphertext())
+    store.write(gone)
+    before = store.rows("SELECT revoked_at FROM messages")
+    lines = store.one("SELECT count(*) FROM raw_events")
+    store.write(gone)
+    assert store.rows("SELECT change FROM message_versions") == [("revoke",)]
+    assert store.rows("SELECT revoked_at FROM messages") == before
+    assert store.one("SELECT count(*) FROM raw_events") == lines
+
+
 def test_a_message_first_seen_revoked_is_a_row_that_says_so(store: Store) -> None:
     """Something was written, and nobody will know what."""
     store.write(wire.message(body=None, via="sweep", message_type="revoked"))

@@ -427,8 +427,10 @@ def _tells_more(stored: _Stored, copy: CapturedMessage) -> bool:
     """Whether a copy is more than a repetition: the text of what was ciphertext, or a change that a sweep found."""
     if not copy.readable:
         return False
+    if copy.type == _REVOKED:
+        return not stored.revoked
     if not stored.readable:
         return True
     if stored.revoked or copy.truncated:
         return False
-    return copy.type == _REVOKED or (copy.via == "sweep" and copy.body != stored.body)
+    return copy.via == "sweep" and copy.body != stored.body

@@ -114,7 +114,8 @@ def _unreadable_since(connection: sqlite3.Connection, account_id: int) -> dict[s
     """
     rows = connection.execute(
         "SELECT v.chat, min(m.sent_at) FROM messages m JOIN conversations v USING (conversation_id) "
-        "WHERE m.account_id = ? AND m.readable_at IS NULL AND m.sent_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?) "
+        "WHERE m.account_id = ? AND m.readable_at IS NULL AND m.revoked_at IS NULL "
+        "AND m.sent_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?) "
         "AND coalesce(m.details, '') NOT LIKE '%unavailable_fanout%' GROUP BY v.conversation_id",
         (account_id, f"-{CIPHERTEXT_DAYS} days"),
     )
