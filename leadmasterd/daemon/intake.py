@@ -17,29 +17,16 @@ from leadmasterd.times import iso
 from leadmasterd.wire import decode
 from leadmasterd.wire.events import (
     Authenticated,
-    BrowserStarted,
-    Bye,
     Call,
     Ciphertext,
-    CommandError,
-    Contract,
-    Dialog,
-    Disconnected,
     Event,
-    Heartbeat,
-    Hello,
     Lifecycle,
     Malformed,
     Message,
     MessageEdit,
     MessageRevoke,
-    OutboundBlocked,
-    PageError,
-    PairingCode,
-    Qr,
     Reaction,
     Ready,
-    SocketState,
     SweepChat,
     SweepDone,
     Unknown,
@@ -147,22 +134,8 @@ class Intake:
             case Authenticated():
                 self._linked_at = self._linked_at or read.at
                 self._on_lifecycle(event)
-            case (
-                Hello()
-                | BrowserStarted()
-                | Qr()
-                | PairingCode()
-                | SocketState()
-                | Disconnected()
-                | PageError()
-                | OutboundBlocked()
-                | Contract()
-                | Dialog()
-                | Heartbeat()
-                | CommandError()
-                | Bye()
-            ):
-                self._on_lifecycle(event)
+            case lifecycle:  # all that is left; the type checker refuses any other event
+                self._on_lifecycle(lifecycle)
 
     def _ready(self, event: Ready, read: _Read) -> None:
         """The account comes first: whatever was held or came before it, in this read too, is for it."""
