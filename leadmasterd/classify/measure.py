@@ -95,16 +95,18 @@ class Score:
         }
 
     def _by_intent(self) -> dict[str, IntentFigures]:
+        """Recall by the expected intent and precision by the given one. A label in `also` is right too."""
+        right = [(case, label) for case, label in self.labelled if label.intent in case.answers]
         expected = Counter(case.answers[0] for case, _label in self.labelled)
         given = Counter(label.intent for _case, label in self.labelled)
-        found = Counter(case.answers[0] for case, label in self.labelled if label.intent in case.answers)
-        true = Counter(label.intent for case, label in self.labelled if label.intent in case.answers)
+        right_by_expected = Counter(case.answers[0] for case, _label in right)
+        right_by_given = Counter(label.intent for _case, label in right)
         return {
             intent: {
                 "n": expected[intent],
-                "right": _share(found[intent], expected[intent]),
+                "right": _share(right_by_expected[intent], expected[intent]),
                 "labelled": given[intent],
-                "precision": _share(true[intent], given[intent]),
+                "precision": _share(right_by_given[intent], given[intent]),
             }
             for intent in GROUP_OF
             if expected[intent] or given[intent]
