@@ -97,24 +97,23 @@ def _change_label(
     subject = editor.find(who)
     burst = _burst(editor, subject, who, message_id)
     at = times.iso(datetime.now(UTC))
-    before: str | None = None
 
-    def look_and_write() -> None:
-        nonlocal before
+    def read_and_write() -> str | None:
         before = _label_of(editor, burst)
         write(burst, at)
+        return before
 
-    changes = editor.apply([subject], look_and_write)
+    applied = editor.apply([subject], read_and_write, lambda _before: _label_of(editor, burst))
     return Labelled(
         excerpt=_excerpt(burst),
         lead_id=subject.lead_id,
         conversation_id=burst.conversation,
         message_ids=[message.message_id for message in burst.messages],
-        intent=_label_of(editor, burst),
-        intent_before=before,
+        intent=applied.then,
+        intent_before=applied.written,
         actor=editor.actor,
         at=at,
-        changes=changes,
+        changes=applied.changes,
     )
 
 

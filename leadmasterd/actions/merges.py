@@ -71,17 +71,15 @@ def merge(editor: LeadEditor, who: str, other: str) -> Merged:
     if keep.contact_id == drop.contact_id:
         raise Refused(_("{one} and {other} are one person already; nothing to do").format(one=who, other=other))
     at = times.iso(datetime.now(UTC))
-    merge_id = 0
 
-    def write() -> None:
-        nonlocal merge_id
-        merge_id = merges.merge(
+    def write() -> int:
+        return merges.merge(
             editor.connection, keep.contact_id, drop.contact_id, actor=editor.actor, code="person", at=at
         )
 
-    changes = editor.apply([keep, drop], write)
+    applied = editor.apply([keep, drop], write, lambda _merge: None)
     contacts = contact_summaries(editor.connection, (keep.contact_id, drop.contact_id))
-    return Merged(merge_id=merge_id, contacts=contacts, actor=editor.actor, at=at, changes=changes)
+    return Merged(merge_id=applied.written, contacts=contacts, actor=editor.actor, at=at, changes=applied.changes)
 
 
 def undo_merge(editor: LeadEditor, merge_id: int) -> Merged:
@@ -95,6 +93,10 @@ def undo_merge(editor: LeadEditor, merge_id: int) -> Merged:
         conversations = conversations_of(editor.connection, root_of(editor.connection, contacts[0]))
         subjects = [Subject(contact, conversations, conversations[0]) for contact in contacts]
     at = times.iso(datetime.now(UTC))
-    changes = editor.apply(subjects, lambda: merges.undo(editor.connection, merge_id, editor.actor, at))
+
+    def write() -> None:
+        merges.undo(editor.connection, merge_id, editor.actor, at)
+
+    changes = editor.apply(subjects, write, lambda _: None).changes
     summaries = contact_summaries(editor.connection, contacts)
     return Merged(merge_id=merge_id, contacts=summaries, actor=editor.actor, at=at, changes=changes)

@@ -70,14 +70,14 @@ class StageMoved:
         }
 
 
-@dataclass(slots=True)
-class _Found:
-    """What the transaction read before it wrote the decision, so that nobody else decides in between."""
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What was found before the decision was written. `lead`: the current one then."""
 
-    lead: CurrentLead | None = None
-    colleague: ColleaguesDecision | None = None
-    unchanged: bool = False
-    at: str = ""
+    lead: CurrentLead | None
+    colleague: ColleaguesDecision | None
+    unchanged: bool
+    at: str
 
 
 def move_to_stage(editor: LeadEditor, who: str, stage: str, *, note: str | None = None) -> StageMoved:
@@ -87,42 +87,56 @@ def move_to_stage(editor: LeadEditor, who: str, stage: str, *, note: str | None 
     a chat without a lead. Raises Refused when there is nothing to close, or the lead named is not the current one.
     """
     subject = editor.find(who)
-    found, after = _Found(), None
 
-    def decide() -> None:
-        found.lead = lead = lead_to_decide_on(editor, subject)
-        if lead is None and stage in CLOSED and not _somebody_waits(editor, subject):
-            raise Refused(
-                _(
-                    "{who} has no lead to close; to mark the chat as something else: "
-                    "`leadmasterd leads label {who} personal` (or supplier, spam, ...)"
-                ).format(who=who)
-            )
-        found.colleague = _colleagues_decision(editor, lead.lead_id) if lead else None
-        found.unchanged = lead is not None and lead.stage == stage != "quoted"  # another quote has its own follow-ups
-        found.at = editor.time_after(subject)
-        if not found.unchanged:
-            editor.connection.execute(
-                "INSERT INTO decisions (conversation_id, at, actor, stage, note) VALUES (?, ?, ?, ?, ?)",
-                (lead.conversation_id if lead else subject.conversation_id, found.at, editor.actor, stage, note),
-            )
+    def decide() -> _Decision:
+        decision = _decision(editor, subject, who, stage)
+        if not decision.unchanged:
+            _write_decision(editor, subject, decision, stage=stage, note=note)
+        return decision
 
-    def look_again() -> None:
-        nonlocal after
+    def read_again(decision: _Decision) -> CurrentLead | None:
         after = current_lead(editor, subject)
         if note and after:
-            write_note(editor, after.lead_id, at=found.at, text=note)
+            write_note(editor, after.lead_id, at=decision.at, text=note)
+        return after
 
-    changes = editor.apply([subject], decide, look_again)
+    applied = editor.apply([subject], decide, read_again)
+    decision = applied.written
     return StageMoved(
-        before=found.lead,
-        after=after,
+        before=decision.lead,
+        after=applied.then,
         conversation_id=subject.conversation_id,
-        unchanged=found.unchanged,
-        colleague=found.colleague,
+        unchanged=decision.unchanged,
+        colleague=decision.colleague,
         actor=editor.actor,
-        at=found.at,
-        changes=changes,
+        at=decision.at,
+        changes=applied.changes,
+    )
+
+
+def _decision(editor: LeadEditor, subject: Subject, who: str, stage: str) -> _Decision:
+    """What this decision meets. Raises Refused when there is nothing to close."""
+    lead = lead_to_decide_on(editor, subject)
+    if lead is None and stage in CLOSED and not _somebody_waits(editor, subject):
+        raise Refused(
+            _(
+                "{who} has no lead to close; to mark the chat as something else: "
+                "`leadmasterd leads label {who} personal` (or supplier, spam, ...)"
+            ).format(who=who)
+        )
+    return _Decision(
+        lead=lead,
+        colleague=_colleagues_decision(editor, lead.lead_id) if lead else None,
+        unchanged=lead is not None and lead.stage == stage and stage != "quoted",  # a new quote has its own follow-ups
+        at=editor.time_after(subject),
+    )
+
+
+def _write_decision(editor: LeadEditor, subject: Subject, decision: _Decision, *, stage: str, note: str | None) -> None:
+    conversation = decision.lead.conversation_id if decision.lead else subject.conversation_id
+    editor.connection.execute(
+        "INSERT INTO decisions (conversation_id, at, actor, stage, note) VALUES (?, ?, ?, ?, ?)",
+        (conversation, decision.at, editor.actor, stage, note),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal, TypedDict, TypeVar
+from typing import Final, Generic, Literal, TypedDict, TypeVar
 
 from leadmasterd import times
 from leadmasterd.errors import CannotUseModel, CannotUseRules, DatabaseBusy, Refused
@@ -27,6 +27,7 @@ from leadmasterd.store.database import cannot_use, open_for_writing
 from leadmasterd.text import _
 
 _T = TypeVar("_T")
+_U = TypeVar("_U")
 
 LOCK_TIMEOUT: Final = 60
 """Seconds to wait for the write lock: a daemon that catches up on thousands of messages holds it most of the time."""
@@ -62,6 +63,15 @@ class Change:
     def as_json(self) -> ChangeRecord:
         """The documented object."""
         return {"what": self.what, "lead_id": self.lead_id, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True, slots=True)
+class Applied(Generic[_T, _U]):
+    """What `write` and `then` returned, and what changed."""
+
+    written: _T
+    then: _U
+    changes: list[Change]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +122,8 @@ class LeadEditor:
             now = max(now, datetime.fromisoformat(row["at"]) + timedelta(milliseconds=1))
         return times.iso(now)
 
-    def apply(
-        self, subjects: Sequence[Subject], write: Callable[[], None], then: Callable[[], None] = lambda: None
-    ) -> list[Change]:
-        """Run `write` in one transaction; project these people, and run `then`, in the next. Returns what changed.
+    def apply(self, subjects: Sequence[Subject], write: Callable[[], _T], then: Callable[[_T], _U]) -> Applied[_T, _U]:
+        """Run `write` in one transaction; project these people, and run `then` with its result, in the next.
 
         Raises CannotUseRules or CannotUseModel if the projection must wait: what was written is kept.
         """
@@ -123,17 +131,17 @@ class LeadEditor:
         conversations = sorted({each for subject in subjects for each in subject.conversations})
         with self.transaction():
             before = self._state(contacts, conversations)
-            write()
+            written = write()
             mark_dirty(self.connection, conversations)
         try:
             with self.transaction():
                 self.projector.project(conversations, datetime.now(UTC), self.actor)
                 after = self._state(contacts, conversations)
-                then()
+                last = then(written)
         except (CannotUseRules, CannotUseModel) as error:
             saved = _("Your change is saved and applies once the file is fixed; there is no need to repeat it.")
             raise type(error)(f"{error}\n{saved}") from error
-        return _changes(before, after)
+        return Applied(written, last, _changes(before, after))
 
     def _state(self, contacts: Iterable[int], conversations: Iterable[int]) -> _State:
         people, chats = id_list(contacts), id_list(conversations)

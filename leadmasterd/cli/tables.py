@@ -5,7 +5,6 @@ longer than the rest of a command.
 """
 
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +72,11 @@ def show(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
 
 def columns_of_screen() -> int:
     """How wide the terminal is; 80 on a pipe."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_COLUMNS
+    if not sys.stdout.isatty():
+        return _PIPE_COLUMNS
+    import shutil  # brings three compression libraries along: not for a pipe
+
+    return shutil.get_terminal_size().columns
 
 
 def padded(text: str, width: int) -> str:
