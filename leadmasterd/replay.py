@@ -30,6 +30,7 @@ from leadmasterd.wire import decode
 from leadmasterd.wire.events import (
     Account,
     Authenticated,
+    Banned,
     BrowserStarted,
     Bye,
     Call,
@@ -47,12 +48,15 @@ from leadmasterd.wire.events import (
     OutboundBlocked,
     PageError,
     PairingCode,
+    Passkey,
     Qr,
     Reaction,
     Ready,
+    Screen,
     SocketState,
     SweepChat,
     SweepDone,
+    Unavailable,
     Unknown,
 )
 
@@ -217,6 +221,10 @@ class Replay:
                 | Authenticated()
                 | SocketState()
                 | Disconnected()
+                | Banned()
+                | Unavailable()
+                | Passkey()
+                | Screen()
                 | PageError()
                 | OutboundBlocked()
                 | Contract()

@@ -106,6 +106,46 @@ def test_a_dialog_that_was_left_alone_has_no_button() -> None:
     assert left == events.Dialog(4, "Log out?", None, dismissed=False)
 
 
+def test_the_page_tells_of_the_session_what_the_state_does_not() -> None:
+    """Streams, bans, passkeys and screens: each field arrives as it was said."""
+    assert wire.decoded(wire.line("state", state="CONNECTED", stream="DISCONNECTED")) == events.SocketState(
+        1, "CONNECTED", "DISCONNECTED"
+    )
+    assert wire.decoded(
+        wire.line("disconnected", reason="LOGOUT", logout_reason=None, by="event")
+    ) == events.Disconnected(1, "LOGOUT", None, "event")
+    assert wire.decoded(wire.line("banned", code="104", expires=wire.NOON, message=None)) == events.Banned(
+        1, "104", wire.NOON, None
+    )
+    assert wire.decoded(wire.line("unavailable", code=503)) == events.Unavailable(1, 503)
+    assert wire.decoded(wire.line("passkey", where="linking", step="code", code="AB-12", by="level")) == events.Passkey(
+        seq=1, where="linking", step="code", code="AB-12", by="level"
+    )
+    assert wire.decoded(wire.line("screen", name="locked", text="App lock is on", shown=True)) == events.Screen(
+        1, "locked", "App lock is on", shown=True
+    )
+    beat = wire.line("heartbeat", socket_state="CONNECTED", has_synced=True, added=1, emitted=1, dropped=0)
+    told = wire.decoded({**beat, "stream": "CONNECTED", "mode": "MAIN", "history": "incoming"})
+    assert isinstance(told, events.Heartbeat)
+    assert (told.stream, told.mode, told.history) == ("CONNECTED", "MAIN", "incoming")
+
+
+def test_a_child_that_does_not_know_the_new_fields_is_understood() -> None:
+    """Absent means unknown: a daemon reads what an older child wrote."""
+    beat = wire.decoded(
+        wire.line("heartbeat", socket_state="CONNECTED", has_synced=True, added=1, emitted=1, dropped=0)
+    )
+    assert beat == events.Heartbeat(1, "CONNECTED", has_synced=True, added=1, emitted=1, dropped=0)
+    assert wire.decoded(wire.line("state", state="CONNECTED")) == events.SocketState(1, "CONNECTED", None)
+    assert wire.decoded(wire.line("disconnected", reason="LOGOUT", logout_reason="0")) == events.Disconnected(
+        1, "LOGOUT", "0", None
+    )
+    for told_nothing in ("banned", "unavailable"):
+        assert not isinstance(wire.decoded(wire.line(told_nothing)), Malformed | Unknown)
+    assert isinstance(wire.decoded(wire.line("passkey", where="linking")), Malformed)
+    assert isinstance(wire.decoded(wire.line("screen", text="x", shown=True)), Malformed)
+
+
 def test_a_browser_may_be_started_without_a_known_process() -> None:
     """Its pid is None then, but never text."""
     line = '{"v":1,"type":"browser_started","seq":2,"at":1,"pid":%s,"version":"Chrome/156.0"}'

@@ -35,6 +35,7 @@ from leadmasterd.supervisor.machine import Happened
 from leadmasterd.wire.events import (
     Account,
     Authenticated,
+    Banned,
     BrowserStarted,
     Bye,
     CommandError,
@@ -48,9 +49,12 @@ from leadmasterd.wire.events import (
     OutboundBlocked,
     PageError,
     PairingCode,
+    Passkey,
     Qr,
     Ready,
+    Screen,
     SocketState,
+    Unavailable,
 )
 
 OURS = Account("5491155550100@c.us", None, "Tienda", "android")
@@ -93,6 +97,10 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
     (Disconnected(7, "CONFLICT", None), [Post(Happened.CONFLICT, {"reason": "CONFLICT", "logout_reason": None})]),
     (Disconnected(7, "TIMEOUT", None), [Post(Happened.DISCONNECTED, {"reason": "TIMEOUT", "logout_reason": None})]),
     (Heartbeat(8, "CONNECTED", True, 4, 4, 3), [Beat(), SetCounter("dropped_lines", 3)]),
+    (Banned(8, "104", 1795486642, None), []),
+    (Unavailable(8, 503), []),
+    (Passkey(seq=8, where="linking", step="asked", code=None, by="event"), []),
+    (Screen(8, "locked", "App lock is on", shown=True), []),
     *((OutboundBlocked(8, "WAWebX", each, "page"), [Count("presence_refused")]) for each in sorted(PAGES_OWN)),
     (
         OutboundBlocked(8, "WAWebX", "sendMsg", "page"),

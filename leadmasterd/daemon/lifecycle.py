@@ -15,6 +15,7 @@ from leadmasterd.text import printable
 from leadmasterd.wire.events import (
     Account,
     Authenticated,
+    Banned,
     BrowserStarted,
     Bye,
     CommandError,
@@ -28,9 +29,12 @@ from leadmasterd.wire.events import (
     OutboundBlocked,
     PageError,
     PairingCode,
+    Passkey,
     Qr,
     Ready,
+    Screen,
     SocketState,
+    Unavailable,
 )
 
 NUMBER_AT_RISK: Final = frozenset({"TOS_BLOCK", "SMB_TOS_BLOCK", "PROXYBLOCK"})
@@ -208,6 +212,8 @@ def translate(event: Lifecycle, *, session_lost: bool) -> Sequence[Command]:
             return _socket_state(state)
         case Disconnected(reason=reason, logout_reason=logout_reason):
             return (_disconnected(reason, logout_reason),)
+        case Banned() | Unavailable() | Passkey() | Screen():
+            return ()
         case Heartbeat(dropped=dropped):
             return Beat(), SetCounter("dropped_lines", dropped)
         case OutboundBlocked(function=function) if function in PAGES_OWN:

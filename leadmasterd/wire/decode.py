@@ -14,6 +14,7 @@ from leadmasterd.wire.events import (
     NO_CONTACT,
     Account,
     Authenticated,
+    Banned,
     BrowserStarted,
     Bye,
     Call,
@@ -36,13 +37,16 @@ from leadmasterd.wire.events import (
     OutboundBlocked,
     PageError,
     PairingCode,
+    Passkey,
     Qr,
     Reaction,
     Ready,
     RevokeScope,
+    Screen,
     SocketState,
     SweepChat,
     SweepDone,
+    Unavailable,
     Unknown,
     Via,
 )
@@ -292,6 +296,7 @@ def _call(obj: JsonObject, seq: int) -> Call:
         outgoing=_flag(obj, "outgoing"),
         answered=_flag(obj, "answered"),
         video=_flag(obj, "video"),
+        source=_text_or_none(obj, "source"),
     )
 
 
@@ -362,11 +367,34 @@ def _ready(obj: JsonObject, seq: int) -> Ready:
 
 
 def _state(obj: JsonObject, seq: int) -> SocketState:
-    return SocketState(seq, _text(obj, "state"))
+    return SocketState(seq, _text(obj, "state"), _text_or_none(obj, "stream"))
 
 
 def _disconnected(obj: JsonObject, seq: int) -> Disconnected:
-    return Disconnected(seq, _text(obj, "reason"), _text_or_none(obj, "logout_reason"))
+    reason, logout_reason = _text(obj, "reason"), _text_or_none(obj, "logout_reason")
+    return Disconnected(seq, reason, logout_reason, _text_or_none(obj, "by"))
+
+
+def _banned(obj: JsonObject, seq: int) -> Banned:
+    return Banned(seq, _text_or_none(obj, "code"), _time(obj, "expires"), _text_or_none(obj, "message"))
+
+
+def _unavailable(obj: JsonObject, seq: int) -> Unavailable:
+    return Unavailable(seq, _int_or_none(obj, "code"))
+
+
+def _passkey(obj: JsonObject, seq: int) -> Passkey:
+    return Passkey(
+        seq=seq,
+        where=_text(obj, "where"),
+        step=_text(obj, "step"),
+        code=_text_or_none(obj, "code"),
+        by=_text_or_none(obj, "by"),
+    )
+
+
+def _screen(obj: JsonObject, seq: int) -> Screen:
+    return Screen(seq, _text(obj, "name"), _text_or_none(obj, "text") or "", _flag(obj, "shown"))
 
 
 def _page_error(obj: JsonObject, seq: int) -> PageError:
@@ -391,7 +419,13 @@ def _missing(item: object) -> Missing:
 
 
 def _dialog(obj: JsonObject, seq: int) -> Dialog:
-    return Dialog(seq, _text_or_none(obj, "text") or "", _text_or_none(obj, "button"), _flag(obj, "dismissed"))
+    return Dialog(
+        seq=seq,
+        text=_text_or_none(obj, "text") or "",
+        button=_text_or_none(obj, "button"),
+        dismissed=_flag(obj, "dismissed"),
+        name=_text_or_none(obj, "name"),
+    )
 
 
 def _heartbeat(obj: JsonObject, seq: int) -> Heartbeat:
@@ -402,6 +436,9 @@ def _heartbeat(obj: JsonObject, seq: int) -> Heartbeat:
         added=_int(obj, "added"),
         emitted=_int(obj, "emitted"),
         dropped=_int(obj, "dropped"),
+        stream=_text_or_none(obj, "stream"),
+        mode=_text_or_none(obj, "mode"),
+        history=_text_or_none(obj, "history"),
     )
 
 
@@ -430,6 +467,10 @@ EVENT_TYPES: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     "ready": _ready,
     "state": _state,
     "disconnected": _disconnected,
+    "banned": _banned,
+    "unavailable": _unavailable,
+    "passkey": _passkey,
+    "screen": _screen,
     "page_error": _page_error,
     "outbound_blocked": _outbound_blocked,
     "contract": _contract,

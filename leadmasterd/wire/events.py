@@ -112,15 +112,62 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class SocketState:
+    """`stream`: whether the server's stream stands behind the socket; None if the page does not tell."""
+
     seq: int
     state: str
+    stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
+    """`by`: the sign of a logout that was met: `event`, `address` or `library`."""
+
     seq: int
     reason: str
     logout_reason: str | None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Banned:
+    """WhatsApp has banned the number for a time. `expires`: seconds since 1970 UTC."""
+
+    seq: int
+    code: str | None
+    expires: int | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """WhatsApp refused the connection for now. `code`: its number, as in HTTP."""
+
+    seq: int
+    code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """WhatsApp asks for a passkey, which only a person can answer. The words are listed in docs/protocol.md."""
+
+    seq: int
+    where: str
+    """`linking`, or `check`: asked of an account that is linked already."""
+    step: str
+    code: str | None
+    """To be compared with the one on the phone."""
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """The page shows something else than its chats, and not just in passing. `shown`: false at its end."""
+
+    seq: int
+    name: str
+    text: str
+    shown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +211,24 @@ class Dialog:
     text: str
     button: str | None
     dismissed: bool
+    name: str | None = None
+    """What it is about, where its words alone do not say what to do: `disk_full`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
+    """The last three are None where the page does not tell."""
+
     seq: int
     socket_state: str | None
     has_synced: bool
     added: int
     emitted: int
     dropped: int
+    stream: str | None = None
+    mode: str | None = None
+    history: str | None = None
+    """The recent history after a link: `incoming` or `complete`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +324,8 @@ class Call:
     outgoing: bool
     answered: bool
     video: bool
+    source: str | None = None
+    """Where the page showed it: `collection` or `active_call`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +364,10 @@ Lifecycle = (
     | Ready
     | SocketState
     | Disconnected
+    | Banned
+    | Unavailable
+    | Passkey
+    | Screen
     | PageError
     | OutboundBlocked
     | Contract
