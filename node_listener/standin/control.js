@@ -40,6 +40,7 @@ export function describeState(stage) {
     ...pages.records,
     key_shape: options.keyShape,
     wid_shape: options.widShape,
+    ways: options.ways,
     qr_ref: pairing.ref,
     pairing_code: pairing.code,
     offline: pages.offline,

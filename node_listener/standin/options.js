@@ -1,6 +1,10 @@
 // The stand-in's options and their defaults. Times are in milliseconds.
 
+import { completeWays } from './ways.js';
+
 /**
+ * @typedef {import('./ways.js').Ways} Ways
+ * @typedef {import('./ways.js').Side} Side
  * @typedef {'serialized' | 'dollar' | 'unknown'} Shape
  *
  * @typedef {object} StandinOptions
@@ -12,9 +16,17 @@
  * @property {number} qrPeriod how long each later one is
  * @property {number} pageSize messages that one `loadEarlierMsgs` brings
  * @property {number} retry pause of the page before it tries a lost connection again; doubles up to ten times this
- * @property {boolean} autoPresence the page announces the account as available when it connects, as the real one does
+ * @property {Ways} ways how it behaves where that was in doubt (ways.js)
+ * @property {number} historyMs with the way `history: chunks`, how long the chunks after hasSynced take
+ * @property {number} syncLimitMs how long the page waits for its first history before it unlinks itself
+ * @property {number} lateMs with the way `modules: two_waves`, when the second wave comes
+ * @property {number} resumeMs pause between two messages of a nonblocking resume: the page decrypts each
+ * @property {boolean} autoPresence the page announces when it connects whether the account is there, as the real one does
  * @property {number} pagePort port of the HTTPS server, 0 for any
  * @property {number} controlPort port of the control interface, 0 for any
+ *
+ * @typedef {Partial<Omit<StandinOptions, 'ways'>> & {ways?: Side | (Partial<Ways> & {side?: Side})}} GivenOptions `ways`:
+ *   all of one side, or single ones over those of `side`
  */
 
 /** @type {StandinOptions} */
@@ -26,6 +38,11 @@ export const DEFAULTS = {
   qrPeriod: 20_000,
   pageSize: 50,
   retry: 200,
+  ways: completeWays(),
+  historyMs: 3000,
+  syncLimitMs: 180_000,
+  lateMs: 800,
+  resumeMs: 5,
   autoPresence: true,
   pagePort: 0,
   controlPort: 0,
@@ -33,7 +50,7 @@ export const DEFAULTS = {
 
 /**
  * Fills in the defaults and refuses unknown options: a mistyped one would silently test something else.
- * @param {Partial<StandinOptions>} given
+ * @param {GivenOptions} given
  * @returns {StandinOptions}
  */
 export function completeOptions(given) {
@@ -44,7 +61,7 @@ export function completeOptions(given) {
       );
     }
   }
-  const options = { ...DEFAULTS, ...given };
+  const options = { ...DEFAULTS, ...given, ways: completeWays(given.ways) };
   checkShape(options.keyShape);
   checkShape(options.widShape);
   return options;

@@ -140,17 +140,8 @@ export class PageServer extends EventEmitter {
     this.page = { id: '', state: '', synced: false };
     const holds = [...this.holds, ...(this.syncedOnce ? ['synced'] : [])];
     this.syncedOnce = false;
-    const { keyShape, widShape, version, pageSize, retry, autoPresence } = this.#options;
-    const config = {
-      keyShape,
-      widShape,
-      version,
-      pageSize,
-      retry,
-      autoPresence,
-      holds,
-      missing: this.missing,
-    };
+    const { pagePort, controlPort, qrFirst, qrPeriod, ...forPage } = this.#options;
+    const config = { ...forPage, holds, missing: this.missing };
     const html = await readFile(new URL('index.html', PAGE), 'utf8');
     response.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'no-store' });
     response.end(html.replace('{{config}}', () => JSON.stringify(config).replaceAll('<', '\\u003c')));

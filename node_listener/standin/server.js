@@ -7,8 +7,6 @@ import { PageServer } from './page-server.js';
 import { Pairing } from './pairing.js';
 import { PhoneServer } from './phone-server.js';
 
-/** @typedef {import('./options.js').StandinOptions} StandinOptions */
-
 /**
  * @typedef {object} Standin
  * @property {number} pagePort
@@ -21,7 +19,7 @@ import { PhoneServer } from './phone-server.js';
  */
 
 /**
- * @param {Partial<StandinOptions>} [given]
+ * @param {import('./options.js').GivenOptions} [given]
  * @returns {Promise<Standin>}
  */
 export async function startStandin(given = {}) {

@@ -3,6 +3,7 @@
 import { crash } from '../browsers.js';
 import { checkShape } from '../options.js';
 import { BadRequest } from '../stanza.js';
+import { checkWay, WAYS } from '../ways.js';
 
 /** @typedef {import('./stage.js').Action} Action */
 
@@ -104,6 +105,12 @@ export const FAULTS = {
     if (shape) stage.options.keyShape = checkShape(shape);
     if (wid_shape) stage.options.widShape = checkShape(wid_shape);
     return {};
+  },
+  async way(stage, { name, value }) {
+    const known = checkWay(name, value);
+    Object.assign(stage.options.ways, { [name]: known });
+    const atOnce = 'atOnce' in WAYS[/** @type {import('../ways.js').WayName} */ (name)];
+    return { done: atOnce && (await stage.pages.command('way', { name, value: known }, { kept: false })) };
   },
   slow(stage, { ms = 0 }) {
     stage.pages.delay = ms;

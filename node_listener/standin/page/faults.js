@@ -1,6 +1,7 @@
 // What a test can make the page do. Each command arrives on the stream and waits until everything delivered before it is
 // processed; then it is carried out and the server is told that it is done.
 
+import { config } from './config.js';
 import { hold, releaseHolds, settled } from './delivery.js';
 import { leave } from './link.js';
 import { report } from './report.js';
@@ -23,6 +24,9 @@ const LATE = new Set(['reload', 'logout', 'hang', 'navigate']);
 
 const commands = {
   state: ({ state }) => Socket.set('state', state),
+  way: ({ name, value }) => {
+    config.ways[name] = value;
+  },
   resync: () => {
     for (const hasSynced of [false, true]) Socket.set('hasSynced', hasSynced);
   },

@@ -147,7 +147,7 @@ export const SHOP = { phone: '5491155550100', name: 'Tienda', lid: '990000000100
 /**
  * A stand-in for one test, and clients that share one profile. Removed after the test, in the right order.
  * @param {import('node:test').TestContext} context
- * @param {Partial<import('../../standin/options.js').StandinOptions>} [options]
+ * @param {import('../../standin/options.js').GivenOptions} [options]
  */
 export async function setUp(context, options) {
   const standin = await startStandin(options);
