@@ -4,6 +4,7 @@ Warnings have their words in `health`.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from leadmasterd.text import _, ngettext, printable
@@ -16,6 +17,7 @@ PHASES: Final[Mapping[str, Callable[[], str]]] = {
     "waiting_for_scan": lambda: _("waiting for a scan"),
     "syncing": lambda: _("syncing"),
     "reconnecting": lambda: _("reconnecting"),
+    "needs_passkey": lambda: _("waiting for a passkey"),
     "stopping": lambda: _("stopping"),
     "backing_off": lambda: _("waiting to start again"),
     "paused": lambda: _("paused"),
@@ -23,7 +25,7 @@ PHASES: Final[Mapping[str, Callable[[], str]]] = {
     "stopped": lambda: _("stopped"),
 }
 
-NEEDS_A_PERSON: Final = frozenset({"waiting_for_scan", "halted"})
+NEEDS_A_PERSON: Final = frozenset({"waiting_for_scan", "needs_passkey", "halted"})
 
 
 def phase(name: str) -> str:
@@ -84,6 +86,52 @@ def restart(reason: str) -> str:
     return because(reason, {}) if reason in REASONS else because("child_died", {"bye": reason})
 
 
+def _until(values: Values) -> str | None:
+    """When a temporary ban ends, in UTC: who reads may be anywhere."""
+    try:
+        return datetime.fromtimestamp(float(values["expires"]), UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _temporary_ban(values: Values) -> str:
+    until, words = _until(values), values.get("message")
+    said = f' ("{words}")' if words else ""
+    if until is None:
+        return _(
+            "WhatsApp has banned this number for a time{said}, and nothing is tried; check WhatsApp on the phone, and "
+            "run `leadmasterd resume` when the ban is over"
+        ).format(said=said)
+    return _(
+        "WhatsApp has banned this number until {until}{said}; nothing is tried before that, then it starts by itself"
+    ).format(until=until, said=said)
+
+
+def _logged_out(values: Values) -> str:
+    """WhatsApp Web gives a reason for the fewest logouts (WAWebLogoutReason, 2026-04-27)."""
+    match values.get("logout_reason"):
+        case "2":
+            return _("WhatsApp Web unlinked itself because the first history did not come in time; scan again")
+        case "3":
+            return _("WhatsApp locked this number and unlinked this device: look at the phone, then scan again")
+        case _:
+            return _(
+                "this device was unlinked, or the number was banned: look at WhatsApp on the phone. The old session is "
+                "kept aside, and a new scan is needed"
+            )
+
+
+def _passkey_asked(values: Values) -> str:
+    if values.get("step") == "code":
+        return _("WhatsApp shows the code {code} and waits for it to be confirmed on the phone").format(
+            code=values.get("code") or "?"
+        )
+    return _(
+        "WhatsApp asks for a passkey, which cannot be answered here; run `leadmasterd auth pair` on a Linux computer "
+        "with a screen, and then `leadmasterd auth import FILE` here"
+    )
+
+
 _RECYCLE: Final[Mapping[str, Callable[[], Any]]] = {
     "nightly": lambda: _("once a night, with a snapshot of the session"),
     "memory": lambda: _("the browser uses too much memory"),
@@ -101,13 +149,33 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "ready": lambda v: _("listening as {account}").format(account=_account(v)),
     "connection_lost": lambda v: _("WhatsApp Web lost its connection and is reconnecting"),
     "reconnected": lambda v: _("the connection is back"),
+    "scanned": lambda v: _("scanned; WhatsApp is sending the first history"),
+    "stream_lost": lambda v: _(
+        "WhatsApp no longer delivers on this connection, though the page says that it is connected; another listener "
+        "may hold the session"
+    ),
+    "session_elsewhere": lambda v: _("WhatsApp stopped delivering here; another listener may hold the same session"),
+    "unavailable": lambda v: _("WhatsApp's servers are not available ({status})").format(status=v.get("status") or "?"),
+    "temporary_ban": _temporary_ban,
+    "ban_over": lambda v: _("the temporary ban is over"),
+    "passkey_asked": _passkey_asked,
+    "passkey_check": lambda v: _(
+        "WhatsApp checks this linked device and asks for a passkey, which cannot be answered here; run "
+        "`leadmasterd auth pair` on a Linux computer with a screen, and then `leadmasterd auth import FILE` here"
+    ),
+    "passkey_done": lambda v: _("the passkey was answered"),
+    "passkey_failed": lambda v: _("the passkey step was refused or not answered in time; scan again"),
     "conflict": lambda v: _("the same session is open elsewhere"),
     "disconnected": lambda v: _("WhatsApp ended the connection: {reason}").format(reason=v.get("reason")),
     "number_at_risk": lambda v: _(
         "WhatsApp shows a warning for this number ({state}) and nothing is retried; "
         "check WhatsApp on the phone, then run `leadmasterd resume`"
     ).format(state=v.get("state")),
-    "logged_out": lambda v: _("this device was logged out; the old session is kept aside and a new scan is needed"),
+    "logged_out": _logged_out,
+    "unlinked_or_banned": lambda v: _(
+        "this device was unlinked, or the number was banned: look at WhatsApp on the phone; if all is well there, "
+        "scan: Settings > Linked devices > Link a device"
+    ),
     "start_took_too_long": lambda v: _("the start timed out"),
     "sync_took_too_long": lambda v: _("the sync timed out"),
     "reconnect_took_too_long": lambda v: _("the connection did not come back"),
@@ -123,6 +191,10 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "contract": lambda v: _("WhatsApp Web changed and {costs} no longer works ({names})").format(
         costs=v.get("costs"), names=v.get("names")
     ),
+    "screen": lambda v: _("WhatsApp Web shows a full screen ({name}): {text}").format(
+        name=v.get("name"), text=v.get("text")
+    ),
+    "browser_storage": lambda v: _("WhatsApp Web has no room left on the disk: {text}").format(text=v.get("text")),
     "dialog": lambda v: _("WhatsApp Web shows a dialog: {text}").format(text=v.get("text")),
     "dialog_dismissed": lambda v: _("acknowledged a dialog of WhatsApp Web with {button}: {text}").format(
         button=v.get("button"), text=v.get("text")

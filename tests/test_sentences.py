@@ -51,6 +51,34 @@ def test_a_reason_with_any_values_is_a_sentence(code: str, values: Mapping[str, 
     assert sentences.because(code, values if "failures" not in values else {**values, "failures": 3})
 
 
+@pytest.mark.parametrize("expires", [None, "soon", 1e300, float("nan"), -(1 << 53)])
+def test_a_ban_whose_end_is_nonsense_has_no_end(expires: object) -> None:
+    """It comes from WhatsApp."""
+    assert "for a time" in sentences.because("temporary_ban", {"expires": expires})
+    assert "until 2026-11-23 12:00 UTC" in sentences.because("temporary_ban", {"expires": 1795435200})
+
+
+@pytest.mark.parametrize("code", ["passkey_asked", "passkey_check"])
+def test_a_passkey_is_told_with_the_way_on(code: str) -> None:
+    """Two commands; and never to paste anything into a browser."""
+    text = sentences.because(code, {"step": "asked"})
+    assert "`leadmasterd auth pair`" in text
+    assert "`leadmasterd auth import FILE`" in text
+
+
+def test_a_code_of_the_passkey_step_is_shown() -> None:
+    """It is compared with the one on the phone."""
+    assert "ABCD1234" in sentences.because("passkey_asked", {"step": "code", "code": "ABCD1234"})
+
+
+@pytest.mark.parametrize("reason", [None, "0", "2", "3"])
+def test_a_logout_says_to_look_at_the_phone_or_why_there_is_no_need(reason: str | None) -> None:
+    """403 and 406 of a banned number come as a logout and cannot be told from one."""
+    text = sentences.because("logged_out", {"reason": "LOGOUT", "logout_reason": reason, "by": "event"})
+    assert "scan" in text
+    assert ("phone" in text) is (reason != "2")
+
+
 @pytest.mark.parametrize("bye", [None, *BYES, "of_tomorrow"])
 def test_every_last_word_of_a_child_is_told(bye: str | None) -> None:
     """With what it said of it."""

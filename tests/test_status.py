@@ -82,6 +82,7 @@ CODES = [
     (Phase.STARTING, 2),
     (Phase.SYNCING, 2),
     (Phase.RECONNECTING, 2),
+    (Phase.NEEDS_PASSKEY, 4),
     (Phase.STOPPING, 2),
     (Phase.BACKING_OFF, 2),
     (Phase.PAUSED, 2),
@@ -173,6 +174,42 @@ def test_the_next_jobs_are_named_in_words(paths: Paths, job: str, words: str) ->
     """The object keeps its names; people read what will happen."""
     status = {**status_of(paths), "next_jobs": [{"job": job, "at": iso(NOW + timedelta(seconds=30))}]}
     assert f"next: {words} " in described(status, running=True)
+
+
+def test_a_temporary_ban_is_told_with_its_end_and_a_wait(paths: Paths) -> None:
+    """Also when the daemon is dead; an end that is nonsense is no end."""
+    ban = {"ban": "101", "expires": int(NOW.timestamp()) + 7200, "message": "Too many"}
+    for running in (True, False):
+        text = described(status_of(paths, Phase.HALTED, "temporary_ban", **ban), running=running)
+        assert "banned: until " in text
+        assert "(in 2 h 0 min)" in text
+    for nonsense in (None, "soon", 1e300):
+        status = status_of(paths, Phase.HALTED, "temporary_ban", **{**ban, "expires": nonsense})
+        assert "banned:" not in described(status, running=True)
+
+
+@pytest.mark.parametrize("code", ["temporary_ban", "number_at_risk"])
+def test_resume_in_a_temporary_ban_warns_and_does_it(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    """A try too many may cost the number; but it is the owner's."""
+    asked: list[str] = []
+    monkeypatch.setattr("leadmasterd.cli.cmd_control.ask", lambda _socket, command: asked.append(command))
+    write_status(paths, status_of(paths, Phase.HALTED, code, expires=1795435200, state="TOS_BLOCK"))
+    assert main(["resume"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("Warning: WhatsApp has banned this number until") is (code == "temporary_ban")
+    assert asked == ["resume"]
+
+
+@pytest.mark.parametrize("words", [["qr"], ["qr", "--once"]])
+def test_qr_says_how_to_go_on_when_a_passkey_is_asked_for(
+    paths: Paths, held: Lock, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """There is no code to scan, and none to wait for."""
+    write_status(paths, status_of(paths, Phase.NEEDS_PASSKEY, "passkey_asked", step="asked"))
+    assert main(words) == 1
+    assert "leadmasterd auth pair" in capsys.readouterr().err
 
 
 def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

@@ -30,6 +30,8 @@ import draw_supervisor as drawing  # type: ignore[import-not-found]  # noqa: E40
 
 DOCUMENT = (ROOT / "docs" / "supervisor.md").read_text()
 FACTS = [Facts(*known) for known in product((False, True), repeat=3)]
+CLOCKS = [Facts(), Facts(ban_seconds=60.0)]
+ASK_THE_CLOCK = {Happened.START, Happened.GONE, Happened.RESTART}
 TIMING = Timing()
 CHILD_SAYS = set(Happened) - {
     Happened.START,
@@ -66,20 +68,30 @@ def possible(state: State) -> Iterator[Happened]:
         yield Happened.GONE
 
 
+def facts_of(happened: Happened) -> list[Facts]:
+    """What may be known beside an event that asks for it."""
+    if happened is Happened.TIMER:
+        return FACTS + CLOCKS[1:]
+    if happened is Happened.EXITED:
+        return FACTS
+    return CLOCKS if happened in ASK_THE_CLOCK else CLOCKS[:1]
+
+
 def everything_that_can_happen() -> list[Taken]:
     """From the start, by every event. The clock and higher counts change nothing that follows."""
     found, seen, pending = [], set(), [State()]
     while pending:
         state = pending.pop()
         for happened in possible(state):
-            for facts in FACTS if happened in (Happened.EXITED, Happened.TIMER) else FACTS[:1]:
+            for facts in facts_of(happened):
                 event = Event(happened, 0.0, 0.5, facts=facts)
                 after = step(state, event, TIMING).state
                 found.append(Taken(state, event, after))
                 after = replace(
                     after, failures=min(after.failures, 1), unopened=min(after.unopened, STARTS_UNTIL_RESTORE)
                 )
-                key = (after.phase, after.then, after.chores, after.codes, after.unopened, after.because.code)
+                life = (after.connected, after.attached, after.stream_dead_since is None, after.timer_at is None)
+                key = (after.phase, after.then, after.chores, after.codes, after.unopened, after.because.code, life)
                 if key not in seen:
                     seen.add(key)
                     pending.append(after)

@@ -1,5 +1,6 @@
 """The supervisor's table: every cell filled, one child at most, nothing stuck, whatever happens in whatever order."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
@@ -32,7 +33,7 @@ from tests.depth import examples
 TIMING = Timing()
 AT_REST = {Phase.PAUSED, Phase.BACKING_OFF, Phase.HALTED, Phase.STOPPED}
 """Phases without a child."""
-WAITS_FOR_A_PERSON = {Phase.PAUSED, Phase.HALTED, Phase.STOPPED}
+WAITS_FOR_A_PERSON = {Phase.PAUSED, Phase.HALTED, Phase.STOPPED, Phase.NEEDS_PASSKEY}
 
 
 Told = Happened | tuple[Happened, dict[str, Any]] | tuple[Happened, Facts]
@@ -71,6 +72,7 @@ TO: Mapping[Phase, State] = {
     Phase.SYNCING: after(Happened.START, Happened.HELLO, Happened.AUTHENTICATED),
     Phase.READY: after(*LISTENING),
     Phase.RECONNECTING: after(*LISTENING, OFFLINE),
+    Phase.NEEDS_PASSKEY: after(Happened.START, Happened.HELLO, Happened.CODE_SHOWN, Happened.PASSKEY_ASKED),
     Phase.STOPPING: after(*LISTENING, Happened.EXITED),
     Phase.BACKING_OFF: after(*LISTENING, Happened.EXITED, Happened.GONE),
     Phase.HALTED: after(*LISTENING, BANNED, Happened.GONE),
@@ -127,6 +129,20 @@ DIAGRAM: list[tuple[Phase, Any, Phase, tuple[Effect, ...]]] = [
     (Phase.SYNCING, Happened.PLANNED_RESTART, Phase.SYNCING, ()),
     (Phase.WAITING_FOR_SCAN, Happened.PLANNED_RESTART, Phase.WAITING_FOR_SCAN, ()),
     (Phase.WAITING_FOR_SCAN, Happened.TIMER, Phase.STOPPING, (Effect.STOP_TREE,)),
+    (Phase.WAITING_FOR_SCAN, Happened.CONNECTED, Phase.SYNCING, ()),
+    (Phase.WAITING_FOR_SCAN, Happened.SOCKET_OPEN, Phase.SYNCING, ()),
+    (Phase.STARTING, Happened.CONNECTED, Phase.STARTING, ()),
+    (Phase.READY, Happened.STREAM_DEAD, Phase.READY, ()),
+    (Phase.READY, Happened.SOCKET_OPEN, Phase.READY, ()),
+    (Phase.RECONNECTING, Happened.SOCKET_OPEN, Phase.RECONNECTING, ()),
+    (Phase.RECONNECTING, Happened.STREAM_DEAD, Phase.RECONNECTING, ()),
+    (Phase.READY, Happened.UNAVAILABLE, Phase.RECONNECTING, ()),
+    (Phase.STARTING, Happened.UNAVAILABLE, Phase.STARTING, ()),
+    (Phase.NEEDS_PASSKEY, Happened.CODE_SHOWN, Phase.NEEDS_PASSKEY, ()),
+    (Phase.NEEDS_PASSKEY, Happened.PASSKEY_DONE, Phase.SYNCING, ()),
+    (Phase.NEEDS_PASSKEY, Happened.PASSKEY_FAILED, Phase.WAITING_FOR_SCAN, ()),
+    (Phase.NEEDS_PASSKEY, Happened.AUTHENTICATED, Phase.SYNCING, ()),
+    (Phase.NEEDS_PASSKEY, Happened.READY, Phase.READY, ()),
     (Phase.RECONNECTING, Happened.CONNECTED, Phase.READY, ()),
     (Phase.RECONNECTING, OFFLINE, Phase.RECONNECTING, ()),
     (Phase.RECONNECTING, Happened.READY, Phase.READY, ()),
@@ -279,6 +295,276 @@ def test_a_logout_during_a_planned_restart_keeps_no_snapshot_of_it() -> None:
     """Its last words count: the profile is set aside instead."""
     gone = happen(TO[Phase.READY], (Happened.PLANNED_RESTART, {"why": "nightly"}), LOGOUT, Happened.GONE)
     assert gone.effects == (Effect.QUARANTINE_PROFILE, Effect.SPAWN)
+
+
+# ---------------------------------------------------------------------- a stream that dies under a socket that lives
+
+STREAM_DEAD = (Happened.STREAM_DEAD, {"stream": "DISCONNECTED"})
+
+
+def replaced(state: State, *, now: float) -> State:
+    """Another listener takes the session at `now`: heartbeats say so every five seconds, the socket's state nothing."""
+    for seconds in range(0, 121, 5):
+        due = state.timer_at
+        if due is not None and due <= now + seconds and state.phase in (Phase.READY, Phase.RECONNECTING):
+            state = happen(state, Happened.TIMER, now=due).state
+        state = happen(state, STREAM_DEAD, now=now + seconds).state
+    return state
+
+
+def test_a_stream_that_stays_dead_under_ready_is_reconnecting_and_then_a_restart() -> None:
+    """60 seconds, however many heartbeats say so, and 30 more: then the tree is stopped, as a failure."""
+    state = after(*LISTENING, now=1000)
+    for now in range(1100, 1160, 5):
+        state = happen(state, STREAM_DEAD, now=now).state
+        assert state.phase is Phase.READY
+    assert state.timer_at == 1100 + TIMING.stream_timeout
+    lost = happen(state, Happened.TIMER, now=1160)
+    assert (lost.state.phase, lost.state.because.code) == (Phase.RECONNECTING, "stream_lost")
+    assert lost.state.timer_at == 1160 + TIMING.stream_back_timeout
+    assert happen(lost.state, STREAM_DEAD, now=1165).state == lost.state
+    stopped = happen(lost.state, Happened.TIMER, now=1190)
+    assert (stopped.state.because.code, stopped.effects) == ("session_elsewhere", (Effect.STOP_TREE,))
+    assert stopped.state.failures == 1
+
+
+def test_a_stream_that_comes_back_in_time_changes_nothing_but_the_calm() -> None:
+    """The calm period begins anew: only an unbroken stretch forgives."""
+    state = happen(replace(TO[Phase.BACKING_OFF], failures=4), Happened.TIMER, *LISTENING[1:], now=1000).state
+    state = happen(state, STREAM_DEAD, now=1250).state
+    state = happen(state, Happened.CONNECTED, now=1290).state
+    assert (state.phase, state.stream_dead_since) == (Phase.READY, None)
+    assert state.timer_at == 1290 + TIMING.calm_period
+    assert fail(state, now=1310).failures == 5
+
+
+@pytest.mark.parametrize("back", [Happened.CONNECTED, Happened.READY])
+def test_a_stream_that_comes_back_later_is_ready_again(back: Happened) -> None:
+    """Whether the page reconnects by itself or reloads."""
+    state = happen(TO[Phase.READY], STREAM_DEAD, Happened.TIMER).state
+    assert happen(state, back).state.phase is Phase.READY
+
+
+def test_a_session_that_goes_back_and_forth_is_taken_back_ever_more_slowly() -> None:
+    """Each start reaches ready, and the pauses grow all the same: the minute under a dead stream is no calm."""
+    state, now, ceilings = after(*LISTENING, now=0), 0.0, []
+    for _ in range(6):
+        taken_at = now + TIMING.calm_period - 10
+        state = replaced(state, now=taken_at)
+        assert state.because.code == "session_elsewhere"
+        state = happen(state, Happened.GONE, now=taken_at + 100).state
+        ceilings.append(backoff_seconds(state.failures, 1.0, TIMING))
+        now = taken_at + 400
+        state = happen(state, Happened.TIMER, *LISTENING[1:], now=now).state
+    assert ceilings == [1, 2, 4, 8, 16, 32]
+
+
+def test_a_failure_under_a_dead_stream_counts_the_calm_only_until_it_died() -> None:
+    """Whatever the failure is."""
+    state = happen(replace(TO[Phase.BACKING_OFF], failures=4), Happened.TIMER, *LISTENING[1:], now=0).state
+    state = happen(state, STREAM_DEAD, now=TIMING.calm_period - 1).state
+    assert fail(state, now=TIMING.calm_period + 30).failures == 5
+
+
+# ---------------------------------------------------------------------- scanned, logged out, lost
+
+
+@pytest.mark.parametrize("scanned", [Happened.CONNECTED, Happened.SOCKET_OPEN])
+def test_a_scan_is_a_first_sync_and_no_code_is_waited_for(scanned: Happened) -> None:
+    """The page may say nothing for 180 s, and then unlinks itself: we wait longer than it does."""
+    state = happen(TO[Phase.WAITING_FOR_SCAN], OFFLINE, scanned, now=500).state
+    assert (state.phase, state.because.code) == (Phase.SYNCING, "scanned")
+    assert state.timer_at == 500 + TIMING.first_sync_timeout
+    still = happen(state, Happened.AUTHENTICATED, scanned, now=700).state
+    assert still.timer_at == state.timer_at
+    assert happen(still, Happened.READY).state.phase is Phase.READY
+
+
+def test_no_limit_is_shorter_than_the_pages_own_for_the_first_history() -> None:
+    """It waits 180 s (WAWebCompanionRegUtils, 2026-04-27); killed before that, the link is lost."""
+    pages_own = 180
+    assert min(TIMING.sync_timeout, TIMING.first_sync_timeout) > pages_own
+
+
+CODES_SHOWN = [Happened.CODE_SHOWN, Happened.SESSION_LOST]
+
+
+@pytest.mark.parametrize("shown", CODES_SHOWN)
+@pytest.mark.parametrize(
+    "life",
+    [
+        (Happened.START, Happened.HELLO, Happened.CONNECTED),
+        (Happened.START, Happened.HELLO, Happened.SOCKET_OPEN),
+        (Happened.START, Happened.HELLO, Happened.CONNECTED, Happened.AUTHENTICATED),
+        (Happened.START, Happened.HELLO, Happened.CODE_SHOWN, Happened.CONNECTED),
+        LISTENING,
+        (*LISTENING, OFFLINE),
+        (*LISTENING, OFFLINE, Happened.CONNECTED, Happened.READY),
+        (*LISTENING, Happened.PASSKEY_CHECK),
+    ],
+)
+def test_a_life_that_was_connected_and_shows_a_code_was_logged_out(life: tuple[Told, ...], shown: Happened) -> None:
+    """Also when the page has only reloaded: WhatsApp Web says no more than that when it was unlinked."""
+    stopping = happen(State(), *life, shown)
+    assert stopping.state.because == Reason("logged_out", {"by": "code"})
+    gone = happen(stopping.state, Happened.GONE)
+    assert gone.effects == (Effect.QUARANTINE_PROFILE, Effect.SPAWN)
+    waiting = happen(gone.state, Happened.HELLO, Happened.CODE_SHOWN).state
+    assert (waiting.phase, waiting.because.code) == (Phase.WAITING_FOR_SCAN, "unlinked_or_banned")
+
+
+def test_what_the_last_life_was_says_nothing_of_the_next() -> None:
+    """It was connected, its browser died, and the next one shows a code: that session was lost on the disk."""
+    state = happen(TO[Phase.READY], Happened.EXITED, Happened.GONE, Happened.TIMER, Happened.HELLO).state
+    assert (state.connected, state.attached) == (False, False)
+    assert happen(state, Happened.SESSION_LOST).state.because.code == "session_lost"
+    assert happen(state, Happened.CODE_SHOWN).state.because.code == "scan_needed"
+
+
+def test_the_first_connection_of_a_start_gives_it_time_and_a_later_one_does_not() -> None:
+    """Thousands of waiting messages may come first; a page that goes round in circles is restarted all the same."""
+    state = happen(TO[Phase.STARTING], Happened.HELLO, Happened.CONNECTED, now=200).state
+    assert state.timer_at == 200 + TIMING.sync_timeout
+    assert happen(state, OFFLINE, Happened.CONNECTED, now=400).state.timer_at == state.timer_at
+
+
+# ---------------------------------------------------------------------- a temporary ban, and servers that are away
+
+TEMPORARY_BAN = (Happened.TEMPORARILY_BANNED, {"ban": "101", "expires": 1795435200, "message": "Too many"})
+HOURS = Facts(ban_seconds=7200.0)
+
+
+def banned_until(facts: Facts, *, now: float = 100.0) -> State:
+    """Halted by a ban of which the clock says so much."""
+    stopping = happen(TO[Phase.READY], TEMPORARY_BAN, now=now)
+    assert stopping.effects == (Effect.STOP_TREE,)
+    return happen(stopping.state, (Happened.GONE, facts), now=now).state
+
+
+@pytest.mark.parametrize("phase", ALIVE)
+def test_a_temporary_ban_halts_until_its_end_and_then_starts_by_itself(phase: Phase) -> None:
+    """A minute later, in fact: WhatsApp's clock decides."""
+    halted = happen(happen(TO[phase], TEMPORARY_BAN).state, (Happened.GONE, HOURS), now=100).state
+    assert (halted.phase, halted.because.code) == (Phase.HALTED, "temporary_ban")
+    assert halted.timer_at == 100 + 7200 + TIMING.ban_margin
+    over = happen(halted, Happened.TIMER, now=halted.timer_at)
+    assert (over.state.because.code, over.effects) == ("ban_over", (Effect.SPAWN,))
+
+
+def test_a_clock_that_was_set_back_makes_no_try_too_early() -> None:
+    """The wall clock is asked again when the time is up."""
+    halted = banned_until(HOURS)
+    again = happen(halted, (Happened.TIMER, Facts(ban_seconds=600.0)), now=8000)
+    assert again.effects == ()
+    assert again.state.timer_at == 8000 + 600 + TIMING.ban_margin
+
+
+def test_a_ban_without_an_end_waits_for_a_person() -> None:
+    """Nothing is guessed."""
+    halted = banned_until(Facts(ban_seconds=math.inf))
+    assert (halted.phase, halted.timer_at) == (Phase.HALTED, None)
+
+
+def test_a_ban_that_ends_while_the_tree_dies_starts_again() -> None:
+    """Nobody would start it otherwise."""
+    stopping = happen(TO[Phase.READY], TEMPORARY_BAN).state
+    assert happen(stopping, Happened.GONE).effects == (Effect.SPAWN,)
+
+
+def test_in_a_ban_resume_tries_at_once_and_restart_does_not() -> None:
+    """Only the command that says so: a restart may come out of a script."""
+    for state in (banned_until(HOURS), happen(TO[Phase.READY], TEMPORARY_BAN).state):
+        restart = happen(state, (Happened.RESTART, HOURS))
+        assert (restart.state, restart.effects) == (state, ())
+    assert happen(banned_until(HOURS), (Happened.RESUME, HOURS)).effects == (Effect.SPAWN,)
+
+
+def test_a_ban_outlives_the_daemon() -> None:
+    """The daemon starts, asks its clock, and starts nothing else."""
+    started = happen(State(), (Happened.START, HOURS))
+    assert (started.state.phase, started.state.because.code, started.effects) == (Phase.HALTED, "temporary_ban", ())
+    assert started.state.timer_at == 100 + 7200 + TIMING.ban_margin
+
+
+def test_a_ban_seen_while_stopping_halts_too() -> None:
+    """The child's last words count."""
+    halted = happen(happen(TO[Phase.STOPPING], TEMPORARY_BAN).state, (Happened.GONE, HOURS)).state
+    assert (halted.phase, halted.timer_at) == (Phase.HALTED, 100 + 7200 + TIMING.ban_margin)
+
+
+def test_servers_that_are_away_are_no_failure_of_ours() -> None:
+    """While the page tries and is refused it goes on trying, longer than any of its pauses."""
+    for phase in (Phase.STARTING, Phase.READY, Phase.RECONNECTING):
+        state = TO[phase]
+        for now in range(1000, 5000, 900):
+            state = happen(state, (Happened.UNAVAILABLE, {"status": 503}), now=now).state
+            assert (state.because.code, state.failures) == ("unavailable", 0)
+            assert state.timer_at == now + TIMING.unavailable_timeout
+    assert TIMING.unavailable_timeout > 900
+
+
+# ---------------------------------------------------------------------- a passkey
+
+ASKED = (Happened.PASSKEY_ASKED, {"step": "asked", "code": None, "by": "event"})
+CHECK = (Happened.PASSKEY_CHECK, {"step": "asked", "code": None, "by": "level"})
+UNTOUCHED: list[Told] = [
+    Happened.TIMER,
+    Happened.PLANNED_RESTART,
+    Happened.HEARTBEAT_LOST,
+    Happened.DELIVERY_STALLED,
+    Happened.STREAM_DEAD,
+    Happened.UNAVAILABLE,
+    OFFLINE,
+]
+
+
+@pytest.mark.parametrize("asked", [ASKED, CHECK], ids=["linking", "check"])
+@pytest.mark.parametrize("phase", ALIVE)
+def test_while_a_passkey_is_asked_for_nothing_touches_the_browser(phase: Phase, asked: Told) -> None:
+    """No timer is set, and no reason to restart counts; a person may take days."""
+    state = happen(TO[phase], asked).state
+    assert (state.phase, state.timer_at) == (Phase.NEEDS_PASSKEY, None)
+    for happened in UNTOUCHED:
+        taken = happen(state, happened)
+        assert (taken.state.phase, taken.effects, taken.state.timer_at) == (Phase.NEEDS_PASSKEY, (), None), happened
+
+
+def test_codes_that_rotate_on_behind_a_passkey_mean_nothing() -> None:
+    """To scan one would end the step; and neither a snapshot nor a fresh profile replaces this one."""
+    for shown in CODES_SHOWN:
+        assert happen(TO[Phase.NEEDS_PASSKEY], shown).effects == ()
+
+
+def test_the_death_of_the_browser_behind_a_passkey_is_a_restart() -> None:
+    """There is nothing left to wait for."""
+    assert happen(TO[Phase.NEEDS_PASSKEY], Happened.EXITED).state.because.code == "child_died"
+
+
+@pytest.mark.parametrize("linked", [Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.AUTHENTICATED])
+def test_a_link_that_goes_on_ends_the_passkey_step(linked: Happened) -> None:
+    """Whether its end was told or not."""
+    told = happen(TO[Phase.NEEDS_PASSKEY], Happened.PASSKEY_DONE, now=50).state
+    assert (told.phase, told.timer_at) == (Phase.SYNCING, 50 + TIMING.first_sync_timeout)
+    assert happen(TO[Phase.NEEDS_PASSKEY], linked).state.phase is Phase.SYNCING
+
+
+def test_a_check_of_a_linked_account_ends_where_it_began() -> None:
+    """In the same page: no `ready` is said again. Before ready, what is told meanwhile is remembered."""
+    back = happen(TO[Phase.READY], CHECK, Happened.PASSKEY_DONE).state
+    assert (back.phase, back.because.code) == (Phase.READY, "passkey_done")
+    early = happen(TO[Phase.STARTING], CHECK, Happened.CONNECTED, Happened.AUTHENTICATED, Happened.READY).state
+    assert early.phase is Phase.NEEDS_PASSKEY
+    assert happen(early, Happened.PASSKEY_DONE).state.phase is Phase.READY
+    assert happen(TO[Phase.STARTING], CHECK, Happened.PASSKEY_DONE).state.phase is Phase.SYNCING
+
+
+def test_a_check_that_was_refused_still_needs_a_person() -> None:
+    """The page asks again and cannot be closed."""
+    for phase in (Phase.READY, Phase.STARTING):
+        assert happen(TO[phase], CHECK, Happened.PASSKEY_FAILED).state.phase is Phase.NEEDS_PASSKEY
+
+
+# ---------------------------------------------------------------------- the profile
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.WAITING_FOR_SCAN])
@@ -469,8 +755,10 @@ EVENTS = st.sampled_from(
         BANNED,
         OFFLINE,
         *((happened, facts) for happened in (Happened.EXITED, Happened.TIMER) for facts in FACTS),
+        *((happened, HOURS) for happened in (Happened.GONE, Happened.TIMER, Happened.RESTART, Happened.START)),
     ]
 )
+CLOCKS = st.sampled_from([Facts(), HOURS, Facts(ban_seconds=math.inf)])
 NEEDS_A_CHILD = set(Happened) - {
     Happened.START,
     Happened.GONE,
@@ -492,12 +780,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.now = 0.0
         self.child = False
         self.stopping = False
+        self.connected = False
         self.logged_out = False
         self.left = False
 
-    @initialize()
-    def begin(self) -> None:
-        self._tell(Happened.START)
+    @initialize(clock=CLOCKS)
+    def begin(self, clock: Facts) -> None:
+        self._tell((Happened.START, clock))
 
     def _tell(self, told: Told, chance: float = 0.5) -> None:
         before = self.state
@@ -510,6 +799,7 @@ class AnyOrder(RuleBasedStateMachine):
                 assert not self.stopping, "a child while the last one's tree is still dying"
                 assert not self.logged_out, "a logged-out profile was kept"
                 self.child = True
+                self.connected = False
             elif effect is Effect.STOP_TREE:
                 assert not self.stopping, "stopped twice at once"
                 self.stopping = True
@@ -528,9 +818,11 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.child)
     @rule(event=EVENTS.filter(lambda event: (event[0] if isinstance(event, tuple) else event) in NEEDS_A_CHILD))
     def the_child_says(self, event: Told) -> None:
-        if event == LOGOUT:
+        shown = event in CODES_SHOWN and self.state.phase is not Phase.STOPPING
+        if event == LOGOUT or (shown and self.connected):
             self.logged_out = True
         self._tell(event)
+        self.connected = self.connected or event in (Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.READY)
 
     @precondition(lambda self: self.child and self.state.phase is Phase.STARTING and not self.stopping)
     @rule(chance=st.floats(0, 1, exclude_max=True))
@@ -539,10 +831,10 @@ class AnyOrder(RuleBasedStateMachine):
         self._tell((Happened.CANNOT_SPAWN, {"detail": "no"}), chance)
 
     @precondition(lambda self: self.stopping)
-    @rule(chance=st.floats(0, 1, exclude_max=True))
-    def the_tree_is_gone(self, chance: float) -> None:
+    @rule(chance=st.floats(0, 1, exclude_max=True), clock=CLOCKS)
+    def the_tree_is_gone(self, chance: float, clock: Facts) -> None:
         self.stopping = self.child = False
-        self._tell(Happened.GONE, chance=chance)
+        self._tell((Happened.GONE, clock), chance=chance)
         assert not self.logged_out, "a logged-out profile was kept"
 
     @precondition(lambda self: not self.left)
@@ -556,7 +848,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.left or self.state.then is Phase.STOPPED
 
     @precondition(lambda self: self.state.timer_at is not None)
-    @rule(facts=st.sampled_from(FACTS))
+    @rule(facts=st.sampled_from(FACTS) | CLOCKS)
     def the_timer_fires(self, facts: Facts) -> None:
         assert self.state.timer_at is not None
         self.now = max(self.now, self.state.timer_at)
@@ -584,6 +876,8 @@ class AnyOrder(RuleBasedStateMachine):
             Phase.BACKING_OFF,
         ):
             assert self.state.timer_at is not None, "waits without a deadline"
+        elif phase is Phase.HALTED and self.state.because.code == "temporary_ban":
+            pass  # until its end, if that is known
         elif phase is not Phase.READY:
             assert phase in WAITS_FOR_A_PERSON
             assert self.state.timer_at is None

@@ -34,7 +34,14 @@ from leadmasterd.supervisor.timing import Timing  # noqa: E402
 
 DOCUMENT: Final = ROOT / "docs" / "supervisor.md"
 TIMING: Final = Timing()
-ALIVE: Final = (Phase.STARTING, Phase.WAITING_FOR_SCAN, Phase.SYNCING, Phase.READY, Phase.RECONNECTING)
+ALIVE: Final = (
+    Phase.STARTING,
+    Phase.WAITING_FOR_SCAN,
+    Phase.SYNCING,
+    Phase.READY,
+    Phase.RECONNECTING,
+    Phase.NEEDS_PASSKEY,
+)
 
 WORDS: Final[Mapping[Happened, str]] = {
     Happened.START: "the daemon starts",
@@ -45,9 +52,17 @@ WORDS: Final[Mapping[Happened, str]] = {
     Happened.AUTHENTICATED: "authenticated",
     Happened.READY: "ready",
     Happened.CONNECTION_LOST: "socket state OPENING, TIMEOUT or PAIRING",
-    Happened.CONNECTED: "socket state CONNECTED",
+    Happened.CONNECTED: "socket state CONNECTED, its stream too if the page tells of it",
+    Happened.SOCKET_OPEN: "socket state CONNECTED, but its stream not yet",
+    Happened.STREAM_DEAD: "a heartbeat with a stream that is not connected",
+    Happened.UNAVAILABLE: "503: WhatsApp's servers are not available",
     Happened.CONFLICT: "CONFLICT: the session is open elsewhere",
     Happened.NUMBER_AT_RISK: "TOS_BLOCK, SMB_TOS_BLOCK or PROXYBLOCK: the number is at risk",
+    Happened.TEMPORARILY_BANNED: "402: a temporary ban of the number",
+    Happened.PASSKEY_ASKED: "WhatsApp asks for a passkey after the scan",
+    Happened.PASSKEY_CHECK: "WhatsApp asks a linked account for its passkey",
+    Happened.PASSKEY_DONE: "the passkey was answered",
+    Happened.PASSKEY_FAILED: "the passkey was refused, given up, or not answered in time",
     Happened.LOGGED_OUT: "LOGOUT",
     Happened.DISCONNECTED: "disconnected for another reason",
     Happened.HEARTBEAT_LOST: "two heartbeats missed",
@@ -67,6 +82,8 @@ QUOTED: Final[Mapping[str, object]] = {
     "reason": "DEPRECATED_VERSION",
     "state": "TOS_BLOCK",
     "silent_seconds": 30,
+    "expires": 1795435200,
+    "status": 503,
     "why": "nightly",
 }
 """What the reasons quote in the examples."""
@@ -81,10 +98,10 @@ class Line(NamedTuple):
 
 
 def lines(row: Row) -> Iterator[Line]:
-    """All that a row says, but for what means nothing."""
+    """All that a row says, but for what means nothing whatever else holds."""
     for happened, cell in row.items():
         for guard, outcome in outcomes(cell):
-            if not isinstance(outcome, Ignored):
+            if guard or not isinstance(outcome, Ignored):
                 yield Line(happened, guard, outcome)
 
 
@@ -144,7 +161,7 @@ def render() -> str:
 
 
 def _diagram() -> Iterator[str]:
-    """Ten phases; those with a child share one exit."""
+    """Every phase; those with a child share one exit."""
     yield "    state alive {"
     yield from (f"        {edge}" for phase in ALIVE for edge in _edges(phase, ALIVE))
     yield "    }"
@@ -220,16 +237,22 @@ def _done(outcome: Outcome) -> str:
             now = [each.value for each in outcome.effects]
             later = [f"then {each.value}" for each in outcome.chores]
             counted = ["counts against the profile"] if outcome.suspects_profile else []
-            return ", ".join([*now, *later, *counted]) or "nothing"
+            return ", ".join([*now, *later, *_timer(outcome), *counted]) or "nothing"
         case Then():
             return ", ".join(f"then {each.value}" for each in outcome.chores or ()) or "nothing"
         case Stay():
-            timer = [f"timer: {_limit(outcome.limit)}"] if outcome.limit else []
             forgiven = ["earlier failures are forgiven"] if outcome.forgive else []
+            calm = ["the calm period begins anew"] if outcome.stream == "live" else []
             later = [f"then {each.value}" for each in outcome.chores]
-            return ", ".join([*timer, *forgiven, *later])
+            return ", ".join([*_timer(outcome), *forgiven, *calm, *later])
         case Ignored():
             return "nothing"
+
+
+def _timer(outcome: To | Stay) -> list[str]:
+    if outcome.until_ban_ends:
+        return [f"timer: the end of the ban, and {_seconds(TIMING.ban_margin)}"]
+    return [f"timer: {_limit(outcome.limit)}"] if outcome.limit else []
 
 
 def _why(outcome: Outcome) -> str:
@@ -261,18 +284,18 @@ def _stopping() -> Iterator[str]:
 
 def _while_stopping(cell: Cell) -> str:
     texts = []
-    for _guard, outcome in outcomes(cell):
+    for guard, outcome in outcomes(cell):
         match outcome:
             case To(phase=phase, effects=effects):
-                texts.append(", ".join([f"**{phase.value}**", *(each.value for each in effects)]))
+                text = ", ".join([f"**{phase.value}**", *(each.value for each in effects), *_timer(outcome)])
             case Then(phase=phase, code=code, chores=chores):
-                texts.append(
-                    ", ".join([f"then {phase.value}: `{code}`", *(f"only {each.value}" for each in chores or ())])
-                )
+                text = ", ".join([f"then {phase.value}: `{code}`", *(f"only {each.value}" for each in chores or ())])
             case Stay(chores=chores):
-                texts.append(", ".join(f"only {each.value}" for each in chores))
+                text = ", ".join(f"only {each.value}" for each in chores)
             case Ignored():
-                texts.append("")
+                text = "nothing" if guard else ""
+        otherwise = "otherwise " if guard is None and isinstance(cell, FirstOf) else ""
+        texts.append(f"if {guard.words}: {text}" if guard else text and otherwise + text)
     return "; ".join(filter(None, texts))
 
 

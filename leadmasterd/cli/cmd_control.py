@@ -1,10 +1,13 @@
 """`leadmasterd pause`, `resume`, `restart-listener`: one request to the running daemon."""
 
 import argparse
+import sys
 
+from leadmasterd import sentences
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.control import ask
+from leadmasterd.state.files import read_status
 from leadmasterd.text import _
 
 
@@ -29,7 +32,15 @@ def run_pause(arguments: argparse.Namespace) -> int:
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
-    """Ends a halt as well."""
+    """Ends a halt as well. In a temporary ban it tries before the end, which a person has to answer for."""
+    status = read_status(find_paths(arguments.config)) or {}
+    if status.get("phase") == "halted" and status.get("code") == "temporary_ban":
+        print(
+            _(
+                "Warning: {because}. Trying before the end may make the ban longer; `leadmasterd pause` stops it."
+            ).format(because=sentences.because("temporary_ban", status.get("values") or {})),
+            file=sys.stderr,
+        )
     return _request(arguments, _("Resumed. `leadmasterd status` shows the progress."))
 
 

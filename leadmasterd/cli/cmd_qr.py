@@ -80,7 +80,7 @@ def _show(paths: Paths, arguments: argparse.Namespace) -> int:
             return 0
         if not is_running(paths):
             raise CannotReachDaemon(_("the daemon has stopped"))
-        if status.get("phase") in ("paused", "halted"):
+        if status.get("phase") in ("paused", "halted", "needs_passkey"):
             print(_no_code(status), file=sys.stderr)
             return 1
         time.sleep(_LOOK_EVERY)

@@ -22,6 +22,7 @@ from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_sett
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import is_running, read_status
 from leadmasterd.text import _, ngettext
+from leadmasterd.times import iso
 
 READY: Final = 0
 NOT_READY: Final = 2
@@ -177,11 +178,21 @@ def describe(
         rows.insert(0, (_("note"), health.text(code, detail)))
     if trouble := status.get("trouble"):
         rows.insert(0, (_("trouble"), health.text(trouble["code"], trouble["detail"])))
+    if status["code"] == "temporary_ban" and (end := _ban_ends(status.get("values") or {})):
+        rows.insert(0, (_("banned"), _("until {at}").format(at=_ago(end, clock))))
     if running:
         rows += _running_rows(status, clock)
     if zone := clock.zone_name():
         rows.append((_("times"), _("in {zone} time (leads.timezone)").format(zone=zone)))
     return heading, rows
+
+
+def _ban_ends(values: Mapping[str, Any]) -> str | None:
+    """When a temporary ban ends, if WhatsApp named a time."""
+    try:
+        return iso(datetime.fromtimestamp(float(values["expires"]), UTC))
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _captured(capture: Mapping[str, Any], clock: Clock) -> str:

@@ -22,6 +22,7 @@ RESTARTS: Final = frozenset(
         "sync_took_too_long",
         "reconnect_took_too_long",
         "conflict",
+        "session_elsewhere",
         "disconnected",
         "logged_out",
         "cannot_spawn",

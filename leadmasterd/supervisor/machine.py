@@ -7,6 +7,8 @@
     stopping <----- every fault and every command ----------------------+---------------+------------+
       |  and then: backing_off (retry later) | halted (a person is needed) | paused | starting | stopped (the end)
 
+    Not drawn: needs_passkey, in which WhatsApp waits for a person, so nothing here touches the browser.
+
 `TABLE` and `STOPPING` at the end of this file are the whole design; docs/supervisor.md is drawn from them. A cell names
 its outcome: the next phase, the effects and the reason's code, which `sentences` turns into words. Where one event can
 lead to several outcomes, the cell lists them with the conditions that choose.
@@ -15,13 +17,19 @@ The machine is pure: time and chance come in with each event. A child that is st
 and then ...", and nothing is spawned before its whole process tree is gone. There is one timer; every change of phase
 sets or clears it, so a stale timer cannot fire.
 
-Backoff is exponential with full jitter. Failures are forgiven after a calm period in `ready`, not on reaching it.
+Backoff is exponential with full jitter. Failures are forgiven after a calm period in `ready`, not on reaching it, and
+only while WhatsApp's stream is connected.
+
+Two things are remembered of each child's life, whatever its phase: whether it was `connected`, which only the page of a
+linked account ever is, and whether it was `attached`, which is what READY says. So a code that is shown in a life that
+was connected means a logout; in one that never was, the session was not on the disk.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from leadmasterd.reasons import Reason
 from leadmasterd.supervisor.timing import Timing
@@ -36,6 +44,7 @@ class Phase(StrEnum):
     SYNCING = "syncing"
     READY = "ready"
     RECONNECTING = "reconnecting"
+    NEEDS_PASSKEY = "needs_passkey"
     STOPPING = "stopping"
     BACKING_OFF = "backing_off"
     HALTED = "halted"
@@ -58,10 +67,26 @@ class Happened(StrEnum):
     CONNECTION_LOST = "connection_lost"
     """A socket state that WhatsApp Web recovers from by itself."""
     CONNECTED = "connected"
+    """The socket is CONNECTED, and so is the stream behind it, if the page tells of one."""
+    SOCKET_OPEN = "socket_open"
+    """The socket is CONNECTED, the stream behind it is not yet: the server has not answered."""
+    STREAM_DEAD = "stream_dead"
+    """A heartbeat says that the stream is not connected: the only sign of a session that another one has replaced."""
+    UNAVAILABLE = "unavailable"
+    """WhatsApp's servers refuse the connection for now, and the page goes on trying."""
     CONFLICT = "conflict"
     """The same session was opened elsewhere."""
     NUMBER_AT_RISK = "number_at_risk"
     """A ban or block screen."""
+    TEMPORARILY_BANNED = "temporarily_banned"
+    """Until a time that WhatsApp names."""
+    PASSKEY_ASKED = "passkey_asked"
+    """WhatsApp asks for a passkey after the scan."""
+    PASSKEY_CHECK = "passkey_check"
+    """WhatsApp asks an account that is linked already for its passkey."""
+    PASSKEY_DONE = "passkey_done"
+    PASSKEY_FAILED = "passkey_failed"
+    """It was refused, given up, or not answered in time."""
     LOGGED_OUT = "logged_out"
     DISCONNECTED = "disconnected"
     """WhatsApp ended the connection for any other reason."""
@@ -84,7 +109,7 @@ class Happened(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What else is known when an event is decided on. All three are about the browser profile."""
+    """What else is known when an event is decided on. The first three are about the browser profile."""
 
     restorable: bool = False
     """A snapshot exists and was not tried since the session last worked."""
@@ -92,6 +117,8 @@ class Facts:
     """The child's last words blame the network."""
     storage_broken: bool = False
     """The page reported that the profile's databases do not open."""
+    ban_seconds: float | None = None
+    """How long a temporary ban still lasts, by the wall clock: infinite without a known end. None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +156,12 @@ class Limit(StrEnum):
     START = "start_timeout"
     CODE = "code_timeout"
     SYNC = "sync_timeout"
+    FIRST_SYNC = "first_sync_timeout"
     CALM = "calm_period"
+    STREAM = "stream_timeout"
+    STREAM_BACK = "stream_back_timeout"
     RECONNECT = "reconnect_timeout"
+    UNAVAILABLE = "unavailable_timeout"
 
     def seconds(self, timing: Timing) -> float:
         """Its value in this profile."""
@@ -147,6 +178,12 @@ class State:
     failures: int = 0
     """Failures in a row."""
     ready_since: float | None = None
+    stream_dead_since: float | None = None
+    """In READY: when a heartbeat first said that the stream is not connected. None: it is, or nothing is told of it."""
+    connected: bool = False
+    """In this child's life the socket was CONNECTED: the page was that of a linked account."""
+    attached: bool = False
+    """In this child's life the live path was READY."""
     timer_at: float | None = None
     """When TIMER is due (monotonic); None: no timer is set."""
     then: Phase = Phase.STOPPED
@@ -191,6 +228,10 @@ class Stay:
     """One more code was shown."""
     forgive: bool = False
     """Forgets earlier failures, and clears the timer."""
+    stream: Literal["live", "dead"] | None = None
+    """In READY: notes that the stream died, or that it is back and the calm period begins anew."""
+    until_ban_ends: bool = False
+    """Sets the timer to the end of the temporary ban."""
     chores: tuple[Effect, ...] = ()
     """In STOPPING: replaces the chores."""
 
@@ -211,6 +252,10 @@ class To:
     suspects_profile: bool = False
     """Counts against the profile: three in a row restore a snapshot."""
     values: tuple[tuple[str, object], ...] = ()
+    limit: Limit | None = None
+    """Sets the timer to this instead of the phase's own limit."""
+    until_ban_ends: bool = False
+    """Sets the timer to the end of the temporary ban."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +299,11 @@ def step(state: State, event: Event, timing: Timing) -> Step:
     row = STOPPING[state.then] if state.phase is Phase.STOPPING else TABLE[state.phase]
     cell = row[event.happened]
     outcome = _choose(cell, state, event) if isinstance(cell, FirstOf) else cell
+    taken = _apply(outcome, state, event, timing)
+    return replace(taken, state=_remember_life(taken, state, event))
+
+
+def _apply(outcome: Outcome, state: State, event: Event, timing: Timing) -> Step:
     match outcome:
         case Ignored():
             return Step(state, changed=False)
@@ -276,8 +326,27 @@ def _choose(cell: FirstOf, state: State, event: Event) -> Outcome:
     return next((outcome for guard, outcome in cell.guarded if guard.holds(state, event)), cell.otherwise)
 
 
+def _remember_life(taken: Step, before: State, event: Event) -> State:
+    """What the child's life has shown, whatever the phase makes of it; a new child has shown nothing."""
+    begins = Effect.SPAWN in taken.effects
+    return replace(
+        taken.state,
+        connected=not begins and (before.connected or event.happened in _LINKED),
+        attached=not begins and (before.attached or event.happened is Happened.READY),
+    )
+
+
 def _stay(state: State, stay: Stay, event: Event, timing: Timing) -> State:
     timer_at = event.now + stay.limit.seconds(timing) if stay.limit else state.timer_at
+    if stay.until_ban_ends:
+        timer_at = _ban_ends_at(event, timing)
+    if stay.stream:
+        alive = stay.stream == "live"
+        state = replace(
+            state,
+            stream_dead_since=None if alive else event.now,
+            ready_since=event.now if alive else state.ready_since,
+        )
     return replace(
         state,
         timer_at=None if stay.forgive else timer_at,
@@ -290,13 +359,14 @@ def _stay(state: State, stay: Stay, event: Event, timing: Timing) -> State:
 def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
     """Enter a phase. What `To` does not name follows from the phases left and entered."""
     because = state.because if to.code is None else Reason(to.code, {**event.values, **dict(to.values)})
-    limit = LIMITS.get(to.phase)
+    limit = to.limit or LIMITS.get(to.phase)
+    timer_at = event.now + limit.seconds(timing) if limit else None
     entered = State(
         phase=to.phase,
         because=because,
         failures=_failures_by(state, event, timing) + to.failed,
         ready_since=event.now if to.phase is Phase.READY else None,
-        timer_at=event.now + limit.seconds(timing) if limit else None,
+        timer_at=_ban_ends_at(event, timing) if to.until_ban_ends else timer_at,
         then=to.then or state.then,
         chores=to.chores,
         codes=1 if to.phase is Phase.WAITING_FOR_SCAN else 0,
@@ -310,8 +380,15 @@ def _go(state: State, to: To, event: Event, timing: Timing) -> Step:
 
 def _failures_by(state: State, event: Event, timing: Timing) -> int:
     """Failures in a row until now; none after a calm period, even if its timer has not been processed yet."""
-    calm = state.ready_since is not None and event.now - state.ready_since >= timing.calm_period
+    alive_until = event.now if state.stream_dead_since is None else state.stream_dead_since
+    calm = state.ready_since is not None and alive_until - state.ready_since >= timing.calm_period
     return 0 if calm else state.failures
+
+
+def _ban_ends_at(event: Event, timing: Timing) -> float | None:
+    """When to try again after a ban; None: its end is not known."""
+    seconds = event.facts.ban_seconds
+    return None if seconds is None or math.isinf(seconds) else event.now + seconds + timing.ban_margin
 
 
 def _unopened(state: State, to: To) -> int:
@@ -343,6 +420,24 @@ PROFILE_SUSPECTED: Final = Guard(
     lambda state, event: state.unopened + 1 >= STARTS_UNTIL_RESTORE and event.facts.restorable,
 )
 """Not the first time: a browser dies for many reasons, and a disk may be full for a while."""
+WAS_CONNECTED: Final = Guard("this life was CONNECTED before", lambda state, _event: state.connected)
+NOT_YET_CONNECTED: Final = Guard("it is the first time in this life", lambda state, _event: not state.connected)
+AFTER_A_LOGOUT: Final = Guard("the last life was logged out", lambda state, _event: state.because.code == "logged_out")
+WAS_ATTACHED: Final = Guard("this life was ready before", lambda state, _event: state.attached)
+STREAM_IS_DEAD: Final = Guard(
+    "heartbeats said that the stream is dead", lambda state, _event: state.stream_dead_since is not None
+)
+STREAM_LOST: Final = Guard("the stream was lost", lambda state, _event: state.because.code == "stream_lost")
+ALREADY_UNAVAILABLE: Final = Guard("it was so already", lambda state, _event: state.because.code == "unavailable")
+CHECKS_A_LINK: Final = Guard(
+    "the account was linked already", lambda state, _event: state.because.code == "passkey_check"
+)
+HALTED_BY_BAN: Final = Guard("a temporary ban is why", lambda state, _event: state.because.code == "temporary_ban")
+BANNED: Final = Guard("a temporary ban still lasts", lambda _state, event: event.facts.ban_seconds is not None)
+STILL_BANNED: Final = Guard(
+    "a temporary ban is why, and still lasts",
+    lambda state, event: HALTED_BY_BAN.holds(state, event) and BANNED.holds(state, event),
+)
 
 
 # ---------------------------------------------------------------------- the words of the table
@@ -351,12 +446,16 @@ IGNORED: Final = Ignored()
 _RESTORE: Final = (Effect.RESTORE_PROFILE,)
 _QUARANTINE: Final = (Effect.QUARANTINE_PROFILE,)
 _SNAPSHOT: Final = (Effect.TAKE_SNAPSHOT, Effect.TRIM_CACHES)
-_PROFILE_WORKS: Final = frozenset({Phase.WAITING_FOR_SCAN, Phase.SYNCING, Phase.READY})
+_PROFILE_WORKS: Final = frozenset({Phase.WAITING_FOR_SCAN, Phase.SYNCING, Phase.READY, Phase.NEEDS_PASSKEY})
+_LINKED: Final = frozenset({Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.READY})
+"""Only the page of a linked account says so: its socket is UNPAIRED otherwise (WAWebCommsConfig, 2026-04-27)."""
 
 
-def stops(then: Phase, code: str, chores: tuple[Effect, ...] = ()) -> To:
+def stops(
+    then: Phase, code: str, chores: tuple[Effect, ...] = (), *, values: tuple[tuple[str, object], ...] = ()
+) -> To:
     """Stop the child; `then` follows when its tree is gone and the chores are done. No failure."""
-    return To(phase=Phase.STOPPING, code=code, effects=(Effect.STOP_TREE,), then=then, chores=chores)
+    return To(phase=Phase.STOPPING, code=code, effects=(Effect.STOP_TREE,), then=then, chores=chores, values=values)
 
 
 def fails(code: str, *, suspects_profile: bool = False, values: tuple[tuple[str, object], ...] = ()) -> To:
@@ -377,9 +476,14 @@ def starts(code: str | None) -> To:
     return To(phase=Phase.STARTING, code=code, effects=(Effect.SPAWN,))
 
 
-def enters(phase: Phase, code: str | None) -> To:
+def enters(phase: Phase, code: str | None, *, limit: Limit | None = None, until_ban_ends: bool = False) -> To:
     """Go there; nothing has to be done."""
-    return To(phase=phase, code=code)
+    return To(phase=phase, code=code, limit=limit, until_ban_ends=until_ban_ends)
+
+
+def either(guard: Guard, outcome: Outcome, otherwise: Outcome) -> FirstOf:
+    """One outcome where the condition holds, another where it does not."""
+    return FirstOf(((guard, outcome),), otherwise=otherwise)
 
 
 def leaves(code: str | None) -> To:
@@ -405,16 +509,25 @@ LIMITS: Final[Mapping[Phase, Limit]] = {
 """What the timer is set to on entering a phase. In BACKING_OFF it is the backoff; elsewhere there is none."""
 
 _RESTORES_A_SNAPSHOT: Final = stops(Phase.STARTING, "profile_broken", _RESTORE)
+_RESTORES_THE_SESSION: Final = stops(Phase.STARTING, "session_lost", _RESTORE)
+# The session is gone for good. Its profile is kept aside, and a fresh one waits for a scan. Not a failure.
+_LOGGED_OUT: Final = stops(Phase.STARTING, "logged_out", _QUARANTINE)
+_LOGGED_OUT_BY_ITS_CODE: Final = stops(Phase.STARTING, "logged_out", _QUARANTINE, values=(("by", "code"),))
+_SCANNED: Final = enters(Phase.SYNCING, "scanned", limit=Limit.FIRST_SYNC)
 
 _ALIVE: Final[Row] = {
-    Happened.CODE_SHOWN: enters(Phase.WAITING_FOR_SCAN, "scan_needed"),
-    Happened.SESSION_LOST: stops(Phase.STARTING, "session_lost", _RESTORE),
+    Happened.CODE_SHOWN: either(
+        WAS_CONNECTED, _LOGGED_OUT_BY_ITS_CODE, otherwise=enters(Phase.WAITING_FOR_SCAN, "scan_needed")
+    ),
+    Happened.SESSION_LOST: either(WAS_CONNECTED, _LOGGED_OUT_BY_ITS_CODE, otherwise=_RESTORES_THE_SESSION),
     Happened.AUTHENTICATED: enters(Phase.SYNCING, "syncing"),
     Happened.READY: enters(Phase.READY, "ready"),
     Happened.CONFLICT: fails("conflict"),
     Happened.NUMBER_AT_RISK: stops(Phase.HALTED, "number_at_risk"),
-    # The session is gone for good. Its profile is kept aside, and a fresh one waits for a scan. Not a failure.
-    Happened.LOGGED_OUT: stops(Phase.STARTING, "logged_out", _QUARANTINE),
+    Happened.TEMPORARILY_BANNED: stops(Phase.HALTED, "temporary_ban"),
+    Happened.PASSKEY_ASKED: enters(Phase.NEEDS_PASSKEY, "passkey_asked"),
+    Happened.PASSKEY_CHECK: enters(Phase.NEEDS_PASSKEY, "passkey_check"),
+    Happened.LOGGED_OUT: _LOGGED_OUT,
     Happened.DISCONNECTED: fails("disconnected"),
     Happened.EXITED: fails("child_died"),
     Happened.PAUSE: stops(Phase.PAUSED, "paused"),
@@ -422,6 +535,13 @@ _ALIVE: Final[Row] = {
     Happened.QUIT: stops(Phase.STOPPED, "asked_to_stop"),
 }
 """The phases with a child have these in common."""
+_LINKED_LIFE: Final[Row] = {
+    Happened.CODE_SHOWN: _LOGGED_OUT_BY_ITS_CODE,
+    Happened.SESSION_LOST: _LOGGED_OUT_BY_ITS_CODE,
+    Happened.AUTHENTICATED: IGNORED,
+    Happened.PASSKEY_ASKED: enters(Phase.NEEDS_PASSKEY, "passkey_check"),
+}
+"""READY and RECONNECTING: the account is linked, whatever else the page shows."""
 
 _AT_REST: Final[Row] = {
     Happened.RESUME: starts("resumed"),
@@ -433,7 +553,12 @@ _AT_REST: Final[Row] = {
 TABLE: Final[Mapping[Phase, Row]] = {
     Phase.PAUSED: _row(
         {
-            Happened.START: starts("started"),
+            # A ban outlives the daemon and the machine.
+            Happened.START: either(
+                BANNED,
+                enters(Phase.HALTED, "temporary_ban", until_ban_ends=True),
+                otherwise=starts("started"),
+            ),
             Happened.RESUME: starts("resumed"),
             Happened.QUIT: leaves("asked_to_stop"),
         }
@@ -443,6 +568,21 @@ TABLE: Final[Mapping[Phase, Row]] = {
         {
             Happened.HELLO: Stay(limit=Limit.LAUNCH),
             Happened.LAUNCHED: Stay(limit=Limit.START),
+            Happened.CODE_SHOWN: FirstOf(
+                (
+                    (WAS_CONNECTED, _LOGGED_OUT_BY_ITS_CODE),
+                    (AFTER_A_LOGOUT, enters(Phase.WAITING_FOR_SCAN, "unlinked_or_banned")),
+                ),
+                otherwise=enters(Phase.WAITING_FOR_SCAN, "scan_needed"),
+            ),
+            # What this device has missed may come before the sync is done.
+            Happened.CONNECTED: either(NOT_YET_CONNECTED, Stay(limit=Limit.SYNC), otherwise=IGNORED),
+            Happened.SOCKET_OPEN: either(NOT_YET_CONNECTED, Stay(limit=Limit.SYNC), otherwise=IGNORED),
+            Happened.UNAVAILABLE: either(
+                ALREADY_UNAVAILABLE,
+                Stay(limit=Limit.UNAVAILABLE),
+                otherwise=enters(Phase.STARTING, "unavailable", limit=Limit.UNAVAILABLE),
+            ),
             Happened.CANNOT_SPAWN: To(phase=Phase.BACKING_OFF, code="cannot_spawn", failed=True),
             Happened.EXITED: FirstOf(
                 ((NETWORK_DOWN, fails("child_died")), (PROFILE_SUSPECTED, _RESTORES_A_SNAPSHOT)),
@@ -466,33 +606,88 @@ TABLE: Final[Mapping[Phase, Row]] = {
                 ((NO_BREAK_YET, Stay(limit=Limit.CODE, another_code=True)),),
                 otherwise=fails("not_scanned", values=(("codes", CODES_UNTIL_A_BREAK),)),
             ),
+            Happened.SESSION_LOST: _RESTORES_THE_SESSION,
+            # Scanned: the page says nothing more until the first history is there, or until it gives up by itself.
+            Happened.CONNECTED: _SCANNED,
+            Happened.SOCKET_OPEN: _SCANNED,
+            Happened.UNAVAILABLE: Stay(limit=Limit.UNAVAILABLE),
             Happened.TIMER: fails("code_stopped"),
         },
     ),
-    Phase.SYNCING: _row(_ALIVE, {Happened.AUTHENTICATED: IGNORED, Happened.TIMER: fails("sync_took_too_long")}),
-    Phase.READY: _row(
+    Phase.SYNCING: _row(
         _ALIVE,
         {
             Happened.AUTHENTICATED: IGNORED,
-            Happened.READY: IGNORED,  # after a page reload: the live path sweeps, the phase stays
+            Happened.UNAVAILABLE: Stay(limit=Limit.UNAVAILABLE),
+            Happened.TIMER: fails("sync_took_too_long"),
+        },
+    ),
+    Phase.READY: _row(
+        _ALIVE,
+        _LINKED_LIFE,
+        {
+            # After a page reload: the live path sweeps, the phase stays.
+            Happened.READY: either(STREAM_IS_DEAD, Stay(limit=Limit.CALM, stream="live"), otherwise=IGNORED),
+            Happened.CONNECTED: either(STREAM_IS_DEAD, Stay(limit=Limit.CALM, stream="live"), otherwise=IGNORED),
+            Happened.STREAM_DEAD: either(STREAM_IS_DEAD, IGNORED, otherwise=Stay(limit=Limit.STREAM, stream="dead")),
+            Happened.UNAVAILABLE: enters(Phase.RECONNECTING, "unavailable", limit=Limit.UNAVAILABLE),
             Happened.CONNECTION_LOST: enters(Phase.RECONNECTING, "connection_lost"),
             Happened.HEARTBEAT_LOST: fails("heartbeat_lost"),
             Happened.DELIVERY_STALLED: fails("deaf"),
             Happened.PLANNED_RESTART: stops(Phase.STARTING, "recycle", _SNAPSHOT),
-            Happened.TIMER: Stay(forgive=True),
+            Happened.TIMER: either(
+                STREAM_IS_DEAD,
+                enters(Phase.RECONNECTING, "stream_lost", limit=Limit.STREAM_BACK),
+                otherwise=Stay(forgive=True),
+            ),
         },
     ),
     Phase.RECONNECTING: _row(
         _ALIVE,
+        _LINKED_LIFE,
         {
-            Happened.AUTHENTICATED: IGNORED,
             Happened.CONNECTED: enters(Phase.READY, "reconnected"),
+            Happened.UNAVAILABLE: either(
+                ALREADY_UNAVAILABLE,
+                Stay(limit=Limit.UNAVAILABLE),
+                otherwise=enters(Phase.RECONNECTING, "unavailable", limit=Limit.UNAVAILABLE),
+            ),
             Happened.HEARTBEAT_LOST: fails("heartbeat_lost"),
-            Happened.TIMER: fails("reconnect_took_too_long"),
+            Happened.TIMER: either(STREAM_LOST, fails("session_elsewhere"), otherwise=fails("reconnect_took_too_long")),
+        },
+    ),
+    # A person may take days. Only they and the child's own end change anything, and the profile stays as it is.
+    Phase.NEEDS_PASSKEY: _row(
+        _ALIVE,
+        {
+            Happened.CODE_SHOWN: either(WAS_CONNECTED, _LOGGED_OUT_BY_ITS_CODE, otherwise=IGNORED),
+            Happened.SESSION_LOST: either(WAS_CONNECTED, _LOGGED_OUT_BY_ITS_CODE, otherwise=IGNORED),
+            Happened.AUTHENTICATED: either(CHECKS_A_LINK, IGNORED, otherwise=_SCANNED),
+            Happened.CONNECTED: either(CHECKS_A_LINK, IGNORED, otherwise=_SCANNED),
+            Happened.SOCKET_OPEN: either(CHECKS_A_LINK, IGNORED, otherwise=_SCANNED),
+            Happened.READY: either(CHECKS_A_LINK, IGNORED, otherwise=enters(Phase.READY, "ready")),
+            Happened.PASSKEY_DONE: either(
+                WAS_ATTACHED,
+                enters(Phase.READY, "passkey_done"),
+                otherwise=enters(Phase.SYNCING, "passkey_done", limit=Limit.FIRST_SYNC),
+            ),
+            Happened.PASSKEY_FAILED: FirstOf(
+                ((WAS_CONNECTED, IGNORED), (CHECKS_A_LINK, IGNORED)),
+                otherwise=enters(Phase.WAITING_FOR_SCAN, "passkey_failed"),
+            ),
         },
     ),
     Phase.BACKING_OFF: _row(_AT_REST, {Happened.TIMER: starts("trying_again")}),
-    Phase.HALTED: _row(_AT_REST),
+    Phase.HALTED: _row(
+        _AT_REST,
+        {
+            # By the wall clock too, which may have been set back.
+            Happened.TIMER: FirstOf(
+                ((STILL_BANNED, Stay(until_ban_ends=True)), (HALTED_BY_BAN, starts("ban_over"))), otherwise=IGNORED
+            ),
+            Happened.RESTART: either(STILL_BANNED, IGNORED, otherwise=starts("started")),
+        },
+    ),
     Phase.STOPPED: _row(),
 }
 """Every phase but STOPPING, which has a row for each phase that can follow it."""
@@ -507,6 +702,7 @@ _GOING_ON: Final[Row] = {
     Happened.RESTART: _THEN_RESTARTED,
     Happened.QUIT: _THEN_STOPPED,
     Happened.NUMBER_AT_RISK: Then(phase=Phase.HALTED, code="number_at_risk"),
+    Happened.TEMPORARILY_BANNED: Then(phase=Phase.HALTED, code="temporary_ban"),
     Happened.LOGGED_OUT: Then(phase=Phase.STARTING, code="logged_out", chores=_QUARANTINE),
 }
 """The child's last words still count: its exit, or a command, may be processed before them."""
@@ -530,9 +726,15 @@ STOPPING: Final[Mapping[Phase, Row]] = {
         {
             Happened.PAUSE: _THEN_PAUSED,
             Happened.RESUME: _THEN_RESUMED,
-            Happened.RESTART: _THEN_RESTARTED,
+            Happened.RESTART: either(STILL_BANNED, IGNORED, otherwise=_THEN_RESTARTED),
             Happened.QUIT: _THEN_STOPPED,
-            Happened.GONE: enters(Phase.HALTED, None),
+            Happened.GONE: FirstOf(
+                (
+                    (STILL_BANNED, enters(Phase.HALTED, None, until_ban_ends=True)),
+                    (HALTED_BY_BAN, starts("ban_over")),
+                ),
+                otherwise=enters(Phase.HALTED, None),
+            ),
         },
     ),
     # Quitting is never taken back.

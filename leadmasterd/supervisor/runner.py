@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from leadmasterd.reasons import Reason
@@ -34,7 +35,8 @@ class Runner:
     """The supervisor, running.
 
     `chores` work on the browser profile while no child lives, and handle their own errors. `facts` is asked at each
-    decision. `excused` is true while no heartbeat can be expected, because we do not read.
+    decision. `excused` is true while no heartbeat can be expected, because we do not read. `on_forgiven` follows a calm
+    period after failures. `start_values` are quoted by the reason when the start leads to a halt.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Runner:
         clean_up: Callable[[], Awaitable[None]],
         chores: Mapping[Effect, Callable[[], Awaitable[None]]],
         on_change: Callable[[State], None],
+        on_forgiven: Callable[[], None] = lambda: None,
         facts: Callable[[], Facts] = Facts,
         excused: Callable[[], bool] = lambda: False,
         start_paused: bool = False,
+        start_values: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self._timing = timing
         self._inbox = inbox
@@ -56,25 +60,30 @@ class Runner:
         self._clean_up = clean_up
         self._chores = chores
         self._on_change = on_change
+        self._on_forgiven = on_forgiven
         self._facts = facts
         self._excused = excused
         self._child: Stoppable | None = None
         self.state = State(because=Reason("paused")) if start_paused else State()
         self._start_paused = start_paused
+        self._start_values = start_values
 
     async def run(self) -> None:
         """Returns when the machine says leave."""
         if self._start_paused:
             self._on_change(self.state)
         else:
-            self._inbox.post(Happened.START)
+            self._inbox.post(Happened.START, **self._start_values)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self._watch_heartbeat(), name="heartbeat watch")
             leaving = False
             while not leaving:
                 event = await self._inbox.next(self.state.timer_at)
                 step = machine.step(self.state, replace(event, facts=self._facts()), self._timing)
+                forgiven = self.state.failures > 0 and step.state.failures == 0
                 self.state = step.state
+                if forgiven:
+                    self._on_forgiven()
                 if step.changed:
                     self._on_change(self.state)
                 for effect in step.effects:

@@ -27,11 +27,22 @@ class Timing:
     start_timeout: float = 240.0
     """From there to a QR, a stored session, or an end. The library's own limit for the page is 120."""
     sync_timeout: float = 300.0
-    """A first sync may take minutes without a sign of life; killing it costs the link."""
+    """A sync may take minutes without a sign of life."""
+    first_sync_timeout: float = 600.0
+    """From a scan to ready. The page itself waits 180 for the first history, in silence, and unlinks itself if none
+    comes (WAWebCompanionRegUtils, 2026-04-27). To end it before that costs the link."""
     code_timeout: float = 150.0
     """From one QR code to the next: the first is valid for 60, and the page may reload between. Then it is stuck."""
     reconnect_timeout: float = 180.0
     """WhatsApp Web recovers from TIMEOUT and OPENING by itself; after this we restart."""
+    stream_timeout: float = 60.0
+    """How long a stream may be dead under a socket that says CONNECTED: a reconnection takes less."""
+    stream_back_timeout: float = 30.0
+    """And then to come back. Of a session that was replaced it never does."""
+    unavailable_timeout: float = 1200.0
+    """While WhatsApp's servers refuse the connection. The page's pauses grow to 900 (WAWebCommsConfig, 2026-04-27)."""
+    ban_margin: float = 60.0
+    """After the end of a temporary ban, because WhatsApp's clock decides and not ours."""
 
     heartbeat_every: float = 5.0
     heartbeat_timeout: float = 15.0
