@@ -53,6 +53,26 @@ DIALOG: Final = Warnable(
     lambda detail: _("WhatsApp Web shows a dialog: {text}").format(text=detail),
     lambda: _("check WhatsApp on the phone"),
 )
+SCREEN: Final = Warnable(
+    "screen",
+    Severity.MEDIUM,
+    lambda detail: _("WhatsApp Web shows a full screen instead of the chats: {text}").format(text=detail),
+    lambda: _("check WhatsApp on the phone"),
+)
+BROWSER_STORAGE: Final = Warnable(
+    "browser_storage",
+    Severity.MEDIUM,
+    lambda detail: _("WhatsApp Web has no room left on the disk: {text}").format(text=detail),
+    lambda: _("free some space and run `leadmasterd restart-listener`: on that screen the page can only log out"),
+)
+SESSION_ELSEWHERE: Final = Warnable(
+    "session_elsewhere",
+    Severity.MEDIUM,
+    lambda _detail: _(
+        "WhatsApp stopped delivering here without a word, as it does when another program uses this session"
+    ),
+    lambda: _("stop any other listener that runs on a copy of this profile; each takes the session from the other"),
+)
 DISK_LOW: Final = Warnable(
     "disk_low",
     Severity.MEDIUM,
@@ -107,6 +127,9 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
     for each in (
         CONTRACT,
         DIALOG,
+        SCREEN,
+        BROWSER_STORAGE,
+        SESSION_ELSEWHERE,
         DISK_LOW,
         MEMORY_HIGH,
         PHONE_SILENT,

@@ -9,18 +9,23 @@ from leadmasterd import __version__, sentences
 from leadmasterd.daemon.lifecycle import (
     NUMBER_AT_RISK,
     PAGES_OWN,
+    PASSES_BY_ITSELF,
     RECOVERS_BY_ITSELF,
     STORAGE_BROKEN,
+    TOLD_BY_ITS_OWN_LINE,
     AttachLivePath,
     Beat,
     ClearWarning,
     Command,
     Count,
     HideCode,
+    KeepBan,
     KeepBrowser,
     KeepBye,
+    KeepPasskey,
     KeepStorageBroken,
     KeepVersions,
+    Known,
     Log,
     MarkLinked,
     Post,
@@ -30,7 +35,7 @@ from leadmasterd.daemon.lifecycle import (
     Warn,
     translate,
 )
-from leadmasterd.health import CONTRACT, DIALOG
+from leadmasterd.health import BROWSER_STORAGE, CONTRACT, DIALOG, SCREEN
 from leadmasterd.supervisor.machine import Happened
 from leadmasterd.wire.events import (
     Account,
@@ -61,6 +66,22 @@ OURS = Account("5491155550100@c.us", None, "Tienda", "android")
 BYE = Bye(9, "browser_gone", None)
 LOST = [Missing("WAWebB", "b", "qr"), Missing("WAWebA", "a", "calls"), Missing("WAWebA", "a", "calls")]
 
+
+def beat(state: str, stream: str) -> Heartbeat:
+    """A heartbeat of a page that tells of its stream."""
+    return Heartbeat(8, state, has_synced=True, added=4, emitted=4, dropped=0, stream=stream)
+
+
+def stream_dead(stream: str) -> Sequence[Command]:
+    """What follows from a heartbeat with such a stream."""
+    return [Beat(stream_dead=True), SetCounter("dropped_lines", 0), Post(Happened.STREAM_DEAD, {"stream": stream})]
+
+
+def passkey(where: str, step: str, code: str | None = None, *, by: str) -> Passkey:
+    """A step of a passkey."""
+    return Passkey(seq=7, where=where, step=step, code=code, by=by)
+
+
 TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
     (
         Hello(1, 42, {"node": "20.1.0"}),
@@ -90,17 +111,90 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
     *((SocketState(6, state), [Post(Happened.CONNECTION_LOST, {"state": state})]) for state in RECOVERS_BY_ITSELF),
     *((SocketState(6, state), [Post(Happened.NUMBER_AT_RISK, {"state": state})]) for state in NUMBER_AT_RISK),
     (SocketState(6, "CONNECTED"), [Post(Happened.CONNECTED)]),
+    (SocketState(6, "CONNECTED", "CONNECTED"), [Post(Happened.CONNECTED)]),
+    (SocketState(6, "CONNECTED", "DISCONNECTED"), [Post(Happened.SOCKET_OPEN)]),
+    (SocketState(6, "OPENING", "CONNECTED"), [Post(Happened.CONNECTION_LOST, {"state": "OPENING"})]),
     (SocketState(6, "CONFLICT"), [Post(Happened.CONFLICT)]),
     (SocketState(6, "SPARKLE"), []),
     *((Disconnected(7, state, None), [Post(Happened.NUMBER_AT_RISK, {"state": state})]) for state in NUMBER_AT_RISK),
-    (Disconnected(7, "LOGOUT", "0"), [Post(Happened.LOGGED_OUT, {"reason": "LOGOUT", "logout_reason": "0"})]),
-    (Disconnected(7, "CONFLICT", None), [Post(Happened.CONFLICT, {"reason": "CONFLICT", "logout_reason": None})]),
-    (Disconnected(7, "TIMEOUT", None), [Post(Happened.DISCONNECTED, {"reason": "TIMEOUT", "logout_reason": None})]),
+    (
+        Disconnected(7, "LOGOUT", "0", "event"),
+        [Post(Happened.LOGGED_OUT, {"reason": "LOGOUT", "logout_reason": "0", "by": "event"})],
+    ),
+    (
+        Disconnected(7, "CONFLICT", None),
+        [Post(Happened.CONFLICT, {"reason": "CONFLICT", "logout_reason": None, "by": None})],
+    ),
+    (
+        Disconnected(7, "TIMEOUT", None),
+        [Post(Happened.DISCONNECTED, {"reason": "TIMEOUT", "logout_reason": None, "by": None})],
+    ),
+    (
+        Banned(7, "101", 1795435200, "Too many"),
+        [
+            KeepBan({"ban": "101", "expires": 1795435200, "message": "Too many"}),
+            Post(Happened.TEMPORARILY_BANNED, {"ban": "101", "expires": 1795435200, "message": "Too many"}),
+        ],
+    ),
+    (Unavailable(7, 503), [Post(Happened.UNAVAILABLE, {"status": 503})]),
+    (
+        passkey("linking", "asked", None, by="event"),
+        [
+            KeepPasskey(asked=True),
+            HideCode(),
+            Post(Happened.PASSKEY_ASKED, {"step": "asked", "code": None, "by": "event"}),
+        ],
+    ),
+    (
+        passkey("linking", "code", "ABCD1234", by="event"),
+        [
+            KeepPasskey(asked=True),
+            HideCode(),
+            Post(Happened.PASSKEY_ASKED, {"step": "code", "code": "ABCD1234", "by": "event"}),
+        ],
+    ),
+    (
+        passkey("check", "sparkle", None, by="level"),
+        [
+            KeepPasskey(asked=True),
+            HideCode(),
+            Post(Happened.PASSKEY_CHECK, {"step": "sparkle", "code": None, "by": "level"}),
+        ],
+    ),
+    (passkey("check", "done", None, by="level"), [KeepPasskey(asked=False), Post(Happened.PASSKEY_DONE)]),
+    (passkey("linking", "failed", None, by="event"), [KeepPasskey(asked=False), Post(Happened.PASSKEY_FAILED)]),
+    (
+        Screen(8, "locked", "Your screen\nis locked", shown=True),
+        [
+            Warn(SCREEN, "locked: Your screen is locked"),
+            Record("screen", {"name": "locked", "text": "Your screen is locked"}),
+        ],
+    ),
+    (
+        Screen(8, "unknown", "", shown=True),
+        [Warn(SCREEN, "unknown"), Record("screen", {"name": "unknown", "text": ""})],
+    ),
+    (Screen(8, "locked", "Your screen is locked", shown=False), [ClearWarning(SCREEN)]),
+    *(
+        (Screen(8, name, "x", shown=True), [Log("info", "screen", f"WhatsApp Web shows a full screen ({name}): x")])
+        for name in sorted(PASSES_BY_ITSELF | TOLD_BY_ITS_OWN_LINE)
+    ),
+    (
+        Screen(8, "temporary_ban", "You are banned", shown=True),
+        [
+            KeepBan({"ban": None, "expires": None, "message": "You are banned"}),
+            Post(Happened.TEMPORARILY_BANNED, {"ban": None, "expires": None, "message": "You are banned"}),
+        ],
+    ),
     (Heartbeat(8, "CONNECTED", True, 4, 4, 3), [Beat(), SetCounter("dropped_lines", 3)]),
-    (Banned(8, "104", 1795486642, None), []),
-    (Unavailable(8, 503), []),
-    (Passkey(seq=8, where="linking", step="asked", code=None, by="event"), []),
-    (Screen(8, "locked", "App lock is on", shown=True), []),
+    (
+        beat("CONNECTED", "CONNECTED"),
+        [Beat(), SetCounter("dropped_lines", 0), Post(Happened.CONNECTED)],
+    ),
+    (beat("OPENING", "CONNECTED"), [Beat(), SetCounter("dropped_lines", 0)]),
+    (beat("CONNECTED", "DISCONNECTED"), stream_dead("DISCONNECTED")),
+    (beat("OPENING", "DISCONNECTED"), stream_dead("DISCONNECTED")),
+    (beat("CONNECTED", "SYNCING"), stream_dead("SYNCING")),
     *((OutboundBlocked(8, "WAWebX", each, "page"), [Count("presence_refused")]) for each in sorted(PAGES_OWN)),
     (
         OutboundBlocked(8, "WAWebX", "sendMsg", "page"),
@@ -134,6 +228,10 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
         [Warn(DIALOG, "a new look"), Record("dialog", {"text": "a new look"})],
     ),
     (
+        Dialog(8, "No space", None, dismissed=False, name="disk_full"),
+        [Warn(BROWSER_STORAGE, "No space"), Record("browser_storage", {"text": "No space"})],
+    ),
+    (
         Dialog(8, "What's new", "Continue", dismissed=True),
         [
             ClearWarning(DIALOG),
@@ -152,7 +250,7 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
 @pytest.mark.parametrize(("line", "commands"), TABLE)
 def test_a_line_becomes_these_commands(line: Lifecycle, commands: Sequence[Command]) -> None:
     """In this order."""
-    assert list(translate(line, session_lost=False)) == list(commands)
+    assert list(translate(line, Known())) == list(commands)
 
 
 def test_every_lifecycle_line_and_every_command_is_in_the_table() -> None:
@@ -163,7 +261,7 @@ def test_every_lifecycle_line_and_every_command_is_in_the_table() -> None:
 
 def test_a_code_that_a_linked_profile_shows_means_that_the_session_is_lost() -> None:
     """If there is a snapshot to try; the code is shown all the same, in case that does not help."""
-    assert list(translate(Qr(3, "2@x", 60), session_lost=True)) == [
+    assert list(translate(Qr(3, "2@x", 60), Known(session_lost=True))) == [
         ShowCode("qr", "2@x", 60),
         Post(Happened.SESSION_LOST),
     ]
@@ -171,13 +269,20 @@ def test_a_code_that_a_linked_profile_shows_means_that_the_session_is_lost() -> 
 
 def test_a_pairing_code_is_asked_for_by_a_person_so_nothing_is_lost() -> None:
     """Whatever the profile was linked to."""
-    assert Post(Happened.CODE_SHOWN) in translate(PairingCode(3, "ABCD1234", 180), session_lost=True)
+    assert Post(Happened.CODE_SHOWN) in translate(PairingCode(3, "ABCD1234", 180), Known(session_lost=True))
+
+
+def test_a_code_behind_a_passkey_is_not_shown() -> None:
+    """They rotate on in the page, and scanning one would end the step. What it means is decided all the same."""
+    known = Known(passkey_asked=True)
+    assert list(translate(Qr(3, "2@x", 60), known)) == [Post(Happened.CODE_SHOWN)]
+    assert list(translate(PairingCode(3, "ABCD1234", 180), known)) == [Post(Happened.CODE_SHOWN)]
 
 
 def test_long_lists_of_what_is_missing_are_cut() -> None:
     """It is stored and shown in one line."""
     many = tuple(Missing(f"WAWeb{number}", "x", "live") for number in range(100))
-    warn, record = translate(Contract(8, None, many), session_lost=False)
+    warn, record = translate(Contract(8, None, many), Known())
     assert isinstance(warn, Warn)
     assert len(warn.detail) <= 320
     assert isinstance(record, Record)

@@ -126,6 +126,46 @@ async def test_a_second_ready_without_a_change_of_phase_was_a_reload() -> None:
     await until(lambda: world.path.capture()["open_gaps"] == 2)
 
 
+async def test_a_gap_under_a_dead_stream_begins_with_the_last_moment_it_was_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The phase changes a minute later, and what came in that minute is missing as well."""
+    world = World()
+    world.path.attached(OURS, fresh=False)
+    world.enter(Phase.READY, "ready")
+    world.path.beat()
+    alive_at = world.path._alive_at
+    monkeypatch.setattr("leadmasterd.times.iso", lambda _moment: NOW)
+    world.path.beat(stream_dead=True)
+    assert world.inbox.heartbeat_at > 0, "the path from the page works"
+    [opened] = world.enter(Phase.RECONNECTING, "stream_lost")
+    assert opened == GapOpened("stream_lost", alive_at)
+
+
+async def test_a_stream_that_came_back_counts_as_alive_until_now() -> None:
+    """What ends it then is something else, and begins when it does."""
+    world = World()
+    world.path.attached(OURS, fresh=False)
+    world.enter(Phase.READY, "ready")
+    world.path.beat(stream_dead=True)
+    world.path.beat()
+    assert world.enter(Phase.STOPPING, "child_died") == [GapOpened("child_died", NOW)]
+
+
+async def test_a_passkey_check_is_a_gap_in_which_sweeps_go_on() -> None:
+    """Nobody knows whether WhatsApp delivers behind it; and once it is over, what is missing is fetched."""
+    world = World()
+    world.path.attached(OURS, fresh=False)
+    world.enter(Phase.READY, "ready")
+    assert world.enter(Phase.NEEDS_PASSKEY, "passkey_check") == [GapOpened("passkey_check", NOW)]
+    assert world.path.next_sweep()
+    assert world.enter(Phase.READY, "passkey_done") == [GapEnded()]
+    assert world.path.next_sweep()
+    world.enter(Phase.NEEDS_PASSKEY, "passkey_check")
+    world.enter(Phase.STOPPING, "child_died")
+    assert world.path.next_sweep() == []
+
+
 async def test_missing_lines_are_counted() -> None:
     """And logged; a sweep brings them once there is a live path."""
     world = World()

@@ -98,6 +98,22 @@ def test_a_pause_that_can_not_be_written_stops_nothing(tmp_path: Path, caplog: p
     assert [record.action for record in caplog.records] == ["pause_unwritten"]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("code", "level"),
+    [("temporary_ban", "ERROR"), ("logged_out", "ERROR"), ("passkey_asked", "ERROR"), ("ready", "INFO")],
+)
+def test_what_a_person_should_hear_of_at_once_is_an_error_in_the_journal(
+    caplog: pytest.LogCaptureFixture, code: str, level: str
+) -> None:
+    """An alert may hang on the level."""
+    caplog.set_level("INFO")
+    log, _store = session()
+    log.change(State(phase=Phase.HALTED, because=Reason(code)), NOW, bye=None, gaps=[])
+    assert [record.levelname for record in caplog.records] == [level]
+
+
+BANNED = State(phase=Phase.HALTED, because=Reason("temporary_ban", {"expires": 1795435200}))
+PASSKEY = State(phase=Phase.NEEDS_PASSKEY, because=Reason("passkey_asked"))
 READY = State(phase=Phase.READY, because=Reason("ready"))
 SCAN = State(phase=Phase.WAITING_FOR_SCAN, because=Reason("scan_needed"))
 
@@ -111,6 +127,9 @@ SCAN = State(phase=Phase.WAITING_FOR_SCAN, because=Reason("scan_needed"))
         ("snapshot", READY, Happened.PLANNED_RESTART),
         ("snapshot", SCAN, None),
         ("pairing-code", READY, None),
+        ("pairing-code", PASSKEY, None),
+        ("restart-listener", BANNED, None),
+        ("resume", BANNED, Happened.RESUME),
         ("sparkle", READY, None),
     ],
 )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd import times
+from leadmasterd.daemon.ban import BanFile
 from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.control import Control
 from leadmasterd.daemon.dispatch import Dispatch
@@ -29,6 +30,7 @@ from leadmasterd.daemon.systemd import Systemd
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.errors import DatabaseBusy
+from leadmasterd.health import SESSION_ELSEWHERE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
 from leadmasterd.listener.programs import find_browser, find_node
@@ -67,6 +69,7 @@ class Daemon:
         self._profile = BrowserProfile(paths, grace_seconds=self._timing.settle_after_pairing)
         self._spawner = Spawner(settings, paths, self._profile)
         self._pause_file = PauseFile(paths.state_dir)
+        self._ban = BanFile(paths.state_dir)
         self._report = ChildReport()
 
     async def run(self) -> None:
@@ -154,6 +157,7 @@ class Daemon:
             report=self._report,
             session=self._session,
             profile=self._profile,
+            ban=self._ban,
             pairing=self._pairing,
             live_path=self._live_path,
             warnings=self._warnings,
@@ -173,9 +177,11 @@ class Daemon:
             clean_up=self._spawner.clean_up,
             chores=self._profile.chores,
             on_change=self._phase_changed,
+            on_forgiven=lambda: self._warnings.clear(SESSION_ELSEWHERE),
             facts=self._facts,
             excused=lambda: self._spawner.reading_paused,
             start_paused=self._pause_file.exists(),
+            start_values=self._ban.values(datetime.now(UTC)),
         )
         self._observer = Observer(
             self._paths, self._writer, report=self._report, live_path=self._live_path, changed=changed
@@ -225,6 +231,7 @@ class Daemon:
             restorable=self._profile.restorable,
             unreachable=self._report.blames_network,
             storage_broken=self._report.storage_broken,
+            ban_seconds=self._ban.seconds_left(datetime.now(UTC)),
         )
 
     def _phase_changed(self, state: State) -> None:
@@ -234,7 +241,12 @@ class Daemon:
         self._live_path.count_gaps()
         if state.phase is not Phase.WAITING_FOR_SCAN:
             self._pairing.forget()
+        if state.because.code == "stream_lost":
+            self._warnings.set(SESSION_ELSEWHERE, "")
+        elif state.failures == 0:
+            self._warnings.clear(SESSION_ELSEWHERE)
         self._pause_file.follow(state.phase)
+        self._ban.follow(state.phase)
         self._publisher.write()
         self._systemd.status(self._session.sentence)
 

@@ -15,11 +15,14 @@ class ChildReport:
     bye: Bye | None = None
     """Its last words."""
     storage_broken: bool = False
+    passkey_asked: bool = False
+    """Its page waits for a passkey: codes that it still shows are not to be scanned."""
 
     def forget_child(self) -> None:
         """A new child has said nothing yet."""
         self.bye = None
         self.storage_broken = False
+        self.passkey_asked = False
 
     @property
     def blames_network(self) -> bool:

@@ -29,9 +29,13 @@ class Control:
                     return {"ok": False, "error": "cannot take a snapshot: the session is not ready"}
                 self._inbox.post(Happened.PLANNED_RESTART, why="snapshot")
             case "restart-listener":
+                if self._session.banned:
+                    return {"ok": False, "error": f"cannot restart: {self._session.sentence}"}
                 self._inbox.post(Happened.RESTART)
             case "pairing-code":
                 phone = "".join(filter(str.isdigit, str(request.get("phone", ""))))
+                if self._session.phase is Phase.NEEDS_PASSKEY:
+                    return {"ok": False, "error": f"cannot ask for a pairing code: {self._session.sentence}"}
                 if self._session.phase is not Phase.WAITING_FOR_SCAN:
                     return {"ok": False, "error": "cannot ask for a pairing code: no scan is needed now"}
                 self._spawner.send("pairing_code", phone=phone)

@@ -4,6 +4,7 @@ import logging
 from typing import Final
 
 from leadmasterd.daemon import lifecycle
+from leadmasterd.daemon.ban import BanFile
 from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.live_path import LivePath
 from leadmasterd.daemon.pairing import Pairing
@@ -11,7 +12,7 @@ from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.daemon.session import SessionLog
 from leadmasterd.daemon.status import Counters
 from leadmasterd.daemon.warnings import ActiveWarnings
-from leadmasterd.health import CONTRACT, DIALOG
+from leadmasterd.health import BROWSER_STORAGE, CONTRACT, DIALOG, SCREEN
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.text import printable
 from leadmasterd.wire.events import Lifecycle
@@ -31,6 +32,7 @@ class Dispatch:
         report: ChildReport,
         session: SessionLog,
         profile: BrowserProfile,
+        ban: BanFile,
         pairing: Pairing,
         live_path: LivePath,
         warnings: ActiveWarnings,
@@ -40,6 +42,7 @@ class Dispatch:
         self._report = report
         self._session = session
         self._profile = profile
+        self._ban = ban
         self._pairing = pairing
         self._live_path = live_path
         self._warnings = warnings
@@ -48,12 +51,13 @@ class Dispatch:
     def new_child(self) -> None:
         """Nothing that the last one said of itself or its page holds any longer."""
         self._report.forget_child()
-        self._warnings.clear(CONTRACT)
-        self._warnings.clear(DIALOG)
+        for warning in (CONTRACT, DIALOG, SCREEN, BROWSER_STORAGE):
+            self._warnings.clear(warning)
 
     def handle(self, event: Lifecycle) -> None:
         """Carry out what follows from this line."""
-        for command in lifecycle.translate(event, session_lost=self._profile.session_lost):
+        known = lifecycle.Known(session_lost=self._profile.session_lost, passkey_asked=self._report.passkey_asked)
+        for command in lifecycle.translate(event, known):
             self._carry_out(command)
 
     def _carry_out(self, command: lifecycle.Command) -> None:
@@ -72,12 +76,16 @@ class Dispatch:
                 self._report.bye = bye
             case lifecycle.KeepStorageBroken():
                 self._report.storage_broken = True
+            case lifecycle.KeepPasskey(asked):
+                self._report.passkey_asked = asked
+            case lifecycle.KeepBan(ban):
+                self._ban.keep(ban)
             case lifecycle.MarkLinked(wid):
                 self._profile.session_works(wid, browser=self._report.versions.get("browser"))
             case lifecycle.AttachLivePath(account, fresh):
                 self._live_path.attached(account, fresh=fresh)
-            case lifecycle.Beat():
-                self._live_path.beat()
+            case lifecycle.Beat(stream_dead):
+                self._live_path.beat(stream_dead=stream_dead)
             case lifecycle.Count(counter):
                 self._counters.bump(counter)
             case lifecycle.SetCounter(counter, to):

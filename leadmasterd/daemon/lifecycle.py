@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from leadmasterd import __version__
-from leadmasterd.health import CONTRACT, DIALOG, Warnable
+from leadmasterd.health import BROWSER_STORAGE, CONTRACT, DIALOG, SCREEN, Warnable
 from leadmasterd.supervisor.machine import Happened
 from leadmasterd.text import printable
 from leadmasterd.wire.events import (
@@ -44,6 +44,11 @@ PAGES_OWN: Final = frozenset({"sendPresenceAvailable", "markAvailable"})
 """The page itself calls these on every connect, and they are refused: not an attempt to send."""
 STORAGE_BROKEN: Final = "backing store for indexedDB"
 """What Chromium's error says in the page when the databases of the profile do not open."""
+STREAM_ALIVE: Final = "CONNECTED"
+"""The one value of the page's `Socket.stream` with which messages come (WAWebSocketConstants, 2026-04-27)."""
+PASSES_BY_ITSELF: Final = frozenset({"offline", "unavailable", "logout"})
+"""Full screens that ask nothing of a person."""
+TOLD_BY_ITS_OWN_LINE: Final = frozenset({"passkey"})
 
 
 # ---------------------------------------------------------------------- commands
@@ -99,6 +104,20 @@ class KeepStorageBroken:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepPasskey:
+    """Remember whether the page waits for a passkey."""
+
+    asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBan:
+    """Remember a temporary ban, across restarts too: `ban` (WhatsApp's code), `expires`, `message`."""
+
+    ban: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class MarkLinked:
     """The session works: mark the profile as linked to this account."""
 
@@ -115,7 +134,9 @@ class AttachLivePath:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """The live path has just proved that it works."""
+    """The path from the page to us has just proved that it works. `stream_dead`: WhatsApp's to the page does not."""
+
+    stream_dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +194,8 @@ Command = (
     | KeepBrowser
     | KeepBye
     | KeepStorageBroken
+    | KeepPasskey
+    | KeepBan
     | MarkLinked
     | AttachLivePath
     | Beat
@@ -188,11 +211,18 @@ Command = (
 # ---------------------------------------------------------------------- the table
 
 
-def translate(event: Lifecycle, *, session_lost: bool) -> Sequence[Command]:
-    """The commands that follow from one line, in order.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known when a line comes."""
 
-    `session_lost`: the profile was linked, nobody logged it out, and a snapshot is worth a try.
-    """
+    session_lost: bool = False
+    """A code shown now means a lost session: the profile was linked, and a snapshot is worth a try."""
+    passkey_asked: bool = False
+    """The page waits for a passkey. Its codes go on rotating, but to scan one would end the step."""
+
+
+def translate(event: Lifecycle, known: Known) -> Sequence[Command]:
+    """The commands that follow from one line, in order."""
     match event:
         case Hello(versions=versions):
             return KeepVersions({"leadmasterd": __version__, **versions}, whole=True), Post(Happened.HELLO)
@@ -200,22 +230,29 @@ def translate(event: Lifecycle, *, session_lost: bool) -> Sequence[Command]:
             started = Log("info", "browser_started", f"the browser runs, pid {pid}, {version}")
             return KeepBrowser(pid), Post(Happened.LAUNCHED), started
         case Qr(qr=text, valid_seconds=seconds):
-            asked = Happened.SESSION_LOST if session_lost else Happened.CODE_SHOWN
-            return ShowCode("qr", text, seconds), Post(asked)
+            shown = () if known.passkey_asked else (ShowCode("qr", text, seconds),)
+            return *shown, Post(Happened.SESSION_LOST if known.session_lost else Happened.CODE_SHOWN)
         case PairingCode(code=text, valid_seconds=seconds):
-            return ShowCode("pairing_code", text, seconds), Post(Happened.CODE_SHOWN)
+            shown = () if known.passkey_asked else (ShowCode("pairing_code", text, seconds),)
+            return *shown, Post(Happened.CODE_SHOWN)
         case Authenticated():
             return HideCode(), Post(Happened.AUTHENTICATED)
         case Ready():
             return _ready(event)
-        case SocketState(state=state):
-            return _socket_state(state)
-        case Disconnected(reason=reason, logout_reason=logout_reason):
-            return (_disconnected(reason, logout_reason),)
-        case Banned() | Unavailable() | Passkey() | Screen():
-            return ()
-        case Heartbeat(dropped=dropped):
-            return Beat(), SetCounter("dropped_lines", dropped)
+        case SocketState(state=state, stream=stream):
+            return _socket_state(state, stream)
+        case Disconnected():
+            return (_disconnected(event),)
+        case Banned(code=code, expires=expires, message=message):
+            return _banned(code, expires, message)
+        case Unavailable(code=code):
+            return (Post(Happened.UNAVAILABLE, {"status": code}),)
+        case Passkey():
+            return _passkey(event)
+        case Screen(name=name, text=text, shown=shown):
+            return _screen(name, printable(text)) if shown else (ClearWarning(SCREEN),)
+        case Heartbeat():
+            return _heartbeat(event)
         case OutboundBlocked(function=function) if function in PAGES_OWN:
             return (Count("presence_refused"),)
         case OutboundBlocked(module=module, function=function, where=where):
@@ -226,6 +263,8 @@ def translate(event: Lifecycle, *, session_lost: bool) -> Sequence[Command]:
             return *broken, Count("page_errors"), Log("warning", "page_error", f"page error ({source}): {message}")
         case Contract(missing=missing):
             return _contract(missing)
+        case Dialog(text=text, name="disk_full"):
+            return Warn(BROWSER_STORAGE, printable(text)), Record("browser_storage", {"text": printable(text)})
         case Dialog(text=text, button=button, dismissed=dismissed):
             return _dialog(printable(text), button, dismissed=dismissed)
         case CommandError(message=message):
@@ -250,7 +289,18 @@ def _ready(event: Ready) -> Sequence[Command]:
     )
 
 
-def _socket_state(state: str) -> Sequence[Command]:
+def _heartbeat(event: Heartbeat) -> Sequence[Command]:
+    """A page that does not tell of its stream is judged by its socket's state alone, as ever."""
+    dropped = SetCounter("dropped_lines", event.dropped)
+    if event.stream is None:
+        return Beat(), dropped
+    if event.stream != STREAM_ALIVE:
+        return Beat(stream_dead=True), dropped, Post(Happened.STREAM_DEAD, {"stream": event.stream})
+    connected = (Post(Happened.CONNECTED),) if event.socket_state == "CONNECTED" else ()
+    return Beat(), dropped, *connected
+
+
+def _socket_state(state: str, stream: str | None) -> Sequence[Command]:
     """A state that is not known here means nothing: the page has many, and heartbeats notice a dead one."""
     if state in NUMBER_AT_RISK:
         return (Post(Happened.NUMBER_AT_RISK, {"state": state}),)
@@ -259,15 +309,41 @@ def _socket_state(state: str) -> Sequence[Command]:
     if state == "CONFLICT":
         return (Post(Happened.CONFLICT),)
     if state == "CONNECTED":
-        return (Post(Happened.CONNECTED),)
+        return (Post(Happened.CONNECTED if stream in (None, STREAM_ALIVE) else Happened.SOCKET_OPEN),)
     return ()
 
 
-def _disconnected(reason: str, logout_reason: str | None) -> Post:
+def _disconnected(event: Disconnected) -> Post:
+    reason = event.reason
     if reason in NUMBER_AT_RISK:
         return Post(Happened.NUMBER_AT_RISK, {"state": reason})
     happened = {"LOGOUT": Happened.LOGGED_OUT, "CONFLICT": Happened.CONFLICT}.get(reason, Happened.DISCONNECTED)
-    return Post(happened, {"reason": reason, "logout_reason": logout_reason})
+    return Post(happened, {"reason": reason, "logout_reason": event.logout_reason, "by": event.by})
+
+
+def _banned(code: str | None, expires: int | None, message: str | None) -> Sequence[Command]:
+    """Kept before anything else: whatever dies now must not try again too early."""
+    ban = {"ban": code, "expires": expires, "message": message}
+    return KeepBan(ban), Post(Happened.TEMPORARILY_BANNED, ban)
+
+
+def _passkey(event: Passkey) -> Sequence[Command]:
+    """A step of tomorrow that is not known here still waits for a person."""
+    if event.step == "done":
+        return KeepPasskey(asked=False), Post(Happened.PASSKEY_DONE)
+    if event.step == "failed":
+        return KeepPasskey(asked=False), Post(Happened.PASSKEY_FAILED)
+    happened = Happened.PASSKEY_CHECK if event.where == "check" else Happened.PASSKEY_ASKED
+    return KeepPasskey(asked=True), HideCode(), Post(happened, {"step": event.step, "code": event.code, "by": event.by})
+
+
+def _screen(name: str, text: str) -> Sequence[Command]:
+    """The page shows something else instead of the chats."""
+    if name == "temporary_ban":  # its event has named the end, or was missed
+        return _banned(None, None, text or None)
+    if name in PASSES_BY_ITSELF or name in TOLD_BY_ITS_OWN_LINE:
+        return (Log("info", "screen", f"WhatsApp Web shows a full screen ({name}): {text}"),)
+    return Warn(SCREEN, f"{name}: {text}" if text else name), Record("screen", {"name": name, "text": text})
 
 
 def _contract(missing: Sequence[Missing]) -> Sequence[Command]:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from leadmasterd import times
 from leadmasterd.daemon.status import Counters
@@ -22,6 +23,11 @@ from leadmasterd.supervisor.machine import Happened, Phase, State
 from leadmasterd.wire.events import Account
 
 log = logging.getLogger(__name__)
+
+_UNREACHABLE: Final = frozenset({Phase.STOPPING, Phase.RECONNECTING})
+"""Phases that end sweeping. During a passkey check it goes on: whether messages come then is not known."""
+_BACK_WITHOUT_READY: Final = frozenset({"reconnected", "passkey_done"})
+"""Reasons to be live again that no `ready` of the child came before."""
 
 
 class LivePath:
@@ -45,7 +51,8 @@ class LivePath:
         self._counters = counters
         self._changed = changed
         self._live = False
-        self._beat_at = ""
+        self._alive_at = ""
+        self._stream_dead = False
         self._last_batch = 0.0
         self._account: status_object.Account | None = None
         self._capture = status_object.Capture(live=0, sweep=0, open_gaps=0, last_message_at=None)
@@ -70,11 +77,17 @@ class LivePath:
     def new_child(self) -> None:
         """It delivers nothing yet."""
         self._live = False
+        self._stream_dead = False
 
-    def beat(self) -> None:
-        """A heartbeat came: the path works, and nothing before this moment is missing because of it."""
+    def beat(self, *, stream_dead: bool = False) -> None:
+        """A heartbeat came: the path from the page works, and so does WhatsApp's stream to it, if it is not dead.
+
+        Then nothing before this moment is missing because of either.
+        """
         self._inbox.heartbeat()
-        self._beat_at = times.iso(datetime.now(UTC))
+        self._stream_dead = stream_dead
+        if not stream_dead:
+            self._alive_at = times.iso(datetime.now(UTC))
 
     def attached(self, account: Account, *, fresh: bool) -> None:
         """Live delivery begins for this account. `fresh`: it has just been paired.
@@ -84,21 +97,25 @@ class LivePath:
         self._account = status_object.Account(wid=account.wid, push_name=account.push_name)
         if self._live:
             now = times.iso(datetime.now(UTC))
-            gap = (GapOpened("page_reloaded", self._beat_at), GapEnded())
+            gap = (GapOpened("page_reloaded", self._alive_at), GapEnded())
             self._writer.put([Item(record, None, now) for record in gap])
             self.count_gaps()
         self.beat()
         self.sweeper.live(fresh=fresh)
 
     def phase_changed(self, state: State, at: str) -> Sequence[GapOpened | GapEnded]:
-        """The gap that begins or ends with this phase, to be recorded with it."""
+        """The gap that begins or ends with this phase, to be recorded with it.
+
+        Under a dead stream it began with the last moment in which that was known to live.
+        """
         was_live, self._live = self._live, state.phase is Phase.READY
-        if was_live and not self._live:
+        if state.phase in _UNREACHABLE:
             self.sweeper.dead()
-            return [GapOpened(state.because.code, at)]
+        if was_live and not self._live:
+            return [GapOpened(state.because.code, self._alive_at if self._stream_dead else at)]
         if was_live or not self._live:
             return []
-        if state.because.code == "reconnected":
+        if state.because.code in _BACK_WITHOUT_READY or self.sweeper.due_in is None:
             self.sweeper.live(fresh=False)
         return [GapEnded()]
 

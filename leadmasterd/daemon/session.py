@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from leadmasterd import sentences, times
 from leadmasterd.reasons import Reason
@@ -14,6 +15,11 @@ from leadmasterd.supervisor.machine import Phase, State
 from leadmasterd.wire.events import Bye
 
 log = logging.getLogger(__name__)
+
+_ALARMING: Final = frozenset(
+    {"logged_out", "number_at_risk", "temporary_ban", "passkey_asked", "passkey_check", "session_elsewhere"}
+)
+"""Reasons that a person should hear of at once."""
 
 
 class SessionLog:
@@ -30,6 +36,11 @@ class SessionLog:
         """Phase and reason in words."""
         return f"{sentences.phase(self.phase.value)}: {sentences.because(self._because.code, self._because.values)}"
 
+    @property
+    def banned(self) -> bool:
+        """Whether a temporary ban is why nothing runs."""
+        return self.phase is Phase.HALTED and self._because.code == "temporary_ban"
+
     def change(self, state: State, at: str, *, bye: Bye | None, gaps: Sequence[GapOpened | GapEnded]) -> None:
         """The machine changed to this state. `bye` are the child's last words; `gaps` begin or end with it."""
         values = dict(state.because.values)
@@ -38,7 +49,8 @@ class SessionLog:
         self.phase, self._since, self._because = state.phase, at, Reason(state.because.code, values)
         event = SessionEvent(state.phase.value, state.because.code, values)
         self._writer.put([Item(record, None, at) for record in (event, *gaps)])
-        log.info("%s", self.sentence, extra={"action": "phase_changed"})
+        level = logging.ERROR if self._because.code in _ALARMING else logging.INFO
+        log.log(level, "%s", self.sentence, extra={"action": "phase_changed"})
 
     def note(self, code: str, values: dict[str, object]) -> None:
         """A line in the history that changes no phase."""

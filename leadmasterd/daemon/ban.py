@@ -1,0 +1,82 @@
+"""A temporary ban of the number, remembered across restarts of the daemon and the machine.
+
+Nothing is tried before its end, which WhatsApp names when the page connects (failure 402; WAWebHandleFailure,
+2026-04-27).
+"""
+
+import json
+import logging
+import math
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from leadmasterd.state.files import write_private
+from leadmasterd.supervisor.machine import Phase
+
+log = logging.getLogger(__name__)
+
+
+class BanFile:
+    """`banned.json` in the state directory: `ban` (WhatsApp's code), `expires` (seconds since 1970) and `message`."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "banned.json"
+        self._ban = self._read()
+
+    def keep(self, ban: Mapping[str, object]) -> None:
+        """Remember this ban. One without an end does not replace one whose end is known."""
+        if self._ban and self._ban.get("expires") is not None and ban.get("expires") is None:
+            return
+        self._ban = dict(ban)
+        try:
+            write_private(self._path, json.dumps(self._ban, ensure_ascii=False).encode() + b"\n")
+            _flush(self._path)
+        except OSError as error:  # it holds for this life of the daemon
+            log.error("cannot remember the ban: %s", error, extra={"action": "ban_unwritten"})  # noqa: TRY400
+
+    def seconds_left(self, now: datetime) -> float | None:
+        """How long it still lasts: infinite if WhatsApp named no end. None: there is none, or it is over."""
+        if self._ban is None:
+            return None
+        expires = self._ban.get("expires")
+        if not isinstance(expires, int | float):
+            return math.inf
+        left = expires - now.timestamp()
+        return left if left > 0 else None
+
+    def values(self, now: datetime) -> Mapping[str, Any]:
+        """What the reason of a halt quotes; empty when nothing is banned."""
+        return {} if self._ban is None or self.seconds_left(now) is None else self._ban
+
+    def follow(self, phase: Phase) -> None:
+        """A start ends it: it is over, or a person said so."""
+        if phase is not Phase.STARTING or self._ban is None:
+            return
+        self._ban = None
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("cannot forget the ban: %s", error, extra={"action": "ban_unwritten"})
+
+    def _read(self) -> dict[str, Any] | None:
+        """A file that cannot be read is a ban without an end: only a person ends it."""
+        try:
+            ban = json.loads(self._path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError):
+            return {}
+        return ban if isinstance(ban, dict) else {}
+
+
+def _flush(path: Path) -> None:
+    """Get the file and its name to the disk: the machine may be restarted at once."""
+    for each in (path, path.parent):
+        fd = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
