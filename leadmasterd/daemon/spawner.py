@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from leadmasterd.daemon.intake import Intake
 from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
+from leadmasterd.listener.options import child_options
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
 
@@ -29,19 +29,7 @@ class Spawner:
     async def start(self, node: Path, browser: Path, intake: Intake) -> Child:
         """Start the next child on a prepared profile; its lines go to `intake`. Raises OSError."""
         await asyncio.to_thread(self._profile.before_spawn)
-        listener = self._settings.listener
-        options = {
-            "profile": str(self._profile_folder.resolve()),
-            "browser": str(browser),
-            "browser_args": list(listener.browser_args),
-            "user_agent": listener.user_agent or None,
-            "pairing_phone": listener.pairing_phone or None,
-            "presence_unavailable": listener.presence_unavailable,
-            "groups": self._settings.capture.groups,
-            "no_sandbox": os.geteuid() == 0,
-            "instance": self._marker,
-            "timing": {"heartbeat": round(self._settings.timing().heartbeat_every * 1000)},
-        }
+        options = child_options(self._settings, profile=self._profile_folder, browser=browser, instance=self._marker)
         try:
             self.current = await Child.start(
                 [str(node), str(ENTRY), f"--instance={self._marker}"],

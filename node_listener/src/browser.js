@@ -68,7 +68,7 @@ export function launchOptions(options, userAgent) {
   return {
     executablePath: options.browser,
     userDataDir: options.profile,
-    headless: true,
+    headless: options.headless,
     defaultViewport: null,
     pipe: true,
     handleSIGINT: false,

@@ -14,6 +14,7 @@ export const OPTIONS_VARIABLE = 'LEADMASTERD_LISTENER';
  * @property {boolean} presence_unavailable
  * @property {boolean} groups
  * @property {boolean} no_sandbox
+ * @property {boolean} headless false: the browser opens a window
  * @property {string} instance
  * @property {Timing} timing milliseconds
  *
@@ -45,6 +46,7 @@ export function readOptions(json) {
     presence_unavailable: bool(given, 'presence_unavailable', true),
     groups: bool(given, 'groups', false),
     no_sandbox: bool(given, 'no_sandbox', false),
+    headless: bool(given, 'headless', true),
     instance: textOrNull(given, 'instance', /^[\w.@-]+$/, 'letters, digits and ._@-') ?? 'default',
     timing: {
       heartbeat: milliseconds(timing, 'heartbeat'),
@@ -64,6 +66,7 @@ const KEYS = [
   'presence_unavailable',
   'groups',
   'no_sandbox',
+  'headless',
   'instance',
   'timing',
 ];

@@ -14,6 +14,7 @@ test('a missing option has its default', () => {
     presence_unavailable: true,
     groups: false,
     no_sandbox: false,
+    headless: true,
     instance: 'default',
     timing: { heartbeat: 100, authentication: 120_000, protocol: 60_000, evaluate: 10_000 },
   });
@@ -26,6 +27,7 @@ test('wrong options are named, with what they must be', () => {
     [{ browser_args: 'x' }, /"browser_args".*list of text/],
     [{ pairing_phone: '+54' }, /"pairing_phone".*digits/],
     [{ groups: 'yes' }, /"groups".*true or false/],
+    [{ headless: 0 }, /"headless".*true or false/],
     [{ instance: 'a b' }, /"instance".*letters/],
     [{ timing: { heartbeat: 0 } }, /"timing.heartbeat" is 0.*above 0/],
     [{ timing: { heart: 1 } }, /"timing.heart".*unknown/],

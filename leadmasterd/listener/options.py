@@ -1,0 +1,26 @@
+"""What the Node child is told at its start: one object, described in docs/protocol.md."""
+
+import os
+from pathlib import Path
+
+from leadmasterd.settings.model import Settings
+
+
+def child_options(
+    settings: Settings, *, profile: Path, browser: Path, instance: str, headless: bool = True
+) -> dict[str, object]:
+    """`instance`: the marker on the command lines of its processes. Not `headless`: the browser opens a window."""
+    listener = settings.listener
+    return {
+        "profile": str(profile.resolve()),
+        "browser": str(browser),
+        "browser_args": list(listener.browser_args),
+        "user_agent": listener.user_agent or None,
+        "pairing_phone": (listener.pairing_phone or None) if headless else None,
+        "presence_unavailable": listener.presence_unavailable,
+        "groups": settings.capture.groups,
+        "no_sandbox": os.geteuid() == 0,
+        "headless": headless,
+        "instance": instance,
+        "timing": {"heartbeat": round(settings.timing().heartbeat_every * 1000)},
+    }
