@@ -54,6 +54,15 @@ class DemoFailed(Refused):
     """Something in the demo did not happen in time."""
 
 
+# ---------------------------------------------------------------------- 130: a person ended it
+
+
+class Interrupted(LeadmasterdError):
+    """Ended by Ctrl-C or by the end of its terminal, where something is left for a person to do."""
+
+    exit_code = 130
+
+
 # ---------------------------------------------------------------------- 3: no daemon to ask
 
 

@@ -202,6 +202,7 @@ def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
         (70, "LeadmasterdError"),
         (73, "CannotUseState CannotUseDatabase DatabaseBusy MayNotWrite"),
         (78, "CannotUseSettings CannotUseProgram CannotUseRules CannotUseModel"),
+        (130, "Interrupted"),
     ],
 )
 def test_every_error_ends_its_command_with_the_documented_code(

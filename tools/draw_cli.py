@@ -32,6 +32,7 @@ this machine's zone differs, the zone is named.
 | 70 | internal error: a defect, with a traceback |
 | 73 | the state can't be used: locked by another daemon, read-only, not ours, newer schema; systemd does not restart |
 | 78 | settings, node or browser wrong; systemd does not restart |
+| 130 | interrupted, as by Ctrl-C |
 
 `status` has codes of its own. `qr`, `pause`, `resume` and `restart-listener` exit with 3 when no daemon is running.
 """

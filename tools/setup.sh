@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh run      the program: Python packages, Node packages, a browser
 #   tools/setup.sh check    what the checks need: the same with the development packages, without a browser
-#   tools/setup.sh test     all of it, and (as root on Debian or Ubuntu) what boots a real systemd for the tests
+#   tools/setup.sh test     all of it, and (as root on Debian or Ubuntu) a real systemd and a screen for the tests
 #
 # It expects python3 (3.11 or newer), node (20 or newer) and npm. What a step is done for is written to .setup/, so a
 # second run only compares; `make clean` forgets it. What the tools print goes to .setup/setup.log and is shown when a
@@ -211,7 +211,7 @@ browser() {
   has_browser || fail "cannot find the browser just installed; name it with LEADMASTERD_LISTENER__BROWSER=/path/to/it"
 }
 
-# For the tests that boot a real systemd. Without root they skip themselves and say why, so nothing is asked for.
+# For the tests that boot a real systemd or open a window. Without these they skip themselves and say why.
 system_packages() {
   if ! is_root || ! on_apt; then
     return
@@ -220,6 +220,7 @@ system_packages() {
   [ -x /lib/systemd/systemd ] || packages+=(systemd)
   command -v ip >/dev/null || packages+=(iproute2)
   command -v unshare >/dev/null || packages+=(util-linux)
+  command -v Xvfb >/dev/null || packages+=(xvfb)
   if [ ${#packages[@]} -gt 0 ]; then
     apt_install "${packages[@]}"
   fi

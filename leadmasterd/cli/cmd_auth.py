@@ -1,25 +1,27 @@
-"""`leadmasterd auth list|snapshot|restore|reset`: the WhatsApp session on disk."""
+"""`leadmasterd auth list|snapshot|restore|reset`: the session on disk. `pair` and `import` have files of their own."""
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, TypedDict
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
+from leadmasterd.cli.auth_lock import locked
 from leadmasterd.cli.times import clock_of
 from leadmasterd.errors import CannotUseSnapshot, Refused
 from leadmasterd.listener.profile import Auth, Snapshot
-from leadmasterd.settings.paths import Paths, find_paths
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.control import ask
-from leadmasterd.state.files import Lock, is_running
+from leadmasterd.state.files import is_running
 from leadmasterd.text import _
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "list": Command(_("list the session, its snapshots, and sessions that were set aside"), "cmd_auth", "list"),
     "snapshot": Command(_("take a snapshot; a running listener stops for a moment"), "cmd_auth", "snapshot"),
     "restore": Command(_("put a snapshot back; the daemon must be stopped"), "cmd_auth", "restore"),
+    "pair": Command(_("link an account in a window of this computer, into a file"), "auth_pair"),
+    "import": Command(_("put a session in place that was linked on another computer"), "auth_import"),
     "reset": Command(_("set the session aside, to scan again; the daemon must be stopped"), "cmd_auth", "reset"),
 }
 
@@ -145,7 +147,7 @@ def run_snapshot(arguments: argparse.Namespace) -> int:
         ask(paths.socket, "snapshot")
         text = _("The listener stops briefly for a snapshot and starts again; see `leadmasterd history`.")
         return _report(arguments, text, Done(code="requested", values={}))
-    with _locked(paths) as auth:
+    with locked(paths) as auth:
         snapshot = auth.take(account=auth.linked_account(), browser=None, now=datetime.now(UTC))
     text = _("Took the snapshot {name}.").format(name=snapshot.name)
     return _report(arguments, text, Done(code="taken", values={"name": snapshot.name}))
@@ -155,7 +157,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
     """Exit code 1 if there is no such snapshot."""
     paths = find_paths(arguments.config)
     name = arguments.name
-    with _locked(paths) as auth:
+    with locked(paths) as auth:
         if name is None:
             snapshot = auth.newest_good(account=None)
         else:
@@ -174,7 +176,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
 def run_reset(arguments: argparse.Namespace) -> int:
     """Nothing is deleted."""
     paths = find_paths(arguments.config)
-    with _locked(paths) as auth:
+    with locked(paths) as auth:
         path = auth.quarantine(now=datetime.now(UTC), why="a person reset the session")
     if path is None:
         text = _("There is no session; the next start asks for a scan.")
@@ -186,14 +188,3 @@ def run_reset(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace, text: str, done: Done) -> int:
     print(json.dumps(done, ensure_ascii=False) if arguments.json else text)
     return 0
-
-
-@contextmanager
-def _locked(paths: Paths) -> Iterator[Auth]:
-    """The session, with the state directory locked: the profile of a running daemon must not be touched."""
-    lock = Lock(paths)
-    lock.acquire()
-    try:
-        yield Auth(paths)
-    finally:
-        lock.release()

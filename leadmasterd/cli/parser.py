@@ -14,7 +14,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "messages": Command(_("search and show captured messages"), "cmd_messages"),
     "history": Command(_("what happened and why: phases, outages, restarts, recoveries"), "cmd_history"),
     "doctor": Command(_("find problems on this machine, and how to fix them"), "cmd_doctor"),
-    "auth": Command(_("the WhatsApp session on disk: snapshots, restore, reset"), "cmd_auth"),
+    "auth": Command(_("the WhatsApp session: snapshots, restore, import"), "cmd_auth"),
     "leads": Command(_("who wrote, what they want, and who is waiting for an answer"), "cmd_leads"),
     "rules": Command(_("check, measure and train the classification of messages"), "cmd_rules"),
     "replay": Command(_("which leads would recorded lines make"), "cmd_replay"),

@@ -16,6 +16,7 @@ import logging
 import os
 import shutil
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -162,15 +163,38 @@ class Auth:
         Raises CannotUseSnapshot, OSError.
         """
         self.verify(snapshot)
+        with self.unfinished() as fresh:
+            _copy_session(snapshot.path, fresh)
+            self.adopt(fresh, account=snapshot.account, now=now, why=why)
+
+    @contextlib.contextmanager
+    def unfinished(self) -> Iterator[Path]:
+        """Where a new profile is put together, beside the live one: no such folder now, and none afterwards."""
         fresh = self._profile.with_name(".profile.new")
+        fresh.parent.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(fresh, ignore_errors=True)
-        _copy_session(snapshot.path, fresh)
+        try:
+            yield fresh
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    def adopt(self, fresh: Path, *, account: str | None, now: datetime, why: str) -> Path | None:
+        """Make a complete folder from `unfinished` the live profile. Returns where the one before was set aside.
+
+        Raises OSError; the profile before is then the live one again.
+        """
+        if account:
+            write_private(fresh / _LINKED, f"{account}\n".encode())
         _sync_tree(fresh)
-        self.quarantine(now=now, why=why)
-        if snapshot.account:
-            write_private(fresh / _LINKED, f"{snapshot.account}\n".encode())
-        fresh.rename(self._profile)
+        former = self.quarantine(now=now, why=why)
+        try:
+            fresh.rename(self._profile)
+        except OSError:
+            if former:
+                former.rename(self._profile)
+            raise
         _sync_folder(self._profile.parent)
+        return former
 
     # ------------------------------------------------------------------ the live profile
 

@@ -1,0 +1,181 @@
+"""`leadmasterd auth import`: a session that was linked on another computer becomes this machine's."""
+
+import argparse
+import contextlib
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from leadmasterd.cli.arguments import add_epilog, add_json
+from leadmasterd.cli.auth_lock import locked
+from leadmasterd.cli.times import clock_of
+from leadmasterd.errors import CannotUseState, Refused
+from leadmasterd.listener.profile import Auth
+from leadmasterd.listener.programs import browser_version, find_browser
+from leadmasterd.listener.session_file import Kind, SessionFile, check_browser, check_space, major
+from leadmasterd.settings.paths import Paths, find_paths
+from leadmasterd.state.files import is_running, read_status
+from leadmasterd.text import _, printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which file, and whether the number may change."""
+    parser.add_argument("file", metavar="FILE", help=_("from `auth pair`, or Chrome's zipped profile folder"))
+    parser.add_argument("--dry-run", action="store_true", help=_("only verify it; the daemon may run meanwhile"))
+    parser.add_argument("--new-number", action="store_true", help=_("accept another number than the linked one"))
+    add_json(parser, after_command=True)
+    add_epilog(
+        parser,
+        "leadmasterd auth import leadmasterd-session-2026-11-29.zip",
+        "leadmasterd auth import --dry-run chrome-profile.zip",
+        notes=_(
+            "For an account of which WhatsApp wants a passkey: it can only be answered on\n"
+            "your own computer. docs/operations.md leads through it, step by step."
+        ),
+    )
+
+
+class ImportRecord(TypedDict):
+    """`auth import --json`."""
+
+    code: Literal["imported", "verified"]
+    file: str
+    kind: Kind
+    account: str | None
+    made_at: str | None
+    browser: str | None
+    files: int
+    bytes: int
+    former: str | None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Nothing is replaced unless all of the file is good."""
+    paths = find_paths(arguments.config)
+    if not arguments.dry_run:
+        _require_stopped(paths)
+    with SessionFile(Path(arguments.file)) as file:
+        ours = browser_version(find_browser(_configured_browser(arguments.config)))
+        check_browser(file, ours)
+        if not arguments.new_number:
+            _require_same_number(file, paths)
+        former: Path | None = None
+        if arguments.dry_run:
+            check_space(file, _existing(paths.profile))
+            file.verify()
+        else:
+            with locked(paths) as auth:
+                former = _put_in_place(file, auth, paths)
+        record = ImportRecord(
+            code="verified" if arguments.dry_run else "imported",
+            file=str(file.path),
+            kind=file.kind,
+            account=file.account,
+            made_at=file.made_at,
+            browser=file.browser,
+            files=file.files,
+            bytes=file.size,
+            former=str(former) if former else None,
+        )
+    if arguments.json:
+        print(json.dumps(record, ensure_ascii=False))
+    else:
+        for line in _sentences(record, paths, ours):
+            print(line)
+    return 0
+
+
+def _require_stopped(paths: Paths) -> None:
+    if is_running(paths):
+        raise CannotUseState(
+            _("cannot import a session while the daemon runs: stop it first with `{command}`").format(
+                command=_stop_command(paths)
+            )
+        )
+
+
+def _stop_command(paths: Paths) -> str:
+    """Of systemd if the daemon is a unit of its."""
+    pid = (read_status(paths) or {}).get("pid")
+    with contextlib.suppress(OSError):
+        group = Path(f"/proc/{pid}/cgroup").read_text()
+        if unit := re.search(r"/(leadmasterd[^/\n]*\.service)$", group, re.MULTILINE):
+            return f"sudo systemctl stop {unit[1]}"
+    return f"kill {pid}"
+
+
+def _configured_browser(config: str | None) -> str:
+    from leadmasterd.settings.model import load
+
+    return load(config)[0].listener.browser
+
+
+def _require_same_number(file: SessionFile, paths: Paths) -> None:
+    linked = Auth(paths).linked_account() or ((read_status(paths) or {}).get("account") or {}).get("wid")
+    if linked and file.account and file.account != linked:
+        raise Refused(
+            _(
+                "cannot import {file}: it is a session of {theirs}, and {ours} is linked here; "
+                "to change the number add --new-number"
+            ).format(file=file.path, theirs=_number(file.account), ours=_number(linked))
+        )
+
+
+def _put_in_place(file: SessionFile, auth: Auth, paths: Paths) -> Path | None:
+    if (pid := auth.browser_using_it()) is not None:
+        raise CannotUseState(
+            _("cannot import {file}: a browser (pid {pid}) has the profile open; close it first").format(
+                file=file.path, pid=pid
+            )
+        )
+    check_space(file, paths.state_dir)
+    try:
+        with auth.unfinished() as fresh:
+            file.unpack(fresh)
+            return auth.adopt(fresh, account=file.account, now=datetime.now(UTC), why=f"imported {file.path}")
+    except OSError as error:
+        raise Refused(
+            _("cannot import {file}: cannot write {path}: {why}; the session here was not changed").format(
+                file=file.path, path=error.filename or paths.profile.parent, why=error.strerror or error
+            )
+        ) from error
+
+
+def _existing(path: Path) -> Path:
+    """The nearest folder above that exists."""
+    return next(folder for folder in path.absolute().parents if folder.is_dir())
+
+
+def _sentences(record: ImportRecord, paths: Paths, ours: str) -> list[str]:
+    """What was imported or verified, and what to do next."""
+    done = record["code"] == "imported"
+    account, clock = record["account"], clock_of(paths)
+    size = _("{files} files, {mb} MB").format(files=record["files"], mb=record["bytes"] // 1_000_000)
+    told = [
+        (_("Imported {file}: {size}.") if done else _("{file} is good: {size}.")).format(file=record["file"], size=size)
+    ]
+    if account and record["made_at"]:
+        made = clock.full(record["made_at"]) + clock.where()
+        told.append(_("It is the session of {number}, of {made}.").format(number=_number(account), made=made))
+    else:
+        told.append(_("It does not say whose account it is: `leadmasterd status` will, once the daemon has started."))
+    if major(record["browser"]) is None or major(ours) is None:
+        told.append(_("It could not be checked whether the browser here is new enough for it."))
+    if not done:
+        told.append(_("Nothing was changed."))
+        return told
+    if record["former"]:
+        told.append(_("The session that was here is kept in {path}.").format(path=record["former"]))
+    told.append(_("Start the daemon: `sudo systemctl start leadmasterd`, or `leadmasterd run`."))
+    told.append(
+        _("Once it is ready, delete {file} here and where it came from: whoever has it can read the chats.").format(
+            file=record["file"]
+        )
+    )
+    return told
+
+
+def _number(account: str) -> str:
+    return printable(account.partition("@")[0])

@@ -1,0 +1,168 @@
+"""`leadmasterd auth pair`: link an account in a window of this computer, for a listener on another machine."""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypedDict, TypeVar
+
+from leadmasterd.cli.arguments import add_epilog, add_json
+from leadmasterd.errors import Refused
+from leadmasterd.listener import tree
+from leadmasterd.listener.linking import History, Linked, link, number
+from leadmasterd.listener.programs import find_browser, find_node
+from leadmasterd.listener.session_file import SPARE, Packed, pack
+from leadmasterd.settings.model import load
+from leadmasterd.text import _
+
+Answer = TypeVar("Answer")
+
+_NEEDS: Final = 2 * SPARE
+"""Bytes that must be free where the browser keeps its profile: the session, and as much again for caches."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the file goes, and where the browser's profile is meanwhile."""
+    parser.add_argument(
+        "--output", metavar="FILE", help=_("the file to write (default: leadmasterd-session-DATE.zip here)")
+    )
+    parser.add_argument(
+        "--work-dir",
+        metavar="FOLDER",
+        help=_("where the browser's profile is meanwhile (default: for temporary files)"),
+    )
+    add_json(parser, after_command=True)
+    add_epilog(
+        parser,
+        "leadmasterd auth pair",
+        "leadmasterd auth pair --output shop.zip",
+        notes=_(
+            "Needs a screen and Chromium on this computer, and no daemon. Opens a window;\n"
+            "scan the code in it and answer what WhatsApp asks. The file that it writes is\n"
+            "for `leadmasterd auth import` on the machine that listens."
+        ),
+    )
+
+
+class PairRecord(TypedDict):
+    """`auth pair --json`."""
+
+    file: str
+    account: str
+    browser: str | None
+    history: History
+    files: int
+    bytes: int
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 once the file is written; 1 if the account was not linked; 78 without a browser or Node."""
+    settings, _paths = load(arguments.config)
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise Refused(
+            _(
+                "cannot pair: there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set); "
+                "run it on your own computer, in a terminal of its desktop"
+            )
+        )
+    node, browser = find_node(settings.listener.node), find_browser(settings.listener.browser)
+    now = datetime.now(UTC)
+    file = Path(arguments.output or f"leadmasterd-session-{now.astimezone():%Y-%m-%d}.zip")
+    _check_output(file)
+    out = sys.stderr if arguments.json else sys.stdout
+
+    def say(sentence: str) -> None:
+        print(sentence, file=out, flush=True)
+
+    with _work_folder(arguments.work_dir) as folder:
+        profile = folder / "profile"
+        linked = _until_signal(lambda: link(settings, node=node, browser=browser, profile=profile, say=say))
+        packed = _pack(folder, file, linked)
+    record = PairRecord(
+        file=str(file),
+        account=linked.account,
+        browser=linked.browser,
+        history=linked.history,
+        files=packed.files,
+        bytes=packed.size,
+    )
+    if arguments.json:
+        print(json.dumps(record, ensure_ascii=False))
+        return 0
+    say(_("Wrote {file}: the session of {number}.").format(file=file, number=number(linked.account)))
+    say(_("Copy it to the machine that listens, stop the daemon there, and run:"))
+    say(f"    leadmasterd auth import {file.name}")
+    say(_("Whoever has this file can read the chats. Use it once, and delete it when the daemon is ready."))
+    return 0
+
+
+def _check_output(file: Path) -> None:
+    """Refuse before the window opens what could not be written after it."""
+    if file.exists() or file.is_symlink():
+        raise Refused(_("cannot write {file}: it exists already; name another --output").format(file=file))
+    if not file.parent.is_dir():
+        raise Refused(_("cannot write {file}: there is no such folder; name another --output").format(file=file))
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise Refused(_("cannot write {file}: permission denied; name another --output").format(file=file))
+
+
+@contextmanager
+def _work_folder(place: str | None) -> Iterator[Path]:
+    """A folder of our own that is gone afterwards, with every process that still uses it."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="leadmasterd-pair-", dir=place))
+    except OSError as error:
+        raise Refused(
+            _("cannot use {folder}: {why}; name another --work-dir").format(
+                folder=place or tempfile.gettempdir(), why=error.strerror
+            )
+        ) from error
+    try:
+        free = shutil.disk_usage(folder).free
+        if free < _NEEDS:
+            raise Refused(
+                _("cannot pair: {folder} has {free} MB free and {needs} MB are needed; name another --work-dir").format(
+                    folder=folder.parent, free=free // 1_000_000, needs=_NEEDS // 1_000_000
+                )
+            )
+        yield folder
+    finally:
+        tree.signal_all(tree.find_ours(tree.marker_of(folder / "profile")), signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _until_signal(start: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+    """Run it; Ctrl-C, and the end of the terminal, cancel it once, so that the browser is closed in good order."""
+
+    async def cancellable() -> Answer:
+        task = asyncio.current_task()
+        assert task is not None
+        for each in _SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(each, task.cancel)
+        return await start()
+
+    return asyncio.run(cancellable())
+
+
+def _pack(folder: Path, file: Path, linked: Linked) -> Packed:
+    """Write the file, or else keep the profile: the account is linked, and linking again may be impossible."""
+    profile = folder / "profile"
+    try:
+        return pack(profile, file, account=linked.account, browser=linked.browser, now=datetime.now(UTC))
+    except OSError as error:
+        kept = Path(tempfile.mkdtemp(prefix="leadmasterd-linked-", dir=folder.parent))
+        profile.rename(kept / "profile")
+        raise Refused(
+            _("cannot write {file}: {why}; the account is linked, so zip the folder {kept} and import that").format(
+                file=file, why=error.strerror or error, kept=kept / "profile"
+            )
+        ) from error

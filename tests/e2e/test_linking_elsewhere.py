@@ -1,0 +1,179 @@
+"""A link that is made in a window of one computer, and its session in a file: a daemon elsewhere needs no scan then."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from leadmasterd.demo.standin import StandIn
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.customers import ANA
+from tests.e2e.daemon import LIMIT, OUR_PHONE, ROOT, wait_long
+
+pytestmark = pytest.mark.e2e
+
+WAIT_DIVISOR = 100
+"""The half hour that the history may take becomes 18 seconds."""
+
+
+class Screen:
+    """An X server that draws into a file."""
+
+    def __init__(self, folder: Path) -> None:
+        program = shutil.which("Xvfb")
+        if program is None:
+            pytest.skip("no Xvfb here: install the package xvfb (`tools/setup.sh test` does it for root)")
+        ours, its = os.pipe()
+        self._process = subprocess.Popen(
+            [program, "-displayfd", str(its), "-screen", "0", "1280x1024x24", "-nolisten", "tcp", "-fbdir", folder],
+            pass_fds=[its],
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(its)
+        with os.fdopen(ours) as said:
+            self.display = f":{said.readline().strip()}"
+        self._picture = folder / "Xvfb_screen0"
+
+    def colours(self) -> int:
+        """How many are on it; one while it is empty."""
+        pixels = memoryview(self._picture.read_bytes()[-1280 * 1024 * 4 :]).cast("I")
+        return len(set(pixels))
+
+    def close(self) -> None:
+        """And everything on it."""
+        self._process.terminate()
+        self._process.wait(LIMIT)
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Iterator[Screen]:
+    """What a server has not."""
+    folder = tmp_path / "screen"
+    folder.mkdir()
+    started = Screen(folder)
+    yield started
+    started.close()
+
+
+class Pairing:
+    """`leadmasterd auth pair` on a desktop."""
+
+    def __init__(self, folder: Path, screen: Screen, standin: StandIn) -> None:
+        self.file = folder / "session.zip"
+        self.work = folder / "work"
+        self.work.mkdir()
+        self._log = folder / "pair.log"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")}
+        environment |= {
+            "DISPLAY": screen.display,
+            "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(standin.browser_args),
+            "LEADMASTERD_SUPERVISOR__TIME_DIVISOR": str(WAIT_DIVISOR),
+        }
+        words = ["auth", "pair", "--json", "--output", str(self.file), "--work-dir", str(self.work)]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "leadmasterd", *words],
+                env=environment,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        """To the person at the desktop, so far."""
+        return self._log.read_text()
+
+    def await_word(self, words: str) -> None:
+        """Wait until it has said this."""
+        wait_long(lambda: words in self.said or self.process.poll() is not None, words)
+        assert words in self.said, self.said
+
+    def browser(self) -> psutil.Process:
+        """The process whose window it is."""
+        profile = f"--user-data-dir={self.work}/"
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            arguments = child.cmdline()
+            if any(each.startswith(profile) for each in arguments) and not any("--type=" in each for each in arguments):
+                return child
+        raise AssertionError("there is no browser")
+
+    def result(self) -> tuple[int, Any]:
+        """Its exit code, and the object that it printed, if any."""
+        assert self.process.stdout is not None
+        out, _none = self.process.communicate(timeout=LIMIT)
+        return self.process.returncode, json.loads(out) if out else None
+
+    def end(self) -> None:
+        """Whatever the test did."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(LIMIT)
+        if self.process.stdout:
+            self.process.stdout.close()
+        sys.stdout.write(f"--- auth pair\n{self.said}\n")
+
+
+@pytest.fixture
+def pairing(tmp_path: Path, screen: Screen, standin: StandIn) -> Iterator[Pairing]:
+    """The command, just typed."""
+    started = Pairing(tmp_path, screen, standin)
+    yield started
+    started.end()
+
+
+def test_a_session_that_was_linked_in_a_window_needs_no_scan_elsewhere(
+    pairing: Pairing, screen: Screen, standin: StandIn, make_daemon: MakeDaemon
+) -> None:
+    """Scanned on one machine, imported on another: there the daemon gets ready, and hears what is written then."""
+    pairing.await_word("scan the code in the window")
+    wait_long(lambda: screen.colours() > 10, "a window on the screen")
+    standin.act("scan", phone=OUR_PHONE, name="Tienda", history=[{"from": ANA, "body": "antes"}])
+    pairing.await_word("Linked: 5491155550100.")
+    code, record = pairing.result()
+    assert code == 0, pairing.said
+    assert record["account"] == f"{OUR_PHONE}@c.us"
+    assert list(pairing.work.iterdir()) == []
+
+    daemon = make_daemon()
+    imported = daemon.command("auth", "import", str(pairing.file))
+    assert imported.returncode == 0, imported.stderr
+    daemon.start()
+    daemon.await_phase("ready")
+    standin.act("deliver", **{"from": ANA, "body": "después"})
+    wait_long(lambda: "después" in daemon.bodies(), "the message")
+    phases = {row["phase"] for row in daemon.query("SELECT phase FROM session_events")}
+    assert "waiting_for_scan" not in phases
+    refused = daemon.command("auth", "import", str(pairing.file))
+    assert (refused.returncode, refused.stdout) == (73, "")
+    assert refused.stderr.endswith(f"stop it first with `kill {daemon.status['pid']}`\n")
+    assert standin.state()["sent"] == []
+
+
+@pytest.mark.parametrize("how", ["closed", "Ctrl-C"])
+def test_a_window_that_is_closed_half_way_leaves_nothing(pairing: Pairing, how: str) -> None:
+    """No file, no profile, no process; and it says what to do."""
+    pairing.await_word("scan the code in the window")
+    browser = pairing.browser()
+    if how == "closed":
+        browser.terminate()
+    else:
+        pairing.process.send_signal(signal.SIGINT)
+    code, record = pairing.result()
+    assert record is None
+    why = "the window was closed too early" if how == "closed" else "it was interrupted"
+    assert pairing.said.endswith(f"cannot pair: {why}; run `leadmasterd auth pair` again\n")
+    assert code == (1 if how == "closed" else 130)
+    assert not browser.is_running()
+    assert not pairing.file.exists()
+    assert list(pairing.work.iterdir()) == []
