@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypedDict
+from typing import Any, Final, Literal, NamedTuple, TypedDict
 from zoneinfo import ZoneInfo
 
 from leadmasterd import health, sentences
@@ -26,8 +26,9 @@ from leadmasterd.projection.policy import classifier_of, rules_file
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, owner_of, read_status
+from leadmasterd.state.status_object import PageMember
 from leadmasterd.store.database import open_for_reading
-from leadmasterd.text import _
+from leadmasterd.text import _, printable
 from leadmasterd.times import iso
 
 TESTED_BROWSER_MAJOR: Final = 156
@@ -150,6 +151,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "session_lost": Kind(
         "session", "warning", _("no WhatsApp session is stored"), _("scan the QR code: `leadmasterd qr`")
     ),
+    "page_known": Kind("page", "ok", "WhatsApp Web {version}{ways}"),
+    "page_unknown": Kind("page", "ok", _("not known until the session is ready")),
     "daemon_ready": Kind("daemon", "ok", "{state}: {because}"),
     "daemon_starting": Kind("daemon", "ok", _("starting")),
     "daemon_not_ready": Kind(
@@ -161,6 +164,38 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
 }
 """Every finding by its stable code, except the daemon's own warnings, which have the codes of `status`."""
+
+
+SWITCHES: Final[Mapping[str, str]] = {
+    "web_non_blocking_offline_resume_max_message_count": _(
+        "from {value} waiting messages on, a start handles them before it is synced"
+    ),
+    "web_init_chat_batch_size": _("{value} chats in memory at first"),
+    "web_message_processing_cache_size": _("waiting messages are written {value} at a time"),
+    "web_offline_resume_max_batch_size": _("waiting messages are asked for {value} at a time"),
+    "message_edit_to_message_secret_receiver_enabled": _("sealed edits: {value}"),
+    "message_edit_window_duration_seconds": _("edits for {value} s"),
+    "shortcake_companion_prologue__passkeys__enabled": _("passkeys at linking: {value}"),
+}
+"""What the A/B switches of the page decide, by name. WhatsApp may give each account other values."""
+
+
+def switch_in_words(name: str, value: object) -> str:
+    """What a switch decides, or its plain value if it is not known here."""
+    shown = {True: _("yes"), False: _("no")}[value] if isinstance(value, bool) else printable(str(value))
+    return SWITCHES.get(name, f"{name}: {{value}}").format(value=shown)
+
+
+class PageObject(TypedDict):
+    """`doctor --page --json`."""
+
+    ok: bool
+    web_version: str | None
+    at: str
+    required: int
+    missing: list[PageMember]
+    late: list[PageMember]
+    ab: dict[str, str | int | float | bool | None]
 
 
 class FindingObject(TypedDict):
@@ -383,8 +418,19 @@ def _wrong_clock(off: timedelta) -> Finding:
     return _finding("clock_ahead" if off > timedelta() else "clock_behind", hours=hours, minutes=minutes)
 
 
+def _page(page: Mapping[str, Any] | None) -> Finding:
+    """The page that was looked at last, and which of its ways WhatsApp has chosen for this account."""
+    if not page:
+        return _finding("page_unknown")
+    told = {name: value for name, value in page["ab"].items() if value is not None}
+    ways = "".join(f"; {switch_in_words(name, value)}" for name, value in told.items())
+    return _finding("page_known", version=printable(page["web_version"] or "?"), ways=ways, **told)
+
+
 def _daemon(paths: Paths) -> Iterator[Finding]:
     running, status = is_running(paths), read_status(paths)
+    if status is not None:
+        yield _page(status.get("page"))
     if not running:
         yield _finding("daemon_not_running")
         return

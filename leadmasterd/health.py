@@ -41,10 +41,36 @@ class Warnable:
         return printable(f"{self.sentence(detail)}; {self.what_to_do()}")
 
 
+COSTS: Final[Mapping[str, Callable[[], str]]] = {
+    "qr": lambda: _("linking by a QR code"),
+    "pairing_code": lambda: _("linking by a code"),
+    "live": lambda: _("messages as they arrive"),
+    "sweep": lambda: _("the backfill"),
+    "contacts": lambda: _("saved names"),
+    "edits": lambda: _("edits and revocations as they happen"),
+    "reactions": lambda: _("reactions"),
+    "calls": lambda: _("calls as they ring"),
+    "presence": lambda: _("setting own presence to unavailable"),
+    "guard": lambda: _("guarding a function that sends"),
+}
+"""What a build of WhatsApp Web that lacks something costs, by the codes of docs/protocol.md."""
+
+
+def cost(code: str) -> str:
+    """A capability in words. An unknown code (from a newer child) is shown as it is."""
+    return COSTS.get(code, lambda: code)()
+
+
+def _lost(detail: str) -> str:
+    """`calls, qr (names)` with the capabilities in words."""
+    codes, bracket, names = detail.partition(" (")
+    return ", ".join(cost(code) for code in codes.split(", ")) + bracket + names
+
+
 CONTRACT: Final = Warnable(
     "contract",
     Severity.MEDIUM,
-    lambda detail: _("WhatsApp Web changed and {what} no longer works").format(what=detail),
+    lambda detail: _("WhatsApp Web changed; no longer possible: {what}").format(what=_lost(detail)),
     lambda: _("look for a newer leadmasterd"),
 )
 DIALOG: Final = Warnable(

@@ -46,6 +46,7 @@ from leadmasterd.wire.events import (
     MessageEdit,
     MessageRevoke,
     OutboundBlocked,
+    Page,
     PageError,
     PairingCode,
     Passkey,
@@ -228,6 +229,7 @@ class Replay:
                 | PageError()
                 | OutboundBlocked()
                 | Contract()
+                | Page()
                 | Dialog()
                 | Heartbeat()
                 | CommandError()

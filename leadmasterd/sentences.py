@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from leadmasterd import health
 from leadmasterd.text import _, ngettext, printable
 
 Values = Mapping[str, Any]
@@ -188,9 +189,7 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "not_scanned": lambda v: _(
         "nobody scanned {codes} codes; a new one follows later, or with `leadmasterd restart-listener`"
     ).format(codes=v.get("codes")),
-    "contract": lambda v: _("WhatsApp Web changed and {costs} no longer works ({names})").format(
-        costs=v.get("costs"), names=v.get("names")
-    ),
+    "contract": lambda v: health.sentence("contract", f"{v.get('costs')} ({v.get('names')})"),
     "screen": lambda v: _("WhatsApp Web shows a full screen ({name}): {text}").format(
         name=v.get("name"), text=v.get("text")
     ),

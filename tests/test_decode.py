@@ -96,8 +96,24 @@ def test_a_contract_says_what_is_missing_and_what_it_costs() -> None:
     found = decode(head + b'[{"module":"WAWebCallCollection","function":"on","costs":"calls"}]}')
     assert found == events.Contract(3, "2.3000.1", (events.Missing("WAWebCallCollection", "on", "calls"),))
     assert decode(head + b"[]}") == events.Contract(3, "2.3000.1", ())
-    for wrong in (b"null}", b"{}}", b"[1]}", b'[{"module":"M","function":"f"}]}'):
+    late = decode(head + b'[],"late":[{"module":"WAWebCallCollection","function":"on","costs":"calls"}]}')
+    assert late == events.Contract(3, "2.3000.1", (), (events.Missing("WAWebCallCollection", "on", "calls"),))
+    for wrong in (b"null}", b"{}}", b"[1]}", b'[{"module":"M","function":"f"}]}', b'[],"late":{}}'):
         assert isinstance(decode(head + wrong), Malformed)
+
+
+def test_a_page_has_switches_of_plain_values_and_counts_what_was_looked_up() -> None:
+    """A switch with anything else is dropped: it must not cost the answer."""
+    member = {"module": "WAWebSocketModel", "function": "Socket.on", "costs": "live"}
+    line: dict[str, Any] = {
+        "web_version": None,
+        "ab": {"a": 1, "b": None, "c": False, "d": [1]},
+        "required": [member, member],
+    }
+    found = wire.decoded(wire.line("page", **line, missing=[member], late=[], check=7, error="not ready"))
+    missing = (events.Missing("WAWebSocketModel", "Socket.on", "live"),)
+    assert found == events.Page(1, None, {"a": 1, "b": None, "c": False}, 2, missing, (), 7, "not ready")
+    assert isinstance(wire.decoded(wire.line("page", **line, missing=[member])), Malformed)
 
 
 def test_a_dialog_that_was_left_alone_has_no_button() -> None:

@@ -1,13 +1,20 @@
-"""What `doctor` says of the clock, from live messages (each carries WhatsApp's time and ours), and of the rules."""
+"""What `doctor` says of the clock (a live message carries WhatsApp's time and ours), of the rules and of the page."""
 
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from leadmasterd.cli import main
+from leadmasterd.cli import cmd_doctor, main
+from leadmasterd.daemon.status import Sections, StatusPublisher
 from leadmasterd.doctor import KINDS, Finding, clock_against_messages, examine
+from leadmasterd.health import COSTS
+from leadmasterd.settings.paths import Paths
+from leadmasterd.state.status_object import Page, PageMember
 from tests import wire
 from tests.captures import Store, item, opened, reading
 
@@ -149,3 +156,81 @@ def test_warnings_are_counted_where_nothing_is_wrong(
     monkeypatch.setattr("leadmasterd.cli.cmd_doctor.examine", lambda *_arguments, **_options: iter([warning]))
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.endswith("\nNothing to fix; 1 warning.\n")
+
+
+# ---------------------------------------------------------------------- WhatsApp Web itself
+
+MEMBER = PageMember(module="WAWebCmd", function="Cmd.refreshQR", costs="qr")
+LATE = PageMember(module="WAWebCallCollection", function="on", costs="calls")
+PAGE = Page(
+    web_version="2.3000.1",
+    at="2026-11-23T12:00:00.000Z",
+    ab={"web_init_chat_batch_size": 100, "message_edit_to_message_secret_receiver_enabled": False, "x": None},
+    required=40,
+    missing=[],
+    late=[],
+)
+
+
+def published(tmp_path: Path, page: Page | None) -> Finding:
+    """What `doctor` says of the page that this `status.json` has."""
+    StatusPublisher(Paths(None, tmp_path, tmp_path / "leadmaster.db"), Sections(page=lambda: page)).write()
+    [found] = [each for each in examine(None, start_browser=False) if each.check == "page"]
+    return found
+
+
+def test_doctor_shows_the_switches_of_the_page_that_was_looked_at_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the daemon is dead; one that the page does not tell is left out."""
+    monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert published(tmp_path, None).code == "page_unknown"
+    found = published(tmp_path, PAGE)
+    assert found.found == "WhatsApp Web 2.3000.1; 100 chats in memory at first; sealed edits: no"
+    assert found.values["web_init_chat_batch_size"] == 100
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the daemon answers to `check-page`; change it in place."""
+    answer: dict[str, Any] = {"ok": True, "phase": "ready", "page": PAGE}
+    monkeypatch.setattr(cmd_doctor, "ask", lambda _socket, command: answer if command == "check-page" else None)
+    return answer
+
+
+def test_doctor_names_what_the_live_page_lacks_and_what_it_costs(
+    answers: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By module and member; what is only late is a warning."""
+    assert main(["doctor", "--page"]) == 0
+    assert "40 of 40 names that capture relies on are there." in capsys.readouterr().out
+    answers["page"] = {**PAGE, "late": [LATE]}
+    assert main(["doctor", "--page"]) == 0
+    assert "calls as they ring" in capsys.readouterr().out
+    answers["page"] = {**PAGE, "late": [LATE], "missing": [MEMBER]}
+    assert main(["doctor", "--page"]) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "WRONG gone WAWebCmd.Cmd.refreshQR -> this costs linking by a QR code; look for a newer" in text
+    assert "! not loaded WAWebCallCollection.on -> it may come yet" in text
+    assert "x: the page does not tell" in text
+    assert "38 of 40 names" in text
+    assert main(["doctor", "--page", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["missing"] == [MEMBER]
+
+
+def test_without_a_daemon_the_page_can_not_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence, and the exit code of the other commands that need a daemon."""
+    monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(tmp_path))
+    assert main(["doctor", "--page"]) == 3
+    [sentence] = capsys.readouterr().err.splitlines()
+    assert "the daemon is not running; start it" in sentence
+
+
+def test_every_cost_of_the_protocol_has_its_words() -> None:
+    """A code that is shown as it is would tell nobody anything."""
+    document = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text(encoding="utf-8")
+    _, _, table = document.partition("| `costs` | what is lost |")
+    assert set(re.findall(r"^\| `(\w+)` \|", table.split("\n\n")[0], re.MULTILINE)) == set(COSTS)

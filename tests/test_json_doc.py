@@ -20,12 +20,12 @@ from leadmasterd.actions.reclassify import ReclassifyRecord
 from leadmasterd.actions.stages import StageRecord
 from leadmasterd.actions.unit_of_work import ChangeRecord
 from leadmasterd.classify.measure import Figures, TrainingRecord
-from leadmasterd.cli import auth_import, auth_pair, cmd_auth, cmd_config, cmd_rules
+from leadmasterd.cli import auth_import, auth_pair, cmd_auth, cmd_config, cmd_doctor, cmd_rules
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.leads_export import COLUMNS, ExportedFile
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import Sections, StatusPublisher, measure
-from leadmasterd.doctor import Report
+from leadmasterd.doctor import PageObject, Report
 from leadmasterd.listener.profile import Auth
 from leadmasterd.queries.history import HistoryObject
 from leadmasterd.queries.lead_detail import LeadDetail
@@ -36,7 +36,7 @@ from leadmasterd.queries.waiting import WaitingList
 from leadmasterd.replay import ReplayRecord
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import write_status
-from leadmasterd.state.status_object import Session, Status
+from leadmasterd.state.status_object import Page, PageMember, Session, Status
 from leadmasterd.store.database import open_for_writing
 from tests.sessions import packed
 from tests.stories import Customer
@@ -51,6 +51,10 @@ _ELSEWHERE: Final = {"auth pair"}
 """It needs a screen and a person; test_auth_pair.py holds its object against the document."""
 
 AD: Final = {"referral": {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas"}}
+_MEMBER: Final = PageMember(module="WAWebCallCollection", function="on", costs="calls")
+PAGE: Final = Page(
+    web_version="2.3000.1", at="2026-11-23T12:00:00.000Z", ab={"x": 1}, required=9, missing=[_MEMBER], late=[_MEMBER]
+)
 LABELLED: Final = '{"text": "cuanto sale", "intent": "price"}\n{"text": "hola", "intent": "price"}\n'
 
 
@@ -153,6 +157,7 @@ RECORDS: Final[dict[str, type]] = {
     "A change": ChangeRecord,
     "history": HistoryObject,
     "doctor": Report,
+    "doctor --page": PageObject,
     "auth list": cmd_auth.SessionList,
     "auth snapshot": cmd_auth.Done,
     "auth pair": auth_pair.PairRecord,
@@ -260,6 +265,7 @@ def filled(shop: Shop) -> Paths:
         scan=lambda: {"qr": "2@x", "valid_until": now},
         next_jobs=lambda: [{"job": "sweep", "at": now}],
         versions=lambda: dict.fromkeys(names, "1"),
+        page=lambda: PAGE,
     )
     StatusPublisher(paths, sections).write()
     (shop.folder / "labelled.jsonl").write_text(LABELLED)
@@ -274,6 +280,7 @@ TYPED: Final = {
     "status": ["status"],
     "history": ["history"],
     "doctor": ["doctor --quick", "--config bad.toml doctor --quick"],
+    "doctor --page": ["doctor --page"],
     "auth list": ["auth list"],
     "auth snapshot": ["auth snapshot"],
     "auth restore": ["auth restore"],
@@ -328,9 +335,10 @@ def test_every_object_that_is_documented_is_looked_at() -> None:
     assert set(TYPED) == with_a_table - _ELSEWHERE
 
 
-def test_every_key_is_documented_with_its_type_and_no_other_is(shop: Shop) -> None:
+def test_every_key_is_documented_with_its_type_and_no_other_is(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a state with a little of everything: a key that is printed is in its section, and the other way round."""
     paths = filled(shop)
+    monkeypatch.setattr(cmd_doctor, "ask", lambda *_: {"ok": True, "phase": "ready", "page": PAGE})
     wrong, unseen = [], []
     for name, lines in TYPED.items():
         documented, seen = documented_paths(name), set[str]()

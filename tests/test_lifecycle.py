@@ -22,6 +22,7 @@ from leadmasterd.daemon.lifecycle import (
     KeepBan,
     KeepBrowser,
     KeepBye,
+    KeepPage,
     KeepPasskey,
     KeepStorageBroken,
     KeepVersions,
@@ -52,6 +53,7 @@ from leadmasterd.wire.events import (
     Lifecycle,
     Missing,
     OutboundBlocked,
+    Page,
     PageError,
     PairingCode,
     Passkey,
@@ -81,6 +83,8 @@ def passkey(where: str, step: str, code: str | None = None, *, by: str) -> Passk
     """A step of a passkey."""
     return Passkey(seq=7, where=where, step=step, code=code, by=by)
 
+
+PAGE = Page(8, "2.3000.1", {"web_init_chat_batch_size": 100}, 2, tuple(LOST), (), None, None)
 
 TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
     (
@@ -223,6 +227,8 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
             Record("contract", {"costs": "calls, qr", "names": "WAWebA.a, WAWebB.b"}),
         ],
     ),
+    (Contract(8, "2.3000.1", (), tuple(LOST)), [ClearWarning(CONTRACT)]),
+    (PAGE, [KeepPage(PAGE)]),
     (
         Dialog(8, "a\nnew look", None, dismissed=False),
         [Warn(DIALOG, "a new look"), Record("dialog", {"text": "a new look"})],

@@ -1,11 +1,14 @@
 """Phases as people see them, the pause that survives, and what operators ask over the control socket."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from leadmasterd.daemon import page_report
 from leadmasterd.daemon.control import Control
+from leadmasterd.daemon.page_report import PageReport
 from leadmasterd.daemon.session import PauseFile, SessionLog
 from leadmasterd.daemon.spawner import Spawner
 from leadmasterd.reasons import Reason
@@ -13,7 +16,7 @@ from leadmasterd.store.records import GapOpened, Item, SessionEvent
 from leadmasterd.store.writer import Writer
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Happened, Phase, State
-from leadmasterd.wire.events import Bye
+from leadmasterd.wire.events import Bye, Missing, Page
 
 NOW = "2026-11-23T14:00:00.000Z"
 
@@ -114,6 +117,7 @@ def test_what_a_person_should_hear_of_at_once_is_an_error_in_the_journal(
 
 BANNED = State(phase=Phase.HALTED, because=Reason("temporary_ban", {"expires": 1795435200}))
 PASSKEY = State(phase=Phase.NEEDS_PASSKEY, because=Reason("passkey_asked"))
+PAGE = Page(8, "2.3000.1", {"web_init_chat_batch_size": 100}, 40, (), (), None, None)
 READY = State(phase=Phase.READY, because=Reason("ready"))
 SCAN = State(phase=Phase.WAITING_FOR_SCAN, because=Reason("scan_needed"))
 
@@ -130,6 +134,8 @@ SCAN = State(phase=Phase.WAITING_FOR_SCAN, because=Reason("scan_needed"))
         ("pairing-code", PASSKEY, None),
         ("restart-listener", BANNED, None),
         ("resume", BANNED, Happened.RESUME),
+        ("check-page", SCAN, None),
+        ("check-page", State(phase=Phase.RECONNECTING, because=Reason("connection_lost")), None),
         ("sparkle", READY, None),
     ],
 )
@@ -140,7 +146,7 @@ async def test_a_command_is_posted_or_refused_with_the_reason(
     log, _store = session()
     log.change(state, NOW, bye=None, gaps=[])
     inbox = Inbox()
-    control = Control(inbox, session=log, spawner=cast("Spawner", Child()))
+    control = Control(inbox, session=log, spawner=cast("Spawner", Child()), page=answering())
     answer: dict[str, Any] = await control.answer(command, {})
     if posted is None:
         assert answer["ok"] is False
@@ -157,6 +163,58 @@ async def test_a_pairing_code_is_asked_of_the_child_in_digits() -> None:
     log, _store = session()
     log.change(SCAN, NOW, bye=None, gaps=[])
     child = Child()
-    control = Control(Inbox(), session=log, spawner=cast("Spawner", child))
+    control = Control(Inbox(), session=log, spawner=cast("Spawner", child), page=answering())
     assert (await control.answer("pairing-code", {"phone": "+54 9 11 5555-0100"}))["ok"]
     assert child.sent == [("pairing_code", {"phone": "5491155550100"})]
+
+
+def answering(*answers: Page | None) -> PageReport:
+    """A child that answers each question with the next of these, under its number; None: not at all."""
+    coming = iter(answers)
+
+    def send(command: str, *, check: int) -> None:
+        assert command == "check_page"
+        if answer := next(coming):
+            report.heard(replace(answer, check=check))
+
+    report = PageReport(send=send, changed=lambda: None)
+    return report
+
+
+async def test_the_page_is_looked_at_when_somebody_asks() -> None:
+    """The answer is what the child says now, and `status` keeps it."""
+    log, _store = session()
+    log.change(READY, NOW, bye=None, gaps=[])
+    report = answering(replace(PAGE, missing=(Missing("WAWebCmd", "Cmd", "account"),)))
+    report.heard(PAGE)
+    control = Control(Inbox(), session=log, spawner=cast("Spawner", Child()), page=report)
+    answer: dict[str, Any] = await control.answer("check-page", {})
+    assert answer["ok"]
+    assert answer["page"] == report.section()
+    assert answer["page"]["missing"] == [{"module": "WAWebCmd", "function": "Cmd", "costs": "account"}]
+    assert (answer["page"]["required"], answer["page"]["ab"]) == (40, {"web_init_chat_batch_size": 100})
+
+
+async def test_a_page_that_can_not_be_looked_at_is_told_and_what_was_known_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether the child says so, or says nothing."""
+    monkeypatch.setattr(page_report, "_ANSWER_SECONDS", 0.05)
+    log, _store = session()
+    log.change(READY, NOW, bye=None, gaps=[])
+    report = answering(replace(PAGE, web_version=None, required=0, error="the page is not ready"), None)
+    report.heard(PAGE)
+    known = report.section()
+    control = Control(Inbox(), session=log, spawner=cast("Spawner", Child()), page=report)
+    assert "the page is not ready; try again" in (await control.answer("check-page", {}))["error"]
+    assert "it does not answer; try again" in (await control.answer("check-page", {}))["error"]
+    assert report.section() == known
+
+
+async def test_before_a_scan_the_page_can_not_be_looked_at_and_that_says_what_to_do() -> None:
+    """The child is not even asked."""
+    log, _store = session()
+    log.change(SCAN, NOW, bye=None, gaps=[])
+    control = Control(Inbox(), session=log, spawner=cast("Spawner", Child()), page=answering())
+    answer = await control.answer("check-page", {})
+    assert answer["error"] == ("cannot check the page: no phone is linked yet; scan the code first (`leadmasterd qr`)")

@@ -42,6 +42,7 @@ KEYS = {
     "resources",
     "next_jobs",
     "versions",
+    "page",
 }
 
 

@@ -1,13 +1,17 @@
-"""`leadmasterd doctor`: problems on this machine, and how to fix them."""
+"""`leadmasterd doctor`: problems on this machine, and how to fix them; with `--page`, what WhatsApp Web has changed."""
 
 import argparse
 import json
 import sys
 
+from leadmasterd import health
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.tables import folded
-from leadmasterd.doctor import Finding, Report, examine
-from leadmasterd.text import _, ngettext
+from leadmasterd.doctor import Finding, Level, PageObject, Report, examine, switch_in_words
+from leadmasterd.settings.paths import find_paths
+from leadmasterd.state.control import ask
+from leadmasterd.state.status_object import Page
+from leadmasterd.text import _, ngettext, printable
 
 _SIGNS = {"ok": "ok", "warning": "!", "wrong": "WRONG"}
 _COLOURS = {"ok": "\x1b[32m", "warning": "\x1b[33m", "wrong": "\x1b[31m"}
@@ -18,22 +22,33 @@ _FOUND = 22
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How thoroughly."""
     parser.add_argument("--quick", action="store_true", help=_("skip starting the browser"))
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        help=_("only compare the running WhatsApp Web with what capture relies on; changes nothing"),
+    )
     add_json(parser)
     add_epilog(
         parser,
         "leadmasterd doctor",
         "leadmasterd doctor --quick --json",
-        notes=_("exit codes: 0 nothing is wrong (warnings are advice), 1 something is"),
+        "leadmasterd doctor --page",
+        notes=_(
+            "exit codes: 0 nothing is wrong (warnings are advice), 1 something is; "
+            "with --page also 3 when no daemon is running"
+        ),
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when nothing is wrong (warnings are advice), 1 otherwise."""
+    if arguments.page:
+        return _check_page(arguments)
     findings: list[Finding] = []
     for finding in examine(arguments.config, start_browser=not arguments.quick):
         findings.append(finding)
         if not arguments.json:
-            _print(finding)
+            _print(finding.level, finding.check, finding.found, finding.mend)
     wrong = sum(finding.level == "wrong" for finding in findings)
     warnings = sum(finding.level == "warning" for finding in findings)
     if arguments.json:
@@ -52,11 +67,45 @@ def _summary(wrong: int, warnings: int) -> str:
     return _("All is well.")
 
 
-def _print(finding: Finding) -> None:
-    sign = f"{_SIGNS[finding.level]:<6}"
-    text = folded(f"{sign} {finding.check:<14} {finding.found}", _FOUND)
+def _check_page(arguments: argparse.Namespace) -> int:
+    """Ask the daemon to have the live page looked at."""
+    page: Page = ask(find_paths(arguments.config).socket, "check-page")["page"]
+    found = PageObject(
+        ok=not page["missing"],
+        web_version=page["web_version"],
+        at=page["at"],
+        required=page["required"],
+        missing=page["missing"],
+        late=page["late"],
+        ab=dict(page["ab"]),
+    )
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        _print_page(found)
+    return 0 if found["ok"] else 1
+
+
+def _print_page(page: PageObject) -> None:
+    _print("ok", "page", "WhatsApp Web " + printable(page["web_version"] or "?"))
+    for each in page["missing"]:
+        mend = _("this costs {what}; look for a newer leadmasterd").format(what=health.cost(each["costs"]))
+        _print("wrong", "gone", printable(f"{each['module']}.{each['function']}"), printable(mend))
+    for each in page["late"]:
+        mend = _("it may come yet; without it, {what} is lost").format(what=health.cost(each["costs"]))
+        _print("warning", "not loaded", printable(f"{each['module']}.{each['function']}"), printable(mend))
+    for name, value in page["ab"].items():
+        shown = _("the page does not tell") if value is None else switch_in_words(name, value)
+        _print("ok", "switch", shown if value is not None else f"{printable(name)}: {shown}")
+    there, wanted = page["required"] - len(page["missing"]) - len(page["late"]), page["required"]
+    print(_("{n} of {all} names that capture relies on are there.").format(n=there, all=wanted))
+
+
+def _print(level: Level, check: str, found: str, mend: str = "") -> None:
+    sign = f"{_SIGNS[level]:<6}"
+    text = folded(f"{sign} {check:<14} {found}", _FOUND)
     if sys.stdout.isatty():
-        text = f"{_COLOURS[finding.level]}{sign}\x1b[0m{text.removeprefix(sign)}"
+        text = f"{_COLOURS[level]}{sign}\x1b[0m{text.removeprefix(sign)}"
     print(text, flush=True)
-    if finding.mend:
-        print(folded(f"{'':<{_FOUND}}-> {finding.mend}", _FOUND + 3), flush=True)
+    if mend:
+        print(folded(f"{'':<{_FOUND}}-> {mend}", _FOUND + 3), flush=True)

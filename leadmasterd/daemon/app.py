@@ -21,6 +21,7 @@ from leadmasterd.daemon.leads import LeadJobs
 from leadmasterd.daemon.live_path import LivePath
 from leadmasterd.daemon.maintenance import Limits, Maintenance, Observation
 from leadmasterd.daemon.observer import Observer
+from leadmasterd.daemon.page_report import PageReport
 from leadmasterd.daemon.pairing import CodeDisplay, Pairing
 from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.daemon.session import PauseFile, SessionLog
@@ -71,6 +72,7 @@ class Daemon:
         self._pause_file = PauseFile(paths.state_dir)
         self._ban = BanFile(paths.state_dir)
         self._report = ChildReport()
+        self._page = PageReport(send=self._spawner.send, changed=self._publisher.changed)
 
     async def run(self) -> None:
         """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, CannotUseProgram."""
@@ -160,6 +162,7 @@ class Daemon:
             ban=self._ban,
             pairing=self._pairing,
             live_path=self._live_path,
+            page=self._page,
             warnings=self._warnings,
             counters=self._counters,
         )
@@ -195,7 +198,7 @@ class Daemon:
             train=self._leads.train,
             warnings=self._warnings,
         )
-        control = Control(self._inbox, session=self._session, spawner=self._spawner)
+        control = Control(self._inbox, session=self._session, spawner=self._spawner, page=self._page)
         self._control_socket = ControlServer(self._paths.socket, control.answer)
         self._publisher.offer(
             Sections(
@@ -210,6 +213,7 @@ class Daemon:
                 resources=self._observer.resources,
                 next_jobs=lambda: [*self._live_path.next_sweep(), *self._maintenance.next_jobs()],
                 versions=lambda: self._report.versions,
+                page=self._page.section,
             )
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from leadmasterd.daemon.page_report import PageReport
 from leadmasterd.daemon.session import SessionLog
 from leadmasterd.daemon.spawner import Spawner
 from leadmasterd.supervisor.inbox import Inbox
@@ -12,10 +13,11 @@ from leadmasterd.supervisor.machine import Happened, Phase
 class Control:
     """Answers `{"ok": true, "phase": ...}` once the supervisor has the command, or says why it is refused."""
 
-    def __init__(self, inbox: Inbox, *, session: SessionLog, spawner: Spawner) -> None:
+    def __init__(self, inbox: Inbox, *, session: SessionLog, spawner: Spawner, page: PageReport) -> None:
         self._inbox = inbox
         self._session = session
         self._spawner = spawner
+        self._page = page
 
     async def answer(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out a command of the operator."""
@@ -39,6 +41,19 @@ class Control:
                 if self._session.phase is not Phase.WAITING_FOR_SCAN:
                     return {"ok": False, "error": "cannot ask for a pairing code: no scan is needed now"}
                 self._spawner.send("pairing_code", phone=phone)
+            case "check-page":
+                return await self._check_page()
             case other:
                 return {"ok": False, "error": f"unknown command {other!r}"}
         return {"ok": True, "phase": self._session.phase.value}
+
+    async def _check_page(self) -> dict[str, Any]:
+        """Have the live page compared with what capture relies on; changes nothing."""
+        cannot = "cannot check the page: "
+        if self._session.phase is Phase.WAITING_FOR_SCAN:
+            return {"ok": False, "error": cannot + "no phone is linked yet; scan the code first (`leadmasterd qr`)"}
+        if self._session.phase is not Phase.READY:
+            return {"ok": False, "error": cannot + "the session is not ready; `leadmasterd status` says why"}
+        if problem := await self._page.ask():
+            return {"ok": False, "error": f"{cannot}{problem}; try again in a minute"}
+        return {"ok": True, "phase": self._session.phase.value, "page": self._page.section()}

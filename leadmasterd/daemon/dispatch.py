@@ -7,6 +7,7 @@ from leadmasterd.daemon import lifecycle
 from leadmasterd.daemon.ban import BanFile
 from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.live_path import LivePath
+from leadmasterd.daemon.page_report import PageReport
 from leadmasterd.daemon.pairing import Pairing
 from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.daemon.session import SessionLog
@@ -35,6 +36,7 @@ class Dispatch:
         ban: BanFile,
         pairing: Pairing,
         live_path: LivePath,
+        page: PageReport,
         warnings: ActiveWarnings,
         counters: Counters,
     ) -> None:
@@ -45,6 +47,7 @@ class Dispatch:
         self._ban = ban
         self._pairing = pairing
         self._live_path = live_path
+        self._page = page
         self._warnings = warnings
         self._counters = counters
 
@@ -80,6 +83,8 @@ class Dispatch:
                 self._report.passkey_asked = asked
             case lifecycle.KeepBan(ban):
                 self._ban.keep(ban)
+            case lifecycle.KeepPage(page):
+                self._page.heard(page)
             case lifecycle.MarkLinked(wid):
                 self._profile.session_works(wid, browser=self._report.versions.get("browser"))
             case lifecycle.AttachLivePath(account, fresh):

@@ -27,6 +27,7 @@ from leadmasterd.wire.events import (
     Lifecycle,
     Missing,
     OutboundBlocked,
+    Page,
     PageError,
     PairingCode,
     Passkey,
@@ -118,6 +119,13 @@ class KeepBan:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepPage:
+    """Remember what the page is, and tell whoever asked."""
+
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
 class MarkLinked:
     """The session works: mark the profile as linked to this account."""
 
@@ -196,6 +204,7 @@ Command = (
     | KeepStorageBroken
     | KeepPasskey
     | KeepBan
+    | KeepPage
     | MarkLinked
     | AttachLivePath
     | Beat
@@ -265,6 +274,8 @@ def translate(event: Lifecycle, known: Known) -> Sequence[Command]:
             return _contract(missing)
         case Dialog(text=text, name="disk_full"):
             return Warn(BROWSER_STORAGE, printable(text)), Record("browser_storage", {"text": printable(text)})
+        case Page():
+            return (KeepPage(event),)
         case Dialog(text=text, button=button, dismissed=dismissed):
             return _dialog(printable(text), button, dismissed=dismissed)
         case CommandError(message=message):

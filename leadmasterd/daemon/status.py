@@ -16,7 +16,7 @@ import psutil
 from leadmasterd import sentences
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_status
-from leadmasterd.state.status_object import Account, Capture, Job, Scan, Session, Status, Trouble, Waiting
+from leadmasterd.state.status_object import Account, Capture, Job, Page, Scan, Session, Status, Trouble, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Sections:
     resources: Callable[[], Mapping[str, int]] = dict
     next_jobs: Callable[[], list[Job]] = list
     versions: Callable[[], Mapping[str, str | None]] = dict
+    page: Callable[[], Page | None] = lambda: None
 
 
 class StatusPublisher:
@@ -100,6 +101,7 @@ class StatusPublisher:
             resources=sections.resources(),
             next_jobs=sections.next_jobs(),
             versions=sections.versions(),
+            page=sections.page(),
         )
 
 

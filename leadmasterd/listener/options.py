@@ -10,7 +10,7 @@ def child_options(
     settings: Settings, *, profile: Path, browser: Path, instance: str, headless: bool = True
 ) -> dict[str, object]:
     """`instance`: the marker on the command lines of its processes. Not `headless`: the browser opens a window."""
-    listener = settings.listener
+    listener, timing = settings.listener, settings.timing()
     return {
         "profile": str(profile.resolve()),
         "browser": str(browser),
@@ -22,5 +22,8 @@ def child_options(
         "no_sandbox": os.geteuid() == 0,
         "headless": headless,
         "instance": instance,
-        "timing": {"heartbeat": round(settings.timing().heartbeat_every * 1000)},
+        "timing": {
+            "heartbeat": round(timing.heartbeat_every * 1000),
+            "late": round(timing.modules_late * 1000),
+        },
     }

@@ -61,6 +61,26 @@ class Job(TypedDict):
     at: str
 
 
+class PageMember(TypedDict):
+    """A member of the page that capture relies on. `costs`: what is lost without it, a code."""
+
+    module: str
+    function: str
+    costs: str
+
+
+class Page(TypedDict):
+    """What the page was when it was looked at last."""
+
+    web_version: str | None
+    at: str
+    ab: Mapping[str, str | int | float | bool | None]
+    required: int
+    """How many members were looked up."""
+    missing: list[PageMember]
+    late: list[PageMember]
+
+
 class Status(Session):
     """The whole object."""
 
@@ -76,3 +96,4 @@ class Status(Session):
     resources: Mapping[str, int]
     next_jobs: list[Job]
     versions: Mapping[str, str | None]
+    page: Page | None

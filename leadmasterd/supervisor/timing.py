@@ -48,6 +48,9 @@ class Timing:
     heartbeat_timeout: float = 15.0
     """Without a heartbeat: the first miss is logged, the second, this much later, ends the child."""
 
+    modules_late: float = 300.0
+    """From ready: what the page still does not know by name is gone. It loads in waves, calls last."""
+
     stop_ask: float = 10.0
     """After `stop` on stdin: the browser closes gracefully, so that localStorage survives."""
     stop_term: float = 4.0

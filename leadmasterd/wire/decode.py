@@ -35,6 +35,7 @@ from leadmasterd.wire.events import (
     MessageRevoke,
     Missing,
     OutboundBlocked,
+    Page,
     PageError,
     PairingCode,
     Passkey,
@@ -406,15 +407,34 @@ def _outbound_blocked(obj: JsonObject, seq: int) -> OutboundBlocked:
 
 
 def _contract(obj: JsonObject, seq: int) -> Contract:
-    missing = obj.get("missing")
-    if type(missing) is not list:
-        raise _BadField(f"without a list in missing ({_kind(missing)})")
-    return Contract(seq, _text_or_none(obj, "web_version"), tuple(_missing(item) for item in missing))
+    late = _members(obj, "late") if "late" in obj else ()
+    return Contract(seq, _text_or_none(obj, "web_version"), _members(obj, "missing"), late)
 
 
-def _missing(item: object) -> Missing:
+def _page(obj: JsonObject, seq: int) -> Page:
+    ab = _object_or_none(obj, "ab") or {}
+    return Page(
+        seq=seq,
+        web_version=_text_or_none(obj, "web_version"),
+        ab={name: value for name, value in ab.items() if value is None or isinstance(value, str | int | float)},
+        required=len(_members(obj, "required")),
+        missing=_members(obj, "missing"),
+        late=_members(obj, "late"),
+        check=_int_or_none(obj, "check"),
+        error=_text_or_none(obj, "error"),
+    )
+
+
+def _members(obj: JsonObject, name: str) -> tuple[Missing, ...]:
+    items = obj.get(name)
+    if type(items) is not list:
+        raise _BadField(f"without a list in {name} ({_kind(items)})")
+    return tuple(_member(item, name) for item in items)
+
+
+def _member(item: object, name: str) -> Missing:
     if type(item) is not dict:
-        raise _BadField(f"with {_kind(item)} in missing, which holds objects")
+        raise _BadField(f"with {_kind(item)} in {name}, which holds objects")
     return Missing(_text(item, "module"), _text(item, "function"), _text(item, "costs"))
 
 
@@ -474,6 +494,7 @@ EVENT_TYPES: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     "page_error": _page_error,
     "outbound_blocked": _outbound_blocked,
     "contract": _contract,
+    "page": _page,
     "dialog": _dialog,
     "heartbeat": _heartbeat,
     "command_error": _command_error,

@@ -187,7 +187,7 @@ class OutboundBlocked:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A function of the page that capture relies on is missing. `costs`: the capability lost, see docs/protocol.md."""
+    """A member of the page that capture relies on is missing. `costs`: the capability lost, see docs/protocol.md."""
 
     module: str
     function: str
@@ -196,11 +196,33 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The compatibility check: what this build of WhatsApp Web lacks of what capture relies on, if anything."""
+    """The compatibility check: what this build of WhatsApp Web lacks of what capture relies on, if anything.
+
+    `late`: in modules that the page has not loaded yet.
+    """
 
     seq: int
     web_version: str | None
     missing: tuple[Missing, ...]
+    late: tuple[Missing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the page is: once a page load, and in answer to the command `check_page` of number `check`.
+
+    `required`: how many members were looked up. `ab`: the switches that choose between the page's ways; None: not told.
+    With an `error` the page could not be asked, and the rest is what was known last.
+    """
+
+    seq: int
+    web_version: str | None
+    ab: Mapping[str, str | int | float | bool | None]
+    required: int
+    missing: tuple[Missing, ...]
+    late: tuple[Missing, ...]
+    check: int | None
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +393,7 @@ Lifecycle = (
     | PageError
     | OutboundBlocked
     | Contract
+    | Page
     | Dialog
     | Heartbeat
     | CommandError

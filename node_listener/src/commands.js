@@ -3,11 +3,12 @@ import { record } from './message/raw.js';
 
 /**
  * @typedef {{type: 'sweep', sweep: number, from: number, chats: Record<string, number>, ignore: string[]}} SweepCommand
- * @typedef {SweepCommand | {type: 'pairing_code', phone: string} | {type: 'stop'}} Command
+ * @typedef {SweepCommand | {type: 'pairing_code', phone: string} | {type: 'check_page', check: number}
+ *   | {type: 'stop'}} Command
  * @typedef {{command: Command} | {error: {command: string, message: string}}} Parsed
  */
 
-const KNOWN = ['sweep', 'pairing_code', 'stop'];
+const KNOWN = ['sweep', 'pairing_code', 'check_page', 'stop'];
 const MAX_COMMAND_CHARACTERS = 8 * 1024 * 1024;
 
 /**
@@ -30,6 +31,10 @@ export function parseCommand(line) {
       return typeof found.phone === 'string' && /^\d{7,15}$/.test(found.phone)
         ? { command: { type, phone: found.phone } }
         : refuse(type, '"phone" must be 7 to 15 digits, international, without signs');
+    case 'check_page':
+      return isCount(found.check)
+        ? { command: { type, check: found.check } }
+        : refuse(type, '"check" must be a number');
     case 'stop':
       return { command: { type } };
     default:

@@ -1,38 +1,54 @@
-// The compatibility check: what capture relies on in WhatsApp Web, by name, and what is lost when a build lacks it.
-// WhatsApp Web changes every four to eight weeks, and a missing name ends as an error in the page that nobody sees. So
-// every page load is compared with this list, and the difference is reported (as `contract`, its name on the wire).
-import { findMissing } from './page/compatibility.js';
+// The compatibility check: what capture relies on in WhatsApp Web, by module and member, and what is lost when a build
+// lacks it. WhatsApp Web changes every four to eight weeks, and a missing name ends as an error in the page that nobody
+// sees. So every page load is compared with this list, and the difference is reported (as `contract`, its name on the
+// wire). The canary (../canary) compares a saved copy of the page's modules with the same list.
+import { inspectPage } from './page/compatibility.js';
 
 /**
- * @typedef {'qr' | 'pairing_code' | 'live' | 'sweep' | 'contacts' | 'edits' | 'reactions' | 'calls' | 'presence' | 'guard'} Capability
- * @typedef {object} Requirement
+ * @typedef {'qr' | 'pairing_code' | 'live' | 'sweep' | 'contacts' | 'edits' | 'reactions' | 'calls' | 'presence'
+ *   | 'guard'} Capability
+ *
+ * @typedef {object} Member
  * @property {string} module
- * @property {string} name path of the function within the module's exports
+ * @property {string} name path within the module's exports
+ * @property {'be called' | 'be' | 'hold a Map' | 'be guarded' | 'trigger'} must
+ * @property {string} [event] with `trigger`: the event, which some function of the member must speak of
+ *
+ * @typedef {object} Fate
  * @property {Capability} costs
- * @property {'be called' | 'be' | 'hold a Map' | 'be guarded'} must
- * @property {{module: string, name: string}[]} [or] alternatives: one of them is enough
- * @property {boolean} boot checked as soon as the page is up; the others may be loaded late and are checked when the
+ * @property {Member[]} [or] alternatives: one of them is enough
+ * @property {boolean} boot checked as soon as the page is up; the others may be loaded later and are checked when the
  *   library attaches
+ *
+ * @typedef {Member & Fate} Requirement
+ * @typedef {{module: string, function: string, costs: Capability}} Named as on the wire
+ * @typedef {string | number | boolean | null} SwitchValue null: the page does not tell
  */
 
 /**
  * @param {Capability} costs
- * @param {Record<string, string[]>} names module -> functions
+ * @param {Record<string, string[]>} names module -> members
  * @param {Partial<Requirement>} [more]
  * @returns {Requirement[]}
  */
 function required(costs, names, more = {}) {
-  return Object.entries(names).flatMap(([module, functions]) =>
-    functions.map((name) => ({
-      module,
-      name,
-      costs,
-      must: /** @type {const} */ ('be called'),
-      boot: false,
-      ...more,
-    })),
+  return Object.entries(names).flatMap(([module, members]) =>
+    members.map((name) => ({ ...member(module, name), costs, boot: false, ...more })),
   );
 }
+
+/**
+ * @param {string} module
+ * @param {string} name
+ * @param {Member['must']} [must]
+ * @returns {Member}
+ */
+function member(module, name, must = 'be called') {
+  return { module, name, must };
+}
+
+/** How a member is written on the wire and for people. @param {Member} member */
+export const shownName = ({ name, event }) => (event === undefined ? name : `${name}.on('${event}')`);
 
 /** @type {Requirement[]} */
 export const REQUIREMENTS = [
@@ -42,13 +58,24 @@ export const REQUIREMENTS = [
     'qr',
     {
       WAWebConnModel: ['Conn.on'],
-      WAWebCmd: ['Cmd.refreshQR'],
       WABase64: ['encodeB64'],
       WAWebUserPrefsInfoStore: ['waNoiseInfo.get'],
       WAWebSignalStoreApi: ['waSignalStore.getRegistrationInfo'],
       WAWebUserPrefsMultiDevice: ['getADVSecretKey'],
     },
     { boot: true },
+  ),
+  // page/edges.js: new codes when the page stops showing them. `Cmd` has it no longer (build of 2026-04-27).
+  ...required(
+    'qr',
+    { WAWebLaunchSocketUtils: ['refreshQR'] },
+    {
+      boot: true,
+      or: [
+        member('WAWebBackendEventBus', 'BackendEventBus.triggerRefreshQR'),
+        member('WAWebCmd', 'Cmd.refreshQR'),
+      ],
+    },
   ),
   ...required('qr', { WAWebCompanionRegClientUtils: ['DEVICE_PLATFORM'] }, { boot: true, must: 'be' }),
   ...required(
@@ -61,22 +88,26 @@ export const REQUIREMENTS = [
     'live',
     { WAWebUserPrefsMeUser: ['getMaybeMePnUser'] },
     {
-      or: [
-        { module: 'WAWebUserPrefsMeUser', name: 'getMaybeMeLidUser' },
-        { module: 'WAWebConnModel', name: 'Conn.wid' },
-      ],
+      or: [member('WAWebUserPrefsMeUser', 'getMaybeMeLidUser'), member('WAWebConnModel', 'Conn.wid', 'be')],
     },
   ),
   // Client.js:1023-1237
   ...required('live', { WAWebCollections: ['Msg.on'] }),
   ...required('edits', { WAWebCollections: ['Msg.on'] }),
-  ...required('calls', { WAWebCallCollection: ['on'] }, { must: 'hold a Map' }),
+  // Calls reach the Map, or since mid 2026 only setActiveCall (a model that is not in the Map).
+  ...required(
+    'calls',
+    { WAWebCallCollection: ['on'] },
+    { must: 'hold a Map', or: [member('WAWebCallCollection', 'setActiveCall')] },
+  ),
   ...required('reactions', { WAWebAddonReactionTableMode: ['reactionTableMode.bulkUpsert'] }),
   // page/sweep.js
-  ...required('sweep', {
-    WAWebCollections: ['Chat.getModelsArray'],
-    WAWebChatLoadMessages: ['loadEarlierMsgs'],
-  }),
+  ...required('sweep', { WAWebCollections: ['Chat.getModelsArray'] }),
+  ...required(
+    'sweep',
+    { WAWebDBMessageFindLocal: ['msgFindByDirection'] },
+    { or: [member('WAWebChatLoadMessages', 'loadEarlierMsgs')] },
+  ),
   // page/records.js
   ...required('contacts', {
     WAWebCollections: ['Contact.get'],
@@ -103,46 +134,165 @@ export const REQUIREMENTS = [
 ];
 
 /**
+ * A/B switches (WAWebABPropsConfigs, 2026-04-27) that choose between two ways of the page which capture must know both.
+ * WhatsApp's server may give two accounts different values.
+ */
+export const SWITCHES = [
+  // From this many waiting messages on, a start handles them before it says it is synced; below, after.
+  'web_non_blocking_offline_resume_max_message_count',
+  // How many chats are in memory before the waiting messages are through.
+  'web_init_chat_batch_size',
+  // How many waiting messages are written to disk, and asked for, at once.
+  'web_message_processing_cache_size',
+  'web_offline_resume_max_batch_size',
+  // Whether edits arrive sealed, and for how long one may be made.
+  'message_edit_to_message_secret_receiver_enabled',
+  'message_edit_window_duration_seconds',
+  // Whether linking may ask for a passkey.
+  'shortcake_companion_prologue__passkeys__enabled',
+];
+
+/** How often modules that are not loaded yet are looked for again, of the time that they are given. */
+const LOOKS = 5;
+
+/**
  * @param {object} parts
  * @param {import('./page-calls.js').PageCall} parts.call
  * @param {import('./page/install.js').PageConfig} parts.config
- * @param {(found: {web_version: string | null, missing: {module: string, function: string, costs: Capability}[]}) => void} parts.report
+ * @param {number} parts.patience milliseconds since the library attached in which a module may still be loaded. WhatsApp
+ *   Web loads in waves (calls and parts of its interface come last), and `require` throws alike for what is still to come
+ *   and for what is gone
+ * @param {() => boolean} parts.attached
+ * @param {(found: {web_version: string | null, missing: Named[], late: Named[]}) => void} parts.report
+ * @param {(page: {web_version: string | null, ab: Record<string, SwitchValue>, required: Named[], missing: Named[],
+ *   late: Named[], check: number | null, error: string | null}) => void} parts.reportPage
  */
-export function createCompatibilityCheck({ call, config, report }) {
+export function createCompatibilityCheck({ call, config, patience, attached, report, reportPage }) {
   let reported = '';
   /** @type {string | null} */
   let version = null;
+  /** @type {Record<string, SwitchValue>} */
+  let ab = {};
   /** @type {Set<Requirement>} */
   let missing = new Set();
+  /** @type {Set<Requirement>} */
+  let late = new Set();
+  /** The page load in which the library attached last, since when, and whether it has been described. */
+  const load = { document: '', attachedAt: 0, described: false };
+  /** @type {NodeJS.Timeout | undefined} */
+  let lookingAgain;
+  let stopped = false;
+
+  /**
+   * Looks at the page. False: it is not up, or gone; its next load is looked at again.
+   * @param {'booted' | 'failed' | 'attached'} when
+   */
+  async function look(when) {
+    clearTimeout(lookingAgain);
+    const checked = when === 'attached' ? REQUIREMENTS : REQUIREMENTS.filter(({ boot }) => boot);
+    const answer = await call(inspectPage, config, checked, SWITCHES).catch(() => null);
+    if (when === 'attached') lookAgainLater();
+    if (answer === null) return false;
+    if (answer.web_version !== version) {
+      missing = new Set();
+      late = new Set();
+    }
+    if (when === 'attached' && answer.document !== load.document)
+      Object.assign(load, { document: answer.document, attachedAt: Date.now(), described: false });
+    // The library has asked for its modules in vain, or they had their time.
+    const final = when === 'failed' || (when === 'attached' && Date.now() - load.attachedAt >= patience);
+    const gone = new Set(answer.missing.map((index) => checked[index]));
+    const awaited = new Set();
+    for (const each of answer.unloaded.map((index) => checked[index])) {
+      // What was gone from this build does not become late at its next load.
+      if (final || missing.has(each)) gone.add(each);
+      else awaited.add(each);
+    }
+    if (when !== 'attached') {
+      // What only an attached page can show stays as it was.
+      for (const each of missing) if (!each.boot) gone.add(each);
+      for (const each of late) if (!each.boot) awaited.add(each);
+    }
+    [version, ab, missing, late] = [answer.web_version, answer.ab, gone, awaited];
+    return true;
+  }
+
+  function lookAgainLater() {
+    clearTimeout(lookingAgain);
+    if (stopped) return;
+    lookingAgain = setTimeout(() => {
+      if (late.size > 0) void check('attached');
+    }, patience / LOOKS).unref();
+  }
+
+  function found() {
+    return { web_version: version, missing: named(missing), late: named(late) };
+  }
+
+  function reportChange() {
+    const result = found();
+    const text = JSON.stringify(result);
+    if (text === reported) return;
+    reported = text;
+    report(result);
+  }
+
+  /**
+   * @param {number | null} number of the command, null without one
+   * @param {string | null} error
+   */
+  function describe(number, error = null) {
+    reportPage({
+      web_version: version,
+      ab,
+      required: named(new Set(REQUIREMENTS)),
+      missing: named(missing),
+      late: named(late),
+      check: number,
+      error,
+    });
+  }
+
+  /**
+   * Compares the page with the requirements and reports what has changed; describes each page load once, when the library
+   * has attached. Never fails.
+   * @param {'booted' | 'failed' | 'attached'} when `failed`: the library could not inject
+   */
+  async function check(when) {
+    if (!(await look(when))) return;
+    reportChange();
+    if (when !== 'attached' || load.described) return;
+    load.described = true;
+    describe(null);
+  }
 
   return {
-    /**
-     * Compares the page with the requirements, and reports what is missing when that has changed. Never fails.
-     * @param {'booted' | 'attached'} when
-     */
-    async check(when) {
-      const checked = when === 'booted' ? REQUIREMENTS.filter(({ boot }) => boot) : REQUIREMENTS;
-      const answer = await call(findMissing, config, checked).catch(() => null);
-      if (answer === null) return; // not up, or gone: its next load is checked again
-      const found = new Set(answer.missing.map((index) => checked[index]));
-      // What only an attached page can show stays as it was, until this load is attached or the build is another.
-      if (when === 'booted' && answer.web_version === version) {
-        for (const each of missing) if (!each.boot) found.add(each);
-      }
-      version = answer.web_version;
-      missing = found;
-      const result = {
-        web_version: version,
-        missing: REQUIREMENTS.filter((each) => missing.has(each)).map(({ module, name, costs }) => ({
-          module,
-          function: name,
-          costs,
-        })),
-      };
-      const text = JSON.stringify(result);
-      if (text === reported) return;
-      reported = text;
-      report(result);
+    check,
+
+    /** Describes the page to whoever asked. Reads only. @param {number} number of the command */
+    async answer(number) {
+      if (!attached()) return describe(number, 'the page is not ready');
+      if (!(await look('attached'))) return describe(number, 'the page did not answer');
+      load.described = true;
+      reportChange();
+      describe(number);
+    },
+
+    stop() {
+      stopped = true;
+      clearTimeout(lookingAgain);
     },
   };
+}
+
+/**
+ * @param {Set<Requirement>} some
+ * @returns {Named[]} in the order of the list
+ */
+function named(some) {
+  return REQUIREMENTS.filter((each) => some.has(each)).map((each) => ({
+    module: each.module,
+    function: shownName(each),
+    costs: each.costs,
+  }));
 }

@@ -43,7 +43,10 @@ export function createListener(options, userAgent, wire, stopReading) {
   const compatibility = createCompatibilityCheck({
     call,
     config,
+    patience: options.timing.late,
+    attached: () => livePath.ready,
     report: (found) => wire.send('contract', found),
+    reportPage: (page) => wire.send('page', page),
   });
   const pairing = createPairing({
     client,
@@ -72,6 +75,7 @@ export function createListener(options, userAgent, wire, stopReading) {
 
   shutdown.stopsFirst(livePath.stop);
   shutdown.stopsFirst(sweeper.stop);
+  shutdown.stopsFirst(compatibility.stop);
   shutdown.stopsFirst(stopReading);
   shutdown.closesBrowser(browserProcess);
 
@@ -214,6 +218,8 @@ export function createListener(options, userAgent, wire, stopReading) {
           return shutdown.leave('stop');
         case 'sweep':
           return sweeper.run(command);
+        case 'check_page':
+          return compatibility.answer(command.check);
         case 'pairing_code':
           return pairing.requestCode(command.phone, livePath.paired);
       }

@@ -26,7 +26,7 @@ const ATTACH_RETRY = 5_000;
  * @param {import('whatsapp-web.js').Client} parts.client
  * @param {import('./page/install.js').PageConfig} parts.config
  * @param {import('./page-calls.js').PageCall} parts.call
- * @param {(when: 'booted' | 'attached') => Promise<void>} parts.checkCompatibility never fails
+ * @param {(when: 'booted' | 'failed' | 'attached') => Promise<void>} parts.checkCompatibility never fails
  * @param {(state: string) => void} parts.onState
  * @param {() => boolean} parts.wantsQr
  * @param {() => void} parts.onLogout
@@ -117,7 +117,7 @@ export function createLivePath({
     try {
       await libraryInject();
     } catch (error) {
-      if (!isNavigation(error)) await checkCompatibility('booted');
+      if (!isNavigation(error)) await checkCompatibility('failed');
       throw error;
     }
     const after = await call(probe, config);

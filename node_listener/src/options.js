@@ -18,14 +18,20 @@ export const OPTIONS_VARIABLE = 'LEADMASTERD_LISTENER';
  * @property {string} instance
  * @property {Timing} timing milliseconds
  *
- * @typedef {{heartbeat: number, authentication: number, protocol: number, evaluate: number}} Timing
+ * @typedef {{heartbeat: number, authentication: number, protocol: number, evaluate: number, late: number}} Timing
  */
 
 /** The message names the key, its value and what it must be. */
 export class BadOptions extends Error {}
 
 /** @type {Timing} */
-const TIMING = { heartbeat: 5_000, authentication: 120_000, protocol: 60_000, evaluate: 10_000 };
+const TIMING = {
+  heartbeat: 5_000,
+  authentication: 120_000,
+  protocol: 60_000,
+  evaluate: 10_000,
+  late: 300_000,
+};
 
 /**
  * @param {string | undefined} json the environment variable
@@ -53,6 +59,7 @@ export function readOptions(json) {
       authentication: milliseconds(timing, 'authentication'),
       protocol: milliseconds(timing, 'protocol'),
       evaluate: milliseconds(timing, 'evaluate'),
+      late: milliseconds(timing, 'late'),
     },
   };
 }

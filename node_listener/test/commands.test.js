@@ -11,7 +11,7 @@ const refusal = (line) => {
   return parsed.error;
 };
 
-test('the three commands are understood', () => {
+test('the commands are understood', () => {
   const sweep = { type: 'sweep', sweep: 1, from: 5, chats: { '1@c.us': 7 }, ignore: ['2@c.us'] };
   assert.deepEqual(parseCommand(JSON.stringify(sweep)), { command: sweep });
   assert.deepEqual(parseCommand('{"type":"sweep","sweep":2,"from":0}'), {
@@ -20,13 +20,16 @@ test('the three commands are understood', () => {
   assert.deepEqual(parseCommand('{"type":"pairing_code","phone":"5491155550100"}'), {
     command: { type: 'pairing_code', phone: '5491155550100' },
   });
+  assert.deepEqual(parseCommand('{"type":"check_page","check":3}'), {
+    command: { type: 'check_page', check: 3 },
+  });
   assert.deepEqual(parseCommand('{"type":"stop"}'), { command: { type: 'stop' } });
 });
 
 test('a command that would send is unknown', () => {
   assert.deepEqual(refusal('{"type":"send","to":"1@c.us","body":"x"}'), {
     command: 'send',
-    message: 'unknown command "send"; known: sweep, pairing_code, stop',
+    message: 'unknown command "send"; known: sweep, pairing_code, check_page, stop',
   });
 });
 
@@ -37,6 +40,7 @@ test('malformed commands are refused with what is wrong', () => {
   assert.match(refusal('{"type":"sweep","sweep":1}').message, /"from"/);
   assert.match(refusal('{"type":"sweep","sweep":1,"from":1,"chats":{"1@c.us":"x"}}').message, /"chats"/);
   assert.match(refusal('{"type":"sweep","sweep":1,"from":1,"ignore":[1]}').message, /"ignore"/);
+  assert.match(refusal('{"type":"check_page"}').message, /"check"/);
   assert.match(refusal('{"type":"pairing_code","phone":"+54 9"}').message, /"phone"/);
 });
 

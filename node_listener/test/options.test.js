@@ -16,7 +16,7 @@ test('a missing option has its default', () => {
     no_sandbox: false,
     headless: true,
     instance: 'default',
-    timing: { heartbeat: 100, authentication: 120_000, protocol: 60_000, evaluate: 10_000 },
+    timing: { heartbeat: 100, authentication: 120_000, protocol: 60_000, evaluate: 10_000, late: 300_000 },
   });
 });
 

@@ -19,7 +19,7 @@ const VERSIONS = {
  * @param {import('./support/child.js').Line[]} lines
  */
 function write(name, lines) {
-  const kept = lines.filter((line) => !['heartbeat', 'state', 'contract'].includes(line.type));
+  const kept = lines.filter((line) => !['heartbeat', 'state', 'contract', 'page'].includes(line.type));
   const text = kept.map((line, index) => {
     const at = (T + 2000) * 1000 + index * 100;
     /** @type {import('./support/child.js').Line} */

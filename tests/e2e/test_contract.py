@@ -1,5 +1,7 @@
 """WhatsApp Web changes under the library: status names what is missing, and the rest works on."""
 
+import json
+
 import pytest
 
 from leadmasterd.demo.standin import StandIn
@@ -28,6 +30,26 @@ def test_a_missing_module_is_named_in_status_history_and_doctor(make_daemon: Mak
     assert status.returncode == 0
     for output in (status.stdout, daemon.command("history").stdout, daemon.command("doctor", "--quick").stdout):
         assert "WhatsApp Web changed" in output
+
+
+def test_the_page_is_compared_when_somebody_asks(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """Once it is ready, without sending or refusing anything; before the scan the answer says what to do."""
+    daemon = make_daemon()
+    daemon.start()
+    daemon.await_phase("waiting_for_scan")
+    refused = daemon.command("doctor", "--page")
+    assert refused.returncode == 1
+    assert "scan the code first" in refused.stderr
+    daemon.pair()
+    found = daemon.command("doctor", "--page", "--json")
+    assert found.returncode == 0, found.stdout + found.stderr
+    page = json.loads(found.stdout)
+    assert (page["ok"], page["missing"], page["late"]) == (True, [], [])
+    assert page["required"] >= 30
+    assert daemon.status["page"]["web_version"] == page["web_version"]
+    assert page["web_version"] in daemon.command("doctor", "--quick").stdout
+    state = standin.state()
+    assert (state["sent"], daemon.status["counters"].get("outbound_blocked", 0)) == ([], 0)
 
 
 def test_a_page_that_can_show_no_code_says_so(make_daemon: MakeDaemon, standin: StandIn) -> None:

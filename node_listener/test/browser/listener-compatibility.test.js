@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { REQUIREMENTS } from '../../src/compatibility.js';
+import { REQUIREMENTS, SWITCHES } from '../../src/compatibility.js';
 import { startStandin } from '../../standin/server.js';
 import { startChild, temporaryProfile } from '../support/child.js';
 
 const ANA = '5491155550001@c.us';
+/** A module that does not come within this many milliseconds is gone. */
+const TIMING = { heartbeat: 300, authentication: 20_000, protocol: 20_000, evaluate: 5_000, late: 1_500 };
 const CAPABILITIES = [
   'qr',
   'pairing_code',
@@ -68,7 +70,7 @@ describe('a linked profile, and pages that lack something', () => {
   before(async () => {
     standin = await startStandin({ keyShape: 'dollar' });
     profile = await temporaryProfile();
-    child = await startChild(profile.path, standin.browserArgs);
+    child = await startChild(profile.path, standin.browserArgs, { timing: TIMING });
     await child.line('qr');
     await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
     await child.line('ready');
@@ -105,46 +107,76 @@ describe('a linked profile, and pages that lack something', () => {
     return { line, reports: seen.filter((each) => each.type === 'contract') };
   }
 
-  /** @param {import('../support/child.js').Line} line */
-  const costs = (line) =>
-    line.missing.map((/** @type {any} */ each) => `${each.module}.${each.function} ${each.costs}`);
+  /**
+   * @param {import('../support/child.js').Line} line
+   * @param {'missing' | 'late'} which
+   */
+  const costs = (line, which = 'missing') =>
+    line[which].map((/** @type {any} */ each) => `${each.module}.${each.function} ${each.costs}`);
+
+  /** The report once nothing is awaited any more. @param {number} start */
+  const judged = (start) =>
+    child.line((each) => each.type === 'contract' && each.late.length === 0, { after: start });
 
   test('that nothing is missing is reported once, and not again at the next load', async () => {
     const [first, ...more] = child.ofType('contract');
-    assert.deepEqual([first.missing, first.web_version], [[], '2.3000.1043220887']);
+    assert.deepEqual([first.missing, first.late, first.web_version], [[], [], '2.3000.1043220887']);
     assert.deepEqual(more, []);
     assert.deepEqual((await arrives(await reloadWithout([]))).reports, []);
   });
 
-  for (const [name, modules] of Object.entries({
-    'without WAWebCallCollection': ['WAWebCallCollection'],
-    'with a WAWebCallCollection that holds no Map': ['WAWebCallCollection.calls'],
-  })) {
-    test(`${name} messages arrive, and calls are reported as lost`, async () => {
-      const { reports } = await arrives(await reloadWithout(modules));
-      if (modules.includes('WAWebCallCollection'))
-        assert.deepEqual(reports.map(costs), [['WAWebCallCollection.on calls']]);
-      else assert.deepEqual(reports, [], 'it was reported at the load before');
-    });
-  }
+  test('a page load is described once, and again when somebody asks', async () => {
+    const first = /** @type {import('../support/child.js').Line} */ (child.ofType('page').at(-1));
+    assert.equal(child.ofType('page').length, child.ofType('ready').length);
+    assert.equal(first.required.length, REQUIREMENTS.length);
+    assert.deepEqual(Object.keys(first.ab), SWITCHES);
+    const start = child.lines.length;
+    child.send({ type: 'check_page', check: 7 });
+    const answer = await child.line('page', { after: start });
+    const { seq, at } = answer;
+    assert.deepEqual(answer, { ...first, seq, at, check: 7 });
+    assert.equal(first.error, null);
+  });
+
+  test('without WAWebCallCollection messages arrive; it is late, then missing, and calls are lost', async () => {
+    const start = await reloadWithout(['WAWebCallCollection']);
+    const { reports } = await arrives(start);
+    assert.deepEqual(
+      reports.map((line) => [costs(line), costs(line, 'late')]),
+      [[[], ['WAWebCallCollection.on calls']]],
+    );
+    assert.deepEqual(costs(await judged(start)), ['WAWebCallCollection.on calls']);
+  });
+
+  test('what is gone is not late again at the next load, nor reported again', async () => {
+    // without its Map it is of no more use
+    const { reports } = await arrives(await reloadWithout(['WAWebCallCollection.calls']));
+    assert.deepEqual(reports, []);
+    const start = await reloadWithout(['WAWebCallCollection']);
+    assert.deepEqual((await arrives(start)).reports, []);
+    assert.deepEqual(costs(await child.line('page', { after: start })), ['WAWebCallCollection.on calls']);
+  });
 
   test('a module that came back is reported too', async () => {
     const { reports } = await arrives(await reloadWithout([]));
-    assert.deepEqual(reports.map(costs), [[]]);
+    assert.deepEqual(
+      reports.map((line) => costs(line)),
+      [[]],
+    );
   });
 
   test('without all that no message needs, messages arrive', async () => {
-    const { line, reports } = await arrives(await reloadWithout(NEEDED_BY_NO_MESSAGE));
+    const start = await reloadWithout(NEEDED_BY_NO_MESSAGE);
+    const { line } = await arrives(start);
     assert.equal(line.id.remote, ANA);
     assert.equal(line.body, 'hola');
-    const lost = new Set(
-      reports.flatMap(({ missing }) => missing.map((/** @type {any} */ each) => each.costs)),
-    );
+    const report = await judged(start);
+    const lost = new Set(report.missing.map((/** @type {any} */ each) => each.costs));
     assert.deepEqual(
       [...lost].toSorted(),
       CAPABILITIES.filter((name) => name !== 'live' && name !== 'edits').toSorted(),
     );
-    assert.ok(costs(reports.at(-1) ?? {}).includes('WAWebSendMsgChatAction.addAndSendMsgToChat guard'));
+    assert.ok(costs(report).includes('WAWebSendMsgChatAction.addAndSendMsgToChat guard'));
     await child.line('heartbeat', { after: child.lines.indexOf(line) });
   });
 
@@ -182,6 +214,10 @@ describe('a linked profile, and pages that lack something', () => {
       child.lines.slice(start).filter((each) => each.type === 'ready'),
       [],
     );
+    const asked = child.lines.length;
+    child.send({ type: 'check_page', check: 8 });
+    const answer = await child.line((each) => each.check === 8, { after: asked });
+    assert.equal(answer.error, 'the page is not ready');
     await arrives(await reloadWithout([]));
   });
 
@@ -202,7 +238,8 @@ test('a new profile that cannot be linked reports why before the child exits', a
     await standin.close();
     await profile.remove();
   });
-  const { missing } = await child.line('contract');
+  const { missing, late } = await child.line('contract');
+  assert.deepEqual(late, [], 'the library needed it to start: nothing is awaited');
   assert.deepEqual(
     [...new Set(missing.map((/** @type {any} */ each) => each.costs))],
     ['qr', 'pairing_code'],

@@ -50,7 +50,7 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
     test('the way to ready: hello, browser, qr, authenticated, ready', async () => {
       const order = child.lines
         .map((line) => line.type)
-        .filter((type) => !['state', 'heartbeat', 'contract'].includes(type));
+        .filter((type) => !['state', 'heartbeat', 'contract', 'page'].includes(type));
       assert.deepEqual(order.slice(0, 5), ['hello', 'browser_started', 'qr', 'authenticated', 'ready']);
       const [hello, started] = child.lines;
       const qr = await child.line('qr');
