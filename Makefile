@@ -9,7 +9,7 @@ PY := .venv/bin/python
 export PUPPETEER_CACHE_DIR := $(or $(PUPPETEER_CACHE_DIR),$(CURDIR)/.browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast test-deep check format bench chaos picture lock clean
+.PHONY: help run demo test test-fast test-deep check format bench chaos canary picture lock clean
 # Targets share one environment; recipes that run side by side would only fight for it.
 .NOTPARALLEL:
 
@@ -69,6 +69,11 @@ bench: ## measure, compare with what was promised, and write docs/benchmarks.md
 chaos: ## break everything while messages come, and count what was lost (about a quarter of an hour)
 	@tools/setup.sh test
 	@$(PY) -m tests.chaos.run $(ARGS)
+
+# One file a module, as public archives of WhatsApp Web keep them. Nothing of the copy is run.
+canary: ## compare a saved copy of WhatsApp Web's modules with what we rely on: make canary ARGS=FOLDER
+	@tools/setup.sh check
+	@node node_listener/canary/main.js $(ARGS)
 
 # The terminal emulator comes from PyPI into an environment that is thrown away: nothing else needs it.
 picture: ## record the demo anew as docs/demo.svg
