@@ -3,6 +3,8 @@
 import { FAULTS } from './actions/faults.js';
 import { LINKING } from './actions/linking.js';
 import { MESSAGES } from './actions/messages.js';
+import { PASSKEY } from './actions/passkey.js';
+import { READING } from './actions/reading.js';
 import { DEFAULT_WAIT, isConnected } from './actions/stage.js';
 import { BadRequest } from './stanza.js';
 
@@ -11,6 +13,8 @@ export const ACTIONS = {
   ...LINKING,
   ...MESSAGES,
   ...FAULTS,
+  ...READING,
+  ...PASSKEY,
   async wait(stage, { for: what, limit = DEFAULT_WAIT, loads = 1 }) {
     const tests = /** @type {Record<string, () => boolean>} */ ({
       qr: () => stage.pairing.page !== null,

@@ -43,6 +43,7 @@ export function describeState(stage) {
     ways: options.ways,
     qr_ref: pairing.ref,
     pairing_code: pairing.code,
+    passkey: pairing.ceremony?.step ?? null,
     offline: pages.offline,
     holds: [...pages.holds],
     missing: pages.missing,

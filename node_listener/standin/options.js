@@ -21,6 +21,9 @@ import { completeWays } from './ways.js';
  * @property {number} syncLimitMs how long the page waits for its first history before it unlinks itself
  * @property {number} lateMs with the way `modules: two_waves`, when the second wave comes
  * @property {number} resumeMs pause between two messages of a nonblocking resume: the page decrypts each
+ * @property {number} loadRetry pause after the first failed try of `loadEarlierMsgs`; doubles with each of the four
+ * @property {number} passkeyLimit how long each stage of a passkey step may last
+ * @property {number} codeLimit with the way `pairing_limits`, how long a pairing code is good
  * @property {boolean} autoPresence the page announces when it connects whether the account is there, as the real one does
  * @property {number} pagePort port of the HTTPS server, 0 for any
  * @property {number} controlPort port of the control interface, 0 for any
@@ -43,6 +46,9 @@ export const DEFAULTS = {
   syncLimitMs: 180_000,
   lateMs: 800,
   resumeMs: 5,
+  loadRetry: 1000,
+  passkeyLimit: 120_000,
+  codeLimit: 180_000,
   autoPresence: true,
   pagePort: 0,
   controlPort: 0,

@@ -27,6 +27,13 @@ export class PageServer extends EventEmitter {
   missing = /** @type {string[]} */ ([]);
   /** Phases to stop at; see README.md. */
   holds = /** @type {Set<string>} */ (new Set());
+  /** Faults of reading back: each with the ids of the chats that have it, or `all`. */
+  readFaults = /** @type {Record<string, string[]>} */ ({
+    load_fails: [],
+    load_404: [],
+    find_fails: [],
+    no_end: [],
+  });
   /** The next load comes back synced before anything can attach. */
   syncedOnce = false;
   /** Acknowledgements get lost, so everything is sent again at the next connection. */
@@ -141,7 +148,7 @@ export class PageServer extends EventEmitter {
     const holds = [...this.holds, ...(this.syncedOnce ? ['synced'] : [])];
     this.syncedOnce = false;
     const { pagePort, controlPort, qrFirst, qrPeriod, ...forPage } = this.#options;
-    const config = { ...forPage, holds, missing: this.missing };
+    const config = { ...forPage, holds, missing: this.missing, readFaults: this.readFaults };
     const html = await readFile(new URL('index.html', PAGE), 'utf8');
     response.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'no-store' });
     response.end(html.replace('{{config}}', () => JSON.stringify(config).replaceAll('<', '\\u003c')));
@@ -263,8 +270,14 @@ export class PageServer extends EventEmitter {
         this.dialogs[said.number].clicked = said.button;
         return {};
       case 'refresh_qr':
-        this.#pairing.rotate();
+        this.#pairing.renew();
         return {};
+      case 'passkey': {
+        const { ceremony } = this.#pairing;
+        if (said.step === 'cancelled') this.#pairing.ceremony = null;
+        else if (ceremony) ceremony.step = said.step;
+        return {};
+      }
       default:
         throw new Error(`unknown report ${kind}`);
     }

@@ -3,8 +3,12 @@
 
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { BadRequest } from './stanza.js';
 
 /** @typedef {import('./phone-server.js').Connection} Connection */
+
+/** Answers of the phone that one pairing code takes (WAWebAltDeviceLinkingApi). */
+const CODE_ANSWERS = 3;
 
 export class Pairing extends EventEmitter {
   /** @type {string | null} the reference shown now */
@@ -13,13 +17,19 @@ export class Pairing extends EventEmitter {
   code = null;
   /** @type {string | null} the phone that asked for the code */
   codePhone = null;
+  /** @type {{step: string, body: Record<string, any>} | null} a scan that waits for a passkey, and its last step */
+  ceremony = null;
   /** @type {Connection | null} */
   #page = null;
+  /** References that are left to show; null: there is always another one. */
+  #left = /** @type {number | null} */ (null);
+  #codeAt = 0;
+  #codeAnswers = 0;
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
   #options;
 
-  /** @param {{qrFirst: number, qrPeriod: number}} options */
+  /** @param {import('./options.js').StandinOptions} options */
   constructor(options) {
     super();
     this.#options = options;
@@ -27,6 +37,11 @@ export class Pairing extends EventEmitter {
 
   /** @returns {Connection | null} the page that shows a QR now */
   get page() {
+    return this.ref === null ? null : this.#page;
+  }
+
+  /** @returns {Connection | null} the unpaired page, whether it shows a QR or not */
+  get connection() {
     return this.#page;
   }
 
@@ -34,6 +49,12 @@ export class Pairing extends EventEmitter {
   begin(page) {
     this.end();
     this.#page = page;
+    this.renew();
+  }
+
+  /** A new list of references. */
+  renew() {
+    this.#left = this.#options.ways.qr_refs;
     this.#rotate(this.#options.qrFirst);
   }
 
@@ -45,6 +66,7 @@ export class Pairing extends EventEmitter {
     this.ref = null;
     this.code = null;
     this.codePhone = null;
+    this.ceremony = null;
     this.emit('change');
   }
 
@@ -66,13 +88,36 @@ export class Pairing extends EventEmitter {
     const letters = 'ABCDEFGHJKLMNPQRSTVWXYZ123456789';
     this.code = Array.from(randomBytes(8), (byte) => letters[byte % letters.length]).join('');
     this.codePhone = phone;
+    this.#codeAt = Date.now();
+    this.#codeAnswers = 0;
     this.emit('change');
     return this.code;
+  }
+
+  /** The phone answers to the code. The page takes that for a while and a few times only. */
+  answerCode() {
+    if (!this.#options.ways.pairing_limits) return;
+    this.#codeAnswers += 1;
+    const why =
+      Date.now() - this.#codeAt > this.#options.codeLimit
+        ? 'the code is too old'
+        : this.#codeAnswers > CODE_ANSWERS
+          ? `the code has been answered ${CODE_ANSWERS} times`
+          : null;
+    this.#page?.send({ kind: 'code_answered', refused: why !== null });
+    if (why) throw new BadRequest(`cannot pair: ${why}; the page must ask for another one`);
   }
 
   /** @param {number} validFor */
   #rotate(validFor) {
     clearTimeout(this.#timer);
+    if (this.#left === 0) {
+      this.ref = null;
+      this.#page?.send({ kind: 'idle' });
+      this.emit('change');
+      return;
+    }
+    if (this.#left !== null) this.#left -= 1;
     this.ref = `2@${randomBytes(48).toString('base64')}`;
     this.#page?.send({ kind: 'ref', ref: this.ref });
     this.#timer = setTimeout(() => this.#rotate(this.#options.qrPeriod), validFor);

@@ -10,6 +10,11 @@ import { randomBytes } from 'node:crypto';
  *   to: string, author?: string, [field: string]: unknown}} Stanza
  */
 
+/**
+ * A reaction to a message, as the page's table keeps it; an empty text is its removal.
+ * @typedef {{stanza: string, emoji: string, sender: string, fromMe: boolean, t: number, read: boolean, id: string}} Reaction
+ */
+
 /** The control interface answers this as 400 with its text. */
 export class BadRequest extends Error {}
 
@@ -51,6 +56,7 @@ const DIRECTIONS = new Set([
   'addressing',
   'chat',
   'fields',
+  'recipients',
 ]);
 
 /**
@@ -66,7 +72,7 @@ export function makeStanza(body, me, fromMe) {
   const group = other.endsWith('@g.us') || other.endsWith('@broadcast');
   const sender = fromMe ? own : author === undefined ? undefined : widText(author, 'author');
   if (group && !sender) throw new BadRequest(`cannot deliver to ${other} without an author`);
-  const asLid = other.endsWith('@lid') && me.lid ? me.lid : own;
+  const asLid = /@(hosted\.)?lid$/.test(other) && me.lid ? me.lid : own;
   /** @type {Stanza} */
   const stanza = {
     id: typeof id === 'string' ? id : newStanzaId(),
@@ -78,6 +84,13 @@ export function makeStanza(body, me, fromMe) {
     to: fromMe ? other : asLid,
   };
   if (group && sender) Object.assign(stanza, { participant: sender, author: sender });
+  if (body.recipients !== undefined) {
+    if (!Array.isArray(body.recipients) || !fromMe || !other.endsWith('@broadcast'))
+      throw new BadRequest(
+        'cannot use recipients: only `own` to a list such as N@broadcast has them, as an array',
+      );
+    stanza.recipients = body.recipients.map((each) => widText(each, 'recipients'));
+  }
   for (const [name, value] of Object.entries(rest)) {
     if (!DIRECTIONS.has(name)) stanza[name] = value;
   }

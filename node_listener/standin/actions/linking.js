@@ -12,13 +12,33 @@ import { DEFAULT_WAIT } from './stage.js';
  * @param {Stage} stage
  * @param {Body} body
  */
-async function link(stage, { phone, name, lid, platform, history }) {
+async function link(stage, body) {
+  const { page } = stage.pairing;
+  if (!page) throw new BadRequest('cannot link: no page shows a QR');
+  if (!body.passkey) return finishLinking(stage, body);
+  checkPhone(body);
+  stage.pairing.ceremony = { step: 'prompt', body };
+  return { done: await stage.pages.command('passkey', { step: 'prompt' }, { kept: false }) };
+}
+
+/** @param {Body} body */
+function checkPhone({ phone }) {
   const digits = String(phone ?? '').replace(/^\+|@.*/g, '');
   if (!/^\d{6,}$/.test(digits))
     throw new BadRequest("cannot link without `phone`, digits with the country's code");
-  const page = stage.pairing.page;
+  return digits;
+}
+
+/**
+ * @param {Stage} stage
+ * @param {Body} body
+ */
+export function finishLinking(stage, body) {
+  const { name, lid, platform, history } = body;
+  const phone = checkPhone(body);
+  const page = stage.pairing.connection;
   if (!page) throw new BadRequest('cannot link: no page shows a QR');
-  const account = stage.phone.registerAccount({ phone: digits, name, lid, platform });
+  const account = stage.phone.registerAccount({ phone, name, lid, platform });
   const device = stage.phone.link(account, makeHistory(history, account));
   const me = { phone: account.phone, lid: account.lid, name: account.name, platform: account.platform };
   stage.pairing.end();
@@ -39,6 +59,7 @@ export const LINKING = {
     await stage.until(() => stage.pairing.code !== null, body.wait ?? DEFAULT_WAIT);
     const { code, codePhone } = stage.pairing;
     if (!code) throw new BadRequest('cannot pair: no page has asked for a code');
+    stage.pairing.answerCode();
     if (body.code && body.code !== code)
       throw new BadRequest(`cannot pair with ${body.code}: it is not the code shown`);
     return await link(stage, { phone: codePhone, ...body });

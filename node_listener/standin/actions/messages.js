@@ -79,27 +79,45 @@ export const MESSAGES = {
     Object.assign(stanza, fields, { type, body });
     return enqueue(stage, { kind: 'decrypt', stanza: id, fields: { ...fields, type, body } });
   },
-  edit(stage, { id, body, at = Date.now() }) {
-    Object.assign(knownMessage(stage, id), { body, latestEditSenderTimestampMs: at });
-    return enqueue(stage, { kind: 'edit', stanza: id, body, at });
+  edit(stage, { id, body, at = Date.now(), sealed = false }) {
+    const stanza = knownMessage(stage, id);
+    const name = stanza.directPath ? 'caption' : 'body';
+    Object.assign(stanza, { [name]: body, latestEditSenderTimestampMs: at });
+    const editId = newStanzaId();
+    enqueue(stage, { kind: 'edit', stanza: id, body, at, editId, sealed });
+    return { edit_id: editId };
   },
   revoke(stage, { id, scope = 'everyone', t = now() }) {
     if (scope !== 'everyone' && scope !== 'me')
       throw new BadRequest('cannot revoke: `scope` is everyone or me');
     const stanza = knownMessage(stage, id);
-    const answer = enqueue(stage, { kind: 'revoke', stanza: id, scope, t });
+    const revokeId = newStanzaId();
+    enqueue(stage, { kind: 'revoke', stanza: id, scope, t, revokeId });
     if (scope === 'me') stage.phone.forget(accountOf(stage), stanza);
     else Object.assign(stanza, { type: 'revoked', subtype: 'sender', revokeTimestamp: t, body: undefined });
-    return answer;
+    return { revoke_id: revokeId };
   },
-  react(stage, { id, emoji, from, from_me = false, t = now() }) {
-    const stanza = knownMessage(stage, id);
+  react(stage, body) {
     const account = accountOf(stage);
-    const other = from ? widText(from, 'from') : (stanza.author ?? stanza.remote);
-    const sender = from_me ? `${account.phone}@c.us` : other;
-    const reactionId = newStanzaId();
-    enqueue(stage, { kind: 'react', stanza: id, emoji: emoji ?? '', sender, fromMe: from_me, t, reactionId });
-    return { reaction_id: reactionId };
+    const wanted = body.reactions ?? [body];
+    if (!Array.isArray(wanted) || wanted.length === 0)
+      throw new BadRequest('cannot react: `reactions` is a list of at least one');
+    const reactions = wanted.map(({ id, emoji, from, from_me = false, t = now(), read = false }) => {
+      const stanza = knownMessage(stage, id);
+      const other = from ? widText(from, 'from') : (stanza.author ?? stanza.remote);
+      const sender = from_me ? `${account.phone}@c.us` : other;
+      const key = `${id} ${sender}`;
+      const before = account.reactions.get(key);
+      if (read && !before) throw new BadRequest(`cannot mark as read: ${sender} has not reacted to ${id}`);
+      // The page's own call for `read` has the same reaction again, under the id it had.
+      const fresh = { stanza: id, emoji: emoji ?? '', sender, fromMe: from_me, t, read, id: newStanzaId() };
+      const reaction = read && before ? { ...before, read } : fresh;
+      account.reactions.set(key, reaction);
+      return reaction;
+    });
+    enqueue(stage, { kind: 'react', reactions });
+    const ids = reactions.map((reaction) => reaction.id);
+    return { reaction_id: ids[0], reaction_ids: ids };
   },
   ack(stage, { id, ack }) {
     knownMessage(stage, id);

@@ -4,9 +4,10 @@ import { config } from './config.js';
 import { runCommand } from './faults.js';
 import { onCommand, stayConnected } from './link.js';
 import { installModules } from './modules.js';
+import { reopenCheck } from './passkey.js';
 import { session } from './report.js';
 import { setMe, showState } from './socket.js';
-import { loadSession, openStorage } from './storage.js';
+import { loadPreferences, loadSession, openStorage } from './storage.js';
 import { loadWorld } from './world.js';
 
 installModules();
@@ -19,7 +20,9 @@ async function start() {
   if (linked) {
     session.token = linked.token;
     setMe(linked.me);
-    await loadWorld();
+    await loadPreferences();
+    await loadWorld(config.ways.chats_in_memory);
+    reopenCheck();
   }
   performance.mark('standin-loaded');
   showState();

@@ -6,6 +6,7 @@ import { config } from './config.js';
 import { report } from './report.js';
 import { write } from './storage.js';
 import { lookUp, STORING } from './storing.js';
+import { chatsFollowed, logged } from './world.js';
 
 const BATCH = 250;
 const waiting = [];
@@ -93,7 +94,8 @@ async function work() {
     // A lost acknowledgement is no error: the server sends the items again, and their keys are known.
     await report('ack', { numbers: batch.map((item) => item.n) }).catch(() => {});
     await gate('acknowledged');
-    for (const apply of applied) apply?.();
+    for (const apply of applied) if (apply) logged(apply);
+    await chatsFollowed();
     for (const item of batch) pending.delete(item.n);
     onProgress(batch.length);
   }

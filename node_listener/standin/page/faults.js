@@ -3,17 +3,26 @@
 
 import { config } from './config.js';
 import { hold, releaseHolds, settled } from './delivery.js';
+import { openDialog } from './dialogs.js';
 import { leave } from './link.js';
+import { Events } from './models.js';
+import { checkPasskey, passkeyStep, storageDialog } from './passkey.js';
+import { setReadFault } from './reading.js';
 import { report } from './report.js';
 import { Socket } from './socket.js';
 import { Msg } from './world.js';
 
 let muted = [];
 
+/** A foreign script's listener, or one of an earlier attach that has lost what it needs. */
+function thrower(msg) {
+  if (msg.isNewMsg) throw new Error('a listener throws');
+}
+
 export async function runCommand({ n, name, given }) {
   await settled();
   const act = commands[name];
-  if (!LATE.has(name)) act(given);
+  if (!LATE.has(name)) await act(given);
   const reported = report('done', { n }).catch(() => {});
   if (name !== 'hang') await reported; // with `hang` the request leaves although nothing runs here any more
   if (LATE.has(name)) act(given);
@@ -51,23 +60,19 @@ const commands = {
     muted = [];
   },
   // Like "What's new", which has to be acknowledged, or the phone unlinks the device (OpenWA#982).
-  dialog: ({ number, text, buttons }) => {
-    const dialog = document.createElement('div');
-    dialog.setAttribute('role', 'dialog');
-    const heading = document.createElement('h1');
-    heading.textContent = text;
-    dialog.append(heading);
-    for (const label of buttons) {
-      const button = document.createElement('div');
-      button.setAttribute('role', 'button');
-      button.textContent = label;
-      button.addEventListener('click', () => {
-        dialog.remove();
-        report('dialog', { number, button: label }).catch(() => {});
-      });
-      dialog.append(button);
-    }
-    document.body.append(dialog);
+  dialog: openDialog,
+  passkey: passkeyStep,
+  check_passkey: checkPasskey,
+  storage_dialog: storageDialog,
+  read_fault: setReadFault,
+  throwing_listener: ({ on, first }) => {
+    Msg.off('add', thrower);
+    const others = Msg.listeners('add');
+    if (!on) return;
+    Msg.off('add');
+    // not by Msg.on, which somebody may have wrapped
+    for (const each of first ? [thrower, ...others] : [...others, thrower])
+      Events.prototype.on.call(Msg, 'add', each);
   },
   navigate: ({ kind }) => {
     if (kind === 'iframe') {

@@ -28,8 +28,12 @@ export class Wid {
   isLid() {
     return this.server === 'lid';
   }
+  /** A business account of which Meta hosts a device (WAWebWid). */
+  isHostedLid() {
+    return this.server === 'hosted.lid';
+  }
   isUser() {
-    return this.server === 'c.us' || this.server === 'lid';
+    return ['c.us', 'lid', 'hosted', 'hosted.lid'].includes(this.server);
   }
   isGroup() {
     return this.server === 'g.us';

@@ -2,11 +2,12 @@
 
 import { config, pageId } from './config.js';
 import { holdOnly, receive, settled, storeFirst, watchProgress } from './delivery.js';
+import { leavePasskeyScreen, linkDeviceEvents } from './passkey.js';
 import { report, reportQuietly, session } from './report.js';
 import { Cmd, Conn, Socket, setMe, setProgress, showState, syncIsWatched } from './socket.js';
 import { saveSession, wipe } from './storage.js';
 import { storeContacts, storeHistory } from './storing.js';
-import { loadWorld } from './world.js';
+import { endOfflineDelivery, loadWorld } from './world.js';
 
 let stream = new AbortController();
 let stopped = false;
@@ -81,6 +82,11 @@ function handle(said) {
     Conn.set('ref', said.ref);
     if (Socket.state !== 'UNPAIRED') Socket.set('state', 'UNPAIRED');
     showState();
+  } else if (said.kind === 'idle') {
+    Socket.set('state', 'UNPAIRED_IDLE');
+  } else if (said.kind === 'code_answered') {
+    const name = said.refused ? 'error_alt_linking' : 'primary_hello_received';
+    linkDeviceEvents.trigger(`link_device_events:${name}`);
   } else if (said.kind === 'conflict') {
     stopped = true;
     stream.abort();
@@ -89,6 +95,7 @@ function handle(said) {
 }
 
 async function becomePaired(linked) {
+  leavePasskeyScreen();
   Socket.set('state', 'PAIRING');
   await saveSession(linked);
   session.token = linked.token;
@@ -133,6 +140,7 @@ async function finishSync() {
   if (stopped || Socket.hasSynced) return;
   setProgress(100);
   Socket.set('hasSynced', true);
+  endOfflineDelivery();
 }
 
 /** Logged out: nothing of the session stays, and the page goes where the real one goes. */

@@ -1,5 +1,7 @@
 // Events, models and collections like WhatsApp Web's own, which the library subscribes to.
 
+import { config } from './config.js';
+
 export class Events {
   // Private, so that Object.keys does not show it: the library looks for the only Map among a module's own properties.
   #listeners = new Map();
@@ -28,8 +30,15 @@ export class Events {
   listeners(name) {
     return this.#listeners.get(name) ?? [];
   }
-  /** A listener that throws stops neither the next one nor the page: it becomes an uncaught error, seen by nobody. */
+  /**
+   * A listener that throws ends this call: the next ones are skipped, and the exception goes to whoever triggered
+   * (WAWebEventEmitter). The old way isolates each listener: its exception becomes an uncaught error, seen by nobody.
+   */
   trigger(name, ...args) {
+    if (config.ways.listeners === 'throw') {
+      for (const callback of this.listeners(name)) callback(...args);
+      return this;
+    }
     for (const callback of this.listeners(name)) {
       try {
         callback(...args);
@@ -130,6 +139,17 @@ export class Collection extends Events {
   get(id) {
     return this.#byId.get(idText(id));
   }
+  /** The same model under another id (WAWebCollection.replaceId). */
+  replaceId(old, id) {
+    const model = this.get(old);
+    if (!model) return;
+    this.#byId.delete(idText(old));
+    model.set('id', id);
+    this.#byId.set(idText(id), model);
+  }
+  some(test) {
+    return this.#models.some(test);
+  }
   async find(id) {
     return this.get(id);
   }
@@ -144,6 +164,9 @@ export class Collection extends Events {
   }
   forEach(visit) {
     this.#models.forEach(visit);
+  }
+  head() {
+    return this.#models[0];
   }
   last() {
     return this.#models.at(-1);

@@ -1,19 +1,19 @@
 // window.require: the modules of WhatsApp Web that the library asks for. An unknown name throws, as in the real page.
 // Each module is one object for the life of the page, so a function wrapped once is wrapped for all callers.
 
+import { callCollection } from './calls.js';
 import { config } from './config.js';
 import { createWid, MsgKey } from './ids.js';
-import { Events } from './models.js';
+import { linkDeviceEvents, shortcakeLinkingApi, storageCmd } from './passkey.js';
+import { loadEarlierMsgs, messageFindLocal } from './reading.js';
 import { report, summary } from './report.js';
 import { recordSent, sendingModules } from './sending.js';
 import * as socket from './socket.js';
-import { storeOwn } from './storing.js';
+import { userPrefs } from './storage.js';
+import { reactionTableMode, storeOwn } from './storing.js';
 import * as world from './world.js';
 
 const { Cmd, Conn, Socket } = socket;
-
-/** Thirty-two bytes that look like a key in the QR. */
-const bytes = (seed) => Uint8Array.from({ length: 32 }, (_, index) => (index * 7 + seed) % 256);
 
 function query(name, answer) {
   return async (...args) => {
@@ -79,9 +79,6 @@ const apiContact = {
   getAlternateUserWid: (wid) => (wid.isLid() ? world.phoneNumber(wid) : world.currentLid(wid)),
 };
 
-// The library looks for the own property that is a Map and wraps its `set` (Client.js:1072).
-const callCollection = Object.assign(new Events(), { calls: new Map() });
-
 const WORLD = {
   WAWebCollections: {
     Msg: world.Msg,
@@ -98,7 +95,8 @@ const WORLD = {
     NewsletterMetadataCollection: world.NewsletterMetadata,
   },
   WAWebCallCollection: callCollection,
-  WAWebChatLoadMessages: { loadEarlierMsgs: world.loadEarlierMsgs },
+  WAWebChatLoadMessages: { loadEarlierMsgs },
+  ...(config.ways.find_local && { WAWebDBMessageFindLocal: messageFindLocal }),
   WAWebFindChatAction: {
     findOrCreateLatestChat: async (wid) => ({ chat: world.ensureChat(createWid(wid)) }),
   },
@@ -114,10 +112,32 @@ const WORLD = {
   WAWebLidMigrationUtils: {
     toPn: (wid) => (createWid(wid).isLid() ? world.phoneNumber(createWid(wid)) : wid),
   },
-  WAWebAddonReactionTableMode: { reactionTableMode: { bulkUpsert: async () => {} } },
+  WAWebAddonReactionTableMode: { reactionTableMode },
   WAWebAddonPollVoteTableMode: { pollVoteTableMode: { bulkUpsert: async () => {} } },
   WAWebBackendJobsCommon: { mediaTypeFromProtobuf: () => null },
   WAWebE2EProtoUtils: { typeAttributeFromProtobuf: () => 'text' },
+};
+
+// A code is asked for at one stage only, and each one asked for begins anew (WAWebAltDeviceLinkingApi).
+let pairingStage = 'NotStarted';
+let pairingType = 'QR_CODE';
+const altDeviceLinkingApi = {
+  getPairingType: () => pairingType,
+  setPairingType: (type) => {
+    pairingType = type;
+  },
+  initializeAltDeviceLinking: async () => {
+    pairingStage = 'Initialized';
+  },
+  initializeQRLinking: async () => {
+    pairingStage = 'NotStarted';
+  },
+  startAltLinkingFlow: async (phone) => {
+    if (config.ways.pairing_limits && pairingStage !== 'Initialized')
+      throw new Error(`cannot start alternative linking at the stage ${pairingStage}`);
+    pairingStage = 'AfterSendCompanionHello';
+    return (await report('pairing_code', { phone })).code;
+  },
 };
 
 const SESSION = {
@@ -125,21 +145,21 @@ const SESSION = {
   WAWebCmd: { Cmd },
   WAWebConnModel: { Conn },
   WAWebOfflineHandler: { OfflineMessageHandler: { getOfflineDeliveryProgress: socket.offlineProgress } },
-  WAWebAltDeviceLinkingApi: {
-    setPairingType: () => {},
-    initializeAltDeviceLinking: async () => {},
-    initializeQRLinking: async () => {},
-    startAltLinkingFlow: async (phone) => (await report('pairing_code', { phone })).code,
-  },
-  WAWebLaunchSocketUtils: { refreshQR: () => Cmd.refreshQR() },
+  WAWebAltDeviceLinkingApi: altDeviceLinkingApi,
+  WAWebLinkDeviceEvents: { WAWebLinkDeviceEvents: linkDeviceEvents },
+  WAWebShortcakeLinkingApi: shortcakeLinkingApi,
+  WAWebUserPrefsIndexedDBStorage: { userPrefsIdb: userPrefs },
+  WAWebStorageCmd: { StorageCmd: storageCmd },
   WABase64: { encodeB64: (data) => btoa(String.fromCharCode(...data)) },
   WAWebCompanionRegClientUtils: { DEVICE_PLATFORM: 1 },
   WAWebAdvSignatureApi: {},
-  WAWebUserPrefsInfoStore: { waNoiseInfo: { get: async () => ({ staticKeyPair: { pubKey: bytes(3) } }) } },
-  WAWebSignalStoreApi: {
-    waSignalStore: { getRegistrationInfo: async () => ({ identityKeyPair: { pubKey: bytes(5) } }) },
+  WAWebUserPrefsInfoStore: {
+    waNoiseInfo: { get: async () => ({ staticKeyPair: { pubKey: socket.keyBytes(3) } }) },
   },
-  WAWebUserPrefsMultiDevice: { getADVSecretKey: () => btoa(String.fromCharCode(...bytes(11))) },
+  WAWebSignalStoreApi: {
+    waSignalStore: { getRegistrationInfo: async () => ({ identityKeyPair: { pubKey: socket.keyBytes(5) } }) },
+  },
+  WAWebUserPrefsMultiDevice: { getADVSecretKey: socket.advSecret },
   WAWebUserPrefsMeUser: { getMaybeMePnUser: socket.myPn, getMaybeMeLidUser: socket.myLid },
   WAWebMiscBrowserUtils: { info: () => ({ os: 'Linux', name: 'Chrome' }) },
   WAWebSyncGatingUtils: { isPlaceholderMessageResendEnabled: () => false },
@@ -208,7 +228,19 @@ const QUERIES = {
     },
   },
 };
-Cmd.refreshQR = () => report('refresh_qr').catch(() => {});
+
+/** How the page asks for new references: one of the two ways. */
+function refreshQrModules() {
+  if (config.ways.refresh_qr === 'cmd') {
+    Cmd.refreshQR = () => report('refresh_qr').catch(() => {});
+    return { WAWebLaunchSocketUtils: { refreshQR: () => Cmd.refreshQR() } };
+  }
+  const refreshQR = () => Socket.reconnect(); // stops the connection and makes it again
+  return {
+    WAWebLaunchSocketUtils: { refreshQR },
+    WAWebBackendEventBus: { BackendEventBus: { triggerRefreshQR: refreshQR } },
+  };
+}
 
 /** Removes a whole module, or one member of it: `WAWebConnModel.Conn.on`. */
 function removeModule(modules, name) {
@@ -221,7 +253,7 @@ function removeModule(modules, name) {
 
 export function installModules() {
   const sending = { ...sendingModules(Cmd), WAWebSendMsgChatAction: { addAndSendMsgToChat } };
-  const modules = { ...WORLD, ...SESSION, ...TOOLS, ...QUERIES };
+  const modules = { ...WORLD, ...SESSION, ...refreshQrModules(), ...TOOLS, ...QUERIES };
   for (const [name, functions] of Object.entries(sending))
     modules[name] = Object.assign(modules[name] ?? {}, functions);
   modules.WAWebContactProfilePicThumbBridge.requestProfilePicFromServer = query(

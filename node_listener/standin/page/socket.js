@@ -19,6 +19,16 @@ export const Conn = new Model({ ref: undefined, pushname: undefined, platform: u
 Conn.canSetMyPushname = () => true;
 export const Cmd = new Model();
 
+/** Thirty-two bytes that look like a key in the QR. */
+export const keyBytes = (seed) => Uint8Array.from({ length: 32 }, (_, index) => (index * 7 + seed) % 256);
+
+let advSeed = 11;
+export const advSecret = () => btoa(String.fromCharCode(...keyBytes(advSeed)));
+/** The secret in the QR: another one for each list of references (WAWebHandlePairDevice), and for a passkey step. */
+export function renewAdvSecret() {
+  advSeed += 2;
+}
+
 /** Who we are, once linked: {phone, lid, name, platform}. */
 let me = null;
 

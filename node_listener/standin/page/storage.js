@@ -1,6 +1,8 @@
 // The profile's own store. It survives the browser's death: a SIGKILL right after a committed transaction loses nothing
 // of IndexedDB, while localStorage loses its last five seconds (whatsapp-web.js 1.34.7, Chromium 156).
 
+import { config } from './config.js';
+
 const NAME = 'model-storage';
 const STORES = ['messages', 'chats', 'contacts', 'reactions', 'session'];
 let database;
@@ -18,7 +20,9 @@ export async function openStorage() {
     const db = opening.result;
     const messages = db.createObjectStore('messages', { keyPath: 'key' });
     messages.createIndex('by_time', ['chat', 't', 'row']);
+    messages.createIndex('by_arrival', ['chat', 'row']);
     messages.createIndex('by_stanza', 'stanza');
+    messages.createIndex('by_replaced', 'replaced'); // the key that a revoked message had
     db.createObjectStore('chats', { keyPath: 'id' });
     db.createObjectStore('contacts', { keyPath: 'phone' });
     db.createObjectStore('reactions', { keyPath: ['parent', 'sender'] });
@@ -55,10 +59,26 @@ export async function loadMessages(keys) {
   return (await Promise.all(keys.map((key) => request(messages.get(key))))).filter(Boolean);
 }
 
-/** At most `count` messages of a chat before a place ([t, row]), newest first. */
+/** The order on disk: that of arrival (WAWebDBMessageUtils, `internalId`), or the old way, by time. */
+const ORDER =
+  config.ways.disk_order === 'arrival'
+    ? { index: 'by_arrival', place: ({ row }) => [row] }
+    : { index: 'by_time', place: ({ t, row }) => [t, row] };
+export const placeOnDisk = ORDER.place;
+
+/** At most `count` messages of a chat before a place ({t, row}; null: from the newest on), newest first. */
 export function loadBefore(chat, place, count) {
-  const range = IDBKeyRange.bound([chat], [chat, ...place], false, true);
-  const asked = store('messages').index('by_time').openCursor(range, 'prev');
+  const end = place ? [chat, ...ORDER.place(place)] : [chat, []];
+  return scan(IDBKeyRange.bound([chat], end, false, true), 'prev', count);
+}
+
+/** At most `count` messages of a chat after a place, oldest first. */
+export function loadAfter(chat, place, count) {
+  return scan(IDBKeyRange.bound([chat, ...ORDER.place(place)], [chat, []], true, true), 'next', count);
+}
+
+function scan(range, direction, count) {
+  const asked = store('messages').index(ORDER.index).openCursor(range, direction);
   const found = [];
   return new Promise((resolve, reject) => {
     asked.onerror = () => reject(asked.error);
@@ -89,3 +109,23 @@ export async function wipe() {
   localStorage.clear();
   await write((stores) => Promise.all(Object.values(stores).map((each) => request(each.clear()))));
 }
+
+/** What the real page keeps as user preferences in IndexedDB (WAWebUserPrefsIndexedDBStorage). */
+const preferences = new Map();
+
+export async function loadPreferences() {
+  for (const { name, value } of await loadAll('session'))
+    if (name !== 'session') preferences.set(name, value);
+}
+
+export const userPrefs = {
+  get: (name) => preferences.get(name) ?? null,
+  async set(name, value) {
+    preferences.set(name, value);
+    await write(({ session }) => request(session.put({ name, value })));
+  },
+  async remove(name) {
+    preferences.delete(name);
+    await write(({ session }) => request(session.delete(name)));
+  },
+};

@@ -1,16 +1,19 @@
 // How each kind of item from the server is stored, and what remains to be done in memory afterwards.
 
+import { CallModel, ring, shownCall } from './calls.js';
+import { config } from './config.js';
 import { createWid, keyText, MsgKey } from './ids.js';
-import { Model } from './models.js';
-import { request, write } from './storage.js';
-import { addMsg, Chat, Contact, forgetBeginnings, learnContact, Msg } from './world.js';
+import { loadAll, request, write } from './storage.js';
+import { addMsg, Chat, Contact, copyToRecipients, forgetBeginnings, learnContact, Msg } from './world.js';
 
+const { ways } = config;
 let lastRow = 0;
 
 /** Old messages, as a phone sends them at linking. They are stored and never emitted. */
 export async function storeHistory(stanzas) {
-  for (let start = 0; start < stanzas.length; start += 1000)
-    await storeAll(stanzas.slice(start, start + 1000), true);
+  // From the newest on: on disk what is older comes before the chat's first message (WAWebDBStoreEncryptedMsgs).
+  for (let end = stanzas.length; end > 0; end -= 1000)
+    await storeAll(stanzas.slice(Math.max(0, end - 1000), end).reverse(), true);
 }
 
 /** Stores a message that this page has written. */
@@ -33,36 +36,67 @@ export async function storeContacts(cards) {
 export async function lookUp({ messages, chats }, stanzas) {
   const keys = stanzas.map(keyText);
   const ids = [...new Set(stanzas.map((stanza) => stanza.remote))];
-  const [known, rows] = await Promise.all([
+  const replaced = messages.index('by_replaced');
+  const [known, gone, rows] = await Promise.all([
     Promise.all(keys.map((key) => request(messages.getKey(key)))),
+    ways.revoke_id === 'new' ? Promise.all(keys.map((key) => replacedKey(replaced, key))) : [],
     Promise.all(ids.map((id) => request(chats.get(id)))),
   ]);
-  return { known: new Set(known), rows: new Map(rows.filter(Boolean).map((row) => [row.id, row])) };
+  return {
+    known: new Set([...known, ...gone]),
+    rows: new Map(rows.filter(Boolean).map((row) => [row.id, row])),
+  };
 }
 
-function storeMessage({ messages, chats, before }, stanza, history) {
-  const key = keyText(stanza);
-  if (before.known.has(key)) return null;
-  before.known.add(key);
+const replacedKey = async (index, key) => ((await request(index.getKey(key))) ? key : undefined);
+
+/** What the store keeps of a message. Its place among the others is decided here. */
+function makeRecord(stanza, history) {
   lastRow = Math.max(lastRow + 1, Date.now() * 1000);
   const { remote: chat, t } = stanza;
-  const record = {
-    key,
+  const data = { ...stanza };
+  return {
+    key: keyText(stanza),
     chat,
     t,
     row: lastRow,
     stanza: stanza.id,
     history,
     received: Date.now(),
-    data: stanza,
+    data,
   };
+}
+
+/** Puts a record into the stores, unless `before` knows it. */
+function putRecord({ messages, chats, before }, record) {
+  const { key, chat, t, history, data } = record;
+  if (before.known.has(key)) return;
+  before.known.add(key);
+  const row = before.rows.get(chat) ?? { id: chat, unread: 0, newest: { t: -1 }, last: { row: -1 } };
+  if (history && row.first) record.row = row.first - 1;
   messages.put(record);
-  const row = before.rows.get(chat) ?? { id: chat, unread: 0, newest: { t: -1 } };
-  if (t >= row.newest.t) row.newest = { key, t, row: lastRow };
-  if (!stanza.fromMe && !history) row.unread += 1;
+  const place = record.row;
+  row.first = Math.min(place, row.first ?? place);
+  if (place > row.last.row) row.last = { key, row: place };
+  if (t > row.newest.t || (t === row.newest.t && place > row.newest.row)) row.newest = { key, t, row: place };
+  if (!data.fromMe && !history) row.unread += 1;
   before.rows.set(chat, row);
   chats.put(row);
+}
+
+function storeMessage(stores, stanza, history) {
+  if (stores.before.known.has(keyText(stanza))) return null;
+  const record = makeRecord(stanza, history);
+  putRecord(stores, record);
   return record;
+}
+
+/** Adds a message that has just arrived to memory, where it is emitted. */
+function showNew(record) {
+  const { author, remote, fromMe, notifyName } = record.data;
+  const other = createWid(author ?? remote);
+  if (!fromMe && !Contact.get(other)) Contact.gadd(other).assign({ pushname: notifyName });
+  copyToRecipients(record, addMsg(record, true));
 }
 
 /** The records with this stanza id: two when it was received under both identities. */
@@ -74,7 +108,7 @@ async function recordsOf(messages, stanza) {
 async function change({ messages }, stanza, fields, set) {
   const records = await recordsOf(messages, stanza);
   for (const record of records) {
-    Object.assign(record.data, fields);
+    Object.assign(record.data, typeof fields === 'function' ? fields(record.data) : fields);
     messages.put(record);
   }
   return () => {
@@ -85,77 +119,108 @@ async function change({ messages }, stanza, fields, set) {
   };
 }
 
-class CallModel extends Model {
-  getState() {
-    return this.state;
+/**
+ * What an edit changes: the text, its time, and the key of the edit itself, under its own stanza id
+ * (WAWebMessageEditDecryptedMsgDataConversion). The old way names the message's own key, in memory only.
+ */
+function editedFields(message, { body, at, editId, sealed = false }) {
+  const name = message.directPath ? 'caption' : 'body';
+  const own = ways.edit_key === 'edit' || sealed;
+  const key = own && {
+    latestEditMsgKey: { ...keyParts(message.id?.remote ? message.id : message), id: editId },
+  };
+  return { [name]: body, latestEditSenderTimestampMs: at, ...key };
+}
+
+const keyParts = ({ fromMe, remote, id, participant }) => ({ fromMe, remote, id, participant });
+
+/**
+ * The revocation's own stanza id becomes the message's, and the key it had goes into protocolMessageKey (WAWebRevoke,
+ * WAWebDBStoreRevokeMsgs, WAWebRevokeMsgAction). A message that is only on disk changes without an event.
+ */
+async function replace({ messages, chats, before }, stanza, revokeId, gone) {
+  const records = await recordsOf(messages, stanza);
+  const changed = [];
+  for (const record of records) {
+    const { fromMe, remote, participant, from, to, author, t, ack } = record.data;
+    const old = keyParts(record.data);
+    const kept = { fromMe, remote, participant, from, to, author, t, ack };
+    const data = { ...kept, ...gone, id: revokeId, protocolMessageKey: old };
+    const next = { ...record, key: keyText(data), replaced: record.key, stanza: revokeId, data };
+    messages.delete(record.key);
+    messages.put(next);
+    const row = await request(chats.get(record.chat));
+    for (const place of [row.newest, row.last]) if (place.key === record.key) place.key = next.key;
+    chats.put(row);
+    before.rows.set(record.chat, row);
+    changed.push({ old: new MsgKey(old), id: new MsgKey(data), chat: record.chat });
   }
+  return () => {
+    for (const { old, id, chat } of changed) {
+      const msg = Msg.get(old);
+      if (!msg) continue;
+      msg.trigger('revoked');
+      Chat.get(chat)?.msgs.replaceId(old, id);
+      Msg.replaceId(old, id);
+      const emptied = { caption: undefined, quotedMsg: undefined, quotedParticipant: undefined };
+      msg.set({ ...gone, ...emptied, id, isOverwrittenByRevoke: true, protocolMessageKey: old });
+      msg.trigger('change:msgKey', { newKey: id, oldKey: old });
+    }
+  };
 }
 
 /** By kind of item: stores it, and returns a function for the rest, to be run once it is acknowledged. */
 export const STORING = {
-  async message(stores, { stanza }) {
-    const record = storeMessage(stores, stanza, false);
-    if (!record) return null;
-    return () => {
-      const other = createWid(stanza.author ?? stanza.remote);
-      if (!stanza.fromMe && !Contact.get(other)) Contact.gadd(other).assign({ pushname: stanza.notifyName });
-      addMsg(record, true);
-    };
+  async message(stores, { stanza, offline = false }) {
+    const record = storeMessage(stores, shownCall(stanza, offline), false);
+    return record && (() => showNew(record));
   },
-  edit(stores, { stanza, body, at }) {
-    const edited = { latestEditSenderTimestampMs: at };
-    return change(stores, stanza, { ...edited, body }, (msg) => {
-      const name = msg.directPath ? 'caption' : 'body';
-      msg.set({ ...edited, latestEditMsgKey: msg.id, [name]: body });
-    });
+  edit(stores, { stanza, body, at, editId, sealed }) {
+    const edit = { body, at, editId, sealed };
+    return change(
+      stores,
+      stanza,
+      (data) => editedFields(data, edit),
+      (msg) => {
+        const { latestEditMsgKey = msg.id, ...fields } = editedFields(msg, edit);
+        msg.set({ ...fields, latestEditMsgKey: new MsgKey(latestEditMsgKey) });
+      },
+    );
   },
-  async revoke(stores, { stanza, scope, t }) {
+  async revoke(stores, { stanza, scope, t, revokeId }) {
     if (scope === 'me') return remove(stores, stanza);
-    const gone = {
-      type: 'revoked',
-      subtype: 'sender',
-      revokeTimestamp: t,
-      body: undefined,
-      caption: undefined,
-    };
-    const records = await recordsOf(stores.messages, stanza);
-    const key =
-      records[0] && (({ fromMe, remote, id, participant }) => ({ fromMe, remote, id, participant }));
-    return change(stores, stanza, { ...gone, protocolMessageKey: key?.(records[0].data) }, (msg) => {
-      msg.set({ ...gone, protocolMessageKey: msg.id });
-    });
+    const gone = { type: 'revoked', subtype: 'sender', revokeTimestamp: t, body: undefined };
+    if (ways.revoke_id === 'new') return replace(stores, stanza, revokeId, gone);
+    const all = { ...gone, caption: undefined };
+    const [record] = await recordsOf(stores.messages, stanza);
+    return change(stores, stanza, { ...all, protocolMessageKey: record && keyParts(record.data) }, (msg) =>
+      msg.set({ ...all, protocolMessageKey: msg.id }),
+    );
   },
-  async react(stores, { stanza, emoji, sender, fromMe, t, reactionId }) {
-    const records = await recordsOf(stores.messages, stanza);
-    for (const record of records) {
-      record.data.hasReaction = emoji !== '';
-      stores.messages.put(record);
-      stores.reactions.put({ parent: record.key, sender, emoji, t });
+  async react(stores, { reactions }) {
+    const known = [];
+    for (const { stanza, emoji, sender, fromMe, t, id, read } of reactions) {
+      for (const record of await recordsOf(stores.messages, stanza)) {
+        record.data.hasReaction = emoji !== '';
+        stores.messages.put(record);
+        const { remote, participant } = record.data;
+        const key = { id, fromMe, remote, participant: participant && sender };
+        const row = { parent: record.key, parentKey: keyParts(record.data), key, sender, emoji, t, read };
+        stores.reactions.put(row);
+        known.push(row);
+      }
     }
     return () => {
-      for (const { data } of records) {
-        const parent = new MsgKey(data);
-        Msg.get(parent)?.set('hasReaction', emoji !== '');
-        const id = { id: reactionId, fromMe, remote: data.remote, participant: data.participant && sender };
-        const upsert = window.require('WAWebAddonReactionTableMode').reactionTableMode.bulkUpsert;
-        upsert([
-          {
-            id: new MsgKey(id),
-            reactionParentKey: parent,
-            reactionText: emoji,
-            reactionTimestamp: t * 1000,
-            [data.participant ? 'author' : 'from']: createWid(sender),
-            read: false,
-            orphan: 0,
-          },
-        ]);
-      }
+      for (const { parentKey, emoji } of known)
+        Msg.get(new MsgKey(parentKey))?.set('hasReaction', emoji !== '');
+      if (known.length > 0) reactionTableMode.bulkUpsert(known.map(reactionData));
     };
   },
-  // First the text, then the type, so the library emits message_edit before message.
   decrypt(stores, { stanza, fields }) {
     const { type, body, ...others } = fields;
     return change(stores, stanza, fields, (msg) => {
+      // One set of all fields (WAWebUpdateMessageUIAction), or the old way: first the text, then the type.
+      if (ways.decrypt === 'one_set') return msg.set({ ...others, body, type });
       msg.set({ ...others, body });
       msg.set('type', type);
     });
@@ -176,13 +241,7 @@ export const STORING = {
   },
   // Nothing of a ringing call is stored; its line in the chat comes as a message of type call_log.
   async call(_stores, { call, ends }) {
-    return () => {
-      const calls = window.require('WAWebCallCollection');
-      const map = Object.values(calls).find((value) => value instanceof Map);
-      const model = new CallModel({ ...call, peerJid: createWid(call.peerJid) });
-      map?.set(call.id, model);
-      queueMicrotask(() => model.set('state', ends));
-    };
+    return () => ring(new CallModel({ ...call, peerJid: createWid(call.peerJid) }), ends);
   },
   async contact({ contacts }, { card }) {
     const known = await request(contacts.get(card.phone));
@@ -191,17 +250,45 @@ export const STORING = {
   },
 };
 
+/** A row of the page's table as its own data (WAWebReactionDataUtils). */
+function reactionData({ key, parentKey, sender, emoji, t, read = false }) {
+  return {
+    id: new MsgKey(key),
+    type: 'reaction',
+    reactionParentKey: new MsgKey(parentKey),
+    reactionText: emoji,
+    reactionTimestamp: t * 1000,
+    t,
+    [parentKey.participant ? 'author' : 'from']: createWid(sender),
+    read,
+    orphan: 0,
+  };
+}
+
+/** What the library wraps (`bulkUpsert` after it has stored), and how the page reads its table. */
+export const reactionTableMode = {
+  bulkUpsert: async () => {},
+  bulkGetByParentMsgKey: async (keys) => {
+    const parents = new Set(keys.map(String));
+    return (await loadAll('reactions')).filter(({ parent }) => parents.has(parent)).map(reactionData);
+  },
+};
+
 async function remove({ messages, chats, before }, stanza) {
   const records = await recordsOf(messages, stanza);
   for (const record of records) {
     await request(messages.delete(record.key));
     before.known.delete(record.key);
-    const range = IDBKeyRange.bound([record.chat], [record.chat, []]);
-    const cursor = await request(messages.index('by_time').openCursor(range, 'prev'));
     const row = await request(chats.get(record.chat));
-    if (cursor) {
-      const { key, t, row: place } = cursor.value;
-      const shorter = { ...row, newest: { key, t, row: place } };
+    const range = IDBKeyRange.bound([record.chat], [record.chat, []]);
+    const latest = async (index) => (await request(messages.index(index).openCursor(range, 'prev')))?.value;
+    const [newest, last] = [await latest('by_time'), await latest('by_arrival')];
+    if (newest) {
+      const shorter = {
+        ...row,
+        newest: { key: newest.key, t: newest.t, row: newest.row },
+        last: { key: last.key, row: last.row },
+      };
       before.rows.set(record.chat, shorter);
       chats.put(shorter);
     } else {

@@ -1,14 +1,14 @@
 // The in-memory collections, and how stored records become models in them.
 //
-// After a load only each chat's newest message is here; loadEarlierMsgs brings older ones. Those are never emitted: `add`
-// fires, but isNewMsg is false.
+// After a load only each chat's newest message is here, or not even that (chats_in_memory); reading.js brings older ones.
+// Those are never emitted: `add` fires, but isNewMsg is false.
 
 import { config } from './config.js';
 import { createWid, keyText, MsgKey, maybeWid } from './ids.js';
 import { Collection, idText, Model } from './models.js';
 import { reportQuietly } from './report.js';
 import { recordSent } from './sending.js';
-import { loadAll, loadBefore, loadMessage, loadMessages } from './storage.js';
+import { loadAll, loadBefore, loadMessage, loadMessages, placeOnDisk } from './storage.js';
 
 const NOTICES = new Set(['e2e_notification', 'notification_template', 'gp2', 'protocol', 'call_log']);
 
@@ -48,7 +48,9 @@ class ChatModel extends Model {
   mute;
   constructor(attributes) {
     super(attributes);
-    hide(this, 'msgs', new Collection(MsgModel, isBefore));
+    const msgs = new Collection(MsgModel, isBefore);
+    msgs.msgLoadState = { contextLoaded: true, isLoadingEarlierMsgs: false, noEarlierMsgs: false };
+    hide(this, 'msgs', msgs);
     const mute = new Model({ expiration: 0 });
     mute.mute = async (...args) => recordSent('Chat', 'mute.mute', [this.id, ...args]);
     mute.unmute = async (...args) => recordSent('Chat', 'mute.unmute', [this.id, ...args]);
@@ -71,8 +73,12 @@ function hide(object, name, value) {
   Object.defineProperty(object, name, { value, enumerable: false, writable: true });
 }
 
-const place = (msg) => [msg.t, msg.rowId];
-const isBefore = (a, b) => a.t < b.t || (a.t === b.t && a.rowId < b.rowId);
+const place = ({ t, rowId }) => ({ t, row: rowId });
+function isBefore(a, b) {
+  const [one, other] = [placeOnDisk(place(a)), placeOnDisk(place(b))];
+  const differs = one.findIndex((value, index) => value !== other[index]);
+  return differs >= 0 && one[differs] < other[differs];
+}
 
 export const Msg = new Collection(MsgModel);
 export const Chat = new Collection(ChatModel);
@@ -91,7 +97,7 @@ export const NewsletterMetadata = new Collection();
 const lidOfPhone = new Map();
 const phoneOfLid = new Map();
 /** Where the loaded part of each chat begins; what is older is only in the store. */
-const beginnings = new Map();
+export const beginnings = new Map();
 
 Msg.getMessagesById = async (ids) => {
   const messages = await Promise.all(
@@ -122,40 +128,32 @@ ProfilePicThumb.get = (id) => ({ id: createWid(id), canSet: () => true, canDelet
 GroupMetadata.update = async (id) =>
   reportQuietly('query', { name: 'groupMetadata.update', arguments: [`${id}`] });
 
-/** A stored record as a model. Only what has just arrived is a new message. */
-export function buildMsg(record, isNewMsg) {
-  const {
-    id,
-    fromMe,
-    remote,
-    participant,
-    from,
-    to,
-    author,
-    quotedParticipant,
-    protocolMessageKey,
-    ...rest
-  } = record.data;
-  return new MsgModel({
+/** A stored record as the page's own data: ids are objects, and nothing says that it is new. */
+export function messageData({ data, history, row, received }) {
+  const { id, fromMe, remote, participant, from, to, author, quotedParticipant, ...rest } = data;
+  const keys = ['protocolMessageKey', 'latestEditMsgKey'].filter((name) => data[name]);
+  return {
     ack: fromMe ? 1 : 0,
     star: false,
     invis: false,
-    recvFresh: isNewMsg,
     viewed: false,
     ...rest,
     ...(author && { author: createWid(author) }),
     ...(quotedParticipant && { quotedParticipant: createWid(quotedParticipant) }),
-    ...(protocolMessageKey && { protocolMessageKey: new MsgKey(protocolMessageKey) }),
+    ...Object.fromEntries(keys.map((name) => [name, new MsgKey(data[name])])),
     id: new MsgKey({ id, fromMe, remote, participant }),
     from: createWid(from),
     to: createWid(to),
     self: fromMe ? 'out' : 'in',
-    isNewMsg,
-    isMdHistoryMsg: record.history,
-    rowId: record.row,
-    clientReceivedTsMillis: record.received,
-  });
+    isMdHistoryMsg: history,
+    rowId: row,
+    clientReceivedTsMillis: received,
+  };
 }
+
+/** A stored record as a model. Only what has just arrived is a new message. */
+export const buildMsg = (record, isNewMsg) =>
+  new MsgModel({ ...messageData(record), recvFresh: isNewMsg, isNewMsg });
 
 export function ensureChat(wid, attributes = {}) {
   const known = Chat.get(wid);
@@ -169,6 +167,7 @@ export function ensureChat(wid, attributes = {}) {
     isReadOnly: false,
     muteExpiration: 0,
     endOfHistoryTransferType: 0,
+    ...(currentLid(wid) && { accountLid: currentLid(wid) }),
     ...attributes,
   });
   if (wid.isGroup()) {
@@ -184,30 +183,73 @@ export function addMsg(record, isNewMsg) {
   if (known) return known;
   const msg = buildMsg(record, isNewMsg);
   const chat = ensureChat(msg.id.remote);
-  if (!beginnings.has(record.chat)) beginnings.set(record.chat, place(msg));
-  chat.msgs.add(msg);
-  if (!chat.lastReceivedKey || !(msg.t < chat.t)) chat.assign({ t: msg.t, lastReceivedKey: msg.id });
-  Msg.add(msg);
-  if (isNewMsg && !msg.id.fromMe) chat.set('unreadCount', chat.unreadCount + 1);
+  if (config.ways.add_order === 'msg_first') {
+    Msg.add(msg); // an exception of a listener ends it here: the message is in no chat (WAWebProcessMultipleMsgsAction)
+    soon(() => {
+      if (Msg.get(msg.id) !== msg) return; // deleted since
+      join(chat, msg);
+      countUnread(chat, msg);
+    });
+  } else {
+    join(chat, msg);
+    Msg.add(msg);
+    countUnread(chat, msg);
+  }
   return msg;
 }
 
-/** One page of messages older than those loaded of this chat. [] when there are no more. */
-export async function loadEarlierMsgs({ chat }) {
-  const id = chat.id.toString();
-  const from = beginnings.get(id);
-  if (!from) return [];
-  const records = (await loadBefore(id, from, config.pageSize)).reverse();
-  if (records.length === 0) return [];
-  beginnings.set(id, [records[0].t, records[0].row]);
-  const fresh = records.filter((record) => !Msg.get(record.key));
-  const models = fresh.map((record) => {
-    const msg = buildMsg(record, false);
-    chat.msgs.add(msg);
-    return Msg.add(msg);
+/** Puts a message of memory into its chat. */
+function join(chat, msg) {
+  if (!beginnings.has(chat.id.toString())) beginnings.set(chat.id.toString(), place(msg));
+  chat.msgs.add(msg);
+  if (!chat.lastReceivedKey || !(msg.t < chat.t)) chat.assign({ t: msg.t, lastReceivedKey: msg.id });
+}
+
+function countUnread(chat, msg) {
+  if (msg.isNewMsg && !msg.id.fromMe) chat.set('unreadCount', chat.unreadCount + 1);
+}
+
+/**
+ * Our own message to a broadcast list is also in the chat of each recipient: the same stanza id, in memory only
+ * (WAWebMsgModelUtils, broadcastFanout).
+ */
+export function copyToRecipients({ data, ...record }, { isNewMsg, broadcast }) {
+  if (broadcast) return;
+  for (const recipient of data.recipients ?? []) {
+    const { participant, author, recipients, ...rest } = data;
+    const copy = { ...rest, remote: recipient, to: recipient, broadcast: true };
+    addMsg({ ...record, data: copy, key: keyText(copy), chat: recipient }, isNewMsg);
+  }
+}
+
+let waiting = [];
+let tick = Promise.resolve();
+
+/** Does this in a later task, all that waits in one. */
+function soon(work) {
+  waiting.push(work);
+  if (waiting.length > 1) return;
+  tick = new Promise((resolve) => {
+    setTimeout(() => {
+      const now = waiting;
+      waiting = [];
+      for (const each of now) logged(each);
+      resolve();
+    });
   });
-  // Every message of this page was known (they came live, out of order): return the next page.
-  return models.length ? models : loadEarlierMsgs({ chat });
+}
+
+/** Resolves when the chats know all that was added to memory. */
+export const chatsFollowed = () => tick;
+
+/** The page logs what a listener threw, and goes on with the next message (WAWebUpdateMessageUIAction). */
+export function logged(work) {
+  if (config.ways.listeners !== 'throw') return work();
+  try {
+    return work();
+  } catch (error) {
+    console.warn('the page logs and goes on:', error);
+  }
 }
 
 export function learnContact(card) {
@@ -234,22 +276,67 @@ export function learnContact(card) {
 export const currentLid = (wid) => maybeWid(lidOfPhone.get(wid.toString()));
 export const phoneNumber = (lid) => maybeWid(phoneOfLid.get(lid.toString()));
 
-/** Fills memory from the store: all chats, and of each the newest message. */
-export async function loadWorld() {
+const ACTIVE = 86_400; // seconds
+const MANY_UNREAD = 20;
+const BESIDES_UNREAD = 5;
+
+let offlineEnded = () => {};
+const offlineDelivery = new Promise((resolve) => {
+  offlineEnded = resolve;
+});
+/** What had waited at the server has been handled (`offline_delivery_end_from_bridge`). */
+export const endOfflineDelivery = () => offlineEnded();
+
+/**
+ * Fills memory from the store: all chats, and of each the newest message. With a limit only so many chats get theirs at
+ * once; the others wait for the end of the offline delivery (WAWebRestoreChatsAndMessages).
+ * @param limit number of chats, null for all
+ */
+export async function loadWorld(limit = null) {
   for (const card of await loadAll('contacts')) learnContact(card);
-  const rows = await loadAll('chats');
-  const newest = new Map(
-    (await loadMessages(rows.map((row) => row.newest.key))).map((each) => [each.chat, each]),
-  );
+  const rows = (await loadAll('chats')).sort((a, b) => b.newest.t - a.newest.t);
+  const size = limit ?? rows.length;
+  const step = Math.max(size, 1);
+  for (const [index, row] of rows.entries()) {
+    const pendingInitialLoading = index >= size;
+    ensureChat(createWid(row.id), { t: row.newest.t, unreadCount: row.unread, pendingInitialLoading });
+  }
+  await loadChats(rows.slice(0, size), limit !== null);
+  offlineDelivery.then(async () => {
+    for (let start = size; start < rows.length; start += step)
+      await loadChats(rows.slice(start, start + step), true);
+  });
+}
+
+/** @param unread an active chat with unread messages gets these as well */
+async function loadChats(rows, unread) {
+  const byArrival = config.ways.disk_order === 'arrival';
+  const records = await loadMessages(rows.map((row) => (byArrival ? row.last : row.newest).key));
+  const newest = new Map(records.map((each) => [each.chat, each]));
   for (const row of rows) {
-    const chat = ensureChat(createWid(row.id), { t: row.newest.t, unreadCount: row.unread });
-    const record = newest.get(row.id);
+    const chat = Chat.get(row.id);
+    const isActive = unread && row.unread > 0 && row.newest.t > Date.now() / 1000 - ACTIVE;
+    const few = isActive && row.unread < MANY_UNREAD;
+    const more = isActive ? await loadBefore(row.id, null, row.unread + BESIDES_UNREAD) : [];
+    const last = newest.get(row.id);
+    restore(chat, few ? more.reverse() : [last]);
+    // Many unread ones are a chunk of their own: in memory, and not in chat.msgs.
+    for (const record of few ? [] : more.reverse())
+      if (!Msg.get(record.key)) Msg.add(buildMsg(record, false));
+    chat.set('pendingInitialLoading', false);
+  }
+}
+
+function restore(chat, records) {
+  for (const record of records) {
     if (!record || Msg.get(record.key)) continue;
     const msg = buildMsg(record, false);
-    beginnings.set(row.id, place(msg));
+    const id = chat.id.toString();
+    const from = beginnings.get(id);
+    if (!from || isBefore(msg, { t: from.t, rowId: from.row })) beginnings.set(id, place(msg));
     chat.msgs.add(msg);
-    chat.assign({ lastReceivedKey: msg.id });
-    Msg.add(msg);
+    if (chat.msgs.last() === msg) chat.assign({ lastReceivedKey: msg.id });
+    logged(() => Msg.add(msg));
   }
 }
 

@@ -1,0 +1,117 @@
+// Reading back: loadEarlierMsgs, which brings older messages into memory, and msgFindByDirection, which reads the disk.
+
+import { config } from './config.js';
+import { keyText, MsgKey } from './ids.js';
+import { loadAfter, loadBefore, loadMessage } from './storage.js';
+import { beginnings, buildMsg, Msg, messageData } from './world.js';
+
+/** Faults by name: the ids of the chats that have it, or `all`. */
+const faults = config.readFaults;
+
+export function setReadFault({ name, chats }) {
+  faults[name] = chats;
+}
+
+const fails = (name, chat) => faults[name].some((each) => each === 'all' || each === chat);
+
+const NOT_FOUND = 404;
+const TRIES = 5;
+const INCOMPLETE = 2; // ConversationEndOfHistoryTransferModelPropType in WAWebChatConstants
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * The old way: one page of messages older than those loaded of this chat, `[]` when there are no more. After a reading
+ * error the answer is `[]` too.
+ */
+async function loadOld({ chat }) {
+  const id = chat.id.toString();
+  const from = beginnings.get(id);
+  if (!from || fails('load_fails', id) || fails('load_404', id)) return [];
+  const records = (await loadBefore(id, from, config.pageSize)).reverse();
+  if (records.length === 0) return [];
+  beginnings.set(id, { t: records[0].t, row: records[0].row });
+  const fresh = records.filter((record) => !Msg.get(record.key));
+  const models = fresh.map((record) => {
+    const msg = buildMsg(record, false);
+    chat.msgs.add(msg);
+    return Msg.add(msg);
+  });
+  // Every message of this page was known (they came live, out of order): return the next page.
+  return models.length ? models : loadOld({ chat });
+}
+
+/**
+ * WAWebChatLoadMessages: waits for a chat that is not loaded yet; undefined once the chat's end is marked. A page that is
+ * not full marks the end, and so does the `[]` after a reading error: the mark proves nothing.
+ */
+async function loadPage({ chat }) {
+  await loaded(chat);
+  const { msgs } = chat;
+  const state = msgs.msgLoadState;
+  if (state.noEarlierMsgs) return undefined;
+  if (!state.isLoadingEarlierMsgs) {
+    state.isLoadingEarlierMsgs = true;
+    msgs.loadEarlierPromise = tryReading(chat).finally(() => {
+      state.isLoadingEarlierMsgs = false;
+    });
+    const page = await msgs.loadEarlierPromise;
+    const type = fails('no_end', chat.id.toString()) ? INCOMPLETE : chat.endOfHistoryTransferType;
+    if (page.length < config.pageSize) state.noEarlierMsgs = type !== INCOMPLETE;
+  }
+  return await msgs.loadEarlierPromise;
+}
+
+export const loadEarlierMsgs = (asked) => (config.ways.paging === 'page' ? loadPage : loadOld)(asked);
+
+function loaded(chat) {
+  if (!chat.pendingInitialLoading) return Promise.resolve();
+  return new Promise((resolve) => {
+    chat.once('change:pendingInitialLoading', resolve);
+  });
+}
+
+async function tryReading(chat) {
+  for (let failed = 0; ; ) {
+    try {
+      return await readOnce(chat);
+    } catch (error) {
+      failed += 1;
+      if (error === NOT_FOUND || failed === TRIES) return [];
+      await sleep(config.loadRetry * 2 ** (failed - 1));
+    }
+  }
+}
+
+async function readOnce(chat) {
+  const id = chat.id.toString();
+  const head = chat.msgs.head();
+  if (fails('load_fails', id)) throw new Error('the stand-in lets reading fail');
+  // What is in memory only, because it has just come, is no place on the disk.
+  if (fails('load_404', id) || (head && !(await loadMessage(keyText(head.id))))) throw NOT_FOUND;
+  const records = (await loadBefore(id, beginnings.get(id) ?? null, config.pageSize)).reverse();
+  if (records.length > 0) beginnings.set(id, { t: records[0].t, row: records[0].row });
+  return records.map((record) => {
+    const msg = Msg.get(record.key) ?? buildMsg(record, false);
+    chat.msgs.add(msg);
+    return Msg.add(msg);
+  });
+}
+
+/** WAWebDBMessageFindLocal: plain records from the disk, oldest first, and nothing of memory. */
+async function find({ anchor, count = 20, direction }) {
+  const chat = `${anchor.remote}`;
+  if (fails('find_fails', chat)) throw new Error('the stand-in lets the database fail');
+  const at = anchor instanceof MsgKey ? await loadMessage(keyText(anchor)) : null;
+  if (anchor instanceof MsgKey && !at) return { messages: [], status: NOT_FOUND };
+  if (direction === 'after' && !at) return { messages: [], status: 200 };
+  const records =
+    direction === 'after' ? await loadAfter(chat, at, count) : (await loadBefore(chat, at, count)).reverse();
+  return { messages: records.map(messageData), status: 200 };
+}
+
+export const messageFindLocal = {
+  msgFindBefore: (asked) => find({ ...asked, direction: 'before' }),
+  msgFindAfter: (asked) => find({ ...asked, direction: 'after' }),
+  msgFindByDirection: find,
+};
