@@ -20,6 +20,8 @@ class Phone:
     match_key: str
 
 
+_SAME_SERVER: Final = {"s.whatsapp.net": "c.us", "hosted": "c.us", "hosted.lid": "lid"}
+
 _BOT: Final = re.compile(r"1313555\d{4}|131655500\d\d")
 """WhatsApp's own bots have ids that look like phone numbers (isBot in Baileys and whatsmeow)."""
 
@@ -48,12 +50,15 @@ def chat_kind(chat: str) -> ChatKind:
 
 
 def canonical_id(wid: str) -> str:
-    """The id without its device number, `c.us` for phones: `549…:12@s.whatsapp.net` becomes `549…@c.us`."""
-    if ":" not in wid and not wid.endswith("@s.whatsapp.net"):
-        return wid
+    """The id without its device number, `c.us` for phones: `549…:12@s.whatsapp.net` becomes `549…@c.us`.
+
+    `hosted` and `hosted.lid` are the servers of a business's device at a provider. They name the same users as `c.us`
+    and `lid`.
+    """
     user, _, server = wid.rpartition("@")
-    user = user.partition(":")[0]
-    return f"{user}@{'c.us' if server == 's.whatsapp.net' else server}"
+    if ":" not in wid and server not in _SAME_SERVER:
+        return wid
+    return f"{user.partition(':')[0]}@{_SAME_SERVER.get(server, server)}"
 
 
 def phone_of(wid: str) -> Phone | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadmasterd.identity import Phone, phone_from_text, phone_of
+from leadmasterd.identity import Phone, canonical_id, phone_from_text, phone_of
 
 ONE_PHONE = {
     "Argentina, a mobile with and without its 9": (
@@ -20,6 +20,23 @@ ONE_PHONE = {
         ("551187650001", "+5511987650001"),
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("wid", "canonical"),
+    [
+        ("5491155550001@c.us", "5491155550001@c.us"),
+        ("5491155550001:12@s.whatsapp.net", "5491155550001@c.us"),
+        ("5491155550001:99@hosted", "5491155550001@c.us"),
+        ("5491155550001@hosted", "5491155550001@c.us"),
+        ("88001122334455@hosted.lid", "88001122334455@lid"),
+        ("88001122334455:99@hosted.lid", "88001122334455@lid"),
+        ("120363000000000001@g.us", "120363000000000001@g.us"),
+    ],
+)
+def test_a_user_has_one_id_whatever_device_speaks(wid: str, canonical: str) -> None:
+    """A business's device at a provider has servers of its own."""
+    assert canonical_id(wid) == canonical
 
 
 @pytest.mark.parametrize("spellings", ONE_PHONE.values(), ids=ONE_PHONE)

@@ -1,6 +1,7 @@
 """What each captured thing does to the tables: every message once, its whole history, and who it belongs to."""
 
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ def revoke(*, t: Any = wire.NOON, stanza: str = "3EB0A1", scope: str = "everyone
 
 def reaction(emoji: str, *, sender: str | None = wire.ANA, from_me: bool = False, t: int = wire.NOON) -> Any:
     return wire.line("reaction", id=wire.key(), from_me=from_me, sender=sender, emoji=emoji, t=t)
+
+
+def call_line(stanza: str, *, t: int = wire.NOON, answered: bool = False, **more: Any) -> Any:
+    """A call's line in the chat."""
+    call = {"outcome": "Missed", "answered": answered, "video": False, "seconds": None}
+    return wire.message(stanza, t=t, body=None, message_type="call_log", call=call, **more)
 
 
 def call(chat: str = wire.ANA, *, answered: bool = False, call_id: str = "C0FFEE") -> Any:
@@ -285,6 +292,19 @@ def test_a_reaction_under_the_other_identity_is_the_same_persons(store: Store) -
     assert store.rows("SELECT from_me, emoji FROM reactions ORDER BY 1") == [(0, "👎"), (1, "")]
 
 
+def test_a_reaction_that_is_known_changes_nothing(store: Store) -> None:
+    """Sweeps bring it again and again. An older one that a sweep read before a change comes too late."""
+    store.write(wire.message(), reaction("👍", from_me=True, sender=wire.US))
+    store.rows("SELECT 1")
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("DELETE FROM unjudged")
+    store.write(reaction("👍", from_me=True, sender=wire.US))
+    assert store.rows("SELECT * FROM unjudged") == [], "nothing is to be judged again"
+    store.write(reaction("❤️", from_me=True, t=wire.NOON + 5), reaction("👍", from_me=True, sender=wire.US))
+    assert store.rows("SELECT emoji FROM reactions") == [("❤️",)]
+    assert store.rows("SELECT conversation_id FROM unjudged") == [(1,)]
+
+
 def test_in_a_group_everybody_has_a_reaction_of_their_own(store: Store) -> None:
     """There they are told apart by their ids."""
     for sender in (wire.ANA, wire.BETO):
@@ -306,6 +326,32 @@ def test_a_call_is_one_row_that_learns_of_its_answer(store: Store) -> None:
     """Ringing first, answered later; a late `ringing` takes nothing back."""
     store.write(wire.message(), call(), call(answered=True), call())
     assert store.rows("SELECT conversation_id, answered, started_at FROM calls") == [(1, 1, at(wire.NOON))]
+
+
+@pytest.mark.parametrize("line_id", ["C0FFEE", "3EB0AA"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_ringing_and_its_line_are_one_call(store: Store, line_id: str, order: int) -> None:
+    """WhatsApp Web gives the line the call's id; where it does not, the time tells. The line says how it ended."""
+    if line_id != "C0FFEE" and order == -1:
+        pytest.skip("a line of another id comes after the ringing")
+    store.write(*[call(), call_line(line_id, t=wire.NOON + 40, answered=True)][::order])
+    assert store.rows("SELECT call_id, answered FROM calls") == [("C0FFEE", 1)]
+
+
+def test_a_call_that_only_its_line_tells_of_is_a_call(store: Store) -> None:
+    """It was missed while we were away. The line comes as often as sweeps read it."""
+    for _ in range(2):
+        store.write(call_line("3EB0AA", via="sweep"), call_line("3EB0AB", t=wire.NOON + 60, mine=True, via="sweep"))
+    assert store.rows("SELECT call_id, started_at, outgoing, answered FROM calls ORDER BY 1") == [
+        ("3EB0AA", at(wire.NOON), 0, 0),
+        ("3EB0AB", at(wire.NOON + 60), 1, 0),
+    ]
+
+
+def test_each_line_is_a_call_of_its_own(store: Store) -> None:
+    """Somebody who calls three times, of which we saw one ringing."""
+    store.write(call(), *[call_line(f"3EB0A{n}", t=wire.NOON + 60 * n) for n in range(3)])
+    assert store.one("SELECT count(*) FROM calls") == 3
 
 
 def test_a_call_in_a_group_belongs_to_the_group(store: Store) -> None:

@@ -26,21 +26,24 @@ from leadmasterd.leads.timeline import (
 )
 from leadmasterd.projection.persons import persons_of
 from leadmasterd.projection.sql import with_ids
+from leadmasterd.store.calls import CALL_LOG, LINE_AFTER, LINE_BEFORE
 from leadmasterd.text import clean
 
 SYSTEM_TYPES: Final = frozenset(
     {
         "e2e_notification", "notification", "notification_template", "group_notification", "broadcast_notification",
-        "newsletter_notification", "gp2", "protocol", "ciphertext_placeholder", "debug", "pin_message", "keep_in_chat",
-        "poll_update", "reaction", "reaction_enc",
+        "newsletter_notification", "gp2", "protocol", "ciphertext_placeholder", "debug", "debug_placeholder",
+        "pin_message", "pinned_message", "keep_in_chat", "poll_update", "reaction", "reaction_enc", "loading_media",
+        "biz_content_placeholder", "quarantined", "message_history_notice", "group-history", "history_bundle",
+        "status_notification", "guest_upsell_system_msg", "message_edit_encrypted", "event_edit_encrypted",
+        "poll_edit_encrypted", "poll_add_option_encrypted", "poll_add_option_decrypted",
     }
 )  # fmt: skip
 """They are about the chat, and nobody wrote them. The listener leaves them out; replayed lines may not."""
 _VCARD: Final = "BEGIN:VCARD"
 """A body that begins with this was written by a program, not by the customer."""
-_CALL_LOG_BEFORE_MS: Final = 60_000
-_CALL_LOG_AFTER_MS: Final = 3_600_000
-"""A call's line in the chat comes at most this long before or after its ringing. Only the line has the outcome."""
+_LINE_BEFORE_MS: Final = int(LINE_BEFORE.total_seconds() * 1000)
+_LINE_AFTER_MS: Final = int(LINE_AFTER.total_seconds() * 1000)
 
 
 class Outgoing(NamedTuple):
@@ -155,7 +158,7 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
         if type_ in SYSTEM_TYPES:
             continue
         history, at = of[conversation], times.to_ms(sent_at)
-        if type_ == "call_log":
+        if type_ == CALL_LOG:
             call_lines[conversation].append(
                 Called(
                     at=at,
@@ -254,7 +257,7 @@ def _load_calls(connection: sqlite3.Connection, of: Mapping[int, History], call_
 
 
 def _is_line_of(line: Called, call: Called) -> bool:
-    return line.outgoing == call.outgoing and -_CALL_LOG_BEFORE_MS <= line.at - call.at <= _CALL_LOG_AFTER_MS
+    return line.outgoing == call.outgoing and -_LINE_BEFORE_MS <= line.at - call.at <= _LINE_AFTER_MS
 
 
 def _load_reactions(connection: sqlite3.Connection, of: Mapping[int, History]) -> None:

@@ -39,6 +39,11 @@ class Coverage:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.tally = Tally()
+        self._lineless: set[int] = set()
+
+    def draws_no_line(self, sweep: int) -> None:
+        """This sweep's messages are kept, but it moves no watermark and closes no outage."""
+        self._lineless.add(sweep)
 
     def note_read(self, record: CapturedMessage) -> None:
         """The sweep read this message, stored before or not."""
@@ -65,7 +70,7 @@ class Coverage:
         """Move the chat's watermark to its newest message. The messages came before this line, so they are written."""
         # without a believable time it stays: our clock would say nothing about the messages
         through = believable(swept.through, datetime.fromisoformat(at))
-        if swept.error is not None or through is None:
+        if swept.error is not None or through is None or swept.sweep in self._lineless:
             return
         chat = canonical_id(swept.chat)
         self._db.execute(
@@ -89,7 +94,7 @@ class Coverage:
             "UPDATE gaps SET recovered = recovered + ?, chats = chats + ? WHERE account_id = ? AND closed_at IS NULL",
             (self.tally.new, done.looked_at, account),
         )
-        if done.failed:
+        if done.failed or done.sweep in self._lineless:
             return
         started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))
         # The watermark is WhatsApp's time of the newest message read; without one it stays. When everything read lies

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from leadmasterd.capture import SAME_MESSAGE_SECONDS, CapturedMessage
 from leadmasterd.identity import canonical_id, chat_kind
+from leadmasterd.store.calls import CALL_LOG, Calls
 from leadmasterd.store.coverage import Coverage
 from leadmasterd.store.people import People
 from leadmasterd.store.records import BatchResult, Item
@@ -136,10 +137,11 @@ class Messages:
     What changes a message returns the conversations that are dirty then: whose leads have to be derived again.
     """
 
-    def __init__(self, connection: sqlite3.Connection, people: People, coverage: Coverage) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, people: People, coverage: Coverage, calls: Calls) -> None:
         self._db = connection
         self._people = people
         self._coverage = coverage
+        self._calls = calls
         self._next_id = 0
 
     def reload_next_id(self) -> None:
@@ -236,6 +238,9 @@ class Messages:
                 if line is not None
             ),
         )
+        for conversation, (message, _, _, _) in zip(conversations, new, strict=True):
+            if message.type == CALL_LOG:
+                self._calls.has_line(account, conversation, message)
         self._move_latest(conversations, new)
         return set(conversations)
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from leadmasterd.capture import CapturedMessage
 from leadmasterd.identity import canonical_id, chat_kind
+from leadmasterd.store.calls import Calls
 from leadmasterd.store.coverage import Coverage, Tally
 from leadmasterd.store.messages import Messages, keep_line
 from leadmasterd.store.people import People
@@ -38,9 +39,14 @@ class Rows:
         self.account_id: int | None = None
         self._people = People(connection)
         self._coverage = Coverage(connection)
-        self._messages = Messages(connection, self._people, self._coverage)
+        self._calls = Calls(connection)
+        self._messages = Messages(connection, people=self._people, coverage=self._coverage, calls=self._calls)
         self._data_version: int | None = None
         self._before: tuple[int | None, Tally] = (None, Tally())
+
+    def draws_no_line(self, sweep: int) -> None:
+        """The sweep of this number, not begun yet, moves no watermark and closes no outage."""
+        self._coverage.draws_no_line(sweep)
 
     def remember(self) -> None:
         """A transaction begins: this is the state that `forget` goes back to."""
@@ -117,11 +123,20 @@ class Rows:
         keep_line(self._db, account=self.account_id, message_id=None, at=at, problem=problem, line=line)
 
     def _reaction(self, reaction: Reaction, item: Item) -> set[int]:
-        """Ours is an answer, so it makes the conversation dirty."""
+        """Ours is an answer, so it makes the conversation dirty. Sweeps bring known ones again: they change nothing."""
         stored = self._messages.find(self.account_id, reaction.key, None)
         chat = canonical_id(reaction.key.remote)
         group = chat if chat_kind(chat) == "group" else ""
         sender = canonical_id(reaction.sender) if reaction.sender else "me" if reaction.from_me else chat
+        emoji, at = clean(reaction.emoji), sent_at(reaction.t, datetime.fromisoformat(item.at))
+        known = self._db.execute(
+            "SELECT emoji, reacted_at, message_id FROM reactions "
+            "WHERE account_id = ? AND stanza_id = ? AND group_id = ? "
+            f"AND from_me = ? AND {'sender = ?' if group else '? IS NOT NULL'} ORDER BY reacted_at DESC",
+            (self.account_id, reaction.key.stanza_id, group, reaction.from_me, sender),
+        ).fetchone()
+        if known and (known[1] > at or (known[:2] == (emoji, at) and (known[2] or not stored))):
+            return set()
         if not group:
             # In a direct chat each side has one reaction, whichever of their ids WhatsApp uses this time.
             self._db.execute(
@@ -139,8 +154,8 @@ class Rows:
                 sender,
                 reaction.from_me,
                 stored and stored.message_id,
-                clean(reaction.emoji),
-                sent_at(reaction.t, datetime.fromisoformat(item.at)),
+                emoji,
+                at,
             ),
         )
         return self._messages.conversations_of([stored.message_id]) if stored and reaction.from_me else set()
@@ -151,19 +166,7 @@ class Rows:
         conversation = self._people.conversation_for(
             self.account_id, () if chat_kind(chat) == "group" else (chat,), chat, item.at
         )
-        self._db.execute(
-            "INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered)",
-            (
-                self.account_id,
-                conversation,
-                call.call_id,
-                sent_at(call.t, datetime.fromisoformat(item.at)),
-                call.outgoing,
-                call.answered,
-                call.video,
-            ),
-        )
+        self._calls.rang(self.account_id, conversation, call, item.at)
         return conversation
 
     def _use_account(self, account: Account, at: str, result: BatchResult) -> None:

@@ -42,8 +42,23 @@ export function isSystemType(type) {
     case 'reaction_enc':
     case 'poll_update':
     case 'pin_message':
+    case 'pinned_message':
     case 'keep_in_chat':
     case 'debug':
+    case 'debug_placeholder':
+    case 'loading_media':
+    case 'biz_content_placeholder':
+    case 'quarantined':
+    case 'message_history_notice':
+    case 'group-history':
+    case 'history_bundle':
+    case 'status_notification':
+    case 'guest_upsell_system_msg':
+    case 'message_edit_encrypted':
+    case 'event_edit_encrypted':
+    case 'poll_edit_encrypted':
+    case 'poll_add_option_encrypted':
+    case 'poll_add_option_decrypted':
       return true;
     default:
       return typeof type !== 'string' || type === '';

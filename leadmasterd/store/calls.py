@@ -1,0 +1,76 @@
+"""Calls: each once, whether it was seen ringing or only its line in the chat (`call_log`) tells of it.
+
+A call that was missed while nothing listened, or that the page does not show us, has only the line. WhatsApp Web gives
+the line the call's id (WAWebCallLogUtils, build of 2026-04-27); a line with another id is recognised by its time.
+"""
+
+import json
+import sqlite3
+from datetime import datetime, timedelta
+from typing import Final
+
+from leadmasterd.capture import CapturedMessage
+from leadmasterd.times import sent_at
+from leadmasterd.wire.events import Call
+
+CALL_LOG: Final = "call_log"
+LINE_BEFORE: Final = timedelta(minutes=1)
+LINE_AFTER: Final = timedelta(hours=1)
+"""A call's line in the chat is dated at most this long before or after its ringing."""
+
+_INSERT: Final = (
+    "INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered)"
+)
+_RINGING_OF_LINE: Final = f"""
+SELECT call_row_id FROM calls c
+WHERE conversation_id = :conversation AND outgoing = :outgoing AND call_id <> :line
+AND (julianday(:at) - julianday(started_at)) * 86400
+    BETWEEN {-LINE_BEFORE.total_seconds()} AND {LINE_AFTER.total_seconds()}
+-- no line of the same id, nor another line that is dated like its own
+AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.account_id = c.account_id AND m.stanza_id = c.call_id)
+AND NOT EXISTS (
+    SELECT 1 FROM messages m WHERE m.conversation_id = c.conversation_id AND m.type = '{CALL_LOG}'
+    AND m.stanza_id <> :line AND (m.direction = 'out') = c.outgoing
+    AND (julianday(m.sent_at) - julianday(c.started_at)) * 86400
+        BETWEEN {-LINE_BEFORE.total_seconds()} AND {LINE_AFTER.total_seconds()}
+    AND NOT EXISTS (SELECT 1 FROM calls o WHERE o.account_id = m.account_id AND o.call_id = m.stanza_id)
+)
+ORDER BY abs(julianday(started_at) - julianday(:at)) LIMIT 1
+"""
+
+
+class Calls:
+    """The calls behind one connection, within the writer's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def rang(self, account: int | None, conversation: int, call: Call, at: str) -> None:
+        """A call was seen ringing, at the time of capture `at`."""
+        started = sent_at(call.t, datetime.fromisoformat(at))
+        values = (account, conversation, call.call_id, started, call.outgoing, call.answered, call.video)
+        self._db.execute(_INSERT, values)
+
+    def has_line(self, account: int, conversation: int, line: CapturedMessage) -> None:
+        """A call's line in the chat has been captured. The line knows how the call ended."""
+        call = json.loads(line.details or "{}").get("call")
+        told = call if isinstance(call, dict) else {}
+        answered, outgoing = told.get("answered") is True, line.direction == "out"
+        ringing = self._db.execute(
+            _RINGING_OF_LINE,
+            {
+                "conversation": conversation,
+                "outgoing": outgoing,
+                "line": line.key.stanza_id,
+                "at": line.sent_at,
+            },
+        ).fetchone()
+        if ringing:
+            self._db.execute(
+                "UPDATE calls SET answered = max(answered, ?) WHERE call_row_id = ?", (answered, ringing[0])
+            )
+            return
+        video = told.get("video") is True
+        values = (account, conversation, line.key.stanza_id, line.sent_at, outgoing, answered, video)
+        self._db.execute(_INSERT, values)
