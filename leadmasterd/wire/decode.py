@@ -327,6 +327,8 @@ def _sweep_done(obj: JsonObject, seq: int) -> SweepDone:
         oldest=_time(obj, "oldest"),
         newest=_time(obj, "newest"),
         error=_text_or_none(obj, "error"),
+        unloaded=_time(obj, "unloaded") or 0,
+        read_by=_text_or_none(obj, "read_by"),
     )
 
 

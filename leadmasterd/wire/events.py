@@ -375,6 +375,10 @@ class SweepDone:
     oldest: int | None
     newest: int | None
     error: str | None
+    unloaded: int = 0
+    """Chats among `failed` that the page had not loaded yet."""
+    read_by: str | None = None
+    """`disk`, or `paging` if a chat had to be read that way. None: no chat was read, or the child does not say."""
 
 
 Lifecycle = (

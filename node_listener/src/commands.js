@@ -2,7 +2,7 @@
 import { record } from './message/raw.js';
 
 /**
- * @typedef {{type: 'sweep', sweep: number, from: number, chats: Record<string, number>, ignore: string[]}} SweepCommand
+ * @typedef {{type: 'sweep', sweep: number, from: number, changes_from?: number, chats: Record<string, number>, ignore: string[]}} SweepCommand
  * @typedef {SweepCommand | {type: 'pairing_code', phone: string} | {type: 'check_page', check: number}
  *   | {type: 'stop'}} Command
  * @typedef {{command: Command} | {error: {command: string, message: string}}} Parsed
@@ -47,9 +47,12 @@ export function parseCommand(line) {
  * @returns {Parsed}
  */
 function parseSweep(found) {
-  const { sweep, from, chats = {}, ignore = [] } = found;
+  const { sweep, from, changes_from, chats = {}, ignore = [] } = found;
   if (!isCount(sweep)) return refuse('sweep', '"sweep" must be a number');
   if (!isCount(from)) return refuse('sweep', '"from" must be seconds since 1970');
+  if (changes_from !== undefined && !isCount(changes_from)) {
+    return refuse('sweep', '"changes_from" must be seconds since 1970');
+  }
   const starts = record(chats);
   if (starts === null || !Object.values(starts).every(isCount)) {
     return refuse('sweep', '"chats" must be an object of chat to seconds');
@@ -58,7 +61,8 @@ function parseSweep(found) {
     return refuse('sweep', '"ignore" must be a list of chats');
   }
   const times = /** @type {Record<string, number>} */ (starts);
-  return { command: { type: 'sweep', sweep, from, chats: times, ignore } };
+  const command = { type: /** @type {const} */ ('sweep'), sweep, from, chats: times, ignore };
+  return { command: changes_from === undefined ? command : { ...command, changes_from } };
 }
 
 /**

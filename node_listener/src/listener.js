@@ -68,9 +68,10 @@ export function createListener(options, userAgent, wire, stopReading) {
     wire,
     call,
     config,
-    message: relay.message,
+    relay,
     ready: () => livePath.ready,
     loadTime: options.timing.evaluate / 2,
+    onTrouble: (message) => pageError('evaluate', message),
   });
 
   shutdown.stopsFirst(livePath.stop);

@@ -39,10 +39,18 @@ export function createRelay(wire, groups, now = Date.now) {
     if (!isWanted(id, raw.type, groups)) return false;
     if (raw.type === 'ciphertext') return sendIf('ciphertext', ciphertextFields(raw, via));
     const sent = sendIf('message', messageFields(raw, via));
-    // Changed before we saw it, so the change has no event of its own.
+    change(raw);
+    return sent;
+  }
+
+  /**
+   * Puts on the wire what happened to a message before we saw it: an edit or a revocation without an event of its own.
+   * @param {Raw} raw
+   */
+  function change(raw) {
+    if (!isWanted(identity(raw), raw.type, groups)) return;
     if (raw.type === 'revoked') sendIf('message_revoke', revokeFields(raw, 'everyone'));
     else if (number(raw.latestEditSenderTimestampMs) !== null) sendIf('message_edit', editFields(raw));
-    return sent;
   }
 
   /**
@@ -57,6 +65,7 @@ export function createRelay(wire, groups, now = Date.now) {
 
   return {
     message,
+    change,
 
     /**
      * @param {Raw} raw

@@ -1,18 +1,28 @@
 // The sweep, a backfill from the page's store: reads it chat by chat and puts on the wire what is newer than the daemon
 // has. The library has no such thing; its events cover only what is added after it attached. One sweep runs at a time.
-
-import { listChats, readChat } from './page/sweep.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pageSources } from './page/install.js';
 import { PageSilent } from './page-calls.js';
 import { errorText } from './stderr.js';
 
 /** About how much one evaluation may return, in characters of JSON. */
 const PIECE = 1_000_000;
-/** How many evaluations may page back in one chat, each for `loadTime`. */
+/** How many evaluations may read in one chat, each for `loadTime`. */
 const MOST_LOADS = 100;
+/** Messages that one read of the disk asks for: as many as the page itself does (WAWebCollectionConstants). */
+const PAGE = 50;
+/** Milliseconds that a sweep waits for what the page is still busy with. What is left is for the next sweep. */
+const PATIENCE = 20_000;
+/** Milliseconds after which an offline delivery counts as ended: the page itself waits no longer for it
+ *  (WAWebEventsWaitForOfflineDeliveryEnd). */
+const LONGEST_DELIVERY = 300_000;
 
 /**
  * @typedef {import('./commands.js').SweepCommand} SweepCommand
+ * @typedef {import('./page/sweep.js').Piece} Piece
  * @typedef {{chat: string, t: number, aliases: string[]}} ListedChat
+ * @typedef {{chat: string, since: number, depth: number}} Wanted
+ * @typedef {ReturnType<typeof nothingDone>} Done
  */
 
 /** The page was reloaded during the sweep. */
@@ -23,14 +33,20 @@ class PageGone extends Error {}
  * @param {import('./wire.js').Wire} parts.wire
  * @param {import('./page-calls.js').PageCall} parts.call
  * @param {import('./page/install.js').PageConfig} parts.config
- * @param {(raw: Record<string, unknown>, via: 'sweep') => boolean} parts.message puts a record on the wire
+ * @param {Pick<ReturnType<typeof import('./relay.js').createRelay>, 'message' | 'change' | 'reactions'>} parts.relay
+ *   puts records on the wire
  * @param {() => boolean} parts.ready
- * @param {number} parts.loadTime milliseconds the page may page back in one evaluation
+ * @param {number} parts.loadTime milliseconds the page may read in one evaluation
+ * @param {(message: string) => void} parts.onTrouble what costs no message
  */
-export function createSweeper({ wire, call, config, message, ready, loadTime }) {
+export function createSweeper({ wire, call, config, relay, ready, loadTime, onTrouble }) {
+  const { sweeping } = pageSources(config);
+  const { namespace } = config;
   /** @type {Promise<void>} */
   let last = Promise.resolve();
   let stopped = false;
+  /** Since when the page has been delivering; null when it is not. */
+  let deliveringSince = /** @type {number | null} */ (null);
 
   /** @param {SweepCommand} command */
   async function sweep(command) {
@@ -41,87 +57,132 @@ export function createSweeper({ wire, call, config, message, ready, loadTime }) 
       looked_at: 0,
       messages: 0,
       failed: 0,
+      unloaded: 0,
+      read_by: /** @type {'disk' | 'paging' | null} */ (null),
       oldest: /** @type {number | null} */ (null),
       newest: /** @type {number | null} */ (null),
       error: /** @type {string | null} */ (null),
     };
     try {
       if (!ready()) throw new Error('the page is not ready');
-      const listed = await call(listChats, config);
+      if (!(await call(sweeping))) throw new PageGone('the page was reloaded');
+      const delivering = await deliveryLasts();
+      total.started_at = Date.now();
+      const listed = await call(askForChats, namespace);
       if (listed === null) throw new PageGone('the page was reloaded');
       total.chats = listed.total;
-      for (const chat of listed.wanted) {
-        if (stopped) throw new Error('the listener is stopping');
-        const since = startOf(chat, command);
-        if (since === null || chat.t < since) continue;
-        total.looked_at += 1;
-        const done = await sweepChat(chat.chat, since);
-        total.messages += done.found;
-        if (done.error !== null) total.failed += 1;
-        total.oldest = least(total.oldest, done.oldest);
-        total.newest = most(total.newest, done.newest);
-        const { found, through, error } = done;
-        wire.send('sweep_chat', { sweep: command.sweep, chat: chat.chat, found, through, error });
-        if (done.gone) throw new PageGone('the page was reloaded');
-        // If it was only this chat, go on. A page that hangs fails here, instead of once for every chat.
-        if (done.silent) await call(listChats, config);
+      const chats = listed.wanted.flatMap((chat) => wantedOf(chat, command) ?? []);
+      const until = Date.now() + PATIENCE;
+      for (let rest = chats; rest.length > 0; ) {
+        const unloaded = [];
+        const mayWait = Date.now() < until;
+        for (const chat of rest) {
+          if (stopped) throw new Error('the listener is stopping');
+          const done = await sweepChat(chat);
+          if (done.unloaded && mayWait) unloaded.push(chat);
+          else report(chat, done, delivering);
+          if (done.gone) throw new PageGone('the page was reloaded');
+          // If it was only this chat, go on. A page that hangs fails here, instead of once for every chat.
+          if (done.silent) await call(askForChats, namespace);
+        }
+        if (unloaded.length > 0) await sleep(500);
+        rest = unloaded;
       }
+      if (delivering) throw new Error('the page is still receiving what waited at the server');
     } catch (error) {
       total.error = error instanceof Error ? error.message : errorText(error);
     }
     if (!stopped) wire.send('sweep_done', total);
+
+    /**
+     * @param {Wanted} wanted
+     * @param {Done} done
+     * @param {boolean} delivering older messages may still come: nothing counts as covered
+     */
+    function report({ chat }, done, delivering) {
+      total.looked_at += 1;
+      total.messages += done.found;
+      if (done.error !== null) total.failed += 1;
+      if (done.unloaded) total.unloaded += 1;
+      else if (done.by !== null) total.read_by = total.read_by === 'paging' ? 'paging' : done.by;
+      total.oldest = least(total.oldest, done.oldest);
+      total.newest = most(total.newest, done.newest);
+      const { found, error } = done;
+      const through = delivering ? null : done.through;
+      wire.send('sweep_chat', { sweep: command.sweep, chat, found, through, error });
+    }
   }
 
   /**
-   * @param {string} chat
-   * @param {number} since seconds
+   * Waits for the end of the offline delivery, for a while.
+   * @returns {Promise<boolean>} whether it lasts
    */
-  async function sweepChat(chat, since) {
-    const done = {
-      found: 0,
-      through: /** @type {number | null} */ (null),
-      oldest: /** @type {number | null} */ (null),
-      newest: /** @type {number | null} */ (null),
-      error: /** @type {string | null} */ (null),
-      gone: false,
-      silent: false,
-    };
-    let unreadable = 0;
-    let partial = false;
+  async function deliveryLasts() {
+    const until = Date.now() + PATIENCE;
+    while (!stopped && (await call(askIfDelivering, namespace))) {
+      deliveringSince ??= Date.now();
+      if (Date.now() - deliveringSince > LONGEST_DELIVERY) return false;
+      if (Date.now() > until) return true;
+      await sleep(500);
+    }
+    deliveringSince = null;
+    return false;
+  }
+
+  /**
+   * @param {Wanted} wanted
+   * @returns {Promise<Done>}
+   */
+  async function sweepChat({ chat, since, depth }) {
+    const done = nothingDone();
+    const state = { unreadable: 0, doubt: /** @type {string | null} */ (null) };
     let loads = 0;
     try {
       /** @type {number | null} */
-      let at = 0;
-      while (at !== null && !stopped) {
-        const piece = /** @type {Awaited<ReturnType<typeof readChat>>} */ (
-          await call(readChat, config, { chat, since, at, loadTime, bytes: PIECE })
-        );
+      let at = null;
+      do {
+        const want = { chat, since, depth, at, page: PAGE, loadTime, bytes: PIECE };
+        const piece = /** @type {Piece | null} */ (await call(askForPiece, namespace, want));
         if (piece === null) {
           done.gone = true;
           throw new PageGone('the page was reloaded');
         }
-        for (const raw of piece.records) {
-          if (raw === null) unreadable += 1;
-          if (raw === null || !message(raw, 'sweep')) continue;
-          done.found += 1;
-          done.oldest = least(done.oldest, raw.t);
-          done.newest = most(done.newest, raw.t);
-        }
-        if (piece.partial) partial = true;
+        take(piece, done, state);
         if (piece.loading) loads += 1;
-        if (loads > MOST_LOADS) throw new Error('there is too much history to page back through');
-        if (piece.through !== null) done.through = piece.through;
+        if (loads > MOST_LOADS) throw new Error('there is too much history to read through');
         at = piece.next;
         await wire.drained();
-      }
-      if (partial) throw new Error('this build of WhatsApp Web does not load earlier messages');
-      if (unreadable > 0) throw new Error(`${unreadable} messages could not be read`);
+      } while (at !== null && !stopped);
+      if (state.doubt !== null) throw new Error(state.doubt);
+      if (state.unreadable > 0) throw new Error(`${state.unreadable} messages could not be read`);
     } catch (error) {
       done.silent = error instanceof PageSilent;
       done.error = error instanceof Error ? error.message : errorText(error);
       done.through = null; // nothing counts as covered
     }
     return done;
+  }
+
+  /**
+   * @param {Piece} piece
+   * @param {Done} done
+   * @param {{unreadable: number, doubt: string | null}} state
+   */
+  function take(piece, done, state) {
+    for (const raw of piece.records) {
+      if (raw === null) state.unreadable += 1;
+      if (raw === null || !relay.message(raw, 'sweep')) continue;
+      done.found += 1;
+      done.oldest = least(done.oldest, raw.t);
+      done.newest = most(done.newest, raw.t);
+    }
+    for (const raw of piece.changes) relay.change(raw);
+    relay.reactions(piece.reactions);
+    if (piece.trouble !== null) onTrouble(`reactions could not be read: ${piece.trouble}`);
+    if (piece.through !== null) done.through = piece.through;
+    if (!piece.loading) done.by = piece.by;
+    done.unloaded = piece.unloaded;
+    state.doubt ??= piece.doubt;
   }
 
   return {
@@ -134,6 +195,55 @@ export function createSweeper({ wire, call, config, message, ready, loadTime }) 
       stopped = true;
     },
   };
+}
+
+/** @typedef {import('./page/page.js').Page} Page */
+// These three run in the page, and answer null once it has reloaded.
+
+/** @param {string} namespace */
+const askIfDelivering = (namespace) =>
+  /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.isDelivering() ?? null;
+
+/**
+ * @param {string} namespace
+ * @returns {ReturnType<import('./page/page.js').Sweeping['chats']> | null}
+ */
+const askForChats = (namespace) =>
+  /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.chats() ?? null;
+
+/**
+ * @param {string} namespace
+ * @param {import('./page/sweep.js').Want} want
+ * @returns {Promise<Piece> | null}
+ */
+const askForPiece = (namespace, want) =>
+  /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.chat(want) ?? null;
+
+/** Of one chat. `by`: how it was read. */
+function nothingDone() {
+  return {
+    found: 0,
+    through: /** @type {number | null} */ (null),
+    oldest: /** @type {number | null} */ (null),
+    newest: /** @type {number | null} */ (null),
+    by: /** @type {'disk' | 'paging' | null} */ (null),
+    error: /** @type {string | null} */ (null),
+    gone: false,
+    silent: false,
+    unloaded: false,
+  };
+}
+
+/**
+ * @param {ListedChat} listed
+ * @param {SweepCommand} command
+ * @returns {Wanted | null} null for a chat to ignore, or with nothing new
+ */
+function wantedOf(listed, command) {
+  const since = startOf(listed, command);
+  if (since === null) return null;
+  const depth = Math.min(since, command.changes_from ?? since);
+  return listed.t < depth ? null : { chat: listed.chat, since, depth };
 }
 
 /**

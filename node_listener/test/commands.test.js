@@ -17,6 +17,9 @@ test('the commands are understood', () => {
   assert.deepEqual(parseCommand('{"type":"sweep","sweep":2,"from":0}'), {
     command: { type: 'sweep', sweep: 2, from: 0, chats: {}, ignore: [] },
   });
+  assert.deepEqual(parseCommand(JSON.stringify({ ...sweep, changes_from: 3 })), {
+    command: { ...sweep, changes_from: 3 },
+  });
   assert.deepEqual(parseCommand('{"type":"pairing_code","phone":"5491155550100"}'), {
     command: { type: 'pairing_code', phone: '5491155550100' },
   });
@@ -41,6 +44,7 @@ test('malformed commands are refused with what is wrong', () => {
   assert.match(refusal('{"type":"sweep","sweep":1,"from":1,"chats":{"1@c.us":"x"}}').message, /"chats"/);
   assert.match(refusal('{"type":"sweep","sweep":1,"from":1,"ignore":[1]}').message, /"ignore"/);
   assert.match(refusal('{"type":"check_page"}').message, /"check"/);
+  assert.match(refusal('{"type":"sweep","sweep":1,"from":1,"changes_from":"x"}').message, /"changes_from"/);
   assert.match(refusal('{"type":"pairing_code","phone":"+54 9"}').message, /"phone"/);
 });
 

@@ -47,6 +47,29 @@ test('a message key is built from its parts, with and without its serialized for
   assert.deepEqual(messageId('false_120363000000000001@g.us_3EB0A1_99@lid'), expected);
 });
 
+test('a form that no name gives is told by toString, whose name does not change', () => {
+  const key = { $7: 'x', toString: () => 'false_120363000000000001@g.us_3EB0A1_99@lid' };
+  assert.deepEqual(messageId(key)?.participant, '99@lid');
+  assert.equal(widText({ $7: 'x', toString: () => '5491155550001@c.us' }), '5491155550001@c.us');
+  assert.equal(
+    widText({ $1: '5491155550001@c.us', toString: () => '5491155550002@c.us' }),
+    '5491155550002@c.us',
+  );
+  const throws = { $1: '5491155550001@c.us', toString: () => assert.fail() };
+  assert.equal(widText(throws), '5491155550001@c.us');
+});
+
+test('a key of the chat with oneself names its direction before the participant', () => {
+  const me = '5491155550100@c.us';
+  assert.deepEqual(messageId(`true_${me}_3EB0A1_out`), {
+    fromMe: true,
+    remote: me,
+    id: '3EB0A1',
+    participant: null,
+  });
+  assert.equal(messageId(`true_${me}_3EB0A1_out_99@lid`)?.participant, '99@lid');
+});
+
 test('a key without a chat or without an id is no key', () => {
   for (const key of [
     null,
@@ -79,6 +102,11 @@ test('system messages are not for the wire; a call in the history is', () => {
     'gp2',
     'protocol',
     'ciphertext_placeholder',
+    'pinned_message',
+    'message_edit_encrypted',
+    'poll_add_option_decrypted',
+    'group-history',
+    'biz_content_placeholder',
     undefined,
     '',
   ]) {

@@ -58,6 +58,27 @@ test('a text message has every documented field', () => {
   });
 });
 
+test('the name of a sender that the record lacks is the one in the address book', () => {
+  const book = { saved_name: null, business: false, push_name: 'Ana B', phone: ANA, lid: null };
+  assert.equal(fields(rawMessage({ notifyName: undefined, [CONTACT]: book })).notify_name, 'Ana B');
+  assert.equal(fields(rawMessage({ [CONTACT]: book })).notify_name, 'Ana');
+  const own = { id: { fromMe: true, remote: ANA, id: '3EB0A2' }, notifyName: undefined, [CONTACT]: book };
+  assert.equal(fields(rawMessage(own)).notify_name, null);
+});
+
+test('hosted and hosted.lid are the servers of a phone and of a LID', () => {
+  const hosted = { id: { fromMe: false, remote: '5491155550001@hosted', id: 'A' } };
+  assert.deepEqual(fields(rawMessage(hosted)).contact, {
+    saved_name: null,
+    business: false,
+    phone: ANA,
+    lid: null,
+  });
+  const lid = { id: { fromMe: false, remote: '99@hosted.lid', id: 'A' } };
+  assert.equal(fields(rawMessage(lid)).contact.lid, '99@lid');
+  assert.equal(fields(rawMessage(lid)).contact.phone, null);
+});
+
 test('ids in either shape give the same line', () => {
   const [user, server] = ANA.split('@');
   const expected = { ...fields(rawMessage()), data: null };

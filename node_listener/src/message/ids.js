@@ -21,8 +21,7 @@ export function widText(wid) {
     if (typeof parts.server === 'string' && parts.user !== undefined && parts.user !== null) {
       text = `${parts.user}@${parts.server}`;
     } else {
-      const whole = parts._serialized ?? parts.$1;
-      text = typeof whole === 'string' ? whole : '';
+      text = serialized(parts) ?? '';
     }
   } else if (typeof wid === 'string') {
     text = wid;
@@ -34,8 +33,44 @@ export function widText(wid) {
 }
 
 /**
- * A message's identity from its key's parts. A key that only has its serialized form
- * (`fromMe_remote_id` or `fromMe_remote_id_participant`) is parsed.
+ * The serialized form of a wid or a key. Its property has another name in every few builds (`_serialized`, `$1`); its
+ * `toString` has not.
+ * @param {Record<string, unknown>} parts
+ * @returns {string | null}
+ */
+export function serialized(parts) {
+  /** @type {unknown} */
+  let text = parts._serialized;
+  try {
+    if (typeof text !== 'string') text = String(parts);
+  } catch {
+    // an object without a text of its own
+  }
+  if (typeof text !== 'string' || text.startsWith('[object')) text = parts.$1;
+  return typeof text === 'string' ? text : null;
+}
+
+/**
+ * Whether an id is a LID. The second server is that of devices which a business has with a provider (WAWebWid).
+ * @param {string} id
+ * @returns {boolean}
+ */
+export function isLid(id) {
+  return id.endsWith('@lid') || id.endsWith('@hosted.lid');
+}
+
+/**
+ * The id under which a person is known: the servers `hosted` and `hosted.lid` name the same users as `c.us` and `lid`.
+ * @param {string} id
+ * @returns {string}
+ */
+export function personId(id) {
+  return id.replace(/@hosted$/, '@c.us').replace(/@hosted\.lid$/, '@lid');
+}
+
+/**
+ * A message's identity from its key's parts. A key that only has its serialized form is parsed: `fromMe_remote_id`, in a
+ * chat with oneself `_in` or `_out`, in a group `_participant` (WAWebMsgKey).
  * @param {unknown} key
  * @returns {MessageId | null} null when it has no chat or no id
  */
@@ -47,7 +82,7 @@ export function messageId(key) {
     if (remote !== null && typeof parts.id === 'string' && parts.id !== '') {
       return { fromMe: Boolean(parts.fromMe), remote, id: parts.id, participant: widText(parts.participant) };
     }
-    text = parts._serialized ?? parts.$1;
+    text = serialized(parts);
   }
   if (typeof text !== 'string') return null;
   const pieces = text.split('_');
@@ -57,6 +92,6 @@ export function messageId(key) {
     fromMe: pieces[0] === 'true',
     remote,
     id: pieces[2],
-    participant: widText(pieces[3]),
+    participant: widText(pieces[4]) ?? widText(pieces[3]),
   };
 }

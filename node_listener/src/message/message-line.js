@@ -3,13 +3,14 @@
 // every one of them may be missing.
 import { isMediaRecord, mediaOf, textOf, vcardsOf } from './content.js';
 import { callOf, orderOf, quotedOf, referralOf, replyOf } from './context.js';
-import { messageId, widText } from './ids.js';
+import { isLid, messageId, personId, widText } from './ids.js';
 import { flag, number, record, text } from './raw.js';
 
 /**
  * @typedef {import('./raw.js').Raw} Raw
  * @typedef {'live' | 'sweep'} Via
  * @typedef {{saved_name: string | null, business: boolean, phone: string | null, lid: string | null}} ContactFacts
+ * @typedef {ContactFacts & {push_name: string | null}} AddressBook what the page knows; the push name is the sender's
  */
 
 /** The field in which the page's agent puts what the address book knows. */
@@ -30,7 +31,7 @@ export function messageFields(raw, via) {
     from: widText(raw.from),
     to: widText(raw.to),
     author: authorOf(raw),
-    notify_name: text(raw.notifyName),
+    notify_name: nameOf(raw, common.id),
     body: textOf(raw),
     media: mediaOf(raw),
     location: locationOf(raw),
@@ -61,7 +62,7 @@ export function ciphertextFields(raw, via) {
     from: widText(raw.from),
     to: widText(raw.to),
     author: authorOf(raw),
-    notify_name: text(raw.notifyName),
+    notify_name: nameOf(raw, common.id),
     contact,
     subtype: text(raw.subtype),
   };
@@ -132,9 +133,21 @@ function contactOf(raw, id) {
   return {
     saved_name: text(facts?.saved_name),
     business: flag(facts?.business),
-    phone: widText(facts?.phone) ?? (other?.endsWith('@c.us') ? other : null),
-    lid: widText(facts?.lid) ?? (other?.endsWith('@lid') ? other : null),
+    phone:
+      widText(facts?.phone) ?? (other !== null && /@(c\.us|hosted)$/.test(other) ? personId(other) : null),
+    lid: widText(facts?.lid) ?? (other !== null && isLid(other) ? personId(other) : null),
   };
+}
+
+/**
+ * The sender's push name. The page does not keep it on disk with the message (WAWebDBMessageSerialization), but with the
+ * contact.
+ * @param {Raw} raw
+ * @param {import('./ids.js').MessageId} id
+ * @returns {string | null}
+ */
+function nameOf(raw, id) {
+  return text(raw.notifyName) ?? (id.fromMe ? null : text(record(raw[CONTACT])?.push_name));
 }
 
 /** @param {Raw} raw */

@@ -1,14 +1,28 @@
 // Composes what runs in the page into source text: functions from several modules here, in one scope there.
 import { buttonToClick } from '../dialogs.js';
-import { messageId, widText } from '../message/ids.js';
+import { isLid, messageId, personId, serialized, widText } from '../message/ids.js';
 import { chatKind, isSystemType, isWanted, isWantedChat } from '../message/kinds.js';
 import { patchHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
+import { answered, beginReading, gather, keyOf, pageBack, readDisk } from './reading.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
+import {
+  chooseMessages,
+  emptyPiece,
+  isDelivering,
+  listChats,
+  nextPiece,
+  prepareSweeping,
+  reactionsTo,
+  readChat,
+} from './sweep.js';
 import { watchDialogs } from './watch-dialogs.js';
 
 const SHARED = [
+  serialized,
   widText,
   messageId,
+  isLid,
+  personId,
   chatKind,
   isWantedChat,
   isSystemType,
@@ -20,6 +34,22 @@ const SHARED = [
   wrapBinding,
   readAccount,
   buttonToClick,
+];
+
+const SWEEPING = [
+  beginReading,
+  keyOf,
+  gather,
+  readDisk,
+  pageBack,
+  answered,
+  emptyPiece,
+  chooseMessages,
+  nextPiece,
+  reactionsTo,
+  isDelivering,
+  listChats,
+  readChat,
 ];
 
 /**
@@ -35,9 +65,11 @@ const SHARED = [
 /**
  * @param {Function} main
  * @param {PageConfig} config
+ * @param {Function[]} [more] functions that only `main` needs
  */
-function scoped(main, config) {
-  return `(() => { ${SHARED.join('\n')}\nreturn (${main})(${JSON.stringify(config)}); })()`;
+function scoped(main, config, more = []) {
+  return `(() => { ${[...SHARED, ...more].join('\n')}
+return (${main})(${JSON.stringify(config)}); })()`;
 }
 
 /** @param {PageConfig} config */
@@ -50,4 +82,6 @@ export const pageSources = (config) => ({
   patch: scoped(patchHelpers, config),
   /** For just after. */
   watch: scoped(startWatching, config),
+  /** For before a sweep. */
+  sweeping: scoped(prepareSweeping, config, SWEEPING),
 });

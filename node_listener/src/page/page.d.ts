@@ -3,6 +3,7 @@
 
 import type { MessageId } from '../message/ids.js';
 import type { contactFacts, messageRecord, plain } from './records.js';
+import type { listChats, Piece, Want } from './sweep.js';
 
 /** A chat's or user's id: text, or an object whose form depends on the build (message/ids.js reads it). */
 export type Wid = unknown;
@@ -23,12 +24,17 @@ export interface MessageModel {
 export interface ChatModel {
   id: Wid;
   t?: number;
-  msgs: { getModelsArray(): MessageModel[] };
+  /** the LID of the other party */
+  accountLid?: Wid;
+  /** restored from disk, and nothing of it in memory yet */
+  pendingInitialLoading?: boolean;
+  msgs: { getModelsArray(): MessageModel[]; msgLoadState?: { noEarlierMsgs?: boolean } };
 }
 
 export interface ContactModel {
   name?: string;
   shortName?: string;
+  pushname?: string;
   isMyContact?: boolean;
   isAddressBookContact?: number;
   isBusiness?: boolean;
@@ -40,17 +46,25 @@ export interface Socket extends Emitter {
   hasSynced?: boolean;
 }
 
+/** Reads the disk; see reading.js. */
+type FindMessages = (want: {
+  anchor: unknown;
+  count: number;
+  direction: 'before';
+}) => Promise<{ status: number; messages: MessageModel[] }>;
+
 export interface Modules {
   WAWebSocketModel: { Socket: Socket };
   WAWebConnModel: { Conn: Emitter & { wid?: Wid; pushname?: string; platform?: string } };
-  WAWebCmd: { Cmd: Emitter & { refreshQR(): void } };
+  WAWebCmd: { Cmd: Emitter & { refreshQR(): void; isOfflineDeliveryEnd?: boolean } };
   WAWebUserPrefsMeUser: { getMaybeMePnUser(): Wid; getMaybeMeLidUser(): Wid };
   WAWebCollections: {
     Msg: Emitter;
-    Chat: Emitter & { getModelsArray(): ChatModel[] };
+    Chat: Emitter & { getModelsArray(): ChatModel[]; get(wid: Wid): ChatModel | undefined };
     Contact: { get(wid: Wid): ContactModel | undefined };
   };
   WAWebChatLoadMessages: { loadEarlierMsgs?(chat: { chat: ChatModel }): Promise<MessageModel[] | undefined> };
+  WAWebDBMessageFindLocal: { msgFindByDirection?: FindMessages; msgFindBefore?: FindMessages };
   WAWebApiContact: { getPhoneNumber(lid: Wid): Wid; getCurrentLid(phone: Wid): Wid };
   WAWebWidFactory: { createWid(text: string): Wid };
   WAWebFrontendContactGetters: { getIsMyContact(contact: ContactModel): boolean };
@@ -103,14 +117,40 @@ export interface Agent {
 
   beat?(): void;
   timer?: unknown;
-  /** messages of the chats that a sweep is reading */
-  reading?: Map<string, ChatReading>;
+  /** set before the first sweep of a page load */
+  sweeping?: Sweeping;
+}
+
+/** What a sweep asks the page for, and what it keeps there between two evaluations. */
+export interface Sweeping {
+  isDelivering(): boolean;
+  chats(): ReturnType<typeof listChats>;
+  chat(want: Want): Promise<Piece>;
+  /** the chats that are being read */
+  reading: Map<string, ChatReading>;
+  /** chats whose end has been proved by paging back */
+  ended: Set<unknown>;
 }
 
 export interface ChatReading {
-  messages: MessageModel[];
-  /** this build cannot load what is older than its memory */
-  partial: boolean;
+  chat: ChatModel;
+  /** chats whose end has been proved by paging back, since the page was loaded */
+  ended: Set<unknown>;
+  /** by key: from memory, which is newest, else from disk */
+  known: Map<string, MessageModel>;
+  onDisk: Set<string>;
+  by: 'disk' | 'paging';
+  /** whether this build has a function for it */
+  readsDisk: boolean;
+  /** where the next read of the disk begins */
+  anchor: unknown;
+  /** calls in a row without an answer */
+  silent: number;
+  done: boolean;
+  unloaded: boolean;
+  doubt: string | null;
+  /** what is to be handed over, once all is read; `fresh`: since the time asked for */
+  entries: { message: MessageModel; fresh: boolean }[] | null;
   /** time of the newest message in the chat */
   through: number | null;
 }

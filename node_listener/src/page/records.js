@@ -2,7 +2,7 @@
 // Sent as source text together with message/ids.js and message/kinds.js (see install.js), whose functions are in scope
 // there.
 
-import { messageId, widText } from '../message/ids.js';
+import { isLid, messageId, personId, widText } from '../message/ids.js';
 
 /**
  * A copy that JSON can carry, whatever the value holds: no cycles, functions, models or bytes, and ids as text. An
@@ -56,7 +56,7 @@ export function firstOf(...attempts) {
  * What the page's own address book knows about the other party. From local maps only: a server query for each message is
  * what gets accounts restricted.
  * @param {unknown} wid
- * @returns {import('../message/message-line.js').ContactFacts | null}
+ * @returns {import('../message/message-line.js').AddressBook | null}
  */
 export function contactFacts(wid) {
   const chat = widText(wid);
@@ -68,12 +68,14 @@ export function contactFacts(wid) {
     () => page.require('WAWebWidFactory').createWid(chat),
   );
   const { Contact } = page.require('WAWebCollections');
-  const isLid = chat.endsWith('@lid');
-  const other = firstOf(() =>
-    isLid
-      ? page.require('WAWebApiContact').getPhoneNumber(whole)
-      : page.require('WAWebApiContact').getCurrentLid(whole),
-  );
+  const underLid = isLid(chat);
+  const other = underLid
+    ? firstOf(() => page.require('WAWebApiContact').getPhoneNumber(whole))
+    : firstOf(
+        () => page.require('WAWebApiContact').getCurrentLid(whole),
+        () => page.require('WAWebCollections').Chat.get(whole)?.accountLid,
+      );
+  const otherId = widText(other);
   /** @type {import('./page.js').ContactModel | null} */
   const contact = firstOf(
     () => Contact.get(whole),
@@ -92,8 +94,9 @@ export function contactFacts(wid) {
   return {
     saved_name: saved ? (contact.name ?? contact.shortName ?? null) : null,
     business: Boolean(contact?.isBusiness || contact?.isEnterprise),
-    phone: isLid ? widText(other) : chat,
-    lid: isLid ? chat : widText(other),
+    push_name: contact?.pushname ?? null,
+    phone: underLid ? otherId && personId(otherId) : personId(chat),
+    lid: underLid ? personId(chat) : otherId && personId(otherId),
   };
 }
 

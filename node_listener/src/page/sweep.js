@@ -1,37 +1,86 @@
-// Runs in the page: reads its store, chat by chat. Uses only the chat collection, each chat's messages, and the loading
-// of earlier ones from the profile. Marks nothing read, creates no chat, queries no server.
+// Runs in the page: reads its store, chat by chat. Marks nothing read and creates no chat. Reading the disk asks no server;
+// paging back, which is used where the disk cannot be read, puts messages into the page's memory, and then the page itself
+// may fetch previews of links and ask which account a contact card belongs to (WAWebMsgCollection, build of 2026-04-27).
+
+import { messageId, widText } from '../message/ids.js';
+import { isWanted, isWantedChat } from '../message/kinds.js';
+import { beginReading, gather } from './reading.js';
+import { contactFacts, firstOf, messageRecord, plain } from './records.js';
 
 /**
  * @typedef {import('./page.js').Page} Page
  * @typedef {import('./page.js').Agent} Agent
+ * @typedef {import('./page.js').Sweeping} Sweeping
+ * @typedef {import('./page.js').ChatReading} ChatReading
  * @typedef {import('./install.js').PageConfig} PageConfig
  *
  * @typedef {object} Piece some messages of one chat, oldest first
  * @property {(Record<string, any> | null)[]} records null for one that could not be read
+ * @property {Record<string, any>[]} changes messages older than those asked for that were edited or revoked
+ * @property {Record<string, any>[]} reactions to any of them
  * @property {number | null} next where the next piece starts, null after the last one
  * @property {number | null} through time of the chat's newest message
- * @property {boolean} loading paging back is not done yet: ask again for the same piece
- * @property {boolean} partial this build cannot load what is older than its memory
+ * @property {'disk' | 'paging'} by
+ * @property {boolean} loading reading is not done yet: ask again for the same piece
+ * @property {boolean} unloaded the page has not loaded this chat yet, and it can be read in no other way
+ * @property {string | null} doubt why there may be more than was read
+ * @property {string | null} trouble why reactions could not be read
+ *
+ * @typedef {object} Want
+ * @property {string} chat
+ * @property {number} since seconds
+ * @property {number} depth seconds: changes since then are wanted too; at most `since`
+ * @property {number | null} at where the piece starts: null for the first, then `next` of the piece before
+ * @property {number} page messages that one read asks for
+ * @property {number} loadTime milliseconds to read in one call
+ * @property {number} bytes about how much JSON one piece may hold
  */
 
 /**
- * The chats, each with the time of its last message and the other id it may be known by.
+ * Puts what a sweep asks for where its evaluations find it.
  * @param {PageConfig} config
- * @returns {{total: number, wanted: import('../sweep.js').ListedChat[]} | null} null: the page has reloaded
+ * @returns {boolean} false: the page has reloaded, and nothing is prepared there yet
  */
-export function listChats(config) {
+export function prepareSweeping(config) {
+  /** @type {Agent | undefined} */
+  const agent = /** @type {any} */ (globalThis)[config.namespace];
+  if (!agent?.messageRecord) return false;
+  agent.sweeping ??= {
+    isDelivering,
+    chats: () => listChats(config.groups),
+    chat: (want) => readChat(/** @type {Sweeping} */ (agent.sweeping), config.groups, want),
+    reading: new Map(),
+    ended: new Set(),
+  };
+  return true;
+}
+
+/**
+ * Whether what waited at the server is still being delivered: until then older messages may come after newer ones. A build
+ * that does not say so delivers before it is synced (WAWebOfflineHandler, build of 2026-04-27).
+ * @returns {boolean}
+ */
+export function isDelivering() {
   /** @type {Page} */
   const page = /** @type {any} */ (globalThis);
-  /** @type {Agent | undefined} */
-  const agent = page[config.namespace];
-  if (!agent?.messageRecord) return null;
+  return firstOf(() => page.require('WAWebCmd').Cmd.isOfflineDeliveryEnd) === false;
+}
+
+/**
+ * The chats, each with the time of its last message and the other id it may be known by.
+ * @param {boolean} groups
+ * @returns {{total: number, wanted: import('../sweep.js').ListedChat[]}}
+ */
+export function listChats(groups) {
+  /** @type {Page} */
+  const page = /** @type {any} */ (globalThis);
   const chats = page.require('WAWebCollections').Chat.getModelsArray();
   const wanted = [];
   for (const chat of chats) {
     try {
-      const id = agent.widText(chat.id);
-      if (id === null || !agent.isWantedChat(id, config.groups)) continue;
-      const facts = id.endsWith('@g.us') ? null : agent.contactFacts(chat.id);
+      const id = widText(chat.id);
+      if (id === null || !isWantedChat(id, groups)) continue;
+      const facts = id.endsWith('@g.us') ? null : contactFacts(chat.id);
       const aliases = [facts?.phone, facts?.lid].flatMap((alias) => (alias && alias !== id ? [alias] : []));
       wanted.push({ chat: id, t: chat.t ?? 0, aliases });
     } catch {
@@ -42,82 +91,116 @@ export function listChats(config) {
 }
 
 /**
- * Messages of one chat since a time, oldest first, in pieces.
- * @param {PageConfig} config
- * @param {object} want
- * @param {string} want.chat
- * @param {number} want.since seconds
- * @param {number} want.at where the piece starts: 0, or `next` of the piece before
- * @param {number} want.loadTime milliseconds to page back in one call
- * @param {number} want.bytes about how much JSON one piece may hold
- * @returns {Promise<Piece | null>} null: the page has reloaded
+ * Messages of one chat since a time, oldest first, in pieces, with what changed since an earlier time.
+ * @param {Sweeping} sweeping
+ * @param {boolean} groups
+ * @param {Want} want
+ * @returns {Promise<Piece>}
  */
-export async function readChat(config, { chat: id, since, at, loadTime, bytes }) {
-  /** @type {Page} */
-  const page = /** @type {any} */ (globalThis);
-  /** @type {Agent | undefined} */
-  const agent = page[config.namespace];
-  if (!agent?.messageRecord) return null;
-  const chat = page
-    .require('WAWebCollections')
-    .Chat.getModelsArray()
-    .find((known) => agent.widText(known.id) === id);
-  if (!chat) return { records: [], next: null, through: null, loading: false, partial: false };
-
-  agent.reading ??= new Map();
-  let reading = agent.reading.get(id);
-  if (at === 0 || !reading) {
-    const loadEarlierMsgs = findLoader();
-    const deadline = Date.now() + loadTime;
-    const known = new Set(chat.msgs.getModelsArray());
-    const oldest = () => [...known].reduce((least, message) => Math.min(least, message.t ?? least), Infinity);
-    let partial = false;
-    while (oldest() >= since) {
-      partial = loadEarlierMsgs === null;
-      if (loadEarlierMsgs === null) break; // what is in memory is still worth having
-      if (Date.now() > deadline) {
-        return { records: [], next: 0, through: null, loading: true, partial: false };
-      }
-      const loaded = await loadEarlierMsgs({ chat });
-      const before = known.size;
-      for (const message of [...(loaded ?? []), ...chat.msgs.getModelsArray()]) known.add(message);
-      if (!loaded?.length || known.size === before) break;
-    }
-    const newest = [...known].reduce((most, message) => Math.max(most, message.t ?? most), -Infinity);
-    const time = (/** @type {import('./page.js').MessageModel} */ message) => Number(message.t);
-    const messages = [...known]
-      .filter(
-        (message) =>
-          time(message) >= since && agent.isWanted(agent.messageId(message.id), message.type, config.groups),
-      )
-      .sort((a, b) => time(a) - time(b));
-    reading = { messages, partial, through: Number.isFinite(newest) ? newest : null };
-    agent.reading.set(id, reading);
+export async function readChat({ reading: readings, ended }, groups, want) {
+  if (want.at === null) {
+    /** @type {Page} */
+    const page = /** @type {any} */ (globalThis);
+    const chat = page
+      .require('WAWebCollections')
+      .Chat.getModelsArray()
+      .find((known) => widText(known.id) === want.chat);
+    if (!chat) return { ...emptyPiece(), next: null };
+    readings.set(want.chat, beginReading(chat, ended));
   }
+  const reading = readings.get(want.chat);
+  if (!reading) throw new Error('nothing of this chat has been read');
+  if (!reading.done) await gather(reading, want);
+  if (!reading.done) return { ...emptyPiece(), loading: true };
+  reading.entries ??= chooseMessages(reading, groups, want);
+  const piece = await nextPiece(reading, reading.entries, want);
+  if (piece.next === null) readings.delete(want.chat);
+  return piece;
+}
 
-  const { messages, partial, through } = reading;
-  /** @type {(Record<string, any> | null)[]} */
-  const records = [];
+/** @returns {Piece} */
+export function emptyPiece() {
+  return {
+    records: [],
+    changes: [],
+    reactions: [],
+    next: 0,
+    through: null,
+    by: 'disk',
+    loading: false,
+    unloaded: false,
+    doubt: null,
+    trouble: null,
+  };
+}
+
+/**
+ * Of all that was read: the messages since the time asked for, and older ones that may have changed.
+ * @param {ChatReading} reading
+ * @param {boolean} groups
+ * @param {Want} want
+ */
+export function chooseMessages(reading, groups, want) {
+  const all = [...reading.known.values()].map((message) => ({
+    message,
+    t: Number(message.t),
+    row: Number(message.rowId ?? Infinity), // what is not on disk yet came last
+  }));
+  const newest = all.reduce((most, { t }) => (t > most ? t : most), -Infinity);
+  reading.through = Number.isFinite(newest) ? newest : null;
+  return all
+    .filter(({ message, t }) => t >= want.depth && isWanted(messageId(message.id), message.type, groups))
+    .sort((a, b) => a.t - b.t || a.row - b.row)
+    .map(({ message, t }) => ({ message, fresh: t >= want.since }));
+}
+
+/**
+ * @param {ChatReading} reading
+ * @param {NonNullable<ChatReading['entries']>} entries
+ * @param {Want} want
+ * @returns {Promise<Piece>}
+ */
+export async function nextPiece(reading, entries, want) {
+  const { by, unloaded, doubt, through } = reading;
+  /** @type {Piece} */
+  const piece = { ...emptyPiece(), by, unloaded, doubt, through };
+  const reactedTo = [];
   let size = 0;
-  let next = at;
-  for (; next < messages.length && size < bytes; next += 1) {
+  let next = want.at ?? 0;
+  for (; next < entries.length && size < want.bytes; next += 1) {
+    const { message, fresh } = entries[next];
+    const revoked = message.type === 'revoked';
+    if (message.hasReaction !== undefined && message.hasReaction !== null && !revoked) {
+      reactedTo.push(message.id);
+    }
+    if (!fresh && !revoked && !message.latestEditSenderTimestampMs) continue;
     try {
-      const record = agent.messageRecord(messages[next]);
-      records.push(record);
+      const record = messageRecord(message);
+      (fresh ? piece.records : piece.changes).push(record);
       size += JSON.stringify(record).length;
     } catch {
-      records.push(null);
+      if (fresh) piece.records.push(null);
     }
   }
-  const done = next >= messages.length;
-  if (done) agent.reading.delete(id);
-  return { records, next: done ? null : next, through, loading: false, partial };
-
-  function findLoader() {
+  piece.next = next < entries.length ? next : null;
+  if (reactedTo.length > 0) {
     try {
-      return page.require('WAWebChatLoadMessages').loadEarlierMsgs ?? null;
-    } catch {
-      return null;
+      piece.reactions = await reactionsTo(reactedTo);
+    } catch (error) {
+      piece.trouble = String(error).slice(0, 200);
     }
   }
+  return piece;
+}
+
+/**
+ * Reactions have a table of their own, and those that came before the library attached have no event.
+ * @param {unknown[]} keys of messages
+ * @returns {Promise<Record<string, any>[]>} in the form of the library's event
+ */
+export async function reactionsTo(keys) {
+  /** @type {Page} */
+  const page = /** @type {any} */ (globalThis);
+  const { reactionTableMode } = page.require('WAWebAddonReactionTableMode');
+  return plain(await reactionTableMode.bulkGetByParentMsgKey(keys));
 }

@@ -3,33 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../../standin/server.js';
 import { startChild, temporaryProfile } from '../support/child.js';
+import { sweep } from '../support/sweeping.js';
 import { until } from '../support/waiting.js';
 
 const ANA = '5491155550001@c.us';
 
 /** @typedef {import('../support/child.js').Child} Child */
-
-let sweeps = 0;
-
-/**
- * @param {Child} child
- * @param {{from?: number, chats?: Record<string, number>, ignore?: string[]}} [how]
- */
-async function sweep(child, { from = 0, chats = {}, ignore = [] } = {}) {
-  sweeps += 1;
-  const number = sweeps;
-  const start = child.lines.length;
-  child.send({ type: 'sweep', sweep: number, from, chats, ignore });
-  const done = await child.line((line) => line.type === 'sweep_done' && line.sweep === number);
-  const lines = child.lines.slice(start, child.lines.indexOf(done));
-  return {
-    done,
-    chats: lines.filter((line) => line.type === 'sweep_chat'),
-    found: lines.filter((line) => line.via === 'sweep'),
-    ids: lines.filter((line) => line.via === 'sweep').map((line) => line.id.id),
-    lines,
-  };
-}
 
 for (const shape of /** @type {const} */ (['serialized', 'dollar'])) {
   describe(`what arrived while the child was down, ids in the ${shape} shape`, () => {
@@ -117,6 +96,8 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar'])) {
         looked_at: 3,
         messages: 11,
         failed: 0,
+        unloaded: 0,
+        read_by: 'paging',
         oldest: t + 10,
         newest: t + 100,
         error: null,
