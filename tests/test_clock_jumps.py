@@ -228,7 +228,7 @@ def test_a_night_of_sweeps_in_a_quiet_account_reads_little(machine: Machine, off
         machine.arrive(f"{n}", chat=f"54911555500{n:02}@c.us")
     machine.pass_time(600)
     machine.whole_sweep(CATCH_UP_SLACK)
-    machine.pass_time(600)
+    machine.pass_time(PERIODIC_SLACK.total_seconds())
     machine.whole_sweep()
     for _ in range(8 * 12):
         machine.pass_time(300)

@@ -107,7 +107,7 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
         [
             HideCode(),
             KeepVersions({"whatsapp_web": "2.3000.1"}),
-            MarkLinked("5491155550100@c.us"),
+            MarkLinked("5491155550100@c.us", fresh=True),
             AttachLivePath(OURS, fresh=True),
             Post(Happened.READY, {"account": "5491155550100@c.us"}),
         ],

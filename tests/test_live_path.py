@@ -1,22 +1,31 @@
 """The live path: what is counted, which gaps begin and end, and when a sweep is due."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from leadmasterd.daemon.live_path import LivePath
 from leadmasterd.daemon.status import Counters
+from leadmasterd.daemon.sweeper import Asked
 from leadmasterd.reasons import Reason
 from leadmasterd.settings.model import Settings
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
 from leadmasterd.store.start import open_gaps
+from leadmasterd.store.sweep_plan import CATCH_UP_SLACK
 from leadmasterd.store.writer import Writer
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Happened, Phase, State
 from leadmasterd.wire.events import Account
+from tests import wire
+from tests.captures import Store as RealStore
+from tests.captures import at, opened
 from tests.waiting import until
 
 OURS = Account("5491155550100@c.us", None, "Tienda", "android")
@@ -52,6 +61,7 @@ class World:
             cast("Writer", self.store),
             self.inbox,
             send=lambda *_, **__: None,
+            linked_for=lambda: timedelta(days=30),
             counters=self.counters,
             changed=self._changed,
         )
@@ -180,6 +190,97 @@ async def test_a_stalled_delivery_is_reported_to_the_supervisor() -> None:
     world.path._delivery_stalled(2)
     event = await world.inbox.next(None)
     assert (event.happened, event.values) == (Happened.DELIVERY_STALLED, {"messages": 2})
+
+
+class Linked:
+    """A live path over a real database: a message was captured before the link was lost, the outage is still open."""
+
+    def __init__(self, store: RealStore, *, linked_for: timedelta = timedelta(0)) -> None:
+        self.store = store
+        self.sent: dict[str, Any] = {}
+        self.linked_for = linked_for
+        self.path = LivePath(
+            Settings(),
+            store.writer,
+            Inbox(),
+            send=lambda _, **fields: self.sent.update(fields),
+            linked_for=lambda: self.linked_for,
+            counters=Counters(lambda: None),
+            changed=lambda: None,
+        )
+        store.write(Item(GapOpened("logged_out", at(wire.NOON + 2)), None, at(wire.NOON + 2)))
+        store.write(Item(GapEnded(), None, at(wire.NOON + 3)))
+
+    async def sweep(self, number: int) -> bool:
+        """A whole sweep; whether it drew lines."""
+        plan = await self.path._plan_sweep(Asked(number, CATCH_UP_SLACK))
+        started = round((wire.NOON + 4) * 1000)
+        self.store.write(
+            wire.message(f"M{number}", t=wire.NOON + number, via="sweep"),
+            wire.line("sweep_chat", sweep=number, chat=wire.ANA, found=1, through=wire.NOON + number, error=None),
+            wire.line(
+                "sweep_done", sweep=number, started_at=started, chats=1, looked_at=1, messages=1, failed=0,
+                oldest=None, newest=None, error=None,
+            ),
+        )  # fmt: skip
+        drawn = {
+            self.store.one("SELECT swept_through_at IS NOT NULL FROM accounts"),
+            self.store.one("SELECT swept_through_at IS NOT NULL FROM conversations"),
+            self.store.one("SELECT closed_at IS NOT NULL FROM gaps"),
+            int(plan.draws_line),
+        }
+        assert len(drawn) == 1, "all of them or none"
+        return bool(drawn.pop())
+
+
+@pytest.mark.parametrize("told", ["incoming"])
+async def test_after_a_link_no_line_is_drawn_until_the_page_says_that_the_history_is_complete(
+    told: str | None, tmp_path: Path
+) -> None:
+    """What a later chunk brings would lie behind it. What is found meanwhile is kept, and counted for the outage."""
+    with opened(tmp_path / "leadmaster.db") as store:
+        linked = Linked(store)
+        linked.path.attached(OURS, fresh=True)
+        linked.path.beat(told)
+        assert not await linked.sweep(1)
+        assert store.one("SELECT recovered FROM gaps") == 1
+        linked.path.beat("complete")
+        assert await linked.sweep(2)
+        assert store.one("SELECT recovered FROM gaps") == 2
+
+
+@pytest.mark.parametrize(("fresh", "told"), [(True, "incoming"), (False, "incoming")])
+async def test_the_wait_for_the_history_is_bounded(fresh: bool, told: str | None, tmp_path: Path) -> None:
+    """By the time since the link, which outlives the daemon, and by our own waiting where the clock is wrong."""
+    with opened(tmp_path / "leadmaster.db") as store:
+        linked = Linked(store, linked_for=timedelta(minutes=29))
+        linked.path.attached(OURS, fresh=fresh)
+        linked.path.beat(told)
+        assert not await linked.sweep(1)
+        linked.linked_for = timedelta(minutes=31)
+        assert await linked.sweep(2)
+    with opened(tmp_path / "other.db") as store:
+        linked = Linked(store)
+        linked.path._history_timeout = 0.05
+        linked.path.attached(OURS, fresh=fresh)
+        linked.path.beat(told)
+        assert not await linked.sweep(1)
+        await asyncio.sleep(0.06)
+        assert await linked.sweep(2)
+
+
+async def test_a_sweep_that_looks_back_asks_for_changes(tmp_path: Path) -> None:
+    """Not from before the link: those messages were never captured."""
+    with opened(tmp_path / "leadmaster.db") as store:
+        linked = Linked(store, linked_for=timedelta(days=30))
+        for seconds_ago, changes_from in ((30 * 86400, 2 * 86400), (3600, 3600)):
+            with sqlite3.connect(store.path) as connection:
+                connection.execute("UPDATE accounts SET first_linked_at = ?", (at(time.time() - seconds_ago),))
+            linked.path._ask_sweep(1, await linked.path._plan_sweep(Asked(1, CATCH_UP_SLACK, looks_back=True)))
+            assert linked.sent["changes_from"] == pytest.approx(time.time() - changes_from, abs=60)
+        linked.sent.clear()
+        linked.path._ask_sweep(2, await linked.path._plan_sweep(Asked(2, CATCH_UP_SLACK)))
+        assert "changes_from" not in linked.sent
 
 
 async def test_the_inbox_gives_the_timer_when_nothing_came_before() -> None:

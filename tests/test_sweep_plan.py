@@ -69,7 +69,7 @@ def test_when_it_was_quiet_only_a_catch_up_looks_before_the_newest_message(store
     """The sweeps of a quiet night read one message each; after a gap anything may have come late."""
     newest = LINKED + 24 * HOUR
     store.write(item(wire.message(t=newest, via="sweep"), now=newest))
-    for minutes, start in ((4, newest - 360), (10, newest), (600, newest)):
+    for minutes, start in ((10, newest - 900), (25, newest), (600, newest)):
         store.write(item(sweep_done(started=newest + 60 * minutes), now=newest + 60 * minutes))
         assert planned(store).start == start
     assert planned(store, slack=CATCH_UP_SLACK).start == newest - CATCH_UP_SLACK.total_seconds()

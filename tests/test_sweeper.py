@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+from leadmasterd.daemon.sweeper import Asked as ToPlan
 from leadmasterd.daemon.sweeper import Sweeper
 from leadmasterd.store.records import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
@@ -32,10 +33,12 @@ def done(
 
 
 class Asked:
-    """A sweeper, and what it asked for: (number, slack)."""
+    """A sweeper, and what it asked for."""
 
     def __init__(self, timing: Timing) -> None:
-        self.slacks: list[object] = []
+        self.slacks: list[timedelta] = []
+        self.look_backs: list[int] = []
+        self.draws_line = True
         self.numbers: list[int] = []
         self.answer: Callable[[int], SweepOutcome | None] = done
         self.planning = asyncio.Event()
@@ -44,11 +47,13 @@ class Asked:
         self.stalled: list[int] = []
         self.sweeper = Sweeper(timing, make_plan=self._plan, ask_child=self._ask, on_stalled=self.stalled.append)
 
-    async def _plan(self, slack: object) -> SweepPlan:
-        self.slacks.append(slack)
+    async def _plan(self, asked: ToPlan) -> SweepPlan:
+        self.slacks.append(asked.slack)
+        if asked.looks_back:
+            self.look_backs.append(asked.number)
         self.planning.set()
         await self.may_plan.wait()
-        return SweepPlan(0, {})
+        return SweepPlan(0, {}, draws_line=self.draws_line)
 
     def _ask(self, number: int, _plan: SweepPlan) -> None:
         self.numbers.append(number)
@@ -116,6 +121,28 @@ async def test_a_sweep_that_failed_is_made_again_as_far_back() -> None:
         asked.sweeper.live(fresh=False)
         await until(lambda: len(asked.slacks) >= 5)
         assert asked.slacks[:5] == [*[CATCH_UP_SLACK] * 4, PERIODIC_SLACK]
+
+
+async def test_a_sweep_that_draws_no_line_is_followed_by_one_as_far_back() -> None:
+    """While the history of a new link still comes in, what came before the link may come at any time."""
+    async with sweeping() as asked:
+        asked.draws_line = False
+        asked.sweeper.live(fresh=False)
+        await until(lambda: len(asked.slacks) >= 3)
+        asked.draws_line = True
+        await until(lambda: PERIODIC_SLACK in asked.slacks)
+        assert set(asked.slacks[:3]) == {CATCH_UP_SLACK}
+
+
+async def test_once_a_day_a_sweep_looks_for_changes_of_the_last_two_days() -> None:
+    """The first sweep, and again after a day; one that failed is made good by the next."""
+    async with sweeping(replace(TIMING, look_back_every=0.2)) as asked:
+        asked.answer = lambda number: done(number, failed=1 if number == 1 else 0)
+        asked.sweeper.live(fresh=False)
+        await until(lambda: len(asked.look_backs) >= 3)
+        first, second, third = asked.look_backs[:3]
+        assert (first, second) == (1, 2)
+        assert third > 4
 
 
 async def test_one_sweep_at_a_time() -> None:

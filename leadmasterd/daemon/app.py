@@ -151,6 +151,7 @@ class Daemon:
             self._writer,
             self._inbox,
             send=self._spawner.send,
+            linked_for=self._profile.linked_for,
             counters=self._counters,
             changed=changed,
         )

@@ -85,8 +85,8 @@ class Dispatch:
                 self._ban.keep(ban)
             case lifecycle.KeepPage(page):
                 self._page.heard(page)
-            case lifecycle.MarkLinked(wid):
-                self._profile.session_works(wid, browser=self._report.versions.get("browser"))
+            case lifecycle.MarkLinked(wid, fresh):
+                self._profile.session_works(wid, browser=self._report.versions.get("browser"), fresh=fresh)
             case lifecycle.AttachLivePath(account, fresh):
                 self._live_path.attached(account, fresh=fresh)
             case lifecycle.Beat(stream_dead):

@@ -127,9 +127,10 @@ class KeepPage:
 
 @dataclass(frozen=True, slots=True)
 class MarkLinked:
-    """The session works: mark the profile as linked to this account."""
+    """The session works: mark the profile as linked to this account. `fresh`: linked just now."""
 
     wid: str
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +295,7 @@ def _ready(event: Ready) -> Sequence[Command]:
     return (
         HideCode(),
         KeepVersions({"whatsapp_web": event.web_version}),
-        MarkLinked(wid),
+        MarkLinked(wid, event.fresh),
         AttachLivePath(event.account, event.fresh),
         Post(Happened.READY, {"account": wid}),
     )

@@ -5,12 +5,13 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from leadmasterd import times
 from leadmasterd.daemon.status import Counters
-from leadmasterd.daemon.sweeper import Sweeper
+from leadmasterd.daemon.sweeper import Asked, Sweeper
 from leadmasterd.settings.model import Settings
 from leadmasterd.state import status_object
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
@@ -31,7 +32,10 @@ _BACK_WITHOUT_READY: Final = frozenset({"reconnected", "passkey_done"})
 
 
 class LivePath:
-    """Knows whether live delivery works, for whom, and how much was captured. `send` is a command to the child."""
+    """Knows whether live delivery works, for whom, and how much was captured.
+
+    `send` is a command to the child; `linked_for` tells how long ago the phone was linked.
+    """
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class LivePath:
         inbox: Inbox,
         *,
         send: Callable[..., None],
+        linked_for: Callable[[], timedelta],
         counters: Counters,
         changed: Callable[[], None],
     ) -> None:
@@ -48,6 +53,10 @@ class LivePath:
         self._writer = writer
         self._inbox = inbox
         self._send = send
+        self._linked_for = linked_for
+        self._history: str | None = None
+        self._history_due: float | None = None
+        self._history_timeout = settings.timing().history_timeout
         self._counters = counters
         self._changed = changed
         self._live = False
@@ -78,12 +87,15 @@ class LivePath:
         """It delivers nothing yet."""
         self._live = False
         self._stream_dead = False
+        self._history = None
 
-    def beat(self, *, stream_dead: bool = False) -> None:
+    def beat(self, *, stream_dead: bool = False, history: str | None = None) -> None:
         """A heartbeat came: the path from the page works, and so does WhatsApp's stream to it, if it is not dead.
 
-        Then nothing before this moment is missing because of either.
+        Then nothing before this moment is missing because of either. `history`: whether recent messages from before the
+        link are `incoming` or `complete`; None: the page does not say.
         """
+        self._history = history
         self._inbox.heartbeat()
         self._stream_dead = stream_dead
         if not stream_dead:
@@ -95,6 +107,8 @@ class LivePath:
         When it was live already, the page was reloaded, and delivered nothing since its last heartbeat.
         """
         self._account = status_object.Account(wid=account.wid, push_name=account.push_name)
+        if fresh:
+            self._history_due = None
         if self._live:
             now = times.iso(datetime.now(UTC))
             gap = (GapOpened("page_reloaded", self._alive_at), GapEnded())
@@ -178,18 +192,42 @@ class LivePath:
 
     # ------------------------------------------------------------------ sweeps
 
-    async def _plan_sweep(self, slack: timedelta) -> SweepPlan:
+    def _history_incomplete(self) -> bool:
+        """Whether messages from before the link may still come.
+
+        Both clocks bound the wait: the time of the link outlives the daemon, but is our wall clock's, which may lie.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._history_due is None:
+            self._history_due = now + self._history_timeout
+        may_come = now < self._history_due and self._linked_for().total_seconds() < self._history_timeout
+        return may_come and self._history == "incoming"
+
+    async def _plan_sweep(self, asked: Asked) -> SweepPlan:
+        draws_line = not self._history_incomplete()
+
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None, "sweeps follow `ready`, which names the account"
-            return plan(
-                connection, rows.account_id, slack, first_link_days=self._first_link_days, now=datetime.now(UTC)
+            if not draws_line:
+                rows.draws_no_line(asked.number)
+            planned = plan(
+                connection,
+                rows.account_id,
+                asked.slack,
+                first_link_days=self._first_link_days,
+                now=datetime.now(UTC),
+                looks_back=asked.looks_back,
             )
+            return replace(planned, draws_line=draws_line)
 
         return await asyncio.wrap_future(self._writer.call(make))
 
     def _ask_sweep(self, number: int, wanted: SweepPlan) -> None:
         ignore = [entry if "@" in entry else f"{entry}@c.us" for entry in self._ignored]
-        self._send("sweep", sweep=number, **{"from": wanted.start}, chats=wanted.chats, ignore=ignore)
+        since = {"from": wanted.start}
+        if wanted.changes_from is not None:
+            since["changes_from"] = wanted.changes_from
+        self._send("sweep", sweep=number, **since, chats=wanted.chats, ignore=ignore)
 
     def _delivery_stalled(self, messages: int) -> None:
         log.error("%d messages were not delivered live", messages, extra={"action": "deaf"})

@@ -49,6 +49,10 @@ class BrowserProfile:
         """Whether a code shown now means a lost session: the profile is linked, and a snapshot is worth a try."""
         return self.restorable and self._linked_to is not None
 
+    def linked_for(self) -> timedelta:
+        """How long ago the phone was linked (or the profile restored); zero if it is not."""
+        return self._auth.linked_for(now=datetime.now(UTC))
+
     def before_spawn(self) -> None:
         """Make the folders, remove a dead browser's locks. Raises OSError when a live browser holds the profile."""
         self._closed_cleanly = False
@@ -61,12 +65,12 @@ class BrowserProfile:
         self._linked_to = self._auth.linked_account()
         self._has_snapshot = any(each.account in (None, self._linked_to) for each in self._auth.snapshots())
 
-    def session_works(self, account: str, *, browser: str | None) -> None:
-        """The session is this account's, and ready."""
+    def session_works(self, account: str, *, browser: str | None, fresh: bool) -> None:
+        """The session is this account's, and ready. `fresh`: it has just been linked."""
         self._browser = browser
         self._restore_tried = False
         try:
-            self._auth.mark_linked(account)
+            self._auth.mark_linked(account, anew=fresh)
         except OSError as error:
             log.warning("cannot mark the profile as linked: %s", error, extra={"action": "profile_unmarked"})
         else:
@@ -105,7 +109,7 @@ class BrowserProfile:
         if not self._closed_cleanly:
             log.warning("no snapshot: the browser did not close cleanly", extra={"action": "no_snapshot"})
             return
-        if self._auth.linked_for(now=datetime.now(UTC)) < self._grace:  # WhatsApp may still be setting it up
+        if self.linked_for() < self._grace:  # WhatsApp may still be setting it up
             log.info("no snapshot: the session is too young", extra={"action": "no_snapshot"})
             return
         try:

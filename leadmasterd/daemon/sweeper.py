@@ -7,6 +7,7 @@ between the two. After a fresh pairing there is a period of grace, because the p
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
@@ -17,6 +18,15 @@ from leadmasterd.supervisor.timing import Timing
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A sweep to plan: its number, how far before the watermark it starts, and whether it looks back for changes."""
+
+    number: int
+    slack: timedelta
+    looks_back: bool = False
+
+
 class Sweeper:
     """Asks for sweeps while there is a live path, one at a time."""
 
@@ -24,7 +34,7 @@ class Sweeper:
         self,
         timing: Timing,
         *,
-        make_plan: Callable[[timedelta], Awaitable[SweepPlan]],
+        make_plan: Callable[[Asked], Awaitable[SweepPlan]],
         ask_child: Callable[[int, SweepPlan], None],
         on_stalled: Callable[[int], None],
     ) -> None:
@@ -36,6 +46,7 @@ class Sweeper:
         self._numbers = count(1)
         self._due: float | None = None
         self._catch_up = True
+        self._look_back_at = 0.0
         self._grace_until = 0.0
         self._changed = asyncio.Event()
         self._running: tuple[int, asyncio.Future[SweepOutcome | None]] | None = None
@@ -105,11 +116,11 @@ class Sweeper:
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         catching_up, self._catch_up = self._catch_up, False
-        plan = await self._make_plan(CATCH_UP_SLACK if catching_up else PERIODIC_SLACK)
+        number, looks_back = next(self._numbers), loop.time() >= self._look_back_at
+        plan = await self._make_plan(Asked(number, CATCH_UP_SLACK if catching_up else PERIODIC_SLACK, looks_back))
         if self._due is None:  # the live path went down meanwhile: nobody would answer
             self._catch_up = self._catch_up or catching_up
             return
-        number = next(self._numbers)
         answer: asyncio.Future[SweepOutcome | None] = loop.create_future()
         self._running = (number, answer)
         self._ask_child(number, plan)
@@ -136,6 +147,16 @@ class Sweeper:
                     done.looked_at,
                     done.error or "see sweep_chat",
                     extra={"action": "sweep_failed"},
+                )
+        else:
+            if looks_back:
+                self._look_back_at = loop.time() + self._timing.look_back_every
+            if not plan.draws_line:
+                self._catch_up = self._catch_up or catching_up
+                log.info(
+                    "sweep %d moved no watermark: the recent history of the new link is not complete yet",
+                    number,
+                    extra={"action": "sweep_without_line"},
                 )
         if self._due is not None:
             self._set_due(loop.time() + self._timing.sweep_interval)

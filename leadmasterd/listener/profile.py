@@ -248,9 +248,12 @@ class Auth:
             return timedelta(0)
         return max(now - since, timedelta(0))
 
-    def mark_linked(self, account: str) -> None:
-        """Write into the profile whose session it holds, so that a silent loss can be noticed."""
-        if self.linked_account() != account:
+    def mark_linked(self, account: str, *, anew: bool = False) -> None:
+        """Write into the profile whose session it holds, so that a silent loss can be noticed.
+
+        `anew`: it was linked just now, also if it was this account's before.
+        """
+        if anew or self.linked_account() != account:
             write_private(self._profile / _LINKED, f"{account}\n".encode())
 
     def browser_using_it(self) -> int | None:

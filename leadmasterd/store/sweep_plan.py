@@ -24,7 +24,12 @@ from leadmasterd.times import iso
 
 CATCH_UP_SLACK: Final = timedelta(hours=6)
 """After an outage: what was queued may carry much older times."""
-PERIODIC_SLACK: Final = timedelta(minutes=10)
+PERIODIC_SLACK: Final = timedelta(minutes=25)
+"""Longer than the 20 minutes in which a message may be edited (WAWebABPropsConfigs, build of 2026-04-27): an edit of a
+message that is not in the page's memory changes the disk only and has no event."""
+LOOK_BACK: Final = timedelta(days=2)
+"""How far back changes are looked for once a day. A message can be revoked for about as long, and if it is not in the
+page's memory then, that has no event either."""
 CLOCKS_AGREE: Final = timedelta(minutes=10)
 """Clocks differ by seconds. Only messages older than the link by more than this show that ours was wrong."""
 CIPHERTEXT_DAYS: Final = 14
@@ -39,6 +44,10 @@ class SweepPlan:
 
     start: int
     chats: dict[str, int]
+    changes_from: int | None = None
+    """From when on edits, revocations and reactions are wanted too. None: only of the messages that are read anyway."""
+    draws_line: bool = True
+    """Whether it may move watermarks and close outages."""
 
 
 class _Account(NamedTuple):
@@ -48,9 +57,15 @@ class _Account(NamedTuple):
 
 
 def plan(
-    connection: sqlite3.Connection, account_id: int, slack: timedelta, *, first_link_days: int, now: datetime
+    connection: sqlite3.Connection,
+    account_id: int,
+    slack: timedelta,
+    *,
+    first_link_days: int,
+    now: datetime,
+    looks_back: bool = False,
 ) -> SweepPlan:
-    """What to ask the child for. `slack` tells a periodic sweep from a catch-up."""
+    """What to ask the child for. `slack` tells a periodic sweep from a catch-up; `looks_back` asks for old changes."""
     account = _Account._make(
         connection.execute(
             f"SELECT {', '.join(_Account._fields)} FROM accounts WHERE account_id = ?", (account_id,)
@@ -71,7 +86,8 @@ def plan(
     if slack >= CATCH_UP_SLACK:
         for chat, since in _unreadable_since(connection, account_id).items():
             chats[chat] = min(since, chats.get(chat, _seconds(start)))
-    return SweepPlan(_seconds(start), chats)
+    changes_from = _seconds(max(now - LOOK_BACK, floor)) if looks_back else None
+    return SweepPlan(_seconds(start), chats, changes_from)
 
 
 def _start_from_watermark(account: _Account, watermark: datetime, *, slack: timedelta, floor: datetime) -> datetime:

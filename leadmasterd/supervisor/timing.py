@@ -59,10 +59,16 @@ class Timing:
     """The four together stay below the 25 seconds in which everything has to be gone."""
 
     settle_after_pairing: float = 600.0
+    history_timeout: float = 1800.0
+    """After a new link older messages come in chunks, long after the first sync, and behind a watermark nobody would
+    look for them. So none is drawn until the page says that its recent history is complete, or until this long after
+    the link. WhatsApp Web pauses after 120 s without a chunk and gives up 1200 s later (build of 2026-04-27)."""
     sweep_interval: float = 60.0
     sweep_timeout: float = 300.0
     sweep_settle: float = 2.0
     """From ready to the first sweep of a session that was paired before."""
+    look_back_every: float = 86400.0
+    """How often a sweep also looks for revocations of the last two days."""
 
     status_every: float = 60.0
     """The status file is rewritten at each change, and this often for the numbers that only drift."""
