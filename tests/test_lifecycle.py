@@ -192,6 +192,10 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
     ),
     (Heartbeat(8, "CONNECTED", True, 4, 4, 3), [Beat(), SetCounter("dropped_lines", 3)]),
     (
+        Heartbeat(8, "CONNECTED", True, 4, 4, 3, history="incoming"),
+        [Beat(history="incoming"), SetCounter("dropped_lines", 3)],
+    ),
+    (
         beat("CONNECTED", "CONNECTED"),
         [Beat(), SetCounter("dropped_lines", 0), Post(Happened.CONNECTED)],
     ),

@@ -89,8 +89,8 @@ class Dispatch:
                 self._profile.session_works(wid, browser=self._report.versions.get("browser"), fresh=fresh)
             case lifecycle.AttachLivePath(account, fresh):
                 self._live_path.attached(account, fresh=fresh)
-            case lifecycle.Beat(stream_dead):
-                self._live_path.beat(stream_dead=stream_dead)
+            case lifecycle.Beat(stream_dead, history):
+                self._live_path.beat(stream_dead=stream_dead, history=history)
             case lifecycle.Count(counter):
                 self._counters.bump(counter)
             case lifecycle.SetCounter(counter, to):

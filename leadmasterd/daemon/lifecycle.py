@@ -143,9 +143,13 @@ class AttachLivePath:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """The path from the page to us has just proved that it works. `stream_dead`: WhatsApp's to the page does not."""
+    """The path from the page to us has just proved that it works. `stream_dead`: WhatsApp's to the page does not.
+
+    `history`: of before the link, `incoming` or `complete`; None: the page does not say.
+    """
 
     stream_dead: bool = False
+    history: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,12 +308,13 @@ def _ready(event: Ready) -> Sequence[Command]:
 def _heartbeat(event: Heartbeat) -> Sequence[Command]:
     """A page that does not tell of its stream is judged by its socket's state alone, as ever."""
     dropped = SetCounter("dropped_lines", event.dropped)
+    beat = Beat(stream_dead=event.stream not in (None, STREAM_ALIVE), history=event.history)
     if event.stream is None:
-        return Beat(), dropped
-    if event.stream != STREAM_ALIVE:
-        return Beat(stream_dead=True), dropped, Post(Happened.STREAM_DEAD, {"stream": event.stream})
+        return beat, dropped
+    if beat.stream_dead:
+        return beat, dropped, Post(Happened.STREAM_DEAD, {"stream": event.stream})
     connected = (Post(Happened.CONNECTED),) if event.socket_state == "CONNECTED" else ()
-    return Beat(), dropped, *connected
+    return beat, dropped, *connected
 
 
 def _socket_state(state: str, stream: str | None) -> Sequence[Command]:
