@@ -241,10 +241,10 @@ async def test_after_a_link_no_line_is_drawn_until_the_page_says_that_the_histor
     with opened(tmp_path / "leadmaster.db") as store:
         linked = Linked(store)
         linked.path.attached(OURS, fresh=True)
-        linked.path.beat(told)
+        linked.path.beat(history=told)
         assert not await linked.sweep(1)
         assert store.one("SELECT recovered FROM gaps") == 1
-        linked.path.beat("complete")
+        linked.path.beat(history="complete")
         assert await linked.sweep(2)
         assert store.one("SELECT recovered FROM gaps") == 2
 
@@ -255,7 +255,7 @@ async def test_the_wait_for_the_history_is_bounded(fresh: bool, told: str | None
     with opened(tmp_path / "leadmaster.db") as store:
         linked = Linked(store, linked_for=timedelta(minutes=29))
         linked.path.attached(OURS, fresh=fresh)
-        linked.path.beat(told)
+        linked.path.beat(history=told)
         assert not await linked.sweep(1)
         linked.linked_for = timedelta(minutes=31)
         assert await linked.sweep(2)
@@ -263,7 +263,7 @@ async def test_the_wait_for_the_history_is_bounded(fresh: bool, told: str | None
         linked = Linked(store)
         linked.path._history_timeout = 0.05
         linked.path.attached(OURS, fresh=fresh)
-        linked.path.beat(told)
+        linked.path.beat(history=told)
         assert not await linked.sweep(1)
         await asyncio.sleep(0.06)
         assert await linked.sweep(2)
