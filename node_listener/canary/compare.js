@@ -90,26 +90,36 @@ export function addHints(found, copy, progress) {
   const names = copy.names();
   for (const each of gone.filter(({ member }) => member === ''))
     each.seen.push(...names.filter((name) => isLike(name, each.module)).slice(0, MOST_SEEN));
-  names.forEach((name, index) => {
+  const wanted = new Set(gone.map(lastStep).filter((name) => name !== null));
+  /** @type {Map<string, string[]>} name -> modules that seem to make a member of it */
+  const makers = new Map([...wanted].map((name) => [name, []]));
+  names.forEach((module, index) => {
     if (index % 500 === 0) progress(index, names.length);
-    const text = copy.text(name);
-    /** @type {string[] | null} */
-    let surface = null;
-    for (const each of gone) {
-      const last = lastStep(each);
-      if (last === null || each.seen.length >= MOST_SEEN || !text.includes(last)) continue;
-      const module = copy.load(name);
-      if (module === null || module.name === each.module) continue;
-      surface ??= reader.surface(module);
-      const path = surface.find((member) => member.split('.').at(-1) === last);
-      if (path !== undefined) each.seen.push(`${module.name}.${path}`);
-    }
+    const text = copy.text(module);
+    for (const [name, modules] of makers) if (text.includes(name) && makes(text, name)) modules.push(module);
   });
   progress(names.length, names.length);
+  for (const each of gone) {
+    const last = lastStep(each);
+    const modules = last === null ? [] : (makers.get(last) ?? []);
+    if (modules.length > MOST_MAKERS) continue; // a name like `update` says nothing
+    for (const name of modules) {
+      const module = copy.load(name);
+      const path = module && reader.surface(module).find((member) => member.split('.').at(-1) === last);
+      if (module && path && each.seen.length < MOST_SEEN) each.seen.push(`${module.name}.${path}`);
+    }
+  }
 }
 
 /** How many places are told. */
 const MOST_SEEN = 5;
+/** A name that more modules than this use for a member of theirs is no hint. */
+const MOST_MAKERS = 30;
+
+/** Whether a text sets or describes a member of this name. @param {string} text @param {string} name */
+function makes(text, name) {
+  return new RegExp(`\\b${name}"?\\s*(=[^=]|:|\\()`).test(text);
+}
 
 /** Whether one of two names of modules begins with the other. @param {string} name @param {string} gone */
 function isLike(name, gone) {

@@ -187,6 +187,18 @@ test('one of several ways is enough, and a Map that is gone is told', () => {
   assert.match(stdout, /GONE WAWebCallCollection\.on; costs calls/);
 });
 
+test('a name that everybody uses is no hint, and one in the same module is', () => {
+  const folder = newFolder();
+  writeCopy(folder, { WAWebFrontendContactGetters: moduleText('WAWebFrontendContactGetters', 'l.other=1;') });
+  for (let n = 0; n < 40; n += 1)
+    writeFileSync(join(folder, `WAWebOther${n}.js`), moduleText(`WAWebOther${n}`, 'l.getIsMyContact=1;'));
+  assert.match(canary(folder).stdout, /GONE WAWebFrontendContactGetters\.getIsMyContact; costs contacts$/m);
+  const inner = moduleText('WAWebFrontendContactGetters', 'l.Getters={getIsMyContact:function(){}};');
+  writeCopy(folder, { WAWebFrontendContactGetters: inner });
+  for (let n = 0; n < 40; n += 1) rmSync(join(folder, `WAWebOther${n}.js`));
+  assert.match(canary(folder).stdout, /of that name: WAWebFrontendContactGetters\.Getters\.getIsMyContact$/m);
+});
+
 test('a shape that is not understood is not called gone, and does not fail', () => {
   const folder = newFolder();
   writeCopy(folder, { WAWebStreamModel: moduleText('WAWebStreamModel', 'l.Stream=t.make();') });
