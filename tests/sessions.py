@@ -9,9 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from leadmasterd.listener.session_file import pack
+from leadmasterd.listener.session_file import Origin, pack
 
 NOW = datetime(2026, 11, 29, 18, 0, tzinfo=UTC)
+LINKED = datetime(2026, 11, 29, 17, 40, tzinfo=UTC)
 ACCOUNT = "5491155550100@c.us"
 BROWSER = "Chromium 150.0.7871.100"
 DATABASE = "Default/IndexedDB/https_web.whatsapp.com_0.indexeddb.leveldb"
@@ -50,7 +51,7 @@ def packed(tmp_path: Path, *, account: str = ACCOUNT, browser: str | None = BROW
     """A session file as `auth pair` writes it."""
     file = tmp_path / "session.zip"
     file.unlink(missing_ok=True)
-    pack(write_profile(tmp_path / "paired", session(text)), file, account=account, browser=browser, now=NOW)
+    pack(write_profile(tmp_path / "paired", session(text)), file, origin=Origin(account, browser, LINKED), now=NOW)
     return file
 
 

@@ -74,6 +74,7 @@ def test_a_good_file_takes_the_place_of_the_session(shop: Shop, paths: Paths) ->
     assert read_profile(paths.profile) == session()
     auth = Auth(paths)
     assert auth.linked_account() == ACCOUNT
+    assert auth.linked_elsewhere_at() == "2026-11-29T17:40:00.000Z"
     [former] = auth.quarantined()
     kept = read_profile(former)
     assert kept.pop("why.txt").decode() == f"imported {file}\n"
@@ -109,7 +110,7 @@ def test_a_zipped_profile_of_chrome_may_be_imported(shop: Shop, paths: Paths) ->
     answer = shop.types("auth", "import", str(chrome(shop.folder / "chrome.zip", above="whatsapp/")))
     assert answer.code == 0, answer.err
     assert read_profile(paths.profile) == session("chrome")
-    assert Auth(paths).linked_account() is None
+    assert (Auth(paths).linked_account(), Auth(paths).linked_elsewhere_at()) == (None, None)
     assert "It does not say whose account it is" in answer.out
 
 

@@ -15,7 +15,8 @@ from leadmasterd.cli import auth_pair
 from leadmasterd.errors import Interrupted, Refused
 from leadmasterd.listener.linking import Linked
 from leadmasterd.listener.session_file import SessionFile
-from tests.sessions import ACCOUNT, BROWSER, read_profile, session, write_profile
+from leadmasterd.times import iso
+from tests.sessions import ACCOUNT, BROWSER, LINKED, read_profile, session, write_profile
 from tests.test_cli_leads import Answer, Shop
 from tests.test_cli_leads import shop as shop
 from tests.test_json_doc import differences, documented_paths
@@ -44,7 +45,7 @@ def pair(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
             found = act(profile, say)
             if asyncio.iscoroutine(found):
                 await found
-            return Linked(ACCOUNT, BROWSER, "complete")
+            return Linked(ACCOUNT, BROWSER, "complete", LINKED)
 
         monkeypatch.setattr(auth_pair, "link", link)
         return shop.types("auth", "pair", "--work-dir", str(work), *words)
@@ -77,7 +78,7 @@ def test_it_writes_one_file_and_leaves_nothing_else(shop: Shop, pair: Callable[.
     [file] = shop.folder.glob("leadmasterd-session-20??-??-??.zip")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with SessionFile(file) as found:
-        assert (found.account, found.browser) == (ACCOUNT, BROWSER)
+        assert (found.account, found.browser, found.linked_at) == (ACCOUNT, BROWSER, iso(LINKED))
         found.unpack(shop.folder / "new")
     assert read_profile(shop.folder / "new") == session()
     assert list((shop.folder / "work").iterdir()) == []

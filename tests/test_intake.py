@@ -29,6 +29,7 @@ class Line:
         self.lifecycle: list[Lifecycle] = []
         self.missing: list[int] = []
         self.pressure: list[bool] = []
+        self.elsewhere: str | None = None
         self.hear: Callable[[Lifecycle], None] = self.lifecycle.append
         self.intake = Intake(
             rules,
@@ -36,6 +37,7 @@ class Line:
             on_lifecycle=lambda event: self.hear(event),
             on_missing=self.missing.append,
             on_pressure=self.pressure.append,
+            linked_elsewhere_at=lambda: self.elsewhere,
             clock=lambda: datetime.fromtimestamp(wire.NOON + 5, UTC),
         )
         self._seq = 0
@@ -124,6 +126,13 @@ def test_a_fresh_link_is_dated_by_its_authentication(line: Line) -> None:
     """What came between the scan and ready is after the first link."""
     line.read(wire.line("authenticated"), wire.ready(OTHER, fresh=True))
     assert line.store.one("SELECT first_linked_at FROM accounts WHERE wid = ?", OTHER) == at(wire.NOON + 5)
+
+
+def test_a_link_that_was_made_elsewhere_is_dated_by_that(line: Line) -> None:
+    """What came while the session travelled is after the first link."""
+    line.elsewhere = at(wire.NOON - 3600)
+    line.read(wire.ready(OTHER))
+    assert line.store.one("SELECT first_linked_at FROM accounts WHERE wid = ?", OTHER) == at(wire.NOON - 3600)
 
 
 def test_a_hole_in_seq_is_told_with_its_size(line: Line) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from leadmasterd.listener import linking, tree
 from leadmasterd.listener.linking import History, Linked, Progress, link
 from leadmasterd.settings.model import Settings
 from tests import wire
+from tests.sessions import NOW
 from tests.waiting import until
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -53,7 +55,7 @@ class Dialogue:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.now = 0.0
-        self.progress = Progress(self.said.append, limit=LIMIT)
+        self.progress = Progress(self.said.append, limit=LIMIT, clock=lambda: NOW + timedelta(seconds=self.now))
 
     def hears(self, *lines: dict[str, Any]) -> list[str]:
         """What it says to these lines."""
@@ -87,7 +89,7 @@ def test_a_person_is_led_through_it() -> None:
     assert dialogue.hears(heartbeat(None), heartbeat("incoming")) == []
     assert dialogue.progress.result is None
     assert dialogue.hears(heartbeat("complete")) == ["The recent history is complete."]
-    assert dialogue.progress.result == Linked(wire.US, "Chromium 150.0.7871.100", "complete")
+    assert dialogue.progress.result == Linked(wire.US, "Chromium 150.0.7871.100", "complete", NOW)
 
 
 def test_a_passkey_that_failed_may_be_tried_again() -> None:
@@ -112,7 +114,7 @@ def test_the_history_is_waited_for_half_an_hour_and_no_longer(told: str | None, 
     assert dialogue.now == LIMIT
     assert said[0] == "Still at it, for 1 min."
     assert 28 <= len(said) <= 31
-    assert dialogue.progress.result == Linked(wire.US, "Chromium 150.0.7871.100", history)
+    assert dialogue.progress.result == Linked(wire.US, "Chromium 150.0.7871.100", history, NOW)
 
 
 def test_a_first_sync_that_takes_long_is_waited_for() -> None:

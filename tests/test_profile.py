@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import CACHE_FOLDERS, SESSION_FOLDERS, Auth
 from leadmasterd.settings.paths import Paths, resolve_paths
@@ -146,3 +147,22 @@ def test_stale_singleton_locks_are_removed_even_when_they_dangle(where: Paths) -
     auth = Auth(where)
     assert auth.clear_stale_singletons() == ["SingletonLock"]
     assert auth.clear_stale_singletons() == []
+
+
+def test_a_link_that_was_made_elsewhere_is_known_until_it_has_worked_here(where: Paths) -> None:
+    """Whatever dies before: only then is the account in the database, with the time of its link."""
+    at = "2026-11-23T02:00:00.000Z"
+    Auth(where).note_link_elsewhere(where.profile, at)
+    profile = BrowserProfile(where, grace_seconds=0)
+    profile.stopped(cleanly=False)  # the clean-up before the first start
+    for _life in range(2):
+        profile.before_spawn()
+        assert profile.linked_elsewhere_at == at
+        profile.stopped(cleanly=False)
+    profile.before_spawn()
+    profile.session_works(ACCOUNT, browser=None, fresh=False)
+    assert profile.linked_elsewhere_at is None, "the next ready is an ordinary one"
+    assert Auth(where).linked_elsewhere_at() == at
+    profile.stopped(cleanly=True)
+    profile.before_spawn()
+    assert profile.linked_elsewhere_at is None

@@ -10,11 +10,12 @@ import pytest
 
 from leadmasterd.errors import Refused
 from leadmasterd.listener import session_file
-from leadmasterd.listener.session_file import SessionFile, major, pack
+from leadmasterd.listener.session_file import Origin, SessionFile, major, pack
 from tests.sessions import (
     ACCOUNT,
     BROWSER,
     DATABASE,
+    LINKED,
     LOCAL,
     NOW,
     changed,
@@ -27,6 +28,8 @@ from tests.sessions import (
     zipped,
 )
 
+ORIGIN = Origin(ACCOUNT, None, LINKED)
+
 
 def test_a_packed_session_comes_out_as_it_was(tmp_path: Path) -> None:
     """Only the session's folders; readable by us alone, in the file and unpacked."""
@@ -34,7 +37,7 @@ def test_a_packed_session_comes_out_as_it_was(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with SessionFile(file) as found:
         assert (found.kind, found.account, found.browser) == ("leadmasterd", ACCOUNT, BROWSER)
-        assert found.made_at == "2026-11-29T18:00:00.000Z"
+        assert (found.made_at, found.linked_at) == ("2026-11-29T18:00:00.000Z", "2026-11-29T17:40:00.000Z")
         assert (found.files, found.size) == (4, sum(map(len, session().values())))
         found.verify()
         found.unpack(tmp_path / "new")
@@ -57,7 +60,7 @@ def test_an_existing_file_is_never_replaced(tmp_path: Path) -> None:
     file = tmp_path / "session.zip"
     file.write_text("precious")
     with pytest.raises(FileExistsError):
-        pack(write_profile(tmp_path / "p", session()), file, account=ACCOUNT, browser=None, now=NOW)
+        pack(write_profile(tmp_path / "p", session()), file, origin=ORIGIN, now=NOW)
     assert file.read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "session.zip"]
 
@@ -71,7 +74,7 @@ def test_a_file_that_can_not_be_written_leaves_nothing(tmp_path: Path, monkeypat
     monkeypatch.setattr(session_file, "_add", full)
     profile = write_profile(tmp_path / "p", session())
     with pytest.raises(OSError, match="No space left"):
-        pack(profile, tmp_path / "session.zip", account=ACCOUNT, browser=None, now=NOW)
+        pack(profile, tmp_path / "session.zip", origin=ORIGIN, now=NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["p"]
 
 
@@ -86,7 +89,7 @@ def test_a_memory_stick_without_hard_links_will_do(tmp_path: Path, monkeypatch: 
     with SessionFile(file) as found:
         found.verify()
     with pytest.raises(FileExistsError):
-        pack(tmp_path / "paired", file, account=ACCOUNT, browser=None, now=NOW)
+        pack(tmp_path / "paired", file, origin=ORIGIN, now=NOW)
 
 
 @pytest.mark.parametrize("above", ["", "whatsapp/", "whatsapp\\"], ids=["contents", "folder", "powershell"])

@@ -134,6 +134,8 @@ def _put_in_place(file: SessionFile, auth: Auth, paths: Paths) -> Path | None:
     try:
         with auth.unfinished() as fresh:
             file.unpack(fresh)
+            if file.linked_at:
+                auth.note_link_elsewhere(fresh, file.linked_at)
             return auth.adopt(fresh, account=file.account, now=datetime.now(UTC), why=f"imported {file.path}")
     except OSError as error:
         raise Refused(

@@ -19,7 +19,7 @@ from leadmasterd.errors import Refused
 from leadmasterd.listener import tree
 from leadmasterd.listener.linking import History, Linked, link, number
 from leadmasterd.listener.programs import find_browser, find_node
-from leadmasterd.listener.session_file import SPARE, Packed, pack
+from leadmasterd.listener.session_file import SPARE, Origin, Packed, pack
 from leadmasterd.settings.model import load
 from leadmasterd.text import _
 
@@ -157,7 +157,8 @@ def _pack(folder: Path, file: Path, linked: Linked) -> Packed:
     """Write the file, or else keep the profile: the account is linked, and linking again may be impossible."""
     profile = folder / "profile"
     try:
-        return pack(profile, file, account=linked.account, browser=linked.browser, now=datetime.now(UTC))
+        origin = Origin(linked.account, linked.browser, linked.at)
+        return pack(profile, file, origin=origin, now=datetime.now(UTC))
     except OSError as error:
         kept = Path(tempfile.mkdtemp(prefix="leadmasterd-linked-", dir=folder.parent))
         profile.rename(kept / "profile")

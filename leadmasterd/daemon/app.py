@@ -173,6 +173,7 @@ class Daemon:
             on_lifecycle=self._dispatch.handle,
             on_missing=self._live_path.lines_missing,
             on_pressure=self._spawner.under_pressure,
+            linked_elsewhere_at=lambda: self._profile.linked_elsewhere_at,
         )
         self._runner = Runner(
             self._timing,

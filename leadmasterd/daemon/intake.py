@@ -66,6 +66,7 @@ class Intake:
         on_lifecycle: Callable[[Lifecycle], None],
         on_missing: Callable[[int], None],
         on_pressure: Callable[[bool], None],
+        linked_elsewhere_at: Callable[[], str | None] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rules = rules
@@ -73,6 +74,7 @@ class Intake:
         self._on_lifecycle = on_lifecycle
         self._on_missing = on_missing
         self._on_pressure = on_pressure
+        self._linked_elsewhere_at = linked_elsewhere_at
         self._clock = clock
         self.child_started()
 
@@ -138,8 +140,12 @@ class Intake:
                 self._on_lifecycle(lifecycle)
 
     def _ready(self, event: Ready, read: _Read) -> None:
-        """The account comes first: whatever was held or came before it, in this read too, is for it."""
-        linked_at = self._linked_at if event.fresh and self._linked_at else read.at
+        """The account comes first: whatever was held or came before it, in this read too, is for it.
+
+        It is dated by its link, here or elsewhere, so that what was written between that and now counts as after it.
+        """
+        here = self._linked_at if event.fresh else None
+        linked_at = here or self._linked_elsewhere_at() or read.at
         read.items[:] = [Item(event.account, None, linked_at), *self._held, *read.items]
         self._account_known = True
         self._held = []

@@ -4,6 +4,7 @@ Each chore reports in the journal how it went; none stops the daemon.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ class BrowserProfile:
         self._auth = Auth(paths)
         self._browser: str | None = None
         self._linked_to: str | None = None
+        self.linked_elsewhere_at: str | None = None
+        """When an imported session was linked, on another computer, until it has worked here (ISO)."""
         self._closed_cleanly = False
         self._restore_tried = False
         self._has_snapshot = False
@@ -63,12 +66,14 @@ class BrowserProfile:
         if removed := self._auth.clear_stale_singletons():
             log.debug("removed stale locks of the browser profile: %s", ", ".join(removed))
         self._linked_to = self._auth.linked_account()
+        self.linked_elsewhere_at = self._auth.linked_elsewhere_at()
         self._has_snapshot = any(each.account in (None, self._linked_to) for each in self._auth.snapshots())
 
     def session_works(self, account: str, *, browser: str | None, fresh: bool) -> None:
         """The session is this account's, and ready. `fresh`: it has just been linked."""
         self._browser = browser
         self._restore_tried = False
+        self.linked_elsewhere_at = None
         try:
             self._auth.mark_linked(account, anew=fresh)
         except OSError as error:
@@ -79,6 +84,9 @@ class BrowserProfile:
     def stopped(self, *, cleanly: bool) -> None:
         """The child's tree is gone. `cleanly`: the browser closed by itself, so that the profile on disk is whole."""
         self._closed_cleanly = cleanly
+        if self._linked_to is not None and self.linked_elsewhere_at is None:
+            with contextlib.suppress(OSError):  # not earlier: the account is in the database by now
+                self._auth.forget_link_elsewhere()
 
     async def _quarantine(self) -> None:
         """Set the profile aside instead of deleting it: it may be the only copy of something."""

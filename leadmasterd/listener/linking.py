@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -51,6 +52,8 @@ class Linked:
     account: str
     browser: str | None
     history: History
+    at: datetime
+    """When the phone accepted the link."""
 
 
 class Progress:
@@ -59,12 +62,15 @@ class Progress:
     `limit`: seconds that the history may take; all times are seconds of one monotonic clock.
     """
 
-    def __init__(self, say: Callable[[str], None], *, limit: float) -> None:
+    def __init__(
+        self, say: Callable[[str], None], *, limit: float, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._say = say
         self._limit = limit
+        self._clock = clock
         self._window = False
         self._scan_asked = False
-        self._accepted = False
+        self._accepted_at: datetime | None = None
         self._account: str | None = None
         self._browser: str | None = None
         self._history: History = "unknown"
@@ -75,7 +81,7 @@ class Progress:
     @property
     def linked(self) -> bool:
         """Whether the phone lists this device by now."""
-        return self._accepted
+        return self._accepted_at is not None
 
     def hears(self, event: Event, *, now: float) -> None:
         """The next line. Raises Refused when it ends in vain."""
@@ -93,8 +99,8 @@ class Progress:
                 self._tell(how, now)
             case Passkey():
                 self._passkey(event, now)
-            case Authenticated() if not self._accepted:
-                self._accepted = True
+            case Authenticated() if not self._accepted_at:
+                self._accepted_at = self._clock()
                 self._tell(_("The phone has accepted. WhatsApp now prepares this device; that may take minutes."), now)
             case Ready(account=account):
                 self._ready(account.wid, now)
@@ -109,14 +115,14 @@ class Progress:
 
     def waits(self, *, now: float) -> None:
         """Time has passed."""
-        if self._accepted and now - self._said_at >= _SAY_EVERY:
+        if self._accepted_at and now - self._said_at >= _SAY_EVERY:
             since = round((now - self._ready_at) / 60) if self._account else 0
             self._tell(_("Still at it, for {n} min.").format(n=since) if since else _("Still at it."), now)
 
     def ended(self, why: str, kind: type[LeadmasterdError] = Refused) -> LeadmasterdError:
         """What to tell when it ends before it is done."""
         again = _("run `leadmasterd auth pair` again")
-        if self._accepted:
+        if self._accepted_at:
             again = _("remove the new device on the phone (Linked devices), then {again}").format(again=again)
         return kind(_("cannot pair: {why}; {again}").format(why=why, again=again))
 
@@ -134,7 +140,7 @@ class Progress:
                 pass
 
     def _ready(self, account: str, now: float) -> None:
-        self._accepted = True
+        self._accepted_at = self._accepted_at or self._clock()
         if self._account is None:
             self._ready_at = now
             linked = _(
@@ -155,7 +161,8 @@ class Progress:
             self._tell(_("The history is still coming in; the other machine will get the rest."), now)
         else:
             self._tell(_("The page does not tell whether the history is complete; this was long enough."), now)
-        self.result = Linked(account, self._browser, self._history)
+        at = self._accepted_at or self._clock()
+        self.result = Linked(account, self._browser, self._history, at)
 
     def _gone(self, reason: str, detail: str | None) -> LeadmasterdError:
         """By the reason of the child's last line."""

@@ -53,6 +53,7 @@ KEEP_QUARANTINED: Final = 2
 QUARANTINE_DAYS: Final = 30
 _MANIFEST: Final = "manifest.json"
 _LINKED: Final = "leadmasterd-linked"
+_ELSEWHERE: Final = "leadmasterd-linked-elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,21 @@ class Auth:
         """
         if anew or self.linked_account() != account:
             write_private(self._profile / _LINKED, f"{account}\n".encode())
+
+    def note_link_elsewhere(self, profile: Path, at: str) -> None:
+        """Write into an imported profile when its link was made (ISO), on another computer."""
+        write_private(profile / _ELSEWHERE, f"{at}\n".encode())
+
+    def linked_elsewhere_at(self) -> str | None:
+        """When that was, until `forget_link_elsewhere`; None for a link that was made here."""
+        try:
+            return (self._profile / _ELSEWHERE).read_text().strip() or None
+        except OSError:
+            return None
+
+    def forget_link_elsewhere(self) -> None:
+        """The account is known from then on."""
+        (self._profile / _ELSEWHERE).unlink(missing_ok=True)
 
     def browser_using_it(self) -> int | None:
         """The pid of a live browser on this host that holds the profile, or None.

@@ -1,6 +1,6 @@
 """A WhatsApp session in one file: how it travels from the computer where it was linked to the one that listens.
 
-    manifest.json              version, when, account, browser; each file with its size and SHA-256
+    manifest.json              version, when it was made and linked, account, browser; each file's size and SHA-256
     Default/IndexedDB/…        the session's folders (`profile.SESSION_FOLDERS`) and nothing else
     Default/Local Storage/…
 
@@ -53,6 +53,15 @@ Kind = Literal["leadmasterd", "chrome"]
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose session it is, the browser's version, and when the phone accepted the link."""
+
+    account: str
+    browser: str | None
+    linked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Packed:
     """What was written into a session file."""
 
@@ -60,7 +69,7 @@ class Packed:
     size: int
 
 
-def pack(profile: Path, file: Path, *, account: str, browser: str | None, now: datetime) -> Packed:
+def pack(profile: Path, file: Path, *, origin: Origin, now: datetime) -> Packed:
     """Write the session of a profile that no browser uses, whole or not at all, readable by us alone.
 
     Raises FileExistsError (an existing file is never replaced) and OSError.
@@ -74,7 +83,14 @@ def pack(profile: Path, file: Path, *, account: str, browser: str | None, now: d
                 for path in _session_files(profile):
                     entry = zipfile.ZipInfo(str(path.relative_to(profile)), now.timetuple()[:6])
                     noted[entry.filename] = _add(archive, entry, path)
-                manifest = {"v": VERSION, "made_at": iso(now), "account": account, "browser": browser, "files": noted}
+                manifest = {
+                    "v": VERSION,
+                    "made_at": iso(now),
+                    "linked_at": iso(origin.linked_at),
+                    "account": origin.account,
+                    "browser": origin.browser,
+                    "files": noted,
+                }
                 archive.writestr(_MANIFEST, json.dumps(manifest, indent=1))
             raw.flush()
             os.fsync(raw.fileno())
@@ -168,10 +184,11 @@ class SessionFile:
     # ------------------------------------------------------------------ the table of contents
 
     def _look(self) -> None:
-        """Set `kind`, `made_at`, `account`, `browser` (None where the file does not say) and what is to be read."""
+        """Set `kind`, and `made_at`, `linked_at`, `account`, `browser` (None where the file does not say)."""
         names = self._names()
         self.kind: Kind = "leadmasterd" if _MANIFEST in names else "chrome"
         self.made_at: str | None = None
+        self.linked_at: str | None = None
         self.account: str | None = None
         self.browser: str | None = None
         self._noted: dict[str, _Noted] = {}
@@ -218,6 +235,7 @@ class SessionFile:
             if manifest["v"] != VERSION:
                 raise self._refuse(_("another version of leadmasterd made it; use the same version on both computers"))
             self.made_at = iso(datetime.fromisoformat(manifest["made_at"]))
+            self.linked_at = iso(datetime.fromisoformat(manifest["linked_at"]))
             self.account = _text_or_none(manifest["account"])
             self.browser = _text_or_none(manifest["browser"])
             self._noted = {

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,23 +136,28 @@ def pairing(tmp_path: Path, screen: Screen, standin: StandIn) -> Iterator[Pairin
 def test_a_session_that_was_linked_in_a_window_needs_no_scan_elsewhere(
     pairing: Pairing, screen: Screen, standin: StandIn, make_daemon: MakeDaemon
 ) -> None:
-    """Scanned on one machine, imported on another: there the daemon gets ready, and hears what is written then."""
+    """Scanned on one machine, imported on another: the daemon gets ready there, and has all since the scan."""
     pairing.await_word("scan the code in the window")
     wait_long(lambda: screen.colours() > 10, "a window on the screen")
-    standin.act("scan", phone=OUR_PHONE, name="Tienda", history=[{"from": ANA, "body": "antes"}])
+    standin.act(
+        "scan", phone=OUR_PHONE, name="Tienda", history=[{"from": ANA, "body": "antes", "t": int(time.time()) - 3600}]
+    )
     pairing.await_word("Linked: 5491155550100.")
     code, record = pairing.result()
     assert code == 0, pairing.said
     assert record["account"] == f"{OUR_PHONE}@c.us"
     assert list(pairing.work.iterdir()) == []
 
+    standin.act("deliver", **{"from": ANA, "body": "en el camino"})
     daemon = make_daemon()
     imported = daemon.command("auth", "import", str(pairing.file))
     assert imported.returncode == 0, imported.stderr
     daemon.start()
     daemon.await_phase("ready")
     standin.act("deliver", **{"from": ANA, "body": "después"})
-    wait_long(lambda: "después" in daemon.bodies(), "the message")
+    wait_long(lambda: daemon.count() >= 2, "both messages")
+    daemon.await_sweep()
+    assert daemon.bodies() == ["después", "en el camino"], "and none from before the link"
     phases = {row["phase"] for row in daemon.query("SELECT phase FROM session_events")}
     assert "waiting_for_scan" not in phases
     refused = daemon.command("auth", "import", str(pairing.file))
