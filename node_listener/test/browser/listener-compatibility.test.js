@@ -149,8 +149,9 @@ describe('a linked profile, and pages that lack something', () => {
   });
 
   test('what is gone is not late again at the next load, nor reported again', async () => {
-    // without its Map it is of no more use
-    const { reports } = await arrives(await reloadWithout(['WAWebCallCollection.calls']));
+    // without its Map and without setActiveCall it is of no more use
+    const members = ['calls', 'setActiveCall'].map((name) => `WAWebCallCollection.${name}`);
+    const { reports } = await arrives(await reloadWithout(members));
     assert.deepEqual(reports, []);
     const start = await reloadWithout(['WAWebCallCollection']);
     assert.deepEqual((await arrives(start)).reports, []);
