@@ -65,7 +65,8 @@ bench: ## measure, compare with what was promised, and write docs/benchmarks.md
 	@tools/setup.sh test
 	@$(PY) -m benchmarks.run $(ARGS)
 
-# 20,000 messages and 200 faults unless told otherwise, on real parts. To repeat one: make chaos ARGS="--seed 7"
+# 20,000 messages and 200 faults unless told otherwise, on real parts. To repeat one: make chaos ARGS="--seed 7". To play
+# the same with another checkout's daemon, and then with ours: make chaos ARGS="--seed 7 --product COMMIT --beside"
 chaos: ## break everything while messages come, and count what was lost (about a quarter of an hour)
 	@tools/setup.sh test
 	@$(PY) -m tests.chaos.run $(ARGS)

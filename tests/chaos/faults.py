@@ -1,6 +1,8 @@
-"""Each fault as a context: it lasts while the block runs, and is over (or left for the daemon to repair) after it.
+"""How each fault is played: as a context that lasts while the block runs, and is over after it, or left for the daemon
+to repair.
 
-The stand-in plays some of them through its control interface; signals go to the real processes.
+The stand-in plays some of them through its control interface; signals go to the real processes. Which of them make a
+storm, and how often each comes, is in `mix`.
 """
 
 import contextlib
@@ -20,11 +22,11 @@ import psutil
 from leadmasterd.demo.standin import StandInError
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import Auth
-from tests.chaos.plan import KINDS
 from tests.e2e.daemon import OUR_PHONE, DaemonUnderTest
 
-_VICTIM_LIMIT: Final = 60.0
-_BACK_LIMIT: Final = 120.0
+BACK_LIMIT: Final = 90.0
+"""Seconds after which a daemon that does not recover is restarted by the driver, which is counted."""
+_POLL: Final = 0.1
 _GARBAGE: Final = (
     b"Warning: something was deprecated\n",
     b"\xff\xfe\x00 not UTF-8 \x80\n",
@@ -34,11 +36,10 @@ _GARBAGE: Final = (
 )
 _GOOD_ENDS: Final = (0, -signal.SIGTERM)
 """Minus SIGTERM: it was asked in its first moments, before it handled the signal."""
-_Fault = AbstractContextManager[None]
-
-
-class NoVictim(Exception):
-    """The process to hit does not exist and was not started in time."""
+Action = tuple[str, dict[str, object]]
+"""An action of the stand-in, and its body."""
+Play = Callable[[DaemonUnderTest, float], AbstractContextManager[None]]
+"""A fault, by the daemon and the seconds it shall last."""
 
 
 class CannotPlay(Exception):
@@ -53,59 +54,68 @@ class EndedBadly(Exception):
     """The daemon was asked to stop and its exit code, the text, tells of a failure."""
 
 
-def fault(kind: str, daemon: DaemonUnderTest, seconds: float) -> _Fault:
-    """The fault of this name."""
-    how, _, victim = kind.partition(" ")
-    if victim == "daemon":
-        return _DAEMON[how](daemon, seconds)
-    if how == "SIGSTOP":
-        return _frozen(daemon, victim)
-    if how in ("SIGKILL", "SIGTERM"):
-        return _signalled(daemon, victim, signal.Signals[how])
-    return _OTHERS[kind](daemon, seconds)
-
-
 def victim_of(daemon: DaemonUnderTest, name: str) -> psutil.Process:
-    """The process to hit; waits for it, since an earlier fault may have ended it. Raises NoVictim."""
-    deadline = time.monotonic() + _VICTIM_LIMIT
-    while time.monotonic() < deadline:
+    """The process to hit; waits for it, since an earlier fault may have ended it. Raises NotBack."""
+    found: list[psutil.Process] = []
+
+    def look() -> bool:
         with contextlib.suppress(StopIteration, psutil.Error):
-            if name == "node":
-                return daemon.node()
-            browser = daemon.browser()
-            if name == "browser":
-                return browser
-            return next(each for each in browser.children(recursive=True) if "--type=renderer" in each.cmdline())
-        time.sleep(0.05)
-    raise NoVictim(name)
+            found.append(_process(daemon, name))
+        return bool(found)
+
+    await_(daemon, look, f"a {name} to hit")
+    return found[0]
+
+
+def _process(daemon: DaemonUnderTest, name: str) -> psutil.Process:
+    if name == "node":
+        return daemon.node()
+    browser = daemon.browser()
+    if name == "browser":
+        return browser
+    return next(each for each in browser.children(recursive=True) if "--type=renderer" in each.cmdline())
+
+
+def signalled(name: str, number: signal.Signals) -> Play:
+    """A signal to a part of the daemon."""
+
+    @contextmanager
+    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim_of(daemon, name).send_signal(number)
+        yield
+
+    return play
+
+
+def frozen(name: str) -> Play:
+    """A part of the daemon that stands still."""
+
+    @contextmanager
+    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+        victim = victim_of(daemon, name)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.suspend()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.resume()
+
+    return play
 
 
 @contextmanager
-def _signalled(daemon: DaemonUnderTest, name: str, number: signal.Signals) -> Iterator[None]:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        victim_of(daemon, name).send_signal(number)
-    yield
-
-
-@contextmanager
-def _frozen(daemon: DaemonUnderTest, name: str) -> Iterator[None]:
-    victim = victim_of(daemon, name)
-    with contextlib.suppress(psutil.NoSuchProcess):
-        victim.suspend()
-    yield
-    with contextlib.suppress(psutil.NoSuchProcess):
-        victim.resume()
-
-
-@contextmanager
-def _daemon_killed(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def daemon_killed(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    """SIGKILL; the driver starts it again."""
     daemon.kill()
     yield
     daemon.start()
 
 
 @contextmanager
-def _daemon_stopped(daemon: DaemonUnderTest, _seconds: float) -> Iterator[None]:
+def daemon_stopped(daemon: DaemonUnderTest, _seconds: float) -> Iterator[None]:
+    """SIGTERM; the driver starts it again. Raises EndedBadly."""
     code, _ = daemon.stop()
     if code not in _GOOD_ENDS:
         raise EndedBadly(code)
@@ -114,14 +124,17 @@ def _daemon_stopped(daemon: DaemonUnderTest, _seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _daemon_frozen(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def daemon_frozen(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    """SIGSTOP of the daemon alone."""
     assert daemon.process is not None
     daemon.process.send_signal(signal.SIGSTOP)
-    yield
-    daemon.process.send_signal(signal.SIGCONT)
+    try:
+        yield
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
 
 
-def _played(action: str, **body: object) -> Callable[[DaemonUnderTest, float], _Fault]:
+def played(action: str, **body: object) -> Play:
     """One action of the stand-in that needs no undoing."""
 
     @contextmanager
@@ -132,39 +145,42 @@ def _played(action: str, **body: object) -> Callable[[DaemonUnderTest, float], _
     return play
 
 
-def _while(
-    begin: tuple[str, dict[str, object]], end: tuple[str, dict[str, object]]
-) -> Callable[[DaemonUnderTest, float], _Fault]:
+def during(begin: Action, end: Action) -> Play:
     """Two actions of the stand-in around the block."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
         daemon.standin.act(begin[0], **begin[1])
-        yield
-        daemon.standin.act(end[0], **end[1])
+        try:
+            yield
+        finally:
+            daemon.standin.act(end[0], **end[1])
 
     return play
 
 
 @contextmanager
-def _acks_lost(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def acks_lost(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
     """Ends with a new connection: only then does WhatsApp send again what was not acknowledged."""
     daemon.standin.act("lose_acks", on=True)
-    yield
-    daemon.standin.act("lose_acks", on=False)
+    try:
+        yield
+    finally:
+        daemon.standin.act("lose_acks", on=False)
     daemon.standin.act("offline")
     daemon.standin.act("online")
 
 
 @contextmanager
-def _hang(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+def hang(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
     """For a moment, or for longer than the daemon waits for a heartbeat."""
     daemon.standin.act("hang", ms=round(seconds * 2000))
     yield
 
 
 @contextmanager
-def _renderer_crash(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def renderer_crash(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    """As the stand-in crashes it."""
     victim_of(daemon, "renderer")
     with contextlib.suppress(StandInError):  # it has exited
         daemon.standin.act("crash", what="renderer")
@@ -172,7 +188,8 @@ def _renderer_crash(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def locked(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    """Another program holds the write lock."""
     connection = sqlite3.connect(daemon.places.database, timeout=10)
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -195,44 +212,48 @@ def _say_garbage(daemon: DaemonUnderTest, pieces: tuple[bytes, ...]) -> None:
 
 
 @contextmanager
-def _garbage(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def garbage(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    """Whole lines that no wire line looks like."""
     _say_garbage(daemon, _GARBAGE)
     yield
     _say_garbage(daemon, _GARBAGE)
 
 
 @contextmanager
-def _garbage_in_a_line(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def garbage_in_a_line(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
     """Without a newline, so that it spoils the next line."""
     _say_garbage(daemon, (b"half a wor",))
     yield
     _say_garbage(daemon, (b'{"v":1,',))
 
 
-def _killed_holding(phase: str) -> Callable[[DaemonUnderTest, float], _Fault]:
+def killed_holding(phase: str) -> Play:
     """Hold the page between two steps of a delivery and kill the browser there."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
         victim = victim_of(daemon, "browser")
         daemon.standin.act("hold", phase=phase)
-        yield
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victim.kill()
-        daemon.standin.act("release")
+        try:
+            yield
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
+        finally:
+            daemon.standin.act("release")
 
     return play
 
 
-def _await(test: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _BACK_LIMIT
+def await_(daemon: DaemonUnderTest, test: Callable[[], bool], what: str) -> None:
+    """Wait for a part of the recovery. Raises NotBack, at once if the daemon has ended."""
+    deadline = time.monotonic() + BACK_LIMIT
     while not test():
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or (daemon.process and daemon.process.poll() is not None):
             raise NotBack(what)
-        time.sleep(0.05)
+        time.sleep(_POLL)
 
 
-def _await_link(daemon: DaemonUnderTest) -> None:
+def await_link(daemon: DaemonUnderTest) -> None:
     """Wait until the session works again, and scan the code when one is shown, as a person would."""
 
     def linked() -> bool:
@@ -244,71 +265,74 @@ def _await_link(daemon: DaemonUnderTest) -> None:
                 daemon.standin.act("scan", phone=OUR_PHONE, name="Tienda", wait=1000)
         return bool(daemon.status["phase"] == "ready" and daemon.standin.state()["paired"])
 
-    _await(linked, "the session to work again")
+    await_(daemon, linked, "the session to work again")
 
 
 @contextmanager
-def _logout(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def logout(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    """Unlinked on the phone; the driver scans again."""
     daemon.standin.act("logout")
     yield
-    _await(lambda: daemon.status["phase"] != "ready", "the logout to be noticed")
-    _await_link(daemon)
+    await_(daemon, lambda: daemon.status["phase"] != "ready", "the logout to be noticed")
+    await_link(daemon)
 
 
-def _loaded_with(
-    begin: tuple[str, dict[str, object]], end: tuple[str, dict[str, object]]
-) -> Callable[[DaemonUnderTest, float], _Fault]:
+def loaded_with(begin: Action, end: Action) -> Play:
     """A fault that a page has from its load: kill the browser, and wait until a page was loaded with it."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
         daemon.standin.act(begin[0], **begin[1])
-        loads = daemon.standin.state()["page_loads"]
-        with contextlib.suppress(psutil.NoSuchProcess):
-            victim_of(daemon, "browser").kill()
-        yield
-        _await(lambda: daemon.standin.state()["page_loads"] > loads, f"a page to be loaded with {begin}")
-        daemon.standin.act(end[0], **end[1])
+        try:
+            loads = daemon.standin.state()["page_loads"]
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim_of(daemon, "browser").kill()
+            yield
+            await_(daemon, lambda: daemon.standin.state()["page_loads"] > loads, f"a page to be loaded with {begin}")
+        finally:
+            daemon.standin.act(end[0], **end[1])
 
     return play
 
 
-def _while_stopped(change: Callable[[DaemonUnderTest], object]) -> Callable[[DaemonUnderTest, float], _Fault]:
+def while_stopped(change: Callable[[DaemonUnderTest], object]) -> Play:
     """Stop the daemon cleanly and change its files before it is started again."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
-        with _daemon_stopped(daemon, seconds):
+        with daemon_stopped(daemon, seconds):
             change(daemon)
             yield
-        _await_link(daemon)
-        for snapshot in Auth(
-            daemon.places
-        ).snapshots():  # it served this once; restored later it would lose what came since
+        await_link(daemon)
+        # Each snapshot serves once; restored later it would lose what came since.
+        for snapshot in Auth(daemon.places).snapshots():
             shutil.rmtree(snapshot.path)
 
     return play
 
 
-def _lock_for_another_host(daemon: DaemonUnderTest) -> None:
+def lock_for_another_host(daemon: DaemonUnderTest) -> None:
+    """A profile whose lock seems to be held on another machine."""
     lock = daemon.places.profile / "SingletonLock"
     lock.unlink(missing_ok=True)
     lock.symlink_to(f"not-{socket.gethostname()}-1")
 
 
-def _break_manifests(daemon: DaemonUnderTest) -> None:
+def break_manifests(daemon: DaemonUnderTest) -> None:
+    """A profile whose databases will not open."""
     for manifest in (daemon.places.profile / "Default" / "IndexedDB").glob("*.leveldb/MANIFEST-*"):
         manifest.write_bytes(b"\xff" * 100)
 
 
-def _break_manifests_after_a_snapshot(daemon: DaemonUnderTest) -> None:
+def break_manifests_after_a_snapshot(daemon: DaemonUnderTest) -> None:
+    """The same, with a snapshot to restore."""
     with contextlib.suppress(CannotUseSnapshot):  # the profile was never linked
         Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
-    _break_manifests(daemon)
+    break_manifests(daemon)
 
 
 @contextmanager
-def _disk_full(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def disk_full(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
     """Fill the file system of the database, if it has one of its own."""
     folder = daemon.places.database.parent
     if not folder.is_mount():
@@ -324,45 +348,3 @@ def _disk_full(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
         yield
     finally:
         ballast.unlink()
-
-
-_DAEMON: Final = {"SIGKILL": _daemon_killed, "SIGTERM": _daemon_stopped, "SIGSTOP": _daemon_frozen}
-_OTHERS: Final[dict[str, Callable[[DaemonUnderTest, float], _Fault]]] = {
-    "renderer crash": _renderer_crash,
-    "reload": _played("reload"),
-    "reload already synced": _played("reload", synced=True),
-    "hang": _hang,
-    "deaf": _played("deaf"),
-    "offline": _while(("offline", {}), ("online", {})),
-    "no server": _while(("offline", {"all": True}), ("online", {})),
-    "server slow": _while(("slow", {"ms": 300}), ("slow", {"ms": 0})),
-    "TIMEOUT and back": _while(("state", {"state": "TIMEOUT"}), ("state", {"state": "CONNECTED"})),
-    "CONFLICT": _played("state", state="CONFLICT"),
-    "UNPAIRED_IDLE": _played("state", state="UNPAIRED_IDLE"),
-    "DEPRECATED_VERSION": _played("state", state="DEPRECATED_VERSION"),
-    "OPENING forever": _loaded_with(("hold", {"phase": "opening"}), ("release", {"phase": "opening"})),
-    "LOGOUT": _logout,
-    "module missing": _loaded_with(("missing", {"modules": ["WAWebCallCollection"]}), ("missing", {"modules": []})),
-    "module missing that all need": _loaded_with(
-        ("missing", {"modules": ["WAWebCollections"]}), ("missing", {"modules": []})
-    ),
-    "throw": _played("throw"),
-    "pushState": _played("navigate", kind="pushState"),
-    "iframe": _played("navigate", kind="iframe"),
-    "database locked": _locked,
-    "disk full": _disk_full,
-    "stale Singleton lock": _while_stopped(_lock_for_another_host),
-    "broken MANIFEST": _while_stopped(_break_manifests),
-    "broken MANIFEST, with a snapshot": _while_stopped(_break_manifests_after_a_snapshot),
-    "garbage on stdout": _garbage,
-    "garbage in a line": _garbage_in_a_line,
-    "acknowledgements lost": _acks_lost,
-    "killed before acknowledging": _killed_holding("stored"),
-    "killed before emitting": _killed_holding("acknowledged"),
-}
-
-
-def every_kind_can_be_played() -> bool:
-    """Whether the plan's list of faults is the list of this file."""
-    known = {f"{how} {victim}" for how in _DAEMON for victim in ("node", "browser", "renderer", "daemon")}
-    return known | set(_OTHERS) == set(KINDS)

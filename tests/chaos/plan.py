@@ -9,47 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.chaos.mix import DECK, MIX
+
 FIRST_CUSTOMER: Final = 5491155551000
 CUSTOMERS: Final = 300
 MAX_BURST: Final = 60
-
-VICTIMS: Final = ("node", "browser", "renderer", "daemon")
-KINDS: Final = (
-    *(f"{how} {victim}" for how in ("SIGKILL", "SIGTERM", "SIGSTOP") for victim in VICTIMS),
-    "renderer crash",
-    "reload",
-    "reload already synced",
-    "hang",
-    "deaf",
-    "offline",
-    "no server",
-    "server slow",
-    "TIMEOUT and back",
-    "CONFLICT",
-    "UNPAIRED_IDLE",
-    "DEPRECATED_VERSION",
-    "OPENING forever",
-    "LOGOUT",
-    "module missing",
-    "module missing that all need",
-    "throw",
-    "pushState",
-    "iframe",
-    "database locked",
-    "disk full",
-    "stale Singleton lock",
-    "broken MANIFEST",
-    "broken MANIFEST, with a snapshot",
-    "garbage on stdout",
-    "garbage in a line",
-    "acknowledgements lost",
-    "killed before acknowledging",
-    "killed before emitting",
-)
-"""All faults that are repaired without a person, or by a scan (a logout, a lost session), which the driver does.
-
-Not here: what halts until `leadmasterd resume` (TOS_BLOCK), and clock jumps, since no test can move the clock.
-"""
+MOST_IN_CROWDS: Final = 1 / 3
+"""Of all messages, so that some are left for every other fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +83,22 @@ class _Draft:
 def make_plan(seed: int, messages: int, faults: int) -> Plan:
     """A plan with that many messages and faults."""
     chance = random.Random(seed)
+    deck = _deck(chance)
+    kinds = [next(deck) for _ in range(faults)]
     draft = _Draft([[] for _ in range(2 * faults)])
+    for number, kind in enumerate(kinds):
+        if len(draft.expected) + MIX[kind].crowd <= messages * MOST_IN_CROWDS:
+            _crowd(draft, chance, 2 * number + 1, MIX[kind].crowd)
     while (left := messages - len(draft.expected)) > 0:
         slot = chance.randrange(len(draft.slots))
         if left >= 3 and chance.random() < 0.02:
             _burst(draft, chance, slot, chance.randint(3, min(left, MAX_BURST)))
         else:
             _message(draft, chance, slot)
-    kinds = _deck(chance)
     rounds = tuple(
         Round(
             calm=tuple(draft.slots[2 * number]),
-            fault=next(kinds),
+            fault=kinds[number],
             during=tuple(draft.slots[2 * number + 1]),
             seconds=round(chance.uniform(0.2, 4.0), 2),
             patient=chance.random() < 0.75,
@@ -139,9 +109,15 @@ def make_plan(seed: int, messages: int, faults: int) -> Plan:
 
 
 def _deck(chance: random.Random) -> Iterator[str]:
-    """The kinds in random order, each once before any comes again."""
+    """The deck in random order, again and again."""
     while True:
-        yield from chance.sample(KINDS, len(KINDS))
+        yield from chance.sample(DECK, len(DECK))
+
+
+def _crowd(draft: _Draft, chance: random.Random, slot: int, count: int) -> None:
+    while count > 0:
+        _burst(draft, chance, slot, min(count, MAX_BURST))
+        count -= MAX_BURST
 
 
 def _burst(draft: _Draft, chance: random.Random, slot: int, count: int) -> None:

@@ -8,44 +8,108 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
+from typing import Final
 
 from tests.chaos import storm
+from tests.chaos.mix import MIX
 from tests.chaos.plan import make_plan
-from tests.chaos.verdict import Verdict, judge
+from tests.chaos.product import OURS, CannotPrepare, Product, prepared
+from tests.chaos.verdict import Verdict, beside, judge
+
+_INTERRUPTS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def main() -> int:
-    """Exit code 0 only if nothing was lost, duplicated or sent."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0 only if nothing was lost, duplicated or sent by the product that was played last."""
+    chosen = _parser().parse_args(arguments)
+    if chosen.mix:
+        sys.stdout.write("\n".join(f"{kind.weight} {name}: {kind.recovery.value}" for name, kind in MIX.items()) + "\n")
+        return 0
+    for number in _INTERRUPTS:
+        signal.signal(number, _interrupt)
+    storm.to_stderr(f"seed {chosen.seed}, {chosen.messages} messages, {chosen.faults} faults")
+    folder = Path(tempfile.mkdtemp(prefix="leadmasterd-chaos-"))
+    verdicts: dict[str, Verdict] = {}
+    try:
+        with ExitStack() as prepared_ones:
+            products = [prepared_ones.enter_context(prepared(checkout)) for checkout in chosen.product]
+            if not products or chosen.beside:
+                products.append(OURS)
+            for product in products:
+                storm.to_stderr(f"playing {product.label}")
+                verdicts[product.label] = play(
+                    folder / str(len(verdicts)),
+                    (chosen.seed, chosen.messages, chosen.faults),
+                    product=product,
+                    without_sweeps=chosen.without_sweeps,
+                )
+    except KeyboardInterrupt:
+        shutil.rmtree(folder)
+        storm.to_stderr("interrupted; nothing is left running")
+        return 130
+    except CannotPrepare as why:
+        shutil.rmtree(folder)
+        storm.to_stderr(str(why))
+        return 2
+    _print(verdicts, as_json=chosen.json)
+    good = verdicts[products[-1].label].good
+    if all(verdict.good for verdict in verdicts.values()):
+        shutil.rmtree(folder)
+    else:
+        storm.to_stderr(f"the state and the daemon's log are kept in {folder}")
+    return 0 if good else 1
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """End the run in good order; asked again meanwhile, it goes on ending."""
+    for number in _INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="default: a random one")
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--without-sweeps", action="store_true", help="every sweep finds nothing: this must lose")
-    parser.add_argument("--json", action="store_true", help="print one object instead of the table")
-    chosen = parser.parse_args()
-    storm.to_stderr(f"seed {chosen.seed}, {chosen.messages} messages, {chosen.faults} faults")
-    folder = Path(tempfile.mkdtemp(prefix="leadmasterd-chaos-"))
-    try:
-        verdict = play(folder, chosen.seed, chosen.messages, chosen.faults, without_sweeps=chosen.without_sweeps)
-    except KeyboardInterrupt:
-        shutil.rmtree(folder)
-        return 130
-    lines = [json.dumps(verdict.as_json(), ensure_ascii=False)] if chosen.json else verdict.table()
+    parser.add_argument(
+        "--product",
+        action="append",
+        default=[],
+        metavar="CHECKOUT",
+        help="play the same storm with the daemon of another checkout, a folder or a commit, on this stand-in",
+    )
+    parser.add_argument("--beside", action="store_true", help="with --product: then also with this checkout's")
+    parser.add_argument("--mix", action="store_true", help="list the faults with how often each comes, and end")
+    parser.add_argument("--json", action="store_true", help="print one object a product instead of tables")
+    return parser
+
+
+def play(folder: Path, size: tuple[int, int, int], *, product: Product = OURS, without_sweeps: bool = False) -> Verdict:
+    """Run one storm of (seed, messages, faults) and judge it. What it leaves stays in `folder`."""
+    plan = make_plan(*size)
+    folder.mkdir(exist_ok=True)
+    return judge(plan, storm.run(plan, folder, product=product, without_sweeps=without_sweeps, say=storm.to_stderr))
+
+
+def _print(verdicts: dict[str, Verdict], *, as_json: bool) -> None:
+    lines: list[str] = []
+    for label, verdict in verdicts.items():
+        if as_json:
+            lines.append(json.dumps({"product": label, **verdict.as_json()}, ensure_ascii=False))
+        else:
+            lines += [f"--- {label}", *verdict.table(), ""]
+    if len(verdicts) > 1 and not as_json:
+        lines += beside(verdicts)
     sys.stdout.write("\n".join(lines) + "\n")
-    if verdict.good:
-        shutil.rmtree(folder)
-    else:
-        storm.to_stderr(f"the state and the daemon's log are kept in {folder}")
-    return 0 if verdict.good else 1
-
-
-def play(folder: Path, seed: int, messages: int, faults: int, *, without_sweeps: bool = False) -> Verdict:
-    """Run one storm and judge it."""
-    plan = make_plan(seed, messages, faults)
-    return judge(plan, storm.run(plan, folder, without_sweeps=without_sweeps, say=storm.to_stderr))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Plays a plan against real processes and returns what they made of it.
 
-The driver restarts the daemon, as systemd would, and scans a code that is shown for long, as a person would. Everything
-else must recover by itself.
+The driver starts a daemon that has ended, as systemd would, and scans a code that is shown for long, as a person would.
+A daemon that does not come back in time is restarted, which is counted and is a failure. From all else it must recover
+by itself.
 """
 
 import shutil
@@ -18,15 +19,19 @@ from typing import Final
 
 from leadmasterd.demo.standin import StandIn, StandInError
 from leadmasterd.times import iso
-from tests.chaos.faults import CannotPlay, EndedBadly, NotBack, NoVictim, fault
+from tests.chaos.faults import BACK_LIMIT, CannotPlay, EndedBadly, NotBack
+from tests.chaos.mix import MIX
 from tests.chaos.plan import Act, Plan, Round
+from tests.chaos.product import Played, Product
 from tests.chaos.verdict import Found
-from tests.e2e.daemon import OUR_PHONE, ROTATION, DaemonUnderTest
+from tests.e2e.daemon import OUR_PHONE, ROTATION
 
-_READY_LIMIT: Final = 120.0
 _END_LIMIT: Final = 300.0
+_HELPED_AT_THE_END: Final = 2
+"""How often a daemon is restarted before what is waited for at the end is given up."""
 _SMALL: Final = "512m"
 _PROGRESS_EVERY: Final = 5.0
+_POLL: Final = 0.1
 _LONGEST_LOCK: Final = 1.0
 _RESTORED_BY_THEN: Final = 10.0
 """Seconds after which only a person can help: a snapshot would have been restored long before."""
@@ -39,8 +44,10 @@ class _Stuck(Exception):
     """Something that had to happen did not; the text says what."""
 
 
-def run(plan: Plan, folder: Path, *, without_sweeps: bool = False, say: Callable[[str], None]) -> Found:
-    """Play the plan. State and log stay in `folder`."""
+def run(
+    plan: Plan, folder: Path, *, product: Product, without_sweeps: bool = False, say: Callable[[str], None]
+) -> Found:
+    """Play the plan with this product's daemon and our stand-in. State and log stay in `folder`."""
     node = shutil.which("node")
     assert node, "node is needed: run `make test`"
     settings = dict(_SETTINGS)
@@ -49,8 +56,13 @@ def run(plan: Plan, folder: Path, *, without_sweeps: bool = False, say: Callable
     with StandIn(Path(node), *ROTATION, key_shape="dollar") as standin, _small_file_system(folder) as small:
         database = small / "leadmaster.db"
         settings["LEADMASTERD_DATABASE__PATH"] = str(database)
-        daemon = DaemonUnderTest(folder / "state", standin, settings)
+        daemon = Played(folder / "state", standin, {})
         daemon.places = replace(daemon.places, database=database)
+        known = product.known(settings, daemon.environment)
+        if left_out := settings.keys() - known.keys():
+            say(f"{product.label} does not have {', '.join(sorted(left_out))}")
+        daemon.environment |= known
+        daemon.python, daemon.root = product.python, product.root
         try:
             return _Storm(plan, daemon, say).run()
         finally:
@@ -84,12 +96,13 @@ def _blind_node(node: str, folder: Path) -> Path:
 
 
 class _Storm:
-    def __init__(self, plan: Plan, daemon: DaemonUnderTest, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, daemon: Played, say: Callable[[str], None]) -> None:
         self._plan = plan
         self._daemon = daemon
         self._say = say
         self._faults: Counter[str] = Counter()
         self._unasked: list[str] = []
+        self._helped: list[str] = []
         self._relinked: list[str] = []
         self._asks_for_a_scan_since: float | None = None
         self._moments: dict[int, str] = {}
@@ -122,6 +135,7 @@ class _Storm:
             sent=sent,
             faults=self._faults,
             unasked_ends=self._unasked,
+            helped=self._helped,
             relinked=self._relinked,
             moments=self._moments,
             seconds=seconds,
@@ -131,19 +145,19 @@ class _Storm:
     def _round(self, each: Round) -> None:
         self._progress(each.fault)
         if each.patient:
-            self._await(lambda: self._phase == "ready", "ready", _READY_LIMIT)
+            self._await(lambda: self._phase == "ready", "ready", BACK_LIMIT)
         self._tell(each.calm, 2 * self._number - 2)
         self._keep_alive()
         during = 2 * self._number - 1
         try:
-            with fault(each.fault, self._daemon, each.seconds):
+            with MIX[each.fault].play(self._daemon, each.seconds):
                 self._faults[each.fault] += 1
                 self._tell(each.during, during)
                 time.sleep(min(each.seconds, _LONGEST_LOCK) if each.fault == "database locked" else each.seconds)
-        except NoVictim as none:
-            raise _Stuck(f"a {none} to hit (round {self._number}, {each.fault})") from none
         except NotBack as what:
-            raise _Stuck(f"{what} (round {self._number}, {each.fault})") from what
+            self._help(f"{what} ({each.fault})")
+            if during not in self._moments:
+                self._tell(each.during, during)
         except CannotPlay as why:
             self._faults[f"{each.fault}: left out, {why}"] += 0
             self._tell(each.during, during)
@@ -173,21 +187,40 @@ class _Storm:
         return bool(self._daemon.query("SELECT 1 FROM accounts WHERE last_ready_at > ?", moment))
 
     def _await(self, test: Callable[[], bool], what: str, limit: float) -> None:
-        deadline = time.monotonic() + limit
-        while not test():
-            self._keep_alive()
-            self._progress(f"waiting for {what}")
-            if time.monotonic() > deadline:
-                raise _Stuck(f"{what} ({limit:.0f} s; round {self._number}, the daemon says {self._phase})")
-            time.sleep(0.05)
+        """Wait for it; after each `limit` seconds the daemon is restarted, and in the end it is given up."""
+        for _ in range(_HELPED_AT_THE_END + 1):
+            deadline = time.monotonic() + limit
+            while time.monotonic() < deadline:
+                if test():
+                    return
+                self._keep_alive()
+                self._progress(f"waiting for {what}")
+                time.sleep(_POLL)
+            self._help(f"{what} after {limit:.0f} s")
+        raise _Stuck(f"{what} (round {self._number}, the daemon says {self._phase})")
 
-    def _keep_alive(self) -> None:
-        """Restart the daemon or scan the code if it is needed, and note that it was."""
+    def _help(self, what: str) -> None:
+        """Restart a daemon that does not come back."""
+        if self._ended():
+            return
+        self._helped.append(f"round {self._number}: waited for {what}; the daemon said {self._phase}")
+        self._say(self._helped[-1])
+        self._daemon.end()
+        self._daemon.start()
+
+    def _ended(self) -> bool:
+        """Start a daemon that ended without being asked, and count it; False if it runs."""
         process = self._daemon.process
         assert process is not None
-        if (code := process.poll()) is not None:
-            self._unasked.append(f"round {self._number}: exit code {code}")
-            self._daemon.start()
+        if (code := process.poll()) is None:
+            return False
+        self._unasked.append(f"round {self._number}: exit code {code}")
+        self._daemon.start()
+        return True
+
+    def _keep_alive(self) -> None:
+        """Start the daemon or scan the code if it is needed, and note that it was."""
+        self._ended()
         if self._phase != "waiting_for_scan":
             self._asks_for_a_scan_since = None
             return

@@ -1,18 +1,25 @@
 """A small storm with real processes, and one without sweeps, which must lose messages."""
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import depth
 from tests.chaos.run import play
+from tests.e2e.daemon import ROOT
+from tests.processes import lives
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600 if depth.DEEP else 1200)]
 
 SEED = 270476
 MESSAGES, FAULTS = (20_000, 200) if depth.DEEP else (600, 16)
-PROOF_SEED, PROOF_MESSAGES, PROOF_FAULTS = 842, 120, 5
+PROOF = (842, 120, 5)
 """This seed's faults interrupt live capture; with others a run without sweeps may lose nothing."""
 
 
@@ -21,7 +28,7 @@ def test_a_storm_loses_nothing(tmp_path: Path) -> None:
     seed = depth.seed(SEED)
     repeat = f'make chaos ARGS="--seed {seed} --messages {MESSAGES} --faults {FAULTS}"'
     sys.stdout.write(f"to repeat it: {repeat}\n")
-    verdict = play(tmp_path, seed, MESSAGES, FAULTS)
+    verdict = play(tmp_path, (seed, MESSAGES, FAULTS))
     table = "\n".join(verdict.table())
     sys.stdout.write(f"{table}\n")
     assert sum(verdict.faults.values()) >= 15
@@ -30,12 +37,31 @@ def test_a_storm_loses_nothing(tmp_path: Path) -> None:
 
 def test_without_sweeps_the_same_storm_loses(tmp_path: Path) -> None:
     """Otherwise the storm would prove nothing about sweeps."""
-    for name in ("with", "without"):
-        (tmp_path / name).mkdir()
-    verdict = play(tmp_path / "with", PROOF_SEED, PROOF_MESSAGES, PROOF_FAULTS)
+    verdict = play(tmp_path / "with", PROOF)
     assert verdict.good, "\n".join(verdict.table())
     assert verdict.sweep > 0
-    blind = play(tmp_path / "without", PROOF_SEED, PROOF_MESSAGES, PROOF_FAULTS, without_sweeps=True)
+    blind = play(tmp_path / "without", PROOF, without_sweeps=True)
     assert len(blind.lost) > 0
     assert blind.sweep == 0
     assert not blind.doubled
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_storm_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """Neither processes nor files, nor a mount."""
+    said = tmp_path / "said"
+    with said.open("wb") as output:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.run", "--seed", "1", "--messages", "900", "--faults", "30"],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            stderr=output,
+        )
+    wait_for(lambda: "messages captured" in said.read_text(), "the storm to begin")
+    started = psutil.Process(run.pid).children(recursive=True)
+    assert len(started) > 5
+    run.send_signal(number)
+    assert run.wait(60) == 130, said.read_text()
+    wait_for(lambda: not any(lives(each) for each in started), "its processes to be gone")
+    assert not list(tmp_path.glob("leadmasterd-chaos-*"))
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.faults import every_kind_can_be_played
-from tests.chaos.plan import KINDS, Expected, Plan, make_plan
-from tests.chaos.verdict import Found, judge
+from tests.chaos.mix import DECK
+from tests.chaos.plan import Expected, Plan, make_plan
+from tests.chaos.verdict import Found, beside, judge
 
 
 def test_the_same_seed_makes_the_same_schedule() -> None:
@@ -19,15 +19,14 @@ def test_the_same_seed_makes_the_same_schedule() -> None:
 
 
 def test_a_plan_has_as_many_messages_and_faults_as_asked_for() -> None:
-    """Each message has its own id and text, every kind occurs, and each fault comes once before any comes again."""
-    plan = make_plan(3, 5000, len(KINDS))
+    """Each message has its own id and text, every kind occurs, and one deck of faults is played before the next."""
+    plan = make_plan(3, 5000, len(DECK))
     assert len(plan.expected) == 5000
     assert len({each.stanza_id for each in plan.expected}) == 5000
     assert len({each.body for each in plan.expected}) == 5000
     kinds = {each.kind for each in plan.expected}
     assert kinds == {"plain", "burst", "edited", "revoked", "ciphertext", "again", "both ids"}
-    assert Counter(each.fault for each in plan.rounds) == Counter(KINDS)
-    assert every_kind_can_be_played()
+    assert Counter(each.fault for each in plan.rounds) == Counter(DECK)
 
 
 def test_what_happens_to_a_message_happens_after_it() -> None:
@@ -60,7 +59,7 @@ def found(plan: Plan) -> Found:
         "to_at": "2026-01-01T00:00:02.000Z",
         "closed_at": "2026-01-01T00:00:03.000Z",
     }
-    return Found([row_of(each) for each in plan.expected], [gap], [], 0, {}, [], [], {}, 1.0, None)
+    return Found([row_of(each) for each in plan.expected], [gap], [], 0, {}, [], [], [], {}, 1.0, None)
 
 
 def of_kind(kind: str) -> Callable[[dict[str, Any]], bool]:
@@ -118,6 +117,10 @@ OPEN_GAP = {"from_at": "2026-01-01T00:00:00.000Z", "to_at": None, "closed_at": N
         (replace(found(PLAN), sent=1), "sent                     1"),
         (replace(found(PLAN), gaps=[OPEN_GAP]), "gaps open                1"),
         (replace(found(PLAN), unasked_ends=["round 3: exit code 70"]), "round 3: exit code 70"),
+        (
+            replace(found(PLAN), helped=["round 4: waited for ready"]),
+            "restarted by the driver: round 4: waited for ready",
+        ),
         (replace(found(PLAN), stuck="ready"), "waited in vain for ready"),
     ],
 )
@@ -126,3 +129,13 @@ def test_each_failure_fails_the_run_and_is_named(bad: Found, said: str) -> None:
     verdict = judge(PLAN, bad)
     assert not verdict.good
     assert any(said in line for line in verdict.table())
+
+
+def test_two_products_stand_side_by_side() -> None:
+    """One column each, with what it lost."""
+    good = judge(PLAN, found(PLAN))
+    worse = judge(PLAN, with_rows(lambda rows: [rows.pop() for _ in range(3)]))
+    table = [line.split() for line in beside({"before": worse, "now": good})]
+    assert table[0] == ["before", "now"]
+    assert ["lost", "3", "0"] in table
+    assert ["everything", "held", "no", "yes"] in table

@@ -28,6 +28,8 @@ class Found:
     """How often each kind of fault was really played."""
     unasked_ends: Sequence[str]
     """Times the daemon exited without being asked, or failed when it was."""
+    helped: Sequence[str]
+    """Times the driver restarted a daemon that did not come back by itself."""
     relinked: Sequence[str]
     """Times the browser lost the session without a snapshot, so that a scan was needed; no message is lost by that."""
     moments: Mapping[int, str]
@@ -63,6 +65,7 @@ class Verdict:
     faults: Mapping[str, int]
     restarts: Mapping[str, int]
     unasked_ends: tuple[str, ...]
+    helped: tuple[str, ...]
     relinked: tuple[str, ...]
     stuck: str | None
     seconds: float
@@ -83,6 +86,7 @@ class Verdict:
                 self.sent,
                 self.open_gaps,
                 self.unasked_ends,
+                self.helped,
                 self.stuck,
             )
         )
@@ -90,6 +94,24 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """One object."""
         return {"good": self.good, **asdict(self)}
+
+    def figures(self) -> dict[str, int]:
+        """What became of the messages and of the daemon, by the name that tables have for it."""
+        return {
+            "lost": len(self.lost),
+            "doubled": len(self.doubled),
+            "never delivered": len(self.strangers),
+            "edits missing": len(self.not_edited),
+            "revokes missing": len(self.not_revoked),
+            "still unreadable": len(self.not_filled),
+            "other text": len(self.garbled),
+            "customers split": len(self.split),
+            "sent": self.sent,
+            "gaps open": self.open_gaps,
+            "unasked ends": len(self.unasked_ends),
+            "helped": len(self.helped),
+            "scanned again": len(self.relinked),
+        }
 
     def table(self) -> list[str]:
         """The result as lines for people."""
@@ -106,24 +128,32 @@ class Verdict:
                 f"recovered in {self.recovery_median:.1f} s (median), {self.recovery_max:.1f} s (max)",
             ),
             "",
-            _line("lost", len(self.lost)),
-            _line("doubled", len(self.doubled)),
-            _line("never delivered", len(self.strangers)),
-            _line("edits missing", len(self.not_edited)),
-            _line("revokes missing", len(self.not_revoked)),
-            _line("still unreadable", len(self.not_filled)),
-            _line("other text", len(self.garbled)),
-            _line("customers split", len(self.split)),
-            _line("sent", self.sent),
-            _line("gaps open", self.open_gaps),
-            _line("unasked ends", len(self.unasked_ends), "; ".join(self.unasked_ends)),
-            _line("scanned again", len(self.relinked), "; ".join(self.relinked)),
+            *(_line(name, value) for name, value in self.figures().items()),
+            *(f"unasked end: {each}" for each in self.unasked_ends),
+            *(f"restarted by the driver: {each}" for each in self.helped),
+            *(f"scanned again: {each}" for each in self.relinked),
         ]
         if self.stuck:
             lines.append(f"waited in vain for {self.stuck}")
         for name in ("lost", "doubled", "strangers", "not_edited", "not_revoked", "not_filled", "garbled", "split"):
             lines += [f"{name}: {each}" for each in getattr(self, name)[:SHOWN]]
         return [*lines, "", "everything held" if self.good else "NOT everything held"]
+
+
+def beside(verdicts: Mapping[str, Verdict]) -> list[str]:
+    """The same storm with several products, one column each."""
+    width = max(len(name) for name in verdicts) + 2
+    rows: dict[str, list[object]] = {"": [*verdicts]}
+    for each in verdicts.values():
+        rows.setdefault("messages", []).append(each.messages)
+        rows.setdefault("captured live", []).append(each.live)
+        rows.setdefault("captured by sweep", []).append(each.sweep)
+        for name, value in each.figures().items():
+            rows.setdefault(name, []).append(value)
+        rows.setdefault("restarts", []).append(sum(each.restarts.values()))
+        rows.setdefault("seconds", []).append(f"{each.seconds:.0f}")
+        rows.setdefault("everything held", []).append("yes" if each.good else "no")
+    return [f"{name:<18}" + "".join(f"{value!s:>{width}}" for value in row) for name, row in rows.items()]
 
 
 def _line(name: str, value: object, more: str = "") -> str:
@@ -180,6 +210,7 @@ def judge(plan: Plan, found: Found) -> Verdict:
         faults=dict(found.faults),
         restarts=dict(Counter(_restarts(found.events))),
         unasked_ends=tuple(found.unasked_ends),
+        helped=tuple(found.helped),
         relinked=tuple(found.relinked),
         stuck=found.stuck,
         seconds=found.seconds,

@@ -67,6 +67,9 @@ class DaemonUnderTest:
             "LEADMASTERD_SUPERVISOR__TIME_DIVISOR": str(DIVISOR),
             **settings,
         }
+        self.python = sys.executable
+        self.root = ROOT
+        """The checkout whose code runs."""
         self.process: subprocess.Popen[bytes] | None = None
         self._hidden: dict[str, int] = {}
         """The last row of each table that belongs to an earlier test on the same daemon."""
@@ -77,9 +80,9 @@ class DaemonUnderTest:
         """Start it and return at once; after the first time `status` may still be that of the life before."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "leadmasterd", "run"],
+                [self.python, "-m", "leadmasterd", "run"],
                 env=self.environment,
-                cwd=ROOT,
+                cwd=self.root,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -166,9 +169,9 @@ class DaemonUnderTest:
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of the command line on the same state directory."""
         return subprocess.run(
-            [sys.executable, "-m", "leadmasterd", *words],
+            [self.python, "-m", "leadmasterd", *words],
             env=self.environment,
-            cwd=ROOT,
+            cwd=self.root,
             capture_output=True,
             text=True,
             timeout=LIMIT,
