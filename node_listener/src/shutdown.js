@@ -36,6 +36,7 @@ export function createShutdown(wire) {
     try {
       await withTimeout(browser.close(), BROWSER_GRACE);
     } catch (error) {
+      process.exitCode = FAILED; // killed below, so its profile may be torn
       note('browser_did_not_close', errorText(error));
     }
     browser.kill();

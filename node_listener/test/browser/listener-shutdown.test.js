@@ -65,6 +65,15 @@ test('asked to stop, it closes the browser, says bye and exits with 0', async (c
   await left(child, 0, 'stop');
 });
 
+test('a browser that has to be killed shows in the exit code: its profile may be torn', async (context) => {
+  const { child } = await start(context);
+  await child.line('qr');
+  const { pid } = await child.line('browser_started');
+  process.kill(pid, 'SIGSTOP');
+  child.send({ type: 'stop' });
+  await left(child, 70, 'stop');
+});
+
 test('when stdin closes it exits, because the daemon is gone', async (context) => {
   const { child } = await start(context);
   await child.line('qr');
