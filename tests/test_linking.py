@@ -76,7 +76,7 @@ def test_a_person_is_led_through_it() -> None:
     dialogue = Dialogue()
     assert dialogue.hears(HELLO, WINDOW) == ["A browser window is open. Leave it open, and open no chat in it."]
     assert len(dialogue.hears(QR, QR, wire.line("state", state="UNPAIRED"))) == 1
-    assert dialogue.hears(passkey("asked"), passkey("working")) == [
+    assert dialogue.hears(passkey("asked"), passkey("asked"), passkey("working")) == [
         "WhatsApp asks for a passkey: answer in the window, as your phone or key wants it."
     ]
     assert dialogue.hears(passkey("code", "K3Y7-92AB")) == [

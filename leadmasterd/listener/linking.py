@@ -71,6 +71,7 @@ class Progress:
         self._window = False
         self._scan_asked = False
         self._accepted_at: datetime | None = None
+        self._passkey_told: tuple[str, str | None] | None = None
         self._account: str | None = None
         self._browser: str | None = None
         self._history: History = "unknown"
@@ -127,6 +128,9 @@ class Progress:
         return kind(_("cannot pair: {why}; {again}").format(why=why, again=again))
 
     def _passkey(self, event: Passkey, now: float) -> None:
+        if (event.step, event.code) == self._passkey_told:
+            return
+        self._passkey_told = event.step, event.code
         match event.step:
             case "asked":
                 self._tell(_("WhatsApp asks for a passkey: answer in the window, as your phone or key wants it."), now)
