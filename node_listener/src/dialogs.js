@@ -42,3 +42,24 @@ export function buttonToClick({ heading, buttons, writes }) {
   const hasTwoAcknowledgements = others.some((label) => acknowledges.includes(label));
   return isQuestion || hasTwoAcknowledgements ? -1 : found;
 }
+
+/**
+ * The check that WhatsApp Web may ask of an account that is linked already, answered by a passkey
+ * (WAWebCheckpointModalStrings, build of 2026-04-27).
+ * @param {string} text of a dialog
+ */
+export function isPasskeyCheck(text) {
+  return /quick security check with passkey|after we verify your account with your passkey/i.test(text);
+}
+
+/**
+ * What a dialog is about, where a person needs more than its words. `disk_full`: WhatsApp Web cannot store anything, and ends
+ * this with a logout (WAWebStorageQuotaExceededPopup and WAWebCacheStorageOpenFailedPopup, build of 2026-04-27).
+ * @param {string} text
+ * @param {ReadonlySet<string>} signs what events have told
+ * @returns {string | null}
+ */
+export function dialogName(text, signs) {
+  if (/not have enough space for whatsapp/i.test(text)) return 'disk_full';
+  return signs.has('disk_full') ? 'disk_full' : null;
+}

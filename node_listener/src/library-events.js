@@ -13,7 +13,6 @@
  * @property {(raw: Raw) => void} ciphertext
  * @property {(raw: Raw, text: unknown, before: unknown) => void} edited
  * @property {(raw: Raw, scope: 'everyone' | 'me') => void} revoked
- * @property {(call: Raw) => void} call
  */
 
 /**
@@ -38,7 +37,4 @@ export function subscribe(view, listener) {
     listener.revoked(message.rawData, 'everyone'),
   );
   view.on('message_revoke_me', (/** @type {Message} */ message) => listener.revoked(message.rawData, 'me'));
-  view.on('call', (/** @type {any} */ { id, from, isVideo, fromMe }) =>
-    listener.call({ id, peerJid: from, isVideo, outgoing: fromMe }),
-  );
 }

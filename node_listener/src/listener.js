@@ -10,7 +10,9 @@ import { beatNow } from './page/edges.js';
 import { createPageCall, isNavigation } from './page-calls.js';
 import { hookPage, IGNORED } from './page-hooks.js';
 import { createPairing } from './pairing.js';
+import { createPasskey } from './passkey.js';
 import { createRelay } from './relay.js';
+import { createSession } from './session.js';
 import { createShutdown } from './shutdown.js';
 import { errorText, note } from './stderr.js';
 import { createSweeper } from './sweep.js';
@@ -36,7 +38,6 @@ export function createListener(options, userAgent, wire, stopReading) {
   const shutdown = createShutdown(wire);
   const mayReport = createErrorLimit();
   const relay = createRelay(wire, options.groups);
-  let lastState = '';
   const client = createClient(options, userAgent, browserLaunched);
   const browserProcess = createBrowserProcess(client);
   const call = createPageCall(() => client.pupPage, options.timing.evaluate);
@@ -48,20 +49,29 @@ export function createListener(options, userAgent, wire, stopReading) {
     report: (found) => wire.send('contract', found),
     reportPage: (page) => wire.send('page', page),
   });
+  const passkey = createPasskey({ wire, onCancelled: () => void pairing.resume() });
   const pairing = createPairing({
     client,
     wire,
-    byCode: options.pairing_phone !== null,
+    phone: options.pairing_phone,
     timeout: options.timing.evaluate,
+    held: () => passkey.stopsCodes,
+  });
+  const session = createSession({
+    wire,
+    leave: () => void shutdown.leave('logged_out'),
+    leaving: () => shutdown.leaving,
+    onState(state) {
+      if (state === 'CONNECTED' && livePath.ready) becomeUnavailable();
+    },
   });
   const livePath = createLivePath({
     client,
     config,
     call,
     checkCompatibility: compatibility.check,
-    onState: stateChanged,
+    onState: session.state,
     wantsQr: () => pairing.wantsQr,
-    onLogout: () => disconnected('LOGOUT'),
     onError: pageError,
   });
   const sweeper = createSweeper({
@@ -77,6 +87,7 @@ export function createListener(options, userAgent, wire, stopReading) {
   shutdown.stopsFirst(livePath.stop);
   shutdown.stopsFirst(sweeper.stop);
   shutdown.stopsFirst(compatibility.stop);
+  shutdown.stopsFirst(session.stop);
   shutdown.stopsFirst(stopReading);
   shutdown.closesBrowser(browserProcess);
 
@@ -87,11 +98,11 @@ export function createListener(options, userAgent, wire, stopReading) {
     const version = (await browser.version()).replace('Headless', '');
     wire.send('browser_started', { pid: browser.process()?.pid ?? null, version });
     await hookPage(client, config, {
-      blocked: (what) => wire.send('outbound_blocked', { ...what, where: 'page' }),
-      dialog: (dialog) => wire.send('dialog', { ...dialog }),
+      report: reported,
       pageError,
-      state: stateChanged,
-      disconnected,
+      state: session.state,
+      ended: session.ended,
+      moved: session.moved,
       reactions: relay.reactions,
       gone: (what, detail) => void shutdown.leave(what, detail),
       stuck: () => void livePath.check(),
@@ -99,37 +110,45 @@ export function createListener(options, userAgent, wire, stopReading) {
     });
   }
 
+  /** @param {any} report of a page script */
+  function reported(report) {
+    switch (report.kind) {
+      case 'started':
+        return session.started();
+      case 'state':
+        return report.state === null ? undefined : session.state(report.state, report.stream);
+      case 'logout':
+        return session.loggingOut(report.step);
+      case 'banned':
+        return session.banned(report);
+      case 'unavailable':
+        return session.unavailable(report.code);
+      case 'passkey':
+        return passkey.seen(report);
+      case 'screen':
+        return session.screen(report);
+      case 'call':
+        return relay.call(report.call, report.source);
+      case 'dialog': {
+        const { name, text, button, dismissed } = report;
+        return wire.send('dialog', { name, text, button, dismissed });
+      }
+      case 'outbound_blocked': {
+        const { module, function: name } = report;
+        return wire.send('outbound_blocked', { module, function: name, where: 'page' });
+      }
+      default:
+        return pageError(report.source, report.message);
+    }
+  }
+
   /**
-   * @param {'pageerror' | 'console' | 'evaluate' | 'inject'} source
+   * @param {'pageerror' | 'console' | 'evaluate' | 'inject' | 'listener'} source
    * @param {string} message
    */
   function pageError(source, message) {
     if (shutdown.leaving || !mayReport(`${source} ${message}`)) return;
     wire.send('page_error', { source, message: message.slice(0, 500) });
-  }
-
-  /** @param {string} state */
-  function stateChanged(state) {
-    if (state === lastState || shutdown.leaving) return;
-    lastState = state;
-    wire.send('state', { state });
-    if (state === 'CONNECTED' && livePath.ready) becomeUnavailable();
-  }
-
-  /** @param {string} reason */
-  function disconnected(reason) {
-    if (shutdown.leaving) return;
-    wire.send('disconnected', { reason, logout_reason: reason === 'LOGOUT' ? logoutReason() : null });
-    if (reason === 'LOGOUT') shutdown.leave('logged_out');
-  }
-
-  /** The page goes to `/?post_logout=1&logout_reason=N`; the library reports no more than LOGOUT. */
-  function logoutReason() {
-    try {
-      return new URL(client.pupPage?.url() ?? '').searchParams.get('logout_reason');
-    } catch {
-      return null;
-    }
   }
 
   async function becomeUnavailable() {
@@ -185,18 +204,23 @@ export function createListener(options, userAgent, wire, stopReading) {
       subscribe(
         readOnlyView(client, (_, method) => refused(method)),
         {
-          qr: pairing.qr,
-          code: pairing.code,
+          qr(qr) {
+            if (!shutdown.leaving) pairing.qr(qr);
+          },
+          code(code) {
+            if (!shutdown.leaving) pairing.code(code);
+          },
           authenticated() {
             if (livePath.becameAuthenticated()) wire.send('authenticated');
           },
           ready,
-          disconnected,
+          disconnected(reason) {
+            if (reason === 'LOGOUT') session.libraryLoggedOut(client.pupPage?.url() ?? '');
+          },
           added,
           ciphertext: (raw) => relay.message(raw, 'live'),
           edited: relay.edit,
           revoked: relay.revoke,
-          call: relay.call,
         },
       );
       const timer = setInterval(livePath.check, options.timing.heartbeat);

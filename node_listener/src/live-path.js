@@ -1,7 +1,9 @@
 // The path a live message takes: injected, attached, ready, once for each page load. The library gets there by events
 // that it may miss and by handlers whose failures are swallowed. So its inject() and attachEventListeners() are wrapped
 // here, and the state of the page is polled too (wwebjs#5748, #5755: a warm profile is synced before anybody listens).
-import { forgetHalfAttached, markInjected, probe, refreshQr } from './page/edges.js';
+import { createRequire } from 'node:module';
+import { setTimeout as pause } from 'node:timers/promises';
+import { markInjected, notLoaded, probe, refreshQr } from './page/edges.js';
 import { pageSources } from './page/install.js';
 import { isNavigation, isTimeout } from './page-calls.js';
 import { oneAfterAnother, skipWhileBusy } from './serial.js';
@@ -13,6 +15,33 @@ const INJECT_ATTEMPTS = 5;
 const QR_TIMEOUT = 20_000;
 /** Milliseconds before attaching is retried; doubles with each retry, six times at most. */
 const ATTACH_RETRY = 5_000;
+/**
+ * What the library takes from the page as soon as there is a version (AuthStore.js:3-21, Client.js:146-277), and when it
+ * attaches. `Debug.VERSION` is set before most modules are loaded (WAWebDebugSetup, build of 2026-04-27), and the library asks
+ * once: a module that comes later would stay the harmless replacement that shims.js made of it.
+ */
+const TO_INJECT = [
+  'WAWebSocketModel',
+  'WAWebCmd',
+  'WAWebConnModel',
+  'WAWebOfflineHandler',
+  'WAWebAltDeviceLinkingApi',
+  'WABase64',
+  'WAWebCompanionRegClientUtils',
+  'WAWebAdvSignatureApi',
+  'WAWebUserPrefsInfoStore',
+  'WAWebSignalStoreApi',
+  'WAWebUserPrefsMultiDevice',
+];
+const TO_ATTACH = ['WAWebCollections', 'WAWebSyncGatingUtils', 'WAWebAddonReactionTableMode'];
+/** Without one of these nothing works, so it is waited for longer. */
+const VITAL = ['WAWebSocketModel', 'WAWebCollections'];
+/** Milliseconds without another module: what is still missing is not in this build. */
+const MODULES_SETTLED = 2_000;
+const VITAL_PATIENCE = 15_000;
+const MODULES_POLL = 100;
+/** The library's helpers in the page, to load them again. */
+const { LoadUtils } = createRequire(import.meta.url)('whatsapp-web.js/src/util/Injected/Utils.js');
 
 /**
  * @typedef {import('./page/page.js').Account} Account
@@ -27,30 +56,22 @@ const ATTACH_RETRY = 5_000;
  * @param {import('./page/install.js').PageConfig} parts.config
  * @param {import('./page-calls.js').PageCall} parts.call
  * @param {(when: 'booted' | 'failed' | 'attached') => Promise<void>} parts.checkCompatibility never fails
- * @param {(state: string) => void} parts.onState
+ * @param {(state: string, stream: string | null) => void} parts.onState
  * @param {() => boolean} parts.wantsQr
- * @param {() => void} parts.onLogout
  * @param {(source: 'inject' | 'evaluate', message: string) => void} parts.onError
  */
-export function createLivePath({
-  client,
-  config,
-  call,
-  checkCompatibility,
-  onState,
-  wantsQr,
-  onLogout,
-  onError,
-}) {
+export function createLivePath({ client, config, call, checkCompatibility, onState, wantsQr, onError }) {
   // inject and attachEventListeners are missing from the library's types
   const library = /** @type {any} */ (client);
   const sources = pageSources(config);
   const libraryInject = library.inject.bind(library);
   const libraryAttach = library.attachEventListeners.bind(library);
+  const libraryVersion = library.getWWebVersion.bind(library);
   let load = newLoad(null);
   let stopped = false;
   let initialized = false;
   let qrRefreshAt = 0;
+  let qrRefreshes = 0;
   /** @type {ReturnType<typeof skipWhileBusy> | null} runs the library's sync handler; null until the library has set it */
   let attaching = null;
 
@@ -58,8 +79,15 @@ export function createLivePath({
   const injecting = oneAfterAnother(injectWithRetries);
   library.inject = injecting.run;
 
+  // The library calls this when there is a version, and asks for its modules right after it.
+  library.getWWebVersion = async () => {
+    await loaded(TO_INJECT);
+    return libraryVersion();
+  };
+
   // The library calls this right after LoadUtils. Only a load that gets through all of it may be ready.
   library.attachEventListeners = async () => {
+    await loaded(TO_ATTACH);
     await call(sources.prepare);
     await call(sources.patch);
     try {
@@ -73,6 +101,24 @@ export function createLivePath({
       await checkCompatibility('attached'); // before ready, and above all when ready will not come
     }
   };
+
+  /**
+   * Waits for modules of the page, or until those that are missing will not come.
+   * @param {string[]} modules
+   */
+  async function loaded(modules) {
+    let before = '';
+    let since = Date.now();
+    for (;;) {
+      const missing = await call(notLoaded, config, modules);
+      if (missing.length === 0 || stopped) return;
+      if (missing.join() !== before) since = Date.now();
+      before = missing.join();
+      const patience = missing.some((module) => VITAL.includes(module)) ? VITAL_PATIENCE : MODULES_SETTLED;
+      if (Date.now() - since >= patience) return;
+      await pause(MODULES_POLL);
+    }
+  }
 
   /** Injects, and tries again after failures that pass by themselves. */
   async function injectWithRetries() {
@@ -107,8 +153,6 @@ export function createLivePath({
   }
 
   async function injectOnce() {
-    // Removed on the phone while we were down: the page ends here before anybody listens for its navigation.
-    if (client.pupPage?.url().includes('post_logout=1')) return onLogout();
     const before = await call(probe, config);
     // A frame navigated, or the page called pushState: the document is still the same. The library would add its handlers
     // a second time and emit everything twice (Client.js:495-504; wwebjs#201653).
@@ -128,6 +172,16 @@ export function createLivePath({
     checkSafely(); // not awaited: attaching may fail and be retried, and the page is injected all the same
   }
 
+  /**
+   * Once its helpers are in the page the library skips attaching, and says ready all the same: CONNECTED, and deaf
+   * (Client.js:307-375; OpenWA calls it the premature ready). So a second attempt is ours. The helpers are replaced and never
+   * taken away: listeners of the first attempt may call them.
+   */
+  async function attachAgain() {
+    await call(LoadUtils);
+    await library.attachEventListeners();
+  }
+
   async function checkSafely() {
     try {
       await check();
@@ -139,11 +193,14 @@ export function createLivePath({
   /** Looks where the page load stands, and takes the next step if it is stuck. */
   async function check() {
     const page = await call(probe, config);
-    if (page.state !== null) onState(page.state);
+    if (page.state !== null) onState(page.state, page.stream);
     if (stopped || page.attached) return;
+    if (page.state === 'UNPAIRED') qrRefreshes = 0;
     if (page.state === 'UNPAIRED_IDLE' && wantsQr() && Date.now() >= qrRefreshAt) {
       qrRefreshAt = Date.now() + QR_TIMEOUT;
-      await call(refreshQr);
+      const way = await call(refreshQr, qrRefreshes);
+      qrRefreshes += 1;
+      if (way === null) onError('evaluate', 'this build of WhatsApp Web has no way to ask for new QR codes');
     }
     if (!page.injected) {
       // inject() failed after a reload, and no other navigation will come
@@ -170,7 +227,7 @@ export function createLivePath({
         if (stopped) return;
         const page = await call(probe, config);
         if (!page.synced || page.attached) return;
-        await call(forgetHalfAttached);
+        if (page.helpers) await attachAgain();
         await handler();
       });
       return attaching.run;

@@ -4,20 +4,24 @@
 import { CALLED_BY_THE_PAGE, GUARDED } from './boundary.js';
 import { guardPage } from './page/guard.js';
 import { pageSources } from './page/install.js';
+import { guardListeners } from './page/listeners.js';
 import { installShims } from './page/shims.js';
 import { isNavigation } from './page-calls.js';
 import { errorText } from './stderr.js';
 
-/** States that WhatsApp Web leaves by itself; in the others it waits for a person. */
-const HEALING = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT'];
+/**
+ * States that are no end of the session. WhatsApp Web leaves them by itself, all but SCREEN_LOCKED, where a person unlocks the
+ * page. Builds of 2026-04-27 have no TIMEOUT.
+ */
+const GOES_ON = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT', 'SCREEN_LOCKED'];
 
 /**
  * @typedef {object} PageListener
- * @property {(kind: {module: string, function: string}) => void} blocked
- * @property {(dialog: {text: string, button: string | null, dismissed: boolean}) => void} dialog
- * @property {(source: 'pageerror' | 'console' | 'evaluate' | 'inject', message: string) => void} pageError
+ * @property {(report: any) => void} report what a page script has to tell
+ * @property {(source: 'pageerror' | 'console' | 'inject', message: string) => void} pageError
  * @property {(state: string) => void} state
- * @property {(reason: string) => void} disconnected
+ * @property {(state: string) => void} ended a state in which WhatsApp Web waits for a person, or has given up
+ * @property {(address: string) => void} moved the page has gone to another address, or reloaded
  * @property {(reactions: Record<string, unknown>[]) => void} reactions
  * @property {(what: 'browser_gone' | 'page_crashed' | 'page_closed', detail: string | null) => void} gone
  * @property {() => void} stuck
@@ -40,6 +44,9 @@ export async function hookPage(client, config, on) {
       on.pageError('console', message.text());
     }
   });
+  page.on('framenavigated', (frame) => {
+    if (frame === page.mainFrame()) on.moved(frame.url());
+  });
   guardNavigation(client, page, on);
   guardHandlers(page, on);
   await exposeBindings(page, config, on);
@@ -51,7 +58,8 @@ export async function hookPage(client, config, on) {
   };
   await page.evaluateOnNewDocument(guardPage, guard);
   await page.evaluateOnNewDocument(installShims, { namespace: config.namespace });
-  await page.evaluateOnNewDocument(pageSources(config).dialogs);
+  await page.evaluateOnNewDocument(guardListeners, { namespace: config.namespace });
+  for (const watch of pageSources(config).watches) await page.evaluateOnNewDocument(watch);
 }
 
 /**
@@ -146,13 +154,7 @@ function guardHandlers(page, on) {
 async function exposeBindings(page, config, on) {
   /** @type {Record<string, (...args: any[]) => void>} */
   const bindings = {
-    [config.report]: (/** @type {any} */ report) => {
-      if (report.kind === 'outbound_blocked')
-        on.blocked({ module: report.module, function: report.function });
-      else if (report.kind === 'dialog')
-        on.dialog({ text: report.text, button: report.button, dismissed: report.dismissed });
-      else on.pageError(report.source, report.message);
-    },
+    [config.report]: on.report,
     // The library's handler runs window.require() in Node when the QR stops rotating (Client.js:290), so no new one comes.
     onAuthAppStateChangedEvent: (state) => {
       on.state(state);
@@ -161,7 +163,7 @@ async function exposeBindings(page, config, on) {
     // The library's handler destroys the browser in every state that does not heal. The daemon decides that.
     onAppStateChangedEvent: (state) => {
       on.state(state);
-      if (!HEALING.includes(state)) on.disconnected(state);
+      if (!GOES_ON.includes(state)) on.ended(state);
     },
     // The library's handler reads `_serialized` of the sender, which some builds lack.
     onReaction: (reactions) => on.reactions(reactions),

@@ -100,13 +100,16 @@ export function createRelay(wire, groups, now = Date.now) {
       }
     },
 
-    /** @param {Raw} raw */
-    call(raw) {
+    /**
+     * @param {Raw} raw
+     * @param {'collection' | 'active_call'} [source] where the page showed it first
+     */
+    call(raw, source = 'collection') {
       const fields = callFields(raw, seconds());
       if (fields === null || !isWantedChat(fields.chat, groups) || calls.has(fields.call_id)) return;
       calls.add(fields.call_id);
       if (calls.size > REMEMBERED_CALLS) calls.delete(/** @type {string} */ (calls.values().next().value));
-      wire.send('call', fields);
+      wire.send('call', { ...fields, source });
     },
 
     /**

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { launchOptions } from '../src/browser.js';
-import { buttonToClick } from '../src/dialogs.js';
+import { buttonToClick, dialogName, isPasskeyCheck } from '../src/dialogs.js';
 import { readOptions } from '../src/options.js';
 
 /** @type {[string, string[], number][]} heading, buttons, the place of the one to click */
@@ -45,4 +45,13 @@ for (const [heading, buttons, place] of DIALOGS) {
 test('the browser runs in English, so that the words are known', () => {
   const options = readOptions('{"profile":"/p","browser":"/b"}');
   assert.ok(launchOptions(options, null).args.includes('--lang=en-US'));
+});
+
+test('a full disk is told by its words or by its event, a passkey check by its words', () => {
+  const text = 'Your computer does not have enough space for WhatsApp to run. Please create more storage';
+  assert.equal(dialogName(text, new Set()), 'disk_full');
+  assert.equal(dialogName('Tu computadora no tiene espacio', new Set(['disk_full'])), 'disk_full');
+  assert.equal(dialogName('Log out?', new Set(['temporary_ban'])), null);
+  assert.equal(isPasskeyCheck('Quick security check with Passkey You can continue'), true);
+  assert.equal(isPasskeyCheck("What's new: passkeys"), false);
 });

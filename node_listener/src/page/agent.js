@@ -5,6 +5,7 @@
 import { messageId, widText } from '../message/ids.js';
 import { isWanted, isWantedChat } from '../message/kinds.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
+import { watchCalls } from './watch-calls.js';
 
 /**
  * @typedef {import('./page.js').Page} Page
@@ -31,6 +32,11 @@ export function prepareAgent(config) {
     wrapBinding,
   });
   agent.guardAll();
+  if (agent.guarding) return;
+  agent.guarding = true;
+  // Modules that come late are guarded late, most within seconds (the second wave), some when something is opened.
+  for (const wait of [1_000, 3_000, 10_000, 30_000]) setTimeout(agent.guardAll, wait);
+  setInterval(agent.guardAll, 60_000);
 }
 
 /**
@@ -44,6 +50,9 @@ export function patchHelpers(config) {
   /** @type {Agent} */
   const agent = page[config.namespace];
   const helpers = /** @type {NonNullable<Page['WWebJS']>} */ (page.WWebJS);
+  // From here on subscriptions are those of attaching. Those of an attempt that failed half-way fall silent.
+  agent.round = (agent.round ?? 0) + 1;
+  agent.attaching = true;
   const original = helpers.getMessageModel;
   helpers.getMessageModel = (message) => {
     let built;
@@ -52,8 +61,41 @@ export function patchHelpers(config) {
     } catch {
       built = undefined;
     }
-    return agent.messageRecord(message, built);
+    try {
+      return agent.messageRecord(message, built);
+    } catch (error) {
+      agent.failed('a message', error);
+      return {};
+    }
   };
+  // What the library puts in front of the page's functions must not keep the page from calling them. Its own version catches
+  // exceptions, but no rejected promise: for a poll vote that it cannot read, the page's table would not get the vote.
+  const { injectToFunction } = helpers;
+  const { round } = agent;
+  helpers.injectToFunction = (target, callback) =>
+    injectToFunction(
+      target,
+      (/** @type {any} */ module, /** @type {Function} */ page, /** @type {any[]} */ ...args) => {
+        const goOn = () => page.apply(module, args);
+        if (round !== agent.round) return goOn();
+        let gone = false;
+        const once = (/** @type {any[]} */ ...given) => {
+          gone = true;
+          return page.apply(module, given);
+        };
+        const orGoOn = (/** @type {unknown} */ error) => {
+          if (gone) throw error;
+          agent.failed(`in front of ${target.function}`, error);
+          return goOn();
+        };
+        try {
+          const answer = callback(module, once, ...args);
+          return answer instanceof Promise ? answer.catch(orGoOn) : answer;
+        } catch (error) {
+          return orGoOn(error);
+        }
+      },
+    );
   // The library's version queries the server about the group for every archived or removed chat. Nothing here needs that.
   helpers.getChatModel = async (chat) => {
     if (!chat) return null;
@@ -76,6 +118,7 @@ export function startWatching(config) {
   const page = /** @type {any} */ (globalThis);
   /** @type {Agent} */
   const agent = page[config.namespace];
+  agent.attaching = false;
   const attached = () => {
     agent.attached = true;
     return { document: agent.document, ...readAccount(config) };
@@ -109,20 +152,38 @@ export function startWatching(config) {
     return answer;
   });
   agent.wrapBinding('onReaction', (handOver) => (reactions) => handOver(agent.plain(reactions)));
-  agent.wrapBinding('onIncomingCall', (handOver) => (call) => handOver(agent.plain(call)));
+  watchCalls(agent);
+
+  /** @type {'incoming' | 'complete' | null} the recent history that follows a link, by the page's own word */
+  let history = null;
+  const readHistory = () => {
+    if (history === 'complete') return;
+    const status = firstOf(() => agent.requireOriginal('WAWebUserPrefsHistorySync').getHistorySyncStatus());
+    const take = (/** @type {any} */ known) => {
+      if (known) history = known.recentCompleted === true ? 'complete' : 'incoming';
+    };
+    if (typeof status?.then === 'function') status.then(take, () => {});
+    else take(status);
+  };
+  const text = (/** @type {unknown} */ value) => (typeof value === 'string' ? value : null);
 
   // The same binding, library handler and event as a message: a heartbeat that arrives proves all three.
   const beat = () => {
+    readHistory();
     page.onAddMessageEvent({
       id: { fromMe: true, remote: 'heartbeat', id: 'heartbeat' },
       type: 'leadmasterd_heartbeat',
       heartbeat: {
         socket_state: Socket.state ?? null,
         has_synced: Boolean(Socket.hasSynced),
+        stream: text(Socket.stream),
+        mode: text(firstOf(() => agent.requireOriginal('WAWebStreamModel').Stream.mode)),
+        history,
         ...counts,
       },
     });
   };
+  readHistory();
   agent.beat = beat;
   agent.timer = setInterval(beat, config.heartbeat);
   return attached();

@@ -24,8 +24,10 @@ export function probe(config) {
   return {
     document: agent?.document ?? null,
     state: socket?.state ?? null,
+    stream: socket?.stream ?? null,
     synced: Boolean(socket?.hasSynced),
     injected: Boolean(agent?.injected),
+    helpers: typeof page.WWebJS !== 'undefined',
     attached: Boolean(agent?.attached),
   };
 }
@@ -39,16 +41,47 @@ export function markInjected(config) {
 }
 
 /**
- * While WWebJS is defined the library skips attaching its listeners and says ready all the same: CONNECTED, and deaf
- * (Client.js:307-375; OpenWA calls it the premature ready).
+ * The QR has stopped rotating. The library asks for new references in Node, where there is no window (Client.js:290), and by
+ * `Cmd.refreshQR`, which is gone by 2026-04-27.
+ * @param {number} tried how often this was asked for in vain; each time another way comes first
+ * @returns {string | null} the way that was taken, null if this build has none of them
  */
-export function forgetHalfAttached() {
-  /** @type {any} */ (globalThis).WWebJS = undefined;
+export function refreshQr(tried) {
+  /** @type {Page} */
+  const page = /** @type {any} */ (globalThis);
+  /** @type {[string, () => unknown][]} */
+  const ways = [
+    ['WAWebLaunchSocketUtils', () => page.require('WAWebLaunchSocketUtils').refreshQR()],
+    ['WAWebBackendEventBus', () => page.require('WAWebBackendEventBus').BackendEventBus.triggerRefreshQR()],
+    ['WAWebCmd', () => page.require('WAWebCmd').Cmd.refreshQR()],
+  ];
+  for (let turn = 0; turn < ways.length; turn += 1) {
+    const [name, ask] = ways[(tried + turn) % ways.length];
+    try {
+      ask();
+      return name;
+    } catch {
+      // not in this build
+    }
+  }
+  return null;
 }
 
-/** The QR has stopped rotating. The library does this in Node, where there is no window, so no code follows (Client.js:290). */
-export function refreshQr() {
-  /** @type {Page} */ (/** @type {any} */ (globalThis)).require('WAWebCmd').Cmd.refreshQR();
+/**
+ * @param {Config} config
+ * @param {string[]} modules
+ * @returns {string[]} those that the page does not have, or not yet. Our shims do not count
+ */
+export function notLoaded(config, modules) {
+  /** @type {Agent | undefined} */
+  const agent = /** @type {any} */ (globalThis)[config.namespace];
+  return modules.filter((module) => {
+    try {
+      return !agent?.requireOriginal(module);
+    } catch {
+      return true;
+    }
+  });
 }
 
 /**

@@ -16,6 +16,15 @@ export function guardPage(config) {
   /** @type {Map<string, number>} */
   const reported = new Map();
 
+  /** @param {import('./page.js').Report} report */
+  const tell = (report) => {
+    try {
+      page[config.report]?.(report)?.catch?.(() => {});
+    } catch {
+      // a report must never become an exception of the page
+    }
+  };
+
   /**
    * At most one report a second for each function: a page that tries in a loop must not fill the wire.
    * @param {string} module
@@ -26,7 +35,7 @@ export function guardPage(config) {
     const now = Date.now();
     if (now - (reported.get(key) ?? 0) < 1000) return;
     reported.set(key, now);
-    page[config.report]?.({ kind: 'outbound_blocked', module, function: name })?.catch?.(() => {});
+    tell({ kind: 'outbound_blocked', module, function: name });
   };
 
   /**
@@ -209,6 +218,7 @@ export function guardPage(config) {
   /** @type {Partial<import('./page.js').Agent>} */
   const agent = {
     document: `${Date.now()}-${Math.random()}`,
+    report: tell,
     guardAll,
     blockPath,
     isBlocked: (value) => blockers.has(/** @type {any} */ (value)),

@@ -1,7 +1,8 @@
 // Composes what runs in the page into source text: functions from several modules here, in one scope there.
-import { buttonToClick } from '../dialogs.js';
+import { buttonToClick, dialogName, isPasskeyCheck } from '../dialogs.js';
 import { isLid, messageId, personId, serialized, widText } from '../message/ids.js';
 import { chatKind, isSystemType, isWanted, isWantedChat } from '../message/kinds.js';
+import { screenShown } from '../screens.js';
 import { patchHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
 import { answered, beginReading, gather, keyOf, pageBack, readDisk } from './reading.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
@@ -15,7 +16,10 @@ import {
   reactionsTo,
   readChat,
 } from './sweep.js';
+import { watchCalls } from './watch-calls.js';
 import { watchDialogs } from './watch-dialogs.js';
+import { watchScreens } from './watch-screens.js';
+import { watchSession } from './watch-session.js';
 
 const SHARED = [
   serialized,
@@ -33,7 +37,11 @@ const SHARED = [
   messageRecord,
   wrapBinding,
   readAccount,
+  watchCalls,
   buttonToClick,
+  dialogName,
+  isPasskeyCheck,
+  screenShown,
 ];
 
 const SWEEPING = [
@@ -74,8 +82,8 @@ return (${main})(${JSON.stringify(config)}); })()`;
 
 /** @param {PageConfig} config */
 export const pageSources = (config) => ({
-  /** For every new document. */
-  dialogs: scoped(watchDialogs, config),
+  /** For every new document, in this order. */
+  watches: [watchSession, watchScreens, watchDialogs].map((watch) => scoped(watch, config)),
   /** Makes our functions available to later evaluations. */
   prepare: scoped(prepareAgent, config),
   /** For just before the library attaches its listeners. */

@@ -43,6 +43,8 @@ export interface ContactModel {
 
 export interface Socket extends Emitter {
   state?: string;
+  /** whether the server's stream stands behind the socket; not in every build */
+  stream?: string;
   hasSynced?: boolean;
 }
 
@@ -57,6 +59,8 @@ export interface Modules {
   WAWebSocketModel: { Socket: Socket };
   WAWebConnModel: { Conn: Emitter & { wid?: Wid; pushname?: string; platform?: string } };
   WAWebCmd: { Cmd: Emitter & { refreshQR(): void; isOfflineDeliveryEnd?: boolean } };
+  WAWebLaunchSocketUtils: { refreshQR(): void };
+  WAWebBackendEventBus: { BackendEventBus: { triggerRefreshQR(): void } };
   WAWebUserPrefsMeUser: { getMaybeMePnUser(): Wid; getMaybeMeLidUser(): Wid };
   WAWebCollections: {
     Msg: Emitter;
@@ -90,14 +94,50 @@ export interface Page {
   [name: string]: any;
 }
 
-/** What we keep in the page: guard.js makes it, shims.js and agent.js add to it. */
+/** What our page scripts tell Node; `kind` says what, and listener.js takes it from there. */
+export type Report = { kind: string; [field: string]: unknown };
+
+export type PasskeyStep = 'asked' | 'working' | 'code' | 'done' | 'failed';
+
+export interface Passkey {
+  where: 'linking' | 'check';
+  step: PasskeyStep;
+  /** to be compared with the one on the phone */
+  code: string | null;
+  by: 'event' | 'level';
+}
+
+/** What watch-session.js has heard in this document. */
+export interface Session {
+  /** `temporary_ban`, `logout`, `disk_full` */
+  signs: Set<string>;
+  /** the last event of a passkey step while linking; `seen`: its screen was there */
+  passkey: { step: PasskeyStep; code: string | null; at: number; seen: boolean } | null;
+}
+
+/** What we keep in the page: guard.js makes it, the other page scripts add to it. */
 export interface Agent {
   /** names this document: another one has another agent */
   document: string;
   injected?: boolean;
   attached: boolean;
   watchesDialogs?: boolean;
+  /** set by watch-session.js */
+  session?: Session;
+  /** looks at the screen now; set by watch-screens.js */
+  look?(): void;
 
+  report(report: Report): void;
+  /** reports what a listener of ours threw; set by listeners.js */
+  failed(where: string, error: unknown): void;
+  /** the listener, made so that nothing it throws reaches the page; set by listeners.js */
+  safely<Listener extends (...args: any[]) => unknown>(where: string, listener: Listener): Listener;
+  /** the attempt to attach that counts; listeners of an earlier one are silent */
+  round?: number;
+  /** subscriptions are those of attaching now */
+  attaching?: boolean;
+
+  guarding?: boolean;
   guardAll(): void;
   blockPath(exports: unknown, path: string, module: string): boolean;
   isBlocked(value: unknown): boolean;

@@ -26,8 +26,6 @@ export function installShims(config) {
       // frozen
     }
   };
-  const holdsMap = (/** @type {any} */ exports) =>
-    Object.values(exports).some((value) => value instanceof Map);
   const orEmpty = (/** @type {any} */ real) => real ?? {};
 
   /**
@@ -35,8 +33,9 @@ export function installShims(config) {
    * @type {Record<string, (real: any) => any>}
    */
   const shims = {
-    // The library wraps `set` of its Map if it has an `on`, and skips it without one (Client.js:1066-1097).
-    WAWebCallCollection: (real) => (real && (typeof real.on !== 'function' || holdsMap(real)) ? real : {}),
+    // The library wraps `set` of its Map if it has an `on`, and skips it without one (Client.js:1066-1097). While it attaches it
+    // does not get it: watch-calls.js does that, and more.
+    WAWebCallCollection: (real) => (agent.attaching || !real ? {} : real),
     // Only written to: isPlaceholderMessageResendEnabled (Client.js:1028).
     WAWebSyncGatingUtils: orEmpty,
     // `change:battery` in attach, `change:ref` for the QR, serialize() for ready.

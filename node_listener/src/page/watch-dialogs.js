@@ -2,7 +2,7 @@
 // unlinks a device that leaves "What's new" open after some five minutes (wwebjs#3550, OpenWA#982, #998).
 // Sent as source text together with dialogs.js (see install.js).
 
-import { buttonToClick } from '../dialogs.js';
+import { buttonToClick, dialogName, isPasskeyCheck } from '../dialogs.js';
 
 /** @param {import('./install.js').PageConfig} config */
 export function watchDialogs(config) {
@@ -40,11 +40,13 @@ export function watchDialogs(config) {
     const key = JSON.stringify([text, button, dismissed]);
     if (reported.has(key) || reported.size >= MOST_REPORTS) return;
     reported.add(key);
-    page[config.report]?.({ kind: 'dialog', text, button, dismissed })?.catch?.(() => {});
+    const name = dialogName(text, agent.session?.signs ?? new Set());
+    agent.report({ kind: 'dialog', name, text, button, dismissed });
   };
 
   const look = (/** @type {Element} */ dialog) => {
     const text = textOf(dialog);
+    if (isPasskeyCheck(text)) return; // told by watch-screens.js
     const buttons = [...dialog.querySelectorAll('button, [role="button"]')].filter(isShown);
     const labels = buttons.map((button) => words(button) || (button.getAttribute('aria-label') ?? ''));
     const heading =

@@ -51,6 +51,29 @@ test('half attached is not ready: the error is reported, attaching retried, and 
   assert.equal(child.ofType('ready').length, 1);
 });
 
+test('listeners of an attempt to attach that failed fall silent, and never meet a page without helpers', async (context) => {
+  const { standin, start } = await setUp(context);
+  const twice = new URL('../support/attach-twice.js', import.meta.url).href;
+  const child = await start({}, { node: [`--import=${twice}`] });
+  await child.line('qr');
+  await standin.act('scan', SHOP);
+  await child.line((line) => line.type === 'page_error' && /and failed/.test(line.message));
+  await standin.act('deliver', { id: 'BETWEEN', from: '5491155550001', body: 'hola' });
+  await child.line('ready');
+  await standin.act('deliver', { id: 'HEARD', from: '5491155550001', body: 'hola' });
+  await child.line((line) => line.id?.id === 'HEARD');
+  await standin.act('edit', { id: 'HEARD', body: 'chau' });
+  await standin.act('edit', { id: 'HEARD', body: 'adiós' });
+  await child.line((line) => line.type === 'message_edit' && line.body === 'adiós');
+  assert.equal(child.ofType('message_edit').length, 2);
+  assert.equal(child.lines.filter((line) => line.type === 'message' && line.id.id === 'HEARD').length, 1);
+  const errors = child.ofType('page_error').map(({ message }) => message);
+  assert.ok(
+    errors.every((message) => /and failed/.test(message)),
+    errors.join('; '),
+  );
+});
+
 test('a page that syncs again while it is attached is not attached twice', async (context) => {
   const { standin, start } = await setUp(context);
   const child = await start();

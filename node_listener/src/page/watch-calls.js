@@ -1,0 +1,48 @@
+// Runs in the page: calls as they ring. Builds of 2026-04 put a call into the collection's Map; by 2026-08 a native part
+// handles the signalling and `setActiveCall` gets a model that is in no Map (wa-js#3567). Both are wrapped here and not by the
+// library, which knows the Map only, and skips even that when the module is loaded after it attached.
+// Sent as source text together with the other page scripts (see install.js).
+
+/** @param {import('./page.js').Agent} agent */
+export function watchCalls(agent) {
+  const RETRY = 2_000;
+
+  /**
+   * @param {any} call
+   * @param {'collection' | 'active_call'} source
+   */
+  const tell = (call, source) => {
+    if (!call || call.isCallLink) return;
+    const { id, peerJid, isVideo, outgoing, offerTime } = call;
+    agent.report({ kind: 'call', source, call: agent.plain({ id, peerJid, isVideo, outgoing, offerTime }) });
+  };
+
+  const wrap = () => {
+    let collection;
+    try {
+      collection = agent.requireOriginal('WAWebCallCollection');
+    } catch {
+      // a late chunk
+    }
+    if (!collection) return void setTimeout(wrap, RETRY);
+    const report = agent.safely('a call', tell);
+    const calls = Object.values(collection).find((value) => value instanceof Map);
+    if (calls) {
+      const set = calls.set.bind(calls);
+      calls.set = (/** @type {unknown} */ key, /** @type {unknown} */ call) => {
+        report(call, 'collection');
+        return set(key, call);
+      };
+    }
+    const { setActiveCall } = collection;
+    if (typeof setActiveCall !== 'function') return;
+    collection.setActiveCall = function activate(
+      /** @type {unknown} */ call,
+      /** @type {unknown[]} */ ...rest
+    ) {
+      report(call, 'active_call');
+      return setActiveCall.call(this, call, ...rest);
+    };
+  };
+  wrap();
+}

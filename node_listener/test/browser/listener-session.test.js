@@ -1,0 +1,364 @@
+// What the page says of the session in its own words: streams, logouts, bans, screens, passkeys. The page is driven directly,
+// as builds of 2026 do it by their modules.
+import assert from 'node:assert/strict';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { startStandin } from '../../standin/server.js';
+import { startChild, temporaryProfile } from '../support/child.js';
+import { until } from '../support/waiting.js';
+
+const SHOP = { phone: '5491155550100', name: 'Tienda' };
+const DRIVER = new URL('../support/driver.js', import.meta.url).href;
+
+/** @param {import('node:test').TestContext} context */
+async function setUp(context) {
+  const standin = await startStandin();
+  const profile = await temporaryProfile();
+  /** @type {import('../support/child.js').Child[]} */
+  const children = [];
+  context.after(async () => {
+    for (const child of children) await child.end();
+    await standin.close();
+    await profile.remove();
+  });
+  const file = `${profile.path}.page.js`;
+
+  /** @param {Record<string, unknown>} [options] */
+  async function start(options) {
+    const child = await startChild(profile.path, standin.browserArgs, options, {
+      node: [`--import=${DRIVER}`],
+    });
+    children.push(child);
+    await child.line((line) => line.type === 'qr' || line.type === 'pairing_code');
+    return child;
+  }
+
+  return {
+    standin,
+    start,
+    /**
+     * Runs in the page.
+     * @param {string} source
+     */
+    async drive(source) {
+      writeFileSync(`${file}.new`, source);
+      renameSync(`${file}.new`, file);
+      await until(() => !existsSync(file));
+    },
+    async linked() {
+      const child = await start();
+      await standin.act('scan', SHOP);
+      await child.line('ready');
+      return child;
+    },
+  };
+}
+
+/**
+ * A module that the stand-in does not have, in every document until the next.
+ * @param {string} name
+ * @param {string} exports
+ */
+const withModule = (name, exports) =>
+  `{ const before = window.require; const made = ${exports};
+     window.require = (name) => (name === '${name}' ? made : before(name)); }`;
+const SOCKET = `leadmasterd.requireOriginal('WAWebSocketModel').Socket`;
+const CMD = `leadmasterd.requireOriginal('WAWebCmd').Cmd`;
+
+test('a replaced session shows in the stream: the state stays, the state line and heartbeats tell', async (context) => {
+  const { linked, drive } = await setUp(context);
+  const child = await linked();
+  const after = child.lines.length;
+  await drive(`${SOCKET}.set('stream', 'CONNECTED')`);
+  await child.line((line) => line.type === 'state' && line.stream === 'CONNECTED', { after });
+  await drive(`${SOCKET}.set('stream', 'DISCONNECTED')`);
+  const line = await child.line((each) => each.type === 'state' && each.stream === 'DISCONNECTED', { after });
+  assert.equal(line.state, 'CONNECTED');
+  const beat = await child.line((each) => each.type === 'heartbeat' && each.stream === 'DISCONNECTED', {
+    after,
+  });
+  assert.equal(beat.socket_state, 'CONNECTED');
+  assert.deepEqual(child.ofType('disconnected'), []);
+});
+
+test('heartbeats carry what the page means to show and whether the history is complete, or null', async (context) => {
+  const { linked, drive } = await setUp(context);
+  const child = await linked();
+  const beat = await child.line('heartbeat');
+  assert.deepEqual([beat.stream, beat.mode, beat.history], [null, null, null]);
+  const status = `{ getHistorySyncStatus: () => Promise.resolve(window.historyStatus) }`;
+  await drive(`window.historyStatus = { initialCompleted: true };
+    leadmasterd.requireOriginal('WAWebStreamModel').Stream.mode = 'MAIN';
+    ${withModule('WAWebUserPrefsHistorySync', status)}`);
+  const coming = await child.line((line) => line.type === 'heartbeat' && line.history !== null);
+  assert.deepEqual([coming.mode, coming.history], ['MAIN', 'incoming']);
+  await drive(`window.historyStatus = { initialCompleted: true, recentCompleted: true }`);
+  await child.line((line) => line.type === 'heartbeat' && line.history === 'complete');
+});
+
+test('what a listener of the library throws stays away from the page, is reported, and costs no count', async (context) => {
+  const { standin, linked, drive } = await setUp(context);
+  const child = await linked();
+  await drive(`{
+    const { Msg } = leadmasterd.requireOriginal('WAWebCollections');
+    window.reached = 0;
+    Msg.on('add', () => { window.reached += 1; });
+    window.onAddMessageEvent = Object.assign(
+      ((original) => (raw) => {
+        if (raw.type !== 'leadmasterd_heartbeat') throw new Error('broken listener');
+        return original({ ...raw, heartbeat: { ...raw.heartbeat, mode: 'reached ' + window.reached } });
+      })(window.onAddMessageEvent),
+      window.onAddMessageEvent,
+    );
+  }`);
+  await standin.act('deliver', { id: 'LOST', from: '5491155550001', body: 'hola' });
+  const error = await child.line(
+    (line) => line.type === 'page_error' && /broken listener/.test(line.message),
+  );
+  assert.equal(error.source, 'listener');
+  assert.match(error.message, /^Msg add: /);
+  const beat = await child.line((line) => line.type === 'heartbeat' && line.mode === 'reached 1');
+  assert.deepEqual([beat.added, beat.emitted], [1, 0]);
+});
+
+test('a logout by a plain reload is told by its event, at once or within the reload', async (context) => {
+  const { linked, drive } = await setUp(context);
+  const child = await linked();
+  await drive(`${CMD}.trigger('starting_logout_from_bridge'); location.reload();`);
+  const { reason, logout_reason, by } = await child.line('disconnected');
+  assert.deepEqual([reason, logout_reason, by], ['LOGOUT', null, 'event']);
+  assert.equal((await child.line('bye')).reason, 'logged_out');
+  assert.equal(child.ofType('disconnected').length, 1);
+});
+
+test('a refused connection logs out without a beginning, and without a linked page to hear it', async (context) => {
+  const { start, drive } = await setUp(context);
+  const child = await start();
+  const codes = child.ofType('qr').length;
+  await drive(`location.reload(); ${CMD}.trigger('logout_from_bridge');`);
+  assert.equal((await child.line('disconnected')).by, 'event');
+  await child.exit;
+  assert.equal(child.ofType('qr').length, codes);
+});
+
+test('a page that says it logs out and does not reload is left after a while', async (context) => {
+  const { linked, drive } = await setUp(context);
+  const child = await linked();
+  await drive(`${CMD}.trigger('logout_from_bridge');`);
+  assert.equal((await child.line('disconnected')).by, 'event');
+  assert.equal((await child.line('bye')).reason, 'logged_out');
+});
+
+test('an address with a reason and no post_logout is a logout', async (context) => {
+  const { linked, drive } = await setUp(context);
+  const child = await linked();
+  await drive(`location.href = '/?logout_reason=3'`);
+  const { logout_reason, by } = await child.line('disconnected');
+  assert.deepEqual([logout_reason, by], ['3', 'address']);
+});
+
+test('a temporary ban says until when, once, and the page goes on', async (context) => {
+  const { standin, linked, drive } = await setUp(context);
+  const child = await linked();
+  const ban = `${CMD}.trigger('account_temporarily_banned_from_bridge', { banned: true, code: 104, expire: 3600 })`;
+  const before = Math.floor(Date.now() / 1000);
+  await drive(`${ban}; ${ban}; ${CMD}.trigger('service_unavailable_503_from_bridge')`);
+  assert.equal((await child.line('unavailable')).code, 503);
+  const [line, ...more] = child.ofType('banned');
+  assert.deepEqual([line.code, line.message, more.length], ['104', null, 0]);
+  assert.ok(line.expires >= before + 3600 && line.expires <= before + 3660, `${line.expires}`);
+  await standin.act('deliver', { id: 'ON', from: '5491155550001', body: 'hola' });
+  await child.line((each) => each.id?.id === 'ON');
+});
+
+test('a locked screen is told, is no end, and its end is told', async (context) => {
+  const { linked, drive } = await setUp(context);
+  const child = await linked();
+  await drive(`${SOCKET}.set('state', 'SCREEN_LOCKED')`);
+  const { name, shown } = await child.line('screen');
+  assert.deepEqual([name, shown], ['locked', true]);
+  await drive(`${SOCKET}.set('state', 'CONNECTED')`);
+  const end = await child.line((line) => line.type === 'screen' && !line.shown);
+  assert.equal(end.name, 'locked');
+  assert.deepEqual(child.ofType('disconnected'), []);
+});
+
+test('a ban that stands where the chats were is told in its words, and ends with a reload', async (context) => {
+  const { standin, linked, drive } = await setUp(context);
+  const child = await linked();
+  await drive(`document.body.innerHTML =
+    '<div id="app">You\\'re temporarily banned from WhatsApp because too many people blocked you.</div>'`);
+  const line = await child.line('screen');
+  assert.equal(line.name, 'temporary_ban');
+  assert.match(line.text, /^You're temporarily banned/);
+  await standin.act('reload');
+  const end = await child.line((each) => each.type === 'screen' && !each.shown);
+  assert.equal(end.name, 'temporary_ban');
+});
+
+test('WhatsApp Web without room on the disk is told by name', async (context) => {
+  const { standin, linked } = await setUp(context);
+  const child = await linked();
+  await standin.act('dialog', {
+    text: 'Your computer does not have enough space for WhatsApp to run.',
+    button: 'Log out',
+  });
+  const { name, dismissed } = await child.line('dialog');
+  assert.deepEqual([name, dismissed], ['disk_full', false]);
+});
+
+/** The screen that asks for a passkey, as a build of mid 2026 has it. */
+const CARD = `document.body.insertAdjacentHTML('beforeend', \`<div id="passkey">
+  <div data-testid="shortcake_passkey_prompt_card">Use your passkey</div>
+  <button data-testid="shortcake_cancel_button">Cancel</button></div>\`);`;
+const EVENTS = `(() => {
+  const listeners = {};
+  return { WAWebLinkDeviceEvents: {
+    on(name, listener) { (listeners[name] ??= []).push(listener); },
+    trigger(name, ...given) { for (const each of listeners[name] ?? []) each(...given); },
+  } };
+})()`;
+
+test('a passkey while linking: told by its event, no code meanwhile, and codes again when it is cancelled', async (context) => {
+  const { standin, start, drive } = await setUp(context);
+  const child = await start();
+  await drive(withModule('WAWebLinkDeviceEvents', EVENTS));
+  const trigger = (/** @type {string} */ name) =>
+    `leadmasterd.requireOriginal('WAWebLinkDeviceEvents').WAWebLinkDeviceEvents.trigger('link_device_events:${name}')`;
+  await until(async () => {
+    await drive(trigger('passkey_prologue_request'));
+    return child.ofType('passkey').length > 0;
+  });
+  assert.deepEqual(
+    child.ofType('passkey').map(({ where, step, code, by }) => [where, step, code, by]),
+    [['linking', 'asked', null, 'event']],
+  );
+  await drive(CARD);
+  const codes = child.ofType('qr').length;
+  await standin.act('rotate_qr');
+  await drive(trigger('shortcake_prologue_sent'));
+  await drive(`document.querySelector('[data-testid="shortcake_passkey_prompt_card"]').remove()`);
+  await child.line((line) => line.type === 'passkey' && line.step === 'working');
+  await standin.act('state', { state: 'UNPAIRED_IDLE' });
+  child.send({ type: 'pairing_code', phone: '5491155550100' });
+  assert.match((await child.line('command_error')).message, /passkey/);
+  assert.equal(child.ofType('qr').length, codes);
+  await drive(`document.querySelector('#passkey').remove(); ${SOCKET}.set('state', 'UNPAIRED')`);
+  const failed = await child.line((line) => line.type === 'passkey' && line.step === 'failed');
+  const code = await child.line((line) => line.type === 'qr' && line.seq > failed.seq);
+  assert.ok(code.seq > failed.seq);
+});
+
+test('a passkey while linking that no event told is seen within seconds, with its code, and done when linked', async (context) => {
+  const { standin, start, drive } = await setUp(context);
+  const child = await start();
+  const api = `{
+    getShortcakeLinkingStage: () => window.stage ?? 'NotStarted',
+    getVerificationCode: () => window.stage === 'WaitingForVerificationCodeConfirmation' ? 'K7RM-2QXP' : null,
+  }`;
+  const since = Date.now();
+  await drive(`${withModule('WAWebShortcakeLinkingApi', api)} ${CARD}`);
+  const asked = await child.line('passkey');
+  assert.deepEqual([asked.where, asked.step, asked.by], ['linking', 'asked', 'level']);
+  assert.ok(Date.now() - since < 10_000);
+  await drive(`window.stage = 'WaitingForPrimaryIdentity'`);
+  await child.line((line) => line.type === 'passkey' && line.step === 'working');
+  await drive(`window.stage = 'WaitingForVerificationCodeConfirmation'`);
+  assert.equal((await child.line((line) => line.step === 'code')).code, 'K7RM-2QXP');
+  await drive(`window.stage = 'NotStarted'; document.querySelector('#passkey').remove();`);
+  await standin.act('scan', SHOP);
+  const done = await child.line((line) => line.type === 'passkey' && /done|failed/.test(line.step));
+  assert.equal(done.step, 'done');
+  await child.line('ready');
+});
+
+test('the check of a linked account is told, nothing is clicked, messages arrive, and its end is told', async (context) => {
+  const { standin, linked, drive } = await setUp(context);
+  const child = await linked();
+  await drive(`window.clicked = 0; document.body.insertAdjacentHTML('beforeend', \`<div role="dialog" id="check">
+    <span>Quick security check with Passkey</span>
+    <span>You can continue using WhatsApp Web after we verify your account with your Passkey.</span>
+    <button onclick="document.title = 'clicked'">Continue</button>
+    <button onclick="document.title = 'clicked'">Log out of WhatsApp Web</button></div>\`)`);
+  const { where, step } = await child.line('passkey');
+  assert.deepEqual([where, step], ['check', 'asked']);
+  await standin.act('deliver', { id: 'STILL', from: '5491155550001', body: 'hola' });
+  await child.line((line) => line.id?.id === 'STILL');
+  await drive(
+    `if (document.title === 'clicked') throw new Error('clicked'); document.querySelector('#check').remove()`,
+  );
+  await child.line((line) => line.type === 'passkey' && line.step === 'done');
+  assert.doesNotMatch(child.stderr, /clicked/);
+  assert.deepEqual(child.ofType('dialog'), []);
+});
+
+test('a check that is kept for the next start is told before its dialog is there', async (context) => {
+  const { linked, drive } = await setUp(context);
+  const child = await linked();
+  const kept = `{ userPrefsIdb: { get: (key) => key === 'WAIntegrityChallengeState' ? window.kept : null } }`;
+  await drive(
+    `window.kept = { challenge_type: 'PASSKEY' }; ${withModule('WAWebUserPrefsIndexedDBStorage', kept)}`,
+  );
+  assert.equal((await child.line('passkey')).where, 'check');
+  await drive(`window.kept = null`);
+  await child.line((line) => line.type === 'passkey' && line.step === 'done');
+});
+
+test('a second pairing code is refused while the first is being made', async (context) => {
+  const { start, drive } = await setUp(context);
+  const child = await start();
+  await drive(`{
+    const api = leadmasterd.requireOriginal('WAWebAltDeviceLinkingApi');
+    const { startAltLinkingFlow } = api;
+    api.startAltLinkingFlow = async (...given) => {
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+      return startAltLinkingFlow(...given);
+    };
+  }`);
+  child.send({ type: 'pairing_code', phone: '5491155550100' });
+  child.send({ type: 'pairing_code', phone: '5491155550100' });
+  assert.match((await child.line('command_error')).message, /being requested already/);
+  await child.line('pairing_code');
+  assert.equal(child.ofType('command_error').length, 1);
+  await until(() => {
+    child.send({ type: 'pairing_code', phone: '5491155550100' });
+    return child.ofType('pairing_code').length > 1;
+  });
+});
+
+test('a call is told once, by the Map or as the active call', async (context) => {
+  const { standin, start, drive } = await setUp(context);
+  const child = await start();
+  await drive(`leadmasterd.requireOriginal('WAWebCallCollection').setActiveCall = function (call) {
+    this.activeCall = call;
+  }`);
+  await standin.act('scan', SHOP);
+  await child.line('ready');
+  await standin.act('call', { from: '5491155550001', log: false });
+  const first = await child.line('call');
+  assert.equal(first.source, 'collection');
+  const peer = `{ user: '5491155550002', server: 'c.us' }`;
+  await drive(`{
+    const collection = leadmasterd.requireOriginal('WAWebCallCollection');
+    const call = { id: 'NATIVE', peerJid: ${peer}, isVideo: true, outgoing: false };
+    call.itself = call;
+    for (let times = 0; times < 3; times += 1) collection.setActiveCall(call);
+    collection.setActiveCall({ id: '${first.call_id}', peerJid: ${peer} });
+    collection.setActiveCall(null);
+  }`);
+  const native = await child.line((line) => line.type === 'call' && line.call_id === 'NATIVE');
+  assert.deepEqual([native.source, native.chat, native.video], ['active_call', '5491155550002@c.us', true]);
+  await standin.act('call', { from: '5491155550003', log: false });
+  await child.line((line) => line.type === 'call' && line.chat === '5491155550003@c.us');
+  assert.equal(child.ofType('call').length, 3);
+});
+
+test('CONNECTED after a code reaches the wire before authenticated', async (context) => {
+  const { standin, start } = await setUp(context);
+  const child = await start();
+  await standin.act('scan', SHOP);
+  const authenticated = await child.line('authenticated');
+  const code = child.ofType('qr')[0];
+  const connected = child.lines.find((line) => line.state === 'CONNECTED' && line.seq > code.seq);
+  assert.ok(connected && connected.seq < authenticated.seq);
+});
