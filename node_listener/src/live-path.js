@@ -107,10 +107,12 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
    * @param {string[]} modules
    */
   async function loaded(modules) {
+    const waitsIn = load.document;
     let before = '';
     let since = Date.now();
     for (;;) {
-      const missing = await call(notLoaded, config, modules);
+      const { document, missing } = await call(notLoaded, config, modules);
+      if (document !== waitsIn) throw reloaded();
       if (missing.length === 0 || stopped) return;
       if (missing.join() !== before) since = Date.now();
       before = missing.join();

@@ -14,7 +14,7 @@ function withModules(modules) {
     if (!Object.hasOwn(modules, name)) throw new Error(`Requiring unknown module "${name}"`);
     return modules[name];
   };
-  page.leadmasterd = { requireOriginal: page.require };
+  page.leadmasterd = { requireOriginal: page.require, document: 'D' };
 }
 const config = { namespace: 'leadmasterd' };
 const nothing = () => {};
@@ -37,7 +37,7 @@ test('new QR codes are asked for in the way this build has, each time another on
 
 test('a module that throws or is empty is not loaded, and neither is any before the page has a require', () => {
   withModules({ A: {}, B: undefined });
-  assert.deepEqual(notLoaded(config, ['A', 'B', 'C']), ['B', 'C']);
+  assert.deepEqual(notLoaded(config, ['A', 'B', 'C']), { document: 'D', missing: ['B', 'C'] });
   delete page.leadmasterd;
-  assert.deepEqual(notLoaded(config, ['A']), ['A']);
+  assert.deepEqual(notLoaded(config, ['A']), { document: null, missing: ['A'] });
 });

@@ -70,18 +70,20 @@ export function refreshQr(tried) {
 /**
  * @param {Config} config
  * @param {string[]} modules
- * @returns {string[]} those that the page does not have, or not yet. Our shims do not count
+ * @returns {{document: string | null, missing: string[]}} missing: what the page does not have, or not yet. Our shims do not
+ *   count
  */
 export function notLoaded(config, modules) {
   /** @type {Agent | undefined} */
   const agent = /** @type {any} */ (globalThis)[config.namespace];
-  return modules.filter((module) => {
+  const missing = modules.filter((module) => {
     try {
       return !agent?.requireOriginal(module);
     } catch {
       return true;
     }
   });
+  return { document: agent?.document ?? null, missing };
 }
 
 /**
