@@ -12,7 +12,7 @@ import { lidText } from './stanza.js';
 /** @typedef {{kind: string, id?: string, [field: string]: unknown}} Happening something that devices must learn */
 /** @typedef {Happening & {n: number}} Item a happening in one device's queue */
 /** @typedef {{phone: string, lid: string | null, name: string, platform: string, log: Map<string, Stanza>,
- *   contacts: Map<string, ContactCard>, reactions: Map<string, import('./stanza.js').Reaction>}} Account */
+ *   contacts: Map<string, ContactCard>}} Account */
 /** @typedef {{token: string, account: Account, queue: Item[], next: number, acknowledged: string[],
  *   historyDue: boolean, history: Stanza[]}} Device */
 /** @typedef {{page: string, token: string | null, send: (line: object) => void, close: () => void}} Connection */
@@ -44,7 +44,6 @@ export class PhoneServer extends EventEmitter {
       platform: 'android',
       log: new Map(),
       contacts: new Map(),
-      reactions: new Map(),
     };
     if (who.lid) account.lid = lidText(who.lid);
     if (who.name) account.name = who.name;

@@ -7,7 +7,8 @@ import { randomBytes } from 'node:crypto';
  * A message as the server keeps it. `remote` is the chat, `participant` the sender within a group. Other fields are passed
  * through unchanged, under the names of the page's own records.
  * @typedef {{id: string, fromMe: boolean, remote: string, participant?: string, t: number, type: string, from: string,
- *   to: string, author?: string, [field: string]: unknown}} Stanza
+ *   to: string, author?: string, reactions?: Reaction[], [field: string]: unknown}} Stanza `reactions`: the last one of each
+ *   sender, as the phone knows them; a newly linked device gets them with its history
  */
 
 /**

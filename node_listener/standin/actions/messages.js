@@ -106,13 +106,13 @@ export const MESSAGES = {
       const stanza = knownMessage(stage, id);
       const other = from ? widText(from, 'from') : (stanza.author ?? stanza.remote);
       const sender = from_me ? `${account.phone}@c.us` : other;
-      const key = `${id} ${sender}`;
-      const before = account.reactions.get(key);
+      const others = (stanza.reactions ?? []).filter((each) => each.sender !== sender);
+      const before = stanza.reactions?.find((each) => each.sender === sender);
       if (read && !before) throw new BadRequest(`cannot mark as read: ${sender} has not reacted to ${id}`);
       // The page's own call for `read` has the same reaction again, under the id it had.
       const fresh = { stanza: id, emoji: emoji ?? '', sender, fromMe: from_me, t, read, id: newStanzaId() };
       const reaction = read && before ? { ...before, read } : fresh;
-      account.reactions.set(key, reaction);
+      stanza.reactions = [...others, reaction];
       return reaction;
     });
     enqueue(stage, { kind: 'react', reactions });

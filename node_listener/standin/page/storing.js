@@ -14,6 +14,10 @@ export async function storeHistory(stanzas) {
   // From the newest on: on disk what is older comes before the chat's first message (WAWebDBStoreEncryptedMsgs).
   for (let end = stanzas.length; end > 0; end -= 1000)
     await storeAll(stanzas.slice(Math.max(0, end - 1000), end).reverse(), true);
+  const reactions = stanzas.flatMap((stanza) => stanza.reactions ?? []).filter(({ emoji }) => emoji !== '');
+  if (reactions.length === 0) return;
+  const show = await write((stores) => STORING.react(stores, { reactions }));
+  show(); // by the function that live ones come by: the library emits them too
 }
 
 /** Stores a message that this page has written. */
@@ -54,7 +58,7 @@ const replacedKey = async (index, key) => ((await request(index.getKey(key))) ? 
 function makeRecord(stanza, history) {
   lastRow = Math.max(lastRow + 1, Date.now() * 1000);
   const { remote: chat, t } = stanza;
-  const data = { ...stanza };
+  const { reactions, ...data } = stanza;
   return {
     key: keyText(stanza),
     chat,
@@ -201,18 +205,21 @@ export const STORING = {
     const known = [];
     for (const { stanza, emoji, sender, fromMe, t, id, read } of reactions) {
       for (const record of await recordsOf(stores.messages, stanza)) {
-        record.data.hasReaction = emoji !== '';
+        const range = IDBKeyRange.bound([record.key], [record.key, []]);
+        const others = (await request(stores.reactions.getAll(range))).filter((row) => row.sender !== sender);
+        record.data.hasReaction = emoji !== '' || others.some((row) => row.emoji !== '');
         stores.messages.put(record);
         const { remote, participant } = record.data;
         const key = { id, fromMe, remote, participant: participant && sender };
+        const { hasReaction } = record.data;
         const row = { parent: record.key, parentKey: keyParts(record.data), key, sender, emoji, t, read };
         stores.reactions.put(row);
-        known.push(row);
+        known.push({ ...row, hasReaction });
       }
     }
     return () => {
-      for (const { parentKey, emoji } of known)
-        Msg.get(new MsgKey(parentKey))?.set('hasReaction', emoji !== '');
+      for (const { parentKey, hasReaction } of known)
+        Msg.get(new MsgKey(parentKey))?.set('hasReaction', hasReaction);
       if (known.length > 0) reactionTableMode.bulkUpsert(known.map(reactionData));
     };
   },

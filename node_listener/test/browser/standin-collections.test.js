@@ -360,3 +360,32 @@ test('a call that was missed while away is hidden in its chat', async (context) 
   );
   assert.deepEqual(modes, [['call_log', 'CALL_LOG_OFFLINE_RESUME']]);
 });
+
+test('a newly linked page gets the reactions with its history, by the same function', async (context) => {
+  const { standin, newClient } = await setUp(context);
+  const client = await newClient().startLinked(standin, SHOP);
+  const [id] = (await standin.act('deliver', { from: ANA, body: 'Hola', wait: LIMIT })).ids;
+  await standin.act('react', { id, emoji: '👍', from_me: true });
+  await standin.act('react', { id, emoji: '❤️' });
+  await standin.act('react', { id, emoji: '🙏', from: BETO });
+  await standin.act('react', { id, emoji: '', from: BETO });
+  await client.next('message_reaction', () => client.all('message_reaction').length === 4);
+  const has = () =>
+    client.evaluate(
+      () => /** @type {any} */ (window).require('WAWebCollections').Msg.getModelsArray()[0].hasReaction,
+    );
+  assert.equal(await has(), true, 'the others stand');
+  await standin.act('logout');
+  await client.next('disconnected');
+  await standin.act('scan', SHOP);
+  await client.next('ready', () => client.all('ready').length === 2);
+  const rows = await client.evaluate(async () => {
+    const page = /** @type {any} */ (window);
+    const [msg] = page.require('WAWebCollections').Msg.getModelsArray();
+    const { reactionTableMode } = page.require('WAWebAddonReactionTableMode');
+    const found = await reactionTableMode.bulkGetByParentMsgKey([msg.id]);
+    return [msg.reactions ?? null, found.map((/** @type {any} */ row) => row.reactionText)];
+  });
+  assert.deepEqual([rows[0], rows[1].toSorted()], [null, ['❤️', '👍'].toSorted()]);
+  assert.equal(await has(), true);
+});
