@@ -92,6 +92,13 @@ def test_a_person_is_led_through_it() -> None:
     assert dialogue.progress.result == Linked(wire.US, "Chromium 150.0.7871.100", "complete", NOW)
 
 
+def test_a_passkey_that_is_seen_to_be_over_after_the_link_is_no_news() -> None:
+    """The child may notice that its screen has gone a moment later."""
+    dialogue = Dialogue()
+    dialogue.hears(HELLO, WINDOW, QR, passkey("asked"), READY)
+    assert dialogue.hears(passkey("done")) == []
+
+
 def test_a_passkey_that_failed_may_be_tried_again() -> None:
     """The next code follows in the window."""
     dialogue = Dialogue()

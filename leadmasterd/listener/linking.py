@@ -136,7 +136,7 @@ class Progress:
                 self._tell(_("WhatsApp asks for a passkey: answer in the window, as your phone or key wants it."), now)
             case "code" if event.code:
                 self._tell(_("WhatsApp shows the code {code}: confirm it on the phone.").format(code=event.code), now)
-            case "done":
+            case "done" if not self.linked:
                 self._tell(_("The passkey was accepted."), now)
             case "failed":
                 self._tell(_("WhatsApp did not accept it: scan the next code in the window, and try again."), now)
