@@ -17,7 +17,7 @@ import pytest
 from leadmasterd.demo.standin import StandIn
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import ANA
-from tests.e2e.daemon import LIMIT, OUR_PHONE, ROOT, wait_long
+from tests.e2e.daemon import LIMIT, OUR_PHONE, ROOT, ROTATION, wait_long
 
 pytestmark = pytest.mark.e2e
 
@@ -164,6 +164,33 @@ def test_a_session_that_was_linked_in_a_window_needs_no_scan_elsewhere(
     assert (refused.returncode, refused.stdout) == (73, "")
     assert refused.stderr.endswith(f"stop it first with `kill {daemon.status['pid']}`\n")
     assert standin.state()["sent"] == []
+
+
+@pytest.mark.parametrize("rotation", [(*ROTATION, "--ways", "page")], ids=["the page's ways"])
+def test_a_passkey_is_answered_in_the_window(
+    pairing: Pairing, screen: Screen, standin: StandIn, make_daemon: MakeDaemon
+) -> None:
+    """With the code to compare, and all else as after a scan."""
+    pairing.await_word("scan the code in the window")
+    history = [{"from": ANA, "body": f"antes {n}", "t": int(time.time()) - 3600 + n} for n in range(20)]
+    standin.act("scan", phone=OUR_PHONE, name="Tienda", passkey=True, history=history)
+    pairing.await_word("WhatsApp asks for a passkey: answer in the window")
+    standin.act("passkey", step="continue")
+    standin.act("passkey", step="code", code="K3Y7")
+    pairing.await_word("WhatsApp shows the code K3Y7: confirm it on the phone.")
+    standin.act("passkey", step="done")
+    pairing.await_word("Linked: 5491155550100.")
+    code, _record = pairing.result()
+    assert code == 0, pairing.said
+    daemon = make_daemon()
+    assert daemon.command("auth", "import", str(pairing.file)).returncode == 0
+    daemon.start()
+    daemon.await_phase("ready")
+    assert {row["phase"] for row in daemon.query("SELECT phase FROM session_events")} <= {
+        "starting",
+        "syncing",
+        "ready",
+    }
 
 
 @pytest.mark.parametrize("how", ["closed", "Ctrl-C"])
