@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "leadmasterd doctor --quick --json",
         "leadmasterd doctor --page",
         notes=_(
-            "exit codes: 0 nothing is wrong (warnings are advice), 1 something is; "
+            "exit codes: 0 nothing is wrong (warnings are advice), 1 something is;\n"
             "with --page also 3 when no daemon is running"
         ),
     )

@@ -31,7 +31,7 @@ def make_parser() -> CommandParser:
     """The command line as `main` uses it: a command's flags are added when it is typed."""
     parser = CommandParser(
         prog="leadmasterd",
-        description=_("Listens to one WhatsApp number and keeps every message in SQLite. Sends no messages."),
+        description=_("Keeps every message of one WhatsApp number in SQLite. Sends no messages."),
         epilog=_(
             "examples:\n"
             "  leadmasterd run                     start listening; scan the QR code it shows\n"
