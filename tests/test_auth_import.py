@@ -237,6 +237,10 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda folder: with_link(chrome(folder / "x.zip"), f"{DATABASE}/000004.log"),
         f"{DATABASE}/000004.log in it is a link, and a session has none",
     ),
+    "a name that a terminal obeys": (
+        lambda folder: with_link(chrome(folder / "x.zip"), f"{DATABASE}/\x1b[31m\n"),
+        f"{DATABASE}/\ufffd[31m  in it is a link",
+    ),
     "link in ours": (
         lambda folder: with_link(packed(folder), f"{DATABASE}/000004.log"),
         "its manifest does not name",

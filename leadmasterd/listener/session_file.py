@@ -29,7 +29,7 @@ from typing import IO, Any, Final, Literal, Self
 
 from leadmasterd.errors import Refused
 from leadmasterd.listener.profile import SESSION_FOLDERS
-from leadmasterd.text import _
+from leadmasterd.text import _, printable
 from leadmasterd.times import iso
 
 VERSION: Final = 1
@@ -332,7 +332,7 @@ class SessionFile:
         return self._refuse(_("it is damaged, {name} is not what was packed; copy it here again").format(name=name))
 
     def _refuse(self, why: str) -> Refused:
-        return Refused(_("cannot import {file}: {why}").format(file=self.path, why=why))
+        return Refused(printable(_("cannot import {file}: {why}").format(file=self.path, why=why)))
 
 
 def check_browser(file: SessionFile, ours: str) -> None:
