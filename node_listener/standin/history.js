@@ -31,3 +31,26 @@ export function makeHistory(wanted, account) {
     return makeStanza(own ? { ...body, to: other } : { ...body, from: other }, account, own);
   });
 }
+
+/** How many chunks follow the first part. */
+export const CHUNKS = 4;
+
+/**
+ * @param {Stanza[]} stanzas
+ * @returns {{first: Stanza[], chunks: {n: number, stanzas: Stanza[]}[]}} the newest message of each chat, and the others,
+ *   the newest chunk first; the last may be empty, as its end is what completes the history. Each by time
+ */
+export function splitHistory(stanzas) {
+  const sorted = stanzas.toSorted((a, b) => b.t - a.t);
+  const chats = new Set();
+  const isFirst = sorted.map(({ remote }) => !chats.has(remote) && chats.add(remote));
+  const rest = sorted.filter((_, index) => !isFirst[index]);
+  const size = Math.max(1, Math.ceil(rest.length / CHUNKS));
+  return {
+    first: sorted.filter((_, index) => isFirst[index]).reverse(),
+    chunks: Array.from({ length: CHUNKS }, (_, n) => ({
+      n,
+      stanzas: rest.slice(n * size, (n + 1) * size).reverse(),
+    })),
+  };
+}

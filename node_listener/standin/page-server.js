@@ -4,6 +4,7 @@
 import { EventEmitter } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
+import { HistoryChunks } from './history-chunks.js';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:http').ServerResponse} Response */
@@ -11,6 +12,7 @@ import { createServer } from 'node:https';
 /** @typedef {import('./phone-server.js').Connection} Connection */
 /** @typedef {import('./pairing.js').Pairing} Pairing */
 /** @typedef {import('./options.js').StandinOptions} StandinOptions */
+/** @typedef {{code: number, until: number, about: Record<string, unknown>}} Failure `until` in milliseconds since 1970 */
 /** @typedef {{kind: string, page: string, token: string | null, [field: string]: any}} Report */
 
 const PAGE = new URL('./page/', import.meta.url);
@@ -20,7 +22,7 @@ export class PageServer extends EventEmitter {
   /** Pages served so far. */
   loads = 0;
   /** The page's last report about itself. */
-  page = { id: '', state: '', synced: false };
+  page = { id: '', state: '', stream: '', synced: false };
   /** "stream": the page loads but can't connect. "all": there is no network. */
   offline = /** @type {false | 'stream' | 'all'} */ (false);
   /** Module names that do not exist from the next load on. */
@@ -34,6 +36,10 @@ export class PageServer extends EventEmitter {
     find_fails: [],
     no_end: [],
   });
+  /** The account is refused at each connect, until `until`: code, and what the page is told. @type {Failure | null} */
+  failure = null;
+  /** So many of the next connections are replaced by another one, each after a second. */
+  replacements = 0;
   /** The next load comes back synced before anything can attach. */
   syncedOnce = false;
   /** Acknowledgements get lost, so everything is sent again at the next connection. */
@@ -66,6 +72,7 @@ export class PageServer extends EventEmitter {
     this.#phone = phone;
     this.#pairing = pairing;
     this.#options = options;
+    this.chunks = new HistoryChunks(phone, options);
   }
 
   /**
@@ -81,6 +88,7 @@ export class PageServer extends EventEmitter {
     await new Promise((resolve) => server.listen(this.#options.pagePort, '127.0.0.1', () => resolve(null)));
     const address = /** @type {import('node:net').AddressInfo} */ (server.address());
     const close = async () => {
+      this.chunks.end();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;
@@ -144,7 +152,7 @@ export class PageServer extends EventEmitter {
   /** @param {Response} response */
   async #servePage(response) {
     this.loads += 1;
-    this.page = { id: '', state: '', synced: false };
+    this.page = { id: '', state: '', stream: '', synced: false };
     const holds = [...this.holds, ...(this.syncedOnce ? ['synced'] : [])];
     this.syncedOnce = false;
     const { pagePort, controlPort, qrFirst, qrPeriod, ...forPage } = this.#options;
@@ -162,6 +170,7 @@ export class PageServer extends EventEmitter {
   #openStream(url, response) {
     if (this.offline) return void response.writeHead(503).end();
     const token = url.searchParams.get('token');
+    if (token && this.#refuseAccount(token, response)) return;
     const reason = token && this.#phone.refuses(token);
     if (typeof reason === 'number') {
       response.writeHead(401, { 'content-type': 'application/json' });
@@ -195,9 +204,34 @@ export class PageServer extends EventEmitter {
       this.#pairing.end(connection);
     });
     connection.send({ kind: 'held', phases: [...this.holds] }); // they may have changed since the page was loaded
-    this.#phone.connect(connection);
+    this.#phone.connect(connection, this.#options.ways.second_page);
+    this.chunks.next();
+    if (token && this.replacements > 0) {
+      this.replacements -= 1;
+      setTimeout(() => connection.send({ kind: 'replaced' }), 1000).unref();
+    }
     if (!token) this.#pairing.begin(connection);
     for (const command of this.commands) connection.send({ kind: 'command', ...command });
+  }
+
+  /**
+   * @param {string} token
+   * @param {Response} response
+   * @returns {boolean} whether the answer was a failure
+   */
+  #refuseAccount(token, response) {
+    const device = this.#phone.devices.get(token);
+    if (!device || !this.failure || this.failure.until <= Date.now()) return false;
+    const { code, until, about } = this.failure;
+    // the page is told how many seconds are left (WAWebTempBanScreen)
+    const expire = code === 402 ? { expire: Math.ceil((until - Date.now()) / 1000) } : {};
+    response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
+    response.end(`${JSON.stringify({ kind: 'failure', code, about: { ...about, ...expire } })}\n`);
+    if (code === 403 || code === 406) {
+      this.failure = null;
+      this.#phone.unlink(device, code);
+    }
+    return true;
   }
 
   /**
@@ -207,9 +241,8 @@ export class PageServer extends EventEmitter {
   #serveHistory(url, response) {
     const device = this.#phone.devices.get(url.searchParams.get('token') ?? '');
     response.writeHead(device ? 200 : 401, { 'content-type': 'application/json' });
-    response.end(
-      JSON.stringify({ messages: device?.history, contacts: [...(device?.account.contacts.values() ?? [])] }),
-    );
+    const contacts = [...(device?.account.contacts.values() ?? [])];
+    response.end(JSON.stringify({ ...(device && this.chunks.begin(device)), contacts }));
   }
 
   /**
@@ -243,10 +276,17 @@ export class PageServer extends EventEmitter {
         this.commands = this.commands.filter((command) => command.n !== said.n);
         return {};
       case 'state':
-        this.page = { id: page, state: said.state, synced: said.synced };
+        this.page = { id: page, state: said.state, stream: said.stream, synced: said.synced };
         return {};
       case 'history_done':
         if (device) Object.assign(device, { historyDue: false, history: [] });
+        this.chunks.next();
+        return {};
+      case 'chunk_done':
+        if (device) this.chunks.done(device, said.n);
+        return {};
+      case 'unlink':
+        if (device) this.#phone.unlink(device, said.reason);
         return {};
       case 'sent':
         this.records.sent.push(record);

@@ -14,7 +14,7 @@ import { lidText } from './stanza.js';
 /** @typedef {{phone: string, lid: string | null, name: string, platform: string, log: Map<string, Stanza>,
  *   contacts: Map<string, ContactCard>}} Account */
 /** @typedef {{token: string, account: Account, queue: Item[], next: number, acknowledged: string[],
- *   historyDue: boolean, history: Stanza[]}} Device */
+ *   historyDue: boolean, history: Stanza[], chunks: {n: number, stanzas: Stanza[]}[]}} Device */
 /** @typedef {{page: string, token: string | null, send: (line: object) => void, close: () => void}} Connection */
 
 export class PhoneServer extends EventEmitter {
@@ -61,7 +61,8 @@ export class PhoneServer extends EventEmitter {
     const token = randomBytes(16).toString('hex');
     const all = [...history, ...account.log.values()];
     for (const stanza of history) account.log.set(logKey(stanza), stanza);
-    this.device = { token, account, queue: [], next: 1, acknowledged: [], historyDue: true, history: all };
+    const due = { historyDue: true, history: all, chunks: [] };
+    this.device = { token, account, queue: [], next: 1, acknowledged: [], ...due };
     this.account = account;
     this.devices.set(token, this.device);
     this.emit('change');
@@ -90,15 +91,16 @@ export class PhoneServer extends EventEmitter {
   /**
    * A page opens its stream. Everything it has not acknowledged is sent again, in order.
    * @param {Connection} connection
+   * @param {'conflict' | 'replaced'} [toOlder] what an older page with the same session hears
    */
-  connect(connection) {
+  connect(connection, toOlder = 'conflict') {
     const device = connection.token ? this.devices.get(connection.token) : undefined;
     const before = this.connection;
     this.connection = connection;
     if (device) {
-      // One connection per device: the older page goes into conflict.
+      // One connection per device: the older page's ends.
       if (before?.token === connection.token && before.page !== connection.page)
-        before.send({ kind: 'conflict' });
+        before.send({ kind: toOlder });
       const { account } = device;
       connection.send({
         kind: 'hello',
@@ -140,6 +142,15 @@ export class PhoneServer extends EventEmitter {
     // The phone's own copy changes with an edit or a revocation; what is queued stays as it was sent.
     account.log.set(logKey(stanza), { ...stanza });
     this.enqueue(account, { kind: 'message', id: stanza.id, stanza });
+  }
+
+  /**
+   * @param {Account} account
+   * @param {Stanza} stanza
+   * @returns {Stanza | undefined} the phone's own copy, with all later changes; undefined when it was deleted
+   */
+  current(account, stanza) {
+    return account.log.get(logKey(stanza));
   }
 
   /**

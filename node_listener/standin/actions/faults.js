@@ -9,10 +9,13 @@ import { checkWay, WAYS } from '../ways.js';
 
 const STATES = new Set(
   (
-    'CONFLICT CONNECTED DEPRECATED_VERSION OPENING PAIRING PROXYBLOCK SMB_TOS_BLOCK TIMEOUT TOS_BLOCK ' +
-    'UNLAUNCHED UNPAIRED UNPAIRED_IDLE'
+    'CONFLICT CONNECTED DEPRECATED_VERSION OPENING PAIRING PROXYBLOCK SCREEN_LOCKED SMB_TOS_BLOCK TIMEOUT ' +
+    'TOS_BLOCK UNLAUNCHED UNPAIRED UNPAIRED_IDLE'
   ).split(' '),
 );
+const STREAMS = new Set(['CONNECTED', 'DISCONNECTED', 'RESUMING', 'SYNCING']);
+const SCREENS = new Set(['temp_ban', 'unavailable', 'logout', 'locked', 'offline']);
+const FAILURES = new Set([402, 403, 406, 503]);
 const HOLDS = new Set(['opening', 'debug', 'synced', 'progress', 'stored', 'acknowledged']);
 
 /** @type {Record<string, Action>} */
@@ -22,6 +25,35 @@ export const FAULTS = {
       throw new BadRequest(`cannot set the state ${state}; known: ${[...STATES].join(', ')}`);
     if (state === 'UNPAIRED_IDLE') stage.pairing.stopRotating();
     return { done: await stage.pages.command('state', { state }) };
+  },
+  async stream(stage, { stream }) {
+    if (!STREAMS.has(stream))
+      throw new BadRequest(`cannot set the stream ${stream}; known: ${[...STREAMS].join(', ')}`);
+    return { done: await stage.pages.command('stream', { stream }, { kept: false }) };
+  },
+  replaced(stage, { again = 0 }) {
+    const { connection } = stage.phone;
+    if (!connection?.token) throw new BadRequest('cannot replace: no linked page is connected');
+    stage.pages.replacements = again;
+    connection.send({ kind: 'replaced' });
+    return {};
+  },
+  failure(stage, { code, expire = 3600, ...about }) {
+    if (code !== null && !FAILURES.has(code))
+      throw new BadRequest(`cannot fail with ${code}; known: ${[...FAILURES].join(', ')}, null`);
+    const until = Date.now() + expire * 1000;
+    stage.pages.failure = code && { code, until, about: code === 402 ? { code: 101, ...about } : about };
+    if (code) stage.pages.cut();
+    return {};
+  },
+  async screen(stage, { name, on = true }) {
+    if (!SCREENS.has(name))
+      throw new BadRequest(`cannot show the screen ${name}; known: ${[...SCREENS].join(', ')}`);
+    return { done: await stage.pages.command('screen', { name, on }, { kept: false }) };
+  },
+  history_late(stage, { seconds = 0 }) {
+    stage.pages.chunks.hold(seconds);
+    return {};
   },
   async logout(stage, { reason = 0 }) {
     const { device } = stage.phone;

@@ -1,27 +1,62 @@
-// Processes what the server sends, in strict order: stored in IndexedDB (committed), THEN acknowledged, THEN added to
-// memory and emitted. A browser killed between any two steps loses nothing and duplicates nothing. A test can hold the
-// page between them (holds `stored` and `acknowledged`).
+// Processes what the server sends, in strict order, in one of three ways.
+//
+// live: stored in IndexedDB (committed), THEN acknowledged, THEN added to memory and emitted. A browser killed between any
+// two steps loses nothing and duplicates nothing. A test can hold the page between them (`stored` and `acknowledged`).
+// silent: the same, but nothing is added: the page has not restored its chats yet.
+// add_first: added and emitted at once, stored and acknowledged in batches: what a nonblocking resume does until what waited
+// at the server has come. A browser killed before a batch is stored gets its messages again.
 
+import { shownCall } from './calls.js';
 import { config } from './config.js';
+import { keyText } from './ids.js';
 import { report } from './report.js';
 import { write } from './storage.js';
-import { lookUp, STORING } from './storing.js';
+import { lookUp, makeRecord, putRecord, STORING, showNew } from './storing.js';
 import { chatsFollowed, logged } from './world.js';
 
 const BATCH = 250;
+/** Rows that a nonblocking resume writes at once (web_message_processing_cache_size, 3728, default of 2026-04-27). */
+const ROWS = 400;
+
 const waiting = [];
 const pending = new Set();
+/** What is in memory and not on disk yet: number of the item -> {item, record}. */
+const unstored = new Map();
+const unstoredKeys = new Set();
 const holds = new Set(config.holds);
 let running = null;
 let release = null;
 const wake = [];
-let onProgress = () => {};
 let first = Promise.resolve();
+let delivery = { mode: 'live', expected: 0, done: 0, ended: true, onProgress: () => {}, onEnd: () => {} };
 
-/** Calls back with the number of items processed, after each batch. */
-export function watchProgress(callback) {
-  onProgress = callback;
+/**
+ * A stream was opened, behind which `expected` items wait.
+ * @param {object} how mode ('live', 'silent' or 'add_first', until these items are done; then it is live), expected,
+ *   onProgress(done), called as items are done, and onEnd(), once they all are
+ */
+export function beginDelivery(how) {
+  delivery = { ...how, done: 0, ended: false };
+  if (how.expected === 0) settled().then(endIfDone);
 }
+
+function finished(count) {
+  delivery.done += count;
+  delivery.onProgress(delivery.done);
+}
+
+async function endIfDone() {
+  const ending = delivery;
+  if (ending.ended || ending.done < ending.expected) return;
+  await flush();
+  if (ending.ended) return;
+  ending.ended = true;
+  ending.mode = 'live';
+  ending.onEnd();
+}
+
+/** Whether this message is in memory only: a read of the disk does not find it. */
+const isUnstored = (key) => unstoredKeys.has(key);
 
 /** Nothing received is processed before this is done. */
 export function storeFirst(promise) {
@@ -30,9 +65,13 @@ export function storeFirst(promise) {
 }
 
 export function receive(item) {
-  if (pending.has(item.n)) return; // sent again after a reconnect, while it is still being processed
-  pending.add(item.n);
-  waiting.push(item);
+  if (pending.has(item.n)) {
+    // Sent again after a reconnect: while it is still being processed, or in memory only.
+    if (unstored.has(item.n)) finished(1);
+  } else {
+    pending.add(item.n);
+    waiting.push(item);
+  }
   start();
 }
 
@@ -81,22 +120,78 @@ async function gate(phase) {
 
 async function work() {
   await first;
-  while (waiting.length > 0) {
+  do {
     const batch = waiting.splice(0, BATCH);
-    const applied = await write(async (stores) => {
-      const messages = batch.filter((item) => item.kind === 'message').map((item) => item.stanza);
-      const before = await lookUp(stores, messages);
-      const results = [];
-      for (const item of batch) results.push(await STORING[item.kind]({ ...stores, before }, item));
-      return results;
-    });
-    await gate('stored');
-    // A lost acknowledgement is no error: the server sends the items again, and their keys are known.
-    await report('ack', { numbers: batch.map((item) => item.n) }).catch(() => {});
-    await gate('acknowledged');
-    for (const apply of applied) if (apply) logged(apply);
-    await chatsFollowed();
-    for (const item of batch) pending.delete(item.n);
-    onProgress(batch.length);
+    if (delivery.mode === 'add_first') await addFirst(batch);
+    else await storeAndShow(batch);
+    await endIfDone();
+  } while (waiting.length > 0);
+}
+
+async function storeAndShow(batch) {
+  if (batch.length === 0) return;
+  const { mode } = delivery;
+  const applied = await write(async (stores) => {
+    const messages = batch.filter((item) => item.kind === 'message').map((item) => item.stanza);
+    const before = await lookUp(stores, messages);
+    const results = [];
+    for (const item of batch) results.push(await STORING[item.kind]({ ...stores, before }, item));
+    return results;
+  });
+  await gate('stored');
+  await acknowledge(batch);
+  await gate('acknowledged');
+  for (const [index, apply] of applied.entries())
+    if (apply && (mode !== 'silent' || batch[index].kind === 'contact')) logged(apply);
+  await chatsFollowed();
+  for (const item of batch) pending.delete(item.n);
+  finished(batch.length);
+}
+
+/** A lost acknowledgement is no error: the server sends the items again, and their keys are known. */
+const acknowledge = (items) => report('ack', { numbers: items.map((item) => item.n) }).catch(() => {});
+
+async function addFirst(batch) {
+  const stanzas = batch.filter((item) => item.kind === 'message').map((item) => item.stanza);
+  const { known } = await write((stores) => lookUp(stores, stanzas));
+  for (const item of batch) {
+    if (item.kind !== 'message') {
+      if (item.kind !== 'contact') await flush(); // it changes what must be on disk
+      await storeAndShow([item]);
+      continue;
+    }
+    const key = keyText(item.stanza);
+    const isNew = !known.has(key) && !isUnstored(key);
+    const record = isNew ? makeRecord(shownCall(item.stanza, item.offline), false) : null;
+    unstored.set(item.n, { item, record });
+    if (record) {
+      unstoredKeys.add(key);
+      logged(() => showNew(record));
+    }
+    if (unstored.size >= ROWS) await flush();
+    finished(1);
+    if (record) await new Promise((resolve) => setTimeout(resolve, config.resumeMs));
+  }
+  await chatsFollowed();
+}
+
+/** Stores and acknowledges what is in memory only. */
+async function flush() {
+  const batch = [...unstored.values()];
+  if (batch.length === 0) return;
+  const records = batch.flatMap(({ record }) => record ?? []);
+  await write(async (stores) => {
+    const before = await lookUp(
+      stores,
+      records.map((record) => record.data),
+    );
+    for (const record of records) putRecord({ ...stores, before }, record);
+  });
+  for (const record of records) unstoredKeys.delete(record.key);
+  await gate('stored');
+  await acknowledge(batch.map(({ item }) => item));
+  for (const { item } of batch) {
+    unstored.delete(item.n);
+    pending.delete(item.n);
   }
 }

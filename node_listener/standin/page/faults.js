@@ -4,11 +4,12 @@
 import { config } from './config.js';
 import { hold, releaseHolds, settled } from './delivery.js';
 import { openDialog } from './dialogs.js';
-import { leave } from './link.js';
+import { goAway } from './link.js';
 import { Events } from './models.js';
 import { checkPasskey, passkeyStep, storageDialog } from './passkey.js';
 import { setReadFault } from './reading.js';
 import { report } from './report.js';
+import { forceScreen } from './screens.js';
 import { Socket } from './socket.js';
 import { Msg } from './world.js';
 
@@ -20,7 +21,7 @@ function thrower(msg) {
 }
 
 export async function runCommand({ n, name, given }) {
-  await settled();
+  if (name !== 'way') await settled(); // a way may end what is being waited for
   const act = commands[name];
   if (!LATE.has(name)) await act(given);
   const reported = report('done', { n }).catch(() => {});
@@ -40,7 +41,9 @@ const commands = {
     for (const hasSynced of [false, true]) Socket.set('hasSynced', hasSynced);
   },
   reload: () => location.reload(),
-  logout: ({ reason }) => leave(reason),
+  logout: ({ reason }) => goAway({ reason }),
+  stream: ({ stream }) => Socket.set('stream', stream),
+  screen: ({ name, on }) => forceScreen(name, on),
   hang: ({ ms }) => {
     const end = ms === null ? Infinity : Date.now() + ms;
     while (Date.now() < end);

@@ -1,18 +1,35 @@
 // The life of the connection: open the stream, follow what it says, open it again when it drops.
 
 import { config, pageId } from './config.js';
-import { holdOnly, receive, settled, storeFirst, watchProgress } from './delivery.js';
+import { beginDelivery, holdOnly, receive, storeFirst } from './delivery.js';
+import { fail, succeed } from './failures.js';
+import { firstHistoryComes, syncHistory, takeChunk } from './history.js';
+import { leave } from './leaving.js';
 import { leavePasskeyScreen, linkDeviceEvents } from './passkey.js';
-import { report, reportQuietly, session } from './report.js';
-import { Cmd, Conn, Socket, setMe, setProgress, showState, syncIsWatched } from './socket.js';
-import { saveSession, wipe } from './storage.js';
-import { storeContacts, storeHistory } from './storing.js';
+import { report, session } from './report.js';
+import {
+  Conn,
+  enterMain,
+  offlineDelivery,
+  Socket,
+  setMe,
+  setProgress,
+  showState,
+  streamClosed,
+  streamOpened,
+  syncIsWatched,
+} from './socket.js';
+import { saveSession } from './storage.js';
+import { setOnline } from './stream.js';
 import { endOfflineDelivery, loadWorld } from './world.js';
+
+/** From so many waiting messages on, a resume is blocking (A/B 2508, default of 2026-04-27). */
+export const NONBLOCKING_BELOW = 1000;
 
 let stream = new AbortController();
 let stopped = false;
 let everConnected = false;
-let offline = { expected: 0, done: 0 };
+let restored = null;
 let runCommand = () => {};
 
 /** Sets what carries out the commands that arrive on the stream. */
@@ -20,7 +37,14 @@ export function onCommand(run) {
   runCommand = run;
 }
 
+/** Fills memory from the store, once. */
+export const restore = () => {
+  restored ??= loadWorld(config.ways.chats_in_memory);
+  return restored;
+};
+
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const isOldReconnect = () => config.ways.reconnect === 'timeout';
 
 // A page that is being left closes its stream; listeners must not take that for a lost connection.
 addEventListener('pagehide', () => {
@@ -34,12 +58,15 @@ export async function stayConnected() {
       pause = config.retry;
     }).catch(() => false); // the server is not there, or has closed the stream
     if (stopped) return;
-    if (again) continue;
-    // Before the first connection the state stays OPENING, for as long as there is no network.
-    if (everConnected) Socket.set('state', 'TIMEOUT');
-    await sleep(pause);
-    pause = Math.min(pause * 2, config.retry * 10);
-    if (everConnected && !stopped) Socket.set('state', 'OPENING');
+    streamClosed();
+    if (!again) {
+      // Before the first connection the state stays OPENING, for as long as there is no network.
+      if (everConnected && isOldReconnect()) Socket.set('state', 'TIMEOUT');
+      await sleep(pause);
+      pause = Math.min(pause * 2, config.retry * 10);
+    }
+    if (stopped) return;
+    if (!isOldReconnect() || (everConnected && !again)) Socket.set('state', 'OPENING');
   }
 }
 
@@ -47,12 +74,19 @@ export async function stayConnected() {
 async function follow(onOpen) {
   stream = new AbortController();
   const query = new URLSearchParams({ page: pageId, ...(session.token && { token: session.token }) });
-  const answer = await fetch(`/standin/stream?${query}`, { signal: stream.signal });
+  const answer = await fetch(`/standin/stream?${query}`, { signal: stream.signal }).catch((error) => {
+    if (error.name !== 'AbortError') setOnline(false);
+    throw error;
+  });
+  setOnline(true);
+  if (!answer.ok && answer.status !== 401) throw new Error(`the server refused the stream: ${answer.status}`);
+  if (!isOldReconnect()) Socket.set('state', 'PAIRING');
   if (answer.status === 401) {
-    await leave((await answer.json()).reason);
+    // The handshake is over before the server says that it does not know the session any more.
+    if (!isOldReconnect()) streamOpened();
+    await goAway({ reason: (await answer.json()).reason, announced: false });
     return false;
   }
-  if (!answer.ok) throw new Error(`the server refused the stream: ${answer.status}`);
   onOpen();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
@@ -68,92 +102,173 @@ async function follow(onOpen) {
         await becomePaired(said.session);
         return true;
       }
+      if (said.kind === 'failure') {
+        streamOpened();
+        stopped = await fail(said);
+        return false;
+      }
       handle(said);
     }
   }
 }
 
-function handle(said) {
-  if (said.kind === 'item') receive(said.item);
-  else if (said.kind === 'command') runCommand(said);
-  else if (said.kind === 'held') holdOnly(said.phases);
-  else if (said.kind === 'hello') connected(said);
-  else if (said.kind === 'ref') {
-    Conn.set('ref', said.ref);
+const HANDLERS = {
+  item: ({ item }) => receive(item),
+  command: (said) => runCommand(said),
+  held: ({ phases }) => holdOnly(phases),
+  hello: connected,
+  chunk: takeChunk,
+  conflict: () => stop('CONFLICT'),
+  // Another connection has the session: the comms end and nothing else is said (WAWebHandleStreamError, 2026-04-27).
+  replaced: () => stop(),
+  ref: ({ ref }) => {
+    Conn.set('ref', ref);
     if (Socket.state !== 'UNPAIRED') Socket.set('state', 'UNPAIRED');
     showState();
-  } else if (said.kind === 'idle') {
-    Socket.set('state', 'UNPAIRED_IDLE');
-  } else if (said.kind === 'code_answered') {
-    const name = said.refused ? 'error_alt_linking' : 'primary_hello_received';
-    linkDeviceEvents.trigger(`link_device_events:${name}`);
-  } else if (said.kind === 'conflict') {
-    stopped = true;
-    stream.abort();
-    Socket.set('state', 'CONFLICT');
-  }
+  },
+  idle: () => Socket.set('state', 'UNPAIRED_IDLE'),
+  code_answered: ({ refused }) =>
+    linkDeviceEvents.trigger(
+      `link_device_events:${refused ? 'error_alt_linking' : 'primary_hello_received'}`,
+    ),
+};
+
+function handle(said) {
+  HANDLERS[said.kind](said);
+}
+
+/** Ends the connection for the rest of this page's life. */
+function stop(state) {
+  stopped = true;
+  stream.abort();
+  if (state) Socket.set('state', state);
+  streamClosed();
+}
+
+export async function goAway(why) {
+  stopped = true;
+  stream.abort();
+  await leave(why);
 }
 
 async function becomePaired(linked) {
   leavePasskeyScreen();
-  Socket.set('state', 'PAIRING');
+  // A scanned page is told by stream error 515 to connect again, now with a session.
+  if (isOldReconnect()) Socket.set('state', 'PAIRING');
   await saveSession(linked);
   session.token = linked.token;
   setMe(linked.me);
-  Socket.set('state', 'OPENING');
+  if (isOldReconnect()) Socket.set('state', 'OPENING');
 }
 
 function connected(hello) {
   everConnected = true;
   setMe(hello.me);
-  // History first, then what waited at the server, then hasSynced: so nothing of either is ever emitted.
-  if (hello.history) storeFirst(syncHistory());
-  offline = { expected: hello.offline, done: 0 };
-  watchProgress((count) => {
-    offline.done += count;
-    if (offline.done < offline.expected) setProgress(Math.floor((offline.done / offline.expected) * 100));
-    if (offline.done >= offline.expected) finishSync();
-  });
-  Socket.set('state', 'CONNECTED');
+  streamOpened();
+  succeed();
   showState();
-  // The real page announces itself, which silences the phone's notifications (OpenWA#1175).
-  if (config.autoPresence)
-    reportQuietly('presence', { available: true, module: 'page', function: 'connect' });
-  if (hello.offline === 0) settled().then(finishSync);
+  const { resume, reconnect_limit: limit } = config.ways;
+  if (Socket.hasSynced && limit !== null && hello.offline >= limit) return reload();
+  if (resume === 'blocking') return resumeAsBefore(hello);
+  if (config.holds.includes('progress')) return beginDelivery({ ...QUIET, expected: Infinity });
+  const few = resume === 'nonblocking' || hello.offline < NONBLOCKING_BELOW;
+  if (Socket.hasSynced || hello.history || few) return resumeNonblocking(hello);
+  resumeBlocking(hello);
 }
 
-async function syncHistory() {
-  try {
-    const { messages, contacts } = await (await fetch(`/standin/history?token=${session.token}`)).json();
-    await storeContacts(contacts);
-    await storeHistory(messages);
-    await loadWorld();
-    await report('history_done');
-  } catch {
-    stream.abort(); // the server still has the history: the next connection tries again
-  }
+function reload() {
+  stopped = true;
+  location.reload();
 }
 
-async function finishSync() {
-  if (config.holds.includes('progress')) return;
-  await syncIsWatched();
-  if (stopped || Socket.hasSynced) return;
-  setProgress(100);
-  Socket.set('hasSynced', true);
+const QUIET = { mode: 'silent', onProgress: () => {}, onEnd: () => {} };
+
+/** The first history, then what waited at the server, then hasSynced: so nothing of either is ever emitted. */
+function resumeAsBefore({ history, offline: expected }) {
+  if (history) storeFirst(bootstrap());
+  beginDelivery({
+    mode: 'live',
+    expected,
+    onProgress: (done) => {
+      if (done < expected) setProgress(Math.floor((done / expected) * 100));
+    },
+    onEnd: async () => {
+      if (config.holds.includes('progress')) return;
+      await syncIsWatched();
+      if (stopped) return;
+      if (!Socket.hasSynced) setProgress(100);
+      enterMain();
+      deliveryEnded();
+    },
+  });
+}
+
+/** What waited is added first and stored later. A page that is not on its main screen yet goes there before that. */
+function resumeNonblocking({ history, offline: expected }) {
+  offlineDelivery(false);
+  if (history) storeFirst(bootstrap().then((synced) => synced && enterWhenWatched()));
+  else storeFirst(restore().then(enterWhenWatched));
+  let shown = 0;
+  const show = (percent) => {
+    if (percent !== shown) setProgress(percent);
+    shown = percent;
+  };
+  show(expected === 0 ? 95 : 1);
+  beginDelivery({
+    mode: 'add_first',
+    expected,
+    onProgress: (done) => expected > 0 && show(Math.min(Math.ceil((100 * done) / expected), 95)),
+    onEnd: () => {
+      show(99);
+      deliveryEnded();
+    },
+  });
+}
+
+/** What waited is stored, then memory is filled from the store, then comes hasSynced. */
+function resumeBlocking({ offline: expected }) {
+  setProgress(0);
+  beginDelivery({
+    ...QUIET,
+    expected,
+    onProgress: (done) => setProgress(Math.min(Math.ceil((100 * done) / expected), 100)),
+    onEnd: async () => {
+      await restore();
+      await enterWhenWatched();
+      deliveryEnded();
+    },
+  });
+}
+
+function deliveryEnded() {
+  offlineDelivery(true);
   endOfflineDelivery();
 }
 
-/** Logged out: nothing of the session stays, and the page goes where the real one goes. */
-export async function leave(reason) {
-  stopped = true;
-  stream.abort();
-  await wipe();
-  Cmd.trigger('logout_from_bridge');
-  location.href = `/?post_logout=1&logout_reason=${reason}`;
+async function enterWhenWatched() {
+  await syncIsWatched();
+  if (!stopped) enterMain();
+}
+
+/** The first history of a new link. False when it could not be had: the server still has it for the next connection. */
+async function bootstrap() {
+  if (!(await firstHistoryComes())) {
+    await report('unlink', { reason: 2 }).catch(() => {});
+    await goAway({ params: { logout_reason: 2 } });
+    return await new Promise(() => {}); // nothing follows in this page
+  }
+  try {
+    await syncHistory();
+    return true;
+  } catch {
+    stream.abort();
+    return false;
+  }
 }
 
 Socket.reconnect = () => stream.abort();
 Socket.takeover = () => {
+  if (config.ways.second_page === 'replaced') throw new Error('Takeover called without conflict!');
   stopped = false;
   Socket.set('state', 'OPENING');
   stayConnected();

@@ -1,12 +1,12 @@
 // window.require: the modules of WhatsApp Web that the library asks for. An unknown name throws, as in the real page.
-// Each module is one object for the life of the page, so a function wrapped once is wrapped for all callers.
 
 import { callCollection } from './calls.js';
 import { config } from './config.js';
+import { historyStatus } from './history.js';
 import { createWid, MsgKey } from './ids.js';
 import { linkDeviceEvents, shortcakeLinkingApi, storageCmd } from './passkey.js';
 import { loadEarlierMsgs, messageFindLocal } from './reading.js';
-import { report, summary } from './report.js';
+import { report, session, summary } from './report.js';
 import { recordSent, sendingModules } from './sending.js';
 import * as socket from './socket.js';
 import { userPrefs } from './storage.js';
@@ -140,11 +140,27 @@ const altDeviceLinkingApi = {
   },
 };
 
+/** Names and defaults of WAWebABPropsConfigs (2026-04-27), and what plays each here. */
+const AB_VALUES = {
+  web_non_blocking_offline_resume_max_message_count: () =>
+    ({ blocking: 0, nonblocking: Number.MAX_SAFE_INTEGER })[config.ways.resume] ?? 1000,
+  web_init_chat_batch_size: () => config.ways.chats_in_memory ?? 100,
+  web_message_processing_cache_size: () => 400,
+  message_edit_to_message_secret_receiver_enabled: () => config.ways.edit_key === 'edit',
+};
+
 const SESSION = {
   WAWebSocketModel: { Socket },
   WAWebCmd: { Cmd },
   WAWebConnModel: { Conn },
-  WAWebOfflineHandler: { OfflineMessageHandler: { getOfflineDeliveryProgress: socket.offlineProgress } },
+  WAWebOfflineHandler: {
+    OfflineMessageHandler: {
+      getOfflineDeliveryProgress: socket.offlineProgress,
+      hasInitOfflineResumeManager: socket.hasPreview,
+    },
+  },
+  WAWebUserPrefsHistorySync: { getHistorySyncStatus: historyStatus },
+  WAWebABProps: { getABPropConfigValue: (name) => AB_VALUES[name]?.() },
   WAWebAltDeviceLinkingApi: altDeviceLinkingApi,
   WAWebLinkDeviceEvents: { WAWebLinkDeviceEvents: linkDeviceEvents },
   WAWebShortcakeLinkingApi: shortcakeLinkingApi,
@@ -159,7 +175,10 @@ const SESSION = {
   WAWebSignalStoreApi: {
     waSignalStore: { getRegistrationInfo: async () => ({ identityKeyPair: { pubKey: socket.keyBytes(5) } }) },
   },
-  WAWebUserPrefsMultiDevice: { getADVSecretKey: socket.advSecret },
+  WAWebUserPrefsMultiDevice: {
+    getADVSecretKey: socket.advSecret,
+    isRegistered: () => session.token !== null,
+  },
   WAWebUserPrefsMeUser: { getMaybeMePnUser: socket.myPn, getMaybeMeLidUser: socket.myLid },
   WAWebMiscBrowserUtils: { info: () => ({ os: 'Linux', name: 'Chrome' }) },
   WAWebSyncGatingUtils: { isPlaceholderMessageResendEnabled: () => false },
@@ -242,8 +261,10 @@ function refreshQrModules() {
   };
 }
 
+const modules = {};
+
 /** Removes a whole module, or one member of it: `WAWebConnModel.Conn.on`. */
-function removeModule(modules, name) {
+function removeModule(name) {
   const [module, ...path] = name.split('.');
   const last = path.pop();
   if (last === undefined) return void delete modules[module];
@@ -251,17 +272,27 @@ function removeModule(modules, name) {
   Object.defineProperty(holder, last, { value: undefined, configurable: true, writable: true });
 }
 
+/** What comes in the second wave. Of calls (wa-js#3567) and forwarding (wa-js#3582) it is known; the others are guessed. */
+const LATE =
+  /^WAWeb(CallCollection|ChatForwardMessage|GroupCreate|Newsletter|Mex|Polls|SendEvent|GenerateEventCallLink)/;
+export const isLate = (name) => LATE.test(name);
+
+/** Makes window.require, which has no module yet. Returns what loads those whose names pass a test. */
 export function installModules() {
   const sending = { ...sendingModules(Cmd), WAWebSendMsgChatAction: { addAndSendMsgToChat } };
-  const modules = { ...WORLD, ...SESSION, ...refreshQrModules(), ...TOOLS, ...QUERIES };
+  Object.assign(modules, WORLD, SESSION, refreshQrModules(), TOOLS, QUERIES);
   for (const [name, functions] of Object.entries(sending))
     modules[name] = Object.assign(modules[name] ?? {}, functions);
   modules.WAWebContactProfilePicThumbBridge.requestProfilePicFromServer = query(
     'requestProfilePicFromServer',
   );
-  for (const name of config.missing) removeModule(modules, name);
+  for (const name of config.missing) removeModule(name);
+  const loaded = new Set();
   window.require = (name) => {
-    if (!Object.hasOwn(modules, name)) throw new Error(`Requiring unknown module "${name}"`);
+    if (!loaded.has(name)) throw new Error(`Requiring unknown module "${name}"`);
     return modules[name];
+  };
+  return (test) => {
+    for (const name of Object.keys(modules)) if (test(name)) loaded.add(name);
   };
 }

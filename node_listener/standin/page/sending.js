@@ -3,6 +3,7 @@
 // code needs to continue.
 
 import { report, reportQuietly, summary } from './report.js';
+import { Stream } from './stream.js';
 
 /** Records one call. Resolves when the server has it, so that "nothing was sent" is reliable. */
 export async function recordSent(module, name, args) {
@@ -117,10 +118,10 @@ export function sendingModules(Cmd) {
   return {
     ...modules,
     WAWebStreamModel: {
-      Stream: {
+      Stream: Object.assign(Stream, {
         markAvailable: presence('WAWebStreamModel', 'Stream.markAvailable', true),
         markUnavailable: presence('WAWebStreamModel', 'Stream.markUnavailable', false),
-      },
+      }),
     },
     WAWebPresenceChatAction: {
       sendPresenceAvailable: presence('WAWebPresenceChatAction', 'sendPresenceAvailable', true),

@@ -3,21 +3,35 @@
 import { config } from './config.js';
 import { createWid } from './ids.js';
 import { Model } from './models.js';
-import { report, reportQuietly } from './report.js';
+import { report } from './report.js';
+
+let onChange = () => {};
+
+/** Calls back after each change of the socket. Not a listener: a test may take those away. */
+export function watchSocket(callback) {
+  onChange = callback;
+}
 
 class SocketModel extends Model {
   trigger(name, ...args) {
     super.trigger(name, ...args);
-    if (name === 'change') showState();
+    if (name === 'change') {
+      showState();
+      onChange();
+    }
     return this;
   }
 }
 
 const synced = config.holds.includes('synced');
-export const Socket = new SocketModel({ state: synced ? 'CONNECTED' : 'OPENING', hasSynced: synced });
+export const Socket = new SocketModel({
+  state: synced ? 'CONNECTED' : 'OPENING',
+  stream: synced ? 'CONNECTED' : 'DISCONNECTED',
+  hasSynced: synced,
+});
 export const Conn = new Model({ ref: undefined, pushname: undefined, platform: undefined, wid: undefined });
 Conn.canSetMyPushname = () => true;
-export const Cmd = new Model();
+export const Cmd = new Model({ isMainStreamReadyMd: false, isOfflineDeliveryEnd: false });
 
 /** Thirty-two bytes that look like a key in the QR. */
 export const keyBytes = (seed) => Uint8Array.from({ length: 32 }, (_, index) => (index * 7 + seed) % 256);
@@ -40,25 +54,73 @@ export const myPn = () => me && createWid(`${me.phone}@c.us`);
 export const myLid = () => (me?.lid ? createWid(me.lid) : null);
 export const isMe = (wid) => wid.equals(myPn()) || wid.equals(myLid());
 
-export function showState() {
+let telling = false;
+let changedSince = false;
+
+/** Shows and reports the state. One report at a time: two on their way could arrive in the wrong order. */
+export async function showState() {
   document.getElementById('state').textContent = `${Socket.state}${Socket.hasSynced ? ', synced' : ''}`;
-  reportQuietly('state', { state: Socket.state, synced: Socket.hasSynced });
+  changedSince = true;
+  if (telling) return;
+  telling = true;
+  while (changedSince) {
+    changedSince = false;
+    const { state, stream, hasSynced } = Socket;
+    await report('state', { state, stream, synced: Boolean(hasSynced) }).catch(() => {});
+  }
+  telling = false;
+}
+
+/** The stream is open: registered, and past the handshake. What the server says of the account comes after this. */
+export function streamOpened() {
+  Socket.set('state', 'CONNECTED');
+  if (Socket.hasSynced) Socket.set('stream', 'CONNECTED');
+  Cmd.trigger('open_socket_stream_from_bridge');
+}
+
+export function streamClosed() {
+  if (Socket.stream === 'DISCONNECTED') return;
+  Socket.set('stream', 'DISCONNECTED');
+  Cmd.trigger('socket_stream_disconnected_from_bridge');
+}
+
+/** The main screen: what waited at the server is in memory, or comes from now on. */
+export function enterMain() {
+  if (Socket.hasSynced) return;
+  Cmd.isMainStreamReadyMd = true;
+  Cmd.trigger('main_stream_mode_ready_from_bridge');
+  Socket.set({ hasSynced: true, stream: 'CONNECTED' });
+}
+
+export function offlineDelivery(ended) {
+  if (Cmd.isOfflineDeliveryEnd === ended) return;
+  Cmd.isOfflineDeliveryEnd = ended;
+  Cmd.trigger(ended ? 'offline_delivery_end_from_bridge' : 'offline_delivery_state_reset_from_bridge');
 }
 
 /** Resolves once something has subscribed to the end of the sync, or after ten seconds.
  *
  * The library's `authenticated` and `ready` depend on the change of hasSynced: if it comes before inject() has subscribed,
  * neither is ever emitted (wwebjs#5748). A real page takes seconds to sync; here it would be a race at every start, so the
- * page waits. The hold `synced` shows the failure itself. */
+ * page waits, unless the way `wait_for_listener` is off. The hold `synced` shows the failure itself. */
 export async function syncIsWatched() {
   const limit = Date.now() + 10_000;
-  while (Socket.listeners('change:hasSynced').length === 0 && Date.now() < limit) {
+  while (
+    config.ways.wait_for_listener &&
+    Socket.listeners('change:hasSynced').length === 0 &&
+    Date.now() < limit
+  ) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-let progress = 0;
-export const offlineProgress = () => progress;
+/** Null before the server has announced what waits (WAWebOfflineHandler, 2026-04-27: reading it throws until then). */
+let progress = config.ways.resume === 'blocking' ? 0 : null;
+export const hasPreview = () => progress !== null;
+export function offlineProgress() {
+  if (progress === null) throw new TypeError('there is no offline resume yet');
+  return progress;
+}
 export function setProgress(percent) {
   progress = percent;
   Cmd.trigger('offline_progress_update_from_bridge');

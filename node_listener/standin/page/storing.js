@@ -55,7 +55,7 @@ export async function lookUp({ messages, chats }, stanzas) {
 const replacedKey = async (index, key) => ((await request(index.getKey(key))) ? key : undefined);
 
 /** What the store keeps of a message. Its place among the others is decided here. */
-function makeRecord(stanza, history) {
+export function makeRecord(stanza, history) {
   lastRow = Math.max(lastRow + 1, Date.now() * 1000);
   const { remote: chat, t } = stanza;
   const { reactions, ...data } = stanza;
@@ -72,7 +72,7 @@ function makeRecord(stanza, history) {
 }
 
 /** Puts a record into the stores, unless `before` knows it. */
-function putRecord({ messages, chats, before }, record) {
+export function putRecord({ messages, chats, before }, record) {
   const { key, chat, t, history, data } = record;
   if (before.known.has(key)) return;
   before.known.add(key);
@@ -96,7 +96,7 @@ function storeMessage(stores, stanza, history) {
 }
 
 /** Adds a message that has just arrived to memory, where it is emitted. */
-function showNew(record) {
+export function showNew(record) {
   const { author, remote, fromMe, notifyName } = record.data;
   const other = createWid(author ?? remote);
   if (!fromMe && !Contact.get(other)) Contact.gadd(other).assign({ pushname: notifyName });

@@ -1,0 +1,57 @@
+// The page's own word of how it stands, derived from the socket (WAWebStreamModel, 2026-04-27), and what it tells the
+// server of its owner's presence.
+
+import { config } from './config.js';
+import { Model } from './models.js';
+import { reportQuietly, session } from './report.js';
+import { setScreen } from './screens.js';
+import { Socket, watchSocket } from './socket.js';
+
+/** States that are a mode under the same name. */
+const MODES = new Set('CONFLICT PROXYBLOCK TOS_BLOCK SMB_TOS_BLOCK DEPRECATED_VERSION'.split(' '));
+
+let online = true;
+
+function modeNow() {
+  const { state, stream, hasSynced } = Socket;
+  if (!session.token && state !== 'PROXYBLOCK') return 'QR';
+  if (MODES.has(state)) return state;
+  if (state === 'UNPAIRED' || state === 'UNPAIRED_IDLE') return 'QR';
+  if (state === 'UNLAUNCHED') return 'SYNCING';
+  if (state === 'OPENING' && !online && !hasSynced) return 'OFFLINE';
+  return hasSynced || stream === 'CONNECTED' ? 'MAIN' : 'SYNCING';
+}
+
+function infoNow() {
+  const { state, stream, hasSynced } = Socket;
+  if (state === 'OPENING') return online ? 'OPENING' : 'OFFLINE';
+  if (state === 'PAIRING') return hasSynced ? 'RESUMING' : 'PAIRING';
+  if (state === 'CONNECTED' && stream !== 'CONNECTED' && !hasSynced) return 'SYNCING';
+  return 'NORMAL';
+}
+
+export const Stream = new Model({
+  info: infoNow(),
+  mode: 'SYNCING',
+  available: config.ways.focus,
+  phoneAuthed: Socket.stream !== 'DISCONNECTED',
+});
+
+/** Whether the last try to reach the server got an answer. */
+export function setOnline(answered) {
+  online = answered;
+  update();
+}
+
+function update() {
+  const authed = Socket.stream !== 'DISCONNECTED';
+  const announces = authed && !Stream.phoneAuthed && config.autoPresence;
+  Stream.set({ info: infoNow(), mode: modeNow(), phoneAuthed: authed });
+  setScreen('offline', Stream.mode === 'OFFLINE');
+  // Being there silences the phone's notifications (OpenWA#1175).
+  if (announces)
+    reportQuietly('presence', { available: Stream.available, module: 'page', function: 'connect' });
+}
+
+watchSocket(update);
+update();
