@@ -190,14 +190,18 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
             Post(Happened.TEMPORARILY_BANNED, {"ban": None, "expires": None, "message": "You are banned"}),
         ],
     ),
-    (Heartbeat(8, "CONNECTED", True, 4, 4, 3), [Beat(), SetCounter("dropped_lines", 3)]),
+    (
+        Heartbeat(8, "CONNECTED", True, 4, 4, 3),
+        [Beat(), SetCounter("dropped_lines", 3), Post(Happened.STREAM_LIVE)],
+    ),
+    (Heartbeat(8, "TIMEOUT", True, 4, 4, 3), [Beat(), SetCounter("dropped_lines", 3)]),
     (
         Heartbeat(8, "CONNECTED", True, 4, 4, 3, history="incoming"),
-        [Beat(history="incoming"), SetCounter("dropped_lines", 3)],
+        [Beat(history="incoming"), SetCounter("dropped_lines", 3), Post(Happened.STREAM_LIVE)],
     ),
     (
         beat("CONNECTED", "CONNECTED"),
-        [Beat(), SetCounter("dropped_lines", 0), Post(Happened.CONNECTED)],
+        [Beat(), SetCounter("dropped_lines", 0), Post(Happened.STREAM_LIVE)],
     ),
     (beat("OPENING", "CONNECTED"), [Beat(), SetCounter("dropped_lines", 0)]),
     (beat("CONNECTED", "DISCONNECTED"), stream_dead("DISCONNECTED")),

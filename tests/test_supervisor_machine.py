@@ -133,6 +133,8 @@ DIAGRAM: list[tuple[Phase, Any, Phase, tuple[Effect, ...]]] = [
     (Phase.WAITING_FOR_SCAN, Happened.SOCKET_OPEN, Phase.SYNCING, ()),
     (Phase.STARTING, Happened.CONNECTED, Phase.STARTING, ()),
     (Phase.READY, Happened.STREAM_DEAD, Phase.READY, ()),
+    (Phase.READY, Happened.STREAM_LIVE, Phase.READY, ()),
+    (Phase.RECONNECTING, Happened.STREAM_LIVE, Phase.READY, ()),
     (Phase.READY, Happened.SOCKET_OPEN, Phase.READY, ()),
     (Phase.RECONNECTING, Happened.SOCKET_OPEN, Phase.RECONNECTING, ()),
     (Phase.RECONNECTING, Happened.STREAM_DEAD, Phase.RECONNECTING, ()),
@@ -338,7 +340,7 @@ def test_a_stream_that_comes_back_in_time_changes_nothing_but_the_calm() -> None
     assert fail(state, now=1310).failures == 5
 
 
-@pytest.mark.parametrize("back", [Happened.CONNECTED, Happened.READY])
+@pytest.mark.parametrize("back", [Happened.CONNECTED, Happened.STREAM_LIVE, Happened.READY])
 def test_a_stream_that_comes_back_later_is_ready_again(back: Happened) -> None:
     """Whether the page reconnects by itself or reloads."""
     state = happen(TO[Phase.READY], STREAM_DEAD, Happened.TIMER).state
@@ -501,6 +503,13 @@ def test_servers_that_are_away_are_no_failure_of_ours() -> None:
             assert (state.because.code, state.failures) == ("unavailable", 0)
             assert state.timer_at == now + TIMING.unavailable_timeout
     assert TIMING.unavailable_timeout > 900
+
+
+def test_the_moment_of_connection_before_each_refusal_is_not_ready() -> None:
+    """The page says CONNECTED before the server answers; a heartbeat that finds it connected is believed."""
+    away = happen(TO[Phase.READY], (Happened.UNAVAILABLE, {"status": 503})).state
+    assert happen(away, OFFLINE, Happened.CONNECTED).state == away
+    assert happen(away, Happened.STREAM_LIVE).state.phase is Phase.READY
 
 
 # ---------------------------------------------------------------------- a passkey
@@ -758,6 +767,7 @@ EVENTS = st.sampled_from(
         *((happened, HOURS) for happened in (Happened.GONE, Happened.TIMER, Happened.RESTART, Happened.START)),
     ]
 )
+PROVES_A_LINK = (Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.STREAM_LIVE, Happened.READY)
 CLOCKS = st.sampled_from([Facts(), HOURS, Facts(ban_seconds=math.inf)])
 NEEDS_A_CHILD = set(Happened) - {
     Happened.START,
@@ -822,7 +832,7 @@ class AnyOrder(RuleBasedStateMachine):
         if event == LOGOUT or (shown and self.connected):
             self.logged_out = True
         self._tell(event)
-        self.connected = self.connected or event in (Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.READY)
+        self.connected = self.connected or event in PROVES_A_LINK
 
     @precondition(lambda self: self.child and self.state.phase is Phase.STARTING and not self.stopping)
     @rule(chance=st.floats(0, 1, exclude_max=True))

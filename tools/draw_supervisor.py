@@ -54,6 +54,7 @@ WORDS: Final[Mapping[Happened, str]] = {
     Happened.CONNECTION_LOST: "socket state OPENING, TIMEOUT or PAIRING",
     Happened.CONNECTED: "socket state CONNECTED, its stream too if the page tells of it",
     Happened.SOCKET_OPEN: "socket state CONNECTED, but its stream not yet",
+    Happened.STREAM_LIVE: "a heartbeat with a socket that is CONNECTED, and its stream too if the page tells of it",
     Happened.STREAM_DEAD: "a heartbeat with a stream that is not connected",
     Happened.UNAVAILABLE: "503: WhatsApp's servers are not available",
     Happened.CONFLICT: "CONFLICT: the session is open elsewhere",

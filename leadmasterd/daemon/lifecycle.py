@@ -309,12 +309,10 @@ def _heartbeat(event: Heartbeat) -> Sequence[Command]:
     """A page that does not tell of its stream is judged by its socket's state alone, as ever."""
     dropped = SetCounter("dropped_lines", event.dropped)
     beat = Beat(stream_dead=event.stream not in (None, STREAM_ALIVE), history=event.history)
-    if event.stream is None:
-        return beat, dropped
     if beat.stream_dead:
         return beat, dropped, Post(Happened.STREAM_DEAD, {"stream": event.stream})
-    connected = (Post(Happened.CONNECTED),) if event.socket_state == "CONNECTED" else ()
-    return beat, dropped, *connected
+    live = (Post(Happened.STREAM_LIVE),) if event.socket_state == "CONNECTED" else ()
+    return beat, dropped, *live
 
 
 def _socket_state(state: str, stream: str | None) -> Sequence[Command]:

@@ -70,6 +70,8 @@ class Happened(StrEnum):
     """The socket is CONNECTED, and so is the stream behind it, if the page tells of one."""
     SOCKET_OPEN = "socket_open"
     """The socket is CONNECTED, the stream behind it is not yet: the server has not answered."""
+    STREAM_LIVE = "stream_live"
+    """A heartbeat says that the socket is CONNECTED, and so is the stream, if the page tells of one."""
     STREAM_DEAD = "stream_dead"
     """A heartbeat says that the stream is not connected: the only sign of a session that another one has replaced."""
     UNAVAILABLE = "unavailable"
@@ -428,7 +430,9 @@ STREAM_IS_DEAD: Final = Guard(
     "heartbeats said that the stream is dead", lambda state, _event: state.stream_dead_since is not None
 )
 STREAM_LOST: Final = Guard("the stream was lost", lambda state, _event: state.because.code == "stream_lost")
-ALREADY_UNAVAILABLE: Final = Guard("it was so already", lambda state, _event: state.because.code == "unavailable")
+ALREADY_UNAVAILABLE: Final = Guard(
+    "503 is why it is not ready", lambda state, _event: state.because.code == "unavailable"
+)
 CHECKS_A_LINK: Final = Guard(
     "the account was linked already", lambda state, _event: state.because.code == "passkey_check"
 )
@@ -447,7 +451,7 @@ _RESTORE: Final = (Effect.RESTORE_PROFILE,)
 _QUARANTINE: Final = (Effect.QUARANTINE_PROFILE,)
 _SNAPSHOT: Final = (Effect.TAKE_SNAPSHOT, Effect.TRIM_CACHES)
 _PROFILE_WORKS: Final = frozenset({Phase.WAITING_FOR_SCAN, Phase.SYNCING, Phase.READY, Phase.NEEDS_PASSKEY})
-_LINKED: Final = frozenset({Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.READY})
+_LINKED: Final = frozenset({Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.STREAM_LIVE, Happened.READY})
 """Only the page of a linked account says so: its socket is UNPAIRED otherwise (WAWebCommsConfig, 2026-04-27)."""
 
 
@@ -629,6 +633,7 @@ TABLE: Final[Mapping[Phase, Row]] = {
             # After a page reload: the live path sweeps, the phase stays.
             Happened.READY: either(STREAM_IS_DEAD, Stay(limit=Limit.CALM, stream="live"), otherwise=IGNORED),
             Happened.CONNECTED: either(STREAM_IS_DEAD, Stay(limit=Limit.CALM, stream="live"), otherwise=IGNORED),
+            Happened.STREAM_LIVE: either(STREAM_IS_DEAD, Stay(limit=Limit.CALM, stream="live"), otherwise=IGNORED),
             Happened.STREAM_DEAD: either(STREAM_IS_DEAD, IGNORED, otherwise=Stay(limit=Limit.STREAM, stream="dead")),
             Happened.UNAVAILABLE: enters(Phase.RECONNECTING, "unavailable", limit=Limit.UNAVAILABLE),
             Happened.CONNECTION_LOST: enters(Phase.RECONNECTING, "connection_lost"),
@@ -646,7 +651,9 @@ TABLE: Final[Mapping[Phase, Row]] = {
         _ALIVE,
         _LINKED_LIFE,
         {
-            Happened.CONNECTED: enters(Phase.READY, "reconnected"),
+            # Before each refusal the socket is CONNECTED for a moment; a heartbeat hardly ever meets that.
+            Happened.CONNECTED: either(ALREADY_UNAVAILABLE, IGNORED, otherwise=enters(Phase.READY, "reconnected")),
+            Happened.STREAM_LIVE: enters(Phase.READY, "reconnected"),
             Happened.UNAVAILABLE: either(
                 ALREADY_UNAVAILABLE,
                 Stay(limit=Limit.UNAVAILABLE),
