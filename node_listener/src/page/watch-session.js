@@ -52,7 +52,9 @@ export function watchSession(config) {
         starting_logout_from_bridge: leaving('starting'),
         logout_from_bridge: leaving('done'),
         logout: leaving('done'),
+        // said at each successful connection too, with `banned` false (WAWebHandleSuccess, 2026-04-27)
         account_temporarily_banned_from_bridge: (ban) => {
+          if (ban?.banned === false) return void session.signs.delete('temporary_ban');
           session.signs.add('temporary_ban');
           const { code = null, expire = null, message = null } = ban ?? {};
           agent.report({ kind: 'banned', code, expire, message });

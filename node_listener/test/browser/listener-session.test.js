@@ -157,6 +157,15 @@ test('an address with a reason and no post_logout is a logout', async (context) 
   assert.deepEqual([logout_reason, by], ['3', 'address']);
 });
 
+test('the word that there is no ban, said at each connection, is none', async (context) => {
+  const { linked, drive } = await setUp(context);
+  const child = await linked();
+  const none = `${CMD}.trigger('account_temporarily_banned_from_bridge', { banned: false })`;
+  await drive(`${none}; ${CMD}.trigger('service_unavailable_503_from_bridge')`);
+  await child.line('unavailable');
+  assert.deepEqual(child.ofType('banned'), []);
+});
+
 test('a temporary ban says until when, once, and the page goes on', async (context) => {
   const { standin, linked, drive } = await setUp(context);
   const child = await linked();
