@@ -37,6 +37,7 @@ QR = wire.line("qr", qr="2@x", valid_seconds=60)
 AUTHENTICATED = wire.line("authenticated")
 READY = wire.ready(fresh=True)
 LOGOUT = wire.line("disconnected", reason="LOGOUT", logout_reason=None)
+BANNED = wire.line("banned", code="101", expires=None, message=None)
 
 
 def bye(reason: str, detail: str | None = None) -> dict[str, Any]:
@@ -145,6 +146,11 @@ def test_a_first_sync_that_takes_long_is_waited_for() -> None:
         ([HELLO, WINDOW, QR], bye("page_crashed", "out of memory"), "the page crashed"),
         ([HELLO, WINDOW, QR], bye("internal", "a \x1b[31mdefect"), "the browser ended (a \ufffd[31mdefect)"),
         ([HELLO, WINDOW, QR], LOGOUT, "WhatsApp has ended the link; look at what the phone says"),
+        (
+            [HELLO, WINDOW, QR],
+            BANNED,
+            "WhatsApp has banned this number for a time; wait until the phone says that it is over",
+        ),
         ([HELLO, WINDOW, QR], bye("logged_out"), "WhatsApp has ended the link; look at what the phone says"),
     ],
 )

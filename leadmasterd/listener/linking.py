@@ -107,7 +107,11 @@ class Progress:
                 self._ready(account.wid, now)
             case Heartbeat(history=history) if self._account:
                 self._heartbeat(history, self._account, now)
-            case Banned() | Disconnected(reason="LOGOUT"):
+            case Banned():
+                raise self.ended(
+                    _("WhatsApp has banned this number for a time; wait until the phone says that it is over")
+                )
+            case Disconnected(reason="LOGOUT"):
                 raise self.ended(_("WhatsApp has ended the link; look at what the phone says"))
             case Bye(reason=reason, detail=detail):
                 raise self._gone(reason, detail)
