@@ -113,6 +113,7 @@ export function guardListeners(config) {
           // frozen: its listeners stay unwrapped
         }
       }
+      agent.listen?.(); // watch-session.js may have waited for it
     }
     if (inside === 0 && !ours) {
       ours = true;

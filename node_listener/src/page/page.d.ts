@@ -124,6 +124,8 @@ export interface Agent {
   watchesDialogs?: boolean;
   /** set by watch-session.js */
   session?: Session;
+  /** subscribes to what has been loaded; set by watch-session.js */
+  listen?(): void;
   /** looks at the screen now; set by watch-screens.js */
   look?(): void;
 

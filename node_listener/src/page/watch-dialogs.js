@@ -29,6 +29,7 @@ export function watchDialogs(config) {
   const words = (/** @type {any} */ element) => (element?.innerText ?? '').replace(/\s+/g, ' ').trim();
   const isShown = (/** @type {Element} */ element) =>
     element.isConnected && element.getClientRects().length > 0;
+  const nameOf = (/** @type {string} */ text) => dialogName(text, agent.session?.signs ?? new Set());
   const textOf = (/** @type {Element} */ dialog) => words(dialog).slice(0, 200);
 
   /**
@@ -40,8 +41,7 @@ export function watchDialogs(config) {
     const key = JSON.stringify([text, button, dismissed]);
     if (reported.has(key) || reported.size >= MOST_REPORTS) return;
     reported.add(key);
-    const name = dialogName(text, agent.session?.signs ?? new Set());
-    agent.report({ kind: 'dialog', name, text, button, dismissed });
+    agent.report({ kind: 'dialog', name: nameOf(text), text, button, dismissed });
   };
 
   const look = (/** @type {Element} */ dialog) => {
@@ -58,7 +58,8 @@ export function watchDialogs(config) {
         isShown(field) &&
         !['checkbox', 'radio', 'button'].includes(/** @type {HTMLInputElement} */ (field).type),
     );
-    const place = buttonToClick({ heading, buttons: labels, writes });
+    // What this OK acknowledges is a logout.
+    const place = nameOf(text) === 'disk_full' ? -1 : buttonToClick({ heading, buttons: labels, writes });
     const count = (looks.get(text) ?? 0) + 1;
     looks.set(text, count);
     if (place < 0) {

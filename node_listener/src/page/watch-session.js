@@ -16,7 +16,7 @@ export function watchSession(config) {
   agent.report({ kind: 'started' });
 
   /** How often a module is asked for until it is there: those of the session soon, unless they are missing for good. */
-  const SOON = 100;
+  const SOON = 25;
   const LATER = 2_000;
   const started = Date.now();
 
@@ -41,8 +41,10 @@ export function watchSession(config) {
   /** @type {Record<string, (exports: any) => void>} */
   const modules = {
     WAWebSocketModel: ({ Socket }) => {
-      const tell = () =>
+      const tell = () => {
         agent.report({ kind: 'state', state: Socket.state ?? null, stream: Socket.stream ?? null });
+        agent.look?.();
+      };
       hear(Socket, { 'change:state': tell, 'change:stream': tell });
       tell();
     },
@@ -75,7 +77,7 @@ export function watchSession(config) {
     },
   };
 
-  const look = () => {
+  const listen = () => {
     for (const [module, subscribe] of Object.entries(modules)) {
       try {
         // asking for a module runs it, so not before the page says that it is up
@@ -86,9 +88,13 @@ export function watchSession(config) {
         // not loaded yet, or not in this build
       }
     }
+  };
+  const listenAgain = () => {
+    listen();
     const waits = 'WAWebSocketModel' in modules || 'WAWebCmd' in modules;
     const soon = waits && Date.now() - started < 60_000;
-    if (Object.keys(modules).length > 0) setTimeout(look, soon ? SOON : LATER);
+    if (Object.keys(modules).length > 0) setTimeout(listenAgain, soon ? SOON : LATER);
   };
-  look();
+  agent.listen = listen;
+  listenAgain();
 }
