@@ -55,7 +55,7 @@ export class Pairing extends EventEmitter {
   /** A new list of references. */
   renew() {
     this.#left = this.#options.ways.qr_refs;
-    this.#rotate(this.#options.qrFirst);
+    this.#rotate(this.#options.qrFirst, this.#left !== null);
   }
 
   /** @param {Connection} [page] ends it only if it is this page's pairing */
@@ -108,8 +108,11 @@ export class Pairing extends EventEmitter {
     if (why) throw new BadRequest(`cannot pair: ${why}; the page must ask for another one`);
   }
 
-  /** @param {number} validFor */
-  #rotate(validFor) {
+  /**
+   * @param {number} validFor
+   * @param {boolean} [renewed] it is the first of a list: the page makes a new secret for it
+   */
+  #rotate(validFor, renewed = false) {
     clearTimeout(this.#timer);
     if (this.#left === 0) {
       this.ref = null;
@@ -119,7 +122,7 @@ export class Pairing extends EventEmitter {
     }
     if (this.#left !== null) this.#left -= 1;
     this.ref = `2@${randomBytes(48).toString('base64')}`;
-    this.#page?.send({ kind: 'ref', ref: this.ref });
+    this.#page?.send({ kind: 'ref', ref: this.ref, renewed });
     this.#timer = setTimeout(() => this.#rotate(this.#options.qrPeriod), validFor);
     this.#timer.unref();
     this.emit('change');

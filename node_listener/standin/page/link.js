@@ -11,6 +11,7 @@ import {
   Conn,
   enterMain,
   offlineDelivery,
+  renewAdvSecret,
   Socket,
   setMe,
   setProgress,
@@ -121,7 +122,8 @@ const HANDLERS = {
   conflict: () => stop('CONFLICT'),
   // Another connection has the session: the comms end and nothing else is said (WAWebHandleStreamError, 2026-04-27).
   replaced: () => stop(),
-  ref: ({ ref }) => {
+  ref: ({ ref, renewed }) => {
+    if (renewed && Conn.ref) renewAdvSecret();
     Conn.set('ref', ref);
     if (Socket.state !== 'UNPAIRED') Socket.set('state', 'UNPAIRED');
     showState();

@@ -3,7 +3,7 @@
 import { config } from './config.js';
 import { keyText, MsgKey } from './ids.js';
 import { loadAfter, loadBefore, loadMessage } from './storage.js';
-import { beginnings, buildMsg, Msg, messageData } from './world.js';
+import { beginnings, buildMsg, INCOMPLETE, Msg, messageData } from './world.js';
 
 /** Faults by name: the ids of the chats that have it, or `all`. */
 const faults = config.readFaults;
@@ -16,7 +16,6 @@ const fails = (name, chat) => faults[name].some((each) => each === 'all' || each
 
 const NOT_FOUND = 404;
 const TRIES = 5;
-const INCOMPLETE = 2; // ConversationEndOfHistoryTransferModelPropType in WAWebChatConstants
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 

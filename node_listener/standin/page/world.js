@@ -8,7 +8,7 @@ import { createWid, keyText, MsgKey, maybeWid } from './ids.js';
 import { Collection, idText, Model } from './models.js';
 import { reportQuietly } from './report.js';
 import { recordSent } from './sending.js';
-import { loadAll, loadBefore, loadMessage, loadMessages, placeOnDisk } from './storage.js';
+import { loadAll, loadBefore, loadMessage, loadMessages, placeOnDisk, userPrefs } from './storage.js';
 
 const NOTICES = new Set(['e2e_notification', 'notification_template', 'gp2', 'protocol', 'call_log']);
 
@@ -43,6 +43,10 @@ class MsgModel extends Model {
   }
 }
 
+/** Values of ConversationEndOfHistoryTransferModelPropType. */
+const COMPLETE = 0;
+export const INCOMPLETE = 2;
+
 class ChatModel extends Model {
   msgs;
   mute;
@@ -62,6 +66,11 @@ class ChatModel extends Model {
   }
   get contact() {
     return Contact.get(this.id);
+  }
+  /** Until the recent history of a new link is there, no chat's is complete (WAWebChatConstants). */
+  get endOfHistoryTransferType() {
+    const status = userPrefs.get('HistorySyncStatus');
+    return status && !status.recentCompleted ? INCOMPLETE : COMPLETE;
   }
   /** The real one lists all messages; the newest is enough to show whether there are any. */
   serialize() {
@@ -166,7 +175,6 @@ export function ensureChat(wid, attributes = {}) {
     pin: 0,
     isReadOnly: false,
     muteExpiration: 0,
-    endOfHistoryTransferType: 0,
     ...(currentLid(wid) && { accountLid: currentLid(wid) }),
     ...attributes,
   });

@@ -80,6 +80,8 @@ test('after six references the page is UNPAIRED_IDLE, and a new connection bring
   await until(async () => (await socketState(client)) === 'UNPAIRED_IDLE');
   await ask('bus');
   await until(() => refs().size > 12);
+  const secrets = new Set(client.all('qr').map((qr) => qr.split(',')[3]));
+  assert.equal(secrets.size, 3, 'another one for each list');
   await standin.act('scan', SHOP);
   await client.next('ready');
 });

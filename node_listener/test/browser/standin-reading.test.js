@@ -171,6 +171,18 @@ test('find_local: plain records from the disk, and nothing gets into memory', as
   assert.match(await find(client, { count: 3 }), /unknown module "WAWebDBMessageFindLocal"/);
 });
 
+test('no chat gets the mark of its end before the recent history of a link is complete', async (context) => {
+  const ways = /** @type {const} */ ({ paging: 'page', history: 'chunks' });
+  const { standin, newClient } = await setUp(context, { historyMs: 100, ways });
+  await standin.act('history_late', { seconds: 600 });
+  const client = await newClient().startLinked(standin, { ...SHOP, history: historyOf(25) });
+  assert.deepEqual(await page(client, 2), { answers: [[], []], marked: false });
+  await standin.act('history_late', { seconds: 0 });
+  await until(() => standin.state().history_chunks === 0);
+  const { answers, marked } = await page(client, 2);
+  assert.deepEqual([answers[0]?.length, answers[0]?.[0], answers[1], marked], [24, '1', null, true]);
+});
+
 for (const [order, expected] of /** @type {const} */ ([
   ['arrival', ['uno', 'tarde', 'dos']],
   ['time', ['tarde', 'uno', 'dos']],
