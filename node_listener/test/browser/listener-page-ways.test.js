@@ -1,0 +1,201 @@
+// The page as its code of 2026 says it is: late modules, streams, refused connections, logouts by a plain reload, and
+// hundreds of waiting messages after hasSynced.
+import assert from 'node:assert/strict';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { startStandin } from '../../standin/server.js';
+import { startChild, temporaryProfile } from '../support/child.js';
+import { until } from '../support/waiting.js';
+
+const SHOP = { phone: '5491155550100', name: 'Tienda' };
+const DRIVER = new URL('../support/driver.js', import.meta.url).href;
+
+/**
+ * @param {import('node:test').TestContext} context
+ * @param {import('../../standin/options.js').GivenOptions} [options]
+ */
+async function setUp(context, options = {}) {
+  const standin = await startStandin({ ways: 'page', ...options });
+  const profile = await temporaryProfile();
+  /** @type {import('../support/child.js').Child[]} */
+  const children = [];
+  context.after(async () => {
+    for (const child of children) await child.end();
+    await standin.close();
+    await profile.remove();
+  });
+  const file = `${profile.path}.page.js`;
+  async function start() {
+    const child = await startChild(profile.path, standin.browserArgs, {}, { node: [`--import=${DRIVER}`] });
+    children.push(child);
+    return child;
+  }
+  return {
+    standin,
+    start,
+    /** Runs in the page. @param {string} source */
+    async drive(source) {
+      writeFileSync(`${file}.new`, source);
+      renameSync(`${file}.new`, file);
+      await until(() => !existsSync(file));
+    },
+    async linked() {
+      const child = await start();
+      await child.line('qr');
+      await standin.act('scan', SHOP);
+      await child.line('ready');
+      return child;
+    },
+  };
+}
+
+/** @param {import('../support/child.js').Child} child */
+async function stopped(child) {
+  child.send({ type: 'stop' });
+  await child.exit;
+}
+
+test('from the first module to the last chunk of history: linked, told by the heartbeat, and guarded late', async (context) => {
+  const { linked, drive } = await setUp(context);
+  const child = await linked();
+  await child.line((line) => line.type === 'heartbeat' && line.stream === 'CONNECTED');
+  const coming = child.ofType('heartbeat').find((line) => line.history !== null);
+  assert.equal(coming?.history ?? 'incoming', 'incoming');
+  await child.line((line) => line.type === 'heartbeat' && line.history === 'complete');
+  await until(async () => {
+    await drive(`{
+      const { forwardMessages } = leadmasterd.requireOriginal('WAWebChatForwardMessage');
+      const message = 'blocked: ' + leadmasterd.isBlocked(forwardMessages);
+      leadmasterd.report({ kind: 'page_error', source: 'listener', message });
+    }`);
+    return child.ofType('page_error').some(({ message }) => message === 'blocked: true');
+  });
+  const others = child.ofType('page_error').filter(({ message }) => !message.startsWith('blocked: '));
+  assert.deepEqual(others, []);
+});
+
+test('a replaced session is told by its stream within a heartbeat', async (context) => {
+  const { standin, linked } = await setUp(context);
+  const child = await linked();
+  await child.line((line) => line.type === 'heartbeat' && line.stream === 'CONNECTED');
+  const after = child.lines.length;
+  await standin.act('replaced');
+  const line = await child.line((each) => each.type === 'state' && each.stream === 'DISCONNECTED', { after });
+  assert.equal(line.state, 'CONNECTED');
+  await child.line((each) => each.type === 'heartbeat' && each.stream === 'DISCONNECTED', { after });
+  assert.deepEqual(child.ofType('disconnected'), []);
+});
+
+test('a temporary ban comes as an event and as a screen, and both end with it', async (context) => {
+  const { standin, linked } = await setUp(context);
+  const child = await linked();
+  const seconds = Math.floor(Date.now() / 1000);
+  await standin.act('failure', { code: 402, expire: 600 });
+  const { expires, code } = await child.line('banned');
+  assert.equal(code, '101');
+  assert.ok(Math.abs(expires - seconds - 600) < 60, `${expires}`);
+  const { name, text } = await child.line('screen');
+  assert.equal(name, 'temporary_ban');
+  assert.match(text, /temporarily banned/);
+  await standin.act('failure', { code: null });
+  await child.line((line) => line.type === 'screen' && !line.shown);
+});
+
+for (const [code, reason] of /** @type {[number, string | null][]} */ ([
+  [403, '3'],
+  [406, null],
+])) {
+  test(`a connection refused with ${code} is a logout`, async (context) => {
+    const { standin, linked } = await setUp(context);
+    const child = await linked();
+    await standin.act('failure', { code });
+    const line = await child.line('disconnected');
+    assert.deepEqual([line.reason, line.logout_reason], ['LOGOUT', reason]);
+    assert.match(line.by, /^(event|address)$/);
+    assert.equal((await child.line('bye')).reason, 'logged_out');
+  });
+}
+
+test('503 is told as such, and is no end', async (context) => {
+  const { standin, linked } = await setUp(context);
+  const child = await linked();
+  await standin.act('failure', { code: 503 });
+  assert.equal((await child.line('unavailable')).code, 503);
+  assert.deepEqual(child.ofType('disconnected'), []);
+});
+
+for (const unlink of /** @type {const} */ (['reload', 'params', 'post_logout'])) {
+  test(`unlinked on the phone, and the page leaves by ${unlink}: told at once, and again when we were down`, async (context) => {
+    const { standin, start, linked } = await setUp(context, { ways: { side: 'page', unlink } });
+    const child = await linked();
+    await standin.act('logout', { reason: 4 });
+    const line = await child.line('disconnected');
+    assert.deepEqual([line.reason, line.by], ['LOGOUT', 'event']);
+    assert.equal(line.logout_reason, unlink === 'reload' ? null : '4');
+    await child.exit;
+
+    const again = await linked();
+    await stopped(again);
+    await standin.act('logout', { reason: 4 });
+    const down = await start();
+    const told = await down.line('disconnected');
+    assert.deepEqual([told.reason, told.by], ['LOGOUT', 'event']);
+    assert.deepEqual(down.ofType('qr'), []);
+  });
+}
+
+test('a first sync that takes too long ends by the page itself, which says why', async (context) => {
+  const { standin, start } = await setUp(context, {
+    ways: { side: 'page', sync_ms: 30_000 },
+    syncLimitMs: 1_000,
+  });
+  const child = await start();
+  await child.line('qr');
+  await standin.act('scan', SHOP);
+  const line = await child.line('disconnected');
+  assert.deepEqual([line.reason, line.logout_reason], ['LOGOUT', '2']);
+});
+
+test('each full screen without a role is told after seconds, and its end', async (context) => {
+  const { standin, linked } = await setUp(context);
+  const child = await linked();
+  for (const [shown, name] of [
+    ['temp_ban', 'temporary_ban'],
+    ['locked', 'locked'],
+    ['offline', 'offline'],
+    ['logout', 'logout'],
+  ]) {
+    const after = child.lines.length;
+    await standin.act('screen', { name: shown });
+    const line = await child.line('screen', { after });
+    assert.deepEqual([line.name, line.shown], [name, true]);
+    await standin.act('screen', { name: shown, on: false });
+    await child.line((each) => each.type === 'screen' && each.name === name && !each.shown, { after });
+  }
+});
+
+test('hundreds of messages that come after hasSynced, live and by a sweep beside: none is missing', async (context) => {
+  const { standin, start, linked } = await setUp(context);
+  await stopped(await linked());
+  const ids = Array.from({ length: 900 }, (_, index) => `BURST${index}`);
+  for (const [index, id] of ids.entries())
+    await standin.act('deliver', { id, from: `54911555500${10 + (index % 30)}`, body: `hola ${index}` });
+  const child = await start();
+  await child.line('ready');
+  child.send({ type: 'sweep', sweep: 1, from: 0, chats: {}, ignore: [] });
+  await child.line('sweep_done');
+  const seen = () => new Set(child.ofType('message').map((line) => line.id.id));
+  const missing = () => ids.filter((id) => !seen().has(id));
+  await until(() => child.ofType('heartbeat').at(-1)?.added === child.ofType('heartbeat').at(-5)?.added);
+  if (missing().length > 0) {
+    const after = child.lines.length;
+    child.send({ type: 'sweep', sweep: 2, from: 0, chats: {}, ignore: [] });
+    await child.line('sweep_done', { after });
+  }
+  assert.deepEqual(missing(), []);
+  const live = child.ofType('message').filter((line) => line.via === 'live');
+  assert.ok(live.length > 0, 'nothing came live');
+  assert.equal(new Set(live.map((line) => line.id.id)).size, live.length, 'a live message came twice');
+  const beat = child.ofType('heartbeat').at(-1);
+  assert.equal(beat?.added, beat?.emitted);
+});
