@@ -228,6 +228,7 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
         ],
     ),
     (Contract(8, "2.3000.1", ()), [ClearWarning(CONTRACT)]),
+    (Contract(8, "2.3000.1", (), late=tuple(LOST)), [ClearWarning(CONTRACT)]),  # not loaded yet is not gone
     (
         Contract(8, "2.3000.1", tuple(LOST)),
         [

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
 from leadmasterd.supervisor.inbox import Inbox
-from leadmasterd.supervisor.machine import Effect, Happened, Phase, State
+from leadmasterd.supervisor.machine import Effect, Facts, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
 from leadmasterd.supervisor.timing import Timing
 from tests.children import FakeChild
@@ -22,12 +22,14 @@ FAST = replace(SLOW, backoff_first=0.01, backoff_max=0.02)
 class World:
     """A runner with fake children, and everything that happened in order."""
 
-    def __init__(self, timing: Timing, *, start_paused: bool = False) -> None:
+    def __init__(self, timing: Timing, *, start_paused: bool = False, ban: Mapping[str, object] | None = None) -> None:
         self.log: list[str] = []
         self.children: list[FakeChild] = []
         self.states: list[State] = []
         self.cannot_spawn = 0
         self.busy = False
+        self.forgiven = 0
+        self.facts = Facts(ban_seconds=3600.0 if ban else None)
         self.changed = asyncio.Event()
         self.inbox = Inbox()
         self.runner = Runner(
@@ -37,6 +39,9 @@ class World:
             clean_up=self._clean_up,
             chores={Effect.QUARANTINE_PROFILE: self._quarantine},
             on_change=self._note,
+            on_forgiven=self._forgive,
+            facts=lambda: self.facts,
+            start_values=ban or {},
             excused=lambda: self.busy,
             start_paused=start_paused,
         )
@@ -45,6 +50,9 @@ class World:
         self.states.append(state)
         self.log.append(state.phase.value)
         self.changed.set()
+
+    def _forgive(self) -> None:
+        self.forgiven += 1
 
     async def _spawn(self) -> FakeChild:
         if self.cannot_spawn:
@@ -76,9 +84,11 @@ class World:
 
 
 @asynccontextmanager
-async def running(timing: Timing = SLOW, *, start_paused: bool = False) -> AsyncIterator[World]:
+async def running(
+    timing: Timing = SLOW, *, start_paused: bool = False, ban: Mapping[str, object] | None = None
+) -> AsyncIterator[World]:
     """A world whose runner runs, and was asked to stop at the end."""
-    world = World(timing, start_paused=start_paused)
+    world = World(timing, start_paused=start_paused, ban=ban)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(world.runner.run(), name="runner")
         yield world
@@ -165,6 +175,32 @@ async def test_it_can_start_paused() -> None:
         await until(lambda: world.states)
         assert (world.runner.state.phase, world.runner.state.because.code) == (Phase.PAUSED, "paused")
         assert world.children == []
+
+
+async def test_a_ban_that_outlived_the_daemon_is_told_and_nothing_starts() -> None:
+    """Until it is over, or a person says so."""
+    async with running(ban={"expires": 1795435200}) as world:
+        state = await world.reach(Phase.HALTED)
+        assert (state.because.code, state.because.values) == ("temporary_ban", {"expires": 1795435200})
+        assert world.children == []
+        world.facts = Facts()
+        world.inbox.post(Happened.RESUME)
+        await until(lambda: world.children)
+
+
+async def test_forgiveness_is_told_once_and_only_when_there_was_something_to_forgive() -> None:
+    """A warning may hang on it."""
+    async with running(replace(FAST, calm_period=0.05)) as world:
+        await world.listen()
+        await asyncio.sleep(0.1)
+        assert world.forgiven == 0
+        world.children[0].exit(70)
+        await until(lambda: len(world.children) == 2)
+        await world.listen()
+        await until(lambda: world.forgiven)
+        world.inbox.post(Happened.READY)
+        await asyncio.sleep(0.1)
+        assert world.forgiven == 1
 
 
 async def test_a_restart_that_is_asked_for_waits_for_nothing() -> None:
