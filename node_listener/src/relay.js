@@ -76,6 +76,8 @@ export function createRelay(wire, groups, now = Date.now) {
       if (!isWanted(identity(raw), raw.type, groups)) return;
       // in media `body` is a preview that changes while it loads; only the caption is text
       if (isMediaRecord(raw) && newText !== raw.caption) return;
+      // a placeholder that is decrypted gets its text and its type in one change (WAWebUpdateMessageUIAction, 2026-04-27)
+      if (!oldText && number(raw.latestEditSenderTimestampMs) === null) return;
       const fields = editFields(raw);
       if (fields !== null && fields.body !== oldText) wire.send('message_edit', fields);
     },

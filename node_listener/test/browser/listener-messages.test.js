@@ -196,17 +196,23 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.equal(removed.scope, 'me');
     });
 
-    test('a ciphertext is reported at once, and again as a message once it is decrypted', async () => {
-      const ciphertext = await deliver('C1', {}, 'ciphertext', 'ciphertext');
-      assert.equal(ciphertext.via, 'live');
-      assert.equal(ciphertext.subtype, null);
-      const after = child.lines.length;
-      const line = await deliver('C1', { body: 'ahora sí' }, 'decrypt');
-      assert.equal(line.body, 'ahora sí');
-      assert.equal(line.message_type, 'chat');
-      const edits = child.lines.slice(after).filter((each) => each.type === 'message_edit');
-      assert.deepEqual(edits, [], 'a placeholder that gets its text is no edit');
-    });
+    for (const value of ['two_sets', 'one_set']) {
+      const name = `${value}: a ciphertext is reported at once, and again as a message once it is decrypted`;
+      test(name, async (context) => {
+        await standin.act('way', { name: 'decrypt', value });
+        context.after(() => standin.act('way', { name: 'decrypt', value: 'two_sets' }));
+        const id = `C-${value}`;
+        const ciphertext = await deliver(id, {}, 'ciphertext', 'ciphertext');
+        assert.equal(ciphertext.via, 'live');
+        assert.equal(ciphertext.subtype, null);
+        const after = child.lines.length;
+        const line = await deliver(id, { body: 'ahora sí' }, 'decrypt');
+        assert.equal(line.body, 'ahora sí');
+        assert.equal(line.message_type, 'chat');
+        const edits = child.lines.slice(after).filter((each) => each.type === 'message_edit');
+        assert.deepEqual(edits, [], 'a placeholder that gets its text is no edit');
+      });
+    }
 
     test("a call is reported once, with our clock's time, and leaves its line in the chat", async () => {
       const after = child.lines.length;
