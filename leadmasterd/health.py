@@ -44,12 +44,16 @@ class Warnable:
 COSTS: Final[Mapping[str, Callable[[], str]]] = {
     "qr": lambda: _("linking by a QR code"),
     "pairing_code": lambda: _("linking by a code"),
+    "passkey": lambda: _("noticing at once that a passkey is asked for"),
     "live": lambda: _("messages as they arrive"),
+    "stream": lambda: _("noticing that another session has taken over"),
     "sweep": lambda: _("the backfill"),
+    "history": lambda: _("knowing when the page has all of its history"),
     "contacts": lambda: _("saved names"),
     "edits": lambda: _("edits and revocations as they happen"),
     "reactions": lambda: _("reactions"),
     "calls": lambda: _("calls as they ring"),
+    "account": lambda: _("hearing of a logout, a ban or an outage at once"),
     "presence": lambda: _("setting own presence to unavailable"),
     "guard": lambda: _("guarding a function that sends"),
 }

@@ -5,8 +5,8 @@
 import { inspectPage } from './page/compatibility.js';
 
 /**
- * @typedef {'qr' | 'pairing_code' | 'live' | 'sweep' | 'contacts' | 'edits' | 'reactions' | 'calls' | 'presence'
- *   | 'guard'} Capability
+ * @typedef {'qr' | 'pairing_code' | 'passkey' | 'live' | 'stream' | 'sweep' | 'history' | 'contacts' | 'edits'
+ *   | 'reactions' | 'calls' | 'account' | 'presence' | 'guard'} Capability
  *
  * @typedef {object} Member
  * @property {string} module
@@ -83,6 +83,22 @@ export const REQUIREMENTS = [
     { WAWebAltDeviceLinkingApi: ['setPairingType', 'initializeAltDeviceLinking', 'startAltLinkingFlow'] },
     { boot: true },
   ),
+  // The passkey step of linking fires here first (page of mid 2026; the module is older).
+  ...required('passkey', { WAWebLinkDeviceEvents: ['WAWebLinkDeviceEvents.on'] }, { boot: true }),
+  // page/watch-screens.js: where the page keeps that it waits for a later check
+  ...required('passkey', { WAWebUserPrefsIndexedDBStorage: ['userPrefsIdb.get'] }),
+  // What the page hears of its own account. Each event is triggered by a function of Cmd that bears its name in its text.
+  ...[
+    'starting_logout_from_bridge',
+    'logout_from_bridge',
+    'account_temporarily_banned_from_bridge',
+    'service_unavailable_503_from_bridge',
+  ].flatMap((event) => required('account', { WAWebCmd: ['Cmd'] }, { boot: true, must: 'trigger', event })),
+  // page/agent.js, the heartbeat: when another session has taken over, `state` stays CONNECTED and only `stream` says
+  // DISCONNECTED (WAWebHandleStreamError, 2026-04-27).
+  ...required('stream', { WAWebSocketModel: ['Socket.stream'] }, { boot: true, must: 'be' }),
+  // page/watch-screens.js: the screen that stands instead of the chats
+  ...required('stream', { WAWebStreamModel: ['Stream.mode'] }, { must: 'be' }),
   // Client.js:341-360: without an account `ready` carries nothing to store messages under
   ...required(
     'live',
@@ -100,14 +116,24 @@ export const REQUIREMENTS = [
     { WAWebCallCollection: ['on'] },
     { must: 'hold a Map', or: [member('WAWebCallCollection', 'setActiveCall')] },
   ),
-  ...required('reactions', { WAWebAddonReactionTableMode: ['reactionTableMode.bulkUpsert'] }),
+  ...required('reactions', {
+    WAWebAddonReactionTableMode: ['reactionTableMode.bulkUpsert', 'reactionTableMode.bulkGetByParentMsgKey'],
+  }),
   // page/sweep.js
   ...required('sweep', { WAWebCollections: ['Chat.getModelsArray'] }),
   ...required(
     'sweep',
     { WAWebDBMessageFindLocal: ['msgFindByDirection'] },
-    { or: [member('WAWebChatLoadMessages', 'loadEarlierMsgs')] },
+    {
+      or: [
+        member('WAWebDBMessageFindLocal', 'msgFindBefore'),
+        member('WAWebChatLoadMessages', 'loadEarlierMsgs'),
+      ],
+    },
   ),
+  // When all is there: the recent history after a link, and what waited while the page was away.
+  ...required('history', { WAWebUserPrefsHistorySync: ['getHistorySyncStatus'] }),
+  ...required('history', { WAWebCmd: ['Cmd.isOfflineDeliveryEnd'] }, { must: 'be' }),
   // page/records.js
   ...required('contacts', {
     WAWebCollections: ['Contact.get'],

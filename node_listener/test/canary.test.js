@@ -172,7 +172,7 @@ test('what moved is told with what it costs and where its name is now', () => {
   );
 });
 
-test('one of several ways is enough, and a Map that is gone is told', () => {
+test('one of several ways is enough, and an event or a Map that is gone is told', () => {
   const folder = newFolder();
   writeCopy(folder, {
     WAWebLaunchSocketUtils: moduleText('WAWebLaunchSocketUtils', 'l.start=1;'),
@@ -180,10 +180,12 @@ test('one of several ways is enough, and a Map that is gone is told', () => {
   });
   assert.equal(canary(folder).status, 0);
   writeCopy(folder, {
+    WAWebCmd: moduleText('WAWebCmd', 'l.Cmd={on:1,isOfflineDeliveryEnd:1};'),
     WAWebCallCollection: moduleText('WAWebCallCollection', 'l.on=1;'),
   });
   const { status, stdout } = canary(folder);
   assert.equal(status, 1);
+  assert.match(stdout, /GONE WAWebCmd\.Cmd\.on\('logout_from_bridge'\); costs account/);
   assert.match(stdout, /GONE WAWebCallCollection\.on; costs calls/);
 });
 

@@ -9,11 +9,11 @@ export async function fail({ code, about }) {
   switch (code) {
     case 402:
       // the words of the screen come from `code`; the state goes on as if nothing had been said
-      Cmd.trigger('account_temporarily_banned_from_bridge', { banned: true, ...about });
+      Cmd.onTemporaryBanFromBridge({ banned: true, ...about });
       setScreen('temp_ban', true);
       return false;
     case 503:
-      Cmd.trigger('service_unavailable_503_from_bridge');
+      Cmd.onServiceUnavailableFromBridge();
       setScreen('unavailable', true);
       return false;
     case 403:
@@ -27,6 +27,6 @@ export async function fail({ code, about }) {
 
 /** The server let the account in, and the page says so at each connect (WAWebHandleSuccess, 2026-04-27). */
 export function succeed() {
-  Cmd.trigger('account_temporarily_banned_from_bridge', { banned: false });
+  Cmd.onTemporaryBanFromBridge({ banned: false });
   setScreen('temp_ban', false);
 }

@@ -14,12 +14,12 @@ export async function leave({ reason = null, announced = true, params = null }) 
   const way = config.ways.unlink;
   if (way === 'post_logout' && params === null) {
     await wipe();
-    Cmd.trigger('logout_from_bridge');
+    Cmd.onLogoutFromBridge();
     location.href = `/?post_logout=1&logout_reason=${reason ?? 0}`;
     return;
   }
   if (announced) {
-    Cmd.trigger('starting_logout_from_bridge');
+    Cmd.onStartingLogoutFromBridge();
     setScreen('logout', true);
   }
   streamClosed();
@@ -28,5 +28,5 @@ export async function leave({ reason = null, announced = true, params = null }) 
   const address = params ?? (way === 'params' ? { logout_reason: reason } : {});
   if (Object.keys(address).length > 0) location.href = `${location.pathname}?${new URLSearchParams(address)}`;
   else location.reload();
-  Cmd.trigger('logout_from_bridge');
+  Cmd.onLogoutFromBridge();
 }

@@ -140,14 +140,25 @@ const altDeviceLinkingApi = {
   },
 };
 
-/** Names and defaults of WAWebABPropsConfigs (2026-04-27), and what plays each here. */
-const AB_VALUES = {
-  web_non_blocking_offline_resume_max_message_count: () =>
-    ({ blocking: 0, nonblocking: Number.MAX_SAFE_INTEGER })[config.ways.resume] ?? 1000,
-  web_init_chat_batch_size: () => config.ways.chats_in_memory ?? 100,
-  web_message_processing_cache_size: () => 400,
-  message_edit_to_message_secret_receiver_enabled: () => config.ways.edit_key === 'edit',
+/** Names, codes and defaults of WAWebABPropsConfigs (2026-04-27), and what the server says here. */
+const AB_PROPS = {
+  web_non_blocking_offline_resume_max_message_count: [2508, 'int', 1000],
+  web_init_chat_batch_size: [1171, 'int', 100],
+  web_message_processing_cache_size: [3728, 'int', 400],
+  message_edit_to_message_secret_receiver_enabled: [17811, 'bool', false],
 };
+const AB_CACHE = new Map([
+  [2508, { blocking: 0, nonblocking: Number.MAX_SAFE_INTEGER }[config.ways.resume] ?? 1000],
+  [1171, config.ways.chats_in_memory ?? 100],
+  [17811, config.ways.edit_key === 'edit'],
+]);
+
+/** The page's own getter also writes down that the value was read (WAWebABPropsCache), so it counts as a query here. */
+const readAbProp = query('getABPropConfigValue');
+function abProp(name) {
+  readAbProp(name);
+  return AB_CACHE.get(AB_PROPS[name][0]) ?? AB_PROPS[name][2];
+}
 
 const SESSION = {
   WAWebSocketModel: { Socket },
@@ -160,7 +171,13 @@ const SESSION = {
     },
   },
   WAWebUserPrefsHistorySync: { getHistorySyncStatus: historyStatus },
-  WAWebABProps: { getABPropConfigValue: (name) => AB_VALUES[name]?.() },
+  WAWebABProps: { getABPropConfigValue: abProp },
+  WAWebABPropsConfigs: { ABPropConfigs: AB_PROPS },
+  WAWebABPropsCache: {
+    isABPropConfigsReady: () => true,
+    getAllABPropsMap: () =>
+      new Map([...AB_CACHE].map(([configCode, configValue]) => [configCode, { configCode, configValue }])),
+  },
   WAWebAltDeviceLinkingApi: altDeviceLinkingApi,
   WAWebLinkDeviceEvents: { WAWebLinkDeviceEvents: linkDeviceEvents },
   WAWebShortcakeLinkingApi: shortcakeLinkingApi,

@@ -32,6 +32,13 @@ export const Socket = new SocketModel({
 export const Conn = new Model({ ref: undefined, pushname: undefined, platform: undefined, wid: undefined });
 Conn.canSetMyPushname = () => true;
 export const Cmd = new Model({ isMainStreamReadyMd: false, isOfflineDeliveryEnd: false });
+// Each of its events has a function that triggers it, named so in the page (WAWebCmd, 2026-04-27).
+Object.assign(Cmd, {
+  onStartingLogoutFromBridge: () => Cmd.trigger('starting_logout_from_bridge'),
+  onLogoutFromBridge: () => Cmd.trigger('logout_from_bridge'),
+  onTemporaryBanFromBridge: (ban) => Cmd.trigger('account_temporarily_banned_from_bridge', ban),
+  onServiceUnavailableFromBridge: () => Cmd.trigger('service_unavailable_503_from_bridge'),
+});
 
 /** Thirty-two bytes that look like a key in the QR. */
 export const keyBytes = (seed) => Uint8Array.from({ length: 32 }, (_, index) => (index * 7 + seed) % 256);

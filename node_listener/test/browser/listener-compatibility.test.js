@@ -12,12 +12,16 @@ const TIMING = { heartbeat: 300, authentication: 20_000, protocol: 20_000, evalu
 const CAPABILITIES = [
   'qr',
   'pairing_code',
+  'passkey',
   'live',
+  'stream',
   'sweep',
+  'history',
   'contacts',
   'edits',
   'reactions',
   'calls',
+  'account',
   'presence',
   'guard',
 ];
@@ -30,6 +34,13 @@ const NEEDED_BY_NO_MESSAGE = [
   'WAWebConnModel.Conn.serialize',
   'WAWebCollections.Chat.on',
   'WAWebCmd.Cmd.on',
+  'WAWebCmd.Cmd.onStartingLogoutFromBridge',
+  'WAWebStreamModel',
+  'WAWebLinkDeviceEvents',
+  'WAWebLaunchSocketUtils',
+  'WAWebBackendEventBus',
+  'WAWebUserPrefsHistorySync',
+  'WAWebDBMessageFindLocal',
   'WAWebOfflineHandler',
   'WAWebAltDeviceLinkingApi',
   'WABase64',
@@ -129,7 +140,13 @@ describe('a linked profile, and pages that lack something', () => {
     const first = /** @type {import('../support/child.js').Line} */ (child.ofType('page').at(-1));
     assert.equal(child.ofType('page').length, child.ofType('ready').length);
     assert.equal(first.required.length, REQUIREMENTS.length);
-    assert.deepEqual(Object.keys(first.ab), SWITCHES);
+    assert.deepEqual(first.ab, {
+      ...Object.fromEntries(SWITCHES.map((name) => [name, null])),
+      web_non_blocking_offline_resume_max_message_count: 0,
+      web_init_chat_batch_size: 100,
+      web_message_processing_cache_size: 400,
+      message_edit_to_message_secret_receiver_enabled: false,
+    });
     const start = child.lines.length;
     child.send({ type: 'check_page', check: 7 });
     const answer = await child.line('page', { after: start });
@@ -192,6 +209,11 @@ describe('a linked profile, and pages that lack something', () => {
     assert.match(chat?.error, /does not load earlier messages/);
   });
 
+  test('an event that no function of the page triggers any more is named', async () => {
+    const { reports } = await arrives(await reloadWithout(['WAWebCmd.Cmd.onStartingLogoutFromBridge']));
+    assert.deepEqual(costs(reports.at(-1) ?? {}), ["WAWebCmd.Cmd.on('starting_logout_from_bridge') account"]);
+  });
+
   test('a sweep without a list of chats reports that it failed', async () => {
     const start = await reloadWithout(['WAWebCollections.Chat']);
     const { reports } = await arrives(start);
@@ -246,4 +268,25 @@ test('a new profile that cannot be linked reports why before the child exits', a
     ['qr', 'pairing_code'],
   );
   assert.equal((await child.line('bye')).reason, 'initialize_failed');
+});
+
+test('a module of the second wave is late until it has come, and is then no loss', async (context) => {
+  const standin = await startStandin({ ways: { modules: 'two_waves' }, lateMs: 6_000 });
+  const profile = await temporaryProfile();
+  const child = await startChild(profile.path, standin.browserArgs, { timing: { ...TIMING, late: 20_000 } });
+  context.after(async () => {
+    await child.end();
+    await standin.close();
+    await profile.remove();
+  });
+  await child.line('qr');
+  await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
+  await child.line('ready');
+  const after = child.lines.length;
+  await standin.act('reload', { synced: true });
+  const first = await child.line('page', { after });
+  assert.deepEqual(first.missing, []);
+  assert.ok(first.late.some((/** @type {any} */ each) => each.costs === 'calls'));
+  const later = await child.line((line) => line.type === 'contract' && line.late.length === 0, { after });
+  assert.deepEqual(later.missing, []);
 });

@@ -484,7 +484,7 @@ describe('states', () => {
     assert.equal(await value(page, 'web_non_blocking_offline_resume_max_message_count'), 1000);
     assert.equal(await value(page, 'web_init_chat_batch_size'), 100);
     assert.equal(await value(page, 'web_message_processing_cache_size'), 400);
-    assert.equal(await value(page, 'nobody_knows_this'), undefined);
+    await assert.rejects(value(page, 'nobody_knows_this'), 'as in the page (WAWebABProps)');
   });
 });
 
