@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../../standin/server.js';
-import { BareClient, SHOP, setUp } from '../support/bare-client.js';
+import { BareClient, SHOP, setUp, withOldWays } from '../support/bare-client.js';
 import { makeFolder, removeFolder } from '../support/browser.js';
 import { LIMIT, until } from '../support/waiting.js';
 
@@ -71,7 +71,7 @@ function linkedClient(side) {
   before(async () => {
     const page = { listeners: 'throw', add_order: 'msg_first', edit_key: 'edit', revoke_id: 'new' };
     const ways = side === 'page' ? { ...page, decrypt: 'one_set', calls: 'native', find_local: true } : {};
-    standin = await startStandin({ ways });
+    standin = await startStandin(withOldWays({ ways }));
     folder = makeFolder('standin');
     client = new BareClient(standin, folder);
     await client.startLinked(standin, SHOP);

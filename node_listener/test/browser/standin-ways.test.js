@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import puppeteer from 'puppeteer';
 import { startStandin } from '../../standin/server.js';
-import { SHOP, setUp } from '../support/bare-client.js';
+import { SHOP, setUp, withOldWays } from '../support/bare-client.js';
 import { launchOptions, makeFolder, removeFolder } from '../support/browser.js';
 import { LIMIT, until } from '../support/waiting.js';
 
@@ -25,7 +25,7 @@ const WATCHED = { wait_for_listener: true };
  * @param {(...args: any[]) => void} [early] runs in each document before its own scripts
  */
 async function openPage(context, options, early) {
-  const standin = await startStandin(options);
+  const standin = await startStandin(withOldWays(options));
   const folder = makeFolder('ways');
   const browser = await puppeteer.launch({ ...launchOptions(standin.browserArgs), userDataDir: folder });
   context.after(async () => {

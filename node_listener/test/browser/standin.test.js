@@ -345,7 +345,7 @@ describe('with one linked client', () => {
   /** @type {string} */
   let folder;
   before(async () => {
-    standin = await startStandin();
+    standin = await startStandin({ ways: 'old' });
     folder = makeFolder('standin');
     client = new BareClient(standin, folder);
     await client.startLinked(standin, SHOP);

@@ -145,12 +145,21 @@ export class BareClient extends EventEmitter {
 export const SHOP = { phone: '5491155550100', name: 'Tienda', lid: '990000000100' };
 
 /**
+ * A test of the library or of one way plays the old ways, but for those that it names: it must not depend on the default.
+ * @param {import('../../standin/options.js').GivenOptions} [options]
+ * @returns {import('../../standin/options.js').GivenOptions}
+ */
+export function withOldWays({ ways = {}, ...others } = {}) {
+  return { ...others, ways: typeof ways === 'string' ? ways : { side: 'old', ...ways } };
+}
+
+/**
  * A stand-in for one test, and clients that share one profile. Removed after the test, in the right order.
  * @param {import('node:test').TestContext} context
  * @param {import('../../standin/options.js').GivenOptions} [options]
  */
 export async function setUp(context, options) {
-  const standin = await startStandin(options);
+  const standin = await startStandin(withOldWays(options));
   const folder = makeFolder('standin');
   /** @type {BareClient[]} */
   const clients = [];
