@@ -233,7 +233,7 @@ class Linked:
         return bool(drawn.pop())
 
 
-@pytest.mark.parametrize("told", ["incoming"])
+@pytest.mark.parametrize("told", ["incoming", None])
 async def test_after_a_link_no_line_is_drawn_until_the_page_says_that_the_history_is_complete(
     told: str | None, tmp_path: Path
 ) -> None:
@@ -249,7 +249,7 @@ async def test_after_a_link_no_line_is_drawn_until_the_page_says_that_the_histor
         assert store.one("SELECT recovered FROM gaps") == 2
 
 
-@pytest.mark.parametrize(("fresh", "told"), [(True, "incoming"), (False, "incoming")])
+@pytest.mark.parametrize(("fresh", "told"), [(True, "incoming"), (False, None)])
 async def test_the_wait_for_the_history_is_bounded(fresh: bool, told: str | None, tmp_path: Path) -> None:
     """By the time since the link, which outlives the daemon, and by our own waiting where the clock is wrong."""
     with opened(tmp_path / "leadmaster.db") as store:

@@ -13,6 +13,7 @@ from typing import Final
 from leadmasterd.capture import CaptureFilter, CaptureRules, Skipped
 from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
+from leadmasterd.text import printable
 from leadmasterd.times import iso
 from leadmasterd.wire import decode
 from leadmasterd.wire.events import (
@@ -86,6 +87,7 @@ class Intake:
         self._held: list[Item] = []
         self._linked_at: str | None = None
         self._rejected = 0
+        self._doubts: set[str] = set()
 
     def lines(self, lines: Sequence[bytes]) -> None:
         """Take the lines of one read."""
@@ -125,6 +127,7 @@ class Intake:
                 if not self._filter.refusal(event):
                     read.items.append(Item(event, line, read.at))
             case SweepChat() | SweepDone():
+                self._note_doubt(event)
                 read.items.append(Item(event, None, read.at))
             case Malformed():
                 read.items += self._reject(event, line)
@@ -138,6 +141,12 @@ class Intake:
                 self._on_lifecycle(event)
             case lifecycle:  # all that is left; the type checker refuses any other event
                 self._on_lifecycle(lifecycle)
+
+    def _note_doubt(self, event: SweepChat | SweepDone) -> None:
+        """Say in the journal why a sweep could not read something, each reason once a child: many chats may have it."""
+        if event.error is not None and event.error not in self._doubts:
+            self._doubts.add(event.error)
+            log.warning("a sweep is in doubt: %s", printable(event.error), extra={"action": "sweep_in_doubt"})
 
     def _ready(self, event: Ready, read: _Read) -> None:
         """The account comes first: whatever was held or came before it, in this read too, is for it.

@@ -201,7 +201,7 @@ class LivePath:
         if self._history_due is None:
             self._history_due = now + self._history_timeout
         may_come = now < self._history_due and self._linked_for().total_seconds() < self._history_timeout
-        return may_come and self._history == "incoming"
+        return may_come and self._history != "complete"
 
     async def _plan_sweep(self, asked: Asked) -> SweepPlan:
         draws_line = not self._history_incomplete()

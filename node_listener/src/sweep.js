@@ -11,8 +11,6 @@ const PIECE = 1_000_000;
 const MOST_LOADS = 100;
 /** Messages that one read of the disk asks for: as many as the page itself does (WAWebCollectionConstants). */
 const PAGE = 50;
-/** Milliseconds that a sweep waits for what the page is still busy with. What is left is for the next sweep. */
-const PATIENCE = 20_000;
 /** Milliseconds after which an offline delivery counts as ended: the page itself waits no longer for it
  *  (WAWebEventsWaitForOfflineDeliveryEnd). */
 const LONGEST_DELIVERY = 300_000;
@@ -37,9 +35,10 @@ class PageGone extends Error {}
  *   puts records on the wire
  * @param {() => boolean} parts.ready
  * @param {number} parts.loadTime milliseconds the page may read in one evaluation
+ * @param {number} parts.patience milliseconds to wait for what the page is busy with; what is left is for the next sweep
  * @param {(message: string) => void} parts.onTrouble what costs no message
  */
-export function createSweeper({ wire, call, config, relay, ready, loadTime, onTrouble }) {
+export function createSweeper({ wire, call, config, relay, ready, loadTime, patience, onTrouble }) {
   const { sweeping } = pageSources(config);
   const { namespace } = config;
   /** @type {Promise<void>} */
@@ -72,7 +71,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, onTr
       if (listed === null) throw new PageGone('the page was reloaded');
       total.chats = listed.total;
       const chats = listed.wanted.flatMap((chat) => wantedOf(chat, command) ?? []);
-      const until = Date.now() + PATIENCE;
+      const until = Date.now() + patience;
       for (let rest = chats; rest.length > 0; ) {
         const unloaded = [];
         const mayWait = Date.now() < until;
@@ -118,7 +117,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, onTr
    * @returns {Promise<boolean>} whether it lasts
    */
   async function deliveryLasts() {
-    const until = Date.now() + PATIENCE;
+    const until = Date.now() + patience;
     while (!stopped && (await call(askIfDelivering, namespace))) {
       deliveringSince ??= Date.now();
       if (Date.now() - deliveringSince > LONGEST_DELIVERY) return false;
