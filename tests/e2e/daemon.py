@@ -30,6 +30,13 @@ DIVISOR: Final = 20
 """What durations are divided by, except those that real processes need (`timing.py`)."""
 ROTATION: Final = ("--qr-first", str(60_000 // DIVISOR), "--qr-period", str(20_000 // DIVISOR))
 """How long the stand-in shows each code: shorter by the same divisor."""
+
+
+def ways(**wanted: object) -> tuple[str, ...]:
+    """For the fixture `rotation`: these ways of the page, as node_listener/standin/README.md lists them."""
+    return (*ROTATION, *(word for name, value in wanted.items() for word in ("--way", f"{name}={value}")))
+
+
 _ROW_IDS: Final = {
     "conversations": "conversation_id",
     "messages": "message_id",

@@ -12,7 +12,7 @@ import pytest
 from leadmasterd.demo.standin import StandIn
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import Customers
-from tests.e2e.daemon import DIVISOR, OUR_PHONE, ROTATION, DaemonUnderTest, wait_long
+from tests.e2e.daemon import DIVISOR, OUR_PHONE, DaemonUnderTest, wait_long, ways
 from tests.e2e.test_auth import take_snapshot
 from tests.e2e.test_faults import print_delay
 
@@ -22,15 +22,10 @@ CODE_PATIENCE_MS = 150_000 // DIVISOR
 """After the last code, in the divided profile: what once ended a first sync."""
 
 
-def ways(**wanted: object) -> list[tuple[str, ...]]:
-    """Values for the fixture `rotation`: the codes' rotation, and these ways of the page."""
-    return [(*ROTATION, *(word for name, value in wanted.items() for word in ("--way", f"{name}={value}")))]
-
-
 # ---------------------------------------------------------------------- a session that is used elsewhere
 
 
-@pytest.mark.parametrize("rotation", ways(second_page="replaced", reconnect="opening"), ids=["replaced"])
+@pytest.mark.parametrize("rotation", [ways(second_page="replaced", reconnect="opening")], ids=["replaced"])
 def test_a_session_that_another_listener_takes_is_noticed_and_taken_back(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
@@ -57,7 +52,7 @@ def test_a_session_that_another_listener_takes_is_noticed_and_taken_back(
 # ---------------------------------------------------------------------- linking
 
 
-@pytest.mark.parametrize("rotation", ways(sync_ms=CODE_PATIENCE_MS * 2), ids=["silent"])
+@pytest.mark.parametrize("rotation", [ways(sync_ms=CODE_PATIENCE_MS * 2)], ids=["silent"])
 def test_a_first_sync_that_says_nothing_for_long_is_waited_for(make_daemon: MakeDaemon, standin: StandIn) -> None:
     """Scanned is syncing, from the socket's state alone; the same browser becomes ready."""
     daemon = make_daemon()
@@ -78,7 +73,7 @@ def test_a_first_sync_that_says_nothing_for_long_is_waited_for(make_daemon: Make
 
 @pytest.mark.parametrize(
     "rotation",
-    [*ways(unlink="reload"), *ways(unlink="params"), *ways(unlink="post_logout")],
+    [ways(unlink="reload"), ways(unlink="params"), ways(unlink="post_logout")],
     ids=["plain reload", "reason in the address", "post_logout"],
 )
 @pytest.mark.parametrize("while_down", [False, True], ids=["running", "down"])
