@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { withTable } from '../standin/draw-ways.js';
 import { completeOptions } from '../standin/options.js';
+import { startStandin } from '../standin/server.js';
 import { checkWay, completeWays, DEFAULT_SIDE, parseWays, WAYS } from '../standin/ways.js';
 
 const README = new URL('../standin/README.md', import.meta.url);
@@ -47,4 +48,20 @@ test('the command line names a way and a JSON value or a text', () => {
     focus: false,
   });
   assert.throws(() => parseWays(['resume']), /must be NAME=VALUE/);
+});
+
+test('several ways are set at once, or none if one is refused', async () => {
+  const standin = await startStandin({ ways: 'old' });
+  try {
+    await standin.act('ways', { resume: 'nonblocking', sync_ms: 7 });
+    const { resume, sync_ms, modules } = standin.state().ways;
+    assert.deepEqual([resume, sync_ms, modules], ['nonblocking', 7, 'at_once']);
+    await assert.rejects(
+      standin.act('ways', { resume: 'blocking', colour: 'red' }),
+      /cannot set the way colour/,
+    );
+    assert.equal(standin.state().ways.resume, 'nonblocking');
+  } finally {
+    await standin.close();
+  }
 });

@@ -27,6 +27,11 @@ from tests.e2e.daemon import OUR_PHONE, DaemonUnderTest
 BACK_LIMIT: Final = 90.0
 """Seconds after which a daemon that does not recover is restarted by the driver, which is counted."""
 _POLL: Final = 0.1
+_PASSKEY_LIMIT: Final = 10.0
+_PERSON: Final = 0.3
+"""Seconds that a person takes for a step of the passkey."""
+_TWO_SWEEPS: Final = 4.0
+"""Seconds for the sweep after a start and a periodic one (60 s divided)."""
 _GARBAGE: Final = (
     b"Warning: something was deprecated\n",
     b"\xff\xfe\x00 not UTF-8 \x80\n",
@@ -244,9 +249,9 @@ def killed_holding(phase: str) -> Play:
     return play
 
 
-def await_(daemon: DaemonUnderTest, test: Callable[[], bool], what: str) -> None:
+def await_(daemon: DaemonUnderTest, test: Callable[[], bool], what: str, *, limit: float = BACK_LIMIT) -> None:
     """Wait for a part of the recovery. Raises NotBack, at once if the daemon has ended."""
-    deadline = time.monotonic() + BACK_LIMIT
+    deadline = time.monotonic() + limit
     while not test():
         if time.monotonic() > deadline or (daemon.process and daemon.process.poll() is not None):
             raise NotBack(what)
@@ -271,10 +276,8 @@ def await_link(daemon: DaemonUnderTest) -> None:
 @contextmanager
 def logout(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
     """Unlinked on the phone; the driver scans again."""
-    daemon.standin.act("logout")
-    yield
-    await_(daemon, lambda: daemon.status["phase"] != "ready", "the logout to be noticed")
-    await_link(daemon)
+    with logged_out(daemon):
+        yield
 
 
 def loaded_with(begin: Action, end: Action) -> Play:
@@ -329,6 +332,123 @@ def break_manifests_after_a_snapshot(daemon: DaemonUnderTest) -> None:
     with contextlib.suppress(CannotUseSnapshot):  # the profile was never linked
         Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
     break_manifests(daemon)
+
+
+def replaced(again: int) -> Play:
+    """Another listener takes the session, and takes it again from the next `again` connections."""
+
+    @contextmanager
+    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+        await_(daemon, lambda: _connected(daemon), "a session to take")
+        loads = daemon.standin.state()["page_loads"]
+        daemon.standin.act("replaced", again=again)
+        yield
+        await_(
+            daemon,
+            lambda: daemon.standin.state()["page_loads"] > loads + again and _connected(daemon),
+            "the session to be taken back",
+        )
+
+    return play
+
+
+def _connected(daemon: DaemonUnderTest) -> bool:
+    state = daemon.standin.state()
+    return bool(state["paired"] and state["page_connected"] and state["synced"])
+
+
+def refused(code: int) -> Play:
+    """WhatsApp refuses the account for a while: 402 is a ban that ends by itself, 503 is trouble of its own."""
+
+    @contextmanager
+    def play(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+        daemon.standin.act("failure", code=code, expire=seconds + 1)
+        yield
+        await_(daemon, lambda: _connected(daemon), "the account to be connected again")
+
+    return play
+
+
+def expelled(code: int) -> Play:
+    """WhatsApp refuses the account and logs it out; the driver scans again."""
+
+    @contextmanager
+    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+        daemon.standin.act("failure", code=code)
+        yield
+        await_(daemon, lambda: not daemon.standin.state()["paired"], "the account to be logged out")
+        daemon.standin.act("failure", code=None)
+        await_link(daemon)
+
+    return play
+
+
+@contextmanager
+def logout_with_late_history(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+    """After the scan the older messages come late, long after ready."""
+    with logged_out(daemon):
+        yield
+        daemon.standin.act("history_late", seconds=2 + seconds)
+
+
+@contextmanager
+def logout_with_passkey(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    """The scan asks for a passkey, which a person gives. A ceremony that the daemon breaks ends in a plain scan."""
+    with logged_out(daemon):
+        yield
+        await_(daemon, lambda: daemon.status["phase"] == "waiting_for_scan", "a code to scan")
+        with contextlib.suppress(StandInError):
+            daemon.standin.act("scan", phone=OUR_PHONE, name="Tienda", passkey=True)
+            with contextlib.suppress(NotBack):
+                await_(daemon, lambda: daemon.status["phase"] == "needs_passkey", "the passkey", limit=_PASSKEY_LIMIT)
+            for step in ("continue", "code", "done"):
+                time.sleep(_PERSON)
+                daemon.standin.act("passkey", step=step, **({"code": "ABCD1234"} if step == "code" else {}))
+
+
+@contextmanager
+def logged_out(daemon: DaemonUnderTest) -> Iterator[None]:
+    """Unlinked while the block runs, and linked again after it."""
+    await_(daemon, lambda: bool(daemon.standin.state()["paired"]), "a session to end")
+    daemon.standin.act("logout")
+    yield
+    await_(daemon, lambda: daemon.status["phase"] != "ready", "the logout to be noticed")
+    await_link(daemon)
+
+
+def unreadable(*actions: str) -> Play:
+    """Reading back fails from the next start on, until sweeps have met it."""
+
+    @contextmanager
+    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+        for action in actions:
+            daemon.standin.act(action, on=True)
+        try:
+            loads = daemon.standin.state()["page_loads"]
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim_of(daemon, "browser").kill()
+            yield
+            await_(
+                daemon,
+                lambda: daemon.standin.state()["page_loads"] > loads and _connected(daemon),
+                f"a page with {actions}",
+            )
+            time.sleep(_TWO_SWEEPS)
+        finally:
+            for action in actions:
+                daemon.standin.act(action, on=False)
+
+    return play
+
+
+@contextmanager
+def reloads(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+    """The page loads itself again and again, as after an update."""
+    daemon.standin.act("reload")
+    yield
+    for pause in (seconds / 4, seconds / 8):
+        daemon.standin.act("reload")
+        time.sleep(pause)
 
 
 @contextmanager

@@ -5,17 +5,21 @@ Every message has its own id and text, so a lost or duplicated one can be named.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from tests.chaos.mix import DECK, MIX
+from tests.chaos.mix import DECK, MIX, WAYS, Value
 
 FIRST_CUSTOMER: Final = 5491155551000
 CUSTOMERS: Final = 300
 MAX_BURST: Final = 60
 MOST_IN_CROWDS: Final = 1 / 3
 """Of all messages, so that some are left for every other fault."""
+AS_THE_PAGE: Final = 0.75
+"""How likely a way is the page's own in a round."""
+Side = Literal["mixed", "page", "old"]
+SIDES: Final[tuple[Side, ...]] = ("mixed", "page", "old")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Round:
     """How long the fault lasts, or the daemon stays down."""
     patient: bool
     """Whether to wait for ready before; otherwise the fault may meet the recovery from the last one."""
+    ways: Mapping[str, Value]
+    """How the page behaves from here on; some of it only from its next load on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,10 @@ class Plan:
     def where(self, slot: int) -> str:
         """The round of a message of this slot, and whether its fault had begun."""
         number, down = divmod(slot, 2)
-        fault = self.rounds[number].fault
-        return f"round {number + 1}, {'during' if down else 'before'}: {fault}"
+        each = self.rounds[number]
+        unlike = ", ".join(f"{name} {value}" for name, value in each.ways.items() if value != WAYS[name][0])
+        when = f"round {number + 1}, {'during' if down else 'before'}: {each.fault}"
+        return f"{when}{' with ' * bool(unlike)}{unlike}"
 
 
 @dataclass(slots=True)
@@ -80,8 +88,8 @@ class _Draft:
         self.slots[min(slot, len(self.slots) - 1)].append(Act(action, body))
 
 
-def make_plan(seed: int, messages: int, faults: int) -> Plan:
-    """A plan with that many messages and faults."""
+def make_plan(seed: int, messages: int, faults: int, *, side: Side = "mixed") -> Plan:
+    """A plan with that many messages and faults, on a page with the ways of that side."""
     chance = random.Random(seed)
     deck = _deck(chance)
     kinds = [next(deck) for _ in range(faults)]
@@ -95,6 +103,7 @@ def make_plan(seed: int, messages: int, faults: int) -> Plan:
             _burst(draft, chance, slot, chance.randint(3, min(left, MAX_BURST)))
         else:
             _message(draft, chance, slot)
+    ways = _ways(random.Random(f"ways {seed}"), side)
     rounds = tuple(
         Round(
             calm=tuple(draft.slots[2 * number]),
@@ -102,6 +111,7 @@ def make_plan(seed: int, messages: int, faults: int) -> Plan:
             during=tuple(draft.slots[2 * number + 1]),
             seconds=round(chance.uniform(0.2, 4.0), 2),
             patient=chance.random() < 0.75,
+            ways=next(ways),
         )
         for number in range(faults)
     )
@@ -112,6 +122,16 @@ def _deck(chance: random.Random) -> Iterator[str]:
     """The deck in random order, again and again."""
     while True:
         yield from chance.sample(DECK, len(DECK))
+
+
+def _ways(chance: random.Random, side: Side) -> Iterator[Mapping[str, Value]]:
+    """The ways of each round; from a chance of their own, so that the rest of a plan is the same on every side."""
+    likely = {"mixed": AS_THE_PAGE, "page": 1.0, "old": 0.0}[side]
+    while True:
+        yield {
+            name: of_page if chance.random() < likely else (others[0] if side == "old" else chance.choice(others))
+            for name, (of_page, *others) in WAYS.items()
+        }
 
 
 def _crowd(draft: _Draft, chance: random.Random, slot: int, count: int) -> None:

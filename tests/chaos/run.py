@@ -19,7 +19,7 @@ from typing import Final
 
 from tests.chaos import storm
 from tests.chaos.mix import MIX
-from tests.chaos.plan import make_plan
+from tests.chaos.plan import SIDES, Side, make_plan
 from tests.chaos.product import OURS, CannotPrepare, Product, prepared
 from tests.chaos.verdict import Verdict, beside, judge
 
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 verdicts[product.label] = play(
                     folder / str(len(verdicts)),
                     (chosen.seed, chosen.messages, chosen.faults),
+                    side=chosen.ways,
                     product=product,
                     without_sweeps=chosen.without_sweeps,
                 )
@@ -79,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="default: a random one")
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument(
+        "--ways",
+        choices=SIDES,
+        default="mixed",
+        help="page: every page as WhatsApp's own; old: as it was once taken to be; mixed (the default): from the seed",
+    )
     parser.add_argument("--without-sweeps", action="store_true", help="every sweep finds nothing: this must lose")
     parser.add_argument(
         "--product",
@@ -93,9 +100,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def play(folder: Path, size: tuple[int, int, int], *, product: Product = OURS, without_sweeps: bool = False) -> Verdict:
+def play(
+    folder: Path,
+    size: tuple[int, int, int],
+    *,
+    side: Side = "mixed",
+    product: Product = OURS,
+    without_sweeps: bool = False,
+) -> Verdict:
     """Run one storm of (seed, messages, faults) and judge it. What it leaves stays in `folder`."""
-    plan = make_plan(*size)
+    plan = make_plan(*size, side=side)
     folder.mkdir(exist_ok=True)
     return judge(plan, storm.run(plan, folder, product=product, without_sweeps=without_sweeps, say=storm.to_stderr))
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from typing import Final
 from leadmasterd.demo.standin import StandIn, StandInError
 from leadmasterd.times import iso
 from tests.chaos.faults import BACK_LIMIT, CannotPlay, EndedBadly, NotBack
-from tests.chaos.mix import MIX
+from tests.chaos.mix import MIX, Value
 from tests.chaos.plan import Act, Plan, Round
 from tests.chaos.product import Played, Product
 from tests.chaos.verdict import Found
@@ -53,7 +53,10 @@ def run(
     settings = dict(_SETTINGS)
     if without_sweeps:
         settings["LEADMASTERD_LISTENER__NODE"] = str(_blind_node(node, folder))
-    with StandIn(Path(node), *ROTATION, key_shape="dollar") as standin, _small_file_system(folder) as small:
+    with (
+        StandIn(Path(node), *ROTATION, "--ways", "page", key_shape="dollar") as standin,
+        _small_file_system(folder) as small,
+    ):
         database = small / "leadmaster.db"
         settings["LEADMASTERD_DATABASE__PATH"] = str(database)
         daemon = Played(folder / "state", standin, {})
@@ -108,9 +111,11 @@ class _Storm:
         self._moments: dict[int, str] = {}
         self._number = 0
         self._told_at = 0.0
+        self._ways: Mapping[str, Value] = {}
 
     def run(self) -> Found:
         daemon = self._daemon
+        self._set_ways(self._plan.rounds[0].ways)
         daemon.start()
         daemon.pair()
         began = time.monotonic()
@@ -146,6 +151,7 @@ class _Storm:
         self._progress(each.fault)
         if each.patient:
             self._await(lambda: self._phase == "ready", "ready", BACK_LIMIT)
+        self._set_ways(each.ways)
         self._tell(each.calm, 2 * self._number - 2)
         self._keep_alive()
         during = 2 * self._number - 1
@@ -165,6 +171,10 @@ class _Storm:
             self._unasked.append(f"round {self._number}: asked to stop it ended with code {badly}")
             self._daemon.start()
 
+    def _set_ways(self, ways: Mapping[str, Value]) -> None:
+        self._daemon.standin.act("ways", **dict(ways.items() - self._ways.items()))
+        self._ways = ways
+
     def _tell(self, acts: tuple[Act, ...], slot: int) -> None:
         self._moments[slot] = f"{datetime.now(UTC):%H:%M:%S} UTC, the daemon said {self._phase}"
         for act in acts:
@@ -176,6 +186,8 @@ class _Storm:
         for action in ("online", "slow", "release"):
             standin.act(action)
         standin.act("lose_acks", on=False)
+        standin.act("failure", code=None)
+        standin.act("history_late")
         self._await(lambda: self._phase == "ready", "ready after the last fault", _END_LIMIT)
         self._await(lambda: not standin.state()["undelivered"], "everything to be delivered", _END_LIMIT)
         for what in ("a whole sweep after the last fault", "another whole sweep"):

@@ -1,5 +1,7 @@
 """The schedule depends on the seed alone, and the verdict finds every failure."""
 
+import json
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.mix import DECK
-from tests.chaos.plan import Expected, Plan, make_plan
+from tests.chaos.mix import DECK, WAYS
+from tests.chaos.plan import SIDES, Expected, Plan, make_plan
 from tests.chaos.verdict import Found, beside, judge
+from tests.e2e.daemon import ROOT
+
+WAYS_FILE = ROOT / "node_listener" / "standin" / "ways.js"
 
 
 def test_the_same_seed_makes_the_same_schedule() -> None:
@@ -38,6 +43,35 @@ def test_what_happens_to_a_message_happens_after_it() -> None:
                 known.add(act.body["id"])
             elif act.action != "call":
                 assert act.body["id"] in known
+
+
+def test_the_ways_are_those_of_the_stand_in() -> None:
+    """All of them, the page's own value first, and no value that it would refuse."""
+    script = f"const w = await import('file://{WAYS_FILE}'); console.log(JSON.stringify(w.WAYS))"
+    said = subprocess.run(
+        ["node", "--input-type=module", "-e", script], capture_output=True, check=True, text=True
+    ).stdout
+    table = {
+        name: (way["page"], {way["old"], *way.get("also", ())}, way.get("number", False))
+        for name, way in json.loads(said).items()
+    }
+    assert WAYS.keys() == table.keys()
+    for name, (of_page, *others) in WAYS.items():
+        page, also, number = table[name]
+        assert of_page == page, name
+        assert also <= {*others}, name
+        assert number or also == {*others}, name
+
+
+def test_a_side_decides_the_ways_and_nothing_else() -> None:
+    """So the same storm can be played with a page of either kind."""
+    mixed, page, old = (make_plan(3, 500, 40, side=side) for side in SIDES)
+    assert mixed.expected == page.expected == old.expected
+    assert [each.fault for each in mixed.rounds] == [each.fault for each in page.rounds]
+    assert all(each.ways == {name: values[0] for name, values in WAYS.items()} for each in page.rounds)
+    assert all(each.ways == {name: values[1] for name, values in WAYS.items()} for each in old.rounds)
+    for name, values in WAYS.items():
+        assert {each.ways[name] for each in mixed.rounds} == {*values}, name
 
 
 def row_of(wanted: Expected) -> dict[str, Any]:

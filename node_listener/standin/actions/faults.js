@@ -144,6 +144,15 @@ export const FAULTS = {
     const atOnce = 'atOnce' in WAYS[/** @type {import('../ways.js').WayName} */ (name)];
     return { done: atOnce && (await stage.pages.command('way', { name, value: known }, { kept: false })) };
   },
+  ways(stage, named) {
+    const known = Object.entries(named).map(([name, value]) => ({ name, value: checkWay(name, value) }));
+    for (const { name, value } of known) {
+      Object.assign(stage.options.ways, { [name]: value });
+      const atOnce = 'atOnce' in WAYS[/** @type {import('../ways.js').WayName} */ (name)];
+      if (atOnce) void stage.pages.command('way', { name, value }, { kept: false });
+    }
+    return {};
+  },
   slow(stage, { ms = 0 }) {
     stage.pages.delay = ms;
     return {};
