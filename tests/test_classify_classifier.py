@@ -1,4 +1,4 @@
-"""Rules, then the model, then `unknown`; always with a reason, for any burst at all."""
+"""The classifier: rules first, then the model, then `unknown`; every burst gets a label with a reason."""
 
 import random
 import string
@@ -24,12 +24,12 @@ DATA = Path(__file__).parent / "data"
 
 
 def label(*texts: str, signals: Signals | None = None, classifier: Classifier = PACKAGED) -> Label:
-    """What this burst is taken for."""
+    """The classifier's label for this burst."""
     return classifier.classify(texts, signals or Signals())
 
 
 def test_a_rule_decides_first_and_says_by_which_words() -> None:
-    """With its id, and what else the burst speaks of."""
+    """The label names the rule, the words that matched and any other topics in the burst."""
     found = label("Hola!", "cuánto sale la torta y hacen envíos?")
     assert (found.intent, found.method, found.source) == ("price", "rule", "price-how-much")
     assert 0.5 <= found.confidence <= 1
@@ -40,7 +40,8 @@ def test_a_rule_decides_first_and_says_by_which_words() -> None:
 
 
 def test_a_rule_decides_against_the_model_and_is_less_sure_then() -> None:
-    """Packaged rules that the model contradicts are wrong more often than not; those of a shop know what it can't."""
+    """A packaged rule that the model contradicts is often wrong, so its confidence drops; a shop's own rule keeps it.
+    """
     rules = parse(
         """
         [[rule]]
@@ -60,7 +61,7 @@ def test_a_rule_decides_against_the_model_and_is_less_sure_then() -> None:
 
 
 def test_a_rule_of_last_resort_is_as_sure_as_the_model_is_of_that_intent() -> None:
-    """And not as it is of the guess that it was too unsure of; without a model nobody is."""
+    """Its confidence is the model's for that intent, not for the model's best guess; without a model there is none."""
     rules = parse(
         """
         [[rule]]
@@ -86,7 +87,7 @@ def test_a_rule_of_last_resort_is_as_sure_as_the_model_is_of_that_intent() -> No
 
 
 def test_the_model_decides_where_no_rule_does_and_it_is_sure_enough() -> None:
-    """With its confidence and the words that spoke for it."""
+    """The label has the model's confidence and the words that counted most."""
     found = label("me la reservarías hasta el viernes que cobro, la campera")
     assert (found.method, found.code) == ("model", "model")
     assert 0.2 <= found.confidence < 1
@@ -95,7 +96,7 @@ def test_the_model_decides_where_no_rule_does_and_it_is_sure_enough() -> None:
 
 
 def test_whatever_nobody_is_sure_of_is_unknown_with_the_best_guess() -> None:
-    """The guess is told, not taken."""
+    """The guess is reported but not used as the label."""
     found = label("blablabla trulala")
     assert (found.intent, found.group, found.method, found.code) == ("unknown", "unknown", "none", "unsure")
     assert found.values["guess"] in GROUP_OF
@@ -115,14 +116,14 @@ def test_whatever_nobody_is_sure_of_is_unknown_with_the_best_guess() -> None:
     ],
 )
 def test_without_words_there_is_no_label(texts: list[str], signals: Signals, code: str, words: str) -> None:
-    """It waits like anything unlabelled."""
+    """Such a burst waits for an answer like any unlabelled one."""
     found = PACKAGED.classify(texts, signals)
     assert (found.intent, found.method, found.code) == ("unknown", "none", code)
     assert why(found.code, found.values) == words
 
 
 def test_without_a_model_the_rules_still_decide() -> None:
-    """A damaged model file costs no rule."""
+    """A damaged model file disables no rule."""
     alone = Classifier(PACKAGED.rules, "r1", None)
     assert label("precio?", classifier=alone).intent == "price"
     found = label("blablabla", classifier=alone)
@@ -131,7 +132,7 @@ def test_without_a_model_the_rules_still_decide() -> None:
 
 
 def test_sixty_thousand_characters_are_judged_by_their_beginning() -> None:
-    """And the reason says so."""
+    """Only the beginning of a long text is classified, and the reason says so."""
     found = label("hola, que precio tiene? " + "lorem ipsum " * 5_000)
     assert found.intent == "price"
     assert why(found.code, found.values).endswith("(long: the first 2,000 characters were read)")
@@ -139,13 +140,13 @@ def test_sixty_thousand_characters_are_judged_by_their_beginning() -> None:
 
 @pytest.mark.parametrize("kind", ["order", "location", "sticker"])
 def test_some_messages_say_what_they_are_without_words(kind: str) -> None:
-    """A cart, a place, a sticker."""
+    """The message type alone is enough for a cart, a location or a sticker."""
     intents = {"order": "order", "location": "delivery", "sticker": "acknowledgement"}
     assert label("", signals=Signals(types=(kind,))).intent == intents[kind]
 
 
 def test_a_supplier_with_a_business_account_is_told_from_a_customer() -> None:
-    """By what is known besides the words."""
+    """Signals such as a business account help to tell a supplier from a customer."""
     words = "adjunto lista de precios y condiciones comerciales"
     signals = Signals(business_account=True, has_media=True, types=("document",))
     assert label(words, signals=signals).intent == "supplier"
@@ -158,7 +159,7 @@ def test_a_supplier_with_a_business_account_is_told_from_a_customer() -> None:
     st.builds(Signals, **dict.fromkeys(FLAGS, st.booleans())),
 )
 def test_any_burst_gets_a_label_and_a_reason_in_words(texts: list[str], signals: Signals) -> None:
-    """Pure: the same again gives the same."""
+    """The classifier is pure: the same burst always gets the same label."""
     found = PACKAGED.classify(texts, signals)
     assert found.intent in GROUP_OF
     assert 0 <= found.confidence <= 1
@@ -171,17 +172,17 @@ def test_any_burst_gets_a_label_and_a_reason_in_words(texts: list[str], signals:
 @pytest.mark.parametrize("code", [*REASONS, "a_code_of_tomorrow"])
 @pytest.mark.parametrize("values", [{}, {"because": 1, "others": "x", "confidence": None, "matched": 7, "cut": True}])
 def test_a_reason_with_any_values_is_a_sentence(code: str, values: dict[str, object]) -> None:
-    """They come out of a database that another version wrote."""
+    """The values come from the database, where another version may have written them."""
     assert why(code, values)
 
 
 def test_no_reason_can_command_a_terminal() -> None:
-    """Rules' ids and matched words are somebody's."""
+    """Rule ids and matched words are written by others, so control characters are removed."""
     assert "\x1b" not in why("rule", {"rule": "x", "matched": "\x1b[2J"})
 
 
 def test_every_intent_and_group_has_its_spanish_name() -> None:
-    """And those of tomorrow are shown as they are."""
+    """An intent that is not known yet is shown as it is."""
     assert set(INTENT_ES) == set(GROUP_OF)
     assert set(GROUP_ES) == set(INTENTS)
     assert (intent_es("price"), group_es("noise"), intent_es("new"), group_es("new")) == (
@@ -193,7 +194,7 @@ def test_every_intent_and_group_has_its_spanish_name() -> None:
 
 
 def test_classifying_imports_nothing_large() -> None:
-    """The idle daemon must stay small: no numpy, no scikit-learn."""
+    """The idle daemon must stay small, so it loads neither numpy nor scikit-learn."""
     program = (
         "import sys; from leadmasterd.classify.loading import load_classifier; load_classifier(None, None);"
         "sys.exit(any(name in sys.modules for name in ('numpy', 'scipy', 'sklearn')))"
@@ -213,7 +214,9 @@ def test_classifying_imports_nothing_large() -> None:
     ],
 )
 def test_a_burst_of_words_never_seen_abstains_and_says_so(text: str) -> None:
-    """Numbers beside them are no evidence: such bursts were `order`, 60 to 98 % sure."""
+    """Numbers next to unknown words are no evidence; such bursts used to be labelled `order` with 60 to 98 %
+    confidence.
+    """
     found = label(text)
     assert (found.intent, found.method, found.code) == ("unknown", "none", "unseen_words")
     assert found.values["guess"] in GROUP_OF
@@ -224,7 +227,7 @@ def test_a_burst_of_words_never_seen_abstains_and_says_so(text: str) -> None:
 
 
 def test_most_random_keys_abstain() -> None:
-    """A cat on the keyboard: 99 of 100 bursts, where 42 of 100 did."""
+    """At least 97 % of random key presses get no label; it used to be 42 %."""
     keys = random.Random(1)
     bursts = [
         " ".join("".join(keys.choices(string.ascii_lowercase, k=keys.randint(3, 8))) for _word in range(words)) + end
@@ -236,12 +239,12 @@ def test_most_random_keys_abstain() -> None:
 
 
 def test_what_the_rules_know_needs_no_word_that_the_model_knows() -> None:
-    """The shop's own words are no unknown words."""
+    """A rule may match words of the shop that the model has never seen."""
     rules = parse('[[rule]]\nid = "ours"\nintent = "price"\nphrases = ["blorft"]\n', "rules.toml")
     assert Classifier(rules, "1", PACKAGED.model).classify(["xkqw zzpr blorft 88"], Signals()).intent == "price"
 
 
 @pytest.mark.parametrize("text", (DATA / "misspelt.txt").read_text(encoding="utf-8").splitlines())
 def test_misspelt_words_are_not_words_never_seen(text: str) -> None:
-    """Diminutives, typos, elongation, chat spelling: as people type in Argentina."""
+    """Diminutives, typos, repeated letters and chat spelling are common in Argentina and count as known words."""
     assert label(text).code != "unseen_words"

@@ -1,4 +1,4 @@
-"""The bursts the classifier learns from are well formed, known, different and enough."""
+"""The training examples are well formed, unique, labelled with known intents, and enough for each intent."""
 
 import json
 from collections import Counter
@@ -13,12 +13,12 @@ AT_LEAST = 100
 
 
 def examples() -> list[dict[str, Any]]:
-    """Every line of the file, parsed."""
+    """All lines of the file, parsed."""
     return [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
 
 
 def test_every_line_has_words_an_intent_and_nothing_else() -> None:
-    """A field nobody reads is a mistake of the writer."""
+    """A field that nothing reads is a typo."""
     for example in examples():
         assert set(example) <= {"texts", "intent", "context"}, example
         assert example["texts"], example
@@ -27,7 +27,7 @@ def test_every_line_has_words_an_intent_and_nothing_else() -> None:
 
 
 def test_a_context_says_only_what_is_true() -> None:
-    """What is absent is false."""
+    """A signal that is absent counts as false."""
     for example in examples():
         context = example.get("context", {"saved_contact": True})
         assert context, example
@@ -36,12 +36,12 @@ def test_a_context_says_only_what_is_true() -> None:
 
 
 def test_no_burst_is_written_twice() -> None:
-    """Whatever its capitals, its bubbles and its intent: two labels for the same words teach nothing."""
+    """Compared without case and as one text, since the same words under two labels teach nothing."""
     times = Counter(" ".join(example["texts"]).casefold().strip() for example in examples())
     assert [words for words, count in times.items() if count > 1] == []
 
 
 def test_every_intent_has_enough_bursts() -> None:
-    """`unknown` is what the model says by abstaining, so it needs none."""
+    """`unknown` needs none, because the model says it by abstaining."""
     counts = Counter(example["intent"] for example in examples())
     assert {intent: counts[intent] for intent in GROUP_OF if intent != UNKNOWN and counts[intent] < AT_LEAST} == {}

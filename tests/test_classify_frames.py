@@ -1,4 +1,4 @@
-"""Sentences with slots: how they are filled, and that the packaged ones contradict nothing."""
+"""Sentence templates with slots: how they are filled, and that no packaged template contradicts a rule."""
 
 import tomllib
 
@@ -22,7 +22,7 @@ greeting = ["buen dia"]
 
 
 def test_a_frame_is_filled_several_times_and_always_the_same_way() -> None:
-    """One without slots once; what is around changes neither intent nor words."""
+    """A template without slots gives one sentence; an added greeting or courtesy keeps the intent."""
     filled = list(sentences(FILE))
     assert filled == list(sentences(FILE))
     assert len(filled) == FILLINGS + 2
@@ -37,7 +37,7 @@ def test_a_frame_is_filled_several_times_and_always_the_same_way() -> None:
 
 
 def test_some_begin_with_a_greeting_and_some_end_with_a_please() -> None:
-    """As people write; most do neither."""
+    """Most sentences have neither, as in real messages."""
     many = FILE.replace('"precio?"', ", ".join(f'"precio {number}"' for number in range(50)))
     prices = [sentence for sentence, intent in sentences(many) if intent == "price"]
     opened = [sentence for sentence in prices if sentence.startswith("hola ")]
@@ -47,7 +47,7 @@ def test_some_begin_with_a_greeting_and_some_end_with_a_please() -> None:
 
 
 def test_courtesy_gets_nothing_around_it() -> None:
-    """A greeting before a thank-you would be another one."""
+    """A thank-you with a greeting in front would have another intent."""
     many = FILE.replace('"buen dia"', ", ".join(f'"chau {number}"' for number in range(50)))
     assert [sentence for sentence, intent in sentences(many) if intent == "greeting"] == [
         f"chau {number}" for number in range(50)
@@ -62,20 +62,20 @@ def test_courtesy_gets_nothing_around_it() -> None:
     ],
 )
 def test_a_frame_that_can_not_be_learned_from_is_named(change: tuple[str, str], said: str) -> None:
-    """With what is wrong with it."""
+    """The error names the template and what is wrong with it."""
     with pytest.raises(CannotUseFrames, match=said):
         list(sentences(FILE.replace(*change)))
 
 
 def test_no_packaged_frame_stands_twice() -> None:
-    """Under two intents it would teach nothing."""
+    """A template under two intents would teach nothing."""
     frames = tomllib.loads((PACKAGED / FRAMES).read_text(encoding="utf-8"))["frames"]
     told = [normalise([frame]).text for group in frames.values() for frame in group]
     assert sorted(told) == sorted(set(told))
 
 
 def test_no_rule_silences_what_a_customer_says() -> None:
-    """Only a rule or a person can make a burst start no waiting, so these must never be wrong about an enquiry."""
+    """Only a rule or a person can stop a burst from waiting, so no rule may do so for a customer's enquiry."""
     rules = load_classifier(None, None).rules
     silenced = []
     for sentence, intent in sentences((PACKAGED / FRAMES).read_text(encoding="utf-8")):

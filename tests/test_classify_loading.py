@@ -1,4 +1,4 @@
-"""Rules and models are parsed once for the same bytes, and what several users then share can't be changed by one."""
+"""Rules and models are parsed once per content, and their users share an object that nobody can change."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ PRICE = ORDER.replace("order", "price")
 
 @pytest.fixture(autouse=True)
 def empty_caches() -> Iterator[None]:
-    """Nothing is parsed yet, and nothing of a test's own stays."""
+    """Empty the caches before and after each test."""
 
     def clear() -> None:
         for cache in (loading._packaged_rules, loading._own_rules, loading._model):
@@ -33,19 +33,19 @@ def empty_caches() -> Iterator[None]:
 
 
 def meaning(file: Path) -> str:
-    """What `trululu` is taken for."""
+    """The intent that these rules give to `trululu`."""
     return load_classifier(file, None).classify(["trululu"], Signals()).intent
 
 
 def test_the_packaged_files_are_parsed_once() -> None:
-    """358 times they were, in the tests of one command."""
+    """The tests of one command used to parse them 358 times."""
     first, again = load_classifier(None, None), load_classifier(None, None)
     assert first.rules is again.rules
     assert first.model is again.model
 
 
 def test_a_file_of_ones_own_is_parsed_again_only_when_its_bytes_change(tmp_path: Path) -> None:
-    """Whatever its name, size and time of change say."""
+    """Only the content counts, not the name, size or modification time."""
     file = tmp_path / "rules.toml"
     file.write_text(ORDER)
     before = file.stat()
@@ -62,7 +62,7 @@ def test_a_file_of_ones_own_is_parsed_again_only_when_its_bytes_change(tmp_path:
 
 
 def test_a_mistake_names_the_file_that_it_is_in(tmp_path: Path) -> None:
-    """Not another one with the same bytes; and it is told each time."""
+    """The error never names another file with the same content, and every load reports it."""
     for name in ("one", "two", "two"):
         (tmp_path / f"{name}.toml").write_text("x = 1")
         (tmp_path / f"{name}.gz").write_bytes(b"x")
@@ -73,7 +73,7 @@ def test_a_mistake_names_the_file_that_it_is_in(tmp_path: Path) -> None:
 
 
 def test_as_many_files_as_may_be_leave_one_of_each_in_memory(tmp_path: Path) -> None:
-    """A daemon whose rules are edited all day does not grow."""
+    """Memory stays constant in a daemon whose rules are edited all day."""
     packaged = (loading.PACKAGED / loading.PACKAGED_MODEL).read_bytes()
     for number in range(5):
         (tmp_path / "rules.toml").write_text(ORDER.replace("trululu", f"trululu {number}"))
@@ -84,7 +84,7 @@ def test_as_many_files_as_may_be_leave_one_of_each_in_memory(tmp_path: Path) -> 
 
 
 def test_what_is_shared_can_not_be_changed() -> None:
-    """Not by assigning, and not by asking."""
+    """Neither assignments nor method calls change a shared object."""
     classifier = load_classifier(None, None)
     with pytest.raises(FrozenInstanceError):
         classifier.model = None  # type: ignore[misc]

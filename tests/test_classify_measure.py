@@ -1,4 +1,4 @@
-"""`rules check`, `rules test`, `rules train`: their figures, their errors, and what people see."""
+"""`rules check`, `rules test` and `rules train`: their figures, their errors and their output."""
 
 import json
 from contextlib import closing
@@ -45,12 +45,12 @@ LINES = [
 
 
 def figures(lines: list[str]) -> Figures:
-    """What two rules and no model make of these."""
+    """The figures for these cases with two rules and no model."""
     return score(cases_from(lines, "x"), Classifier(parse(RULES, "rules.toml"), "r", None)).as_json()
 
 
 def test_the_figures_are_what_the_documentation_says() -> None:
-    """An answer in `also` is right; coverage is what got a label; `unknown` is wrong unless expected."""
+    """An answer in `also` is right; coverage counts labelled bursts; `unknown` is wrong unless expected."""
     found = figures(LINES)
     assert found["n"] == 6
     assert found["accuracy"] == {"intent": 0.5, "group": 0.6667}
@@ -68,7 +68,7 @@ def test_the_figures_are_what_the_documentation_says() -> None:
 
 
 def test_the_context_of_a_line_becomes_signals() -> None:
-    """With the types of the messages, if they are told."""
+    """The signals include the message types if the line has them."""
     [case] = cases_from(['{"text": "x", "intent": "spam", "context": {"has_media": true, "types": ["image"]}}'], "x")
     assert case.signals == Signals(has_media=True, types=("image",))
 
@@ -99,7 +99,7 @@ def test_the_context_of_a_line_becomes_signals() -> None:
     ],
 )
 def test_a_bad_line_is_named_with_its_file(line: str, said: str) -> None:
-    """And what is allowed."""
+    """The error gives file and line, and the allowed values."""
     with pytest.raises(CannotUseLine) as caught:
         cases_from(["", line], "f.jsonl")
     assert str(caught.value).startswith("cannot use f.jsonl, line 2: ")
@@ -107,7 +107,7 @@ def test_a_bad_line_is_named_with_its_file(line: str, said: str) -> None:
 
 
 def test_every_bad_line_is_told_with_its_number_and_its_reason() -> None:
-    """Not the first alone: a sheet of five hundred lines is mended once."""
+    """All errors are reported at once, so a long file can be corrected in one go."""
     lines = [LINES[0], "{", "", LINES[2], '{"text": "a", "intent": "prise"}', "[]", LINES[3]]
     with pytest.raises(CannotUseLine) as caught:
         cases_from(lines, "f.jsonl")
@@ -118,7 +118,7 @@ def test_every_bad_line_is_told_with_its_number_and_its_reason() -> None:
 
 
 def test_what_others_keep_beside_a_line_is_passed_over() -> None:
-    """A spreadsheet's own columns, and its empty cells."""
+    """Extra columns and empty cells from a spreadsheet are ignored."""
     plain = '{"text": "a", "intent": "price"}'
     more = (
         '{"id": 7, "source": "mostrador", "text": "a", "texts": null, "intent": "price", "also": null, "context": null}'
@@ -132,13 +132,13 @@ def test_what_others_keep_beside_a_line_is_passed_over() -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder without settings."""
+    """An empty folder without settings."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_rules_check_tries_the_packaged_rules_or_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """0 when all is right; 1 with one line for each mistake."""
+    """It exits with 0 if all is right, else with 1 and one line for each mistake."""
     assert main(["rules", "check"]) == 0
     assert "rules, and all their examples pass" in capsys.readouterr().out
     (here / "own.toml").write_text(RULES)
@@ -155,7 +155,7 @@ def test_rules_check_tries_the_packaged_rules_or_a_file(here: Path, capsys: pyte
 
 
 def test_the_rules_of_the_settings_are_the_ones_in_force(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """rules.toml beside the settings; a broken one is an error of the settings."""
+    """rules.toml next to the settings is used; if it is broken, that is an error of the settings."""
     (here / "rules.toml").write_text(RULES.replace("precio", "trulala"))
     assert main(["rules", "test", "--text", "hola", "--text", "trulala"]) == 0
     assert capsys.readouterr().out == "price (precio), comercial: rule p, by «trulala»\n"
@@ -165,7 +165,7 @@ def test_the_rules_of_the_settings_are_the_ones_in_force(here: Path, capsys: pyt
 
 
 def test_rules_test_prints_one_object_or_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same figures, for programs and for people, within 80 columns."""
+    """Both have the same figures, and the table fits 80 columns."""
     (here / "lines.jsonl").write_text("\n".join(LINES))
     assert main(["rules", "test", "lines.jsonl", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -179,7 +179,7 @@ def test_rules_test_prints_one_object_or_a_table(here: Path, capsys: pytest.Capt
 
 
 def test_a_try_says_the_label_and_why_as_one_object_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """For programs."""
+    """With --json, a single try prints one object."""
     assert main(["rules", "test", "--text", "que precio tiene", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["intent"], answer["group"], answer["method"]) == ("price", "commercial", "rule")
@@ -193,7 +193,7 @@ def test_a_try_says_the_label_and_why_as_one_object_too(here: Path, capsys: pyte
 def test_a_file_that_can_not_be_tested_is_1(
     here: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, said: str
 ) -> None:
-    """One sentence on stderr, and nothing on stdout."""
+    """It prints one sentence on stderr and nothing on stdout."""
     if content is not None:
         (here / "lines.jsonl").write_bytes(content)
     assert main(["rules", "test", "lines.jsonl", "--json"]) == 1
@@ -204,7 +204,7 @@ def test_a_file_that_can_not_be_tested_is_1(
 
 
 def test_rules_test_tells_all_bad_lines_and_prints_no_figures(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line each on stderr, exit code 1."""
+    """It prints one line per error on stderr and exits with 1."""
     (here / "lines.jsonl").write_text("\n".join([*LINES, "{", '{"text": "a", "intent": "prise"}']))
     assert main(["rules", "test", "lines.jsonl"]) == 1
     output = capsys.readouterr()
@@ -216,12 +216,12 @@ def test_rules_test_tells_all_bad_lines_and_prints_no_figures(here: Path, capsys
 
 
 def test_rules_test_without_anything_to_test_is_64(here: Path) -> None:
-    """Usage."""
+    """The exit code is that of wrong usage."""
     assert main(["rules", "test"]) == 64
 
 
 def test_rules_train_says_what_happened(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Too few corrections: nothing learned, in words and as one object; a bad line is named."""
+    """With too few corrections nothing is learned, as text and as JSON; a bad line is named."""
     (here / "c.jsonl").write_text('{"texts": ["hola"], "intent": "greeting"}\n')
     assert main(["rules", "train", "--corrections", "c.jsonl"]) == 0
     assert capfd.readouterr().out.startswith(
@@ -237,7 +237,7 @@ def test_rules_train_says_what_happened(here: Path, capfd: pytest.CaptureFixture
 
 
 def test_rules_train_reads_what_people_corrected_in_the_database(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Once each; a correction that was taken back counts no more, nor do texts that were purged."""
+    """Each correction counts once; those undone or with a purged text do not count."""
     assert main(["rules", "train", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["corrections"] == 0
     database = here / "state" / "leadmaster.db"
@@ -265,7 +265,7 @@ def test_rules_train_reads_what_people_corrected_in_the_database(here: Path, cap
     ("result", "words"), [("kept", "the old model stays"), ("replaced", "the new one is in force (abc)")]
 )
 def test_every_end_of_training_is_told_with_its_figures(result: str, words: str) -> None:
-    """What competed, and who won."""
+    """The output compares both models and names the winner."""
     counts = {"corrections": 60, "new": 50, "right_before": 30, "right_after": 41, "version": "abc", "model": "m.gz"}
     said = summary(cast(TrainingRecord, {"result": result, **counts}))
     assert said.startswith("60 corrections; on 50 new corrections the old model was right 30 times, the new one 41")

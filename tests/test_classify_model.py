@@ -1,4 +1,4 @@
-"""The model: what its file must be, what it guesses, and how it is learned."""
+"""The model: the format of its file, its guesses, and its training."""
 
 import fcntl
 import gzip
@@ -42,7 +42,7 @@ THINGS = ("la torta", "el vestido", "la mesa", "las zapatillas", "el combo", "un
 
 
 def lessons(words: Mapping[str, Sequence[str]] = WORDS, weight: float = 1.0) -> list[Lesson]:
-    """Two dozen an intent."""
+    """Two dozen training sentences for each intent."""
     return [
         Lesson(normalise([f"{start} {thing}"]), intent, weight)
         for intent, starts in words.items()
@@ -53,17 +53,17 @@ def lessons(words: Mapping[str, Sequence[str]] = WORDS, weight: float = 1.0) -> 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    """A small model's."""
+    """The document of a small model."""
     return document_of(lessons(), "72 examples")
 
 
 def packed(document: object) -> bytes:
-    """As a file."""
+    """The document as the bytes of a model file."""
     return gzip.compress(json.dumps(document).encode(), mtime=0)
 
 
 def test_what_was_learned_is_guessed_through_the_file(document: dict[str, Any], tmp_path: Path) -> None:
-    """The bytes on disk are the model, for our eyes only."""
+    """A model written to disk and read back guesses the same; the file is readable by its owner only."""
     write(document, tmp_path / "model.json.gz")
     model = load_model(tmp_path / "model.json.gz")
     guess = model.guess(normalise(["cuánto sale la bici?"]))
@@ -76,7 +76,7 @@ def test_what_was_learned_is_guessed_through_the_file(document: dict[str, Any], 
 
 
 def test_what_is_remembered_of_words_changes_no_share() -> None:
-    """Each word of the packaged sentences, first when it is new and then when it is known."""
+    """The cache of word features changes no result, whether a word is new or cached."""
     model = load_model(None)
     sentences = lessons_from_frames((PACKAGED / FRAMES).read_text(encoding="utf-8"))
     for burst in [lesson.burst for lesson in sentences[::40]] * 2:
@@ -86,7 +86,7 @@ def test_what_is_remembered_of_words_changes_no_share() -> None:
 
 
 def test_words_never_seen_are_guessed_with_little_confidence(document: dict[str, Any]) -> None:
-    """And with no word that spoke for it."""
+    """The guess names no word as evidence."""
     model = Model(document)
     guess = model.guess(normalise(["zzz"]))
     assert guess.confidence < model.guess(normalise(["cuanto sale"])).confidence
@@ -95,7 +95,7 @@ def test_words_never_seen_are_guessed_with_little_confidence(document: dict[str,
 
 @pytest.mark.parametrize("weights", ["00", "ff", "80"])
 def test_no_text_makes_the_sum_of_an_intent_run_into_another(document: dict[str, Any], weights: str) -> None:
-    """Not even the text with the most features, each of the largest weight, up or down, beside one of the other."""
+    """This holds even for the text with the most features, each with the largest weight, positive or negative."""
     texts = ["".join(map(chr, range(97, 123))), *[f"{a}{b}{a}{b}{b}" for a in "abcdefghijklm" for b in "nopqrstuvwxyz"]]
     seen = {each for text in texts for each in features(normalise([text * 2]))}
     seen |= set(features(normalise([" ".join(texts)])))
@@ -108,7 +108,7 @@ def test_no_text_makes_the_sum_of_an_intent_run_into_another(document: dict[str,
 
 
 def test_the_longest_text_has_fewer_features_than_sums_have_room_for() -> None:
-    """Long words have the most pieces."""
+    """Long words produce the most features."""
     letters = random.Random(4)
     words = ["".join(letters.choices("abcdefghijklmnopqrstuvwxyz", k=LONG_WORD)) for _ in range(20)]
     text = " ".join(words)
@@ -116,7 +116,7 @@ def test_the_longest_text_has_fewer_features_than_sums_have_room_for() -> None:
 
 
 def test_the_model_never_guesses_unknown(document: dict[str, Any]) -> None:
-    """That it may be nothing only takes from its confidence."""
+    """Its share for `unknown` only lowers the confidence of the guess."""
     names = ["unknown" if intent == "price" else intent for intent in document["intents"]]
     guess = Model({**document, "intents": names}).guess(normalise(["cuanto sale"]))
     assert guess.intent != "unknown"
@@ -124,12 +124,12 @@ def test_the_model_never_guesses_unknown(document: dict[str, Any]) -> None:
 
 
 def test_the_same_lessons_in_another_order_make_the_same_model(document: dict[str, Any]) -> None:
-    """So its version says what it is."""
+    """So the version, a hash, identifies the model."""
     assert document_of(lessons()[::-1], "72 examples") == document
 
 
 def test_the_features_of_a_burst_are_words_pairs_and_pieces() -> None:
-    """Any number is the same one."""
+    """All numbers become one feature."""
     found = set(features(normalise(["sale 25?"])))
     assert {"=sale", "=0", "=?", "=^ sale", "=sale 0", "=? $", "<sa", "ale>", "sale"} <= found
 
@@ -155,7 +155,7 @@ def test_the_features_of_a_burst_are_words_pairs_and_pieces() -> None:
     ],
 )
 def test_a_model_with_a_fault_is_refused_in_words(document: dict[str, Any], change: dict[str, Any], said: str) -> None:
-    """Before it can classify anything."""
+    """It is refused when loaded, before it classifies anything."""
     with pytest.raises(CannotUseModel, match=rf"cannot use the model m.gz: .*{said}.*rules train"):
         parse(packed({**document, **change}), "m.gz")
 
@@ -166,13 +166,13 @@ def test_a_model_with_a_fault_is_refused_in_words(document: dict[str, Any], chan
     ids=["empty", "no gzip", "a list", "cut off", "broken JSON", "no UTF-8"],
 )
 def test_a_file_that_is_no_model_is_refused_in_words(content: bytes) -> None:
-    """Cut off, or something else."""
+    """The file is truncated or holds something else."""
     with pytest.raises(CannotUseModel, match=r"cannot use the model m\.gz"):
         parse(content, "m.gz")
 
 
 def test_the_packaged_model_knows_every_intent_and_learned_from_all_that_came_along() -> None:
-    """`unknown` too, which takes from its confidence."""
+    """It also learned `unknown`, which lowers its confidence."""
     from leadmasterd.classify.intents import GROUP_OF
 
     model = load_model(None)
@@ -193,7 +193,7 @@ SHOP = {
 
 
 def test_corrections_win_over_examples_and_a_better_model_replaces() -> None:
-    """The shop's own words are learned, and the new model knows which."""
+    """The shop's own words are learned, and the new model records the corrections it used."""
     current = Model(document_of(lessons(), "72 examples"))
     corrections = lessons(SHOP, CORRECTION_WEIGHT)
     said, document = train(lessons(), corrections, current)
@@ -208,7 +208,7 @@ def test_corrections_win_over_examples_and_a_better_model_replaces() -> None:
 
 
 def test_a_worse_model_never_replaces_a_better_one() -> None:
-    """On corrections that neither has seen: here they contradict each other at random, and the current one knows."""
+    """Both are measured on corrections that neither has seen; the new one learned from misleading corrections."""
     truth = lessons(SHOP, CORRECTION_WEIGHT)
     knowing = Model(document_of([*lessons(), *lessons(SHOP)], "knows already"))
     twisted = {"delivery": SHOP["appointment"], "greeting": SHOP["price"]}
@@ -219,7 +219,7 @@ def test_a_worse_model_never_replaces_a_better_one() -> None:
 
 
 def test_what_is_measured_is_what_would_be_put_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what is added for customers: so much of it here that no model would say anything else any more."""
+    """The measured model includes the extra weight for customers, here so high that it gets every correction wrong."""
     current = Model(document_of(lessons(), "72 examples"))
     monkeypatch.setattr(training, "_CUSTOMERS", 1_000.0)
     quiet = lessons({"greeting": SHOP["appointment"]}, CORRECTION_WEIGHT)
@@ -229,7 +229,7 @@ def test_what_is_measured_is_what_would_be_put_in_force(monkeypatch: pytest.Monk
 
 
 def test_two_trainings_at_once_are_one(tmp_path: Path) -> None:
-    """The other's model would replace one that it never was measured against."""
+    """The second is refused, or its model would replace one that it was not compared with."""
     corrections = tmp_path / "corrections.jsonl"
     corrections.write_text('{"text": "hola", "intent": "greeting"}\n')
     words = ["--corrections", str(corrections), "--model", str(tmp_path / "state" / "model.json.gz")]
@@ -249,7 +249,7 @@ def test_two_trainings_at_once_are_one(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_a_model_that_root_makes_is_of_whose_folder_it_is(document: dict[str, Any], tmp_path: Path) -> None:
-    """The daemon's user has to read it."""
+    """The daemon's user must be able to read it."""
     os.chown(tmp_path, 65534, 65533)
     write(document, tmp_path / "model.json.gz")
     found = (tmp_path / "model.json.gz").stat()
@@ -257,7 +257,7 @@ def test_a_model_that_root_makes_is_of_whose_folder_it_is(document: dict[str, An
 
 
 def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """JSON lines end with a newline, and with nothing else that looks like one."""
+    """In JSON Lines only a newline ends a line; Unicode has other line separators."""
     (tmp_path / "lines").write_text('{"text": "hola\u2028che", "intent": "greeting"}\n')
     assert main(["--corrections", str(tmp_path / "lines"), "--model", str(tmp_path / "none" / "m")]) == 0
     assert json.loads(capsys.readouterr().out)["corrections"] == 1
@@ -266,7 +266,7 @@ def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path, capsys: pyt
 def test_enough_corrections_leave_a_model_that_has_learned_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The whole program, with few examples: what it prints, and the file that the daemon then reads."""
+    """Runs the whole program with few examples and checks its output and the file that the daemon reads."""
     monkeypatch.setattr(training, "_packaged_lessons", lambda: (lessons(), []))
     texts = [(f"{start} {thing}", intent) for intent, starts in SHOP.items() for start in starts for thing in THINGS]
     lines = "".join(json.dumps({"text": text, "intent": intent}) + "\n" for text, intent in texts)
@@ -284,7 +284,7 @@ def test_enough_corrections_leave_a_model_that_has_learned_them(
 
 
 def test_too_few_corrections_need_neither_the_examples_nor_scikit_learn() -> None:
-    """So that the nightly job of a shop that corrected nothing costs no second of it."""
+    """So the nightly job costs almost nothing in a shop that corrected nothing."""
     program = (
         "import sys; from leadmasterd.classify.train import main; main(['--corrections', '-', '--model', 'none/m']);"
         "sys.exit(any(name in sys.modules for name in ('numpy', 'scipy', 'sklearn')))"
@@ -293,20 +293,20 @@ def test_too_few_corrections_need_neither_the_examples_nor_scikit_learn() -> Non
 
 
 def test_too_few_corrections_change_nothing() -> None:
-    """There would be nothing to measure by."""
+    """There would be too few to compare the models."""
     said, document = train(lessons(), lessons(SHOP)[:3], Model(document_of(lessons(), "x")))
     assert (said["result"], said["needed"], document) == ("too_few", 10, None)
 
 
 def test_who_corrects_twice_means_the_later() -> None:
-    """Lines of the same words count once; those without words not at all."""
+    """Of several corrections of the same text the last one counts; those without text are ignored."""
     lines = ['{"texts": ["hola"], "intent": "price"}', "", '{"texts": ["HOLA"], "intent": "greeting"}']
     [lesson] = lessons_from([*lines, '{"texts": ["🦄"], "intent": "spam"}'], "x", 5.0)
     assert (lesson.burst.text, lesson.intent, lesson.weight) == ("hola", "greeting", 5.0)
 
 
 def test_lessons_may_be_written_as_for_rules_test() -> None:
-    """One text, or several."""
+    """A line has one text or a list of texts."""
     lines = ['{"text": "hola", "intent": "greeting"}', '{"texts": ["cuanto", "sale?"], "intent": "price", "also": []}']
     assert [lesson.intent for lesson in lessons_from(lines, "x", 1.0)] == ["greeting", "price"]
 
@@ -315,13 +315,13 @@ def test_lessons_may_be_written_as_for_rules_test() -> None:
     "line", ["{", "[]", "{}", '{"texts": "hola", "intent": "price"}', '{"texts": ["hola"], "intent": "prize"}', "5"]
 )
 def test_a_line_that_can_not_be_learned_from_is_named(line: str) -> None:
-    """File and line."""
+    """The error gives file and line."""
     with pytest.raises(CannotTrain, match=r"cannot use c\.jsonl, line 2"):
         lessons_from(["", line], "c.jsonl", 1.0)
 
 
 def test_the_program_says_what_happened_as_one_object(tmp_path: Path) -> None:
-    """Corrections on stdin; too few of them leave no file."""
+    """It reads corrections from stdin; with too few of them it writes no file."""
     done = subprocess.run(
         [sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-", "--model", "m.json.gz"],
         input='{"texts": ["hola"], "intent": "greeting"}\n',
@@ -340,7 +340,7 @@ def test_the_program_says_what_happened_as_one_object(tmp_path: Path) -> None:
 def test_corrections_that_are_not_there_are_an_error_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 1."""
+    """A missing file gives one sentence and exit code 1."""
     assert main(["--corrections", str(tmp_path / "none"), "--model", str(tmp_path / "m")]) == 1
     assert main([]) == 1
     said = capsys.readouterr()

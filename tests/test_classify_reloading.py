@@ -1,4 +1,4 @@
-"""Rules that change on disk are in force a moment later; a broken file changes nothing and is told."""
+"""Changed rules are loaded within moments; a broken file changes nothing and is reported."""
 
 import os
 import queue
@@ -18,12 +18,12 @@ LIMIT = 20.0
 
 
 def rules(intent: str) -> str:
-    """A file in which `trululu` means this."""
+    """A rules file that gives `trululu` this intent."""
     return f'extend = true\n[[rule]]\nid = "own"\nintent = "{intent}"\nphrases = ["trululu"]\n'
 
 
 class Watched:
-    """A running Reloading with all that it tells."""
+    """A running Reloading and everything it reported."""
 
     def __init__(self, rules_file: Path | None, model_file: Path | None) -> None:
         self.problems: queue.Queue[str | None] = queue.Queue()
@@ -31,13 +31,13 @@ class Watched:
         self.reloading = Reloading(rules_file, model_file, on_problem=self.problems.put, on_change=self.changes.put)
 
     def meaning(self) -> str:
-        """What `trululu` is taken for just now."""
+        """The current intent of `trululu`."""
         return self.reloading.current().classify(["trululu"], Signals()).intent
 
 
 @contextmanager
 def watching(rules_file: Path | None, model_file: Path | None = None) -> Iterator[Watched]:
-    """Until the end of the block."""
+    """Watch until the block ends."""
     watched = Watched(rules_file, model_file)
     watched.reloading.start()
     try:
@@ -47,26 +47,26 @@ def watching(rules_file: Path | None, model_file: Path | None = None) -> Iterato
 
 
 def in_place(file: Path, text: str) -> None:
-    """As some editors write."""
+    """Overwrite the file, as some editors do."""
     file.write_text(text)
 
 
 def renamed(file: Path, text: str) -> None:
-    """As others do."""
+    """Rename a new file over the old one, as other editors do."""
     other = file.with_name(".swap")
     other.write_text(text)
     other.replace(file)
 
 
 def deleted_and_written(file: Path, text: str) -> None:
-    """As still others do."""
+    """Delete the file and write it again."""
     file.unlink()
     file.write_text(text)
 
 
 @pytest.mark.parametrize("write", [in_place, renamed, deleted_and_written])
 def test_changed_rules_are_in_force_a_moment_later(tmp_path: Path, write: object) -> None:
-    """Whatever way an editor writes a file."""
+    """It works for every way in which editors write a file."""
     file = tmp_path / "rules.toml"
     file.write_text(rules("price"))
     with watching(file) as watched:
@@ -79,7 +79,7 @@ def test_changed_rules_are_in_force_a_moment_later(tmp_path: Path, write: object
 
 
 def test_a_broken_file_keeps_the_old_rules_and_is_told_once_until_it_is_right(tmp_path: Path) -> None:
-    """With the place of the mistake; None when all is well again."""
+    """The report says where the mistake is, and becomes None once it is fixed."""
     file = tmp_path / "rules.toml"
     file.write_text(rules("price"))
     with watching(file) as watched:
@@ -95,7 +95,7 @@ def test_a_broken_file_keeps_the_old_rules_and_is_told_once_until_it_is_right(tm
 
 
 def test_a_file_that_comes_later_is_used_and_one_that_goes_leaves_the_packaged_rules(tmp_path: Path) -> None:
-    """Nothing is a mistake."""
+    """Neither is reported as a mistake."""
     file = tmp_path / "rules.toml"
     with watching(file) as watched:
         assert watched.meaning() != "spam"
@@ -109,7 +109,7 @@ def test_a_file_that_comes_later_is_used_and_one_that_goes_leaves_the_packaged_r
 
 
 def test_a_new_model_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> None:
-    """The one so far stays."""
+    """The current model stays in use when the new one is broken."""
     file = tmp_path / "model.json.gz"
     with watching(None, file) as watched:
         before = watched.reloading.current()
@@ -123,7 +123,7 @@ def test_a_new_model_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> None:
 
 
 def test_broken_rules_at_the_start_leave_the_packaged_ones(tmp_path: Path) -> None:
-    """The daemon starts, and says what is wrong."""
+    """The daemon starts all the same and reports the mistake."""
     file = tmp_path / "rules.toml"
     file.write_text("[[rule")
     watched = Watched(file, None)
@@ -132,7 +132,7 @@ def test_broken_rules_at_the_start_leave_the_packaged_ones(tmp_path: Path) -> No
 
 
 def test_a_folder_that_can_not_be_watched_is_told(tmp_path: Path) -> None:
-    """Rules work nevertheless; a change of them has to wait for the next start."""
+    """The rules still work; a change takes effect at the next start."""
     with watching(tmp_path / "nowhere" / "rules.toml") as watched:
         assert "cannot watch" in (watched.problems.get(timeout=LIMIT) or "")
         assert watched.reloading.current().classify(["precio?"], Signals()).intent == "price"
@@ -142,7 +142,7 @@ def test_a_folder_that_can_not_be_watched_is_told(tmp_path: Path) -> None:
 def test_whatever_is_wrong_with_the_file_the_next_one_is_read(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A text that no parser can follow, something that is no file, a defect of ours."""
+    """Tried with text nested too deeply to parse, with a named pipe, and with a bug of our own."""
     file = tmp_path / "rules.toml"
     file.write_text(rules("payment"))
     with watching(file) as watched:
@@ -166,7 +166,7 @@ def test_whatever_is_wrong_with_the_file_the_next_one_is_read(
 
 
 def test_a_link_to_the_rules_is_followed(tmp_path: Path) -> None:
-    """What it leads to is what is edited."""
+    """The watched file is the target of the link, since that is what people edit."""
     (tmp_path / "shared").mkdir()
     link, target = tmp_path / "rules.toml", tmp_path / "shared" / "rules.toml"
     target.write_text(rules("payment"))
@@ -187,7 +187,7 @@ def test_stopping_twice_or_without_a_start_is_no_error(tmp_path: Path) -> None:
 def test_a_file_that_can_not_be_looked_for_is_no_file_that_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder without rights: reading it says so, and the packaged rules do not take its place in silence."""
+    """In a folder without permissions, reading fails with an error instead of silently using the packaged rules."""
 
     def refused(_path: Path) -> bool:
         raise PermissionError

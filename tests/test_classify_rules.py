@@ -1,4 +1,4 @@
-"""A rules file is checked with file, line, rule and value; its rules match what they say and nothing else."""
+"""Rules files are checked with file, line, rule and value; each rule matches exactly what it says."""
 
 import re
 import time
@@ -30,33 +30,33 @@ def rule(words: str, name: str = "one", intent: str = "price") -> str:
 
 
 def hits(rules: RuleSet, *texts: str, signals: Signals = PLAIN) -> list[Hit]:
-    """What matches this burst."""
+    """The rules that match this burst."""
     return rules.hits(normalise(texts), signals)
 
 
 def matches(words: str, *texts: str, signals: Signals = PLAIN) -> bool:
-    """Whether a rule of these lines matches this burst."""
+    """Whether a rule with these lines matches this burst."""
     return bool(hits(parse(rule(words), "rules.toml"), *texts, signals=signals))
 
 
 def wrong(text: str) -> list[str]:
-    """What is said of a file with a mistake."""
+    """The error message for a file with this mistake."""
     with pytest.raises(CannotUseRules) as caught:
         parse(text, "rules.toml", parse(rule('phrases = ["precio"]', "packaged"), "packaged"))
     return str(caught.value).splitlines()
 
 
-# ---------------------------------------------------------------------- the ones that come along
+# ---------------------------------------------------------------------- the packaged rules
 
 
 def test_the_examples_of_every_packaged_rule_hold() -> None:
-    """One that matches and one that nearly does, of each."""
+    """Each rule has an example that matches and one that nearly does."""
     rules, _version = load_rules(None)
     assert check_examples(rules, PACKAGED_RULES) == []
 
 
 def test_the_packaged_file_explains_itself() -> None:
-    """Every key that a rule may have stands in its head, and every intent in its order."""
+    """Its header describes every key of a rule and lists every intent."""
     text = (PACKAGED / PACKAGED_RULES).read_text()
     head = text.partition("\nanswer_first")[0]
     for key in (
@@ -95,7 +95,7 @@ def test_the_packaged_file_explains_itself() -> None:
     ],
 )
 def test_what_needs_an_answer_is_silenced_by_no_rule(texts: list[str]) -> None:
-    """Closing, noise and courtesy by a rule start no waiting, so they must be sure."""
+    """Rules for closing, noise and courtesy stop the alert, so they must not match these messages."""
     rules, _version = load_rules(None)
     first = [hit.rule.intent for hit in hits(rules, *texts)][:1]
     assert not first or GROUP_OF[first[0]] in ("commercial", "after_sale"), first
@@ -118,13 +118,13 @@ def test_what_needs_an_answer_is_silenced_by_no_rule(texts: list[str]) -> None:
     ],
 )
 def test_the_one_that_must_be_answered_first_decides(texts: list[str], intent: str) -> None:
-    """As `answer_first` says it; among equals, what is spoken of first."""
+    """Intents are ranked by `answer_first`; on a tie the topic mentioned first wins."""
     rules, _version = load_rules(None)
     assert next(hit.rule.intent for hit in hits(rules, *texts)) == intent
 
 
 def test_the_worked_example_of_the_documentation_works() -> None:
-    """As it stands there, over the packaged rules."""
+    """The example is taken from the document and added to the packaged rules."""
     document = (ROOT / "docs" / "classification.md").read_text()
     [example] = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)
     packaged, _version = load_rules(None)
@@ -134,7 +134,7 @@ def test_the_worked_example_of_the_documentation_works() -> None:
 
 
 def test_the_documentation_names_every_intent_in_its_group() -> None:
-    """In the order of the code."""
+    """The order is that of the code."""
     document = (ROOT / "docs" / "classification.md").read_text()
     for group, intents in INTENTS.items():
         if group != UNKNOWN:
@@ -142,7 +142,7 @@ def test_the_documentation_names_every_intent_in_its_group() -> None:
             assert row == ", ".join(f"`{intent}`" for intent in intents)
 
 
-# ---------------------------------------------------------------------- what a rule can say
+# ---------------------------------------------------------------------- what a rule can match
 
 
 @pytest.mark.parametrize(
@@ -169,17 +169,17 @@ def test_the_documentation_names_every_intent_in_its_group() -> None:
     ],
 )
 def test_a_phrase_is_found_as_people_write_it(phrase: str, typed: str, found: bool) -> None:
-    """Whole words, with choices, gaps, numbers and beginnings of words."""
+    """Phrases match whole words and may have alternatives, gaps, numbers and prefixes."""
     assert matches(f'phrases = ["{phrase}"]', typed) is found
 
 
 def test_the_bubbles_of_a_burst_are_read_as_one() -> None:
-    """People split sentences."""
+    """People split a sentence over several messages."""
     assert matches('phrases = ["cuanto sale la torta"]', "cuanto sale", "la torta")
 
 
 def test_whole_means_that_nothing_else_is_said() -> None:
-    """Except what may stand beside it; and that alone is no match."""
+    """Only the allowed filler may surround the phrase, and filler alone is no match."""
     words = 'phrases = ["gracias", "ok", "muchas gracias"]\nwhole = true\nbeside = ["che", "muy amable"]'
     assert matches(words, "ok muchas gracias")
     assert matches(words, "gracias che, muy amable")
@@ -189,7 +189,7 @@ def test_whole_means_that_nothing_else_is_said() -> None:
 
 
 def test_unless_and_question_forbid() -> None:
-    """Whatever else matched."""
+    """They prevent a match even if everything else matches."""
     assert matches('phrases = ["precio"]\nunless = ["lista de precio*"]', "que precio")
     assert not matches('phrases = ["precio"]\nunless = ["de precio"]', "lista de precio")
     assert not matches('phrases = ["dale"]\nquestion = false', "dale?")
@@ -197,13 +197,13 @@ def test_unless_and_question_forbid() -> None:
 
 
 def test_a_regex_reads_the_even_text() -> None:
-    """Small letters, no accents, a new line between bubbles."""
+    """It sees normalised text: lower case, no accents, one line per message."""
     assert matches("regex = '^cuanto (sale|cuesta)'", "CUÁNTO Cuesta")
     assert matches("regex = '(?m)^precio$'", "hola", "precio")
 
 
 def test_signals_alone_can_decide() -> None:
-    """A cart from the catalogue says what it is; a sticker among words does not."""
+    """A cart from the catalogue is enough; a sticker in the middle of words is not."""
     assert matches('when = { types = ["order"] }', "hola", signals=Signals(types=("chat", "order")))
     assert not matches('when = { only_types = ["sticker"] }', "hola", signals=Signals(types=("chat", "sticker")))
     assert matches('when = { only_types = ["sticker"] }', "", signals=Signals(types=("sticker",)))
@@ -222,12 +222,12 @@ def test_signals_alone_can_decide() -> None:
     ],
 )
 def test_an_example_is_tried_where_its_rule_applies(when: When) -> None:
-    """With the signals that it asks for."""
+    """It is checked with the signals that its rule requires."""
     assert when.holds(when.example())
 
 
 def test_priority_comes_before_the_order_of_answers() -> None:
-    """And the order of the file's `answer_first` before the packaged one."""
+    """Then comes the file's own `answer_first`, and then the packaged one."""
     text = rule('phrases = ["hola"]', "a", "greeting") + rule('phrases = ["hola"]\npriority = 1', "b", "spam")
     assert [hit.rule.id for hit in hits(parse('answer_first = ["greeting"]\n' + text, "x"), "hola")] == ["b", "a"]
     text = text.replace("priority = 1", "")
@@ -236,7 +236,7 @@ def test_priority_comes_before_the_order_of_answers() -> None:
 
 
 def test_a_file_of_ones_own_can_extend_replace_and_drop_packaged_rules() -> None:
-    """By `extend`, by the same id, by `off`."""
+    """`extend` adds to a rule, the same id replaces it, and `off` drops it."""
     packaged = parse(rule('phrases = ["precio"]', "a") + rule('phrases = ["costo"]', "b"), "packaged")
     own = parse(
         "extend = true\noff = ['b']\n" + rule('phrases = ["valor"]', "a") + rule('phrases = ["x"]', "c"), "x", packaged
@@ -295,14 +295,14 @@ def test_a_file_of_ones_own_can_extend_replace_and_drop_packaged_rules() -> None
     ],
 )
 def test_a_mistake_is_told_with_its_place(text: str, said: str) -> None:
-    """File, line, rule, value, and what is allowed."""
+    """The error gives file, line, rule, value and the allowed values."""
     lines = wrong(text)
     assert any(re.search(said, line) for line in lines), lines
     assert all(line.startswith("cannot use rules.toml") for line in lines)
 
 
 def test_every_mistake_is_told_at_once() -> None:
-    """One line each, at its own line of the file."""
+    """Each mistake has its own line in the report, with its line in the file."""
     text = rule('phrases = ["a"]', "a", "prise") + "\n" + rule("regex = '('", "b") + rule('phrases = ["a"]', "good")
     assert [re.findall(r"line (\d+), rule `(\w+)`", line) for line in wrong(text)] == [[("3", "a")], [("9", "b")]]
 
@@ -333,13 +333,13 @@ def test_every_mistake_is_told_at_once() -> None:
     ],
 )
 def test_one_mistake_is_one_complaint(text: str, said: str) -> None:
-    """Not a second one that only follows from it: who wrote `phrases = 7` did not forget the phrases."""
+    """A mistake causes no follow-up errors: `phrases = 7` is not also reported as missing phrases."""
     assert {line.startswith(f"cannot use rules.toml, {said}") for line in wrong(text)} == {True}
     assert len(set(wrong(text))) == 1
 
 
 def test_mistakes_in_a_rule_without_an_id_are_told_too() -> None:
-    """By its number."""
+    """The rule is named by its number."""
     assert wrong("[[rule]]\nintent = 'prise'\nphrases = ['a']") == [
         "cannot use rules.toml, line 2, rule `number 1`: `intent` = 'prise' is no intent (did you mean `price`?); "
         f"allowed: {', '.join(intent for intent in GROUP_OF if intent != UNKNOWN)}",
@@ -348,7 +348,7 @@ def test_mistakes_in_a_rule_without_an_id_are_told_too() -> None:
 
 
 def test_every_field_of_a_rule_can_be_written_and_nothing_else() -> None:
-    """The keys that are read, and what they are read into."""
+    """The keys of the file and the fields of a rule correspond."""
     assert [*rules_file._RULE_KEYS, "line"] == [field.name for field in fields(Rule)]
     assert list(rules_file._WHEN_KEYS) == [field.name for field in fields(When)]
     assert set(FLAGS) == {field.name for field in fields(Signals)} - {"types"}
@@ -363,13 +363,13 @@ def test_every_field_of_a_rule_can_be_written_and_nothing_else() -> None:
     ],
 )
 def test_an_example_that_does_not_hold_is_told(words: str, said: str) -> None:
-    """`rules check` says it; the rules work nevertheless."""
+    """`rules check` reports it, but the rules still work."""
     [problem] = check_examples(parse("\n" + rule(words), "x"), "rules.toml")
     assert problem == f"rules.toml, line 2, rule `one`: {said}"
 
 
 def test_an_example_that_another_rule_takes_away_is_told() -> None:
-    """It would never be what its rule says."""
+    """Another rule wins, so the example would never get the intent of its own rule."""
     text = rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]', "a", "greeting")
     text += rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]\npriority = 1', "b", "spam")
     [problem] = check_examples(parse(text, "x"), "rules.toml")
@@ -377,21 +377,21 @@ def test_an_example_that_another_rule_takes_away_is_told() -> None:
 
 
 def test_a_packaged_example_that_a_rule_of_ones_own_takes_away_has_no_line_in_ones_own_file() -> None:
-    """It is not there."""
+    """The report gives no line, since the example is in the packaged file."""
     packaged = parse(rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]', "a", "greeting"), "packaged")
     own = "extend = true\n" + rule('phrases = ["hola"]\nyes = ["hola"]\nno = ["x"]\npriority = 1', "b", "spam")
     [problem] = check_examples(parse(own, "x", packaged), "rules.toml")
     assert problem == "rules.toml, packaged rule `a`: `yes` example ['hola'] is decided by rule `b` as spam"
 
 
-# ---------------------------------------------------------------------- bounded, whatever is written
+# ---------------------------------------------------------------------- bounded time
 
 
 @pytest.mark.parametrize(
     "regex", ["(a+)+$", "(a|aa)+$", "(.*)(.*)(.*)(.*)(.*)b$", "(a|b|c)*d.{300}$", "((a{0,30}){0,30})$"]
 )
 def test_a_regex_that_would_run_for_ever_does_not(regex: str) -> None:
-    """Thousands of tries of it end within the test's own time limit; with backtracking one would not."""
+    """It is tried thousands of times within the test's time limit; a backtracking engine would not finish once."""
     rules = parse(rule(f"regex = '{regex}'"), "x")
     burst = normalise([("a" * 39 + " ") * 50 + "!"])
     for _try in range(200):
@@ -400,7 +400,7 @@ def test_a_regex_that_would_run_for_ever_does_not(regex: str) -> None:
 
 @pytest.mark.parametrize("phrase", ["a " + "* a " * 4 + "z", f"a {'(a|) ' * 5} * a {'(a|a b) ' * 4} z"])
 def test_a_phrase_with_as_many_ways_to_match_as_may_be_takes_no_time(phrase: str) -> None:
-    """States are counted, not ways: some 50 ms of one core for the message that fits worst."""
+    """Matching tracks states, not paths: the worst message takes about 50 ms on one core."""
     rules = parse(rule(f'phrases = ["{phrase}"]'), "x")
     before = time.thread_time()
     assert not hits(rules, "a " * 1_000)
@@ -417,7 +417,7 @@ def test_a_phrase_with_as_many_ways_to_match_as_may_be_takes_no_time(phrase: str
     ],
 )
 def test_a_phrase_with_more_gaps_is_refused_in_words(phrase: str, optional: int) -> None:
-    """With 20 gaps, one hostile message cost 1 to 2 seconds."""
+    """With 20 gaps, one hostile message took 1 to 2 seconds."""
     assert wrong(rule(f'phrases = ["{phrase}"]')) == [
         f"cannot use rules.toml, line 4, rule `one`: phrase '{phrase}': it has room for {optional} optional words, and "
         "12 is the most: a gap (`*`) counts 3, a word that may be left out 1; split it into two phrases"
@@ -434,14 +434,14 @@ def test_a_phrase_with_more_gaps_is_refused_in_words(phrase: str, optional: int)
     ],
 )
 def test_a_plausible_phrase_fits_within_the_limit(phrase: str) -> None:
-    """So do all packaged ones, which need less than half of it."""
+    """All packaged phrases need less than half of the limit."""
     Phrases[int]().add(phrase, 1)
 
 
 @settings(max_examples=examples(200))
 @given(st.text(st.sampled_from("ab (|)*#?ñ👍"), max_size=30), st.text(st.sampled_from("ab 1?ñ👍"), max_size=60))
 def test_any_phrase_is_refused_in_words_or_sought(phrase: str, typed: str) -> None:
-    """No other error, no endless search."""
+    """A phrase causes no other error and no endless search."""
     net: Phrases[int] = Phrases()
     try:
         net.add(phrase, 1)
@@ -452,7 +452,7 @@ def test_any_phrase_is_refused_in_words_or_sought(phrase: str, typed: str) -> No
 
 
 def test_a_phrase_added_after_a_search_is_found_too() -> None:
-    """What is remembered of first words is forgotten with every phrase."""
+    """The index of first words is rebuilt when a phrase is added."""
     net: Phrases[int] = Phrases()
     net.add("hola che", 1)
     assert not list(net.found(["precio"]))
@@ -467,7 +467,7 @@ def test_a_phrase_added_after_a_search_is_found_too() -> None:
     )
 )
 def test_any_value_under_any_key_is_an_error_in_words(value: object) -> None:
-    """A wrong kind of value never ends in a traceback."""
+    """A value of the wrong type never causes a traceback."""
     import json
 
     if value is None or "null" in json.dumps(value):

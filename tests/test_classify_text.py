@@ -1,4 +1,4 @@
-"""Spanish as people type it becomes even, and whatever is typed is read in bounded time."""
+"""Normalising Spanish as people type it, in bounded time for any text."""
 
 import pytest
 from hypothesis import given
@@ -36,18 +36,18 @@ from leadmasterd.classify.text import JUDGED, LONG_WORD, normalise
     ],
 )
 def test_what_is_typed_becomes_even(typed: str, even: str) -> None:
-    """One spelling of each."""
+    """All spellings of a word become one."""
     assert normalise([typed]).text == even
 
 
 def test_the_bubbles_of_a_burst_stay_apart() -> None:
-    """A new line between those that have words."""
+    """Messages with words are separated by a newline."""
     burst = normalise(["hola", "", "🦄", "precio?"])
     assert (burst.text, burst.words, burst.question) == ("hola\nprecio ?", ("hola", "precio"), True)
 
 
 def test_an_overlong_burst_is_cut_and_says_so() -> None:
-    """Its beginning is judged."""
+    """Only its beginning is used."""
     burst = normalise(["hola cuanto sale? " + "bla " * 15_000])
     assert burst.text.startswith("hola cuanto sale ?")
     assert len(burst.text) <= JUDGED
@@ -68,7 +68,7 @@ def test_an_overlong_burst_is_cut_and_says_so() -> None:
     ],
 )
 def test_sixty_thousand_characters_of_anything_are_read(typed: str) -> None:
-    """The limits hold, whatever they are made of."""
+    """The time limit holds for every kind of character."""
     burst = normalise([typed, typed])
     assert len(burst.text) <= JUDGED
     assert all(len(word) <= LONG_WORD for word in burst.words)
@@ -76,7 +76,7 @@ def test_sixty_thousand_characters_of_anything_are_read(typed: str) -> None:
 
 @given(st.lists(st.text(st.characters(exclude_categories=[])), max_size=5))
 def test_any_text_is_even_after_one_pass(texts: list[str]) -> None:
-    """No capitals, no accents, single spaces, within the limit; lone surrogates included."""
+    """The result has no capitals, accents or double spaces and keeps to the limit, even with lone surrogates."""
     burst = normalise(texts)
     assert len(burst.text) <= JUDGED
     for line in burst.text.split("\n"):
