@@ -40,8 +40,7 @@ def test_a_rule_decides_first_and_says_by_which_words() -> None:
 
 
 def test_a_rule_decides_against_the_model_and_is_less_sure_then() -> None:
-    """A packaged rule that the model contradicts is often wrong, so its confidence drops; a shop's own rule keeps it.
-    """
+    """A packaged rule that the model contradicts is often wrong and loses confidence; a shop's own rule does not."""
     rules = parse(
         """
         [[rule]]

@@ -1,4 +1,4 @@
-"""The commands of leads as they are typed, against a real database: what is shown, what is written, what is refused."""
+"""The `leads` commands and their neighbours against a real database: output, writes, refusals and exit codes."""
 
 import csv
 import fcntl
@@ -54,19 +54,19 @@ from tests.waiting import LIMIT, until_true
 
 CHECKOUT = Path(__file__).parent.parent
 NOON = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
-"""A zone where it is noon now (in its name + is west), so that the last hours are of one day whenever this runs."""
+"""A zone where it is noon now (Etc/GMT names invert the sign), so that the last hours always belong to today."""
 ALWAYS_OPEN = f'[leads]\ncountry = ""\ntimezone = "{NOON}"\n[leads.hours]\n' + "".join(
     f'{day} = [["00:00", "24:00"]]\n' for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 )
 PRICE, DELIVERY, BROKEN, HELLO = "hola, cuánto sale la campera?", "hacen envíos?", "me llegó rota la taza", "hola"
 DAY = 24 * 60
 Line = tuple[int, float, str] | tuple[int, float, str, dict[str, Any]]
-"""Customer, minutes ago, text (one that begins with > is ours) and perhaps more of the wire line."""
+"""Customer, minutes ago, text (a leading > marks our own), and optionally more fields of the wire line."""
 
 
 @dataclass
 class Answer:
-    """What a command said."""
+    """A command's exit code and output."""
 
     code: int
     out: str
@@ -74,13 +74,13 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The one object on stdout."""
+        """The single JSON object on stdout."""
         assert self.out.count("\n") == 1, self.out
         return json.loads(self.out)
 
 
 class Shop:
-    """A folder with a database and settings, open all week, and the commands typed there."""
+    """A folder with settings (open all week) and a database, in which commands are run."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
@@ -91,13 +91,13 @@ class Shop:
         (folder / "config.toml").write_text(ALWAYS_OPEN)
 
     def hears(self, *lines: Line, judged: bool = True) -> None:
-        """These are captured."""
+        """Capture these messages and, unless told otherwise, make their leads."""
         self.keeps(*self.captures(*lines))
         if judged:
             assert self.types("leads", "rebuild").code == 0
 
     def captures(self, *lines: Line) -> list[Item]:
-        """What is to be written of them."""
+        """The records to write for these messages."""
         items = []
         for customer, minutes, text, *more in lines:
             self._number += 1
@@ -113,20 +113,20 @@ class Shop:
         return items
 
     def keeps(self, *items: Item) -> None:
-        """These are in the database."""
+        """Write these records to the database."""
         self.database.parent.mkdir(exist_ok=True)
         with opened(self.database, items):
             pass
 
     def misses_a_call(self, customer: int, minutes: float) -> None:
-        """Somebody rang and nobody was there."""
+        """Capture a call that nobody answered."""
         at = self._now - minutes * 60
         call = {"call_id": "c1", "chat": chat(customer), "t": int(at), "outgoing": False, "answered": False}
         self.keeps(item({**wire.line("call"), **call, "video": False}, now=at + 1))
         assert self.types("leads", "rebuild").code == 0
 
     def types(self, *words: str) -> Answer:
-        """`leadmasterd …` here."""
+        """Run `leadmasterd …` in this folder."""
         self._capsys.readouterr()
         try:
             code = main(list(words))
@@ -136,7 +136,7 @@ class Shop:
         return Answer(code, said.out, said.err)
 
     def sees(self, columns: int, *words: str) -> str:
-        """What `leadmasterd …` shows on a terminal so wide."""
+        """The output of `leadmasterd …` on a terminal of this width."""
         leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm-256color"}
@@ -155,38 +155,38 @@ class Shop:
         return shown.decode()
 
     def asks(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """The database itself."""
+        """Query the database directly."""
         with reading(self.database) as connection:
             return connection.execute(query, values).fetchall()
 
     def minutes_since(self, at: datetime) -> float:
-        """What `hears` wants for a message of that second."""
+        """The minutes to pass to `hears` for a message at this second."""
         return (self._now - at.timestamp() - 0.01) / 60
 
     def lead(self, customer: int) -> Any:
-        """The newest lead of a customer, as `list` has it."""
+        """A customer's newest lead, as `leads list` shows it."""
         rows = self.types("leads", "list", "--all", "--json").json["leads"]
         return next(row for row in rows if row["chat"] == chat(customer))
 
 
 def chat(customer: int) -> str:
-    """Their chat's id."""
+    """The id of a customer's chat."""
     return f"54911555500{customer:02d}@c.us"
 
 
 def uncoloured(text: str) -> str:
-    """What a terminal shows, without its colours."""
+    """The text without colour codes."""
     return re.sub(r"\x1b\[[\d;]*m", "", text)
 
 
 def cells(text: str) -> int:
-    """Columns of a screen, counted the way terminals do that know nothing of joined emoji."""
+    """The width of a text in terminal columns, on terminals that do not join emoji."""
     return sum(2 if east_asian_width(char) in "WF" else int(not combining(char)) for char in text)
 
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
-    """Nothing captured yet."""
+    """A shop in which nothing has been captured yet."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TZ", NOON)
     time.tzset()
@@ -197,11 +197,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     time.tzset()
 
 
-# ---------------------------------------------------------------------- words
+# ---------------------------------------------------------------------- help and usage
 
 
 def words() -> list[tuple[str, str]]:
-    """Every subcommand."""
+    """All subcommands."""
     top = subcommands(parser.make_parser())
     return [(group, name) for group in ("leads", "rules", "auth", "config") for name in subcommands(top[group])]
 
@@ -210,7 +210,7 @@ def words() -> list[tuple[str, str]]:
 def test_the_help_of_every_subcommand_has_examples_that_can_be_typed(
     command: str, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In 80 columns, and each takes --json."""
+    """The help fits 80 columns, and each example also works with --json."""
     with pytest.raises(SystemExit) as left:
         main([command, word, "--help"])
     assert left.value.code == 0
@@ -249,7 +249,7 @@ def test_wrong_usage_is_64_and_stdout_stays_empty(shop: Shop, typed: str) -> Non
     ],
 )
 def test_bytes_that_are_no_utf8_are_looked_for_and_kept_as_question_marks(shop: Shop, typed: str, code: int) -> None:
-    """A terminal of another encoding is no defect."""
+    """Input in another encoding never causes a traceback."""
     shop.hears((1, 5, PRICE))
     done = shop.types(*typed.split(), b"a\xff".decode("utf-8", "surrogateescape"))
     assert done.code == code
@@ -258,14 +258,14 @@ def test_bytes_that_are_no_utf8_are_looked_for_and_kept_as_question_marks(shop: 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1.5", ""])
 def test_a_limit_that_is_no_number_is_told_with_what_it_must_be(shop: Shop, limit: str) -> None:
-    """And not with the name of a function."""
+    """The error says what a limit must be, not which Python function failed."""
     done = shop.types("leads", "list", f"--limit={limit}")
     assert (done.code, done.out) == (64, "")
     assert f"argument --limit: {limit!r} must be a whole number, at least 1" in done.err
 
 
 def test_without_a_database_reading_is_empty_and_writing_is_no(shop: Shop) -> None:
-    """Calmly, and nothing is made."""
+    """Reading prints an empty result, writing exits with 1, and no file is created."""
     for word in ("list", "waiting", "export"):
         done = shop.types("leads", word, "--json")
         assert done.code == 0
@@ -278,13 +278,13 @@ def test_without_a_database_reading_is_empty_and_writing_is_no(shop: Shop) -> No
     assert not shop.database.exists()
 
 
-# ---------------------------------------------------------------------- whose hours
+# ---------------------------------------------------------------------- time zones
 
 
 def test_people_read_the_hours_of_the_business_on_a_machine_of_another_zone(
     monkeypatch: pytest.MonkeyPatch, shop: Shop
 ) -> None:
-    """13:00Z is 10:00 in Buenos Aires, also on a server whose clock shows UTC. Programs get UTC."""
+    """13:00Z is shown as 10:00 in Buenos Aires even on a server in UTC; JSON stays in UTC."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     (shop.folder / "config.toml").write_text('[leads]\ncountry = ""\ntimezone = "America/Argentina/Buenos_Aires"\n')
@@ -312,7 +312,7 @@ def test_people_read_the_hours_of_the_business_on_a_machine_of_another_zone(
 def test_every_command_names_the_zone_of_its_times_where_the_machine_has_another(
     monkeypatch: pytest.MonkeyPatch, shop: Shop
 ) -> None:
-    """On stderr below a list, in the record of a lead, and behind a time in a sentence; never in what programs read."""
+    """The zone is printed on stderr for lists, in a lead's record, and after a time in a sentence; never in JSON."""
     shop.hears((1, 120, PRICE))
     assert not any("leads.timezone" in shop.types(*typed.split()).err for typed in ("messages", "leads list"))
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -332,7 +332,7 @@ def test_every_command_names_the_zone_of_its_times_where_the_machine_has_another
     "typed", ["messages --since", "messages --chat", "leads export --since", "rules reclassify --since"]
 )
 def test_an_empty_value_is_not_taken_for_none(shop: Shop, typed: str) -> None:
-    """A script whose variable is empty must not get everything."""
+    """A script with an empty variable must not get all rows."""
     shop.hears((1, 10, PRICE))
     done = shop.types(*typed.split(), "")
     assert (done.code, done.out) == (1 if "--chat" in typed else 64, "")
@@ -340,7 +340,7 @@ def test_an_empty_value_is_not_taken_for_none(shop: Shop, typed: str) -> None:
 
 
 def test_a_time_that_is_typed_without_a_zone_is_of_the_business(shop: Shop) -> None:
-    """13:00Z is 10:00 in Buenos Aires: whoever types the hour that is shown finds what is shown under it."""
+    """13:00Z is 10:00 in Buenos Aires, so typing the displayed hour finds the displayed row."""
     (shop.folder / "config.toml").write_text('[leads]\ncountry = ""\ntimezone = "America/Argentina/Buenos_Aires"\n')
     at = (datetime.now(UTC) - timedelta(days=3)).replace(hour=13, minute=0, second=0, microsecond=0)
     shop.hears((1, shop.minutes_since(at), PRICE))
@@ -352,7 +352,7 @@ def test_a_time_that_is_typed_without_a_zone_is_of_the_business(shop: Shop) -> N
 
 
 def test_where_no_zone_is_known_the_machines_counts(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> None:
-    """A machine may have no zones installed."""
+    """A machine may have no time zone database."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     assert time_from("2026-11-23T09:00", None) == datetime(2026, 11, 23, tzinfo=UTC)
@@ -365,7 +365,7 @@ def test_where_no_zone_is_known_the_machines_counts(monkeypatch: pytest.MonkeyPa
     ["messages --since", "history --since", "leads export --since", "rules reclassify --since", "replay - --at"],
 )
 def test_a_time_that_is_none_or_that_no_calendar_reaches_is_64(shop: Shop, typed: str, when: str) -> None:
-    """With how to write one."""
+    """The error shows how to write a time."""
     done = shop.types(*typed.split(), when)
     assert (done.code, done.out) == (64, "")
     assert f"cannot use the time {when!r}: write it as 2026-11-23" in done.err
@@ -393,7 +393,7 @@ def test_a_day_begins_when_it_does_where_the_business_is(
     brief: str,
     short: tuple[str, str],
 ) -> None:
-    """Today's times come without a date, by the calendar there; without a zone the machine's (UTC here) counts."""
+    """Today's times omit the date, and today is that of the business's zone, or of the machine's if none is known."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     clock = Clock(datetime.fromisoformat(now), ZoneInfo(zone) if zone else None)
@@ -404,7 +404,7 @@ def test_a_day_begins_when_it_does_where_the_business_is(
 
 
 def test_list_shows_open_leads_with_the_newest_activity_first(shop: Shop) -> None:
-    """The id, who, stage and intent with their Spanish names below, and for how long somebody waits."""
+    """It shows id, customer, stage, intent and waiting time, and explains the Spanish names below the table."""
     shop.hears((1, 50, PRICE), (2, 130, DELIVERY), (2, 125, "> sí, a todo el país"), (3, 10, HELLO))
     done = shop.types("leads", "list")
     assert done.code == 0
@@ -419,7 +419,7 @@ def test_list_shows_open_leads_with_the_newest_activity_first(shop: Shop) -> Non
 
 
 def test_list_as_json_says_what_the_clock_says(shop: Shop) -> None:
-    """Overdue, stale, dormant and a reason to close, each by itself."""
+    """Overdue, stale, dormant and a proposed closing reason are separate fields."""
     shop.hears(
         (1, 50, PRICE),
         (2, 20 * DAY, PRICE), (2, 20 * DAY - 5, "> $ 100"),
@@ -445,7 +445,7 @@ def test_list_as_json_says_what_the_clock_says(shop: Shop) -> None:
 
 
 def test_list_can_be_narrowed_down(shop: Shop) -> None:
-    """By stage (closed ones too), by intent or topic, by number; names in Spanish will do."""
+    """It filters by stage (including closed ones), intent, topic or count, with English or Spanish names."""
     shop.hears((1, 50, PRICE), (2, 40, DELIVERY), (3, 30, PRICE), (3, 20, "> $ 5"), (3, 10, DELIVERY))
     assert shop.types("leads", "stage", chat(2), "won").code == 0
 
@@ -471,7 +471,7 @@ def test_list_can_be_narrowed_down(shop: Shop) -> None:
     ],
 )  # fmt: skip
 def test_a_label_is_understood_as_people_type_it(typed: str, meant: str) -> None:
-    """Without accents, and by either of two names."""
+    """Accents may be missing, and English and Spanish names both work."""
     assert names.intent(typed) == meant
 
 
@@ -480,7 +480,7 @@ def test_a_label_is_understood_as_people_type_it(typed: str, meant: str) -> None
     [("--stage wonn", "did you mean won (ganado)?"), ("--intent prcio", "did you mean price (precio)?")],
 )
 def test_a_name_that_there_is_not_is_64_with_what_was_perhaps_meant(shop: Shop, typed: str, meant: str) -> None:
-    """And with all there are."""
+    """The error suggests the closest name and lists all of them."""
     done = shop.types("leads", "list", *typed.split())
     assert (done.code, done.out) == (64, "")
     assert meant in done.err
@@ -488,7 +488,7 @@ def test_a_name_that_there_is_not_is_64_with_what_was_perhaps_meant(shop: Shop, 
 
 
 def test_nobody_is_without_a_name_in_the_list(shop: Shop) -> None:
-    """Not even a stranger behind a LID who has no name and shows no phone; the id shown does as an ID."""
+    """A contact with only a LID is listed by an id that the commands accept."""
     shop.hears((1, 5, PRICE, {"chat": wire.ANA_LID, "notify_name": None}), (2, 4, PRICE, {"notify_name": "  "}))
     assert [row["who"] for row in shop.types("leads", "list", "--json").json["leads"]] == [
         "+5491155550002",
@@ -501,7 +501,7 @@ def test_nobody_is_without_a_name_in_the_list(shop: Shop) -> None:
 
 @pytest.mark.parametrize("name", ["\u3164", "\u2800 \u2800", "\u200b\u200b", "\u202e", " \t"])
 def test_who_calls_themselves_nothing_is_shown_by_their_phone(shop: Shop, name: str) -> None:
-    """Names that nobody sees are a fashion, and fillers upset the columns of terminals."""
+    """Some people choose an invisible name, and filler characters break the columns of terminals."""
     shop.hears((1, 5, PRICE, {"notify_name": name}))
     assert shop.lead(1)["who"] == "+5491155550001"
     for typed in ("leads list", "leads waiting", "leads show 1", "messages", "status"):
@@ -512,7 +512,7 @@ def test_who_calls_themselves_nothing_is_shown_by_their_phone(shop: Shop, name: 
 
 
 def test_a_strangers_name_can_not_command_the_terminal(shop: Shop) -> None:
-    """Nor stretch the table: it is cut."""
+    """Control characters are removed, and a long name is cut."""
     wild = "\x1b[2J[red]:smile:\x07" + "x" * 500 + "\u202e"
     shop.hears((1, 50, PRICE, {"notify_name": wild}))
     for typed in (["leads", "list"], ["leads", "waiting"], ["status"], ["leads", "show", "1"]):
@@ -523,7 +523,7 @@ def test_a_strangers_name_can_not_command_the_terminal(shop: Shop) -> None:
 
 
 def test_a_follow_up_that_is_due_is_in_the_list(shop: Shop) -> None:
-    """And in what is to do."""
+    """The due follow-up is also shown among the tasks."""
     shop.hears((1, 3 * DAY, PRICE), (1, 3 * DAY - 5, "> $ 5"))
     at = times.iso(datetime.now(UTC) - timedelta(days=2))
     with closing(open_for_writing(shop.database)) as connection:
@@ -536,7 +536,7 @@ def test_a_follow_up_that_is_due_is_in_the_list(shop: Shop) -> None:
 
 
 def test_a_terminal_gets_colours_and_its_own_width(shop: Shop) -> None:
-    """By rich; names that look like its markup stay as they are."""
+    """The table is drawn by rich, and names that look like rich markup are printed unchanged."""
     shop.hears((1, 50, PRICE, {"notify_name": "[red]Ana[/red] :smile:"}))
     for typed in (["leads", "list"], ["leads", "waiting"], ["status"]):
         text = shop.sees(100, *typed)
@@ -560,7 +560,7 @@ LONG_NAMES = (
 def test_long_names_are_cut_and_phones_stay_whole_on_a_small_screen(
     shop: Shop, columns: int, list_ends: str, waiting_ends: str
 ) -> None:
-    """No line is longer than the screen, however wide its characters are: columns that can be spared go first."""
+    """No line is wider than the screen, even with wide characters; the least important columns are dropped first."""
     for number, name in enumerate(LONG_NAMES, 1):
         shop.hears((number, 900 * DAY if number == 1 else 50, PRICE, {"notify_name": name}))
     for typed, ends in (("leads list", list_ends), ("leads waiting", waiting_ends)):
@@ -575,7 +575,7 @@ def test_long_names_are_cut_and_phones_stay_whole_on_a_small_screen(
 
 
 def test_no_column_that_is_needed_is_lost_on_the_terminal_of_a_phone(shop: Shop) -> None:
-    """Without the lead's number there is nothing to type."""
+    """The lead's number stays, since the other commands need it."""
     shop.hears(*((number, 10, "info del local? dónde están?") for number in range(1, 12)))
     for typed in ("leads list", "leads waiting"):
         lines = uncoloured(shop.sees(36, *typed.split())).splitlines()
@@ -584,7 +584,7 @@ def test_no_column_that_is_needed_is_lost_on_the_terminal_of_a_phone(shop: Shop)
 
 
 def test_long_texts_are_broken_between_words_on_a_terminal_alone(shop: Shop) -> None:
-    """And begin below the line before; on a pipe a line stays one."""
+    """Continuation lines are indented on a terminal; on a pipe the line is not broken."""
     said = "hola, cuánto sale la campera de cuero que está en la vidriera de la calle Corrientes?"
     shop.hears((1, 50, said))
     assert f"<- {said}  [1]\n" in shop.types("leads", "show", "1").out
@@ -602,7 +602,7 @@ def test_long_texts_are_broken_between_words_on_a_terminal_alone(shop: Shop) -> 
 @pytest.mark.parametrize("rights", [0o700, 0o755])
 @pytest.mark.parametrize("word", [["list"], ["waiting"], ["stage", "1", "won"]])
 def test_somebody_without_the_rights_is_told_the_line_to_use(shop: Shop, word: list[str], rights: int) -> None:
-    """As for every command; SQLite itself wants to write where others only look."""
+    """Even reading needs write permission in SQLite, so the error shows the command with the right user."""
     shop.hears((1, 50, PRICE))
     for folder in (shop.folder, *shop.folder.parents):
         if str(folder).startswith("/tmp/"):
@@ -618,7 +618,7 @@ def test_somebody_without_the_rights_is_told_the_line_to_use(shop: Shop, word: l
 
 
 def test_waiting_tells_who_waits_the_longest_first(shop: Shop) -> None:
-    """Also those without a lead: a complaint, a missed call, a stranger whom nobody understood."""
+    """The list includes people without a lead: complaints, missed calls and strangers whose message has no label."""
     shop.hears((1, 3 * 60, BROKEN), (2, 12, PRICE), (3, 5, "qwerty uiop"), (4, 70, PRICE), (4, 65, "> $ 5"))
     shop.misses_a_call(5, 20)
     answer = shop.types("leads", "waiting", "--json").json
@@ -645,7 +645,7 @@ def test_waiting_tells_who_waits_the_longest_first(shop: Shop) -> None:
 
 
 def test_whoever_waits_beyond_the_limit_is_told_of(shop: Shop) -> None:
-    """A short table must not look like the whole."""
+    """A note gives the number of rows left out, so that a short table does not look complete."""
     shop.hears((1, 30, PRICE), (2, 20, PRICE), (3, 10, PRICE))
     assert shop.types("leads", "waiting", "--limit", "3").err == ""
     done = shop.types("leads", "waiting", "--limit", "2")
@@ -654,14 +654,14 @@ def test_whoever_waits_beyond_the_limit_is_told_of(shop: Shop) -> None:
 
 
 def test_when_nobody_waits_it_says_so_calmly(shop: Shop) -> None:
-    """And exits with 0."""
+    """It prints one sentence and exits with 0."""
     shop.hears((1, 50, PRICE), (1, 40, "> $ 5"))
     done = shop.types("leads", "waiting")
     assert (done.code, done.out) == (0, "Nobody is waiting for an answer.\n")
 
 
 def test_time_outside_the_opening_hours_does_not_count_against_the_target(shop: Shop) -> None:
-    """Closed all week: the bar stays empty however long somebody waits."""
+    """In a shop that is closed all week the bar stays empty however long a customer waits."""
     (shop.folder / "config.toml").write_text('[leads]\ncountry = ""\n[leads.hours]\n')
     shop.hears((1, 300, PRICE))
     [row] = shop.types("leads", "waiting", "--json").json["waiting"]
@@ -670,7 +670,7 @@ def test_time_outside_the_opening_hours_does_not_count_against_the_target(shop: 
 
 
 def test_opening_hours_are_never_shown_in_days(shop: Shop) -> None:
-    """An open day is as long as the shop says: 240 h open beside 10 d of the calendar, and not 10 d of either."""
+    """A business day has no fixed length, so 240 business hours are not shown as 10 days."""
     shop.hears((1, 10 * DAY, PRICE), (2, 10 * DAY, PRICE), (2, 10, "> $ 5"))
     shown = shop.types("leads", "waiting").out
     assert "10 d 0 h" in shown
@@ -683,7 +683,7 @@ def test_opening_hours_are_never_shown_in_days(shop: Shop) -> None:
 
 
 def test_a_persons_word_is_what_somebody_waits_for(shop: Shop) -> None:
-    """Not what the classifier took it for."""
+    """The list shows the corrected intent, not the classifier's."""
     shop.hears((1, 5, PRICE))
     assert shop.types("leads", "label", "1", "delivery").code == 0
     [row] = shop.types("leads", "waiting", "--json").json["waiting"]
@@ -691,7 +691,7 @@ def test_a_persons_word_is_what_somebody_waits_for(shop: Shop) -> None:
 
 
 def test_status_shows_who_waits(shop: Shop) -> None:
-    """One line, and five of those who wait longest, each with a bar."""
+    """It prints one line and the five longest waits, each with a bar."""
     assert "waiting" not in shop.types("status").out
     shop.hears(*((customer, 5 + customer, PRICE) for customer in range(1, 8)))
     lines = shop.types("status").out.splitlines()
@@ -706,7 +706,7 @@ def test_status_shows_who_waits(shop: Shop) -> None:
 
 
 def test_status_says_when_the_database_can_not_be_read(shop: Shop) -> None:
-    """Instead of nothing about who waits; where there is none yet, there is nothing to say."""
+    """A database error is shown instead of the waiting customers; a missing database is not an error."""
     assert "database" not in shop.types("status").out
     shop.hears((1, 5, PRICE))
     with closing(sqlite3.connect(shop.database)) as connection:
@@ -729,12 +729,12 @@ def test_status_says_when_the_database_can_not_be_read(shop: Shop) -> None:
     ],
 )
 def test_only_what_is_late_has_a_full_bar(share: float, late: bool, shown: str) -> None:
-    """Rounding makes nobody late."""
+    """Rounding never makes the bar look full."""
     assert bar(share, late=late) == shown
 
 
 def test_without_a_calendar_the_waited_time_is_told_from_the_due_time(shop: Shop) -> None:
-    """Exact while the shop stays open until then; it is never more than the time that passed."""
+    """The figure is exact while the shop stays open until then, and never exceeds the elapsed time."""
     shop.hears((1, 10, PRICE))
     now = datetime.now(UTC)
     with reading(shop.database) as connection:
@@ -751,7 +751,7 @@ def test_without_a_calendar_the_waited_time_is_told_from_the_due_time(shop: Shop
 
 
 def test_show_tells_everything_with_its_reasons(shop: Shop) -> None:
-    """Who, what and why; the first response in wall and business time; the record; what is to do; what was said."""
+    """It shows contact, reasons, first response in wall and business time, the record, tasks and messages."""
     shop.hears((1, 120, HELLO), (1, 119, "cuánto sale?"), (1, 60, "> $ 500"))
     assert shop.types("leads", "stage", "1", "quoted", "--note", "the blue one").code == 0
     assert shop.types("leads", "note", "1", "calls back\non Monday").code == 0
@@ -797,13 +797,13 @@ def test_show_tells_everything_with_its_reasons(shop: Shop) -> None:
     ],
 )
 def test_a_person_is_found_by_any_spelling(shop: Shop, spelling: str) -> None:
-    """Of the lead's number, the phone or the chat."""
+    """The lead's number, the phone and the chat id all work, in any format."""
     shop.hears((1, 10, PRICE))
     assert shop.types("leads", "show", spelling, "--json").json["lead"]["lead_id"] == 1
 
 
 def test_messages_of_somebody_beyond_the_limit_are_told_of(shop: Shop) -> None:
-    """As in the list; a program counts for itself."""
+    """A note gives the number of messages left out; JSON output has none."""
     shop.hears((1, 10, PRICE), (1, 5, "gracias"))
     more = "There may be more: --limit shows them.\n"
     assert shop.types("leads", "show", "1", "--limit", "2").err == more
@@ -816,7 +816,7 @@ def test_messages_of_somebody_beyond_the_limit_are_told_of(shop: Shop) -> None:
     "who", ["99", "5491155559999", "99999999999999999999999", "' OR 1=1 --", wire.GROUP, "", "x@lid"]
 )
 def test_somebody_who_is_not_there_is_1(shop: Shop, word: list[str], who: str) -> None:
-    """With what to do, and nothing on stdout."""
+    """The error says what to try, and stdout stays empty."""
     shop.hears((1, 10, PRICE))
     done = shop.types("leads", word[0], who, *word[1:])
     assert (done.code, done.out) == (1, "")
@@ -827,7 +827,7 @@ def test_somebody_who_is_not_there_is_1(shop: Shop, word: list[str], who: str) -
 
 
 def test_a_label_wins_at_once_and_is_remembered(shop: Shop) -> None:
-    """For all messages of the burst, and it says what has changed; undone, rules and model speak again."""
+    """It applies to the whole burst and prints what changed; undone, the classifier's label counts again."""
     shop.hears((1, 120, HELLO), (1, 119, "cuánto sale?"))
     done = shop.types("leads", "label", "1", "turno")
     assert done.code == 0
@@ -848,7 +848,7 @@ def test_a_label_wins_at_once_and_is_remembered(shop: Shop) -> None:
 
 
 def test_a_label_of_noise_withdraws_the_lead_and_ends_the_waiting(shop: Shop) -> None:
-    """It never was one; by its old number it can still be shown, and the word be taken back."""
+    """The withdrawn lead can still be shown by its number, and the label undone."""
     shop.hears((1, 120, PRICE))
     done = shop.types("leads", "label", "1", "proveedor")
     assert "Lead 1 was withdrawn: this was not a lead." in done.out
@@ -860,7 +860,7 @@ def test_a_label_of_noise_withdraws_the_lead_and_ends_the_waiting(shop: Shop) ->
 
 
 def test_a_label_is_of_the_burst_that_opened_the_lead_or_a_chats_last(shop: Shop) -> None:
-    """Or of the one with the message that was named."""
+    """`--message` selects another burst."""
     shop.hears((1, 120, PRICE), (1, 60, DELIVERY), (1, 59, "a Rosario"))
     for typed, message_ids in (
         (["1", "order"], [1]),
@@ -870,14 +870,14 @@ def test_a_label_is_of_the_burst_that_opened_the_lead_or_a_chats_last(shop: Shop
     ):
         assert shop.types("leads", "label", *typed, "--json").json["message_ids"] == message_ids
     shop.hears((2, 50, PRICE), (2, 40, "> $ 5"))
-    for message in ("4", "5", "999"):  # another chat's, our own, none
+    for message in ("4", "5", "999"):  # of another chat, our own, unknown
         done = shop.types("leads", "label", "1", "order", "--message", message)
         assert (done.code, done.out) == (1, "")
         assert "cannot label message" in done.err
 
 
 def test_a_label_that_does_not_exist_is_64_with_the_list(shop: Shop) -> None:
-    """And nothing is written."""
+    """Nothing is written."""
     shop.hears((1, 10, PRICE))
     done = shop.types("leads", "label", "1", "prcie")
     assert (done.code, done.out) == (64, "")
@@ -890,7 +890,7 @@ def test_a_label_that_does_not_exist_is_64_with_the_list(shop: Shop) -> None:
 
 
 def test_a_stage_is_a_decision_with_its_consequences(shop: Shop) -> None:
-    """A quote is followed up, closing ends the waiting, an open stage opens it again."""
+    """A quote plans follow-ups, a closing stage ends the waiting, and an open stage reopens the lead."""
     shop.hears((1, 120, PRICE))
     done = shop.types("leads", "stage", "1", "presupuestado")
     assert done.out == "Lead 1: new (nuevo) -> quoted (presupuestado).\n4 follow-ups are planned.\n"
@@ -912,7 +912,7 @@ def test_a_stage_is_a_decision_with_its_consequences(shop: Shop) -> None:
 
 
 def test_a_chat_without_a_lead_gets_one_by_an_open_stage(shop: Shop) -> None:
-    """There is nothing to close in it, which is told."""
+    """A closing stage is refused, since the chat has nothing to close."""
     shop.hears((1, 120, BROKEN), (1, 60, "> lo vemos"))
     done = shop.types("leads", "stage", chat(1), "lost")
     assert (done.code, done.out) == (1, "")
@@ -924,7 +924,7 @@ def test_a_chat_without_a_lead_gets_one_by_an_open_stage(shop: Shop) -> None:
 
 
 def test_a_chat_without_a_lead_is_done_with_by_a_closing_stage(shop: Shop) -> None:
-    """Whoever waits there, waits no more."""
+    """The closing stage ends the waiting."""
     shop.hears((1, 120, BROKEN))
     done = shop.types("leads", "stage", chat(1), "junk")
     assert (done.code, done.out) == (0, "Nobody is waiting for an answer there any more.\n")
@@ -933,7 +933,7 @@ def test_a_chat_without_a_lead_is_done_with_by_a_closing_stage(shop: Shop) -> No
 
 
 def test_what_is_not_judged_yet_does_not_look_as_if_nobody_waited(shop: Shop) -> None:
-    """«No classifier may silence the unanswered alert»: nor may one that has not come to it."""
+    """«No classifier may silence the unanswered alert», so the output counts conversations not processed yet."""
     shop.hears((1, 120, PRICE), (2, 60, PRICE), judged=False)
     told = "2 conversations are not processed yet: somebody may be waiting there."
     assert shop.types("leads", "waiting").out == f"{told}\n"
@@ -951,7 +951,7 @@ def test_what_is_not_judged_yet_does_not_look_as_if_nobody_waited(shop: Shop) ->
 
 
 def test_whose_time_is_shown_is_said_where_the_machine_has_another(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server counts in UTC, and its shop does not."""
+    """A server often runs in UTC while the shop has another zone."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     shop.hears((1, 120, PRICE))
@@ -968,7 +968,7 @@ def test_whose_time_is_shown_is_said_where_the_machine_has_another(shop: Shop, m
 
 
 def test_a_lead_that_was_none_and_is_one_again_is_told_in_words(shop: Shop) -> None:
-    """A label, taken back."""
+    """The record explains both the withdrawal by a label and the return when it is undone."""
     shop.hears((1, 120, PRICE))
     assert shop.types("leads", "label", "1", "supplier").code == 0
     assert shop.types("leads", "label", "1", "--undo").code == 0
@@ -981,7 +981,7 @@ def test_a_lead_that_was_none_and_is_one_again_is_told_in_words(shop: Shop) -> N
 
 
 def test_status_of_a_dead_daemon_counts_who_waits_by_now(shop: Shop) -> None:
-    """The file is what it last said; people go on waiting."""
+    """The count comes from the database, not from the old status.json."""
     shop.hears((1, 120, PRICE))
     then = {"v": 1, "phase": "ready", "waiting": {"conversations": 0, "overdue": 0, "oldest_since": None}}
     (shop.database.parent / "status.json").write_text(json.dumps(then))
@@ -990,7 +990,7 @@ def test_status_of_a_dead_daemon_counts_who_waits_by_now(shop: Shop) -> None:
 
 
 def test_a_lead_that_another_came_after_is_not_decided_on(shop: Shop) -> None:
-    """The word would go to the wrong one."""
+    """Otherwise the decision would apply to the newer lead."""
     shop.hears((1, 120, PRICE))
     assert shop.types("leads", "stage", "1", "won").code == 0
     shop.hears((1, -1, DELIVERY))
@@ -1001,7 +1001,7 @@ def test_a_lead_that_another_came_after_is_not_decided_on(shop: Shop) -> None:
 
 
 def test_a_decision_is_after_what_it_is_about_even_when_our_clock_is_behind(shop: Shop) -> None:
-    """The message has WhatsApp's time, the decision ours."""
+    """Messages carry WhatsApp's time and decisions our own."""
     shop.hears((1, -55, PRICE))
     assert shop.types("leads", "stage", "1", "won").code == 0
     assert shop.lead(1)["stage"] == "won"
@@ -1010,7 +1010,7 @@ def test_a_decision_is_after_what_it_is_about_even_when_our_clock_is_behind(shop
 
 
 def test_whoever_decides_after_a_colleague_is_told(shop: Shop) -> None:
-    """Both words are kept, the later one holds."""
+    """Both decisions are kept, and the later one counts."""
     shop.hears((1, 120, PRICE))
     at = times.iso(datetime.now(UTC) - timedelta(seconds=30))
     with closing(open_for_writing(shop.database)) as connection:
@@ -1029,7 +1029,7 @@ def test_whoever_decides_after_a_colleague_is_told(shop: Shop) -> None:
 
 
 def test_two_people_who_decide_at_once_are_both_kept(shop: Shop) -> None:
-    """Six processes, one lead: no crash, no word lost, and the last one in the database is the stage."""
+    """With six processes on one lead none crashes, no decision is lost, and the last one written is the stage."""
     shop.hears((1, 120, PRICE))
     stages = ("qualified", "quoted", "won", "lost", "junk", "dormant")
     running = [
@@ -1054,7 +1054,7 @@ def test_two_people_who_decide_at_once_are_both_kept(shop: Shop) -> None:
 
 
 def test_a_word_is_kept_when_it_can_not_be_judged_now(shop: Shop) -> None:
-    """A mistake in the rules is told with 78; once it is mended, the word holds."""
+    """Broken rules give exit code 78; once they are fixed, the decision applies."""
     shop.hears((1, 120, PRICE), judged=False)
     assert shop.types("leads", "rebuild").code == 0
     shop.hears((1, 1, DELIVERY), judged=False)
@@ -1080,7 +1080,9 @@ def test_a_word_is_kept_when_it_can_not_be_judged_now(shop: Shop) -> None:
 def test_a_database_that_is_locked_for_long_is_told(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, running: bool, trouble: object, said: str
 ) -> None:
-    """In a sentence that says by whom: a daemon that has the trouble itself is not the one. Nothing is half done."""
+    """The error says who may hold the lock, and nothing is half written. A daemon that reports the lock itself is not
+    blamed.
+    """
     shop.hears((1, 120, PRICE))
     (shop.database.parent / "status.json").write_text(json.dumps({"v": 1, "trouble": trouble}))
     opening = open_for_writing
@@ -1109,7 +1111,7 @@ def test_a_database_that_is_locked_for_long_is_told(
 
 @contextmanager
 def deciding_while_locked(shop: Shop) -> Iterator[tuple[subprocess.Popen[str], str, sqlite3.Connection]]:
-    """A command that waits for the database, the first that it says, and who holds the lock."""
+    """A command waiting for the locked database, the first line of its stderr, and the lock's connection."""
     with closing(sqlite3.connect(shop.database, isolation_level=None)) as locker:
         locker.execute("BEGIN IMMEDIATE")
         words = ["--config", str(shop.folder / "config.toml"), "leads", "stage", "1", "won"]
@@ -1121,7 +1123,7 @@ def deciding_while_locked(shop: Shop) -> Iterator[tuple[subprocess.Popen[str], s
 
 
 def test_whoever_waits_for_the_database_is_told_and_may_give_up(shop: Shop) -> None:
-    """Another program writes for long: Ctrl-C is heard, and nothing is written."""
+    """Ctrl-C ends the command while another program writes, and nothing is written."""
     shop.hears((1, 120, PRICE))
     with deciding_while_locked(shop) as (waiting, told, locker):
         assert told.startswith("another program is writing to the database; waiting")
@@ -1132,7 +1134,7 @@ def test_whoever_waits_for_the_database_is_told_and_may_give_up(shop: Shop) -> N
 
 
 def test_whoever_waits_for_the_database_goes_on_once_it_is_free(shop: Shop) -> None:
-    """As if nothing had been."""
+    """The decision is then written as usual."""
     shop.hears((1, 120, PRICE))
     with deciding_while_locked(shop) as (waiting, told, locker):
         assert told
@@ -1145,7 +1147,7 @@ def test_whoever_waits_for_the_database_goes_on_once_it_is_free(shop: Shop) -> N
 
 
 def test_a_note_is_on_the_record_and_changes_nothing_else(shop: Shop) -> None:
-    """By the lead's number, or for the lead of a chat; a chat without one has no record."""
+    """A note goes to the lead with this number or to the lead of a chat; a chat without a lead is refused."""
     shop.hears((1, 120, PRICE), (2, 60, BROKEN))
     before = shop.types("leads", "list", "--json").json["leads"]
     assert shop.types("leads", "note", "1", "ñ 😀 'quoted'").out == "Noted on lead 1.\n"
@@ -1169,7 +1171,7 @@ def test_a_note_is_on_the_record_and_changes_nothing_else(shop: Shop) -> None:
 
 
 def test_two_contacts_are_merged_and_parted_again(shop: Shop) -> None:
-    """The older lead stays; the younger is as it was after the undo."""
+    """The older lead stays; after the undo the younger one is as before."""
     shop.hears((1, 120, PRICE), (2, 60, DELIVERY))
     done = shop.types("leads", "merge", "1", "2")
     assert done.code == 0
@@ -1197,7 +1199,7 @@ def test_two_contacts_are_merged_and_parted_again(shop: Shop) -> None:
 
 
 def test_who_may_be_one_person_is_proposed_with_the_line_to_type(shop: Shop) -> None:
-    """And nothing is merged by itself."""
+    """Nothing is merged automatically."""
     assert shop.types("leads", "merge", "--proposals").code == 0
     named = {"contact": wire.contact(name="Ana Gómez")}
     shop.hears((1, 120, PRICE, named), (2, 60, DELIVERY, named))
@@ -1214,7 +1216,7 @@ def test_who_may_be_one_person_is_proposed_with_the_line_to_type(shop: Shop) -> 
 
 
 def test_a_spreadsheet_takes_nothing_in_the_export_for_a_formula(shop: Shop) -> None:
-    """Names are chosen by strangers; commas, quotes and lines in them stay inside their cell."""
+    """Strangers choose their names; commas, quotes and newlines in them stay inside the cell."""
     names = ["=HYPERLINK(1)", "+1-1", "-1", "@SUM(A1)", "\t=1", 'a,"b"\nc', "ñandú 😀", "\r=1", "+1", "\x07\x1b\x85z"]
     shop.hears(*((number, 50, PRICE, {"notify_name": name}) for number, name in enumerate(names, 1)))
     rows = list(csv.DictReader(io.StringIO(shop.types("leads", "export").out, newline="")))
@@ -1231,7 +1233,7 @@ def test_a_spreadsheet_takes_nothing_in_the_export_for_a_formula(shop: Shop) -> 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_an_export_that_is_looked_at_does_not_command_the_terminal(shop: Shop, form: str) -> None:
-    """A program gets every name as it is, and a spreadsheet nothing that can't be seen."""
+    """JSON output has every name unchanged; CSV output has no invisible characters."""
     shop.hears((1, 5, PRICE, {"notify_name": "\x1b[2J\x9b2JAna"}))
     assert not re.search("[\x1b\x9b]", shop.sees(80, "leads", "export", "--format", form))
     piped = shop.types("leads", "export", "--format", form).out
@@ -1242,7 +1244,7 @@ def test_an_export_that_is_looked_at_does_not_command_the_terminal(shop: Shop, f
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_an_export_is_utf8_whatever_the_terminal_speaks(shop: Shop, form: str) -> None:
-    """On a pipe as in a file."""
+    """This holds on a pipe and in a file."""
     shop.hears((1, 5, PRICE, {"notify_name": "Ñandú 👍"}))
     piped = test_cli.typed(
         shop.folder, "leads", "export", "--format", form, variables={"PYTHONIOENCODING": "latin-1"}, encoding="utf-8"
@@ -1251,7 +1253,7 @@ def test_an_export_is_utf8_whatever_the_terminal_speaks(shop: Shop, form: str) -
 
 
 def test_how_somebody_came_is_shown_and_exported(shop: Shop) -> None:
-    """A campaign of the settings, and the link they brought; the first of them is the export's."""
+    """The touchpoints are a configured campaign and a link; the export has the first one."""
     with (shop.folder / "config.toml").open("a") as settings:
         settings.write('[leads.campaigns]\n"Verano 2027" = "vi la promo de verano"\n')
     shop.hears(
@@ -1272,7 +1274,7 @@ def test_how_somebody_came_is_shown_and_exported(shop: Shop) -> None:
 
 
 def test_an_export_for_programs_is_one_object_a_line(shop: Shop) -> None:
-    """Closed ones too, the oldest first, or only what has moved since."""
+    """It includes closed leads, oldest first, or with `--since` only those that changed."""
     shop.hears((1, 10 * DAY, PRICE, {"notify_name": "=1"}), (2, 60, DELIVERY))
     assert shop.types("leads", "stage", "1", "lost").code == 0
     rows = [json.loads(line) for line in shop.types("leads", "export", "--format", "jsonl").out.splitlines()]
@@ -1288,7 +1290,7 @@ def test_an_export_for_programs_is_one_object_a_line(shop: Shop) -> None:
 
 @pytest.mark.parametrize("words", [["leads", "export"], ["leads", "list", "--json"], ["leads", "waiting"]])
 def test_an_answer_that_finds_no_room_on_the_disk_is_told(shop: Shop, words: list[str]) -> None:
-    """`leads export > leads.csv`: a sentence and no traceback."""
+    """`leads export > leads.csv` on a full disk prints one sentence and no traceback."""
     shop.hears((1, 120, PRICE))
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -1301,7 +1303,7 @@ def test_an_answer_that_finds_no_room_on_the_disk_is_told(shop: Shop, words: lis
 
 
 def test_an_export_to_a_file_is_whole_and_private_or_not_at_all(shop: Shop) -> None:
-    """What was there stays when it can't be written."""
+    """If writing fails, the previous file stays."""
     shop.hears((1, 60, PRICE))
     file = shop.folder / "leads.csv"
     file.write_text("old")
@@ -1320,7 +1322,7 @@ def test_an_export_to_a_file_is_whole_and_private_or_not_at_all(shop: Shop) -> N
 
 
 def test_a_rebuild_gives_the_same_leads_under_the_same_numbers(shop: Shop) -> None:
-    """From messages, settings and people's words, which it keeps; a second one changes nothing."""
+    """It uses messages, settings and people's decisions, which it keeps; a second rebuild changes nothing."""
     shop.hears((1, 120, PRICE), (2, 60, DELIVERY), (3, 50, PRICE), (3, 45, "> $ 5"))
     assert shop.types("leads", "stage", "2", "quoted").code == 0
     assert shop.types("leads", "label", "1", "order").code == 0
@@ -1341,7 +1343,7 @@ def test_a_rebuild_gives_the_same_leads_under_the_same_numbers(shop: Shop) -> No
 def test_a_rebuild_and_the_daemon_leave_each_other_whole(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Messages come while each slice holds the database, and are durable before the next slice begins."""
+    """Messages that arrive while a slice holds the database are committed before the next slice begins."""
     shop.hears(*((customer, 50, PRICE) for customer in range(1, 25)))
     settings, paths = load(None)
     classifier = classifier_of(settings.leads, paths)
@@ -1393,7 +1395,7 @@ def test_a_rebuild_and_the_daemon_leave_each_other_whole(
 
 
 def test_reclassifying_asks_the_rules_of_today_and_keeps_peoples_words(shop: Shop) -> None:
-    """All of it, or what was said since a time."""
+    """It covers all messages, or with `--since` only the newer ones."""
     shop.hears((1, 3 * DAY, PRICE), (2, 60, "un mensaje con zaraza adentro"), (3, 50, PRICE))
     assert shop.types("leads", "label", "3", "order").code == 0
     shop.asks("SELECT 1")
@@ -1419,7 +1421,7 @@ def test_reclassifying_asks_the_rules_of_today_and_keeps_peoples_words(shop: Sho
 
 
 def test_the_most_frequent_changes_of_labels_are_told(shop: Shop) -> None:
-    """Ten ways: eight of them, and how many the others are; all of them for programs."""
+    """Of ten kinds of change, the text lists eight and counts the rest; JSON has all ten."""
     shop.hears(*((customer, 60, PRICE) for customer in range(1, 13)))
     wrong = ("order", "order", "order", "delivery", "payment", "callback", "greeting", "spam", "personal", "return")
     with closing(sqlite3.connect(shop.database, isolation_level=None)) as connection:
@@ -1439,7 +1441,7 @@ def test_the_most_frequent_changes_of_labels_are_told(shop: Shop) -> None:
 
 
 def test_nothing_is_forgotten_when_the_rules_can_not_be_read(shop: Shop) -> None:
-    """78, and the labels stay."""
+    """The exit code is 78, and the stored labels stay."""
     shop.hears((1, 60, PRICE))
     before = shop.asks("SELECT * FROM classifications")
     (shop.folder / "rules.toml").write_text("no rule")
@@ -1451,7 +1453,7 @@ def test_nothing_is_forgotten_when_the_rules_can_not_be_read(shop: Shop) -> None
 def test_one_conversation_that_can_not_be_judged_does_not_stop_the_others(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told, stays to be judged, and the exit code is that of a defect."""
+    """It is reported, stays marked for processing, and gives the exit code of a bug."""
     shop.hears((1, 60, PRICE), (2, 50, PRICE), (3, 40, PRICE))
     right = Projector.project
 
@@ -1483,7 +1485,7 @@ def test_one_conversation_that_can_not_be_judged_does_not_stop_the_others(
 def test_the_quick_look_at_the_settings_is_the_full_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, variables: dict[str, str]
 ) -> None:
-    """Defaults, file and environment."""
+    """The light reader agrees with the full one on defaults, file and environment."""
     monkeypatch.chdir(tmp_path)
     Path("config.toml").write_text(file)
     for name, value in variables.items():
@@ -1514,7 +1516,7 @@ def test_the_quick_look_at_the_settings_is_the_full_ones(
     ],
 )
 def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str, keys: str) -> None:
-    """The defaults count then, and that is told: who is late and at what hour would be others."""
+    """Reading commands fall back to the defaults and say so, since overdue times and zones may differ."""
     shop.hears((1, 60, PRICE))
     assert shop.types("leads", "waiting").err == ""
     (shop.folder / "config.toml").write_text(file)
@@ -1529,7 +1531,7 @@ def test_wrong_settings_do_not_keep_anybody_from_looking(shop: Shop, file: str, 
 
 
 def test_every_reason_on_a_leads_record_has_a_sentence() -> None:
-    """A code without one would be shown to people."""
+    """A code without a sentence would be shown to people as it is."""
     sources = "".join((CHECKOUT / "leadmasterd" / each).read_text() for each in ("leads/fold.py", "projection/rows.py"))
     codes = set(re.findall(r'Reason\(\s*"(\w+)"', sources)) | {"answered", "called", "merged", "note"}
     assert len(codes) >= 10
@@ -1542,7 +1544,7 @@ def test_every_reason_on_a_leads_record_has_a_sentence() -> None:
 
 
 def test_windows_are_whole_days_of_silence(shop: Shop) -> None:
-    """At the window's end and not before it."""
+    """A lead becomes stale or dormant exactly at the end of its window."""
     shop.hears((1, 60, PRICE), (1, 50, "> $ 5"))
     with reading(shop.database) as connection:
         [row] = lead_queries.leads(connection, AsOf(datetime.now(UTC), 14, 60), limit=1)

@@ -1,4 +1,4 @@
-"""docs/leads.md: its table is the code's, and the code does what the table says."""
+"""docs/leads.md: its table matches the code, and the code does what the table says."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ CLOSED_AS = {
 
 
 def test_the_table_is_up_to_date() -> None:
-    """Run `python tools/draw_leads.py` after a change of the table."""
+    """Run `python tools/draw_leads.py` after changing the table in the code."""
     code = "import draw_leads as d; print(d.render(d.DOCUMENT.read_text()), end='')"
     drawn = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT / "tools", capture_output=True, text=True, check=True
@@ -33,7 +33,7 @@ def test_the_table_is_up_to_date() -> None:
 @pytest.mark.parametrize("enquiry", Enquiry)
 @pytest.mark.parametrize("last_lead", LastLead)
 def test_each_cell_of_the_table_is_what_happens(last_lead: LastLead, enquiry: Enquiry) -> None:
-    """A stranger whose last lead was closed writes again, within the window or after it."""
+    """A stranger whose last lead was closed writes again, inside or outside the window."""
     ana = Customer()
     lines = []
     if last_lead is not LastLead.NONE:

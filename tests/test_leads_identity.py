@@ -1,6 +1,6 @@
-"""Identities in any order: spellings of a phone, LIDs mapped late, merges by people and their undoing.
+"""Identities in any order: two spellings of a phone, LIDs mapped late, merges by people and their undoing.
 
-Throughout, projecting goes on, no contact has two open leads, and a rebuild gives the same rows.
+At every point projection keeps working, no contact has two open leads, and a rebuild gives the same rows.
 """
 
 from contextlib import suppress
@@ -20,14 +20,14 @@ PHONES = (
     ("5491155550002@c.us", "541155550002@c.us"),
     ("5491155550003@c.us",),
 )
-"""As WhatsApp may write each."""
+"""Phones in the spellings that WhatsApp may use."""
 LIDS = tuple(f"8800112233445{number}@lid" for number in range(len(PHONES)))
-"""One of each; WhatsApp may tell late, or never, whose it is."""
+"""LIDs of these phones; WhatsApp may reveal the mapping late or never."""
 OPEN = "('unsorted', 'new', 'contacted', 'qualified', 'quoted')"
 WORDS = ("price", "complaint", "personal", "greeting", "mmm")
 
 Step = tuple[str, int, int | None, str]
-"""What happens, to whom by number, a second number, and words."""
+"""Kind of step, customer by number, a second number, and a text."""
 NUMBER = st.integers(0, 5)
 FIRST: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("phone"), NUMBER, NUMBER, st.just("price")),
@@ -44,7 +44,7 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
 
 
 def take(books: Books, step: Step, at: str, people: dict[str, Customer]) -> None:
-    """One thing that happens."""
+    """Apply one step."""
     kind, one, other, word = step
     match kind:
         case "phone" | "answer":
@@ -74,7 +74,7 @@ def take(books: Books, step: Step, at: str, people: dict[str, Customer]) -> None
 
 @st.composite
 def stories(draw: st.DrawFn) -> list[tuple[Step, bool]]:
-    """Several people write, some of them are merged, then anything; each step says whether it is projected at once."""
+    """People write, some are merged, then any steps follow; each step says whether leads are projected at once."""
     steps = draw(st.lists(FIRST, min_size=3, max_size=8)) + draw(st.lists(MERGES, max_size=4))
     steps += draw(st.lists(STEPS, min_size=1, max_size=12))
     return [(step, draw(st.booleans())) for step in steps]

@@ -1,4 +1,4 @@
-"""Every rule of leads, waiting and follow-up, each with the sentence it stands for."""
+"""Every rule of leads, waiting and follow-up, with the sentence of the documents that it tests."""
 
 import json
 import sqlite3
@@ -25,50 +25,50 @@ NOISE = ("personal", "supplier", "job_seeker", "spam")
 
 @pytest.fixture
 def ana() -> Customer:
-    """A stranger."""
+    """An unsaved customer."""
     return Customer()
 
 
 @pytest.fixture
 def beto() -> Customer:
-    """Another."""
+    """Another unsaved customer."""
     return Customer(wire.BETO)
 
 
 @pytest.fixture
 def tia() -> Customer:
-    """Somebody in the operator's address book."""
+    """A customer saved in the operator's address book."""
     return Customer("5491155550003@c.us", saved="Tía Marta")
 
 
 @pytest.fixture
 def books() -> Iterator[Books]:
-    """The tables themselves."""
+    """Real tables and the code that writes them."""
     with Books() as empty:
         yield empty
 
 
 def cycles(books: Books) -> list[tuple[Any, ...]]:
-    """Waiting cycles: (kind, from, to, by)."""
+    """Waiting cycles as (kind, start, end, ended by)."""
     return books.ask("SELECT kind, started_at, ended_at, ended_by FROM waiting_cycles ORDER BY started_at")
 
 
 def contact_of(books: Books, customer: Customer) -> int:
-    """The contact that has their id."""
+    """The contact with this customer's id."""
     [contact] = books.column("SELECT contact_id FROM contact_identities WHERE value = ?", customer.chat)
     assert isinstance(contact, int)
     return contact
 
 
 def merged_by_hand(books: Books, keep: Customer, other: Customer, at: str) -> None:
-    """A person says that two customers are one."""
+    """A person merges two customers."""
     contacts = (contact_of(books, keep), contact_of(books, other))
     merges.merge(books.db, *contacts, actor="person", code="by_hand", at=iso(at))
     books.project_all()
 
 
 def record(books: Books, *kinds: str) -> list[tuple[Any, ...]]:
-    """Lines of the leads' record: (kind, before, after, code)."""
+    """Rows of the leads' record as (kind, before, after, code)."""
     query = "SELECT kind, before, after, code FROM lead_events ORDER BY at, event_id"
     return [line for line in books.ask(query) if not kinds or line[0] in kinds]
 
@@ -113,7 +113,9 @@ def test_what_nobody_understands_opens_unsorted_from_a_stranger(ana: Customer, w
 
 
 def test_what_nobody_understands_opens_nothing_from_who_is_known(tia: Customer, ana: Customer) -> None:
-    """«From an unknown, unsaved contact a burst that can't be classified opens `unsorted`.» From others none."""
+    """«From an unknown, unsaved contact a burst that can't be classified opens `unsorted`»: from a known one it does
+    not.
+    """
     for told in (
         tell(tia.says("17 10:00", "mmm")),
         tell(ana.hears("16 10:00", "hi, this is the shop"), ana.says("17 10:00", "mmm")),
@@ -186,7 +188,7 @@ def test_a_human_answer_makes_contacted(ana: Customer, first: str) -> None:
 
 
 def test_an_own_message_that_can_not_be_read_is_an_answer_all_the_same(ana: Customer) -> None:
-    """«any device: `fromMe`»: it was sent, whatever it says."""
+    """«any device: `fromMe`»: it was sent, even if we cannot read it."""
     unread = wire.ciphertext("OWN", t=ana.hears("17 10:05")["t"])
     unread["id"]["fromMe"] = True
     told = tell(ana.says("17 10:00", "price"), {**unread, "at": (unread["t"] + 1) * 1000})
@@ -194,7 +196,7 @@ def test_an_own_message_that_can_not_be_read_is_an_answer_all_the_same(ana: Cust
 
 
 def test_an_answer_before_the_enquiry_makes_nothing_contacted(ana: Customer) -> None:
-    """«`new -> contacted` by itself on the first human outgoing message»: the first after it."""
+    """«`new -> contacted` by itself on the first human outgoing message»: only messages after the enquiry count."""
     told = tell(ana.hears("17 09:00"), ana.says("17 10:00", "price"))
     assert (told.lead["stage"], told.lead["first_response_seconds"]) == ("new", None)
 
@@ -224,14 +226,14 @@ def test_an_answer_takes_nothing_back(ana: Customer, stage: str) -> None:
 
 
 def test_a_decision_on_a_chat_without_a_lead_makes_one(books: Books, tia: Customer) -> None:
-    """The operator knows better: an open stage said of a chat that made no lead opens one, by a person."""
+    """When a person gives an open stage to a chat without a lead, that opens a lead."""
     books.tell([tia.says("17 10:00", "mmm"), tia.decided("17 11:00", "qualified")])
     assert books.ask("SELECT stage, source, opened_at FROM leads") == [("qualified", "person", iso("17 11:00"))]
     assert record(books) == [("opened", None, "qualified", "decided")]
 
 
 def test_two_people_deciding_at_once_are_both_heard(books: Books, ana: Customer) -> None:
-    """The one written later has the last word, and the record tells of both."""
+    """The decision written last counts, and the record has both."""
     books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "quoted"), ana.decided("17 11:00", "won")])
     assert books.column("SELECT stage FROM leads") == ["won"]
     assert [line[1:3] for line in record(books, "stage")] == [("new", "quoted"), ("quoted", "won")]
@@ -239,7 +241,7 @@ def test_two_people_deciding_at_once_are_both_heard(books: Books, ana: Customer)
 
 
 def test_a_stage_that_does_not_exist_is_refused_and_nothing_else(ana: Customer) -> None:
-    """A label that does not exist: a clear error, nothing lost."""
+    """It is a clear error, and the other lines still count."""
     told = tell(ana.says("17 10:00", "price"), ana.decided("17 11:00", "sold"), ana.says("17 12:00", "order"))
     assert told.lead["stage"] == "new"
     [refused] = told.refused
@@ -263,7 +265,7 @@ def test_dormant_is_only_proposed(ana: Customer) -> None:
 
 @pytest.mark.parametrize("stage", ["won", "lost", "junk", "dormant"])
 def test_thanks_after_closing_are_nothing(ana: Customer, stage: str) -> None:
-    """«After closing: thanks are nothing»: answered before or not."""
+    """«After closing: thanks are nothing», whether we had answered before or not."""
     for told in (
         tell(ana.says("17 10:00", "price"), ana.decided("17 11:00", stage), ana.says("17 12:00", "acknowledgement")),
         tell(
@@ -278,7 +280,7 @@ def test_thanks_after_closing_are_nothing(ana: Customer, stage: str) -> None:
 @pytest.mark.parametrize("stage", ["won", "lost", "junk", "dormant"])
 @pytest.mark.parametrize("intent", AFTER_SALE)
 def test_after_sale_talk_after_closing_is_a_task(books: Books, ana: Customer, stage: str, intent: str) -> None:
-    """«after-sale talk is a task, not a lead»: it waits, until it is answered."""
+    """«after-sale talk is a task, not a lead»: it waits until it is answered."""
     books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", stage), ana.says("17 12:00", intent)])
     assert books.column("SELECT stage FROM leads") == [stage]
     assert books.ask("SELECT kind, due_at, state, lead_id FROM follow_ups") == [
@@ -324,7 +326,7 @@ def test_later_or_after_won_it_is_a_new_lead(ana: Customer, stage: str, later: s
 @pytest.mark.parametrize("before", ["won", "lost", "junk", "dormant"])
 @pytest.mark.parametrize("stage", ["lost", "dormant"])
 def test_the_thirty_days_begin_with_the_last_word_of_a_person(ana: Customer, before: str, stage: str) -> None:
-    """«commercial intent within 30 days of `lost`/`dormant`», when it was closed as something else before."""
+    """«commercial intent within 30 days of `lost`/`dormant`»: a later closing decision restarts the window."""
     story = [ana.says("11-02 10:00", "price"), ana.hears("11-02 10:05"), ana.decided("11-02 12:00", before)]
     story += [ana.decided("12-01 12:00", stage)]
     told = tell(*story, ana.says("12-31 11:00", "price"))
@@ -353,7 +355,7 @@ def test_only_commercial_intent_reopens(ana: Customer, words: str) -> None:
 
 def test_after_junk_it_is_unsorted(ana: Customer) -> None:
     """«After `junk`, commercial intent opens a new `unsorted` lead.» And «`unsorted` becomes `new` with the first
-    commercial burst»: the next one.
+    commercial burst», which is the next one.
     """
     story = [ana.says("17 10:00", "price"), ana.decided("17 11:00", "junk"), ana.says("17 12:00", "order")]
     told = tell(*story)
@@ -376,7 +378,7 @@ def test_waiting_begins_with_the_first_that_needs_an_answer(ana: Customer) -> No
 
 
 def test_every_stretch_of_waiting_is_a_row(books: Books, ana: Customer) -> None:
-    """Waiting cycles: the first and the next response, in wall and in business time."""
+    """A waiting cycle is stored for the first and each later response, in wall and in business time."""
     books.tell(
         [
             ana.says("17 12:50", "price"), ana.hears("17 16:10"), ana.says("17 16:20", "order"),
@@ -407,7 +409,7 @@ def test_a_pure_acknowledgement_after_our_answer_starts_nothing(ana: Customer, k
 
 
 def test_an_acknowledgement_with_something_in_it_is_not_pure(ana: Customer) -> None:
-    """«A pure acknowledgement after our answer starts nothing»: thanks under a receipt's picture are more."""
+    """«A pure acknowledgement after our answer starts nothing»: thanks below the picture of a receipt is not pure."""
     told = tell(
         ana.says("17 10:00", "price"), ana.hears("17 10:05"),
         ana.says("17 10:10", "acknowledgement", message_type="image", media={"mimetype": "image/jpeg"}),
@@ -425,8 +427,8 @@ def test_from_a_stranger_never_answered_anything_starts_it(ana: Customer, words:
 
 @pytest.mark.parametrize("intent", [*CLOSING, *NOISE])
 def test_the_model_silences_nobody(ana: Customer, tia: Customer, intent: str) -> None:
-    """«No classifier may silence the unanswered alert»; «the learned model never does»: a stranger, a friend, somebody
-    answered before.
+    """«No classifier may silence the unanswered alert»; «the learned model never does»: not for a stranger, a saved
+    contact or a customer answered before.
     """
     assert tell(ana.says("17 10:00", f"{intent}~")).waits_since() == iso("17 10:00")
     assert tell(tia.says("17 10:00", f"{intent}~")).waits_since() == iso("17 10:00")
@@ -455,7 +457,7 @@ def test_and_so_may_a_person(books: Books, ana: Customer, intent: str) -> None:
 
 
 def test_a_persons_word_wins_until_undone(books: Books, ana: Customer) -> None:
-    """The operator's word wins until undone; taken back, the stored fact counts again and the lead is what it was."""
+    """After the undo the stored classification counts again, and the lead is as before."""
     said = ana.says("17 10:00", "price")
     books.tell([said])
     books.correct(said, "delivery")
@@ -467,7 +469,7 @@ def test_a_persons_word_wins_until_undone(books: Books, ana: Customer) -> None:
 
 
 def test_a_lead_that_a_person_moves_to_a_later_message_keeps_its_id(books: Books, ana: Customer) -> None:
-    """«keeps `lead_id`»: the first words were no enquiry, the next ones are."""
+    """«keeps `lead_id`»: a person says that the first message was no enquiry, and the next one is."""
     first = ana.says("17 10:00", "mmm")
     books.tell([first, ana.says("17 12:00", "price")])
     assert books.ask("SELECT lead_id, opened_at FROM leads") == [(1, iso("17 10:00"))]
@@ -493,7 +495,7 @@ def test_a_bare_greeting_from_a_stranger_opens_unsorted(ana: Customer, tia: Cust
 
 
 def test_unsorted_becomes_new_with_the_first_commercial_burst(books: Books, ana: Customer) -> None:
-    """«`unsorted` becomes `new` with the first commercial burst»; it is the same lead, opened by the greeting."""
+    """«`unsorted` becomes `new` with the first commercial burst»: it stays the lead that the greeting opened."""
     books.tell([ana.says("17 10:00", "greeting"), ana.says("17 10:30", "price")])
     assert books.ask("SELECT stage, intent, opened_at FROM leads") == [("new", "price", iso("17 10:00"))]
     assert record(books) == [("opened", None, "unsorted", "stranger"), ("stage", "unsorted", "new", "commercial")]
@@ -510,7 +512,7 @@ def test_after_sale_talk_without_a_lead_opens_none_but_waits(ana: Customer, tia:
 
 
 def test_after_sale_talk_of_somebody_with_a_lead_waits_in_it(ana: Customer) -> None:
-    """«After-sale talk without a lead opens none»: with one it changes no stage and waits like anything."""
+    """«After-sale talk without a lead opens none»: with an open lead it waits and changes no stage."""
     told = tell(ana.says("17 10:00", "price"), ana.hears("17 10:05"), ana.says("17 11:00", "complaint"))
     assert told.stages == ["contacted"]
     assert told.lead["waiting_since"] == iso("17 11:00")
@@ -521,7 +523,7 @@ def test_after_sale_talk_of_somebody_with_a_lead_waits_in_it(ana: Customer) -> N
 
 
 def test_a_burst_is_labelled_as_one_and_opened_at_is_its_first_message(books: Books, ana: Customer) -> None:
-    """«A burst ends with our answer; `opened_at` is its first message.» People split their sentences."""
+    """«A burst ends with our answer; `opened_at` is its first message.» People split sentences over messages."""
     books.tell([ana.says("17 10:00", "greeting"), ana.says("17 10:01:30", "mmm"), ana.says("17 10:03:29", "price")])
     assert books.ask("SELECT stage, intent, opened_at FROM leads") == [("new", "price", iso("17 10:00"))]
     assert books.column("SELECT count(*) FROM classifications") == [1]
@@ -529,19 +531,19 @@ def test_a_burst_is_labelled_as_one_and_opened_at_is_its_first_message(books: Bo
 
 
 def test_a_burst_ends_with_our_answer(ana: Customer) -> None:
-    """«A burst ends with our answer»: what comes after it waits again, however soon."""
+    """«A burst ends with our answer»: the next message waits again, however soon it comes."""
     told = tell(ana.says("17 10:00", "price"), ana.hears("17 10:00:20"), ana.says("17 10:00:40", "order"))
     assert told.waits_since() == iso("17 10:00:40")
 
 
 def test_a_call_of_ours_that_nobody_took_ends_no_burst(tia: Customer) -> None:
-    """«A burst ends with our answer; `opened_at` is its first message»: ringing them in vain is none."""
+    """«A burst ends with our answer; `opened_at` is its first message»: an unanswered call is no answer."""
     story = [tia.says("17 10:00:00", "greeting"), tia.call("17 10:00:20", outgoing=True)]
     assert tell(*story, tia.says("17 10:00:40", "price")).lead["opened_at"] == iso("17 10:00:00")
 
 
 def test_two_minutes_apart_are_two_bursts(books: Books, ana: Customer) -> None:
-    """The unit is the burst: inbound messages less than two minutes apart, joined; `burst_seconds` is a setting."""
+    """Inbound messages less than two minutes apart form one burst; `burst_seconds` is a setting."""
     books.tell([ana.says("17 10:00", "price"), ana.says("17 10:02", "order")])
     assert books.column("SELECT count(*) FROM classifications") == [2]
     with Books(policy=policy(burst_seconds=300)) as longer:
@@ -566,13 +568,13 @@ def test_an_operators_reaction_ends_the_alert_and_not_the_first_response(books: 
 
 
 def test_a_reaction_captured_before_its_message_counts(ana: Customer) -> None:
-    """«A reaction from the operator ends the alert»: it came live, the message only with the next sweep."""
+    """«A reaction from the operator ends the alert», also if the reaction came live and its message only by a sweep."""
     said = ana.says("17 10:00", "price", via="sweep")
     assert tell(reacted(said, "17 10:05"), said).waits_since() is None
 
 
 def test_their_own_reaction_and_one_taken_back_end_nothing(ana: Customer) -> None:
-    """«A reaction from the operator ends the alert»: theirs does not, nor one that is no more."""
+    """«A reaction from the operator ends the alert»: the customer's own or a removed one does not."""
     said = ana.says("17 10:00", "price")
     assert tell(said, reacted(said, "17 10:05", by_us=False)).waits_since() == iso("17 10:00")
     back = tell(said, reacted(said, "17 10:05"), reacted(said, "17 10:06", ""))
@@ -580,7 +582,7 @@ def test_their_own_reaction_and_one_taken_back_end_nothing(ana: Customer) -> Non
 
 
 def test_a_reaction_is_no_answer_to_a_stranger(ana: Customer) -> None:
-    """«a stranger is unsaved and never answered by a person»: thanks for a thumb wait, since no word was said."""
+    """«a stranger is unsaved and never answered by a person»: after a mere reaction, thanks still wait."""
     said = ana.says("17 10:00", "mmm")
     told = tell(said, reacted(said, "17 10:01"), ana.says("17 10:01:30", "acknowledgement"))
     assert told.waits_since() == iso("17 10:01:30")
@@ -597,7 +599,7 @@ def test_closing_ends_the_waiting(books: Books, ana: Customer, stage: str) -> No
 @pytest.mark.parametrize("stage", ["won", "lost", "junk", "dormant"])
 @pytest.mark.parametrize("how", ["words", "call"])
 def test_the_first_response_comes_after_closing_too(books: Books, ana: Customer, stage: str, how: str) -> None:
-    """«…the first response stays open until words», after closing as well; the stage stays what a person said."""
+    """«…the first response stays open until words», even after closing; the stage set by a person stays."""
     answer = ana.hears("17 12:00") if how == "words" else ana.call("17 12:00", answered=True)
     books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", stage), answer, ana.hears("17 12:30")])
     assert books.ask("SELECT stage, first_response_at, first_response_seconds FROM leads") == [
@@ -606,7 +608,7 @@ def test_the_first_response_comes_after_closing_too(books: Books, ana: Customer,
 
 
 def test_an_answer_is_the_first_response_of_the_lead_that_is_open(books: Books, ana: Customer) -> None:
-    """«Each lead has its own first response»: one that was closed without any gets none of what answers the next."""
+    """«Each lead has its own first response»: an answer to the next lead does not count for a closed one."""
     books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "won"), ana.says("18 10:00", "price")])
     books.tell([ana.hears("18 10:10"), ana.hears("18 10:20")])
     assert books.column("SELECT first_response_seconds FROM leads ORDER BY lead_id") == [None, 600.0]
@@ -614,7 +616,7 @@ def test_an_answer_is_the_first_response_of_the_lead_that_is_open(books: Books, 
 
 @pytest.mark.parametrize("stage", ["won", "lost", "junk", "dormant"])
 def test_a_person_is_done_with_a_chat_that_never_was_a_lead(books: Books, tia: Customer, stage: str) -> None:
-    """«closing a lead does too (by `closed`)»; where there is none, a person's decision can only be about the chat."""
+    """«closing a lead does too (by `closed`)»; without a lead, the decision applies to the chat."""
     books.tell([tia.says("17 10:00", "complaint"), tia.decided("17 11:00", stage)])
     assert cycles(books) == [("first", iso("17 10:00"), iso("17 11:00"), "closed")]
     assert books.column("SELECT count(*) FROM leads") == [0]
@@ -626,7 +628,7 @@ def test_a_person_is_done_with_a_chat_that_never_was_a_lead(books: Books, tia: C
 
 
 def test_another_word_on_a_closed_lead_ends_no_waiting(books: Books, ana: Customer) -> None:
-    """«closing a lead does too (by `closed`)»: it was closed already, and what they said since was not answered."""
+    """«closing a lead does too (by `closed`)»: on a lead already closed, newer messages still wait for an answer."""
     books.tell([ana.says("17 10:00", "price"), ana.hears("17 10:05"), ana.decided("17 11:00", "won")])
     books.tell([ana.says("17 12:00", "complaint"), ana.decided("17 12:30", "lost")])
     assert cycles(books)[1:] == [("next", iso("17 12:00"), None, None)]
@@ -634,8 +636,9 @@ def test_another_word_on_a_closed_lead_ends_no_waiting(books: Books, ana: Custom
 
 @pytest.mark.parametrize("stage", ["unsorted", "new"])
 def test_whoever_was_closed_by_mistake_waits_again(books: Books, ana: Customer, stage: str) -> None:
-    """«waiting_since: the first inbound that needs an answer after the last human outgoing»: a person takes back what
-    ended it, and nobody has answered."""
+    """«waiting_since: the first inbound that needs an answer after the last human outgoing»: reopening restores the
+    wait if nobody has answered.
+    """
     books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "won"), ana.decided("17 11:01", stage)])
     assert cycles(books) == [("first", iso("17 10:00"), None, None)]
     assert books.column("SELECT waiting_since FROM conversations") == [iso("17 10:00")]
@@ -646,7 +649,7 @@ def test_whoever_was_closed_by_mistake_waits_again(books: Books, ana: Customer, 
 def test_whoever_wrote_again_before_the_mistake_was_taken_back_waits_since_the_first(
     books: Books, ana: Customer
 ) -> None:
-    """The same, with words in between: one wait, the older one."""
+    """A message written in between does not start a second wait: the older one continues."""
     books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "won"), ana.says("17 11:30", "complaint")])
     books.tell([ana.decided("17 11:40", "new")])
     assert cycles(books) == [("first", iso("17 10:00"), None, None)]
@@ -654,7 +657,7 @@ def test_whoever_wrote_again_before_the_mistake_was_taken_back_waits_since_the_f
 
 @pytest.mark.parametrize("answer", ["words", "reaction", "stage"])
 def test_whoever_was_answered_since_closing_does_not_wait_again(books: Books, ana: Customer, answer: str) -> None:
-    """An answer, a reaction, or a stage that says that they were spoken to."""
+    """An answer, a reaction, or a stage that implies contact each count."""
     asked = ana.says("17 10:00", "price")
     books.tell([asked, ana.decided("17 11:00", "won")])
     if answer != "stage":
@@ -673,7 +676,7 @@ def test_closing_words_only_propose(books: Books, ana: Customer, intent: str, sa
 
 
 def test_a_proposal_to_close_ends_when_they_want_something_after_all(books: Books, ana: Customer) -> None:
-    """«Closing intents on an open lead propose a reason»: no more once the customer goes on."""
+    """«Closing intents on an open lead propose a reason»: a new enquiry withdraws the proposal."""
     books.tell([ana.says("17 10:00", "price"), ana.says("17 11:00", "not_interested"), ana.says("17 12:00", "order")])
     assert books.ask("SELECT stage, proposed FROM leads") == [("new", None)]
     books.tell([ana.says("17 17:00", "not_interested")])
@@ -705,7 +708,7 @@ def test_an_ad_opens_whatever_the_words_say(words: str, who: str, request: pytes
 
 
 def test_an_ad_on_an_unsorted_lead_makes_it_new(ana: Customer) -> None:
-    """«Opens as `new` … with an ad referral»: it is commercial whatever the words say."""
+    """«Opens as `new` … with an ad referral»: the ad makes it commercial whatever the text."""
     assert tell(ana.says("17 10:00", "mmm"), ana.clicks_ad("17 11:00", "mmm")).stages == ["new"]
 
 
@@ -730,7 +733,7 @@ def test_an_answered_call_is_an_answer(books: Books, ana: Customer, outgoing: bo
 
 
 def test_our_call_that_nobody_took_is_no_answer(ana: Customer) -> None:
-    """«an answered one is an answer»: an unanswered one of ours neither answers nor waits."""
+    """«an answered one is an answer»: our own unanswered call neither answers nor waits."""
     told = tell(ana.says("17 10:00", "price"), ana.call("17 10:10", outgoing=True))
     assert told.waits_since() == iso("17 10:00")
     assert tell(ana.call("17 10:10", outgoing=True)).waits_since() is None
@@ -738,7 +741,7 @@ def test_our_call_that_nobody_took_is_no_answer(ana: Customer) -> None:
 
 @pytest.mark.parametrize("ids", [("A", "B"), ("B", "A")])
 def test_of_two_calls_in_one_second_the_answered_one_was_the_second(ids: tuple[str, str]) -> None:
-    """«an answered one is an answer»: whoever was answered does not ring once more within the second."""
+    """«an answered one is an answer»: nobody calls again within a second after being answered."""
     ana, (missed, answered) = Customer(), ids
     told = tell(
         ana.call("17 10:00", call_id=missed), ana.call("17 10:00", answered=True, call_id=answered), as_of="17 12:00"
@@ -747,7 +750,7 @@ def test_of_two_calls_in_one_second_the_answered_one_was_the_second(ids: tuple[s
 
 
 def test_a_call_and_its_line_in_the_chat_are_one_call(books: Books, ana: Customer) -> None:
-    """«A missed call waits»: one that was answered by what either of the two knows did not miss."""
+    """«A missed call waits»: it was not missed if either the call or its line in the chat says it was answered."""
     books.tell([ana.says("17 10:00", "price"), ana.call("17 10:10", answered=True), ana.call_log("17 10:10:30")])
     assert [cycle[3] for cycle in cycles(books)] == ["call"]
     with Books() as other:
@@ -756,7 +759,7 @@ def test_a_call_and_its_line_in_the_chat_are_one_call(books: Books, ana: Custome
 
 
 def test_each_call_has_its_own_line(books: Books, ana: Customer) -> None:
-    """«A missed call waits»: two calls within the hour, and only the second has left a line yet."""
+    """«A missed call waits»: of two calls within an hour, only the second has its line in the chat yet."""
     books.tell([ana.call("17 10:00", call_id="C1"), ana.call("17 10:30", call_id="C2"), ana.call_log("17 10:30:05")])
     assert books.column("SELECT waiting_since FROM conversations") == [iso("17 10:00")]
 
@@ -776,10 +779,7 @@ def test_edits_are_judged_by_the_current_text(ana: Customer) -> None:
 @pytest.mark.parametrize("after", ["mmm", "complaint", "personal", "opt_out", "acknowledgement", ""])
 @pytest.mark.parametrize(("before", "stage"), [("price", "new"), ("mmm", "unsorted"), ("greeting", "unsorted")])
 def test_an_edit_never_un_opens_a_lead(books: Books, ana: Customer, before: str, stage: str, after: str) -> None:
-    """«Edits … never un-open a lead».
-
-    Judged only after the edit, or before it as well: the same lead.
-    """
+    """«Edits … never un-open a lead», whether leads were projected before the edit or only after it."""
     said = ana.says("17 10:00", before)
     change = edited(said, "17 10:05", after)
     books.tell([said])
@@ -790,7 +790,7 @@ def test_an_edit_never_un_opens_a_lead(books: Books, ana: Customer, before: str,
 
 
 def test_an_edit_never_un_opens_what_a_later_word_made_new(ana: Customer) -> None:
-    """«Edits … never un-open a lead»: nor take back that it was commercial, in whichever message of a burst."""
+    """«Edits … never un-open a lead»: it stays commercial whichever message of the burst is edited."""
     first, second = ana.says("17 10:00", "mmm"), ana.says("17 10:00:30", "price")
     told = tell(first, second, edited(first, "17 10:05", "hm"), edited(second, "17 10:06", "ah"))
     assert told.stages == ["new"]
@@ -809,7 +809,7 @@ def test_a_revoked_message_keeps_waiting(ana: Customer) -> None:
 
 @pytest.mark.parametrize("deleted", ["theirs", "ours"])
 def test_a_message_deleted_on_our_side_only_changes_no_lead(ana: Customer, deleted: str) -> None:
-    """The other party still has it: a question waits on, and an answer stays one."""
+    """The customer still has the message, so a question still waits and an answer still counts."""
     asked, answered = ana.says("17 10:00", "price"), ana.hears("17 10:20")
     story = [asked] if deleted == "theirs" else [asked, answered]
     before, after = tell(*story), tell(*story, revoked(story[-1], "17 10:30", "me"))
@@ -821,12 +821,12 @@ def test_a_message_deleted_on_our_side_only_changes_no_lead(ana: Customer, delet
 
 
 def customers(count: int) -> list[Customer]:
-    """Some strangers."""
+    """Several unsaved customers."""
     return [Customer(f"549115555010{number}@c.us") for number in range(count)]
 
 
 def greeted(count: int, *, after: str = "10:00:10", body: str = "We are closed now") -> list[Any]:
-    """Each asks, and something answers."""
+    """Each customer asks and gets this reply."""
     return [
         line
         for number, customer in enumerate(customers(count), 17)
@@ -847,7 +847,7 @@ def test_the_same_body_to_three_contacts_within_ten_seconds_is_automatic(books: 
 
 
 def test_what_is_slower_fewer_or_different_is_a_person(books: Books) -> None:
-    """«the same body to three or more contacts, within ten seconds of the inbound»: all three must be."""
+    """«the same body to three or more contacts, within ten seconds of the inbound»: all three conditions must hold."""
     assert tell(*greeted(2)).stages == ["contacted"] * 2
     assert tell(*greeted(3, after="10:00:11")).stages == ["contacted"] * 3
     different = [tell(*greeted(1, body=f"Hi {number}")).stages for number in range(3)]
@@ -860,7 +860,7 @@ def test_what_is_slower_fewer_or_different_is_a_person(books: Books) -> None:
 
 
 def test_a_contact_with_two_chats_counts_once(books: Books) -> None:
-    """«to three or more contacts»: a phone in two spellings is one contact."""
+    """«to three or more contacts»: two spellings of a phone are one contact."""
     twice = [Customer("541155550200@c.us"), Customer("5491155550200@c.us"), Customer("5491155550201@c.us")]
     for customer in twice:
         books.tell([customer.says("17 10:00", "price"), customer.hears("17 10:00:05", "closed")])
@@ -868,20 +868,20 @@ def test_a_contact_with_two_chats_counts_once(books: Books) -> None:
 
 
 def test_the_same_words_typed_later_are_an_answer(ana: Customer) -> None:
-    """«within ten seconds of the inbound»: the operator may say the same by hand."""
+    """«within ten seconds of the inbound»: the operator may type the same words later."""
     told = tell(*greeted(3), ana.says("17 10:00", "price"), ana.hears("17 10:07", "We are closed now"))
     assert [lead["stage"] for lead in told.leads if lead["chat"] == ana.chat] == ["contacted"]
 
 
 def test_somebody_who_heard_only_the_machine_is_a_stranger_still() -> None:
-    """«never answered by a person»: thanks for an automatic greeting wait."""
+    """«never answered by a person»: thanks for an automatic greeting still wait."""
     [one, *_] = customers(3)
     told = tell(*greeted(3), one.says("17 10:05", "acknowledgement"))
     assert told.waits_since(one) == iso("17 10:00")
 
 
 def test_who_was_answered_by_the_machine_is_contacted_by_the_person_after() -> None:
-    """«stop no clock»: the first response is the person's."""
+    """«stop no clock»: the first response is the person's, not the automatic one."""
     [one, *_] = customers(3)
     told = tell(*greeted(3), one.hears("17 10:30", "it is a thousand"))
     assert {lead["first_response_seconds"] for lead in told.leads if lead["chat"] == one.chat} == {1800.0}
@@ -913,7 +913,7 @@ def test_each_lead_has_its_own_first_response(books: Books, ana: Customer) -> No
 
 @pytest.mark.parametrize(("as_of", "overdue"), [("17 16:09:59", False), ("17 16:10", True), ("18 10:00", True)])
 def test_overdue_is_business_time_over_the_target(ana: Customer, as_of: str, overdue: bool) -> None:
-    """«Overdue: business time waiting over the target (15 min).» Lunch does not count."""
+    """«Overdue: business time waiting over the target (15 min).» The lunch break does not count."""
     told = tell(ana.says("17 12:55", "price"), as_of=as_of)
     assert told.chat()["overdue"] is overdue
     assert told.alerts("waiting")[0]["due_at"] == iso("17 16:10")
@@ -931,7 +931,9 @@ def test_dates_by_hand_win_over_holidays_which_are_closed(ana: Customer) -> None
 
 
 def test_a_shop_that_never_opens_is_never_overdue(ana: Customer) -> None:
-    """«Overdue: business time waiting over the target»: with no hours ahead there is none, and it still waits."""
+    """«Overdue: business time waiting over the target»: without opening hours no target passes, but the customer still
+    waits.
+    """
     closed = policy(target_minutes=10**9)
     told = tell(ana.says("17 10:00", "price"), policy=closed)
     assert told.alerts("waiting") == [{"kind": "waiting", "conversation_id": 1, "due_at": None}]
@@ -939,7 +941,7 @@ def test_a_shop_that_never_opens_is_never_overdue(ana: Customer) -> None:
 
 
 def test_nothing_after_the_time_asked_about_is_seen(ana: Customer) -> None:
-    """As of a time, the story ends there: messages, answers, decisions, edits, reactions, calls."""
+    """Later messages, answers, decisions, edits, reactions and calls are ignored."""
     said = ana.says("17 10:00", "mmm")
     told = tell(
         said, edited(said, "17 12:01", "price"), reacted(said, "17 12:02"), ana.hears("17 12:03"),
@@ -964,7 +966,7 @@ def test_a_silent_quote_is_followed_up_four_times(books: Books, ana: Customer) -
 
 
 def test_an_alert_for_each_follow_up_that_is_still_to_do(ana: Customer) -> None:
-    """«Follow-ups for a person to do»: what is done is no alert."""
+    """«Follow-ups for a person to do»: one that is done gives no alert."""
     told = tell(
         ana.says("17 10:00", "price"), ana.hears("17 10:05"), ana.decided("17 11:00", "quoted"), ana.hears("20 12:00")
     )
@@ -990,7 +992,7 @@ def test_any_inbound_cancels(books: Books, ana: Customer, inbound: str) -> None:
 
 @pytest.mark.parametrize("stage", ["won", "lost", "contacted"])
 def test_another_stage_cancels_them(books: Books, ana: Customer, stage: str) -> None:
-    """«quoted and silent»: it is quoted no more."""
+    """«quoted and silent»: with another stage the lead is no longer quoted."""
     books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "quoted"), ana.decided("17 12:00", stage)])
     assert books.column("SELECT DISTINCT state FROM follow_ups") == ["cancelled"]
 
@@ -1037,7 +1039,7 @@ def test_a_lead_made_by_hand_that_ends_as_merged_is_one_row(books: Books, ana: C
 
 
 def test_a_lead_waits_wherever_its_contact_does() -> None:
-    """«waiting_since» of a lead is that of its contact, in whichever of their chats."""
+    """A lead's «waiting_since» covers all chats of its contact."""
     with_nine, without = Customer("5491155550001@c.us"), Customer("541155550001@c.us")
     told = tell(with_nine.says("17 10:00", "price"), with_nine.hears("17 10:05"), without.says("17 11:00", "order"))
     assert told.lead["waiting_since"] == iso("17 11:00")
@@ -1045,7 +1047,7 @@ def test_a_lead_waits_wherever_its_contact_does() -> None:
 
 
 def test_a_missed_call_waits_in_the_lead_that_follows(books: Books, ana: Customer) -> None:
-    """«A missed call waits but makes no lead»: one that is opened or opened again afterwards answers for it."""
+    """«A missed call waits but makes no lead»: a lead opened or reopened later takes over that wait."""
     books.tell([ana.call("17 09:50"), ana.says("17 10:00", "price")])
     assert books.ask("SELECT started_at, lead_id FROM waiting_cycles") == [(iso("17 09:50"), 1)]
     books.tell([ana.decided("17 11:00", "lost"), ana.call("17 12:00", call_id="C2"), ana.decided("17 12:30", "quoted")])
@@ -1054,7 +1056,9 @@ def test_a_missed_call_waits_in_the_lead_that_follows(books: Books, ana: Custome
 
 
 def test_two_spellings_of_a_phone_are_one_contact() -> None:
-    """«equality is by a match key (Argentina 54 9 = 54, …)»: an answer there is an answer here for the lead."""
+    """«equality is by a match key (Argentina 54 9 = 54, …)»: an answer under one spelling answers the lead of the
+    other.
+    """
     with_nine, without = Customer("5491155550001@c.us"), Customer("541155550001@c.us")
     told = tell(with_nine.says("17 10:00", "price"), without.says("17 11:00", "order"), without.hears("17 11:05"))
     assert [lead["stage"] for lead in told.open] == ["contacted"]
@@ -1068,8 +1072,8 @@ def test_two_spellings_of_a_phone_are_one_contact() -> None:
     ],
 )  # fmt: skip
 def test_two_spellings_of_a_phone_are_one_thread(chats: tuple[str, str]) -> None:
-    """«equality is by a match key (…)» and «the conversation (the one WhatsApp thread)»: whichever id WhatsApp writes,
-    the customer spoke and was answered; a reaction ends the waiting, and a burst ends with our answer.
+    """«equality is by a match key (…)» and «the conversation (the one WhatsApp thread)»: messages, answers and
+    reactions count together under both spellings.
     """
     one, other = (Customer(chat) for chat in chats)
     asked = [one.says("17 10:00", "price"), other.says("17 10:30", "order")]
@@ -1085,8 +1089,8 @@ def test_two_spellings_of_a_phone_are_one_thread(chats: tuple[str, str]) -> None
 def test_a_spelling_that_comes_after_a_persons_merge_is_of_that_phone(
     books: Books, ana: Customer, beto: Customer, *, joined_first: bool
 ) -> None:
-    """«The same identity … merges by itself», «capture may be backfilled and out of order»: Beto's other spelling
-    always was Beto, and Ana only once a person had said so.
+    """«The same identity … merges by itself», «capture may be backfilled and out of order»: Beto's second spelling
+    counts as Beto from the start, and as Ana only since the merge.
     """
     other = Customer(beto.chat.replace("549", "54"))
     late = [other.says("17 10:00", "price")]
@@ -1103,7 +1107,7 @@ def test_a_spelling_that_comes_after_a_persons_merge_is_of_that_phone(
 
 
 def greeted_within_seconds(customer: Customer) -> list[Line]:
-    """They ask, and get the closed-shop greeting ten seconds later."""
+    """A question, and the closed-shop greeting eight seconds later."""
     return [customer.says("18 10:00", "price"), customer.hears("18 10:00:08", "We are closed")]
 
 
@@ -1112,7 +1116,7 @@ def test_people_that_a_person_merged_count_apart_whenever_their_other_spelling_c
     books: Books, beto: Customer, *, other_spelling: str
 ) -> None:
     """«the same body to three or more contacts», «capture may be backfilled and out of order»: Beto, Caro and Dora were
-    three before a person said otherwise, and Beto's second spelling is Beto's whenever it is captured.
+    three contacts before the merge, and Beto's second spelling is his whenever it is captured.
     """
     caro, dora = Customer("5491155550003@c.us"), Customer("5491155550004@c.us")
     other_beto = Customer(beto.chat.replace("549", "54"))
@@ -1131,8 +1135,8 @@ def test_people_that_a_person_merged_count_apart_whenever_their_other_spelling_c
 def test_a_person_says_nothing_new_of_two_ids_that_share_a_phone(
     books: Books, ana: Customer, *, phone_is_told: str
 ) -> None:
-    """«equality is by a match key»: a LID whose phone is Ana's was Ana before a person merged the two, whenever
-    WhatsApp tells that phone; an answer to one was an answer to both.
+    """«equality is by a match key»: a LID with Ana's phone was Ana even before a person merged the two, so an answer to
+    one answers both, whenever WhatsApp reveals the phone.
     """
     lid = Customer(wire.ANA_LID)
     told = Customer(lid.chat, phone=ana.chat.replace("549", "54"), _said=10)
@@ -1151,8 +1155,8 @@ def test_a_person_says_nothing_new_of_two_ids_that_share_a_phone(
 def test_two_spellings_that_a_person_parted_are_two_people(
     books: Books, ana: Customer, beto: Customer, *, merged_again: bool
 ) -> None:
-    """A merge that is undone never was: what a person says of a phone stands over the phone. So two that were parted
-    count apart before whatever a person says of them later, as any two do.
+    """Undoing the merge overrides the shared phone, so the two count as separate contacts until a person merges them
+    again.
     """
     other_beto = Customer(beto.chat.replace("549", "54"))
     books.tell([beto.says("17 09:00", "price"), other_beto.says("17 09:10", "price")])
@@ -1167,8 +1171,8 @@ def test_two_spellings_that_a_person_parted_are_two_people(
 
 
 def test_contacts_without_a_phone_are_not_one_for_want_of_it(books: Books) -> None:
-    """«a LID-phone mapping given by WhatsApp merges by itself»: those whom a person had joined to its LID go along,
-    and there is one open lead.
+    """«a LID-phone mapping given by WhatsApp merges by itself»: contacts that a person merged with that LID are merged
+    too, and one lead stays open.
     """
     lids = [Customer(f"88{number}@lid") for number in (1, 2, 3)]
     ana = Customer()
@@ -1183,8 +1187,8 @@ def test_contacts_without_a_phone_are_not_one_for_want_of_it(books: Books) -> No
 def test_a_lid_that_a_person_joined_and_whose_phone_is_told_later_is_of_that_phone(
     books: Books, ana: Customer, beto: Customer
 ) -> None:
-    """«two spellings of one phone» merge by themselves, also when a person had joined one of them to somebody else,
-    who has two spellings too; and there is one open lead.
+    """«two spellings of one phone» merge by themselves, even if a person merged one of them with a third contact that
+    has two spellings as well; one lead stays open.
     """
     lid, other_beto = Customer(wire.ANA_LID), Customer(beto.chat.replace("549", "54"))
     books.tell([lid.says("17 10:00", "mmm"), ana.says("17 10:30", "price"), beto.says("17 11:00", "order")])
@@ -1200,7 +1204,7 @@ def test_a_lid_that_a_person_joined_and_whose_phone_is_told_later_is_of_that_pho
 
 @pytest.mark.parametrize("mapped", ["first", "last"])
 def test_two_ids_of_one_person_are_no_two_contacts_that_got_the_same_answer(books: Books, mapped: str) -> None:
-    """«same body to several contacts»: three chats of two people, whenever that they are two is found out."""
+    """«same body to several contacts»: these three chats are of two people, whether the mapping comes first or last."""
     people = Customer(wire.ANA), Customer(wire.ANA_LID), Customer(wire.BETO)
     told = []
     for hour, customer in enumerate(people, 10):
@@ -1217,7 +1221,7 @@ def test_two_ids_of_one_person_are_no_two_contacts_that_got_the_same_answer(book
 
 
 def test_a_field_of_another_shape_than_the_librarys_is_no_words(books: Books, ana: Customer) -> None:
-    """A reply that is no object: the message counts as one without words, and the next as usual."""
+    """If `reply` is not an object, the message counts as one without text, and the next one is read as usual."""
     books.tell(
         [ana.says("17 10:00", None, message_type="list_response", reply="delivery"), ana.says("17 11:00", "price")]
     )
@@ -1225,7 +1229,7 @@ def test_a_field_of_another_shape_than_the_librarys_is_no_words(books: Books, an
 
 
 def test_an_auto_reply_is_one_under_another_spelling_too() -> None:
-    """«`auto_reply` and stop no clock», whichever id WhatsApp writes in its line."""
+    """«`auto_reply` and stop no clock», whichever id WhatsApp uses."""
     lines = greeted(3)
     for line, customer in zip(lines[1::2], customers(3), strict=True):
         line["id"]["remote"] = customer.chat.replace("549", "54")
@@ -1235,7 +1239,7 @@ def test_an_auto_reply_is_one_under_another_spelling_too() -> None:
 
 
 def test_our_two_numbers_are_two_threads(ana: Customer) -> None:
-    """«the one WhatsApp thread»: who wrote to both of our numbers and was answered by one waits at the other."""
+    """«the one WhatsApp thread»: an answer from one of our numbers does not answer a message to the other."""
     told = tell(
         wire.ready(), ana.says("17 10:00", "price"), wire.ready("5491155550999@c.us"), ana.says("17 11:00", "order"),
         ana.hears("17 11:30"),
@@ -1244,7 +1248,9 @@ def test_our_two_numbers_are_two_threads(ana: Customer) -> None:
 
 
 def test_a_lid_is_never_read_as_a_phone(books: Books) -> None:
-    """«phone may be unknown: never parse a @lid as a phone». Without a name and a phone it is a lead like any."""
+    """«phone may be unknown: never parse a @lid as a phone». A contact without name and phone gets a lead like any
+    other.
+    """
     books.tell([Customer("5491155550001@lid").says("17 10:00", "price", notify_name=None)])
     assert books.ask("SELECT phone, saved_name, push_name, stage FROM leads JOIN contacts USING (contact_id)") == [
         (None, None, None, "new")
@@ -1252,7 +1258,7 @@ def test_a_lid_is_never_read_as_a_phone(books: Books) -> None:
 
 
 def test_a_number_that_changes_hands_is_one_chat_until_a_person_says_otherwise(books: Books) -> None:
-    """«anything else is proposed»: the same phone with another LID is the same identity; nothing is lost."""
+    """«anything else is proposed»: the same phone with another LID stays one identity, and nothing is lost."""
     before, after = Customer(lid="881@lid"), Customer(lid="882@lid", _said=50)
     books.tell([before.says("2026-01-05 10:00", "price"), before.decided("2026-01-06 10:00", "won")])
     books.tell([after.says("17 10:00", "mmm", notify_name="Somebody else")])
@@ -1277,7 +1283,7 @@ def test_a_classification_is_a_stored_fact(books: Books, ana: Customer) -> None:
 
 
 def test_the_facts_of_two_bursts_are_never_mistaken(books: Books, ana: Customer) -> None:
-    """«Classifications are stored facts»: message 2 edited once is not message 21."""
+    """«Classifications are stored facts»: the key of message 2 edited once differs from that of message 21."""
     first, second = ana.says("17 09:00", "greeting"), ana.says("17 09:30", "mmm")
     others = [ana.says(f"17 {10 + number // 10}:{number % 10 * 5:02}", "mmm") for number in range(18)]
     books.tell([first, second, *others, ana.says("17 19:00", "price")])
@@ -1300,7 +1306,7 @@ def test_a_bodys_purge_changes_no_lead(books: Books, ana: Customer) -> None:
 
 
 def test_flags_are_those_at_receipt(books: Books, ana: Customer) -> None:
-    """«the contact's flags at receipt»: saved after the first words, a stranger was one then."""
+    """«the contact's flags at receipt»: a customer saved later was a stranger when the first message came."""
     books.tell([ana.says("17 10:00", "mmm")])
     saved = Customer(ana.chat, saved="Ana", _said=10)
     books.tell([saved.says("17 12:00", "mmm")])
@@ -1308,7 +1314,7 @@ def test_flags_are_those_at_receipt(books: Books, ana: Customer) -> None:
 
 
 def test_the_record_is_only_added_to(books: Books, ana: Customer) -> None:
-    """«`lead_events` (append-only, with actor and reason)»: what late messages disprove is told as well."""
+    """«`lead_events` (append-only, with actor and reason)»: late messages add rows and change none."""
     books.tell([ana.says("17 10:00", "price"), ana.hears("17 10:05")])
     before = books.ask("SELECT * FROM lead_events")
     books.tell(greeted(3, body="all right", after="10:00:05")[2:])
@@ -1323,7 +1329,7 @@ def test_the_record_is_only_added_to(books: Books, ana: Customer) -> None:
 
 
 def test_a_lead_opens_once_in_the_record_however_its_first_burst_grows(books: Books, ana: Customer) -> None:
-    """«`lead_events` (append-only, with actor and reason)»: people greet first and ask some seconds later."""
+    """«`lead_events` (append-only, with actor and reason)»: people greet first and ask seconds later."""
     books.tell([ana.says("17 10:00", "greeting")])
     books.tell([ana.says("17 10:00:20", "price")])
     assert books.ask("SELECT kind, before, after, code, message_id FROM lead_events ORDER BY event_id") == [
@@ -1382,7 +1388,7 @@ BAD: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_input_from_a_stranger_is_a_sensible_lead(ana: Customer, kind: str) -> None:
-    """Nothing is lost: it waits, and is something to look at."""
+    """Nothing is lost: the message waits, and a person can look at it."""
     told = tell(ana.says("17 10:00", **BAD[kind]))
     assert told.refused == []
     assert told.lead["stage"] in ("unsorted", "new")
@@ -1390,14 +1396,14 @@ def test_bad_input_from_a_stranger_is_a_sensible_lead(ana: Customer, kind: str) 
 
 
 def test_a_business_cards_own_text_is_no_words(ana: Customer) -> None:
-    """Whoever is on the card, and whatever they sell."""
+    """The text of a contact card is not classified."""
     told = tell(ana.says("17 10:00", "BEGIN:VCARD\nNOTE: price spam\nEND:VCARD", message_type="vcard"))
     assert told.stages == ["unsorted"]
     assert told.waits_since() == iso("17 10:00")
 
 
 def test_a_message_that_can_not_be_read_yet_waits_and_is_labelled_once_it_can(books: Books, ana: Customer) -> None:
-    """Ciphertext is a row that says so; its words come later and are labelled then, under the same lead."""
+    """Ciphertext opens an `unsorted` lead; once decrypted, the message is labelled and the lead keeps its id."""
     said = ana.says("17 10:00", "price")
     unread = wire.ciphertext(said["id"]["id"], t=said["t"])
     books.tell([{**unread, "at": said["at"]}])
@@ -1409,20 +1415,22 @@ def test_a_message_that_can_not_be_read_yet_waits_and_is_labelled_once_it_can(bo
 
 @pytest.mark.parametrize("t", [0, -1, 4102444800, 1 << 52, None])
 def test_a_message_with_a_wrong_clock_is_filed_under_its_capture(ana: Customer, t: int | None) -> None:
-    """A clock set wrong: it waits from when it came, and is answered by what follows."""
+    """It waits from the time of its capture, and later messages answer it."""
     wrong = {**ana.says("17 10:00", "price"), "t": t}
     assert tell(wrong).waits_since() == iso("17 10:00:01")
     assert tell(wrong, ana.hears("17 10:05")).stages == ["contacted"]
 
 
 def test_an_answer_in_the_same_second_comes_after_the_question(ana: Customer) -> None:
-    """WhatsApp's times are whole seconds: in whichever order they were captured, the customer spoke first."""
+    """WhatsApp's times are whole seconds, so within one second the customer's message comes first, in any order of
+    capture.
+    """
     question, answer = ana.says("17 10:00", "price"), ana.hears("17 10:00")
     assert tell(question, answer).stages == tell(answer, question).stages == ["contacted"]
 
 
 def test_an_answer_to_a_list_is_what_the_customer_says() -> None:
-    """Its words are not in the body."""
+    """The chosen text is in `reply`, not in the body."""
     ana = Customer()
     told = tell(
         ana.says("17 10:00", None, message_type="list_response", reply={"kind": "list", "id": "1", "text": "delivery"}),
@@ -1432,13 +1440,13 @@ def test_an_answer_to_a_list_is_what_the_customer_says() -> None:
 
 
 def test_a_name_without_letters_is_no_name(ana: Customer) -> None:
-    """«a *stranger* is unsaved»: an empty name in the address book is none."""
+    """«a *stranger* is unsaved»: an empty name in the address book does not count as saved."""
     assert tell(ana.says("17 10:00", "mmm", contact=wire.contact(name=""))).stages == ["unsorted"]
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, None])
 def test_a_file_may_tell_the_account_anywhere(ana: Customer, place: int | None) -> None:
-    """Order in the file is order of capture; the same message before and after is one all the same."""
+    """Lines count in the order of capture; a message before and after `ready` is still one message."""
     said = ana.says("17 10:00", "price")
     lines = [said, {**said, "via": "sweep"}]
     if place is not None:
@@ -1449,6 +1457,6 @@ def test_a_file_may_tell_the_account_anywhere(ana: Customer, place: int | None) 
 
 
 def test_a_decision_for_a_chat_that_is_not_there_is_kept_until_it_is(ana: Customer, beto: Customer) -> None:
-    """Order in the file is order of capture: the chat's first message may come later."""
+    """Lines count in the order of capture, so a chat's first message may come after the decision."""
     assert tell(beto.decided("17 12:00", "won"), ana.says("17 10:00", "price")).stages == ["new"]
     assert tell(ana.decided("17 12:00", "won"), ana.says("17 10:00", "price")).stages == ["won"]

@@ -1,4 +1,4 @@
-"""How people came here: ads that WhatsApp tells, links that they bring, and what a campaign's button writes."""
+"""Touchpoints: ads reported by WhatsApp, links in messages, and the prefilled texts of campaigns."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ HELLO = Campaign.of("Any", "hola")
 
 @pytest.fixture
 def books() -> Iterator[Books]:
-    """Tables of a shop that runs a campaign."""
+    """Tables of a shop with one campaign."""
     with Books(policy=replace(stories.policy(), campaigns=(SUMMER, HELLO))) as found:
         yield found
 
@@ -49,20 +49,20 @@ def said(text: str, *, earlier: tuple[str, ...] = ()) -> Inbound:
     ],
 )
 def test_the_first_link_of_a_message_is_a_touch(text: str, url: str | None, campaign: str | None) -> None:
-    """With the campaign it names, and without the full stop behind it; one that is no link after all harms nothing."""
+    """The campaign in the link is kept and a full stop after it is not; a malformed link does no harm."""
     [touch] = touchpoints_of(said(text), ())
     assert (touch.kind, touch.source_url, touch.source_id) == ("link", url, campaign)
 
 
 def test_what_links_say_of_themselves_is_kept() -> None:
-    """Their utm parameters, and nothing else of theirs."""
+    """Only the utm parameters are kept, no other parameter."""
     [touch] = touchpoints_of(said("https://t.example/?UTM_Source=ig&utm_medium=bio&session=secret"), ())
     assert touch.raw == {"utm_source": "ig", "utm_medium": "bio"}
 
 
 @pytest.mark.parametrize("text", ["", "hola", "tienda.example", "mailto://", "ftp://x.example", "http:// x"])
 def test_words_without_a_link_are_no_touch(text: str) -> None:
-    """A domain alone is none: it can't be told from a full stop without a space."""
+    """A bare domain does not count, since it looks like a full stop without a space."""
     assert touchpoints_of(said(text), ()) == []
 
 
@@ -75,9 +75,7 @@ def test_words_without_a_link_are_no_touch(text: str) -> None:
     ],
 )
 def test_a_campaigns_words_are_known_however_they_are_dressed(text: str) -> None:
-    """Capitals, accents, punctuation and what stands around them make no difference; of two campaigns it is the one
-    that says more.
-    """
+    """Case, accents, punctuation and surrounding text are ignored; if two campaigns match, the longer text wins."""
     [touch] = touchpoints_of(said(text), (HELLO, SUMMER))
     assert (touch.kind, touch.source_id) == ("campaign", "Summer")
 
@@ -86,25 +84,25 @@ def test_a_campaigns_words_are_known_however_they_are_dressed(text: str) -> None
     "text", ["vi la promo de verano", "hola vi la promo de veranos", "hola vi una promo de verano"]
 )
 def test_other_words_are_another_campaign_or_none(text: str) -> None:
-    """Whole words, all of them, in their order."""
+    """All words must be present, whole and in order."""
     assert [touch.source_id for touch in touchpoints_of(said(text), (SUMMER,))] == []
 
 
 def test_an_edit_does_not_change_how_somebody_came() -> None:
-    """The button wrote it, and the customer changed it afterwards."""
+    """The campaign's button wrote the first text; the customer changed it later."""
     [touch] = touchpoints_of(said("cuanto sale?", earlier=("Hola! vi la promo de verano", "hola")), (SUMMER,))
     assert touch.source_id == "Summer"
 
 
 @pytest.mark.parametrize("text", ["", "  ", "¡!", "🙌"])
 def test_a_campaign_without_words_is_refused(text: str) -> None:
-    """It would be everybody's."""
+    """An empty text would match every message."""
     with pytest.raises(ValueError, match="words to recognise customers by"):
         Campaign.of("Empty", text)
 
 
 def test_touches_are_kept_once_beside_the_lead(books: Books) -> None:
-    """«`touches` (ad referral, link, campaign text)»: a message may carry all three; projecting again adds none."""
+    """«`touches` (ad referral, link, campaign text)»: a message may have all three, and projecting again adds none."""
     ana = Customer()
     text = "Hola! Vi la promo de verano https://t.example/?utm_campaign=v27 price"
     referral = {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas"}
@@ -119,7 +117,7 @@ def test_touches_are_kept_once_beside_the_lead(books: Books) -> None:
 
 
 def test_a_purged_body_takes_no_touch_along(books: Books) -> None:
-    """Bodies are purged, and what they told of their origin was kept for that."""
+    """Touchpoints are stored because bodies are purged."""
     ana = Customer()
     books.tell([ana.says("17 10:00", "hola https://t.example price")])
     before = books.ask("SELECT * FROM touches ORDER BY touch_id")
@@ -130,7 +128,7 @@ def test_a_purged_body_takes_no_touch_along(books: Books) -> None:
 
 
 def test_an_edit_captured_late_changes_no_touch(books: Books) -> None:
-    """What it said first is how they came."""
+    """The touchpoint comes from the original text."""
     first = Customer().says("17 10:00", "hola vi la promo de verano")
     books.tell([first])
     before = books.ask("SELECT * FROM touches")
@@ -140,7 +138,7 @@ def test_an_edit_captured_late_changes_no_touch(books: Books) -> None:
 
 
 def test_a_campaign_that_is_named_later_finds_who_came_before(books: Books) -> None:
-    """A new setting is a new policy, under which everything is projected again; the old name's rows go."""
+    """New settings are a new policy: everything is projected again, and rows under the old name are deleted."""
     books.projector.adopt_policy()
     books.tell([Customer().says("17 10:00", "Hola! Vi la promo de verano")])
     renamed = Campaign.of("Verano 2027", "vi la promo de verano")
@@ -153,7 +151,7 @@ def test_a_campaign_that_is_named_later_finds_who_came_before(books: Books) -> N
 
 
 def test_a_campaign_renamed_after_its_words_were_edited_away_is_renamed_all_the_same(books: Books) -> None:
-    """A caption that was emptied; the projection goes on."""
+    """The edit emptied the caption, and projection still works."""
     books.projector.adopt_policy()
     first = Customer().says("17 10:00", "Hola! Vi la promo de verano", message_type="image")
     books.tell([first, edited(first, "17 10:05", "")])
@@ -168,7 +166,7 @@ def test_a_campaign_renamed_after_its_words_were_edited_away_is_renamed_all_the_
 
 @pytest.mark.parametrize("broken", ["title", "source_id", "source_url"])
 def test_half_a_character_in_an_ad_breaks_no_table(books: Books, broken: str) -> None:
-    """SQLite makes bytes of it that no program reads; what an earlier version wrote so is made anew."""
+    """SQLite stores a lone surrogate as unreadable bytes; rows that an earlier version stored so are rewritten."""
     ad = {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas", broken: "Camperas \ud83d"}
     books.projector.adopt_policy()
     books.tell([Customer().says("17 10:00", "price", referral=ad)])
@@ -184,7 +182,7 @@ def test_half_a_character_in_an_ad_breaks_no_table(books: Books, broken: str) ->
 
 
 def test_ads_of_an_older_version_are_still_there(tmp_path: Path) -> None:
-    """The table is made anew for the other kinds."""
+    """The migration that allows other kinds keeps the stored rows."""
     path = tmp_path / "old.db"
     make_older(path, 2)
     with closing(sqlite3.connect(path)) as old, old:

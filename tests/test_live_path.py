@@ -1,4 +1,4 @@
-"""The live path: what is counted, which gaps begin and end, and when a sweep is due."""
+"""The live path: its counters, the gaps it opens and closes, and when it asks for a sweep."""
 
 import asyncio
 import sqlite3
@@ -33,7 +33,7 @@ NOW = "2026-11-23T14:00:00.000Z"
 
 
 class Store:
-    """A writer that keeps what it is given, and knows of two open gaps."""
+    """A fake writer that records what it gets and reports two open gaps."""
 
     def __init__(self) -> None:
         self.put_items: list[Item] = []
@@ -49,7 +49,7 @@ class Store:
 
 
 class World:
-    """A live path, and all that it says."""
+    """A live path and everything it sends out."""
 
     def __init__(self) -> None:
         self.store = Store()
@@ -70,12 +70,12 @@ class World:
         self.changes += 1
 
     def enter(self, phase: Phase, code: str = "x") -> list[GapOpened | GapEnded]:
-        """The supervisor changes its phase."""
+        """Change the supervisor's phase."""
         return list(self.path.phase_changed(State(phase=phase, because=Reason(code)), NOW))
 
 
 async def test_batches_are_counted_and_the_newest_time_is_kept() -> None:
-    """A sweep may bring older messages later."""
+    """An older message from a later sweep does not lower the newest time."""
     world = World()
     world.path.committed(BatchResult(live=3, last_message_at="2026-11-23T14:00:05.000Z"))
     world.path.committed(BatchResult(sweep=2, last_message_at="2026-11-23T13:00:00.000Z"))
@@ -90,7 +90,7 @@ async def test_batches_are_counted_and_the_newest_time_is_kept() -> None:
 
 
 async def test_a_gap_lasts_from_the_phase_that_ends_ready_to_the_next_ready() -> None:
-    """Whatever lies between: its cause is the first reason."""
+    """Phases in between do not matter, and the first reason is the cause of the gap."""
     world = World()
     assert world.enter(Phase.STARTING) == []
     assert world.enter(Phase.READY, "ready") == [GapEnded()]
@@ -100,7 +100,7 @@ async def test_a_gap_lasts_from_the_phase_that_ends_ready_to_the_next_ready() ->
 
 
 async def test_a_reconnection_is_followed_by_a_sweep_and_a_lost_one_is_not() -> None:
-    """The page may have missed what came meanwhile."""
+    """The page may have missed messages while it was disconnected."""
     world = World()
     world.enter(Phase.READY, "ready")
     world.enter(Phase.RECONNECTING, "connection_lost")
@@ -113,7 +113,7 @@ async def test_a_reconnection_is_followed_by_a_sweep_and_a_lost_one_is_not() -> 
 
 
 async def test_ready_names_the_account_and_asks_for_a_sweep() -> None:
-    """The first one of a child opens no gap."""
+    """A child's first ready opens no gap."""
     world = World()
     assert world.path.account() is None
     world.path.attached(OURS, fresh=False)
@@ -124,7 +124,7 @@ async def test_ready_names_the_account_and_asks_for_a_sweep() -> None:
 
 
 async def test_a_second_ready_without_a_change_of_phase_was_a_reload() -> None:
-    """The page delivered nothing since its last heartbeat."""
+    """The page may have delivered nothing since its last heartbeat, so the gap starts there."""
     world = World()
     world.path.attached(OURS, fresh=False)
     world.enter(Phase.READY, "ready")
@@ -139,7 +139,7 @@ async def test_a_second_ready_without_a_change_of_phase_was_a_reload() -> None:
 async def test_a_gap_under_a_dead_stream_begins_with_the_last_moment_it_was_alive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The phase changes a minute later, and what came in that minute is missing as well."""
+    """The phase changes a minute later, but messages of that minute are missing too."""
     world = World()
     world.path.attached(OURS, fresh=False)
     world.enter(Phase.READY, "ready")
@@ -153,7 +153,7 @@ async def test_a_gap_under_a_dead_stream_begins_with_the_last_moment_it_was_aliv
 
 
 async def test_a_stream_that_came_back_counts_as_alive_until_now() -> None:
-    """What ends it then is something else, and begins when it does."""
+    """A later gap has its own cause and start."""
     world = World()
     world.path.attached(OURS, fresh=False)
     world.enter(Phase.READY, "ready")
@@ -163,7 +163,7 @@ async def test_a_stream_that_came_back_counts_as_alive_until_now() -> None:
 
 
 async def test_a_passkey_check_is_a_gap_in_which_sweeps_go_on() -> None:
-    """Nobody knows whether WhatsApp delivers behind it; and once it is over, what is missing is fetched."""
+    """It is unknown whether WhatsApp delivers during the check; the next sweep fetches what is missing."""
     world = World()
     world.path.attached(OURS, fresh=False)
     world.enter(Phase.READY, "ready")
@@ -177,7 +177,7 @@ async def test_a_passkey_check_is_a_gap_in_which_sweeps_go_on() -> None:
 
 
 async def test_missing_lines_are_counted() -> None:
-    """And logged; a sweep brings them once there is a live path."""
+    """They are also logged; a sweep fetches them once the live path works."""
     world = World()
     world.path.lines_missing(3)
     world.path.lines_missing(1)
@@ -185,7 +185,7 @@ async def test_missing_lines_are_counted() -> None:
 
 
 async def test_a_stalled_delivery_is_reported_to_the_supervisor() -> None:
-    """With how many messages no live line brought."""
+    """The event counts the messages that arrived by sweep only."""
     world = World()
     world.path._delivery_stalled(2)
     event = await world.inbox.next(None)
@@ -193,7 +193,7 @@ async def test_a_stalled_delivery_is_reported_to_the_supervisor() -> None:
 
 
 class Linked:
-    """A live path over a real database: a message was captured before the link was lost, the outage is still open."""
+    """A live path on a real database with one captured message and an open gap from a lost link."""
 
     def __init__(self, store: RealStore, *, linked_for: timedelta = timedelta(0)) -> None:
         self.store = store
@@ -212,7 +212,7 @@ class Linked:
         store.write(Item(GapEnded(), None, at(wire.NOON + 3)))
 
     async def sweep(self, number: int) -> bool:
-        """A whole sweep; whether it drew lines."""
+        """Run a complete sweep and return whether it moved the watermarks."""
         plan = await self.path._plan_sweep(Asked(number, CATCH_UP_SLACK))
         started = round((wire.NOON + 4) * 1000)
         self.store.write(
@@ -237,7 +237,7 @@ class Linked:
 async def test_after_a_link_no_line_is_drawn_until_the_page_says_that_the_history_is_complete(
     told: str | None, tmp_path: Path
 ) -> None:
-    """What a later chunk brings would lie behind it. What is found meanwhile is kept, and counted for the outage."""
+    """A later chunk may hold older messages; those found meanwhile are stored and counted as recovered."""
     with opened(tmp_path / "leadmaster.db") as store:
         linked = Linked(store)
         linked.path.attached(OURS, fresh=True)
@@ -251,7 +251,9 @@ async def test_after_a_link_no_line_is_drawn_until_the_page_says_that_the_histor
 
 @pytest.mark.parametrize(("fresh", "told"), [(True, "incoming"), (False, None)])
 async def test_the_wait_for_the_history_is_bounded(fresh: bool, told: str | None, tmp_path: Path) -> None:
-    """By the time since the link, which outlives the daemon, and by our own waiting where the clock is wrong."""
+    """It is limited by the time since linking, which survives restarts, and by our own timer in case the clock is
+    wrong.
+    """
     with opened(tmp_path / "leadmaster.db") as store:
         linked = Linked(store, linked_for=timedelta(minutes=29))
         linked.path.attached(OURS, fresh=fresh)
@@ -270,7 +272,7 @@ async def test_the_wait_for_the_history_is_bounded(fresh: bool, told: str | None
 
 
 async def test_a_sweep_that_looks_back_asks_for_changes(tmp_path: Path) -> None:
-    """Not from before the link: those messages were never captured."""
+    """It never asks for changes from before the link, since those messages were never captured."""
     with opened(tmp_path / "leadmaster.db") as store:
         linked = Linked(store, linked_for=timedelta(days=30))
         for seconds_ago, changes_from in ((30 * 86400, 2 * 86400), (3600, 3600)):
@@ -284,7 +286,7 @@ async def test_a_sweep_that_looks_back_asks_for_changes(tmp_path: Path) -> None:
 
 
 async def test_the_inbox_gives_the_timer_when_nothing_came_before() -> None:
-    """And an event that came in time instead of it."""
+    """An event that arrives before the timeout is returned instead of the timer."""
     inbox = Inbox()
     assert (await inbox.next(0.0)).happened is Happened.TIMER
     inbox.post(Happened.PAUSE)
