@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { messageFields } from '../src/message/message-line.js';
-import { messageRecord } from '../src/page/records.js';
+import { contactFacts, messageRecord } from '../src/page/records.js';
 
 const ANA = '5491155550001@c.us';
 const SHOP = '5491155550100@c.us';
@@ -93,4 +93,30 @@ test('a field that throws costs only itself', () => {
     },
   });
   assert.deepEqual(lineOf(messageRecord(message)), { ...LINE, body: null });
+});
+
+test("the other id of a chat is the page's mapping, else what the chat itself says", () => {
+  /** @type {any} */
+  const page = globalThis;
+  const chats = { get: () => ({ accountLid: { user: '99', server: 'hosted.lid' } }) };
+  /** @type {Record<string, any>} */
+  const modules = {
+    WAWebCollections: { Contact: { get: () => undefined }, Chat: chats },
+    WAWebApiContact: {
+      getCurrentLid: () => undefined,
+      getPhoneNumber: () => ({ user: '54911', server: 'hosted' }),
+    },
+  };
+  page.require = (/** @type {string} */ name) => modules[name];
+  try {
+    const ids = (/** @type {string} */ chat) => {
+      const { phone, lid } = contactFacts(new Wid(chat)) ?? {};
+      return [phone, lid];
+    };
+    assert.deepEqual(ids(ANA), [ANA, '99@lid']);
+    assert.deepEqual(ids('5491155550001@hosted'), [ANA, '99@lid']);
+    assert.deepEqual(ids('77@hosted.lid'), ['54911@c.us', '77@lid']);
+  } finally {
+    delete page.require;
+  }
 });

@@ -246,3 +246,19 @@ test('what has just come is in memory only, and is read beside the disk', async 
   assert.equal(ids.at(-1), 'FRESH');
   await standin.act('release');
 });
+
+test('a device at a provider is the business itself, and a sealed edit is an edit', async (context) => {
+  const { child, standin } = await setUp(context, { ways: { ...DISK, edit_key: 'edit' } }, async () => {});
+  await standin.act('deliver', { from: '5491155550009@hosted', id: 'HOSTED', body: 'desde el proveedor' });
+  const live = await child.line(({ id }) => id?.id === 'HOSTED');
+  assert.equal(live.contact.phone, '5491155550009@c.us');
+  await standin.act('edit', { id: 'HOSTED', body: 'sellado', sealed: true });
+  const edit = await child.line('message_edit');
+  assert.deepEqual([edit.id.id, edit.body], ['HOSTED', 'sellado']);
+  const { found } = await sweep(child);
+  assert.deepEqual(
+    found.map(({ id, body, contact }) => [id.id, body, contact.phone]),
+    [['HOSTED', 'sellado', '5491155550009@c.us']],
+    'and nothing else: the sealed edit is no message',
+  );
+});
