@@ -12,7 +12,7 @@ import { keyText } from './ids.js';
 import { report } from './report.js';
 import { write } from './storage.js';
 import { lookUp, makeRecord, putRecord, STORING, showNew } from './storing.js';
-import { chatsFollowed, logged } from './world.js';
+import { arriving, chatsFollowed, logged } from './world.js';
 
 const BATCH = 250;
 /** Rows that a nonblocking resume writes at once (web_message_processing_cache_size, 3728, default of 2026-04-27). */
@@ -135,7 +135,11 @@ async function storeAndShow(batch) {
     const messages = batch.filter((item) => item.kind === 'message').map((item) => item.stanza);
     const before = await lookUp(stores, messages);
     const results = [];
-    for (const item of batch) results.push(await STORING[item.kind]({ ...stores, before }, item));
+    for (const item of batch) {
+      const apply = await STORING[item.kind]({ ...stores, before }, item);
+      results.push(apply);
+      if (apply && item.kind === 'message' && mode !== 'silent') arriving.add(keyText(item.stanza));
+    }
     return results;
   });
   await gate('stored');
@@ -144,7 +148,10 @@ async function storeAndShow(batch) {
   for (const [index, apply] of applied.entries())
     if (apply && (mode !== 'silent' || batch[index].kind === 'contact')) logged(apply);
   await chatsFollowed();
-  for (const item of batch) pending.delete(item.n);
+  for (const item of batch) {
+    if (item.kind === 'message') arriving.delete(keyText(item.stanza));
+    pending.delete(item.n);
+  }
   finished(batch.length);
 }
 

@@ -3,7 +3,7 @@
 import { config } from './config.js';
 import { keyText, MsgKey } from './ids.js';
 import { loadAfter, loadBefore, loadMessage } from './storage.js';
-import { beginnings, buildMsg, INCOMPLETE, Msg, messageData } from './world.js';
+import { arriving, beginnings, buildMsg, INCOMPLETE, Msg, messageData } from './world.js';
 
 /** Faults by name: the ids of the chats that have it, or `all`. */
 const faults = config.readFaults;
@@ -30,7 +30,7 @@ async function loadOld({ chat }) {
   const records = (await loadBefore(id, from, config.pageSize)).reverse();
   if (records.length === 0) return [];
   beginnings.set(id, { t: records[0].t, row: records[0].row });
-  const fresh = records.filter((record) => !Msg.get(record.key));
+  const fresh = records.filter(({ key }) => !Msg.get(key) && !arriving.has(key));
   const models = fresh.map((record) => {
     const msg = buildMsg(record, false);
     chat.msgs.add(msg);
@@ -54,11 +54,11 @@ async function loadPage({ chat }) {
     msgs.loadEarlierPromise = tryReading(chat).finally(() => {
       state.isLoadingEarlierMsgs = false;
     });
-    const page = await msgs.loadEarlierPromise;
+    const { isFull } = await msgs.loadEarlierPromise;
     const type = fails('no_end', chat.id.toString()) ? INCOMPLETE : chat.endOfHistoryTransferType;
-    if (page.length < config.pageSize) state.noEarlierMsgs = type !== INCOMPLETE;
+    if (!isFull) state.noEarlierMsgs = type !== INCOMPLETE;
   }
-  return await msgs.loadEarlierPromise;
+  return (await msgs.loadEarlierPromise).models;
 }
 
 export const loadEarlierMsgs = (asked) => (config.ways.paging === 'page' ? loadPage : loadOld)(asked);
@@ -76,7 +76,7 @@ async function tryReading(chat) {
       return await readOnce(chat);
     } catch (error) {
       failed += 1;
-      if (error === NOT_FOUND || failed === TRIES) return [];
+      if (error === NOT_FOUND || failed === TRIES) return { models: [], isFull: false };
       await sleep(config.loadRetry * 2 ** (failed - 1));
     }
   }
@@ -90,11 +90,13 @@ async function readOnce(chat) {
   if (fails('load_404', id) || (head && !(await loadMessage(keyText(head.id))))) throw NOT_FOUND;
   const records = (await loadBefore(id, beginnings.get(id) ?? null, config.pageSize)).reverse();
   if (records.length > 0) beginnings.set(id, { t: records[0].t, row: records[0].row });
-  return records.map((record) => {
+  const shown = records.filter(({ key }) => !arriving.has(key));
+  const models = shown.map((record) => {
     const msg = Msg.get(record.key) ?? buildMsg(record, false);
     chat.msgs.add(msg);
     return Msg.add(msg);
   });
+  return { models, isFull: records.length === config.pageSize };
 }
 
 /** WAWebDBMessageFindLocal: plain records from the disk, oldest first, and nothing of memory. */

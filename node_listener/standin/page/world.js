@@ -230,6 +230,9 @@ export function copyToRecipients({ data, ...record }, { isNewMsg, broadcast }) {
   }
 }
 
+/** Keys of what is stored and about to be added as new. Until then nobody brings it into memory as old. */
+export const arriving = new Set();
+
 let waiting = [];
 let tick = Promise.resolve();
 
@@ -330,14 +333,14 @@ async function loadChats(rows, unread) {
     restore(chat, few ? more.reverse() : [last]);
     // Many unread ones are a chunk of their own: in memory, and not in chat.msgs.
     for (const record of few ? [] : more.reverse())
-      if (!Msg.get(record.key)) Msg.add(buildMsg(record, false));
+      if (!Msg.get(record.key) && !arriving.has(record.key)) Msg.add(buildMsg(record, false));
     chat.set('pendingInitialLoading', false);
   }
 }
 
 function restore(chat, records) {
   for (const record of records) {
-    if (!record || Msg.get(record.key)) continue;
+    if (!record || Msg.get(record.key) || arriving.has(record.key)) continue;
     const msg = buildMsg(record, false);
     const id = chat.id.toString();
     const from = beginnings.get(id);

@@ -389,3 +389,15 @@ test('a newly linked page gets the reactions with its history, by the same funct
   assert.deepEqual([rows[0], rows[1].toSorted()], [null, ['❤️', '👍'].toSorted()]);
   assert.equal(await has(), true);
 });
+
+test('a chunk of history does not make a message old that is stored and not emitted yet', async (context) => {
+  const { standin, newClient } = await setUp(context, { historyMs: 40, ways: { history: 'chunks' } });
+  await standin.act('history_late', { seconds: 600 });
+  const client = await newClient().startLinked(standin, SHOP);
+  await standin.act('hold', { phase: 'acknowledged' });
+  await standin.act('deliver', { from: ANA, body: 'nuevo', wait: LIMIT });
+  await standin.act('history_late', { seconds: 0 });
+  await until(() => standin.state().history_chunks === 0);
+  await standin.act('release');
+  await client.next('message', (message) => message.body === 'nuevo');
+});
