@@ -85,7 +85,7 @@ test('a replaced session shows in the stream: the state stays, the state line an
 });
 
 test('heartbeats carry what the page means to show and whether the history is complete, or null', async (context) => {
-  const { linked, drive } = await setUp(context);
+  const { linked, drive } = await setUp(context, { ways: 'old' });
   const child = await linked();
   const beat = await child.line('heartbeat');
   assert.deepEqual([beat.stream, beat.mode, beat.history], [null, null, null]);
@@ -395,7 +395,7 @@ test('a second pairing code is refused while the first is being made', async (co
 });
 
 test('a call is told once, by the Map or as the active call', async (context) => {
-  const { standin, start, drive } = await setUp(context);
+  const { standin, start, drive } = await setUp(context, { ways: { calls: 'map' } });
   const child = await start();
   await drive(`leadmasterd.requireOriginal('WAWebCallCollection').setActiveCall = function (call) {
     this.activeCall = call;
