@@ -71,9 +71,8 @@ const CMD = `leadmasterd.requireOriginal('WAWebCmd').Cmd`;
 test('a replaced session shows in the stream: the state stays, the state line and heartbeats tell', async (context) => {
   const { linked, drive } = await setUp(context);
   const child = await linked();
+  await child.line((line) => line.type === 'heartbeat' && line.stream === 'CONNECTED');
   const after = child.lines.length;
-  await drive(`${SOCKET}.set('stream', 'CONNECTED')`);
-  await child.line((line) => line.type === 'state' && line.stream === 'CONNECTED', { after });
   await drive(`${SOCKET}.set('stream', 'DISCONNECTED')`);
   const line = await child.line((each) => each.type === 'state' && each.stream === 'DISCONNECTED', { after });
   assert.equal(line.state, 'CONNECTED');
@@ -85,10 +84,15 @@ test('a replaced session shows in the stream: the state stays, the state line an
 });
 
 test('heartbeats carry what the page means to show and whether the history is complete, or null', async (context) => {
-  const { linked, drive } = await setUp(context, { ways: 'old' });
+  const { standin, linked, drive } = await setUp(context);
+  await standin.act('missing', { modules: ['WAWebUserPrefsHistorySync'] });
   const child = await linked();
-  const beat = await child.line('heartbeat');
-  assert.deepEqual([beat.stream, beat.mode, beat.history], [null, null, null]);
+  await drive(`${SOCKET}.stream = undefined;
+    Object.defineProperty(leadmasterd.requireOriginal('WAWebStreamModel').Stream, 'mode',
+      { value: undefined, writable: true, configurable: true });`);
+  await child.line((line) => line.type === 'heartbeat' && line.stream === null);
+  const { mode, history } = /** @type {any} */ (child.ofType('heartbeat').at(-1));
+  assert.deepEqual([mode, history], [null, null]);
   const status = `{ getHistorySyncStatus: () => Promise.resolve(window.historyStatus) }`;
   await drive(`window.historyStatus = { initialCompleted: true };
     leadmasterd.requireOriginal('WAWebStreamModel').Stream.mode = 'MAIN';
