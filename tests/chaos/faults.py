@@ -23,6 +23,7 @@ from leadmasterd.demo.standin import StandInError
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import Auth
 from tests.e2e.daemon import OUR_PHONE, DaemonUnderTest
+from tests.processes import carries
 
 BACK_LIMIT: Final = 90.0
 """Seconds after which a daemon that does not recover is restarted by the driver, which is counted."""
@@ -78,7 +79,7 @@ def _process(daemon: DaemonUnderTest, name: str) -> psutil.Process:
     browser = daemon.browser()
     if name == "browser":
         return browser
-    return next(each for each in browser.children(recursive=True) if "--type=renderer" in each.cmdline())
+    return next(each for each in browser.children(recursive=True) if carries(each, "--type=renderer"))
 
 
 def signalled(name: str, number: signal.Signals) -> Play:

@@ -94,12 +94,12 @@ class Played(DaemonUnderTest):
         return []
 
     def node(self) -> psutil.Process:
-        """The Node child. Raises StopIteration, psutil.Error."""
-        return next(each for each in self.tree() if Path(each.exe()).name == "node")
+        """The Node child. Raises StopIteration."""
+        return next(each for each in self.tree() if _is_node(each))
 
     def browser(self) -> psutil.Process:
-        """The browser's main process. Raises StopIteration, psutil.Error."""
-        return next(each for each in self.tree() if _is_browser(each.cmdline()))
+        """The browser's main process. Raises StopIteration."""
+        return next(each for each in self.tree() if _is_browser(each))
 
     def end(self) -> None:
         """Leave no process, even if it was frozen."""
@@ -116,7 +116,19 @@ class Played(DaemonUnderTest):
                 process.kill()
 
 
-def _is_browser(arguments: list[str]) -> bool:
-    return any(each.startswith("--user-data-dir=") for each in arguments) and not any(
-        each.startswith("--type=") for each in arguments
-    )
+# One that has exited and is not reaped yet answers with an error; the others are still to be looked at.
+
+
+def _is_node(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return Path(process.exe()).name == "node"
+    return False
+
+
+def _is_browser(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        arguments = process.cmdline()
+        return any(each.startswith("--user-data-dir=") for each in arguments) and not any(
+            each.startswith("--type=") for each in arguments
+        )
+    return False
