@@ -81,7 +81,7 @@ export function createListener(options, userAgent, wire, stopReading) {
     relay,
     ready: () => livePath.ready,
     loadTime: options.timing.evaluate / 2,
-    patience: options.timing.evaluate * 2,
+    patience: options.timing.evaluate,
     onTrouble: (message) => pageError('evaluate', message),
   });
 
