@@ -35,12 +35,15 @@ export async function syncHistory() {
 
 let turn = Promise.resolve();
 
-/** One chunk after another. One that is cut off is sent again: its messages are known by their keys. */
+/**
+ * One chunk after another, to the disk only: each chat's newest message is in memory since the first part, and to read it from
+ * the disk again would take a message that is just arriving for an old one. A chunk that is cut off is sent again: its
+ * messages are known by their keys.
+ */
 export function takeChunk({ n, messages, last }) {
   turn = turn
     .then(async () => {
       await storeHistory(messages);
-      await loadWorld();
       if (last) await reach({ recentCompleted: true });
       Cmd.trigger('new_history_sync_chunk_processed_from_bridge', {});
       await report('chunk_done', { n });

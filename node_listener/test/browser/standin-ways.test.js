@@ -300,6 +300,22 @@ describe('history and the first sync', () => {
     assert.equal(await stored(page), 4);
   });
 
+  test('a message that arrives while a chunk is stored is still a new one', async (context) => {
+    const { standin, newClient } = await setUp(context, {
+      historyMs: 0,
+      ways: { ...WATCHED, history: 'chunks' },
+    });
+    await standin.act('history_late', { seconds: 3600 });
+    const client = await newClient().startLinked(standin, { ...SHOP, history: HISTORY });
+    await standin.act('hold', { phase: 'stored' }); // on disk, and not in memory yet
+    await standin.act('deliver', { from: ANA, body: 'nuevo' });
+    await until(async () => (await stored(client.client.pupPage)) === 3);
+    await standin.act('history_late', { seconds: 0 });
+    await until(() => standin.state().history_chunks === 0);
+    await standin.act('release');
+    await client.next('message', (message) => message.body === 'nuevo');
+  });
+
   test('at_once: all of the history is there before hasSynced, and is complete', async (context) => {
     const { standin, newClient } = await setUp(context, { ways: { ...WATCHED, history: 'at_once' } });
     const client = await newClient().startLinked(standin, { ...SHOP, history: HISTORY });
