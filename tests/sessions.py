@@ -1,4 +1,4 @@
-"""Sessions on disk and in files, good ones and such as nobody should import."""
+"""Sessions on disk and in files, valid ones and ones that must not be imported."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""`leadmasterd auth import`: a good file takes the session's place; any other is refused, and nothing is replaced."""
+"""`leadmasterd auth import`: a valid file replaces the session; any other is refused and changes nothing."""
 
 import fcntl
 import json
@@ -51,7 +51,7 @@ def paths(shop: Shop) -> Paths:
 
 
 def state_of(paths: Paths) -> dict[str, bytes]:
-    """Every file under the state directory but the lock."""
+    """Every file in the state directory except the lock."""
     return {
         str(path.relative_to(paths.state_dir)): path.read_bytes()
         for path in paths.state_dir.rglob("*")
@@ -60,14 +60,14 @@ def state_of(paths: Paths) -> dict[str, bytes]:
 
 
 def refused(answer: Answer) -> str:
-    """The one sentence of it."""
+    """The single sentence of the error."""
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.count("\n") == 1, answer.err
     return answer.err
 
 
 def test_a_good_file_takes_the_place_of_the_session(shop: Shop, paths: Paths) -> None:
-    """It is marked as linked, and the session that was there is kept; both are told."""
+    """The new session is marked as linked and the old one kept; the output says both."""
     file = packed(shop.folder)
     answer = shop.types("auth", "import", str(file))
     assert answer.code == 0, answer.err
@@ -85,7 +85,7 @@ def test_a_good_file_takes_the_place_of_the_session(shop: Shop, paths: Paths) ->
 
 
 def test_what_was_imported_is_told_to_programs(shop: Shop, paths: Paths) -> None:
-    """One object; a second import sets the first one aside."""
+    """JSON output is one object; a second import keeps the first session aside."""
     file = packed(shop.folder)
     found = shop.types("auth", "import", str(file), "--json").json
     [former] = Auth(paths).quarantined()
@@ -97,7 +97,7 @@ def test_what_was_imported_is_told_to_programs(shop: Shop, paths: Paths) -> None
 
 
 def test_the_first_session_of_a_machine_may_be_imported(shop: Shop, paths: Paths) -> None:
-    """There is nothing to keep then."""
+    """There is no old session to keep."""
     shutil.rmtree(paths.state_dir)
     answer = shop.types("auth", "import", str(packed(shop.folder)))
     assert answer.code == 0
@@ -106,7 +106,7 @@ def test_the_first_session_of_a_machine_may_be_imported(shop: Shop, paths: Paths
 
 
 def test_a_zipped_profile_of_chrome_may_be_imported(shop: Shop, paths: Paths) -> None:
-    """Nobody knows whose it is, and that is said; the mark waits for the daemon to see the account."""
+    """Its account is unknown, which the output says; it is marked once the daemon sees the account."""
     answer = shop.types("auth", "import", str(chrome(shop.folder / "chrome.zip", above="whatsapp/")))
     assert answer.code == 0, answer.err
     assert read_profile(paths.profile) == session("chrome")
@@ -115,7 +115,7 @@ def test_a_zipped_profile_of_chrome_may_be_imported(shop: Shop, paths: Paths) ->
 
 
 def test_a_version_that_is_not_known_is_told(shop: Shop, paths: Paths) -> None:
-    """It is no reason to refuse."""
+    """The import still succeeds."""
     file = changed(chrome(shop.folder / "chrome.zip"), lambda entries: entries.pop("Last Version"))
     answer = shop.types("auth", "import", "--dry-run", str(file))
     assert answer.code == 0
@@ -124,7 +124,7 @@ def test_a_version_that_is_not_known_is_told(shop: Shop, paths: Paths) -> None:
 
 @pytest.mark.parametrize("kind", ["leadmasterd", "chrome"])
 def test_a_dry_run_verifies_and_changes_nothing(shop: Shop, paths: Paths, kind: str) -> None:
-    """It may be done while the daemon runs."""
+    """It is allowed while the daemon runs."""
     file = packed(shop.folder) if kind == "leadmasterd" else chrome(shop.folder / "chrome.zip")
     before = state_of(paths)
     lock = Lock(paths)
@@ -143,13 +143,13 @@ def test_a_dry_run_verifies_and_changes_nothing(shop: Shop, paths: Paths, kind: 
 
 
 def cut(file: Path) -> Path:
-    """A copy that was interrupted."""
+    """A truncated copy."""
     file.write_bytes(file.read_bytes()[:-200])
     return file
 
 
 def bit_flipped(file: Path) -> Path:
-    """One bit of the contents changed on the way."""
+    """A copy with one flipped bit."""
     with zipfile.ZipFile(file) as archive:
         entry = archive.getinfo(f"{DATABASE}/000003.log")
     content = bytearray(file.read_bytes())
@@ -159,7 +159,7 @@ def bit_flipped(file: Path) -> Path:
 
 
 def locked_with_a_password(file: Path) -> Path:
-    """As far as the table of contents says."""
+    """A zip whose table of contents says it is encrypted."""
     content = bytearray(file.read_bytes())
     for found in re.finditer(rb"PK\x01\x02", bytes(content)):
         content[found.start() + 8] |= 1
@@ -168,7 +168,7 @@ def locked_with_a_password(file: Path) -> Path:
 
 
 def packed_strangely(file: Path) -> Path:
-    """By a method that Windows uses for large files, and Python does not know."""
+    """A compression method of Windows that Python does not support."""
     content = bytearray(file.read_bytes())
     for signature, offset in ((rb"PK\x01\x02", 10), (rb"PK\x03\x04", 8)):
         for found in re.finditer(signature, bytes(content)):
@@ -178,7 +178,7 @@ def packed_strangely(file: Path) -> Path:
 
 
 def a_bomb(file: Path) -> Path:
-    """20 GB of zeros, as the table of contents has it."""
+    """A zip whose table of contents promises 20 GB of zeros."""
     content = bytearray(file.read_bytes())
     for found in re.finditer(rb"PK\x01\x02", bytes(content)):
         content[found.start() + 24 : found.start() + 28] = (4_200_000_000).to_bytes(4, "little")
@@ -295,7 +295,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
 def test_a_bad_file_is_refused_in_one_sentence_and_nothing_is_replaced(
     shop: Shop, paths: Paths, what: str, how: list[str]
 ) -> None:
-    """Whatever is wrong with it, the state is as it was, to the byte."""
+    """The state stays byte for byte as it was."""
     make, sentence = BAD[what]
     file = make(shop.folder)
     before = state_of(paths)
@@ -307,19 +307,19 @@ def test_a_bad_file_is_refused_in_one_sentence_and_nothing_is_replaced(
 
 
 def test_a_pipe_is_no_file(shop: Shop, paths: Paths) -> None:
-    """Reading from one would wait for ever."""
+    """Reading from a pipe would block forever."""
     os.mkfifo(shop.folder / "pipe")
     assert "it is no file" in refused(shop.types("auth", "import", str(shop.folder / "pipe")))
 
 
 def test_another_number_may_be_wanted(shop: Shop, paths: Paths) -> None:
-    """Then it is marked as that number's."""
+    """The session is then marked with that number."""
     assert shop.types("auth", "import", "--new-number", str(packed(shop.folder, account=OTHER))).code == 0
     assert Auth(paths).linked_account() == OTHER
 
 
 def test_the_number_is_remembered_after_its_session_was_set_aside(shop: Shop, paths: Paths) -> None:
-    """As after a logout: the last status still names it."""
+    """After a logout the last status.json still names it."""
     write_status(paths, {"v": 1, "account": {"wid": ACCOUNT, "push_name": None}})
     assert shop.types("auth", "reset").code == 0
     assert "5491155550100 is linked here" in refused(
@@ -329,7 +329,7 @@ def test_the_number_is_remembered_after_its_session_was_set_aside(shop: Shop, pa
 
 
 def test_it_is_refused_while_the_daemon_runs(shop: Shop, paths: Paths) -> None:
-    """With the command that stops it; nothing is even read."""
+    """The error shows the command that stops it, and the file is not read."""
     write_status(paths, {"v": 1, "pid": 4242})
     with paths.lock_file.open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
@@ -339,7 +339,7 @@ def test_it_is_refused_while_the_daemon_runs(shop: Shop, paths: Paths) -> None:
 
 
 def test_a_service_is_stopped_by_its_name(shop: Shop, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As its control group tells."""
+    """The name comes from the daemon's control group."""
     write_status(paths, {"v": 1, "pid": 4242})
     read = Path.read_text
 
@@ -357,7 +357,7 @@ def test_a_service_is_stopped_by_its_name(shop: Shop, paths: Paths, monkeypatch:
 def test_a_full_disk_is_seen_before_anything_is_written(
     shop: Shop, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says how much is needed, and where."""
+    """The error says how much space is needed, and where."""
     file, before = packed(shop.folder), state_of(paths)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=300_000_000))
     for how in ([], ["--dry-run"]):
@@ -370,7 +370,7 @@ def test_a_full_disk_is_seen_before_anything_is_written(
 def test_a_disk_that_fails_while_it_is_written_changes_nothing(
     shop: Shop, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also in the very last step, when the former session is set aside already."""
+    """This holds even in the last step, when the old session has been moved away."""
     file, before = packed(shop.folder), state_of(paths)
     rename = Path.rename
 
@@ -389,7 +389,7 @@ def test_a_disk_that_fails_while_it_is_written_changes_nothing(
 def test_a_browser_that_has_the_profile_open_stops_it(
     shop: Shop, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as one that a daemon left behind."""
+    """A dead daemon may have left one running."""
     monkeypatch.setattr(Auth, "browser_using_it", lambda _: 4242)
     answer = shop.types("auth", "import", str(packed(shop.folder)))
     assert (answer.code, answer.out) == (73, "")
@@ -397,7 +397,7 @@ def test_a_browser_that_has_the_profile_open_stops_it(
 
 
 def test_without_a_browser_nothing_can_be_compared(shop: Shop, paths: Paths) -> None:
-    """It says which one is missing."""
+    """The error says which browser is missing."""
     (shop.folder / "browser").unlink()
     answer = shop.types("auth", "import", str(packed(shop.folder)))
     assert answer.code == 78
@@ -405,7 +405,7 @@ def test_without_a_browser_nothing_can_be_compared(shop: Shop, paths: Paths) -> 
 
 
 def test_root_is_told_to_act_as_the_states_owner(shop: Shop, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The daemon could not read what root writes there."""
+    """The daemon could not read files written by root."""
     monkeypatch.setattr("os.geteuid", lambda: 0)
     stat = Path.stat
 
@@ -424,7 +424,7 @@ def test_root_is_told_to_act_as_the_states_owner(shop: Shop, paths: Paths, monke
 
 
 def test_the_daemons_own_mark_counts_as_linked_from_now_on(shop: Shop, paths: Paths) -> None:
-    """A session that was just imported is too young for a snapshot, like one that was just scanned."""
+    """An imported session is as young as a scanned one, so no snapshot is taken of it yet."""
     shop.types("auth", "import", str(packed(shop.folder)))
     assert Auth(paths).linked_for(now=datetime.now(UTC)).total_seconds() < 60
     assert json.loads(shop.types("auth", "list", "--json").out)["linked"] == ACCOUNT

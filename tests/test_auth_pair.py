@@ -26,7 +26,7 @@ Act = Callable[[Path, Callable[[str], None]], Any]
 
 @pytest.fixture
 def pair(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    """Type the command on a desktop where the account gets linked, or where `act` happens instead."""
+    """Run the command on a desktop where the account gets linked, or where `act` happens instead."""
     browser = shop.folder / "browser"
     browser.write_text("#!/bin/sh\necho Chromium 150.0.7871.100\n")
     browser.chmod(0o755)
@@ -54,25 +54,25 @@ def pair(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
 
 
 def links(profile: Path, say: Callable[[str], None]) -> None:
-    """The account is linked."""
+    """Link the account."""
     say("A window is open.")
     write_profile(profile, session())
 
 
 def never(_profile: Path, _say: Callable[[str], None]) -> None:
-    """No window may open."""
+    """Fail if a window opens."""
     pytest.fail("a window was opened")
 
 
 def refused(answer: Answer, code: int = 1) -> str:
-    """The one sentence of it."""
+    """The single sentence of the error."""
     assert (answer.code, answer.out) == (code, "")
     assert answer.err.count("\n") == 1, answer.err
     return answer.err
 
 
 def test_it_writes_one_file_and_leaves_nothing_else(shop: Shop, pair: Callable[..., Answer]) -> None:
-    """Named by the date, readable by us alone; what to do with it is said."""
+    """It is named by date and readable by its owner only, and the output says what to do with it."""
     answer = pair()
     assert answer.code == 0, answer.err
     [file] = shop.folder.glob("leadmasterd-session-20??-??-??.zip")
@@ -88,7 +88,7 @@ def test_it_writes_one_file_and_leaves_nothing_else(shop: Shop, pair: Callable[.
 
 
 def test_programs_get_one_object(shop: Shop, pair: Callable[..., Answer]) -> None:
-    """And the person who sits there the sentences, on stderr."""
+    """The sentences for the person at the desktop go to stderr."""
     answer = pair("--json", "--output", "x.zip")
     assert list(differences(answer.json, documented_paths("auth pair"), set())) == []
     assert answer.json["file"] == "x.zip"
@@ -97,7 +97,7 @@ def test_programs_get_one_object(shop: Shop, pair: Callable[..., Answer]) -> Non
 
 
 def test_without_a_screen_nothing_is_tried(pair: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
-    """X11 and Wayland both count as one."""
+    """X11 and Wayland both count."""
     monkeypatch.delenv("DISPLAY")
     assert "there is no screen here" in refused(pair(act=never))
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
@@ -105,14 +105,14 @@ def test_without_a_screen_nothing_is_tried(pair: Callable[..., Answer], monkeypa
 
 
 def test_without_a_browser_it_says_which_to_install(shop: Shop, pair: Callable[..., Answer]) -> None:
-    """With the exit code of a missing program."""
+    """The exit code is that of a missing program."""
     (shop.folder / "browser").unlink()
     assert "there is no such program" in refused(pair(act=never), 78)
 
 
 @pytest.mark.parametrize("link_to", [None, "nowhere"])
 def test_an_existing_file_is_never_replaced(shop: Shop, pair: Callable[..., Answer], link_to: str | None) -> None:
-    """Nor is the place that a link points to written."""
+    """The target of a symbolic link is not written either."""
     if link_to:
         (shop.folder / "x.zip").symlink_to(link_to)
     else:
@@ -121,7 +121,7 @@ def test_an_existing_file_is_never_replaced(shop: Shop, pair: Callable[..., Answ
 
 
 def test_a_folder_that_is_not_there_is_named_before_the_window_opens(pair: Callable[..., Answer]) -> None:
-    """For the file, and for the browser's profile."""
+    """This covers the file's folder and the browser profile's."""
     assert "there is no such folder" in refused(pair("--output", "nowhere/x.zip", act=never))
     assert "name another --work-dir" in refused(pair("--work-dir", "/nowhere", act=never))
 
@@ -129,7 +129,7 @@ def test_a_folder_that_is_not_there_is_named_before_the_window_opens(pair: Calla
 def test_a_full_disk_is_seen_before_the_window_opens(
     shop: Shop, pair: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A half-written profile would be lost."""
+    """A half-written profile would lose the link."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=300_000_000))
     assert "has 300 MB free and 1000 MB are needed" in refused(pair(act=never))
     assert list((shop.folder / "work").iterdir()) == []
@@ -137,7 +137,7 @@ def test_a_full_disk_is_seen_before_the_window_opens(
 
 @pytest.mark.parametrize("error", [Refused("cannot pair: x; y"), Interrupted("cannot pair: x; y")])
 def test_an_end_in_vain_leaves_nothing(shop: Shop, pair: Callable[..., Answer], error: Exception) -> None:
-    """No file, no profile."""
+    """Neither file nor profile is left."""
 
     def ends(profile: Path, say: Callable[[str], None]) -> None:
         links(profile, say)
@@ -152,7 +152,7 @@ def test_an_end_in_vain_leaves_nothing(shop: Shop, pair: Callable[..., Answer], 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_it(shop: Shop, pair: Callable[..., Answer], number: signal.Signals) -> None:
-    """Ctrl-C, and the end of the terminal: the browser is still closed in good order."""
+    """On Ctrl-C or when the terminal closes, the browser is shut down properly."""
     closed = []
 
     async def waits() -> None:
@@ -171,7 +171,7 @@ def test_a_signal_cancels_it(shop: Shop, pair: Callable[..., Answer], number: si
 def test_a_linked_session_that_can_not_be_written_is_kept(
     shop: Shop, pair: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Linking again may be impossible: the folder is named, and how to go on with it."""
+    """Linking again may be impossible, so the error names the folder and how to go on."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

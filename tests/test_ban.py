@@ -1,4 +1,4 @@
-"""A temporary ban is remembered until its end, whatever is restarted meanwhile."""
+"""A temporary ban is remembered until it ends, across restarts."""
 
 import json
 import math
@@ -17,7 +17,7 @@ ENDLESS = {"ban": None, "expires": None, "message": "You are banned"}
 
 
 def test_a_ban_lasts_until_its_end_in_the_next_life_too(tmp_path: Path) -> None:
-    """Private, and read again by whoever starts next."""
+    """The file is private and is read at the next start."""
     assert BanFile(tmp_path).seconds_left(NOW) is None
     BanFile(tmp_path).keep(BAN)
     assert stat.S_IMODE((tmp_path / "banned.json").stat().st_mode) == 0o600
@@ -29,7 +29,7 @@ def test_a_ban_lasts_until_its_end_in_the_next_life_too(tmp_path: Path) -> None:
 
 
 def test_a_start_ends_it_and_nothing_else_does(tmp_path: Path) -> None:
-    """The supervisor starts when it is over, or when a person says so."""
+    """The supervisor starts only when the ban is over or a person says so."""
     file = BanFile(tmp_path)
     file.keep(BAN)
     for phase in set(Phase) - {Phase.STARTING}:
@@ -42,7 +42,7 @@ def test_a_start_ends_it_and_nothing_else_does(tmp_path: Path) -> None:
 
 
 def test_a_ban_without_an_end_has_none_and_replaces_no_end_that_is_known(tmp_path: Path) -> None:
-    """The screen says less than the event, and may be seen after it."""
+    """The screen knows less than the event and may be seen after it."""
     file = BanFile(tmp_path)
     file.keep(ENDLESS)
     assert file.seconds_left(NOW) == math.inf
@@ -53,13 +53,13 @@ def test_a_ban_without_an_end_has_none_and_replaces_no_end_that_is_known(tmp_pat
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", json.dumps({"expires": "soon"})])
 def test_a_file_that_says_nothing_is_a_ban_without_an_end(tmp_path: Path, text: str) -> None:
-    """A try too many can cost the number: a person decides."""
+    """One attempt too many can cost the number, so a person decides."""
     (tmp_path / "banned.json").write_text(text)
     assert BanFile(tmp_path).seconds_left(NOW) == math.inf
 
 
 def test_a_ban_that_can_not_be_written_holds_for_this_life(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """And the journal says so."""
+    """The journal reports the error."""
     file = BanFile(tmp_path / "gone")
     file.keep(BAN)
     assert file.seconds_left(NOW) == 7200

@@ -14,7 +14,7 @@ PACKAGES = ("leadmasterd", "benchmarks")
 MOST = 4
 
 CALLERS = {"partial", "to_thread"}
-"""Functions of the library that pass what follows their first argument to it."""
+"""Library functions that pass the arguments after the first on to it."""
 
 
 def files() -> Iterator[Path]:
@@ -29,7 +29,7 @@ def defined(tree: ast.AST) -> set[str]:
 
 
 def variadic(tree: ast.AST) -> set[str]:
-    """Names of those that take a list as `*args`: what stands there is one kind of thing, in any number."""
+    """Names of functions with `*args`, whose arguments are a list of one kind of thing."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return {node.name for node in ast.walk(tree) if isinstance(node, kinds) and node.args.vararg}
 
@@ -49,9 +49,9 @@ def imported(tree: ast.AST) -> dict[str, str]:
 
 
 class Calls:
-    """The calls in one file that pass too many.
+    """Calls in one file with too many positional arguments.
 
-    `ours`: names that our code defines anywhere; `lists`: those of them that take any number.
+    `ours`: names that our code defines anywhere; `lists`: those of them that take `*args`.
     """
 
     def __init__(self, source: str, ours: set[str], lists: set[str]) -> None:
@@ -62,7 +62,7 @@ class Calls:
         self._imported = imported(self._tree)
 
     def too_long(self) -> Iterator[str]:
-        """Where each is, and what it calls."""
+        """The place and the name of each such call."""
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Call):
                 called, arguments = node.func, node.args
@@ -99,7 +99,7 @@ def _in_our_packages(path: str) -> bool:
 
 
 def all_too_long() -> dict[str, list[str]]:
-    """By file; those without any are left out."""
+    """Such calls by file, without files that have none."""
     sources = {file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8") for file in files()}
     trees = [ast.parse(source) for source in sources.values()]
     ours, lists = set().union(*map(defined, trees)), set().union(*map(variadic, trees))
@@ -108,7 +108,7 @@ def all_too_long() -> dict[str, list[str]]:
 
 
 def test_calls_of_our_own_name_their_arguments() -> None:
-    """More than four positional ones are a row of values that nobody can check by eye."""
+    """Nobody can check more than four positional values by eye."""
     assert all_too_long() == {}
 
 
@@ -127,7 +127,7 @@ def test_calls_of_our_own_name_their_arguments() -> None:
     ],
 )
 def test_a_long_call_is_found(source: str) -> None:
-    """These tests can fail."""
+    """Shows that these checks can fail."""
     assert list(Calls(source, {"method", "several"}, {"several"}).too_long())
 
 
@@ -144,5 +144,5 @@ def test_a_long_call_is_found(source: str) -> None:
     ],
 )
 def test_other_calls_are_left_alone(source: str) -> None:
-    """Short ones, those of functions that are not ours, and lists of one kind of thing."""
+    """Short calls, calls of foreign functions, and lists of one kind of thing are allowed."""
     assert not list(Calls(source, {"method", "several"}, {"several"}).too_long())

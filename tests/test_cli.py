@@ -1,4 +1,4 @@
-"""The command line as it is typed: real processes, documented exit codes, nothing on stdout but the answer."""
+"""The command line as a user runs it: real processes, documented exit codes, nothing on stdout but the answer."""
 
 import ast
 import fcntl
@@ -36,7 +36,7 @@ def typed(
     program: Sequence[str] = ("-m", "leadmasterd"),
     **more: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """`leadmasterd …` in this folder, with no settings but these."""
+    """Run `leadmasterd …` in this folder with only these settings."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")}
     return subprocess.run(
         [sys.executable, *program, *arguments],
@@ -51,7 +51,7 @@ def typed(
 
 
 def captured(folder: Path, *messages: dict[str, Any]) -> None:
-    """These are in the default database of that folder."""
+    """Write these messages to the default database of this folder."""
     (folder / "state").mkdir(exist_ok=True)
     with opened(folder / "state" / "leadmaster.db", [item(each) for each in messages]):
         pass
@@ -61,13 +61,13 @@ def captured(folder: Path, *messages: dict[str, Any]) -> None:
 
 
 def commands() -> list[str]:
-    """Every command there is."""
+    """All commands."""
     return list(parser.COMMANDS)
 
 
 @pytest.mark.parametrize("command", commands())
 def test_the_help_of_every_command_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """That can be typed as they stand."""
+    """Each example can be typed as it is."""
     with pytest.raises(SystemExit) as left:
         main([command, "--help"])
     assert left.value.code == 0
@@ -82,13 +82,13 @@ def test_the_help_of_every_command_has_examples(command: str, capsys: pytest.Cap
 
 
 def test_the_main_help_fits_80_columns() -> None:
-    """Its examples too."""
+    """Its examples fit as well."""
     assert all(len(line) <= 80 for line in parser.make_parser().format_help().splitlines())
 
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_has_its_file(command: str) -> None:
-    """One file a command: its flags and what it does."""
+    """Each file holds the flags of one command and what it does."""
 
     def has_file(parser_of: CommandParser, names: Mapping[str, Command]) -> None:
         for name, sub in subcommands(parser_of).items():
@@ -102,7 +102,7 @@ def test_every_command_has_its_file(command: str) -> None:
 
 
 def test_the_help_imports_no_command() -> None:
-    """It answers in a blink, whatever a command needs."""
+    """The help prints at once, however much a command imports."""
     script = (
         "import sys; from leadmasterd.cli.parser import make_parser; make_parser().format_help();"
         "print([name for name in sys.modules if name.startswith('leadmasterd.cli.')])"
@@ -122,7 +122,7 @@ def test_json_may_be_asked_for_before_the_subcommand_too(words: str) -> None:
 
 
 def test_the_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    """A newcomer's first word."""
+    """A newcomer starts here."""
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
@@ -151,7 +151,7 @@ def test_wrong_usage_is_64_and_stdout_stays_empty(arguments: list[str], capsys: 
 def test_what_is_typed_too_much_is_told_with_the_help_of_its_command(
     typed: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Which says what may be typed there."""
+    """The usage of that command shows which arguments it takes."""
     with pytest.raises(SystemExit) as left:
         main(typed.split())
     said = capsys.readouterr().err
@@ -163,7 +163,7 @@ def test_what_is_typed_too_much_is_told_with_the_help_of_its_command(
 def test_an_error_that_is_a_defect_is_70_with_its_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ours to mend, so it shows where."""
+    """We have to fix it, so the traceback is shown."""
     monkeypatch.chdir(tmp_path)
 
     def broken(_explicit: str | None) -> None:
@@ -175,7 +175,7 @@ def test_an_error_that_is_a_defect_is_70_with_its_traceback(
 
 
 def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
-    """As a disk that fails: a sentence and no traceback, neither then nor at the exit."""
+    """Like a failing disk it gives one sentence and no traceback, not even at exit."""
     leader, follower = pty.openpty()
     os.close(leader)
     done = subprocess.run(
@@ -208,7 +208,7 @@ def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
 def test_every_error_ends_its_command_with_the_documented_code(
     code: int, names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And with its own text, no traceback."""
+    """It prints the error's own text and no traceback."""
     monkeypatch.chdir(tmp_path)
     for name in names.split():
         error = getattr(errors, name).__new__(getattr(errors, name), "cannot do it")
@@ -223,7 +223,7 @@ def test_every_error_ends_its_command_with_the_documented_code(
 
 
 def test_every_error_is_tried_above() -> None:
-    """A new one needs its line there."""
+    """A new error class needs an entry in that test's table."""
     [mark] = test_every_error_ends_its_command_with_the_documented_code.pytestmark  # type: ignore[attr-defined]
     tried = {name for _code, names in mark.args[1] for name in names.split()}
     assert tried == {
@@ -238,7 +238,7 @@ def test_every_error_is_tried_above() -> None:
     ("encoding", "shown"), [("ascii", "?Hola ?? ?"), ("latin-1", "¿Hola ñó ?"), ("utf-8", "¿Hola ñó 👍")]
 )
 def test_a_character_that_can_not_be_shown_is_a_question_mark(tmp_path: Path, encoding: str, shown: str) -> None:
-    """On a terminal of another age; what it can show, it shows."""
+    """The terminal's encoding may lack it; all other characters are shown."""
     captured(tmp_path, wire.message(body="¿Hola ñó 👍", notify_name="Zoë"))
     variables = {"PYTHONIOENCODING": encoding, "TZ": "America/Argentina/Buenos_Aires"}
     done = typed(tmp_path, "messages", variables=variables, encoding=encoding)
@@ -254,7 +254,7 @@ def test_a_character_that_can_not_be_shown_is_a_question_mark(tmp_path: Path, en
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "utf-8:strict"])
 def test_json_loses_nothing_whatever_the_terminal_speaks(tmp_path: Path, encoding: str) -> None:
-    """It is UTF-8, or the part of it that is ASCII."""
+    """It is written in UTF-8 or as escaped ASCII."""
     captured(tmp_path, wire.message(body="¿Hola ñó 👍"))
     done = typed(tmp_path, "messages", "--json", variables={"PYTHONIOENCODING": encoding}, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
@@ -263,7 +263,7 @@ def test_json_loses_nothing_whatever_the_terminal_speaks(tmp_path: Path, encodin
 
 
 def test_half_a_character_is_no_defect(tmp_path: Path) -> None:
-    """Bytes in a name of a file that are no UTF-8: shown as a question mark, and whole in JSON."""
+    """A file name that is not UTF-8 is shown with a question mark, and whole in JSON."""
     for words in (["config", "check"], ["config", "check", "--json"]):
         done = typed(tmp_path, "--config", "\udcff.toml", *words)
         assert "Traceback" not in done.stderr
@@ -277,7 +277,7 @@ def test_half_a_character_is_no_defect(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changes_during_the_stop_is_no_line_in_the_log(tmp_path: Path) -> None:
-    """The library's own word on it means nothing to anybody who reads the journal."""
+    """The message of the watchdog library would tell a reader of the journal nothing."""
     program = (
         "import logging; from leadmasterd.cli.cmd_run import set_up_logging; set_up_logging();"
         "from watchdog.observers import inotify; inotify.logger.error('called when the thread is inactive');"
@@ -291,7 +291,7 @@ def test_a_file_that_changes_during_the_stop_is_no_line_in_the_log(tmp_path: Pat
 
 
 def test_a_daemon_that_finds_no_room_is_started_again(tmp_path: Path) -> None:
-    """So it is not the 73 of a command, after which systemd gives up."""
+    """It exits with 70 instead of a command's 73, on which systemd would give up."""
     program = (
         "import sys; from leadmasterd.cli import cmd_run, main;"
         "cmd_run.run = lambda _: open('/dev/full', 'wb', buffering=0).write(b'x'); sys.exit(main(['run']))"
@@ -310,14 +310,14 @@ def test_a_missing_node_is_78_and_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_missing_browser_is_78_and_one_sentence(tmp_path: Path) -> None:
-    """The same for the browser."""
+    """systemd does not restart on it."""
     done = typed(tmp_path, "run", variables={"LEADMASTERD_LISTENER__BROWSER": "/nonexistent"})
     assert done.returncode == 78
     assert done.stderr.splitlines()[-1] == "cannot use listener.browser = /nonexistent: there is no such program"
 
 
 def test_wrong_settings_are_78_and_one_sentence_each(tmp_path: Path) -> None:
-    """Before anything is touched."""
+    """They are checked before anything else happens."""
     (tmp_path / "config.toml").write_text("zzz = 1\n[listener]\nnode = 5\n")
     done = typed(tmp_path, "run")
     assert done.returncode == 78
@@ -326,14 +326,14 @@ def test_wrong_settings_are_78_and_one_sentence_each(tmp_path: Path) -> None:
 
 
 def test_a_state_directory_that_can_not_be_written_is_73(tmp_path: Path) -> None:
-    """With its name and ours."""
+    """The error names the directory and the user."""
     done = typed(tmp_path, "run", variables={"LEADMASTERD_STATE_DIR": "/proc/leadmasterd"})
     assert done.returncode == 73
     assert "cannot use the state directory /proc/leadmasterd: " in done.stderr.splitlines()[-1]
 
 
 def test_the_second_daemon_on_one_state_directory_is_73(tmp_path: Path) -> None:
-    """One sentence, and the first is left alone."""
+    """It prints one sentence, and the first daemon keeps running."""
     (tmp_path / "state").mkdir()
     with (tmp_path / "state" / "leadmasterd.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -349,7 +349,7 @@ def test_the_second_daemon_on_one_state_directory_is_73(tmp_path: Path) -> None:
     [("PRAGMA user_version = 99", "newer leadmasterd"), ("CREATE TABLE invoices (id)", "another program")],
 )
 def test_a_database_that_is_not_ours_is_73(tmp_path: Path, make: str, why: str) -> None:
-    """For whoever writes and whoever reads."""
+    """This holds for commands that write and commands that read."""
     (tmp_path / "state").mkdir()
     with closing(sqlite3.connect(tmp_path / "state" / "leadmaster.db")) as connection:
         connection.execute(make)
@@ -365,7 +365,7 @@ def test_a_database_that_is_not_ours_is_73(tmp_path: Path, make: str, why: str) 
 
 
 def test_messages_are_shown_newest_last(tmp_path: Path) -> None:
-    """One line each, with who and which way."""
+    """Each line shows the sender and the direction."""
     captured(
         tmp_path,
         wire.message("1", body="Hola, precio?"),
@@ -384,7 +384,7 @@ def test_messages_are_shown_newest_last(tmp_path: Path) -> None:
 
 
 def test_messages_as_json_are_one_object(tmp_path: Path) -> None:
-    """With real JSON inside, and nothing else on stdout."""
+    """The details are JSON objects, not strings, and stdout holds nothing else."""
     captured(tmp_path, wire.message(body="ñ\n👍", media={"mimetype": "image/jpeg"}))
     done = typed(tmp_path, "messages", "--json")
     [message] = json.loads(done.stdout)["messages"]
@@ -414,7 +414,7 @@ def test_messages_as_json_are_one_object(tmp_path: Path) -> None:
     ],
 )
 def test_messages_can_be_narrowed_down(tmp_path: Path, arguments: list[str], ids: list[str]) -> None:
-    """Every condition by itself; text is text and no pattern."""
+    """Each condition works by itself; the search text is no pattern."""
     captured(
         tmp_path,
         wire.message("1", body="Hola, precio?", contact=wire.contact(lid=wire.ANA_LID)),
@@ -441,7 +441,7 @@ def test_messages_can_be_narrowed_down(tmp_path: Path, arguments: list[str], ids
     ],
 )
 def test_words_are_found_however_they_are_written(tmp_path: Path, words: str, ids: list[str]) -> None:
-    """Without accents and in capitals, as one types in a hurry; what nobody wrote is not found."""
+    """The search ignores accents and case, and finds nothing else."""
     captured(
         tmp_path,
         wire.message("1", body="hacen envíos?"),
@@ -453,7 +453,7 @@ def test_words_are_found_however_they_are_written(tmp_path: Path, words: str, id
 
 
 def test_a_group_has_its_messages_too(tmp_path: Path) -> None:
-    """It is nobody's chat, and makes no leads."""
+    """A group has no contact and makes no leads."""
     captured(tmp_path, wire.message("1", body="2 x 1", chat=wire.GROUP), wire.message("2"))
     [found] = json.loads(typed(tmp_path, "messages", "--json", "--chat", f" {wire.GROUP} ").stdout)["messages"]
     assert found["body"] == "2 x 1"
@@ -461,7 +461,7 @@ def test_a_group_has_its_messages_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chat", ["' OR 1=1 --", "5491155559999", "1@lid", "99", "5@g.us"])
 def test_a_chat_that_is_not_there_is_1(tmp_path: Path, chat: str) -> None:
-    """Not the same as one in which nobody wrote this; `--json` is an object all the same."""
+    """It differs from a chat without matching messages; `--json` still prints an object."""
     captured(tmp_path, wire.message("1", body="Hola, precio?"))
     done = typed(tmp_path, "messages", "--chat", chat)
     assert (done.returncode, done.stdout) == (1, "")
@@ -473,7 +473,7 @@ def test_a_chat_that_is_not_there_is_1(tmp_path: Path, chat: str) -> None:
 
 
 def test_messages_beyond_the_limit_are_told_of(tmp_path: Path) -> None:
-    """A program counts for itself."""
+    """A note gives the number left out; JSON output has none."""
     captured(tmp_path, *(wire.message(f"{n}") for n in range(3)))
     here = {"TZ": "America/Argentina/Buenos_Aires"}
     more = "There may be more: --limit shows them.\n"
@@ -483,7 +483,7 @@ def test_messages_beyond_the_limit_are_told_of(tmp_path: Path) -> None:
 
 
 def test_a_date_that_is_none_is_64(tmp_path: Path) -> None:
-    """With how to write one."""
+    """The error shows how to write a date."""
     captured(tmp_path)
     done = typed(tmp_path, "messages", "--since", "yesterday")
     assert (done.returncode, done.stdout) == (64, "")
@@ -491,7 +491,7 @@ def test_a_date_that_is_none_is_64(tmp_path: Path) -> None:
 
 
 def test_before_anything_was_captured_messages_are_none(tmp_path: Path) -> None:
-    """And none is no error; nothing is made."""
+    """That is no error, and no file is created."""
     done = typed(tmp_path, "messages", "--json")
     assert (done.returncode, done.stdout) == (0, '{"messages": []}\n')
     assert not (tmp_path / "state").exists()
@@ -503,7 +503,7 @@ WILD = "\x1b]0;title\x07\x1b[2J\x9b5n\rinvisible\x00\u202eevil\nsecond line\u202
 def test_before_anything_happened_history_is_an_empty_object(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With every key that it has later, and the sentence for people on stderr."""
+    """The object has all its keys, and the sentence for people goes to stderr."""
     monkeypatch.chdir(tmp_path)
     assert main(["history", "--json"]) == 0
     said = capsys.readouterr()
@@ -514,7 +514,7 @@ def test_before_anything_happened_history_is_an_empty_object(
 
 
 def test_a_strangers_words_can_not_command_the_terminal(tmp_path: Path) -> None:
-    """Neither in the text nor in a name; emoji that are joined stay whole."""
+    """Control characters are removed from texts and names; joined emoji stay whole."""
     captured(tmp_path, wire.message(body=WILD + "👨‍👩‍👧", notify_name=WILD))
     done = typed(tmp_path, "messages")
     line = done.stdout.removesuffix("\n")
@@ -523,7 +523,7 @@ def test_a_strangers_words_can_not_command_the_terminal(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_leaves_is_no_complaint(tmp_path: Path) -> None:
-    """`| head` is how one looks."""
+    """`| head` closes the pipe early and causes no error."""
     captured(tmp_path, *(wire.message(f"{n}", body="x" * 200) for n in range(500)))
     for wanted in ("0", "1"):
         piped = subprocess.run(
@@ -543,7 +543,7 @@ def test_a_reader_that_leaves_is_no_complaint(tmp_path: Path) -> None:
 
 
 def test_a_closed_stdout_is_no_defect(tmp_path: Path) -> None:
-    """`>&-`: there is nobody to tell, which is not our fault."""
+    """With `>&-` there is no output, and that is not reported as a bug."""
     captured(tmp_path, wire.message())
     for command in ("leads list", "leads waiting", "messages", "status"):
         done = subprocess.run(
@@ -568,11 +568,11 @@ os.setgid(65534)
 os.setuid(65534)
 sys.exit(leadmasterd.cli.main(sys.argv[1:]))
 """
-"""Becomes another user once everything is imported: the interpreter itself may be where only root can read."""
+"""Switches to another user after all imports, since the interpreter may be readable by root only."""
 
 
 def test_the_line_for_another_user_can_be_typed_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With the program in full, because the other user's PATH does not have it, and texts in quotes."""
+    """It has the full path of the program, since the other user's PATH may lack it, and quotes its arguments."""
     program = tmp_path / "leadmasterd"
     program.touch()
     monkeypatch.setattr(sys, "argv", [str(program), "leads", "note", "5", "llama el lunes"])
@@ -584,7 +584,7 @@ def test_the_line_for_another_user_can_be_typed_as_it_is(monkeypatch: pytest.Mon
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 @pytest.mark.parametrize("command", [["messages"], ["status"], ["qr", "--once"], ["pause"]])
 def test_somebody_without_the_rights_is_told_the_line_to_use(tmp_path: Path, command: list[str]) -> None:
-    """Instead of a traceback."""
+    """They get this command instead of a traceback."""
     captured(tmp_path, wire.message())
     for folder in (tmp_path, *tmp_path.parents):
         if str(folder).startswith("/tmp/"):
@@ -601,7 +601,7 @@ def test_somebody_without_the_rights_is_told_the_line_to_use(tmp_path: Path, com
 
 
 def test_config_check_is_0_or_78(tmp_path: Path) -> None:
-    """For people and for programs."""
+    """Both for people and with --json."""
     (tmp_path / "config.toml").write_text("[capture]\ngroups = true\n")
     good = typed(tmp_path, "config", "check")
     assert (good.returncode, good.stdout, good.stderr) == (0, "config.toml: all good.\n", "")
@@ -618,7 +618,7 @@ def test_config_check_is_0_or_78(tmp_path: Path) -> None:
 def test_what_config_show_prints_is_a_settings_file_that_says_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everything in force, the environment included, whatever characters are in it."""
+    """It has all settings in force, including those of the environment, with any characters."""
     monkeypatch.chdir(tmp_path)
     Path("config.toml").write_text(
         'state_dir = "ñ 😀 \\"q\\" \\\\ \\t\\u007f"\n[capture]\nignore = ["+54 9 11 5555-0001", "5@lid"]\n'
@@ -645,14 +645,14 @@ def test_what_config_show_prints_is_a_settings_file_that_says_the_same(
 
 @pytest.mark.parametrize("command", ["pause", "resume", "restart-listener", "qr"])
 def test_a_word_to_a_daemon_that_is_not_there_is_3(tmp_path: Path, command: str) -> None:
-    """With how to start it."""
+    """The error says how to start it."""
     done = typed(tmp_path, command)
     assert (done.returncode, done.stdout) == (3, "")
     assert "daemon is not running; start it with `leadmasterd run` or systemctl" in done.stderr
 
 
 def test_ctrl_c_is_130_without_a_traceback(tmp_path: Path) -> None:
-    """A person who looks at the code and leaves."""
+    """Ctrl-C at a code on the screen is a normal way to leave."""
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "status.json").write_text(
         json.dumps(

@@ -1,4 +1,4 @@
-"""`leadmasterd rules` as it is typed: files that can't be read, places that can't be written, and Ctrl-C."""
+"""The `leadmasterd rules` commands: unreadable files, unwritable folders, and Ctrl-C."""
 
 import json
 import os
@@ -26,7 +26,7 @@ LESSONS = "".join(
 def test_a_file_that_can_not_be_read_is_told(
     tmp_path: Path, words: list[str], content: bytes | None, why: str | None
 ) -> None:
-    """In one sentence that says which and why; an empty one teaches nothing and tests nothing."""
+    """One sentence says which file and why; an empty file teaches and tests nothing."""
     if content is not None:
         (tmp_path / "lines.jsonl").write_bytes(content)
     done = typed(tmp_path, *words, "lines.jsonl", "--json")
@@ -38,7 +38,7 @@ def test_a_file_that_can_not_be_read_is_told(
 
 @pytest.mark.parametrize("words", [[], ["lines.jsonl", "--text", "hola"]])
 def test_what_to_test_is_said_once(tmp_path: Path, words: list[str]) -> None:
-    """Neither of two is left out without a word."""
+    """Two sources are refused rather than one of them ignored."""
     done = typed(tmp_path, "rules", "test", *words)
     assert (done.returncode, done.stdout) == (64, "")
     assert "either FILE or --text" in done.stderr
@@ -46,7 +46,7 @@ def test_what_to_test_is_said_once(tmp_path: Path, words: list[str]) -> None:
 
 @pytest.mark.parametrize("words", [["test"], ["train", "--corrections"]])
 def test_lines_are_read_from_standard_input_too(tmp_path: Path, words: list[str]) -> None:
-    """As by `replay`; a wrong one is told with its number."""
+    """As in `replay`, an error gives the number of its line."""
     done = typed(tmp_path, "rules", *words, "-", "--json", input=f"\ufeff{LESSONS}")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
@@ -57,7 +57,7 @@ def test_lines_are_read_from_standard_input_too(tmp_path: Path, words: list[str]
 
 
 def test_training_without_anything_to_learn_from_makes_nothing(tmp_path: Path) -> None:
-    """No state directory, in which nothing was ever captured."""
+    """Where nothing was captured, no state directory is created."""
     done = typed(tmp_path, "rules", "train", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["result"] == "too_few"
@@ -65,7 +65,7 @@ def test_training_without_anything_to_learn_from_makes_nothing(tmp_path: Path) -
 
 
 def test_a_model_that_can_not_be_written_is_73_before_anything_is_learned(tmp_path: Path) -> None:
-    """With the folder, and what to set."""
+    """The error names the folder and the setting."""
     (tmp_path / "lines.jsonl").write_text(LESSONS)
     (tmp_path / "state").write_text("a file")
     done = typed(tmp_path, "rules", "train", "--corrections", "lines.jsonl")
@@ -77,7 +77,7 @@ def test_a_model_that_can_not_be_written_is_73_before_anything_is_learned(tmp_pa
 
 
 def test_what_is_learned_from_is_read_as_utf8_whatever_the_terminal_speaks(tmp_path: Path) -> None:
-    """Accents and emoji reach the process that learns."""
+    """Accents and emoji reach the training process."""
     (tmp_path / "lines.jsonl").write_text('{"text": "¿cuánto sale? 🙏", "intent": "price"}\n', encoding="utf-8")
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     done = typed(tmp_path, "rules", "train", "--corrections", "lines.jsonl", "--json", variables=plain)
@@ -86,7 +86,7 @@ def test_what_is_learned_from_is_read_as_utf8_whatever_the_terminal_speaks(tmp_p
 
 
 def test_ctrl_c_while_it_learns_ends_both_processes_without_a_traceback(tmp_path: Path) -> None:
-    """What the one that learns has to say of it is left out."""
+    """The training process's own output is suppressed."""
     enough = "".join(LESSONS.replace("zapatilla", thing) for thing in ("zapatilla", "campera", "remera"))
     (tmp_path / "lines.jsonl").write_text(enough)
     training = subprocess.Popen(
@@ -106,7 +106,7 @@ def test_ctrl_c_while_it_learns_ends_both_processes_without_a_traceback(tmp_path
 
 
 def test_a_line_that_teaches_nothing_is_told_with_its_file(tmp_path: Path) -> None:
-    """Which may be a pipe, and may begin with a mark of Windows."""
+    """The file may be a pipe and may start with a byte order mark."""
     lines = f"\ufeff{LESSONS}no json\n"
     done = typed(tmp_path, "rules", "train", "--corrections", "/dev/stdin", input=lines)
     assert (done.returncode, done.stdout) == (1, "")

@@ -1,4 +1,4 @@
-"""All commands show and take times in one zone, the business's (`leads.timezone`), whatever the machine's is."""
+"""All commands show and read times in the business's zone (`leads.timezone`), whatever the machine's zone."""
 
 import json
 import time
@@ -24,7 +24,7 @@ AT = "2026-01-21T13:00:07.000Z"
 
 @pytest.fixture
 def abroad(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A shop in Buenos Aires on a machine in Tokyo."""
+    """A shop in Buenos Aires on a machine set to Tokyo."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     (shop.folder / "config.toml").write_text(ZONE)
@@ -37,7 +37,7 @@ def abroad(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 def test_history_shows_and_takes_the_time_of_the_business(abroad: Shop) -> None:
-    """A person who types the hour that is shown finds what is shown under it."""
+    """Typing the displayed hour finds the displayed row."""
     shown = abroad.types("history", "--since", "2026-01-21").out
     assert "2026-01-21 10:00:07  " in shown
     assert "since 2026-01-21 00:00:00 (Buenos Aires)" in shown
@@ -47,7 +47,7 @@ def test_history_shows_and_takes_the_time_of_the_business(abroad: Shop) -> None:
 
 
 def test_status_shows_the_time_of_the_business_and_names_it(abroad: Shop) -> None:
-    """In the heading and below."""
+    """In the heading and in the rows."""
     capture = {"live": 1, "sweep": 0, "open_gaps": 0, "last_message_at": AT}
     write_status(find_paths(None), {"v": 1, "phase": "ready", "code": "ready", "since": AT, "capture": capture})
     shown = abroad.types("status").out
@@ -57,7 +57,7 @@ def test_status_shows_the_time_of_the_business_and_names_it(abroad: Shop) -> Non
 
 
 def test_auth_list_shows_the_time_of_the_business(abroad: Shop) -> None:
-    """When each snapshot was made."""
+    """The times are those of the snapshots."""
     paths = find_paths(None)
     for folder in ("IndexedDB", "Local Storage"):
         (paths.profile / "Default" / folder).mkdir(parents=True)
@@ -74,7 +74,7 @@ def test_qr_says_until_when_in_the_time_of_the_business(abroad: Shop, monkeypatc
 
 
 def test_replay_takes_the_time_of_the_business(abroad: Shop) -> None:
-    """As of 10:00 there."""
+    """`--at` is read in that zone."""
     (abroad.folder / "lines.jsonl").write_text(
         json.dumps(Customer("5491155550001@c.us").says("17 10:00", PRICE)) + "\n"
     )
@@ -101,7 +101,7 @@ def test_doctor_tells_the_time_of_the_business(abroad: Shop) -> None:
 def test_the_zone_is_named_where_the_machines_differs(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, machine: str, business: str, named: str
 ) -> None:
-    """Also where it differs in summer only: a winter's history may be read in winter."""
+    """A difference in summer only counts too, since old history may be read in winter."""
     monkeypatch.setenv("TZ", machine)
     time.tzset()
     assert Clock(datetime(2026, 11, 23, tzinfo=UTC), ZoneInfo(business)).where() == named

@@ -1,6 +1,6 @@
-"""The machine's clock jumps forward and back, as after a dead battery. WhatsApp's own times do not.
+"""The machine's clock jumps forward and back, as after a dead battery, while WhatsApp's own times stay right.
 
-There is no browser here: a real intake with a clock that a test moves, the real store, and the plan of the next sweep.
+No browser is involved: a real intake with a clock that the test moves, the real store, and the plan of the next sweep.
 """
 
 import sqlite3
@@ -64,7 +64,7 @@ class Machine:
             self.read(wire.message(stanza, chat=chat, t=int(sent)))
 
     def whole_sweep(self, slack: timedelta = PERIODIC_SLACK) -> int:
-        """A sweep that succeeds, as the child does it, by our clock. How many messages it read."""
+        """Run a complete sweep as the child does, by our clock, and return how many messages it read."""
         asked = self.planned(slack)
         wanted = {
             stanza: (chat, int(t))
@@ -215,7 +215,7 @@ def test_a_clock_that_stays_wrong_hides_nothing_that_came_while_the_child_was_do
     ("off", "at_most"), [(0, 1), (3 * DAY, 1), (-3 * DAY, 31)], ids=["right", "days ahead", "days behind"]
 )
 def test_a_night_of_sweeps_in_a_quiet_account_reads_little(machine: Machine, off: float, at_most: int) -> None:
-    """Each sweep reads the newest message only; under a clock that is behind also those dated after our time."""
+    """Each sweep reads only the newest message; with our clock behind, also messages dated after our time."""
     machine.whole_sweep(CATCH_UP_SLACK)
     for day in range(10):
         machine.pass_time(DAY)

@@ -21,7 +21,7 @@ from tests.waiting import LIMIT
 
 @asynccontextmanager
 async def listening(path: Path) -> AsyncIterator[list[tuple[str, Mapping[str, Any]]]]:
-    """A server that notes what it was asked."""
+    """A server that records the commands it got."""
     heard: list[tuple[str, Mapping[str, Any]]] = []
 
     async def answer(command: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,12 +37,12 @@ async def listening(path: Path) -> AsyncIterator[list[tuple[str, Mapping[str, An
 
 
 async def asked(path: Path, command: str, **values: object) -> dict[str, Any]:
-    """Ask as the command line does, from another thread."""
+    """Send a command as the command line does, from another thread."""
     return await asyncio.to_thread(ask, path, command, timeout=LIMIT, **values)
 
 
 async def test_a_command_is_heard_and_answered(tmp_path: Path) -> None:
-    """With its values."""
+    """The command arrives with its values."""
     path = tmp_path / "leadmasterd.sock"
     async with listening(path) as heard:
         assert path.stat().st_mode & 0o777 == 0o600
@@ -52,14 +52,14 @@ async def test_a_command_is_heard_and_answered(tmp_path: Path) -> None:
 
 
 async def test_a_refusal_is_no_missing_daemon(tmp_path: Path) -> None:
-    """The answer is no, and its reason is told."""
+    """The answer carries the reason."""
     async with listening(tmp_path / "s"):
         with pytest.raises(Refused, match="not now"):
             await asked(tmp_path / "s", "no")
 
 
 async def test_a_state_directory_with_a_long_name_has_a_socket_too(tmp_path: Path) -> None:
-    """A socket's path may have 107 bytes only."""
+    """A socket's path is limited to 107 bytes."""
     folder = tmp_path / ("long " * 30)
     folder.mkdir()
     async with listening(folder / "leadmasterd.sock"):
@@ -67,7 +67,7 @@ async def test_a_state_directory_with_a_long_name_has_a_socket_too(tmp_path: Pat
 
 
 async def test_a_socket_of_an_earlier_life_is_replaced(tmp_path: Path) -> None:
-    """It died without cleaning up; and until then nobody answers there."""
+    """The earlier daemon died without cleaning up; until then nobody answers on its socket."""
     path = tmp_path / "leadmasterd.sock"
     with socket.socket(socket.AF_UNIX) as old:
         old.bind(str(path))
@@ -78,7 +78,7 @@ async def test_a_socket_of_an_earlier_life_is_replaced(tmp_path: Path) -> None:
 
 
 def test_without_a_daemon_that_is_said(tmp_path: Path) -> None:
-    """Also when there never was a state directory."""
+    """The same error is given when the state directory never existed."""
     for path in (tmp_path / "leadmasterd.sock", tmp_path / "nowhere" / "leadmasterd.sock"):
         with pytest.raises(CannotReachDaemon, match="the daemon is not running; start it"):
             ask(path, "pause")
@@ -90,7 +90,7 @@ NONSENSE = [b"garbage\n", b"[]\n", b'{"command": 5}\n', b"{}\n", b"", b"x" * 200
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("sent", NONSENSE, ids=range(len(NONSENSE)))
 async def test_nonsense_is_answered_or_hung_up_on_and_the_next_is_served(tmp_path: Path, sent: bytes) -> None:
-    """It reaches nobody, and stops nothing."""
+    """Invalid input reaches no handler and does not stop the server."""
     path = tmp_path / "s"
     async with listening(path) as heard:
         reader, writer = await asyncio.open_unix_connection(str(path))
@@ -107,7 +107,7 @@ async def test_nonsense_is_answered_or_hung_up_on_and_the_next_is_served(tmp_pat
 
 
 async def test_a_daemon_that_hangs_up_is_told(tmp_path: Path) -> None:
-    """Instead of a traceback."""
+    """The command prints one sentence instead of a traceback."""
     path = tmp_path / "s"
     server = await asyncio.start_unix_server(lambda _, writer: writer.close(), str(path))
     async with server:
@@ -124,12 +124,12 @@ os.setgid(65534)
 os.setuid(65534)
 ask(Path(sys.argv[1]), "pause")
 """
-"""Becomes another user once everything is imported: the interpreter itself may be where only root can read."""
+"""Switches to another user after all imports, since the interpreter may be readable by root only."""
 
 
 @pytest.fixture
 def folder_for_all() -> Iterator[Path]:
-    """A folder that every user can enter: pytest's own are private."""
+    """A folder that every user can enter; pytest's own folders are private."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="leadmasterd-test-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -138,7 +138,7 @@ def folder_for_all() -> Iterator[Path]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 async def test_another_user_may_not_command_the_daemon(folder_for_all: Path) -> None:
-    """Even where the file's mode would let them."""
+    """The user is refused even where the socket's mode would allow it."""
     path = folder_for_all / "s"
     async with listening(path) as heard:
         path.chmod(0o666)

@@ -1,4 +1,4 @@
-"""The wire, read: every documented line is understood, and no line at all makes the reader raise."""
+"""Decoding the wire: every documented line is understood, and no line makes the decoder raise."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_the_transcripts_show_every_type() -> None:
 
 
 def test_a_message_keeps_every_field() -> None:
-    """Nothing that the wire tells is lost on the way in."""
+    """No field of the wire is lost."""
     event = wire.decoded(
         wire.message(
             "ID",
@@ -85,13 +85,13 @@ def test_a_message_keeps_every_field() -> None:
 
 
 def test_versions_are_text_or_unknown() -> None:
-    """Anything else among them is dropped: it must not cost the child's first line."""
+    """Other values are dropped, so that they do not invalidate the child's first line."""
     line = wire.line("hello", pid=7, versions={"node": "20.20.2", "browser": None, "odd": 5})
     assert wire.decoded(line) == events.Hello(1, 7, {"node": "20.20.2", "browser": None})
 
 
 def test_a_contract_says_what_is_missing_and_what_it_costs() -> None:
-    """A capability of a newer child is kept as it is; an empty list is good news, and no list is none."""
+    """Unknown capabilities of a newer child are kept; an empty list means that nothing is missing."""
     head = b'{"v":1,"type":"contract","seq":3,"at":1,"web_version":"2.3000.1","missing":'
     found = decode(head + b'[{"module":"WAWebCallCollection","function":"on","costs":"calls"}]}')
     assert found == events.Contract(3, "2.3000.1", (events.Missing("WAWebCallCollection", "on", "calls"),))
@@ -103,7 +103,7 @@ def test_a_contract_says_what_is_missing_and_what_it_costs() -> None:
 
 
 def test_a_page_has_switches_of_plain_values_and_counts_what_was_looked_up() -> None:
-    """A switch with anything else is dropped: it must not cost the answer."""
+    """A switch with any other value is dropped and the answer kept."""
     member = {"module": "WAWebSocketModel", "function": "Socket.on", "costs": "live"}
     line: dict[str, Any] = {
         "web_version": None,
@@ -117,13 +117,13 @@ def test_a_page_has_switches_of_plain_values_and_counts_what_was_looked_up() -> 
 
 
 def test_a_dialog_that_was_left_alone_has_no_button() -> None:
-    """Only one that was clicked has."""
+    """Only a dialog that was clicked has one."""
     left = decode(b'{"v":1,"type":"dialog","seq":4,"at":1,"text":"Log out?","button":null,"dismissed":false}')
     assert left == events.Dialog(4, "Log out?", None, dismissed=False)
 
 
 def test_the_page_tells_of_the_session_what_the_state_does_not() -> None:
-    """Streams, bans, passkeys and screens: each field arrives as it was said."""
+    """Streams, bans, passkeys and screens arrive with every field as sent."""
     assert wire.decoded(wire.line("state", state="CONNECTED", stream="DISCONNECTED")) == events.SocketState(
         1, "CONNECTED", "DISCONNECTED"
     )
@@ -147,7 +147,7 @@ def test_the_page_tells_of_the_session_what_the_state_does_not() -> None:
 
 
 def test_a_child_that_does_not_know_the_new_fields_is_understood() -> None:
-    """Absent means unknown: a daemon reads what an older child wrote."""
+    """A field missing from an older child's line is read as unknown."""
     beat = wire.decoded(
         wire.line("heartbeat", socket_state="CONNECTED", has_synced=True, added=1, emitted=1, dropped=0)
     )
@@ -230,7 +230,7 @@ FIELDS: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changed", "why"), [row[1:] for row in FIELDS], ids=[row[0] for row in FIELDS])
 def test_a_message_with_a_wrong_field_is_refused_by_its_name(changed: dict[str, Any], why: str) -> None:
-    """The reason names the field, so that the Node side can be mended."""
+    """The reason names the field that the Node side has to fix."""
     event = wire.decoded({**wire.message(), **changed})
     assert isinstance(event, Malformed)
     assert "is a message" in event.why
@@ -248,7 +248,7 @@ def test_a_reason_never_repeats_a_strangers_words() -> None:
 
 @pytest.mark.parametrize("t", [None, "1795400000", 1.5, True, [], 1 << 60, float("1e300")])
 def test_a_message_with_an_absurd_time_still_counts(t: object) -> None:
-    """It is filed under the time of its capture, which `ingest` decides; here it only has none."""
+    """Here it only has no time; `ingest` then files it under the time of its capture."""
     event = wire.decoded(wire.message(t=t))
     assert isinstance(event, Message)
     assert event.t is None
@@ -256,7 +256,7 @@ def test_a_message_with_an_absurd_time_still_counts(t: object) -> None:
 
 @pytest.mark.parametrize("t", [1795400000.0, -5, 0, 4102444800])
 def test_a_whole_number_of_seconds_is_a_time(t: float) -> None:
-    """A float without a fraction is what some builds give."""
+    """Some builds send a float without a fraction."""
     event = wire.decoded(wire.message(t=t))
     assert isinstance(event, Message)
     assert event.t == int(t)
@@ -277,12 +277,12 @@ def test_a_type_of_tomorrow_is_unknown_and_not_an_error() -> None:
 
 
 def test_fields_of_tomorrow_are_passed_over() -> None:
-    """A new field beside the known ones changes nothing."""
+    """An unknown field changes nothing."""
     assert wire.decoded({**wire.message(), "sparkle": {"a": [1]}}) == wire.decoded(wire.message())
 
 
 def test_an_empty_emoji_means_taken_back_and_null_the_same() -> None:
-    """The page gives both."""
+    """The page uses both."""
     for emoji in ("", None):
         event = wire.decoded(
             wire.line("reaction", id=wire.key(), from_me=False, sender=wire.ANA, emoji=emoji, t=wire.NOON)
@@ -292,14 +292,14 @@ def test_an_empty_emoji_means_taken_back_and_null_the_same() -> None:
 
 
 def test_the_exact_line_comes_back_with_the_event() -> None:
-    """It is kept beside the row, byte for byte as it was text."""
+    """The exact text is stored with the row."""
     text = json.dumps(wire.message(body="ñandú 👍"), ensure_ascii=False, indent=None)
     assert decode_line(text.encode())[1] == text
     assert decode_line(b"\xff")[1] is None
 
 
 def test_a_sweep_without_messages_has_no_times() -> None:
-    """Null there is no error."""
+    """Null is allowed there."""
     event = wire.decoded(
         wire.line(
             "sweep_done",
@@ -319,7 +319,7 @@ def test_a_sweep_without_messages_has_no_times() -> None:
 
 
 def test_a_command_is_one_ascii_line() -> None:
-    """The child reads it line by line, whatever is in it."""
+    """The child reads commands line by line, so values must not contain line breaks."""
     sent = decoding.command("sweep", chats={"a\nb@c.us": 1}, ignore=["ñ"])
     assert sent.endswith(b"\n")
     assert sent.count(b"\n") == 1
@@ -357,7 +357,7 @@ def test_no_json_makes_the_reader_raise(type_: str, fields: dict[str, Any]) -> N
 
 @given(st.sampled_from(["message", "ciphertext"]), st.text(st.characters(codec=None), min_size=1))
 def test_any_text_is_a_body_and_an_id(type_: str, text: str) -> None:
-    """Ids and bodies are strangers' texts: none of them makes a message unreadable."""
+    """Ids and bodies may be any text, and none makes a message unreadable."""
     event = wire.decoded({**wire.message(text, body=text), "type": type_, "subtype": None})
     assert isinstance(event, Message | Ciphertext)
     assert event.key.stanza_id == text

@@ -1,4 +1,4 @@
-"""What `doctor` says of the clock (a live message carries WhatsApp's time and ours), of the rules and of the page."""
+"""What `doctor` reports about the clock (a live message carries WhatsApp's time and ours), the rules and the page."""
 
 import json
 import re
@@ -25,7 +25,7 @@ DAY = 24 * HOUR
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty one, where `doctor` looks for it."""
+    """An empty store where `doctor` looks for it."""
     with opened(tmp_path / "leadmaster.db") as fresh:
         yield fresh
 
@@ -33,21 +33,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def heard(
     store: Store, *delays: float, every: float = 10 * MINUTE, via: str = "live", start: float = wire.NOON
 ) -> None:
-    """Messages at these distances from our clock, the last one captured now."""
+    """Capture messages with these delays, the last one now."""
     for n, delay in enumerate(delays):
         now = start - every * (len(delays) - 1 - n)
         store.write(item(wire.message(f"{via} {now} {n}", t=int(now - delay), via=via), now=now))
 
 
 def off(store: Store) -> timedelta | None:
-    """How far our clock is ahead, asked now."""
+    """How far our clock is ahead."""
     with reading(store.path) as connection:
         return clock_against_messages(connection, datetime.fromtimestamp(wire.NOON, UTC))
 
 
 @pytest.mark.parametrize("wrong", [3 * DAY, 11 * MINUTE, -11 * MINUTE, -3 * DAY])
 def test_a_clock_that_is_wrong_against_whatsapp_is_said(store: Store, wrong: float) -> None:
-    """By the message that came with the least delay."""
+    """The message with the smallest delay decides."""
     heard(store, wrong + 2, wrong + 40, wrong + 1, wrong + 9)
     found = off(store)
     assert found is not None
@@ -68,32 +68,32 @@ def test_a_clock_that_is_wrong_against_whatsapp_is_said(store: Store, wrong: flo
     ids=["nothing", "two", "right", "a little", "put right since", "nonsense", "one from 2093"],
 )
 def test_without_evidence_it_is_quiet(store: Store, delays: list[float]) -> None:
-    """A warning that is not true is worse than none."""
+    """A false warning is worse than none."""
     heard(store, *delays)
     assert off(store) is None
 
 
 def test_what_waited_for_the_connection_is_no_evidence(store: Store) -> None:
-    """It comes all at once, an hour late."""
+    """Such messages arrive together, an hour late."""
     heard(store, *[HOUR] * 30, every=1)
     assert off(store) is None
 
 
 def test_what_a_sweep_found_is_no_evidence(store: Store) -> None:
-    """It may be as old as it likes."""
+    """Its messages may be of any age."""
     heard(store, *[DAY] * 5, via="sweep")
     assert off(store) is None
 
 
 def test_what_was_captured_long_ago_or_in_the_future_is_no_evidence(store: Store) -> None:
-    """The clock was put right since."""
+    """The clock has been corrected since."""
     heard(store, *[-3 * DAY] * 5, start=wire.NOON - 2 * DAY)
     heard(store, *[3 * DAY] * 5, start=wire.NOON + 3 * DAY)
     assert off(store) is None
 
 
 def test_doctor_says_how_far_and_what_to_do(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a warning: it heals without losing anything."""
+    """It is a warning only, since nothing is lost once the clock is corrected."""
     monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     now = datetime.now(UTC).timestamp()
@@ -114,7 +114,7 @@ def test_doctor_says_how_far_and_what_to_do(store: Store, tmp_path: Path, monkey
 def test_what_conversations_are_judged_with_is_looked_at(
     tmp_path: Path, name: str, content: bytes, said: str, mend: str
 ) -> None:
-    """A broken file of rules, or a damaged model, is no good health."""
+    """Broken rules or a damaged model are reported."""
     config = tmp_path / "config.toml"
     config.write_text(f'state_dir = "{tmp_path / "state"}"\n')
     (tmp_path / "state").mkdir()
@@ -132,7 +132,7 @@ def test_what_conversations_are_judged_with_is_looked_at(
 def test_every_finding_has_a_stable_code_and_the_values_of_its_sentences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Programs go by these; the sentences may be translated."""
+    """Programs use the codes; the sentences may be translated."""
     monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     tmp_path.chmod(0o755)
@@ -173,7 +173,7 @@ PAGE = Page(
 
 
 def published(tmp_path: Path, page: Page | None) -> Finding:
-    """What `doctor` says of the page that this `status.json` has."""
+    """What `doctor` reports about the page in this `status.json`."""
     StatusPublisher(Paths(None, tmp_path, tmp_path / "leadmaster.db"), Sections(page=lambda: page)).write()
     [found] = [each for each in examine(None, start_browser=False) if each.check == "page"]
     return found
@@ -182,7 +182,7 @@ def published(tmp_path: Path, page: Page | None) -> Finding:
 def test_doctor_shows_the_switches_of_the_page_that_was_looked_at_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when the daemon is dead; one that the page does not tell is left out."""
+    """It works when the daemon is dead; a switch that the page does not report is left out."""
     monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert published(tmp_path, None).code == "page_unknown"
@@ -193,7 +193,7 @@ def test_doctor_shows_the_switches_of_the_page_that_was_looked_at_last(
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the daemon answers to `check-page`; change it in place."""
+    """The daemon's answer to `check-page`; a test changes it in place."""
     answer: dict[str, Any] = {"ok": True, "phase": "ready", "page": PAGE}
     monkeypatch.setattr(cmd_doctor, "ask", lambda _socket, command: answer if command == "check-page" else None)
     return answer
@@ -202,7 +202,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_doctor_names_what_the_live_page_lacks_and_what_it_costs(
     answers: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By module and member; what is only late is a warning."""
+    """Each missing module or member is named; one that is only late is a warning."""
     assert main(["doctor", "--page"]) == 0
     assert "40 of 40 names that capture relies on are there." in capsys.readouterr().out
     answers["page"] = {**PAGE, "late": [LATE]}
@@ -222,7 +222,7 @@ def test_doctor_names_what_the_live_page_lacks_and_what_it_costs(
 def test_without_a_daemon_the_page_can_not_be_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One sentence, and the exit code of the other commands that need a daemon."""
+    """It gives one sentence and the exit code of all commands that need a daemon."""
     monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(tmp_path))
     assert main(["doctor", "--page"]) == 3
     [sentence] = capsys.readouterr().err.splitlines()
@@ -230,7 +230,7 @@ def test_without_a_daemon_the_page_can_not_be_looked_at(
 
 
 def test_every_cost_of_the_protocol_has_its_words() -> None:
-    """A code that is shown as it is would tell nobody anything."""
+    """A bare code would mean nothing to people."""
     document = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text(encoding="utf-8")
     _, _, table = document.partition("| `costs` | what is lost |")
     assert set(re.findall(r"^\| `(\w+)` \|", table.split("\n\n")[0], re.MULTILINE)) == set(COSTS)

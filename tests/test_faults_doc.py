@@ -1,4 +1,4 @@
-"""docs/faults.md: the tests that it names exist, and it names every test of a fault."""
+"""docs/faults.md and the tests of faults: each names all of the other."""
 
 import re
 from pathlib import Path
@@ -17,18 +17,18 @@ def names_in(*files: Path) -> set[str]:
 
 
 def test_every_test_that_the_table_names_exists() -> None:
-    """In any file of tests."""
+    """It may be in any test file."""
     assert NAMED
     assert names_in(*TESTS.rglob("test_*.py")) >= NAMED
 
 
 def test_the_table_names_every_test_of_a_fault() -> None:
-    """Of the three files that hold nothing else."""
+    """Three files hold nothing but such tests."""
     assert names_in(*(TESTS / "e2e" / name for name in MATRIX)) <= NAMED
 
 
 def test_every_row_names_its_test() -> None:
-    """No row claims what no test shows."""
+    """No row makes a claim without a test."""
     rows = [line for line in TABLE.splitlines() if line.startswith("| ") and not line.startswith(("| fault", "| ---"))]
     assert len(rows) >= 40
     assert [row for row in rows if not re.search(r"`test_\w+`", row)] == []

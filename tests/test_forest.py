@@ -1,4 +1,4 @@
-"""The forest of merges: whatever is turned round or contracted, nobody is lost and every statement keeps its number."""
+"""The forest of merges: rerooting and contracting lose no contact, and every merge keeps its number."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ CONTACTS: Final = range(1, 9)
 
 @st.composite
 def forests(draw: st.DrawFn) -> list[Pointer]:
-    """Some contacts point to others, never in a circle."""
+    """Contacts that point to others, without cycles."""
     order = draw(st.permutations(CONTACTS))
     above = [draw(st.one_of(st.none(), st.sampled_from(order[:place]))) if place else None for place in range(8)]
     pairs = [(kept, merged) for kept, merged in zip(above, order, strict=True) if kept is not None]
@@ -21,7 +21,7 @@ def forests(draw: st.DrawFn) -> list[Pointer]:
 
 
 def persons(pointers: list[Pointer], contacts: set[int]) -> set[frozenset[int]]:
-    """Who is one."""
+    """The groups of contacts that are one person."""
     forest = Forest(pointers)
     roots = {contact: forest.root(contact) for contact in contacts}
     return {frozenset(each for each in contacts if roots[each] == root) for root in roots.values()}
@@ -29,7 +29,7 @@ def persons(pointers: list[Pointer], contacts: set[int]) -> set[frozenset[int]]:
 
 @given(forests(), st.sampled_from(CONTACTS))
 def test_rerooting_changes_who_stands_for_whom_and_nothing_else(pointers: list[Pointer], contact: int) -> None:
-    """The same people, by the same merges; pointers elsewhere are untouched."""
+    """The groups and merges stay the same, and other pointers are untouched."""
     forest = Forest(pointers)
     path = forest.path(contact)
     forest.reroot(contact)
@@ -42,7 +42,7 @@ def test_rerooting_changes_who_stands_for_whom_and_nothing_else(pointers: list[P
 
 @given(forests(), st.permutations(CONTACTS))
 def test_contracting_makes_one_person_of_two(pointers: list[Pointer], order: list[int]) -> None:
-    """Of all others nothing changes. A statement goes only when both its sides are the same person without it."""
+    """All other groups stay. A merge is dropped only if its two sides are one person without it."""
     keep, drop = order[:2]
     if drop in Forest(pointers).path(keep):
         keep, drop = drop, keep
@@ -61,7 +61,7 @@ def test_contracting_makes_one_person_of_two(pointers: list[Pointer], order: lis
 
 
 def test_who_stands_for_the_other_can_not_be_dropped() -> None:
-    """It would come to stand for itself."""
+    """It would point to itself."""
     forest = Forest([Pointer(1, kept=2, merged=1)])
     with pytest.raises(ValueError, match="contact 2 stands for 1"):
         forest.contract(keep=1, drop=2)

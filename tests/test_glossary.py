@@ -15,7 +15,7 @@ NAMED = set(re.findall(r"`([a-z_]+)`", "\n".join(ROWS)))
 
 
 def test_every_table_is_under_a_term(tmp_path: Path) -> None:
-    """Of a database that has just been made; SQLite's and the migrations' own tables are nobody's term."""
+    """Checked on a new database, without the tables of SQLite and of the migrations."""
     with closing(open_for_writing(tmp_path / "new.db")) as connection:
         names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
     tables = {name for (name,) in names if not name.startswith(("sqlite_", "_"))}
@@ -24,14 +24,14 @@ def test_every_table_is_under_a_term(tmp_path: Path) -> None:
 
 
 def test_every_phase_and_every_stored_code_is_under_a_term() -> None:
-    """Those of the supervisor, of warnings, of the store and of a lead's record."""
+    """The codes are those of the supervisor, the warnings, the store and the leads' record."""
     codes = {*sentences.REASONS, *WARNINGS, *sentences.LEAD_REASONS}
     assert {"deaf", "disk_low", "disk_full", "answered"} <= codes
     assert {*codes, *(phase.value for phase in Phase)} - NAMED == set()
 
 
 def test_every_term_has_the_fields_word_and_a_sentence() -> None:
-    """Some twenty-five terms and more, none twice."""
+    """There are at least twenty-five terms, each of them once."""
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in ROWS]
     assert len(cells) >= 25
     assert all(len(row) == 3 and row[1] and row[2].endswith(".") for row in cells)

@@ -1,4 +1,4 @@
-"""The ledger, told: on a real database with a known story in it."""
+"""`history` on a real database with known events."""
 
 import json
 import sqlite3
@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """Linked at 10:00; a gap of 6 minutes that was recovered, one of 12 that is still open; a pause before."""
+    """Linked at 10:00, a recovered gap of 6 minutes, an open one of 12, and a pause before them."""
     with closing(open_for_writing(tmp_path / "leadmaster.db")) as connection:
         connection.execute(
             "INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES "
@@ -52,39 +52,39 @@ def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_uptime_counts_from_the_first_link_and_open_gaps_until_now(ledger: sqlite3.Connection) -> None:
-    """Two hours since the link, eighteen minutes of them without a live path."""
+    """Of the two hours since the link, eighteen minutes had no live path."""
     history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
     assert history.since == "2026-11-23T10:00:00.000Z"
     assert history.uptime == pytest.approx(1 - 18 / 120)
 
 
 def test_a_window_cuts_the_gaps_that_reach_into_it(ledger: sqlite3.Connection) -> None:
-    """Of a gap that began before the window only the part inside counts."""
+    """Of a gap that began earlier, only the part inside the window counts."""
     history = read(ledger, since=datetime(2026, 11, 23, 10, 33, tzinfo=UTC), now=NOW, limit=50)
     assert history.uptime == pytest.approx(1 - (3 + 12) / 87)
     assert [gap.cause for gap in history.gaps] == ["child_died", "heartbeat_lost"]
 
 
 def test_restarts_are_counted_by_reason_and_a_stop_by_a_person_is_none(ledger: sqlite3.Connection) -> None:
-    """Only what ended the listener against everybody's will, or was planned."""
+    """Only failures and planned restarts count."""
     history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
     assert history.restarts == {"browser_gone": 1, "heartbeat_lost": 1}
 
 
 def test_time_to_recovery_speaks_of_gaps_that_are_over(ledger: sqlite3.Connection) -> None:
-    """Six minutes; the open one is not over."""
+    """It is six minutes, since the other gap is still open."""
     history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
     assert (history.recovery_median, history.recovery_max) == (360.0, 360.0)
 
 
 def test_the_newest_events_are_kept_when_there_are_more(ledger: sqlite3.Connection) -> None:
-    """Oldest first all the same."""
+    """They are still listed oldest first."""
     history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=2)
     assert [event.code for event in history.events] == ["heartbeat_lost", "asked_to_stop"]
 
 
 def test_before_the_first_link_there_is_no_uptime(tmp_path: Path) -> None:
-    """An empty ledger says so, and not 0 or 100 per cent."""
+    """It is null, neither 0 nor 100 per cent."""
     with closing(open_for_writing(tmp_path / "leadmaster.db")) as connection:
         history = read(connection, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
     assert history.uptime is None

@@ -1,4 +1,4 @@
-"""The child's lines on their way in: in order, to the right account, with nothing of an ignored chat."""
+"""The child's lines on their way in: in order, for the right account, and nothing from an ignored chat."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ OTHER = "5491155550200@c.us"
 
 
 class Line:
-    """An intake with a real store behind it, and all that it said."""
+    """An intake on a real store, and everything it reported."""
 
     def __init__(self, store: Store, rules: CaptureRules) -> None:
         self.store = store
@@ -43,7 +43,7 @@ class Line:
         self._seq = 0
 
     def read(self, *objects: dict[str, Any] | bytes) -> None:
-        """These lines in one read, numbered as the child would."""
+        """Read these lines at once, numbered as the child would."""
         lines = []
         for each in objects:
             self._seq += 1
@@ -52,12 +52,12 @@ class Line:
         self.store.settle()
 
     def new_child(self) -> None:
-        """Another life of the child: its numbers begin anew."""
+        """Start another child, whose numbers begin at 1 again."""
         self._seq = 0
         self.intake.child_started()
 
     def ids(self) -> list[Any]:
-        """Stored messages, in order."""
+        """The ids of the stored messages, in order."""
         return [row[0] for row in self.store.rows("SELECT stanza_id FROM messages ORDER BY message_id")]
 
 
@@ -78,13 +78,13 @@ def ignoring(store: Store, *entries: str) -> Line:
 
 
 def everything(store: Store) -> str:
-    """Every value of every table, as text."""
+    """Every value of every table as text."""
     names = [row[0] for row in store.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     return repr([store.rows(f"SELECT * FROM {name}") for name in names])
 
 
 def test_messages_are_stored_in_the_order_they_came(line: Line) -> None:
-    """With their exact lines."""
+    """Their exact lines are stored too."""
     line.read(wire.ready(), wire.message("1"), wire.message("2"))
     line.read(wire.message("3", body="ñandú"))
     assert line.ids() == ["1", "2", "3"]
@@ -93,7 +93,7 @@ def test_messages_are_stored_in_the_order_they_came(line: Line) -> None:
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one read", "in several"])
 def test_messages_before_ready_wait_for_the_account_that_it_names(line: Line, together: bool) -> None:
-    """After another number was scanned the old account must not get them."""
+    """After a scan with another number, the old account must not get them."""
     lines = [wire.message("1"), wire.message("2"), wire.ready(OTHER), wire.message("3")]
     if together:
         line.read(*lines)
@@ -106,7 +106,7 @@ def test_messages_before_ready_wait_for_the_account_that_it_names(line: Line, to
 
 
 def test_messages_that_never_get_an_account_are_left_to_the_sweep(line: Line) -> None:
-    """A child that died before ready told nobody whose they are."""
+    """The child died before ready, so their account is unknown."""
     line.read(wire.message("1"))
     line.new_child()
     line.read(wire.ready(OTHER), wire.message("2"))
@@ -114,7 +114,7 @@ def test_messages_that_never_get_an_account_are_left_to_the_sweep(line: Line) ->
 
 
 def test_too_many_waiting_messages_are_a_hole(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory is bounded; a sweep brings them."""
+    """Memory is bounded; a sweep fetches them."""
     monkeypatch.setattr(intake, "MAX_HELD", 3)
     line.read(*(wire.message(f"{n}") for n in range(4)))
     assert line.missing == [4]
@@ -123,20 +123,20 @@ def test_too_many_waiting_messages_are_a_hole(line: Line, monkeypatch: pytest.Mo
 
 
 def test_a_fresh_link_is_dated_by_its_authentication(line: Line) -> None:
-    """What came between the scan and ready is after the first link."""
+    """So messages between scan and ready count as after the link."""
     line.read(wire.line("authenticated"), wire.ready(OTHER, fresh=True))
     assert line.store.one("SELECT first_linked_at FROM accounts WHERE wid = ?", OTHER) == at(wire.NOON + 5)
 
 
 def test_a_link_that_was_made_elsewhere_is_dated_by_that(line: Line) -> None:
-    """What came while the session travelled is after the first link."""
+    """So messages from before the import count as after the link."""
     line.elsewhere = at(wire.NOON - 3600)
     line.read(wire.ready(OTHER))
     assert line.store.one("SELECT first_linked_at FROM accounts WHERE wid = ?", OTHER) == at(wire.NOON - 3600)
 
 
 def test_a_hole_in_seq_is_told_with_its_size(line: Line) -> None:
-    """Once for each hole, also over reads, and never for a number that came before."""
+    """Each sequence gap is reported once, also across reads; an old number is no gap."""
     numbers = [1, 2, 5, 6, 4, 9]
     for number in numbers:
         line.intake.lines([wire.raw(wire.line("state", seq=number, state="CONNECTED"))])
@@ -144,13 +144,13 @@ def test_a_hole_in_seq_is_told_with_its_size(line: Line) -> None:
 
 
 def test_the_first_line_missing_is_a_hole(line: Line) -> None:
-    """Numbers begin with 1."""
+    """Numbers start at 1."""
     line.intake.lines([wire.raw(wire.line("state", seq=3, state="CONNECTED"))])
     assert line.missing == [2]
 
 
 def test_a_new_child_begins_anew(line: Line) -> None:
-    """Its 1 is no step back."""
+    """Its first number is no step back."""
     line.read(wire.ready(), wire.message("1"))
     line.new_child()
     line.read(wire.ready(), wire.message("2"))
@@ -159,7 +159,7 @@ def test_a_new_child_begins_anew(line: Line) -> None:
 
 
 def test_garbage_between_messages_is_kept_and_costs_nothing(line: Line, caplog: pytest.LogCaptureFixture) -> None:
-    """It stops nothing and is logged; the number it may have carried is missing."""
+    """It is logged and stops nothing; the number it may have carried counts as missing."""
     line.read(wire.ready(), wire.message("1"), b"garbage \xff", wire.message("2"), wire.line("sparkle"))
     assert line.ids() == ["1", "2"]
     assert [record.__dict__["action"] for record in caplog.records] == ["bad_line", "unknown_line"]
@@ -170,7 +170,7 @@ def test_garbage_between_messages_is_kept_and_costs_nothing(line: Line, caplog: 
 
 
 def test_oversized_and_cut_lines_are_kept_too(line: Line) -> None:
-    """Also before ready: they belong to nobody."""
+    """They are kept even before ready, without an account."""
     line.intake.oversize(b'{"v":1,"type":"mes\xff', 3_000_000)
     line.intake.cut_short(b'{"v":1,"ty')
     line.store.settle()
@@ -183,7 +183,7 @@ def test_oversized_and_cut_lines_are_kept_too(line: Line) -> None:
 def test_a_broken_child_does_not_fill_the_disk(
     line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """All is logged, not all is kept; the next child's lines are again."""
+    """Every bad line is logged, but only some are kept; the limit starts again with the next child."""
     monkeypatch.setattr(intake, "MAX_REJECTED_PER_CHILD", 3)
     line.read(*[b"garbage"] * 10)
     assert len(caplog.records) == 10
@@ -194,7 +194,7 @@ def test_a_broken_child_does_not_fill_the_disk(
 
 
 def test_a_log_line_never_has_a_message_in_it(line: Line, caplog: pytest.LogCaptureFixture) -> None:
-    """Logs carry ids and lengths, never text."""
+    """Logs hold ids and lengths, never text."""
     with caplog.at_level(logging.DEBUG):
         line.read(
             wire.ready(),
@@ -210,13 +210,13 @@ def test_a_log_line_never_has_a_message_in_it(line: Line, caplog: pytest.LogCapt
 
 
 def test_lifecycle_events_are_passed_on_in_order(line: Line) -> None:
-    """All that is not data."""
+    """Everything except data is passed on."""
     line.read(wire.line("qr", qr="2@x", valid_seconds=20), wire.ready(), wire.message())
     assert [type(event) for event in line.lifecycle] == [Qr, Ready]
 
 
 def test_a_listener_that_fails_does_not_take_messages_along(line: Line) -> None:
-    """What was read before it in the same read is stored all the same."""
+    """Messages from earlier in the same read are stored."""
 
     def fail(_event: Lifecycle) -> None:
         raise OSError("the terminal is gone")
@@ -246,7 +246,7 @@ THEIRS = [
 
 @pytest.mark.parametrize("entry", ["+54 9 11 5555-0001", "5491155550001@c.us"])
 def test_nothing_of_an_ignored_chat_reaches_the_disk(store: Store, entry: str) -> None:
-    """Not as a message, edit, reaction, call, nor as a line that could not be read."""
+    """This covers messages, edits, reactions, calls and lines that could not be decoded."""
     line = ignoring(store, entry)
     before = everything(store)
     line.read(wire.ready())
@@ -261,7 +261,7 @@ def test_nothing_of_an_ignored_chat_reaches_the_disk(store: Store, entry: str) -
 
 
 def test_nothing_of_an_ignored_chat_comes_in_under_its_other_name(store: Store) -> None:
-    """Calls and reactions carry one id; the messages before told which others it has."""
+    """Calls and reactions carry one id; earlier messages revealed the other."""
     line = ignoring(store, "+54 9 11 5555-0001")
     line.read(
         wire.ready(),
@@ -273,7 +273,7 @@ def test_nothing_of_an_ignored_chat_comes_in_under_its_other_name(store: Store) 
 
 
 def test_groups_status_and_channels_leave_no_trace(store: Store) -> None:
-    """Dropped before the disk."""
+    """They are dropped before anything is written."""
     line = Line(store, CaptureRules())
     line.read(wire.ready())
     before = everything(store)

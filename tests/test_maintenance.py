@@ -1,4 +1,4 @@
-"""When a restart is planned, and what people are warned of."""
+"""When a restart is planned, and which warnings are measured."""
 
 import asyncio
 import shutil
@@ -43,7 +43,7 @@ FINE = Observation(
     ],
 )
 def test_a_restart_waits_for_a_quiet_moment_unless_it_is_urgent(change: dict[str, object], why: str | None) -> None:
-    """Memory over the ceiling, or a browser that was replaced under us."""
+    """It is urgent if memory is over the ceiling or the browser's file was replaced."""
     assert restart_reason(replace(FINE, **change), LIMITS) == why  # type: ignore[arg-type]
 
 
@@ -56,7 +56,7 @@ def test_a_restart_waits_for_a_quiet_moment_unless_it_is_urgent(change: dict[str
     ],
 )
 def test_a_warning_says_how_bad_it_is(change: dict[str, object], code: str) -> None:
-    """And when all is well there is none."""
+    """When all is well there is no warning."""
     assert set(find_warnings(FINE, LIMITS).values()) == {None}
     found = find_warnings(replace(FINE, **change), LIMITS)  # type: ignore[arg-type]
     [(warning, detail)] = [(each, detail) for each, detail in found.items() if detail is not None]
@@ -65,7 +65,7 @@ def test_a_warning_says_how_bad_it_is(change: dict[str, object], code: str) -> N
 
 
 def test_a_check_can_give_every_warning_that_is_measured() -> None:
-    """All at once; the others come from the child, the rules and the store."""
+    """All at once; other warnings come from the child, the rules and the store."""
     bad = Observation(2_000_000_000, 1, browser_replaced=True, quiet_seconds=0, phone_silent=timedelta(days=13))
     found = find_warnings(bad, LIMITS)
     assert set(found) == {each for each in health.WARNINGS.values() if each.measured}
@@ -73,7 +73,7 @@ def test_a_check_can_give_every_warning_that_is_measured() -> None:
 
 
 async def test_a_warning_is_cleared_when_all_is_well_again() -> None:
-    """At the next check."""
+    """The next check clears it."""
     warnings = ActiveWarnings(lambda: None)
     seen = replace(FINE, disk_free=1)
 
@@ -92,7 +92,7 @@ async def test_a_warning_is_cleared_when_all_is_well_again() -> None:
 
 
 def test_a_running_program_whose_file_was_replaced_is_noticed(tmp_path: Path) -> None:
-    """As a package upgrade does: a new file under the same name."""
+    """A package upgrade puts a new file under the same name."""
     program = tmp_path / "browser"
     shutil.copy("/bin/sleep", program)
     with subprocess.Popen([program, "60"]) as running:
@@ -106,11 +106,11 @@ def test_a_running_program_whose_file_was_replaced_is_noticed(tmp_path: Path) ->
 
 
 async def idle() -> None:
-    """Nothing is trained."""
+    """No training is running."""
 
 
 async def test_a_ceiling_that_is_too_low_does_not_restart_in_a_loop() -> None:
-    """Once, and not again for hours."""
+    """It restarts once, and then not for hours."""
     restarts: list[str] = []
     looks = 0
 
@@ -135,7 +135,7 @@ async def test_a_ceiling_that_is_too_low_does_not_restart_in_a_loop() -> None:
 
 
 async def test_the_nightly_restart_is_due_at_the_local_time_that_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not at all when it is switched off."""
+    """It never happens when it is switched off."""
     monkeypatch.setenv("TZ", "America/Argentina/Buenos_Aires")
     seen = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Snapshots of the session, their restore, and what is set aside: on real files."""
+"""Snapshots of the session, their restore, and the quarantine, on real files."""
 
 import json
 import stat
@@ -18,14 +18,14 @@ ACCOUNT = "5491155550100@c.us"
 
 @pytest.fixture
 def where(tmp_path: Path) -> Paths:
-    """A state directory with a profile that looks like a session."""
+    """A state directory whose profile looks like a linked one."""
     found = resolve_paths(None, str(tmp_path / "state"), "leadmaster.db")
     write_session(found, "first")
     return found
 
 
 def write_session(where: Paths, text: str) -> None:
-    """IndexedDB and Local Storage with this text in them, and a cache beside."""
+    """Write IndexedDB and Local Storage with this text, and a cache."""
     for folder in SESSION_FOLDERS:
         path = where.profile / folder / "leveldb"
         path.mkdir(parents=True, exist_ok=True)
@@ -36,12 +36,12 @@ def write_session(where: Paths, text: str) -> None:
 
 
 def session_text(where: Paths) -> set[str]:
-    """What the live profile's session says."""
+    """The text in the live profile's session."""
     return {(where.profile / folder / "leveldb" / "000001.log").read_text() for folder in SESSION_FOLDERS}
 
 
 def test_a_snapshot_holds_the_session_only_and_can_be_verified(where: Paths) -> None:
-    """No caches; every file with its hash; readable by us alone."""
+    """It has no caches, a hash for each file, and is readable by its owner only."""
     auth = Auth(where)
     snapshot = auth.take(account=ACCOUNT, browser="Chrome/156", now=NOW)
     auth.verify(snapshot)
@@ -53,7 +53,7 @@ def test_a_snapshot_holds_the_session_only_and_can_be_verified(where: Paths) -> 
 
 
 def test_three_snapshots_are_kept_newest_first(where: Paths) -> None:
-    """The fourth pushes the oldest out."""
+    """A fourth removes the oldest."""
     auth = Auth(where)
     for day in range(5):
         auth.take(account=ACCOUNT, browser=None, now=NOW + timedelta(days=day))
@@ -62,7 +62,7 @@ def test_three_snapshots_are_kept_newest_first(where: Paths) -> None:
 
 @pytest.mark.parametrize("damage", ["changed", "shortened", "removed"])
 def test_a_damaged_snapshot_is_never_restored(where: Paths, damage: str) -> None:
-    """It is named, and the one before it is taken instead."""
+    """It is named, and the next older one is used."""
     auth = Auth(where)
     older = auth.take(account=ACCOUNT, browser=None, now=NOW)
     newer = auth.take(account=ACCOUNT, browser=None, now=NOW + timedelta(days=1))
@@ -83,7 +83,7 @@ def test_a_damaged_snapshot_is_never_restored(where: Paths, damage: str) -> None
 
 
 def test_a_restore_brings_the_session_back_and_keeps_the_broken_one(where: Paths) -> None:
-    """The profile that was there is in quarantine, with the reason."""
+    """The replaced profile is in quarantine with the reason."""
     auth = Auth(where)
     snapshot = auth.take(account=ACCOUNT, browser=None, now=NOW)
     write_session(where, "broken")
@@ -96,14 +96,14 @@ def test_a_restore_brings_the_session_back_and_keeps_the_broken_one(where: Paths
 
 
 def test_another_accounts_snapshot_is_no_good(where: Paths) -> None:
-    """A snapshot of the number before must not come back."""
+    """The session of a previous number must not come back."""
     auth = Auth(where)
     auth.take(account="5491155550200@c.us", browser=None, now=NOW)
     assert auth.newest_good(account=ACCOUNT) is None
 
 
 def test_a_snapshot_that_was_interrupted_is_none(where: Paths) -> None:
-    """Copied to a hidden name and renamed when whole; leftovers go with the next."""
+    """Snapshots are copied under a hidden name and then renamed; the next one removes leftovers."""
     auth = Auth(where)
     leftover = where.profile.parent / "snapshots" / ".20261101T000000.000000Z"
     leftover.mkdir(parents=True)
@@ -114,7 +114,7 @@ def test_a_snapshot_that_was_interrupted_is_none(where: Paths) -> None:
 
 
 def test_no_snapshot_of_a_profile_without_a_session(tmp_path: Path) -> None:
-    """Nothing is there to keep, and it says so."""
+    """There is nothing to copy, and the result says so."""
     auth = Auth(resolve_paths(None, str(tmp_path), "leadmaster.db"))
     with pytest.raises(CannotUseSnapshot, match="scan first"):
         auth.take(account=None, browser=None, now=NOW)
@@ -134,7 +134,7 @@ def test_of_quarantine_two_are_kept_for_thirty_days(where: Paths) -> None:
 
 
 def test_caches_go_and_the_session_stays(where: Paths) -> None:
-    """Bytes freed are told."""
+    """The number of freed bytes is returned."""
     auth = Auth(where)
     assert auth.trim_caches() == 1000
     assert session_text(where) == {"first"}
@@ -142,7 +142,7 @@ def test_caches_go_and_the_session_stays(where: Paths) -> None:
 
 
 def test_stale_singleton_locks_are_removed_even_when_they_dangle(where: Paths) -> None:
-    """They are symbolic links to nothing: a host name and a pid."""
+    """They are symbolic links whose target is a host name and a pid, not a file."""
     (where.profile / "SingletonLock").symlink_to("another-host-4242")
     auth = Auth(where)
     assert auth.clear_stale_singletons() == ["SingletonLock"]
@@ -150,7 +150,9 @@ def test_stale_singleton_locks_are_removed_even_when_they_dangle(where: Paths) -
 
 
 def test_a_link_that_was_made_elsewhere_is_known_until_it_has_worked_here(where: Paths) -> None:
-    """Whatever dies before: only then is the account in the database, with the time of its link."""
+    """It survives failed starts until the first ready, when the account and the time of its link are stored in the
+    database.
+    """
     at = "2026-11-23T02:00:00.000Z"
     Auth(where).note_link_elsewhere(where.profile, at)
     profile = BrowserProfile(where, grace_seconds=0)

@@ -17,7 +17,7 @@ def program(path: Path, text: str) -> Path:
 
 
 def test_a_snap_shim_is_no_browser_for_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ubuntu's chromium can't open our profile; the next one is taken."""
+    """Ubuntu's snap of Chromium cannot open our profile, so the next browser is used."""
     program(tmp_path / "bin" / "chromium", '#!/bin/sh\nexec /snap/bin/chromium "$@"\n')
     real = program(tmp_path / "bin" / "google-chrome", "#!/bin/sh\necho Google Chrome 156\n")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -27,7 +27,7 @@ def test_a_snap_shim_is_no_browser_for_us(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_downloaded_browser_is_found_where_the_set_up_puts_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the system has none; the newest of several."""
+    """It is used when the system has none; the newest of several wins."""
     program(tmp_path / "chrome" / "linux-155.0.1" / "chrome-linux64" / "chrome", "#!/bin/sh\n")
     newest = program(tmp_path / "chrome" / "linux-156.0.1" / "chrome-linux64" / "chrome", "#!/bin/sh\n")
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
@@ -36,7 +36,7 @@ def test_a_downloaded_browser_is_found_where_the_set_up_puts_it(
 
 
 def test_no_browser_at_all_is_a_sentence_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing on PATH, nothing downloaded."""
+    """There is none on PATH and none downloaded."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PUPPETEER_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -47,14 +47,14 @@ def test_no_browser_at_all_is_a_sentence_with_what_to_do(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("version", ["v18.20.4", "v9.0.0", "nonsense"])
 def test_a_node_that_is_too_old_is_refused_with_its_version(tmp_path: Path, version: str) -> None:
-    """20 is the oldest that will do."""
+    """The oldest supported version is 20."""
     node = program(tmp_path / "node", f"#!/bin/sh\necho {version}\n")
     with pytest.raises(CannotUseProgram, match="20 or newer"):
         find_node(str(node))
 
 
 def test_a_configured_program_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """The setting and the path."""
+    """The error gives the setting and the path."""
     with pytest.raises(CannotUseProgram, match=r"listener\.node = .*missing"):
         find_node(str(tmp_path / "missing"))
     with pytest.raises(CannotUseProgram, match=r"listener\.browser = .*missing"):

@@ -1,4 +1,4 @@
-"""The QR as it is printed, read back by a real decoder, on dark and on light backgrounds."""
+"""The QR code as printed, decoded by a real decoder, on dark and light backgrounds."""
 
 import re
 import unicodedata
@@ -22,7 +22,7 @@ _SET = re.compile(r"\x1b\[38;2;(\d+);\d+;\d+;48;2;(\d+);\d+;\d+m")
 
 
 class Terminal(NamedTuple):
-    """Grey levels of what is printed without colours, and of what is not."""
+    """A terminal's grey levels for uncoloured foreground and background."""
 
     ink: int
     paper: int
@@ -33,7 +33,7 @@ LIGHT = Terminal(ink=20, paper=250)
 
 
 def shown(text: str, terminal: Terminal, *, pixels: int = 4) -> Any:
-    """What a terminal makes of these characters: two square pixels a character, on its own background."""
+    """The picture of these characters: two square pixels per character, on the terminal's background."""
     rows: list[list[int]] = []
     for line in text.split("\n"):
         colours = terminal
@@ -55,7 +55,7 @@ def shown(text: str, terminal: Terminal, *, pixels: int = 4) -> Any:
 
 
 def read(image: Any, *, inverted: bool = False) -> str | None:
-    """What a phone would read; None when nothing."""
+    """The decoded text, or None."""
     found = zxingcpp.read_barcodes(image, try_rotate=False, try_downscale=False, try_invert=inverted)
     return found[0].text if found else None
 
@@ -63,7 +63,7 @@ def read(image: Any, *, inverted: bool = False) -> str | None:
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("terminal", [DARK, LIGHT], ids=["dark", "light"])
 def test_in_colours_it_reads_upright_on_every_background(text: str, terminal: Terminal) -> None:
-    """The terminal's own colours do not matter."""
+    """The code sets both colours, so the terminal's own do not matter."""
     assert read(shown(qr.draw(text, Ink.COLOURS), terminal)) == text
 
 
@@ -74,7 +74,7 @@ def test_in_colours_it_reads_upright_on_every_background(text: str, terminal: Te
 def test_without_colours_it_reads_upright_on_its_own_background_and_inverted_on_the_other(
     ink: Ink, upright: Terminal, other: Terminal, text: str
 ) -> None:
-    """Phones read both."""
+    """Phones decode inverted codes as well."""
     printed = qr.draw(text, ink)
     assert read(shown(printed, upright)) == text
     assert read(shown(printed, other)) is None, "the background does matter here"
@@ -84,7 +84,7 @@ def test_without_colours_it_reads_upright_on_its_own_background_and_inverted_on_
 @pytest.mark.parametrize("ink", Ink)
 @pytest.mark.parametrize("text", TEXTS)
 def test_it_fits_a_terminal(ink: Ink, text: str) -> None:
-    """At most 80 columns and, for what WhatsApp sends, no more rows than a tall terminal has."""
+    """It needs at most 80 columns and, for codes of WhatsApp's length, the rows of a tall terminal."""
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in qr.draw(text, ink).split("\n")]
     assert all(len(line) <= 80 for line in lines)
     assert len(lines) <= 40
@@ -93,13 +93,13 @@ def test_it_fits_a_terminal(ink: Ink, text: str) -> None:
 
 @pytest.mark.parametrize("ink", [Ink.LIGHT_MODULES, Ink.DARK_MODULES])
 def test_in_a_journal_there_are_no_control_characters(ink: Ink) -> None:
-    """A journal escapes whole messages that have one."""
+    """The journal escapes a whole message that contains one."""
     printed = qr.draw(WHATSAPP, ink).replace("\n", "")
     assert not [char for char in printed if unicodedata.category(char).startswith("C")]
 
 
 def test_colours_end_with_each_line() -> None:
-    """The terminal is as it was before."""
+    """The terminal's colours are restored."""
     for line in qr.draw(WHATSAPP, Ink.COLOURS).split("\n"):
         assert _SET.match(line)
         assert line.endswith("\x1b[0m")
@@ -107,7 +107,7 @@ def test_colours_end_with_each_line() -> None:
 
 
 def test_a_quiet_zone_of_four_is_around_it() -> None:
-    """As the standard wants."""
+    """The QR standard requires it."""
     matrix = qr.matrix(WHATSAPP)
     for edge in (matrix[:4], matrix[-4:], [row[:4] for row in matrix], [row[-4:] for row in matrix]):
         assert not any(module for row in edge for module in row)
@@ -116,7 +116,7 @@ def test_a_quiet_zone_of_four_is_around_it() -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_picture_reads(text: str) -> None:
-    """Black on white, with a quiet zone."""
+    """It is black on white with a quiet zone."""
     picture = qr.png(text)
     assert picture.startswith(b"\x89PNG")
     assert read(np.array(Image.open(BytesIO(picture)).convert("L"))) == text

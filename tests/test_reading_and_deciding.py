@@ -15,7 +15,7 @@ SQL = re.compile(r"\b(SELECT\s|INSERT\s+(OR\s+\w+\s+)?INTO\b|UPDATE\s+\w+\s+SET\
 
 
 def sql_in(source: str) -> Iterator[str]:
-    """Statements in a module's texts, and calls that run some."""
+    """SQL statements in a module's strings, and calls that execute SQL."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value):
             yield f"line {node.lineno}: {node.value.strip()[:60]}"
@@ -24,7 +24,7 @@ def sql_in(source: str) -> Iterator[str]:
 
 
 def printing_in(source: str) -> Iterator[str]:
-    """Calls of print, and imports of argparse or of the command line."""
+    """Calls of print, and imports of argparse or the command line."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(func=ast.Name(id="print")):
@@ -37,7 +37,7 @@ def printing_in(source: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("folder", ["cli", "demo"])
 def test_what_is_typed_and_printed_holds_no_sql(folder: str) -> None:
-    """A page that wants the same would have to import the command line."""
+    """Otherwise a web page with the same data would have to import the command line."""
     files = sorted((PACKAGE / folder).rglob("*.py"))
     assert files
     assert [f"{file.name}, {each}" for file in files for each in sql_in(file.read_text())] == []
@@ -45,14 +45,14 @@ def test_what_is_typed_and_printed_holds_no_sql(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", ["queries", "actions"])
 def test_what_reads_and_decides_neither_prints_nor_parses_arguments(folder: str) -> None:
-    """So that a page or a feed can call it."""
+    """So a web page or a feed can call it."""
     files = sorted((PACKAGE / folder).rglob("*.py"))
     assert files
     assert [f"{file.name}, {each}" for file in files for each in printing_in(file.read_text())] == []
 
 
 def test_queries_write_nothing() -> None:
-    """Not a table is changed by looking."""
+    """Reading changes no table."""
     writes = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE INTO|CREATE|DROP|BEGIN|COMMIT)\b")
     for file in sorted((PACKAGE / "queries").rglob("*.py")):
         texts = [node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
@@ -67,5 +67,5 @@ def test_queries_write_nothing() -> None:
     ],
 )  # fmt: skip
 def test_sql_is_found_where_it_is(source: str) -> None:
-    """These tests can fail."""
+    """Shows that these checks can fail."""
     assert list(sql_in(source))

@@ -68,7 +68,7 @@ def test_every_make_target_that_a_document_names_exists(document: str) -> None:
 
 
 def test_the_tables_that_other_programs_may_read_are_all_documented(tmp_path: Path) -> None:
-    """The list in docs/operations.md is what a new database has."""
+    """The list in docs/operations.md matches a new database."""
     with closing(open_for_writing(tmp_path / "leadmaster.db")) as database:
         made = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     tables = {name for name in made if not name.startswith("sqlite_")} - INTERNAL
@@ -80,7 +80,7 @@ def test_the_tables_that_other_programs_may_read_are_all_documented(tmp_path: Pa
 
 @pytest.mark.parametrize("document", ["README.md", "README.es.md"])
 def test_a_readme_is_a_landing_page(document: str) -> None:
-    """Short, with the picture of the demo and the commands to start with."""
+    """It is short and has the picture of the demo and the first commands."""
     text = (ROOT / document).read_text()
     assert text.count("\n") <= LANDING_PAGE_LINES
     assert "](docs/demo.svg)" in text

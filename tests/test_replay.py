@@ -1,4 +1,4 @@
-"""`leadmasterd replay` as others use it: files that somebody else wrote, in any order, with wrong lines among them."""
+"""`leadmasterd replay` on files from elsewhere, in any order and with wrong lines in them."""
 
 import json
 from itertools import permutations
@@ -20,7 +20,7 @@ PRICE = ANA.says("17 10:00", "price")
 def replayed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], file: bytes, *more: str
 ) -> tuple[int, dict[str, Any], list[str]]:
-    """Exit code, the object on stdout, and what was said on stderr."""
+    """Exit code, the object on stdout, and the lines on stderr."""
     lines, settings = tmp_path / "lines.jsonl", tmp_path / "config.toml"
     lines.write_bytes(file)
     settings.write_text(f'state_dir = "{tmp_path / "state"}"\n')
@@ -33,7 +33,7 @@ def replayed(
 def test_a_line_that_is_no_object_is_told_and_the_others_count(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: bytes
 ) -> None:
-    """With its number, and 1 for the whole."""
+    """The error gives the line's number, and the exit code is 1."""
     code, result, told = replayed(tmp_path, capsys, wrong + b"\n" + wire.raw(PRICE))
     assert code == 1
     assert len(result["leads"]) == 1
@@ -44,7 +44,7 @@ def test_a_line_that_is_no_object_is_told_and_the_others_count(
 def test_a_line_longer_than_the_wire_allows_is_refused(
     extra: int, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the daemon would not take makes no lead here either; the others count."""
+    """The daemon would refuse it too; the other lines count."""
     line = wire.raw({**PRICE, "data": ""})
     line = line.replace(b'"data": ""', b'"data": "%s"' % (b"x" * (decode.MAX_LINE - len(line) + extra)))
     found, result, told = replayed(
@@ -59,13 +59,13 @@ def test_a_line_longer_than_the_wire_allows_is_refused(
 
 
 def test_a_file_from_windows_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With its mark at the beginning and its ends of lines."""
+    """It has a byte order mark and CRLF line ends."""
     code, result, told = replayed(tmp_path, capsys, b"\xef\xbb\xbf" + wire.raw(PRICE) + b"\r\n\r\n")
     assert (code, len(result["leads"]), told) == (0, 1, [])
 
 
 def test_the_settings_may_be_named_after_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`replay FILE --at TIME --config FILE`: the last one counts."""
+    """In `replay FILE --at TIME --config FILE` the last `--config` counts."""
     settings = tmp_path / "other.toml"
     settings.write_text(f'state_dir = "{tmp_path / "state"}"\n[capture]\nignore = ["{wire.ANA}"]\n')
     code, result, _ = replayed(tmp_path, capsys, wire.raw(PRICE), "--config", str(settings))
@@ -86,7 +86,7 @@ def test_two_edits_in_whatever_order_are_judged_by_the_later_one() -> None:
 
 
 def test_an_edit_that_tells_only_its_own_time_is_found() -> None:
-    """`message_edit` with `t` alone, which is when it was edited."""
+    """`t` of a `message_edit` is when it was edited."""
     change = edited(PRICE, "17 10:10", "delivery")
     change["t"] = change.pop("edited_t")
     for order in permutations((PRICE, change)):
@@ -95,8 +95,8 @@ def test_an_edit_that_tells_only_its_own_time_is_found() -> None:
 
 
 def test_an_edit_that_does_not_tell_its_own_time_was_made_when_it_was_captured() -> None:
-    """«Edits are judged by the current text»: a sweep finds one that nobody heard, with `t` the message's, later
-    than one that was heard.
+    """«Edits are judged by the current text»: an edit found by a sweep has its message's `t`, but may be newer than one
+    that came live.
     """
     heard = edited(PRICE, "17 10:05", "delivery")
     found = {**edited(PRICE, "17 10:30", "order"), "edited_t": None}
@@ -106,7 +106,7 @@ def test_an_edit_that_does_not_tell_its_own_time_was_made_when_it_was_captured()
 
 
 def test_what_has_not_happened_by_then_is_not_seen_whatever_its_line_says_of_its_capture() -> None:
-    """One file is asked as of two times; its lines may all say the same `at`."""
+    """A file may be replayed as of several times although all its lines have the same `at`."""
     ana = Customer()
     story = [{**ana.says("17 10:00", "price"), "at": seconds("17 10:00") * 1000}]
     story += [{**ana.hears("17 10:40"), "at": seconds("17 10:00") * 1000}]
@@ -122,7 +122,7 @@ def test_a_wrong_date_far_ahead_is_filed_under_its_capture() -> None:
 
 
 def test_what_a_sweep_finds_revoked_is_judged_by_what_it_said_last() -> None:
-    """«Edits are judged by the current text» and «a revoked message still was written», in whatever order captured."""
+    """«Edits are judged by the current text» and «a revoked message still was written», in any order of capture."""
     said = ANA.says("17 10:00", "mmm")
     gone = {**said, "via": "sweep", "message_type": "revoked", "body": None, "at": (seconds("17 11:00") + 1) * 1000}
     for order in permutations((said, edited(said, "17 10:05", "price"), gone, revoked(said, "17 11:00"))):
@@ -131,14 +131,14 @@ def test_what_a_sweep_finds_revoked_is_judged_by_what_it_said_last() -> None:
 
 
 def test_a_reaction_and_its_taking_back_in_whatever_order_are_none() -> None:
-    """Each replaces the one before it in time, and not in the file."""
+    """The later time wins, not the later line."""
     for order in permutations((PRICE, reacted(PRICE, "17 10:05"), reacted(PRICE, "17 10:10", ""))):
         assert tell(*order, as_of="17 12:00").waits_since() == iso("17 10:00")
         assert tell(*order, as_of="17 10:07").waits_since() is None
 
 
 def test_an_ignored_chat_is_ignored_under_its_other_id_too() -> None:
-    """As the daemon does it: a call carries one id only."""
+    """Like the daemon: a call carries only one of the ids."""
     ana = Customer(phone=wire.ANA, lid=wire.ANA_LID)
     call = {**ana.call("17 10:05"), "chat": wire.ANA_LID}
     told = tell(ana.says("17 10:00", "price"), call, rules=CaptureRules(ignore=ignore_list([wire.ANA])))
@@ -152,14 +152,14 @@ def test_an_ignored_chat_is_ignored_under_its_other_id_too() -> None:
     ],
 )  # fmt: skip
 def test_a_decision_may_name_the_phone(chat: str) -> None:
-    """As people write it; «equality is by a match key (Argentina 54 9 = 54, …)»."""
+    """It may have any format; «equality is by a match key (Argentina 54 9 = 54, …)»."""
     assert tell(PRICE, {**ANA.decided("17 11:00", "won"), "chat": chat}, as_of="17 12:00").stages == ["won"]
 
 
 def test_a_decision_at_a_time_that_no_calendar_reaches_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And the rest counts."""
+    """The other lines count."""
     decision = {"type": "decision", "at": "0001-01-01T00:00:00+10:00", "chat": wire.ANA, "stage": "won"}
     code, result, told = replayed(tmp_path, capsys, json.dumps(decision).encode() + b"\n" + wire.raw(PRICE))
     assert (code, len(result["leads"])) == (1, 1)
@@ -170,7 +170,7 @@ def test_a_decision_at_a_time_that_no_calendar_reaches_is_told(
 def test_as_of_the_first_and_the_last_day_of_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], day: str, leads: int
 ) -> None:
-    """No calendar reaches the day that is `dormant_days` before the first."""
+    """`dormant_days` before the first day there is no date."""
     code, result, _told = replayed(tmp_path, capsys, wire.raw(PRICE), "--at", day)
     assert (code, len(result["leads"])) == (0, leads)
     assert ["dormant_proposed"] * leads == [each["kind"] for each in result["alerts"] if each["kind"] != "waiting"]
@@ -190,7 +190,7 @@ def test_as_of_the_first_and_the_last_day_of_all(
 def test_half_a_character_in_an_id_is_told_with_its_line(
     broken: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And the other lines count."""
+    """The other lines count."""
     file = f"{json.dumps(broken)}\n{json.dumps(PRICE)}\n".encode()
     code, told, said = replayed(tmp_path, capsys, file)
     assert (code, len(told["leads"])) == (1, 1)
@@ -208,7 +208,7 @@ def test_half_a_character_in_an_id_is_told_with_its_line(
 def test_half_a_character_in_an_id_of_a_group_is_told_too(
     broken: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where groups are captured, their ids reach the tables as well."""
+    """If groups are captured, their ids are stored as well."""
     monkeypatch.setenv("LEADMASTERD_CAPTURE__GROUPS", "true")
     code, told, said = replayed(tmp_path, capsys, f"{json.dumps(broken)}\n{json.dumps(PRICE)}\n".encode())
     assert (code, len(told["leads"])) == (1, 1)
@@ -219,7 +219,7 @@ def test_half_a_character_in_an_id_of_a_group_is_told_too(
 def test_a_decision_about_what_is_no_chat_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], chat: object
 ) -> None:
-    """And nothing of it commands the terminal."""
+    """Control characters in it are removed."""
     decision = {"type": "decision", "at": "2026-11-23T14:00:00Z", "chat": chat, "stage": "won"}
     code, result, told = replayed(tmp_path, capsys, json.dumps(decision).encode() + b"\n" + wire.raw(PRICE))
     assert (code, len(result["leads"]), len(told)) == (1, 1, 1)
@@ -227,7 +227,7 @@ def test_a_decision_about_what_is_no_chat_is_told(
 
 
 def test_a_decision_about_nobody_is_told() -> None:
-    """A wrong digit, and the decision would be lost without a word."""
+    """Otherwise a wrong digit would silently lose the decision."""
     wrong = {**ANA.decided("17 11:00", "won"), "chat": "5491155559999@c.us"}
     told = tell(PRICE, wrong, ANA.decided("17 11:30", "quoted"), as_of="17 12:00")
     assert told.stages == ["quoted"]
@@ -235,14 +235,14 @@ def test_a_decision_about_nobody_is_told() -> None:
 
 
 def test_edits_are_of_the_account_whose_messages_they_came_with() -> None:
-    """Another number scanned is another account, with ids of its own."""
+    """Each account has its own ids."""
     change = edited(PRICE, "17 10:10", "delivery")
     told = tell(wire.ready(), PRICE, change, wire.ready("5491155550999@c.us"), as_of="17 12:00")
     assert told.lead["intent"] == "delivery"
 
 
 def test_a_revoke_without_its_scope_is_of_everyone() -> None:
-    """Whoever writes lines by hand leaves it out."""
+    """Lines written by hand often omit it."""
     gone = revoked(PRICE, "17 10:10")
     del gone["scope"]
     told = tell(PRICE, gone, as_of="17 12:00")
@@ -250,7 +250,7 @@ def test_a_revoke_without_its_scope_is_of_everyone() -> None:
 
 
 def test_the_object_has_the_documented_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """«`replay` prints {"as_of","leads":[…],"conversations":[…],"alerts":[…]}»: these and no others, in this order."""
+    """«`replay` prints {"as_of","leads":[…],"conversations":[…],"alerts":[…]}»: exactly these, in this order."""
     _, result, _ = replayed(tmp_path, capsys, wire.raw(PRICE), "--json")
     assert list(result) == ["as_of", "leads", "conversations", "alerts"]
     assert result["as_of"] == iso("17 12:00")

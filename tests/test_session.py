@@ -1,4 +1,4 @@
-"""Phases as people see them, the pause that survives, and what operators ask over the control socket."""
+"""Phases as people see them, the pause that survives restarts, and commands over the control socket."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ NOW = "2026-11-23T14:00:00.000Z"
 
 
 class Store:
-    """A writer that keeps what it is given."""
+    """A fake writer that records what it gets."""
 
     def __init__(self) -> None:
         self.chunks: list[list[Item]] = []
@@ -32,7 +32,7 @@ class Store:
 
 
 class Child:
-    """A spawner that keeps what is sent to its child."""
+    """A fake spawner that records what is sent to its child."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, object]]] = []
@@ -42,13 +42,13 @@ class Child:
 
 
 def session() -> tuple[SessionLog, Store]:
-    """A log and where it writes."""
+    """A session log and its writer."""
     store = Store()
     return SessionLog(cast("Writer", store)), store
 
 
 def test_a_change_is_recorded_with_its_gap_in_one_piece() -> None:
-    """So that no crash comes between the two."""
+    """Both are one transaction, so no crash can separate them."""
     log, store = session()
     gap = GapOpened("child_died", NOW)
     log.change(State(phase=Phase.STOPPING, because=Reason("child_died", {"exit_code": 70})), NOW, bye=None, gaps=[gap])
@@ -60,7 +60,7 @@ def test_a_change_is_recorded_with_its_gap_in_one_piece() -> None:
 
 
 def test_the_last_words_of_a_child_explain_its_death_and_nothing_else() -> None:
-    """They are stored with it; `status` and `history` make the sentence."""
+    """They are stored with its death; `status` and `history` make a sentence of them."""
     log, _store = session()
     bye = Bye(9, "browser_gone", None)
     log.change(State(phase=Phase.STOPPING, because=Reason("child_died")), NOW, bye=bye, gaps=[])
@@ -76,7 +76,7 @@ def test_the_last_words_of_a_child_explain_its_death_and_nothing_else() -> None:
 
 
 def test_a_note_changes_no_phase() -> None:
-    """It is a line of the history at the current one."""
+    """It is added to the history under the current phase."""
     log, store = session()
     log.change(State(phase=Phase.READY, because=Reason("ready")), NOW, bye=None, gaps=[])
     log.note("dialog", {"text": "x"})
@@ -85,7 +85,7 @@ def test_a_note_changes_no_phase() -> None:
 
 
 def test_a_pause_survives_until_something_starts(tmp_path: Path) -> None:
-    """Neither stopping the daemon nor waiting ends it."""
+    """Stopping the daemon does not end it, and neither does time."""
     file = PauseFile(tmp_path)
     file.follow(Phase.PAUSED)
     for phase in set(Phase) - {Phase.STARTING}:
@@ -96,7 +96,7 @@ def test_a_pause_survives_until_something_starts(tmp_path: Path) -> None:
 
 
 def test_a_pause_that_can_not_be_written_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is said in the journal."""
+    """The journal reports the error."""
     PauseFile(tmp_path / "gone").follow(Phase.PAUSED)
     assert [record.action for record in caplog.records] == ["pause_unwritten"]  # type: ignore[attr-defined]
 
@@ -108,7 +108,7 @@ def test_a_pause_that_can_not_be_written_stops_nothing(tmp_path: Path, caplog: p
 def test_what_a_person_should_hear_of_at_once_is_an_error_in_the_journal(
     caplog: pytest.LogCaptureFixture, code: str, level: str
 ) -> None:
-    """An alert may hang on the level."""
+    """Alerts may depend on the level."""
     caplog.set_level("INFO")
     log, _store = session()
     log.change(State(phase=Phase.HALTED, because=Reason(code)), NOW, bye=None, gaps=[])
@@ -142,7 +142,7 @@ SCAN = State(phase=Phase.WAITING_FOR_SCAN, because=Reason("scan_needed"))
 async def test_a_command_is_posted_or_refused_with_the_reason(
     command: str, state: State, posted: Happened | None
 ) -> None:
-    """The answer names the phase as it is now."""
+    """The answer names the current phase."""
     log, _store = session()
     log.change(state, NOW, bye=None, gaps=[])
     inbox = Inbox()
@@ -159,7 +159,7 @@ async def test_a_command_is_posted_or_refused_with_the_reason(
 
 
 async def test_a_pairing_code_is_asked_of_the_child_in_digits() -> None:
-    """However the number was typed."""
+    """The number may be typed in any format."""
     log, _store = session()
     log.change(SCAN, NOW, bye=None, gaps=[])
     child = Child()
@@ -169,7 +169,7 @@ async def test_a_pairing_code_is_asked_of_the_child_in_digits() -> None:
 
 
 def answering(*answers: Page | None) -> PageReport:
-    """A child that answers each question with the next of these, under its number; None: not at all."""
+    """A child that gives these answers in turn, each with the question's number; None gives no answer."""
     coming = iter(answers)
 
     def send(command: str, *, check: int) -> None:
@@ -182,7 +182,7 @@ def answering(*answers: Page | None) -> PageReport:
 
 
 async def test_the_page_is_looked_at_when_somebody_asks() -> None:
-    """The answer is what the child says now, and `status` keeps it."""
+    """The child's answer is returned and kept in `status`."""
     log, _store = session()
     log.change(READY, NOW, bye=None, gaps=[])
     report = answering(replace(PAGE, missing=(Missing("WAWebCmd", "Cmd", "account"),)))
@@ -198,7 +198,7 @@ async def test_the_page_is_looked_at_when_somebody_asks() -> None:
 async def test_a_page_that_can_not_be_looked_at_is_told_and_what_was_known_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whether the child says so, or says nothing."""
+    """The child may report an error or not answer at all."""
     monkeypatch.setattr(page_report, "_ANSWER_SECONDS", 0.05)
     log, _store = session()
     log.change(READY, NOW, bye=None, gaps=[])
@@ -212,7 +212,7 @@ async def test_a_page_that_can_not_be_looked_at_is_told_and_what_was_known_stays
 
 
 async def test_before_a_scan_the_page_can_not_be_looked_at_and_that_says_what_to_do() -> None:
-    """The child is not even asked."""
+    """The child is not asked."""
     log, _store = session()
     log.change(SCAN, NOW, bye=None, gaps=[])
     control = Control(Inbox(), session=log, spawner=cast("Spawner", Child()), page=answering())

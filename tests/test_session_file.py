@@ -1,4 +1,4 @@
-"""A session in one file: what is packed comes out again, byte for byte, and nothing else does."""
+"""A session in one file: unpacking gives exactly what was packed, byte for byte."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ ORIGIN = Origin(ACCOUNT, None, LINKED)
 
 
 def test_a_packed_session_comes_out_as_it_was(tmp_path: Path) -> None:
-    """Only the session's folders; readable by us alone, in the file and unpacked."""
+    """It has the session's folders only, and file and folders are readable by their owner only."""
     file = packed(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with SessionFile(file) as found:
@@ -47,7 +47,7 @@ def test_a_packed_session_comes_out_as_it_was(tmp_path: Path) -> None:
 
 
 def test_the_manifest_names_every_file_with_its_size_and_hash(tmp_path: Path) -> None:
-    """So that one can check it with other tools."""
+    """Other tools can verify it."""
     with zipfile.ZipFile(packed(tmp_path)) as archive:
         manifest = json.loads(archive.read("manifest.json"))
     assert manifest["files"].keys() == session().keys()
@@ -56,7 +56,7 @@ def test_the_manifest_names_every_file_with_its_size_and_hash(tmp_path: Path) ->
 
 
 def test_an_existing_file_is_never_replaced(tmp_path: Path) -> None:
-    """And no unfinished one stays beside it."""
+    """No unfinished file is left either."""
     file = tmp_path / "session.zip"
     file.write_text("precious")
     with pytest.raises(FileExistsError):
@@ -66,7 +66,7 @@ def test_an_existing_file_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_a_file_that_can_not_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as on a full disk."""
+    """The disk may be full."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -79,7 +79,7 @@ def test_a_file_that_can_not_be_written_leaves_nothing(tmp_path: Path, monkeypat
 
 
 def test_a_memory_stick_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And there, too, nothing is replaced."""
+    """An existing file is not replaced there either."""
 
     def no_links(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -94,7 +94,7 @@ def test_a_memory_stick_without_hard_links_will_do(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("above", ["", "whatsapp/", "whatsapp\\"], ids=["contents", "folder", "powershell"])
 def test_a_zipped_profile_of_chrome_is_found_in_it(tmp_path: Path, above: str) -> None:
-    """At the top or in one folder; with what macOS adds; only the session of it is taken."""
+    """It may be at the top or in a folder, with files added by macOS; only the session is taken."""
     mac = {"__MACOSX/whatsapp/Default/IndexedDB/._x": b"mac", "__MACOSX/Default/IndexedDB/._x": b"mac"}
     file = zipped(tmp_path / "chrome.zip", mac)
     with zipfile.ZipFile(file, "a") as archive:
@@ -123,21 +123,21 @@ def test_a_zipped_profile_of_chrome_is_found_in_it(tmp_path: Path, above: str) -
 def test_chromes_version_may_also_be_in_its_preferences(
     tmp_path: Path, preferences: bytes, version: str | None
 ) -> None:
-    """Whatever else is there: a version that is not known is no reason to refuse."""
+    """An unknown version is no reason to refuse."""
     file = chrome(tmp_path / "chrome.zip", {"Default/Preferences": preferences})
     with SessionFile(changed(file, lambda entries: entries.pop("Last Version"))) as found:
         assert found.browser == version
 
 
 def test_links_outside_of_the_session_do_no_harm(tmp_path: Path) -> None:
-    """Chrome on macOS has one in its folder; it is not taken."""
+    """Chrome on macOS has such a link, which is skipped."""
     with SessionFile(with_link(chrome(tmp_path / "chrome.zip"), "RunningChromeVersion")) as found:
         found.unpack(tmp_path / "new")
     assert read_profile(tmp_path / "new") == session("chrome")
 
 
 def test_what_can_not_be_written_is_an_error_of_the_disk(tmp_path: Path) -> None:
-    """And no sentence about the file, which is good."""
+    """The file itself is valid, so the error does not blame it."""
     with SessionFile(packed(tmp_path)) as found:
         (tmp_path / "new").mkdir()
         with pytest.raises(FileExistsError):
@@ -145,7 +145,7 @@ def test_what_can_not_be_written_is_an_error_of_the_disk(tmp_path: Path) -> None
 
 
 def test_a_file_that_is_also_a_folder_is_an_error(tmp_path: Path) -> None:
-    """Zip allows it, and no disk does."""
+    """A zip can hold both, a disk cannot."""
     file = chrome(tmp_path / "chrome.zip", {f"{DATABASE}/CURRENT/x": b""})
     with SessionFile(file) as found, pytest.raises(OSError, match="CURRENT"):
         found.unpack(tmp_path / "new")
@@ -163,12 +163,12 @@ def test_a_file_that_is_also_a_folder_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_the_major_version_of_a_browser(text: str | None, expected: int | None) -> None:
-    """However it says it."""
+    """It is read from every format in use."""
     assert major(text) == expected
 
 
 def test_refusals_are_one_sentence(tmp_path: Path) -> None:
-    """With the file's name."""
+    """The sentence has the file's name."""
     with pytest.raises(Refused) as refused:
         SessionFile(tmp_path / "nowhere.zip")
     assert str(refused.value) == f"cannot import {tmp_path}/nowhere.zip: there is no such file; check its name"

@@ -1,4 +1,4 @@
-"""The lock that makes the daemon the only one, and the small files beside it."""
+"""The lock that keeps a second daemon out, and the small files next to it."""
 
 import fcntl
 import os
@@ -48,7 +48,7 @@ def held_elsewhere(here: Paths) -> subprocess.Popen[str]:
 
 
 def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One sentence, and once the first is dead the second may."""
+    """It gets one sentence; once the first is dead, it can start."""
     monkeypatch.setattr(files, "_PASSING_BY", 0.05)
     with held_elsewhere(here) as holder:
         assert is_running(here)
@@ -66,7 +66,7 @@ def test_the_second_daemon_is_refused_with_the_firsts_pid(here: Paths, monkeypat
 
 
 def test_somebody_who_only_asks_does_not_make_a_start_fail(here: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`status` shares the lock for a moment."""
+    """`status` holds the lock for a moment, in shared mode."""
     monkeypatch.setattr(files, "_PASSING_BY", LIMIT)
     here.state_dir.mkdir()
     asking = os.open(here.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
@@ -77,7 +77,7 @@ def test_somebody_who_only_asks_does_not_make_a_start_fail(here: Paths, monkeypa
 
 
 def test_asking_leaves_nothing_behind_and_takes_nothing_away(here: Paths) -> None:
-    """No file where there was none; the holder keeps holding."""
+    """It creates no file, and the holder keeps the lock."""
     assert not is_running(here)
     assert not here.state_dir.exists()
     lock = Lock(here)
@@ -87,7 +87,7 @@ def test_asking_leaves_nothing_behind_and_takes_nothing_away(here: Paths) -> Non
 
 
 def test_a_state_directory_that_is_a_file_never_ran(tmp_path: Path) -> None:
-    """And can't be used."""
+    """It cannot be used either."""
     (tmp_path / "file").touch()
     here = paths(tmp_path / "file")
     assert not is_running(here)
@@ -97,13 +97,13 @@ def test_a_state_directory_that_is_a_file_never_ran(tmp_path: Path) -> None:
 
 
 def test_a_state_directory_that_can_not_be_made_is_told() -> None:
-    """With who we are; not even root can there."""
+    """The error names our user; even root cannot create it."""
     with pytest.raises(CannotUseState, match=rf"/proc/leadmasterd/state: .*\(uid {os.getuid()}\)"):
         Lock(paths(Path("/proc/leadmasterd/state"))).acquire()
 
 
 def test_state_is_ours_alone(here: Paths) -> None:
-    """Whatever the umask."""
+    """The umask makes no difference."""
     before = os.umask(0)
     try:
         Lock(here).acquire()
@@ -116,7 +116,7 @@ def test_state_is_ours_alone(here: Paths) -> None:
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    """A reader never sees half; a failure leaves the old one and no rubbish."""
+    """A reader never sees half of it; a failure keeps the old file and leaves no temporary one."""
     path = tmp_path / "status.json"
     write_private(path, b"old")
     with path.open("rb") as reader:
@@ -130,7 +130,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_status_comes_back_as_it_was_written(here: Paths) -> None:
-    """Unicode too."""
+    """Unicode is preserved."""
     here.state_dir.mkdir()
     write_status(here, {"v": 1, "because": "ñandú"})
     assert read_status(here) == {"v": 1, "because": "ñandú"}
@@ -138,7 +138,7 @@ def test_a_status_comes_back_as_it_was_written(here: Paths) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"v": 2}', "{}", "\x00"])
 def test_a_status_file_that_is_not_ours_is_none(here: Paths, text: str) -> None:
-    """After a power cut, or from another version."""
+    """It may be damaged by a power cut or written by another version."""
     here.state_dir.mkdir()
     here.status_file.write_text(text)
     assert read_status(here) is None

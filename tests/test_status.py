@@ -1,4 +1,4 @@
-"""What a tired admin is told in ten seconds, also when the daemon is dead."""
+"""What `status` tells a tired admin in ten seconds, even when the daemon is dead."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 @pytest.fixture
 def held(paths: Paths) -> Iterator[Lock]:
-    """A daemon that runs."""
+    """A running daemon."""
     lock = Lock(paths)
     lock.acquire()
     yield lock
@@ -67,7 +67,7 @@ def held(paths: Paths) -> Iterator[Lock]:
 
 
 def status_of(paths: Paths, phase: Phase = Phase.READY, code: str = "ready", **values: object) -> dict[str, Any]:
-    """A status as the daemon writes it."""
+    """A status.json as the daemon writes it."""
     session = Session(
         phase=phase.value,
         since=iso(NOW - timedelta(minutes=65)),
@@ -95,19 +95,19 @@ CODES = [
 
 @pytest.mark.parametrize(("phase", "code"), CODES)
 def test_the_exit_code_says_how_it_is(paths: Paths, phase: Phase, code: int) -> None:
-    """0 ready, 2 not ready, 4 needs a person; and 3 whatever it last said, when it is not running."""
+    """0 is ready, 2 not ready, 4 needs a person; 3 means not running, whatever the file says."""
     status = status_of(paths, phase)
     assert cmd_status.exit_code(running=True, status=status) == code
     assert cmd_status.exit_code(running=False, status=status) == 3
 
 
 def test_every_phase_has_an_exit_code() -> None:
-    """None is forgotten above."""
+    """The table above must be complete."""
     assert {phase for phase, _ in CODES} == set(Phase)
 
 
 def test_a_full_disk_needs_a_person_even_while_ready(paths: Paths) -> None:
-    """Somebody has to free some space; a lock passes by itself."""
+    """A person has to free space; a lock goes away by itself."""
     full = {**status_of(paths), "trouble": {"code": "disk_full", "detail": ""}}
     locked = {**status_of(paths), "trouble": {"code": "database_locked", "detail": ""}}
     assert cmd_status.exit_code(running=True, status=full) == 4
@@ -115,7 +115,7 @@ def test_a_full_disk_needs_a_person_even_while_ready(paths: Paths) -> None:
 
 
 def test_the_object_has_exactly_the_documented_keys(paths: Paths) -> None:
-    """Other programs read it: a key is added or taken away on purpose, and here too."""
+    """Other programs read it, so every added or removed key must be intended and changed here too."""
     status = status_of(paths)
     assert set(status) == KEYS
     assert set(status["capture"]) == {"live", "sweep", "open_gaps", "last_message_at"}
@@ -123,13 +123,13 @@ def test_the_object_has_exactly_the_documented_keys(paths: Paths) -> None:
 
 
 def described(status: dict[str, Any] | None, *, running: bool) -> str:
-    """Heading and rows in one text."""
+    """Heading and rows as one text."""
     heading, rows = cmd_status.describe(status, running=running, clock=Clock(NOW, None), state_dir="/state")
     return "\n".join([heading, *(f"{label}: {text}" for label, text in rows)])
 
 
 def test_it_says_what_since_when_and_why(paths: Paths) -> None:
-    """In the first line."""
+    """All three are in the first line."""
     text = described(status_of(paths, account="5491155550100@c.us"), running=True)
     assert text.startswith("leadmasterd has been ready since ")
     assert "1 h 5 min ago" in text
@@ -137,14 +137,14 @@ def test_it_says_what_since_when_and_why(paths: Paths) -> None:
 
 
 def test_a_dead_daemon_is_told_with_its_last_words(paths: Paths) -> None:
-    """It did not say so itself."""
+    """The last status is shown as such, since the file still claims that it runs."""
     text = described(status_of(paths, Phase.BACKING_OFF, "child_died", bye="browser_gone"), running=False)
     assert text.startswith("leadmasterd is not running. It was last waiting to start again")
     assert "the browser died" in text
 
 
 def test_one_that_never_ran_and_one_that_just_starts_are_told_apart() -> None:
-    """By the lock."""
+    """The lock shows which it is."""
     assert described(None, running=False) == "leadmasterd is not running, and has never run here (/state)."
     assert described(None, running=True) == "leadmasterd is starting."
 
@@ -152,7 +152,7 @@ def test_one_that_never_ran_and_one_that_just_starts_are_told_apart() -> None:
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("running", [True, False])
 def test_every_phase_can_be_described(paths: Paths, phase: Phase, running: bool) -> None:
-    """With everything there is to tell."""
+    """Tried with all optional values present."""
     status = status_of(paths, phase, "child_died", bye=None, exit_code=70, failures=3, wait_seconds=4.0)
     status["trouble"] = {"code": "disk_full", "detail": "x"}
     status["capture"] = {"live": 12345, "sweep": 6, "open_gaps": 2, "last_message_at": iso(NOW)}
@@ -172,13 +172,13 @@ def test_every_phase_can_be_described(paths: Paths, phase: Phase, running: bool)
 
 @pytest.mark.parametrize(("job", "words"), [("sweep", "sweep"), ("restart", "nightly restart"), ("learn", "training")])
 def test_the_next_jobs_are_named_in_words(paths: Paths, job: str, words: str) -> None:
-    """The object keeps its names; people read what will happen."""
+    """JSON keeps the job names; people read what will happen."""
     status = {**status_of(paths), "next_jobs": [{"job": job, "at": iso(NOW + timedelta(seconds=30))}]}
     assert f"next: {words} " in described(status, running=True)
 
 
 def test_a_temporary_ban_is_told_with_its_end_and_a_wait(paths: Paths) -> None:
-    """Also when the daemon is dead; an end that is nonsense is no end."""
+    """It is shown even when the daemon is dead; an invalid end is ignored."""
     ban = {"ban": "101", "expires": int(NOW.timestamp()) + 7200, "message": "Too many"}
     for running in (True, False):
         text = described(status_of(paths, Phase.HALTED, "temporary_ban", **ban), running=running)
@@ -193,7 +193,7 @@ def test_a_temporary_ban_is_told_with_its_end_and_a_wait(paths: Paths) -> None:
 def test_resume_in_a_temporary_ban_warns_and_does_it(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
-    """A try too many may cost the number; but it is the owner's."""
+    """One attempt too many may cost the number, but that is the owner's decision."""
     asked: list[str] = []
     monkeypatch.setattr("leadmasterd.cli.cmd_control.ask", lambda _socket, command: asked.append(command))
     write_status(paths, status_of(paths, Phase.HALTED, code, expires=1795435200, state="TOS_BLOCK"))
@@ -207,14 +207,14 @@ def test_resume_in_a_temporary_ban_warns_and_does_it(
 def test_qr_says_how_to_go_on_when_a_passkey_is_asked_for(
     paths: Paths, held: Lock, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
-    """There is no code to scan, and none to wait for."""
+    """No code will come, so it does not wait for one."""
     write_status(paths, status_of(paths, Phase.NEEDS_PASSKEY, "passkey_asked", step="asked"))
     assert main(words) == 1
     assert "leadmasterd auth pair" in capsys.readouterr().err
 
 
 def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """The command as it is typed."""
+    """Run the command."""
     code = main(["status", *arguments])
     said = capsys.readouterr()
     return code, said.out, said.err
@@ -223,7 +223,7 @@ def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, 
 def test_json_is_one_object_with_running_from_the_lock(
     paths: Paths, held: Lock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And nothing else on stdout."""
+    """Stdout holds nothing else."""
     write_status(paths, status_of(paths))
     code, out, err = run("--json", capsys=capsys)
     assert (code, err) == (0, "")
@@ -235,7 +235,7 @@ def test_json_is_one_object_with_running_from_the_lock(
 def test_a_status_file_that_says_ready_is_not_believed_without_a_daemon(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The lock decides: it was killed."""
+    """The daemon was killed, which the free lock shows."""
     write_status(paths, status_of(paths))
     paths.lock_file.touch()
     code, out, _ = run("--json", capsys=capsys)
@@ -245,7 +245,7 @@ def test_a_status_file_that_says_ready_is_not_believed_without_a_daemon(
 
 
 def test_where_it_never_ran_there_is_an_answer_too(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    """In both forms."""
+    """As text and as JSON."""
     code, out, _ = run("--json", capsys=capsys)
     documented = (
         "phase", "since", "because", "code", "pid", "account", "capture", "waiting", "resources", "next_jobs",
@@ -256,7 +256,7 @@ def test_where_it_never_ran_there_is_an_answer_too(paths: Paths, capsys: pytest.
 
 
 def test_settings_that_are_wrong_elsewhere_do_not_silence_it(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only where state is must be known."""
+    """It only needs the path of the state directory."""
     Path("config.toml").write_text("zzz = 1\n[listener]\nnode = 5\n")
     assert run(capsys=capsys)[0] == 3
 
@@ -265,7 +265,7 @@ def test_settings_that_are_wrong_elsewhere_do_not_silence_it(paths: Paths, capsy
 def test_settings_that_hide_where_state_is_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
-    """78, one sentence, nothing on stdout."""
+    """The exit code is 78 with one sentence, and stdout stays empty."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LEADMASTERD_STATE_DIR", raising=False)
     Path("config.toml").write_text(text)
@@ -276,7 +276,7 @@ def test_settings_that_hide_where_state_is_are_told(
 
 
 def test_a_detail_can_not_command_the_terminal(paths: Paths, held: Lock) -> None:
-    """Details come from the page and the browser; in colours markup is text as well."""
+    """Details come from the page and the browser; markup in them is printed as text."""
     detail = "[bold]no[/bold] \x1b]0;title\x07\x1b[2J"
     write_status(paths, status_of(paths, Phase.BACKING_OFF, "cannot_spawn", detail=detail))
     reading, writing = pty.openpty()
@@ -299,7 +299,7 @@ def test_a_detail_can_not_command_the_terminal(paths: Paths, held: Lock) -> None
 
 
 async def test_many_changes_are_written_once(paths: Paths) -> None:
-    """A moment later, and whole: the sections are asked when the file is written."""
+    """They are written together a moment later, with values as of the write."""
     publisher = StatusPublisher(paths)
     counters = Counters(publisher.changed)
     asked = 0
@@ -322,7 +322,7 @@ async def test_many_changes_are_written_once(paths: Paths) -> None:
 
 
 def test_a_status_that_can_not_be_written_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A full disk is no reason to fill the journal."""
+    """A full disk must not fill the journal too."""
     gone = Paths(None, tmp_path / "gone", tmp_path / "gone" / "x.db")
     publisher = StatusPublisher(gone)
     for _ in range(3):
@@ -334,7 +334,7 @@ def test_a_status_that_can_not_be_written_is_reported_once(tmp_path: Path, caplo
 
 
 def test_memory_and_disk_are_measured(paths: Paths) -> None:
-    """In bytes, of what is there."""
+    """In bytes, of the real system."""
     paths.database.write_bytes(b"12345")
     measured = measure(paths)
     assert measured["database_bytes"] == 5

@@ -1,4 +1,4 @@
-"""What each captured thing does to the tables: every message once, its whole history, and who it belongs to."""
+"""What each captured record does to the tables: every message once, with its history and its owner."""
 
 import random
 import sqlite3
@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def texts(store: Store) -> list[Any]:
-    """Bodies in order."""
+    """The stored bodies, in order."""
     return [row[0] for row in store.rows("SELECT body FROM messages ORDER BY message_id")]
 
 
@@ -75,7 +75,7 @@ def sweep_done(*, started: float = wire.NOON + 4, failed: int = 0, looked_at: in
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
 def test_a_message_that_comes_live_by_sweep_and_five_times_is_one_row(store: Store, together: bool) -> None:
-    """However often and whichever way."""
+    """The number and the order of copies make no difference."""
     copies = [item(wire.message(via=via)) for via in ("live", "sweep", "sweep", "live", "sweep")]
     for batch in [copies] if together else [[copy] for copy in copies]:
         store.write(*batch)
@@ -88,7 +88,7 @@ def test_a_message_that_comes_live_by_sweep_and_five_times_is_one_row(store: Sto
 
 @pytest.mark.parametrize("first", [wire.ANA, wire.ANA_LID])
 def test_a_message_under_both_identities_is_one_row_with_two_aliases(store: Store, first: str) -> None:
-    """`remote` flips between c.us and lid for one and the same message."""
+    """`remote` may be c.us or lid for the same message."""
     second = wire.ANA if first == wire.ANA_LID else wire.ANA_LID
     store.write(wire.message(chat=first), wire.message(chat=second), wire.message(chat=second, via="sweep"))
     assert len(texts(store)) == 1
@@ -96,7 +96,7 @@ def test_a_message_under_both_identities_is_one_row_with_two_aliases(store: Stor
 
 
 def test_a_message_comes_once_across_lives_of_the_daemon(tmp_path: Path) -> None:
-    """What is known is in the file and not in memory."""
+    """Known messages are looked up in the file, not in memory."""
     for _ in range(3):
         with opened(tmp_path / "leadmaster.db") as life:
             life.write(wire.message(), wire.message("3EB0A2", body="y envío?"))
@@ -104,7 +104,7 @@ def test_a_message_comes_once_across_lives_of_the_daemon(tmp_path: Path) -> None
 
 
 def test_a_clearly_different_time_under_the_same_id_is_another_message(store: Store) -> None:
-    """Ids are chosen by senders; a minute apart is the same, more is not."""
+    """Senders choose ids; copies may differ by up to a minute."""
     store.write(wire.message(body="one"), wire.message(body="one", t=wire.NOON + 60))
     store.write(wire.message(body="two", t=wire.NOON + 3600), wire.message(body="two", t=wire.NOON + 3600))
     assert store.rows("SELECT body, variant FROM messages ORDER BY 2") == [("one", 0), ("two", 1)]
@@ -122,7 +122,7 @@ def test_direction_and_group_tell_messages_with_one_id_apart(store: Store) -> No
 
 
 def test_own_messages_are_the_operators_and_out(store: Store) -> None:
-    """They end up in the same conversation as the other party's."""
+    """They belong to the same conversation as the other party's."""
     store.write(wire.message(), wire.message("3EB0B1", mine=True, body="Hola Ana", t=wire.NOON + 3))
     assert store.rows("SELECT direction, author FROM messages ORDER BY 1") == [("in", "contact"), ("out", "operator")]
     assert store.rows("SELECT chat, last_inbound_at, last_outbound_at FROM conversations") == [
@@ -131,13 +131,13 @@ def test_own_messages_are_the_operators_and_out(store: Store) -> None:
 
 
 def test_the_wire_line_is_kept_beside_its_row(store: Store) -> None:
-    """Once, and with the row's id."""
+    """It is stored once, with the row's id."""
     store.write(item(wire.message(), text="the first line"), item(wire.message(), text="a copy"))
     assert store.rows("SELECT message_id, problem, line FROM raw_events") == [(1, None, "the first line")]
 
 
 def test_a_contacts_names_are_written_and_silence_erases_nothing(store: Store) -> None:
-    """A later message that knows less takes nothing away; an own message says nothing about them."""
+    """A later message without names erases none, and our own messages say nothing about the contact."""
     store.write(wire.message("1", notify_name="Ana"))
     store.write(wire.message("2", notify_name=None, contact=wire.contact(name="Ana Tienda")))
     store.write(wire.message("3", notify_name="Tienda", mine=True))
@@ -150,7 +150,7 @@ def test_a_contacts_names_are_written_and_silence_erases_nothing(store: Store) -
 @pytest.mark.parametrize("via", ["live", "sweep"])
 @pytest.mark.parametrize("together", [True, False])
 def test_a_ciphertext_is_filled_in_by_its_text(store: Store, via: str, together: bool) -> None:
-    """One row throughout, readable from then on."""
+    """It stays one row and becomes readable."""
     cipher, text = item(wire.ciphertext()), item(wire.message(via=via, quoted={"id": "Q"}))
     if together:
         store.write(cipher, text)
@@ -165,7 +165,7 @@ def test_a_ciphertext_is_filled_in_by_its_text(store: Store, via: str, together:
 
 
 def test_a_late_ciphertext_does_not_erase_the_text(store: Store) -> None:
-    """It knows less than what is there."""
+    """The stored row knows more."""
     store.write(wire.message())
     store.write(wire.ciphertext(via="sweep"))
     store.write(wire.message(), wire.ciphertext())
@@ -177,7 +177,7 @@ def test_a_late_ciphertext_does_not_erase_the_text(store: Store) -> None:
 
 
 def test_an_edit_changes_the_text_and_keeps_what_it_was(store: Store) -> None:
-    """Every version is there, in order."""
+    """Every version is stored, in order."""
     store.write(wire.message(body="uno"), edit("dos"), edit("tres", edited_t=wire.NOON + 20))
     assert store.rows("SELECT body, edited_at, revoked_at FROM messages") == [("tres", at(wire.NOON + 20), None)]
     assert store.rows("SELECT change, body_before, changed_at FROM message_versions ORDER BY version_id") == [
@@ -187,14 +187,14 @@ def test_an_edit_changes_the_text_and_keeps_what_it_was(store: Store) -> None:
 
 
 def test_the_same_edit_twice_is_one_version(store: Store) -> None:
-    """It may come again after a reload."""
+    """After a reload the page may send it again."""
     store.write(wire.message(body="uno"), edit("dos"))
     store.write(edit("dos"))
     assert store.one("SELECT count(*) FROM message_versions") == 1
 
 
 def test_a_revoked_message_keeps_its_text(store: Store) -> None:
-    """It still was written; it is only marked, once, and no edit touches it any more."""
+    """It is marked once, and later edits do not change it."""
     store.write(wire.message(body="uno"), revoke(), revoke(), edit("dos"))
     [[body, revoked_at]] = store.rows("SELECT body, revoked_at FROM messages")
     assert body == "uno"
@@ -203,7 +203,7 @@ def test_a_revoked_message_keeps_its_text(store: Store) -> None:
 
 
 def test_a_message_deleted_on_our_side_only_is_not_revoked(store: Store) -> None:
-    """Whoever wrote to the other still reads it: only the line is kept."""
+    """The other party can still read it, so only the wire line is stored."""
     deleted = item(revoke(scope="me"), text="deleted for me")
     store.write(wire.message(body="uno"), deleted, edit("dos"))
     assert store.rows("SELECT body, revoked_at FROM messages") == [("dos", None)]
@@ -213,7 +213,7 @@ def test_a_message_deleted_on_our_side_only_is_not_revoked(store: Store) -> None
 
 
 def test_a_sweep_comes_upon_an_edit_made_while_we_were_away(store: Store) -> None:
-    """The page's text is the newer one."""
+    """The page has the newer text."""
     store.write(wire.message(body="uno"))
     store.write(wire.message(body="dos", via="sweep"), wire.message(body="dos", via="sweep"))
     assert store.rows("SELECT body FROM messages WHERE edited_at IS NOT NULL") == [("dos",)]
@@ -221,13 +221,13 @@ def test_a_sweep_comes_upon_an_edit_made_while_we_were_away(store: Store) -> Non
 
 
 def test_a_cut_copy_is_no_edit(store: Store) -> None:
-    """A line too long has its body cut, and that is not what they wrote."""
+    """The body was cut because its line was too long, not by its author."""
     store.write(wire.message(body="whole"), wire.message(body="wh", truncated=True, via="sweep"))
     assert texts(store) == ["whole"]
 
 
 def test_a_sweep_comes_upon_a_message_revoked_while_we_were_away(store: Store) -> None:
-    """Its text stays, and it is marked once."""
+    """The text stays, and the message is marked once."""
     gone = wire.message(body=None, via="sweep", message_type="revoked")
     store.write(wire.message(body="uno"))
     store.write(gone, gone)
@@ -239,7 +239,7 @@ def test_a_sweep_comes_upon_a_message_revoked_while_we_were_away(store: Store) -
 
 
 def test_a_ciphertext_that_was_revoked_is_marked_once(store: Store) -> None:
-    """Later sweeps read the same again: nothing new, so no version, no line and no new time."""
+    """A later sweep that reads it again adds no version, no line and no new time."""
     gone = wire.message(body=None, via="sweep", message_type="revoked")
     store.write(wire.ciphertext())
     store.write(gone)
@@ -252,7 +252,7 @@ def test_a_ciphertext_that_was_revoked_is_marked_once(store: Store) -> None:
 
 
 def test_a_message_first_seen_revoked_is_a_row_that_says_so(store: Store) -> None:
-    """Something was written, and nobody will know what."""
+    """A message existed, but its text is not known."""
     store.write(wire.message(body=None, via="sweep", message_type="revoked"))
     [[type_, revoked_at]] = store.rows("SELECT type, revoked_at FROM messages")
     assert type_ == "revoked"
@@ -260,14 +260,14 @@ def test_a_message_first_seen_revoked_is_a_row_that_says_so(store: Store) -> Non
 
 
 def test_an_edit_or_revoke_of_an_unknown_message_is_no_error(store: Store) -> None:
-    """A sweep brings the message with its current text."""
+    """A sweep will bring the message with its current text."""
     store.write(edit("dos"), revoke(), wire.message("other"))
     assert texts(store) == ["Hola, precio?"]
     assert store.sum_of("rejected") == 0
 
 
 def test_an_edit_finds_its_variant_by_time(store: Store) -> None:
-    """Under one id the one of that time is meant."""
+    """Of two messages with one id, the time selects the right one."""
     store.write(wire.message(body="one"), wire.message(body="two", t=wire.NOON + 3600))
     store.write(edit("one!", t=wire.NOON), edit("two!", t=wire.NOON + 3600, edited_t=wire.NOON + 3700))
     assert texts(store) == ["one!", "two!"]
@@ -277,7 +277,7 @@ def test_an_edit_finds_its_variant_by_time(store: Store) -> None:
 
 
 def test_a_reaction_is_kept_changed_and_taken_back(store: Store) -> None:
-    """One row, with the last word."""
+    """It is one row with the latest state."""
     store.write(wire.message(), reaction("👍"))
     assert store.rows("SELECT emoji, message_id, from_me FROM reactions") == [("👍", 1, 0)]
     store.write(reaction("❤️", t=wire.NOON + 1))
@@ -286,14 +286,14 @@ def test_a_reaction_is_kept_changed_and_taken_back(store: Store) -> None:
 
 
 def test_a_reaction_under_the_other_identity_is_the_same_persons(store: Store) -> None:
-    """Of two people each has one reaction, whichever id WhatsApp uses this time."""
+    """Each of the two parties has one reaction, whichever id WhatsApp uses."""
     store.write(wire.message(), reaction("👍", sender=wire.ANA_LID), reaction("👎", sender=f"{wire.ANA[:-5]}:3@c.us"))
     store.write(reaction("🎉", from_me=True, sender=wire.US), reaction("", from_me=True, sender=None))
     assert store.rows("SELECT from_me, emoji FROM reactions ORDER BY 1") == [(0, "👎"), (1, "")]
 
 
 def test_a_reaction_that_is_known_changes_nothing(store: Store) -> None:
-    """Sweeps bring it again and again. An older one that a sweep read before a change comes too late."""
+    """Sweeps bring it repeatedly, and one read before a change arrives too late to count."""
     store.write(wire.message(), reaction("👍", from_me=True, sender=wire.US))
     store.rows("SELECT 1")
     with sqlite3.connect(store.path) as connection:
@@ -306,7 +306,7 @@ def test_a_reaction_that_is_known_changes_nothing(store: Store) -> None:
 
 
 def test_in_a_group_everybody_has_a_reaction_of_their_own(store: Store) -> None:
-    """There they are told apart by their ids."""
+    """Members are distinguished by their ids."""
     for sender in (wire.ANA, wire.BETO):
         store.write(
             wire.line("reaction", id=wire.key(chat=wire.GROUP), from_me=False, sender=sender, emoji="👍", t=wire.NOON)
@@ -315,7 +315,7 @@ def test_in_a_group_everybody_has_a_reaction_of_their_own(store: Store) -> None:
 
 
 def test_a_reaction_before_its_message_waits_for_nothing(store: Store) -> None:
-    """It is kept without one, and finds it when it changes."""
+    """It is stored at once, and linked to its message when it changes."""
     store.write(reaction("👍"))
     assert store.rows("SELECT message_id, emoji FROM reactions") == [(None, "👍")]
     store.write(wire.message(), reaction("❤️"))
@@ -323,7 +323,7 @@ def test_a_reaction_before_its_message_waits_for_nothing(store: Store) -> None:
 
 
 def test_a_call_is_one_row_that_learns_of_its_answer(store: Store) -> None:
-    """Ringing first, answered later; a late `ringing` takes nothing back."""
+    """It rings first and is answered later; a late `ringing` does not undo that."""
     store.write(wire.message(), call(), call(answered=True), call())
     assert store.rows("SELECT conversation_id, answered, started_at FROM calls") == [(1, 1, at(wire.NOON))]
 
@@ -331,7 +331,7 @@ def test_a_call_is_one_row_that_learns_of_its_answer(store: Store) -> None:
 @pytest.mark.parametrize("line_id", ["C0FFEE", "3EB0AA"])
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_ringing_and_its_line_are_one_call(store: Store, line_id: str, order: int) -> None:
-    """WhatsApp Web gives the line the call's id; where it does not, the time tells. The line says how it ended."""
+    """They match by call id or, without one, by time; the line in the chat says how the call ended."""
     if line_id != "C0FFEE" and order == -1:
         pytest.skip("a line of another id comes after the ringing")
     store.write(*[call(), call_line(line_id, t=wire.NOON + 40, answered=True)][::order])
@@ -339,7 +339,7 @@ def test_a_ringing_and_its_line_are_one_call(store: Store, line_id: str, order: 
 
 
 def test_a_call_that_only_its_line_tells_of_is_a_call(store: Store) -> None:
-    """It was missed while we were away. The line comes as often as sweeps read it."""
+    """It was missed while we were away; each sweep reads its line again."""
     for _ in range(2):
         store.write(call_line("3EB0AA", via="sweep"), call_line("3EB0AB", t=wire.NOON + 60, mine=True, via="sweep"))
     assert store.rows("SELECT call_id, started_at, outgoing, answered FROM calls ORDER BY 1") == [
@@ -349,13 +349,13 @@ def test_a_call_that_only_its_line_tells_of_is_a_call(store: Store) -> None:
 
 
 def test_each_line_is_a_call_of_its_own(store: Store) -> None:
-    """Somebody who calls three times, of which we saw one ringing."""
+    """The customer called three times, and we saw one of the calls ring."""
     store.write(call(), *[call_line(f"3EB0A{n}", t=wire.NOON + 60 * n) for n in range(3)])
     assert store.one("SELECT count(*) FROM calls") == 3
 
 
 def test_a_call_in_a_group_belongs_to_the_group(store: Store) -> None:
-    """A group is no contact, before and after its first message."""
+    """A group is no contact, with or without stored messages."""
     store.write(call(wire.GROUP, call_id="1"), wire.message(chat=wire.GROUP), call(wire.GROUP, call_id="2"))
     assert store.rows("SELECT DISTINCT conversation_id FROM calls") == [(1,)]
     assert store.rows("SELECT chat, contact_id FROM conversations") == [(wire.GROUP, None)]
@@ -366,7 +366,7 @@ def test_a_call_in_a_group_belongs_to_the_group(store: Store) -> None:
 
 
 def test_two_contacts_that_whatsapp_says_are_one_become_one(store: Store) -> None:
-    """The older stays; conversations, messages and calls move to it."""
+    """The older stays, with the conversations, messages and calls of both."""
     store.write(wire.message("1", chat=wire.ANA, t=wire.NOON))
     store.write(wire.message("2", chat=wire.ANA_LID, t=wire.NOON + 9), call(wire.ANA_LID))
     assert store.one("SELECT count(*) FROM conversations") == 2
@@ -385,7 +385,7 @@ def test_two_contacts_that_whatsapp_says_are_one_become_one(store: Store) -> Non
 
 
 def test_a_merge_within_one_batch_moves_what_is_not_yet_written(store: Store) -> None:
-    """All of it happened in one read, and nothing falls between."""
+    """Rows of the same batch move along."""
     both = wire.contact(phone=wire.ANA)
     store.write(
         wire.message("1", chat=wire.ANA, t=wire.NOON),
@@ -399,7 +399,7 @@ def test_a_merge_within_one_batch_moves_what_is_not_yet_written(store: Store) ->
 
 
 def test_a_copy_can_tell_that_two_contacts_are_one(store: Store) -> None:
-    """Live it came without a phone; the sweep knows it."""
+    """The live copy had no phone, and the sweep's copy has it."""
     store.write(wire.message("1", chat=wire.ANA), wire.message("2", chat=wire.ANA_LID))
     store.write(wire.message("2", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA), via="sweep"))
     assert store.rows("SELECT DISTINCT conversation_id FROM messages") == [(1,)]
@@ -407,7 +407,7 @@ def test_a_copy_can_tell_that_two_contacts_are_one(store: Store) -> None:
 
 
 def test_a_merge_keeps_the_smaller_watermark(store: Store) -> None:
-    """The union is complete only as far as both halves are."""
+    """The merged chat is complete only as far as both halves are."""
     store.write(wire.message("1", chat=wire.ANA), swept(wire.ANA, through=wire.NOON - 5))
     store.write(wire.message("2", chat=wire.ANA_LID), swept(wire.ANA_LID, through=wire.NOON - 60))
     store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
@@ -415,14 +415,14 @@ def test_a_merge_keeps_the_smaller_watermark(store: Store) -> None:
 
 
 def test_a_merge_with_a_chat_never_swept_has_no_watermark(store: Store) -> None:
-    """Nothing is known of that half."""
+    """Nothing is known about that half."""
     store.write(wire.message("1", chat=wire.ANA), swept(wire.ANA), wire.message("2", chat=wire.ANA_LID))
     store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
     assert store.rows("SELECT swept_through_at FROM conversations") == [(None,)]
 
 
 def test_another_number_has_its_own_history(store: Store) -> None:
-    """The same customer and the same message id under two accounts are two conversations and two messages."""
+    """The same customer and message id under two accounts are two conversations and two messages."""
     store.write(wire.message(), swept())
     store.write(account("5491155550200@c.us"), wire.message(body="to the new number"))
     assert store.rows("SELECT account_id, body FROM messages") == [(1, "Hola, precio?"), (2, "to the new number")]
@@ -433,20 +433,20 @@ def test_another_number_has_its_own_history(store: Store) -> None:
 
 
 def test_the_first_number_is_no_other_number_and_neither_is_its_return(store: Store) -> None:
-    """Nobody is alarmed by a restart."""
+    """A restart raises no alarm."""
     store.write(account("5491155550200@c.us"))
     store.write(account())
     assert sum(batch.new_account_beside is not None for batch in store.batches) == 1
 
 
 def test_one_number_in_two_spellings_is_one_account(store: Store) -> None:
-    """With and without a device number."""
+    """The id may have a device number or not."""
     store.write(account("5491155550100:7@s.whatsapp.net"))
     assert store.rows("SELECT wid FROM accounts") == [(wire.US,)]
 
 
 def test_messages_before_and_after_another_number_in_one_failed_batch_stay_apart(store: Store) -> None:
-    """A batch that is tried again must not give the old number's messages to the new one."""
+    """When the batch is retried, the new number must not get the old number's messages."""
     poison = wire.message("\ud800")
     store.write(item(wire.message("old")), item(poison), account("5491155550200@c.us"), item(wire.message("new")))
     assert store.rows("SELECT stanza_id, account_id FROM messages ORDER BY 2") == [("old", 1), ("new", 2)]
@@ -457,7 +457,7 @@ def test_messages_before_and_after_another_number_in_one_failed_batch_stay_apart
 
 
 def test_a_watermark_only_moves_forward(store: Store) -> None:
-    """A sweep that looked less far takes nothing back."""
+    """A sweep that looked less far does not move it back."""
     store.write(wire.message(via="sweep"), swept(through=wire.NOON), swept(through=wire.NOON - 100), sweep_done())
     store.write(wire.message("older", t=wire.NOON - 100, via="sweep"), sweep_done(), sweep_done())
     assert store.one("SELECT swept_through_at FROM conversations") == at(wire.NOON)
@@ -465,7 +465,7 @@ def test_a_watermark_only_moves_forward(store: Store) -> None:
 
 
 def test_a_watermark_is_never_in_the_future(store: Store) -> None:
-    """A message may be dated a little ahead of our clock."""
+    """A message may be dated slightly ahead of our clock."""
     ahead = wire.NOON + 300
     store.write(wire.message(t=ahead, via="sweep"), swept(through=ahead), sweep_done(started=wire.NOON + 4))
     assert store.one("SELECT swept_through_at FROM conversations") == at(wire.NOON + 5)
@@ -474,7 +474,7 @@ def test_a_watermark_is_never_in_the_future(store: Store) -> None:
 
 @pytest.mark.parametrize("absurd", [0, 4_102_444_700])
 def test_an_absurd_date_counts_for_no_watermark(store: Store, absurd: int) -> None:
-    """One message dated in 2099 would stop catch-up for years, and the time of our clock is no message's."""
+    """One message dated in 2099 would stop catch-up for years, and our own time may be wrong."""
     store.write(wire.message("1", via="sweep"), wire.message("2", t=absurd, via="sweep"))
     store.write(swept(through=absurd), sweep_done())
     assert store.one("SELECT swept_through_at FROM conversations") is None
@@ -482,32 +482,34 @@ def test_an_absurd_date_counts_for_no_watermark(store: Store, absurd: int) -> No
 
 
 def test_when_all_that_was_read_lies_ahead_it_is_our_clock_that_is_behind(store: Store) -> None:
-    """Its time is early, so nothing is hidden; without it each sweep would read everything since the link."""
+    """Our time is earlier, so it hides nothing, and without a watermark each sweep would read everything since the
+    link.
+    """
     store.write(wire.message(t=wire.NOON + 3 * 86400, via="sweep"), sweep_done(started=wire.NOON + 4))
     assert store.one("SELECT swept_through_at FROM accounts") == at(wire.NOON + 4)
 
 
 def test_a_sweep_that_read_nothing_moves_no_watermark_but_tells_that_we_listened(store: Store) -> None:
-    """Nothing came whose time could be believed; that the page was there is known by our clock."""
+    """No message gave a trusted time; that the page was there is known by our clock."""
     store.write(wire.message(), sweep_done(started=wire.NOON + 4))
     assert store.rows("SELECT swept_through_at, last_ready_at FROM accounts") == [(None, at(wire.NOON + 4))]
 
 
 def test_what_a_sweep_read_for_one_number_draws_no_line_for_another(store: Store) -> None:
-    """It was cut short by a scan of the other."""
+    """A scan with another number cut the sweep short."""
     store.write(wire.message(via="sweep"), account("5491155550200@c.us"), sweep_done())
     assert store.rows("SELECT swept_through_at FROM accounts") == [(None,), (None,)]
 
 
 def test_a_chat_that_failed_or_was_empty_moves_no_watermark(store: Store) -> None:
-    """Only what was read counts."""
+    """Only a chat that was read counts."""
     store.write(wire.message(), swept(error="timeout"), swept(through=None))
     assert store.one("SELECT swept_through_at FROM conversations") is None
 
 
 @pytest.mark.parametrize("broken", [sweep_done(failed=1), sweep_done(error="page gone")])
 def test_a_sweep_that_failed_moves_no_watermark_and_closes_no_gap(store: Store, broken: Any) -> None:
-    """The next one tries again from the same place."""
+    """The next one starts from the same place."""
     store.write(
         Item(GapOpened("child_died", at(wire.NOON)), None, at(wire.NOON)), Item(GapEnded(), None, at(wire.NOON + 1))
     )
@@ -517,19 +519,19 @@ def test_a_sweep_that_failed_moves_no_watermark_and_closes_no_gap(store: Store, 
 
 
 def test_live_messages_move_no_watermark(store: Store) -> None:
-    """That one came says nothing about the ones before it."""
+    """One arrived message says nothing about earlier ones."""
     store.write(wire.message())
     assert store.rows("SELECT swept_through_at FROM conversations") == [(None,)]
 
 
 def test_a_watermark_is_found_under_the_other_identity(store: Store) -> None:
-    """The page may know the chat by its lid."""
+    """The page may know the chat by its LID."""
     store.write(wire.message(contact=wire.contact(lid=wire.ANA_LID)), swept(wire.ANA_LID))
     assert store.one("SELECT swept_through_at FROM conversations") == at(wire.NOON)
 
 
 def test_a_watermark_is_never_there_before_its_messages(tmp_path: Path) -> None:
-    """At no commit does the file say `complete up to` something that is not in it."""
+    """No commit claims to be complete up to a message that is not stored."""
     path = tmp_path / "leadmaster.db"
     with opened(path) as store:
         for n in range(20):
@@ -542,7 +544,7 @@ def test_a_watermark_is_never_there_before_its_messages(tmp_path: Path) -> None:
 
 
 def test_a_gap_is_closed_by_the_sweep_that_began_after_it_and_counts_what_it_found(store: Store) -> None:
-    """Opened once, ended once, closed by a whole sweep."""
+    """It is opened and ended once, and closed by a complete sweep."""
     store.write(
         Item(GapOpened("child_died", at(wire.NOON)), None, at(wire.NOON)),
         Item(GapOpened("heartbeat_lost", at(wire.NOON + 1)), None, at(wire.NOON + 1)),
@@ -562,7 +564,7 @@ def test_a_gap_is_closed_by_the_sweep_that_began_after_it_and_counts_what_it_fou
 
 
 def test_a_sweep_that_began_before_the_live_path_was_back_closes_nothing(store: Store) -> None:
-    """What it found before is not all."""
+    """It may have missed messages that came after it started."""
     store.write(Item(GapOpened("child_died", at(wire.NOON)), None, at(wire.NOON)))
     store.write(sweep_done(started=wire.NOON + 1))
     store.write(Item(GapEnded(), None, at(wire.NOON + 2)), sweep_done(started=wire.NOON + 1.5))
@@ -570,7 +572,7 @@ def test_a_sweep_that_began_before_the_live_path_was_back_closes_nothing(store: 
 
 
 def test_what_a_sweep_found_is_counted_across_a_batch_tried_again(store: Store) -> None:
-    """A batch that has to be tried again forgets nothing of the ones before it."""
+    """A retried batch does not reset the count of earlier ones."""
     store.write(
         Item(GapOpened("child_died", at(wire.NOON)), None, at(wire.NOON)), Item(GapEnded(), None, at(wire.NOON + 1))
     )
@@ -580,7 +582,7 @@ def test_what_a_sweep_found_is_counted_across_a_batch_tried_again(store: Store) 
 
 
 def test_a_phase_change_is_a_code_with_values(store: Store) -> None:
-    """Never a sentence."""
+    """Sentences are not stored."""
     store.write(Item(SessionEvent("ready", "ready", {"account": wire.US}), None, at(wire.NOON)))
     assert store.rows("SELECT at, phase, code, value_json FROM session_events") == [
         (at(wire.NOON), "ready", "ready", f'{{"account": "{wire.US}"}}')
@@ -605,7 +607,7 @@ POISON = [
 
 @pytest.mark.parametrize("poison", POISON)
 def test_a_record_that_sqlite_refuses_is_kept_raw_and_the_others_go_on(store: Store, poison: Any) -> None:
-    """One bad row stops nothing, and is not lost."""
+    """One bad record stops nothing and is not lost."""
     bad = item(poison, text="the bad line \0")
     store.write(item(wire.message("before")), bad, item(wire.message("after"), text=None))
     assert store.rows("SELECT stanza_id FROM messages ORDER BY 1") == [("after",), ("before",)]
@@ -617,7 +619,7 @@ def test_a_record_that_sqlite_refuses_is_kept_raw_and_the_others_go_on(store: St
 
 
 def test_a_malformed_line_is_kept_with_its_reason(store: Store) -> None:
-    """Its text when it is short, its head when it is not."""
+    """A short line is stored whole, a long one by its beginning."""
     bad = Malformed("is not JSON", "the head", 10_000)
     store.write(Item(bad, "short", at(wire.NOON)), Item(bad, "x" * 5000, at(wire.NOON)), Item(bad, None, at(wire.NOON)))
     assert store.rows("SELECT problem, line FROM raw_events") == [
@@ -629,7 +631,7 @@ def test_a_malformed_line_is_kept_with_its_reason(store: Store) -> None:
 
 
 def test_a_message_before_any_account_is_known_is_kept_raw(tmp_path: Path) -> None:
-    """It must not be given to nobody."""
+    """It has no account to belong to yet."""
     store = Store(tmp_path / "leadmaster.db")
     store.write(item(wire.message(), text="whose?"))
     assert store.rows("SELECT line FROM raw_events") == [("whose?",)]
@@ -640,7 +642,7 @@ def test_a_message_before_any_account_is_known_is_kept_raw(tmp_path: Path) -> No
 
 
 def arrival(stanza: str, chat: str, t: int, via: str, cipher: bool, mapped: bool) -> Any:
-    """One way a message may come."""
+    """One way in which a message may arrive."""
     other = {wire.ANA: wire.contact(lid=wire.ANA_LID), wire.ANA_LID: wire.contact(phone=wire.ANA)}
     told = other.get(chat, wire.contact()) if mapped else wire.contact()
     if cipher:
@@ -664,7 +666,7 @@ ARRIVALS = st.lists(
 
 
 def outcome(store: Store) -> list[tuple[Any, ...]]:
-    """What must not depend on the order: which messages there are, and what they say."""
+    """What must not depend on the order: the messages and their texts."""
     return store.rows("SELECT direction, stanza_id, group_id, wire_t, type, body FROM messages ORDER BY 1, 2, 3, 4")
 
 
@@ -673,7 +675,7 @@ def outcome(store: Store) -> list[tuple[Any, ...]]:
 def test_shuffling_and_repeating_gives_the_same_messages(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, Any]], chance: random.Random, size: int
 ) -> None:
-    """In any order, any number of times, in batches of any size: the same rows."""
+    """Any order, repetition and batch size gives the same rows."""
     shuffled = [*lines, *lines]
     chance.shuffle(shuffled)
     folder = tmp_path_factory.mktemp("orders")

@@ -1,4 +1,4 @@
-"""From when a sweep has to look: never later than what is known to be complete, less a slack."""
+"""How far back a sweep has to look: to the watermark, less a slack."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def planned(
     store: Store, *, slack: timedelta = PERIODIC_SLACK, days: int = 0, now: float = LINKED + 100 * HOUR
 ) -> SweepPlan:
-    """As the daemon asks for it."""
+    """The plan as the daemon requests it."""
 
     def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
         assert rows.account_id is not None
@@ -39,19 +39,19 @@ def planned(
 
 
 def whole_sweep(through: float) -> list[Item]:
-    """One that went well an hour later, and whose newest message was sent then."""
+    """A complete sweep an hour later, whose newest message was sent at that time."""
     now = through + HOUR
     newest = wire.message(f"at {through}", t=int(through), via="sweep")
     return [item(newest, now=now), item(sweep_done(started=now), now=now)]
 
 
 def test_the_first_sweep_starts_at_the_first_link(store: Store) -> None:
-    """Older messages open no lead and alert nobody."""
+    """Older messages open no leads and raise no alerts."""
     assert planned(store) == SweepPlan(LINKED, {})
 
 
 def test_first_link_days_reach_further_back(store: Store) -> None:
-    """As many days as were asked for."""
+    """The setting adds this many days."""
     assert planned(store, days=3).start == LINKED - 3 * 86400
 
 
@@ -59,14 +59,14 @@ def test_first_link_days_reach_further_back(store: Store) -> None:
 def test_a_later_sweep_starts_at_the_newest_message_of_the_last_whole_one_less_a_slack(
     store: Store, slack: timedelta
 ) -> None:
-    """For messages that arrive with an older time."""
+    """The slack is for messages that arrive late with an older time."""
     newest = LINKED + 24 * HOUR
     store.write(item(wire.message(t=newest, via="sweep"), now=newest), item(sweep_done(started=newest), now=newest))
     assert planned(store, slack=slack).start == newest - slack.total_seconds()
 
 
 def test_when_it_was_quiet_only_a_catch_up_looks_before_the_newest_message(store: Store) -> None:
-    """The sweeps of a quiet night read one message each; after a gap anything may have come late."""
+    """Sweeps of a quiet night read one message each; after a gap any message may have come late."""
     newest = LINKED + 24 * HOUR
     store.write(item(wire.message(t=newest, via="sweep"), now=newest))
     for minutes, start in ((10, newest - 900), (25, newest), (600, newest)):
@@ -76,7 +76,7 @@ def test_when_it_was_quiet_only_a_catch_up_looks_before_the_newest_message(store
 
 
 def test_messages_older_than_the_link_tell_that_our_clock_was_ahead(store: Store) -> None:
-    """Nothing is captured from before it, so the time of the link was wrong."""
+    """Nothing from before the link is captured, so the stored time of the link was wrong."""
     store.write(wire.message(t=LINKED - 24 * HOUR))
     assert planned(store).start == LINKED - 30 * HOUR
     store.write(*whole_sweep(LINKED - 20 * HOUR))
@@ -87,7 +87,7 @@ def test_messages_older_than_the_link_tell_that_our_clock_was_ahead(store: Store
 
 
 def test_a_clock_that_is_ahead_by_seconds_brings_no_older_messages(store: Store) -> None:
-    """Every clock is."""
+    """Every clock is a few seconds off."""
     store.write(wire.message(t=LINKED - 2))
     assert planned(store, slack=CATCH_UP_SLACK).start == LINKED
     store.write(wire.message(t=LINKED - 2, via="sweep"), sweep_done())
@@ -95,13 +95,13 @@ def test_a_clock_that_is_ahead_by_seconds_brings_no_older_messages(store: Store)
 
 
 def test_the_slack_never_reaches_behind_the_first_link(store: Store) -> None:
-    """What was before is not ours."""
+    """Messages from before the link are not captured."""
     store.write(*whole_sweep(LINKED + 60))
     assert planned(store, slack=CATCH_UP_SLACK).start == LINKED
 
 
 def test_a_chat_read_later_than_the_whole_starts_later(store: Store) -> None:
-    """And one that was not has no start of its own: it starts with the account, which is only earlier."""
+    """A chat without its own watermark uses the account's, which is earlier."""
     now = LINKED + 25 * HOUR
     store.write(
         wire.message("1", chat=wire.ANA),
@@ -115,7 +115,7 @@ def test_a_chat_read_later_than_the_whole_starts_later(store: Store) -> None:
 
 
 def test_no_chat_starts_after_its_own_watermark(store: Store) -> None:
-    """Otherwise something would be skipped forever."""
+    """Otherwise messages would be skipped forever."""
     store.write(wire.message(), swept(through=LINKED + 3))
     through = dict(store.rows("SELECT chat, swept_through_at FROM conversations"))
     for chat, start in planned(store, slack=timedelta(0)).chats.items():
@@ -123,7 +123,7 @@ def test_no_chat_starts_after_its_own_watermark(store: Store) -> None:
 
 
 def test_the_command_stays_a_line_of_bounded_length(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With very many chats those read last have a start of their own."""
+    """With very many chats, only those read last get their own start."""
     monkeypatch.setattr(sweep_plan, "MAX_CHATS", 2)
     for n in range(4):
         chat = f"549115555100{n}@c.us"
@@ -134,7 +134,7 @@ def test_the_command_stays_a_line_of_bounded_length(store: Store, monkeypatch: p
 
 
 def test_another_number_starts_at_its_own_first_link(store: Store) -> None:
-    """Its watermarks are its own."""
+    """Each account has its own watermarks."""
     store.write(wire.message(), *whole_sweep(LINKED + 24 * HOUR))
     store.write(account("5491155550200@c.us", now=LINKED + 30 * HOUR))
     assert planned(store) == SweepPlan(LINKED + 30 * HOUR, {})

@@ -1,4 +1,4 @@
-"""When to sweep: after every return of the live path, when lines are missing, on an interval, one at a time."""
+"""When to sweep: whenever the live path is back, when lines are missing, and on an interval; one at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -28,12 +28,12 @@ def done(
     undelivered: int = 0,
     young: frozenset[int] = frozenset(),
 ) -> SweepOutcome:
-    """The child's last line about a sweep, committed, and what it found."""
+    """The child's last line about a sweep and what the sweep found, as committed."""
     return SweepOutcome(SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error), undelivered, young)
 
 
 class Asked:
-    """A sweeper, and what it asked for."""
+    """A sweeper and the sweeps it requested."""
 
     def __init__(self, timing: Timing) -> None:
         self.slacks: list[timedelta] = []
@@ -64,7 +64,7 @@ class Asked:
 
 @asynccontextmanager
 async def sweeping(timing: Timing = TIMING) -> AsyncIterator[Asked]:
-    """A sweeper that runs."""
+    """A running sweeper."""
     asked = Asked(timing)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(asked.sweeper.run(), name="sweeper")
@@ -73,7 +73,7 @@ async def sweeping(timing: Timing = TIMING) -> AsyncIterator[Asked]:
 
 
 async def test_nothing_is_asked_without_a_live_path() -> None:
-    """Attach first, then sweep."""
+    """Listeners are attached first, then sweeps start."""
     async with sweeping() as asked:
         asked.sweeper.something_missing()
         await asyncio.sleep(0.1)
@@ -82,7 +82,7 @@ async def test_nothing_is_asked_without_a_live_path() -> None:
 
 
 async def test_after_the_live_path_is_back_it_catches_up_and_then_looks_on_an_interval() -> None:
-    """The first reaches further back than the others; numbers count up."""
+    """The first sweep looks further back than the others; sweep numbers increase."""
     async with sweeping() as asked:
         asked.sweeper.live(fresh=False)
         await until(lambda: len(asked.numbers) >= 3)
@@ -91,7 +91,7 @@ async def test_after_the_live_path_is_back_it_catches_up_and_then_looks_on_an_in
 
 
 async def test_after_a_fresh_pairing_it_only_listens_for_a_while() -> None:
-    """The phone unlinks companions that misbehave. Not even missing lines, or another ready, shorten that."""
+    """A busy new companion may be unlinked by the phone. Neither missing lines nor another ready shortens this time."""
     async with sweeping() as asked:
         loop = asyncio.get_running_loop()
         paired = loop.time()
@@ -104,7 +104,7 @@ async def test_after_a_fresh_pairing_it_only_listens_for_a_while() -> None:
 
 
 async def test_missing_lines_are_looked_for_at_once_and_far_back() -> None:
-    """And not at the next interval."""
+    """It does not wait for the next interval."""
     async with sweeping(PATIENT) as asked:
         asked.sweeper.live(fresh=False)
         await until(lambda: asked.sweeper.due_in and asked.sweeper.due_in > 1)
@@ -114,7 +114,7 @@ async def test_missing_lines_are_looked_for_at_once_and_far_back() -> None:
 
 
 async def test_a_sweep_that_failed_is_made_again_as_far_back() -> None:
-    """Until one goes well."""
+    """This repeats until one succeeds."""
     answers: dict[int, SweepOutcome | None] = {1: done(1, failed=1), 2: done(2, error="page gone"), 3: None}
     async with sweeping() as asked:
         asked.answer = lambda number: answers.get(number, done(number))
@@ -124,7 +124,7 @@ async def test_a_sweep_that_failed_is_made_again_as_far_back() -> None:
 
 
 async def test_a_sweep_that_draws_no_line_is_followed_by_one_as_far_back() -> None:
-    """While the history of a new link still comes in, what came before the link may come at any time."""
+    """While the history of a new link is arriving, older messages may come at any time."""
     async with sweeping() as asked:
         asked.draws_line = False
         asked.sweeper.live(fresh=False)
@@ -135,7 +135,7 @@ async def test_a_sweep_that_draws_no_line_is_followed_by_one_as_far_back() -> No
 
 
 async def test_once_a_day_a_sweep_looks_for_changes_of_the_last_two_days() -> None:
-    """The first sweep, and again after a day; one that failed is made good by the next."""
+    """The first sweep does, and one each day after; if it fails, the next one does."""
     async with sweeping(replace(TIMING, look_back_every=0.2)) as asked:
         asked.answer = lambda number: done(number, failed=1 if number == 1 else 0)
         asked.sweeper.live(fresh=False)
@@ -146,7 +146,7 @@ async def test_once_a_day_a_sweep_looks_for_changes_of_the_last_two_days() -> No
 
 
 async def test_one_sweep_at_a_time() -> None:
-    """Whatever happens meanwhile; an answer to another one counts for nothing."""
+    """Another sweep's answer does not count."""
     async with sweeping(replace(PATIENT, sweep_timeout=60)) as asked:
         asked.answer = lambda _: None
         asked.sweeper.live(fresh=False)
@@ -160,7 +160,7 @@ async def test_one_sweep_at_a_time() -> None:
 
 
 async def test_a_live_path_that_goes_ends_the_wait_and_the_next_catches_up() -> None:
-    """A sweep under way when the child died was no sweep."""
+    """A sweep that was running when the child died does not count."""
     async with sweeping(replace(TIMING, sweep_timeout=60)) as asked:
         asked.answer = lambda _: None
         asked.sweeper.live(fresh=False)
@@ -175,7 +175,7 @@ async def test_a_live_path_that_goes_ends_the_wait_and_the_next_catches_up() -> 
 
 
 async def test_a_live_path_that_goes_while_planning_asks_nobody() -> None:
-    """Nobody would answer, and the next catch-up must not wait for that."""
+    """No child would answer, and the next catch-up must not wait for that."""
     async with sweeping(replace(TIMING, sweep_timeout=60)) as asked:
         asked.may_plan.clear()
         asked.sweeper.live(fresh=False)
@@ -191,12 +191,12 @@ async def test_a_live_path_that_goes_while_planning_asks_nobody() -> None:
 
 
 def test_the_catch_up_reaches_further_than_the_look_each_minute() -> None:
-    """After a gap what was queued may carry times from well before."""
+    """After a gap, queued messages may have much older times."""
     assert timedelta(0) < PERIODIC_SLACK < CATCH_UP_SLACK
 
 
 async def test_what_a_catch_up_finds_is_no_deafness() -> None:
-    """Right after a gap the page always knows more."""
+    """Right after a gap the page always has messages that we do not."""
     async with sweeping() as asked:
         asked.answer = lambda number: done(number, undelivered=50 if number == 1 else 0)
         asked.sweeper.live(fresh=False)
@@ -205,7 +205,7 @@ async def test_what_a_catch_up_finds_is_no_deafness() -> None:
 
 
 async def test_an_old_message_that_no_live_line_brought_is_deafness() -> None:
-    """Found by a sweep in the middle of a good connection."""
+    """A sweep found it while the connection was good."""
     async with sweeping() as asked:
         asked.answer = lambda number: done(number, undelivered=2 if number == 3 else 0)
         asked.sweeper.live(fresh=False)
@@ -214,7 +214,7 @@ async def test_an_old_message_that_no_live_line_brought_is_deafness() -> None:
 
 
 async def test_a_young_message_gets_until_the_next_sweep_to_come_live() -> None:
-    """If its live line comes after all, nothing was wrong; if not, the next sweep says so."""
+    """If its live line still comes, delivery works; if not, the next sweep reports it."""
     async with sweeping(replace(TIMING, sweep_interval=0.1)) as asked:
         young = {2: frozenset({11}), 4: frozenset({12})}
         asked.answer = lambda number: done(number, young=young.get(number, frozenset()))
@@ -229,7 +229,7 @@ async def test_a_young_message_gets_until_the_next_sweep_to_come_live() -> None:
 
 
 async def test_a_cancellation_that_comes_with_an_answer_is_not_lost() -> None:
-    """Or the daemon, asked to stop at that moment, never would."""
+    """Otherwise a daemon asked to stop at that moment would never stop."""
     for _ in range(50):
         asked = Asked(PATIENT)
         asked.answer = lambda _: None

@@ -1,4 +1,4 @@
-"""Finding the listener's processes: by their marker and by descent, and never anybody else's."""
+"""Finding the listener's processes by marker and by descent, and no others."""
 
 import contextlib
 import ctypes
@@ -17,18 +17,18 @@ from tests.waiting import LIMIT, until_true
 
 SLEEP = "import time; time.sleep(1000)"
 OURS = f"lm-ours-{os.getpid()}"
-"""Nobody else's: another run of these tests may go on beside this one."""
+"""Unique to this run, since another run of these tests may be active."""
 NESTED = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])"
 
 
 class Started:
-    """Processes of one test."""
+    """The processes of one test."""
 
     def __init__(self) -> None:
         self.all: list[subprocess.Popen[bytes]] = []
 
     def start(self, *arguments: str, code: str = SLEEP) -> psutil.Process:
-        """A Python process with these arguments, in a session of its own."""
+        """Start a Python process with these arguments in its own session."""
         process = subprocess.Popen([sys.executable, "-c", code, *arguments], start_new_session=True)
         self.all.append(process)
         return psutil.Process(process.pid)
@@ -36,7 +36,7 @@ class Started:
 
 @pytest.fixture
 def started() -> Iterator[Started]:
-    """All of them are gone afterwards."""
+    """Processes that are all ended after the test."""
     mine = Started()
     yield mine
     for process in mine.all:
@@ -49,7 +49,7 @@ def started() -> Iterator[Started]:
 def test_the_marker_names_one_state_directory_in_every_spelling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same in every life, another for every other."""
+    """It is the same after a restart and differs for every other directory."""
     (tmp_path / "link").symlink_to(tmp_path / "state")
     monkeypatch.chdir(tmp_path)
     marker = tree.marker_of(tmp_path / "state")
@@ -61,7 +61,7 @@ def test_the_marker_names_one_state_directory_in_every_spelling(
 
 @pytest.mark.parametrize("argument", [f"--instance={OURS}", f"--leadmasterd-instance={OURS}"], ids=["node", "browser"])
 def test_marked_processes_and_their_children_are_ours(started: Started, argument: str) -> None:
-    """Whoever their parent is."""
+    """Their parent does not matter."""
     marked = started.start(argument, code=NESTED)
     until_true(lambda: marked.children())
     found = {process.pid for process in tree.find_ours(OURS)}
@@ -70,13 +70,13 @@ def test_marked_processes_and_their_children_are_ours(started: Started, argument
 
 @pytest.mark.parametrize("argument", ["--instance={}2", "x--instance={}", "{}", "--instance=lm-"])
 def test_processes_of_another_marker_are_not_ours(started: Started, argument: str) -> None:
-    """A longer name is another name."""
+    """A longer name is a different marker."""
     started.start(argument.format(OURS))
     assert tree.find_ours(OURS) == []
 
 
 def test_our_own_children_count_only_since_the_child_was_made(started: Started) -> None:
-    """What we started before it is something else."""
+    """Processes we started earlier have another purpose."""
     before = started.start()
     marked = started.start(f"--instance={OURS}")
     after = started.start()
@@ -90,7 +90,7 @@ def test_our_own_children_count_only_since_the_child_was_made(started: Started) 
 
 
 def test_the_dead_are_not_found(started: Started) -> None:
-    """A zombie is dead."""
+    """A zombie counts as dead."""
     marked = started.start(f"--instance={OURS}")
     marked.kill()
     until_true(lambda: marked.status() == psutil.STATUS_ZOMBIE)
@@ -98,7 +98,7 @@ def test_the_dead_are_not_found(started: Started) -> None:
 
 
 def test_signalling_the_gone_is_as_good(started: Started) -> None:
-    """It is what was wanted."""
+    """The process is gone, as wanted."""
     gone = started.start()
     living = started.start()
     gone.kill()
@@ -108,7 +108,7 @@ def test_signalling_the_gone_is_as_good(started: Started) -> None:
 
 
 def test_orphans_come_to_us_and_are_reaped_by_their_pid() -> None:
-    """And a child that somebody else waits for is left to them."""
+    """A child that other code waits for is left to it."""
     assert tree.become_subreaper()
     try:
         mine = subprocess.Popen([sys.executable, "-c", "pass"])

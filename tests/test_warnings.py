@@ -1,4 +1,4 @@
-"""Warnings are registered once; what is active is set and cleared by whoever notices."""
+"""Warnings are registered once; the component that notices a problem sets and clears its warning."""
 
 import logging
 import re
@@ -23,11 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def nothing() -> None:
-    """Nobody listens."""
+    """A listener that ignores changes."""
 
 
 def test_every_warning_says_what_is_wrong_and_what_to_do() -> None:
-    """With its detail, unless it has none."""
+    """Its detail is shown too, if it has one."""
     for code, warning in WARNINGS.items():
         assert code == warning.code
         text = health.text(code, "1234")
@@ -52,14 +52,14 @@ def test_only_a_full_disk_needs_a_person_at_once() -> None:
 
 
 def test_every_error_of_the_store_is_registered() -> None:
-    """The writer names them by code."""
+    """The writer uses these codes."""
     writer = (ROOT / "leadmasterd" / "store" / "writer.py").read_text()
     codes = set(re.findall(r'StoreError\("(\w+)"', writer))
     assert codes == {code for code, each in WARNINGS.items() if each.of_the_store}
 
 
 def test_a_warning_of_tomorrow_is_shown_as_it_is() -> None:
-    """The daemon that wrote it is newer; nothing in it can command a terminal."""
+    """A newer daemon wrote it; control characters are removed."""
     assert health.text("sparkle", "x\x1b[2J") == "sparkle: x\ufffd[2J"
     assert health.sentence("sparkle", "x") == "sparkle: x"
     assert health.what_to_do("sparkle")
@@ -67,7 +67,7 @@ def test_a_warning_of_tomorrow_is_shown_as_it_is() -> None:
 
 
 def test_what_is_set_is_shown_until_it_is_cleared() -> None:
-    """Each change is announced, and nothing else."""
+    """Each change is announced once, and nothing else is."""
     changes = 0
 
     def changed() -> None:
@@ -86,7 +86,7 @@ def test_what_is_set_is_shown_until_it_is_cleared() -> None:
 
 
 def test_one_error_of_the_store_replaces_another(caplog: pytest.LogCaptureFixture) -> None:
-    """And that it can be written again is said once."""
+    """The recovery is announced once."""
     caplog.set_level(logging.INFO)
     active = ActiveWarnings(nothing)
     active.store_error(None)
@@ -102,7 +102,7 @@ def test_one_error_of_the_store_replaces_another(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_figure_that_drifts_is_no_news_but_another_mistake_is(caplog: pytest.LogCaptureFixture) -> None:
-    """The journal gets one line for each piece of news."""
+    """The journal gets one line per problem, not one per figure."""
     active = ActiveWarnings(nothing)
     for detail in ("499", "498", "497"):
         active.set(DISK_LOW, detail)

@@ -1,4 +1,4 @@
-"""The one thread that writes: it waits out a full disk and a locked file, and loses nothing."""
+"""The writer thread waits out a full disk or a locked file, and loses nothing."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tests.waiting import LIMIT, until_true
 
 @pytest.fixture(autouse=True)
 def _try_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wait between two tries, shorter."""
+    """Shorten the wait between retries."""
     monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.05)
 
 
@@ -35,7 +35,7 @@ def count(store: Store) -> int:
 
 
 def test_everything_put_is_durable_when_it_says_so(store: Store) -> None:
-    """`pending` counts down to zero, and another connection sees all of it."""
+    """`pending` counts down to zero, and then another connection sees every row."""
     for n in range(50):
         store.writer.put([item(wire.message(f"{n}")), item(wire.message(f"{n}+"))])
     until_true(lambda: store.writer.pending == 0)
@@ -44,7 +44,7 @@ def test_everything_put_is_durable_when_it_says_so(store: Store) -> None:
 
 
 def test_the_order_of_put_is_the_order_of_rows(store: Store) -> None:
-    """Across batches."""
+    """The order holds across batches."""
     for n in range(200):
         store.writer.put([item(wire.message(f"{n:03}"))])
     store.settle()
@@ -53,7 +53,7 @@ def test_the_order_of_put_is_the_order_of_rows(store: Store) -> None:
 
 
 def test_every_commit_survives_a_power_cut(store: Store) -> None:
-    """WAL with synchronous=FULL, foreign keys on."""
+    """The database uses WAL with synchronous=FULL and enforces foreign keys."""
 
     def pragmas(connection: sqlite3.Connection, _rows: object) -> list[object]:
         names = ("journal_mode", "synchronous", "foreign_keys")
@@ -63,12 +63,12 @@ def test_every_commit_survives_a_power_cut(store: Store) -> None:
 
 
 def test_a_full_database_is_told_and_everything_is_committed_once_there_is_room(tmp_path: Path) -> None:
-    """`max_page_count` stands in for the disk: SQLite answers with the same error."""
+    """`max_page_count` stands in for the disk: SQLite gives the same error."""
     connections: list[sqlite3.Connection] = []
     room = threading.Event()
 
     class Roomy(Store):
-        """The connection belongs to its thread, and the callback runs there: it makes the room."""
+        """Makes room from the callback, which runs on the writer's thread, where the connection may be used."""
 
         def _on_error(self, error: StoreError | None) -> None:
             super()._on_error(error)
@@ -100,7 +100,7 @@ def test_a_full_database_is_told_and_everything_is_committed_once_there_is_room(
 
 
 def test_a_database_locked_by_another_program_is_waited_for(store: Store) -> None:
-    """However long it takes; then everything is there."""
+    """There is no limit, and afterwards every row is there."""
     store.writer.call(lambda c, _: c.execute("PRAGMA busy_timeout = 20").fetchone()).result(LIMIT)
     with reading(store.path) as other:
         other.isolation_level = None
@@ -116,7 +116,7 @@ def test_a_database_locked_by_another_program_is_waited_for(store: Store) -> Non
 
 
 def test_a_question_waits_for_a_locked_database_as_a_write_does(store: Store) -> None:
-    """A sweep's plan is asked at any time, and must not bring the daemon down."""
+    """A sweep may be planned at any time, and a lock must not bring the daemon down."""
     store.writer.call(lambda c, _: c.execute("PRAGMA busy_timeout = 20").fetchone()).result(LIMIT)
     with reading(store.path) as other:
         other.isolation_level = None
@@ -130,7 +130,7 @@ def test_a_question_waits_for_a_locked_database_as_a_write_does(store: Store) ->
 
 
 def test_a_question_that_is_wrong_fails_for_whoever_asked(store: Store) -> None:
-    """And for nobody else; nothing of it is committed."""
+    """Only the caller gets the error, and nothing of it is committed."""
 
     def wrong(connection: sqlite3.Connection, _rows: object) -> None:
         connection.execute("DELETE FROM accounts")
@@ -143,7 +143,7 @@ def test_a_question_that_is_wrong_fails_for_whoever_asked(store: Store) -> None:
 
 
 async def test_a_question_whose_asker_left_does_not_end_the_thread(store: Store) -> None:
-    """Tasks are cancelled at the end, while messages are still to be written."""
+    """At shutdown tasks are cancelled while messages are still being written."""
     gate = threading.Event()
     blocker = store.writer.call(lambda c, _: gate.wait(LIMIT))
     left = asyncio.wrap_future(store.writer.call(lambda c, _: 1))
@@ -157,7 +157,7 @@ async def test_a_question_whose_asker_left_does_not_end_the_thread(store: Store)
 
 
 def test_another_writer_is_noticed(store: Store) -> None:
-    """Commands that change data write themselves; ids and conversations are looked up anew."""
+    """Commands write to the same database, so cached ids and conversations are reloaded."""
     store.write(wire.message("1"))
     with reading(store.path) as other, other:
         other.execute("PRAGMA foreign_keys = ON")
@@ -171,7 +171,7 @@ def test_another_writer_is_noticed(store: Store) -> None:
 
 
 def test_a_conversation_deleted_by_another_writer_is_made_anew(store: Store) -> None:
-    """What was remembered is dropped when the file changed."""
+    """Caches are dropped when another connection has changed the file."""
     store.write(wire.message("1"))
     with reading(store.path) as other, other:
         for table in ("message_aliases", "messages", "conversations", "contact_identities", "contacts"):
@@ -182,7 +182,7 @@ def test_a_conversation_deleted_by_another_writer_is_made_anew(store: Store) -> 
 
 
 def test_stopping_writes_what_is_queued(tmp_path: Path) -> None:
-    """All of it, and the file is closed well: no -wal stays behind."""
+    """Everything queued is written and the file is closed properly, without a -wal file."""
     path = tmp_path / "leadmaster.db"
     store = Store(path)
     gate = threading.Event()
@@ -198,7 +198,7 @@ def test_stopping_writes_what_is_queued(tmp_path: Path) -> None:
 
 
 def test_stopping_gives_up_on_a_database_that_stays_locked(tmp_path: Path) -> None:
-    """In time, and says so; the next start sweeps what was not written."""
+    """It gives up in time and says so; the next start fetches what was not written."""
     store = Store(tmp_path / "leadmaster.db")
     store.writer.call(lambda c, _: c.execute("PRAGMA busy_timeout = 20").fetchone()).result(LIMIT)
     with reading(store.path) as other:
@@ -213,7 +213,7 @@ def test_stopping_gives_up_on_a_database_that_stays_locked(tmp_path: Path) -> No
 
 
 def test_a_damaged_database_is_told_and_not_spun_on(tmp_path: Path) -> None:
-    """Nothing can be stored, not even the refusal: it is told, and tried again at a walk."""
+    """Nothing can be stored, not even the refused record, so it is reported and retried slowly."""
     path = tmp_path / "leadmaster.db"
     with opened(path) as sound:
         [[page]] = sound.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'messages'")
@@ -232,7 +232,7 @@ def test_a_damaged_database_is_told_and_not_spun_on(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_disk_that_is_really_full_loses_nothing(tmp_path: Path) -> None:
-    """A disk of one megabyte: trouble while it is full, everything there once something is deleted."""
+    """On a disk of one megabyte there is an error while it is full, and no loss once space is freed."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -258,7 +258,7 @@ def test_a_disk_that_is_really_full_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_database_that_can_not_be_used_is_told_at_start(tmp_path: Path) -> None:
-    """To whoever starts it, and the thread is gone."""
+    """The caller gets the error, and the thread has ended."""
     path = tmp_path / "leadmaster.db"
     path.write_bytes(b"not a database, but long enough to look at" * 30)
     with pytest.raises(CannotUseDatabase, match="not an SQLite database"):
@@ -277,7 +277,7 @@ def test_a_database_that_can_not_be_used_is_told_at_start(tmp_path: Path) -> Non
     ],
 )
 def test_a_store_error_has_a_code_by_what_a_person_would_do(name: str, code: str) -> None:
-    """Free space, close a program, look at the disk."""
+    """Free space, close a program, or check the disk."""
     error = sqlite3.OperationalError("it failed")
     error.sqlite_errorname = name
     assert store_error(error).code == code
