@@ -1,4 +1,4 @@
-"""A real database in a folder, written through the real reader, intake's decisions and the real writer thread."""
+"""A real database written through the real decoder, the intake's decisions and the real writer thread."""
 
 import sqlite3
 import threading
@@ -20,12 +20,12 @@ RULES = CaptureRules(groups=True)
 
 
 def at(t: float) -> str:
-    """A time in seconds as the tables write it."""
+    """A time in seconds, as the tables store it."""
     return times.iso(datetime.fromtimestamp(t, UTC))
 
 
 def item(obj: dict[str, Any], *, now: float = wire.NOON + 5, text: str | None = "the line") -> Item:
-    """The record that a wire line becomes, as the intake makes it."""
+    """The record of a wire line, as the intake makes it."""
     event = wire.decoded(obj)
     record: Record
     if isinstance(event, Message | Ciphertext):
@@ -41,12 +41,12 @@ def item(obj: dict[str, Any], *, now: float = wire.NOON + 5, text: str | None = 
 
 
 def account(wid: str = wire.US, *, now: float = wire.NOON) -> Item:
-    """Ready: from here on messages belong to this number."""
+    """The `ready` line: messages after it belong to this number."""
     return Item(Account(wid, None, "Tienda", "android"), None, at(now))
 
 
 class Store:
-    """The writer with what it said, and a second connection to look with."""
+    """The writer with everything it reported, and a second connection for reading."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -71,7 +71,7 @@ class Store:
         self.writer.call(lambda connection, rows: None).result(LIMIT)
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the file, on a connection of our own."""
+        """Query the file on a connection of its own."""
         with reading(self.path) as connection:
             return connection.execute(query, values).fetchall()
 
@@ -81,13 +81,13 @@ class Store:
         return value
 
     def sum_of(self, counter: str) -> int:
-        """A counter over all batches so far."""
+        """The sum of a counter over all batches so far."""
         return sum(int(getattr(batch, counter)) for batch in self.batches)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that is closed at the end."""
+    """A connection for reading that is closed at the end."""
     connection = sqlite3.connect(path, timeout=LIMIT)
     try:
         yield connection
@@ -97,7 +97,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def opened(path: Path, items: Sequence[Item] = ()) -> Iterator[Store]:
-    """A store for a while, that knows its account."""
+    """An open store that knows its account."""
     store = Store(path)
     try:
         store.write(account(), *items)

@@ -1,4 +1,4 @@
-"""A child that exists only as promised: for tests of what the runner does with one."""
+"""A fake child with exactly the promised behaviour, for tests of the runner."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from leadmasterd.supervisor.timing import Timing
 
 
 class FakeChild:
-    """Alive until it is told to exit or stopped. `stopping` waits for `may_stop`."""
+    """Alive until told to exit or stopped. `stopping` waits for `may_stop`."""
 
     def __init__(self, log: list[str], name: str) -> None:
         self.log = log
@@ -20,12 +20,12 @@ class FakeChild:
         return await self.end
 
     def exit(self, code: int) -> None:
-        """It ends by itself."""
+        """The child exits by itself."""
         if not self.end.done():
             self.end.set_result(code)
 
     async def stop(self, _timing: Timing) -> None:
-        """Its whole tree ends."""
+        """Its whole process tree ends."""
         self.log.append(f"stop {self.name}")
         await self.may_stop.wait()
         self.exit(0)

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Set-up for all tests."""
 
 import signal
 

@@ -41,7 +41,7 @@ Line = dict[str, Any]
 
 
 def moment(at: str) -> datetime:
-    """A time of a story, UTC."""
+    """A time of a story as a UTC datetime."""
     day, _, hour = at.partition(" ")
     month, _, number = day.rpartition("-")
     text = f"2026-{month or '11'}-{number} {hour}" if month.count("-") == 0 else f"{day} {hour}"
@@ -49,12 +49,12 @@ def moment(at: str) -> datetime:
 
 
 def seconds(at: str) -> int:
-    """The same as the wire has it."""
+    """A time of a story in the wire's seconds."""
     return round(moment(at).timestamp())
 
 
 def iso(at: str) -> str:
-    """The same as the tables have it."""
+    """A time of a story as the tables store it."""
     return times.iso(moment(at))
 
 
@@ -67,7 +67,7 @@ def policy(
     country: str = "",
     version: str = "one",
 ) -> Policy:
-    """The settings of the shop."""
+    """The shop's settings."""
     day = [["09:00", "13:00"], ["16:00", "20:00"]]
     hours = dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), day)
     calendar = BusinessCalendar.of(hours, overrides or {}, str(ZONE), country)
@@ -75,7 +75,7 @@ def policy(
 
 
 class Literal:
-    """A classifier that takes words literally: see above. The strongest group of a burst wins, its first word."""
+    """A classifier that takes words literally. The strongest group in a burst wins, and within it the first word."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[tuple[str, ...], Signals]] = []
@@ -95,7 +95,7 @@ class Literal:
 
 @dataclass
 class Customer:
-    """Somebody who writes. `saved` in the operator's address book; `lid` as WhatsApp maps the phone to it."""
+    """A customer. `saved`: their name in the operator's address book; `lid`: the LID mapped to their phone."""
 
     chat: str = wire.ANA
     saved: str | None = None
@@ -111,7 +111,7 @@ class Customer:
         return {**told, "at": (seconds(at) + 1) * 1000}
 
     def says(self, at: str, text: str | None = "", **fields: Any) -> Line:
-        """An inbound message; `fields` of the wire line."""
+        """An inbound message; `fields` are those of the wire line."""
         return self._message(at, text, mine=False, **fields)
 
     def clicks_ad(self, at: str, text: str = "hi there") -> Line:
@@ -119,11 +119,11 @@ class Customer:
         return self.says(at, text, referral={"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas"})
 
     def hears(self, at: str, text: str | None = "all right", **fields: Any) -> Line:
-        """The operator's own message to them, from whichever device."""
+        """The operator's message to them, from any device."""
         return self._message(at, text, mine=True, **fields)
 
     def decided(self, at: str, stage: str) -> Line:
-        """A person moves their lead."""
+        """A person's decision on their lead."""
         return {"type": "decision", "at": iso(at), "chat": self.chat, "stage": stage}
 
     def call(self, at: str, *, answered: bool = False, outgoing: bool = False, call_id: str = "C1") -> Line:
@@ -134,19 +134,19 @@ class Customer:
         return {**told, "at": (seconds(at) + 1) * 1000}
 
     def call_log(self, at: str, *, outgoing: bool = False, **call: object) -> Line:
-        """The line that a call leaves in the chat; `call` is what it says of the outcome."""
+        """The line that a call leaves in the chat; `call` is its outcome."""
         told = self._message(at, None, mine=outgoing, message_type="call_log")
         return {**told, "call": {"outcome": None, "video": False, "seconds": None, **call}} if call else told
 
 
 def edited(line: Line, at: str, text: str) -> Line:
-    """They changed the words of a message."""
+    """The customer edits a message."""
     told = wire.line("message_edit", id=line["id"], t=line["t"], edited_t=seconds(at), body=text)
     return {**told, "at": (seconds(at) + 1) * 1000}
 
 
 def revoked(line: Line, at: str, scope: str = "everyone") -> Line:
-    """It was deleted, for everyone or on our side only (`me`)."""
+    """A message is deleted, for everyone or only on our side (`me`)."""
     return {
         **wire.line("message_revoke", id=line["id"], t=line["t"], scope=scope),
         "at": (seconds(at) + 1) * 1000,
@@ -154,7 +154,7 @@ def revoked(line: Line, at: str, scope: str = "everyone") -> Line:
 
 
 def reacted(line: Line, at: str, emoji: str = "👍", *, by_us: bool = True) -> Line:
-    """The operator (or they) reacted to it."""
+    """The operator (or the customer) reacts to a message."""
     sender = wire.US if by_us else line["id"]["remote"]
     told = wire.line("reaction", id=line["id"], from_me=by_us, sender=sender, emoji=emoji, t=seconds(at))
     return {**told, "at": (seconds(at) + 1) * 1000}
@@ -164,7 +164,7 @@ def reacted(line: Line, at: str, emoji: str = "👍", *, by_us: bool = True) -> 
 
 
 class Told:
-    """What `replay` made of a story."""
+    """The result of replaying a story."""
 
     def __init__(self, result: ReplayRecord, refused: Sequence[Any] = ()) -> None:
         self.result = result
@@ -172,42 +172,42 @@ class Told:
 
     @property
     def leads(self) -> list[ReplayLead]:
-        """All of them, in order of their ids."""
+        """All leads, in order of their ids."""
         return self.result["leads"]
 
     @property
     def lead(self) -> ReplayLead:
-        """The only one."""
+        """The only lead."""
         [only] = self.leads
         return only
 
     @property
     def stages(self) -> list[str]:
-        """Of all leads."""
+        """The stages of all leads."""
         return [lead["stage"] for lead in self.leads]
 
     @property
     def open(self) -> list[ReplayLead]:
-        """Leads that are not closed."""
+        """The leads that are not closed."""
         return [lead for lead in self.leads if lead["stage"] in ("unsorted", "new", "contacted", "qualified", "quoted")]
 
     def chat(self, customer: Customer | None = None) -> ReplayConversation:
-        """Their conversation, or the only one."""
+        """The customer's conversation, or the only one."""
         found = [each for each in self.result["conversations"] if customer is None or each["chat"] == customer.chat]
         [only] = found
         return only
 
     def waits_since(self, customer: Customer | None = None) -> str | None:
-        """Since when they wait, as the tables have it."""
+        """Since when the customer has been waiting, as the tables store it."""
         return self.chat(customer)["waiting_since"]
 
     def alerts(self, kind: str) -> list[ReplayAlert]:
-        """Alerts of one kind."""
+        """The alerts of one kind."""
         return [alert for alert in self.result["alerts"] if alert["kind"] == kind]
 
 
 def tell(*lines: Line, as_of: str = "2027-06-01 10:00", policy: Policy | None = None, **options: Any) -> Told:
-    """Replay a story; the order of the lines is the order of capture."""
+    """Replay a story, whose lines are in the order of capture."""
     with Replay(Literal(), policy or globals()["policy"](), moment(as_of), **options) as replay:
         replay.feed(json.dumps(line).encode() for line in lines)
         return Told(replay.result(), replay.refused)
@@ -226,7 +226,7 @@ def _empty_database() -> bytes:
 
 
 class Books:
-    """The real tables with the code that writes and projects them, one step at a time. Close it."""
+    """Real tables and the code that writes and projects them, one step at a time. To be closed."""
 
     def __init__(self, path: Path | None = None, *, policy: Policy | None = None) -> None:
         self.db = sqlite3.connect(path or ":memory:", isolation_level=None)
@@ -247,7 +247,7 @@ class Books:
         self.db.close()
 
     def capture(self, *lines: Line) -> None:
-        """Write lines in one transaction; what a person decides is written as a command does."""
+        """Write lines in one transaction; a person's decision is written as a command does it."""
         self.db.execute("BEGIN")
         for line in lines:
             if line["type"] == "decision":
@@ -262,7 +262,7 @@ class Books:
         self.db.execute("COMMIT")
 
     def correct(self, line: Line, intent: str, at: str = "30 12:00") -> None:
-        """A person says what a message is, as `leads label` does."""
+        """A person labels a message, as with `leads label`."""
         [(conversation, message)] = self.ask(
             "SELECT conversation_id, message_id FROM messages WHERE stanza_id = ?", line["id"]["id"]
         )
@@ -282,25 +282,25 @@ class Books:
         return bool(conversations)
 
     def project_all(self) -> Self:
-        """Until none is dirty."""
+        """Project until no conversation is dirty."""
         while self.project_some():
             pass
         return self
 
     def rebuild(self) -> None:
-        """As `leads rebuild` does."""
+        """Rebuild all leads, as `leads rebuild` does."""
         mark_all_dirty(self.db)
         self.project_all()
 
     def tell(self, lines: Iterable[Line]) -> Self:
-        """Capture and project all of it."""
+        """Capture all of it and project it."""
         self.capture(*lines)
         return self.project_all()
 
     def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the tables."""
+        """Query the tables."""
         return self.db.execute(query, values).fetchall()
 
     def column(self, query: str, *values: object) -> list[Any]:
-        """The first column."""
+        """The first column of a query."""
         return [row[0] for row in self.ask(query, *values)]

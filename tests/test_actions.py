@@ -1,4 +1,4 @@
-"""Decisions as a page would make them: no command line, a typed result, one unit of work each."""
+"""Decisions as a web page would make them: no command line, a typed result, one unit of work each."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from tests.test_cli_leads import shop as shop
 
 @pytest.fixture
 def editor(shop: Shop, capsys: pytest.CaptureFixture[str]) -> Iterator[LeadEditor]:
-    """On behalf of Beto; customers 1 and 2 have a lead each, 3 complains."""
+    """Beto's editor; customers 1 and 2 have a lead each, and 3 complains."""
     shop.hears((1, 120, PRICE), (2, 60, DELIVERY), (3, 50, BROKEN))
     settings, paths = load(None)
     with open_editor(settings, paths, actor="person:beto") as editor:
@@ -27,7 +27,7 @@ def editor(shop: Shop, capsys: pytest.CaptureFixture[str]) -> Iterator[LeadEdito
 
 
 def test_a_stage_is_moved_with_its_note_and_says_what_changed(editor: LeadEditor, shop: Shop) -> None:
-    """And when nothing changes, it says that: no decision is written then."""
+    """If nothing changes, the result says so and no decision is written."""
     done = move_to_stage(editor, "1", "won", note="in cash")
     assert (done.before and done.before.stage, done.after and done.after.stage, done.unchanged) == ("new", "won", False)
     assert done.changes[0] == Change("stage", 1, "new", "won")
@@ -38,7 +38,7 @@ def test_a_stage_is_moved_with_its_note_and_says_what_changed(editor: LeadEditor
 
 
 def test_what_can_not_be_decided_is_refused_and_nothing_is_written(editor: LeadEditor, shop: Shop) -> None:
-    """With a text for people."""
+    """The error is a text for people."""
     for who, stage in (("99", "won"), ("x@g.us", "won")):
         with pytest.raises(Refused):
             move_to_stage(editor, who, stage)
@@ -58,7 +58,7 @@ def test_what_can_not_be_decided_is_refused_and_nothing_is_written(editor: LeadE
 
 
 def test_a_decision_is_kept_when_the_projection_must_wait(editor: LeadEditor, shop: Shop) -> None:
-    """A broken rules file: the conversation stays dirty, and nothing of the second transaction is half done."""
+    """The rules file is broken: the conversation stays dirty, and the second transaction is rolled back."""
     shop.hears((1, 1, DELIVERY), judged=False)
     (shop.folder / "rules.toml").write_text("this is no rule")
     with pytest.raises(CannotUseRules, match="Your change is saved"):
@@ -69,7 +69,7 @@ def test_a_decision_is_kept_when_the_projection_must_wait(editor: LeadEditor, sh
 
 
 def test_a_label_and_a_merge_are_undone_to_what_was(editor: LeadEditor) -> None:
-    """Each tells what it changed back."""
+    """Each result says what changed back."""
     assert label(editor, "1", "order").changes == [Change("intent", 1, "price", "order")]
     assert undo_label(editor, "1").changes == [Change("intent", 1, "order", "price")]
     merged = merge(editor, "1", "2")

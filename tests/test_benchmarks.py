@@ -1,4 +1,4 @@
-"""What `make bench` does with its rows. What they say is measured by `make bench` alone: no test here is timed."""
+"""How `make bench` handles its rows. Only `make bench` measures: no test here depends on time."""
 
 import json
 import os
@@ -27,11 +27,11 @@ elif __name__ == "__main__":
     report = {"package": os.path.dirname(os.path.realpath(leadmasterd.__file__)), "rows": [{**row, "held": True}]}
     open(sys.argv[3], "w").write(json.dumps(report))
 """
-"""Stands for `benchmarks.run`: one row, whose number stands in the package."""
+"""Stands in for `benchmarks.run`: one row, with a number taken from the package."""
 
 
 def row(name: str, number: float, *, unit: str = "s", higher: bool = False, growth: bool = False) -> Row:
-    """A row of the JSON."""
+    """A row of the JSON output."""
     figure = Figure(
         name=name,
         number=number,
@@ -46,12 +46,12 @@ def row(name: str, number: float, *, unit: str = "s", higher: bool = False, grow
 
 
 def pair(before: list[Row], after: list[Row]) -> Pair:
-    """A row of both sides."""
+    """A row with both sides."""
     return Pair("it", tuple(before), tuple(after))
 
 
 def test_rows_of_two_commits_are_joined_by_name() -> None:
-    """In the new commit's order; a row of one side only stays."""
+    """The order is the new commit's, and a row of only one side stays."""
     first = ([row("a", 1), row("old", 2)], [row("new", 3), row("a", 4)])
     second = ([row("a", 5), row("old", 6)], [row("new", 7), row("a", 8)])
     joined = join([first, second])
@@ -68,7 +68,7 @@ def test_the_ratio_is_of_the_medians_and_the_spread_of_single_rounds() -> None:
 
 
 def test_a_ratio_above_one_is_worse_where_higher_is_better_too() -> None:
-    """A rate that halves is 2x."""
+    """A rate that halves has a ratio of 2."""
     found = ratio(pair([row("it", 8, higher=True)], [row("it", 4, higher=True)]))
     assert found == Ratio(of_medians=2, smallest=2, largest=2)
 
@@ -84,13 +84,13 @@ def test_a_ratio_above_one_is_worse_where_higher_is_better_too() -> None:
     ],
 )
 def test_no_ratio_is_given_where_it_would_mean_nothing(before: list[Row], after: list[Row]) -> None:
-    """And the table says so in words."""
+    """The table says why in words."""
     assert ratio(pair(before, after)) is None
     assert "x |" not in "".join(table([pair(before, after)], "abc", "this checkout"))
 
 
 def test_the_table_shows_medians_ratio_and_spread() -> None:
-    """Growth with each round as it is, and limits that did not hold below."""
+    """Growth per round is shown as measured, and exceeded limits are listed below."""
     pairs = [
         Pair("time", (row("time", 2), row("time", 4)), (row("time", 2), row("time", 10))),
         Pair("memory", (row("memory", 0.4, unit="MB", growth=True),), (row("memory", -0.1, unit="MB", growth=True),)),
@@ -107,14 +107,14 @@ def test_the_table_shows_medians_ratio_and_spread() -> None:
 
 
 class Repository:
-    """A checkout with one benchmark that takes no time."""
+    """A checkout with one instant benchmark."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.git("init", "--quiet")
 
     def git(self, *arguments: str) -> str:
-        """Run git without anybody's settings."""
+        """Run git without the user's settings."""
         nobody = {f"GIT_{who}_{what}": "nobody" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
         done = subprocess.run(
@@ -123,7 +123,7 @@ class Repository:
         return done.stdout.decode().strip()
 
     def write(self, number: float, *, fails: bool = False, runner: str = RUNNER) -> None:
-        """The package and its benchmark."""
+        """Write the package and its benchmark."""
         how = "raise SystemExit('broken on purpose')" if fails else "pass"
         package = f"NUMBER = {number}\ndef fail(): {how}\n"
         files = {"leadmasterd/__init__.py": package, "benchmarks/__init__.py": "", "benchmarks/run.py": runner}
@@ -132,7 +132,7 @@ class Repository:
             (self.root / name).write_text(text)
 
     def commit(self) -> str:
-        """Its short name."""
+        """Commit and return the short hash."""
         self.git("add", ".")
         self.git("commit", "--quiet", "--message", "a state")
         return self.git("rev-parse", "--short", "HEAD")
@@ -140,7 +140,7 @@ class Repository:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    """Empty; temporary folders go beside it, to be counted."""
+    """An empty repository, with the temporary folders next to it so that they can be counted."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "checkout").mkdir()
@@ -148,14 +148,14 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
 
 
 def left_behind(repository: Repository) -> list[Path]:
-    """Temporary folders that are still there."""
+    """Temporary folders that were not removed."""
     return list((repository.root.parent / "temporary").iterdir())
 
 
 def test_each_side_measures_its_own_code_in_alternating_order(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The checkout counts as it is, with changes that are not committed yet."""
+    """The checkout counts with its uncommitted changes."""
     repository.write(2)
     commit = repository.commit()
     repository.write(3)
@@ -168,7 +168,7 @@ def test_each_side_measures_its_own_code_in_alternating_order(
 
 
 def test_a_commit_whose_rows_carry_no_numbers_is_refused(repository: Repository) -> None:
-    """By name, with what to do."""
+    """The error names it and says what to do."""
     repository.write(2, runner=RUNNER.replace("--json FILE", ""))
     commit = repository.commit()
     repository.write(3)
@@ -178,7 +178,7 @@ def test_a_commit_whose_rows_carry_no_numbers_is_refused(repository: Repository)
 
 
 def test_a_side_that_runs_another_checkouts_code_is_refused(repository: Repository) -> None:
-    """A commit without a package finds the one that is installed."""
+    """A commit without a package would import the installed one."""
     repository.write(2)
     (repository.root / "leadmasterd" / "__init__.py").unlink()
     commit = repository.commit()
@@ -188,7 +188,7 @@ def test_a_side_that_runs_another_checkouts_code_is_refused(repository: Reposito
 
 
 def test_a_side_that_runs_another_checkouts_benchmarks_is_refused(repository: Repository) -> None:
-    """They would measure the wrong thing of the right code."""
+    """They would measure the right code in the wrong way."""
     repository.write(2, runner=f"{RUNNER}\n__file__ = '/elsewhere/benchmarks/run.py'\n")
     commit = repository.commit()
     with pytest.raises(CannotCompare, match=f"cannot measure {commit}: it ran /elsewhere/benchmarks instead of"):
@@ -196,7 +196,7 @@ def test_a_side_that_runs_another_checkouts_benchmarks_is_refused(repository: Re
 
 
 def test_a_report_from_another_checkouts_code_is_refused(repository: Repository) -> None:
-    """What counts is what the measuring process itself says."""
+    """The measuring process itself says what it imported."""
     repository.write(2, runner=RUNNER.replace("os.path.dirname", "str"))
     commit = repository.commit()
     with pytest.raises(CannotCompare, match=f"cannot measure {commit}: it ran .* instead of"):
@@ -204,7 +204,7 @@ def test_a_report_from_another_checkouts_code_is_refused(repository: Repository)
 
 
 def test_a_benchmark_that_fails_is_named_with_what_it_said(repository: Repository) -> None:
-    """And its folder is removed."""
+    """Its folder is removed."""
     repository.write(2)
     commit = repository.commit()
     repository.write(3, fails=True)
@@ -214,7 +214,7 @@ def test_a_benchmark_that_fails_is_named_with_what_it_said(repository: Repositor
 
 
 def test_a_commit_that_does_not_exist_is_refused(repository: Repository) -> None:
-    """In git's words."""
+    """The error is git's own."""
     repository.write(2)
     repository.commit()
     with pytest.raises(CannotCompare, match=r"cannot read the commit to compare with: .*Needed a single revision"):
@@ -222,7 +222,7 @@ def test_a_commit_that_does_not_exist_is_refused(repository: Repository) -> None
 
 
 def test_the_json_is_unrounded() -> None:
-    """Whatever the text shows."""
+    """Only the text rounds."""
     assert json.loads(json.dumps(row("it", 1 / 3)))["number"] == 1 / 3
 
 
@@ -244,12 +244,12 @@ After
 
 
 def updated(text: str, measured: dict[str, list[str]], machine: str = HERE) -> str:
-    """With three benchmarks, of which one runs only when it is named."""
+    """A document with three benchmarks, one of which runs only when named."""
     return document.updated(text, measured, machine=machine, usual=("burst", "size"), known=("single", "burst", "size"))
 
 
 def test_a_run_replaces_the_rows_of_what_it_measured_and_keeps_the_others() -> None:
-    """In the order of the benchmarks; what no benchmark measures any more goes, and what is around the marks stays."""
+    """Rows follow the order of the benchmarks, rows of removed benchmarks go, and text around the marks stays."""
     figure = Figure(name="new", number=1, unit="s", measured="1.0 s", promised="below 2 s", held=False)
     assert (
         updated(DOCUMENT, {"burst": document.rows("burst", [figure], "2026-02-02")})
@@ -270,7 +270,7 @@ After
 
 
 def test_rows_of_two_machines_never_stand_in_one_table() -> None:
-    """A run of some benchmarks changes nothing; a run of all the usual ones drops the rows of the other machine."""
+    """Running some benchmarks changes nothing; running all usual ones drops the other machine's rows."""
     with pytest.raises(document.CannotUpdate, match=r"its other rows come from another machine .*; run all benchmarks"):
         updated(DOCUMENT, {"burst": ["| `burst` | new |"]}, "64 cores")
     text = updated(DOCUMENT, {"burst": ["| `burst` | new |"], "size": ["| `size` | new |"]}, "64 cores")
@@ -282,13 +282,13 @@ def test_rows_of_two_machines_never_stand_in_one_table() -> None:
 
 
 def test_a_document_without_marks_is_left_alone() -> None:
-    """The error says what to put there."""
+    """The error says which marks to add."""
     with pytest.raises(document.CannotUpdate, match=f"put {document.BEGIN} and {document.END} on lines of their own"):
         updated("# Before", {})
 
 
 def test_the_document_explains_each_benchmark_and_has_its_rows() -> None:
-    """Names that `make bench` takes."""
+    """The names are those that `make bench` accepts."""
     text = document.FILE.read_text(encoding="utf-8")
     before, rest = text.split(document.BEGIN)
     table, after = rest.split(document.END)

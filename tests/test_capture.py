@@ -1,4 +1,4 @@
-"""What a message means: whose it is, when it was, and whether it is ours to keep."""
+"""What a message means: whose it is, when it was sent, and whether it is captured."""
 
 import json
 from collections.abc import Callable
@@ -23,14 +23,14 @@ NOW_ISO = times.iso(NOW)
 
 
 def decided(obj: dict[str, Any], rules: CaptureRules = CaptureRules()) -> CapturedMessage | Skipped:  # noqa: B008
-    """Read and decide, as the daemon does."""
+    """Decode and decide, as the daemon does."""
     event = wire.decoded(obj)
     assert isinstance(event, Message | Ciphertext), event
     return CaptureFilter(rules).decide(event, NOW)
 
 
 def kept(obj: dict[str, Any], rules: CaptureRules = CaptureRules()) -> CapturedMessage:  # noqa: B008
-    """The same, for one that is kept."""
+    """The decision for a message that is kept."""
     captured = decided(obj, rules)
     assert isinstance(captured, CapturedMessage), captured
     return captured
@@ -52,7 +52,7 @@ CHATS: list[tuple[str, ChatKind]] = [
 
 @pytest.mark.parametrize(("chat", "kind"), CHATS)
 def test_a_chats_server_says_its_kind(chat: str, kind: ChatKind) -> None:
-    """An unknown server counts as a direct chat: better kept than lost."""
+    """An unknown server counts as a direct chat, since keeping it is safer."""
     assert identity.chat_kind(chat) == kind
 
 
@@ -69,7 +69,7 @@ IDS = [
 
 @pytest.mark.parametrize(("wid", "canonical"), IDS)
 def test_one_person_has_one_canonical_id_per_kind(wid: str, canonical: str) -> None:
-    """Device numbers and the other spelling of the phone server make no other person."""
+    """Device numbers and the other phone server do not make another person."""
     assert identity.canonical_id(wid) == canonical
     assert identity.canonical_id(canonical) == canonical
 
@@ -82,7 +82,7 @@ def test_status_broadcasts_and_channels_are_never_kept(chat: str, groups: bool) 
 
 
 def test_groups_are_kept_only_when_asked_for() -> None:
-    """And then under the group's id, with the sender beside it."""
+    """They are stored under the group's id, with the sender."""
     group = wire.message(chat=wire.GROUP, participant=wire.BETO, author=wire.BETO)
     assert decided(group) == Skipped("a group chat")
     captured = kept(group, CaptureRules(groups=True))
@@ -113,7 +113,7 @@ IGNORED = [
 @pytest.mark.parametrize(("entries", "chat", "contact"), IGNORED)
 @pytest.mark.parametrize("make", [wire.message, wire.ciphertext])
 def test_an_ignored_chat_is_known_in_every_form(make: Any, entries: list[str], chat: str, contact: Any) -> None:
-    """However the entry is written and whichever id WhatsApp uses this time."""
+    """The format of the entry and the id that WhatsApp uses make no difference."""
     rules = CaptureRules(groups=True, ignore=capture.ignore_list(entries))
     assert decided(make(chat=chat, contact=wire.contact(**contact)), rules) == Skipped("an ignored chat")
 
@@ -122,13 +122,13 @@ def test_an_ignored_chat_is_known_in_every_form(make: Any, entries: list[str], c
     "chat", ["5491155550002@c.us", "549115555000@c.us", "15491155550001@c.us", "88001122334455@lid"]
 )
 def test_other_chats_are_not_ignored(chat: str) -> None:
-    """A number that only begins or ends alike is somebody else."""
+    """A number that shares only its beginning or end is another one."""
     rules = CaptureRules(ignore=capture.ignore_list(["+54 9 11 5555-0001"]))
     kept(wire.message(chat=chat), rules)
 
 
 def test_an_ignored_chat_stays_ignored_under_an_id_that_only_an_earlier_message_named() -> None:
-    """A record, an edit or a call may carry the LID alone; a message before it said whose that is."""
+    """A reaction, edit or call may carry only the LID; an earlier message said whose it is."""
     chosen = CaptureFilter(CaptureRules(ignore=capture.ignore_list([wire.ANA])))
     alone, both = wire.message(chat=wire.ANA_LID), wire.contact(phone=wire.ANA)
     call = wire.line("call", call_id="C", chat=wire.ANA_LID, t=wire.NOON, outgoing=False, answered=False, video=False)
@@ -167,13 +167,13 @@ def test_an_absurd_time_becomes_the_time_of_capture(t: int | None, sent_at: str)
 
 @given(st.none() | st.integers(min_value=-(1 << 53), max_value=1 << 53))
 def test_no_time_is_filed_in_the_future_or_before_whatsapp(t: int | None) -> None:
-    """Whatever the page says, catch-up goes on."""
+    """Whatever the page sends, catch-up works."""
     at = datetime.fromisoformat(times.sent_at(t, NOW))
     assert times.EARLIEST <= at <= NOW + times.FUTURE_SLACK
 
 
 def test_every_time_has_milliseconds_and_a_z() -> None:
-    """So that they sort as text."""
+    """So times sort correctly as text."""
     assert times.iso(datetime(2026, 1, 2, 3, 4, 5, 999_999, UTC)) == "2026-01-02T03:04:05.999Z"
     assert times.iso(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000Z"
 
@@ -191,14 +191,14 @@ def test_any_text_becomes_storable_and_good_text_stays(text: str) -> None:
 
 
 def test_a_pair_of_surrogates_is_the_emoji_it_means() -> None:
-    """Two halves that came apart are put together."""
+    """Two separate halves are joined."""
     assert cleaned("\ud83d\udc4d") == "👍"
     assert cleaned("a\ud83d") == "a\ufffd"
     assert cleaned(None) is None
 
 
 def test_names_are_cleaned_as_the_body_is() -> None:
-    """All of them come from strangers."""
+    """Names come from strangers too."""
     dirty = wire.message(body="a\0", notify_name="b\ud800", contact=wire.contact(name="c\0"))
     captured = kept(dirty)
     assert (captured.body, captured.notify_name, captured.saved_name) == ("a\ufffd", "b\ufffd", "c\ufffd")
@@ -212,7 +212,7 @@ def test_own_messages_are_the_operators(mine: bool, direction: str, author: str)
 
 
 def test_the_other_partys_ids_are_its_aliases_without_doubles() -> None:
-    """The chat itself comes first; WhatsApp's own mapping follows."""
+    """The chat's id comes first, then WhatsApp's mapping."""
     both = wire.contact(phone="5491155550001:2@s.whatsapp.net", lid=wire.ANA_LID)
     assert kept(wire.message(chat=wire.ANA_LID, contact=both)).aliases == (wire.ANA_LID, wire.ANA)
     assert kept(wire.message(chat=wire.ANA, contact=both)).aliases == (wire.ANA, wire.ANA_LID)
@@ -220,26 +220,26 @@ def test_the_other_partys_ids_are_its_aliases_without_doubles() -> None:
 
 
 def test_what_can_not_be_read_yet_is_a_row_that_says_so() -> None:
-    """It has no body, and is filled in later."""
+    """It has no body and is filled in later."""
     captured = kept(wire.ciphertext(subtype="view_once_unavailable_fanout"))
     assert (captured.type, captured.readable, captured.body) == ("ciphertext", False, None)
     assert json.loads(captured.details or "") == {"subtype": "view_once_unavailable_fanout"}
 
 
 def test_details_hold_only_what_is_there() -> None:
-    """Empty lists and nulls are not kept."""
+    """Empty lists and nulls are dropped."""
     assert kept(wire.message()).details is None
     captured = kept(wire.message(contact_cards=["BEGIN:VCARD"], ephemeral_seconds=604800))
     assert json.loads(captured.details or "") == {"contact_cards": ["BEGIN:VCARD"], "ephemeral_seconds": 604800}
 
 
 def deeper(frames: int, call: Callable[[], CapturedMessage | Skipped]) -> CapturedMessage | Skipped:
-    """The same call with less of the stack left."""
+    """The same call with less stack left."""
     return deeper(frames - 1, call) if frames else call()
 
 
 def test_what_json_can_not_say_is_left_out_and_the_message_kept() -> None:
-    """A number beyond floats, or nesting as deep as can just be read, must not cost the message."""
+    """A number beyond floats or the deepest readable nesting must not lose the message."""
     plain = kept(wire.message())
     line = wire.raw(wire.message(media={"size": 0}))
     for size in (b"1e999", *(b"[" * depth + b"]" * depth for depth in range(850, 1000, 2))):

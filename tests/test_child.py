@@ -1,4 +1,4 @@
-"""One life of a child: exit, end of file and lines are three facts, and after a stop nothing of it is left."""
+"""One child's life: exit, end of file and lines are three separate facts, and a stop leaves no process."""
 
 import asyncio
 import ctypes
@@ -30,7 +30,7 @@ MARKER = "lm-test-of-a-child"
 
 @pytest.fixture(autouse=True)
 def _subreaper() -> Iterator[None]:
-    """Orphans come to us, as they come to the daemon; and nothing is left after each test."""
+    """Adopt orphans as the daemon does, and check that none is left."""
     assert tree.become_subreaper()
     before = set(psutil.Process().children(recursive=True))
     yield
@@ -40,7 +40,7 @@ def _subreaper() -> Iterator[None]:
 
 
 class Heard:
-    """A child, and what it said."""
+    """A child and everything it reported."""
 
     child: Child
 
@@ -55,13 +55,13 @@ class Heard:
         self.lines += [line.decode("utf-8", "replace") for line in lines]
 
     async def says(self, text: str) -> str:
-        """Wait for a line that begins so."""
+        """Wait for a line that begins like this."""
         await until(lambda: any(line.startswith(text) for line in self.lines))
         return next(line for line in self.lines if line.startswith(text))
 
 
 async def start(program: str, *arguments: str) -> Heard:
-    """One of the tests' programs, as the daemon starts Node."""
+    """Start one of the tests' programs as the daemon starts Node."""
     heard = Heard()
     path = str(PROGRAMS / program)
     command = [sys.executable, path] if program.endswith(".py") else [path]
@@ -78,7 +78,7 @@ async def start(program: str, *arguments: str) -> Heard:
 
 @asynccontextmanager
 async def living(program: str, *arguments: str, timing: Timing = BRISK) -> AsyncIterator[Heard]:
-    """The same, stopped at the end."""
+    """A child that is stopped at the end."""
     heard = await start(program, *arguments)
     try:
         yield heard
@@ -87,7 +87,7 @@ async def living(program: str, *arguments: str, timing: Timing = BRISK) -> Async
 
 
 def alive(*pids: int) -> list[int]:
-    """Which of them live."""
+    """The pids that are still alive."""
     found = []
     for pid in pids:
         try:
@@ -100,14 +100,14 @@ def alive(*pids: int) -> list[int]:
 
 @pytest.mark.parametrize("code", [0, 3, 78])
 async def test_the_exit_code_is_the_childs(code: int) -> None:
-    """As soon as the process is gone."""
+    """It is known as soon as the process is gone."""
     async with living("exits_at_once.sh", str(code)) as heard:
         assert await asyncio.wait_for(asyncio.shield(heard.child.exited), 10) == code
         await heard.says('{"said":"hello"}')
 
 
 async def test_a_child_that_is_killed_has_a_negative_code() -> None:
-    """The signal's number."""
+    """It is the negative signal number."""
     async with living("ignores_sigterm.sh") as heard:
         await heard.says("ready")
         os.kill(heard.child.pid, signal.SIGKILL)
@@ -115,7 +115,7 @@ async def test_a_child_that_is_killed_has_a_negative_code() -> None:
 
 
 async def test_a_program_that_is_not_there_can_not_be_started() -> None:
-    """One sentence with its name; and no descriptor is lost."""
+    """The error names it in one sentence, and no descriptor leaks."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
     for _ in range(20):
         with pytest.raises(CannotStart, match=r"cannot start /nowhere/node: No such file"):
@@ -141,7 +141,7 @@ async def test_an_orphan_that_holds_the_pipe_does_not_hide_the_exit() -> None:
 
 
 async def test_a_child_that_hears_stop_leaves_by_itself() -> None:
-    """Asked on stdin, nobody is killed, and its last words are heard."""
+    """It is asked on stdin, not killed, and its last lines are read."""
     heard = await start("hears_stop.py")
     await heard.says("ready")
     heard.child.send("ping", n=7)
@@ -152,7 +152,7 @@ async def test_a_child_that_hears_stop_leaves_by_itself() -> None:
 
 
 async def test_a_child_that_does_not_hear_stop_gets_sigterm() -> None:
-    """And its last words are heard."""
+    """Its last lines are read."""
     heard = await start("hears_sigterm.sh")
     await heard.says("ready")
     await heard.child.stop(replace(BRISK, stop_term=20))
@@ -161,7 +161,7 @@ async def test_a_child_that_does_not_hear_stop_gets_sigterm() -> None:
 
 
 async def test_a_child_that_ignores_sigterm_is_killed() -> None:
-    """After asking and insisting, in bounded time."""
+    """It is asked, then signalled, then killed, in bounded time."""
     heard = await start("ignores_sigterm.sh")
     await heard.says("ready")
     since = time.monotonic()
@@ -172,7 +172,7 @@ async def test_a_child_that_ignores_sigterm_is_killed() -> None:
 
 @pytest.mark.parametrize("how", ["stay", "leave"])
 async def test_grandchildren_in_sessions_of_their_own_are_killed_too(how: str) -> None:
-    """Whether their parent lives or has died and left them behind."""
+    """Their parent may be alive or have exited before."""
     async with living("hides_grandchildren.py", how) as heard:
         await until(lambda: heard.lines)
         parent, *grandchildren = (int(pid) for pid in heard.lines[0].split())
@@ -185,7 +185,7 @@ async def test_grandchildren_in_sessions_of_their_own_are_killed_too(how: str) -
 
 
 async def test_stopping_twice_and_stopping_the_dead_is_nothing() -> None:
-    """The daemon's own end does it once more."""
+    """The daemon stops its child once more at its own end."""
     heard = await start("exits_at_once.sh")
     await asyncio.shield(heard.child.exited)
     for _ in range(3):
@@ -197,7 +197,7 @@ async def test_stopping_twice_and_stopping_the_dead_is_nothing() -> None:
 
 @pytest.mark.parametrize("size", [3_000_000, 50_000_000])
 async def test_a_line_too_long_is_counted_and_the_next_is_read(size: int) -> None:
-    """Three megabytes or fifty: its length and head are known, memory stays small."""
+    """Of three or fifty megabytes only the length and the beginning are kept."""
     async with living("long_lines.py", str(size), timing=PATIENT) as heard:
         await heard.says("after")
         assert heard.lines == ["before", "after"]
@@ -205,14 +205,14 @@ async def test_a_line_too_long_is_counted_and_the_next_is_read(size: int) -> Non
 
 
 async def test_the_longest_line_allowed_arrives_whole() -> None:
-    """One mebibyte."""
+    """It has one mebibyte."""
     async with living("long_lines.py", str(MAX_LINE), timing=PATIENT) as heard:
         await heard.says("after")
         assert [len(line) for line in heard.lines] == [6, MAX_LINE, 5]
 
 
 async def test_a_line_cut_by_the_childs_death_is_told() -> None:
-    """After the whole ones, and not as one of them."""
+    """It is reported after the whole lines, and not as one of them."""
     async with living("dies_in_a_line.py") as heard:
         await asyncio.wait_for(asyncio.shield(heard.child.ended), 10)
         assert heard.lines == ['{"n":1}', '{"n":2}']
@@ -220,14 +220,14 @@ async def test_a_line_cut_by_the_childs_death_is_told() -> None:
 
 
 async def test_garbage_between_lines_is_passed_on_as_it_is() -> None:
-    """What it means is the protocol's part."""
+    """The protocol's decoder handles it."""
     async with living("garbage_between.py") as heard:
         await heard.says('{"n":2}')
         assert heard.raw == [b'{"n":1}', b"DevTools listening", b"\xff\xfe\0", b"", b"\r", b'{"n":2}']
 
 
 async def test_a_child_that_writes_much_and_leaves_is_read_to_its_end() -> None:
-    """Also when reading was paused, and the stop came before all was read."""
+    """This holds even if reading was paused and the stop came first."""
     heard = await start("spews.py", "100000")
     await until(lambda: heard.lines)
     heard.child.pause_reading()
@@ -239,7 +239,7 @@ async def test_a_child_that_writes_much_and_leaves_is_read_to_its_end() -> None:
 
 
 async def test_a_child_that_reads_nothing_costs_bounded_memory() -> None:
-    """Commands to it are lost like everything about it."""
+    """Commands to it are dropped."""
     async with living("ignores_sigterm.sh") as heard:
         await heard.says("ready")
         for n in range(3000):
@@ -250,7 +250,7 @@ async def test_a_child_that_reads_nothing_costs_bounded_memory() -> None:
 async def test_the_child_has_a_session_of_its_own_and_nothing_it_should_not_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Ctrl-C reaches only us; our settings, the service manager and our files are not its business."""
+    """Ctrl-C reaches only us, and it inherits no settings, no systemd variables and no open files."""
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
     monkeypatch.setenv("WATCHDOG_USEC", "1")
     monkeypatch.setenv("LEADMASTERD_STATE_DIR", "/secret")
@@ -262,7 +262,7 @@ async def test_the_child_has_a_session_of_its_own_and_nothing_it_should_not_have
 
 
 def test_the_options_travel_as_one_json_object() -> None:
-    """In one variable."""
+    """They are in one environment variable."""
     assert json.loads(environment_for({"profile": "/p", "ñ": [1]})["LEADMASTERD_LISTENER"]) == {
         "profile": "/p",
         "ñ": [1],
@@ -270,7 +270,7 @@ def test_the_options_travel_as_one_json_object() -> None:
 
 
 async def test_two_hundred_starts_leave_no_file_and_no_thread() -> None:
-    """A child that dies at once may be started forever."""
+    """A child that dies at once may be restarted forever."""
 
     async def one() -> None:
         heard = await start("exits_at_once.sh", "1")

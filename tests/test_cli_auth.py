@@ -1,4 +1,4 @@
-"""`leadmasterd auth`: what it prints for people and for programs."""
+"""`leadmasterd auth`: its output for people and for programs."""
 
 from datetime import UTC, datetime
 
@@ -23,7 +23,7 @@ def auth(shop: Shop) -> Auth:
 
 
 def test_a_damaged_snapshot_has_a_code_for_programs_and_a_sentence_for_people(shop: Shop, auth: Auth) -> None:
-    """A file that changed is told from one that is gone."""
+    """A changed file and a missing one have different codes."""
     snapshot = auth.take(account=None, browser=None, now=NOW)
 
     def listed() -> tuple[bool, str, str | None]:
@@ -42,7 +42,7 @@ def test_a_damaged_snapshot_has_a_code_for_programs_and_a_sentence_for_people(sh
 
 
 def test_what_was_done_is_told_as_a_code_with_values(shop: Shop, auth: Auth) -> None:
-    """One object and nothing else, where a sentence was printed whatever was asked for."""
+    """With --json, stdout has one object and no sentence."""
     taken = shop.types("auth", "snapshot", "--json").json
     assert taken["code"] == "taken"
     restored = shop.types("auth", "restore", "--json").json
@@ -53,7 +53,7 @@ def test_what_was_done_is_told_as_a_code_with_values(shop: Shop, auth: Auth) -> 
 
 
 def test_a_snapshot_that_is_not_there_is_a_no(shop: Shop) -> None:
-    """With what to look at."""
+    """The error names the command that lists snapshots."""
     done = shop.types("auth", "restore", "20261123", "--json")
     assert (done.code, done.out) == (1, "")
     assert done.err == "cannot restore 20261123: there is no such snapshot; see `leadmasterd auth list`\n"

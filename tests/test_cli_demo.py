@@ -1,4 +1,4 @@
-"""`leadmasterd demo` before and after the showing itself, which tests/e2e/test_demo.py plays."""
+"""`leadmasterd demo` before and after the demo itself, which tests/e2e/test_demo.py runs."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.test_cli import typed
 
 
 def test_a_kept_demo_has_the_settings_of_its_shop(tmp_path: Path) -> None:
-    """So that what is asked afterwards is answered as at its end: it never closes."""
+    """Later commands give the same answers as at its end, since the shop never closes."""
     _prepare(tmp_path / "new" / "demo")
     settings, paths = load(str(tmp_path / "new" / "demo" / "config.toml"))
     assert paths.state_dir.resolve() == tmp_path / "new" / "demo"
@@ -29,7 +29,7 @@ def test_a_kept_demo_has_the_settings_of_its_shop(tmp_path: Path) -> None:
 
 
 def test_a_demo_is_not_kept_where_something_is(tmp_path: Path) -> None:
-    """An older demo would be counted with the new one; and nobody's files are touched."""
+    """An older demo would be mixed with the new one, and other files must not be touched."""
     _prepare(tmp_path / "demo")
     done = typed(tmp_path, "demo", "--auto", "--keep", "demo")
     assert (done.returncode, done.stdout) == (73, "")
@@ -37,7 +37,7 @@ def test_a_demo_is_not_kept_where_something_is(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
-    """Before anything is started."""
+    """The error comes before anything starts."""
     (tmp_path / "file").touch()
     with pytest.raises(CannotUseState, match=r"cannot keep the demo in .*: Not a directory; name another folder"):
         _prepare(tmp_path / "file" / "demo")

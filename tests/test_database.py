@@ -1,4 +1,4 @@
-"""Opening the database: migrations that run by themselves, and one clear sentence when the file can't be used."""
+"""Opening the database: automatic migrations, and one clear sentence when the file cannot be used."""
 
 import os
 import sqlite3
@@ -65,7 +65,7 @@ UNUSABLE: list[tuple[str, Callable[[Path], None], str]] = [
 def test_a_file_that_can_not_be_used_is_one_clear_sentence(
     tmp_path: Path, opening: Callable[[Path], sqlite3.Connection], make: Callable[[Path], None], why: str
 ) -> None:
-    """It names the file, says what is wrong and what to do, and leaves the file as it was."""
+    """It names the file, the problem and what to do, and the file is unchanged."""
     path = tmp_path / "leadmaster.db"
     make(path)
     before = path.read_bytes() if path.is_file() else None
@@ -80,7 +80,7 @@ def test_a_file_that_can_not_be_used_is_one_clear_sentence(
 
 
 def test_an_empty_file_becomes_ours(tmp_path: Path) -> None:
-    """A file somebody touched is no other program's."""
+    """It cannot be another program's database."""
     path = tmp_path / "leadmaster.db"
     path.touch()
     with closing(open_for_writing(path)) as connection:
@@ -89,7 +89,7 @@ def test_an_empty_file_becomes_ours(tmp_path: Path) -> None:
 
 
 def test_a_new_file_and_its_folder_are_ours_alone(tmp_path: Path) -> None:
-    """Files 0600, directories 0700, whatever the umask."""
+    """Files have mode 0600 and directories 0700, whatever the umask."""
     path = tmp_path / "deep" / "leadmaster.db"
     before = os.umask(0)
     try:
@@ -101,7 +101,7 @@ def test_a_new_file_and_its_folder_are_ours_alone(tmp_path: Path) -> None:
 
 
 def test_every_table_is_strict(tmp_path: Path) -> None:
-    """A wrong type is refused and not guessed."""
+    """A value of the wrong type is refused, not converted."""
     with closing(open_for_writing(tmp_path / "leadmaster.db")) as connection:
         for name, sql in tables(connection).items():
             assert not sql or not sql.startswith("CREATE TABLE") or "STRICT" in sql, name
@@ -109,7 +109,7 @@ def test_every_table_is_strict(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", range(SCHEMA_VERSION))
 def test_every_older_version_comes_up_to_date(tmp_path: Path, version: int) -> None:
-    """It ends with the same tables as a new file."""
+    """It then has the same tables as a new file."""
     path, fresh = tmp_path / "old.db", tmp_path / "new.db"
     make_older(path, version)
     with closing(open_for_writing(path)) as migrated, closing(open_for_writing(fresh)) as new:
@@ -118,7 +118,7 @@ def test_every_older_version_comes_up_to_date(tmp_path: Path, version: int) -> N
 
 
 def test_conversations_of_an_older_version_wait_to_be_judged(tmp_path: Path) -> None:
-    """Leads are made from what was captured before there were leads; groups make none."""
+    """Messages captured before leads existed get leads; groups do not."""
     path = tmp_path / "old.db"
     make_older(path, 1)
     with closing(sqlite3.connect(path)) as old, old:
@@ -139,7 +139,7 @@ def make_older(path: Path, version: int) -> None:
 
 
 def test_migrating_twice_is_nothing(tmp_path: Path) -> None:
-    """The second finds its record."""
+    """The second run finds the record of the first."""
     with closing(open_for_writing(tmp_path / "leadmaster.db")) as connection:
         before = tables(connection)
         migrate(Database(connection, execute_plugins=False))
@@ -147,7 +147,7 @@ def test_migrating_twice_is_nothing(tmp_path: Path) -> None:
 
 
 def test_what_was_captured_survives_another_opening(tmp_path: Path) -> None:
-    """Opening is no cleaning."""
+    """Opening the file deletes nothing."""
     path = tmp_path / "leadmaster.db"
     with closing(open_for_writing(path)) as connection:
         connection.execute("INSERT INTO contacts (created_at, updated_at) VALUES ('a', 'b')")
@@ -156,7 +156,7 @@ def test_what_was_captured_survives_another_opening(tmp_path: Path) -> None:
 
 
 def test_reading_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
-    """A command that only looks leaves nothing behind."""
+    """A reading command creates no file."""
     with pytest.raises(FileNotFoundError):
         open_for_reading(tmp_path / "leadmaster.db")
     assert list(tmp_path.iterdir()) == []
@@ -171,7 +171,7 @@ def test_reading_an_older_schema_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_reader_can_not_write(tmp_path: Path) -> None:
-    """By the connection itself."""
+    """The connection itself is read-only."""
     path = tmp_path / "leadmaster.db"
     open_for_writing(path).close()
     with closing(open_for_reading(path)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
@@ -179,7 +179,7 @@ def test_a_reader_can_not_write(tmp_path: Path) -> None:
 
 
 def test_a_database_locked_by_another_program_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At start there is nothing to wait with: somebody has to close that program."""
+    """Nothing can be queued at start, so a person has to close that program."""
     path = tmp_path / "leadmaster.db"
     open_for_writing(path).close()
     connect = sqlite3.connect
@@ -192,7 +192,7 @@ def test_a_database_locked_by_another_program_is_told(tmp_path: Path, monkeypatc
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """A disk that was mounted read-only; permissions alone do not stop root."""
+    """A disk mounted read-only; root ignores permissions."""
     for command in (["--bind", str(folder), str(folder)], ["-o", "remount,ro,bind", str(folder)]):
         done = subprocess.run(["mount", *command], check=False, capture_output=True, text=True)
         if done.returncode:
@@ -206,7 +206,7 @@ def read_only(folder: Path) -> Iterator[None]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 @pytest.mark.parametrize("there", [True, False], ids=["with the file", "without it"])
 def test_a_read_only_disk_is_told_at_start(tmp_path: Path, there: bool) -> None:
-    """And not at the first message."""
+    """The error does not wait for the first message."""
     folder = tmp_path / "disk"
     folder.mkdir()
     path = folder / "leadmaster.db"
@@ -218,7 +218,7 @@ def test_a_read_only_disk_is_told_at_start(tmp_path: Path, there: bool) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not stop root")
 def test_a_file_we_may_not_write_is_told_at_start(tmp_path: Path) -> None:
-    """And not at the first message."""
+    """The error does not wait for the first message."""
     path = tmp_path / "leadmaster.db"
     open_for_writing(path).close()
     path.chmod(0o400)

@@ -1,4 +1,4 @@
-"""Lines out of a pipe: whole ones as they are, longer ones counted and passed over, a cut one told."""
+"""Lines from a pipe: whole lines pass, too long ones are counted and skipped, and a cut one is reported."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from leadmasterd.wire.decode import MAX_LINE
 
 
 class Heard:
-    """A reader, and what it said in order."""
+    """A reader and what it reported, in order."""
 
     def __init__(self, max_line: int) -> None:
         self.lines: list[bytes] = []
@@ -28,7 +28,7 @@ class Heard:
         self.lines += lines
 
     def feed(self, *chunks: bytes) -> "Heard":
-        """These reads, then the end."""
+        """Feed these reads, then the end of the pipe."""
         for chunk in chunks:
             self.reader.data_received(chunk)
         self.reader.connection_lost(None)
@@ -45,7 +45,7 @@ def heard(*chunks: bytes, max_line: int = 8) -> Heard:
 
 
 def expected(data: bytes, max_line: int) -> tuple[list[bytes], list[int], list[bytes]]:
-    """The same by the plainest means: all of it at once."""
+    """The same result computed simply from all the bytes at once."""
     *whole, rest = data.split(b"\n")
     long = [len(line) for line in whole if len(line) > max_line]
     if len(rest) > max_line:
@@ -58,7 +58,7 @@ def expected(data: bytes, max_line: int) -> tuple[list[bytes], list[int], list[b
     st.data(),
 )
 def test_however_the_pipe_cuts_it_the_lines_are_the_same(pieces: list[bytes], data: Any) -> None:
-    """Reads end anywhere: within a line, on a newline, within a line that is too long."""
+    """A read may end within a line, on a newline, or within an overlong line."""
     whole = b"".join(pieces)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(whole)), max_size=10)) | {0, len(whole)})
     told = heard(*(whole[start:end] for start, end in pairwise(cuts)))
@@ -69,14 +69,14 @@ def test_however_the_pipe_cuts_it_the_lines_are_the_same(pieces: list[bytes], da
 
 
 def test_the_longest_line_allowed_is_a_line_and_one_byte_more_is_not() -> None:
-    """Exactly as the protocol says."""
+    """The limit is the protocol's."""
     told = heard(b"a" * MAX_LINE + b"\n" + b"b" * (MAX_LINE + 1) + b"\nc\n", max_line=MAX_LINE)
     assert told.lines == [b"a" * MAX_LINE, b"c"]
     assert told.oversize == [(b"b" * 200, MAX_LINE + 1)]
 
 
 def test_of_a_long_line_only_the_head_is_remembered() -> None:
-    """Its tail is never taken for a line of its own, and memory stays small."""
+    """Its tail is never read as a line of its own, and memory stays small."""
 
     async def read() -> Heard:
         told = Heard(MAX_LINE)
@@ -91,18 +91,18 @@ def test_of_a_long_line_only_the_head_is_remembered() -> None:
 
 
 def test_an_empty_line_is_a_line() -> None:
-    """What it means is not decided here."""
+    """Later code decides what it means."""
     assert heard(b"\n\na\n").lines == [b"", b"", b"a"]
 
 
 def test_a_pipe_that_ends_well_was_not_cut() -> None:
-    """After a newline nothing is left."""
+    """Nothing is left after the last newline."""
     told = heard(b"a\n")
     assert (told.lines, told.cut, told.oversize) == ([b"a"], [], [])
 
 
 def test_the_end_is_told_once() -> None:
-    """`closed` is done then and not before."""
+    """`closed` is done at the end and not before."""
 
     async def read() -> None:
         told = Heard(8)

@@ -1,4 +1,4 @@
-"""Which phone is behind an id, as people read it and as two spellings of it are known for one."""
+"""The phone behind an id: as people read it, and as a key that is equal for two spellings."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ ONE_PHONE = {
     ],
 )
 def test_a_user_has_one_id_whatever_device_speaks(wid: str, canonical: str) -> None:
-    """A business's device at a provider has servers of its own."""
+    """A business's provider uses servers of its own."""
     assert canonical_id(wid) == canonical
 
 
@@ -58,14 +58,14 @@ def test_two_spellings_of_one_phone_have_one_match_key(spellings: tuple[tuple[st
     ids=["a landline of Brazil and the mobile with a 9 before it", "two mobiles", "two countries", "two areas"],
 )
 def test_different_phones_have_different_match_keys(one: str, other: str) -> None:
-    """Only what is known to be the same is rewritten."""
+    """Only known equivalents are rewritten."""
     phones = [phone_of(f"{digits}@c.us") for digits in (one, other)]
     assert None not in phones
     assert len({phone and phone.match_key for phone in phones}) == 2
 
 
 def test_elsewhere_the_match_key_is_the_digits() -> None:
-    """No country but those three is rewritten."""
+    """Only those three countries are rewritten."""
     assert phone_of("59899123456@c.us") == Phone("+59899123456", "59899123456")
 
 
@@ -96,7 +96,7 @@ def test_elsewhere_the_match_key_is_the_digits() -> None:
     ],
 )
 def test_what_is_no_phone_gives_none(wid: str) -> None:
-    """A LID whatever its digits look like, bots, short codes, numbers too long or without area, and garbage."""
+    """LIDs, bots, short codes, numbers that are too long or lack an area code, and garbage."""
     assert phone_of(wid) is None
 
 
@@ -121,7 +121,7 @@ def test_what_is_no_phone_gives_none(wid: str) -> None:
     ],
 )
 def test_a_number_as_people_type_it_has_the_key_of_its_id(text: str, country: str, key: str) -> None:
-    """With 0 and 15, with its country or without, copied from WhatsApp with invisible marks, or as the id itself."""
+    """With 0 and 15, with or without country, with invisible marks from WhatsApp, or as the id itself."""
     assert phone_from_text(text, country) == key
 
 
@@ -129,13 +129,13 @@ def test_a_number_as_people_type_it_has_the_key_of_its_id(text: str, country: st
     "text", ["", "+", "Ana", "Ana 5", "0800-FLOWERS", "12345", "5555 0001", "88001122334455@lid", "1" * 70_000]
 )
 def test_what_is_no_number_has_no_key(text: str) -> None:
-    """A name, a number without its area, an id that is no phone."""
+    """A name, a number without area code, or an id that is no phone."""
     assert phone_from_text(text, "AR") is None
 
 
 @given(st.text(), st.text(max_size=3))
 def test_no_text_is_an_error(text: str, country: str) -> None:
-    """Whatever somebody types or WhatsApp invents."""
+    """Any text may be typed by people or sent by WhatsApp."""
     phone_from_text(text, country)
     phone_of(text)
     phone_of(f"{text}@c.us")
@@ -143,7 +143,7 @@ def test_no_text_is_an_error(text: str, country: str) -> None:
 
 @given(st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True))
 def test_what_is_shown_has_the_key_it_was_shown_for(digits: str) -> None:
-    """The E.164 form, read back, is the same phone."""
+    """Reading the E.164 form gives the same phone."""
     phone = phone_of(f"{digits}@c.us")
     if phone is not None:
         again = phone_of(f"{phone.e164[1:]}@c.us")
@@ -152,7 +152,7 @@ def test_what_is_shown_has_the_key_it_was_shown_for(digits: str) -> None:
 
 
 def test_phonenumbers_is_imported_only_for_the_first_number() -> None:
-    """It costs 32 ms, which no command that asks for no number should pay."""
+    """The import takes 32 ms, which most commands do not need."""
     program = (
         "import sys; from leadmasterd.identity import phone_of; import leadmasterd.store.people; phone_of('1@lid'); "
         "assert 'phonenumbers' not in sys.modules; phone_of('5491155550001@c.us'); assert 'phonenumbers' in sys.modules"

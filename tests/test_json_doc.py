@@ -46,9 +46,9 @@ from tests.test_cli_leads import shop as shop
 DOCUMENT: Final = (Path(__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _UNTRIED: Final = {"rules train: right_before", "rules train: right_after"}
-"""Training for real takes longer than all the rest; test_classify_model.py looks at these."""
+"""Real training takes longer than all other tests; test_classify_model.py checks its output."""
 _ELSEWHERE: Final = {"auth pair"}
-"""It needs a screen and a person; test_auth_pair.py holds its object against the document."""
+"""It needs a screen and a person; test_auth_pair.py checks its object against the document."""
 
 AD: Final = {"referral": {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas"}}
 _MEMBER: Final = PageMember(module="WAWebCallCollection", function="on", costs="calls")
@@ -63,14 +63,14 @@ LABELLED: Final = '{"text": "cuanto sale", "intent": "price"}\n{"text": "hola", 
 
 @dataclass(frozen=True)
 class Section:
-    """The rows of one heading's table: each path with its type, and sections whose keys are the object's too."""
+    """The rows of one heading's table: each path with its type, and the sections whose keys it includes."""
 
     rows: dict[str, str]
     adds_to: str | None
 
 
 def sections() -> dict[str, Section]:
-    """By heading, as it is typed; one that names several commands is there under each."""
+    """All sections by the commands in their heading."""
     found = {}
     for part in DOCUMENT.split("\n### ")[1:]:
         heading, _, text = part.split("\n## ")[0].partition("\n")
@@ -90,7 +90,7 @@ SECTIONS: Final = sections()
 
 
 def documented_paths(name: str) -> dict[str, str]:
-    """Every path of a command's object with its type, those of objects in several commands too."""
+    """Every path of a command's object with its type, including shared sections."""
     section = SECTIONS[name]
     found = documented_paths(section.adds_to) if section.adds_to else {}
     for path, type_ in section.rows.items():
@@ -108,7 +108,7 @@ def documented_paths(name: str) -> dict[str, str]:
 
 
 def fits(value: object, type_: str) -> bool:
-    """Whether a value is what the document calls it."""
+    """Whether a value has the documented type."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     kinds: dict[str, Callable[[], bool]] = {
         "null": lambda: value is None,
@@ -129,7 +129,7 @@ def fits(value: object, type_: str) -> bool:
 
 
 def differences(value: object, documented: dict[str, str], seen: set[str], path: str = "") -> Iterator[str]:
-    """What is not as documented; the paths that are go to `seen`."""
+    """What differs from the document; the paths found are added to `seen`."""
     if isinstance(value, list):
         for each in value:
             if isinstance(each, dict):
@@ -191,11 +191,11 @@ _PYTHON: Final = {
     "bool": "bool", "object": "object", "map": "dict", "list": "list", "list of texts": "list[str]",
     "list of integers": "list[int]", "null": "None",
 }  # fmt: skip
-"""What the code calls each type of the document."""
+"""The code's name for each type in the document."""
 
 
 def typed_paths(hint: Any, path: str = "") -> Iterator[tuple[str, set[str]]]:
-    """Every path of a TypedDict with its types, as `documented_paths` has those of the document."""
+    """Every path of a TypedDict with its types, in the form of `documented_paths`."""
     kinds = set()
     for each in get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,):
         origin, inner = get_origin(each), next(iter(get_args(each)), NoneType)
@@ -219,7 +219,7 @@ def typed_paths(hint: Any, path: str = "") -> Iterator[tuple[str, set[str]]]:
 
 
 def branches(documented: dict[str, str]) -> set[str]:
-    """What has documented keys in it."""
+    """The objects with documented keys."""
     return {path.rpartition(".")[0] for path in documented}
 
 
@@ -227,7 +227,7 @@ def branches(documented: dict[str, str]) -> set[str]:
 
 
 def filled(shop: Shop) -> Paths:
-    """Customers, leads, touches, gaps, a merge, a snapshot, and a daemon that has died."""
+    """A folder with customers, leads, touchpoints, gaps, a merge, a snapshot and a dead daemon."""
     shop.hears(
         (1, 120, PRICE, AD), (2, 60, DELIVERY), (3, 50, PRICE), (4, 40, BROKEN), (2, 30, "> sí"), (5, 20, HELLO),
         (6, 10, PRICE, {"notify_name": "Ana", "contact": {"saved_name": "Ana", "business": False}}),
@@ -308,14 +308,14 @@ TYPED: Final = {
     "rules train": ["rules train"],
     "rules reclassify": ["rules reclassify --all"],
 }
-"""What is typed to see a section's object, in this order."""
+"""The commands that print a section's object, in this order."""
 
 
 # ---------------------------------------------------------------------- the tests
 
 
 def test_every_command_that_takes_json_has_its_section_and_no_other_has() -> None:
-    """Each subcommand."""
+    """Subcommands count one by one."""
 
     def commands(parser: argparse.ArgumentParser, words: str = "") -> Iterator[str]:
         if below := subcommands(parser):
@@ -330,13 +330,13 @@ def test_every_command_that_takes_json_has_its_section_and_no_other_has() -> Non
 
 
 def test_every_object_that_is_documented_is_looked_at() -> None:
-    """A section with a table has something typed for it here."""
+    """Each section with a table has a command in this file."""
     with_a_table = {name for name, section in SECTIONS.items() if section.rows and not name.startswith("A ")}
     assert set(TYPED) == with_a_table - _ELSEWHERE
 
 
 def test_every_key_is_documented_with_its_type_and_no_other_is(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a state with a little of everything: a key that is printed is in its section, and the other way round."""
+    """On a folder with some of everything, the printed keys are exactly the documented ones."""
     paths = filled(shop)
     monkeypatch.setattr(cmd_doctor, "ask", lambda *_: {"ok": True, "phase": "ready", "page": PAGE})
     wrong, unseen = [], []
@@ -357,7 +357,7 @@ def test_every_key_is_documented_with_its_type_and_no_other_is(shop: Shop, monke
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_every_documented_object_is_a_type_of_the_code(name: str) -> None:
-    """With the same keys and types; what is printed is held against the document above."""
+    """A TypedDict has the same keys and types."""
     typed = {path: kinds for path, kinds in typed_paths(RECORDS[name]) if path and not _is_of_data(path)}
     documented = {
         path: {_PYTHON[kind] for kind in re.split(r" or |, ", type_)}
@@ -368,7 +368,7 @@ def test_every_documented_object_is_a_type_of_the_code(name: str) -> None:
 
 
 def test_the_object_of_status_is_a_type_of_the_code() -> None:
-    """As the daemon writes it: the command adds `running` and `unjudged`, and null where no daemon ever ran."""
+    """The command adds `running` and `unjudged` to status.json, and has null where no daemon ever ran."""
     typed = {
         path: {"dict" if kind == "Mapping" else kind for kind in kinds}
         for path, kinds in typed_paths(Status)
@@ -387,19 +387,19 @@ def test_the_object_of_status_is_a_type_of_the_code() -> None:
 
 
 def _is_of_data(path: str) -> bool:
-    """A list's objects and the values of a map have no key of their own."""
+    """Whether the path belongs to a list's objects or to the values of a map."""
     return path.endswith(("[]", ".*"))
 
 
 @pytest.mark.parametrize("name", ["history", "messages", "leads list", "leads waiting", "leads export", "status"])
 def test_what_is_printed_before_anything_was_captured_is_documented_too(shop: Shop, name: str) -> None:
-    """Empty lists, and null where the document says so."""
+    """Lists are empty, and values are null where the document allows it."""
     assert list(differences(shop.types(*name.split(), "--json").json, documented_paths(name), set())) == []
 
 
 @pytest.mark.parametrize("name", ["status", "leads waiting", "leads show", "rules test", "leads rebuild"])
 def test_a_key_that_is_missing_or_of_another_type_is_found(name: str) -> None:
-    """These tests can fail."""
+    """Shows that these checks can fail."""
     value: dict[str, Any] = {"sparkle": 1}
     assert list(differences(value, documented_paths(name), set())) == ["sparkle is not in the document"]
     first, type_ = next(iter(SECTIONS[name].rows.items()))
@@ -409,12 +409,12 @@ def test_a_key_that_is_missing_or_of_another_type_is_found(name: str) -> None:
 
 
 def test_a_line_of_an_export_is_a_lead() -> None:
-    """And so is a row of the table."""
+    """So is a row of `leads list`."""
     assert set(COLUMNS) == {path for path in SECTIONS["A lead"].rows if "." not in path}
 
 
 def test_links_within_the_document_lead_somewhere() -> None:
-    """To a heading of it."""
+    """Each links to a heading."""
     headings = re.findall(r"^#+ (.+)$", DOCUMENT, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\]\(#([\w-]+)\)", DOCUMENT)) <= anchors

@@ -1,4 +1,4 @@
-"""Linking in a window: what a person is told, when it is done, and that nothing of it is left when it ends in vain."""
+"""Linking in a window: what the person is told, when it is complete, and that a failure leaves nothing behind."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ LIMIT = 1800.0
 
 
 def heartbeat(history: str | None) -> dict[str, Any]:
-    """As it comes every few seconds once ready."""
+    """A heartbeat, as sent every few seconds once ready."""
     return wire.line(
         "heartbeat", socket_state="CONNECTED", has_synced=True, added=0, emitted=0, dropped=0, history=history
     )
@@ -41,17 +41,17 @@ BANNED = wire.line("banned", code="101", expires=None, message=None)
 
 
 def bye(reason: str, detail: str | None = None) -> dict[str, Any]:
-    """The last line."""
+    """The child's last line."""
     return wire.line("bye", reason=reason, detail=detail)
 
 
 def passkey(step: str, code: str | None = None) -> dict[str, Any]:
-    """WhatsApp's step between the scan and the link."""
+    """WhatsApp's passkey step between scan and link."""
     return wire.line("passkey", where="linking", step=step, code=code, by="event")
 
 
 class Dialogue:
-    """A progress, and what it said to each line."""
+    """The progress of linking, and what it printed for each line."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -59,21 +59,21 @@ class Dialogue:
         self.progress = Progress(self.said.append, limit=LIMIT, clock=lambda: NOW + timedelta(seconds=self.now))
 
     def hears(self, *lines: dict[str, Any]) -> list[str]:
-        """What it says to these lines."""
+        """What it prints for these lines."""
         before = len(self.said)
         for line in lines:
             self.progress.hears(wire.decoded(line), now=self.now)
         return self.said[before:]
 
     def ends(self, line: dict[str, Any]) -> str:
-        """What it says when this ends it."""
+        """The error message when linking ends this way."""
         with pytest.raises(Refused) as refused:
             self.hears(line)
         return str(refused.value)
 
 
 def test_a_person_is_led_through_it() -> None:
-    """Each step once, whatever comes repeatedly, until the history is complete."""
+    """Each step is printed once, however often its line repeats, until the history is complete."""
     dialogue = Dialogue()
     assert dialogue.hears(HELLO, WINDOW) == ["A browser window is open. Leave it open, and open no chat in it."]
     assert len(dialogue.hears(QR, QR, wire.line("state", state="UNPAIRED"))) == 1
@@ -94,14 +94,14 @@ def test_a_person_is_led_through_it() -> None:
 
 
 def test_a_passkey_that_is_seen_to_be_over_after_the_link_is_no_news() -> None:
-    """The child may notice that its screen has gone a moment later."""
+    """The child may notice a moment late that the screen has gone."""
     dialogue = Dialogue()
     dialogue.hears(HELLO, WINDOW, QR, passkey("asked"), READY)
     assert dialogue.hears(passkey("done")) == []
 
 
 def test_a_passkey_that_failed_may_be_tried_again() -> None:
-    """The next code follows in the window."""
+    """The window shows the next code."""
     dialogue = Dialogue()
     dialogue.hears(HELLO, WINDOW, QR, passkey("asked"))
     assert dialogue.hears(passkey("failed")) == [
@@ -111,7 +111,7 @@ def test_a_passkey_that_failed_may_be_tried_again() -> None:
 
 @pytest.mark.parametrize(("told", "history"), [(None, "unknown"), ("incoming", "incoming")])
 def test_the_history_is_waited_for_half_an_hour_and_no_longer(told: str | None, history: History) -> None:
-    """Where the page does not tell, or its phone takes longer; a sign of life every minute."""
+    """The page may not report it, or the phone may take longer; progress is printed every minute."""
     dialogue = Dialogue()
     dialogue.hears(HELLO, WINDOW, READY)
     said = []
@@ -126,7 +126,7 @@ def test_the_history_is_waited_for_half_an_hour_and_no_longer(told: str | None, 
 
 
 def test_a_first_sync_that_takes_long_is_waited_for() -> None:
-    """Without a limit of ours: ending it would cost the link."""
+    """There is no limit, since ending it would cost the link."""
     dialogue = Dialogue()
     dialogue.hears(HELLO, WINDOW, AUTHENTICATED)
     dialogue.now = 61
@@ -155,7 +155,7 @@ def test_a_first_sync_that_takes_long_is_waited_for() -> None:
     ],
 )
 def test_an_end_before_the_link_leaves_nothing(before: list[dict[str, Any]], last: dict[str, Any], why: str) -> None:
-    """One sentence: what happened, and what to do."""
+    """One sentence says what happened and what to do."""
     dialogue = Dialogue()
     dialogue.hears(*before)
     assert dialogue.ends(last) == f"cannot pair: {why}; {AGAIN}"
@@ -163,7 +163,7 @@ def test_an_end_before_the_link_leaves_nothing(before: list[dict[str, Any]], las
 
 @pytest.mark.parametrize("linked", [AUTHENTICATED, READY])
 def test_an_end_after_the_link_leaves_a_device_on_the_phone(linked: dict[str, Any]) -> None:
-    """Which nobody uses, so it should go."""
+    """Nobody uses that device, so the person is asked to remove it."""
     dialogue = Dialogue()
     dialogue.hears(HELLO, WINDOW, QR, linked)
     assert dialogue.ends(bye("browser_gone")) == f"cannot pair: the window was closed too early; {REMOVE}"
@@ -174,7 +174,7 @@ def test_an_end_after_the_link_leaves_a_device_on_the_phone(linked: dict[str, An
 
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., asyncio.Task[Linked]]:
-    """Link with a child that says these lines."""
+    """Link with a child that writes these lines."""
     monkeypatch.setattr(linking, "ENTRY", PROGRAMS / "speaks.py")
 
     def start(*lines: object, exit_code: int = 0) -> asyncio.Task[Linked]:
@@ -200,7 +200,7 @@ def none_left(tmp_path: Path) -> bool:
 async def test_the_browser_is_closed_when_the_session_is_complete(
     tmp_path: Path, pair: Callable[..., asyncio.Task[Linked]]
 ) -> None:
-    """Asked, so that its profile is whole."""
+    """It is asked to close, so that its profile is complete on disk."""
     assert (await pair(HELLO, WINDOW, READY, heartbeat("complete"))).history == "complete"
     assert none_left(tmp_path)
 
@@ -220,7 +220,7 @@ async def test_an_end_in_vain_leaves_no_process(
     exit_code: int,
     why: str,
 ) -> None:
-    """Whatever its reason."""
+    """This holds for every cause."""
     with pytest.raises(Refused, match=why):
         await pair(*lines, exit_code=exit_code)
     assert none_left(tmp_path)
@@ -229,7 +229,7 @@ async def test_an_end_in_vain_leaves_no_process(
 async def test_an_interruption_closes_the_browser_and_says_what_is_left(
     tmp_path: Path, pair: Callable[..., asyncio.Task[Linked]]
 ) -> None:
-    """As Ctrl-C does."""
+    """Tried with a cancellation, as by Ctrl-C."""
     running = pair(HELLO, WINDOW, READY, heartbeat("incoming"))
     await until(lambda: not none_left(tmp_path))
     await asyncio.sleep(0.5)  # it has said all of its lines; nobody tells when

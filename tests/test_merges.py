@@ -1,4 +1,4 @@
-"""Merging contacts and taking it back: nothing is lost, one lead stays open, and every pointer has its record."""
+"""Merging contacts and undoing it: nothing is lost, one lead stays open, and every pointer has its merge record."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ CARO_LID = "88001122334466@lid"
 LATER = at(wire.NOON + 3600)
 DAY = 86_400
 DERIVED = ("unjudged", "waiting_cycles", "follow_ups")
-"""Tables of a conversation that go with it and are derived again."""
+"""Tables of a conversation that move with it or are derived again."""
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def assert_sound(store: Store) -> None:
-    """What must hold of any database, whatever was merged."""
+    """Check what must hold in any database, whatever was merged."""
     assert store.rows("PRAGMA foreign_key_check") == []
     pointers = store.rows("SELECT contact_id, merged_into_id FROM contacts WHERE merged_into_id IS NOT NULL ORDER BY 1")
     assert pointers == store.rows("SELECT merged_id, kept_id FROM contact_merges WHERE undone_at IS NULL ORDER BY 1")
@@ -52,19 +52,19 @@ def assert_sound(store: Store) -> None:
 
 
 def do(store: Store, function: Callable[..., Any], *values: Any) -> Any:
-    """One of the functions that commands call, in a transaction."""
+    """Run one of the functions that commands call, in a transaction."""
     return store.writer.call(lambda connection, rows: function(connection, *values)).result(LIMIT)
 
 
 def merge_by_hand(store: Store, keep: int, other: int, actor: str = "person:dora", when: str = LATER) -> int:
-    """A person says that two contacts are one; gives the merge's number."""
+    """A person merges two contacts; returns the merge's number."""
     number = do(store, partial(merges.merge, actor=actor, code="by_hand", at=when), keep, other)
     assert isinstance(number, int)
     return number
 
 
 def contact_of(store: Store, chat: str) -> int:
-    """The contact known by this id."""
+    """The contact with this id."""
     return int(
         store.one("SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = ?", chat)
     )
@@ -113,7 +113,7 @@ def open_lead(store: Store, chat: str, opened_at: str = LATER) -> int:
 
 
 def three(store: Store) -> tuple[int, int, int]:
-    """Ana, Beto and Caro have each written."""
+    """Ana, Beto and Caro, each with a message."""
     store.write(*(wire.message(f"of {chat}", chat=chat) for chat in (wire.ANA, wire.BETO, CARO)))
     return contact_of(store, wire.ANA), contact_of(store, wire.BETO), contact_of(store, CARO)
 
@@ -128,7 +128,7 @@ LEADS = "SELECT lead_id, contact_id, stage, closed_at, merged_into_id FROM leads
 def test_of_two_open_leads_the_older_stays_when_whatsapp_says_that_two_contacts_are_one(
     store: Store, older: str
 ) -> None:
-    """When two contacts with open leads merge, the older lead stays and the other ends as `merged`."""
+    """The younger lead ends as `merged`."""
     store.write(wire.message("1", chat=wire.ANA), wire.message("2", chat=wire.ANA_LID))
     leads = {
         chat: open_lead(store, chat, at(wire.NOON + (0 if chat == older else 9))) for chat in (wire.ANA, wire.ANA_LID)
@@ -145,7 +145,7 @@ def test_of_two_open_leads_the_older_stays_when_whatsapp_says_that_two_contacts_
 
 
 def test_everything_said_of_a_conversation_goes_along_when_it_becomes_part_of_another(store: Store) -> None:
-    """Facts move, of two verdicts on one burst the first stays, and what is derived is left to be made again."""
+    """Stored facts move, the first of two labels for one burst stays, and derived rows are projected again."""
     store.write(wire.message("1", chat=wire.ANA), wire.message("2", chat=wire.ANA_LID))
     for chat in (wire.ANA, wire.ANA_LID):
         open_lead(store, chat)
@@ -169,7 +169,7 @@ def test_everything_said_of_a_conversation_goes_along_when_it_becomes_part_of_an
 
 
 def test_every_table_that_speaks_of_a_conversation_is_told_what_a_merge_does_to_it(store: Store) -> None:
-    """A table that comes later must be moved or be derived; else its rows would be lost or stop the merge."""
+    """A new table must be moved or derived again, or its rows would be lost or block the merge."""
     tables = [name for (name,) in store.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     speaks = {
         table
@@ -180,7 +180,7 @@ def test_every_table_that_speaks_of_a_conversation_is_told_what_a_merge_does_to_
 
 
 def test_two_numbers_of_ours_keep_their_conversations_with_one_contact(store: Store) -> None:
-    """They become one contact and not one conversation."""
+    """The contact is merged, but the two conversations are not."""
     store.write(wire.message("1", chat=wire.ANA), account("5491155550200@c.us"), wire.message("2", chat=wire.ANA_LID))
     store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
     assert store.rows("SELECT account_id, contact_id FROM conversations") == [(1, 1), (2, 1)]
@@ -191,7 +191,7 @@ def test_two_numbers_of_ours_keep_their_conversations_with_one_contact(store: St
 
 
 def test_a_merge_by_hand_keeps_both_conversations_and_projects_them_together(store: Store) -> None:
-    """Whoever stands for both has the leads of both."""
+    """The root contact has the leads of both."""
     ana, beto, _ = three(store)
     first, second = open_lead(store, wire.ANA, at(wire.NOON)), open_lead(store, wire.BETO, at(wire.NOON + 9))
     number = merge_by_hand(store, beto, ana)
@@ -205,7 +205,7 @@ def test_a_merge_by_hand_keeps_both_conversations_and_projects_them_together(sto
 
 
 def test_three_contacts_merged_in_a_chain_are_one_person(store: Store) -> None:
-    """A merge goes by the roots, whoever of the people was named."""
+    """A merge joins the roots, whichever contact was named."""
     ana, beto, caro = three(store)
     merge_by_hand(store, beto, caro)
     merge_by_hand(store, ana, caro)
@@ -226,7 +226,7 @@ def test_three_contacts_merged_in_a_chain_are_one_person(store: Store) -> None:
     ],
 )
 def test_a_merge_that_makes_no_sense_is_refused(store: Store, keep: int, other: int, why: str) -> None:
-    """With itself, in a circle, with nobody; and nothing has changed."""
+    """With itself, in a circle or with an unknown contact it changes nothing."""
     ana, beto, caro = three(store)
     merge_by_hand(store, ana, beto)
     merge_by_hand(store, beto, caro)
@@ -237,7 +237,7 @@ def test_a_merge_that_makes_no_sense_is_refused(store: Store, keep: int, other: 
 
 
 def test_an_undone_merge_gives_each_its_leads_back(store: Store) -> None:
-    """The rows stay under their ids; the projector finds them by the messages that opened them."""
+    """They keep their ids; the projector matches them by their opening message."""
     ana, beto, _ = three(store)
     first, second = open_lead(store, wire.ANA, at(wire.NOON)), open_lead(store, wire.BETO, at(wire.NOON + 9))
     number = merge_by_hand(store, ana, beto, when=at(wire.NOON + 60))
@@ -250,7 +250,7 @@ def test_an_undone_merge_gives_each_its_leads_back(store: Store) -> None:
 
 
 def test_undoing_the_middle_of_a_chain_parts_it_there(store: Store) -> None:
-    """Who was merged into the one that leaves goes with it."""
+    """Contacts merged into the one that leaves go with it."""
     ana, beto, caro = three(store)
     merge_by_hand(store, beto, caro)
     number = merge_by_hand(store, ana, beto)
@@ -262,7 +262,7 @@ def test_undoing_the_middle_of_a_chain_parts_it_there(store: Store) -> None:
 
 
 def test_a_merge_is_undone_once(store: Store) -> None:
-    """The second time, and for a number that is none, it is said."""
+    """A second undo or an unknown number is an error."""
     ana, beto, _ = three(store)
     number = merge_by_hand(store, ana, beto)
     do(store, merges.undo, number, "person:dora", LATER)
@@ -275,7 +275,7 @@ def test_a_merge_is_undone_once(store: Store) -> None:
 
 
 def test_a_person_who_parted_two_spellings_is_not_overruled_by_them(store: Store) -> None:
-    """The same phone merges by itself once; what somebody undid stays so, but WhatsApp's own word stands above."""
+    """Two spellings merge automatically only once; after an undo only WhatsApp's own mapping merges them again."""
     store.write(wire.message("1", chat=CARO), wire.message("2", chat=CARO_NO_NINE))
     [[number]] = store.rows("SELECT merge_id FROM contact_merges")
     do(store, merges.undo, number, "person:dora", LATER)
@@ -286,7 +286,7 @@ def test_a_person_who_parted_two_spellings_is_not_overruled_by_them(store: Store
 
 
 def test_whatsapps_word_that_two_of_a_chain_are_one_shortens_it(store: Store) -> None:
-    """Whoever pointed to the one that is gone points to the one that stays."""
+    """Contacts that pointed to the absorbed one now point to the one that stays."""
     store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, wire.BETO, CARO])))
     lid, beto, caro = (contact_of(store, chat) for chat in (wire.ANA_LID, wire.BETO, CARO))
     merge_by_hand(store, beto, lid)
@@ -302,7 +302,7 @@ def test_whatsapps_word_that_two_of_a_chain_are_one_shortens_it(store: Store) ->
 
 
 def test_who_was_merged_into_the_one_that_is_gone_is_merged_into_the_one_that_stays(store: Store) -> None:
-    """And that can be taken back as before."""
+    """The merge can still be undone."""
     store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, CARO, wire.BETO])))
     lid, caro, beto = (contact_of(store, chat) for chat in (wire.ANA_LID, CARO, wire.BETO))
     number = merge_by_hand(store, caro, beto)
@@ -314,7 +314,7 @@ def test_who_was_merged_into_the_one_that_is_gone_is_merged_into_the_one_that_st
 
 
 def merged_by_hand(books: Books, kept: str, other: str, moment: str) -> int:
-    """A person says that these two are one."""
+    """A person merges these two."""
     ids = [books.ask("SELECT contact_id FROM contact_identities WHERE value = ?", chat)[0][0] for chat in (kept, other)]
     books.db.execute("BEGIN")
     merge_id = merges.merge(books.db, ids[0], ids[1], actor="person:ana", code="person", at=iso(moment))
@@ -324,7 +324,7 @@ def merged_by_hand(books: Books, kept: str, other: str, moment: str) -> int:
 
 
 def taken_back(books: Books, merge_id: int, moment: str, actor: str) -> None:
-    """They say that these two are not one after all."""
+    """A person undoes a merge."""
     books.db.execute("BEGIN IMMEDIATE")
     merges.undo(books.db, merge_id, actor, iso(moment))
     books.db.execute("COMMIT")
@@ -334,8 +334,9 @@ def taken_back(books: Books, merge_id: int, moment: str, actor: str) -> None:
 @pytest.mark.parametrize("kept", [wire.ANA, wire.BETO])
 @pytest.mark.parametrize("lid_first", [True, False])
 def test_a_persons_word_outlives_what_whatsapp_says_of_one_of_the_two(kept: str, lid_first: bool) -> None:
-    """Beto's LID is found out after Ana and Beto were said to be one: the word can still be taken back, what was
-    decided on one of them before it stays there, and it makes no difference which of the two came first."""
+    """A person merged Ana and Beto, and WhatsApp maps a LID to Beto before or after: the merge can be undone, and Ana's
+    earlier decision stays hers.
+    """
     ana, beto, lid = Customer(), Customer(wire.BETO), Customer(wire.ANA_LID)
     asked = [lid.says("17 10:00", "price"), beto.says("17 11:00", "order"), ana.says("17 12:00", "delivery")]
     asked = asked if lid_first else [asked[1], asked[0], asked[2]]
@@ -371,7 +372,7 @@ def test_a_persons_word_outlives_what_whatsapp_says_of_one_of_the_two(kept: str,
 def test_a_second_spelling_goes_with_its_phone_when_a_merge_by_hand_is_undone(
     store: Store, kept: str, spelling: str
 ) -> None:
-    """Ana and Caro are one, says somebody, and takes it back; Caro's other spelling is Caro's whenever it came."""
+    """After Ana and Caro are merged and parted, Caro's second spelling is Caro's, whenever it was captured."""
     store.write(wire.message("1", chat=wire.ANA), wire.message("2", chat=CARO))
     if spelling == "before the merge":
         store.write(wire.message("3", chat=CARO_NO_NINE))
@@ -386,7 +387,9 @@ def test_a_second_spelling_goes_with_its_phone_when_a_merge_by_hand_is_undone(
 
 
 def test_two_words_of_a_person_are_kept_when_whatsapp_joins_those_they_were_said_of(store: Store) -> None:
-    """Ana is Caro, and a LID is Beto, says somebody; then WhatsApp says that the LID is Ana: one, by two words."""
+    """A person merged Caro with Ana and Beto with a LID; WhatsApp then maps that LID to Ana, and both merges can still
+    be undone.
+    """
     for number, chat in enumerate((CARO, wire.BETO, wire.ANA, wire.ANA_LID), 1):
         store.write(wire.message(f"M{number}", chat=chat))
     ids = {chat: contact_of(store, chat) for chat in (CARO, wire.BETO, wire.ANA, wire.ANA_LID)}
@@ -404,7 +407,7 @@ def test_two_words_of_a_person_are_kept_when_whatsapp_joins_those_they_were_said
 
 
 def test_whatsapps_word_never_closes_a_circle(store: Store) -> None:
-    """The oldest was put under the youngest by hand, and is one with the one between them."""
+    """The oldest contact is under the youngest by hand, and WhatsApp joins it with the one in the middle."""
     store.write(*(wire.message(f"{n}", chat=chat) for n, chat in enumerate([wire.ANA_LID, CARO, wire.BETO])))
     lid, beto = (contact_of(store, chat) for chat in (wire.ANA_LID, wire.BETO))
     merge_by_hand(store, beto, lid)
@@ -417,7 +420,7 @@ def test_whatsapps_word_never_closes_a_circle(store: Store) -> None:
 
 
 def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
-    """Under the ids that they had, open again, with the merge in their record."""
+    """They are open again under their old ids, and their record has the merge."""
     ana, beto = Customer(), Customer(wire.BETO)
     with Books() as books:
         books.tell([ana.says("17 10:00", "price"), beto.says("17 10:30", "order")])
@@ -441,7 +444,7 @@ def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
 
 
 def test_what_ended_as_merged_and_never_was_a_lead_is_gone_once_the_merge_is_undone() -> None:
-    """No lead is left that was merged into a stranger's."""
+    """No lead stays merged into a stranger's."""
     ana, beto = Customer(), Customer(wire.BETO)
     hers = beto.says("17 11:00", "order")
     with Books() as books:
@@ -454,7 +457,7 @@ def test_what_ended_as_merged_and_never_was_a_lead_is_gone_once_the_merge_is_und
 
 
 def test_what_was_before_a_merge_stays_what_it_was_of_each() -> None:
-    """An enquiry that came while the other's lead was open is no topic of it; that lead's end does not end the wait."""
+    """An earlier enquiry does not become a topic of the other's lead, and closing that lead does not end its wait."""
     ana, beto = Customer(), Customer(wire.BETO)
     with Books() as books:
         lines = [beto.says("17 10:00", "order"), ana.says("17 10:30", "price"), beto.decided("17 10:40", "won")]
@@ -480,7 +483,7 @@ def test_what_was_before_a_merge_stays_what_it_was_of_each() -> None:
 
 
 def test_a_lead_that_comes_back_is_the_one_it_was() -> None:
-    """Withdrawn by a person's word and back when that is undone: its number and its record are the same."""
+    """A person's label withdrew it; after the undo it has the same number and record."""
     ana, beto = Customer(), Customer(wire.BETO)
     with Books() as books:
         line = ana.says("17 10:00", "price")
@@ -498,7 +501,7 @@ def test_a_lead_that_comes_back_is_the_one_it_was() -> None:
 
 
 def test_two_spellings_of_one_phone_have_one_open_lead() -> None:
-    """What comes under the second goes to the lead of the first."""
+    """Messages under the second spelling go to the lead of the first."""
     with Books() as books:
         nine, no_nine = Customer(CARO), Customer(CARO_NO_NINE)
         books.tell([nine.says("17 10:00", "price"), no_nine.says("17 10:30", "order"), nine.hears("17 10:40")])
@@ -514,7 +517,7 @@ def proposed(store: Store) -> list[Duplicate]:
 
 
 def test_two_contacts_saved_under_one_name_are_proposed(store: Store) -> None:
-    """Whatever its case; until they are merged, and not again when that was undone."""
+    """Case is ignored. A pair is not proposed while merged, nor again after an undo."""
     store.write(wire.message("1", contact=wire.contact(name="Ana Gómez")))
     store.write(wire.message("2", chat=wire.BETO, contact=wire.contact(name="ANA GÓMEZ".lower())))
     store.write(wire.message("3", chat=CARO, contact=wire.contact(name="Caro")))
@@ -526,7 +529,7 @@ def test_two_contacts_saved_under_one_name_are_proposed(store: Store) -> None:
 
 
 def test_one_push_name_is_proposed_only_when_one_of_them_shows_no_phone(store: Store) -> None:
-    """Two phones with the same first name are two people; a LID may be the phone that is known already."""
+    """Two phones with the same first name are two people, but a LID may belong to a known phone."""
     store.write(wire.message("1", chat=wire.ANA, notify_name="Anita P."))
     store.write(wire.message("2", chat=wire.BETO, notify_name="Beto"), wire.message("3", chat=CARO, notify_name="Beto"))
     assert proposed(store) == []
@@ -535,21 +538,21 @@ def test_one_push_name_is_proposed_only_when_one_of_them_shows_no_phone(store: S
 
 
 def test_a_pair_is_proposed_once(store: Store) -> None:
-    """For the stronger of two reasons."""
+    """The stronger of the two reasons is given."""
     for chat in (wire.ANA, wire.ANA_LID):
         store.write(wire.message(chat, chat=chat, notify_name="Anita P.", contact=wire.contact(name="Ana Gómez")))
     assert proposed(store) == [Duplicate("same_name", 1, 2, "Ana Gómez")]
 
 
 def test_a_push_name_that_a_third_has_as_well_tells_nothing(store: Store) -> None:
-    """Whom of the two should the LID be?"""
+    """The LID could belong to either of the two phones."""
     for n, chat in enumerate([wire.ANA, wire.BETO, wire.ANA_LID]):
         store.write(wire.message(f"{n}", chat=chat, notify_name="Ana"))
     assert proposed(store) == []
 
 
 def test_a_saved_name_may_stand_for_several_numbers_but_not_for_many(store: Store) -> None:
-    """Home, work and the old one are proposed beside the first; `Cliente` on every second contact is not."""
+    """Home, work and an old number are proposed; `Cliente` on every second contact is not."""
     for n in range(12):
         name = wire.contact(name="Ana Gómez" if n < 3 else "Cliente")
         store.write(wire.message(f"{n}", chat=f"54911555510{n:02d}@c.us", contact=name))
@@ -557,7 +560,7 @@ def test_a_saved_name_may_stand_for_several_numbers_but_not_for_many(store: Stor
 
 
 def test_contacts_without_any_name_are_proposed_to_nobody(store: Store) -> None:
-    """Neither no name nor an empty one is a name."""
+    """A missing or empty name never matches."""
     for n, chat in enumerate([wire.ANA_LID, CARO_LID]):
         store.write(wire.message(f"{n}", chat=chat, notify_name=None if n else "", contact=wire.contact(name="")))
     assert proposed(store) == []
@@ -576,7 +579,7 @@ def test_contacts_without_any_name_are_proposed_to_nobody(store: Store) -> None:
 def test_a_number_that_may_have_changed_hands_is_proposed(
     store: Store, days: int, lid: str, name: str, look: bool
 ) -> None:
-    """The same number with a new LID and another name after half a year; nothing is split by itself."""
+    """It has a new LID and name after half a year of silence; nothing is split automatically."""
     then, now = wire.NOON - days * DAY, wire.NOON
     store.write(item(wire.message("1", t=then, contact=wire.contact(lid=wire.ANA_LID)), now=then))
     store.write(item(wire.message("2", t=now, notify_name=name, contact=wire.contact(lid=lid)), now=now))
@@ -586,7 +589,7 @@ def test_a_number_that_may_have_changed_hands_is_proposed(
 
 
 def test_lids_that_were_both_known_before_the_silence_tell_of_no_other_hands(store: Store) -> None:
-    """Only another name wrote."""
+    """Only the name is new."""
     then, now = wire.NOON - 200 * DAY, wire.NOON
     for n, lid in enumerate([wire.ANA_LID, CARO_LID]):
         store.write(item(wire.message(f"{n}", t=then + n, contact=wire.contact(lid=lid)), now=then + n))
@@ -595,7 +598,7 @@ def test_lids_that_were_both_known_before_the_silence_tell_of_no_other_hands(sto
 
 
 def test_proposals_stop_at_the_limit(store: Store) -> None:
-    """And the limit counts what is proposed."""
+    """The limit counts pairs."""
     for n in range(6):
         name = wire.contact(name=f"Name {n % 3}")
         store.write(wire.message(f"{n}", chat=f"54911555510{n:02d}@c.us", contact=name))
@@ -625,7 +628,7 @@ STEPS = st.lists(
 def test_in_whatever_order_ids_are_mapped_merged_and_parted_nothing_is_lost(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]
 ) -> None:
-    """No unique index breaks, no message goes, every pointer has its record, leads belong to roots."""
+    """No unique index fails, no message is lost, every pointer has its merge, and leads belong to root contacts."""
     with opened(tmp_path_factory.mktemp("orders") / "leadmaster.db") as store:
         for number, step in enumerate(steps):
             take(store, step, number)
@@ -639,7 +642,7 @@ def test_in_whatever_order_ids_are_mapped_merged_and_parted_nothing_is_lost(
 
 
 def take(store: Store, step: tuple[Any, ...], number: int) -> None:
-    """One step; what can't be done with nobody there, or is done already, is skipped."""
+    """Apply one step; a step that is impossible or already done is skipped."""
     match step:
         case ("message", chat):
             store.write(wire.message(f"{number}", chat=chat))

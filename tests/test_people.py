@@ -1,4 +1,4 @@
-"""Contacts: the phone behind them, as soon as WhatsApp tells it, and two spellings of one phone as one person."""
+"""Contacts: their phone as soon as WhatsApp reveals it, and two spellings of one phone as one person."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_new_contact_has_its_phone_its_key_and_the_phone_as_an_identity(store: Store) -> None:
-    """E.164 for people, the key for equality, the id of WhatsApp's as it is."""
+    """People see E.164, the match key is for equality, and WhatsApp's id is kept as it is."""
     store.write(wire.message())
     assert store.rows(PHONES) == [(1, "+5491155550001", "541155550001")]
     assert store.rows(IDENTITIES) == [(1, "wa_jid", wire.ANA), (1, "phone", "+5491155550001")]
@@ -40,7 +40,7 @@ def test_a_new_contact_has_its_phone_its_key_and_the_phone_as_an_identity(store:
 
 @pytest.mark.parametrize("chat", [wire.ANA_LID, "13135550002@c.us", "0@c.us", "garbage"])
 def test_a_contact_without_phone_and_name_is_a_contact_all_the_same(store: Store, chat: str) -> None:
-    """A LID is never read as a phone, and neither is a bot or garbage."""
+    """Neither a LID nor a bot's id nor garbage is read as a phone."""
     store.write(wire.message(chat=chat, notify_name=None))
     assert store.rows("SELECT phone, match_key, saved_name, push_name FROM contacts") == [(None, None, None, None)]
     assert store.one("SELECT count(*) FROM contact_identities") == 1
@@ -49,7 +49,7 @@ def test_a_contact_without_phone_and_name_is_a_contact_all_the_same(store: Store
 
 @pytest.mark.parametrize("first", [wire.ANA, wire.ANA_LID])
 def test_a_phone_and_a_lid_seen_apart_and_then_mapped_are_one_contact_with_a_phone(store: Store, first: str) -> None:
-    """Whichever came first, and the names that one of them had stay."""
+    """The order makes no difference, and known names are kept."""
     by_phone = wire.message("1", chat=wire.ANA, notify_name=None, contact=wire.contact(name="Ana Tienda"))
     by_lid = wire.message("2", chat=wire.ANA_LID, notify_name="Ana")
     for each in (by_phone, by_lid) if first == wire.ANA else (by_lid, by_phone):
@@ -62,14 +62,14 @@ def test_a_phone_and_a_lid_seen_apart_and_then_mapped_are_one_contact_with_a_pho
 
 
 def test_a_lid_whose_phone_is_told_later_gets_it(store: Store) -> None:
-    """No second contact is needed for that."""
+    """This needs no second contact."""
     store.write(wire.message("1", chat=wire.ANA_LID))
     store.write(wire.message("2", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
     assert store.rows(PHONES) == [(1, "+5491155550001", "541155550001")]
 
 
 def test_the_phone_shown_is_the_one_that_whatsapp_named_last(store: Store) -> None:
-    """Somebody took a new number along with the account; the old one stays an identity."""
+    """The customer took the account to a new number; the old one stays an identity."""
     store.write(wire.message("1", contact=wire.contact(lid=wire.ANA_LID)))
     store.write(wire.message("2", chat=wire.ANA_LID, contact=wire.contact(phone=wire.BETO)))
     store.write(wire.message("3"))
@@ -81,14 +81,14 @@ def test_the_phone_shown_is_the_one_that_whatsapp_named_last(store: Store) -> No
 
 
 def test_of_two_phones_that_became_one_contact_the_one_named_last_is_shown(store: Store) -> None:
-    """Beto's LID turns out to be Ana's now."""
+    """WhatsApp maps Beto's LID to Ana's phone."""
     store.write(wire.message("1", chat=wire.BETO, contact=wire.contact(lid=wire.ANA_LID)), wire.message("2"))
     store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
     assert store.rows(PHONES) == [(1, "+5491155550001", "541155550001")]
 
 
 def test_a_phone_known_of_one_lid_is_not_forgotten_for_another(store: Store) -> None:
-    """WhatsApp says that two LIDs are one person, and names no phone."""
+    """WhatsApp says that two LIDs are one person, without a phone."""
     store.write(wire.message("1", chat=wire.ANA_LID))
     store.write(wire.message("2", contact=wire.contact(lid="88001122334466@lid")))
     store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(lid="88001122334466@lid")))
@@ -100,7 +100,7 @@ def test_a_phone_known_of_one_lid_is_not_forgotten_for_another(store: Store) -> 
 def test_two_spellings_of_one_phone_are_one_person_by_a_pointer(
     store: Store, spellings: tuple[str, str], together: bool
 ) -> None:
-    """Under the older; each keeps its conversation, since that is the id to answer to."""
+    """The younger contact points to the older; each keeps its conversation, since replies go to that id."""
     messages = [wire.message(f"{n}", chat=chat) for n, chat in enumerate(spellings)]
     for batch in [messages] if together else [[each] for each in messages]:
         store.write(*batch)
@@ -139,7 +139,7 @@ def make_older(path: Path, chats: list[str]) -> None:
 
 
 def test_contacts_from_before_phones_were_kept_get_theirs_when_the_database_is_opened(tmp_path: Path) -> None:
-    """The same phones, keys, identities and merges as if they came today."""
+    """Phones, keys, identities and merges are the same as for contacts captured today."""
     path = tmp_path / "leadmaster.db"
     chats = [wire.ANA, wire.ANA_LID, NINE, "0@c.us", NO_NINE, *SPELLINGS["Mexico"]]
     make_older(path, chats)
@@ -164,7 +164,7 @@ def test_contacts_from_before_phones_were_kept_get_theirs_when_the_database_is_o
 
 
 def test_opening_again_changes_nothing(tmp_path: Path) -> None:
-    """The phones are told once, in the migration."""
+    """The migration fills in phones only once."""
     path = tmp_path / "leadmaster.db"
     make_older(path, [NINE, NO_NINE])
     open_for_writing(path).close()

@@ -1,6 +1,6 @@
-"""Whatever the order of capture and whenever leads are made in between: the same story gives the same leads.
+"""The same history gives the same leads in any order of capture and whenever leads are projected in between.
 
-Compared by the messages' own ids, since the tables number things as they come.
+Compared by the messages' own ids, since the tables number rows in the order of capture.
 """
 
 from collections import defaultdict
@@ -30,27 +30,27 @@ STAGES = ("unsorted", "new", "contacted", "qualified", "quoted", "won", "lost", 
 GAPS = (0, 0, 0, 1, 5, 10, 60, 119, 120, 500, 500, 5_000, 90_000, 1_000_000, 2_700_000)
 PEOPLE = ("5491155550001@c.us", "5491155550002@c.us", "5491155550003@c.us", "5491155550004@c.us")
 LID = "88001122334455@lid"
-"""Of the first of them: WhatsApp names that chat by either id, and says now and then that they are one."""
+"""LID of the first customer; WhatsApp uses either id and sometimes sends the mapping."""
 OTHER_SPELLING = "541155550002@c.us"
-"""Of the second: WhatsApp writes that phone in either way."""
+"""Second spelling of the second customer's phone; WhatsApp uses either."""
 
 
 @dataclass
 class Story:
-    """Lines in the order of their happening; those of one chain keep their order whatever the order of capture."""
+    """Lines in the order in which they happened; lines of one chain are also captured in that order."""
 
     lines: list[Line] = field(default_factory=list)
     chains: list[str] = field(default_factory=list)
 
     def add(self, line: Line, chain: str) -> None:
-        """One more line."""
+        """Append a line."""
         self.lines.append(line)
         self.chains.append(chain)
 
 
 @st.composite
 def stories(draw: st.DrawFn) -> Story:
-    """Some people write, and are answered, called, reacted to and decided upon; in the end some things are changed."""
+    """Customers write and are answered, called, reacted to and decided upon; at the end some things are changed."""
     story = Story()
     people = {chat: Customer(chat) for chat in PEOPLE}
     said: dict[str, list[Line]] = defaultdict(list)
@@ -133,7 +133,7 @@ def stories(draw: st.DrawFn) -> Story:
 
 
 def shuffled(story: Story, order: Sequence[int]) -> list[Line]:
-    """In that order, each chain in its own."""
+    """The lines in this order, with each chain in its own order."""
     waiting: dict[str, list[int]] = defaultdict(list)
     for number in range(len(story.lines)):
         waiting[story.chains[number]].append(number)
@@ -141,7 +141,7 @@ def shuffled(story: Story, order: Sequence[int]) -> list[Line]:
 
 
 class Clerk:
-    """Captures lines one by one; what a person says waits until what it is about is there."""
+    """Captures lines one by one; a person's change waits until its subject has been captured."""
 
     def __init__(self, books: Books) -> None:
         self.books = books
@@ -149,7 +149,7 @@ class Clerk:
         self.merge_ids: dict[int, int] = {}
 
     def take(self, line: Line) -> None:
-        """One line."""
+        """Capture one line and apply the changes that were waiting for it."""
         if line["type"] in ("decision", "correction", "join", "part"):
             self.undecided.append(line)
         else:
@@ -173,7 +173,7 @@ class Clerk:
                 self.undecided.remove(decision)
 
     def join(self, line: Line) -> bool:
-        """A person says that two contacts are one, once both are there. False: not yet; others wait for it."""
+        """Merge two contacts as a person. False if one of them is not captured yet, so later merges wait too."""
         people = [
             contact
             for chat in (line["kept"], line["merged"])
@@ -189,7 +189,7 @@ class Clerk:
         return True
 
     def part(self, line: Line) -> None:
-        """They say that it was wrong; where the two were one already, there is nothing to undo."""
+        """Undo such a merge, unless the two were one already."""
         self.undecided.remove(line)
         merge_id = self.merge_ids.get(line["join"])
         if merge_id is not None:
@@ -201,7 +201,7 @@ _WHO = "(SELECT min(value) FROM contact_identities i WHERE kind = 'wa_jid' AND i
 
 
 def picture(books: Books) -> dict[str, list[Any]]:
-    """All that was derived, without a number that depends on the order of capture."""
+    """All derived rows, without numbers that depend on the order of capture."""
     return {
         name: sorted(books.ask(query), key=repr)
         for name, query in {
@@ -227,7 +227,7 @@ def picture(books: Books) -> dict[str, list[Any]]:
 
 
 def openings(books: Books) -> dict[str, int]:
-    """Which lead each message opened."""
+    """The lead that each message opened."""
     return dict(books.ask("SELECT stanza_id, lead_id FROM leads JOIN messages ON message_id = opened_by_message_id"))
 
 
@@ -266,7 +266,7 @@ def test_the_order_of_capture_makes_no_difference(story: Story, data: st.DataObj
 @given(stories())
 @THOROUGH
 def test_projecting_twice_and_rebuilding_change_nothing(story: Story) -> None:
-    """«`leadmasterd leads rebuild` gives the same rows and keeps `lead_id`»: not a single row is even written."""
+    """«`leadmasterd leads rebuild` gives the same rows and keeps `lead_id`»: no row is even rewritten."""
     with Books() as books:
         clerk = Clerk(books)
         for line in story.lines:
@@ -282,7 +282,7 @@ def test_projecting_twice_and_rebuilding_change_nothing(story: Story) -> None:
 @given(stories())
 @THOROUGH
 def test_projected_line_by_line_it_is_the_same_and_never_two_are_open(story: Story) -> None:
-    """«At most one open lead per contact»: at every moment; and each moment's leads are those of its past alone."""
+    """«At most one open lead per contact» at any moment, when leads depend only on what was captured so far."""
     with Books() as step_by_step, Books() as at_once:
         clerk, other = Clerk(step_by_step), Clerk(at_once)
         for line in story.lines:

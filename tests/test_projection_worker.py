@@ -1,4 +1,4 @@
-"""Leads are made in the writer's idle time: capture never waits for it, it gets its turns, and a crash loses none."""
+"""Leads are made in the writer's idle time: capture never waits for them, and a crash loses none."""
 
 import sqlite3
 import subprocess
@@ -33,7 +33,7 @@ HERE = Path(__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def _try_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The waits, shorter."""
+    """Shorten the waits between retries."""
     monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.02)
     monkeypatch.setattr(writer_module, "MAX_IDLE_DELAY_SECONDS", 0.05)
 
@@ -44,7 +44,7 @@ def asks(number: int, *, text: str = "price") -> stories.Line:
 
 
 class Shop:
-    """A writer with idle work, what it told, and the statements it ran."""
+    """A writer with idle work, what it reported, and the statements it ran."""
 
     def __init__(self, path: Path, idle_work: Callable[[sqlite3.Connection], IdleWork]) -> None:
         self.path = path
@@ -68,16 +68,16 @@ class Shop:
         self.after_batch()
 
     def capture(self, *lines: stories.Line) -> None:
-        """Queue lines that were read together."""
+        """Queue lines as one read."""
         self.writer.put([item(line, now=line["at"] / 1000, text=None) for line in lines])
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
-        """Ask the file."""
+        """Query the file."""
         with reading(self.path) as connection:
             return connection.execute(query).fetchall()
 
     def leads(self) -> int:
-        """How many there are."""
+        """The number of leads."""
         [[count]] = self.ask("SELECT count(*) FROM leads")
         assert isinstance(count, int)
         return count
@@ -85,7 +85,7 @@ class Shop:
 
 @contextmanager
 def open_shop(path: Path, idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None) -> Iterator[Shop]:
-    """A shop for a while."""
+    """An open shop."""
     shop = Shop(path, idle_work or projecting())
     try:
         yield shop
@@ -96,13 +96,13 @@ def open_shop(path: Path, idle_work: Callable[[sqlite3.Connection], IdleWork] | 
 def projecting(
     classifier: Classifies | None = None, on_projected: Callable[[WhoWaits], None] = lambda _: None
 ) -> Callable[[sqlite3.Connection], ProjectionWorker]:
-    """Leads as the daemon makes them, with a classifier for tests."""
+    """The daemon's projection worker, with a classifier for tests."""
     says = classifier or stories.Literal()
     return lambda connection: ProjectionWorker(connection, lambda: says, stories.policy(), on_projected)
 
 
 class Counting:
-    """Idle work that notes how many messages there are at each of its steps, and always has more to do."""
+    """Idle work that records the number of messages at each step and always has more to do."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -110,15 +110,15 @@ class Counting:
         self.more = True
 
     def step(self) -> bool:
-        """Look."""
+        """Record the number of messages."""
         self.seen += self.connection.execute("SELECT count(*) FROM messages").fetchone()
         return self.more
 
     def done(self) -> None:
-        """Nothing follows."""
+        """Nothing happens after a step."""
 
     def failed(self, error: Exception) -> None:
-        """It does not."""
+        """Never called."""
         raise AssertionError(error)
 
 
@@ -126,7 +126,7 @@ class Counting:
 
 
 def test_what_is_queued_is_written_before_leads_are_made(tmp_path: Path) -> None:
-    """Messages are committed first; classification may lag."""
+    """Messages are committed first, and leads may lag behind."""
     work: list[Counting] = []
 
     def start(connection: sqlite3.Connection) -> Counting:
@@ -154,7 +154,7 @@ def test_what_is_queued_is_written_before_leads_are_made(tmp_path: Path) -> None
 
 
 def test_leads_are_made_under_load_that_never_ends(tmp_path: Path) -> None:
-    """Idle work gets a turn once it has waited long enough, though the queue is never empty; and then waits again."""
+    """Idle work gets a turn after a maximum wait even if the queue is never empty, and then waits again."""
     work: list[Counting] = []
 
     def start(connection: sqlite3.Connection) -> Counting:
@@ -179,20 +179,20 @@ def test_leads_are_made_under_load_that_never_ends(tmp_path: Path) -> None:
 
 
 def test_between_two_steps_somebody_else_can_write(tmp_path: Path) -> None:
-    """While thousands are caught up, a command has to find the write lock free now and then."""
+    """While thousands of conversations are projected, a command must get the write lock now and then."""
     begun: list[float] = []
     committed: list[float] = []
 
     class Timed(Counting):
-        """Notes when a step begins and when it is committed."""
+        """Records when a step begins and when it is committed."""
 
         def step(self) -> bool:
-            """There is always more to do."""
+            """Do a step; there is always more to do."""
             begun.append(time.monotonic())
             return True
 
         def done(self) -> None:
-            """The lock is free."""
+            """The write lock is free."""
             committed.append(time.monotonic())
 
     with open_shop(tmp_path / "leadmaster.db", Timed) as shop:
@@ -206,7 +206,7 @@ def test_between_two_steps_somebody_else_can_write(tmp_path: Path) -> None:
 
 
 def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many conversations wait: then it is the messages' turn."""
+    """However many conversations are dirty, messages are written next."""
     monkeypatch.setattr(worker_module, "LONGEST_SECONDS", 0.0)
     with Books() as books:
         books.capture(*(asks(number) for number in range(3)))
@@ -220,7 +220,7 @@ def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPat
 
 
 def test_conversations_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that writes without end must not keep the others waiting."""
+    """A conversation with endless messages must not block the others."""
     monkeypatch.setattr(worker_module, "LONGEST_SECONDS", 0.0)
     with Books() as books:
         books.capture(*(asks(number) for number in range(3)))
@@ -232,7 +232,7 @@ def test_conversations_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_whoever_wants_to_know_is_told_who_waits(tmp_path: Path) -> None:
-    """After each step that made something; not after one that found nothing to do."""
+    """The callback runs after each step that projected something, and not after an idle one."""
     told: list[WhoWaits] = []
     with open_shop(tmp_path / "leadmaster.db", projecting(on_projected=told.append)) as shop:
         shop.capture(asks(1), asks(2))
@@ -248,21 +248,21 @@ def test_whoever_wants_to_know_is_told_who_waits(tmp_path: Path) -> None:
 
 
 class Stumbling(stories.Literal):
-    """Fails on some words."""
+    """A classifier that fails on some words."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error: Exception | None = error
 
     def classify(self, texts: Sequence[str], signals: Signals) -> Label:
-        """Or not."""
+        """Classify, or raise the error."""
         if "stumble" in texts and self.error:
             raise self.error
         return super().classify(texts, signals)
 
 
 def wrong_statement() -> sqlite3.OperationalError:
-    """As SQLite raises it."""
+    """An error as SQLite raises it."""
     connection = sqlite3.connect(":memory:")
     try:
         connection.execute("SELECT * FROM no_such_table")
@@ -277,7 +277,7 @@ def wrong_statement() -> sqlite3.OperationalError:
 def test_a_conversation_that_fails_is_put_aside_and_the_others_go_on(
     tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is said which and why, capture goes on, and the next life tries it again."""
+    """It is reported with its reason, capture continues, and the next start retries it."""
     path = tmp_path / "leadmaster.db"
     stumbling = Stumbling(error)
     with open_shop(path, projecting(stumbling)) as shop:
@@ -295,7 +295,7 @@ def test_a_conversation_that_fails_is_put_aside_and_the_others_go_on(
 
 
 def test_a_locked_database_is_tried_again(tmp_path: Path) -> None:
-    """Nothing is put aside for it."""
+    """No conversation is put aside because of it."""
     with open_shop(tmp_path / "leadmaster.db") as shop:
         other = sqlite3.connect(shop.path, isolation_level=None, check_same_thread=False)
         shop.after_batch = lambda: other.execute("BEGIN IMMEDIATE") if len(shop.batches) == 2 else None
@@ -310,7 +310,7 @@ def test_a_locked_database_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`max_page_count` stands in for the disk: SQLite answers with the same error."""
+    """`max_page_count` stands in for the disk: SQLite gives the same error."""
     # All in one step: a small one, as on a busy machine, may find room in pages that are not full yet.
     monkeypatch.setattr(worker_module, "LONGEST_SECONDS", LIMIT)
     with open_shop(tmp_path / "leadmaster.db") as shop:
@@ -337,14 +337,14 @@ def test_a_full_disk_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 class Stuck(stories.Literal):
-    """Says that it was asked for the `patience`-th time, and never answers that."""
+    """A classifier that reports its `patience`-th call and never returns from it."""
 
     def __init__(self, patience: int) -> None:
         super().__init__()
         self.patience = patience
 
     def classify(self, texts: Sequence[str], signals: Signals) -> Label:
-        """Or only once the parent says so, which it does not."""
+        """Classify, or block until the parent process answers, which it never does."""
         if len(self.asked) >= self.patience:
             sys.stdout.write("stuck\n")
             sys.stdout.flush()
@@ -353,7 +353,7 @@ class Stuck(stories.Literal):
 
 
 def a_life(path: str, patience: int) -> None:
-    """What runs in a process of its own: messages are committed, and leads of some of them are never made."""
+    """The child process: it commits messages and is killed before all their leads are made."""
     with open_shop(Path(path), projecting(Stuck(patience))) as shop:
         shop.capture(*(asks(number) for number in range(5)))
         sys.stdin.read()
@@ -361,7 +361,7 @@ def a_life(path: str, patience: int) -> None:
 
 @pytest.mark.parametrize("patience", [0, 3], ids=["before the first", "in the middle"])
 def test_leads_catch_up_after_a_crash(tmp_path: Path, patience: int) -> None:
-    """Killed between the commit of messages and the making of leads: the next life makes them, each once."""
+    """The daemon was killed after committing messages; the next start makes their leads, each once."""
     path = tmp_path / "leadmaster.db"
     program = f"from tests.test_projection_worker import a_life; a_life({str(path)!r}, {patience})"
     life = subprocess.Popen(
@@ -388,7 +388,7 @@ def test_leads_catch_up_after_a_crash(tmp_path: Path, patience: int) -> None:
 
 
 def test_leads_are_made_anew_after_an_update_that_folds_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a change of settings, and not when neither changed."""
+    """Changed settings do the same; without a change nothing is projected again."""
     before = policy_of(LeadsSettings()).version
     assert policy_of(LeadsSettings()).version == before
     monkeypatch.setattr(fold, "FOLD_VERSION", fold.FOLD_VERSION + 1)

@@ -1,4 +1,4 @@
-"""Every reason there is has a sentence, whatever values come with it."""
+"""Every reason code has a sentence, whatever values come with it."""
 
 import re
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ BYES = ["browser_missing", "browser_failed", "browser_gone", "page_crashed", "in
 
 
 def test_every_phase_has_a_name() -> None:
-    """No phase is shown as it is stored."""
+    """People never see the stored code."""
     assert set(sentences.PHASES) == {phase.value for phase in Phase}
     assert all("_" not in sentences.phase(phase.value) for phase in Phase)
 
 
 def test_every_reason_in_the_code_has_a_sentence() -> None:
-    """A code without one would be shown to people; of the supervisor's, tests/test_supervisor_document.py sees all."""
+    """Otherwise people would see the code; tests/test_supervisor_document.py covers the supervisor's."""
     tables = [cell for row in (*machine.TABLE.values(), *machine.STOPPING.values()) for cell in row.values()]
     outcomes = [
         outcome
@@ -47,33 +47,33 @@ VALUES = st.dictionaries(
 
 @given(st.sampled_from(sorted(sentences.REASONS)), VALUES)
 def test_a_reason_with_any_values_is_a_sentence(code: str, values: Mapping[str, Any]) -> None:
-    """Values come out of a database that another version wrote."""
+    """The values come from the database, where another version may have written them."""
     assert sentences.because(code, values if "failures" not in values else {**values, "failures": 3})
 
 
 @pytest.mark.parametrize("expires", [None, "soon", 1e300, float("nan"), -(1 << 53)])
 def test_a_ban_whose_end_is_nonsense_has_no_end(expires: object) -> None:
-    """It comes from WhatsApp."""
+    """The value comes from WhatsApp."""
     assert "for a time" in sentences.because("temporary_ban", {"expires": expires})
     assert "until 2026-11-23 12:00 UTC" in sentences.because("temporary_ban", {"expires": 1795435200})
 
 
 @pytest.mark.parametrize("code", ["passkey_asked", "passkey_check"])
 def test_a_passkey_is_told_with_the_way_on(code: str) -> None:
-    """Two commands; and never to paste anything into a browser."""
+    """It names two commands, and never asks to paste anything into a browser."""
     text = sentences.because(code, {"step": "asked"})
     assert "`leadmasterd auth pair`" in text
     assert "`leadmasterd auth import FILE`" in text
 
 
 def test_a_code_of_the_passkey_step_is_shown() -> None:
-    """It is compared with the one on the phone."""
+    """The person compares it with the code on the phone."""
     assert "ABCD1234" in sentences.because("passkey_asked", {"step": "code", "code": "ABCD1234"})
 
 
 @pytest.mark.parametrize("reason", [None, "0", "2", "3"])
 def test_a_logout_says_to_look_at_the_phone_or_why_there_is_no_need(reason: str | None) -> None:
-    """403 and 406 of a banned number come as a logout and cannot be told from one."""
+    """A banned number's 403 and 406 look like a logout."""
     text = sentences.because("logged_out", {"reason": "LOGOUT", "logout_reason": reason, "by": "event"})
     assert "scan" in text
     assert ("phone" in text) is (reason != "2")
@@ -81,7 +81,7 @@ def test_a_logout_says_to_look_at_the_phone_or_why_there_is_no_need(reason: str 
 
 @pytest.mark.parametrize("bye", [None, *BYES, "of_tomorrow"])
 def test_every_last_word_of_a_child_is_told(bye: str | None) -> None:
-    """With what it said of it."""
+    """The sentence includes the child's detail."""
     text = sentences.because("child_died", {"bye": bye, "exit_code": 70, "detail": "chromium: no such file"})
     assert text
     if bye in (None,):
@@ -98,12 +98,12 @@ def test_every_last_word_of_a_child_is_told(bye: str | None) -> None:
     ],
 )
 def test_a_wait_is_told_with_its_failures(values: Mapping[str, Any], text: str) -> None:
-    """One is no row."""
+    """A single failure is not counted."""
     assert sentences.because("asked_to_stop", values) == text
 
 
 def test_a_reason_of_tomorrow_is_shown_as_it_is() -> None:
-    """Better than nothing."""
+    """A newer version may have written it."""
     assert sentences.because("sparkle", {}) == "sparkle"
     assert sentences.phase("sparkle") == "sparkle"
 

@@ -1,4 +1,4 @@
-"""Settings: every wrong value is named with file, key and what is allowed; both ways of reading them agree."""
+"""Settings: every wrong value is reported with file, key and what is allowed, and both readers agree."""
 
 import json
 import subprocess
@@ -25,13 +25,13 @@ EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those of the test."""
+    """Use no settings but the test's."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(paths, "SYSTEM_FILE", tmp_path / "etc" / "config.toml")
 
 
 def written(text: str, name: str = "config.toml") -> Path:
-    """A settings file in the current folder."""
+    """Write a settings file to the current folder."""
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -39,7 +39,7 @@ def written(text: str, name: str = "config.toml") -> Path:
 
 
 def problems(text: str = "") -> list[str]:
-    """What is wrong with these settings, one line each."""
+    """The errors in these settings, one line each."""
     path = written(text)
     with pytest.raises(CannotUseSettings) as refused:
         load(str(path))
@@ -47,7 +47,7 @@ def problems(text: str = "") -> list[str]:
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Every key with its default, sections within."""
+    """Every key with its default, including nested sections."""
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         inner = field.annotation
@@ -111,7 +111,7 @@ WRONG: list[tuple[str, str, str, str]] = [
 def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(
     text: str, key: str, value: str, allowed: str
 ) -> None:
-    """One line each."""
+    """Each error is one line."""
     [line] = problems(text)
     assert line.startswith(f"cannot use config.toml: `{key}` = ")
     assert value in line
@@ -128,27 +128,27 @@ UNKNOWN = [
 
 @pytest.mark.parametrize(("text", "key", "hint"), UNKNOWN)
 def test_an_unknown_key_is_named_with_the_ones_that_are_known(text: str, key: str, hint: str) -> None:
-    """A typing error must not be a silent default."""
+    """Otherwise a typo would silently leave the default in force."""
     [line] = problems(text)
     assert line.startswith(f"cannot use config.toml: `{key}` is unknown; ")
     assert hint in line
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    """Not one by one."""
+    """All errors are in one message."""
     assert len(problems('state_dir = 5\n[listener]\nnode = 5\nx = 1\n[capture]\nignore = ["Ana"]')) == 4
 
 
 @pytest.mark.parametrize("text", ["state_dir = ", "[listener", "a = 1\na = 2", "state_dir = 'x\n"])
 def test_what_is_not_toml_is_told_with_its_line(text: str) -> None:
-    """Where to look."""
+    """The line shows where to look."""
     [line] = problems(text)
     assert "cannot read config.toml: it is not TOML: " in line
     assert "line" in line or "end of document" in line
 
 
 def test_a_file_that_is_not_utf_8_or_not_there_is_told(tmp_path: Path) -> None:
-    """In a sentence too."""
+    """Each gives one sentence."""
     Path("config.toml").write_bytes(b'state_dir = "\xff"')
     with pytest.raises(CannotUseSettings, match="it is not TOML"):
         load("config.toml")
@@ -186,7 +186,7 @@ ENVIRONMENT = [
 def test_a_wrong_variable_is_named(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, what: str, allowed: str
 ) -> None:
-    """The variable, and not the file, is where to mend it."""
+    """The error names the variable, since the file is not to blame."""
     monkeypatch.setenv(variable, value)
     lines = problems()
     assert f"cannot use the variable {variable}: " in lines[0]
@@ -195,7 +195,7 @@ def test_a_wrong_variable_is_named(
 
 
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Key by key; lists are JSON."""
+    """It wins key by key; lists are JSON."""
     written("[listener]\nsweep_interval = 7\nnode = '/a'\n[capture]\ngroups = false")
     monkeypatch.setenv("LEADMASTERD_LISTENER__SWEEP_INTERVAL", "9")
     monkeypatch.setenv("LEADMASTERD_CAPTURE__GROUPS", "true")
@@ -207,7 +207,7 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_table_in_the_environment_takes_the_place_of_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mixed, a weekday would be open that neither names."""
+    """If they were mixed, the shop would be open on a day that the variable leaves out."""
     written('[leads]\nreopen_days = 9\n[leads.hours]\nsun = [["10:00", "12:00"]]\n[leads.overrides]\n2026-12-31 = []')
     monkeypatch.setenv("LEADMASTERD_LEADS__HOURS", '{"mon": [["09:00", "13:00"]]}')
     leads = load(None)[0].leads
@@ -218,7 +218,7 @@ def test_a_table_in_the_environment_takes_the_place_of_the_files(monkeypatch: py
 
 
 def test_the_settings_of_leads_make_their_calendar() -> None:
-    """Sunday's hours and no others, a date by hand, another country's holidays, whatever case it is in."""
+    """Tried with hours on Sunday only, a manual date and another country's holidays in lower case."""
     written(
         '[leads]\ntimezone = "Europe/Madrid"\ncountry = "es-md"\n[leads.hours]\nsun = [["10:00", "24:00"]]\n'
         '[leads.overrides]\n"2026-05-02" = [["00:00", "01:00"]]'
@@ -232,7 +232,7 @@ def test_the_settings_of_leads_make_their_calendar() -> None:
 
 
 def test_the_default_hours_are_a_split_day_and_saturday_morning() -> None:
-    """In Buenos Aires, closed on Argentina's holidays."""
+    """The zone is Buenos Aires, and Argentina's holidays are closed."""
     split, morning = ((540, 780), (960, 1200)), ((540, 780),)
     assert Settings().leads.calendar() == BusinessCalendar(
         (*(split,) * 5, morning, ()), {}, "America/Argentina/Buenos_Aires", "AR"
@@ -240,13 +240,13 @@ def test_the_default_hours_are_a_split_day_and_saturday_morning() -> None:
 
 
 def test_without_a_country_there_are_no_holidays() -> None:
-    """Nor is one looked for."""
+    """The holidays library is not used."""
     written('[leads]\ncountry = ""')
     assert load(None)[0].leads.calendar().openings_on(date(2026, 5, 25)) == ((540, 780), (960, 1200))
 
 
 def test_the_explicit_file_comes_first_then_here_then_the_systems_then_none(tmp_path: Path) -> None:
-    """And which it was is known."""
+    """The file that was used is recorded."""
     assert load(None)[1].file is None
     system = tmp_path / "etc" / "config.toml"
     written("state_dir = 'system'", str(system))
@@ -258,7 +258,7 @@ def test_the_explicit_file_comes_first_then_here_then_the_systems_then_none(tmp_
 
 
 def test_relative_paths_count_from_the_files_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever it is started from."""
+    """The current folder makes no difference."""
     written("state_dir = 'var'\n[database]\npath = 'db/x.db'", "conf/c.toml")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -292,7 +292,7 @@ VARIABLES: list[dict[str, str]] = [
 def test_the_quick_reading_of_places_agrees_with_the_full_one(
     monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str]
 ) -> None:
-    """`status` looks where the daemon writes."""
+    """`status` must look where the daemon writes."""
     path = written(text, "conf/c.toml")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -300,20 +300,20 @@ def test_the_quick_reading_of_places_agrees_with_the_full_one(
 
 
 def test_places_are_found_although_other_settings_are_wrong() -> None:
-    """`status` must answer then, too."""
+    """`status` must still work then."""
     path = written("state_dir = 'a'\nzzz = 1\n[listener]\nnode = 5\nsweep_interval = -1")
     assert find_paths(str(path)).state_dir.name == "a"
 
 
 @pytest.mark.parametrize("text", ["state_dir = 5", "state_dir = ''", "[database]\npath = []", "state_dir ="])
 def test_places_that_can_not_be_known_are_told(text: str) -> None:
-    """Guessing would show another daemon's state."""
+    """A guess could show another daemon's state."""
     with pytest.raises(CannotUseSettings, match=r"config\.toml"):
         find_paths(str(written(text)))
 
 
 def test_the_example_documents_every_key_with_its_default() -> None:
-    """And nothing else; each with a comment above it or its neighbours."""
+    """It has no other keys, and each key or its group has a comment."""
     text = EXAMPLE.read_text(encoding="utf-8")
     documented = tomllib.loads(text)
     assert json.loads(json.dumps(documented)) == json.loads(json.dumps(keys_of(Settings)))
@@ -326,7 +326,7 @@ def test_the_example_documents_every_key_with_its_default() -> None:
 
 
 def test_the_example_is_drawn_from_the_model() -> None:
-    """Run `python tools/draw_settings.py` after a change of the settings."""
+    """Run `python tools/draw_settings.py` after changing the settings."""
     code = "import sys; sys.path.insert(0, 'tools'); import draw_settings as d; sys.stdout.write(d.render())"
     drawn = subprocess.run(
         [sys.executable, "-X", "utf8", "-c", code],
@@ -339,7 +339,7 @@ def test_the_example_is_drawn_from_the_model() -> None:
 
 
 def test_every_pattern_says_what_is_allowed_in_words() -> None:
-    """People don't read regular expressions."""
+    """People do not read regular expressions."""
     for section in Settings.model_fields.values():
         inner = section.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -350,7 +350,7 @@ def test_every_pattern_says_what_is_allowed_in_words() -> None:
 
 
 def test_every_duration_in_the_settings_reaches_the_timing() -> None:
-    """A setting that nothing reads would be a lie. Divided, all of them are."""
+    """A setting without effect would mislead; `time_divisor` divides them all."""
     odd = {"backoff_first": 2, "backoff_max": 302, "calm_period": 303, "start_timeout": 304, "heartbeat_timeout": 35}
     listener = {"settle_after_pairing": 605, "sweep_interval": 66}
     settings = Settings.model_validate({"supervisor": odd, "listener": listener})
@@ -365,7 +365,7 @@ def test_every_duration_in_the_settings_reaches_the_timing() -> None:
 
 
 def test_the_timing_of_the_defaults_is_the_timing_profile() -> None:
-    """Two lists of the same numbers."""
+    """The same numbers are listed twice."""
     assert Settings().timing() == Timing()
 
 
@@ -399,7 +399,7 @@ TABLES = (
 def test_the_light_reader_of_leads_takes_and_refuses_what_the_full_one_does(
     key: str, values: tuple[str, ...], source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And gives the same values; what is refused counts as its default."""
+    """It gives the same values, and uses the default for a refused one."""
     default = read_leads_settings(find_paths(None))
     for text in values:
         if source == "file":

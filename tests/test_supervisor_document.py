@@ -1,4 +1,4 @@
-"""docs/supervisor.md is the whole table, and nothing in it is impossible."""
+"""docs/supervisor.md is the whole table, and every line of it can happen."""
 
 import re
 import sys
@@ -46,7 +46,7 @@ CHILD_SAYS = set(Happened) - {
 
 
 class Taken(NamedTuple):
-    """A step that the machine took from a state that can be reached."""
+    """A step that the machine took from a reachable state."""
 
     state: State
     event: Event
@@ -54,7 +54,7 @@ class Taken(NamedTuple):
 
 
 def possible(state: State) -> Iterator[Happened]:
-    """What can happen in this state."""
+    """The events that can happen in this state."""
     yield from (Happened.PAUSE, Happened.RESUME, Happened.RESTART, Happened.QUIT)
     if state == State():
         yield Happened.START
@@ -69,7 +69,7 @@ def possible(state: State) -> Iterator[Happened]:
 
 
 def facts_of(happened: Happened) -> list[Facts]:
-    """What may be known beside an event that asks for it."""
+    """The facts that may accompany an event that asks for them."""
     if happened is Happened.TIMER:
         return FACTS + CLOCKS[1:]
     if happened is Happened.EXITED:
@@ -78,7 +78,7 @@ def facts_of(happened: Happened) -> list[Facts]:
 
 
 def everything_that_can_happen() -> list[Taken]:
-    """From the start, by every event. The clock and higher counts change nothing that follows."""
+    """All steps from the start by every event. The clock and higher counts change no later step."""
     found, seen, pending = [], set(), [State()]
     while pending:
         state = pending.pop()
@@ -102,12 +102,12 @@ TAKEN = everything_that_can_happen()
 
 
 def test_the_document_is_up_to_date() -> None:
-    """Run `python tools/draw_supervisor.py` after a change of the table."""
+    """Run `python tools/draw_supervisor.py` after changing the table."""
     assert drawing.render() == DOCUMENT
 
 
 def test_every_phase_and_every_event_is_in_the_document() -> None:
-    """A new event has to be given words, and to mean something somewhere."""
+    """A new event needs a description and an effect in some phase."""
     assert all(f"## `{phase.value}`" in DOCUMENT for phase in Phase)
     assert set(drawing.WORDS) == set(Happened)
     assert all(f"| {words}" in DOCUMENT for words in drawing.WORDS.values())
@@ -115,19 +115,19 @@ def test_every_phase_and_every_event_is_in_the_document() -> None:
 
 @pytest.mark.parametrize("rule", ["not_scanned", "last words blame the network", "did not report broken storage"])
 def test_what_depends_on_a_condition_is_in_the_document(rule: str) -> None:
-    """Rules that an example event would not show."""
+    """An example event would not show these rules."""
     assert rule in DOCUMENT
 
 
 def test_every_code_in_the_document_happens_and_every_code_that_happens_is_in_it() -> None:
-    """By trying every event in every state that can be reached."""
+    """Every event is tried in every reachable state."""
     codes = set(re.findall(r"\| `(\w+)`: ", DOCUMENT)) | set(re.findall(r"then \w+: `(\w+)`", DOCUMENT))
     happened = {taken.after.because.code for taken in TAKEN}
     assert codes == happened - {"not_started"}
 
 
 def test_every_line_of_the_document_happens() -> None:
-    """Each cell's outcomes, those behind a condition too: none is impossible."""
+    """This includes outcomes behind a condition."""
     rows: list[tuple[Phase, Phase | None, drawing.Row]] = [(phase, None, row) for phase, row in TABLE.items()]
     rows += [(Phase.STOPPING, then, row) for then, row in STOPPING.items()]
     for phase, then, row in rows:
@@ -146,14 +146,14 @@ def test_every_line_of_the_document_happens() -> None:
 
 
 def follows(line: drawing.Line, row: drawing.Row, taken: Taken) -> bool:
-    """Whether this is the line that decided the step."""
+    """Whether this line decided the step."""
     guards = [guard for guard, _outcome in drawing.outcomes(row[line.happened]) if guard]
     holding = next((guard for guard in guards if guard.holds(taken.state, taken.event)), None)
     return holding is line.guard
 
 
 def test_every_change_of_phase_is_an_edge_of_the_diagram() -> None:
-    """Those that phases with a child share are drawn once, from all of them."""
+    """Edges shared by all phases with a child are drawn once."""
     edges = set(re.findall(r"^ +(\w+) --> (\w+):", DOCUMENT, re.MULTILINE))
     alive = {phase.value for phase in drawing.ALIVE}
     moved = {(taken.state.phase.value, taken.after.phase.value) for taken in TAKEN}
@@ -162,6 +162,6 @@ def test_every_change_of_phase_is_an_edge_of_the_diagram() -> None:
 
 
 def test_no_example_sentence_lacks_a_value() -> None:
-    """A reason that quotes something new has to be given an example."""
+    """A reason with a new value needs an example."""
     assert "None" not in DOCUMENT
     assert " ?" not in DOCUMENT

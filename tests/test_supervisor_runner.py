@@ -1,4 +1,4 @@
-"""The runner does what the table says: spawns, stops, waits, one child at most."""
+"""The runner does what the table says: it spawns, stops and waits, with at most one child."""
 
 import asyncio
 import time
@@ -75,7 +75,7 @@ class World:
         return self.runner.state
 
     async def listen(self) -> None:
-        """Up to ready."""
+        """Take the child to ready."""
         await until(lambda: self.children and self.runner.state.phase is Phase.STARTING)
         for happened in (Happened.HELLO, Happened.AUTHENTICATED, Happened.READY):
             self.inbox.post(happened)
@@ -87,7 +87,7 @@ class World:
 async def running(
     timing: Timing = SLOW, *, start_paused: bool = False, ban: Mapping[str, object] | None = None
 ) -> AsyncIterator[World]:
-    """A world whose runner runs, and was asked to stop at the end."""
+    """A running runner, which is asked to stop at the end."""
     world = World(timing, start_paused=start_paused, ban=ban)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(world.runner.run(), name="runner")
@@ -99,7 +99,7 @@ async def running(
 
 
 async def test_it_starts_and_stops_in_good_order() -> None:
-    """One child, its tree gone and cleaned up after before the end."""
+    """There was one child, and its tree is gone and cleaned up before the runner ends."""
     async with running() as world:
         await world.listen()
     assert world.log == [
@@ -116,7 +116,7 @@ async def test_it_starts_and_stops_in_good_order() -> None:
 
 
 async def test_a_child_that_dies_is_followed_by_another() -> None:
-    """What it left behind is stopped first; then it waits, then it starts again."""
+    """First its tree is stopped, then the runner waits, then it starts another."""
     async with running(FAST) as world:
         await world.listen()
         world.children[0].exit(70)
@@ -127,7 +127,7 @@ async def test_a_child_that_dies_is_followed_by_another() -> None:
 
 
 async def test_nothing_is_spawned_while_a_tree_is_still_dying() -> None:
-    """The child's last words and its exit come at once: only the end of the stop counts."""
+    """The child's last line and its exit come at once, but only the end of the whole tree counts."""
     async with running(FAST) as world:
         await world.listen()
         first = world.children[0]
@@ -147,7 +147,7 @@ async def test_nothing_is_spawned_while_a_tree_is_still_dying() -> None:
 
 
 async def test_a_program_that_can_not_be_spawned_is_tried_again() -> None:
-    """Backing off like after a crash."""
+    """It backs off as after a crash."""
     async with running(FAST) as world:
         world.cannot_spawn = 3
         await until(lambda: world.children)
@@ -159,7 +159,7 @@ async def test_a_program_that_can_not_be_spawned_is_tried_again() -> None:
 
 
 async def test_a_pause_lasts_and_resume_ends_it() -> None:
-    """No child while paused."""
+    """While paused there is no child."""
     async with running(FAST) as world:
         await world.listen()
         world.inbox.post(Happened.PAUSE)
@@ -170,7 +170,7 @@ async def test_a_pause_lasts_and_resume_ends_it() -> None:
 
 
 async def test_it_can_start_paused() -> None:
-    """A pause outlives the daemon."""
+    """A pause survives a restart of the daemon."""
     async with running(start_paused=True) as world:
         await until(lambda: world.states)
         assert (world.runner.state.phase, world.runner.state.because.code) == (Phase.PAUSED, "paused")
@@ -178,7 +178,7 @@ async def test_it_can_start_paused() -> None:
 
 
 async def test_a_ban_that_outlived_the_daemon_is_told_and_nothing_starts() -> None:
-    """Until it is over, or a person says so."""
+    """Nothing starts until the ban is over or a person says so."""
     async with running(ban={"expires": 1795435200}) as world:
         state = await world.reach(Phase.HALTED)
         assert (state.because.code, state.because.values) == ("temporary_ban", {"expires": 1795435200})
@@ -189,7 +189,7 @@ async def test_a_ban_that_outlived_the_daemon_is_told_and_nothing_starts() -> No
 
 
 async def test_forgiveness_is_told_once_and_only_when_there_was_something_to_forgive() -> None:
-    """A warning may hang on it."""
+    """A warning may be cleared by it."""
     async with running(replace(FAST, calm_period=0.05)) as world:
         await world.listen()
         await asyncio.sleep(0.1)
@@ -204,7 +204,7 @@ async def test_forgiveness_is_told_once_and_only_when_there_was_something_to_for
 
 
 async def test_a_restart_that_is_asked_for_waits_for_nothing() -> None:
-    """No backing off, however often."""
+    """It never backs off, however often it is requested."""
     async with running(SLOW) as world:
         for number in range(1, 4):
             await world.listen()
@@ -214,7 +214,7 @@ async def test_a_restart_that_is_asked_for_waits_for_nothing() -> None:
 
 
 async def test_a_deadline_that_passes_stops_the_child() -> None:
-    """A child that never says hello."""
+    """The child never says hello."""
     async with running(replace(FAST, hello_timeout=0.01)) as world:
         await until(lambda: any(state.because.code == "start_took_too_long" for state in world.states))
 
@@ -235,7 +235,7 @@ PULSE = replace(FAST, heartbeat_timeout=0.05)
 
 
 async def test_two_missed_heartbeats_end_the_child(caplog: pytest.LogCaptureFixture) -> None:
-    """The first is only noted."""
+    """The first one is only logged."""
     async with running(PULSE) as world:
         await world.listen()
         since = time.monotonic()
@@ -249,7 +249,7 @@ async def test_two_missed_heartbeats_end_the_child(caplog: pytest.LogCaptureFixt
 
 
 async def test_a_heartbeat_now_and_then_keeps_the_child() -> None:
-    """Each starts the wait anew."""
+    """Each heartbeat restarts the timer."""
     async with running(PULSE) as world:
         await world.listen()
         until = time.monotonic() + 8 * PULSE.heartbeat_timeout
@@ -260,7 +260,7 @@ async def test_a_heartbeat_now_and_then_keeps_the_child() -> None:
 
 
 async def test_a_round_in_which_our_own_loop_was_late_counts_for_nothing() -> None:
-    """It is not the child that was silent: we did not listen."""
+    """We were not listening, so the child is not to blame."""
     async with running(PULSE) as world:
         await world.listen()
         for _ in range(6):
@@ -272,7 +272,7 @@ async def test_a_round_in_which_our_own_loop_was_late_counts_for_nothing() -> No
 
 
 async def test_silence_is_excused_while_we_do_not_read() -> None:
-    """With a full disk reading stops; the child is not to blame."""
+    """With a full disk we stop reading, so the child is not to blame."""
     async with running(PULSE) as world:
         await world.listen()
         world.busy = True
@@ -283,7 +283,7 @@ async def test_silence_is_excused_while_we_do_not_read() -> None:
 
 
 async def test_no_heartbeat_is_expected_before_ready() -> None:
-    """A first sync may go minutes without a sign; killing it costs the link."""
+    """A first sync may be silent for minutes, and killing it would cost the link."""
     async with running(PULSE) as world:
         await until(lambda: world.children)
         world.inbox.post(Happened.AUTHENTICATED)
