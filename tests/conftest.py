@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.depth import DEEP, examples
 
-# A busy machine is not our defect, but what an example finds is. Without a fresh seed there is nothing to remember.
+# A slow machine is no failure; a found example is. With a fixed seed there is nothing to store.
 settings.register_profile(
     "leadmasterd",
     max_examples=examples(100),

@@ -160,7 +160,7 @@ def reacted(line: Line, at: str, emoji: str = "👍", *, by_us: bool = True) -> 
     return {**told, "at": (seconds(at) + 1) * 1000}
 
 
-# ---------------------------------------------------------------------- through replay
+# ---------------------------------------------------------------------- by replay
 
 
 class Told:
@@ -213,7 +213,7 @@ def tell(*lines: Line, as_of: str = "2027-06-01 10:00", policy: Policy | None = 
         return Told(replay.result(), replay.refused)
 
 
-# ---------------------------------------------------------------------- through the tables
+# ---------------------------------------------------------------------- by the tables
 
 
 @cache

@@ -244,7 +244,7 @@ def test_what_json_can_not_say_is_left_out_and_the_message_kept() -> None:
     line = wire.raw(wire.message(media={"size": 0}))
     for size in (b"1e999", *(b"[" * depth + b"]" * depth for depth in range(850, 1000, 2))):
         event = decode.decode(line.replace(b'"size": 0', b'"size": ' + size))
-        if isinstance(event, Message):  # deeper it could not be read at all
+        if isinstance(event, Message):  # with more nesting it could not be read at all
             captured = deeper(30, partial(CaptureFilter(CaptureRules()).decide, event, NOW))
             assert isinstance(captured, CapturedMessage)
             assert captured._replace(media=None) == plain

@@ -275,7 +275,7 @@ async def test_two_hundred_starts_leave_no_file_and_no_thread() -> None:
     async def one() -> None:
         heard = await start("exits_at_once.sh", "1")
         await asyncio.shield(heard.child.exited)
-        # what `stop` does besides looking for a tree, which needs no two hundred rounds
+        # what `stop` does, without the search for a process tree, which would be slow two hundred times
         await asyncio.shield(heard.child.ended)
         heard.child._stdin.close()
         assert heard.lines == ['{"said":"hello"}']

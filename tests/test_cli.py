@@ -57,7 +57,7 @@ def captured(folder: Path, *messages: dict[str, Any]) -> None:
         pass
 
 
-# ---------------------------------------------------------------------- words
+# ---------------------------------------------------------------------- help and usage
 
 
 def commands() -> list[str]:
@@ -231,7 +231,7 @@ def test_every_error_is_tried_above() -> None:
     }
 
 
-# ---------------------------------------------------------------------- what the terminal speaks
+# ---------------------------------------------------------------------- the terminal's encoding
 
 
 @pytest.mark.parametrize(
@@ -640,7 +640,7 @@ def test_what_config_show_prints_is_a_settings_file_that_says_the_same(
     assert as_json["settings"] == original.model_dump(mode="json")
 
 
-# ---------------------------------------------------------------------- words to the daemon
+# ---------------------------------------------------------------------- commands to the daemon
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "restart-listener", "qr"])

@@ -18,12 +18,12 @@ TO_CHILD = [line for line in EXAMPLES if '"v":1' not in line]
 
 @pytest.mark.parametrize("line", FROM_CHILD)
 def test_every_example_of_a_line_can_be_read(line: str) -> None:
-    """Exactly as the document shows it."""
+    """The examples are decoded exactly as written."""
     assert not isinstance(decode.decode(line.encode()), Malformed | Unknown)
 
 
 def test_every_type_is_documented_with_an_example() -> None:
-    """And in words."""
+    """Each has a description too."""
     shown = {json.loads(line)["type"] for line in FROM_CHILD}
     assert shown == set(decode.EVENT_TYPES)
     for type_ in decode.EVENT_TYPES:
@@ -31,7 +31,7 @@ def test_every_type_is_documented_with_an_example() -> None:
 
 
 def test_the_examples_are_one_conversation() -> None:
-    """They are numbered from 1, without a gap."""
+    """They are numbered from 1 without a gap."""
     assert [json.loads(line)["seq"] for line in FROM_CHILD] == list(range(1, len(FROM_CHILD) + 1))
 
 
@@ -45,6 +45,6 @@ def test_every_command_to_the_child_is_documented() -> None:
 
 
 def test_the_limits_are_the_documented_ones() -> None:
-    """The longest line, and the version."""
+    """These are the longest line and the version."""
     assert f"{decode.MAX_LINE:,} bytes" in DOCUMENT
     assert f"version {decode.VERSION}" in DOCUMENT.splitlines()[0]

@@ -58,7 +58,7 @@ PAGE: Final = Page(
 LABELLED: Final = '{"text": "cuanto sale", "intent": "price"}\n{"text": "hola", "intent": "price"}\n'
 
 
-# ---------------------------------------------------------------------- what is written
+# ---------------------------------------------------------------------- the document
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def documented_paths(name: str) -> dict[str, str]:
     return found
 
 
-# ---------------------------------------------------------------------- held against what is printed
+# ---------------------------------------------------------------------- comparing it with the output
 
 
 def fits(value: object, type_: str) -> bool:
@@ -150,7 +150,7 @@ def differences(value: object, documented: dict[str, str], seen: set[str], path:
                 yield from differences(inner, documented, seen, place)
 
 
-# ---------------------------------------------------------------------- held against the types in the code
+# ---------------------------------------------------------------------- comparing it with the types in the code
 
 RECORDS: Final[dict[str, type]] = {
     "A lead": Lead,
@@ -223,7 +223,7 @@ def branches(documented: dict[str, str]) -> set[str]:
     return {path.rpartition(".")[0] for path in documented}
 
 
-# ---------------------------------------------------------------------- a shop with a little of everything
+# ---------------------------------------------------------------------- a folder with some of everything
 
 
 def filled(shop: Shop) -> Paths:

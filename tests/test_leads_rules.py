@@ -1267,7 +1267,7 @@ def test_a_number_that_changes_hands_is_one_chat_until_a_person_says_otherwise(b
     assert books.column("SELECT waiting_since FROM conversations") == [iso("17 10:00")]
 
 
-# ---------------------------------------------------------------------- derived, and recomputed
+# ---------------------------------------------------------------------- derived data
 
 
 def test_a_classification_is_a_stored_fact(books: Books, ana: Customer) -> None:

@@ -70,17 +70,17 @@ LOST = [Missing("WAWebB", "b", "qr"), Missing("WAWebA", "a", "calls"), Missing("
 
 
 def beat(state: str, stream: str) -> Heartbeat:
-    """A heartbeat of a page that tells of its stream."""
+    """A heartbeat that reports the page's stream."""
     return Heartbeat(8, state, has_synced=True, added=4, emitted=4, dropped=0, stream=stream)
 
 
 def stream_dead(stream: str) -> Sequence[Command]:
-    """What follows from a heartbeat with such a stream."""
+    """The commands for a heartbeat with a dead stream."""
     return [Beat(stream_dead=True), SetCounter("dropped_lines", 0), Post(Happened.STREAM_DEAD, {"stream": stream})]
 
 
 def passkey(where: str, step: str, code: str | None = None, *, by: str) -> Passkey:
-    """A step of a passkey."""
+    """A passkey line."""
     return Passkey(seq=7, where=where, step=step, code=code, by=by)
 
 
@@ -264,18 +264,18 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
 
 @pytest.mark.parametrize(("line", "commands"), TABLE)
 def test_a_line_becomes_these_commands(line: Lifecycle, commands: Sequence[Command]) -> None:
-    """In this order."""
+    """The order matters."""
     assert list(translate(line, Known())) == list(commands)
 
 
 def test_every_lifecycle_line_and_every_command_is_in_the_table() -> None:
-    """None is forgotten above, and none is there for nothing."""
+    """The table above misses none and has no unused entry."""
     assert {type(line) for line, _ in TABLE} == set(get_args(Lifecycle))
     assert {type(command) for _, commands in TABLE for command in commands} == set(get_args(Command))
 
 
 def test_a_code_that_a_linked_profile_shows_means_that_the_session_is_lost() -> None:
-    """If there is a snapshot to try; the code is shown all the same, in case that does not help."""
+    """A snapshot may be restored; the code is shown anyway, in case that does not help."""
     assert list(translate(Qr(3, "2@x", 60), Known(session_lost=True))) == [
         ShowCode("qr", "2@x", 60),
         Post(Happened.SESSION_LOST),
@@ -283,19 +283,19 @@ def test_a_code_that_a_linked_profile_shows_means_that_the_session_is_lost() -> 
 
 
 def test_a_pairing_code_is_asked_for_by_a_person_so_nothing_is_lost() -> None:
-    """Whatever the profile was linked to."""
+    """Even a linked profile does not count as lost."""
     assert Post(Happened.CODE_SHOWN) in translate(PairingCode(3, "ABCD1234", 180), Known(session_lost=True))
 
 
 def test_a_code_behind_a_passkey_is_not_shown() -> None:
-    """They rotate on in the page, and scanning one would end the step. What it means is decided all the same."""
+    """Codes rotate on in the page, and scanning one would end the step; the supervisor still hears of it."""
     known = Known(passkey_asked=True)
     assert list(translate(Qr(3, "2@x", 60), known)) == [Post(Happened.CODE_SHOWN)]
     assert list(translate(PairingCode(3, "ABCD1234", 180), known)) == [Post(Happened.CODE_SHOWN)]
 
 
 def test_long_lists_of_what_is_missing_are_cut() -> None:
-    """It is stored and shown in one line."""
+    """The list is stored and shown in one line."""
     many = tuple(Missing(f"WAWeb{number}", "x", "live") for number in range(100))
     warn, record = translate(Contract(8, None, many), Known())
     assert isinstance(warn, Warn)
@@ -305,7 +305,7 @@ def test_long_lists_of_what_is_missing_are_cut() -> None:
 
 
 def test_every_line_that_is_recorded_has_a_sentence() -> None:
-    """It is read in `history`."""
+    """`history` shows it."""
     recorded = [command for _, commands in TABLE for command in commands if isinstance(command, Record)]
     assert recorded
     for record in recorded:

@@ -232,7 +232,7 @@ async def test_an_interruption_closes_the_browser_and_says_what_is_left(
     """Tried with a cancellation, as by Ctrl-C."""
     running = pair(HELLO, WINDOW, READY, heartbeat("incoming"))
     await until(lambda: not none_left(tmp_path))
-    await asyncio.sleep(0.5)  # it has said all of its lines; nobody tells when
+    await asyncio.sleep(0.5)  # enough to read all of its lines, which no event reports
     running.cancel()
     with pytest.raises(LeadmasterdError) as ended:
         await running

@@ -121,7 +121,7 @@ def three(store: Store) -> tuple[int, int, int]:
 LEADS = "SELECT lead_id, contact_id, stage, closed_at, merged_into_id FROM leads ORDER BY lead_id"
 
 
-# ---------------------------------------------------------------------- for good: WhatsApp says so
+# ---------------------------------------------------------------------- merges by WhatsApp's mapping, for good
 
 
 @pytest.mark.parametrize("older", [wire.ANA, wire.ANA_LID])
@@ -187,7 +187,7 @@ def test_two_numbers_of_ours_keep_their_conversations_with_one_contact(store: St
     assert {row[0] for row in store.rows("SELECT conversation_id FROM unjudged")} == {1, 2}
 
 
-# ---------------------------------------------------------------------- by a pointer
+# ---------------------------------------------------------------------- merges by a pointer, which can be undone
 
 
 def test_a_merge_by_hand_keeps_both_conversations_and_projects_them_together(store: Store) -> None:
@@ -292,7 +292,7 @@ def test_whatsapps_word_that_two_of_a_chain_are_one_shortens_it(store: Store) ->
     merge_by_hand(store, beto, lid)
     merge_by_hand(store, beto, caro)
     do(store, lambda connection: connection.execute("DELETE FROM unjudged"))
-    store.write(wire.message("0", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))  # a copy of what is there
+    store.write(wire.message("0", chat=wire.ANA_LID, contact=wire.contact(phone=CARO)))  # a copy of the first message
     assert store.rows("SELECT conversation_id FROM unjudged") == [(1,), (2,)]
     assert_sound(store)
     assert store.rows("SELECT contact_id, merged_into_id FROM contacts") == [(lid, beto), (beto, None)]
@@ -416,7 +416,7 @@ def test_whatsapps_word_never_closes_a_circle(store: Store) -> None:
     assert store.one("SELECT count(*) FROM messages JOIN conversations USING (conversation_id)") == 4
 
 
-# ---------------------------------------------------------------------- and what the projection makes of it
+# ---------------------------------------------------------------------- leads after a merge
 
 
 def test_a_merge_taken_back_leaves_every_lead_as_it_was() -> None:
@@ -509,7 +509,7 @@ def test_two_spellings_of_one_phone_have_one_open_lead() -> None:
         assert books.column("SELECT topics FROM leads") == ['["price", "order"]']
 
 
-# ---------------------------------------------------------------------- what a person should look at
+# ---------------------------------------------------------------------- proposed duplicates
 
 
 def proposed(store: Store) -> list[Duplicate]:
@@ -606,7 +606,7 @@ def test_proposals_stop_at_the_limit(store: Store) -> None:
     assert len(do(store, possible_duplicates, 2)) == 2
 
 
-# ---------------------------------------------------------------------- whatever the order
+# ---------------------------------------------------------------------- any order
 
 
 PHONES = [wire.ANA, CARO, CARO_NO_NINE]

@@ -97,7 +97,7 @@ def stories(draw: st.DrawFn) -> Story:
                 story.add({**line, "contact": known.get("contact", line["contact"])}, f"log {number}")
             case "decides":
                 line = {**who.decided(at, draw(st.sampled_from(STAGES))), "chat": chat}
-                # No two at one time: a command sees to it that a word comes after all that was said before.
+                # No two at one time: a command dates each decision after everything before it.
                 line["at"] = line["at"].replace(".000Z", f".{number:03d}Z")
                 story.add(line, f"decisions {chat}")
             case "edits" | "says the same":
@@ -209,7 +209,7 @@ def picture(books: Books) -> dict[str, list[Any]]:
             "reopened, proposed, first_response_at, first_response_seconds, first_response_business_seconds, "
             f"last_message_at, {_LEAD} l.lead_id = x.previous_lead_id) FROM leads x "
             "JOIN conversations v USING (conversation_id) LEFT JOIN messages m ON m.message_id = opened_by_message_id "
-            # Two leads were one person's only if they were made before that was known.
+            # Merged leads exist only if both were made before the contacts were known to be one.
             "WHERE stage <> 'merged'",
             "waiting": f"SELECT {_WHO}, kind, started_at, m.stanza_id, x.due_at, ended_at, ended_by, wall_seconds, "
             f"business_seconds, {_LEAD} l.lead_id = x.lead_id) FROM waiting_cycles x "

@@ -122,7 +122,7 @@ class Counting:
         raise AssertionError(error)
 
 
-# ---------------------------------------------------------------------- whose turn it is
+# ---------------------------------------------------------------------- taking turns
 
 
 def test_what_is_queued_is_written_before_leads_are_made(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_whoever_wants_to_know_is_told_who_waits(tmp_path: Path) -> None:
         assert len(told) == count
 
 
-# ---------------------------------------------------------------------- what fails
+# ---------------------------------------------------------------------- failures
 
 
 class Stumbling(stories.Literal):
@@ -333,7 +333,7 @@ def test_a_full_disk_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert shop.ask("SELECT * FROM unjudged") == []
 
 
-# ---------------------------------------------------------------------- a life that ends in between
+# ---------------------------------------------------------------------- crashes
 
 
 class Stuck(stories.Literal):

@@ -362,7 +362,7 @@ def test_a_call_in_a_group_belongs_to_the_group(store: Store) -> None:
     assert store.rows("SELECT * FROM contacts") == []
 
 
-# ---------------------------------------------------------------------- who it belongs to
+# ---------------------------------------------------------------------- owners
 
 
 def test_two_contacts_that_whatsapp_says_are_one_become_one(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The supervisor's table: every cell filled, one child at most, nothing stuck, whatever happens in whatever order."""
+"""The supervisor's table: every cell is filled, there is at most one child, and no order of events gets it stuck."""
 
 import math
 from collections.abc import Mapping
@@ -37,11 +37,11 @@ WAITS_FOR_A_PERSON = {Phase.PAUSED, Phase.HALTED, Phase.STOPPED, Phase.NEEDS_PAS
 
 
 Told = Happened | tuple[Happened, dict[str, Any]] | tuple[Happened, Facts]
-"""An event, alone, with its values, or with what else is known."""
+"""An event, alone or with its values or facts."""
 
 
 def event_of(told: Told, now: float, chance: float = 0.5) -> Event:
-    """As the machine is given it."""
+    """The event in the machine's form."""
     happened, more = told if isinstance(told, tuple) else (told, {})
     if isinstance(more, Facts):
         return Event(happened, now, chance, facts=more)
@@ -49,7 +49,7 @@ def event_of(told: Told, now: float, chance: float = 0.5) -> Event:
 
 
 def happen(state: State, *events: Told, now: float = 100.0) -> Step:
-    """One event after the other; the last step."""
+    """Apply the events in order; returns the last step."""
     taken = Step(state)
     for event in events:
         taken = step(taken.state, event_of(event, now), TIMING)
@@ -57,7 +57,7 @@ def happen(state: State, *events: Told, now: float = 100.0) -> Step:
 
 
 def after(*events: Told, now: float = 100.0) -> State:
-    """The state after these, from the very start."""
+    """The state after these events, from the initial state."""
     return happen(State(), *events, now=now).state
 
 
@@ -82,12 +82,12 @@ ALIVE = [phase for phase in Phase if phase not in AT_REST and phase is not Phase
 
 
 def test_every_phase_can_be_reached() -> None:
-    """The states that the other tests begin with are what they say."""
+    """Each state that other tests start from has the phase it is named by."""
     assert {phase: state.phase for phase, state in TO.items()} == {phase: phase for phase in Phase}
 
 
 def test_every_cell_is_filled() -> None:
-    """Each phase knows what each event means, if only that it means nothing; STOPPING by what is to follow."""
+    """Each phase defines what each event means, even if nothing; STOPPING does so for each phase that may follow it."""
     assert {*TABLE, Phase.STOPPING} == set(Phase)
     assert set(STOPPING) == AT_REST | {Phase.STARTING}
     for phase, row in (*TABLE.items(), *STOPPING.items()):
@@ -97,7 +97,7 @@ def test_every_cell_is_filled() -> None:
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("happened", Happened)
 def test_every_cell_gives_a_step(phase: Phase, happened: Happened) -> None:
-    """None raises, and one that changes nothing has no effects."""
+    """No event raises, and a step without a change has no effects."""
     taken = happen(TO[phase], happened)
     if not taken.changed:
         assert taken.effects == ()
@@ -161,7 +161,7 @@ DIAGRAM: list[tuple[Phase, Any, Phase, tuple[Effect, ...]]] = [
 
 @pytest.mark.parametrize(("phase", "event", "to", "effects"), DIAGRAM)
 def test_the_table_says(phase: Phase, event: Any, to: Phase, effects: tuple[Effect, ...]) -> None:
-    """The way through it, cell by cell."""
+    """A walk through the table, cell by cell."""
     taken = happen(TO[phase], event)
     assert (taken.state.phase, taken.effects) == (to, effects)
 
@@ -176,7 +176,7 @@ def test_the_table_says(phase: Phase, event: Any, to: Phase, effects: tuple[Effe
     ],
 )
 def test_what_heals_by_itself_is_stopped_waited_for_and_tried_again(phase: Phase, event: Any, code: str) -> None:
-    """In every phase with a child, forever."""
+    """This holds in every phase with a child, without a limit."""
     stopping = happen(TO[phase], event)
     assert stopping.effects == (Effect.STOP_TREE,)
     assert stopping.state.because.code == code
@@ -190,7 +190,7 @@ def test_what_heals_by_itself_is_stopped_waited_for_and_tried_again(phase: Phase
 
 @pytest.mark.parametrize("phase", ALIVE)
 def test_a_ban_screen_halts_and_nothing_is_retried(phase: Phase) -> None:
-    """The number is at risk: only a person goes on."""
+    """The number is at risk, so only a person can resume."""
     halted = happen(TO[phase], BANNED, Happened.GONE)
     assert (halted.state.phase, halted.effects, halted.state.timer_at) == (Phase.HALTED, (), None)
     assert halted.state.because == Reason("number_at_risk", {"state": "TOS_BLOCK"})
@@ -199,7 +199,7 @@ def test_a_ban_screen_halts_and_nothing_is_retried(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", ALIVE)
 def test_a_logout_sets_the_profile_aside_once_the_child_is_gone(phase: Phase) -> None:
-    """And then waits for a scan with a fresh one; it is no failure."""
+    """It then waits for a scan with a new profile; a logout is no failure."""
     stopping = happen(TO[phase], LOGOUT)
     assert stopping.effects == (Effect.STOP_TREE,)
     again = happen(stopping.state, LOGOUT)
@@ -226,20 +226,20 @@ def test_a_logout_sets_the_profile_aside_once_the_child_is_gone(phase: Phase) ->
 def test_a_logout_counts_before_and_after_another_reason_to_stop(
     wish: Any, effects: tuple[Effect, ...], logout_first: bool
 ) -> None:
-    """The child says it and exits: which of the two is heard first is chance."""
+    """The child reports it and exits; either event may arrive first."""
     order = (LOGOUT, wish) if logout_first else (wish, LOGOUT)
     assert happen(TO[Phase.READY], *order, Happened.GONE).effects == effects
 
 
 def test_a_ban_screen_seen_while_stopping_halts() -> None:
-    """The child's last words count."""
+    """The child's last lines still count."""
     taken = happen(TO[Phase.STOPPING], BANNED, Happened.GONE)
     assert taken.state.phase is Phase.HALTED
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.STOPPED])
 def test_pause_wins_in_every_phase_and_only_resume_leaves_it(phase: Phase) -> None:
-    """Neither a timer nor a restart, nor anything the child still says."""
+    """Timers, restarts and the child's last lines do not end it."""
     paused = happen(TO[phase], Happened.PAUSE)
     if phase not in AT_REST:
         assert paused.state.phase is Phase.STOPPING
@@ -254,7 +254,7 @@ def test_pause_wins_in_every_phase_and_only_resume_leaves_it(phase: Phase) -> No
 
 @pytest.mark.parametrize("phase", Phase)
 def test_quit_always_ends_in_stopped(phase: Phase) -> None:
-    """At once at rest, after the child is gone otherwise, and no wish takes it back."""
+    """It ends at once without a child, otherwise after the child is gone, and no later event changes that."""
     quitting = happen(TO[phase], Happened.QUIT)
     if phase is Phase.STOPPED:
         return
@@ -269,13 +269,13 @@ def test_quit_always_ends_in_stopped(phase: Phase) -> None:
 
 
 def test_resume_while_stopping_for_a_pause_starts_again() -> None:
-    """The person changed their mind before the child was gone."""
+    """The person resumed before the child was gone."""
     taken = happen(TO[Phase.READY], Happened.PAUSE, Happened.RESUME, Happened.GONE)
     assert (taken.state.phase, taken.effects) == (Phase.STARTING, (Effect.SPAWN,))
 
 
 def test_hello_gives_the_browser_its_own_time() -> None:
-    """Node's start, the browser's and the page's are three deadlines."""
+    """Node, the browser and the page each have their own deadline."""
     started = happen(State(), Happened.START, now=10).state
     assert started.timer_at == 10 + TIMING.hello_timeout
     greeted = happen(started, Happened.HELLO, now=20).state
@@ -284,7 +284,7 @@ def test_hello_gives_the_browser_its_own_time() -> None:
 
 
 def test_a_planned_restart_is_no_failure_and_keeps_a_snapshot_when_all_is_gone() -> None:
-    """Snapshot before trimming, both before the next child."""
+    """First the snapshot, then the trimming, then the next child."""
     stopping = happen(replace(TO[Phase.READY], failures=3), (Happened.PLANNED_RESTART, {"why": "nightly"}))
     assert stopping.effects == (Effect.STOP_TREE,)
     gone = happen(stopping.state, Happened.GONE)
@@ -294,18 +294,20 @@ def test_a_planned_restart_is_no_failure_and_keeps_a_snapshot_when_all_is_gone()
 
 
 def test_a_logout_during_a_planned_restart_keeps_no_snapshot_of_it() -> None:
-    """Its last words count: the profile is set aside instead."""
+    """The child's last lines count, so the profile is quarantined instead."""
     gone = happen(TO[Phase.READY], (Happened.PLANNED_RESTART, {"why": "nightly"}), LOGOUT, Happened.GONE)
     assert gone.effects == (Effect.QUARANTINE_PROFILE, Effect.SPAWN)
 
 
-# ---------------------------------------------------------------------- a stream that dies under a socket that lives
+# ---------------------------------------------------------------------- a dead stream under a live socket
 
 STREAM_DEAD = (Happened.STREAM_DEAD, {"stream": "DISCONNECTED"})
 
 
 def replaced(state: State, *, now: float) -> State:
-    """Another listener takes the session at `now`: heartbeats say so every five seconds, the socket's state nothing."""
+    """Another listener takes the session at `now`: only heartbeats show it, every five seconds, and not the socket's
+    state.
+    """
     for seconds in range(0, 121, 5):
         due = state.timer_at
         if due is not None and due <= now + seconds and state.phase in (Phase.READY, Phase.RECONNECTING):
@@ -315,7 +317,7 @@ def replaced(state: State, *, now: float) -> State:
 
 
 def test_a_stream_that_stays_dead_under_ready_is_reconnecting_and_then_a_restart() -> None:
-    """60 seconds, however many heartbeats say so, and 30 more: then the tree is stopped, as a failure."""
+    """After 60 seconds it is reconnecting; 30 seconds later the tree is stopped, which counts as a failure."""
     state = after(*LISTENING, now=1000)
     for now in range(1100, 1160, 5):
         state = happen(state, STREAM_DEAD, now=now).state
@@ -331,7 +333,7 @@ def test_a_stream_that_stays_dead_under_ready_is_reconnecting_and_then_a_restart
 
 
 def test_a_stream_that_comes_back_in_time_changes_nothing_but_the_calm() -> None:
-    """The calm period begins anew: only an unbroken stretch forgives."""
+    """The calm period restarts, since only unbroken time counts."""
     state = happen(replace(TO[Phase.BACKING_OFF], failures=4), Happened.TIMER, *LISTENING[1:], now=1000).state
     state = happen(state, STREAM_DEAD, now=1250).state
     state = happen(state, Happened.CONNECTED, now=1290).state
@@ -342,13 +344,13 @@ def test_a_stream_that_comes_back_in_time_changes_nothing_but_the_calm() -> None
 
 @pytest.mark.parametrize("back", [Happened.CONNECTED, Happened.STREAM_LIVE, Happened.READY])
 def test_a_stream_that_comes_back_later_is_ready_again(back: Happened) -> None:
-    """Whether the page reconnects by itself or reloads."""
+    """The page may reconnect by itself or reload."""
     state = happen(TO[Phase.READY], STREAM_DEAD, Happened.TIMER).state
     assert happen(state, back).state.phase is Phase.READY
 
 
 def test_a_session_that_goes_back_and_forth_is_taken_back_ever_more_slowly() -> None:
-    """Each start reaches ready, and the pauses grow all the same: the minute under a dead stream is no calm."""
+    """Every start reaches ready, but the pauses still grow: time under a dead stream is not calm."""
     state, now, ceilings = after(*LISTENING, now=0), 0.0, []
     for _ in range(6):
         taken_at = now + TIMING.calm_period - 10
@@ -362,7 +364,7 @@ def test_a_session_that_goes_back_and_forth_is_taken_back_ever_more_slowly() -> 
 
 
 def test_a_failure_under_a_dead_stream_counts_the_calm_only_until_it_died() -> None:
-    """Whatever the failure is."""
+    """The kind of failure makes no difference."""
     state = happen(replace(TO[Phase.BACKING_OFF], failures=4), Happened.TIMER, *LISTENING[1:], now=0).state
     state = happen(state, STREAM_DEAD, now=TIMING.calm_period - 1).state
     assert fail(state, now=TIMING.calm_period + 30).failures == 5
@@ -373,7 +375,7 @@ def test_a_failure_under_a_dead_stream_counts_the_calm_only_until_it_died() -> N
 
 @pytest.mark.parametrize("scanned", [Happened.CONNECTED, Happened.SOCKET_OPEN])
 def test_a_scan_is_a_first_sync_and_no_code_is_waited_for(scanned: Happened) -> None:
-    """The page may say nothing for 180 s, and then unlinks itself: we wait longer than it does."""
+    """The page may be silent for 180 s before it unlinks itself, and our limit is longer."""
     state = happen(TO[Phase.WAITING_FOR_SCAN], OFFLINE, scanned, now=500).state
     assert (state.phase, state.because.code) == (Phase.SYNCING, "scanned")
     assert state.timer_at == 500 + TIMING.first_sync_timeout
@@ -383,7 +385,7 @@ def test_a_scan_is_a_first_sync_and_no_code_is_waited_for(scanned: Happened) -> 
 
 
 def test_no_limit_is_shorter_than_the_pages_own_for_the_first_history() -> None:
-    """It waits 180 s (WAWebCompanionRegUtils, 2026-04-27); killed before that, the link is lost."""
+    """The page waits 180 s (WAWebCompanionRegUtils, 2026-04-27); killing it earlier would lose the link."""
     pages_own = 180
     assert min(TIMING.sync_timeout, TIMING.first_sync_timeout) > pages_own
 
@@ -406,7 +408,7 @@ CODES_SHOWN = [Happened.CODE_SHOWN, Happened.SESSION_LOST]
     ],
 )
 def test_a_life_that_was_connected_and_shows_a_code_was_logged_out(life: tuple[Told, ...], shown: Happened) -> None:
-    """Also when the page has only reloaded: WhatsApp Web says no more than that when it was unlinked."""
+    """A reload counts too: an unlinked WhatsApp Web shows no other sign."""
     stopping = happen(State(), *life, shown)
     assert stopping.state.because == Reason("logged_out", {"by": "code"})
     gone = happen(stopping.state, Happened.GONE)
@@ -416,7 +418,7 @@ def test_a_life_that_was_connected_and_shows_a_code_was_logged_out(life: tuple[T
 
 
 def test_what_the_last_life_was_says_nothing_of_the_next() -> None:
-    """It was connected, its browser died, and the next one shows a code: that session was lost on the disk."""
+    """The browser of a connected session died and the next one shows a code: the session was lost on disk."""
     state = happen(TO[Phase.READY], Happened.EXITED, Happened.GONE, Happened.TIMER, Happened.HELLO).state
     assert (state.connected, state.attached) == (False, False)
     assert happen(state, Happened.SESSION_LOST).state.because.code == "session_lost"
@@ -424,20 +426,20 @@ def test_what_the_last_life_was_says_nothing_of_the_next() -> None:
 
 
 def test_the_first_connection_of_a_start_gives_it_time_and_a_later_one_does_not() -> None:
-    """Thousands of waiting messages may come first; a page that goes round in circles is restarted all the same."""
+    """Thousands of messages may be waiting at first; a page that keeps reconnecting is restarted."""
     state = happen(TO[Phase.STARTING], Happened.HELLO, Happened.CONNECTED, now=200).state
     assert state.timer_at == 200 + TIMING.sync_timeout
     assert happen(state, OFFLINE, Happened.CONNECTED, now=400).state.timer_at == state.timer_at
 
 
-# ---------------------------------------------------------------------- a temporary ban, and servers that are away
+# ---------------------------------------------------------------------- temporary bans and unreachable servers
 
 TEMPORARY_BAN = (Happened.TEMPORARILY_BANNED, {"ban": "101", "expires": 1795435200, "message": "Too many"})
 HOURS = Facts(ban_seconds=7200.0)
 
 
 def banned_until(facts: Facts, *, now: float = 100.0) -> State:
-    """Halted by a ban of which the clock says so much."""
+    """The state halted by a ban with these facts from the clock."""
     stopping = happen(TO[Phase.READY], TEMPORARY_BAN, now=now)
     assert stopping.effects == (Effect.STOP_TREE,)
     return happen(stopping.state, (Happened.GONE, facts), now=now).state
@@ -445,7 +447,7 @@ def banned_until(facts: Facts, *, now: float = 100.0) -> State:
 
 @pytest.mark.parametrize("phase", ALIVE)
 def test_a_temporary_ban_halts_until_its_end_and_then_starts_by_itself(phase: Phase) -> None:
-    """A minute later, in fact: WhatsApp's clock decides."""
+    """It starts a minute after the end, since WhatsApp's clock decides."""
     halted = happen(happen(TO[phase], TEMPORARY_BAN).state, (Happened.GONE, HOURS), now=100).state
     assert (halted.phase, halted.because.code) == (Phase.HALTED, "temporary_ban")
     assert halted.timer_at == 100 + 7200 + TIMING.ban_margin
@@ -454,7 +456,7 @@ def test_a_temporary_ban_halts_until_its_end_and_then_starts_by_itself(phase: Ph
 
 
 def test_a_clock_that_was_set_back_makes_no_try_too_early() -> None:
-    """The wall clock is asked again when the time is up."""
+    """The wall clock is read again when the timer expires."""
     halted = banned_until(HOURS)
     again = happen(halted, (Happened.TIMER, Facts(ban_seconds=600.0)), now=8000)
     assert again.effects == ()
@@ -462,19 +464,19 @@ def test_a_clock_that_was_set_back_makes_no_try_too_early() -> None:
 
 
 def test_a_ban_without_an_end_waits_for_a_person() -> None:
-    """Nothing is guessed."""
+    """No end is guessed."""
     halted = banned_until(Facts(ban_seconds=math.inf))
     assert (halted.phase, halted.timer_at) == (Phase.HALTED, None)
 
 
 def test_a_ban_that_ends_while_the_tree_dies_starts_again() -> None:
-    """Nobody would start it otherwise."""
+    """Otherwise nothing would start it."""
     stopping = happen(TO[Phase.READY], TEMPORARY_BAN).state
     assert happen(stopping, Happened.GONE).effects == (Effect.SPAWN,)
 
 
 def test_in_a_ban_resume_tries_at_once_and_restart_does_not() -> None:
-    """Only the command that says so: a restart may come out of a script."""
+    """`resume` is meant for this, while `restart` may come from a script."""
     for state in (banned_until(HOURS), happen(TO[Phase.READY], TEMPORARY_BAN).state):
         restart = happen(state, (Happened.RESTART, HOURS))
         assert (restart.state, restart.effects) == (state, ())
@@ -482,20 +484,20 @@ def test_in_a_ban_resume_tries_at_once_and_restart_does_not() -> None:
 
 
 def test_a_ban_outlives_the_daemon() -> None:
-    """The daemon starts, asks its clock, and starts nothing else."""
+    """At its start the daemon checks the clock and starts no child."""
     started = happen(State(), (Happened.START, HOURS))
     assert (started.state.phase, started.state.because.code, started.effects) == (Phase.HALTED, "temporary_ban", ())
     assert started.state.timer_at == 100 + 7200 + TIMING.ban_margin
 
 
 def test_a_ban_seen_while_stopping_halts_too() -> None:
-    """The child's last words count."""
+    """The child's last lines count."""
     halted = happen(happen(TO[Phase.STOPPING], TEMPORARY_BAN).state, (Happened.GONE, HOURS)).state
     assert (halted.phase, halted.timer_at) == (Phase.HALTED, 100 + 7200 + TIMING.ban_margin)
 
 
 def test_servers_that_are_away_are_no_failure_of_ours() -> None:
-    """While the page tries and is refused it goes on trying, longer than any of its pauses."""
+    """The page keeps retrying, and we wait longer than its longest pause."""
     for phase in (Phase.STARTING, Phase.READY, Phase.RECONNECTING):
         state = TO[phase]
         for now in range(1000, 5000, 900):
@@ -506,7 +508,7 @@ def test_servers_that_are_away_are_no_failure_of_ours() -> None:
 
 
 def test_the_moment_of_connection_before_each_refusal_is_not_ready() -> None:
-    """The page says CONNECTED before the server answers; a heartbeat that finds it connected is believed."""
+    """The page says CONNECTED before the server answers; only a heartbeat confirms it."""
     away = happen(TO[Phase.READY], (Happened.UNAVAILABLE, {"status": 503})).state
     assert happen(away, OFFLINE, Happened.CONNECTED).state == away
     assert happen(away, Happened.STREAM_LIVE).state.phase is Phase.READY
@@ -530,7 +532,7 @@ UNTOUCHED: list[Told] = [
 @pytest.mark.parametrize("asked", [ASKED, CHECK], ids=["linking", "check"])
 @pytest.mark.parametrize("phase", ALIVE)
 def test_while_a_passkey_is_asked_for_nothing_touches_the_browser(phase: Phase, asked: Told) -> None:
-    """No timer is set, and no reason to restart counts; a person may take days."""
+    """There is no timer and no restart, since a person may take days."""
     state = happen(TO[phase], asked).state
     assert (state.phase, state.timer_at) == (Phase.NEEDS_PASSKEY, None)
     for happened in UNTOUCHED:
@@ -539,7 +541,7 @@ def test_while_a_passkey_is_asked_for_nothing_touches_the_browser(phase: Phase, 
 
 
 def test_codes_that_rotate_on_behind_a_passkey_mean_nothing() -> None:
-    """To scan one would end the step; and neither a snapshot nor a fresh profile replaces this one."""
+    """Scanning one would end the passkey step; the profile is neither restored nor replaced."""
     for shown in CODES_SHOWN:
         assert happen(TO[Phase.NEEDS_PASSKEY], shown).effects == ()
 
@@ -551,14 +553,14 @@ def test_the_death_of_the_browser_behind_a_passkey_is_a_restart() -> None:
 
 @pytest.mark.parametrize("linked", [Happened.CONNECTED, Happened.SOCKET_OPEN, Happened.AUTHENTICATED])
 def test_a_link_that_goes_on_ends_the_passkey_step(linked: Happened) -> None:
-    """Whether its end was told or not."""
+    """The page may report the end of the step or not."""
     told = happen(TO[Phase.NEEDS_PASSKEY], Happened.PASSKEY_DONE, now=50).state
     assert (told.phase, told.timer_at) == (Phase.SYNCING, 50 + TIMING.first_sync_timeout)
     assert happen(TO[Phase.NEEDS_PASSKEY], linked).state.phase is Phase.SYNCING
 
 
 def test_a_check_of_a_linked_account_ends_where_it_began() -> None:
-    """In the same page: no `ready` is said again. Before ready, what is told meanwhile is remembered."""
+    """The page does not report `ready` again; a check before ready remembers later events."""
     back = happen(TO[Phase.READY], CHECK, Happened.PASSKEY_DONE).state
     assert (back.phase, back.because.code) == (Phase.READY, "passkey_done")
     early = happen(TO[Phase.STARTING], CHECK, Happened.CONNECTED, Happened.AUTHENTICATED, Happened.READY).state
@@ -578,7 +580,7 @@ def test_a_check_that_was_refused_still_needs_a_person() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.WAITING_FOR_SCAN])
 def test_a_session_that_was_lost_without_a_logout_is_restored(phase: Phase) -> None:
-    """The profile was linked, and WhatsApp shows a code all the same."""
+    """The profile was linked, but WhatsApp shows a code."""
     stopping = happen(TO[phase], Happened.SESSION_LOST)
     assert stopping.state.because.code == "session_lost"
     gone = happen(stopping.state, Happened.GONE)
@@ -594,7 +596,7 @@ def test_a_session_that_was_lost_without_a_logout_is_restored(phase: Phase) -> N
     ],
 )
 def test_a_profile_that_does_not_open_three_times_is_restored(failure: tuple[Happened, Facts]) -> None:
-    """Not at the first: a browser may die for many reasons, and a disk be full for a while."""
+    """The first failures may have other causes, such as a full disk."""
     state = TO[Phase.STARTING]
     for _ in range(2):
         failed = happen(state, failure, Happened.GONE)
@@ -614,7 +616,7 @@ def test_a_profile_that_does_not_open_three_times_is_restored(failure: tuple[Hap
     ],
 )
 def test_an_outage_is_no_fault_of_the_profile(failure: tuple[Happened, Facts]) -> None:
-    """No server, or one that never answers, however often: the snapshot is older than the session, and stays aside."""
+    """However often the server is missing or silent, the older snapshot does not replace the session."""
     state = TO[Phase.STARTING]
     for _ in range(6):
         failed = happen(state, failure, Happened.GONE)
@@ -623,7 +625,7 @@ def test_an_outage_is_no_fault_of_the_profile(failure: tuple[Happened, Facts]) -
 
 
 def test_without_a_snapshot_it_is_tried_for_ever() -> None:
-    """Nothing to restore: back off and try again."""
+    """There is nothing to restore, so it backs off and retries."""
     state = TO[Phase.STARTING]
     for _ in range(6):
         failed = happen(state, Happened.EXITED, Happened.GONE)
@@ -632,7 +634,7 @@ def test_without_a_snapshot_it_is_tried_for_ever() -> None:
 
 
 def test_a_start_that_got_as_far_as_a_code_clears_the_profile_of_suspicion() -> None:
-    """Only starts in a row count."""
+    """Only failed starts in a row count."""
     state = TO[Phase.STARTING]
     for _ in range(5):
         state = happen(state, Happened.HELLO, Happened.CODE_SHOWN).state
@@ -643,7 +645,7 @@ def test_a_start_that_got_as_far_as_a_code_clears_the_profile_of_suspicion() -> 
 
 
 def test_each_code_gives_the_page_time_for_the_next_and_nobody_is_hurried() -> None:
-    """While codes rotate the phase stays; when they stop the browser is started again."""
+    """The phase stays while codes rotate; when they stop, the browser is restarted."""
     state = TO[Phase.WAITING_FOR_SCAN]
     for turn in range(1, 10):
         state = happen(state, Happened.CODE_SHOWN, now=100 + 20.0 * turn).state
@@ -654,7 +656,7 @@ def test_each_code_gives_the_page_time_for_the_next_and_nobody_is_hurried() -> N
 
 
 def test_codes_that_nobody_scans_slow_down_and_go_on_for_ever() -> None:
-    """Thirty codes, then a rest that grows with each time."""
+    """After thirty codes there is a pause, which grows each time."""
     state = TO[Phase.WAITING_FOR_SCAN]
     for rest in range(1, 5):
         for _ in range(CODES_UNTIL_A_BREAK - 1):
@@ -665,25 +667,25 @@ def test_codes_that_nobody_scans_slow_down_and_go_on_for_ever() -> None:
         state = happen(state, Happened.TIMER, Happened.HELLO, Happened.CODE_SHOWN).state
 
 
-# ---------------------------------------------------------------------- backing off and forgiving
+# ---------------------------------------------------------------------- backing off, and resetting the failures
 
 
 @given(st.integers(0, 1000), st.floats(0, 1, exclude_max=True))
 def test_a_wait_is_within_bounds(failures: int, chance: float) -> None:
-    """Full jitter below an exponential ceiling, capped."""
+    """It uses full jitter below a capped exponential ceiling."""
     wait = backoff_seconds(failures, chance, TIMING)
     assert 0 <= wait <= TIMING.backoff_max
     assert wait <= TIMING.backoff_first * 2.0 ** max(failures - 1, 0)
 
 
 def test_waits_double_up_to_the_longest() -> None:
-    """1, 2, 4 … 256, 300, 300 … seconds at most, forever."""
+    """The ceilings are 1, 2, 4 … 256, 300, 300 … seconds."""
     ceilings = [backoff_seconds(failures, 1.0, TIMING) for failures in (1, 2, 3, 8, 9, 10, 50, 5000)]
     assert ceilings == [1, 2, 4, 128, 256, 300, 300, 300]
 
 
 def test_chance_spreads_the_whole_wait() -> None:
-    """Many that fail together don't return together."""
+    """Many instances that fail together do not return together."""
     assert [backoff_seconds(4, chance, TIMING) for chance in (0, 0.25, 0.5)] == [0, 2, 4]
 
 
@@ -693,7 +695,7 @@ def fail(state: State, *, now: float) -> State:
 
 
 def test_failures_add_up_while_ready_is_short() -> None:
-    """A crash each minute is a crash loop, however often it was ready."""
+    """A crash each minute is a crash loop even if each start reached ready."""
     state, now = State(), 0.0
     for failures in range(1, 6):
         now += TIMING.calm_period - 1
@@ -705,7 +707,7 @@ def test_failures_add_up_while_ready_is_short() -> None:
 
 @pytest.mark.parametrize("timer_heard", [True, False])
 def test_a_calm_period_of_being_ready_forgives(timer_heard: bool) -> None:
-    """Whether its timer was heard or the failure came in the same moment."""
+    """The failure may arrive just before the timer."""
     state = replace(TO[Phase.BACKING_OFF], failures=7)
     state = happen(state, Happened.TIMER, *LISTENING[1:], now=1000).state
     assert state.failures == 7
@@ -717,7 +719,7 @@ def test_a_calm_period_of_being_ready_forgives(timer_heard: bool) -> None:
 
 
 def test_a_connection_that_comes_and_goes_is_not_calm() -> None:
-    """Only an unbroken stretch of being ready forgives."""
+    """Only unbroken time in ready resets the failures."""
     now = 1000.0
     state = happen(replace(TO[Phase.BACKING_OFF], failures=7), Happened.TIMER, *LISTENING[1:], now=now).state
     for _ in range(10):
@@ -730,14 +732,14 @@ def test_a_connection_that_comes_and_goes_is_not_calm() -> None:
 
 
 def test_waiting_for_the_connection_is_not_calm() -> None:
-    """However long it takes to come back, or not to."""
+    """The length of the wait makes no difference."""
     state = happen(replace(TO[Phase.BACKING_OFF], failures=7), Happened.TIMER, *LISTENING[1:], now=0).state
     state = happen(state, OFFLINE, now=10).state
     assert fail(state, now=10 + 2 * TIMING.calm_period).failures == 8
 
 
 def test_calm_before_a_broken_connection_counts() -> None:
-    """It was calm, even when its timer had not been heard."""
+    """The period was complete, even if its timer had not fired yet."""
     state = happen(replace(TO[Phase.BACKING_OFF], failures=7), Happened.TIMER, *LISTENING[1:], now=0).state
     state = happen(state, OFFLINE, now=TIMING.calm_period).state
     assert state.failures == 0
@@ -753,7 +755,7 @@ def test_cannot_spawn_backs_off_like_a_crash() -> None:
         assert state.timer_at - 100 <= TIMING.backoff_max
 
 
-# ---------------------------------------------------------------------- any order at all
+# ---------------------------------------------------------------------- any order of events
 
 
 FACTS = [Facts(*known) for known in product((False, True), repeat=3)]
@@ -782,7 +784,7 @@ NEEDS_A_CHILD = set(Happened) - {
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """The world around the table: a child that is there or not, a clock, people, and one timer."""
+    """The machine with a child, a clock, people and one timer, in any order of events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -914,7 +916,7 @@ TestAnyOrder = AnyOrder.TestCase
 @settings(max_examples=examples(150))
 @given(st.lists(EVENTS, max_size=40))
 def test_even_events_that_can_not_be_never_raise(events: list[Any]) -> None:
-    """A defect elsewhere must not become one here; and quitting works from wherever that led."""
+    """A bug elsewhere must not crash the machine, and it can still quit from any state."""
     state = happen(State(), *events).state
     gone = happen(state, Happened.QUIT, Happened.GONE).state
     assert gone.phase is Phase.STOPPED

@@ -243,7 +243,7 @@ async def test_two_missed_heartbeats_end_the_child(caplog: pytest.LogCaptureFixt
         await until(lambda: any(state.because.code == "heartbeat_lost" for state in world.states))
         assert time.monotonic() - since >= 2 * PULSE.heartbeat_timeout * 0.9
         lost_at = time.time()
-    # more than one note when our own loop was late in between, and the last a whole wait before the end
+    # logged more than once if our own loop was late in between; the last time a full timeout before the end
     assert {record.action for record in caplog.records} == {"heartbeat_missed"}  # type: ignore[attr-defined]
     assert lost_at - caplog.records[-1].created >= PULSE.heartbeat_timeout * 0.9
 

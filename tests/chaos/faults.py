@@ -57,7 +57,7 @@ class NotBack(Exception):
 
 
 class EndedBadly(Exception):
-    """The daemon was asked to stop and its exit code, the text, tells of a failure."""
+    """The daemon was asked to stop and failed; the text is its exit code."""
 
 
 def victim_of(daemon: DaemonUnderTest, name: str) -> psutil.Process:

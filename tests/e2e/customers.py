@@ -8,7 +8,7 @@ BETO = "5491155550002"
 
 
 class Customers:
-    """They write, whatever happens, and remember every message; the operator answers on the phone."""
+    """They write during any fault and remember every message; the operator answers on the phone."""
 
     def __init__(self, daemon: DaemonUnderTest, standin: StandIn) -> None:
         self.daemon = daemon

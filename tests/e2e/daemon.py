@@ -170,7 +170,7 @@ class DaemonUnderTest:
         wait_long(lambda: self.status["phase"] == phase, f"the phase {phase}")
 
     def await_trouble(self, code: str | None) -> None:
-        """Wait until its status tells of this trouble; None: of none."""
+        """Wait until its status shows this trouble, or none (None)."""
         wait_long(lambda: (self.status.get("trouble") or {}).get("code") == code, f"the trouble {code}")
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":

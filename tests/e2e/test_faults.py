@@ -39,7 +39,7 @@ def print_delay(event: dict[str, Any], broken_at: float) -> None:
     sys.stdout.write(f"noticed as {event['code']} after {seconds:.2f} s, undivided {seconds * DIVISOR:.0f} s\n")
 
 
-# ---------------------------------------------------------------------- processes, and the page as one
+# ---------------------------------------------------------------------- processes and the page
 
 
 def renderers(daemon: DaemonUnderTest) -> list[psutil.Process]:

@@ -44,19 +44,19 @@ class Screen:
         self._picture = folder / "Xvfb_screen0"
 
     def colours(self) -> int:
-        """How many are on it; one while it is empty."""
+        """The number of colours on the screen; an empty one has one."""
         pixels = memoryview(self._picture.read_bytes()[-1280 * 1024 * 4 :]).cast("I")
         return len(set(pixels))
 
     def close(self) -> None:
-        """And everything on it."""
+        """End the server and everything on it."""
         self._process.terminate()
         self._process.wait(LIMIT)
 
 
 @pytest.fixture
 def screen(tmp_path: Path) -> Iterator[Screen]:
-    """What a server has not."""
+    """The display that a server lacks."""
     folder = tmp_path / "screen"
     folder.mkdir()
     started = Screen(folder)
@@ -92,16 +92,16 @@ class Pairing:
 
     @property
     def said(self) -> str:
-        """To the person at the desktop, so far."""
+        """What the person at the desktop has been shown so far."""
         return self._log.read_text()
 
     def await_word(self, words: str) -> None:
-        """Wait until it has said this."""
+        """Wait until this text was printed."""
         wait_long(lambda: words in self.said or self.process.poll() is not None, words)
         assert words in self.said, self.said
 
     def browser(self) -> psutil.Process:
-        """The process whose window it is."""
+        """The process that owns the window."""
         profile = f"--user-data-dir={self.work}/"
         for child in psutil.Process(self.process.pid).children(recursive=True):
             arguments = child.cmdline()
@@ -110,13 +110,13 @@ class Pairing:
         raise AssertionError("there is no browser")
 
     def result(self) -> tuple[int, Any]:
-        """Its exit code, and the object that it printed, if any."""
+        """The exit code and the printed object, if any."""
         assert self.process.stdout is not None
         out, _none = self.process.communicate(timeout=LIMIT)
         return self.process.returncode, json.loads(out) if out else None
 
     def end(self) -> None:
-        """Whatever the test did."""
+        """End every process of it."""
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(LIMIT)
@@ -127,7 +127,7 @@ class Pairing:
 
 @pytest.fixture
 def pairing(tmp_path: Path, screen: Screen, standin: StandIn) -> Iterator[Pairing]:
-    """The command, just typed."""
+    """The command, just started."""
     started = Pairing(tmp_path, screen, standin)
     yield started
     started.end()
@@ -137,7 +137,9 @@ def pairing(tmp_path: Path, screen: Screen, standin: StandIn) -> Iterator[Pairin
 def test_a_session_that_was_linked_in_a_window_needs_no_scan_elsewhere(
     pairing: Pairing, screen: Screen, standin: StandIn, make_daemon: MakeDaemon
 ) -> None:
-    """Scanned on one machine, imported on another: the daemon gets ready there, and has all since the scan."""
+    """Linked on one machine and imported on another, the daemon gets ready there and captures everything since the
+    scan.
+    """
     pairing.await_word("scan the code in the window")
     wait_long(lambda: screen.colours() > 10, "a window on the screen")
     standin.act(
@@ -171,7 +173,7 @@ def test_a_session_that_was_linked_in_a_window_needs_no_scan_elsewhere(
 def test_a_passkey_is_answered_in_the_window(
     pairing: Pairing, screen: Screen, standin: StandIn, make_daemon: MakeDaemon
 ) -> None:
-    """With the code to compare; the file is written when the page says that the recent history is complete."""
+    """The code to compare is shown; the file is written once the page says that the recent history is complete."""
     pairing.await_word("scan the code in the window")
     history = [{"from": ANA, "body": f"antes {n}", "t": int(time.time()) - 3600 + n} for n in range(20)]
     standin.act("scan", phone=OUR_PHONE, name="Tienda", passkey=True, history=history)
@@ -196,7 +198,7 @@ def test_a_passkey_is_answered_in_the_window(
 
 @pytest.mark.parametrize("how", ["closed", "Ctrl-C"])
 def test_a_window_that_is_closed_half_way_leaves_nothing(pairing: Pairing, how: str) -> None:
-    """No file, no profile, no process; and it says what to do."""
+    """No file, profile or process is left, and the error says what to do."""
     pairing.await_word("scan the code in the window")
     browser = pairing.browser()
     if how == "closed":

@@ -29,7 +29,7 @@ CODE_PATIENCE_MS = 150_000 // DIVISOR
 def test_a_session_that_another_listener_takes_is_noticed_and_taken_back(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """The socket stays CONNECTED and no event comes: the stream tells. Nothing that came meanwhile is lost."""
+    """The socket stays CONNECTED and no event comes, but the stream shows it. Nothing that came meanwhile is lost."""
     before, mark, broken_at = set(daemon.ours()), daemon.last_event(), time.time()
     standin.act("replaced")
     customers.write("durante")
@@ -68,7 +68,7 @@ def test_a_first_sync_that_says_nothing_for_long_is_waited_for(make_daemon: Make
     assert daemon.events(0, phase="stopping") == []
 
 
-# ---------------------------------------------------------------------- logged out, or lost on the disk
+# ---------------------------------------------------------------------- logged out, or lost on disk
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_first_sync_that_says_nothing_for_long_is_waited_for(make_daemon: Make
 def test_an_unlinked_device_is_never_taken_for_a_lost_session(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers, *, while_down: bool
 ) -> None:
-    """However the page leaves, and though there is a snapshot: the operator is told to look at the phone."""
+    """However the page leaves, the snapshot is not restored and the operator is told to check the phone."""
     take_snapshot(daemon)
     mark = daemon.last_event()
     if while_down:
@@ -100,13 +100,13 @@ def test_an_unlinked_device_is_never_taken_for_a_lost_session(
     customers.expect_to_be_heard_live()
 
 
-# ---------------------------------------------------------------------- bans, and servers that are away
+# ---------------------------------------------------------------------- bans and unreachable servers
 
 
 def test_a_temporary_ban_is_waited_for_across_restarts(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """Halted until its end, with no page loaded, whatever is restarted; then it starts by itself."""
+    """No page is loaded until the ban ends, even after restarts; then the daemon starts by itself."""
     mark = daemon.last_event()
     standin.act("failure", code=402, expire=30)
     ends_at = time.time() + 30
@@ -166,7 +166,7 @@ def test_servers_that_are_away_are_waited_for_in_the_same_browser(
 
 
 def test_a_full_screen_is_told_while_it_stands(daemon: DaemonUnderTest, standin: StandIn, customers: Customers) -> None:
-    """It has no role of a dialog. One that passes by itself is nobody's matter."""
+    """It has no dialog role; one that goes away by itself raises no alarm."""
     mark = daemon.last_event()
     standin.act("screen", name="locked", on=True)
     wait_long(lambda: "screen" in daemon.status["concerns"], "the screen in the status")

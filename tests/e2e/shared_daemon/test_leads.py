@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 
 
 def of_this_test(daemon: DaemonUnderTest, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those whose conversation is new since the test began."""
+    """Only entries whose conversation is new since the test began."""
     ours = {row["conversation_id"] for row in daemon.query("SELECT conversation_id FROM conversations")}
     return [entry for entry in entries if entry["conversation_id"] in ours]
 
@@ -25,19 +25,19 @@ def leads(daemon: DaemonUnderTest) -> list[dict[str, Any]]:
 
 
 def waiting(daemon: DaemonUnderTest) -> list[str]:
-    """Who of this test waits, says `leads waiting`."""
+    """Who waits according to `leads waiting`, of this test only."""
     return sorted(entry["who"] for entry in of_this_test(daemon, all_waiting(daemon)))
 
 
 def all_waiting(daemon: DaemonUnderTest) -> list[dict[str, Any]]:
-    """Who waits, customers of other tests too."""
+    """Who waits, including customers of other tests."""
     entries = json.loads(daemon.command("leads", "waiting", "--limit", "1000", "--json").stdout)["waiting"]
     assert isinstance(entries, list)
     return entries
 
 
 def waiting_in_status(daemon: DaemonUnderTest) -> int:
-    """How many wait, says the status."""
+    """How many wait according to the status."""
     return int((daemon.status.get("waiting") or {}).get("conversations", 0))
 
 

@@ -1,4 +1,4 @@
-"""What a daemon says that is linked and well."""
+"""The status of a linked daemon when all is well."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_when_all_is_well_there_is_no_concern(daemon: DaemonUnderTest, standin: 
 
 
 def test_a_pairing_code_that_is_not_needed_is_refused(daemon: DaemonUnderTest) -> None:
-    """In one sentence and with exit code 1."""
+    """It prints one sentence and exits with 1."""
     refused = daemon.command("qr", "--pairing-code", OUR_PHONE, "--once")
     assert refused.returncode == 1
     assert "no scan is needed" in refused.stderr
