@@ -473,7 +473,7 @@ def test_a_chat_that_is_not_there_is_1(tmp_path: Path, chat: str) -> None:
 
 
 def test_messages_beyond_the_limit_are_told_of(tmp_path: Path) -> None:
-    """A note gives the number left out; JSON output has none."""
+    """A note on stderr mentions `--limit`; with --json there is none."""
     captured(tmp_path, *(wire.message(f"{n}") for n in range(3)))
     here = {"TZ": "America/Argentina/Buenos_Aires"}
     more = "There may be more: --limit shows them.\n"
@@ -584,7 +584,7 @@ def test_the_line_for_another_user_can_be_typed_as_it_is(monkeypatch: pytest.Mon
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 @pytest.mark.parametrize("command", [["messages"], ["status"], ["qr", "--once"], ["pause"]])
 def test_somebody_without_the_rights_is_told_the_line_to_use(tmp_path: Path, command: list[str]) -> None:
-    """They get this command instead of a traceback."""
+    """The error is that command, not a traceback."""
     captured(tmp_path, wire.message())
     for folder in (tmp_path, *tmp_path.parents):
         if str(folder).startswith("/tmp/"):

@@ -645,7 +645,7 @@ def test_waiting_tells_who_waits_the_longest_first(shop: Shop) -> None:
 
 
 def test_whoever_waits_beyond_the_limit_is_told_of(shop: Shop) -> None:
-    """A note gives the number of rows left out, so that a short table does not look complete."""
+    """A note says how many are shown and how to see all, so that a short table does not look complete."""
     shop.hears((1, 30, PRICE), (2, 20, PRICE), (3, 10, PRICE))
     assert shop.types("leads", "waiting", "--limit", "3").err == ""
     done = shop.types("leads", "waiting", "--limit", "2")
@@ -803,7 +803,7 @@ def test_a_person_is_found_by_any_spelling(shop: Shop, spelling: str) -> None:
 
 
 def test_messages_of_somebody_beyond_the_limit_are_told_of(shop: Shop) -> None:
-    """A note gives the number of messages left out; JSON output has none."""
+    """A note on stderr mentions `--limit`; with --json there is none."""
     shop.hears((1, 10, PRICE), (1, 5, "gracias"))
     more = "There may be more: --limit shows them.\n"
     assert shop.types("leads", "show", "1", "--limit", "2").err == more

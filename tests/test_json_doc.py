@@ -409,7 +409,7 @@ def test_a_key_that_is_missing_or_of_another_type_is_found(name: str) -> None:
 
 
 def test_a_line_of_an_export_is_a_lead() -> None:
-    """So is a row of `leads list`."""
+    """The columns of an export are the documented keys of a lead."""
     assert set(COLUMNS) == {path for path in SECTIONS["A lead"].rows if "." not in path}
 
 

@@ -102,7 +102,7 @@ def test_one_error_of_the_store_replaces_another(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_figure_that_drifts_is_no_news_but_another_mistake_is(caplog: pytest.LogCaptureFixture) -> None:
-    """The journal gets one line per problem, not one per figure."""
+    """The journal gets one line per problem, and a changed figure is not a new problem."""
     active = ActiveWarnings(nothing)
     for detail in ("499", "498", "497"):
         active.set(DISK_LOW, detail)

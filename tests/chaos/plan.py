@@ -1,4 +1,4 @@
-"""The whole schedule from a seed: who writes what and when, what breaks, and what must be in the database at the end.
+"""The whole schedule from a seed: the messages, the faults, and what must be in the database at the end.
 
 Pure: the same seed gives the same schedule. When things really happen depends on the machine and differs each time.
 Every message has its own id and text, so a lost or duplicated one can be named.
@@ -119,7 +119,7 @@ def make_plan(seed: int, messages: int, faults: int, *, side: Side = "mixed") ->
 
 
 def _deck(chance: random.Random) -> Iterator[str]:
-    """The deck in random order, again and again."""
+    """The deck of faults, shuffled, again and again."""
     while True:
         yield from chance.sample(DECK, len(DECK))
 
@@ -159,7 +159,7 @@ def _burst(draft: _Draft, chance: random.Random, slot: int, count: int) -> None:
 
 
 def _aside(draft: _Draft, chance: random.Random, slot: int, stanza_id: str, phone: str) -> None:
-    """Now and then a reaction or a call: not counted, only in the way."""
+    """Sometimes add a reaction or a call, which is not counted."""
     match chance.randrange(20):
         case 0:
             draft.add(slot, "react", id=stanza_id, emoji=chance.choice(["👍", "❤️", ""]), from_me=chance.random() < 0.3)

@@ -31,12 +31,12 @@ class Product:
     """A checkout that can be started."""
 
     label: str
-    """What tables call it."""
+    """Its name in tables."""
     root: Path
     python: str
 
     def known(self, settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-        """Those of the settings that it has; the others it would refuse to start with."""
+        """Those of the settings that it knows; it would refuse to start with others."""
         return {name: value for name, value in settings.items() if self._takes({**environment, name: value})}
 
     def _takes(self, environment: Mapping[str, str]) -> bool:

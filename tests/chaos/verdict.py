@@ -1,4 +1,4 @@
-"""Compares what was delivered with what is in the database. Pure: rows come in, a verdict goes out."""
+"""Compares the delivered messages with the database. Pure: it gets rows and returns a verdict."""
 
 import statistics
 from collections import Counter, defaultdict
@@ -10,14 +10,14 @@ from typing import Any, Final
 from tests.chaos.plan import Plan
 
 SHOWN: Final = 8
-"""How many of each kind are named; all are counted."""
+"""How many of each kind are named in the report; all are counted."""
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a run left: rows of the database, and what only the driver knows."""
+    """The result of a run: rows of the database, and what only the driver knows."""
 
     messages: Sequence[Row]
     gaps: Sequence[Row]
@@ -36,7 +36,7 @@ class Found:
     """When each slot's messages were delivered, and the daemon's phase at that time."""
     seconds: float
     stuck: str | None
-    """What was waited for in vain at the end."""
+    """What the driver waited for in vain at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,11 @@ class Verdict:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """One object."""
+        """The verdict as one JSON object."""
         return {"good": self.good, **asdict(self)}
 
     def figures(self) -> dict[str, int]:
-        """What became of the messages and of the daemon, by the name that tables have for it."""
+        """Counts about the messages and the daemon, by their names in tables."""
         return {
             "lost": len(self.lost),
             "doubled": len(self.doubled),
@@ -114,7 +114,7 @@ class Verdict:
         }
 
     def table(self) -> list[str]:
-        """The result as lines for people."""
+        """The verdict as lines for people."""
         lines = [
             _line("seed", self.seed),
             _line("messages", self.messages, f"{self.live} live, {self.sweep} by sweep"),
@@ -141,7 +141,7 @@ class Verdict:
 
 
 def beside(verdicts: Mapping[str, Verdict]) -> list[str]:
-    """The same storm with several products, one column each."""
+    """Results of several products in the same storm, one column each."""
     width = max(len(name) for name in verdicts) + 2
     rows: dict[str, list[object]] = {"": [*verdicts]}
     for each in verdicts.values():

@@ -1,4 +1,4 @@
-"""What the end-to-end tests start from: a stand-in, a daemon that is linked and ready, customers who have written."""
+"""Fixtures of the end-to-end tests: a stand-in, a linked and ready daemon, and customers who have written."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.e2e.daemon import ROTATION, DaemonUnderTest, new_standin
 
 
 class MakeDaemon(Protocol):
-    """Makes a daemon, not started yet, with these settings (as environment variables)."""
+    """Makes a daemon with these settings (as environment variables), without starting it."""
 
     def __call__(self, **settings: str) -> DaemonUnderTest: ...
 
@@ -32,7 +32,7 @@ def standin(request: pytest.FixtureRequest, rotation: tuple[str, ...]) -> Iterat
 
 @pytest.fixture
 def make_daemon(tmp_path: Path, standin: StandIn) -> Iterator[MakeDaemon]:
-    """Makes the daemon; ends it, and shows its log when the test failed."""
+    """Makes a daemon; at the end it is stopped, and its log is shown if the test failed."""
     made: list[DaemonUnderTest] = []
 
     def make(**settings: str) -> DaemonUnderTest:

@@ -1,4 +1,4 @@
-"""Customers who write before, during and after a fault, and what must be true of their messages when it is over."""
+"""Customers who write before, during and after a fault, and the checks on their messages at the end."""
 
 from leadmasterd.demo.standin import StandIn
 from tests.e2e.daemon import DaemonUnderTest, wait_long
@@ -17,7 +17,7 @@ class Customers:
 
     @classmethod
     def who_wrote(cls, daemon: DaemonUnderTest, standin: StandIn) -> "Customers":
-        """Customers whose first messages were captured, on a daemon whose first sweep is over."""
+        """Customers whose first messages were captured, on a daemon that has done its first sweep."""
         customers = cls(daemon, standin)
         customers.write("antes")
         customers.await_captured()
@@ -25,20 +25,20 @@ class Customers:
         return customers
 
     def write(self, when: str, count: int = 3) -> list[str]:
-        """Write from two chats and answer in one; the ids of all these messages."""
+        """Write in two chats and answer in one; returns the ids of all these messages."""
         ids = self.standin.act("deliver", **{"from": ANA, "body": f"{when} {{n}}", "count": count, "spread": 2})["ids"]
         ids += self.standin.act("own", to=ANA, body=f"respuesta {when}")["ids"]
         self.written += ids
         return [str(each) for each in ids]
 
     def await_captured(self) -> None:
-        """Wait for everything written so far; each message is there once, and nothing else."""
+        """Wait for everything written so far, and check that each message is there once and no other."""
         wait_long(lambda: self.daemon.count() >= len(self.written), f"{len(self.written)} messages")
         rows = self.daemon.query("SELECT stanza_id FROM messages")
         assert sorted(row["stanza_id"] for row in rows) == sorted(self.written)
 
     def are_heard_live(self) -> bool:
-        """Write one more message and see whether it is captured live and not only by a sweep."""
+        """Write one more message and return whether it is captured live."""
         [stanza] = self.standin.act("deliver", **{"from": ANA, "body": "¿hay alguien?"})["ids"]
         self.written.append(stanza)
         self.await_captured()
@@ -46,7 +46,7 @@ class Customers:
         return bool(row["captured_via"] == "live")
 
     def expect_to_be_heard_live(self) -> None:
-        """The connection is whole: all that is written now is captured live."""
+        """Expect that new messages are captured live."""
         ids = self.write("después")
         self.await_captured()
         marks = ", ".join("?" * len(ids))
@@ -54,7 +54,7 @@ class Customers:
         assert {row["captured_via"] for row in rows} == {"live"}
 
     def nothing_was_lost(self, cause: str | None = None) -> None:
-        """Ready again: heard live, each message once, all gaps closed (one of this cause), nothing sent."""
+        """Ready again: captured live, each message once, all gaps closed (one of this cause), nothing sent."""
         self.expect_to_be_heard_live()
         wait_long(lambda: not self.daemon.query("SELECT 1 FROM gaps WHERE closed_at IS NULL"), "the gaps to be closed")
         if cause is not None:

@@ -25,11 +25,11 @@ from tests.waiting import Answer, wait_for
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 OUR_PHONE: Final = "5491155550100"
 LIMIT: Final = 120.0
-"""Seconds: for what takes a start of the browser, on a machine that does other things too."""
+"""Seconds for anything that includes a start of the browser, on a busy machine."""
 DIVISOR: Final = 20
-"""What durations are divided by, except those that real processes need (`timing.py`)."""
+"""Divides all durations except those that real processes need (`timing.py`)."""
 ROTATION: Final = ("--qr-first", str(60_000 // DIVISOR), "--qr-period", str(20_000 // DIVISOR))
-"""How long the stand-in shows each code: shorter by the same divisor."""
+"""How long the stand-in shows each code, divided as well."""
 
 
 def ways(**wanted: object) -> tuple[str, ...]:
@@ -53,14 +53,14 @@ def wait_long(answer: Callable[[], Answer | None], what: str) -> Answer:
 
 
 def new_standin(key_shape: str, rotation: tuple[str, ...] = ROTATION) -> StandIn:
-    """A stand-in that is not started yet; use it as a context."""
+    """A stand-in to use as a context, which starts it."""
     node = shutil.which("node")
     assert node, "node is needed: run `make test`"
     return StandIn(Path(node), *rotation, key_shape=key_shape)
 
 
 class DaemonUnderTest:
-    """One state directory, and the daemon's lives on it."""
+    """One state directory and the daemon processes that run on it, one after another."""
 
     def __init__(self, state_dir: Path, standin: StandIn, settings: dict[str, str]) -> None:
         self.places: Paths = resolve_paths(None, str(state_dir), "leadmaster.db")
@@ -84,7 +84,7 @@ class DaemonUnderTest:
     # ------------------------------------------------------------------ its lives
 
     def start(self) -> None:
-        """Start it and return at once; after the first time `status` may still be that of the life before."""
+        """Start it and return at once; after a restart, `status` may still be the previous process's."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [self.python, "-m", "leadmasterd", "run"],
@@ -97,7 +97,7 @@ class DaemonUnderTest:
             )
 
     def start_again(self) -> None:
-        """Start it and wait until `status` is that of the new life."""
+        """Start it and wait until `status` is the new process's."""
         self.start()
         assert self.process is not None
         pid = self.process.pid
@@ -116,7 +116,7 @@ class DaemonUnderTest:
         self.process.wait()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
-        """Ask it to stop; its exit code and how many seconds it took."""
+        """Ask it to stop; returns its exit code and the seconds it took."""
         assert self.process is not None
         began = time.monotonic()
         self.process.send_signal(number)
@@ -124,7 +124,7 @@ class DaemonUnderTest:
         return code, time.monotonic() - began
 
     def end(self) -> None:
-        """Leave no process, whatever the test did."""
+        """End every process, even after a failed test."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -135,7 +135,7 @@ class DaemonUnderTest:
         tree.signal_all(self.ours(), signal.SIGKILL)
 
     def show_log(self) -> None:
-        """Print the end of its log; pytest shows that when the test failed."""
+        """Print the end of its log, which pytest shows if the test failed."""
         if self.log.exists():
             sys.stdout.write(f"--- {self.log.name}\n{self.log.read_text(errors='replace')[-6000:]}\n")
 
@@ -143,11 +143,11 @@ class DaemonUnderTest:
 
     @property
     def marker(self) -> str:
-        """What our processes carry on their command lines."""
+        """The marker on the command lines of our processes."""
         return tree.marker_of(self.places.state_dir)
 
     def ours(self) -> list[psutil.Process]:
-        """All living processes of the listener, whatever their parent is."""
+        """All living processes of the listener, whatever their parent."""
         return tree.find_ours(self.marker)
 
     def node(self) -> psutil.Process:
@@ -174,7 +174,7 @@ class DaemonUnderTest:
         wait_long(lambda: (self.status.get("trouble") or {}).get("code") == code, f"the trouble {code}")
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command of the command line on the same state directory."""
+        """Run a command on the same state directory."""
         return subprocess.run(
             [self.python, "-m", "leadmasterd", *words],
             env=self.environment,
@@ -188,7 +188,7 @@ class DaemonUnderTest:
     # ------------------------------------------------------------------ what it captured
 
     def query(self, sql: str, *values: object) -> list[dict[str, Any]]:
-        """Rows, read while the daemon runs; without those from before `begin_test`."""
+        """Rows read while the daemon runs, without those from before `begin_test`."""
         connection = sqlite3.connect(f"file:{self.places.database}?mode=ro", uri=True, timeout=LIMIT)
         connection.row_factory = sqlite3.Row
         try:
@@ -201,7 +201,7 @@ class DaemonUnderTest:
             connection.close()
 
     def begin_test(self) -> None:
-        """Hide the rows there are from `query`: the daemon has served other tests."""
+        """Hide existing rows from `query`, since the daemon has served other tests."""
         self._hidden = {}
         for table, row_id in _ROW_IDS.items():
             [row] = self.query(f"SELECT coalesce(max({row_id}), 0) AS last FROM {table}")
@@ -218,7 +218,7 @@ class DaemonUnderTest:
             other.close()
 
     def count(self) -> int:
-        """How many messages it captured."""
+        """The number of captured messages."""
         return int(self.query("SELECT count(*) AS n FROM messages")[0]["n"])
 
     def bodies(self) -> list[str]:
@@ -226,7 +226,7 @@ class DaemonUnderTest:
         return sorted(row["body"] or "" for row in self.query("SELECT body FROM messages"))
 
     def await_messages(self, number: int) -> None:
-        """Wait for that many messages; one more is a failure."""
+        """Wait for exactly this many messages."""
         wait_long(lambda: self.count() >= number, f"{number} messages")
         assert self.count() == number
 
@@ -237,19 +237,19 @@ class DaemonUnderTest:
     # ------------------------------------------------------------------ its log of sessions
 
     def last_event(self) -> int:
-        """The newest row of `session_events`, from which on a test reads."""
+        """The id of the newest row of `session_events`, from which a test reads on."""
         return int(self.query("SELECT coalesce(max(event_id), 0) AS n FROM session_events")[0]["n"])
 
     def events(self, after: int, **wanted: str) -> list[dict[str, Any]]:
-        """The rows of `session_events` after that one with these values, oldest first."""
+        """Later rows of `session_events` with these values, oldest first."""
         condition = " AND ".join(["event_id > ?", *(f"{name} = ?" for name in wanted)])
         return self.query(f"SELECT * FROM session_events WHERE {condition} ORDER BY event_id", after, *wanted.values())
 
     def await_events(self, after: int, **wanted: str) -> list[dict[str, Any]]:
-        """Wait for such rows; those that are there then, at least one."""
+        """Wait for at least one such row; returns them all."""
         return wait_long(lambda: self.events(after, **wanted), f"an event with {wanted}")
 
     def await_ready_again(self, after: int) -> None:
-        """Wait for ready; not the one that was, but one after that event."""
+        """Wait for a ready after that event."""
         self.await_events(after, phase="ready")
         self.await_phase("ready")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 
 def take_snapshot(daemon: DaemonUnderTest) -> None:
-    """Take a snapshot by the command, which restarts the listener."""
+    """Take a snapshot with the command, which restarts the listener."""
     taken = daemon.command("auth", "snapshot")
     assert taken.returncode == 0, taken.stderr
     wait_long(lambda: json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"], "the snapshot")
@@ -22,7 +22,7 @@ def take_snapshot(daemon: DaemonUnderTest) -> None:
 
 
 def test_a_snapshot_is_taken_by_a_planned_restart_that_loses_nothing(daemon: DaemonUnderTest, standin: StandIn) -> None:
-    """Its hashes are right, it is of this account, and all messages before and after it are captured."""
+    """Its hashes and account are right, and all messages before and after it are captured."""
     standin.act("deliver", **{"from": ANA, "body": "antes"})
     daemon.await_messages(1)
     take_snapshot(daemon)
@@ -39,7 +39,7 @@ def test_a_snapshot_is_taken_by_a_planned_restart_that_loses_nothing(daemon: Dae
 
 
 def test_a_session_that_is_too_young_is_not_copied(make_daemon: MakeDaemon) -> None:
-    """Soon after the scan the listener is restarted without a snapshot, and the journal says why."""
+    """Soon after the scan the listener restarts without a snapshot, and the journal says why."""
     daemon = make_daemon(LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING="24000")
     daemon.start()
     daemon.pair()
@@ -53,7 +53,7 @@ def test_a_session_that_is_too_young_is_not_copied(make_daemon: MakeDaemon) -> N
 def test_a_session_that_was_lost_on_disk_is_restored_without_a_scan(
     daemon: DaemonUnderTest, standin: StandIn, damage: str
 ) -> None:
-    """The databases of the profile are gone or broken: the newest snapshot is restored, once."""
+    """The profile's databases are gone or broken, so the newest snapshot is restored, once."""
     take_snapshot(daemon)
     daemon.stop()
     for database in (daemon.places.profile / "Default" / "IndexedDB").glob("*.leveldb"):

@@ -1,4 +1,4 @@
-"""The QR code and the pairing code, as the operator sees them."""
+"""The QR code and the pairing code as the operator sees them."""
 
 import json
 import re

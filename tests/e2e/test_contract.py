@@ -1,4 +1,4 @@
-"""WhatsApp Web changes under the library: status names what is missing, and the rest works on."""
+"""A change of WhatsApp Web that breaks the library: status names what is missing, and everything else works."""
 
 import json
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 
 def test_a_missing_module_is_named_in_status_history_and_doctor(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """It costs calls; messages are still captured."""
+    """Calls are not captured, but messages still are."""
     daemon = make_daemon()
     standin.act("missing", modules=["WAWebCallCollection"])
     daemon.start()
@@ -33,7 +33,7 @@ def test_a_missing_module_is_named_in_status_history_and_doctor(make_daemon: Mak
 
 
 def test_the_page_is_compared_when_somebody_asks(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """Once it is ready, without sending or refusing anything; before the scan the answer says what to do."""
+    """It works once the page is ready and sends nothing; before the scan the answer says what to do."""
     daemon = make_daemon()
     daemon.start()
     daemon.await_phase("waiting_for_scan")
@@ -53,7 +53,7 @@ def test_the_page_is_compared_when_somebody_asks(make_daemon: MakeDaemon, standi
 
 
 def test_a_page_that_can_show_no_code_says_so(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """Not linked, and the parts of the QR code are gone: status names them, and not only the restarts."""
+    """The account is not linked and the QR code's modules are gone: status names them, not only the restarts."""
     daemon = make_daemon()
     standin.act("missing", modules=["WAWebUserPrefsMultiDevice"])
     daemon.start()

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.mark.parametrize("shape", ["dollar", "serialized"])
 def test_the_demo_captures_everything_once_and_says_that_it_is_a_stand_in(shape: str) -> None:
-    """It exits with 0, which means that it captured everything, live and by sweep."""
+    """Exit code 0 means that it captured every message, live and by sweep."""
     shown = subprocess.run(
         [sys.executable, "-m", "leadmasterd", "demo", "--auto", "--key-shape", shape],
         cwd=ROOT,

@@ -79,7 +79,7 @@ PARTS: dict[str, tuple[Break, str, str | None]] = {
 def test_a_part_that_dies_or_freezes_is_replaced(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers, part: str
 ) -> None:
-    """The cause is recorded under its own code, the whole tree is replaced, nothing is lost."""
+    """The cause has its own code, the whole tree is replaced, and nothing is lost."""
     break_it, code, bye = PARTS[part]
     before, mark, broken_at = set(daemon.ours()), daemon.last_event(), time.time()
     break_it(daemon, standin)
@@ -96,7 +96,7 @@ def test_a_part_that_dies_or_freezes_is_replaced(
 
 
 def test_a_page_that_is_closed_is_opened_again(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """A second debugger closes it, as a person with DevTools would, and not through our own pipe."""
+    """A second debugger closes it, like a person with DevTools, and not our own connection."""
     arguments = json.dumps([*standin.browser_args, "--remote-debugging-port=0"])
     daemon = make_daemon(LEADMASTERD_LISTENER__BROWSER_ARGS=arguments)
     daemon.start()
@@ -117,7 +117,7 @@ def test_a_page_that_is_closed_is_opened_again(make_daemon: MakeDaemon, standin:
 
 @pytest.mark.parametrize("linked", [False, True], ids=["never-linked", "linked"])
 def test_a_reload_during_the_start_is_survived(make_daemon: MakeDaemon, standin: StandIn, linked: bool) -> None:
-    """The page reloads twice under the library's first injection, and the same start succeeds."""
+    """The page reloads twice during the library's first injection, and the same start succeeds."""
     daemon = make_daemon()
     customers = Customers(daemon, standin)
     if linked:
@@ -147,7 +147,7 @@ def test_a_reload_during_the_start_is_survived(make_daemon: MakeDaemon, standin:
 def test_a_module_that_is_gone_is_never_taken_for_ready_and_deaf(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """Attaching fails half-way: then the messages are captured all the same, or the status is not ready."""
+    """If attaching fails half-way, either messages are still captured or the status is not ready."""
     mark = daemon.last_event()
     standin.act("missing", modules=["WAWebCallCollection"])
     daemon.node().kill()
@@ -169,7 +169,7 @@ def test_a_module_that_is_gone_is_never_taken_for_ready_and_deaf(
 def test_a_page_that_is_synced_before_anybody_listens_becomes_ready(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """The change that the library waits for is over, so the current state is read as well."""
+    """The change that the library waits for has passed, so the current state is read too."""
     daemon.stop()
     standin.act("hold", phase="synced")
     customers.write("durante")
@@ -236,7 +236,7 @@ def test_codes_that_stop_rotating_are_asked_for_again(make_daemon: MakeDaemon, s
 def test_a_number_at_risk_is_left_alone_until_a_person_says_so(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers, state: str
 ) -> None:
-    """It halts: nothing runs and nothing is retried. After `resume` all that came meanwhile is captured."""
+    """It halts and retries nothing. After `resume` all missed messages are captured."""
     standin.act("state", state=state)
     daemon.await_phase("halted")
     status = daemon.command("status")
@@ -258,7 +258,7 @@ def test_a_number_at_risk_is_left_alone_until_a_person_says_so(
 def test_a_server_that_is_away_for_long_is_waited_for(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """There is no server for longer than the page retries: restarts fail to load the page until one succeeds."""
+    """The server is gone for longer than the page retries, so restarts fail until one loads the page."""
     before, mark = set(daemon.ours()), daemon.last_event()
     standin.act("offline", all=True)
     customers.write("durante")
@@ -293,7 +293,7 @@ def test_no_names_at_the_start_are_waited_for(make_daemon: MakeDaemon, standin: 
 
 
 def test_a_server_that_accepts_and_never_answers_is_retried(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """The page never loads: the start times out and is retried, and the session is not blamed."""
+    """The page never loads, so the start times out and is retried without blaming the session."""
     daemon = make_daemon(LEADMASTERD_SUPERVISOR__START_TIMEOUT="200")
     daemon.start()
     daemon.pair()
@@ -311,7 +311,7 @@ def test_a_server_that_accepts_and_never_answers_is_retried(make_daemon: MakeDae
 
 
 def test_a_slow_server_is_no_failure(daemon: DaemonUnderTest, standin: StandIn, customers: Customers) -> None:
-    """It waits 250 ms before each answer and each line: all is captured without a restart, and a start works too."""
+    """It takes 250 ms for each answer and line: all is captured without a restart, and a start works too."""
     node, mark = daemon.node(), daemon.last_event()
     standin.act("slow", ms=250)
     customers.write("durante")

@@ -1,4 +1,4 @@
-"""What goes wrong around the listener: the database, the profile on disk, the pipe between Node and the daemon.
+"""Faults around the listener: the database, the profile on disk, the pipe between Node and the daemon.
 
 test_faults.py has the other half; docs/faults.md is the table of both.
 """
@@ -32,7 +32,7 @@ BAD_PIPE = Path(__file__).resolve().parent.parent / "programs" / "bad_pipe.py"
 def test_a_database_that_is_locked_at_the_start_is_waited_for(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """The daemon runs and says why it waits; it starts the listener by itself once the lock is gone."""
+    """The daemon runs and reports the lock; it starts the listener once the lock is gone."""
     daemon.stop()
     with daemon.locked_database():
         customers.write("durante")
@@ -45,7 +45,7 @@ def test_a_database_that_is_locked_at_the_start_is_waited_for(
 def test_a_daemon_killed_between_reading_and_committing_loses_nothing(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """Messages were read from the pipe and a locked database kept them in memory: the next life sweeps them."""
+    """A locked database kept messages in memory; the next start fetches them by a sweep."""
     with daemon.locked_database():
         customers.write("leídos y no escritos", count=50)
         standin.act("wait", **{"for": "drained"})
@@ -62,7 +62,7 @@ def test_a_daemon_killed_between_reading_and_committing_loses_nothing(
 
 
 def break_manifests(daemon: DaemonUnderTest) -> None:
-    """Leave the session's database as a torn write does: it does not open."""
+    """Damage the session's database like a torn write, so that it does not open."""
     broken = list((daemon.places.profile / "Default" / "IndexedDB").glob("*.leveldb/MANIFEST-*"))
     assert broken
     for manifest in broken:
@@ -72,7 +72,7 @@ def break_manifests(daemon: DaemonUnderTest) -> None:
 def test_a_broken_profile_without_a_snapshot_waits_for_a_scan(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """There is nothing to restore. After the scan all messages come again, and each is there once."""
+    """There is nothing to restore. After the scan all messages come again, and each is stored once."""
     daemon.stop()
     break_manifests(daemon)
     customers.write("durante")
@@ -87,7 +87,7 @@ def test_a_broken_profile_without_a_snapshot_waits_for_a_scan(
 def test_a_broken_profile_is_restored_from_the_newest_good_snapshot(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """The newest snapshot is damaged, so the one before it is restored, without a scan. The broken profile is kept."""
+    """The newest is damaged, so the one before it is restored without a scan. The broken profile is kept."""
     daemon.stop()
     auth = Auth(daemon.places)
     auth.take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime(2026, 1, 1, tzinfo=UTC))
@@ -108,7 +108,7 @@ def test_a_broken_profile_is_restored_from_the_newest_good_snapshot(
 def test_a_lost_session_is_restored_once_and_then_waits_for_a_scan(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """The snapshot verifies but holds no session either: it is tried once, not again and again."""
+    """The snapshot is intact but holds no session either, so it is tried only once."""
     daemon.stop()
     for folder in ("IndexedDB", "Local Storage"):
         shutil.rmtree(daemon.places.profile / "Default" / folder)
@@ -127,7 +127,7 @@ def test_a_lost_session_is_restored_once_and_then_waits_for_a_scan(
 
 
 def test_an_outage_costs_no_session(daemon: DaemonUnderTest, standin: StandIn, customers: Customers) -> None:
-    """Start after start finds no server, and there is a snapshot; the session is newer and is not replaced by it."""
+    """Repeated starts find no server: the session is newer than the snapshot and is not replaced."""
     daemon.stop()
     Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
     mark = daemon.last_event()
@@ -146,7 +146,7 @@ def test_an_outage_costs_no_session(daemon: DaemonUnderTest, standin: StandIn, c
 def test_a_lock_that_nobody_holds_is_removed(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers, host: str
 ) -> None:
-    """The lock of a browser that died here, or before this host was renamed (Chromium would exit with code 21)."""
+    """It is left from a browser that died here, or from the host's old name (Chromium would exit with 21)."""
     daemon.stop()
     mark = daemon.last_event()
     name = socket.gethostname() if host == "this-host" else host
@@ -165,7 +165,7 @@ def test_a_lock_that_nobody_holds_is_removed(
 def test_a_profile_that_a_living_browser_holds_is_waited_for(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """A real browser that is not ours is left alone; the listener starts once it is closed."""
+    """A browser that is not ours is left alone; the listener starts once it is closed."""
     daemon.stop()
     profile = daemon.places.profile
     mark = daemon.last_event()
@@ -212,7 +212,7 @@ def behind_a_bad_pipe(make_daemon: MakeDaemon, tmp_path: Path, how: str) -> Daem
 
 
 def test_garbage_between_the_lines_is_skipped(make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path) -> None:
-    """A banner, broken UTF-8, half an object, a line of 1.5 MB: each is kept with the reason, and nothing restarts."""
+    """A banner, broken UTF-8, half an object, a line of 1.5 MB: each is stored with a reason, and nothing restarts."""
     daemon = behind_a_bad_pipe(make_daemon, tmp_path, "garbage")
     customers = Customers.who_wrote(daemon, standin)
     mark = daemon.last_event()
@@ -224,7 +224,7 @@ def test_garbage_between_the_lines_is_skipped(make_daemon: MakeDaemon, standin: 
 
 
 def test_lines_that_were_torn_are_swept(make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path) -> None:
-    """Every third message arrives as half a line. Its number is missing, so sweeps follow until all are there."""
+    """Every third message arrives as half a line. The sequence gap triggers sweeps until all are there."""
     daemon = behind_a_bad_pipe(make_daemon, tmp_path, "torn")
     customers = Customers(daemon, standin)
     customers.write("a medias", count=30)
@@ -237,7 +237,7 @@ def test_lines_that_were_torn_are_swept(make_daemon: MakeDaemon, standin: StandI
 def test_node_killed_in_the_middle_of_a_line_loses_nothing(
     make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path
 ) -> None:
-    """The half line is kept as such; the message comes after the restart."""
+    """The half line is stored as malformed; the message comes after the restart."""
     (tmp_path / "flag").touch()
     daemon = behind_a_bad_pipe(make_daemon, tmp_path, "cut")
     customers = Customers.who_wrote(daemon, standin)

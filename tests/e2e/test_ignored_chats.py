@@ -1,4 +1,4 @@
-"""What must not be captured leaves no trace on disk."""
+"""Chats that must not be captured leave no trace on disk."""
 
 import pytest
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.e2e
 
 
 def test_groups_status_and_ignored_chats_never_reach_the_disk(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """Not as rows, not as raw lines, not anywhere in the files or the log."""
+    """They are in no row, no raw line, no other file and not in the log."""
     daemon = make_daemon(LEADMASTERD_CAPTURE__IGNORE='["+54 9 11 5555-0666"]')
     daemon.start()
     daemon.pair()

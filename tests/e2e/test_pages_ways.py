@@ -1,4 +1,4 @@
-"""WhatsApp Web as its own code has it: what the socket's state and the events of the library do not tell.
+"""WhatsApp Web's real behaviour where neither the socket's state nor the library's events show it.
 
 Each test switches the stand-in to the page's way of one thing (`--way`), as node_listener/standin/README.md lists them.
 """
@@ -19,7 +19,7 @@ from tests.e2e.test_faults import print_delay
 pytestmark = pytest.mark.e2e
 
 CODE_PATIENCE_MS = 150_000 // DIVISOR
-"""After the last code, in the divided profile: what once ended a first sync."""
+"""Seconds after the last code that once ended a first sync, in the divided profile."""
 
 
 # ---------------------------------------------------------------------- a session that is used elsewhere
@@ -54,7 +54,7 @@ def test_a_session_that_another_listener_takes_is_noticed_and_taken_back(
 
 @pytest.mark.parametrize("rotation", [ways(sync_ms=CODE_PATIENCE_MS * 2)], ids=["silent"])
 def test_a_first_sync_that_says_nothing_for_long_is_waited_for(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """Scanned is syncing, from the socket's state alone; the same browser becomes ready."""
+    """The scan is noticed from the socket's state alone, and the same browser becomes ready."""
     daemon = make_daemon()
     daemon.start()
     daemon.await_phase("waiting_for_scan")
@@ -132,7 +132,7 @@ def test_a_temporary_ban_is_waited_for_across_restarts(
 def test_resume_tries_before_a_temporary_ban_ends_and_says_what_that_means(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """It is the owner's number."""
+    """It warns, but the decision is the owner's."""
     standin.act("failure", code=402, expire=3600)
     daemon.await_phase("halted")
     mark = daemon.last_event()
@@ -151,7 +151,7 @@ def test_resume_tries_before_a_temporary_ban_ends_and_says_what_that_means(
 def test_servers_that_are_away_are_waited_for_in_the_same_browser(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """503 is no failure of ours: the page goes on trying by itself."""
+    """503 is not our failure, and the page keeps retrying by itself."""
     node, mark = daemon.node(), daemon.last_event()
     standin.act("failure", code=503)
     daemon.await_events(mark, code="unavailable", phase="reconnecting")

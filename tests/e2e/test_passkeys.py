@@ -1,4 +1,4 @@
-"""A passkey: WhatsApp asks for it after a scan, or of a linked account. Only a person can answer, and not here."""
+"""Passkeys: WhatsApp asks for one after a scan or for a linked account, and only a person can answer, elsewhere."""
 
 import time
 
@@ -12,11 +12,11 @@ from tests.e2e.daemon import DIVISOR, OUR_PHONE, DaemonUnderTest, wait_long
 pytestmark = pytest.mark.e2e
 
 CODE_PATIENCE = 150 / DIVISOR
-"""Seconds after the last code, in the divided profile: what would end the browser otherwise."""
+"""Seconds after the last code at which the browser would normally be ended, in the divided profile."""
 
 
 def test_a_passkey_after_the_scan_is_left_to_a_person(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """Noticed within ten seconds; nothing touches the browser for longer than codes are waited for; then it goes on."""
+    """It is noticed within ten seconds and the browser is left alone, however long; then the link goes on."""
     daemon = make_daemon()
     daemon.start()
     daemon.await_phase("waiting_for_scan")
@@ -44,7 +44,7 @@ def test_a_passkey_after_the_scan_is_left_to_a_person(make_daemon: MakeDaemon, s
 def test_a_passkey_that_fails_is_asked_for_again_until_the_page_shows_codes(
     make_daemon: MakeDaemon, standin: StandIn
 ) -> None:
-    """The prompt stands again, so a person is needed as before; a page that has left it waits for a scan."""
+    """The prompt stays, so a person is still needed; after a reload the page waits for a scan."""
     daemon = make_daemon()
     daemon.start()
     daemon.await_phase("waiting_for_scan")
@@ -62,7 +62,7 @@ def test_a_passkey_that_fails_is_asked_for_again_until_the_page_shows_codes(
 def test_a_check_of_a_linked_account_needs_a_person_and_ends_where_it_began(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """Over a restart of the daemon as well: the page asks again at each start."""
+    """It survives a restart of the daemon, since the page asks again at each start."""
     mark = daemon.last_event()
     standin.act("check_passkey", on=True)
     [event] = daemon.await_events(mark, phase="needs_passkey")

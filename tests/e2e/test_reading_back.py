@@ -1,4 +1,4 @@
-"""What comes while nothing listens, in the ways in which WhatsApp Web brings it: read back, resumed, sent in chunks."""
+"""Messages that came while nothing listened, in each of the page's ways: read back, resumed, or sent in chunks."""
 
 import sqlite3
 import time
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 
 def ways(**wanted: str) -> tuple[str, ...]:
-    """The options of a stand-in with these ways."""
+    """Options for a stand-in with these ways."""
     return (*ROTATION, *(f"--way={name}={value}" for name, value in wanted.items()))
 
 
@@ -25,12 +25,12 @@ PAGE = {"paging": "page", "disk_order": "arrival", "find_local": "true"}
 
 
 def iso_at(t: int) -> str:
-    """A time in seconds as the tables have it."""
+    """A time in seconds, as the tables store it."""
     return iso(datetime.fromtimestamp(t, UTC))
 
 
 def gap_is_closed(daemon: DaemonUnderTest) -> bool:
-    """Whether a sweep has drawn a line behind the outage."""
+    """Whether a sweep has closed the outage."""
     return bool(daemon.query("SELECT 1 FROM gaps WHERE closed_at IS NOT NULL"))
 
 
@@ -38,7 +38,7 @@ def gap_is_closed(daemon: DaemonUnderTest) -> bool:
 def test_what_could_not_be_read_is_captured_by_the_next_sweep_that_can(
     make_daemon: MakeDaemon, standin: StandIn
 ) -> None:
-    """The page answers an error as it answers the end of a chat: no line is drawn, and the outage stays open."""
+    """The page's answer to an error looks like the end of a chat: no watermark moves, and the outage stays open."""
     daemon = make_daemon(LEADMASTERD_LISTENER__SWEEP_INTERVAL="40")  # divided: every two seconds
     daemon.start()
     daemon.pair()
@@ -65,7 +65,7 @@ def test_what_could_not_be_read_is_captured_by_the_next_sweep_that_can(
 def test_a_resume_that_is_killed_in_the_middle_loses_and_doubles_nothing(
     daemon: DaemonUnderTest, standin: StandIn
 ) -> None:
-    """300 messages wait. They come live, before they are on the disk; the browser is killed at the hundredth."""
+    """300 messages arrive live before they are on disk, and the browser is killed at the hundredth."""
     standin.act("deliver", **{"from": ANA, "body": "antes"})
     daemon.await_messages(1)
     daemon.stop()
@@ -87,7 +87,7 @@ def test_a_resume_that_is_killed_in_the_middle_loses_and_doubles_nothing(
 def test_a_new_link_whose_history_comes_in_chunks_loses_nothing_of_the_outage(
     make_daemon: MakeDaemon, standin: StandIn
 ) -> None:
-    """After a logout, what came meanwhile is on the phone alone and arrives long after the link."""
+    """After a logout, missed messages exist only on the phone and arrive long after the new link."""
     daemon = make_daemon(LEADMASTERD_LISTENER__SWEEP_INTERVAL="20")  # divided: every second
     daemon.start()
     daemon.pair()

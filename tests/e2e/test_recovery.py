@@ -1,4 +1,4 @@
-"""After a crash, a stop or a pause it comes back and captures what it missed; a stop leaves no process behind."""
+"""After a crash, a stop or a pause the daemon captures what it missed; a stop leaves no process."""
 
 import contextlib
 import signal
@@ -30,7 +30,7 @@ RESUMES = [BLOCKING, ways(resume="nonblocking")]
 def test_whatever_is_killed_nothing_is_lost_and_nothing_is_left(
     daemon: DaemonUnderTest, standin: StandIn, rotation: tuple[str, ...], victim: str, cause: str
 ) -> None:
-    """SIGKILL of each part (the next run recovers a killed daemon): what came meanwhile is swept, once, and counted."""
+    """A part gets SIGKILL (a killed daemon is started again): missed messages come once, and the gap closes."""
     standin.act("deliver", **{"from": ANA, "body": "antes"})
     daemon.await_messages(1)
     before = {each.pid for each in daemon.ours()}
@@ -61,7 +61,7 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_is_left(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_leaves_nothing_behind(daemon: DaemonUnderTest, number: signal.Signals) -> None:
-    """Exit code 0 within 25 seconds, no process is left, and the session is kept: the next start needs no scan."""
+    """It exits with 0 within 25 seconds without a process left, and the next start needs no scan."""
     processes = daemon.ours()
     assert len(processes) > 3
     code, seconds = daemon.stop(number)
@@ -74,7 +74,7 @@ def test_a_stop_leaves_nothing_behind(daemon: DaemonUnderTest, number: signal.Si
 
 
 def test_a_stop_during_the_start_ends_it(make_daemon: MakeDaemon) -> None:
-    """SIGTERM before the child's `hello`: it stops in time, too."""
+    """SIGTERM comes before the child's `hello`, and it still stops in time."""
     daemon = make_daemon()
     daemon.start()
     daemon.await_phase("starting")
@@ -122,7 +122,7 @@ def test_a_logout_keeps_the_old_profile_and_another_number_gets_its_own_history(
 
 
 def test_pause_outlives_the_daemon_and_resume_ends_it(daemon: DaemonUnderTest, standin: StandIn) -> None:
-    """It stays paused across a restart; what came meanwhile is captured after `resume`."""
+    """It stays paused across a restart; missed messages are captured after `resume`."""
     assert daemon.command("pause").returncode == 0
     daemon.await_phase("paused")
     assert daemon.ours() == []
@@ -197,7 +197,7 @@ def test_a_full_disk_is_reported_and_loses_nothing(
 def test_a_disk_that_is_full_at_the_start_is_waited_for(
     make_daemon: MakeDaemon, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """The daemon says so and stays up; once there is space it starts the listener by itself."""
+    """The daemon reports it and stays up; once there is space it starts the listener."""
     small = small_file_system(tmp_path, request)
     daemon = make_daemon(LEADMASTERD_DATABASE__PATH=str(small / "leadmaster.db"))
     fill(small / "ballast")
@@ -230,7 +230,7 @@ def test_what_became_readable_while_the_daemon_was_stopped_is_filled_in(
 
 
 def test_deafness_is_noticed_and_ends_with_a_restart(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """All listeners in the page are gone while it says CONNECTED: a sweep notices, and a restart repairs it."""
+    """All listeners in the page are gone although it says CONNECTED: a sweep notices, and a restart repairs it."""
     daemon = make_daemon(LEADMASTERD_LISTENER__SWEEP_INTERVAL="40")  # divided: every two seconds
     daemon.start()
     daemon.pair()

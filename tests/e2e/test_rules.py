@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 def test_changed_rules_take_effect_at_once_and_broken_ones_do_not(
     make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path
 ) -> None:
-    """The file may appear after the start. With a mistake in it the earlier rules stay, and status says where it is."""
+    """The file may appear after the start. With a mistake in it the old rules stay, and status says where it is."""
     rules = tmp_path / "rules.toml"
     daemon = make_daemon(LEADMASTERD_LEADS__RULES=str(rules))
     daemon.start()
@@ -36,7 +36,7 @@ def test_changed_rules_take_effect_at_once_and_broken_ones_do_not(
 
 
 def listed(daemon: DaemonUnderTest) -> list[dict[str, object]]:
-    """What `leads list` says."""
+    """The leads in `leads list`."""
     leads = json.loads(daemon.command("leads", "list", "--json").stdout)["leads"]
     assert isinstance(leads, list)
     return leads

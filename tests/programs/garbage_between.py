@@ -1,4 +1,4 @@
-"""Prints two good lines, and between them what else may come out of a pipe."""
+"""Prints two good lines with garbage between them."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Says the lines that it finds in SPEAKS (a JSON list), then waits for `stop`; exits with EXIT (0 unless given)."""
+"""Writes the lines in SPEAKS (a JSON list), then waits for `stop`; exits with EXIT (default 0)."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The machine that all tests of the service share, with the unit installed and its user made."""
+"""The machine shared by all tests of the service, with the unit and its user installed."""
 
 from collections.abc import Iterator
 

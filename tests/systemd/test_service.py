@@ -22,7 +22,7 @@ WATCHDOG_SECONDS = 6
 
 @pytest.fixture
 def service(machine: Machine) -> Iterator[Machine]:
-    """The stopped unit with default settings and a quicker watchdog; killed and reset after the test."""
+    """The stopped unit with default settings and a shorter watchdog; killed and reset after the test."""
     machine.write(f"/etc/systemd/system/{UNIT}.d/tests.conf", f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}s\n")
     machine.write("/etc/leadmasterd/config.toml", "")
     machine.run("systemctl", "daemon-reload")
@@ -56,7 +56,7 @@ def wait_for_the_tree(service: Machine) -> set[int]:
 
 
 def test_systemd_finds_nothing_wrong_with_the_unit(machine: Machine) -> None:
-    """No output at all: its exit status is 0 even for an unknown key. It also checks that ExecStart= exists."""
+    """There is no output at all, since the exit status is 0 even for an unknown key. It also checks ExecStart=."""
     done = machine.run(
         "systemd-analyze",
         "verify",
@@ -128,7 +128,7 @@ def test_a_start_with_wrong_settings_is_not_retried(service: Machine) -> None:
 
 @pytest.fixture
 def standin(machine: Machine) -> Iterator[list[str]]:
-    """The offline WhatsApp Web on the machine. Gives the browser arguments that lead there."""
+    """The stand-in on the machine; gives the browser arguments that lead to it."""
     # It serves until its stdin closes.
     serve = f"tail -f /dev/null | {NODE} /opt/leadmasterd/node_listener/standin/main.js"
     output = "--property=StandardOutput=file:/run/standin.json"

@@ -1,7 +1,7 @@
-"""One paired daemon and its stand-in for all tests after which the same processes are still ready.
+"""One paired daemon and stand-in, shared by tests that leave the same processes ready.
 
-Pairing a new browser takes seconds, which these tests share. Each has customers of its own, and `daemon.query` shows
-only the rows that are new since the test began. A daemon that a failed test left broken is replaced for the next one.
+Pairing a new browser takes seconds, so these tests share one. Each has its own customers, and `daemon.query` shows only
+rows that are new since the test began. A daemon broken by a failed test is replaced.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def standin(request: pytest.FixtureRequest) -> Iterator[StandIn]:
 
 
 class SharedDaemon:
-    """The daemon that tests share, and the next one when that has been broken."""
+    """The daemon that tests share, replaced when it is broken."""
 
     def __init__(self, standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> None:
         self._standin = standin
@@ -32,7 +32,7 @@ class SharedDaemon:
         self._processes: set[psutil.Process] = set()
 
     def get(self) -> DaemonUnderTest:
-        """One that is ready and whose processes are those of its start."""
+        """A ready daemon with the same processes as at its start."""
         if self._daemon is not None and self._is_whole(self._daemon):
             return self._daemon
         self.end()
@@ -47,7 +47,7 @@ class SharedDaemon:
         return daemon.status["phase"] == "ready" and self._processes <= set(daemon.ours())
 
     def end(self) -> None:
-        """Leave no process."""
+        """End every process."""
         if self._daemon is not None:
             self._daemon.end()
 
@@ -64,7 +64,7 @@ def shared(standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def daemon(shared: SharedDaemon) -> Iterator[DaemonUnderTest]:
-    """A daemon that is linked and ready, and seems to have captured nothing yet."""
+    """A linked and ready daemon that seems to have captured nothing yet."""
     ready = shared.get()
     ready.begin_test()
     yield ready

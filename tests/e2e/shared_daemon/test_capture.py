@@ -144,7 +144,7 @@ def test_odd_messages_are_captured(daemon: DaemonUnderTest, standin: StandIn, an
 def test_five_thousand_messages_at_once_are_each_captured_once(
     daemon: DaemonUnderTest, standin: StandIn, ana: str
 ) -> None:
-    """The page is not mistaken for hung meanwhile, and what comes next is captured live."""
+    """The page is not taken for hung, and the next message is captured live."""
     mark = daemon.last_event()
     standin.act("deliver", **{"from": ana, "body": "ráfaga {n}", "count": 5000, "spread": 20})
     daemon.await_messages(5000)
@@ -161,7 +161,7 @@ def test_five_thousand_messages_at_once_are_each_captured_once(
 def test_nothing_is_sent_and_the_phone_keeps_its_notifications(
     daemon: DaemonUnderTest, standin: StandIn, ana: str
 ) -> None:
-    """The only thing it writes is its own presence: unavailable."""
+    """The page sends only its presence, `unavailable`."""
     standin.act("deliver", **{"from": ana, "body": "hola"})
     daemon.await_messages(1)
     state = wait_long(lambda: (now := standin.state())["presence"] and now, "the presence")

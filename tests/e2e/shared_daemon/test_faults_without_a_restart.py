@@ -1,4 +1,4 @@
-"""Faults that need no restart: when they are over, the same processes are ready, and nothing was lost.
+"""Faults that need no restart: afterwards the same processes are ready, and nothing was lost.
 
 docs/faults.md is the table of all faults.
 """
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 def test_a_page_that_moves_within_one_life_is_followed(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers, kind: str
 ) -> None:
-    """After a reload the listener attaches again and sweeps. In every case the processes stay the same."""
+    """After a reload the listener attaches again and sweeps; the processes are always the same."""
     before, mark, loads = daemon.node(), daemon.last_event(), standin.state()["page_loads"]
     match kind:
         case "reload":
@@ -53,7 +53,7 @@ def page_errors(daemon: DaemonUnderTest) -> int:
 def test_a_daemon_that_was_frozen_goes_on_where_it_was(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """After SIGSTOP and SIGCONT it reads what waited in the pipe, and its own sleep is not taken for a hung page."""
+    """After SIGSTOP and SIGCONT it reads the pipe's backlog, and does not blame the page for its own pause."""
     assert daemon.process is not None
     before, mark = set(daemon.ours()), daemon.last_event()
     daemon.process.send_signal(signal.SIGSTOP)
@@ -71,7 +71,7 @@ def test_a_daemon_that_was_frozen_goes_on_where_it_was(
 def test_a_connection_that_comes_back_needs_no_restart(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """TIMEOUT, OPENING, CONNECTED: the status says so, a sweep follows, and the processes stay the same."""
+    """The status shows TIMEOUT, OPENING and CONNECTED, a sweep follows, and the processes stay."""
     before, mark = daemon.node(), daemon.last_event()
     standin.act("offline")
     daemon.await_events(mark, phase="reconnecting")
@@ -86,7 +86,7 @@ def test_a_connection_that_comes_back_needs_no_restart(
 def test_a_database_that_another_program_locks_is_waited_for(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
-    """The status says so; what came is written once the lock is gone; the listener runs on meanwhile."""
+    """The status shows the lock; messages are written once it is gone, and the listener keeps running."""
     node = daemon.node()
     with daemon.locked_database():
         customers.write("durante", count=50)

@@ -1,4 +1,4 @@
-"""From a message in the page to a lead and to a customer who waits, with the real library in the real browser."""
+"""From a message in the page to a lead and a waiting customer, with the real library in the real browser."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def of_this_test(daemon: DaemonUnderTest, entries: list[dict[str, Any]]) -> list
 
 
 def leads(daemon: DaemonUnderTest) -> list[dict[str, Any]]:
-    """What `leads list` shows of this test."""
+    """This test's leads in `leads list`."""
     return of_this_test(
         daemon, json.loads(daemon.command("leads", "list", "--limit", "1000", "--json").stdout)["leads"]
     )
@@ -59,7 +59,7 @@ def test_a_customer_waits_until_somebody_answers_on_the_phone(
 
 
 def test_a_missed_call_waits_and_makes_no_lead(daemon: DaemonUnderTest, standin: StandIn, ana: str) -> None:
-    """Its line in the chat makes the caller wait; the line of a call that was answered ends it."""
+    """Its line in the chat makes the caller wait; the line of an answered call ends that."""
     standin.act("call", **{"from": ana})
     wait_long(lambda: len(waiting(daemon)) == 1, "the caller to wait")
     assert leads(daemon) == []
