@@ -39,7 +39,7 @@ def write_profile(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def read_profile(folder: Path) -> Files:
-    """All files of it but the mark of the account."""
+    """All files of a profile except the account's mark."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -78,7 +78,7 @@ def changed(file: Path, change: Callable[[Files], object]) -> Path:
 
 
 def remanifested(file: Path, **values: Any) -> Path:
-    """The same session with other words in its manifest."""
+    """The same session with another manifest."""
 
     def change(entries: Files) -> None:
         entries["manifest.json"] = json.dumps({**json.loads(entries["manifest.json"]), **values}).encode()

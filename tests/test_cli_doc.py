@@ -1,4 +1,4 @@
-"""docs/cli.md is what the parser says."""
+"""docs/cli.md matches the parser."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_list_of_commands_is_up_to_date() -> None:
-    """Run `python tools/draw_cli.py` after a change of a command's flags or help."""
+    """Run `python tools/draw_cli.py` after changing a command's flags or help."""
     code = "import sys; sys.path.insert(0, 'tools'); import draw_cli as d; sys.stdout.write(d.render())"
     drawn = subprocess.run(
         [sys.executable, "-c", code],

@@ -66,7 +66,7 @@ def test_auth_list_shows_the_time_of_the_business(abroad: Shop) -> None:
 
 
 def test_qr_says_until_when_in_the_time_of_the_business(abroad: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the terminal and for the picture."""
+    """Both on the terminal and for the picture."""
     monkeypatch.setattr(cmd_qr, "is_running", lambda _paths: True)
     write_status(find_paths(None), {"v": 1, "phase": "waiting_for_scan", "scan": {"qr": "2@x", "valid_until": AT}})
     assert "good until 10:00:07 (Buenos Aires)" in abroad.types("qr", "--once").out
@@ -83,7 +83,7 @@ def test_replay_takes_the_time_of_the_business(abroad: Shop) -> None:
 
 
 def test_doctor_tells_the_time_of_the_business(abroad: Shop) -> None:
-    """With the zone's full name."""
+    """The zone's full name is shown."""
     findings = abroad.types("doctor", "--quick", "--json").json["findings"]
     [clock] = [each["found"] for each in findings if each["check"] == "clock"]
     assert clock.endswith("(America/Argentina/Buenos_Aires)")

@@ -45,7 +45,7 @@ class Machine:
         )
 
     def read(self, *objects: dict[str, Any]) -> None:
-        """The intake reads these lines, at the time that our clock shows."""
+        """Feed these lines to the intake at our clock's time."""
         for each in objects:
             self._seq += 1
             self.intake.lines([wire.raw({**each, "seq": self._seq})])
@@ -90,7 +90,7 @@ class Machine:
         self.store.settle()
 
     def planned(self, slack: timedelta = CATCH_UP_SLACK) -> SweepPlan:
-        """The sweep that the daemon would ask for now; by default the one after an outage."""
+        """The sweep that the daemon would request now, by default the one after an outage."""
 
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None
@@ -101,7 +101,7 @@ class Machine:
         return self.store.writer.call(make).result(LIMIT)
 
     def open_gaps(self) -> int:
-        """How many gaps no sweep has closed."""
+        """The number of gaps that no sweep has closed."""
         return int(self.store.one("SELECT count(*) FROM gaps WHERE closed_at IS NULL"))
 
 
@@ -135,7 +135,7 @@ def test_a_sweep_under_a_clock_that_was_ahead_hides_nothing_later(machine: Machi
 
 
 def test_the_next_whole_sweep_replaces_a_watermark_of_the_future(machine: Machine) -> None:
-    """A message dated ahead was trusted while our clock was ahead too. From then on sweeps read little again."""
+    """A message dated ahead was trusted while our clock was ahead too; after that, sweeps read little again."""
     machine.now += 30 * DAY
     machine.arrive("of the future", t=LINKED + 20 * DAY)
     machine.whole_sweep()
@@ -148,7 +148,7 @@ def test_the_next_whole_sweep_replaces_a_watermark_of_the_future(machine: Machin
 
 
 def test_a_clock_that_goes_back_moves_no_watermark_back(machine: Machine) -> None:
-    """By seconds, as time servers do. What was swept stays swept."""
+    """Time servers move the clock by seconds, and what was swept stays swept."""
     machine.pass_time(DAY)
     machine.arrive("1")
     machine.whole_sweep()
@@ -162,7 +162,7 @@ def test_a_clock_that_goes_back_moves_no_watermark_back(machine: Machine) -> Non
 
 
 def test_a_link_made_under_a_clock_that_was_ahead_is_swept_from_the_true_time(tmp_path: Path) -> None:
-    """Otherwise no sweep would find anything until that day."""
+    """Otherwise no sweep would find anything until the wrong date."""
     with opened(tmp_path / "another.db") as store:
         machine = Machine(store)
         machine.now += 30 * DAY
@@ -172,7 +172,7 @@ def test_a_link_made_under_a_clock_that_was_ahead_is_swept_from_the_true_time(tm
 
 
 def test_a_gap_that_ended_in_the_future_is_closed_by_the_next_sweep(machine: Machine) -> None:
-    """It is over, whatever our clock said when it ended."""
+    """Our clock was wrong when the gap ended."""
     machine.now += 30 * DAY
     machine.gap(hours=1)
     machine.now -= 30 * DAY
@@ -189,7 +189,7 @@ def test_a_gap_that_ended_in_the_future_is_closed_by_the_next_sweep(machine: Mac
 def test_a_clock_that_stays_wrong_hides_nothing_that_came_while_the_child_was_down(
     tmp_path: Path, off: float, linked_before: bool
 ) -> None:
-    """Watermarks are in WhatsApp's time, whatever ours says."""
+    """Watermarks are in WhatsApp's time, not ours."""
     with opened(tmp_path / "another.db") as store:
         machine = Machine(store)
         machine.now += 0 if linked_before else off

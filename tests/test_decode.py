@@ -31,13 +31,13 @@ def test_there_are_transcripts() -> None:
 
 @pytest.mark.parametrize("line", child_lines())
 def test_every_line_of_the_transcripts_is_understood(line: str) -> None:
-    """What the Node side is tested to write is neither malformed nor unknown here."""
+    """The Node side is tested to write these lines, so none may be malformed or unknown here."""
     event = decode(line.encode())
     assert not isinstance(event, Malformed | Unknown), event
 
 
 def test_the_transcripts_show_every_type() -> None:
-    """A type that is read here is shown there, so both sides are tested with it."""
+    """So both sides are tested with every type."""
     assert {json.loads(line)["type"] for line in child_lines()} >= set(decoding.EVENT_TYPES)
 
 
@@ -163,7 +163,7 @@ def test_a_child_that_does_not_know_the_new_fields_is_understood() -> None:
 
 
 def test_a_browser_may_be_started_without_a_known_process() -> None:
-    """Its pid is None then, but never text."""
+    """Its pid may be None, but not text."""
     line = '{"v":1,"type":"browser_started","seq":2,"at":1,"pid":%s,"version":"Chrome/156.0"}'
     assert decode((line % "null").encode()) == events.BrowserStarted(2, None, "Chrome/156.0")
     assert isinstance(decode((line % '"7"').encode()), Malformed)
@@ -200,7 +200,7 @@ REFUSED: list[tuple[str, bytes, str]] = [
 
 @pytest.mark.parametrize(("raw", "why"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_a_line_that_is_not_ours_comes_back_with_its_reason(raw: bytes, why: str) -> None:
-    """It is refused, says why, keeps its head and its length, and nothing is raised."""
+    """It is refused with a reason, its beginning and its length, and nothing is raised."""
     event = decode(raw)
     assert isinstance(event, Malformed)
     assert why in event.why
@@ -270,7 +270,7 @@ def test_lone_surrogates_and_nul_escaped_in_a_body_are_a_message() -> None:
 
 
 def test_a_type_of_tomorrow_is_unknown_and_not_an_error() -> None:
-    """A newer child may say more; it never stops the flow."""
+    """A newer child may send it, and the flow goes on."""
     assert decode(wire.raw(wire.line("sparkle", seq=9))) == Unknown("'sparkle'", 9)
     assert isinstance(decode(wire.raw({"v": 1, "type": ["message"], "seq": 1})), Unknown)
     assert isinstance(decode(wire.raw({"v": 1, "seq": 1})), Unknown)
@@ -336,7 +336,7 @@ ANY_JSON = st.recursive(
 
 @given(st.binary(max_size=300))
 def test_no_bytes_make_the_reader_raise(raw: bytes) -> None:
-    """Whatever comes out of the pipe becomes an event."""
+    """Any bytes from the pipe become an event."""
     decode(raw)
 
 
@@ -349,7 +349,7 @@ def test_no_bytes_make_the_reader_raise(raw: bytes) -> None:
     ),
 )
 def test_no_json_makes_the_reader_raise(type_: str, fields: dict[str, Any]) -> None:
-    """A line of every type with anything at all in its fields becomes an event."""
+    """A line of any type with any values in its fields becomes an event."""
     usual = wire.ciphertext() if type_ == "ciphertext" else wire.message()
     event = wire.decoded({**usual, **fields, "v": 1, "type": type_, "seq": 1})
     assert isinstance(event, Malformed) or event.seq == 1

@@ -1,4 +1,4 @@
-"""docs/protocol.md says what the code reads and writes."""
+"""docs/protocol.md describes what the code reads and writes."""
 
 import json
 import re

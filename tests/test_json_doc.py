@@ -1,4 +1,4 @@
-"""docs/json.md, held against what the commands print: every key of every object, with its type, and nothing else."""
+"""docs/json.md compared with what the commands print: every key of every object, with its type, and no other."""
 
 import argparse
 import json

@@ -1,8 +1,7 @@
-"""How each fault is played: as a context that lasts while the block runs, and is over after it, or left for the daemon
-to repair.
+"""Each fault as a context: it lasts while the block runs, and is then undone or left for the daemon to repair.
 
-The stand-in plays some of them through its control interface; signals go to the real processes. Which of them make a
-storm, and how often each comes, is in `mix`.
+The stand-in plays some of them through its control interface; signals go to the real processes. `mix` says which of
+them make up a storm, and how often each comes.
 """
 
 import contextlib
@@ -53,7 +52,7 @@ class CannotPlay(Exception):
 
 
 class NotBack(Exception):
-    """A recovery did not end in time; the text is what was waited for."""
+    """A recovery did not finish in time; the text says what was missing."""
 
 
 class EndedBadly(Exception):
@@ -83,7 +82,7 @@ def _process(daemon: DaemonUnderTest, name: str) -> psutil.Process:
 
 
 def signalled(name: str, number: signal.Signals) -> Play:
-    """A signal to a part of the daemon."""
+    """Send a signal to a part of the daemon."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
@@ -95,7 +94,7 @@ def signalled(name: str, number: signal.Signals) -> Play:
 
 
 def frozen(name: str) -> Play:
-    """A part of the daemon that stands still."""
+    """Stop a part of the daemon with SIGSTOP."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
@@ -179,14 +178,14 @@ def acks_lost(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 @contextmanager
 def hang(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
-    """For a moment, or for longer than the daemon waits for a heartbeat."""
+    """Block the page for a moment, or for longer than the daemon waits for a heartbeat."""
     daemon.standin.act("hang", ms=round(seconds * 2000))
     yield
 
 
 @contextmanager
 def renderer_crash(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
-    """As the stand-in crashes it."""
+    """Crash the renderer by the stand-in."""
     victim_of(daemon, "renderer")
     with contextlib.suppress(StandInError):  # it has exited
         daemon.standin.act("crash", what="renderer")
@@ -206,7 +205,7 @@ def locked(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 
 def _say_garbage(daemon: DaemonUnderTest, pieces: tuple[bytes, ...]) -> None:
-    """Write into the pipe that is the Node child's stdout, between its lines or into one."""
+    """Write into the pipe of the Node child's stdout, between its lines or inside one."""
     pid = victim_of(daemon, "node").pid
     with contextlib.suppress(OSError):  # it has exited, or its pipe is full
         pipe = os.open(f"/proc/{pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK)
@@ -219,7 +218,7 @@ def _say_garbage(daemon: DaemonUnderTest, pieces: tuple[bytes, ...]) -> None:
 
 @contextmanager
 def garbage(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
-    """Whole lines that no wire line looks like."""
+    """Whole lines that match no wire line."""
     _say_garbage(daemon, _GARBAGE)
     yield
     _say_garbage(daemon, _GARBAGE)
@@ -260,7 +259,7 @@ def await_(daemon: DaemonUnderTest, test: Callable[[], bool], what: str, *, limi
 
 
 def await_link(daemon: DaemonUnderTest) -> None:
-    """Wait until the session works again, and scan the code when one is shown, as a person would."""
+    """Wait until the session works again, and scan a code when one is shown, as a person would."""
 
     def linked() -> bool:
         assert daemon.process is not None
@@ -276,13 +275,13 @@ def await_link(daemon: DaemonUnderTest) -> None:
 
 @contextmanager
 def logout(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
-    """Unlinked on the phone; the driver scans again."""
+    """Unlink on the phone; the driver scans again."""
     with logged_out(daemon):
         yield
 
 
 def loaded_with(begin: Action, end: Action) -> Play:
-    """A fault that a page has from its load: kill the browser, and wait until a page was loaded with it."""
+    """A fault that is set when a page loads: kill the browser, and wait until a page has loaded with it."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
@@ -359,7 +358,7 @@ def _connected(daemon: DaemonUnderTest) -> bool:
 
 
 def refused(code: int) -> Play:
-    """WhatsApp refuses the account for a while: 402 is a ban that ends by itself, 503 is trouble of its own."""
+    """WhatsApp refuses the account for a while: 402 is a temporary ban, 503 is its own outage."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
@@ -394,7 +393,7 @@ def logout_with_late_history(daemon: DaemonUnderTest, seconds: float) -> Iterato
 
 @contextmanager
 def logout_with_passkey(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
-    """The scan asks for a passkey, which a person gives. A ceremony that the daemon breaks ends in a plain scan."""
+    """The scan asks for a passkey, and a person answers. If the daemon breaks the ceremony, a plain scan follows."""
     with logged_out(daemon):
         yield
         await_(daemon, lambda: daemon.status["phase"] == "waiting_for_scan", "a code to scan")
@@ -409,7 +408,7 @@ def logout_with_passkey(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 @contextmanager
 def logged_out(daemon: DaemonUnderTest) -> Iterator[None]:
-    """Unlinked while the block runs, and linked again after it."""
+    """Unlinked while the block runs, then linked again."""
     await_(daemon, lambda: bool(daemon.standin.state()["paired"]), "a session to end")
     daemon.standin.act("logout")
     yield
@@ -418,7 +417,7 @@ def logged_out(daemon: DaemonUnderTest) -> Iterator[None]:
 
 
 def unreadable(*actions: str) -> Play:
-    """Reading back fails from the next start on, until sweeps have met it."""
+    """Reading back fails from the next start on, until sweeps have run into it."""
 
     @contextmanager
     def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What a storm is mixed from: every fault with how it is played, how often it comes, and who ends it.
+"""The mix of a storm: every fault, how it is played, how often it comes, and who ends it.
 
 None of them may lose a message: the stand-in lets nothing expire. Not here: what halts until `leadmasterd resume`
 (TOS_BLOCK), and clock jumps, since no test can move the clock.
@@ -15,7 +15,7 @@ from tests.chaos.faults import Play
 
 
 class Recovery(Enum):
-    """Who ends a fault; everything else the daemon must do by itself."""
+    """Who ends a fault; the daemon must recover from all others by itself."""
 
     ITSELF = "nobody: the daemon recovers by itself"
     START = "the driver starts the daemon again, as systemd would"

@@ -125,7 +125,7 @@ def _deck(chance: random.Random) -> Iterator[str]:
 
 
 def _ways(chance: random.Random, side: Side) -> Iterator[Mapping[str, Value]]:
-    """The ways of each round; from a chance of their own, so that the rest of a plan is the same on every side."""
+    """The ways of each round, from their own random source, so that the rest of a plan is the same on every side."""
     likely = {"mixed": AS_THE_PAGE, "page": 1.0, "old": 0.0}[side]
     while True:
         yield {

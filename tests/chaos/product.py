@@ -23,7 +23,7 @@ _SET_UP: Final = "tools/setup.sh"
 
 
 class CannotPrepare(Exception):
-    """A checkout can't be played; the text says why and what to do."""
+    """A checkout cannot be used; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Played(DaemonUnderTest):
         return next(each for each in self.tree() if _is_browser(each))
 
     def end(self) -> None:
-        """Leave no process, even if it was frozen."""
+        """End every process, even a frozen one."""
         before = self.tree()
         for process in before:
             with contextlib.suppress(psutil.Error):

@@ -1,8 +1,8 @@
-"""Plays a plan against real processes and returns what they made of it.
+"""Plays a plan against real processes and returns the result.
 
-The driver starts a daemon that has ended, as systemd would, and scans a code that is shown for long, as a person would.
-A daemon that does not come back in time is restarted, which is counted and is a failure. From all else it must recover
-by itself.
+The driver restarts a daemon that has ended, as systemd would, and scans a code that stays on the screen, as a person
+would. Restarting a daemon that does not come back in time counts as a failure. From everything else it must recover by
+itself.
 """
 
 import shutil
@@ -41,7 +41,7 @@ _SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "40"}
 
 
 class _Stuck(Exception):
-    """Something that had to happen did not; the text says what."""
+    """Something required did not happen; the text says what."""
 
 
 def run(
@@ -181,7 +181,7 @@ class _Storm:
             self._daemon.standin.act(act.action, **act.body)
 
     def _settle(self) -> None:
-        """End all faults and wait: ready, nothing undelivered, then two whole sweeps and every gap closed."""
+        """End all faults and wait for ready, for all deliveries, two complete sweeps, and every gap closed."""
         standin = self._daemon.standin
         for action in ("online", "slow", "release"):
             standin.act(action)
@@ -199,7 +199,7 @@ class _Storm:
         return bool(self._daemon.query("SELECT 1 FROM accounts WHERE last_ready_at > ?", moment))
 
     def _await(self, test: Callable[[], bool], what: str, limit: float) -> None:
-        """Wait for it; after each `limit` seconds the daemon is restarted, and in the end it is given up."""
+        """Wait for a condition; restart the daemon after each `limit` seconds, and give up in the end."""
         for _ in range(_HELPED_AT_THE_END + 1):
             deadline = time.monotonic() + limit
             while time.monotonic() < deadline:
@@ -221,7 +221,7 @@ class _Storm:
         self._daemon.start()
 
     def _ended(self) -> bool:
-        """Start a daemon that ended without being asked, and count it; False if it runs."""
+        """Restart a daemon that ended unasked, and count it; False if it runs."""
         process = self._daemon.process
         assert process is not None
         if (code := process.poll()) is None:
@@ -231,7 +231,7 @@ class _Storm:
         return True
 
     def _keep_alive(self) -> None:
-        """Start the daemon or scan the code if it is needed, and note that it was."""
+        """Start the daemon or scan a code if needed, and count it."""
         self._ended()
         if self._phase != "waiting_for_scan":
             self._asks_for_a_scan_since = None
@@ -245,7 +245,7 @@ class _Storm:
 
     @property
     def _phase(self) -> str:
-        """The phase of the running life; status.json may still be of the one before."""
+        """The phase of the running daemon; status.json may still be the previous one's."""
         assert self._daemon.process is not None
         status = self._daemon.status
         return str(status["phase"]) if status.get("pid") == self._daemon.process.pid else "beginning"
@@ -266,6 +266,6 @@ class _Storm:
 
 
 def to_stderr(line: str) -> None:
-    """Print progress, which is no part of the result."""
+    """Print progress, which does not belong to the result."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -51,7 +51,7 @@ def test_without_sweeps_the_same_storm_loses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_storm_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    """Neither processes nor files, nor a mount."""
+    """No process, file or mount is left."""
     said = tmp_path / "said"
     with said.open("wb") as output:
         run = subprocess.Popen(

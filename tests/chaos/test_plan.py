@@ -18,13 +18,13 @@ WAYS_FILE = ROOT / "node_listener" / "standin" / "ways.js"
 
 
 def test_the_same_seed_makes_the_same_schedule() -> None:
-    """Another seed makes another one."""
+    """Another seed makes a different one."""
     assert make_plan(7, 500, 20) == make_plan(7, 500, 20)
     assert make_plan(7, 500, 20) != make_plan(8, 500, 20)
 
 
 def test_a_plan_has_as_many_messages_and_faults_as_asked_for() -> None:
-    """Each message has its own id and text, every kind occurs, and one deck of faults is played before the next."""
+    """Each message has its own id and text, every kind occurs, and a deck of faults is used up before the next."""
     plan = make_plan(3, 5000, len(DECK))
     assert len(plan.expected) == 5000
     assert len({each.stanza_id for each in plan.expected}) == 5000
@@ -46,7 +46,7 @@ def test_what_happens_to_a_message_happens_after_it() -> None:
 
 
 def test_the_ways_are_those_of_the_stand_in() -> None:
-    """All of them, the page's own value first, and no value that it would refuse."""
+    """They are complete, begin with the page's own value, and have no value that it would refuse."""
     script = f"const w = await import('file://{WAYS_FILE}'); console.log(JSON.stringify(w.WAYS))"
     said = subprocess.run(
         ["node", "--input-type=module", "-e", script], capture_output=True, check=True, text=True
@@ -64,7 +64,7 @@ def test_the_ways_are_those_of_the_stand_in() -> None:
 
 
 def test_a_side_decides_the_ways_and_nothing_else() -> None:
-    """So the same storm can be played with a page of either kind."""
+    """So the same storm can be played with either kind of page."""
     mixed, page, old = (make_plan(3, 500, 40, side=side) for side in SIDES)
     assert mixed.expected == page.expected == old.expected
     assert [each.fault for each in mixed.rounds] == [each.fault for each in page.rounds]
@@ -75,7 +75,7 @@ def test_a_side_decides_the_ways_and_nothing_else() -> None:
 
 
 def row_of(wanted: Expected) -> dict[str, Any]:
-    """Its row after a good run."""
+    """A message's row after a good run."""
     return {
         "stanza_id": wanted.stanza_id,
         "conversation_id": int(wanted.customer),
@@ -87,7 +87,7 @@ def row_of(wanted: Expected) -> dict[str, Any]:
 
 
 def found(plan: Plan) -> Found:
-    """A run in which everything held."""
+    """A run without any failure."""
     gap = {
         "from_at": "2026-01-01T00:00:00.000Z",
         "to_at": "2026-01-01T00:00:02.000Z",
@@ -113,12 +113,12 @@ def with_rows(change: Callable[[list[dict[str, Any]]], object]) -> Found:
 
 
 def spoil(kind: str, **values: object) -> Found:
-    """A good run but for one message of this kind, whose row has these values."""
+    """A good run in which the row of one message of this kind has these values."""
     return with_rows(lambda rows: next(filter(of_kind(kind), rows)).update(values))
 
 
 def apart() -> Found:
-    """A good run but for one customer, whose LID is in another conversation."""
+    """A good run in which one customer's LID is in another conversation."""
     customers = Counter(each.customer for each in PLAN.expected)
     twice = next(each for each in PLAN.expected if each.mapped and customers[each.customer] > 1)
     return with_rows(
@@ -127,7 +127,7 @@ def apart() -> Found:
 
 
 def test_a_run_in_which_everything_held_is_good() -> None:
-    """And its table says so."""
+    """The table shows it too."""
     verdict = judge(PLAN, found(PLAN))
     assert verdict.good
     assert verdict.recovery_max == 2.0
@@ -166,7 +166,7 @@ def test_each_failure_fails_the_run_and_is_named(bad: Found, said: str) -> None:
 
 
 def test_two_products_stand_side_by_side() -> None:
-    """One column each, with what it lost."""
+    """Each has a column with its losses."""
     good = judge(PLAN, found(PLAN))
     worse = judge(PLAN, with_rows(lambda rows: [rows.pop() for _ in range(3)]))
     table = [line.split() for line in beside({"before": worse, "now": good})]

@@ -1,4 +1,4 @@
-"""The daemon under test: the real one, with Node, library and browser, against the stand-in of WhatsApp Web."""
+"""The real daemon under test, with Node, library and browser, against the stand-in of WhatsApp Web."""
 
 import json
 import os
@@ -33,7 +33,7 @@ ROTATION: Final = ("--qr-first", str(60_000 // DIVISOR), "--qr-period", str(20_0
 
 
 def ways(**wanted: object) -> tuple[str, ...]:
-    """For the fixture `rotation`: these ways of the page, as node_listener/standin/README.md lists them."""
+    """Values for the fixture `rotation` that set ways of the page, as node_listener/standin/README.md lists them."""
     return (*ROTATION, *(word for name, value in wanted.items() for word in ("--way", f"{name}={value}")))
 
 

@@ -1,4 +1,4 @@
-"""A link that is made in a window of one computer, and its session in a file: a daemon elsewhere needs no scan then."""
+"""Linking in a window on one computer and importing the session file on another, which then needs no scan."""
 
 import json
 import os

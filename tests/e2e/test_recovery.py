@@ -87,7 +87,7 @@ def test_a_stop_during_the_start_ends_it(make_daemon: MakeDaemon) -> None:
 def test_messages_while_nothing_ran_are_captured_at_the_next_start(
     daemon: DaemonUnderTest, standin: StandIn, rotation: tuple[str, ...]
 ) -> None:
-    """Customers went on writing while the daemon was stopped: stored before anybody listens, or emitted after."""
+    """They are stored before the listener attaches, or emitted after it."""
     daemon.stop()
     standin.act("deliver", **{"from": ANA, "body": "mientras dormías {n}", "count": 30, "spread": 3})
     daemon.start()
