@@ -33,7 +33,7 @@ _SMALL: Final = "512m"
 _PROGRESS_EVERY: Final = 5.0
 _POLL: Final = 0.1
 _LONGEST_LOCK: Final = 1.0
-_RESTORED_BY_THEN: Final = 10.0
+_RESTORED_BY_THEN: Final = 4.0
 """Seconds after which only a person can help: a snapshot would have been restored long before."""
 _BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
 # Faults come too close together to be forgiven: with the usual ceiling a run would mostly wait. Divided: 2 s.
