@@ -206,7 +206,7 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
     (beat("OPENING", "CONNECTED"), [Beat(), SetCounter("dropped_lines", 0)]),
     (beat("CONNECTED", "DISCONNECTED"), stream_dead("DISCONNECTED")),
     (beat("OPENING", "DISCONNECTED"), stream_dead("DISCONNECTED")),
-    (beat("CONNECTED", "SYNCING"), stream_dead("SYNCING")),
+    (beat("CONNECTED", "SYNCING"), [Beat(), SetCounter("dropped_lines", 0), Post(Happened.STREAM_LIVE)]),
     *((OutboundBlocked(8, "WAWebX", each, "page"), [Count("presence_refused")]) for each in sorted(PAGES_OWN)),
     (
         OutboundBlocked(8, "WAWebX", "sendMsg", "page"),

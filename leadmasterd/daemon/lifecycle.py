@@ -46,7 +46,10 @@ PAGES_OWN: Final = frozenset({"sendPresenceAvailable", "markAvailable"})
 STORAGE_BROKEN: Final = "backing store for indexedDB"
 """What Chromium's error says in the page when the databases of the profile do not open."""
 STREAM_ALIVE: Final = "CONNECTED"
-"""The one value of the page's `Socket.stream` with which messages come (WAWebSocketConstants, 2026-04-27)."""
+STREAM_DEAD: Final = "DISCONNECTED"
+"""Values of the page's `Socket.stream`; the code of 2026-04-27 sets no other (WAWebSocketModel). Older and newer builds
+may say SYNCING or RESUMING in a long resume, which must not be ended: only DISCONNECTED is dead, as the page itself
+reads it (WAWebStreamModel)."""
 PASSES_BY_ITSELF: Final = frozenset({"offline", "unavailable", "logout"})
 """Full screens that ask nothing of a person."""
 TOLD_BY_ITS_OWN_LINE: Final = frozenset({"passkey"})
@@ -308,7 +311,7 @@ def _ready(event: Ready) -> Sequence[Command]:
 def _heartbeat(event: Heartbeat) -> Sequence[Command]:
     """A page that does not tell of its stream is judged by its socket's state alone, as ever."""
     dropped = SetCounter("dropped_lines", event.dropped)
-    beat = Beat(stream_dead=event.stream not in (None, STREAM_ALIVE), history=event.history)
+    beat = Beat(stream_dead=event.stream == STREAM_DEAD, history=event.history)
     if beat.stream_dead:
         return beat, dropped, Post(Happened.STREAM_DEAD, {"stream": event.stream})
     live = (Post(Happened.STREAM_LIVE),) if event.socket_state == "CONNECTED" else ()
