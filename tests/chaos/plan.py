@@ -6,7 +6,7 @@ Every message has its own id and text, so a lost or duplicated one can be named.
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from tests.chaos.mix import DECK, MIX, WAYS, Value
@@ -16,6 +16,11 @@ CUSTOMERS: Final = 300
 MAX_BURST: Final = 60
 MOST_IN_CROWDS: Final = 1 / 3
 """Of all messages, so that some are left for every other fault."""
+EVENING: Final = 3
+"""Messages before the day away."""
+DAY: Final = 1_020
+"""Messages of the day away. From 1,000 on the page stores what waited before it is synced, emits none of it, and then
+has only the newest of each chat in memory."""
 AS_THE_PAGE: Final = 0.75
 """How likely a way is the page's own in a round."""
 Side = Literal["mixed", "page", "old"]
@@ -66,9 +71,13 @@ class Plan:
     seed: int
     rounds: tuple[Round, ...]
     expected: tuple[Expected, ...]
+    day: tuple[Act, ...] = ()
+    """A burst of the evening before, then those of a day away; none in a run too small for it. Their slot is -1."""
 
     def where(self, slot: int) -> str:
         """The round of a message of this slot, and whether its fault had begun."""
+        if slot < 0:
+            return "the day away"
         number, down = divmod(slot, 2)
         each = self.rounds[number]
         unlike = ", ".join(f"{name} {value}" for name, value in each.ways.items() if value != WAYS[name][0])
@@ -94,6 +103,7 @@ def make_plan(seed: int, messages: int, faults: int, *, side: Side = "mixed") ->
     deck = _deck(chance)
     kinds = [next(deck) for _ in range(faults)]
     draft = _Draft([[] for _ in range(2 * faults)])
+    day = _day(draft, chance) if messages * MOST_IN_CROWDS >= DAY else ()
     for number, kind in enumerate(kinds):
         if len(draft.expected) + MIX[kind].crowd <= messages * MOST_IN_CROWDS:
             _crowd(draft, chance, 2 * number + 1, MIX[kind].crowd)
@@ -115,13 +125,22 @@ def make_plan(seed: int, messages: int, faults: int, *, side: Side = "mixed") ->
         )
         for number in range(faults)
     )
-    return Plan(seed, rounds, tuple(draft.expected))
+    return Plan(seed, rounds, tuple(draft.expected), day)
 
 
 def _deck(chance: random.Random) -> Iterator[str]:
     """The deck of faults, shuffled, again and again."""
     while True:
         yield from chance.sample(DECK, len(DECK))
+
+
+def _day(draft: _Draft, chance: random.Random) -> tuple[Act, ...]:
+    """Bursts with a slot of their own."""
+    day = _Draft([[]], draft.expected)
+    _burst(day, chance, 0, EVENING)
+    _crowd(day, chance, 0, DAY)
+    draft.expected[:] = [replace(each, slot=-1) for each in draft.expected]
+    return tuple(day.slots[0])
 
 
 def _ways(chance: random.Random, side: Side) -> Iterator[Mapping[str, Value]]:

@@ -30,6 +30,12 @@ _END_LIMIT: Final = 300.0
 _HELPED_AT_THE_END: Final = 2
 """How often a daemon is restarted before what is waited for at the end is given up."""
 _SMALL: Final = "512m"
+_DAY: Final = 24 * 3600.0
+_DAY_BEGINS: Final = 50 * 3600.0
+"""Seconds ago. Of a chat that was last active more than a day ago the page has only the newest message in memory; and
+most of the day is older than the six hours that a sweep looks back after an outage."""
+_NOTHING_READABLE: Final = ("load_404", "find_fails")
+_SWEEPS_OF_THE_DAY: Final = 8.0
 _PROGRESS_EVERY: Final = 5.0
 _POLL: Final = 0.1
 _LONGEST_LOCK: Final = 1.0
@@ -37,7 +43,8 @@ _RESTORED_BY_THEN: Final = 4.0
 """Seconds after which only a person can help: a snapshot would have been restored long before."""
 _BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
 # Faults come too close together to be forgiven: with the usual ceiling a run would mostly wait. Divided: 2 s.
-_SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "40"}
+# The day away is before the first link.
+_SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "40", "LEADMASTERD_CAPTURE__FIRST_LINK_DAYS": "3"}
 
 
 class _Stuck(Exception):
@@ -121,6 +128,7 @@ class _Storm:
         began = time.monotonic()
         stuck = None
         try:
+            self._day_away()
             for each in self._plan.rounds:
                 self._number += 1
                 self._round(each)
@@ -146,6 +154,33 @@ class _Storm:
             seconds=seconds,
             stuck=stuck,
         )
+
+    def _day_away(self) -> None:
+        """The daemon is down for a day with a thousand messages, and when it returns nothing can be read back at first.
+
+        A daemon that takes this for the end of its chats moves its watermark past the day, and nothing later looks so
+        far back: what is lost in other rounds may still be found again, because a storm lasts minutes.
+        """
+        if not self._plan.day:
+            return
+        standin = self._daemon.standin
+        evening, *day = self._plan.day
+        at = time.time() - _DAY_BEGINS
+        self._moments[-1] = f"from {datetime.fromtimestamp(at, UTC):%d %H:%M} UTC on, nothing ran"
+        standin.act(evening.action, **evening.body, t=int(at))
+        moment = iso(datetime.now(UTC))
+        self._await(lambda: self._swept_since(moment), "a whole sweep", BACK_LIMIT)
+        self._daemon.stop()
+        for number, act in enumerate(day, 1):
+            t = at + number * _DAY / len(day)
+            standin.act(act.action, **act.body, t=int(t), t_step=60)
+        for action in _NOTHING_READABLE:
+            standin.act(action, on=True)
+        self._daemon.start()
+        self._await(lambda: self._phase == "ready", "ready after a day", BACK_LIMIT)
+        time.sleep(_SWEEPS_OF_THE_DAY)
+        for action in _NOTHING_READABLE:
+            standin.act(action, on=False)
 
     def _round(self, each: Round) -> None:
         self._progress(each.fault)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.mix import DECK, WAYS
-from tests.chaos.plan import SIDES, Expected, Plan, make_plan
+from tests.chaos.plan import DAY, EVENING, SIDES, Expected, Plan, make_plan
 from tests.chaos.verdict import Found, beside, judge
 from tests.e2e.daemon import ROOT
 
@@ -72,6 +72,15 @@ def test_a_side_decides_the_ways_and_nothing_else() -> None:
     assert all(each.ways == {name: values[1] for name, values in WAYS.items()} for each in old.rounds)
     for name, values in WAYS.items():
         assert {each.ways[name] for each in mixed.rounds} == {*values}, name
+
+
+def test_a_large_run_begins_with_a_day_away() -> None:
+    """More than a thousand messages of chats with several each; a small run has none."""
+    plan = make_plan(4, 4000, 10)
+    assert sum(each.slot < 0 for each in plan.expected) == DAY + EVENING
+    assert sum(act.body["count"] for act in plan.day) == DAY + EVENING
+    assert plan.where(-1) == "the day away"
+    assert not make_plan(4, 3000, 10).day
 
 
 def row_of(wanted: Expected) -> dict[str, Any]:
