@@ -38,7 +38,8 @@ def test_a_page_that_moves_within_one_life_is_followed(
         standin.act("wait", **{"for": "synced"})
         customers.await_captured()
         wait_long(lambda: customers.are_heard_live(), "the live path")
-    customers.nothing_was_lost("page_reloaded" if kind.startswith("reload") else None)
+    # A slow page may be seen OPENING before it is ready again: then that is what the gap says.
+    customers.nothing_was_lost(*(("page_reloaded", "connection_lost") if kind.startswith("reload") else ()))
     assert daemon.events(mark, phase="stopping") == []
     assert daemon.node() == before
     if not kind.startswith("reload"):
