@@ -132,5 +132,6 @@ WAYS: Final[Mapping[str, tuple[Value, ...]]] = {
     "pairing_limits": (True, False),
 }
 """What the stand-in's table of ways offers (node_listener/standin/ways.js): the page's own value first."""
+OF_PAGE: Final = {name: values[0] for name, values in WAYS.items()}
 DECK: Final = tuple(name for name, kind in MIX.items() for _ in range(kind.weight))
 """All of it is played before any of it comes again."""

@@ -72,7 +72,10 @@ class Plan:
     rounds: tuple[Round, ...]
     expected: tuple[Expected, ...]
     day: tuple[Act, ...] = ()
-    """A burst of the evening before, then those of a day away; none in a run too small for it. Their slot is -1."""
+    """A burst of the evening before, then those of a day away; none in a run too small for it. Their slot is -1.
+
+    Played with the page's own ways: by the old ones nobody can tell a failure to read back from the end of a chat.
+    """
 
     def where(self, slot: int) -> str:
         """The round of a message of this slot, and whether its fault had begun."""
@@ -147,10 +150,13 @@ def _ways(chance: random.Random, side: Side) -> Iterator[Mapping[str, Value]]:
     """The ways of each round, from their own random source, so that the rest of a plan is the same on every side."""
     likely = {"mixed": AS_THE_PAGE, "page": 1.0, "old": 0.0}[side]
     while True:
-        yield {
+        ways = {
             name: of_page if chance.random() < likely else (others[0] if side == "old" else chance.choice(others))
             for name, (of_page, *others) in WAYS.items()
         }
+        if not ways["find_local"]:
+            ways["paging"] = "old"  # the page's own reads by what is missing then (WAWebDBMessageFindLocal)
+        yield ways
 
 
 def _crowd(draft: _Draft, chance: random.Random, slot: int, count: int) -> None:

@@ -20,7 +20,7 @@ from typing import Final
 from leadmasterd.demo.standin import StandIn, StandInError
 from leadmasterd.times import iso
 from tests.chaos.faults import BACK_LIMIT, CannotPlay, EndedBadly, NotBack
-from tests.chaos.mix import MIX, Value
+from tests.chaos.mix import MIX, OF_PAGE, Value
 from tests.chaos.plan import Act, Plan, Round
 from tests.chaos.product import Played, Product
 from tests.chaos.verdict import Found
@@ -122,7 +122,7 @@ class _Storm:
 
     def run(self) -> Found:
         daemon = self._daemon
-        self._set_ways(self._plan.rounds[0].ways)
+        self._set_ways(OF_PAGE if self._plan.day else self._plan.rounds[0].ways)
         daemon.start()
         daemon.pair()
         began = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.mix import DECK, WAYS
+from tests.chaos.mix import DECK, OF_PAGE, WAYS
 from tests.chaos.plan import DAY, EVENING, SIDES, Expected, Plan, make_plan
 from tests.chaos.verdict import Found, beside, judge
 from tests.e2e.daemon import ROOT
@@ -68,10 +68,11 @@ def test_a_side_decides_the_ways_and_nothing_else() -> None:
     mixed, page, old = (make_plan(3, 500, 40, side=side) for side in SIDES)
     assert mixed.expected == page.expected == old.expected
     assert [each.fault for each in mixed.rounds] == [each.fault for each in page.rounds]
-    assert all(each.ways == {name: values[0] for name, values in WAYS.items()} for each in page.rounds)
+    assert all(each.ways == OF_PAGE for each in page.rounds)
     assert all(each.ways == {name: values[1] for name, values in WAYS.items()} for each in old.rounds)
     for name, values in WAYS.items():
         assert {each.ways[name] for each in mixed.rounds} == {*values}, name
+    assert not any(each.ways["paging"] == "page" and not each.ways["find_local"] for each in mixed.rounds)
 
 
 def test_a_large_run_begins_with_a_day_away() -> None:
