@@ -40,7 +40,9 @@ def test_a_product_gets_only_the_settings_that_it_has(tmp_path: Path) -> None:
 def test_the_node_child_is_found_behind_a_zombie(tmp_path: Path) -> None:
     """The daemon reaps orphans of a dead browser only when it stops the listener."""
     daemon = Played(tmp_path / "state", StandIn(Path("node"), key_shape="dollar"), {})
-    children = "import subprocess as s; s.Popen(['true']); s.Popen(['node', '-e', 'setInterval(Date, 1000)']).wait()"
+    children = (
+        "import subprocess as s; a = s.Popen(['true']); s.Popen(['node', '-e', 'setInterval(Date, 1000)']).wait()"
+    )
     with subprocess.Popen([sys.executable, "-c", children]) as daemon.process:
         try:
             wait_for(lambda: any(each.status() == psutil.STATUS_ZOMBIE for each in daemon.tree()), "a zombie")
