@@ -7,13 +7,12 @@ Nothing is tried before its end, which WhatsApp names when the page connects (fa
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from leadmasterd.state.files import write_private
+from leadmasterd.state.files import sync, write_private
 from leadmasterd.supervisor.machine import Phase
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,8 @@ class BanFile:
         self._ban = dict(ban)
         try:
             write_private(self._path, json.dumps(self._ban, ensure_ascii=False).encode() + b"\n")
-            _flush(self._path)
+            for each in (self._path, self._path.parent):  # the machine may be restarted at once
+                sync(each)
         except OSError as error:  # it holds for this life of the daemon
             log.error("cannot remember the ban: %s", error, extra={"action": "ban_unwritten"})  # noqa: TRY400
 
@@ -70,13 +70,3 @@ class BanFile:
         except (OSError, ValueError):
             return {}
         return ban if isinstance(ban, dict) else {}
-
-
-def _flush(path: Path) -> None:
-    """Get the file and its name to the disk: the machine may be restarted at once."""
-    for each in (path, path.parent):
-        fd = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

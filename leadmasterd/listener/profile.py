@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from typing import Any, Final
 
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.settings.paths import Paths
-from leadmasterd.state.files import write_private
+from leadmasterd.state.files import sync, write_private
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +124,7 @@ class Auth:
             write_private(unfinished / _MANIFEST, json.dumps(manifest, indent=1).encode())
             _sync_tree(unfinished)
             unfinished.rename(self._snapshots / name)
-            _sync_folder(self._snapshots)
+            sync(self._snapshots)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -194,7 +193,7 @@ class Auth:
             if former:
                 former.rename(self._profile)
             raise
-        _sync_folder(self._profile.parent)
+        sync(self._profile.parent)
         return former
 
     # ------------------------------------------------------------------ the live profile
@@ -337,17 +336,5 @@ def _sha256(path: Path) -> str:
 def _sync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
-            fd = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+            sync(path)
+    sync(folder)

@@ -104,6 +104,15 @@ def write_private(path: Path, data: bytes) -> None:
         raise
 
 
+def sync(path: Path) -> None:
+    """Get a file, or the names in a folder, to the disk. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def write_status(paths: Paths, status: Mapping[str, object] | Status) -> None:
     """Rewrite `status.json`. Raises OSError."""
     write_private(paths.status_file, json.dumps(status, ensure_ascii=False, indent=1).encode() + b"\n")
