@@ -18,6 +18,18 @@ const SCREENS = new Set(['temp_ban', 'unavailable', 'logout', 'locked', 'offline
 const FAILURES = new Set([402, 403, 406, 503]);
 const HOLDS = new Set(['opening', 'debug', 'synced', 'progress', 'stored', 'acknowledged']);
 
+/**
+ * @param {import('./stage.js').Stage} stage
+ * @param {string} name
+ * @param {import('../ways.js').Value} value one that checkWay() knows
+ * @returns {Promise<boolean>} whether the open page has it; false for a way that waits for the next load
+ */
+async function setWay(stage, name, value) {
+  Object.assign(stage.options.ways, { [name]: value });
+  const atOnce = 'atOnce' in WAYS[/** @type {import('../ways.js').WayName} */ (name)];
+  return atOnce && (await stage.pages.command('way', { name, value }, { kept: false }));
+}
+
 /** @type {Record<string, Action>} */
 export const FAULTS = {
   async state(stage, { state }) {
@@ -139,18 +151,11 @@ export const FAULTS = {
     return {};
   },
   async way(stage, { name, value }) {
-    const known = checkWay(name, value);
-    Object.assign(stage.options.ways, { [name]: known });
-    const atOnce = 'atOnce' in WAYS[/** @type {import('../ways.js').WayName} */ (name)];
-    return { done: atOnce && (await stage.pages.command('way', { name, value: known }, { kept: false })) };
+    return { done: await setWay(stage, name, checkWay(name, value)) };
   },
   ways(stage, named) {
-    const known = Object.entries(named).map(([name, value]) => ({ name, value: checkWay(name, value) }));
-    for (const { name, value } of known) {
-      Object.assign(stage.options.ways, { [name]: value });
-      const atOnce = 'atOnce' in WAYS[/** @type {import('../ways.js').WayName} */ (name)];
-      if (atOnce) void stage.pages.command('way', { name, value }, { kept: false });
-    }
+    for (const [name, value] of Object.entries(named)) checkWay(name, value); // all of them, or none
+    for (const [name, value] of Object.entries(named)) void setWay(stage, name, value);
     return {};
   },
   slow(stage, { ms = 0 }) {
