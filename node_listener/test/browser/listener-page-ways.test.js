@@ -1,53 +1,17 @@
 // The page as its code of 2026 says it is: late modules, streams, refused connections, logouts by a plain reload, and
 // hundreds of waiting messages after hasSynced.
 import assert from 'node:assert/strict';
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { startStandin } from '../../standin/server.js';
-import { startChild, temporaryProfile } from '../support/child.js';
+import { drivenListening } from '../support/listening.js';
 import { until } from '../support/waiting.js';
 
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
-const DRIVER = new URL('../support/driver.js', import.meta.url).href;
 
 /**
  * @param {import('node:test').TestContext} context
  * @param {import('../../standin/options.js').GivenOptions} [options]
  */
-async function setUp(context, options = {}) {
-  const standin = await startStandin({ ways: 'page', ...options });
-  const profile = await temporaryProfile();
-  /** @type {import('../support/child.js').Child[]} */
-  const children = [];
-  context.after(async () => {
-    for (const child of children) await child.end();
-    await standin.close();
-    await profile.remove();
-  });
-  const file = `${profile.path}.page.js`;
-  async function start() {
-    const child = await startChild(profile.path, standin.browserArgs, {}, { node: [`--import=${DRIVER}`] });
-    children.push(child);
-    return child;
-  }
-  return {
-    standin,
-    start,
-    /** Runs in the page. @param {string} source */
-    async drive(source) {
-      writeFileSync(`${file}.new`, source);
-      renameSync(`${file}.new`, file);
-      await until(() => !existsSync(file));
-    },
-    async linked() {
-      const child = await start();
-      await child.line('qr');
-      await standin.act('scan', SHOP);
-      await child.line('ready');
-      return child;
-    },
-  };
-}
+const setUp = (context, options) => drivenListening(context, { ways: 'page', ...options });
 
 /** @param {import('../support/child.js').Child} child */
 async function stopped(child) {

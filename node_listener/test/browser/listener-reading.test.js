@@ -1,8 +1,7 @@
 // How a sweep reads a chat, in the ways in which WhatsApp Web lets it: from the disk, by paging back, with failures.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startStandin } from '../../standin/server.js';
-import { startChild, temporaryProfile } from '../support/child.js';
+import { listening } from '../support/listening.js';
 import { sweep } from '../support/sweeping.js';
 
 const ANA = '5491155550001@c.us';
@@ -21,20 +20,8 @@ const T = Math.floor(Date.now() / 1000) - 10 * 86_400;
  * @param {Record<string, unknown>[]} [history]
  */
 async function setUp(context, standinOptions, happens, history = []) {
-  const standin = await startStandin({ keyShape: 'dollar', pageSize: 5, loadRetry: 10, ...standinOptions });
-  const profile = await temporaryProfile();
-  /** @type {import('../support/child.js').Child[]} */
-  const children = [];
-  context.after(async () => {
-    for (const child of children) await child.end();
-    await standin.close();
-    await profile.remove();
-  });
-  const start = async () => {
-    const child = await startChild(profile.path, standin.browserArgs);
-    children.push(child);
-    return child;
-  };
+  const options = { keyShape: 'dollar', pageSize: 5, loadRetry: 10, ...standinOptions };
+  const { standin, start } = await listening(context, /** @type {any} */ (options));
   const first = await start();
   await first.line('qr');
   await standin.act('scan', { ...SHOP, history });

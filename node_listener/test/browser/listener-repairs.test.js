@@ -4,39 +4,13 @@
 // dialogs in listener-dialogs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startStandin } from '../../standin/server.js';
-import { startChild, temporaryProfile } from '../support/child.js';
+import { listening } from '../support/listening.js';
 import { until } from '../support/waiting.js';
 
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
 
-/** @param {import('node:test').TestContext} context */
-async function setUp(context) {
-  const standin = await startStandin();
-  const profile = await temporaryProfile();
-  /** @type {import('../support/child.js').Child[]} */
-  const children = [];
-  context.after(async () => {
-    for (const child of children) await child.end();
-    await standin.close();
-    await profile.remove();
-  });
-  return {
-    standin,
-    /**
-     * @param {Record<string, unknown>} [options]
-     * @param {{node?: string[]}} [how]
-     */
-    async start(options, how) {
-      const child = await startChild(profile.path, standin.browserArgs, options, how);
-      children.push(child);
-      return child;
-    },
-  };
-}
-
 test('half attached is not ready: the error is reported, attaching retried, and only then ready sent', async (context) => {
-  const { standin, start } = await setUp(context);
+  const { standin, start } = await listening(context);
   const half = new URL('../support/half-attach.js', import.meta.url).href;
   const child = await start({}, { node: [`--import=${half}`] });
   await child.line('qr');
@@ -52,7 +26,7 @@ test('half attached is not ready: the error is reported, attaching retried, and 
 });
 
 test('listeners of an attempt to attach that failed fall silent, and never meet a page without helpers', async (context) => {
-  const { standin, start } = await setUp(context);
+  const { standin, start } = await listening(context);
   const twice = new URL('../support/attach-twice.js', import.meta.url).href;
   const child = await start({}, { node: [`--import=${twice}`] });
   await child.line('qr');
@@ -75,7 +49,7 @@ test('listeners of an attempt to attach that failed fall silent, and never meet 
 });
 
 test('a page that syncs again while it is attached is not attached twice', async (context) => {
-  const { standin, start } = await setUp(context);
+  const { standin, start } = await listening(context);
   const child = await start();
   await child.line('qr');
   await standin.act('scan', SHOP);
@@ -96,7 +70,7 @@ test('a page that syncs again while it is attached is not attached twice', async
 });
 
 test('endless OPENING is reported, outlives every timeout, and ends when the network is back', async (context) => {
-  const { standin, start } = await setUp(context);
+  const { standin, start } = await listening(context);
   const first = await start();
   await first.line('qr');
   await standin.act('scan', SHOP);
@@ -118,7 +92,7 @@ test('endless OPENING is reported, outlives every timeout, and ends when the net
 });
 
 test('the child gives up a page that never comes up', async (context) => {
-  const { standin, start } = await setUp(context);
+  const { standin, start } = await listening(context);
   await standin.act('hold', { phase: 'debug' });
   const child = await start({
     timing: { heartbeat: 300, authentication: 1_000, protocol: 20_000, evaluate: 5_000 },
@@ -129,7 +103,7 @@ test('the child gives up a page that never comes up', async (context) => {
 });
 
 test('a page that cannot be injected after a reload is reported, and does not end the child', async (context) => {
-  const { standin, start } = await setUp(context);
+  const { standin, start } = await listening(context);
   const child = await start();
   await child.line('qr');
   await standin.act('scan', SHOP);

@@ -1,57 +1,25 @@
 // What the page says of the session in its own words: streams, logouts, bans, screens, passkeys. The page is driven directly,
 // as builds of 2026 do it by their modules.
 import assert from 'node:assert/strict';
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { startStandin } from '../../standin/server.js';
-import { startChild, temporaryProfile } from '../support/child.js';
+import { drivenListening } from '../support/listening.js';
 import { until } from '../support/waiting.js';
 
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
-const DRIVER = new URL('../support/driver.js', import.meta.url).href;
 
 /**
+ * `start` waits for a code.
  * @param {import('node:test').TestContext} context
  * @param {import('../../standin/options.js').GivenOptions} [options]
  */
 async function setUp(context, options) {
-  const standin = await startStandin(options);
-  const profile = await temporaryProfile();
-  /** @type {import('../support/child.js').Child[]} */
-  const children = [];
-  context.after(async () => {
-    for (const child of children) await child.end();
-    await standin.close();
-    await profile.remove();
-  });
-  const file = `${profile.path}.page.js`;
-
-  /** @param {Record<string, unknown>} [options] */
-  async function start(options) {
-    const child = await startChild(profile.path, standin.browserArgs, options, {
-      node: [`--import=${DRIVER}`],
-    });
-    children.push(child);
-    await child.line((line) => line.type === 'qr' || line.type === 'pairing_code');
-    return child;
-  }
-
+  const listener = await drivenListening(context, options);
   return {
-    standin,
-    start,
-    /**
-     * Runs in the page.
-     * @param {string} source
-     */
-    async drive(source) {
-      writeFileSync(`${file}.new`, source);
-      renameSync(`${file}.new`, file);
-      await until(() => !existsSync(file));
-    },
-    async linked() {
-      const child = await start();
-      await standin.act('scan', SHOP);
-      await child.line('ready');
+    ...listener,
+    /** @param {Record<string, unknown>} [childOptions] */
+    async start(childOptions) {
+      const child = await listener.start(childOptions);
+      await child.line((line) => line.type === 'qr' || line.type === 'pairing_code');
       return child;
     },
   };
