@@ -5,6 +5,7 @@ rows that are new since the test began. A daemon broken by a failed test is repl
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 import psutil
 import pytest
@@ -13,6 +14,9 @@ from leadmasterd.demo.standin import StandIn
 from tests.e2e.daemon import DaemonUnderTest, new_standin
 
 _phones = iter(range(5491155560000, 5491155570000, 100))
+
+_SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__HEARTBEAT_TIMEOUT": "45"}
+"""Before it is divided. No test here breaks the page, and other tests may starve it for more than a second."""
 
 
 @pytest.fixture(scope="session", params=["dollar"])
@@ -36,7 +40,7 @@ class SharedDaemon:
         if self._daemon is not None and self._is_whole(self._daemon):
             return self._daemon
         self.end()
-        daemon = DaemonUnderTest(self._folders.mktemp("shared") / "state", self._standin, {})
+        daemon = DaemonUnderTest(self._folders.mktemp("shared") / "state", self._standin, _SETTINGS)
         self._daemon = daemon
         daemon.start()
         daemon.pair()

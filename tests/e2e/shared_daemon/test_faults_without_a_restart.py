@@ -58,7 +58,7 @@ def test_a_daemon_that_was_frozen_goes_on_where_it_was(
     assert daemon.process is not None
     before, mark = set(daemon.ours()), daemon.last_event()
     daemon.process.send_signal(signal.SIGSTOP)
-    frozen_until = time.monotonic() + 6  # four times the heartbeat's limit
+    frozen_until = time.monotonic() + 9  # four times the heartbeat's limit
     customers.write("durante", count=200)
     standin.act("wait", **{"for": "drained"})
     wait_long(lambda: time.monotonic() > frozen_until, "the freeze to last long enough")
