@@ -96,6 +96,7 @@ MIX: Final[Mapping[str, Kind]] = {
     "full screen": Kind(
         faults.during(("screen", {"name": "offline", "on": True}), ("screen", {"name": "offline", "on": False}))
     ),
+    "disk of the browser full": Kind(faults.played("storage_dialog")),
     "loading fails": Kind(faults.unreadable("load_fails")),
     "loading finds no anchor": Kind(faults.unreadable("load_404")),
     "reading the disk fails": Kind(faults.unreadable("find_fails")),

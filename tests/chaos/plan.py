@@ -21,6 +21,10 @@ EVENING: Final = 3
 DAY: Final = 1_020
 """Messages of the day away. From 1,000 on the page stores what waited before it is synced, emits none of it, and then
 has only the newest of each chat in memory."""
+LASTS: Final = (0.2, 4.0)
+"""Seconds of a fault, from and to. Half of them are below a quarter of that."""
+HOSTED: Final = 0.1
+"""How much comes from a business's device at a provider, whose ids have a server of their own."""
 AS_THE_PAGE: Final = 0.75
 """How likely a way is the page's own in a round."""
 Side = Literal["mixed", "page", "old"]
@@ -46,7 +50,7 @@ class Expected:
     customer: str
     own: bool = False
     mapped: bool = False
-    """WhatsApp said with it which LID belongs to the customer's phone."""
+    """WhatsApp said with it which ids are the customer's: a LID beside the phone, or the phone at a provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,18 @@ def make_plan(seed: int, messages: int, faults: int, *, side: Side = "mixed") ->
             calm=tuple(draft.slots[2 * number]),
             fault=kinds[number],
             during=tuple(draft.slots[2 * number + 1]),
-            seconds=round(chance.uniform(0.2, 4.0), 2),
+            seconds=_seconds(chance),
             patient=chance.random() < 0.75,
             ways=next(ways),
         )
         for number in range(faults)
     )
     return Plan(seed, rounds, tuple(draft.expected), day)
+
+
+def _seconds(chance: random.Random) -> float:
+    shortest, longest = LASTS
+    return round(shortest + (longest - shortest) * chance.random() ** 2, 2)
 
 
 def _deck(chance: random.Random) -> Iterator[str]:
@@ -206,9 +215,13 @@ def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
     lid = f"{70_000_000_000 + customer}" if customer % 3 == 0 else None
     if lid is None and kind == "both ids":
         kind = "again"
-    who = {"to" if own else "from": str(FIRST_CUSTOMER + customer), "id": stanza_id}
+    phone = str(FIRST_CUSTOMER + customer)
+    hosted = chance.random() < HOSTED and kind != "both ids"
+    who = {"to" if own else "from": phone, "id": stanza_id}
+    if hosted:
+        who |= {"to" if own else "from": f"{lid}@hosted.lid" if lid else f"{phone}@hosted"}
     # Some come under the phone, some under the LID, and for some WhatsApp does not tell the LID.
-    if lid and (draw := chance.random()) < 0.8:
+    elif lid and (draw := chance.random()) < 0.8:
         who |= {"lid": lid} | ({"addressing": "pn"} if draw < 0.25 or kind == "both ids" else {})
     later = slot + chance.choice([0, 0, 1, 1, 2, 3])
     if kind == "ciphertext":
@@ -220,14 +233,14 @@ def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
             draft.add(later, "decrypt", id=stanza_id, body=body)
         case "edited":
             body += ", corregido"
-            draft.add(later, "edit", id=stanza_id, body=body)
+            draft.add(later, "edit", id=stanza_id, body=body, sealed=chance.random() < 0.5)
         case "revoked":
             draft.add(later, "revoke", id=stanza_id)
         case "again":
-            draft.add(later, "same", id=stanza_id, times=chance.randint(1, 4))
+            draft.add(later, "same", id=stanza_id, times=chance.randint(1, 4), wait=0)
         case "both ids":
-            draft.add(later, "same", id=stanza_id, lid=lid)
+            draft.add(later, "same", id=stanza_id, lid=lid, wait=0)
         case _:
-            _aside(draft, chance, later, stanza_id, str(FIRST_CUSTOMER + customer))
-    phone = str(FIRST_CUSTOMER + customer)
-    draft.expected.append(Expected(stanza_id, body, slot, kind, phone, own, mapped="lid" in who))
+            _aside(draft, chance, later, stanza_id, phone)
+    mapped = "lid" in who or (hosted and lid is None)
+    draft.expected.append(Expected(stanza_id, body, slot, kind, phone, own, mapped))

@@ -42,9 +42,9 @@ _LONGEST_LOCK: Final = 1.0
 _RESTORED_BY_THEN: Final = 4.0
 """Seconds after which only a person can help: a snapshot would have been restored long before."""
 _BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
-# Faults come too close together to be forgiven: with the usual ceiling a run would mostly wait. Divided: 2 s.
+# Faults come too close together to be forgiven: with the usual ceiling a run would mostly wait. Divided: 1 s.
 # The day away is before the first link.
-_SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "40", "LEADMASTERD_CAPTURE__FIRST_LINK_DAYS": "3"}
+_SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "20", "LEADMASTERD_CAPTURE__FIRST_LINK_DAYS": "3"}
 
 
 class _Stuck(Exception):
@@ -183,18 +183,27 @@ class _Storm:
             standin.act(action, on=False)
 
     def _round(self, each: Round) -> None:
+        began = time.monotonic()
         self._progress(each.fault)
         if each.patient:
             self._await(lambda: self._phase == "ready", "ready", BACK_LIMIT)
         self._set_ways(each.ways)
         self._tell(each.calm, 2 * self._number - 2)
         self._keep_alive()
+        waited = time.monotonic() - began
+        self._fault(each)
+        lasted = time.monotonic() - began - waited
+        self._say(f"round {self._number}: {each.fault} after {waited:.1f} s, in {lasted:.1f} s")
+
+    def _fault(self, each: Round) -> None:
         during = 2 * self._number - 1
+        seconds = min(each.seconds, _LONGEST_LOCK) if each.fault == "database locked" else each.seconds
         try:
             with MIX[each.fault].play(self._daemon, each.seconds):
+                until = time.monotonic() + seconds
                 self._faults[each.fault] += 1
                 self._tell(each.during, during)
-                time.sleep(min(each.seconds, _LONGEST_LOCK) if each.fault == "database locked" else each.seconds)
+                time.sleep(max(0.0, until - time.monotonic()))
         except NotBack as what:
             self._help(f"{what} ({each.fault})")
             if during not in self._moments:

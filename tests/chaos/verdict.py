@@ -56,7 +56,7 @@ class Verdict:
     not_filled: tuple[str, ...]
     garbled: tuple[str, ...]
     split: tuple[str, ...]
-    """Customers in more than one conversation, though WhatsApp said that their phone and their LID are one."""
+    """Customers in more than one conversation, though WhatsApp said that their ids are one."""
     sent: int
     gaps: int
     open_gaps: int
@@ -218,7 +218,7 @@ def judge(plan: Plan, found: Found) -> Verdict:
 
 
 def _split(plan: Plan, messages: Sequence[Row]) -> Iterator[str]:
-    """Customers with a known LID whose messages are not all in one conversation."""
+    """Customers with several known ids whose messages are not all in one conversation."""
     conversation = {row["stanza_id"]: row["conversation_id"] for row in messages}
     of: dict[str, set[int]] = defaultdict(set)
     for wanted in plan.expected:

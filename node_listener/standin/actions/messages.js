@@ -172,12 +172,13 @@ export const MESSAGES = {
     if (!server_only) enqueue(stage, { kind: 'contact', card: full });
     return {};
   },
-  async same(stage, { id, times = 1, lid }) {
+  async same(stage, { id, times = 1, lid, wait = 10_000 }) {
     const stanza = knownMessage(stage, id);
     if (lid) {
       const account = accountOf(stage);
       stage.phone.deliver(account, underLid(stanza, lidText(lid), account));
     }
-    return { done: await stage.pages.command('same', { id, remote: stanza.remote, times }) };
+    const given = { id, remote: stanza.remote, times };
+    return { done: await stage.pages.command('same', given, { limit: wait }) };
   },
 };
