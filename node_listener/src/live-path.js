@@ -5,11 +5,11 @@ import { createRequire } from 'node:module';
 import { setTimeout as pause } from 'node:timers/promises';
 import { markInjected, notLoaded, probe, refreshQr } from './page/edges.js';
 import { pageSources } from './page/install.js';
-import { isNavigation, isTimeout } from './page-calls.js';
+import { isAnswerLost, isNavigation, isTimeout } from './page-calls.js';
 import { oneAfterAnother, skipWhileBusy } from './serial.js';
 import { errorText } from './stderr.js';
 
-/** How often inject() is tried when the page reloads during it (OpenWA#1081, #1181). */
+/** How often inject() is tried when the page reloads during it (OpenWA#1081, #1181), or an answer is lost. */
 const INJECT_ATTEMPTS = 5;
 /** Milliseconds that a fresh QR may take before we ask for it again. */
 const QR_TIMEOUT = 20_000;
@@ -124,7 +124,7 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
 
   /** Injects, and tries again after failures that pass by themselves. */
   async function injectWithRetries() {
-    let reloads = 0;
+    let failures = 0;
     let injected = false;
     while (!injected && !stopped) {
       try {
@@ -132,8 +132,8 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
         injected = true;
       } catch (error) {
         const cause = stopped ? 'stopped' : await causeOf(error);
-        if (cause === 'reloaded') reloads += 1;
-        if (cause === 'broken' || reloads === INJECT_ATTEMPTS) throw error;
+        if (cause === 'reloaded' || cause === 'lost') failures += 1;
+        if (cause === 'broken' || failures === INJECT_ATTEMPTS) throw error;
       }
     }
   }
@@ -142,12 +142,13 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
    * Why an inject failed. `offline`: without a network the page stays in OPENING, and the library waits in it without a
    * limit (Client.js:146-180). The state is on the wire, so the daemon decides how long to wait; we retry for as long as
    * the page answers. `reloaded`: a step of inject may run in the next document, before that has a `require`, and then
-   * any error may come of it.
+   * any error may come of it. `lost`: see isAnswerLost.
    * @param {unknown} error
-   * @returns {Promise<'offline' | 'reloaded' | 'broken'>}
+   * @returns {Promise<'offline' | 'reloaded' | 'lost' | 'broken'>}
    */
   async function causeOf(error) {
     if (isNavigation(error)) return 'reloaded';
+    if (isAnswerLost(error)) return 'lost';
     const page = await call(probe, config).catch((/** @type {unknown} */ failure) => ({ failure }));
     if ('failure' in page) return isNavigation(page.failure) ? 'reloaded' : 'broken';
     if (isTimeout(error)) return 'offline';
@@ -163,7 +164,7 @@ export function createLivePath({ client, config, call, checkCompatibility, onSta
     try {
       await libraryInject();
     } catch (error) {
-      if (!isNavigation(error)) await checkCompatibility('failed');
+      if (!isNavigation(error) && !isAnswerLost(error)) await checkCompatibility('failed');
       throw error;
     }
     const after = await call(probe, config);

@@ -35,6 +35,16 @@ export function isNavigation(error) {
 }
 
 /**
+ * Whether the evaluation has ended in the page and only its answer is lost: Chromium drops an answer whose promise it collects as
+ * garbage before it is sent (Chromium 150; wwebjs#2645, puppeteer#2686). Likely in a page that begins to work hard just then,
+ * such as one that has connected.
+ * @param {unknown} error
+ */
+export function isAnswerLost(error) {
+  return error instanceof Error && /Promise was collected/.test(error.message);
+}
+
+/**
  * Whether puppeteer gave up waiting for an answer.
  * @param {unknown} error
  */

@@ -91,6 +91,26 @@ test('endless OPENING is reported, outlives every timeout, and ends when the net
   await second.line('ready');
 });
 
+test('an answer that Chromium loses is asked for again', async (context) => {
+  const { standin, start } = await listening(context);
+  const first = await start();
+  await first.line('qr');
+  await standin.act('scan', SHOP);
+  await first.line('ready');
+  first.send({ type: 'stop' });
+  await first.exit;
+  await standin.act('offline'); // the library waits in OPENING
+  const lost = new URL('../support/lost-answer.js', import.meta.url).href;
+  const second = await start(
+    { browser_args: [...standin.browserArgs, '--js-flags=--expose-gc'] },
+    { node: [`--import=${lost}`] },
+  );
+  await second.stderrHas('the answer will be lost');
+  await standin.act('online');
+  const { type, detail } = await second.line((line) => ['ready', 'bye'].includes(line.type));
+  assert.deepEqual([type, detail], ['ready', undefined]);
+});
+
 test('the child gives up a page that never comes up', async (context) => {
   const { standin, start } = await listening(context);
   await standin.act('hold', { phase: 'debug' });
