@@ -21,11 +21,10 @@ import psutil
 from leadmasterd.demo.standin import StandInError
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import Auth
-from tests.e2e.daemon import OUR_PHONE, DaemonUnderTest
+from tests.chaos.product import Played
+from tests.e2e.daemon import OUR_PHONE
 from tests.processes import carries
 
-BACK_LIMIT: Final = 90.0
-"""Seconds after which a daemon that does not recover is restarted by the driver, which is counted."""
 _POLL: Final = 0.1
 _PASSKEY_LIMIT: Final = 10.0
 _PERSON: Final = 0.3
@@ -43,7 +42,7 @@ _GOOD_ENDS: Final = (0, -signal.SIGTERM)
 """Minus SIGTERM: it was asked in its first moments, before it handled the signal."""
 Action = tuple[str, dict[str, object]]
 """An action of the stand-in, and its body."""
-Play = Callable[[DaemonUnderTest, float], AbstractContextManager[None]]
+Play = Callable[[Played, float], AbstractContextManager[None]]
 """A fault, by the daemon and the seconds it shall last."""
 
 
@@ -59,7 +58,7 @@ class EndedBadly(Exception):
     """The daemon was asked to stop and failed; the text is its exit code."""
 
 
-def victim_of(daemon: DaemonUnderTest, name: str) -> psutil.Process:
+def victim_of(daemon: Played, name: str) -> psutil.Process:
     """The process to hit; waits for it, since an earlier fault may have ended it. Raises NotBack."""
     found: list[psutil.Process] = []
 
@@ -72,7 +71,7 @@ def victim_of(daemon: DaemonUnderTest, name: str) -> psutil.Process:
     return found[0]
 
 
-def _process(daemon: DaemonUnderTest, name: str) -> psutil.Process:
+def _process(daemon: Played, name: str) -> psutil.Process:
     if name == "node":
         return daemon.node()
     browser = daemon.browser()
@@ -85,7 +84,7 @@ def signalled(name: str, number: signal.Signals) -> Play:
     """Send a signal to a part of the daemon."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    def play(daemon: Played, _: float) -> Iterator[None]:
         with contextlib.suppress(psutil.NoSuchProcess):
             victim_of(daemon, name).send_signal(number)
         yield
@@ -97,7 +96,7 @@ def frozen(name: str) -> Play:
     """Stop a part of the daemon with SIGSTOP."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    def play(daemon: Played, _: float) -> Iterator[None]:
         victim = victim_of(daemon, name)
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.suspend()
@@ -111,7 +110,7 @@ def frozen(name: str) -> Play:
 
 
 @contextmanager
-def daemon_killed(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def daemon_killed(daemon: Played, _: float) -> Iterator[None]:
     """SIGKILL; the driver starts it again."""
     daemon.kill()
     yield
@@ -119,7 +118,7 @@ def daemon_killed(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 
 @contextmanager
-def daemon_stopped(daemon: DaemonUnderTest, _seconds: float) -> Iterator[None]:
+def daemon_stopped(daemon: Played, _seconds: float) -> Iterator[None]:
     """SIGTERM; the driver starts it again. Raises EndedBadly."""
     code, _ = daemon.stop()
     if code not in _GOOD_ENDS:
@@ -129,7 +128,7 @@ def daemon_stopped(daemon: DaemonUnderTest, _seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def daemon_frozen(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def daemon_frozen(daemon: Played, _: float) -> Iterator[None]:
     """SIGSTOP of the daemon alone."""
     assert daemon.process is not None
     daemon.process.send_signal(signal.SIGSTOP)
@@ -143,7 +142,7 @@ def played(action: str, **body: object) -> Play:
     """One action of the stand-in that needs no undoing."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    def play(daemon: Played, _: float) -> Iterator[None]:
         daemon.standin.act(action, **body)
         yield
 
@@ -154,7 +153,7 @@ def during(begin: Action, end: Action) -> Play:
     """Two actions of the stand-in around the block."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    def play(daemon: Played, _: float) -> Iterator[None]:
         daemon.standin.act(begin[0], **begin[1])
         try:
             yield
@@ -165,7 +164,7 @@ def during(begin: Action, end: Action) -> Play:
 
 
 @contextmanager
-def acks_lost(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def acks_lost(daemon: Played, _: float) -> Iterator[None]:
     """Ends with a new connection: only then does WhatsApp send again what was not acknowledged."""
     daemon.standin.act("lose_acks", on=True)
     try:
@@ -177,14 +176,14 @@ def acks_lost(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 
 @contextmanager
-def hang(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+def hang(daemon: Played, seconds: float) -> Iterator[None]:
     """Block the page for a moment, or for longer than the daemon waits for a heartbeat."""
     daemon.standin.act("hang", ms=round(seconds * 2000))
     yield
 
 
 @contextmanager
-def renderer_crash(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def renderer_crash(daemon: Played, _: float) -> Iterator[None]:
     """Crash the renderer by the stand-in."""
     victim_of(daemon, "renderer")
     with contextlib.suppress(StandInError):  # it has exited
@@ -193,7 +192,7 @@ def renderer_crash(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 
 @contextmanager
-def locked(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def locked(daemon: Played, _: float) -> Iterator[None]:
     """Another program holds the write lock."""
     connection = sqlite3.connect(daemon.places.database, timeout=10)
     try:
@@ -204,7 +203,7 @@ def locked(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
         connection.close()
 
 
-def _say_garbage(daemon: DaemonUnderTest, pieces: tuple[bytes, ...]) -> None:
+def _say_garbage(daemon: Played, pieces: tuple[bytes, ...]) -> None:
     """Write into the pipe of the Node child's stdout, between its lines or inside one."""
     pid = victim_of(daemon, "node").pid
     with contextlib.suppress(OSError):  # it has exited, or its pipe is full
@@ -217,7 +216,7 @@ def _say_garbage(daemon: DaemonUnderTest, pieces: tuple[bytes, ...]) -> None:
 
 
 @contextmanager
-def garbage(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def garbage(daemon: Played, _: float) -> Iterator[None]:
     """Whole lines that match no wire line."""
     _say_garbage(daemon, _GARBAGE)
     yield
@@ -225,7 +224,7 @@ def garbage(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 
 @contextmanager
-def garbage_in_a_line(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def garbage_in_a_line(daemon: Played, _: float) -> Iterator[None]:
     """Without a newline, so that it spoils the next line."""
     _say_garbage(daemon, (b"half a wor",))
     yield
@@ -236,7 +235,7 @@ def killed_holding(phase: str) -> Play:
     """Hold the page between two steps of a delivery and kill the browser there."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    def play(daemon: Played, _: float) -> Iterator[None]:
         victim = victim_of(daemon, "browser")
         daemon.standin.act("hold", phase=phase)
         try:
@@ -249,16 +248,16 @@ def killed_holding(phase: str) -> Play:
     return play
 
 
-def await_(daemon: DaemonUnderTest, test: Callable[[], bool], what: str, *, limit: float = BACK_LIMIT) -> None:
+def await_(daemon: Played, test: Callable[[], bool], what: str, *, limit: float | None = None) -> None:
     """Wait for a part of the recovery. Raises NotBack, at once if the daemon has ended."""
-    deadline = time.monotonic() + limit
+    deadline = time.monotonic() + (limit or daemon.patience)
     while not test():
         if time.monotonic() > deadline or (daemon.process and daemon.process.poll() is not None):
             raise NotBack(what)
         time.sleep(_POLL)
 
 
-def await_link(daemon: DaemonUnderTest) -> None:
+def await_link(daemon: Played) -> None:
     """Wait until the session works again, and scan a code when one is shown, as a person would."""
 
     def linked() -> bool:
@@ -274,7 +273,7 @@ def await_link(daemon: DaemonUnderTest) -> None:
 
 
 @contextmanager
-def logout(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def logout(daemon: Played, _: float) -> Iterator[None]:
     """Unlink on the phone; the driver scans again."""
     with logged_out(daemon):
         yield
@@ -284,7 +283,7 @@ def loaded_with(begin: Action, end: Action) -> Play:
     """A fault that is set when a page loads: kill the browser, and wait until a page has loaded with it."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    def play(daemon: Played, _: float) -> Iterator[None]:
         daemon.standin.act(begin[0], **begin[1])
         try:
             loads = daemon.standin.state()["page_loads"]
@@ -298,11 +297,11 @@ def loaded_with(begin: Action, end: Action) -> Play:
     return play
 
 
-def while_stopped(change: Callable[[DaemonUnderTest], object]) -> Play:
+def while_stopped(change: Callable[[Played], object]) -> Play:
     """Stop the daemon cleanly and change its files before it is started again."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+    def play(daemon: Played, seconds: float) -> Iterator[None]:
         with daemon_stopped(daemon, seconds):
             change(daemon)
             yield
@@ -314,20 +313,20 @@ def while_stopped(change: Callable[[DaemonUnderTest], object]) -> Play:
     return play
 
 
-def lock_for_another_host(daemon: DaemonUnderTest) -> None:
+def lock_for_another_host(daemon: Played) -> None:
     """A profile whose lock seems to be held on another machine."""
     lock = daemon.places.profile / "SingletonLock"
     lock.unlink(missing_ok=True)
     lock.symlink_to(f"not-{socket.gethostname()}-1")
 
 
-def break_manifests(daemon: DaemonUnderTest) -> None:
+def break_manifests(daemon: Played) -> None:
     """A profile whose databases will not open."""
     for manifest in (daemon.places.profile / "Default" / "IndexedDB").glob("*.leveldb/MANIFEST-*"):
         manifest.write_bytes(b"\xff" * 100)
 
 
-def break_manifests_after_a_snapshot(daemon: DaemonUnderTest) -> None:
+def break_manifests_after_a_snapshot(daemon: Played) -> None:
     """The same, with a snapshot to restore."""
     with contextlib.suppress(CannotUseSnapshot):  # the profile was never linked
         Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
@@ -338,7 +337,7 @@ def replaced(again: int) -> Play:
     """Another listener takes the session, and takes it again from the next `again` connections."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    def play(daemon: Played, _: float) -> Iterator[None]:
         await_(daemon, lambda: _connected(daemon), "a session to take")
         loads = daemon.standin.state()["page_loads"]
         daemon.standin.act("replaced", again=again)
@@ -352,7 +351,7 @@ def replaced(again: int) -> Play:
     return play
 
 
-def _connected(daemon: DaemonUnderTest) -> bool:
+def _connected(daemon: Played) -> bool:
     state = daemon.standin.state()
     return bool(state["paired"] and state["page_connected"] and state["synced"])
 
@@ -361,7 +360,7 @@ def refused(code: int) -> Play:
     """WhatsApp refuses the account for a while: 402 is a temporary ban, 503 is its own outage."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+    def play(daemon: Played, seconds: float) -> Iterator[None]:
         daemon.standin.act("failure", code=code, expire=seconds + 1)
         yield
         await_(daemon, lambda: _connected(daemon), "the account to be connected again")
@@ -373,7 +372,7 @@ def expelled(code: int) -> Play:
     """WhatsApp refuses the account and logs it out; the driver scans again."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    def play(daemon: Played, _: float) -> Iterator[None]:
         daemon.standin.act("failure", code=code)
         yield
         await_(daemon, lambda: not daemon.standin.state()["paired"], "the account to be logged out")
@@ -384,7 +383,7 @@ def expelled(code: int) -> Play:
 
 
 @contextmanager
-def logout_with_late_history(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+def logout_with_late_history(daemon: Played, seconds: float) -> Iterator[None]:
     """After the scan the older messages come late, long after ready."""
     with logged_out(daemon):
         yield
@@ -392,7 +391,7 @@ def logout_with_late_history(daemon: DaemonUnderTest, seconds: float) -> Iterato
 
 
 @contextmanager
-def logout_with_passkey(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def logout_with_passkey(daemon: Played, _: float) -> Iterator[None]:
     """The scan asks for a passkey, and a person answers. If the daemon breaks the ceremony, a plain scan follows."""
     with logged_out(daemon):
         yield
@@ -407,7 +406,7 @@ def logout_with_passkey(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
 
 
 @contextmanager
-def logged_out(daemon: DaemonUnderTest) -> Iterator[None]:
+def logged_out(daemon: Played) -> Iterator[None]:
     """Unlinked while the block runs, then linked again."""
     await_(daemon, lambda: bool(daemon.standin.state()["paired"]), "a session to end")
     daemon.standin.act("logout")
@@ -420,7 +419,7 @@ def unreadable(*actions: str) -> Play:
     """Reading back fails from the next start on, until sweeps have run into it."""
 
     @contextmanager
-    def play(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+    def play(daemon: Played, _: float) -> Iterator[None]:
         for action in actions:
             daemon.standin.act(action, on=True)
         try:
@@ -442,7 +441,7 @@ def unreadable(*actions: str) -> Play:
 
 
 @contextmanager
-def reloads(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
+def reloads(daemon: Played, seconds: float) -> Iterator[None]:
     """The page loads itself again and again, as after an update."""
     daemon.standin.act("reload")
     yield
@@ -452,7 +451,7 @@ def reloads(daemon: DaemonUnderTest, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def disk_full(daemon: DaemonUnderTest, _: float) -> Iterator[None]:
+def disk_full(daemon: Played, _: float) -> Iterator[None]:
     """Fill the file system of the database, if it has one of its own."""
     folder = daemon.places.database.parent
     if not folder.is_mount():

@@ -34,6 +34,8 @@ class Product:
     """Its name in tables."""
     root: Path
     python: str
+    patience: float
+    """Seconds after which it is restarted by the driver if it does not recover, which is counted."""
 
     def known(self, settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
         """Those of the settings that it knows; it would refuse to start with others."""
@@ -46,7 +48,9 @@ class Product:
         )
 
 
-OURS: Final = Product("this checkout", ROOT, sys.executable)
+OURS: Final = Product("this checkout", ROOT, sys.executable, patience=90)
+_OTHERS: Final = 45.0
+"""Patience with others: an older one may need help in every fourth round, and a storm would take hours."""
 
 
 @contextmanager
@@ -80,11 +84,13 @@ def _set_up(label: str, root: Path) -> Product:
             raise CannotPrepare(f"cannot play {label}: there is no {_SET_UP} in {root}; name a checkout of leadmasterd")
         if subprocess.run([root / _SET_UP, "run"], cwd=root, check=False).returncode:
             raise CannotPrepare(f"cannot play {label}: its {_SET_UP} failed, see above")
-    return Product(label, root, str(python))
+    return Product(label, root, str(python), patience=_OTHERS)
 
 
 class Played(DaemonUnderTest):
     """The daemon of a product on one state directory, found by what any version of it starts."""
+
+    patience: float = OURS.patience
 
     def tree(self) -> list[psutil.Process]:
         """All living descendants of the daemon; orphans come back to it."""

@@ -19,7 +19,7 @@ from typing import Final
 
 from leadmasterd.demo.standin import StandIn, StandInError
 from leadmasterd.times import iso
-from tests.chaos.faults import BACK_LIMIT, CannotPlay, EndedBadly, NotBack
+from tests.chaos.faults import CannotPlay, EndedBadly, NotBack
 from tests.chaos.mix import MIX, OF_PAGE, Value
 from tests.chaos.plan import Act, Plan, Round
 from tests.chaos.product import Played, Product
@@ -72,7 +72,7 @@ def run(
         if left_out := settings.keys() - known.keys():
             say(f"{product.label} does not have {', '.join(sorted(left_out))}")
         daemon.environment |= known
-        daemon.python, daemon.root = product.python, product.root
+        daemon.python, daemon.root, daemon.patience = product.python, product.root, product.patience
         try:
             return _Storm(plan, daemon, say).run()
         finally:
@@ -169,7 +169,7 @@ class _Storm:
         self._moments[-1] = f"from {datetime.fromtimestamp(at, UTC):%d %H:%M} UTC on, nothing ran"
         standin.act(evening.action, **evening.body, t=int(at))
         moment = iso(datetime.now(UTC))
-        self._await(lambda: self._swept_since(moment), "a whole sweep", BACK_LIMIT)
+        self._await(lambda: self._swept_since(moment), "a whole sweep", self._daemon.patience)
         self._daemon.stop()
         for number, act in enumerate(day, 1):
             t = at + number * _DAY / len(day)
@@ -177,7 +177,7 @@ class _Storm:
         for action in _NOTHING_READABLE:
             standin.act(action, on=True)
         self._daemon.start()
-        self._await(lambda: self._phase == "ready", "ready after a day", BACK_LIMIT)
+        self._await(lambda: self._phase == "ready", "ready after a day", self._daemon.patience)
         time.sleep(_SWEEPS_OF_THE_DAY)
         for action in _NOTHING_READABLE:
             standin.act(action, on=False)
@@ -186,7 +186,7 @@ class _Storm:
         began = time.monotonic()
         self._progress(each.fault)
         if each.patient:
-            self._await(lambda: self._phase == "ready", "ready", BACK_LIMIT)
+            self._await(lambda: self._phase == "ready", "ready", self._daemon.patience)
         self._set_ways(each.ways)
         self._tell(each.calm, 2 * self._number - 2)
         self._keep_alive()

@@ -34,6 +34,14 @@ def test_a_plan_has_as_many_messages_and_faults_as_asked_for() -> None:
     assert Counter(each.fault for each in plan.rounds) == Counter(DECK)
 
 
+def test_some_write_from_a_provider_and_some_edits_are_sealed() -> None:
+    """Both come in either form, so that the two meet."""
+    acts = [act for each in make_plan(3, 5000, 20).rounds for act in (*each.calm, *each.during)]
+    parties = [act.body.get("from") or act.body["to"] for act in acts if act.action in ("deliver", "own")]
+    assert {party.partition("@")[2] for party in parties} == {"", "hosted", "hosted.lid"}
+    assert {act.body["sealed"] for act in acts if act.action == "edit"} == {True, False}
+
+
 def test_what_happens_to_a_message_happens_after_it() -> None:
     """An edit, a decryption or a repetition never comes before its message."""
     known = set()

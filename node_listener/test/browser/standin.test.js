@@ -469,6 +469,9 @@ describe('with one linked client', () => {
     assert.deepEqual(seen.sort(), [again, again, [id, '990000000001@lid']]);
     const records = (await storedMessages(client)).filter((record) => record.stanza === id);
     assert.equal(records.length, 2);
+    const { done } = await standin.act('same', { id, times: 1, wait: 0 });
+    assert.equal(done, false); // it was not waited for
+    await until(() => client.all('message').length >= 4);
   });
 
   test('a deaf page stores and acknowledges, stays CONNECTED, and emits nothing', async () => {
