@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.settings.paths import Paths, resolve_paths
@@ -65,13 +65,16 @@ class Setup:
 
 
 @contextmanager
-def setup() -> Iterator[Setup]:
-    """In a temporary folder; the stand-in is up, no daemon is."""
+def setup(ways: Literal["page", "old"] = "old") -> Iterator[Setup]:
+    """In a temporary folder; the stand-in is up, no daemon is.
+
+    By default it plays its old ways, the only ones of earlier commits, with whose rows these are compared.
+    """
     node = shutil.which("node")
     assert node, "node is needed"
     with (
         tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name,
-        StandIn(Path(node), key_shape="dollar") as standin,
+        StandIn(Path(node), "--ways", ways, key_shape="dollar") as standin,
     ):
         yield Setup(resolve_paths(None, name, "leadmaster.db"), standin, Path(node))
 

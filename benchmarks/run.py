@@ -14,7 +14,7 @@ from benchmarks import document
 from benchmarks.against import ROUNDS, CannotCompare, compare
 from benchmarks.figures import Figure, report
 
-ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "restarts")
+ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "page_ways", "restarts")
 LONG = ("noticing",)
 """Only when named: about seven minutes."""
 

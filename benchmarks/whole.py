@@ -18,12 +18,12 @@ def run() -> list[Figure]:
     """One paired daemon."""
     with setup() as parts, parts.daemon() as process:
         parts.pair()
-        latency = _latencies(parts)
+        latency = latencies(parts)
         idle = _idle(psutil.Process(process.pid))
     return [*latency, *idle]
 
 
-def _latencies(parts: Setup) -> list[Figure]:
+def latencies(parts: Setup) -> list[Figure]:
     """From the moment the page adds a message to its store until another process sees it committed."""
     connection = sqlite3.connect(f"file:{parts.where.database}?mode=ro", uri=True)
     times, last = [], 0
