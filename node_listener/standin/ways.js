@@ -208,7 +208,7 @@ export const WAYS = {
 /** @typedef {'page' | 'old'} Side */
 
 /** What a stand-in plays when nobody says otherwise. @type {Side} */
-export const DEFAULT_SIDE = 'old';
+export const DEFAULT_SIDE = 'page';
 
 /** @type {Record<string, Way>} */
 const table = WAYS;

@@ -80,6 +80,8 @@ try {
   }
   await standin.act('own', { id: '3EB0C1', to: '5491155550002', body: 'Te paso la lista', t: T + 1100 });
   await standin.act('ciphertext', { from: '5491155550003', id: '3EB0C2', t: T + 1200 });
+  // As with a thousand messages or more: all of it is stored before hasSynced, so that only a sweep brings it.
+  await standin.act('ways', { resume: 'blocking' });
   const later = await startChild(profile.path, standin.browserArgs);
   await later.line('ready');
   later.send({ type: 'sweep', sweep: 1, from: T + 900, chats: {}, ignore: [] });

@@ -38,20 +38,21 @@ class Customers:
         assert sorted(row["stanza_id"] for row in rows) == sorted(self.written)
 
     def are_heard_live(self) -> bool:
-        """Write one more message and return whether it is captured live."""
-        [stanza] = self.standin.act("deliver", **{"from": ANA, "body": "¿hay alguien?"})["ids"]
-        self.written.append(stanza)
-        self.await_captured()
-        [row] = self.daemon.query("SELECT captured_via FROM messages WHERE stanza_id = ?", stanza)
-        return bool(row["captured_via"] == "live")
-
-    def expect_to_be_heard_live(self) -> None:
-        """Expect that new messages are captured live."""
+        """Write once more and return whether all of it is captured live."""
         ids = self.write("después")
         self.await_captured()
         marks = ", ".join("?" * len(ids))
         rows = self.daemon.query(f"SELECT captured_via FROM messages WHERE stanza_id IN ({marks})", *ids)
-        assert {row["captured_via"] for row in rows} == {"live"}
+        return {row["captured_via"] for row in rows} == {"live"}
+
+    def expect_to_be_heard_live(self) -> None:
+        """Expect that new messages are captured live, by the child that runs now.
+
+        The page stores a message before it emits it, so a sweep of that moment may bring it first: then the next count.
+        """
+        node = self.daemon.node()
+        wait_long(self.are_heard_live, "messages that are captured live")
+        assert self.daemon.node() == node, "not after a restart because it was deaf"
 
     def nothing_was_lost(self, *causes: str) -> None:
         """Ready again: captured live, each message once, all gaps closed (one of a cause named), nothing sent."""

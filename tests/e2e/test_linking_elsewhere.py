@@ -169,7 +169,6 @@ def test_a_session_that_was_linked_in_a_window_needs_no_scan_elsewhere(
     assert standin.state()["sent"] == []
 
 
-@pytest.mark.parametrize("rotation", [(*ROTATION, "--ways", "page")], ids=["the page's ways"])
 def test_a_passkey_is_answered_in_the_window(
     pairing: Pairing, screen: Screen, standin: StandIn, make_daemon: MakeDaemon
 ) -> None:

@@ -1,6 +1,7 @@
 """WhatsApp Web's real behaviour where neither the socket's state nor the library's events show it.
 
-Each test switches the stand-in to the page's way of one thing (`--way`), as node_listener/standin/README.md lists them.
+The stand-in plays the page's own ways; a test that names one (`--way`) tries another value of it, as
+node_listener/standin/README.md lists them.
 """
 
 import json
@@ -25,7 +26,6 @@ CODE_PATIENCE_MS = 150_000 // DIVISOR
 # ---------------------------------------------------------------------- a session that is used elsewhere
 
 
-@pytest.mark.parametrize("rotation", [ways(second_page="replaced", reconnect="opening")], ids=["replaced"])
 def test_a_session_that_another_listener_takes_is_noticed_and_taken_back(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:

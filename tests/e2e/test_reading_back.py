@@ -1,4 +1,4 @@
-"""Messages that came while nothing listened, in each of the page's ways: read back, resumed, or sent in chunks."""
+"""Messages that came while nothing listened: read back, resumed, or sent in chunks after a new link."""
 
 import sqlite3
 import time
@@ -11,17 +11,9 @@ from leadmasterd.demo.standin import StandIn
 from leadmasterd.times import iso
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import ANA
-from tests.e2e.daemon import LIMIT, OUR_PHONE, ROTATION, DaemonUnderTest, wait_long
+from tests.e2e.daemon import LIMIT, OUR_PHONE, ROTATION, DaemonUnderTest, wait_long, ways
 
 pytestmark = pytest.mark.e2e
-
-
-def ways(**wanted: str) -> tuple[str, ...]:
-    """Options for a stand-in with these ways."""
-    return (*ROTATION, *(f"--way={name}={value}" for name, value in wanted.items()))
-
-
-PAGE = {"paging": "page", "disk_order": "arrival", "find_local": "true"}
 
 
 def iso_at(t: int) -> str:
@@ -34,7 +26,7 @@ def gap_is_closed(daemon: DaemonUnderTest) -> bool:
     return bool(daemon.query("SELECT 1 FROM gaps WHERE closed_at IS NOT NULL"))
 
 
-@pytest.mark.parametrize("rotation", [ways(**PAGE)])
+@pytest.mark.parametrize("rotation", [ways(resume="blocking")], ids=["blocking"])
 def test_what_could_not_be_read_is_captured_by_the_next_sweep_that_can(
     make_daemon: MakeDaemon, standin: StandIn
 ) -> None:
@@ -61,7 +53,7 @@ def test_what_could_not_be_read_is_captured_by_the_next_sweep_that_can(
     assert gap["recovered"] == 30
 
 
-@pytest.mark.parametrize("rotation", [(*ways(**PAGE, resume="nonblocking"), "--resume-ms=40")])
+@pytest.mark.parametrize("rotation", [(*ROTATION, "--resume-ms=40")], ids=["slow"])
 def test_a_resume_that_is_killed_in_the_middle_loses_and_doubles_nothing(
     daemon: DaemonUnderTest, standin: StandIn
 ) -> None:
@@ -83,7 +75,7 @@ def test_a_resume_that_is_killed_in_the_middle_loses_and_doubles_nothing(
     assert standin.state()["sent"] == []
 
 
-@pytest.mark.parametrize("rotation", [(*ways(**PAGE, history="chunks"), "--history-ms=8000")])
+@pytest.mark.parametrize("rotation", [(*ROTATION, "--history-ms=8000")], ids=["slow"])
 def test_a_new_link_whose_history_comes_in_chunks_loses_nothing_of_the_outage(
     make_daemon: MakeDaemon, standin: StandIn
 ) -> None:

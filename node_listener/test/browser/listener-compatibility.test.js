@@ -79,7 +79,8 @@ describe('a linked profile, and pages that lack something', () => {
   let delivered = 0;
 
   before(async () => {
-    standin = await startStandin({ keyShape: 'dollar' });
+    // All modules at once, so that only what is taken away is missing; the last test has the page's two waves.
+    standin = await startStandin({ keyShape: 'dollar', ways: { modules: 'at_once' } });
     profile = await temporaryProfile();
     child = await startChild(profile.path, standin.browserArgs, { timing: TIMING });
     await child.line('qr');
@@ -142,10 +143,10 @@ describe('a linked profile, and pages that lack something', () => {
     assert.equal(first.required.length, REQUIREMENTS.length);
     assert.deepEqual(first.ab, {
       ...Object.fromEntries(SWITCHES.map((name) => [name, null])),
-      web_non_blocking_offline_resume_max_message_count: 0,
+      web_non_blocking_offline_resume_max_message_count: 1000,
       web_init_chat_batch_size: 100,
       web_message_processing_cache_size: 400,
-      message_edit_to_message_secret_receiver_enabled: false,
+      message_edit_to_message_secret_receiver_enabled: true,
     });
     const start = child.lines.length;
     child.send({ type: 'check_page', check: 7 });
@@ -271,7 +272,7 @@ test('a new profile that cannot be linked reports why before the child exits', a
 });
 
 test('a module of the second wave is late until it has come, and is then no loss', async (context) => {
-  const standin = await startStandin({ ways: { modules: 'two_waves' }, lateMs: 6_000 });
+  const standin = await startStandin({ lateMs: 6_000 });
   const profile = await temporaryProfile();
   const child = await startChild(profile.path, standin.browserArgs, { timing: { ...TIMING, late: 20_000 } });
   context.after(async () => {

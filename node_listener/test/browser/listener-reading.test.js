@@ -7,8 +7,9 @@ import { sweep } from '../support/sweeping.js';
 const ANA = '5491155550001@c.us';
 const BETO = '5491155550002@c.us';
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
-const DISK = /** @type {const} */ ({ paging: 'page', disk_order: 'arrival', find_local: true });
-const PAGING = /** @type {const} */ ({ ...DISK, find_local: false });
+/** The page's own ways, or those of a page that cannot be read from the disk. */
+const DISK = /** @type {const} */ ({});
+const PAGING = /** @type {const} */ ({ find_local: false });
 /** Seconds: some days ago, so that no chat counts as active. */
 const T = Math.floor(Date.now() / 1000) - 10 * 86_400;
 
@@ -20,12 +21,12 @@ const T = Math.floor(Date.now() / 1000) - 10 * 86_400;
  * @param {Record<string, unknown>[]} [history]
  */
 async function setUp(context, standinOptions, happens, history = []) {
-  const options = { keyShape: 'dollar', pageSize: 5, loadRetry: 10, ...standinOptions };
+  const options = { keyShape: 'dollar', pageSize: 5, loadRetry: 10, historyMs: 100, ...standinOptions };
   const { standin, start } = await listening(context, /** @type {any} */ (options));
   const first = await start();
   await first.line('qr');
   await standin.act('scan', { ...SHOP, history });
-  await first.line('ready');
+  await first.line((line) => line.type === 'heartbeat' && line.history === 'complete');
   first.send({ type: 'stop' });
   await first.exit;
   await happens(standin.act);
@@ -33,6 +34,7 @@ async function setUp(context, standinOptions, happens, history = []) {
   await child.line('ready');
   if (standinOptions.ways.resume === undefined) {
     // What was delivered at this start is in memory still; after another load only what the page restores is.
+    await standin.act('wait', { for: 'drained' });
     const after = child.lines.length;
     await standin.act('reload');
     await child.line('ready', { after });
@@ -99,8 +101,8 @@ test('a disk that fails is made good by paging back', async (context) => {
   assert.equal((await sweep(child)).done.read_by, 'disk');
 });
 
-for (const ways of [DISK, PAGING]) {
-  test(`a message with an old time ends no reading: ${ways.find_local ? 'disk' : 'paging'}`, async (context) => {
+for (const [name, ways] of Object.entries({ disk: DISK, paging: PAGING })) {
+  test(`a message with an old time ends no reading: ${name}`, async (context) => {
     const { child } = await setUp(
       context,
       { ways },
@@ -195,7 +197,7 @@ for (const revokeId of /** @type {const} */ (['new', 'same'])) {
   test(`a look back brings edits and revocations, and no messages (revoke_id ${revokeId})`, async (context) => {
     const { child } = await setUp(
       context,
-      { ways: { ...DISK, revoke_id: revokeId, edit_key: 'edit' } },
+      { ways: { ...DISK, revoke_id: revokeId } },
       async (act) => {
         await act('revoke', { id: 'M2' });
         await act('edit', { id: 'M5', body: 'corregido', at: (T + 60) * 1000 });
@@ -235,7 +237,7 @@ test('what has just come is in memory only, and is read beside the disk', async 
 });
 
 test('a device at a provider is the business itself, and a sealed edit is an edit', async (context) => {
-  const { child, standin } = await setUp(context, { ways: { ...DISK, edit_key: 'edit' } }, async () => {});
+  const { child, standin } = await setUp(context, { ways: DISK }, async () => {});
   await standin.act('deliver', { from: '5491155550009@hosted', id: 'HOSTED', body: 'desde el proveedor' });
   const live = await child.line(({ id }) => id?.id === 'HOSTED');
   assert.equal(live.contact.phone, '5491155550009@c.us');
