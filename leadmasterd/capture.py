@@ -92,7 +92,7 @@ class CapturedMessage(NamedTuple):
     quoted: str | None = None
     referral: str | None = None
     details: str | None = None
-    """JSON: location, contact cards, order, reply, call, ephemeral_seconds, subtype; those that are there."""
+    """JSON: the message's extras (`wire.decode.EXTRAS`), ephemeral_seconds, subtype; those that are there."""
 
 
 class CaptureFilter:

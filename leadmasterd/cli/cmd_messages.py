@@ -81,4 +81,4 @@ def _line(message: CapturedMessage, clock: Clock) -> str:
     who = message["chat"].partition("@")[0] if is_blank(name) else name
     arrow = "<-" if message["direction"] == "in" else "->"
     begin = f"{clock.full(message['sent_at'])}  {arrow} {padded(who, 20)}  "
-    return folded(begin + message_text(message), len("2026-11-23 14:03  "))
+    return folded(begin + message_text(message, clock), len("2026-11-23 14:03  "))

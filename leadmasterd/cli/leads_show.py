@@ -187,7 +187,14 @@ def _classified(row: Classification, clock: Clock) -> str:
 
 
 def _touch(touch: Touch, clock: Clock) -> str:
-    kind = {"ad": _("an ad"), "link": _("a link"), "campaign": _("a campaign")}.get(touch["kind"], touch["kind"])
+    kinds = {
+        "ad": _("an ad"),
+        "link": _("a link"),
+        "campaign": _("a campaign"),
+        "product": _("a product"),
+        "status": _("our status"),
+    }
+    kind = kinds.get(touch["kind"], touch["kind"])
     name = touch_name(touch)
     text = f"{clock.full(touch['at'])}  {kind}: {printable(name)}"
     if touch["source_url"] and touch["source_url"] != name:
@@ -223,7 +230,7 @@ def _message(message: DetailMessage, clock: Clock) -> str:
     arrow = "<-" if message["direction"] == "in" else "->"
     automatic = "(auto) " if message["author"] == "auto_reply" else ""
     at = clock.full(message["sent_at"])
-    return f"{at}  {arrow} {automatic}{message_text(message)}  [{message['message_id']}]"
+    return f"{at}  {arrow} {automatic}{message_text(message, clock)}  [{message['message_id']}]"
 
 
 def _cycle(row: WaitingCycle, clock: Clock) -> str:

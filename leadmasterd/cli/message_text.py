@@ -1,16 +1,15 @@
 """A message as people read it in a list."""
 
+from leadmasterd.cli.times import Clock
 from leadmasterd.queries.lead_detail import DetailMessage
-from leadmasterd.queries.messages import CapturedMessage
+from leadmasterd.queries.messages import CapturedMessage, content_of
+from leadmasterd.readable import line
 from leadmasterd.text import _, printable
 
 
-def message_text(message: CapturedMessage | DetailMessage) -> str:
-    """Its text, with what became of it. Safe to print on a terminal."""
-    body = message["body"] or ""
-    if message["readable_at"] is None:
-        return _("[not readable yet]")
+def message_text(message: CapturedMessage | DetailMessage, clock: Clock) -> str:
+    """What it says, with what became of it. Safe to print on a terminal."""
+    text = line(content_of(message), clock.full)
     if message["revoked_at"]:
-        return printable(_("[deleted] {body}").format(body=body))
-    text = body if message["type"] == "chat" else f"[{message['type']}] {body}".rstrip()
+        return printable(_("[deleted] {text}").format(text=text).rstrip())
     return printable(text + (_(" (edited)") if message["edited_at"] else ""))

@@ -5,6 +5,7 @@ from typing import Any, Final, TypedDict, cast
 
 from leadmasterd.queries.database import Connection, Row, id_list, records, rows
 from leadmasterd.queries.leads import AsOf, Lead, LeadTouch, leads
+from leadmasterd.queries.messages import with_text
 from leadmasterd.queries.people import Subject, members_of
 from leadmasterd.times import iso
 
@@ -146,6 +147,10 @@ class DetailMessage(TypedDict):
     edited_at: str | None
     revoked_at: str | None
     readable_at: str | None
+    media: dict[str, Any] | None
+    quoted: dict[str, Any] | None
+    details: dict[str, Any] | None
+    text: str
 
 
 class LeadDetail(TypedDict):
@@ -235,15 +240,21 @@ def lead_detail(connection: Connection, subject: Subject, as_of: AsOf, *, limit:
             lead=number,
             chats=chats,
         ),
-        "messages": records(
-            DetailMessage,
-            connection,
-            "SELECT message_id, conversation_id, direction, author, type, body, sent_at, edited_at, revoked_at, "
-            f"readable_at FROM messages WHERE {_CHATS} ORDER BY sent_at DESC, message_id DESC LIMIT :limit",
-            chats=chats,
-            limit=limit,
-        )[::-1],
+        "messages": _messages(connection, chats, limit),
     }
+
+
+def _messages(connection: Connection, chats: str, limit: int) -> list[DetailMessage]:
+    """The newest, oldest first."""
+    found = rows(
+        connection,
+        "SELECT message_id, conversation_id, direction, author, type, body, sent_at, edited_at, revoked_at, "
+        f"readable_at, media, quoted, details FROM messages WHERE {_CHATS} "
+        "ORDER BY sent_at DESC, message_id DESC LIMIT :limit",
+        chats=chats,
+        limit=limit,
+    )
+    return [cast("DetailMessage", with_text(row)) for row in reversed(found)]
 
 
 def _person(connection: Connection, root: int) -> Person:
@@ -323,13 +334,14 @@ def _texts(connection: Connection, conversation: int, since: str, before: str | 
     """What was received from one burst's first message until the next burst."""
     found = rows(
         connection,
-        "SELECT coalesce(body, '') AS text FROM messages WHERE conversation_id = :conversation "
+        "SELECT type, direction, body, readable_at, media, quoted, details FROM messages "
+        "WHERE conversation_id = :conversation "
         "AND direction = 'in' AND sent_at >= :since AND sent_at < :before ORDER BY sent_at, stanza_id",
         conversation=conversation,
         since=since,
         before=before or "9999",
     )
-    return [row["text"] for row in found]
+    return [with_text(row)["text"] for row in found]
 
 
 def _record(connection: Connection, lead: int | None) -> list[RecordEntry]:

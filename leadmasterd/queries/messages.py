@@ -1,11 +1,12 @@
 """Captured messages, searched and listed. The answer of `messages`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict, cast
 
 from leadmasterd.queries.database import Connection, Row, id_list, records, rows
 from leadmasterd.queries.people import find
+from leadmasterd.readable import NOTHING, Content, line, searched_text
 from leadmasterd.text import unaccented
 
 
@@ -31,6 +32,7 @@ class CapturedMessage(TypedDict):
     quoted: dict[str, Any] | None
     referral: dict[str, Any] | None
     details: dict[str, Any] | None
+    text: str
     contact: str | None
 
 
@@ -78,18 +80,40 @@ def message_list(
         values["conversations"] = id_list(conversations)
     if search:
         words = unaccented(search) or search
-        connection.create_function("contains", 1, lambda body: body is not None and words in unaccented(body))
-        conditions.append("contains(m.body)")
+        connection.create_function("contains", 5, lambda *columns: words in unaccented(_searched(*columns)))
+        conditions.append("contains(m.type, m.body, m.media, m.quoted, m.details)")
     if since:
         conditions.append("m.sent_at >= :since")
         values["since"] = since
     found = rows(connection, _QUERY.format(where=" AND ".join(conditions)), **values)
-    return {"messages": [_message(row) for row in reversed(found)]}
+    return {"messages": [cast("CapturedMessage", with_text(row)) for row in reversed(found)]}
 
 
-def _message(row: Row) -> CapturedMessage:
-    parsed = {column: json.loads(row[column]) if row[column] else None for column in _JSON_COLUMNS}
-    return cast("CapturedMessage", row | parsed)
+def with_text(row: Row) -> Row:
+    """A row of `messages` with its JSON parsed, and with the line that people read."""
+    parsed = row | {name: json.loads(row[name]) if row[name] else None for name in _JSON_COLUMNS if name in row}
+    return parsed | {"text": line(content_of(parsed))}
+
+
+def content_of(message: Mapping[str, Any]) -> Content:
+    """What `readable` tells of a message with these keys."""
+    return Content(
+        type=message["type"] if message["readable_at"] else "ciphertext",
+        body=message["body"],
+        outgoing=message["direction"] == "out",
+        media=message["media"] or NOTHING,
+        quoted=message["quoted"] or NOTHING,
+        details=message["details"] or NOTHING,
+    )
+
+
+def _searched(type_: str, body: str | None, media: str | None, quoted: str | None, details: str | None) -> str:
+    if type_ == "chat" and not quoted and not details:
+        return body or ""
+    objects = {
+        name: json.loads(text) for name, text in (("media", media), ("quoted", quoted), ("details", details)) if text
+    }
+    return searched_text(Content(type_, body, **objects))
 
 
 class CapturedText(TypedDict):

@@ -223,7 +223,11 @@ def _contact(obj: JsonObject) -> Contact:
     )
 
 
-_EXTRAS: Final = ("location", "contact_cards", "order", "reply", "call")
+EXTRAS: Final = (
+    "location", "contact_cards", "order", "reply", "call",
+    "product", "payment", "invitation", "event", "poll", "poll_vote", "menu", "status_reply", "unknown",
+)  # fmt: skip
+"""Fields of `message` that are stored as they are, in `messages.details`."""
 
 
 # ---------------------------------------------------------------------- data
@@ -248,7 +252,7 @@ def _message(obj: JsonObject, seq: int) -> Message:
         media=_object_or_none(obj, "media"),
         quoted=_object_or_none(obj, "quoted"),
         referral=_object_or_none(obj, "referral"),
-        extras={name: obj[name] for name in _EXTRAS if obj.get(name)},
+        extras={name: obj[name] for name in EXTRAS if obj.get(name)},
     )
 
 

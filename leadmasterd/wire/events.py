@@ -288,7 +288,7 @@ class Message(NamedTuple):
     quoted: JsonObject | None
     referral: JsonObject | None
     extras: JsonObject
-    """`location`, `contact_cards`, `order`, `reply` and `call`; those that are there."""
+    """What only some kinds of message hold (`decode.EXTRAS`): those that are there."""
 
 
 @dataclass(frozen=True, slots=True)

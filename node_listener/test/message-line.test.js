@@ -314,6 +314,19 @@ test('garbage in every field costs only that field', () => {
     lat: 1,
     lng: 1,
     duration: 1,
+    list: 1,
+    hydratedButtons: 1,
+    carouselCardsParsed: 1,
+    interactivePayload: 1,
+    paymentNoteMsg: 1,
+    newsletterAdminInviteInfo: 1,
+    eventName: 1,
+    eventLocation: 1,
+    pollName: 1,
+    pollOptions: 1,
+    pollVotesSnapshot: 1,
+    futureproofType: 1,
+    quotedRemoteJid: 1,
   });
   for (const name of names.filter((each) => !['id', 't'].includes(each))) {
     for (const value of [null, undefined, 7, true, {}, [], [null], '', Number.NaN]) {

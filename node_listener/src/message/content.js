@@ -1,9 +1,20 @@
 // A message's content: its text, the description of its media, its contact cards.
 import { flag, list, number, record, text } from './raw.js';
+import { invitationText } from './shared.js';
 
 /** @typedef {import('./raw.js').Raw} Raw */
 
-const MEDIA = new Set(['image', 'video', 'ptt', 'ptv', 'audio', 'document', 'sticker', 'album']);
+const MEDIA = new Set([
+  'image',
+  'video',
+  'ptt',
+  'ptv',
+  'audio',
+  'document',
+  'sticker',
+  'sticker-pack',
+  'album',
+]);
 /** Types whose `body` is a base64 JPEG, not text. */
 const PREVIEW_IN_BODY = new Set([...MEDIA, 'location', 'live_location', 'product', 'order']);
 /** Types whose `body` is a contact card, which has its own field. */
@@ -29,7 +40,25 @@ export function textOf(raw) {
   if (question !== null) return question;
   if (isMediaRecord(raw)) return text(raw.caption) ?? text(raw.comment) ?? text(raw.message);
   if (CARD_IN_BODY.has(String(raw.type))) return text(raw.caption);
-  return text(raw.body) ?? text(raw.caption) ?? text(record(record(raw.interactiveMessage)?.body)?.text);
+  return (
+    text(raw.body) ??
+    text(raw.caption) ??
+    text(record(record(raw.interactiveMessage)?.body)?.text) ??
+    text(record(raw.list)?.description) ??
+    text(record(raw.paymentNoteMsg)?.body) ??
+    invitationText(raw)
+  );
+}
+
+/**
+ * What the page itself could not read: for the phone only, or of a later version.
+ * @param {Raw} raw
+ * @returns {Record<string, unknown> | null}
+ */
+export function unknownOf(raw) {
+  const future = text(raw.futureproofType);
+  if (raw.type !== 'unknown' && future === null) return null;
+  return { subtype: text(raw.subtype), future_type: future };
 }
 
 /**

@@ -1,12 +1,15 @@
-// What a message refers to: the message it quotes, an order, an interactive question it answers, the ad that led here.
+// What a message refers to: the message or the status it answers, a product, an order, the ad that led here.
 import { textOf } from './content.js';
 import { messageId, widText } from './ids.js';
 import { flag, number, record, text } from './raw.js';
+import { productOf } from './shared.js';
 
 /** @typedef {import('./raw.js').Raw} Raw */
 
 /** A quoted text can be as long as a message. It is only context; the quoted message has a line of its own. */
 const QUOTED_LENGTH = 4096;
+/** How the id of a quoted message begins when somebody writes about a product from its page (go-whatsapp#467). */
+const PRODUCT_INQUIRY = 'product_inquiry:';
 const ANSWERED = new Set(['completed', 'connected', 'acceptedelsewhere', 'ongoing', '0', '4', '5']);
 
 /**
@@ -18,12 +21,33 @@ export function quotedOf(raw) {
   const id = text(raw.quotedStanzaID) ?? messageId(quoted?.id)?.id ?? null;
   if (id === null) return null;
   const body = quoted === null ? null : textOf(quoted);
+  const product = quotedProduct(id, quoted ?? {});
   return {
     id,
     participant: widText(raw.quotedParticipant),
     body: body === null ? null : body.slice(0, QUOTED_LENGTH),
     message_type: text(quoted?.type),
+    ...(product !== null && { product }),
   };
+}
+
+/**
+ * @param {string} id
+ * @param {Raw} quoted
+ */
+function quotedProduct(id, quoted) {
+  if (!id.startsWith(PRODUCT_INQUIRY)) return productOf(quoted);
+  return productOf({ ...quoted, productId: text(quoted.productId) ?? id.slice(PRODUCT_INQUIRY.length) });
+}
+
+/**
+ * Whether the message answers a status (a story). In a chat that is a status of whoever did not write the message.
+ * @param {Raw} raw
+ * @returns {Record<string, unknown> | null}
+ */
+export function statusReplyOf(raw) {
+  if (widText(raw.quotedRemoteJid) !== 'status@broadcast') return null;
+  return { author: widText(raw.quotedParticipant), id: text(raw.quotedStanzaID) };
 }
 
 /**
@@ -59,27 +83,6 @@ export function orderOf(raw) {
     total: number(raw.totalAmount1000),
     currency: text(raw.totalCurrencyCode),
   };
-}
-
-/**
- * The answer to a list, a button or a flow that a business sent.
- * @param {Raw} raw
- * @returns {Record<string, unknown> | null}
- */
-export function replyOf(raw) {
-  const row = record(raw.listResponse);
-  if (row !== null) {
-    const id = text(record(row.singleSelectReply)?.selectedRowId);
-    return { kind: 'list', id, text: text(row.title) ?? text(raw.body) };
-  }
-  const button = text(raw.selectedButtonId) ?? text(raw.selectedId);
-  if (button !== null) return { kind: 'button', id: button, text: text(raw.body) };
-  const answer = record(raw.interactiveResponseMessage) ?? record(raw.interactiveResponse);
-  const flow = record(raw.nativeFlowResponseMessage) ?? record(answer?.nativeFlowResponseMessage);
-  if (flow !== null || answer !== null) {
-    return { kind: 'flow', id: text(flow?.name), text: text(record(answer?.body)?.text) ?? text(raw.body) };
-  }
-  return null;
 }
 
 /**

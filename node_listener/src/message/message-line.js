@@ -1,10 +1,12 @@
 // The page's raw record of a message -> the fields of a wire line. Pure: no library, no page, no clock.
 // docs/protocol.md says what each field means. The raw names are the page's own (the library calls the record `_data`), and
 // every one of them may be missing.
-import { isMediaRecord, mediaOf, textOf, vcardsOf } from './content.js';
-import { callOf, orderOf, quotedOf, referralOf, replyOf } from './context.js';
+import { isMediaRecord, mediaOf, textOf, unknownOf, vcardsOf } from './content.js';
+import { callOf, orderOf, quotedOf, referralOf, statusReplyOf } from './context.js';
 import { isLid, messageId, personId, widText } from './ids.js';
+import { menuOf, replyOf } from './menus.js';
 import { flag, number, record, text } from './raw.js';
+import { eventOf, invitationOf, paymentOf, pollOf, productOf } from './shared.js';
 
 /**
  * @typedef {import('./raw.js').Raw} Raw
@@ -44,8 +46,28 @@ export function messageFields(raw, via) {
     ephemeral_seconds: number(raw.ephemeralDuration) || null,
     forwarded: flag(raw.isForwarded) || (number(raw.forwardingScore) ?? 0) > 0,
     ...(raw.type === 'call_log' && { call: callOf(raw) }),
+    ...sharedFields(raw),
     data: slimData(raw),
   };
+}
+
+/**
+ * Fields that few messages have: those that are there.
+ * @param {Raw} raw
+ * @returns {Record<string, unknown>}
+ */
+function sharedFields(raw) {
+  const fields = {
+    product: productOf(raw),
+    payment: paymentOf(raw),
+    invitation: invitationOf(raw),
+    event: eventOf(raw),
+    poll: pollOf(raw),
+    menu: menuOf(raw),
+    status_reply: statusReplyOf(raw),
+    unknown: unknownOf(raw),
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
 
 /**
@@ -162,6 +184,7 @@ function locationOf(raw) {
     name: name || null,
     address: address.join('\n') || null,
     url: text(raw.clientUrl),
+    ...(flag(raw.isLive) && { live: true }),
   };
 }
 
