@@ -8,7 +8,7 @@ from typing import Any
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN
 
 FILE = Path(__file__).parent.parent / "leadmasterd" / "classify" / "data" / "examples.jsonl"
-FLAGS = {"saved_contact", "business_account", "first_contact", "ad_referral", "has_media"}
+FLAGS = {"saved_contact", "business_account", "first_contact", "ad_referral", "has_media", "about_product"}
 AT_LEAST = 100
 
 

@@ -44,6 +44,8 @@ class Signals:
     """The first burst of this person."""
     ad_referral: bool = False
     has_media: bool = False
+    about_product: bool = False
+    """They quote a product."""
     types: tuple[str, ...] = ()
     """The message types of the burst, as WhatsApp names them: chat, image, ptt, vcard, order, ..."""
 

@@ -27,6 +27,7 @@ class When:
     first_contact: bool | None = None
     ad_referral: bool | None = None
     has_media: bool | None = None
+    about_product: bool | None = None
     types: tuple[str, ...] = ()
     """At least one message of the burst has one of these types."""
     only_types: tuple[str, ...] = ()

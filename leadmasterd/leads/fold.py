@@ -20,7 +20,7 @@ from leadmasterd.leads.stages import CLOSED
 from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Merged, Reacted, Step
 from leadmasterd.reasons import SYSTEM, Reason
 
-FOLD_VERSION: Final = 4
+FOLD_VERSION: Final = 5
 """Bump when the same history would give different leads; the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
@@ -261,6 +261,8 @@ class _PersonFold:
 
     def _enquiry(self, burst: Burst, label: BurstLabel) -> Enquiry:
         groups = {label.group, *label.before}  # an edit never un-opens a lead
+        if burst.shares and label.method != "person":
+            groups.add("unknown")
         if burst.conversation not in self._muted and (burst.ad or "commercial" in groups):
             return Enquiry.COMMERCIAL
         stranger = not self._answered and not burst.saved
@@ -335,6 +337,8 @@ class _PersonFold:
         lead.topics.append(label.intent)
 
     def _needs_answer(self, burst: Burst, label: BurstLabel) -> bool:
+        if burst.shares and label.method != "person":
+            return True
         if label.group in ("closing", "noise") and label.reasoned:
             return False
         if label.intent != "acknowledgement" or not label.reasoned:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from leadmasterd.classify.intents import Signals
 
@@ -30,6 +30,10 @@ class Inbound(NamedTuple):
     business: bool = False
     ad: bool = False
     media: bool = False
+    about_product: bool = False
+    """It quotes a product."""
+    on_status: bool = False
+    """It answers a status of ours."""
 
 
 class Answered(NamedTuple):
@@ -82,6 +86,14 @@ class Merged:
     number: int
 
 
+SHARED_TYPES: Final = frozenset(
+    {
+        "product", "order", "payment", "event_creation", "groups_v4_invite", "newsletter_admin_invite",
+        "newsletter_follower_invite",
+    }
+)  # fmt: skip
+"""What a person shares on purpose: money, a thing for sale, a date, an invitation."""
+
 Event = Inbound | Called | Answered | Reacted | Decided | Merged
 _RANK = {Inbound: 0, Called: 1, Answered: 2, Reacted: 3, Decided: 4, Merged: 5}
 
@@ -130,6 +142,11 @@ class Burst:
         return any(each.ad for each in self.messages)
 
     @property
+    def shares(self) -> bool:
+        """Whether something was shared that somebody must look at, whatever the words with it."""
+        return any(each.type in SHARED_TYPES for each in self.messages)
+
+    @property
     def signals(self) -> Signals:
         """What the classifier gets besides the text."""
         return Signals(
@@ -138,6 +155,7 @@ class Burst:
             first_contact=self.first_contact,
             ad_referral=self.ad,
             has_media=any(each.media for each in self.messages),
+            about_product=any(each.about_product for each in self.messages),
             types=tuple(each.type for each in self.messages),
         )
 

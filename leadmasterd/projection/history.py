@@ -26,8 +26,8 @@ from leadmasterd.leads.timeline import (
 )
 from leadmasterd.projection.persons import persons_of
 from leadmasterd.projection.sql import with_ids
+from leadmasterd.readable import NOTHING, written_words
 from leadmasterd.store.calls import CALL_LOG, LINE_AFTER, LINE_BEFORE
-from leadmasterd.text import clean
 
 SYSTEM_TYPES: Final = frozenset(
     {
@@ -146,12 +146,13 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
     call_lines: dict[int, list[Called]] = defaultdict(list)
     for (
         conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
-        media, details, own_id,
+        media, about_product, on_status, details, own_id,
     ) in with_ids(
         connection,
         "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
         "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name <> '', business, referral IS NOT NULL, "
-        "media IS NOT NULL, details, stanza_id FROM messages "
+        "media IS NOT NULL, quoted LIKE '%\"product\":%', details LIKE '%\"status_reply\":%', details, stanza_id "
+        "FROM messages "
         "WHERE conversation_id IN (SELECT value FROM json_each(?))",
         of,
     ):  # fmt: skip
@@ -169,7 +170,7 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
                 )
             )
         elif incoming:
-            words = body or _words_of(details)
+            words = written_words(body, json.loads(details) if details else NOTHING)
             history.events.append(
                 Inbound(
                     at=at,
@@ -185,6 +186,8 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
                     business=bool(business),
                     ad=bool(ad),
                     media=bool(media),
+                    about_product=bool(about_product),
+                    on_status=bool(on_status),
                 )
             )
         else:
@@ -212,14 +215,6 @@ def _earlier_texts(connection: sqlite3.Connection, conversations: Iterable[int])
     ):
         found[message_id].append(before or "")
     return {message_id: tuple(texts) for message_id, texts in found.items()}
-
-
-def _words_of(details: str | None) -> str:
-    """The text of an order, or of an answer to a list or a button, besides its body."""
-    fields = json.loads(details) if details else {}
-    parts = [(fields.get(name), key) for name, key in (("reply", "text"), ("order", "title"))]
-    words = [part.get(key) for part, key in parts if isinstance(part, dict)]
-    return " ".join(clean(word) or "" for word in words if isinstance(word, str))
 
 
 def _line_says_answered(details: str | None) -> bool:

@@ -1,8 +1,8 @@
-"""Writes `touches`: ads as WhatsApp reports them, links and campaigns from the text of messages."""
+"""Writes `touches`: ads, products and statuses as WhatsApp reports them, links and campaigns from texts."""
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from leadmasterd import times
@@ -33,7 +33,8 @@ def write_touchpoints(connection: sqlite3.Connection, history: History, campaign
     """Write what differs."""
     inbound = [event for event in history.events if isinstance(event, Inbound)]
     _write_worded(connection, history, inbound, campaigns)
-    _write_ads(connection, [event.message_id for event in inbound if event.ad])
+    reported = [each for each in inbound if each.ad or each.about_product or each.on_status or each.type == "product"]
+    _write_reported(connection, [event.message_id for event in reported])
 
 
 def _write_worded(
@@ -61,7 +62,7 @@ def _write_worded(
             with_ids(
                 connection,
                 f"SELECT {', '.join(_TouchRow._fields)} FROM touches "
-                "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND kind <> 'ad'",
+                "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND kind IN ('link', 'campaign')",
                 history.conversations,
             ),
         )
@@ -74,37 +75,73 @@ def _write_worded(
     connection.executemany(_INSERT, [row for key, row in wanted.items() if stored.get(key) != row])
 
 
-def _write_ads(connection: sqlite3.Connection, message_ids: Sequence[int]) -> None:
-    """Ads are written once: what WhatsApp reports of one never changes."""
+def _write_reported(connection: sqlite3.Connection, message_ids: Sequence[int]) -> None:
+    """Ads, products and statuses are written once: what WhatsApp reports of one never changes."""
     if not message_ids:
         return
-    rows = with_ids(
+    found = with_ids(
         connection,
-        "SELECT message_id, conversation_id, sent_at, referral FROM messages "
+        "SELECT message_id, conversation_id, sent_at, referral, quoted, details FROM messages "
         "WHERE message_id IN (SELECT value FROM json_each(?))",
         message_ids,
     )
     connection.executemany(
         _INSERT.replace("INSERT", "INSERT OR IGNORE", 1),
-        [_ad_row(message_id, conversation, at, referral) for message_id, conversation, at, referral in rows],
+        [
+            row
+            for message_id, conversation, at, *columns in found
+            for row in _reported_rows(_Place(message_id, conversation, at), *columns)
+        ],
     )
 
 
-def _ad_row(message_id: int, conversation: int, at: str, referral: str) -> _TouchRow:
+class _Place(NamedTuple):
+    """The message that shows how its sender came."""
+
+    message_id: int
+    conversation_id: int
+    at: str
+
+
+def _reported_rows(place: _Place, referral: str | None, quoted: str | None, details: str | None) -> Iterator[_TouchRow]:
     """Parsed here, because SQLite would return bytes for half a character."""
-    fields = json.loads(referral)
+    answered = json.loads(quoted) if quoted else {}
+    told = json.loads(details) if details else {}
+    if referral:
+        ad = json.loads(referral)
+        yield _row(
+            place, "ad", ad, source_id=ad.get("source_id"), source_url=ad.get("source_url"), headline=ad.get("title")
+        )
+    product = told.get("product") or answered.get("product")
+    if isinstance(product, dict):
+        yield _row(
+            place,
+            "product",
+            product,
+            source_id=product.get("product_id"),
+            source_url=product.get("url"),
+            headline=product.get("title"),
+        )
+    if "status_reply" in told:
+        yield _row(
+            place, "status", answered, source_id=answered.get("id"), source_url=None, headline=answered.get("body")
+        )
 
-    def text_of(name: str) -> str | None:
-        value = fields.get(name)
-        return None if value is None else clean(value if isinstance(value, str) else json.dumps(value))
 
+def _row(
+    place: _Place, kind: str, raw: object, *, source_id: object, source_url: object, headline: object
+) -> _TouchRow:
     return _TouchRow(
-        message_id=message_id,
-        kind="ad",
-        conversation_id=conversation,
-        at=at,
-        source_id=text_of("source_id"),
-        source_url=text_of("source_url"),
-        headline=text_of("title"),
-        raw=referral,
+        message_id=place.message_id,
+        kind=kind,
+        conversation_id=place.conversation_id,
+        at=place.at,
+        source_id=_text(source_id),
+        source_url=_text(source_url),
+        headline=_text(headline),
+        raw=json.dumps(raw),
     )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else clean(value if isinstance(value, str) else json.dumps(value))

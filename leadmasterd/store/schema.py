@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -366,6 +366,25 @@ ALTER TABLE touches_of_all_kinds RENAME TO touches;
 CREATE INDEX touches_by_conversation ON touches (conversation_id, at);
 """
 
+_MORE_TOUCHES: Final = """
+CREATE TABLE touches_of_more_kinds (                 -- how people came here
+    touch_id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    message_id      INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+    at              TEXT NOT NULL,
+    kind            TEXT NOT NULL CHECK (kind IN ('ad', 'link', 'campaign', 'product', 'status')),
+    source_id       TEXT,                            -- of the ad, product or status, or the campaign's name
+    source_url      TEXT,
+    headline        TEXT,
+    raw             TEXT NOT NULL,                   -- JSON: what was told of it, or what a link says of itself
+    UNIQUE (message_id, kind)
+) STRICT;
+INSERT INTO touches_of_more_kinds SELECT * FROM touches;
+DROP TABLE touches;
+ALTER TABLE touches_of_more_kinds RENAME TO touches;
+CREATE INDEX touches_by_conversation ON touches (conversation_id, at);
+"""
+
 
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
     """Bring a database to `SCHEMA_VERSION` from any earlier version. `stop_before`: for tests, a migration's name."""
@@ -391,6 +410,12 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         for statement in _statements(_TOUCHES):
             db.execute(statement)
         db.execute("PRAGMA user_version = 3")
+
+    @migrations()
+    def m004_touches_of_more_kinds(db: "Database") -> None:
+        for statement in _statements(_MORE_TOUCHES):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 4")
 
     migrations.apply(db, stop_before=stop_before)
 
