@@ -36,7 +36,8 @@ Half = Literal["development", "held-out"]
 LIMIT_MS: Final = 1.0
 ROUNDS: Final = 5
 OWN_SETS: Final = tuple(
-    Path(__file__).parent.parent / "tests" / "data" / f"{name}.jsonl" for name in ("rioplatense", "latin_american")
+    Path(__file__).parent.parent / "tests" / "data" / f"{name}.jsonl"
+    for name in ("rioplatense", "latin_american", "rioplatense_situations")
 )
 
 INTENTS_OF: Final[Mapping[str, tuple[str, ...]]] = {
