@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from leadmasterd.classify.intents import UNKNOWN, Label, Signals
 from leadmasterd.classify.model import LEAST_KNOWN, Guess, Model
 from leadmasterd.classify.rules import Hit, RuleSet
-from leadmasterd.classify.text import Normalised, normalise
+from leadmasterd.classify.text import LINK, Normalised, normalise
 
 _MATCHED_SHOWN = 80
+_ONLY_A_LINK = frozenset({LINK, "link", "enlace", "url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Classifier:
         if not burst.words:
             media = signals.has_media or any(each != "chat" for each in signals.types)
             return _unknown("media_only" if media else "empty")
+        if LINK in burst.words and set(burst.words) <= _ONLY_A_LINK:
+            return _unknown("only_a_link")  # of a product, a place, an ad: the model takes any link for spam
         if self.model is None:
             return _by_rule(hits, 0.0) if hits else _unknown("no_model")
         guess = self.model.guess(burst)

@@ -42,6 +42,8 @@ class Signals:
     business_account: bool = False
     first_contact: bool = False
     """The first burst of this person."""
+    prompt_reply: bool = False
+    """Their first words, within seconds of our first message to them: see `timeline.PROMPT_MS`."""
     ad_referral: bool = False
     has_media: bool = False
     about_product: bool = False

@@ -106,6 +106,7 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "unsure": _unsure,
     "unseen_words": _unseen_words,
     "empty": lambda v: _("no words in it"),
+    "only_a_link": lambda v: _("only a link, and no words that say what for"),
     "media_only": lambda v: _("a picture, a voice note or the like, without words"),
     "no_model": lambda v: _("no rule matched, and there is no learned model"),
 }

@@ -25,6 +25,7 @@ class When:
     saved_contact: bool | None = None
     business_account: bool | None = None
     first_contact: bool | None = None
+    prompt_reply: bool | None = None
     ad_referral: bool | None = None
     has_media: bool | None = None
     about_product: bool | None = None

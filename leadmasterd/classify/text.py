@@ -148,7 +148,10 @@ _FROM_EMOJI_ON: Final = re.compile(f"[{min(_EMOJI_WORD)}-\U0010ffff]")
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _DIGIT: Final = re.compile(r"\d")
 
-_LINK: Final = re.compile(r"(?:https?://|www\.)\S{1,500}")
+_LINK: Final = re.compile(
+    r"(?:https?://|www\.)\S{1,500}|\b(?:[a-z0-9-]{1,63}\.){1,4}(?:com|net|org|ar|uy|gl|me|be|ly|co|app|shop)/\S{0,500}"
+)
+"""With or without the scheme; then only what has a path, because people leave out the space after a full stop."""
 _MONEY: Final = re.compile(
     r"(?:\$|u\$s|usd|ars)\s{0,3}\d[\d.,]{0,15}k?|\b\d[\d.,]{0,15}\s?(?:pesos|lucas|mil pesos|usd|dolares)\b"
 )
@@ -204,7 +207,7 @@ def words_of(raw: str) -> Iterable[str]:
     named = _FROM_EMOJI_ON.sub(_emoji_meaning, raw.lower())
     folded = unicodedata.normalize("NFKD", named).lower()
     kept = _NOT_ASCII.sub(_without_marks, folded)
-    if "http" in kept or "www." in kept:
+    if "/" in kept or "www." in kept:
         kept = _LINK.sub(f" {LINK} ", kept)
     if _DIGIT.search(kept):  # most texts have none, and these two are slow
         kept = _MONEY.sub(f" {MONEY} ", kept)

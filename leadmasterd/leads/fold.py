@@ -10,6 +10,7 @@ order. Nothing here looks at a clock: what depends on the time of asking (overdu
 docs/leads.md shows the rules to people; its table is `OPENING`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,11 +21,18 @@ from leadmasterd.leads.stages import CLOSED
 from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Merged, Reacted, Step
 from leadmasterd.reasons import SYSTEM, Reason
 
-FOLD_VERSION: Final = 5
+FOLD_VERSION: Final = 6
 """Bump when the same history would give different leads; the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
 """Days after an unanswered quote on which to follow up; not more often."""
+OF_THE_SALE_MS: Final = 2 * DAY_MS
+"""So long after `won`, talk of how to pay, fetch or get there belongs to that sale."""
+_OF_THE_SALE: Final = frozenset({"payment", "delivery", "business_info", "appointment", "callback"})
+_ANOTHER: Final = re.compile(
+    r"\b(?:otr[oa]s?(?! (?:d[ií]as?|semanas?|horas?|horarios?|momentos?))|tambi[eé]n|adem[aá]s)\b", re.IGNORECASE
+)
+"""An appointment spoken of with these words is one more, not the one to fetch what was bought."""
 _WORDS_ONLY: Final = frozenset({"chat", "sticker"})
 _CATEGORY_STRENGTH: Final[Mapping[Group, int]] = {
     "commercial": 5,
@@ -66,11 +74,11 @@ OPENING: Final[Mapping[LastLead, Mapping[Enquiry, Literal["new", "unsorted", "re
 
 @dataclass(frozen=True, slots=True)
 class BurstLabel:
-    """What a burst was labelled as. `before`: the groups of its texts before each of its edits."""
+    """What a burst was labelled as. `before`: the intents of its texts before each of its edits."""
 
     intent: str
     method: Method
-    before: frozenset[Group] = frozenset()
+    before: frozenset[str] = frozenset()
 
     @property
     def group(self) -> Group:
@@ -260,13 +268,21 @@ class _PersonFold:
                 self._plan_after_sale(conversation, at)
 
     def _enquiry(self, burst: Burst, label: BurstLabel) -> Enquiry:
-        groups = {label.group, *label.before}  # an edit never un-opens a lead
+        intents = {label.intent, *label.before}  # an edit never un-opens a lead
+        if self._follows_a_sale(burst.at):
+            another = any(_ANOTHER.search(text) for text in burst.texts)
+            intents -= _OF_THE_SALE - {"appointment"} if another else _OF_THE_SALE
+        groups = {GROUP_OF[intent] for intent in intents}
         if burst.shares and label.method != "person":
             groups.add("unknown")
         if burst.conversation not in self._muted and (burst.ad or "commercial" in groups):
             return Enquiry.COMMERCIAL
         stranger = not self._answered and not burst.saved
         return Enquiry.UNCLEAR if stranger and not groups.isdisjoint(("courtesy", "unknown")) else Enquiry.NONE
+
+    def _follows_a_sale(self, at: int) -> bool:
+        sale = self._closed
+        return self._open is None and sale is not None and sale.stage == "won" and at - sale.stage_at <= OF_THE_SALE_MS
 
     def _last_lead(self, at: int) -> LastLead:
         closed = self._closed

@@ -4,13 +4,18 @@ Times are whole milliseconds since 1970 UTC. The order never depends on the orde
 messages come first, then calls (missed ones first), answers, reactions, decisions and merges; then the own id decides.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
 from typing import Final, NamedTuple
 
 from leadmasterd.classify.intents import Signals
+
+PROMPT_MS: Final = 10_000
+"""Their first words so soon after our first message may be a machine's: a person has to read it first."""
+_NEXT_PART_MS: Final = 5_000
+"""A machine that sends a picture, a greeting and a menu sends each part this soon after the one before."""
 
 
 class Inbound(NamedTuple):
@@ -100,10 +105,13 @@ _RANK = {Inbound: 0, Called: 1, Answered: 2, Reacted: 3, Decided: 4, Merged: 5}
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Inbound messages that belong together, because people split their sentences. `first_contact`: their first one."""
+    """Inbound messages that belong together, because people split their sentences. `first_contact`: their first one;
+    `prompt`: within seconds of our first message.
+    """
 
     messages: tuple[Inbound, ...]
     first_contact: bool
+    prompt: bool = False
 
     @property
     def at(self) -> int:
@@ -128,7 +136,7 @@ class Burst:
             f"{each.message_id}{'' if each.readable else '?'}{f'/{len(each.earlier)}' if each.edited else ''}"
             for each in self.messages
         ]
-        text = f"{','.join(parts)}|{self.first_contact:d}"
+        text = f"{','.join(parts)}|{self.first_contact:d}{'|prompt' if self.prompt else ''}"
         return blake2b(text.encode(), digest_size=12).hexdigest()
 
     @property
@@ -153,6 +161,7 @@ class Burst:
             saved_contact=self.saved,
             business_account=any(each.business for each in self.messages),
             first_contact=self.first_contact,
+            prompt_reply=self.prompt,
             ad_referral=self.ad,
             has_media=any(each.media for each in self.messages),
             about_product=any(each.about_product for each in self.messages),
@@ -179,18 +188,29 @@ def _place(event: Event) -> tuple[int, int, bool, str]:
     return event.at, _RANK[type(event)], answered, own_id
 
 
-def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], threads: Mapping[int, int]) -> list[Step]:
+def steps(
+    events: Sequence[Event],
+    burst_ms: int,
+    people: Mapping[int, int],
+    threads: Mapping[int, int],
+    *,
+    written_to: Mapping[int, int] | None = None,
+) -> list[Step]:
     """Ordered events, with inbound messages joined to bursts; a burst stands where it began.
 
     A burst ends with a silence of `burst_ms`, and with anything that we do in its thread, except a call that was
-    not taken. `people`: conversation -> whose it is; `threads`: conversation -> which WhatsApp thread it is part
-    of.
+    not taken; and prompt messages share no burst with later ones. `people`: conversation -> whose it is; `threads`:
+    conversation -> which WhatsApp thread it is part of; `written_to`: thread -> when anything of ours was first sent
+    there.
     """
     found: list[Step | list[Inbound]] = []
     running: dict[int, list[Inbound]] = {}
+    prompt = _prompt_messages(events, threads, written_to or {})
     for event in events:
         if isinstance(event, Inbound):
             burst = running.get(event.conversation)
+            if burst is not None and prompt and (event.message_id in prompt) != (burst[-1].message_id in prompt):
+                burst = None
             if burst is not None and event.at - burst[-1].at < burst_ms:
                 burst.append(event)
             else:
@@ -206,11 +226,27 @@ def steps(events: Sequence[Event], burst_ms: int, people: Mapping[int, int], thr
     for step in found:
         if isinstance(step, list):
             person = people[step[0].conversation]
-            done.append(Burst(tuple(step), first_contact=person not in already_wrote))
+            done.append(Burst(tuple(step), person not in already_wrote, prompt=step[0].message_id in prompt))
             already_wrote.add(person)
         else:
             done.append(step)
     return done
+
+
+def _prompt_messages(events: Iterable[Event], threads: Mapping[int, int], written_to: Mapping[int, int]) -> Set[int]:
+    """The ids of the first messages in a thread where we wrote first, if they came within seconds."""
+    until: dict[int, int] = {}
+    found = set()
+    for event in events:
+        if isinstance(event, Inbound):
+            thread = threads[event.conversation]
+            ours = written_to.get(thread)
+            if thread not in until:
+                until[thread] = ours + PROMPT_MS if ours is not None and ours < event.at else event.at - 1
+            if event.at <= until[thread]:
+                found.add(event.message_id)
+                until[thread] = max(until[thread], event.at + _NEXT_PART_MS)
+    return found
 
 
 def quick_replies(inbound: Sequence[int], outgoing: Sequence[tuple[int, int]], within_ms: int) -> list[int]:

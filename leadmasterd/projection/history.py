@@ -84,7 +84,17 @@ class History:
             for message in self.outgoing
             if message.author != "api" and message.message_id not in automatic
         ]
-        return steps(in_order([*self.events, *answers]), round(burst_seconds * 1000), self.people, self.threads)
+        written_to: dict[int, int] = {}
+        for message in self.outgoing:
+            thread = self.threads[message.conversation]
+            written_to[thread] = min(message.at, written_to.get(thread, message.at))
+        return steps(
+            in_order([*self.events, *answers]),
+            round(burst_seconds * 1000),
+            self.people,
+            self.threads,
+            written_to=written_to,
+        )
 
 
 def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[History]:

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from leadmasterd.classify.intents import GROUP_OF, Label, Method, Signals
+from leadmasterd.classify.intents import Label, Method, Signals
 from leadmasterd.leads.fold import BurstLabel
 from leadmasterd.leads.timeline import Burst
 from leadmasterd.projection.history import History
@@ -60,7 +60,7 @@ class Labels:
         """The label of a burst. Its earlier texts are always classified as well."""
         intent, method = self._classified(burst, burst.key, burst.texts)
         before = frozenset(
-            GROUP_OF[self._classified(burst, f"{burst.key}:{number}", texts)[0]]
+            self._classified(burst, f"{burst.key}:{number}", texts)[0]
             for number, texts in enumerate(burst.earlier_texts())
         )
         by_hand = self._by_hand(burst)
