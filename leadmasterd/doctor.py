@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,14 @@ from zoneinfo import ZoneInfo
 
 from leadmasterd import health, sentences
 from leadmasterd.classify.loading import existing
-from leadmasterd.errors import CannotUseDatabase, CannotUseModel, CannotUseProgram, CannotUseRules, CannotUseSettings
+from leadmasterd.errors import (
+    CannotUseDatabase,
+    CannotUseModel,
+    CannotUseProgram,
+    CannotUseRules,
+    CannotUseSettings,
+    DatabaseDamaged,
+)
 from leadmasterd.listener import programs
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.projection.policy import classifier_of, rules_file
@@ -370,19 +378,19 @@ def _database(paths: Paths) -> Iterator[Finding]:
         yield _finding("database_absent")
         return
     except CannotUseDatabase as error:
-        yield _finding("database_unusable", error=error)
+        code = "database_damaged" if isinstance(error, DatabaseDamaged) else "database_unusable"
+        yield _finding(code, error=error, path=paths.database)
         return
-    try:
-        result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        messages = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
-        accounts = connection.execute("SELECT count(*) FROM accounts").fetchone()[0]
-        off = clock_against_messages(connection, datetime.now(UTC))
-    except sqlite3.Error as error:
-        result, messages, accounts, off = str(error), 0, 0, None
-    finally:
-        connection.close()
+    with closing(connection):
+        try:
+            messages = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
+            accounts = connection.execute("SELECT count(*) FROM accounts").fetchone()[0]
+            off = clock_against_messages(connection, datetime.now(UTC))
+            result = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        except (sqlite3.Error, ValueError, TypeError) as error:  # a damaged row can hold anything
+            result = str(error)
     if result != "ok":
-        yield _finding("database_damaged", error=result, path=paths.database)
+        yield _finding("database_damaged", error=" ".join(result.split()), path=paths.database)
         return
     yield _finding("database_ok", messages=messages)
     if off is not None:

@@ -85,9 +85,13 @@ class CannotUseArgument(LeadmasterdError):
 
 
 class CannotUseState(LeadmasterdError):
-    """The state directory can't be used."""
+    """The state directory can't be used. `disk_full`: because of that, so trying again makes sense."""
 
     exit_code = STATE
+
+    def __init__(self, text: str, *, disk_full: bool = False) -> None:
+        super().__init__(text)
+        self.disk_full = disk_full
 
 
 class CannotUseDatabase(LeadmasterdError):
@@ -97,11 +101,15 @@ class CannotUseDatabase(LeadmasterdError):
 
 
 class DatabaseBusy(CannotUseDatabase):
-    """Not now, but trying again makes sense. `code`: `disk_full` or `database_locked`."""
+    """Not now, but trying again makes sense. `code`: `disk_full`, `database_locked` or `database_error`."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+class DatabaseDamaged(CannotUseDatabase):
+    """The file's content is damaged, and only a person can put a sound one in its place."""
 
 
 class MayNotWrite(CannotUseDatabase):

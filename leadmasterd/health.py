@@ -20,7 +20,7 @@ class Severity(StrEnum):
     MEDIUM = "medium"
     """A person should look at it soon."""
     HIGH = "high"
-    """Capture stands still until a person acts; `status` exits with 4."""
+    """Capture stands still, wholly or in part, until a person acts; `status` exits with 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,23 @@ DATABASE_ERROR: Final = Warnable(
     lambda: _("retrying; if it lasts, run `leadmasterd doctor`"),
     of_the_store=True,
 )
+DATABASE_DAMAGED: Final = Warnable(
+    "database_damaged",
+    Severity.HIGH,
+    lambda detail: _("the database is damaged ({detail})").format(detail=detail),
+    lambda: _(
+        "what does not touch the damaged part is still stored, the rest is kept as raw lines or tried again; stop the "
+        "daemon, keep a copy of the file, and restore a backup"
+    ),
+    of_the_store=True,
+)
+DATABASE_UNUSABLE: Final = Warnable(
+    "database_unusable",
+    Severity.HIGH,
+    lambda detail: detail,
+    lambda: _("the file is left as it is and tried again; nothing is captured meanwhile"),
+    of_the_store=True,
+)
 
 WARNINGS: Final[Mapping[str, Warnable]] = {
     each.code: each
@@ -167,6 +184,8 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
         DISK_FULL,
         DATABASE_LOCKED,
         DATABASE_ERROR,
+        DATABASE_DAMAGED,
+        DATABASE_UNUSABLE,
     )
 }
 
@@ -178,7 +197,7 @@ def text(code: str, detail: str) -> str:
 
 
 def needs_a_person(code: str | None) -> bool:
-    """Whether capture stands still until a person acts."""
+    """Whether capture stands still, wholly or in part, until a person acts."""
     warning = WARNINGS.get(code) if code else None
     return warning is not None and warning.severity is Severity.HIGH
 

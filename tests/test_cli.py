@@ -200,7 +200,7 @@ def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
         (3, "CannotReachDaemon"),
         (64, "CannotUseArgument"),
         (70, "LeadmasterdError"),
-        (73, "CannotUseState CannotUseDatabase DatabaseBusy MayNotWrite"),
+        (73, "CannotUseState CannotUseDatabase DatabaseBusy DatabaseDamaged MayNotWrite"),
         (78, "CannotUseSettings CannotUseProgram CannotUseRules CannotUseModel"),
         (130, "Interrupted"),
     ],

@@ -10,7 +10,9 @@ from leadmasterd import health
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.health import (
     CONTRACT,
+    DATABASE_DAMAGED,
     DATABASE_LOCKED,
+    DATABASE_UNUSABLE,
     DISK_FULL,
     DISK_LOW,
     RULES,
@@ -45,17 +47,19 @@ def test_the_documented_codes_are_those_that_are_registered() -> None:
     assert set(concerns.split(", ")) == {code for code, each in WARNINGS.items() if not each.of_the_store}
 
 
-def test_only_a_full_disk_needs_a_person_at_once() -> None:
-    """`status` exits with 4 for it."""
-    assert [each for each in WARNINGS.values() if each.severity is Severity.HIGH] == [DISK_FULL]
-    assert {code for code in (*WARNINGS, "sparkle", None) if health.needs_a_person(code)} == {"disk_full"}
+def test_only_a_full_disk_and_a_damaged_database_need_a_person_at_once() -> None:
+    """`status` exits with 4 for them."""
+    needed = [each for each in WARNINGS.values() if each.severity is Severity.HIGH]
+    assert needed == [DISK_FULL, DATABASE_DAMAGED, DATABASE_UNUSABLE]
+    asking = {code for code in (*WARNINGS, "sparkle", None) if health.needs_a_person(code)}
+    assert asking == {each.code for each in needed}
 
 
 def test_every_error_of_the_store_is_registered() -> None:
-    """The writer uses these codes."""
+    """The writer uses these codes; the last is the daemon's, which opens the file."""
     writer = (ROOT / "leadmasterd" / "store" / "writer.py").read_text()
     codes = set(re.findall(r'StoreError\("(\w+)"', writer))
-    assert codes == {code for code, each in WARNINGS.items() if each.of_the_store}
+    assert codes | {DATABASE_UNUSABLE.code} == {code for code, each in WARNINGS.items() if each.of_the_store}
 
 
 def test_a_warning_of_tomorrow_is_shown_as_it_is() -> None:

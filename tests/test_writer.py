@@ -213,7 +213,7 @@ def test_stopping_gives_up_on_a_database_that_stays_locked(tmp_path: Path) -> No
 
 
 def test_a_damaged_database_is_told_and_not_spun_on(tmp_path: Path) -> None:
-    """Nothing can be stored, not even the refused record, so it is reported and retried slowly."""
+    """Not even the message's raw line can be stored, so it is reported and retried slowly. The account is stored."""
     path = tmp_path / "leadmaster.db"
     with opened(path) as sound:
         [[page]] = sound.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'messages'")
@@ -225,9 +225,9 @@ def test_a_damaged_database_is_told_and_not_spun_on(tmp_path: Path) -> None:
     store = Store(path)
     store.writer.put([account(), item(wire.message("new"))])
     until_true(lambda: len(store.errors) >= 3)
-    assert {error and error.code for error in store.errors} == {"database_error"}
+    assert {error and error.code for error in store.errors} == {"database_damaged"}
     assert store.writer.stop(0.1) is False
-    assert store.writer.pending == 2
+    assert store.writer.pending == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

@@ -10,7 +10,7 @@ from leadmasterd import times
 from leadmasterd.actions.unit_of_work import LeadEditor
 from leadmasterd.errors import LeadmasterdError
 from leadmasterd.projection.dirty import mark_all_dirty
-from leadmasterd.queries.database import Row, id_list, rows
+from leadmasterd.queries.database import Row, cause_in_file, id_list, rows
 from leadmasterd.state.files import is_running
 
 SLICE: Final = 64
@@ -88,7 +88,10 @@ def in_slices(
     failures: list[Failure] = []
     for first in range(0, len(conversations), SLICE):
         part = conversations[first : first + SLICE]
-        failures += _in_one(editor, part, work)
+        failed = _in_one(editor, part, work)
+        if failed and not failures and (cause := cause_in_file(editor.paths.database, RuntimeError(failed[0].error))):
+            raise cause
+        failures += failed
         on_progress(first + len(part), len(conversations))
         if running:
             time.sleep(_PAUSE)

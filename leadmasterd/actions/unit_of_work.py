@@ -23,7 +23,7 @@ from leadmasterd.queries.database import id_list, rows
 from leadmasterd.queries.people import Subject, find_or_refuse
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
-from leadmasterd.store.database import cannot_use, open_for_writing
+from leadmasterd.store.database import cannot_use, is_damage, open_for_writing
 from leadmasterd.text import _
 
 _T = TypeVar("_T")
@@ -214,7 +214,7 @@ def _transaction(connection: sqlite3.Connection, path: Path, on_wait: OnWait) ->
     except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.OperationalError):
+        if isinstance(error, sqlite3.OperationalError) or (isinstance(error, Exception) and is_damage(error)):
             raise cannot_use(path, error) from error
         raise
 

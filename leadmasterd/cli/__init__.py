@@ -12,7 +12,10 @@ from pathlib import Path
 
 from leadmasterd.cli.encoding import print_for_people, print_json
 from leadmasterd.cli.parser import make_parser
-from leadmasterd.errors import INTERNAL, STATE, DatabaseBusy, LeadmasterdError, MayNotWrite
+from leadmasterd.errors import INTERNAL, STATE, CannotUseDatabase, DatabaseBusy, LeadmasterdError, MayNotWrite
+
+_READS_DATABASE = frozenset({"status", "messages", "leads", "history", "rules", "doctor"})
+"""Commands that a damaged database can make fail in any way."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     except LeadmasterdError as error:
         return _report(error, arguments)
     except Exception as error:  # noqa: BLE001 - the one place where everything ends
+        if arguments is not None and (cause := _cause_in_database(error, arguments)):
+            return _report(cause, arguments)
         if problem := _device_problem(error):
             _discard_stdout()
             print(problem, file=sys.stderr)
@@ -63,6 +68,23 @@ def _report(error: LeadmasterdError, arguments: argparse.Namespace | None) -> in
     if isinstance(error, MayNotWrite) and error.of_another_user:
         print(_not_allowed(error.of_another_user), file=sys.stderr)
     return error.exit_code
+
+
+def _cause_in_database(error: Exception, arguments: argparse.Namespace) -> CannotUseDatabase | None:
+    """Why the command failed if its database is damaged or can't be read; None if that is not why."""
+    from leadmasterd.settings.paths import find_paths
+
+    if arguments.command not in _READS_DATABASE:
+        return None
+    try:
+        path = find_paths(arguments.config).database
+    except LeadmasterdError:
+        return None
+    if not path.is_file():
+        return None
+    from leadmasterd.queries.database import cause_in_file
+
+    return cause_in_file(path, error)
 
 
 def _device_problem(error: Exception) -> str | None:

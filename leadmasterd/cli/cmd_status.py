@@ -3,8 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +15,11 @@ from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.tables import columns_of_screen, padded
 from leadmasterd.cli.times import Clock, length
-from leadmasterd.errors import CannotUseDatabase
-from leadmasterd.queries.database import Connection, open_for_reading
+from leadmasterd.errors import CannotUseDatabase, DatabaseDamaged
+from leadmasterd.queries.database import Connection, cause_in_file, open_for_reading
 from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
-from leadmasterd.settings.paths import Paths, find_paths
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import is_running, read_status
 from leadmasterd.text import _, ngettext
 from leadmasterd.times import iso
@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "leadmasterd status",
         "leadmasterd status --json | jq .phase",
-        notes=_("exit codes: 0 ready, 2 running but not ready, 3 not running, 4 needs a person"),
+        notes=_(
+            "exit codes: 0 ready, 2 running but not ready, 3 not running, 4 needs a person,\n73 the database is damaged"
+        ),
     )
 
 
@@ -61,18 +63,26 @@ def run(arguments: argparse.Namespace) -> int:
     now = clock.now
     code = exit_code(running=running, status=status)
     if arguments.json:
-        print(json.dumps(_as_json(status, paths, running=running, now=now), ensure_ascii=False))
+        answer = {**(status or {"v": 1, **dict.fromkeys(_KEYS)}), "running": running}
+        try:
+            with _reading(paths.database) as connection:
+                if connection:  # people wait even when the daemon is dead
+                    answer["waiting"] = count_waiting(connection, now)
+        except (OSError, CannotUseDatabase) as error:
+            code = _code_with(error, code)
+        print(json.dumps(answer, ensure_ascii=False))
         return code
     heading, rows = describe(status, running=running, clock=clock, state_dir=str(paths.state_dir))
     waiters: list[tuple[str, bool]] = []
-    connection, unreadable = _database(paths.database)
-    if unreadable:
-        rows.append((_("database"), unreadable))
-    if connection:
-        with closing(connection):
-            rows += _reliability(connection, now)
-            waits, waiters = _who_waits(connection, settings, clock)
-            rows += waits
+    try:
+        with _reading(paths.database) as connection:
+            if connection:
+                rows += _reliability(connection, now)
+                waits, waiters = _who_waits(connection, settings, clock)
+                rows += waits
+    except (OSError, CannotUseDatabase) as error:
+        rows.append((_("database"), str(error)))
+        code = _code_with(error, code)
     if sys.stdout.isatty():
         _print_rich(heading, rows, waiters, code)
     else:
@@ -82,24 +92,26 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _as_json(status: Mapping[str, Any] | None, paths: Paths, *, running: bool, now: datetime) -> dict[str, Any]:
-    """status.json, with `waiting` recomputed from the database: people wait even when the daemon is dead."""
-    answer = {**(status or {"v": 1, **dict.fromkeys(_KEYS)}), "running": running}
-    connection, _unreadable = _database(paths.database)
-    if connection:
-        with closing(connection):
-            answer["waiting"] = count_waiting(connection, now)
-    return answer
-
-
-def _database(path: Path) -> tuple[Connection | None, str]:
-    """The connection, or None and why the database can't be read: empty if there is none yet."""
+@contextmanager
+def _reading(path: Path) -> Iterator[Connection | None]:
+    """The database; None if there is none yet. Raises CannotUseDatabase, also for what is found damaged on the way."""
     try:
-        return open_for_reading(path), ""
+        connection = open_for_reading(path)
     except FileNotFoundError:
-        return None, ""
-    except (OSError, CannotUseDatabase) as error:
-        return None, str(error)
+        yield None
+        return
+    with closing(connection):
+        try:
+            yield connection
+        except Exception as error:
+            if cause := cause_in_file(path, error):
+                raise cause from error
+            raise
+
+
+def _code_with(error: Exception, code: int) -> int:
+    """A damaged database has its own exit code, whatever the daemon does."""
+    return error.exit_code if isinstance(error, DatabaseDamaged) else code
 
 
 def _reliability(connection: Connection, now: datetime) -> list[tuple[str, str]]:

@@ -30,8 +30,8 @@ from leadmasterd.daemon.status import Counters, Sections, StatusPublisher
 from leadmasterd.daemon.systemd import Systemd
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
-from leadmasterd.errors import DatabaseBusy
-from leadmasterd.health import SESSION_ELSEWHERE
+from leadmasterd.errors import CannotUseState, DatabaseBusy, DatabaseDamaged
+from leadmasterd.health import DATABASE_UNUSABLE, SESSION_ELSEWHERE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
 from leadmasterd.listener.programs import find_browser, find_node
@@ -76,15 +76,16 @@ class Daemon:
 
     async def run(self) -> None:
         """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, CannotUseProgram."""
-        self._lock.acquire()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._asked_to_stop)
+        if not await self._lock_state():
+            return
         self._node = find_node(self._settings.listener.node)
         self._browser = find_browser(self._settings.listener.browser)
         self._leads = LeadJobs(
             self._settings.leads, self._paths, warnings=self._warnings, changed=self._publisher.changed
         )
         self._publisher.offer(Sections(trouble=self._warnings.trouble, concerns=self._warnings.concerns))
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self._asked_to_stop)
         if not await self._open_store():
             return
         try:
@@ -95,8 +96,22 @@ class Daemon:
             self._publisher.write()
             self._systemd.notify("STATUS=stopped")
 
+    async def _lock_state(self) -> bool:
+        """Take the lock, retrying while the disk is too full for its file. False: asked to stop."""
+        while True:
+            try:
+                self._lock.acquire()
+            except CannotUseState as error:
+                if not error.disk_full:
+                    raise
+                if not await self._wait_to_try_again("disk_full", str(error)):
+                    return False
+            else:
+                self._store_error(None)
+                return True
+
     async def _open_store(self) -> bool:
-        """Open the database, retrying while the disk is full or another program holds it. False: asked to stop."""
+        """Open the database, retrying while it can't be opened for now or is damaged. False: asked to stop."""
         while True:
             self._writer = Writer(
                 self._paths.database,
@@ -106,17 +121,22 @@ class Daemon:
             )
             try:
                 self._writer.start()
-            except DatabaseBusy as busy:
-                self._store_error(StoreError(busy.code, str(busy)))
-                self._systemd.status(str(busy))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_REOPEN_SECONDS):
-                        await self._stop_asked.wait()
-                if self._stop_asked.is_set():
+            except (DatabaseBusy, DatabaseDamaged) as error:
+                code = error.code if isinstance(error, DatabaseBusy) else DATABASE_UNUSABLE.code
+                if not await self._wait_to_try_again(code, str(error)):
                     return False
             else:
                 self._store_error(None)
                 return True
+
+    async def _wait_to_try_again(self, code: str, why: str) -> bool:
+        """Tell what is in the way, and wait. False: asked to stop."""
+        self._store_error(StoreError(code, why))
+        self._systemd.status(why)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REOPEN_SECONDS):
+                await self._stop_asked.wait()
+        return not self._stop_asked.is_set()
 
     async def _run_with_store(self) -> None:
         tree.become_subreaper()

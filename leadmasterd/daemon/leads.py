@@ -4,6 +4,7 @@ Leads are derived on the writer's thread (`projection.worker`), by what `leads` 
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.reloading import Reloading
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
+from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.health import RULES
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
 from leadmasterd.projection.worker import ProjectionWorker
@@ -73,7 +75,8 @@ class LeadJobs:
     async def count_waiting(self, writer: Writer) -> None:
         """Conversations become overdue by themselves, with nothing to project."""
         asked = writer.call(lambda connection, rows: who_waits(connection, datetime.now(UTC)))
-        self._keep_waiting(await asyncio.wrap_future(asked))
+        with contextlib.suppress(DatabaseDamaged):  # the writer tells it
+            self._keep_waiting(await asyncio.wrap_future(asked))
 
     def waiting(self) -> Waiting:
         """Who waits for an answer, for `status`."""

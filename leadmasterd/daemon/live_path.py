@@ -12,6 +12,7 @@ from typing import Final
 from leadmasterd import times
 from leadmasterd.daemon.status import Counters
 from leadmasterd.daemon.sweeper import Asked, Sweeper
+from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.settings.model import Settings
 from leadmasterd.state import status_object
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
@@ -71,9 +72,11 @@ class LivePath:
 
     async def resume(self) -> None:
         """Go on where an earlier life of the daemon left off."""
-        found = await asyncio.wrap_future(
-            self._writer.call(lambda connection, rows: resume(connection, rows, datetime.now(UTC)))
-        )
+        asked = self._writer.call(lambda connection, rows: resume(connection, rows, datetime.now(UTC)))
+        try:
+            found = await asyncio.wrap_future(asked)
+        except DatabaseDamaged:  # the writer tells it; the child will say which account this is
+            return
         if found.account:
             self._account = status_object.Account(wid=found.account.wid, push_name=found.account.push_name)
         self._capture["live"] = found.live
@@ -164,7 +167,8 @@ class LivePath:
             self._changed()
 
         def answered(done: Future[int]) -> None:
-            loop.call_soon_threadsafe(keep, done.result())
+            if not done.exception():  # the database is damaged, which the writer tells
+                loop.call_soon_threadsafe(keep, done.result())
 
         self._writer.call(open_gaps).add_done_callback(answered)
 

@@ -1,6 +1,7 @@
 """Measures what maintenance judges by and `status` shows."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
@@ -8,6 +9,7 @@ from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.live_path import LivePath
 from leadmasterd.daemon.maintenance import Observation, was_replaced
 from leadmasterd.daemon.status import measure
+from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.settings.paths import Paths
 from leadmasterd.store.start import phone_silent_since
 from leadmasterd.store.writer import Writer
@@ -36,7 +38,9 @@ class Observer:
         measured, replaced = await asyncio.to_thread(lambda: (measure(self._paths), was_replaced(browser)))
         self._resources = measured
         self._changed()
-        silent = await asyncio.wrap_future(self._writer.call(phone_silent_since))
+        silent = None
+        with contextlib.suppress(DatabaseDamaged):  # the writer tells it
+            silent = await asyncio.wrap_future(self._writer.call(phone_silent_since))
         return Observation(
             tree_pss=measured.get("tree_pss_bytes", 0),
             disk_free=measured.get("disk_free_bytes"),

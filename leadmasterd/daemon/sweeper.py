@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 
+from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.store.records import SweepOutcome
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan
 from leadmasterd.supervisor.timing import Timing
@@ -117,7 +118,14 @@ class Sweeper:
         loop = asyncio.get_running_loop()
         catching_up, self._catch_up = self._catch_up, False
         number, looks_back = next(self._numbers), loop.time() >= self._look_back_at
-        plan = await self._make_plan(Asked(number, CATCH_UP_SLACK if catching_up else PERIODIC_SLACK, looks_back))
+        try:
+            plan = await self._make_plan(Asked(number, CATCH_UP_SLACK if catching_up else PERIODIC_SLACK, looks_back))
+        except DatabaseDamaged as error:
+            log.warning("cannot plan sweep %d: %s", number, error, extra={"action": "sweep_unplanned"})
+            self._catch_up = self._catch_up or catching_up
+            if self._due is not None:
+                self._set_due(loop.time() + self._timing.sweep_interval)
+            return
         if self._due is None:  # the live path went down meanwhile: nobody would answer
             self._catch_up = self._catch_up or catching_up
             return

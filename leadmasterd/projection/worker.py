@@ -15,6 +15,7 @@ from leadmasterd.projection.dirty import dirty_conversations
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
+from leadmasterd.store.database import is_damage
 from leadmasterd.store.waiting import WhoWaits, who_waits
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,11 @@ class ProjectionWorker:
 
     def failed(self, error: Exception) -> None:
         """The step was rolled back, and not because of the database as a whole."""
-        log.error("cannot make leads of conversation %s", self._current, exc_info=error, extra={"action": "unjudged"})
+        if is_damage(error):  # no defect of ours, so no traceback
+            log.error("cannot make leads of conversation %s: %s", self._current, error, extra={"action": "unjudged"})
+        else:
+            log.error(
+                "cannot make leads of conversation %s", self._current, exc_info=error, extra={"action": "unjudged"}
+            )
         if self._current is not None:
             self._set_aside.add(self._current)

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
+from leadmasterd.store.database import cause_in_file as cause_in_file
 from leadmasterd.store.database import open_for_reading as open_for_reading
 
 Connection = sqlite3.Connection

@@ -1,6 +1,7 @@
 """The small files under the state directory: the lock that makes the daemon the only one, and `status.json`."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -31,8 +32,11 @@ class Lock:
             self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
+            where = f"cannot use the state directory {self._state_dir}"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise CannotUseState(f"{where}: the disk is full; free some space", disk_full=True) from error
             raise CannotUseState(
-                f"cannot use the state directory {self._state_dir}: {error.strerror or error}; "
+                f"{where}: {error.strerror or error}; "
                 f"check that this user (uid {os.getuid()}) may write there, or set state_dir"
             ) from error
         if not _lock_within(fd, _PASSING_BY):

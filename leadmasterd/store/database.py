@@ -1,11 +1,22 @@
 """Opening the database: pragmas, migrations, and clear errors when the file can't be used."""
 
+import errno
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
-from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, MayNotWrite
+from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, DatabaseDamaged, MayNotWrite
 from leadmasterd.store.schema import SCHEMA_VERSION
+
+_LEAST_ROOM: Final = 64 * 1024
+"""Bytes that SQLite needs to open a database: the files beside it (WAL and its index) are made or grown then."""
+_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_MAY_BE_OURS: Final = ("SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
+"""Errors of a statement, and so most likely a defect of ours."""
+_NEEDS_ROOM: Final = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+"""What SQLite says, beside SQLITE_FULL, when it finds no room for those files."""
 
 
 def open_for_writing(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
@@ -23,7 +34,7 @@ def open_for_writing(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
         raise cannot_use(path, error) from error
     try:
         _prepare(connection, path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         raise cannot_use(path, error) from error
     except BaseException:
@@ -57,7 +68,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
         connection.row_factory = sqlite3.Row
         version = _checked_version(connection, path)
-    except (sqlite3.Error, CannotUseDatabase) as error:
+    except (sqlite3.Error, UnicodeDecodeError, CannotUseDatabase) as error:
         if connection:
             connection.close()
         if isinstance(error, CannotUseDatabase):
@@ -90,24 +101,76 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
 
 def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
     """The error as a sentence that says what to do."""
-    text = str(error)
+    text, name = str(error), error_name(error)
     if path.is_dir():
         return CannotUseDatabase(f"cannot use {path}: it is a folder; set database.path to a file")
-    if "full" in text or "No space" in text:
+    if _is_full(path, error):
         return DatabaseBusy("disk_full", f"cannot use {path}: the disk is full; free some space")
-    if "locked" in text:
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "locked" in text:
         return DatabaseBusy(
             "database_locked", f"cannot use {path}: another program holds it locked; close that program"
         )
-    if "not a database" in text:
-        what = "it is not an SQLite database; move it away or set database.path to another file"
-        return CannotUseDatabase(f"cannot use {path}: {what}")
-    if "malformed" in text:
-        return CannotUseDatabase(
-            f"cannot use {path}: the database is damaged ({text}); move it away and restore a backup"
-        )
-    if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
+    if name == "SQLITE_NOTADB":
+        what = "it is not an SQLite database, or its beginning is damaged"
+        return DatabaseDamaged(f"cannot use {path}: {what}; move it away, or set database.path to another file")
+    if is_damage(error):
+        return damaged(path, text)
+    if name.startswith("SQLITE_IOERR"):
+        return DatabaseBusy("database_error", f"cannot use {path}: the disk fails ({text}); check the disk")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")) or isinstance(error, PermissionError):
         what = "check that this user may write to the folder and the file"
         of_another_user = path.exists() and path.stat().st_uid != os.geteuid()
         return MayNotWrite(f"cannot write {path} ({text}); {what}", of_another_user=path if of_another_user else None)
     return CannotUseDatabase(f"cannot use {path}: {text}")
+
+
+def damaged(path: Path, what: str) -> DatabaseDamaged:
+    """The sentence for a file whose content is damaged."""
+    return DatabaseDamaged(
+        f"cannot use {path}: the database is damaged ({what}); stop the daemon, keep a copy of the file and restore a "
+        "backup"
+    )
+
+
+def error_name(error: Exception) -> str:
+    """SQLite's name of an error, such as SQLITE_FULL; empty if it is none of SQLite's own."""
+    return str(getattr(error, "sqlite_errorname", None) or "")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the content of the file is the cause.
+
+    SQLite has no checksums: it also hands out what is no text, and quotes it in its errors, which Python can't decode.
+    """
+    no_text = isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
+    return no_text or isinstance(error, UnicodeDecodeError) or error_name(error).startswith(_DAMAGED)
+
+
+def cause_in_file(path: Path, error: Exception) -> CannotUseDatabase | None:
+    """Why work on this database failed, if the file is the cause; None if it is sound, and the error a defect of ours.
+
+    A damaged row can make anything of ours fail. So whatever SQLite does not blame on the file itself, the file is
+    checked, which takes seconds for a large one.
+    """
+    if is_damage(error) or (
+        isinstance(error, sqlite3.DatabaseError) and not error_name(error).startswith(_MAY_BE_OURS)
+    ):
+        return cannot_use(path, error)
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as failed:
+        return damaged(path, str(failed)) if is_damage(failed) else None
+    return None if found == "ok" else damaged(path, " ".join(found.split()))
+
+
+def _is_full(path: Path, error: Exception) -> bool:
+    if error_name(error) == "SQLITE_FULL" or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if not error_name(error).startswith(_NEEDS_ROOM):
+        return False
+    try:
+        room = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < _LEAST_ROOM or (room.f_files > 0 and room.f_favail == 0)

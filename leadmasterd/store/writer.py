@@ -3,6 +3,9 @@
 Under load everything queued becomes one transaction; otherwise each message is its own. A write that fails because the
 disk is full or the database is locked is retried for as long as it takes: the batch stays in memory, the caller stops
 reading (`pending` grows), and unread messages stay in the browser's own store, from where a sweep fetches them.
+
+Where the file is damaged, whatever does not touch the damaged part goes on, and a record that does is kept as its raw
+line; only if that fails too is it retried.
 """
 
 import math
@@ -17,7 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol, TypeVar
 
-from leadmasterd.store.database import open_for_writing
+from leadmasterd.store.database import cannot_use, error_name, is_damage, open_for_writing
 from leadmasterd.store.records import BatchResult, Item
 from leadmasterd.store.rows import Rows
 
@@ -29,14 +32,16 @@ PAUSE_SECONDS: Final = 0.005
 MAX_IDLE_DELAY_SECONDS: Final = 1.0
 """How long idle work waits under load before it gets a step all the same."""
 _TRANSIENT: Final = ("disk_full", "database_locked")
-_BROKEN: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreError:
-    """Why nothing can be written at the moment: a stable `code` (`disk_full`, `database_locked`, `database_error`)."""
+    """Why something can't be written: a stable `code`.
+
+    `disk_full`, `database_locked`, `database_error` or `database_damaged`.
+    """
 
     code: str
     detail: str
@@ -80,6 +85,8 @@ class Writer:
         self._idle_work = idle_work
         self._on_batch = on_batch
         self._on_error = on_error
+        self._damage: StoreError | None = None
+        self._kept_raw: set[str] = set()
         self._queue: SimpleQueue[Sequence[Item] | _Call | _Stop] = SimpleQueue()
         self._put = 0
         self._done = 0
@@ -111,7 +118,10 @@ class Writer:
         self._queue.put(items)
 
     def call(self, function: Callable[[sqlite3.Connection, Rows], T]) -> "Future[T]":
-        """Run a function on the writer's thread after everything queued so far, in a transaction of its own."""
+        """Run a function on the writer's thread after everything queued so far, in a transaction of its own.
+
+        The future has DatabaseDamaged where the file is damaged.
+        """
         future: Future[T] = Future()
         self._queue.put(_Call(function, future))  # type: ignore[arg-type]
         return future
@@ -180,9 +190,17 @@ class Writer:
                 result = _in_transaction(connection, rows, work)
                 break
             except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
+                if is_damage(error) and not rejecting:
+                    self._tell(store_error(error))
+                    if len(batch) > 1:
+                        return self._write_each(connection, rows, batch)
+                    rejecting = True
+                    again = repr(batch[0].record) in self._kept_raw  # sweeps bring it again and again
+                    work = BatchResult if again else partial(rows.reject, batch[0], f"cannot store it: {error}")
+                    continue
                 if rejecting or _concerns_all(error):
                     failing = True
-                    self._on_error(store_error(error))
+                    self._tell(store_error(error))
                     if self._giving_up.wait(RETRY_SECONDS):
                         return False
                     continue
@@ -192,10 +210,18 @@ class Writer:
                 work = partial(rows.reject, batch[0], f"cannot store it: {type(error).__name__}: {error}")
         self._done += len(batch)
         self._progress = time.monotonic()
+        if rejecting and self._damage:
+            self._kept_raw.add(repr(batch[0].record))
         if failing:
-            self._on_error(None)
+            self._tell(None)
         self._on_batch(result)
         return True
+
+    def _tell(self, error: StoreError | None) -> None:
+        """Report an error, or that it is over: then damage, which does not mend itself, is what remains."""
+        if error and error.code == "database_damaged":
+            self._damage = error
+        self._on_error(error or self._damage)
 
     @staticmethod
     def _until(next_step: float) -> float | None:
@@ -206,7 +232,9 @@ class Writer:
         try:
             more = _in_transaction(connection, rows, idle.step)
         except Exception as error:  # noqa: BLE001 - idle work can wait, capture can't
-            if not _concerns_all(error) or _name(error) == "SQLITE_ERROR":  # the latter is a wrong statement
+            if is_damage(error):
+                self._tell(store_error(error))
+            if not _concerns_all(error) or is_damage(error) or error_name(error) == "SQLITE_ERROR":  # a wrong statement
                 idle.failed(error)
             return time.monotonic() + RETRY_SECONDS
         idle.done()
@@ -225,14 +253,18 @@ class Writer:
             except BaseException as error:  # noqa: BLE001 - handed to the caller
                 if isinstance(error, sqlite3.OperationalError) and (found := store_error(error)).code in _TRANSIENT:
                     failing = True
-                    self._on_error(found)
+                    self._tell(found)
                     if not self._giving_up.wait(RETRY_SECONDS):
                         continue
-                call.future.set_exception(error)
+                if isinstance(error, Exception) and is_damage(error):
+                    self._tell(store_error(error))
+                    call.future.set_exception(cannot_use(self._path, error))
+                else:
+                    call.future.set_exception(error)
             else:
                 call.future.set_result(answer)
                 if failing:
-                    self._on_error(None)
+                    self._tell(None)
             return
 
 
@@ -252,18 +284,16 @@ def _in_transaction(connection: sqlite3.Connection, rows: Rows, work: Callable[[
 
 def _concerns_all(error: Exception) -> bool:
     """Whether the database as a whole is the cause, and not one record."""
-    return isinstance(error, sqlite3.OperationalError | MemoryError) or _name(error) in _BROKEN
-
-
-def _name(error: Exception) -> str:
-    return str(getattr(error, "sqlite_errorname", ""))
+    return isinstance(error, sqlite3.OperationalError | MemoryError) or is_damage(error)
 
 
 def store_error(error: Exception) -> StoreError:
     """Sort a failed write by what a person has to do about it."""
-    name = _name(error)
+    name = error_name(error)
     if name == "SQLITE_FULL":
         return StoreError("disk_full", str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError("database_locked", str(error))
+    if is_damage(error):
+        return StoreError("database_damaged", str(error))
     return StoreError("database_error", f"{name or type(error).__name__}: {error}")

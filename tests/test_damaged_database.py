@@ -1,0 +1,375 @@
+"""A damaged database and a full disk: one sentence from every command, and a daemon that goes on where it can."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadmasterd.cli import main
+from tests import wire
+from tests.captures import Store, account, item, opened, reading
+from tests.depth import examples
+from tests.waiting import LIMIT, until_true, wait_for
+
+CHECKOUT = Path(__file__).parent.parent
+PAGE = 4096
+PHONES = [f"54911555{number:05}@c.us" for number in range(1, 41)]
+COMMANDS = [
+    ["status"],
+    ["status", "--json"],
+    ["messages", "--limit", "1000"],
+    ["messages", "--search", "precio"],
+    ["history"],
+    ["leads", "list", "--all"],
+    ["leads", "waiting"],
+    ["leads", "show", "1"],
+    ["leads", "export"],
+    ["leads", "merge", "--proposals"],
+    ["leads", "note", "1", "pagó la seña"],
+    ["leads", "stage", "2", "won"],
+    ["leads", "label", "3", "price"],
+    ["leads", "rebuild"],
+    ["rules", "reclassify", "--all"],
+]
+NODE = r"""#!/bin/bash
+# A listener that shows a code and waits for its end.
+if [ "$1" = --version ]; then echo v22.12.0; exit; fi
+at=$(date +%s%3N)
+printf '{"v":1,"type":"hello","seq":1,"at":%s,"pid":%s,"versions":{"listener":"0.1.0",' $at $$
+echo '"whatsapp_web_js":"1.34.7","puppeteer":"24.38.0","browser":null,"node":"22.12.0"},"profile_new":true}'
+echo '{"v":1,"type":"qr","seq":2,"at":'"$at"',"qr":"2@AbCd,Ef==,Gh==,Ij==,1","valid_seconds":60}'
+exec head -n 1 >/dev/null # the first command it gets is to stop
+"""
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of some 40 customers with leads, in one file."""
+    folder = tmp_path_factory.mktemp("sound")
+    (folder / "state").mkdir()
+    path = folder / "state" / "leadmaster.db"
+    lines = [
+        wire.message(f"{chat}-{number}", chat=chat, mine=number == 1, t=wire.NOON + number * 60, body=f"{text} {chat}")
+        for chat in PHONES
+        for number, text in enumerate(("hola, precio de la mesa?", "son mil", "y hacen envíos?"))
+    ]
+    with opened(path, [item(each) for each in lines]):
+        pass
+    done = subprocess.run(
+        [sys.executable, "-m", "leadmasterd", "leads", "rebuild"],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, check=False, capture_output=True, timeout=LIMIT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state directory of the commands that the test types."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state"
+
+
+def damage(path: Path, page: int, filling: bytes) -> None:
+    """Overwrite a page (the first is 1)."""
+    with path.open("r+b") as file:
+        file.seek((page - 1) * PAGE)
+        file.write((filling * PAGE)[:PAGE])
+
+
+def fresh(sound: Path, state: Path) -> Path:
+    """A new copy of the sound database, and nothing beside it."""
+    for left in state.iterdir():
+        left.unlink()
+    return Path(shutil.copy(sound, state / "leadmaster.db"))
+
+
+def one_sentence(words: list[str], capsys: pytest.CaptureFixture[str]) -> int:
+    """Type a command; if it ends with 73, stderr is one sentence (`status` says it in its table)."""
+    code = main(words)
+    out, err = capsys.readouterr()
+    where = " ".join(words)
+    assert "Traceback" not in err, f"{where}: {err}"
+    assert code in (0, 1, 3, 73), f"{where}: {code} {err}"
+    if code == 73:
+        if words[0] != "status":
+            assert err.count("\n") == 1, f"{where}: {err}"
+            assert err.startswith("cannot use "), f"{where}: {err}"
+        elif words == ["status"]:
+            assert "cannot use " in out
+    return code
+
+
+# ---------------------------------------------------------------------- commands
+
+
+@pytest.mark.parametrize("filling", [b"\xa5", b"\x00", b"precio? "], ids=["noise", "zeros", "text"])
+def test_any_damaged_page_is_one_sentence_and_73_from_every_command_that_meets_it(
+    sound: Path, state: Path, capsys: pytest.CaptureFixture[str], filling: bytes
+) -> None:
+    """None ends with a traceback. The pages of messages and leads are met by somebody."""
+    every, chance = range(1, sound.stat().st_size // PAGE + 1), random.Random(0)
+    pages = sorted(chance.sample(every, min(len(every), examples(30))))
+    met = 0
+    for page in pages:
+        codes = []
+        for words in chance.sample(COMMANDS, 2):
+            damage(fresh(sound, state), page, filling)
+            codes.append(one_sentence(words, capsys))
+        met += 73 in codes
+    assert met > len(pages) / 4
+
+
+@pytest.mark.parametrize("seed", range(examples(20)))
+def test_scattered_damage_is_one_sentence_too(
+    sound: Path, state: Path, capsys: pytest.CaptureFixture[str], seed: int
+) -> None:
+    """A few bytes here and there, anywhere in the file."""
+    chance = random.Random(seed)
+    for words in chance.sample(COMMANDS, 2):
+        with fresh(sound, state).open("r+b") as file:
+            for _ in range(40):
+                file.seek(chance.randrange(sound.stat().st_size - 8))
+                file.write(chance.randbytes(8))
+        one_sentence(words, capsys)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_damaged_beginning_is_73_from_every_command(
+    sound: Path, state: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """The file is kept as it is."""
+    path = fresh(sound, state)
+    damage(path, 1, b"\xa5")
+    before = path.read_bytes()
+    assert one_sentence(words, capsys) == 73
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_wal_is_no_traceback(sound: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SQLite reads it up to the damage: its frames have checksums."""
+    path = fresh(sound, state)
+    copy = state / "copy.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("UPDATE messages SET body = body || '!'")
+        connection.commit()
+        wal = bytearray(Path(f"{path}-wal").read_bytes())
+        shutil.copy(path, copy)
+    for at in (0, 16, 40, len(wal) // 2, len(wal) - 100):
+        torn = bytearray(wal)
+        torn[at : at + 8] = b"\xa5" * 8
+        for words in (["messages"], ["status"], ["leads", "note", "1", "x"]):
+            shutil.copy(copy, path)
+            Path(f"{path}-wal").write_bytes(torn)
+            Path(f"{path}-shm").unlink(missing_ok=True)
+            assert one_sentence(words, capsys) in (0, 3)
+
+
+def test_an_index_that_does_not_fit_its_table_is_found(
+    sound: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The doctor compares them, and says what to do."""
+    path = fresh(sound, state)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        [[root]] = connection.execute(
+            "SELECT min(rootpage) FROM sqlite_schema WHERE type = 'index' AND name LIKE 'messages%'"
+        )
+    damage(path, root, b"\x0a" + bytes(7))
+    assert main(["doctor", "--quick", "--json"]) == 1
+    findings = {each["code"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
+    assert "restore a backup" in findings["database_damaged"]["mend"]
+
+
+def test_a_defect_of_ours_is_still_a_traceback(
+    sound: Path, state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sound database is not blamed."""
+    fresh(sound, state)
+
+    def fails(*_: object, **__: object) -> None:
+        raise TypeError("ours")
+
+    monkeypatch.setattr("leadmasterd.cli.cmd_messages.message_list", fails)
+    assert main(["messages"]) == 70
+    assert "TypeError: ours" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------- the writer
+
+
+def test_what_does_not_touch_the_damaged_table_is_still_stored(tmp_path: Path) -> None:
+    """A call can't be stored and is kept as its raw line, once; messages around it are, and the damage is told."""
+    path = tmp_path / "leadmaster.db"
+    call = wire.line("call", call_id="C1", chat=wire.ANA, t=wire.NOON, outgoing=False, answered=False, video=False)
+    with opened(path) as store:
+        [[page]] = store.rows("SELECT rootpage FROM sqlite_schema WHERE name = 'calls'")
+    damage(path, page, b"\xa5")
+    store = Store(path)
+    store.writer.put([account(), item(wire.message("before")), item(call), item(wire.message("after"))])
+    store.writer.put([item(call)])
+    store.settle()
+    assert store.rows("SELECT stanza_id FROM messages ORDER BY 1") == [("after",), ("before",)]
+    assert store.one("SELECT count(*) FROM raw_events WHERE problem LIKE 'cannot store it: %malformed%'") == 1
+    assert {error.code for error in store.errors if error} == {"database_damaged"}
+    assert None not in store.errors, "damage does not mend itself"
+    assert store.writer.stop(LIMIT)
+
+
+# ---------------------------------------------------------------------- the daemon
+
+
+class Running:
+    """A daemon with a listener that only shows a code."""
+
+    def __init__(self, folder: Path, process: "subprocess.Popen[bytes]", log: Path, state: Path) -> None:
+        self.folder, self.process, self.log, self.state = folder, process, log, state
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What the daemon wrote last."""
+        try:
+            found: dict[str, Any] = json.loads((self.state / "status.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    @property
+    def trouble(self) -> str | None:
+        """The code of what keeps the store from writing."""
+        return (self.status.get("trouble") or {}).get("code")
+
+    def lives(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+
+@contextmanager
+def running(folder: Path, state: Path) -> Iterator[Running]:
+    """`leadmasterd run` on this state, and its end."""
+    node = folder / "node"
+    node.write_text(NODE)
+    node.chmod(0o755)
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "leadmasterd", "run"],
+            cwd=folder,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")},
+                "PYTHONPATH": str(CHECKOUT),
+                "LEADMASTERD_STATE_DIR": str(state),
+                "LEADMASTERD_LISTENER__NODE": str(node),
+                "LEADMASTERD_LISTENER__BROWSER": "/bin/true",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield Running(folder, process, log, state)
+        assert process.poll() is None, log.read_text()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 0, log.read_text()
+        assert "Traceback" not in log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_a_daemon_waits_for_a_database_that_can_not_be_opened(tmp_path: Path, sound: Path) -> None:
+    """It says so, keeps the file, and goes on by itself once a sound one is in its place."""
+    state = tmp_path / "state"
+    state.mkdir()
+    path = Path(shutil.copy(sound, state / "leadmaster.db"))
+    damage(path, 1, b"\xa5")
+    before = path.read_bytes()
+    with running(tmp_path, state) as daemon:
+        wait_for(lambda: daemon.trouble == "database_unusable", "the trouble")
+        assert path.read_bytes() == before
+        shutil.copy(sound, tmp_path / "backup.db")
+        (tmp_path / "backup.db").replace(path)
+        wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
+        assert daemon.trouble is None
+    assert daemon.log.read_text().count("cannot use ") == 1, "said once"
+
+
+@pytest.mark.parametrize("table", ["accounts", "gaps", "session_events", "conversations", "messages", "unjudged"])
+def test_a_daemon_goes_on_with_a_damaged_table(tmp_path: Path, sound: Path, table: str) -> None:
+    """It listens all the same, and tells the damage as a trouble that needs a person."""
+    state = tmp_path / "state"
+    state.mkdir()
+    path = Path(shutil.copy(sound, state / "leadmaster.db"))
+    with reading(path) as connection:
+        [[page]] = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchall()
+    damage(path, page, b"\xa5")
+    with running(tmp_path, state) as daemon:
+        wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
+        wait_for(lambda: daemon.trouble == "database_damaged", "the trouble")
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of this size."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    disk = folder / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=False, capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small disk here: {mounted.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "left"),
+    [
+        ("nothing", 0),
+        ("the folder", 0),
+        ("the database", 0),
+        ("the folder", 4096),
+        ("nothing", 16384),
+        ("nothing", 98304),
+    ],
+)
+def test_a_disk_that_is_full_at_the_start_is_told_and_tried_again(
+    tmp_path: Path, sound: Path, before: str, left: int
+) -> None:
+    """Whatever is there already and however little is left: no exit, and it goes on once there is room."""
+    with small_disk(tmp_path, "3m") as disk:
+        state = disk / "state"
+        if before != "nothing":
+            state.mkdir()
+        if before == "the database":
+            shutil.copy(sound, state / "leadmaster.db")
+        ballast = disk / "ballast"
+        room = os.statvfs(disk)
+        ballast.write_bytes(bytes(max(0, room.f_bavail * room.f_frsize - left)))
+        with running(tmp_path, state) as daemon:
+            if left == 0:
+                until_true(lambda: "the disk is full" in daemon.log.read_text())
+            else:
+                until_true(lambda: len(daemon.log.read_text().splitlines()) >= 3)
+            assert daemon.lives(), daemon.log.read_text()
+            ballast.unlink()
+            wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code", limit=LIMIT)
+            wait_for(lambda: daemon.trouble is None, "the end of the trouble")
