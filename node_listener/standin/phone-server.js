@@ -31,6 +31,11 @@ export class PhoneServer extends EventEmitter {
   /** @type {Device | null} the device that was linked last, while it is linked */
   device = null;
 
+  constructor() {
+    super();
+    this.setMaxListeners(0); // every command that waits for the page is one
+  }
+
   /**
    * @param {{phone: string, lid?: string | null, name?: string, platform?: string}} who
    * @returns {Account} a phone that scans again is the same account, with all it has received
