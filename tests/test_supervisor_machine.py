@@ -644,6 +644,18 @@ def test_a_start_that_got_as_far_as_a_code_clears_the_profile_of_suspicion() -> 
         state = happen(failed.state, Happened.TIMER).state
 
 
+def test_a_page_that_connected_clears_the_profile_of_suspicion() -> None:
+    """Only the page of a linked account connects, so its profile opens, and an older snapshot would not help."""
+    state = TO[Phase.STARTING]
+    for happened in (None, None, Happened.CONNECTED, None, None, Happened.SOCKET_OPEN):
+        if happened:
+            state = happen(state, Happened.HELLO, happened).state
+        failed = happen(state, (Happened.EXITED, Facts(restorable=True)), Happened.GONE)
+        assert Effect.RESTORE_PROFILE not in failed.effects
+        assert failed.state.unopened == 0 or not happened
+        state = happen(failed.state, Happened.TIMER).state
+
+
 def test_each_code_gives_the_page_time_for_the_next_and_nobody_is_hurried() -> None:
     """The phase stays while codes rotate; when they stop, the browser is restarted."""
     state = TO[Phase.WAITING_FOR_SCAN]

@@ -394,8 +394,10 @@ def _ban_ends_at(event: Event, timing: Timing) -> float | None:
 
 
 def _unopened(state: State, to: To) -> int:
-    """A phase that only a working profile reaches clears it of suspicion, and so does a restored one."""
+    """What only a working profile reaches, a phase or a connection, clears it of suspicion; so does a restored one."""
     if to.phase in _PROFILE_WORKS or Effect.RESTORE_PROFILE in to.chores:
+        return 0
+    if state.connected and not to.suspects_profile:
         return 0
     return state.unopened + to.suspects_profile
 
@@ -589,7 +591,11 @@ TABLE: Final[Mapping[Phase, Row]] = {
             ),
             Happened.CANNOT_SPAWN: To(phase=Phase.BACKING_OFF, code="cannot_spawn", failed=True),
             Happened.EXITED: FirstOf(
-                ((NETWORK_DOWN, fails("child_died")), (PROFILE_SUSPECTED, _RESTORES_A_SNAPSHOT)),
+                (
+                    (NETWORK_DOWN, fails("child_died")),
+                    (WAS_CONNECTED, fails("child_died")),
+                    (PROFILE_SUSPECTED, _RESTORES_A_SNAPSHOT),
+                ),
                 otherwise=fails("child_died", suspects_profile=True),
             ),
             Happened.TIMER: FirstOf(
