@@ -52,6 +52,7 @@ COSTS: Final[Mapping[str, Callable[[], str]]] = {
     "contacts": lambda: _("saved names"),
     "edits": lambda: _("edits and revocations as they happen"),
     "reactions": lambda: _("reactions"),
+    "votes": lambda: _("votes on polls"),
     "calls": lambda: _("calls as they ring"),
     "account": lambda: _("hearing of a logout, a ban or an outage at once"),
     "presence": lambda: _("setting own presence to unavailable"),

@@ -22,6 +22,7 @@ _LONGEST: Final = 120
 _MOST_LISTED: Final = 12
 """Names in one list: as many options as a poll may have."""
 VOTE: Final = "poll_vote"
+"""The type of a vote on a poll, which is no message of the page but a row of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,12 @@ def written_words(body: str | None, details: Fields) -> str:
         return body
     words = _text(_object(details, "reply"), "text"), _text(_object(details, "order"), "title")
     return " ".join(word for word in words if word)
+
+
+def votes_for_something(details: Fields) -> bool:
+    """Whether a vote chooses anything. One that was taken back does not."""
+    vote = _object(details, VOTE)
+    return bool(vote.get("options") or vote.get("selected"))
 
 
 def quoted_product(quoted: Fields) -> Fields:
@@ -325,7 +332,7 @@ def _vote(content: Content, _clock: Clock) -> _Told:
     vote = _object(content.details, VOTE)
     options = _texts(vote, "options")
     question = _text(vote, "question")
-    if not (options or vote.get("selected") or content.body):
+    if not (content.body or votes_for_something(content.details)):
         return _Told(_("vote taken back"), [question])
     chosen = " / ".join(options) or content.body or _("an option that is not known")
     return _Told(_("vote"), [question], chosen)

@@ -9,7 +9,7 @@ from leadmasterd.classify.intents import Signals
 from leadmasterd.classify.loading import load_classifier
 from leadmasterd.queries.database import Connection
 from leadmasterd.queries.messages import message_list
-from tests import wire
+from tests import captures, wire
 from tests.stories import Books, Customer, iso, policy, tell
 
 PACKAGED = load_classifier(None, None)
@@ -165,3 +165,56 @@ def test_a_message_whose_details_were_purged_still_reads() -> None:
         [message] = message_list(books.db, limit=1)["messages"]
         assert message["text"] == "[product]"
         assert json.dumps(message)
+
+
+def vote(names: list[str], *, selected: list[int] | None = None) -> dict[str, Any]:
+    """The fields of a vote."""
+    chosen = list(range(len(names))) if selected is None else selected
+    return {
+        "message_type": "poll_vote",
+        "poll_vote": {"poll": "3EB0P", "question": "¿Qué día?", "selected": chosen, "options": names},
+    }
+
+
+def test_a_vote_on_our_poll_is_what_its_voter_says() -> None:
+    """It waits like an answer in words; one that was taken back says nothing."""
+    ana = Customer()
+    asked = [ana.says("17 10:00", "price"), ana.hears("17 10:05", "¿Qué día?", message_type="poll_creation")]
+    told = tell(*asked, ana.says("17 10:10", "Martes", **vote(["Martes"])))
+    assert told.waits_since() == iso("17 10:10")
+    assert tell(*asked, ana.says("17 10:10", None, **vote([]))).waits_since() is None
+    assert tell(*asked, ana.says("17 10:10", None, **vote([], selected=[3]))).waits_since() == iso("17 10:10")
+
+
+def test_our_own_vote_ends_the_waiting_and_is_no_response() -> None:
+    """As a reaction does: a tap answers no words."""
+    ana = Customer()
+    told = tell(ana.says("17 10:00", "price"), ana.hears("17 10:05", "Martes", **vote(["Martes"])))
+    assert told.waits_since() is None
+    assert told.lead["first_response_seconds"] is None
+    assert told.stages == ["new"]
+
+
+def test_votes_that_only_a_sweep_finds_say_nothing_about_the_live_path() -> None:
+    """Another table and another event: they neither prove it dead nor move what counts as read."""
+    with Books() as books:
+        found = Customer().says("17 10:00", "Martes", via="sweep", **vote(["Martes"]))
+        books.capture(found)
+        done = wire.line(
+            "sweep_done",
+            sweep=1,
+            started_at=1,
+            chats=1,
+            looked_at=1,
+            messages=0,
+            failed=0,
+            oldest=None,
+            newest=None,
+            error=None,
+        )
+        books.db.execute("BEGIN")
+        result = books.rows.apply([captures.item(done, now=found["at"] / 1000 + 60, text=None)])
+        books.db.execute("COMMIT")
+        assert [outcome.undelivered for outcome in result.sweeps_done] == [0]
+        assert books.column("SELECT swept_through_at FROM accounts") == [None]
+        assert books.column("SELECT body FROM messages") == ["Martes"]

@@ -26,7 +26,7 @@ from leadmasterd.leads.timeline import (
 )
 from leadmasterd.projection.persons import persons_of
 from leadmasterd.projection.sql import with_ids
-from leadmasterd.readable import NOTHING, written_words
+from leadmasterd.readable import NOTHING, VOTE, votes_for_something, written_words
 from leadmasterd.store.calls import CALL_LOG, LINE_AFTER, LINE_BEFORE
 
 SYSTEM_TYPES: Final = frozenset(
@@ -169,6 +169,11 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
         if type_ in SYSTEM_TYPES:
             continue
         history, at = of[conversation], times.to_ms(sent_at)
+        if type_ == VOTE and not incoming:
+            history.events.append(Reacted(at, conversation, own_id))  # a tap that answers no words
+            continue
+        if type_ == VOTE and not votes_for_something(json.loads(details) if details else NOTHING):
+            continue
         if type_ == CALL_LOG:
             call_lines[conversation].append(
                 Called(

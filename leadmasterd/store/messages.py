@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from leadmasterd.capture import SAME_MESSAGE_SECONDS, CapturedMessage
 from leadmasterd.identity import canonical_id, chat_kind
+from leadmasterd.readable import VOTE
 from leadmasterd.store.calls import CALL_LOG, Calls
 from leadmasterd.store.coverage import Coverage
 from leadmasterd.store.people import People
@@ -261,7 +262,7 @@ class Messages:
     def _count(self, arrivals: Sequence[_Arrival], result: BatchResult) -> None:
         """For the counters of `status`, and for the sweep under way."""
         for message, _, stored, is_new in arrivals:
-            if message.via == "sweep":
+            if message.via == "sweep" and message.type != VOTE:  # votes say nothing about the path of messages
                 self._coverage.note_read(message)
                 if is_new:
                     self._coverage.count_found(stored.message_id, message)

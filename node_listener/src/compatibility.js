@@ -6,7 +6,7 @@ import { inspectPage } from './page/compatibility.js';
 
 /**
  * @typedef {'qr' | 'pairing_code' | 'passkey' | 'live' | 'stream' | 'sweep' | 'history' | 'contacts' | 'edits'
- *   | 'reactions' | 'calls' | 'account' | 'presence' | 'guard'} Capability
+ *   | 'reactions' | 'votes' | 'calls' | 'account' | 'presence' | 'guard'} Capability
  *
  * @typedef {object} Member
  * @property {string} module
@@ -118,6 +118,13 @@ export const REQUIREMENTS = [
   ),
   ...required('reactions', {
     WAWebAddonReactionTableMode: ['reactionTableMode.bulkUpsert', 'reactionTableMode.bulkGetByParentMsgKey'],
+  }),
+  // page/votes.js
+  ...required('votes', {
+    WAWebPollsPollVoteCollection: ['PollVoteCollection.on'],
+    WAWebPollsVotesSchema: ['getTable'],
+    WAWebAddonPollVoteTableMode: ['pollVoteTableMode.bulkGetByParentMsgKey'],
+    WAWebDBMsgUtils: ['getMsgsByMsgKey'],
   }),
   // page/sweep.js
   ...required('sweep', { WAWebCollections: ['Chat.getModelsArray'] }),

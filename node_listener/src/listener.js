@@ -130,6 +130,9 @@ export function createListener(options, userAgent, wire, stopReading) {
         return session.screen(report);
       case 'call':
         return relay.call(report.call, report.source);
+      case 'votes':
+        for (const vote of report.votes) relay.message(vote, 'live');
+        return;
       case 'dialog': {
         const { name, text, button, dismissed } = report;
         return wire.send('dialog', { name, text, button, dismissed });

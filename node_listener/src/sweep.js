@@ -87,6 +87,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
         if (unloaded.length > 0) await sleep(500);
         rest = unloaded;
       }
+      await sweepVotes(listed.wanted, command);
       if (delivering) throw new Error('the page is still receiving what waited at the server');
     } catch (error) {
       total.error = error instanceof Error ? error.message : errorText(error);
@@ -109,6 +110,28 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       const { found, error } = done;
       const through = delivering ? null : done.through;
       wire.send('sweep_chat', { sweep: command.sweep, chat, found, through, error });
+    }
+  }
+
+  /**
+   * Votes are in one table for all chats. Reading it costs no message, so a failure is told and no more.
+   * @param {ListedChat[]} listed
+   * @param {SweepCommand} command
+   */
+  async function sweepVotes(listed, command) {
+    const depths = new Map();
+    for (const chat of listed) {
+      const since = startOf(chat, command);
+      if (since === null) continue;
+      const depth = Math.min(since, command.changes_from ?? since);
+      for (const name of [chat.chat, ...chat.aliases]) depths.set(name, depth);
+    }
+    if (depths.size === 0) return;
+    try {
+      const votes = await call(askForVotes, namespace, Math.min(...depths.values()));
+      for (const vote of votes ?? []) if (vote.t >= depths.get(vote.id.remote)) relay.message(vote, 'sweep');
+    } catch (error) {
+      onTrouble(`votes could not be read: ${errorText(error)}`);
     }
   }
 
@@ -197,7 +220,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
 }
 
 /** @typedef {import('./page/page.js').Page} Page */
-// These three run in the page, and answer null once it has reloaded.
+// These run in the page, and answer null once it has reloaded.
 
 /** @param {string} namespace */
 const askIfDelivering = (namespace) =>
@@ -217,6 +240,13 @@ const askForChats = (namespace) =>
  */
 const askForPiece = (namespace, want) =>
   /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.chat(want) ?? null;
+
+/**
+ * @param {string} namespace
+ * @param {number} since
+ */
+const askForVotes = (namespace, since) =>
+  /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.votes(since) ?? null;
 
 /** Of one chat. `by`: how it was read. */
 function nothingDone() {

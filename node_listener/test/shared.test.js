@@ -154,6 +154,20 @@ test('a poll has all its options, and its results the votes', () => {
   assert.deepEqual(results.poll.options, [{ id: 0, name: 'Rojo', votes: 3 }]);
 });
 
+test('a vote has the question and the names of what was chosen, as far as they are known', () => {
+  const poll = { fromMe: true, remote: ANA, id: '3EB0P' };
+  const vote = { poll, question: '¿Talle?', selected: [1, 2], options: ['M', 'L'] };
+  const line = fields({ type: 'poll_vote', leadmasterd_vote: vote });
+  assert.deepEqual([line.message_type, line.body], ['poll_vote', 'M, L']);
+  assert.deepEqual(line.poll_vote, { ...vote, poll: '3EB0P' });
+  assert.ok(!('leadmasterd_vote' in line.data));
+  const unknown = fields({
+    type: 'poll_vote',
+    leadmasterd_vote: { poll, selected: [4, 'x'], options: [null] },
+  });
+  assert.deepEqual([unknown.body, unknown.poll_vote.selected, unknown.poll_vote.options], [null, [4], []]);
+});
+
 test('lists, buttons, templates, flows and cards tell what can be tapped', () => {
   const sections = [{ title: 'A', rows: [{ title: 'Corte', rowId: '1' }, { title: 'Color' }] }, { rows: [] }];
   const list = fields({

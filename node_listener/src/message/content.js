@@ -1,6 +1,6 @@
 // A message's content: its text, the description of its media, its contact cards.
 import { flag, list, number, record, text } from './raw.js';
-import { invitationText } from './shared.js';
+import { invitationText, voteOf } from './shared.js';
 
 /** @typedef {import('./raw.js').Raw} Raw */
 
@@ -44,6 +44,7 @@ export function textOf(raw) {
     text(raw.body) ??
     text(raw.caption) ??
     text(record(record(raw.interactiveMessage)?.body)?.text) ??
+    text(voteOf(raw)?.options.join(', ')) ??
     text(record(raw.list)?.description) ??
     text(record(raw.paymentNoteMsg)?.body) ??
     invitationText(raw)

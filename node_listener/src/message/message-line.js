@@ -6,7 +6,7 @@ import { callOf, orderOf, quotedOf, referralOf, statusReplyOf } from './context.
 import { isLid, messageId, personId, widText } from './ids.js';
 import { menuOf, replyOf } from './menus.js';
 import { flag, number, record, text } from './raw.js';
-import { eventOf, invitationOf, paymentOf, pollOf, productOf } from './shared.js';
+import { eventOf, invitationOf, paymentOf, pollOf, productOf, voteOf } from './shared.js';
 
 /**
  * @typedef {import('./raw.js').Raw} Raw
@@ -63,6 +63,7 @@ function sharedFields(raw) {
     invitation: invitationOf(raw),
     event: eventOf(raw),
     poll: pollOf(raw),
+    poll_vote: voteOf(raw),
     menu: menuOf(raw),
     status_reply: statusReplyOf(raw),
     unknown: unknownOf(raw),
@@ -190,6 +191,7 @@ function locationOf(raw) {
 
 const PREVIEWS = new Set([
   CONTACT,
+  'leadmasterd_vote',
   'thumbnail',
   'thumbnailHQ',
   'preview',

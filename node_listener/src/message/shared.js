@@ -146,6 +146,26 @@ export function pollOf(raw) {
   };
 }
 
+/**
+ * A vote, as page/votes.js tells it. `selected`: the ids of the options, also where their names are not known.
+ * @param {Raw} raw
+ * @returns {{poll: string | null, question: string | null, selected: number[], options: string[]} | null}
+ */
+export function voteOf(raw) {
+  const vote = record(raw.leadmasterd_vote);
+  if (vote === null) return null;
+  return {
+    poll: messageId(vote.poll)?.id ?? null,
+    question: short(vote.question),
+    selected: list(vote.selected)
+      .map(number)
+      .filter((id) => id !== null),
+    options: list(vote.options)
+      .map(short)
+      .filter((name) => name !== null),
+  };
+}
+
 /** @param {Raw | null} option */
 function optionOf(option) {
   return { id: number(option?.localId), name: short(option?.name) };

@@ -5,6 +5,7 @@
 import { messageId, widText } from '../message/ids.js';
 import { isWanted, isWantedChat } from '../message/kinds.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
+import { watchVotes } from './votes.js';
 import { watchCalls } from './watch-calls.js';
 
 /**
@@ -153,6 +154,7 @@ export function startWatching(config) {
   });
   agent.wrapBinding('onReaction', (handOver) => (reactions) => handOver(agent.plain(reactions)));
   watchCalls(agent);
+  watchVotes(agent);
 
   /** @type {'incoming' | 'complete' | null} the recent history that follows a link, by the page's own word */
   let history = null;

@@ -16,6 +16,7 @@ import {
   reactionsTo,
   readChat,
 } from './sweep.js';
+import { pollsOf, voteRecords, votesSince, voteTime, watchVotes } from './votes.js';
 import { watchCalls } from './watch-calls.js';
 import { watchDialogs } from './watch-dialogs.js';
 import { watchScreens } from './watch-screens.js';
@@ -38,6 +39,10 @@ const SHARED = [
   wrapBinding,
   readAccount,
   watchCalls,
+  watchVotes,
+  voteTime,
+  voteRecords,
+  pollsOf,
   buttonToClick,
   dialogName,
   isPasskeyCheck,
@@ -58,6 +63,7 @@ const SWEEPING = [
   isDelivering,
   listChats,
   readChat,
+  votesSince,
 ];
 
 /**

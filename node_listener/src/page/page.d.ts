@@ -63,7 +63,7 @@ export interface Modules {
   WAWebBackendEventBus: { BackendEventBus: { triggerRefreshQR(): void } };
   WAWebUserPrefsMeUser: { getMaybeMePnUser(): Wid; getMaybeMeLidUser(): Wid };
   WAWebCollections: {
-    Msg: Emitter;
+    Msg: Emitter & { get(key: unknown): MessageModel | undefined };
     Chat: Emitter & { getModelsArray(): ChatModel[]; get(wid: Wid): ChatModel | undefined };
     Contact: { get(wid: Wid): ContactModel | undefined };
   };
@@ -168,6 +168,7 @@ export interface Sweeping {
   isDelivering(): boolean;
   chats(): ReturnType<typeof listChats>;
   chat(want: Want): Promise<Piece>;
+  votes(since: number): Promise<Record<string, any>[]>;
   /** the chats that are being read */
   reading: Map<string, ChatReading>;
   /** chats whose end has been proved by paging back */

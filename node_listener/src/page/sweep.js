@@ -6,6 +6,7 @@ import { messageId, widText } from '../message/ids.js';
 import { isWanted, isWantedChat } from '../message/kinds.js';
 import { beginReading, gather } from './reading.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
+import { votesSince } from './votes.js';
 
 /**
  * @typedef {import('./page.js').Page} Page
@@ -49,6 +50,7 @@ export function prepareSweeping(config) {
     isDelivering,
     chats: () => listChats(config.groups),
     chat: (want) => readChat(/** @type {Sweeping} */ (agent.sweeping), config.groups, want),
+    votes: (since) => votesSince(since, config.groups),
     reading: new Map(),
     ended: new Set(),
   };

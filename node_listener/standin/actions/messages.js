@@ -123,15 +123,13 @@ export const MESSAGES = {
     knownMessage(stage, id);
     return enqueue(stage, { kind: 'ack', stanza: id, ack });
   },
-  vote(stage, { id, from, options = [], t = now() }) {
+  vote(stage, { id, from, from_me = false, options = [], t = now() }) {
     const stanza = knownMessage(stage, id);
-    return enqueue(stage, {
-      kind: 'vote',
-      stanza: id,
-      sender: from ? widText(from, 'from') : stanza.from,
-      options,
-      t,
-    });
+    const other = from ? widText(from, 'from') : (stanza.author ?? stanza.remote);
+    const sender = from_me ? `${accountOf(stage).phone}@c.us` : other;
+    const vote = { stanza: id, sender, fromMe: from_me, options, t, id: newStanzaId() };
+    enqueue(stage, { kind: 'vote', ...vote });
+    return { vote_id: vote.id };
   },
   call(
     stage,

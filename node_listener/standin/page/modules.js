@@ -5,12 +5,18 @@ import { config } from './config.js';
 import { historyStatus } from './history.js';
 import { createWid, MsgKey } from './ids.js';
 import { linkDeviceEvents, shortcakeLinkingApi, storageCmd } from './passkey.js';
-import { loadEarlierMsgs, messageFindLocal } from './reading.js';
+import { getMsgsByMsgKey, loadEarlierMsgs, messageFindLocal } from './reading.js';
 import { report, session, summary } from './report.js';
 import { recordSent, sendingModules } from './sending.js';
 import * as socket from './socket.js';
 import { userPrefs } from './storage.js';
-import { reactionTableMode, storeOwn } from './storing.js';
+import {
+  PollVoteCollection,
+  pollVotesTable,
+  pollVoteTableMode,
+  reactionTableMode,
+  storeOwn,
+} from './storing.js';
 import * as world from './world.js';
 
 const { Cmd, Conn, Socket } = socket;
@@ -113,7 +119,10 @@ const WORLD = {
     toPn: (wid) => (createWid(wid).isLid() ? world.phoneNumber(createWid(wid)) : wid),
   },
   WAWebAddonReactionTableMode: { reactionTableMode },
-  WAWebAddonPollVoteTableMode: { pollVoteTableMode: { bulkUpsert: async () => {} } },
+  WAWebAddonPollVoteTableMode: { pollVoteTableMode },
+  WAWebPollsPollVoteCollection: { PollVoteCollection },
+  WAWebPollsVotesSchema: { getTable: () => pollVotesTable },
+  WAWebDBMsgUtils: { getMsgsByMsgKey },
   WAWebBackendJobsCommon: { mediaTypeFromProtobuf: () => null },
   WAWebE2EProtoUtils: { typeAttributeFromProtobuf: () => 'text' },
 };
@@ -291,7 +300,7 @@ function removeModule(name) {
 
 /** What comes in the second wave. Of calls (wa-js#3567) and forwarding (wa-js#3582) it is known; the others are guessed. */
 const LATE =
-  /^WAWeb(CallCollection|ChatForwardMessage|GroupCreate|Newsletter|Mex|Polls|SendEvent|GenerateEventCallLink)/;
+  /^WAWeb(CallCollection|ChatForwardMessage|GroupCreate|Newsletter|Mex|PollsSend|SendEvent|GenerateEventCallLink)/;
 export const isLate = (name) => LATE.test(name);
 
 /** Makes window.require, which has no module yet. Returns what loads those whose names pass a test. */

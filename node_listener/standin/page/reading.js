@@ -2,7 +2,7 @@
 
 import { config } from './config.js';
 import { keyText, MsgKey } from './ids.js';
-import { loadAfter, loadBefore, loadMessage } from './storage.js';
+import { loadAfter, loadBefore, loadMessage, loadMessages } from './storage.js';
 import { arriving, beginnings, buildMsg, INCOMPLETE, Msg, messageData } from './world.js';
 
 /** Faults by name: the ids of the chats that have it, or `all`. */
@@ -116,3 +116,6 @@ export const messageFindLocal = {
   msgFindAfter: (asked) => find({ ...asked, direction: 'after' }),
   msgFindByDirection: find,
 };
+
+/** WAWebDBMsgUtils: plain records from disk by the text of their keys; nothing is added to memory. */
+export const getMsgsByMsgKey = async (keys) => (await loadMessages(keys)).map(messageData);

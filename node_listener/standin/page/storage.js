@@ -4,7 +4,7 @@
 import { config } from './config.js';
 
 const NAME = 'model-storage';
-const STORES = ['messages', 'chats', 'contacts', 'reactions', 'session'];
+const STORES = ['messages', 'chats', 'contacts', 'reactions', 'votes', 'session'];
 let database;
 
 export function request(asked) {
@@ -26,6 +26,7 @@ export async function openStorage() {
     db.createObjectStore('chats', { keyPath: 'id' });
     db.createObjectStore('contacts', { keyPath: 'phone' });
     db.createObjectStore('reactions', { keyPath: ['parent', 'sender'] });
+    db.createObjectStore('votes', { keyPath: ['parent', 'sender'] });
     db.createObjectStore('session', { keyPath: 'name' });
   };
   database = await request(opening);

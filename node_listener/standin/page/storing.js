@@ -3,6 +3,7 @@
 import { CallModel, ring, shownCall } from './calls.js';
 import { config } from './config.js';
 import { createWid, keyText, MsgKey } from './ids.js';
+import { Collection } from './models.js';
 import { loadAll, request, write } from './storage.js';
 import { addMsg, Chat, Contact, copyToRecipients, forgetBeginnings, learnContact, Msg } from './world.js';
 
@@ -235,15 +236,20 @@ export const STORING = {
   ack(stores, { stanza, ack }) {
     return change(stores, stanza, { ack }, (msg) => msg.set('ack', ack));
   },
-  async vote(stores, { stanza, options, sender, t }) {
+  /** One row for each poll and voter, the last vote (WAWebDBPollsUpsertVotes); then the collection in memory. */
+  async vote(stores, { stanza, options, sender, fromMe, t, id }) {
     const [record] = await recordsOf(stores.messages, stanza);
     if (!record) return null;
+    const { remote, participant } = record.data;
+    const key = { id, fromMe, remote, participant: participant && sender };
+    const row = { parent: record.key, parentKey: keyParts(record.data), key, sender, options, t };
+    const before = await request(stores.votes.get([row.parent, sender]));
+    if (before?.t > t) return null;
+    stores.votes.put(row);
     return () => {
-      const vote = { pollUpdateParentKey: new MsgKey(record.data), t: t * 1000, senderTimestampMs: t * 1000 };
-      const upsert = window.require('WAWebAddonPollVoteTableMode').pollVoteTableMode.bulkUpsert;
-      upsert([
-        { ...vote, id: vote.pollUpdateParentKey, from: createWid(sender), selectedOptionLocalIds: options },
-      ]);
+      pollVoteTableMode.bulkUpsert([voteData(row)]);
+      if (before) PollVoteCollection.remove(voteModel(before));
+      PollVoteCollection.add(voteModel(row));
     };
   },
   // Nothing of a ringing call is stored; its line in the chat comes as a message of type call_log.
@@ -279,6 +285,52 @@ export const reactionTableMode = {
     const parents = new Set(keys.map(String));
     return (await loadAll('reactions')).filter(({ parent }) => parents.has(parent)).map(reactionData);
   },
+};
+
+/** A row of the page's table as its own data (WAWebPollsVoteDataUtils). Its `t` is in seconds. */
+function voteData({ key, parentKey, sender, options, t }) {
+  return {
+    id: new MsgKey(key),
+    type: 'poll_update',
+    kind: 'pollVoteDecrypted',
+    pollUpdateParentKey: new MsgKey(parentKey),
+    selectedOptionLocalIds: options,
+    senderTimestampMs: t * 1000,
+    t,
+    [parentKey.participant ? 'author' : 'from']: createWid(sender),
+    read: false,
+  };
+}
+
+/** What is in memory has other names (WAWebPollsPollVoteModel), and an id that begins with two marks. */
+function voteModel(row) {
+  const { id, pollUpdateParentKey, selectedOptionLocalIds, senderTimestampMs, t } = voteData(row);
+  const sender = createWid(row.sender);
+  const marked = { id: `!!${id}`, msgKey: id, parentMsgKey: pollUpdateParentKey };
+  return { ...marked, selectedOptionLocalIds, senderTimestampMs, t, sender };
+}
+
+export const PollVoteCollection = new Collection();
+
+export const pollVoteTableMode = {
+  bulkUpsert: async () => {},
+  bulkGetByParentMsgKey: async (keys) => {
+    const parents = new Set(keys.map(String));
+    return (await loadAll('votes')).filter(({ parent }) => parents.has(parent)).map(voteData);
+  },
+};
+
+/** The table itself: keys as text, and what was chosen as bytes (WAWebPollsDbSerialization). */
+export const pollVotesTable = {
+  all: async () =>
+    (await loadAll('votes')).map((row) => ({
+      msgKey: keyText(row.key),
+      parentMsgKey: row.parent,
+      sender: row.sender,
+      selectedOptionLocalIds: new Uint8Array(row.options).buffer,
+      senderTimestampMs: row.t * 1000,
+      t: row.t,
+    })),
 };
 
 async function remove({ messages, chats, before }, stanza) {

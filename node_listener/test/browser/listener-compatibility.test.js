@@ -20,6 +20,7 @@ const CAPABILITIES = [
   'contacts',
   'edits',
   'reactions',
+  'votes',
   'calls',
   'account',
   'presence',
