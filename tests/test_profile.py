@@ -120,6 +120,18 @@ def test_no_snapshot_of_a_profile_without_a_session(tmp_path: Path) -> None:
         auth.take(account=None, browser=None, now=NOW)
 
 
+def test_profiles_that_never_were_linked_push_no_linked_one_out(where: Paths) -> None:
+    """First syncs that fail leave one each. The newest is kept, whatever it is, and beside it one that was linked."""
+    auth = Auth(where)
+    auth.mark_linked(ACCOUNT)
+    linked = auth.quarantine(now=NOW, why="lost its session")
+    failed = []
+    for minute in range(1, 4):
+        write_session(where, f"try {minute}")
+        failed.append(auth.quarantine(now=NOW + timedelta(minutes=minute), why="logged out"))
+    assert auth.quarantined() == [failed[-1], linked]
+
+
 def test_of_quarantine_two_are_kept_for_thirty_days(where: Paths) -> None:
     """They hold keys and messages."""
     auth = Auth(where)

@@ -199,7 +199,7 @@ class Auth:
     # ------------------------------------------------------------------ the live profile
 
     def quarantine(self, *, now: datetime, why: str) -> Path | None:
-        """Move the live profile aside instead of deleting it; None when there is none. Keeps two, for 30 days."""
+        """Move the live profile aside instead of deleting it; None when there is none. Then `prune_quarantine`."""
         if not self._profile.exists():
             return None
         self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -217,9 +217,14 @@ class Auth:
         return sorted((path for path in self._quarantine.iterdir() if path.is_dir()), reverse=True)
 
     def prune_quarantine(self, *, now: datetime) -> None:
-        """Keep two, and none longer than 30 days: they hold keys and messages."""
+        """Keep two, and none longer than 30 days: they hold keys and messages.
+
+        The newest, and of the others rather one that was linked: each first sync that fails leaves a worthless one.
+        """
         oldest = _stamp(now - timedelta(days=QUARANTINE_DAYS))
-        for position, path in enumerate(self.quarantined()):
+        found = self.quarantined()
+        others = sorted(found[1:], key=lambda path: not (path / _LINKED).exists())
+        for position, path in enumerate([*found[:1], *others]):
             if position >= KEEP_QUARANTINED or path.name < oldest:
                 shutil.rmtree(path, ignore_errors=True)
 
