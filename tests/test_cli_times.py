@@ -73,6 +73,19 @@ def test_qr_says_until_when_in_the_time_of_the_business(abroad: Shop, monkeypatc
     assert "good until 10:00:07 (Buenos Aires)" in abroad.types("qr", "--png", "code.png").out
 
 
+@pytest.mark.parametrize("target", ["nowhere/code.png", "."])
+def test_a_picture_of_the_code_that_cannot_be_written_is_1(
+    abroad: Shop, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """There is no such folder, or the file is one."""
+    monkeypatch.setattr(cmd_qr, "is_running", lambda _paths: True)
+    write_status(find_paths(None), {"v": 1, "phase": "waiting_for_scan", "scan": {"qr": "2@x", "valid_until": AT}})
+    said = abroad.types("qr", "--png", target)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(f"cannot write {target}: ")
+    assert said.err.endswith("; name another --png\n")
+
+
 def test_replay_takes_the_time_of_the_business(abroad: Shop) -> None:
     """`--at` is read in that zone."""
     (abroad.folder / "lines.jsonl").write_text(

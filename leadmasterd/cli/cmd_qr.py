@@ -52,7 +52,11 @@ def _save_picture(paths: Paths, target: str) -> int:
     scan = (read_status(paths) or {}).get("scan") or {}
     if "qr" not in scan:
         raise Refused(_("cannot write {file}: there is no QR code now; see `leadmasterd status`").format(file=target))
-    Path(target).write_bytes(qr.png(scan["qr"]))
+    try:
+        Path(target).write_bytes(qr.png(scan["qr"]))
+    except OSError as error:
+        why = error.strerror or error
+        raise Refused(_("cannot write {file}: {why}; name another --png").format(file=target, why=why)) from error
     print(_("Wrote {file}, good until {time}.").format(file=target, time=clock_of(paths).until(scan["valid_until"])))
     return 0
 
