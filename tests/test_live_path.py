@@ -213,7 +213,7 @@ class Linked:
 
     async def sweep(self, number: int) -> bool:
         """Run a complete sweep and return whether it moved the watermarks."""
-        plan = await self.path._plan_sweep(Asked(number, CATCH_UP_SLACK))
+        await self.path._plan_sweep(Asked(number, CATCH_UP_SLACK))
         started = round((wire.NOON + 4) * 1000)
         self.store.write(
             wire.message(f"M{number}", t=wire.NOON + number, via="sweep"),
@@ -223,11 +223,12 @@ class Linked:
                 oldest=None, newest=None, error=None,
             ),
         )  # fmt: skip
+        [outcome] = self.store.batches[-1].sweeps_done
         drawn = {
+            int(outcome.draws_line),
             self.store.one("SELECT swept_through_at IS NOT NULL FROM accounts"),
             self.store.one("SELECT swept_through_at IS NOT NULL FROM conversations"),
             self.store.one("SELECT closed_at IS NOT NULL FROM gaps"),
-            int(plan.draws_line),
         }
         assert len(drawn) == 1, "all of them or none"
         return bool(drawn.pop())

@@ -27,9 +27,10 @@ def done(
     error: str | None = None,
     undelivered: int = 0,
     young: frozenset[int] = frozenset(),
+    draws_line: bool = True,
 ) -> SweepOutcome:
     """The child's last line about a sweep and what the sweep found, as committed."""
-    return SweepOutcome(SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error), undelivered, young)
+    return SweepOutcome(SweepDone(1, number, 0, 1, 1, 0, failed, None, None, error), undelivered, young, draws_line)
 
 
 class Asked:
@@ -38,7 +39,6 @@ class Asked:
     def __init__(self, timing: Timing) -> None:
         self.slacks: list[timedelta] = []
         self.look_backs: list[int] = []
-        self.draws_line = True
         self.numbers: list[int] = []
         self.answer: Callable[[int], SweepOutcome | None] = done
         self.planning = asyncio.Event()
@@ -53,7 +53,7 @@ class Asked:
             self.look_backs.append(asked.number)
         self.planning.set()
         await self.may_plan.wait()
-        return SweepPlan(0, {}, draws_line=self.draws_line)
+        return SweepPlan(0, {})
 
     def _ask(self, number: int, _plan: SweepPlan) -> None:
         self.numbers.append(number)
@@ -126,10 +126,10 @@ async def test_a_sweep_that_failed_is_made_again_as_far_back() -> None:
 async def test_a_sweep_that_draws_no_line_is_followed_by_one_as_far_back() -> None:
     """While the history of a new link is arriving, older messages may come at any time."""
     async with sweeping() as asked:
-        asked.draws_line = False
+        asked.answer = lambda number: done(number, draws_line=False)
         asked.sweeper.live(fresh=False)
         await until(lambda: len(asked.slacks) >= 3)
-        asked.draws_line = True
+        asked.answer = done
         await until(lambda: PERIODIC_SLACK in asked.slacks)
         assert set(asked.slacks[:3]) == {CATCH_UP_SLACK}
 

@@ -5,7 +5,6 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -208,13 +207,13 @@ class LivePath:
         return may_come and self._history != "complete"
 
     async def _plan_sweep(self, asked: Asked) -> SweepPlan:
-        draws_line = not self._history_incomplete()
+        incomplete = self._history_incomplete()
 
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None, "sweeps follow `ready`, which names the account"
-            if not draws_line:
+            if incomplete:
                 rows.draws_no_line(asked.number)
-            planned = plan(
+            return plan(
                 connection,
                 rows.account_id,
                 asked.slack,
@@ -222,7 +221,6 @@ class LivePath:
                 now=datetime.now(UTC),
                 looks_back=asked.looks_back,
             )
-            return replace(planned, draws_line=draws_line)
 
         return await asyncio.wrap_future(self._writer.call(make))
 

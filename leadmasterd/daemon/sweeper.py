@@ -140,26 +140,25 @@ class Sweeper:
             log.warning("sweep %d timed out", number, extra={"action": "sweep_timeout"})
         finally:
             self._running = None
-        done = outcome.done if outcome else None
         if outcome and catching_up:
             self._suspects = frozenset()
         elif outcome:
             self._judge(outcome)
-        if done is None or done.error or done.failed:
+        if outcome is None or outcome.done.error or outcome.done.failed:
             self._catch_up = self._catch_up or catching_up
-            if done is not None:
+            if outcome is not None:
                 log.warning(
                     "sweep %d: %d of %d chats could not be read (%s); retrying",
                     number,
-                    done.failed,
-                    done.looked_at,
-                    done.error or "see sweep_chat",
+                    outcome.done.failed,
+                    outcome.done.looked_at,
+                    outcome.done.error or "see sweep_chat",
                     extra={"action": "sweep_failed"},
                 )
         else:
             if looks_back:
                 self._look_back_at = loop.time() + self._timing.look_back_every
-            if not plan.draws_line:
+            if not outcome.draws_line:
                 self._catch_up = self._catch_up or catching_up
                 log.info(
                     "sweep %d moved no watermark: the recent history of the new link is not complete yet",

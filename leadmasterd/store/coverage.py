@@ -83,7 +83,9 @@ class Coverage:
     def sweep_done(self, account: int | None, done: SweepDone, at: str) -> SweepOutcome:
         """The sweep ended: move the account's watermark, close the outages it covers, and start a new tally."""
         self._record(account, done, at)
-        outcome = SweepOutcome(done, self.tally.undelivered, self.tally.young)
+        outcome = SweepOutcome(
+            done, self.tally.undelivered, self.tally.young, draws_line=done.sweep not in self._lineless
+        )
         self.tally = Tally()
         return outcome
 

@@ -55,11 +55,13 @@ class SweepOutcome:
     """A sweep whose last line is committed, and what it found that the live path had not delivered.
 
     `undelivered`: messages so old that it should have. `young`: the ids of those that may still arrive live.
+    `draws_line`: False if it was not to move watermarks or close outages.
     """
 
     done: SweepDone
     undelivered: int
     young: frozenset[int]
+    draws_line: bool
 
 
 @dataclass(slots=True)

@@ -46,8 +46,6 @@ class SweepPlan:
     chats: dict[str, int]
     changes_from: int | None = None
     """From when on edits, revocations and reactions are wanted too. None: only of the messages that are read anyway."""
-    draws_line: bool = True
-    """Whether it may move watermarks and close outages."""
 
 
 class _Account(NamedTuple):
