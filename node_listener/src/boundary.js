@@ -3,11 +3,13 @@
 //
 // unguarded.json lists the other modules that the library uses. They do not send by themselves: they read, convert,
 // prepare, link this device, or carry what the guarded ones send. A test fails when the library begins to use a module
-// that is in neither list. Three of them look as if they belonged here:
+// that is in neither list. Four of them look as if they belonged here:
 // - `WAWebNonMessageDataRequestPlaceholderMessageResendUtils` asks our own phone to send an unreadable message again, by
 //   way of `WAWebSendNonMessageDataRequest`. Both must work, or ciphertexts never heal.
 // - `WAWebSocketModel`: the page itself calls `Socket.logout(reason)` when the server has unlinked us, and without it nobody
 //   would learn of that. `client.logout()` is refused in Node instead.
+// - `WAWebDrawerManager` has had `openDrawerMid` since `Cmd` has not (docs/fidelity.md). It shows a drawer and sends nothing,
+//   and the page itself calls it.
 
 /**
  * Module -> paths of the refused functions within its exports; a `*` at the end stands for any rest of the name, so
