@@ -292,6 +292,7 @@ def _programs(settings: Settings, *, start_browser: bool) -> Iterator[Finding]:
         yield _finding("node_wrong", error=error, oldest=programs.OLDEST_NODE)
     try:
         browser = programs.find_browser(settings.listener.browser)
+        programs.check_temporary_folder()
     except CannotUseProgram as error:
         yield _finding("browser_wrong", error=error)
         return

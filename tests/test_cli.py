@@ -316,6 +316,18 @@ def test_a_missing_browser_is_78_and_one_sentence(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1] == "cannot use listener.browser = /nonexistent: there is no such program"
 
 
+@pytest.mark.parametrize("command", ["run", "doctor"])
+def test_a_temporary_folder_that_is_too_deep_for_the_browser_is_told(tmp_path: Path, command: str) -> None:
+    """Chromium opens a socket there and would abort; `run` ends with 78."""
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    done = typed(tmp_path, command, variables={"TMPDIR": str(deep)})
+    assert done.returncode == (78 if command == "run" else 1)
+    [line] = [line for line in (done.stdout + done.stderr).splitlines() if "TMPDIR" in line]
+    assert f"cannot start a browser with TMPDIR = {deep}: a path of at most 62 bytes is needed; set TMPDIR=/tmp" in line
+    assert "Traceback" not in done.stderr
+
+
 def test_wrong_settings_are_78_and_one_sentence_each(tmp_path: Path) -> None:
     """They are checked before anything else happens."""
     (tmp_path / "config.toml").write_text("zzz = 1\n[listener]\nnode = 5\n")

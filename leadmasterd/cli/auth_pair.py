@@ -18,7 +18,7 @@ from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.errors import Refused
 from leadmasterd.listener import tree
 from leadmasterd.listener.linking import History, Linked, link, number
-from leadmasterd.listener.programs import find_browser, find_node
+from leadmasterd.listener.programs import check_temporary_folder, find_browser, find_node
 from leadmasterd.listener.session_file import SPARE, Origin, Packed, pack
 from leadmasterd.settings.model import load
 from leadmasterd.text import _
@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
     node, browser = find_node(settings.listener.node), find_browser(settings.listener.browser)
+    check_temporary_folder()
     now = datetime.now(UTC)
     file = Path(arguments.output or f"leadmasterd-session-{now.astimezone():%Y-%m-%d}.zip")
     _check_output(file)

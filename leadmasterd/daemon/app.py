@@ -34,7 +34,7 @@ from leadmasterd.errors import CannotUseState, DatabaseBusy, DatabaseDamaged
 from leadmasterd.health import DATABASE_UNUSABLE, SESSION_ELSEWHERE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
-from leadmasterd.listener.programs import find_browser, find_node
+from leadmasterd.listener.programs import check_temporary_folder, find_browser, find_node
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.control import ControlServer
@@ -82,6 +82,7 @@ class Daemon:
             return
         self._node = find_node(self._settings.listener.node)
         self._browser = find_browser(self._settings.listener.browser)
+        check_temporary_folder()
         self._leads = LeadJobs(
             self._settings.leads, self._paths, warnings=self._warnings, changed=self._publisher.changed
         )

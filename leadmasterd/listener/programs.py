@@ -12,6 +12,8 @@ from leadmasterd.text import _
 
 OLDEST_NODE: Final = 20
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+LONGEST_TMPDIR: Final = 107 - len("/org.chromium.Chromium.XXXXXX/SingletonSocket")
+"""Bytes. The browser opens a socket in a folder of its own there, or aborts: "Socket path too long" (Chromium 150)."""
 _DOWNLOADED: Final = "chrome/linux*/chrome-linux64/chrome"
 """Where puppeteer puts a browser under its cache folder."""
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
@@ -61,6 +63,18 @@ def find_browser(configured: str) -> Path:
     raise CannotUseProgram(
         _("cannot find a browser: install one (Debian: `sudo apt-get install chromium`) or set listener.browser")
     )
+
+
+def check_temporary_folder() -> None:
+    """Raise CannotUseProgram if no browser could start with this TMPDIR."""
+    folder = os.environ.get("TMPDIR", "")
+    if len(os.fsencode(folder)) > LONGEST_TMPDIR:
+        raise CannotUseProgram(
+            _(
+                "cannot start a browser with TMPDIR = {folder}: a path of at most {longest} bytes is needed; "
+                "set TMPDIR=/tmp"
+            ).format(folder=folder, longest=LONGEST_TMPDIR)
+        )
 
 
 def is_snap(browser: Path) -> bool:
