@@ -4,6 +4,7 @@ English is the source; a catalogue `leadmasterd.mo` under locale/ translates it.
 """
 
 import gettext
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, overload
 from unicodedata import combining, normalize
@@ -30,6 +31,29 @@ def unaccented(text: str) -> str:
     if text.isascii():
         return text.lower()
     return "".join(char for char in normalize("NFKD", text) if not combining(char)).casefold()
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was most likely meant; None unless one is near: a slip or so in each four letters."""
+    typed, most = word.casefold(), max(1, len(word) // 4)
+    near = [(slips, each) for each in known if (slips := _slips(typed, each.casefold(), most)) <= most]
+    return min(near)[1] if near else None
+
+
+def _slips(one: str, other: str, most: int) -> int:
+    """How many letters to add, drop, change or swap; some number above `most` if it is more."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        row = [i]
+        for j, b in enumerate(other, 1):
+            row.append(min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b)))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                row[j] = min(row[j], before[j - 2] + 1)
+        before, last = last, row
+    return last[-1]
 
 
 @overload

@@ -627,6 +627,17 @@ def test_config_check_is_0_or_78(tmp_path: Path) -> None:
     assert len(json.loads(bad.stdout)["problems"]) == 1
 
 
+def test_config_check_looks_for_the_programs_that_it_names(tmp_path: Path) -> None:
+    """Both at once; what is on PATH is the doctor's."""
+    (tmp_path / "config.toml").write_text('[listener]\nnode = "/opt/nowhere/node"\nbrowser = "/opt/nowhere/chromium"\n')
+    done = typed(tmp_path, "config", "check")
+    assert done.returncode == 78
+    assert done.stderr.splitlines() == [
+        "cannot use listener.node = /opt/nowhere/node: there is no such program",
+        "cannot use listener.browser = /opt/nowhere/chromium: there is no such program",
+    ]
+
+
 def test_what_config_show_prints_is_a_settings_file_that_says_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ def keys_of(model: type[BaseModel]) -> dict[str, Any]:
 
 WRONG: list[tuple[str, str, str, str]] = [
     ("state_dir = 5", "state_dir", "5", "text in quotes"),
-    ('state_dir = ""', "state_dir", "''", "at least 1 character"),
+    ('state_dir = ""', "state_dir", "''", "some text, not an empty one"),
     ("listener = 5", "listener", "5", "a section"),
     ("[listener]\nnode = 5", "listener.node", "5", "text in quotes"),
     ('[listener]\nbrowser_args = "--x"', "listener.browser_args", "'--x'", "a list in brackets"),
@@ -66,18 +66,27 @@ WRONG: list[tuple[str, str, str, str]] = [
     ('[listener]\npairing_phone = "0111555"', "listener.pairing_phone", "'0111555'", "digits only"),
     ("[listener]\nsweep_interval = 0", "listener.sweep_interval", "0", "greater than 0"),
     ("[listener]\nsweep_interval = nan", "listener.sweep_interval", "nan", "finite"),
-    ("[listener]\nsettle_after_pairing = -1", "listener.settle_after_pairing", "-1", "greater than or equal to 0"),
+    ("[listener]\nsettle_after_pairing = -1", "listener.settle_after_pairing", "-1", "at least 0"),
     ("[listener]\nsettle_after_pairing = inf", "listener.settle_after_pairing", "inf", "finite"),
     ('[listener]\npresence_unavailable = "perhaps"', "listener.presence_unavailable", "'perhaps'", "true or false"),
-    ("[supervisor]\nbackoff_max = 1e9", "supervisor.backoff_max", "1000000000.0", "less than or equal to 2592000"),
+    ("[supervisor]\nbackoff_max = 1e9", "supervisor.backoff_max", "1000000000.0", "at most 2592000"),
     ('[supervisor]\ncalm_period = "soon"', "supervisor.calm_period", "'soon'", "number"),
-    ("[supervisor]\ntime_divisor = 0.5", "supervisor.time_divisor", "0.5", "greater than or equal to 1"),
+    ("[supervisor]\ntime_divisor = 0.5", "supervisor.time_divisor", "0.5", "at least 1"),
+    (
+        "[supervisor]\nbackoff_first = 9\nbackoff_max = 5",
+        "supervisor.backoff_first",
+        "9",
+        "at most `supervisor.backoff_max`",
+    ),
+    ("[supervisor]\nbackoff_first = true", "supervisor.backoff_first", "True", "a number"),
+    ("[capture]\nfirst_link_days = true", "capture.first_link_days", "True", "a whole number"),
+    ("[leads]\ntarget_minutes = false", "leads.target_minutes", "False", "a number"),
     ("[capture]\ngroups = []", "capture.groups", "[]", "true or false"),
-    ("[capture]\nfirst_link_days = 1.5", "capture.first_link_days", "1.5", "integer"),
-    ("[capture]\nfirst_link_days = 400", "capture.first_link_days", "400", "less than or equal to 365"),
+    ("[capture]\nfirst_link_days = 1.5", "capture.first_link_days", "1.5", "a whole number"),
+    ("[capture]\nfirst_link_days = 400", "capture.first_link_days", "400", "at most 365"),
     ('[capture]\nignore = ["Ana"]', "capture.ignore", "Ana", "phone numbers or chat ids"),
     ('[capture]\nignore = ["12345"]', "capture.ignore", "12345", "phone numbers or chat ids"),
-    ('[database]\npath = ""', "database.path", "''", "at least 1 character"),
+    ('[database]\npath = ""', "database.path", "''", "some text, not an empty one"),
     ("leads = []", "leads", "[]", "a section"),
     ("[leads]\nrules = false", "leads.rules", "False", "text in quotes"),
     (
@@ -91,10 +100,10 @@ WRONG: list[tuple[str, str, str, str]] = [
     ('[leads]\ncountry = "AR-9"', "leads.country", "'AR-9'", "AR-A, AR-B"),
     ("[leads]\ntarget_minutes = 0", "leads.target_minutes", "0", "greater than 0"),
     ("[leads]\ntarget_minutes = inf", "leads.target_minutes", "inf", "finite"),
-    ("[leads]\nreopen_days = -1", "leads.reopen_days", "-1", "greater than or equal to 0"),
+    ("[leads]\nreopen_days = -1", "leads.reopen_days", "-1", "at least 0"),
     ("[leads]\nburst_seconds = 0", "leads.burst_seconds", "0", "greater than 0"),
-    ("[leads]\nstale_days = 0", "leads.stale_days", "0", "greater than or equal to 1"),
-    ("[leads]\ndormant_days = 0.5", "leads.dormant_days", "0.5", "integer"),
+    ("[leads]\nstale_days = 0", "leads.stale_days", "0", "at least 1"),
+    ("[leads]\ndormant_days = 0.5", "leads.dormant_days", "0.5", "a whole number"),
     ("[leads]\nhours = []", "leads.hours", "[]", "a table, as {"),
     ("[leads.hours]\nlun = []", "leads.hours.lun", "'lun'", "one of mon, tue, wed"),
     ('[leads.hours]\nmon = "09:00-13:00"', "leads.hours.mon", "'09:00-13:00'", "openings such as [["),
@@ -116,6 +125,38 @@ def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(
     assert line.startswith(f"cannot use config.toml: `{key}` = ")
     assert value in line
     assert allowed in line.partition("must be ")[2]
+
+
+@pytest.mark.parametrize("text", [each[0] for each in WRONG])
+def test_no_phrase_of_a_library_reaches_a_person(text: str) -> None:
+    """All words are ours: those of pydantic, of Python and of the system speak of other things."""
+    [line] = problems(text)
+    for phrase in (
+        "Input",
+        "should",
+        "valid",
+        "parse",
+        "integer",
+        "at least 1 char",
+        "Errno",
+        "codec",
+        "equal to",
+        "error",
+    ):
+        assert phrase not in line.partition("must be ")[2]
+
+
+def test_a_byte_order_mark_is_forgiven() -> None:
+    """Editors on Windows write one."""
+    Path("config.toml").write_bytes(b'\xef\xbb\xbfstate_dir = "elsewhere"\n')
+    assert load("config.toml")[0].state_dir == "elsewhere"
+
+
+@pytest.mark.parametrize("word", ["zzz", "grupos_de_whatsapp", "first_days", "ig"])
+def test_a_word_that_is_not_near_is_no_typo(word: str) -> None:
+    """A wrong guess costs more time than none."""
+    [line] = problems(f"[capture]\n{word} = 1")
+    assert "did you mean" not in line
 
 
 UNKNOWN = [

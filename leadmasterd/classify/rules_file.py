@@ -4,7 +4,6 @@ Every problem of a file is reported at once, each with file, line where known, r
 follows from another one is not: `phrases = 7` is a wrong type and nothing else.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,6 +18,7 @@ from leadmasterd.classify.phrases import Phrases
 from leadmasterd.classify.rules import Rule, RuleSet, When, compiled
 from leadmasterd.classify.text import normalise
 from leadmasterd.errors import CannotUseRules
+from leadmasterd.text import nearest
 
 _INTENTS: Final = tuple(intent for intent in GROUP_OF if intent != UNKNOWN)
 _RULE_STARTS: Final = re.compile(r"\s*\[\[\s*rule\s*\]\]")
@@ -301,5 +301,5 @@ def _looks_at_something(rule: Rule) -> bool:
 
 
 def _did_you_mean(word: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(word, sorted(known), n=1)
-    return f" (did you mean `{close[0]}`?)" if close else ""
+    close = nearest(word, known)
+    return f" (did you mean `{close}`?)" if close else ""

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final, NotRequired, TypedDict
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
-from leadmasterd.errors import CannotUseSettings
-from leadmasterd.settings.model import load
+from leadmasterd.errors import CannotUseProgram, CannotUseSettings
+from leadmasterd.listener.programs import find_browser, find_node
+from leadmasterd.settings.model import ListenerSettings, load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _, printable
 
@@ -57,7 +58,8 @@ def add_show_arguments(parser: argparse.ArgumentParser) -> None:
 def run_check(arguments: argparse.Namespace) -> int:
     """0, or 78 with every problem."""
     try:
-        _settings, paths = load(arguments.config)
+        settings, paths = load(arguments.config)
+        _look_for_programs(settings.listener)
     except CannotUseSettings as error:
         return _problems(arguments, error)
     if arguments.json:
@@ -66,6 +68,19 @@ def run_check(arguments: argparse.Namespace) -> int:
     else:
         print(_("{file}: all good.").format(file=_source(paths)))
     return 0
+
+
+def _look_for_programs(listener: ListenerSettings) -> None:
+    """Those that the settings name, for what is on PATH is the doctor's. Raises CannotUseSettings."""
+    problems = []
+    for name, find in ((listener.node, find_node), (listener.browser, find_browser)):
+        if name:
+            try:
+                find(name)
+            except CannotUseProgram as error:
+                problems.append(str(error))
+    if problems:
+        raise CannotUseSettings("\n".join(problems))
 
 
 def run_show(arguments: argparse.Namespace) -> int:

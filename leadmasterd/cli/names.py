@@ -1,10 +1,9 @@
 """Stages and intents as people type them: by id or in Spanish, with a suggestion for a typo."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from leadmasterd.errors import CannotUseArgument
-from leadmasterd.text import _, unaccented
+from leadmasterd.text import _, nearest, unaccented
 
 
 def stage(text: str, *, allowed: Iterable[str] | None = None) -> str:
@@ -31,8 +30,8 @@ def _find(text: str, known: Mapping[str, str], problem: str) -> str:
     wanted = _normalised(text)
     if wanted in names:
         return names[wanted]
-    close = difflib.get_close_matches(wanted, names, n=1)
-    suggestion = _("did you mean {name}?").format(name=_both(names[close[0]], known)) + " " if close else ""
+    close = nearest(wanted, names)
+    suggestion = _("did you mean {name}?").format(name=_both(names[close], known)) + " " if close else ""
     listed = ", ".join(_both(name, known) for name in known)
     raise CannotUseArgument(f"{problem.format(text=repr(text))}; {suggestion}{_('known:')} {listed}")
 

@@ -10,7 +10,6 @@ Open stretches are computed once per UTC day and kept. All but the two days a ye
 offset.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Final, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from leadmasterd.leads.public_holidays import holidays_in
+from leadmasterd.text import nearest
 
 Openings = tuple[tuple[int, int], ...]
 """Of one date, in order, not overlapping: minutes after midnight on the wall clock, from 0 to 1440."""
@@ -201,8 +201,8 @@ def known_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # KeyError: no such zone; the others: a folder, a path outside
-        close = difflib.get_close_matches(name, available_timezones(), n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
+        close = nearest(name, available_timezones())
+        hint = f" (did you mean {close}?)" if close else ""
         raise ValueError(f"a time zone such as America/Argentina/Buenos_Aires{hint}") from None
     return name
 

@@ -5,12 +5,13 @@ than one file). So one file is loaded by its path, when it is needed. A country 
 of Finland) still loads them all.
 """
 
-import difflib
 import importlib.util
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from leadmasterd.text import nearest
 
 if TYPE_CHECKING:
     from holidays import HolidayBase
@@ -29,8 +30,8 @@ def known_country(code: str) -> str:
         return country.upper()
     parts = {each.upper(): each for each in _country(country.upper()).subdivisions}
     if part.upper() not in parts:
-        close = difflib.get_close_matches(part.upper(), parts, n=1)
-        hint = f" (did you mean {country.upper()}-{parts[close[0]]}?)" if close else ""
+        close = nearest(part.upper(), parts)
+        hint = f" (did you mean {country.upper()}-{parts[close]}?)" if close else ""
         known = ", ".join(f"{country.upper()}-{each}" for each in parts.values()) or "no regions are known"
         raise ValueError(f"{country.upper()} alone or with a region: {known}{hint}")
     return f"{country.upper()}-{parts[part.upper()]}"

@@ -149,7 +149,7 @@ def _days(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError
     if isinstance(value, str) and not value.isascii():  # other digits than ours
         raise ValueError

@@ -4,14 +4,22 @@ Every key can be set as LEADMASTERD_SECTION__KEY, which wins over the file. conf
 by tools/draw_settings.py. Finding the file and the state directory needs no pydantic: `settings.paths`.
 """
 
-import difflib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -33,6 +41,7 @@ from leadmasterd.settings.paths import (
     resolve_paths,
 )
 from leadmasterd.supervisor.timing import Timing
+from leadmasterd.text import nearest
 
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
@@ -41,6 +50,15 @@ _DIGITS: Final = r"^([1-9][0-9]{6,14})?$"
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """`true` is 1 for Python, and nothing that anybody means by a number."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and kind in (int, float):
+            raise ValueError("a whole number" if kind is int else "a number")
+        return value
 
 
 class ListenerSettings(_Section):
@@ -311,14 +329,29 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
         settings = Settings(**data)
     except ValidationError as error:
         problems += [_sentence(where, each) for each in error.errors()]
-    except SettingsError as error:
+    except SettingsError:
         if not problems:
-            problems.append(f"cannot read the environment: {error}; lists and tables are written as JSON")
-    except TypeError as error:  # a key that is no identifier at all
-        problems.append(f"cannot read {where}: {error}")
+            problems.append("cannot read the environment: lists and tables are written as JSON")
+    except TypeError:  # a key that pydantic takes for one of its own arguments
+        problems.append(
+            f"cannot use {where}: one of its keys is unknown; {_known_keys('', set(Settings.model_fields))}"
+        )
+    else:
+        problems += _contradictions(where, settings)
     if problems:
         raise CannotUseSettings("\n".join(problems))
     return settings, resolve_paths(file, settings.state_dir, settings.database.path)
+
+
+def _contradictions(where: str, settings: Settings) -> list[str]:
+    """Values that are each allowed, and not together."""
+    supervisor = settings.supervisor
+    if supervisor.backoff_first <= supervisor.backoff_max:
+        return []
+    return [
+        f"cannot use {where}: `supervisor.backoff_first` = {supervisor.backoff_first:.15g}: must be at most "
+        f"`supervisor.backoff_max`, which is {supervisor.backoff_max:.15g}"
+    ]
 
 
 _AS_JSON: Final[dict[Any, str]] = {
@@ -378,12 +411,27 @@ def _is_json(text: str) -> bool:
 _ALLOWED: Final[Mapping[str, str]] = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
+    "int_from_float": "a whole number",
+    "greater_than": "greater than {gt:.15g}",
+    "greater_than_equal": "at least {ge:.15g}",
+    "less_than": "less than {lt:.15g}",
+    "less_than_equal": "at most {le:.15g}",
     "string_type": "text in quotes",
+    "string_unicode": "text in quotes",
+    "string_too_short": "some text, not an empty one",
+    "too_short": 'a pair of times, as in [["09:00", "13:00"]]',
+    "too_long": 'a pair of times, as in [["09:00", "13:00"]]',
     "tuple_type": "a list in brackets",
-    "dict_type": 'a table, as { mon = [["09:00", "13:00"]] } or { name = "text" }',
+    "dict_type": 'a table, as {{ mon = [["09:00", "13:00"]] }} or {{ name = "text" }}',
     "model_type": "a section, written as [section]",
 }
-"""What is allowed, by pydantic's type of error; its own words for all others."""
+"""What is allowed, by pydantic's type of error, with its context in braces. Our own checks say it themselves."""
 
 
 def _sentence(where: str, error: ErrorDetails) -> str:
@@ -397,9 +445,9 @@ def _sentence(where: str, error: ErrorDetails) -> str:
         return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], set(_fields(loc[:-1])))}"
     if error["type"] == "string_pattern_mismatch":
         extra = _fields(loc[:-1])[loc[-1]].json_schema_extra
-        allowed = str(extra["allowed"]) if isinstance(extra, dict) else str(error["msg"])
+        allowed = str(extra["allowed"]) if isinstance(extra, dict) else _allowed(error)
     else:
-        allowed = _ALLOWED.get(error["type"]) or _lowered(error["msg"])
+        allowed = _allowed(error)
     return f"cannot use {source}: `{key}` = {error['input']!r}: must be {allowed}"
 
 
@@ -414,13 +462,13 @@ def _fields(path: Sequence[str]) -> Mapping[str, FieldInfo]:
     return model.model_fields
 
 
-def _lowered(message: str) -> str:
-    for start in ("Input should be ", "Value error, "):
-        message = message.removeprefix(start)
-    return message
+def _allowed(error: ErrorDetails) -> str:
+    if error["type"] == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    return _ALLOWED.get(error["type"], "as config.example.toml shows it").format(**error.get("ctx", {}))
 
 
 def _known_keys(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean `{close[0]}`? " if close else ""
+    close = nearest(name, known)
+    hint = f"did you mean `{close}`? " if close else ""
     return f"{hint}known here: {', '.join(sorted(known))}"

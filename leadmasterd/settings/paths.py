@@ -69,10 +69,16 @@ def find_file(explicit: str | None) -> Path | None:
 def read_file(path: Path) -> dict[str, Any]:
     """The TOML of a settings file. Raises CannotUseSettings with the line for what is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a byte order mark
+    except PermissionError as error:
+        raise CannotUseSettings(f"cannot read {path}: this user may not; check who may read it") from error
     except OSError as error:
-        raise CannotUseSettings(f"cannot read {path}: {error.strerror or error}; check who may read it") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CannotUseSettings(
+            f"cannot read {path}: it can't be opened; check that it is a file and its disk is well"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CannotUseSettings(f"cannot read {path}: it is not TOML: not UTF-8 text (byte {error.start})") from error
+    except tomllib.TOMLDecodeError as error:
         raise CannotUseSettings(f"cannot read {path}: it is not TOML: {error}") from error
 
 
