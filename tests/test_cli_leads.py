@@ -359,7 +359,7 @@ def test_where_no_zone_is_known_the_machines_counts(monkeypatch: pytest.MonkeyPa
     assert time_from("2026-11-23T09:00+01:00", None) == datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("when", ["", "9999-12-31T23:59-05:00", "0001-01-01T00:00+05:00", "ayer", "2026-02-30"])
+@pytest.mark.parametrize("when", ["", "9999-12-31T23:59-05:00", "0001-01-01T00:00+05:00", "algún día", "2026-02-30"])
 @pytest.mark.parametrize(
     "typed",
     ["messages --since", "history --since", "leads export --since", "rules reclassify --since", "replay - --at"],
@@ -1285,7 +1285,7 @@ def test_an_export_for_programs_is_one_object_a_line(shop: Shop) -> None:
         for line in shop.types("leads", "export", "--format", "jsonl", "--since", since).out.splitlines()
     ]
     assert [row["lead_id"] for row in rows] == [2]
-    assert shop.types("leads", "export", "--since", "yesterday").code == 64
+    assert shop.types("leads", "export", "--since", "someday").code == 64
 
 
 @pytest.mark.parametrize("words", [["leads", "export"], ["leads", "list", "--json"], ["leads", "waiting"]])
@@ -1556,3 +1556,64 @@ def test_windows_are_whole_days_of_silence(shop: Shop) -> None:
         ):
             [row] = lead_queries.leads(connection, AsOf(last + after, 14, 60), limit=1)
             assert (row["stale"], row["dormant_proposed"]) == (stale, dormant)
+
+
+# ---------------------------------------------------------------------- names and relative times
+
+
+def test_people_are_found_by_name_where_an_id_is_asked_for(shop: Shop) -> None:
+    """Each word begins one of theirs, whatever its case and accents; the saved name and their own both count."""
+    shop.hears(
+        (1, 60, PRICE, {"notify_name": "María José Ñandú"}),
+        (2, 50, PRICE, {"notify_name": "Anita", "contact": wire.contact(name="Ana Gómez")}),
+        (3, 40, PRICE, {"notify_name": "Ana"}),
+        (4, 30, PRICE, {"notify_name": "Mariana"}),
+    )
+    for words, lead in (("jose", 1), ("NANDU maria", 1), ("gomez", 2), ("anita", 2), ("mariana", 4)):
+        assert shop.types("leads", "show", words, "--json").json["lead"]["lead_id"] == lead, words
+    texts = shop.types("messages", "--chat", "Gómez", "--json").json["messages"]
+    assert [each["conversation_id"] for each in texts] == [2]
+    assert shop.types("leads", "note", "mariana", "pide factura").code == 0
+
+
+@pytest.mark.parametrize(
+    "command", [["leads", "show", "ana"], ["messages", "--chat", "ana"], ["leads", "stage", "ana", "won"]]
+)
+def test_several_of_one_name_are_listed_with_their_ids(shop: Shop, command: list[str]) -> None:
+    """Nothing is guessed, and nothing is changed."""
+    shop.hears((1, 60, PRICE, {"notify_name": "Ana Paz"}), (2, 50, PRICE, {"notify_name": "Ana"}))
+    done = shop.types(*command)
+    assert (done.code, done.out) == (1, "")
+    first, *people = done.err.splitlines()
+    assert first == "2 people are called 'ana'; say which one by an id:"
+    assert [each.split()[1:] for each in people] == [["Ana", "Paz,", "lead", "1"], ["Ana,", "lead", "2"]]
+    for each in people:
+        assert shop.types("leads", "show", each.split()[0]).code == 0
+
+
+@pytest.mark.parametrize("name", ["zz", "an a", "12", "@lid", "ana@c.us", " "])
+def test_nobody_is_found_by_what_is_nobodys_name(shop: Shop, name: str) -> None:
+    """A part in the middle of a word is none either."""
+    shop.hears((1, 60, PRICE, {"notify_name": "Mariana"}))
+    assert shop.types("leads", "show", name).code == 1
+
+
+def test_times_may_be_typed_as_people_say_them() -> None:
+    """Days begin at midnight in the shop's zone; the others count back from now."""
+    zone = ZoneInfo("America/Argentina/Buenos_Aires")
+    now = datetime.now(UTC)
+    for words, ago in (("7d", timedelta(days=7)), ("12 h", timedelta(hours=12)), ("90min", timedelta(minutes=90)),
+                       ("2w", timedelta(weeks=2)), ("2s", timedelta(weeks=2))):  # fmt: skip
+        assert abs(time_from(words, zone) - (now - ago)) < timedelta(seconds=10)
+    for words, days in (("hoy", 0), ("ayer", 1), ("AYER", 1), ("yesterday", 1), ("anteayer", 2)):
+        local = time_from(words, zone).astimezone(zone)
+        assert (local.hour, local.minute) == (0, 0)
+        assert (now.astimezone(zone).date() - local.date()).days == days
+
+
+def test_messages_since_yesterday_leave_out_what_is_older(shop: Shop) -> None:
+    """`--since ayer` and `--since 7d`."""
+    shop.hears((1, 60, "nuevo"), (1, 3 * DAY, "de antes"), (1, 9 * DAY, "viejo"))
+    for since, bodies in (("ayer", ["nuevo"]), ("7d", ["de antes", "nuevo"])):
+        found = shop.types("messages", "--since", since, "--json").json["messages"]
+        assert [each["body"] for each in found] == bodies

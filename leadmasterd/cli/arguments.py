@@ -119,7 +119,7 @@ def add_json_before_command(parser: argparse.ArgumentParser) -> None:
 
 def add_id(parser: argparse.ArgumentParser) -> None:
     """`ID`, as `queries.people.find` takes it."""
-    parser.add_argument("id", type=typed, metavar="ID", help=_("a lead's number, a phone or a chat id"))
+    parser.add_argument("id", type=typed, metavar="ID", help=_("a lead's number, a phone, a chat id or a name"))
 
 
 def add_limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
@@ -134,7 +134,7 @@ def add_time(parser: Any, flag: str, text: str) -> None:
     parser.add_argument(flag, type=typed, metavar="TIME", help=f"{text} {_TIME}")
 
 
-_TIME = _("(ISO 8601; without an offset: in leads.timezone)")
+_TIME = _("(ISO 8601, hoy, ayer, 7d or 12h; without an offset: in leads.timezone)")
 
 
 # ---------------------------------------------------------------------- types of arguments

@@ -28,5 +28,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "leadmasterd leads waiting",
         "leadmasterd leads list",
         "leadmasterd leads show 5",
-        notes=_("ID is a lead's number, a phone or a chat id. Each command takes --json."),
+        notes=_("ID is a lead's number, a phone, a chat id or a name. Each command takes --json."),
     )

@@ -22,7 +22,7 @@ from leadmasterd.times import iso
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which messages."""
     parser.add_argument(
-        "--chat", type=typed, metavar="ID", help=_("only this chat: a phone, a chat id or a lead's number")
+        "--chat", type=typed, metavar="ID", help=_("only this chat: a name, a phone, a chat id or a lead's number")
     )
     parser.add_argument(
         "--search", type=typed, metavar="TEXT", help=_("only those with this text; case and accents are ignored")
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "leadmasterd messages",
         "leadmasterd messages --chat 5491155550001 --limit 50",
+        "leadmasterd messages --chat Ana --since ayer",
         "leadmasterd messages --search precio --json",
     )
 
@@ -57,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     unknown = chats == ()
     if unknown:
         print(
-            _("cannot find {text}: no chat, phone or lead has that id; `leadmasterd messages` shows all").format(
-                text=repr(arguments.chat)
-            ),
+            _(
+                "cannot find {text}: no chat, phone or lead has that id, and nobody that name; "
+                "`leadmasterd messages` shows all"
+            ).format(text=repr(arguments.chat)),
             file=sys.stderr,
         )
     if arguments.json:

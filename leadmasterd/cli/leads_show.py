@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_id(parser)
     add_limit(parser, _("show at most N messages, the newest (default 20)"))
     add_json(parser)
-    add_epilog(parser, "leadmasterd leads show 5", "leadmasterd leads show +5491155550001")
+    add_epilog(
+        parser, "leadmasterd leads show 5", "leadmasterd leads show +5491155550001", "leadmasterd leads show Ana"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

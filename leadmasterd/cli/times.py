@@ -1,13 +1,24 @@
 """Times as people type and read them: all in one zone, the business's (`leads.timezone`)."""
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from leadmasterd.errors import CannotUseArgument
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import Paths
-from leadmasterd.text import _
+from leadmasterd.text import _, unaccented
 
+_DAYS = {"hoy": 0, "today": 0, "ayer": 1, "yesterday": 1, "anteayer": 2}
+"""Days that begin at midnight, so many days ago."""
+_UNITS = {
+    "min": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "s": timedelta(weeks=1),
+}
+"""`s` are weeks (semanas): nobody asks for the last seconds."""
 _HALF_A_YEAR = timedelta(days=182)
 """Two zones that agree both now and half a year ago agree in summer and in winter."""
 
@@ -74,18 +85,26 @@ def clock_of(paths: Paths) -> Clock:
 
 
 def time_from(text: str, zone: tzinfo | None) -> datetime:
-    """A time as typed (ISO 8601), in UTC. Raises CannotUseArgument.
+    """A time as typed (ISO 8601, a day such as `ayer`, or how long ago such as `7d`), in UTC. Raises CannotUseArgument.
 
     `zone` holds for a text without an offset; None: the machine's.
     """
+    now, word = datetime.now(UTC), unaccented(text.strip())
     try:
+        if (days := _DAYS.get(word)) is not None:
+            day = now.astimezone(zone).date() - timedelta(days=days)
+            return datetime.combine(day, time.min, zone).astimezone(UTC)
+        if ago := re.fullmatch(r"([0-9]{1,6}) ?(min|h|d|w|s)", word):
+            return now - int(ago[1]) * _UNITS[ago[2]]
         at = datetime.fromisoformat(text)
         if at.tzinfo is None and zone is not None:
             at = at.replace(tzinfo=zone)
         return at.astimezone(UTC)
     except (ValueError, OverflowError) as error:  # not a date, or too early or late for any
         raise CannotUseArgument(
-            _("cannot use the time {text}: write it as 2026-11-23 or 2026-11-23T14:30").format(text=repr(text))
+            _(
+                "cannot use the time {text}: write it as 2026-11-23 or 2026-11-23T14:30, or as hoy, ayer, 7d or 12h"
+            ).format(text=repr(text))
         ) from error
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict, cast
 
 from leadmasterd.queries.database import Connection, Row, id_list, records, rows
-from leadmasterd.queries.people import find
+from leadmasterd.queries.people import find, find_named
 from leadmasterd.readable import NOTHING, Content, line, searched_text
 from leadmasterd.text import unaccented
 
@@ -54,10 +54,15 @@ _JSON_COLUMNS: Final = ("media", "quoted", "referral", "details")
 
 
 def conversations_meant(connection: Connection, text: str, country: str) -> tuple[int, ...]:
-    """All conversations of the person behind an id, or the one with that chat id, as of a group. Empty if none."""
+    """All conversations of the person behind an id or a name, or the one with that chat id, as of a group.
+
+    Empty if none. Raises Refused with a list where several have that name.
+    """
     if subject := find(connection, text, country):
         return subject.conversations
     found = rows(connection, "SELECT conversation_id FROM conversations WHERE chat = :chat", chat=text.strip())
+    if not found and (named := find_named(connection, text)):
+        return named.conversations
     return tuple(row["conversation_id"] for row in found)
 
 

@@ -6,7 +6,7 @@ from typing import Final, TypedDict
 
 from leadmasterd.errors import Refused
 from leadmasterd.queries.database import Connection, id_list, records, rows
-from leadmasterd.text import _
+from leadmasterd.text import _, printable, unaccented
 
 DISPLAY_NAME: Final = (
     "coalesce(nullif(trim(r.saved_name), ''), nullif(trim(c.saved_name), ''), nullif(trim(r.push_name), ''), "
@@ -89,17 +89,71 @@ def find(connection: Connection, text: str, country: str) -> Subject | None:
 
 
 def find_or_refuse(connection: Connection, text: str, country: str) -> Subject:
-    """As `find`. Raises Refused, which says how to find the right id."""
-    subject = find(connection, text, country)
+    """By an id as `find`, or by a name. Raises Refused, which says how to find the right id, or who has that name."""
+    subject = find(connection, text, country) or find_named(connection, text)
     if subject:
         return subject
     if text.strip().endswith("@g.us"):
         raise Refused(_("{chat} is a group, and groups have no leads").format(chat=text))
     raise Refused(
-        _("cannot find {text}: no lead, phone or chat has that id; `leadmasterd leads list --all` shows them").format(
-            text=repr(text)
-        )
+        _(
+            "cannot find {text}: no lead, phone or chat has that id, and nobody that name; "
+            "`leadmasterd leads list --all` shows them"
+        ).format(text=repr(text))
     )
+
+
+_LISTED: Final = 10
+
+
+def find_named(connection: Connection, text: str) -> Subject | None:
+    """The only person with this name, or a part of it: each word begins one of theirs, whatever its case and accents.
+
+    None if nobody has it. Raises Refused with a list where several do.
+    """
+    wanted = unaccented(text).split()
+    if not any(letter.isalpha() for letter in text) or "@" in text:
+        return None
+    roots: dict[int, None] = {}
+    for contact, saved, pushed in connection.execute("SELECT contact_id, saved_name, push_name FROM contacts"):
+        for name in (saved, pushed):
+            parts = unaccented(name).split() if name else []
+            if all(any(part.startswith(word) for part in parts) for word in wanted):
+                roots[root_of(connection, contact)] = None
+    found = [subject for root in roots if (subject := _latest(connection, root))]
+    if len(found) < 2:
+        return found[0] if found else None
+    lines = [_("{n} people are called {text}; say which one by an id:").format(n=len(found), text=repr(text))]
+    lines += [_named(connection, each) for each in found[:_LISTED]]
+    if len(found) > _LISTED:
+        lines.append(_("  and {n} more").format(n=len(found) - _LISTED))
+    raise Refused("\n".join(lines))
+
+
+def _latest(connection: Connection, root: int) -> Subject | None:
+    """A person with the conversation in which they wrote last; None if they have none."""
+    chats = conversations_of(connection, root)
+    found = rows(
+        connection,
+        "SELECT conversation_id FROM conversations WHERE conversation_id IN (SELECT value FROM json_each(:chats)) "
+        "ORDER BY last_inbound_at DESC LIMIT 1",
+        chats=id_list(chats),
+    )
+    return Subject(root, chats, found[0]["conversation_id"]) if found else None
+
+
+def _named(connection: Connection, subject: Subject) -> str:
+    """`  5491155550001  Ana Gómez, lead 5`."""
+    [row] = rows(
+        connection,
+        f"SELECT {DISPLAY_NAME} AS who, coalesce(c.phone, r.phone, v.chat) AS id, (SELECT max(lead_id) FROM leads "
+        "WHERE contact_id = r.contact_id) AS lead FROM conversations v JOIN contacts c USING (contact_id) "
+        "JOIN contacts r ON r.contact_id = :root WHERE v.conversation_id = :chat",
+        root=subject.contact_id,
+        chat=subject.conversation_id,
+    )
+    lead = ", " + _("lead {lead}").format(lead=row["lead"]) if row["lead"] else ""
+    return f"  {printable(row['id'].removesuffix('@c.us'))}  {printable(row['who'])}{lead}"
 
 
 def _subject(
