@@ -2,6 +2,7 @@
 # Sets up everything that runs, checks or tests leadmasterd, and nothing twice.
 #
 #   tools/setup.sh run      the program: Python packages, Node packages, a browser
+#   tools/setup.sh service  the same for a service, whose user sees no home folder: refuses a Python or Node from there
 #   tools/setup.sh check    what the checks need: the same with the development packages, without a browser
 #   tools/setup.sh test     all of it, and (as root on Debian or Ubuntu) a real systemd and a screen for the tests
 #
@@ -10,11 +11,13 @@
 # step fails.
 set -euo pipefail
 
-usage() { sed -n '4,6s/^# *//p' "$0" >&2; exit 64; }
-case ${1-} in run | check | test) want=$1 ;; *) usage ;; esac
+usage() { sed -n '4,7s/^# *//p' "$0" >&2; exit 64; }
+case ${1-} in run | service | check | test) want=$1 ;; *) usage ;; esac
 
 cd "$(dirname "$0")/.."
 root=$PWD
+# What a service's user is to read must not depend on root's own habits.
+[ "$want" != service ] || umask 022
 mkdir -p .setup
 log=.setup/setup.log
 
@@ -94,6 +97,25 @@ look_for_node() {
   elif ! command -v npm >/dev/null; then
     need "cannot find npm: install it beside Node.js"
   fi
+}
+
+# The unit hides every home folder (ProtectHome=), and the service's user could not read root's anyway.
+in_a_home() { case $1 in /root/* | /home/* | /run/user/*) return 0 ;; *) return 1 ;; esac }
+
+look_for_homes() {
+  local base node
+  in_a_home "$root/" && need "this checkout is in a home folder ($root), which the service can't read: put it in /opt/leadmasterd"
+  base=$("$python" -c 'import sys; print(sys.base_prefix + "/")' 2>/dev/null) || base=
+  if venv_works; then
+    base=$(.venv/bin/python -I -c 'import sys; print(sys.base_prefix + "/")')
+    ! in_a_home "$base" || need "the Python of .venv is in a home folder (${base%/}), which the service can't read:" \
+      "remove .venv and run this with PYTHON=/usr/bin/python3"
+  elif in_a_home "$base"; then
+    need "$python is in a home folder (${base%/}), which the service can't read: run this with PYTHON=/usr/bin/python3"
+  fi
+  node=$(command -v node) && node=$(readlink -f "$node") || node=
+  ! in_a_home "$node" || need "node is in a home folder ($node), which the service can't read:" \
+    "install it for the whole machine (docs/operations.md)"
 }
 
 # Ubuntu's chromium is a snap: it runs confined and cannot open a profile under our state directory.
@@ -229,13 +251,14 @@ system_packages() {
 look_for_python
 look_for_node
 [ "$want" = check ] || look_for_browser
+[ "$want" != service ] || look_for_homes
 if [ ${#missing[@]} -gt 0 ]; then
   printf 'setup: %s\n' "${missing[@]}" >&2
   exit 1
 fi
 
 kind=dev
-[ "$want" != run ] || kind=run
+case $want in run | service) kind=run ;; esac
 node_packages "$kind"
 python_packages "$kind"
 [ "$want" = check ] || browser

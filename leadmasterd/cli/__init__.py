@@ -14,6 +14,8 @@ from leadmasterd.cli.encoding import print_for_people, print_json
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.errors import INTERNAL, STATE, CannotUseDatabase, DatabaseBusy, LeadmasterdError, MayNotWrite
 
+_SUDO_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Debian's secure_path."""
 _READS_DATABASE = frozenset({"status", "messages", "leads", "history", "rules", "doctor"})
 """Commands that a damaged database can make fail in any way."""
 
@@ -103,16 +105,20 @@ def _not_allowed(path: object) -> str:
     import shlex
     import shutil
 
+    from leadmasterd.settings.paths import SYSTEM_FILE
     from leadmasterd.state.files import owner_of
     from leadmasterd.text import _
 
     owner = owner_of(Path(str(path)))
-    typed = Path(sys.argv[0])
+    typed, words = Path(sys.argv[0]), sys.argv[1:]
     # The other user's PATH may not have the program: then name it in full.
-    in_full = typed.name == "leadmasterd" and typed.is_file() and not shutil.which("leadmasterd", path=os.defpath)
+    in_path = shutil.which("leadmasterd", path=_SUDO_PATH)
+    in_full = typed.name == "leadmasterd" and typed.is_file() and not in_path
+    if in_path and words[:2] == ["--config", str(SYSTEM_FILE)]:  # the installed command adds them by itself
+        words = words[2:]
     program = str(typed.absolute()) if in_full else "leadmasterd"
     return _("cannot use {path}: permission denied; try `sudo -u {owner} {words}`").format(
-        path=path, owner=owner, words=shlex.join([program, *sys.argv[1:]])
+        path=path, owner=owner, words=shlex.join([program, *words])
     )
 
 

@@ -40,10 +40,16 @@ class Machine:
         subprocess.run([SCRIPT, "stop", self.state], check=True, capture_output=True, timeout=60)
 
     def run(
-        self, *command: str, stdin: str | None = None, check: bool = True, timeout: float = 60
+        self,
+        *command: str,
+        stdin: str | None = None,
+        check: bool = True,
+        timeout: float = 60,
+        online: bool = False,
     ) -> subprocess.CompletedProcess[str]:
+        """Run a command there as root; `online`: with this computer's network, for what fetches packages."""
         done = subprocess.run(
-            [SCRIPT, "exec", self.state, *command],
+            [SCRIPT, "exec-online" if online else "exec", self.state, *command],
             input=stdin,
             check=False,
             capture_output=True,

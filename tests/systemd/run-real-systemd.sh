@@ -4,6 +4,7 @@
 #
 #   run-real-systemd.sh start STATE [SOURCE:TARGET]...   boot; each SOURCE is seen at TARGET, read-only
 #   run-real-systemd.sh exec  STATE COMMAND...           run COMMAND inside, as root, outside any unit
+#   run-real-systemd.sh exec-online STATE COMMAND...     the same with this machine's network, to fetch packages
 #   run-real-systemd.sh stop  STATE                      power off, and kill what is left after 15 s
 #
 # Exit status 77: this machine can't (not root, no systemd, no namespaces, no overlay, no cgroup2), and why.
@@ -11,7 +12,7 @@
 set -euo pipefail
 
 cannot() { echo "$*" >&2; exit 77; }
-usage() { sed -n '5,7s/^# *//p' "$0" >&2; exit 64; }
+usage() { sed -n '5,8s/^# *//p' "$0" >&2; exit 64; }
 
 [ $# -ge 2 ] || usage
 command=$1 state=$2
@@ -26,7 +27,7 @@ run_inside() {
     echo "nothing runs in $state" >&2
     return 69
   fi
-  nsenter -t "$init" -m -u -i -n -p -C -- "${clean[@]}" "$@"
+  nsenter -t "$init" -m -u -i ${network--n} -p -C -- "${clean[@]}" "$@"
 }
 
 # Runs in the new namespaces, becomes systemd. Arguments: STATE [SOURCE:TARGET]...
@@ -178,6 +179,7 @@ stop() {
 case $command in
   start) start "$@" ;;
   exec) run_inside "$@" ;;
+  exec-online) network= run_inside "$@" ;;
   stop) stop ;;
   boot) boot "$state" "$@" ;;
   *) usage ;;

@@ -18,13 +18,15 @@ pytestmark = pytest.mark.systemd
 USER = "leadmasterd"
 STUBBORN_NODE = "/usr/local/bin/stubborn-node"
 WATCHDOG_SECONDS = 6
+STATE = 'state_dir = "/var/lib/leadmasterd"\n'
+"""As the documented installation writes it."""
 
 
 @pytest.fixture
 def service(machine: Machine) -> Iterator[Machine]:
     """The stopped unit with default settings and a shorter watchdog; killed and reset after the test."""
     machine.write(f"/etc/systemd/system/{UNIT}.d/tests.conf", f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}s\n")
-    machine.write("/etc/leadmasterd/config.toml", "")
+    machine.write("/etc/leadmasterd/config.toml", STATE)
     machine.run("systemctl", "daemon-reload")
     yield machine
     # Stopped first, or systemd would restart what is killed.
@@ -40,7 +42,7 @@ def stubborn(service: Machine) -> Machine:
     """The same with a listener that ignores every request to stop."""
     service.write(STUBBORN_NODE, (CHECKOUT / "tests" / "systemd" / "stubborn_node.sh").read_text())
     service.run("chmod", "755", STUBBORN_NODE)
-    service.write("/etc/leadmasterd/config.toml", f'[listener]\nnode = "{STUBBORN_NODE}"\n')
+    service.write("/etc/leadmasterd/config.toml", f'{STATE}[listener]\nnode = "{STUBBORN_NODE}"\n')
     return service
 
 
@@ -118,7 +120,7 @@ def test_a_killed_daemon_is_restarted_and_leaves_no_orphan(stubborn: Machine) ->
 
 
 def test_a_start_with_wrong_settings_is_not_retried(service: Machine) -> None:
-    service.write("/etc/leadmasterd/config.toml", "no_such_setting = 1\n")
+    service.write("/etc/leadmasterd/config.toml", f"{STATE}no_such_setting = 1\n")
     assert service.run("systemctl", "start", UNIT, check=False).returncode != 0
     assert service.show(UNIT, "ExecMainStatus") == "78"
     assert service.show(UNIT, "ActiveState") == "failed"
@@ -143,7 +145,7 @@ def standin(machine: Machine) -> Iterator[list[str]]:
 
 
 def test_inside_the_unit_the_real_browser_shows_a_qr_code_in_its_sandbox(service: Machine, standin: list[str]) -> None:
-    settings = f'[listener]\nnode = "{NODE}"\nbrowser_args = {json.dumps(standin)}\n'
+    settings = f'{STATE}[listener]\nnode = "{NODE}"\nbrowser_args = {json.dumps(standin)}\n'
     service.write("/etc/leadmasterd/config.toml", settings)
     start(service)
     wait_for(lambda: "scan" in service.show(UNIT, "StatusText"), "a QR", every=0.1)
