@@ -132,7 +132,13 @@ def test_conversations_of_an_older_version_wait_to_be_judged(tmp_path: Path) -> 
 
 def make_older(path: Path, version: int) -> None:
     """A file as an earlier version left it."""
-    newer = {0: "m001_capture", 1: "m002_leads", 2: "m003_touches", 3: "m004_touches_of_more_kinds"}
+    newer = {
+        0: "m001_capture",
+        1: "m002_leads",
+        2: "m003_touches",
+        3: "m004_touches_of_more_kinds",
+        4: "m005_sent_bodies",
+    }
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         migrate(Database(old, execute_plugins=False), stop_before=newer[version])
         assert old.execute("PRAGMA user_version").fetchone() == (version,)

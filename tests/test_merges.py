@@ -102,8 +102,8 @@ def open_lead(store: Store, chat: str, opened_at: str = LATER) -> int:
             "VALUES (:conversation, '[1]', 'price', 'a', 'person:ana')",
             "INSERT OR IGNORE INTO touches (conversation_id, message_id, at, kind, raw) "
             "VALUES (:conversation, :message, 'a', 'ad', '{}')",
-            "INSERT OR IGNORE INTO quick_replies (message_id, conversation_id, body_key) "
-            "VALUES (:message, :conversation, 'key')",
+            "INSERT OR IGNORE INTO sent_bodies (message_id, conversation_id, body_key, sent_at, long, signs) "
+            "VALUES (:message, :conversation, 'key', 'a', 0, 1)",
         ):
             connection.execute(statement, values)
         connection.execute("DELETE FROM unjudged")
@@ -161,7 +161,7 @@ def test_everything_said_of_a_conversation_goes_along_when_it_becomes_part_of_an
         "corrections": [(1, 2)],
         "classifications": [(1, 1)],
         "touches": [(1, 2)],
-        "quick_replies": [(1, 2)],
+        "sent_bodies": [(1, 2)],
         "unjudged": [(1, 1)],
         "waiting_cycles": [(1, 1)],
         "follow_ups": [(1, 1)],
@@ -472,13 +472,13 @@ def test_what_was_before_a_merge_stays_what_it_was_of_each() -> None:
         assert books.column("SELECT waiting_since FROM conversations WHERE waiting_since IS NOT NULL") == [
             iso("17 10:30")
         ]
-        books.tell([beto.says("17 11:30", "delivery")])
-        assert books.column("SELECT topics FROM leads ORDER BY lead_id") == ['["order"]', '["price", "delivery"]']
+        books.tell([beto.says("17 11:30", "availability")])
+        assert books.column("SELECT topics FROM leads ORDER BY lead_id") == ['["order"]', '["price", "availability"]']
         taken_back(books, number, "17 12:00", "person:dora")
         assert books.ask("SELECT lead_id, stage, topics, previous_lead_id FROM leads ORDER BY lead_id") == [
             (1, "won", '["order"]', None),
             (2, "new", '["price"]', None),
-            (3, "new", '["delivery"]', 1),
+            (3, "new", '["availability"]', 1),
         ]
 
 

@@ -29,6 +29,8 @@ WORDS = (
 STAGES = ("unsorted", "new", "contacted", "qualified", "quoted", "won", "lost", "junk", "dormant")
 GAPS = (0, 0, 0, 1, 5, 10, 60, 119, 120, 500, 500, 5_000, 90_000, 1_000_000, 2_700_000)
 PEOPLE = ("5491155550001@c.us", "5491155550002@c.us", "5491155550003@c.us", "5491155550004@c.us")
+ALL = "Tomorrow we open at ten"
+BODIES = ("hi", "all right", "a thousand", ALL, "A greeting that is longer than what a hand types in so few seconds")
 LID = "88001122334455@lid"
 """LID of the first customer; WhatsApp uses either id and sometimes sends the mapping."""
 OTHER_SPELLING = "541155550002@c.us"
@@ -70,7 +72,11 @@ def stories(draw: st.DrawFn) -> Story:
         elif chat == PEOPLE[1]:
             who.chat = draw(st.sampled_from((chat, OTHER_SPELLING)))
             known = {"contact": wire.contact(name=draw(st.sampled_from((None, "Beto"))))}
-        kinds = ["says"] * 6 + ["hears"] * 4 + ["greets", "ad", "call", "log", "decides", "decides", "is closed"]
+        kinds = (
+            ["says"] * 6
+            + ["hears"] * 4
+            + ["greets", "ad", "call", "log", "decides", "decides", "is closed", "tells all"]
+        )
         if len(present) > 2:
             kinds += ["is somebody else"] * 2
         if joins:
@@ -85,8 +91,8 @@ def stories(draw: st.DrawFn) -> Story:
                 said[chat].append(line)
                 story.add(line, str(line["id"]["id"]))
             case "hears" | "greets":
-                body = "We are closed" if kind == "greets" else draw(st.sampled_from(("hi", "all right", "a thousand")))
-                line = who.hears(at, body, **known)
+                body = "We are closed" if kind == "greets" else draw(st.sampled_from(BODIES))
+                line = who.hears(at, body, **known, forwarded=draw(st.sampled_from((False, False, True))))
                 story.add(line, str(line["id"]["id"]))
                 said[chat].append(line)
             case "call":
@@ -123,6 +129,12 @@ def stories(draw: st.DrawFn) -> Story:
             case "reacts":
                 about = draw(st.sampled_from(said[chat]))
                 story.add(reacted(about, at, draw(st.sampled_from(("👍", "")))), f"reactions to {about['id']['id']}")
+            case "tells all":
+                for other in people.values():
+                    facts = {"contact": mapped} if other is people[PEOPLE[0]] else {}
+                    sent_at = (now + timedelta(seconds=draw(st.integers(0, 5)))).isoformat(" ")[:19]
+                    line = other.hears(sent_at, ALL, **facts)
+                    story.add(line, str(line["id"]["id"]))
             case _:
                 for other in people.values():
                     facts = {"contact": mapped} if other is people[PEOPLE[0]] else {}

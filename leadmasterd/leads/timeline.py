@@ -16,6 +16,8 @@ PROMPT_MS: Final = 10_000
 """Their first words so soon after our first message may be a machine's: a person has to read it first."""
 _NEXT_PART_MS: Final = 5_000
 """A machine that sends a picture, a greeting and a menu sends each part this soon after the one before."""
+INSTANT_MS: Final = 5_000
+"""A long text of ours so soon after the first words of a burst was not typed."""
 
 
 class Inbound(NamedTuple):
@@ -261,3 +263,40 @@ def quick_replies(inbound: Sequence[int], outgoing: Sequence[tuple[int, int]], w
             elif last is not None and at - last <= within_ms:
                 quick.append(message_id)
     return quick
+
+
+class Sent(NamedTuple):
+    """An outgoing message that could have been typed. `automatic`: by its body; `long`: too long for a few seconds."""
+
+    at: int
+    own_id: str
+    message_id: int
+    automatic: bool
+    long: bool
+
+
+def untyped(inbound: Sequence[int], outgoing: Sequence[Sent], burst_ms: int) -> set[int]:
+    """The ids of one thread's outgoing messages that nobody typed. `inbound`: times, in any order.
+
+    A long one is untyped within seconds of the first words of a burst, unless a person on our side wrote shortly before
+    them: they may have been typing since then. What nobody typed does not end a burst.
+    """
+    events = sorted(
+        [*((at, 0, "", None) for at in inbound), *((each.at, 1, each.own_id, each) for each in outgoing)],
+        key=lambda event: event[:3],
+    )
+    first: int | None = None
+    last = ours = -burst_ms
+    found = set()
+    for at, _rank, _own_id, sent in events:
+        if sent is None:
+            if first is None or at - last >= burst_ms:
+                first = at
+            last = at
+        elif sent.automatic or (
+            sent.long and first is not None and at - first <= INSTANT_MS and first - ours >= burst_ms
+        ):
+            found.add(sent.message_id)
+        else:
+            first, ours = None, at
+    return found

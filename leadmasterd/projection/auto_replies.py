@@ -1,105 +1,261 @@
-"""Which outgoing messages nobody typed: greetings and away messages of the WhatsApp Business app.
+"""Which outgoing messages nobody typed: greetings and away messages of the WhatsApp Business app, and bots.
 
-A body is automatic if it went to three or more persons, each time within seconds of an inbound message. So a new
-message may show that earlier ones were automatic, and a merge of contacts that they were not. Quick replies have a
-table of their own, because bodies are purged, and are counted again each time.
+A body, or a file, is automatic if it went to three or more persons, each time within seconds of an inbound message, or
+to three within seconds of one another; then every message with it is, however late. A long text within seconds of the
+first inbound message is automatic by itself. What was forwarded was chosen by hand.
+
+So a new message may show that earlier ones were automatic, in other conversations too, and a merge of contacts that
+they were not. What was sent is kept in `sent_bodies`, because bodies are purged, and is counted again each time.
 """
 
 import json
+import re
 import sqlite3
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import closing
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
-from leadmasterd.leads.timeline import Inbound, quick_replies
+from leadmasterd.leads.timeline import Inbound, Sent, quick_replies, untyped
 from leadmasterd.projection.dirty import mark_dirty
-from leadmasterd.projection.history import History
+from leadmasterd.projection.history import History, Outgoing
 from leadmasterd.projection.persons import several_persons
 from leadmasterd.projection.sql import with_ids
+from leadmasterd.times import iso_ms, to_ms
 
 QUICK_REPLY_MS: Final = 10_000
+TOGETHER_MS: Final = 8_000
+"""Three chats, one after the other, take a hand that pastes longer."""
 AUTO_REPLY_PERSONS: Final = 3
+_SHORTEST: Final = 13
+"""Characters. A shorter text ("dale, ya te paso") is typed within seconds, to many."""
+_LONG: Final = 40
+"""Letters, without links. More are not typed in five seconds."""
+_FIRST_SENDINGS: Final = 100
+_LEAST_SHARE: Final = 1 / 3
+"""Of the first sendings, the share with a sign of a machine. A saved reply that was quick now and then has less."""
+_QUICK: Final = 1
+_NEAR: Final = 2
+"""Bits of `sent_bodies.signs`; near: sent within `TOGETHER_MS` of the same to another conversation."""
+_LINK: Final = re.compile(r"\S*(?://|www\.|\.\w{2,6}/)\S*")
+_BY_HAND: Final = frozenset({"operator", "auto_reply"})
+"""Authors of what could have been typed. The others are told by the record itself."""
 
 
-def mark_auto_replies(connection: sqlite3.Connection, history: History) -> set[int]:
+class _Kept(NamedTuple):
+    """A row of `sent_bodies`, and whether its body is known to be automatic."""
+
+    body_key: str
+    long: bool
+    signs: int
+    automatic: bool
+
+
+def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms: int) -> set[int]:
     """Set `messages.author` where it becomes `auto_reply`, or no longer is. Returns this history's automatic messages.
 
-    Marks conversations of other contacts dirty if the author of a message there changes.
+    Marks conversations of other contacts dirty if a body sent there becomes automatic, or no longer is.
     """
-    _keep_quick_replies(connection, history)
-    replies: dict[str, set[int]] = defaultdict(set)
-    for message_id, body_key in with_ids(
-        connection,
-        "SELECT message_id, body_key FROM quick_replies WHERE conversation_id IN (SELECT value FROM json_each(?))",
-        history.conversations,
-    ):
-        replies[body_key].add(message_id)
-    automatic: set[int] = set()
-    for body_key, message_ids in replies.items():
-        several = _went_to_several(connection, body_key)
-        if several:
-            automatic |= message_ids
-        author = "auto_reply" if several else "operator"
-        _set_author(connection, message_ids, author)
-        _set_author_elsewhere(connection, body_key, history, author)
+    typed = [message for message in history.outgoing if message.author in _BY_HAND]
+    kept = _kept(connection, history)
+    bodies = _update_sent(connection, history, typed, kept)
+    automatic_bodies = _judge(connection, history, kept, bodies)
+    automatic = _automatic(history, typed, kept, bodies=automatic_bodies, burst_ms=burst_ms)
+    for author, other in (("auto_reply", "operator"), ("operator", "auto_reply")):
+        changed = [
+            message.message_id
+            for message in typed
+            if message.author == other and (message.message_id in automatic) == (author == "auto_reply")
+        ]
+        if changed:
+            connection.execute(
+                "UPDATE messages SET author = ? WHERE message_id IN (SELECT value FROM json_each(?))",
+                (author, json.dumps(changed)),
+            )
     return automatic
 
 
-def _keep_quick_replies(connection: sqlite3.Connection, history: History) -> None:
+# ---------------------------------------------------------------------- what was sent
+
+
+def _kept(connection: sqlite3.Connection, history: History) -> dict[int, _Kept]:
+    return {
+        message_id: _Kept(body_key, bool(long), signs, bool(automatic))
+        for message_id, body_key, long, signs, automatic in with_ids(
+            connection,
+            "SELECT message_id, body_key, long, signs, a.body_key IS NOT NULL "
+            "FROM sent_bodies s LEFT JOIN automatic_bodies a USING (body_key) "
+            "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+            history.conversations,
+        )
+    }
+
+
+def _update_sent(
+    connection: sqlite3.Connection, history: History, typed: Iterable[Outgoing], kept: dict[int, _Kept]
+) -> set[str]:
+    """Bring `sent_bodies` and `kept` up to date. Returns the bodies about which anything is new."""
+    chosen = {message.message_id: message for message in typed if not message.forwarded}
+    quick = _quick(history, chosen.values())
+    changed = set()
+    for message_id in kept.keys() - chosen.keys():
+        changed.add(kept.pop(message_id).body_key)
+        connection.execute("DELETE FROM sent_bodies WHERE message_id = ?", (message_id,))
+    new: list[Outgoing] = []
+    for message_id, message in chosen.items():
+        known = kept.get(message_id)
+        if known is None:
+            if body_key := _body_key(message):
+                kept[message_id] = _Kept(body_key, _is_long(message.body), _QUICK * (message_id in quick), False)
+                new.append(message)
+        elif (known.signs & _QUICK) != _QUICK * (message_id in quick):
+            signs = known.signs ^ _QUICK
+            kept[message_id] = known._replace(signs=signs)
+            changed.add(known.body_key)
+            connection.execute("UPDATE sent_bodies SET signs = ? WHERE message_id = ?", (signs, message_id))
+    connection.executemany(
+        "INSERT INTO sent_bodies (message_id, conversation_id, body_key, sent_at, long, signs) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (each.message_id, each.conversation, row.body_key, iso_ms(each.at), row.long, row.signs)
+            for each in new
+            for row in (kept[each.message_id],)
+        ],
+    )
+    for message in new:
+        row = kept[message.message_id]
+        changed.add(row.body_key)
+        if _mark_near(connection, message, row.body_key):
+            kept[message.message_id] = row._replace(signs=row.signs | _NEAR)
+    return changed
+
+
+def _quick(history: History, messages: Iterable[Outgoing]) -> set[int]:
     inbound: dict[int, list[int]] = defaultdict(list)
     for event in history.events:
         if isinstance(event, Inbound):
             inbound[history.threads[event.conversation]].append(event.at)
     outgoing: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    by_id = {message.message_id: message for message in history.outgoing if message.body.strip()}
-    for message in by_id.values():
+    for message in messages:
         outgoing[history.threads[message.conversation]].append((message.at, message.message_id))
-    quick = [
-        by_id[message_id]
-        for thread, messages in outgoing.items()
-        for message_id in quick_replies(inbound[thread], messages, QUICK_REPLY_MS)
-    ]
-    connection.executemany(
-        "INSERT OR IGNORE INTO quick_replies (message_id, conversation_id, body_key) VALUES (?, ?, ?)",
-        [(message.message_id, message.conversation, _body_key(message.body)) for message in quick],
+    return {
+        message_id
+        for thread, sent in outgoing.items()
+        for message_id in quick_replies(inbound[thread], sent, QUICK_REPLY_MS)
+    }
+
+
+def _mark_near(connection: sqlite3.Connection, message: Outgoing, body_key: str) -> bool:
+    """Mark this message and those with its body that went elsewhere at nearly the same time, if there are any."""
+    window = (body_key, iso_ms(message.at - TOGETHER_MS), iso_ms(message.at + TOGETHER_MS), message.conversation)
+    where = "body_key = ? AND sent_at BETWEEN ? AND ? AND conversation_id <> ?"
+    others = connection.execute(f"SELECT message_id FROM sent_bodies WHERE {where}", window).fetchall()
+    if others:
+        connection.execute(
+            "UPDATE sent_bodies SET signs = signs | ? WHERE message_id IN (SELECT value FROM json_each(?))",
+            (_NEAR, json.dumps([message.message_id, *(other for (other,) in others)])),
+        )
+    return bool(others)
+
+
+def _body_key(message: Outgoing) -> str | None:
+    """Equal for the same text or, without a text of some length, for the same file; None if it proves nothing."""
+    text = " ".join(message.body.casefold().split())
+    if len(text) < _SHORTEST:
+        text = f"file {message.file}" if message.file else ""
+    return blake2b(text.encode(), digest_size=12).hexdigest() if text else None
+
+
+def _is_long(body: str) -> bool:
+    return len(body) > _LONG and sum(map(str.isalpha, _LINK.sub("", body))) > _LONG
+
+
+# ---------------------------------------------------------------------- which bodies are automatic
+
+
+def _judge(connection: sqlite3.Connection, history: History, kept: dict[int, _Kept], changed: set[str]) -> set[str]:
+    """The bodies of this history that are automatic. Tells the other conversations where that is new."""
+    before = {row.body_key for row in kept.values() if row.automatic}
+    doubtful = changed | before | {row.body_key for row in kept.values() if row.signs}
+    automatic = set()
+    for body_key, was_automatic, signs in connection.execute(
+        "SELECT value, EXISTS (SELECT 1 FROM automatic_bodies WHERE body_key = value), "
+        "(SELECT count(*) FROM (SELECT 1 FROM sent_bodies WHERE body_key = value AND signs > 0 LIMIT ?)) "
+        "FROM json_each(?)",
+        (AUTO_REPLY_PERSONS, json.dumps(sorted(doubtful))),
+    ).fetchall():
+        is_automatic = signs == AUTO_REPLY_PERSONS and _is_automatic(connection, body_key)
+        if is_automatic:
+            automatic.add(body_key)
+        if is_automatic != bool(was_automatic):
+            connection.execute(
+                "INSERT INTO automatic_bodies VALUES (?)"
+                if is_automatic
+                else "DELETE FROM automatic_bodies WHERE body_key = ?",
+                (body_key,),
+            )
+            elsewhere = connection.execute(
+                "SELECT DISTINCT conversation_id FROM sent_bodies WHERE body_key = ?", (body_key,)
+            ).fetchall()
+            mark_dirty(connection, {conversation for (conversation,) in elsewhere} - set(history.conversations))
+    return automatic
+
+
+_CONTACT: Final = (
+    "contact_id, merged_into_id IS NOT NULL OR EXISTS "
+    "(SELECT 1 FROM contacts other WHERE other.merged_into_id = c.contact_id) "
+    "FROM sent_bodies JOIN conversations USING (conversation_id) JOIN contacts c USING (contact_id)"
+)
+
+
+def _is_automatic(connection: sqlite3.Connection, body_key: str) -> bool:
+    [(sendings, with_signs)] = connection.execute(
+        "SELECT count(*), sum(signs > 0) FROM "
+        "(SELECT signs FROM sent_bodies WHERE body_key = ? ORDER BY sent_at, message_id LIMIT ?)",
+        (body_key, _FIRST_SENDINGS),
     )
-
-
-def _went_to_several(connection: sqlite3.Connection, body_key: str) -> bool:
-    contacts = connection.execute(
-        "SELECT DISTINCT contact_id, merged_into_id IS NOT NULL OR EXISTS "
-        "(SELECT 1 FROM contacts other WHERE other.merged_into_id = c.contact_id) "
-        "FROM quick_replies JOIN conversations USING (conversation_id) JOIN contacts c USING (contact_id) "
-        "WHERE body_key = ?",
-        (body_key,),
+    if with_signs < sendings * _LEAST_SHARE:
+        return False
+    quick = connection.execute(
+        f"SELECT DISTINCT {_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ?", (body_key, _QUICK)
     )
-    with closing(contacts):  # of a body sent to thousands, the first few rows suffice
-        return several_persons(connection, contacts, AUTO_REPLY_PERSONS)
+    with closing(quick):  # of a body sent to thousands, the first few rows suffice
+        if several_persons(connection, quick, AUTO_REPLY_PERSONS):
+            return True
+    near = connection.execute(
+        f"SELECT sent_at, {_CONTACT} WHERE body_key = ? AND signs > 0 AND signs & ? ORDER BY sent_at", (body_key, _NEAR)
+    ).fetchall()
+    moments = [to_ms(at) for at, *_ in near]
+    for number, moment in enumerate(moments):
+        together = near[bisect_left(moments, moment - TOGETHER_MS) : number + 1]
+        contacts = {(contact, merged) for _at, contact, merged in together}
+        if len(contacts) >= AUTO_REPLY_PERSONS and several_persons(connection, contacts, AUTO_REPLY_PERSONS):
+            return True
+    return False
 
 
-def _set_author(connection: sqlite3.Connection, message_ids: set[int], author: str) -> None:
-    connection.execute(
-        "UPDATE messages SET author = ?1 WHERE author <> ?1 AND message_id IN (SELECT value FROM json_each(?2))",
-        (author, json.dumps(list(message_ids))),
-    )
+# ---------------------------------------------------------------------- which messages are
 
 
-def _set_author_elsewhere(connection: sqlite3.Connection, body_key: str, history: History, author: str) -> None:
-    """The same for this body sent to other contacts. All of these have the same author, so checking one is enough."""
-    other = connection.execute(
-        "SELECT author FROM quick_replies q JOIN messages USING (message_id) WHERE body_key = ? "
-        "AND q.conversation_id NOT IN (SELECT value FROM json_each(?)) LIMIT 1",
-        (body_key, json.dumps(history.conversations)),
-    ).fetchone()
-    if other and other[0] != author:
-        changed = connection.execute(
-            "UPDATE messages SET author = ?1 WHERE author <> ?1 "
-            "AND message_id IN (SELECT message_id FROM quick_replies WHERE body_key = ?2) RETURNING conversation_id",
-            (author, body_key),
-        ).fetchall()
-        mark_dirty(connection, {conversation for (conversation,) in changed} - set(history.conversations))
-
-
-def _body_key(body: str) -> str:
-    return blake2b(" ".join(body.casefold().split()).encode(), digest_size=12).hexdigest()
+def _automatic(
+    history: History, typed: Iterable[Outgoing], kept: dict[int, _Kept], *, bodies: set[str], burst_ms: int
+) -> set[int]:
+    inbound: dict[int, list[int]] = defaultdict(list)
+    for event in history.events:
+        if isinstance(event, Inbound):
+            inbound[history.threads[event.conversation]].append(event.at)
+    sent: dict[int, list[Sent]] = defaultdict(list)
+    for message in typed:
+        row = kept.get(message.message_id)
+        sent[history.threads[message.conversation]].append(
+            Sent(
+                at=message.at,
+                own_id=message.own_id,
+                message_id=message.message_id,
+                automatic=row is not None and row.body_key in bodies,
+                long=row is not None and row.long,
+            )
+        )
+    return {each for thread, messages in sent.items() for each in untyped(inbound[thread], messages, burst_ms)}

@@ -47,7 +47,7 @@ _LINE_AFTER_MS: Final = int(LINE_AFTER.total_seconds() * 1000)
 
 
 class Outgoing(NamedTuple):
-    """An outgoing message. `author` as stored; `body` as it was sent, before any edit."""
+    """An outgoing message. `author` as stored; `body` as it was sent, before any edit; `file`: its hash."""
 
     at: int
     conversation: int
@@ -55,6 +55,8 @@ class Outgoing(NamedTuple):
     own_id: str
     author: str
     body: str
+    forwarded: bool
+    file: str | None
 
 
 @dataclass(slots=True)
@@ -156,13 +158,13 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
     call_lines: dict[int, list[Called]] = defaultdict(list)
     for (
         conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
-        media, about_product, on_status, details, own_id,
+        media, about_product, on_status, details, own_id, forwarded, file,
     ) in with_ids(
         connection,
         "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
         "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name <> '', business, referral IS NOT NULL, "
-        "media IS NOT NULL, quoted LIKE '%\"product\":%', details LIKE '%\"status_reply\":%', details, stanza_id "
-        "FROM messages "
+        "media IS NOT NULL, quoted LIKE '%\"product\":%', details LIKE '%\"status_reply\":%', details, stanza_id, "
+        "forwarded, CASE WHEN direction = 'out' AND type <> 'sticker' THEN media ->> 'filehash' END FROM messages "
         "WHERE conversation_id IN (SELECT value FROM json_each(?))",
         of,
     ):  # fmt: skip
@@ -214,6 +216,8 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
                     own_id=own_id,
                     author=author,
                     body=earlier[message_id][0] if message_id in earlier else body or "",
+                    forwarded=bool(forwarded),
+                    file=file,
                 )
             )
     return call_lines

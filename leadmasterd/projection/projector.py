@@ -60,7 +60,7 @@ class Projector:
         while histories:
             history = histories.pop()  # loaded one at a time, and dropped before the next: a long one takes megabytes
             load(self._db, [history])
-            automatic = mark_auto_replies(self._db, history)
+            automatic = mark_auto_replies(self._db, history, round(self._policy.burst_seconds * 1000))
             self._derive(history, automatic, now=iso(now), actor=actor)
         return number
 

@@ -9,7 +9,7 @@ from typing import Final
 from leadmasterd.reasons import SYSTEM
 from leadmasterd.store.merges import give_leads, load_forest, mark_members_dirty, save_forest
 
-MOVED: Final = ("messages", "calls", "leads", "decisions", "corrections", "classifications", "touches", "quick_replies")
+MOVED: Final = ("messages", "calls", "leads", "decisions", "corrections", "classifications", "touches", "sent_bodies")
 """Facts of a conversation, which go along when it becomes part of another. What is derived goes with the row."""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -386,6 +386,26 @@ CREATE INDEX touches_by_conversation ON touches (conversation_id, at);
 """
 
 
+_SENT_BODIES: Final = """
+DROP TABLE quick_replies;
+CREATE TABLE sent_bodies (                           -- own messages by what they say: what machines send shows here
+    message_id      INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+    conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    body_key        TEXT NOT NULL,                   -- equal for equal texts or files
+    sent_at         TEXT NOT NULL,
+    long            INTEGER NOT NULL CHECK (long IN (0, 1)),
+    signs           INTEGER NOT NULL                 -- 1: within seconds of an inbound one; 2: of the same elsewhere
+) STRICT;
+CREATE INDEX sent_bodies_by_body ON sent_bodies (body_key, sent_at);
+CREATE INDEX sent_bodies_with_signs ON sent_bodies (body_key, sent_at) WHERE signs > 0;
+CREATE INDEX sent_bodies_by_conversation ON sent_bodies (conversation_id);
+CREATE TABLE automatic_bodies (                      -- those of sent_bodies that are no person's
+    body_key TEXT PRIMARY KEY
+) STRICT;
+INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations WHERE contact_id IS NOT NULL;
+"""
+
+
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
     """Bring a database to `SCHEMA_VERSION` from any earlier version. `stop_before`: for tests, a migration's name."""
     from sqlite_utils.migrations import Migrations
@@ -416,6 +436,12 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         for statement in _statements(_MORE_TOUCHES):
             db.execute(statement)
         db.execute("PRAGMA user_version = 4")
+
+    @migrations()
+    def m005_sent_bodies(db: "Database") -> None:
+        for statement in _statements(_SENT_BODIES):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 5")
 
     migrations.apply(db, stop_before=stop_before)
 
