@@ -8,6 +8,8 @@ import os
 import random
 from typing import Final
 
+import pytest
+
 DEEP: Final = os.environ.get("LEADMASTERD_TEST_DEPTH") == "deep"
 DEEP_EXAMPLES: Final = 2_000
 
@@ -20,3 +22,8 @@ def examples(number: int) -> int:
 def seed(fixed: int) -> int:
     """The seed of a storm: `fixed`, or a fresh one in a deep run."""
     return random.SystemRandom().randrange(1_000_000) if DEEP else fixed
+
+
+def only_deep(why: str) -> pytest.MarkDecorator:
+    """Only in a deep run; `why` a cheaper test is enough otherwise."""
+    return pytest.mark.skipif(not DEEP, reason=f"only by `make test-deep`: {why}")

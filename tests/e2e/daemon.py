@@ -47,9 +47,14 @@ _ROW_IDS: Final = {
 }
 
 
-def wait_long(answer: Callable[[], Answer | None], what: str) -> Answer:
+def wait_long(answer: Callable[[], Answer | None], what: str, *, every: float = 0.05) -> Answer:
     """Wait for something that may take several starts of the browser."""
-    return wait_for(answer, what, limit=LIMIT)
+    return wait_for(answer, what, limit=LIMIT, every=every)
+
+
+def wait_for_command(answer: Callable[[], Answer | None], what: str) -> Answer:
+    """Wait for something that only a command tells: each is a process of its own, and takes from what it waits for."""
+    return wait_long(answer, what, every=0.5)
 
 
 def new_standin(key_shape: str, rotation: tuple[str, ...] = ROTATION) -> StandIn:
@@ -138,6 +143,17 @@ class DaemonUnderTest:
         """Print the end of its log, which pytest shows if the test failed."""
         if self.log.exists():
             sys.stdout.write(f"--- {self.log.name}\n{self.log.read_text(errors='replace')[-6000:]}\n")
+
+    def is_whole(self) -> bool:
+        """Whether it runs and is ready, without any trouble, concern or outage that a later test would meet."""
+        status = self.status
+        return (
+            self.process is not None
+            and self.process.poll() is None
+            and (status["phase"], status.get("pid")) == ("ready", self.process.pid)
+            and not (status.get("trouble") or status.get("concerns"))
+            and not self.query("SELECT 1 FROM main.gaps WHERE closed_at IS NULL")
+        )
 
     # ------------------------------------------------------------------ its processes
 

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from leadmasterd.demo.standin import StandIn
+from tests.depth import only_deep
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import ANA
 from tests.e2e.daemon import DaemonUnderTest, wait_long
@@ -15,14 +16,43 @@ pytestmark = pytest.mark.e2e
 
 def take_snapshot(daemon: DaemonUnderTest) -> None:
     """Take a snapshot with the command, which restarts the listener."""
+    mark = daemon.last_event()
     taken = daemon.command("auth", "snapshot")
     assert taken.returncode == 0, taken.stderr
-    wait_long(lambda: json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"], "the snapshot")
+    daemon.await_ready_again(mark)
+    assert json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"]
+
+
+def lose_and_restore(daemon: DaemonUnderTest, standin: StandIn, damage: str) -> None:
+    """Damage the session on disk; the next start needs no scan and captures what came meanwhile."""
+    captured = daemon.count()
+    daemon.stop()
+    for database in (daemon.places.profile / "Default" / "IndexedDB").glob("*.leveldb"):
+        if damage == "emptied":
+            shutil.rmtree(database)
+        else:
+            for manifest in database.glob("MANIFEST-*"):
+                manifest.unlink()
+    if damage == "emptied":
+        shutil.rmtree(daemon.places.profile / "Default" / "Local Storage")
+    standin.act("deliver", **{"from": ANA, "body": "mientras tanto"})
+    daemon.start_again()
     daemon.await_phase("ready")
+    daemon.await_messages(captured + 1)
+    codes = {row["code"] for row in daemon.query("SELECT code FROM session_events")}
+    assert codes & {"session_lost", "profile_broken"}
+    assert len(list(daemon.places.quarantine.iterdir())) == 1
 
 
-def test_a_snapshot_is_taken_by_a_planned_restart_that_loses_nothing(daemon: DaemonUnderTest, standin: StandIn) -> None:
-    """Its hashes and account are right, and all messages before and after it are captured."""
+def test_a_snapshot_is_taken_restored_when_the_session_is_lost_and_restored_by_hand(
+    own_daemon: DaemonUnderTest, standin: StandIn
+) -> None:
+    """A planned restart takes it: its hashes and account are right, and nothing is lost.
+
+    Then the session's databases are gone, and the daemon restores it, once. At last a person does, which is refused
+    while the daemon runs.
+    """
+    daemon = own_daemon
     standin.act("deliver", **{"from": ANA, "body": "antes"})
     daemon.await_messages(1)
     take_snapshot(daemon)
@@ -37,6 +67,18 @@ def test_a_snapshot_is_taken_by_a_planned_restart_that_loses_nothing(daemon: Dae
     events = daemon.query("SELECT code FROM session_events WHERE phase = 'stopping'")
     assert {"code": "recycle"} in events
 
+    lose_and_restore(daemon, standin, "emptied")
+
+    refused = daemon.command("auth", "reset")
+    assert refused.returncode == 73
+    assert "another leadmasterd runs" in refused.stderr
+    daemon.stop()
+    assert daemon.command("auth", "reset").returncode == 0
+    assert not daemon.places.profile.exists()
+    assert daemon.command("auth", "restore").returncode == 0
+    daemon.start_again()
+    daemon.await_phase("ready")
+
 
 def test_a_session_that_is_too_young_is_not_copied(make_daemon: MakeDaemon) -> None:
     """Soon after the scan the listener restarts without a snapshot, and the journal says why."""
@@ -49,39 +91,10 @@ def test_a_session_that_is_too_young_is_not_copied(make_daemon: MakeDaemon) -> N
     assert json.loads(daemon.command("auth", "list", "--json").stdout)["snapshots"] == []
 
 
-@pytest.mark.parametrize("damage", ["emptied", "manifest"])
-def test_a_session_that_was_lost_on_disk_is_restored_without_a_scan(
-    daemon: DaemonUnderTest, standin: StandIn, damage: str
+@only_deep("test_faults_of_the_machine.py damages the same file")
+def test_a_session_whose_database_misses_its_manifest_is_restored(
+    own_daemon: DaemonUnderTest, standin: StandIn
 ) -> None:
-    """The profile's databases are gone or broken, so the newest snapshot is restored, once."""
-    take_snapshot(daemon)
-    daemon.stop()
-    for database in (daemon.places.profile / "Default" / "IndexedDB").glob("*.leveldb"):
-        if damage == "emptied":
-            shutil.rmtree(database)
-        else:
-            for manifest in database.glob("MANIFEST-*"):
-                manifest.unlink()
-    if damage == "emptied":
-        shutil.rmtree(daemon.places.profile / "Default" / "Local Storage")
-    standin.act("deliver", **{"from": ANA, "body": "mientras tanto"})
-    daemon.start_again()
-    daemon.await_phase("ready")
-    daemon.await_messages(1)
-    codes = {row["code"] for row in daemon.query("SELECT code FROM session_events")}
-    assert codes & {"session_lost", "profile_broken"}
-    assert len(list(daemon.places.quarantine.iterdir())) == 1
-
-
-def test_a_session_can_be_reset_and_restored_by_hand_when_the_daemon_is_stopped(daemon: DaemonUnderTest) -> None:
-    """While it runs, the commands refuse."""
-    take_snapshot(daemon)
-    refused = daemon.command("auth", "reset")
-    assert refused.returncode == 73
-    assert "another leadmasterd runs" in refused.stderr
-    daemon.stop()
-    assert daemon.command("auth", "reset").returncode == 0
-    assert not daemon.places.profile.exists()
-    assert daemon.command("auth", "restore").returncode == 0
-    daemon.start_again()
-    daemon.await_phase("ready")
+    """The profile's database does not open, so the newest snapshot is restored, once."""
+    take_snapshot(own_daemon)
+    lose_and_restore(own_daemon, standin, "manifest")

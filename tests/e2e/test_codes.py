@@ -10,9 +10,12 @@ from PIL import Image
 
 from leadmasterd.demo.standin import StandIn
 from tests.e2e.conftest import MakeDaemon
-from tests.e2e.daemon import OUR_PHONE, wait_long
+from tests.e2e.daemon import OUR_PHONE, DaemonUnderTest, wait_long, ways
 
 pytestmark = pytest.mark.e2e
+
+ENDLESS = ways(qr_refs="null")
+"""A page without a last code: six as short as the divided time makes them are over before a busy machine acts."""
 
 
 @pytest.mark.parametrize("rotation", [("--qr-first", "120000")], ids=["one code"])
@@ -42,8 +45,11 @@ def test_the_code_is_in_the_journal_in_a_picture_and_gone_after_the_scan(
     assert daemon.command("qr").returncode == 0
 
 
-def test_a_new_code_is_drawn_when_it_changes_and_only_then(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """The journal has each code once, and until when it is valid."""
+@pytest.mark.parametrize("rotation", [ENDLESS], ids=["endless"])
+def test_a_new_code_is_drawn_when_it_changes_and_a_pairing_code_takes_its_place(
+    make_daemon: MakeDaemon, standin: StandIn
+) -> None:
+    """The journal has each code once, and until when it is valid. A command asks for a pairing code instead."""
     daemon = make_daemon()
     daemon.start()
     daemon.await_phase("waiting_for_scan")
@@ -52,18 +58,21 @@ def test_a_new_code_is_drawn_when_it_changes_and_only_then(make_daemon: MakeDaem
     drawings = re.findall(r"(?:^[ ▀▄█]{40,}\n)+", daemon.log.read_text(), re.MULTILINE)
     assert len(drawings) >= 3
     assert len(set(drawings)) == len(drawings), "none was drawn twice"
+    assert daemon.command("qr", "--pairing-code", OUR_PHONE, "--once").returncode == 0
+    link_by_pairing_code(daemon, standin)
 
 
-@pytest.mark.parametrize("how", ["setting", "command"])
-def test_a_pairing_code_links_instead_of_a_qr(make_daemon: MakeDaemon, standin: StandIn, how: str) -> None:
-    """From the start by the setting, or by a command while a QR code is shown."""
-    settings = {"LEADMASTERD_LISTENER__PAIRING_PHONE": OUR_PHONE} if how == "setting" else {}
-    daemon = make_daemon(**settings)
+@pytest.mark.parametrize("rotation", [ENDLESS], ids=["endless"])
+def test_a_pairing_code_links_instead_of_a_qr(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """From the start, by the setting."""
+    daemon = make_daemon(LEADMASTERD_LISTENER__PAIRING_PHONE=OUR_PHONE)
     daemon.start()
     daemon.await_phase("waiting_for_scan")
-    if how == "command":
-        shown = daemon.command("qr", "--pairing-code", OUR_PHONE, "--once")
-        assert shown.returncode == 0
+    link_by_pairing_code(daemon, standin)
+
+
+def link_by_pairing_code(daemon: DaemonUnderTest, standin: StandIn) -> None:
+    """Enter the code that the status shows on the phone."""
     code = wait_long(lambda: (daemon.status["scan"] or {}).get("pairing_code"), "the code")
     assert len(code) == 8
     standin.act("pair", code=code, name="Tienda")

@@ -6,12 +6,14 @@ import sys
 
 import pytest
 
+from tests.depth import only_deep
 from tests.e2e.daemon import ROOT
 
 pytestmark = pytest.mark.e2e
+SHAPE = only_deep("shared_daemon/test_capture.py captures in both shapes")
 
 
-@pytest.mark.parametrize("shape", ["dollar", "serialized"])
+@pytest.mark.parametrize("shape", ["dollar", pytest.param("serialized", marks=SHAPE)])
 def test_the_demo_captures_everything_once_and_says_that_it_is_a_stand_in(shape: str) -> None:
     """Exit code 0 means that it captured every message, live and by sweep."""
     shown = subprocess.run(

@@ -115,30 +115,37 @@ def test_a_page_that_is_closed_is_opened_again(make_daemon: MakeDaemon, standin:
     customers.nothing_was_lost("child_died")
 
 
-@pytest.mark.parametrize("linked", [False, True], ids=["never-linked", "linked"])
-def test_a_reload_during_the_start_is_survived(make_daemon: MakeDaemon, standin: StandIn, linked: bool) -> None:
-    """The page reloads twice during the library's first injection, and the same start succeeds."""
-    daemon = make_daemon()
-    customers = Customers(daemon, standin)
-    if linked:
-        daemon.start()
-        daemon.pair()
-        daemon.stop()
-        customers.write("antes")
-    loads = standin.state()["page_loads"]
-    daemon.start()
+def reload_twice(standin: StandIn, loads: int) -> None:
+    """Reload the page twice while it loads for the first time since there were so many loads."""
     for load in (1, 2):
         standin.act("wait", **{"for": "loads", "loads": loads + load, "limit": 20000})
         standin.act("reload")
-    if linked:
-        wait_long(lambda: daemon.status["pid"] == daemon.process.pid, "the new life")  # type: ignore[union-attr]
-        daemon.await_phase("ready")
-        customers.await_captured()
-    else:
-        daemon.pair()
+
+
+def test_a_reload_during_the_first_start_is_survived(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """The page reloads twice during the library's first injection, and the same start succeeds."""
+    daemon = make_daemon()
+    customers = Customers(daemon, standin)
+    daemon.start()
+    reload_twice(standin, 0)
+    daemon.pair()
     wait_long(lambda: customers.are_heard_live(), "the live path")
     customers.nothing_was_lost()
     assert daemon.query("SELECT 1 FROM session_events WHERE code IN ('child_died', 'start_took_too_long')") == []
+
+
+def test_a_reload_during_a_start_is_survived(daemon: DaemonUnderTest, standin: StandIn, customers: Customers) -> None:
+    """The same with a linked page."""
+    daemon.stop()
+    customers.write("durante")
+    mark, loads = daemon.last_event(), standin.state()["page_loads"]
+    daemon.start()
+    reload_twice(standin, loads)
+    daemon.await_ready_again(mark)
+    customers.await_captured()
+    wait_long(lambda: customers.are_heard_live(), "the live path")
+    customers.nothing_was_lost()
+    assert daemon.events(mark, phase="stopping") == []
 
 
 # ---------------------------------------------------------------------- modules and levels of the page
@@ -177,24 +184,6 @@ def test_a_page_that_is_synced_before_anybody_listens_becomes_ready(
     daemon.await_phase("ready")
     customers.await_captured()
     customers.nothing_was_lost("asked_to_stop")
-
-
-def test_a_page_that_opens_forever_is_restarted(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """The state stays OPENING: the start times out and is retried until it works."""
-    daemon = make_daemon(LEADMASTERD_SUPERVISOR__START_TIMEOUT="200")
-    daemon.start()
-    daemon.pair()
-    customers = Customers.who_wrote(daemon, standin)
-    daemon.stop()
-    mark = daemon.last_event()
-    standin.act("hold", phase="opening")
-    customers.write("durante")
-    daemon.start_again()
-    daemon.await_events(mark, code="start_took_too_long", phase="stopping")
-    assert daemon.command("status").returncode == 2
-    standin.act("release", phase="opening")
-    daemon.await_ready_again(mark)
-    customers.nothing_was_lost()
 
 
 # ---------------------------------------------------------------------- what WhatsApp says
@@ -292,16 +281,30 @@ def test_no_names_at_the_start_are_waited_for(make_daemon: MakeDaemon, standin: 
     Customers(daemon, standin).nothing_was_lost()
 
 
-def test_a_server_that_accepts_and_never_answers_is_retried(make_daemon: MakeDaemon, standin: StandIn) -> None:
-    """The page never loads, so the start times out and is retried without blaming the session."""
+def test_a_start_that_takes_too_long_is_tried_again(make_daemon: MakeDaemon, standin: StandIn) -> None:
+    """The state stays OPENING; then the server accepts and never answers, so no page loads.
+
+    Each start times out and is retried until it works, and the session is not blamed.
+    """
     daemon = make_daemon(LEADMASTERD_SUPERVISOR__START_TIMEOUT="200")
     daemon.start()
     daemon.pair()
     customers = Customers.who_wrote(daemon, standin)
     daemon.stop()
+    mark = daemon.last_event()
+    standin.act("hold", phase="opening")
+    customers.write("durante")
+    daemon.start_again()
+    daemon.await_events(mark, code="start_took_too_long", phase="stopping")
+    assert daemon.command("status").returncode == 2
+    standin.act("release", phase="opening")
+    daemon.await_ready_again(mark)
+    customers.nothing_was_lost()
+
+    daemon.stop()
     mark, loads = daemon.last_event(), standin.state()["page_loads"]
     standin.act("slow", ms=600_000)
-    customers.write("durante")
+    customers.write("sin respuesta")
     daemon.start_again()
     daemon.await_events(mark, code="start_took_too_long", phase="stopping")
     assert standin.state()["page_loads"] == loads, "no page was loaded"
@@ -321,3 +324,4 @@ def test_a_slow_server_is_no_failure(daemon: DaemonUnderTest, standin: StandIn, 
     assert daemon.command("restart-listener").returncode == 0
     daemon.await_ready_again(mark)
     customers.nothing_was_lost("restart_asked")
+    standin.act("slow", ms=0)

@@ -70,9 +70,10 @@ def break_manifests(daemon: DaemonUnderTest) -> None:
 
 
 def test_a_broken_profile_without_a_snapshot_waits_for_a_scan(
-    daemon: DaemonUnderTest, standin: StandIn, customers: Customers
+    own_daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
     """There is nothing to restore. After the scan all messages come again, and each is stored once."""
+    daemon = own_daemon
     daemon.stop()
     break_manifests(daemon)
     customers.write("durante")
@@ -85,9 +86,10 @@ def test_a_broken_profile_without_a_snapshot_waits_for_a_scan(
 
 
 def test_a_broken_profile_is_restored_from_the_newest_good_snapshot(
-    daemon: DaemonUnderTest, standin: StandIn, customers: Customers
+    own_daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
     """The newest is damaged, so the one before it is restored without a scan. The broken profile is kept."""
+    daemon = own_daemon
     daemon.stop()
     auth = Auth(daemon.places)
     auth.take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime(2026, 1, 1, tzinfo=UTC))
@@ -106,9 +108,10 @@ def test_a_broken_profile_is_restored_from_the_newest_good_snapshot(
 
 
 def test_a_lost_session_is_restored_once_and_then_waits_for_a_scan(
-    daemon: DaemonUnderTest, standin: StandIn, customers: Customers
+    own_daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
     """The snapshot is intact but holds no session either, so it is tried only once."""
+    daemon = own_daemon
     daemon.stop()
     for folder in ("IndexedDB", "Local Storage"):
         shutil.rmtree(daemon.places.profile / "Default" / folder)
@@ -126,8 +129,9 @@ def test_a_lost_session_is_restored_once_and_then_waits_for_a_scan(
     assert [event["code"] for event in daemon.events(mark, phase="stopping")] == ["session_lost"]
 
 
-def test_an_outage_costs_no_session(daemon: DaemonUnderTest, standin: StandIn, customers: Customers) -> None:
+def test_an_outage_costs_no_session(own_daemon: DaemonUnderTest, standin: StandIn, customers: Customers) -> None:
     """Repeated starts find no server: the session is newer than the snapshot and is not replaced."""
+    daemon = own_daemon
     daemon.stop()
     Auth(daemon.places).take(account=f"{OUR_PHONE}@c.us", browser=None, now=datetime.now(UTC))
     mark = daemon.last_event()

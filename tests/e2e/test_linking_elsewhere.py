@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from leadmasterd.demo.standin import StandIn
+from tests.depth import only_deep
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import ANA
 from tests.e2e.daemon import LIMIT, OUR_PHONE, ROOT, ROTATION, wait_long
@@ -133,7 +134,15 @@ def pairing(tmp_path: Path, screen: Screen, standin: StandIn) -> Iterator[Pairin
     started.end()
 
 
-@pytest.mark.parametrize("rotation", [(*ROTATION, "--ways", ways) for ways in ("page", "old")], ids=["page", "old"])
+@pytest.mark.parametrize(
+    "rotation",
+    [
+        pytest.param((*ROTATION, "--ways", "page"), id="page"),
+        pytest.param(
+            (*ROTATION, "--ways", "old"), id="old", marks=only_deep("the page's own ways are what people meet")
+        ),
+    ],
+)
 def test_a_session_that_was_linked_in_a_window_needs_no_scan_elsewhere(
     pairing: Pairing, screen: Screen, standin: StandIn, make_daemon: MakeDaemon
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from leadmasterd.demo.standin import StandIn
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import Customers
-from tests.e2e.daemon import DIVISOR, OUR_PHONE, DaemonUnderTest, wait_long
+from tests.e2e.daemon import DIVISOR, OUR_PHONE, DaemonUnderTest, wait_for_command, wait_long
 
 pytestmark = pytest.mark.e2e
 
@@ -34,7 +34,7 @@ def test_a_passkey_after_the_scan_is_left_to_a_person(make_daemon: MakeDaemon, s
     assert daemon.node() == node
     standin.act("passkey", step="continue")
     standin.act("passkey", step="code", code="AB12CD34")
-    wait_long(lambda: "AB12" in daemon.command("status").stdout, "the code to be compared with the phone's")
+    wait_for_command(lambda: "AB12" in daemon.command("status").stdout, "the code to be compared with the phone's")
     standin.act("passkey", step="done")
     daemon.await_phase("ready")
     assert daemon.node() == node

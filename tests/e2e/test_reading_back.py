@@ -55,9 +55,10 @@ def test_what_could_not_be_read_is_captured_by_the_next_sweep_that_can(
 
 @pytest.mark.parametrize("rotation", [(*ROTATION, "--resume-ms=40")], ids=["slow"])
 def test_a_resume_that_is_killed_in_the_middle_loses_and_doubles_nothing(
-    daemon: DaemonUnderTest, standin: StandIn
+    own_daemon: DaemonUnderTest, standin: StandIn
 ) -> None:
     """300 messages arrive live before they are on disk, and the browser is killed at the hundredth."""
+    daemon = own_daemon
     standin.act("deliver", **{"from": ANA, "body": "antes"})
     daemon.await_messages(1)
     daemon.stop()

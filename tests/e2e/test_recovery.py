@@ -11,24 +11,24 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.demo.standin import StandIn
-from tests.e2e.conftest import MakeDaemon
+from tests.e2e.conftest import MakeDaemon, Ways
 from tests.e2e.customers import ANA
-from tests.e2e.daemon import DaemonUnderTest, wait_long, ways
+from tests.e2e.daemon import DaemonUnderTest, wait_long
 from tests.processes import lives
 
 pytestmark = pytest.mark.e2e
 
-BLOCKING = ways(resume="blocking")
-RESUMES = [BLOCKING, ways(resume="nonblocking")]
+BLOCKING: Ways = {"resume": "blocking"}
+RESUMES: list[Ways] = [BLOCKING, {"resume": "nonblocking"}]
 """How the page takes what waited at the server: stored before it is synced and never emitted, or emitted after."""
 
 
-@pytest.mark.parametrize("rotation", RESUMES, ids=["blocking", "nonblocking"])
+@pytest.mark.parametrize("page_ways", RESUMES, ids=["blocking", "nonblocking"])
 @pytest.mark.parametrize(
     ("victim", "cause"), [("node", "child_died"), ("browser", "child_died"), ("daemon", "not_listening")]
 )
 def test_whatever_is_killed_nothing_is_lost_and_nothing_is_left(
-    daemon: DaemonUnderTest, standin: StandIn, rotation: tuple[str, ...], victim: str, cause: str
+    daemon: DaemonUnderTest, standin: StandIn, page_ways: Ways, victim: str, cause: str
 ) -> None:
     """A part gets SIGKILL (a killed daemon is started again): missed messages come once, and the gap closes."""
     standin.act("deliver", **{"from": ANA, "body": "antes"})
@@ -49,7 +49,7 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_is_left(
     daemon.await_messages(7)
     via = daemon.query("SELECT captured_via, count(*) AS n FROM messages GROUP BY 1 ORDER BY 1")
     assert sum(row["n"] for row in via) == 7
-    if rotation == BLOCKING:
+    if page_ways == BLOCKING:
         assert [tuple(row.values()) for row in via] == [("live", 1), ("sweep", 6)]
     [gap] = wait_long(lambda: daemon.query("SELECT * FROM gaps WHERE closed_at IS NOT NULL"), "the gap to be closed")
     assert gap["cause"] == cause
@@ -59,9 +59,18 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_is_left(
     assert standin.state()["sent"] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_leaves_nothing_behind(daemon: DaemonUnderTest, number: signal.Signals) -> None:
-    """It exits with 0 within 25 seconds without a process left, and the next start needs no scan."""
+@pytest.mark.parametrize(
+    ("number", "page_ways"),
+    [(signal.SIGTERM, RESUMES[0]), (signal.SIGINT, RESUMES[1])],
+    ids=["SIGTERM, blocking", "SIGINT, nonblocking"],
+)
+def test_a_stop_leaves_nothing_behind_and_the_next_start_captures_what_came_meanwhile(
+    daemon: DaemonUnderTest, standin: StandIn, number: signal.Signals, page_ways: Ways
+) -> None:
+    """It exits with 0 within 25 seconds without a process left, and the next start needs no scan.
+
+    The messages are stored before the listener attaches, or emitted after it.
+    """
     processes = daemon.ours()
     assert len(processes) > 3
     code, seconds = daemon.stop(number)
@@ -69,8 +78,12 @@ def test_a_stop_leaves_nothing_behind(daemon: DaemonUnderTest, number: signal.Si
     assert seconds < 25
     assert daemon.ours() == []
     assert not any(map(lives, processes))
+    standin.act("deliver", **{"from": ANA, "body": "mientras dormías {n}", "count": 30, "spread": 3})
     daemon.start_again()
     daemon.await_phase("ready")
+    daemon.await_messages(30)
+    if page_ways == BLOCKING:
+        assert {row["captured_via"] for row in daemon.query("SELECT captured_via FROM messages")} == {"sweep"}
 
 
 def test_a_stop_during_the_start_ends_it(make_daemon: MakeDaemon) -> None:
@@ -83,23 +96,11 @@ def test_a_stop_during_the_start_ends_it(make_daemon: MakeDaemon) -> None:
     assert daemon.ours() == []
 
 
-@pytest.mark.parametrize("rotation", RESUMES, ids=["blocking", "nonblocking"])
-def test_messages_while_nothing_ran_are_captured_at_the_next_start(
-    daemon: DaemonUnderTest, standin: StandIn, rotation: tuple[str, ...]
-) -> None:
-    """They are stored before the listener attaches, or emitted after it."""
-    daemon.stop()
-    standin.act("deliver", **{"from": ANA, "body": "mientras dormías {n}", "count": 30, "spread": 3})
-    daemon.start()
-    daemon.await_messages(30)
-    if rotation == BLOCKING:
-        assert {row["captured_via"] for row in daemon.query("SELECT captured_via FROM messages")} == {"sweep"}
-
-
 def test_a_logout_keeps_the_old_profile_and_another_number_gets_its_own_history(
-    daemon: DaemonUnderTest, standin: StandIn
+    own_daemon: DaemonUnderTest, standin: StandIn
 ) -> None:
     """After a logout on the phone the profile is quarantined; scanning another number makes a second account."""
+    daemon = own_daemon
     standin.act("deliver", **{"from": ANA, "body": "al primero"})
     daemon.await_messages(1)
     standin.act("logout", reason=0)
@@ -174,16 +175,26 @@ def fill(ballast: Path) -> None:
 def test_a_full_disk_is_reported_and_loses_nothing(
     make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """The database is on a small file system that is filled up and freed again."""
+    """The database is on a small file system that is full at the first start and later again.
+
+    The daemon stays up, and goes on once there is space.
+    """
     small = small_file_system(tmp_path, request)
     # Only the database is on the small one: a browser profile would not fit.
     daemon = make_daemon(LEADMASTERD_DATABASE__PATH=str(small / "leadmaster.db"))
     daemon.places = type(daemon.places)(None, daemon.places.state_dir, small / "leadmaster.db")
+    ballast = small / "ballast"
+    fill(ballast)
     daemon.start()
+    daemon.await_trouble("disk_full")
+    assert daemon.command("status").returncode == 4
+    ballast.unlink()
+    daemon.await_phase("waiting_for_scan")
+    assert daemon.status["trouble"] is None
+
     daemon.pair()
     standin.act("deliver", **{"from": ANA, "body": "antes"})
     daemon.await_messages(1)
-    ballast = small / "ballast"
     fill(ballast)
     standin.act("deliver", **{"from": ANA, "body": "x" * 3000 + " {n}", "count": 200})
     daemon.await_trouble("disk_full")
@@ -194,25 +205,11 @@ def test_a_full_disk_is_reported_and_loses_nothing(
     daemon.await_trouble(None)
 
 
-def test_a_disk_that_is_full_at_the_start_is_waited_for(
-    make_daemon: MakeDaemon, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    """The daemon reports it and stays up; once there is space it starts the listener."""
-    small = small_file_system(tmp_path, request)
-    daemon = make_daemon(LEADMASTERD_DATABASE__PATH=str(small / "leadmaster.db"))
-    fill(small / "ballast")
-    daemon.start()
-    daemon.await_trouble("disk_full")
-    assert daemon.command("status").returncode == 4
-    (small / "ballast").unlink()
-    daemon.await_phase("waiting_for_scan")
-    assert daemon.status["trouble"] is None
-
-
 def test_what_became_readable_while_the_daemon_was_stopped_is_filled_in(
-    daemon: DaemonUnderTest, standin: StandIn
+    own_daemon: DaemonUnderTest, standin: StandIn
 ) -> None:
     """A ciphertext of yesterday was decrypted while the daemon was stopped: the sweep goes back far enough."""
+    daemon = own_daemon
     yesterday = int(time.time()) - 86400
     daemon.stop()
     with closing(sqlite3.connect(daemon.places.database)) as connection, connection:

@@ -8,7 +8,7 @@ import pytest
 from leadmasterd.demo.standin import StandIn
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import ANA, BETO
-from tests.e2e.daemon import DaemonUnderTest, wait_long
+from tests.e2e.daemon import DaemonUnderTest, wait_for_command, wait_long
 
 pytestmark = pytest.mark.e2e
 
@@ -27,12 +27,14 @@ def test_changed_rules_take_effect_at_once_and_broken_ones_do_not(
     )
     wait_long(lambda: "new rules" in daemon.log.read_text(), "the rules to be read")
     standin.act("deliver", **{"from": ANA, "notifyName": "Ana", "body": "zorzal", "id": "IN-1"})
-    wait_long(lambda: [lead["intent"] for lead in listed(daemon)] == ["appointment"], "the rule to match")
+    wait_for_command(lambda: [lead["intent"] for lead in listed(daemon)] == ["appointment"], "the rule to match")
     rules.write_text('extend = true\n[[rule]]\nid = "zorzal"\nintent = "apointment"\nphrases = ["zorzal"]\n')
     wait_long(lambda: "rules" in daemon.status["concerns"], "the mistake in the status")
     assert "apointment" in daemon.status["concerns"]["rules"]
     standin.act("deliver", **{"from": BETO, "notifyName": "Beto", "body": "zorzal", "id": "IN-2"})
-    wait_long(lambda: [lead["intent"] for lead in listed(daemon)] == ["appointment"] * 2, "the old rule to match")
+    wait_for_command(
+        lambda: [lead["intent"] for lead in listed(daemon)] == ["appointment"] * 2, "the old rule to match"
+    )
 
 
 def listed(daemon: DaemonUnderTest) -> list[dict[str, object]]:

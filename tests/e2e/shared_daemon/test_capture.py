@@ -10,7 +10,7 @@ from tests.e2e.daemon import OUR_PHONE, DaemonUnderTest, wait_long
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.parametrize("standin", ["serialized", "dollar"], indirect=True)
+@pytest.mark.parametrize("shape", ["serialized", "dollar"], indirect=True)
 def test_every_kind_of_message_becomes_one_row(daemon: DaemonUnderTest, standin: StandIn, ana: str) -> None:
     """Text, media, location, contact card, order, reply, ad, own message; in both shapes of message key."""
     kinds: list[tuple[str, dict[str, object]]] = [
@@ -76,7 +76,7 @@ def test_every_kind_of_message_becomes_one_row(daemon: DaemonUnderTest, standin:
     assert json.loads(raw[0]["line"])["id"]["id"] == "IN-text", "the raw event is kept"
 
 
-@pytest.mark.parametrize("standin", ["serialized", "dollar"], indirect=True)
+@pytest.mark.parametrize("shape", ["serialized", "dollar"], indirect=True)
 def test_what_happens_to_messages_later_is_kept(daemon: DaemonUnderTest, standin: StandIn, ana: str) -> None:
     """Edits, deletions, reactions, late decryption and calls, in both shapes of message key."""
     for stanza in ("EDITED", "REVOKED", "LIKED"):

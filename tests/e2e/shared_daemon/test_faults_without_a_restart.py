@@ -69,19 +69,13 @@ def test_a_daemon_that_was_frozen_goes_on_where_it_was(
     assert before <= set(daemon.ours())
 
 
-@pytest.mark.parametrize("reconnect", ["opening", "timeout"])
+@pytest.mark.parametrize("page_ways", [{"reconnect": "opening"}, {"reconnect": "timeout"}], ids=["opening", "timeout"])
 def test_a_connection_that_comes_back_needs_no_restart(
-    daemon: DaemonUnderTest,
-    standin: StandIn,
-    customers: Customers,
-    request: pytest.FixtureRequest,
-    reconnect: str,
+    daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
     """The status says that it reconnects, a sweep follows, and the processes stay. With `timeout`, the old way, the
     state TIMEOUT comes before.
     """
-    standin.act("ways", reconnect=reconnect)
-    request.addfinalizer(lambda: standin.act("ways", reconnect="opening"))
     before, mark = daemon.node(), daemon.last_event()
     standin.act("offline")
     daemon.await_events(mark, phase="reconnecting")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leadmasterd.demo.standin import StandIn
-from tests.e2e.daemon import DaemonUnderTest, wait_long
+from tests.e2e.daemon import DaemonUnderTest, wait_for_command
 
 pytestmark = pytest.mark.e2e
 
@@ -48,20 +48,20 @@ def test_a_customer_waits_until_somebody_answers_on_the_phone(
     beto = str(int(ana) + 1)
     standin.act("deliver", **{"from": ana, "notifyName": "Ana", "body": "hola! cuánto sale el combo?"})
     broken = standin.act("deliver", **{"from": beto, "notifyName": "Beto", "body": "me llegó roto el pedido"})
-    wait_long(lambda: waiting(daemon) == ["Ana", "Beto"], "two who wait")
-    wait_long(lambda: waiting_in_status(daemon) == len(all_waiting(daemon)), "the status to count them")
+    wait_for_command(lambda: waiting(daemon) == ["Ana", "Beto"], "two who wait")
+    wait_for_command(lambda: waiting_in_status(daemon) == len(all_waiting(daemon)), "the status to count them")
     assert [(lead["stage"], lead["intent"]) for lead in leads(daemon)] == [("new", "price")]
     standin.act("own", to=ana, body="14.500 con envío")
-    wait_long(lambda: waiting(daemon) == ["Beto"], "Ana to be answered")
+    wait_for_command(lambda: waiting(daemon) == ["Beto"], "Ana to be answered")
     assert [lead["stage"] for lead in leads(daemon)] == ["contacted"]
     standin.act("react", id=broken["ids"][0], emoji="🙏", from_me=True)
-    wait_long(lambda: waiting(daemon) == [], "nobody to wait")
+    wait_for_command(lambda: waiting(daemon) == [], "nobody to wait")
 
 
 def test_a_missed_call_waits_and_makes_no_lead(daemon: DaemonUnderTest, standin: StandIn, ana: str) -> None:
     """Its line in the chat makes the caller wait; the line of an answered call ends that."""
     standin.act("call", **{"from": ana})
-    wait_long(lambda: len(waiting(daemon)) == 1, "the caller to wait")
+    wait_for_command(lambda: len(waiting(daemon)) == 1, "the caller to wait")
     assert leads(daemon) == []
     standin.act("call", **{"from": ana, "answered": True})
-    wait_long(lambda: waiting(daemon) == [], "the call to count as an answer")
+    wait_for_command(lambda: waiting(daemon) == [], "the call to count as an answer")
