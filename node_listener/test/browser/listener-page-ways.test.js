@@ -1,14 +1,14 @@
 // The page as its code of 2026 says it is: late modules, streams, refused connections, logouts by a plain reload, and
 // hundreds of waiting messages after hasSynced.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { drivenListening } from '../support/listening.js';
+import { describe, test } from 'node:test';
+import { drivenListening, sharedChild } from '../support/listening.js';
 import { until } from '../support/waiting.js';
 
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
 
 /**
- * @param {import('node:test').TestContext} context
+ * @param {import('../support/listening.js').Context} context
  * @param {import('../../standin/options.js').GivenOptions} [options]
  */
 const setUp = (context, options) => drivenListening(context, { ways: 'page', ...options });
@@ -19,50 +19,77 @@ async function stopped(child) {
   await child.exit;
 }
 
-test('from the first module to the last chunk of history: linked, told by the heartbeat, and guarded late', async (context) => {
-  const { linked, drive } = await setUp(context);
-  const child = await linked();
-  await child.line((line) => line.type === 'heartbeat' && line.stream === 'CONNECTED');
-  const coming = child.ofType('heartbeat').find((line) => line.history !== null);
-  assert.equal(coming?.history ?? 'incoming', 'incoming');
-  await child.line((line) => line.type === 'heartbeat' && line.history === 'complete');
-  await until(async () => {
-    await drive(`{
-      const { forwardMessages } = leadmasterd.requireOriginal('WAWebChatForwardMessage');
-      const message = 'blocked: ' + leadmasterd.isBlocked(forwardMessages);
-      leadmasterd.report({ kind: 'page_error', source: 'listener', message });
-    }`);
-    return child.ofType('page_error').some(({ message }) => message === 'blocked: true');
+describe('with one linked child', () => {
+  const { next } = sharedChild(setUp, ({ linked }) => linked());
+
+  test('from the first module to the last chunk of history: linked, told by the heartbeat, and guarded late', async () => {
+    const { child, drive } = next();
+    await child.line((line) => line.type === 'heartbeat' && line.stream === 'CONNECTED');
+    const coming = child.ofType('heartbeat').find((line) => line.history !== null);
+    assert.equal(coming?.history ?? 'incoming', 'incoming');
+    await child.line((line) => line.type === 'heartbeat' && line.history === 'complete');
+    await until(async () => {
+      await drive(`{
+        const { forwardMessages } = leadmasterd.requireOriginal('WAWebChatForwardMessage');
+        const message = 'blocked: ' + leadmasterd.isBlocked(forwardMessages);
+        leadmasterd.report({ kind: 'page_error', source: 'listener', message });
+      }`);
+      return child.ofType('page_error').some(({ message }) => message === 'blocked: true');
+    });
+    const others = child.ofType('page_error').filter(({ message }) => !message.startsWith('blocked: '));
+    assert.deepEqual(others, []);
   });
-  const others = child.ofType('page_error').filter(({ message }) => !message.startsWith('blocked: '));
-  assert.deepEqual(others, []);
-});
 
-test('a replaced session is told by its stream within a heartbeat', async (context) => {
-  const { standin, linked } = await setUp(context);
-  const child = await linked();
-  await child.line((line) => line.type === 'heartbeat' && line.stream === 'CONNECTED');
-  const after = child.lines.length;
-  await standin.act('replaced');
-  const line = await child.line((each) => each.type === 'state' && each.stream === 'DISCONNECTED', { after });
-  assert.equal(line.state, 'CONNECTED');
-  await child.line((each) => each.type === 'heartbeat' && each.stream === 'DISCONNECTED', { after });
-  assert.deepEqual(child.ofType('disconnected'), []);
-});
+  test('a replaced session is told by its stream within a heartbeat', async () => {
+    const { standin, line, said, reload } = next();
+    await standin.act('replaced');
+    const { state } = await line(({ type, stream }) => type === 'state' && stream === 'DISCONNECTED');
+    assert.equal(state, 'CONNECTED');
+    await line(({ type, stream }) => type === 'heartbeat' && stream === 'DISCONNECTED');
+    assert.deepEqual(said('disconnected'), []);
+    await reload();
+  });
 
-test('a temporary ban comes as an event and as a screen, and both end with it', async (context) => {
-  const { standin, linked } = await setUp(context);
-  const child = await linked();
-  const seconds = Math.floor(Date.now() / 1000);
-  await standin.act('failure', { code: 402, expire: 600 });
-  const { expires, code } = await child.line('banned');
-  assert.equal(code, '101');
-  assert.ok(Math.abs(expires - seconds - 600) < 60, `${expires}`);
-  const { name, text } = await child.line('screen');
-  assert.equal(name, 'temporary_ban');
-  assert.match(text, /temporarily banned/);
-  await standin.act('failure', { code: null });
-  await child.line((line) => line.type === 'screen' && !line.shown);
+  test('a temporary ban comes as an event and as a screen, and both end with it', async () => {
+    const { standin, line } = next();
+    const seconds = Math.floor(Date.now() / 1000);
+    await standin.act('failure', { code: 402, expire: 600 });
+    const { expires, code } = await line('banned');
+    assert.equal(code, '101');
+    assert.ok(Math.abs(expires - seconds - 600) < 60, `${expires}`);
+    const { name, text } = await line('screen');
+    assert.equal(name, 'temporary_ban');
+    assert.match(text, /temporarily banned/);
+    await standin.act('failure', { code: null });
+    await line(({ type, shown }) => type === 'screen' && !shown);
+    await standin.act('wait', { for: 'synced' });
+  });
+
+  test('503 is told as such, and is no end', async () => {
+    const { standin, line, said, reload } = next();
+    await standin.act('failure', { code: 503 });
+    assert.equal((await line('unavailable')).code, 503);
+    assert.deepEqual(said('disconnected'), []);
+    await standin.act('failure', { code: null });
+    await standin.act('wait', { for: 'synced' });
+    await reload(); // the page never takes this screen away by itself
+  });
+
+  for (const [shown, name] of [
+    ['temp_ban', 'temporary_ban'],
+    ['locked', 'locked'],
+    ['offline', 'offline'],
+    ['logout', 'logout'],
+  ])
+    test(`the full screen ${shown} has no role; it is told after seconds, and its end`, async () => {
+      const { standin, line } = next();
+      const told = (/** @type {boolean} */ on) =>
+        line((each) => each.type === 'screen' && each.name === name && each.shown === on);
+      await standin.act('screen', { name: shown });
+      await told(true);
+      await standin.act('screen', { name: shown, on: false });
+      await told(false);
+    });
 });
 
 for (const [code, reason] of /** @type {[number, string | null][]} */ ([
@@ -80,22 +107,15 @@ for (const [code, reason] of /** @type {[number, string | null][]} */ ([
   });
 }
 
-test('503 is told as such, and is no end', async (context) => {
-  const { standin, linked } = await setUp(context);
-  const child = await linked();
-  await standin.act('failure', { code: 503 });
-  assert.equal((await child.line('unavailable')).code, 503);
-  assert.deepEqual(child.ofType('disconnected'), []);
-});
-
-for (const unlink of /** @type {const} */ (['reload', 'params', 'post_logout'])) {
+// By a plain reload, the page's own way: listener-shutdown.
+for (const unlink of /** @type {const} */ (['params', 'post_logout'])) {
   test(`unlinked on the phone, and the page leaves by ${unlink}: told at once, and again when we were down`, async (context) => {
     const { standin, start, linked } = await setUp(context, { ways: { side: 'page', unlink } });
     const child = await linked();
     await standin.act('logout', { reason: 4 });
     const line = await child.line('disconnected');
     assert.deepEqual([line.reason, line.by], ['LOGOUT', 'event']);
-    assert.equal(line.logout_reason, unlink === 'reload' ? null : '4');
+    assert.equal(line.logout_reason, '4');
     await child.exit;
 
     const again = await linked();
@@ -118,24 +138,6 @@ test('a first sync that takes too long ends by the page itself, which says why',
   await standin.act('scan', SHOP);
   const line = await child.line('disconnected');
   assert.deepEqual([line.reason, line.logout_reason], ['LOGOUT', '2']);
-});
-
-test('each full screen without a role is told after seconds, and its end', async (context) => {
-  const { standin, linked } = await setUp(context);
-  const child = await linked();
-  for (const [shown, name] of [
-    ['temp_ban', 'temporary_ban'],
-    ['locked', 'locked'],
-    ['offline', 'offline'],
-    ['logout', 'logout'],
-  ]) {
-    const after = child.lines.length;
-    await standin.act('screen', { name: shown });
-    const line = await child.line('screen', { after });
-    assert.deepEqual([line.name, line.shown], [name, true]);
-    await standin.act('screen', { name: shown, on: false });
-    await child.line((each) => each.type === 'screen' && each.name === name && !each.shown, { after });
-  }
 });
 
 test('hundreds of messages that come after hasSynced, live and by a sweep beside: none is missing', async (context) => {

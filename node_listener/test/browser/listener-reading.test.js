@@ -1,7 +1,7 @@
 // How a sweep reads a chat, in the ways in which WhatsApp Web lets it: from the disk, by paging back, with failures.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { listening } from '../support/listening.js';
+import { drivenListening } from '../support/listening.js';
 import { sweep } from '../support/sweeping.js';
 
 const ANA = '5491155550001@c.us';
@@ -14,24 +14,30 @@ const PAGING = /** @type {const} */ ({ find_local: false });
 const T = Math.floor(Date.now() / 1000) - 10 * 86_400;
 
 /**
- * A child that was linked, and is ready again after a restart, so that memory holds what the page restores.
+ * A child that was linked and whose page has loaded again, so that memory holds what the page restores.
  * @param {import('node:test').TestContext} context
  * @param {Record<string, any>} standinOptions
- * @param {(act: (action: string, body?: any) => Promise<any>) => Promise<unknown>} happens while the child is away
+ * @param {((act: (action: string, body?: any) => Promise<any>) => Promise<unknown>) | null} happens while the page is away
  * @param {Record<string, unknown>[]} [history]
  */
 async function setUp(context, standinOptions, happens, history = []) {
   const options = { keyShape: 'dollar', pageSize: 5, loadRetry: 10, historyMs: 100, ...standinOptions };
-  const { standin, start } = await listening(context, /** @type {any} */ (options));
-  const first = await start();
-  await first.line('qr');
-  await standin.act('scan', { ...SHOP, history });
-  await first.line((line) => line.type === 'heartbeat' && line.history === 'complete');
-  first.send({ type: 'stop' });
-  await first.exit;
-  await happens(standin.act);
+  const { standin, start, drive } = await drivenListening(context, /** @type {any} */ (options));
   const child = await start();
-  await child.line('ready');
+  await child.line('qr');
+  await standin.act('scan', { ...SHOP, history });
+  await child.line((line) => line.type === 'heartbeat' && line.history === 'complete');
+  if (happens) {
+    // Cut off and loaded again: a page that was away, and costs no second browser.
+    await standin.act('offline');
+    await standin.act('wait', { for: 'disconnected' });
+    await happens(standin.act);
+    const [after, loads] = [child.lines.length, standin.state().page_loads + 1];
+    await drive('location.reload()');
+    await standin.act('wait', { for: 'loads', loads });
+    await standin.act('online');
+    await child.line('ready', { after });
+  }
   if (standinOptions.ways.resume === undefined) {
     // What was delivered at this start is in memory still; after another load only what the page restores is.
     await standin.act('wait', { for: 'drained' });
@@ -52,7 +58,7 @@ const twelve = (count = 12) =>
   }));
 
 test('the disk is read although paging back fails, and nothing is loaded into memory', async (context) => {
-  const { standin, child } = await setUp(context, { ways: DISK }, async () => {}, twelve());
+  const { standin, child } = await setUp(context, { ways: DISK }, null, twelve());
   await standin.act('load_fails');
   const { done, chats, ids } = await sweep(child);
   assert.deepEqual(
@@ -69,7 +75,7 @@ test('the disk is read although paging back fails, and nothing is loaded into me
 for (const fault of ['load_fails', 'load_404']) {
   test(`paging back that fails (${fault}) leaves the chat in doubt, also in the next sweep, and no other`, async (context) => {
     const history = [...twelve(), { from: BETO, id: 'B1', body: 'otro', t: T }];
-    const { standin, child } = await setUp(context, { ways: PAGING }, async () => {}, history);
+    const { standin, child } = await setUp(context, { ways: PAGING }, null, history);
     await standin.act(fault, { chat: ANA });
     for (let round = 0; round < 2; round += 1) {
       const { done, chats, ids } = await sweep(child, { from: T });
@@ -92,7 +98,7 @@ for (const fault of ['load_fails', 'load_404']) {
 }
 
 test('a disk that fails is made good by paging back', async (context) => {
-  const { standin, child } = await setUp(context, { ways: DISK }, async () => {}, twelve());
+  const { standin, child } = await setUp(context, { ways: DISK }, null, twelve());
   await standin.act('find_fails');
   const { done, ids } = await sweep(child);
   assert.equal(ids.length, 12);
@@ -237,7 +243,7 @@ test('what has just come is in memory only, and is read beside the disk', async 
 });
 
 test('a device at a provider is the business itself, and a sealed edit is an edit', async (context) => {
-  const { child, standin } = await setUp(context, { ways: DISK }, async () => {});
+  const { child, standin } = await setUp(context, { ways: DISK }, null);
   await standin.act('deliver', { from: '5491155550009@hosted', id: 'HOSTED', body: 'desde el proveedor' });
   const live = await child.line(({ id }) => id?.id === 'HOSTED');
   assert.equal(live.contact.phone, '5491155550009@c.us');

@@ -1,8 +1,8 @@
 // What the page says of the session in its own words: streams, logouts, bans, screens, passkeys. The page is driven directly,
 // as builds of 2026 do it by their modules.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { drivenListening } from '../support/listening.js';
+import { describe, test } from 'node:test';
+import { drivenListening, sharedChild } from '../support/listening.js';
 import { until } from '../support/waiting.js';
 
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
@@ -36,19 +36,138 @@ const withModule = (name, exports) =>
 const SOCKET = `leadmasterd.requireOriginal('WAWebSocketModel').Socket`;
 const CMD = `leadmasterd.requireOriginal('WAWebCmd').Cmd`;
 
-test('a replaced session shows in the stream: the state stays, the state line and heartbeats tell', async (context) => {
-  const { linked, drive } = await setUp(context);
-  const child = await linked();
-  await child.line((line) => line.type === 'heartbeat' && line.stream === 'CONNECTED');
-  const after = child.lines.length;
-  await drive(`${SOCKET}.set('stream', 'DISCONNECTED')`);
-  const line = await child.line((each) => each.type === 'state' && each.stream === 'DISCONNECTED', { after });
-  assert.equal(line.state, 'CONNECTED');
-  const beat = await child.line((each) => each.type === 'heartbeat' && each.stream === 'DISCONNECTED', {
-    after,
+describe('with one linked child', () => {
+  const { next } = sharedChild(drivenListening, ({ linked }) => linked());
+
+  test('CONNECTED after a code reaches the wire before authenticated', () => {
+    const { child } = next();
+    const [code] = child.ofType('qr');
+    const [authenticated] = child.ofType('authenticated');
+    const connected = child.lines.find((line) => line.state === 'CONNECTED' && line.seq > code.seq);
+    assert.ok(connected && connected.seq < authenticated.seq);
   });
-  assert.equal(beat.socket_state, 'CONNECTED');
-  assert.deepEqual(child.ofType('disconnected'), []);
+
+  test('a replaced session shows in the stream: the state stays, the state line and heartbeats tell', async () => {
+    const { drive, line, said, reload } = next();
+    await line(({ type, stream }) => type === 'heartbeat' && stream === 'CONNECTED');
+    await drive(`${SOCKET}.set('stream', 'DISCONNECTED')`);
+    const { state } = await line(({ type, stream }) => type === 'state' && stream === 'DISCONNECTED');
+    assert.equal(state, 'CONNECTED');
+    const beat = await line(({ type, stream }) => type === 'heartbeat' && stream === 'DISCONNECTED');
+    assert.equal(beat.socket_state, 'CONNECTED');
+    assert.deepEqual(said('disconnected'), []);
+    await reload();
+  });
+
+  test('a temporary ban says until when, once; that there is none, said at each connection, is no line', async () => {
+    const { standin, drive, line, said } = next();
+    const ban = `${CMD}.trigger('account_temporarily_banned_from_bridge', { banned: true, code: 104, expire: 3600 })`;
+    const none = `${CMD}.trigger('account_temporarily_banned_from_bridge', { banned: false })`;
+    const before = Math.floor(Date.now() / 1000);
+    await drive(`${none}; ${ban}; ${ban}; ${CMD}.trigger('service_unavailable_503_from_bridge')`);
+    assert.equal((await line('unavailable')).code, 503);
+    const [banned, ...more] = said('banned');
+    assert.deepEqual([banned.code, banned.message, more.length], ['104', null, 0]);
+    assert.ok(banned.expires >= before + 3600 && banned.expires <= before + 3660, `${banned.expires}`);
+    await standin.act('deliver', { id: 'ON', from: '5491155550001', body: 'hola' });
+    await line(({ id }) => id?.id === 'ON');
+  });
+
+  test('a locked screen is told, is no end, and its end is told', async () => {
+    const { drive, line, said } = next();
+    await drive(`${SOCKET}.set('state', 'SCREEN_LOCKED')`);
+    const told = (/** @type {boolean} */ on) =>
+      line(({ type, name, shown }) => type === 'screen' && name === 'locked' && shown === on);
+    await told(true);
+    await drive(`${SOCKET}.set('state', 'CONNECTED')`);
+    await told(false);
+    assert.deepEqual(said('disconnected'), []);
+  });
+
+  test('a ban that stands where the chats were is told in its words, and ends with a reload', async () => {
+    const { drive, line, reload } = next();
+    await drive(`document.body.innerHTML =
+      '<div id="app">You\\'re temporarily banned from WhatsApp because too many people blocked you.</div>'`);
+    const told = (/** @type {boolean} */ on) =>
+      line(({ type, name, shown }) => type === 'screen' && name === 'temporary_ban' && shown === on);
+    assert.match((await told(true)).text, /^You're temporarily banned/);
+    await reload();
+    await told(false);
+  });
+
+  for (const name of ['storage_not_enough_space', 'cache_storage_open_failed']) {
+    test(`${name} is told by name, and its button, which logs out, is left alone`, async () => {
+      const { standin, line, reload } = next();
+      await standin.act('storage_dialog', { name });
+      const dialog = await line('dialog');
+      assert.deepEqual([dialog.name, dialog.button, dialog.dismissed], ['disk_full', null, false]);
+      await standin.act('deliver', { id: `STILL-${name}`, from: '5491155550001', body: 'hola' });
+      await line(({ id }) => id?.id === `STILL-${name}`);
+      assert.equal(standin.state().paired, true);
+      await reload();
+    });
+  }
+
+  test('a passkey check of a linked account outlives reloads as one', async () => {
+    const { standin, line, said, reload } = next();
+    const shown = standin.state().dialogs.length;
+    await standin.act('check_passkey');
+    await line('passkey');
+    await reload();
+    const beats = said('heartbeat').length;
+    await until(() => said('heartbeat').length > beats + 10);
+    await standin.act('check_passkey', { on: false });
+    await line(({ type, step }) => type === 'passkey' && step === 'done');
+    assert.deepEqual(
+      said('passkey').map(({ where, step }) => `${where} ${step}`),
+      ['check asked', 'check done'],
+    );
+    const dialogs = /** @type {any[]} */ (standin.state().dialogs.slice(shown));
+    assert.deepEqual(
+      dialogs.map(({ clicked }) => clicked),
+      [null],
+    );
+  });
+
+  test('the check of a linked account is told, nothing is clicked, messages arrive, and its end is told', async () => {
+    const { standin, child, drive, line, said } = next();
+    await drive(`document.body.insertAdjacentHTML('beforeend', \`<div role="dialog" id="check">
+      <span>Quick security check with Passkey</span>
+      <span>You can continue using WhatsApp Web after we verify your account with your Passkey.</span>
+      <button onclick="document.title = 'clicked'">Continue</button>
+      <button onclick="document.title = 'clicked'">Log out of WhatsApp Web</button></div>\`)`);
+    const { where, step } = await line('passkey');
+    assert.deepEqual([where, step], ['check', 'asked']);
+    await standin.act('deliver', { id: 'STILL', from: '5491155550001', body: 'hola' });
+    await line(({ id }) => id?.id === 'STILL');
+    await drive(
+      `if (document.title === 'clicked') throw new Error('clicked'); document.querySelector('#check').remove()`,
+    );
+    await line((each) => each.type === 'passkey' && each.step === 'done');
+    assert.doesNotMatch(child.stderr, /clicked/);
+    assert.deepEqual(said('dialog'), []);
+  });
+
+  test('a check that is kept for the next start is told before its dialog is there', async () => {
+    const { drive, line, reload } = next();
+    const kept = `{ userPrefsIdb: { get: (key) => key === 'WAIntegrityChallengeState' ? window.kept : null } }`;
+    await drive(
+      `window.kept = { challenge_type: 'PASSKEY' }; ${withModule('WAWebUserPrefsIndexedDBStorage', kept)}`,
+    );
+    assert.equal((await line('passkey')).where, 'check');
+    await drive(`window.kept = null`);
+    await line(({ type, step }) => type === 'passkey' && step === 'done');
+    await reload();
+  });
+
+  test('a call that goes to the native part is told', async () => {
+    const { standin, line, said } = next();
+    await standin.act('ways', { calls: 'native' });
+    await standin.act('call', { from: '5491155550001', video: true });
+    const { source, chat, video } = await line('call');
+    assert.deepEqual([source, chat, video], ['active_call', '5491155550001@c.us', true]);
+    assert.equal(said('call').length, 1);
+  });
 });
 
 test('heartbeats carry what the page means to show and whether the history is complete, or null', async (context) => {
@@ -136,67 +255,6 @@ test('an address with a reason and no post_logout is a logout', async (context) 
   assert.deepEqual([logout_reason, by], ['3', 'address']);
 });
 
-test('the word that there is no ban, said at each connection, is none', async (context) => {
-  const { linked, drive } = await setUp(context);
-  const child = await linked();
-  const none = `${CMD}.trigger('account_temporarily_banned_from_bridge', { banned: false })`;
-  await drive(`${none}; ${CMD}.trigger('service_unavailable_503_from_bridge')`);
-  await child.line('unavailable');
-  assert.deepEqual(child.ofType('banned'), []);
-});
-
-test('a temporary ban says until when, once, and the page goes on', async (context) => {
-  const { standin, linked, drive } = await setUp(context);
-  const child = await linked();
-  const ban = `${CMD}.trigger('account_temporarily_banned_from_bridge', { banned: true, code: 104, expire: 3600 })`;
-  const before = Math.floor(Date.now() / 1000);
-  await drive(`${ban}; ${ban}; ${CMD}.trigger('service_unavailable_503_from_bridge')`);
-  assert.equal((await child.line('unavailable')).code, 503);
-  const [line, ...more] = child.ofType('banned');
-  assert.deepEqual([line.code, line.message, more.length], ['104', null, 0]);
-  assert.ok(line.expires >= before + 3600 && line.expires <= before + 3660, `${line.expires}`);
-  await standin.act('deliver', { id: 'ON', from: '5491155550001', body: 'hola' });
-  await child.line((each) => each.id?.id === 'ON');
-});
-
-test('a locked screen is told, is no end, and its end is told', async (context) => {
-  const { linked, drive } = await setUp(context);
-  const child = await linked();
-  await drive(`${SOCKET}.set('state', 'SCREEN_LOCKED')`);
-  const { name, shown } = await child.line('screen');
-  assert.deepEqual([name, shown], ['locked', true]);
-  await drive(`${SOCKET}.set('state', 'CONNECTED')`);
-  const end = await child.line((line) => line.type === 'screen' && !line.shown);
-  assert.equal(end.name, 'locked');
-  assert.deepEqual(child.ofType('disconnected'), []);
-});
-
-test('a ban that stands where the chats were is told in its words, and ends with a reload', async (context) => {
-  const { standin, linked, drive } = await setUp(context);
-  const child = await linked();
-  await drive(`document.body.innerHTML =
-    '<div id="app">You\\'re temporarily banned from WhatsApp because too many people blocked you.</div>'`);
-  const line = await child.line('screen');
-  assert.equal(line.name, 'temporary_ban');
-  assert.match(line.text, /^You're temporarily banned/);
-  await standin.act('reload');
-  const end = await child.line((each) => each.type === 'screen' && !each.shown);
-  assert.equal(end.name, 'temporary_ban');
-});
-
-for (const name of ['storage_not_enough_space', 'cache_storage_open_failed']) {
-  test(`${name} is told by name, and its button, which logs out, is left alone`, async (context) => {
-    const { standin, linked } = await setUp(context);
-    const child = await linked();
-    await standin.act('storage_dialog', { name });
-    const line = await child.line('dialog');
-    assert.deepEqual([line.name, line.button, line.dismissed], ['disk_full', null, false]);
-    await standin.act('deliver', { id: 'STILL', from: '5491155550001', body: 'hola' });
-    await child.line((each) => each.id?.id === 'STILL');
-    assert.equal(standin.state().paired, true);
-  });
-}
-
 test('when the page has shown all its QR codes new ones are asked for, in the way it has', async (context) => {
   const { start } = await setUp(context, {
     ways: { qr_refs: 2, refresh_qr: 'launch_socket' },
@@ -237,111 +295,56 @@ test('the passkey steps of linking, one after the other, until it is linked', as
   assert.equal(child.ofType('qr').length, codes);
 });
 
-test('a passkey check of a linked account outlives reloads as one', async (context) => {
-  const { standin, linked } = await setUp(context);
-  const child = await linked();
-  await standin.act('check_passkey');
-  await child.line('passkey');
-  const after = child.lines.length;
-  await standin.act('reload');
-  await child.line('ready', { after });
-  await until(() => child.ofType('heartbeat').length > 40);
-  await standin.act('check_passkey', { on: false });
-  await child.line((line) => line.type === 'passkey' && line.step === 'done');
-  assert.deepEqual(
-    child.ofType('passkey').map(({ where, step }) => `${where} ${step}`),
-    ['check asked', 'check done'],
-  );
-  assert.deepEqual(
-    standin.state().dialogs.map((/** @type {any} */ { clicked }) => clicked),
-    [null],
-  );
-});
-
-test('a call that goes to the native part is told', async (context) => {
-  const { standin, linked } = await setUp(context, { ways: { calls: 'native' } });
-  const child = await linked();
-  await standin.act('call', { from: '5491155550001', video: true });
-  const { source, chat, video } = await child.line('call');
-  assert.deepEqual([source, chat, video], ['active_call', '5491155550001@c.us', true]);
-  assert.equal(child.ofType('call').length, 1);
-});
-
 /** The screen that asks for a passkey, as a build of mid 2026 has it. */
 const CARD = `document.body.insertAdjacentHTML('beforeend', \`<div id="passkey">
   <div data-testid="shortcake_passkey_prompt_card">Use your passkey</div>
   <button data-testid="shortcake_cancel_button">Cancel</button></div>\`);`;
-test('while a passkey is asked for no code is sent or asked for, and codes come again when it is cancelled', async (context) => {
-  const { standin, start, drive } = await setUp(context);
-  const child = await start();
-  await standin.act('scan', { ...SHOP, passkey: true });
-  const asked = await child.line('passkey');
-  assert.deepEqual([asked.where, asked.step, asked.by], ['linking', 'asked', 'event']);
-  const codes = child.ofType('qr').length;
-  await standin.act('rotate_qr');
-  await standin.act('state', { state: 'UNPAIRED_IDLE' });
-  child.send({ type: 'pairing_code', phone: '5491155550100' });
-  assert.match((await child.line('command_error')).message, /passkey/);
-  assert.equal(child.ofType('qr').length, codes);
-  await drive(`document.querySelector('[data-testid="shortcake_cancel_button"]').click();
-    ${SOCKET}.set('state', 'UNPAIRED')`);
-  const failed = await child.line((line) => line.type === 'passkey' && line.step === 'failed');
-  await child.line((line) => line.type === 'qr' && line.seq > failed.seq);
-});
 
-test('a passkey while linking that no event told is seen within seconds, with its code, and done when linked', async (context) => {
-  const { standin, start, drive } = await setUp(context);
-  const child = await start();
-  const api = `{
-    getShortcakeLinkingStage: () => window.stage ?? 'NotStarted',
-    getVerificationCode: () => window.stage === 'WaitingForVerificationCodeConfirmation' ? 'K7RM-2QXP' : null,
-  }`;
-  const since = Date.now();
-  await drive(`${withModule('WAWebShortcakeLinkingApi', api)} ${CARD}`);
-  const asked = await child.line('passkey');
-  assert.deepEqual([asked.where, asked.step, asked.by], ['linking', 'asked', 'level']);
-  assert.ok(Date.now() - since < 10_000);
-  await drive(`window.stage = 'WaitingForPrimaryIdentity'`);
-  await child.line((line) => line.type === 'passkey' && line.step === 'working');
-  await drive(`window.stage = 'WaitingForVerificationCodeConfirmation'`);
-  assert.equal((await child.line((line) => line.step === 'code')).code, 'K7RM-2QXP');
-  await drive(`window.stage = 'NotStarted'; document.querySelector('#passkey').remove();`);
-  await standin.act('scan', SHOP);
-  const done = await child.line((line) => line.type === 'passkey' && /done|failed/.test(line.step));
-  assert.equal(done.step, 'done');
-  await child.line('ready');
-});
+describe('with one child that is not linked yet', () => {
+  const { next } = sharedChild(drivenListening, async ({ start }) => {
+    const child = await start();
+    await child.line('qr');
+    return child;
+  });
 
-test('the check of a linked account is told, nothing is clicked, messages arrive, and its end is told', async (context) => {
-  const { standin, linked, drive } = await setUp(context);
-  const child = await linked();
-  await drive(`window.clicked = 0; document.body.insertAdjacentHTML('beforeend', \`<div role="dialog" id="check">
-    <span>Quick security check with Passkey</span>
-    <span>You can continue using WhatsApp Web after we verify your account with your Passkey.</span>
-    <button onclick="document.title = 'clicked'">Continue</button>
-    <button onclick="document.title = 'clicked'">Log out of WhatsApp Web</button></div>\`)`);
-  const { where, step } = await child.line('passkey');
-  assert.deepEqual([where, step], ['check', 'asked']);
-  await standin.act('deliver', { id: 'STILL', from: '5491155550001', body: 'hola' });
-  await child.line((line) => line.id?.id === 'STILL');
-  await drive(
-    `if (document.title === 'clicked') throw new Error('clicked'); document.querySelector('#check').remove()`,
-  );
-  await child.line((line) => line.type === 'passkey' && line.step === 'done');
-  assert.doesNotMatch(child.stderr, /clicked/);
-  assert.deepEqual(child.ofType('dialog'), []);
-});
+  test('while a passkey is asked for no code is sent or asked for, and codes come again when it is cancelled', async () => {
+    const { standin, child, drive, line } = next();
+    await standin.act('scan', { ...SHOP, passkey: true });
+    const asked = await line('passkey');
+    assert.deepEqual([asked.where, asked.step, asked.by], ['linking', 'asked', 'event']);
+    const codes = child.ofType('qr').length;
+    await standin.act('rotate_qr');
+    await standin.act('state', { state: 'UNPAIRED_IDLE' });
+    child.send({ type: 'pairing_code', phone: '5491155550100' });
+    assert.match((await line('command_error')).message, /passkey/);
+    assert.equal(child.ofType('qr').length, codes);
+    await drive(`document.querySelector('[data-testid="shortcake_cancel_button"]').click();
+      ${SOCKET}.set('state', 'UNPAIRED')`);
+    const failed = await line(({ type, step }) => type === 'passkey' && step === 'failed');
+    await line(({ type, seq }) => type === 'qr' && seq > failed.seq);
+  });
 
-test('a check that is kept for the next start is told before its dialog is there', async (context) => {
-  const { linked, drive } = await setUp(context);
-  const child = await linked();
-  const kept = `{ userPrefsIdb: { get: (key) => key === 'WAIntegrityChallengeState' ? window.kept : null } }`;
-  await drive(
-    `window.kept = { challenge_type: 'PASSKEY' }; ${withModule('WAWebUserPrefsIndexedDBStorage', kept)}`,
-  );
-  assert.equal((await child.line('passkey')).where, 'check');
-  await drive(`window.kept = null`);
-  await child.line((line) => line.type === 'passkey' && line.step === 'done');
+  test('a passkey while linking that no event told is seen within seconds, with its code, and done when linked', async () => {
+    const { standin, drive, line } = next();
+    const api = `{
+      getShortcakeLinkingStage: () => window.stage ?? 'NotStarted',
+      getVerificationCode: () => window.stage === 'WaitingForVerificationCodeConfirmation' ? 'K7RM-2QXP' : null,
+    }`;
+    const since = Date.now();
+    await drive(`${withModule('WAWebShortcakeLinkingApi', api)} ${CARD}`);
+    const asked = await line('passkey');
+    assert.deepEqual([asked.where, asked.step, asked.by], ['linking', 'asked', 'level']);
+    assert.ok(Date.now() - since < 10_000);
+    await drive(`window.stage = 'WaitingForPrimaryIdentity'`);
+    await line(({ type, step }) => type === 'passkey' && step === 'working');
+    await drive(`window.stage = 'WaitingForVerificationCodeConfirmation'`);
+    assert.equal((await line(({ step }) => step === 'code')).code, 'K7RM-2QXP');
+    await drive(`window.stage = 'NotStarted'; document.querySelector('#passkey').remove();`);
+    await standin.act('scan', SHOP);
+    const done = await line(({ type, step }) => type === 'passkey' && /done|failed/.test(step));
+    assert.equal(done.step, 'done');
+    await line('ready');
+  });
 });
 
 test('a second pairing code is refused while the first is being made', async (context) => {
@@ -391,14 +394,4 @@ test('a call is told once, by the Map or as the active call', async (context) =>
   await standin.act('call', { from: '5491155550003', log: false });
   await child.line((line) => line.type === 'call' && line.chat === '5491155550003@c.us');
   assert.equal(child.ofType('call').length, 3);
-});
-
-test('CONNECTED after a code reaches the wire before authenticated', async (context) => {
-  const { standin, start } = await setUp(context);
-  const child = await start();
-  await standin.act('scan', SHOP);
-  const authenticated = await child.line('authenticated');
-  const code = child.ofType('qr')[0];
-  const connected = child.lines.find((line) => line.state === 'CONNECTED' && line.seq > code.seq);
-  assert.ok(connected && connected.seq < authenticated.seq);
 });

@@ -1,5 +1,6 @@
-// The real child against a stand-in of its own, for one test; what it starts is ended and removed after it.
+// The real child against a stand-in of its own, for one test or one suite; what it starts is ended and removed after it.
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { after, before } from 'node:test';
 import { startStandin } from '../../standin/server.js';
 import { startChild, temporaryProfile } from './child.js';
 import { until } from './waiting.js';
@@ -7,8 +8,10 @@ import { until } from './waiting.js';
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
 const DRIVER = new URL('driver.js', import.meta.url).href;
 
+/** @typedef {{after: (work: () => Promise<void>) => void}} Context that of a test, or of several tests that share a child */
+
 /**
- * @param {import('node:test').TestContext} context
+ * @param {Context} context
  * @param {import('../../standin/options.js').GivenOptions} [options] of the stand-in
  */
 export async function listening(context, options) {
@@ -39,7 +42,7 @@ export async function listening(context, options) {
 
 /**
  * The same, with a way to run code in the page.
- * @param {import('node:test').TestContext} context
+ * @param {Context} context
  * @param {import('../../standin/options.js').GivenOptions} [options] of the stand-in
  */
 export async function drivenListening(context, options) {
@@ -63,6 +66,49 @@ export async function drivenListening(context, options) {
       await standin.act('scan', SHOP);
       await child.line('ready');
       return child;
+    },
+  };
+}
+
+/** @typedef {Awaited<ReturnType<typeof drivenListening>>} DrivenListening */
+
+/**
+ * One child for all tests of a suite, which it calls once: each leaves the child running, and another load of the page
+ * takes away what it did in there.
+ * @param {(context: Context) => Promise<DrivenListening>} setUp
+ * @param {(listener: DrivenListening) => Promise<import('./child.js').Child>} start
+ */
+export function sharedChild(setUp, start) {
+  /** @type {(() => Promise<void>)[]} */
+  const ends = [];
+  /** @type {DrivenListening} */
+  let listener;
+  /** @type {import('./child.js').Child} */
+  let child;
+  before(async () => {
+    listener = await setUp({ after: (work) => ends.push(work) });
+    child = await start(listener);
+  });
+  after(async () => {
+    for (const end of ends) await end();
+  });
+  return {
+    /** For the next test. `now` is where its lines begin, `said` those of a type since then. */
+    next() {
+      const now = child.lines.length;
+      return {
+        ...listener,
+        child,
+        now,
+        /** @param {string | ((line: import('./child.js').Line) => boolean)} test */
+        line: (test) => child.line(test, { after: now }),
+        said: (/** @type {string} */ type) => child.lines.slice(now).filter((line) => line.type === type),
+        async reload() {
+          const loaded = child.lines.length;
+          await listener.drive('location.reload()'); // also of a page that the stand-in does not reach any more
+          await child.line('ready', { after: loaded });
+        },
+      };
     },
   };
 }
