@@ -1,8 +1,8 @@
 """The capture decision: what a message on the wire means, and whether it is kept.
 
 Pure: the clock comes in as `now`, rows go out as values, and `store` writes them. Direct chats are captured, groups
-only when the settings say so; status, broadcasts, channels and ignored chats never, and they are refused here, before
-anything reaches the disk.
+only when the settings say so; status, broadcasts, channels, bots, WhatsApp's own accounts, notes to oneself and ignored
+chats never, and they are refused here, before anything reaches the disk.
 """
 
 import json
@@ -12,10 +12,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from leadmasterd.identity import canonical_id, chat_kind, spellings
+from leadmasterd.authors import Author, author_of
+from leadmasterd.identity import ChatKind, canonical_id, chat_kind, spellings
 from leadmasterd.text import clean
 from leadmasterd.times import iso, sent_at
 from leadmasterd.wire.events import (
+    Account,
     Call,
     Ciphertext,
     Contact,
@@ -34,7 +36,14 @@ _captured_at: Final = lru_cache(maxsize=1)(iso)
 """One read of the pipe brings many messages, all with the same time of capture."""
 
 Direction = Literal["in", "out"]
-Author = Literal["contact", "operator"]
+
+_NEVER: Final[Mapping[ChatKind, str]] = {
+    "status": "a status",
+    "broadcast": "a broadcast",
+    "channel": "a channel",
+    "bot": "a chat with a bot",
+    "whatsapp": "an account of WhatsApp itself",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +102,40 @@ class CapturedMessage(NamedTuple):
     referral: str | None = None
     details: str | None = None
     """JSON: the message's extras (`wire.decode.EXTRAS`), ephemeral_seconds, subtype; those that are there."""
+    marks: str | None = None
+    """JSON: what the record shows about its sender (docs/protocol.md)."""
+    verified_name: str | None = None
+    """The other party's, as a business."""
 
 
 class CaptureFilter:
     """Decides about the events of one child, one after the other.
 
     Messages name every id of their chat that is known; edits, revocations, reactions and calls name one. So the ids of
-    ignored chats are remembered, and nothing of them comes in under another id.
+    ignored chats and our own are remembered, and nothing of them comes in under another id.
     """
 
     def __init__(self, rules: CaptureRules) -> None:
         self._rules = rules
         self._ignored: set[str] = set()
+        self._own: set[str] = set()
+
+    def use_account(self, account: Account) -> None:
+        """From now on, a chat with this number or LID is the operator's notes to himself."""
+        digits, _, server = canonical_id(account.wid).partition("@")
+        self._own = {f"{each}@{server}" for each in spellings(digits)}
+        if account.lid:
+            self._own.add(canonical_id(account.lid))
+
+    def is_own_chat(self, record: CapturedMessage | MessageEdit | MessageRevoke | Reaction | Call) -> bool:
+        """Whether it belongs to the operator's notes to himself. For what came before the account was known."""
+        match record:
+            case CapturedMessage():
+                return self._is_own(record.aliases)
+            case Call():
+                return self._is_own((canonical_id(record.chat),))
+            case _:
+                return self._is_own((canonical_id(record.key.remote),))
 
     def decide(self, event: Message | Ciphertext, now: datetime) -> CapturedMessage | Skipped:
         """Decide about a message. `now`: the time of capture, aware, UTC."""
@@ -127,15 +158,23 @@ class CaptureFilter:
         return any(entry.partition("@")[0] in text for entry in self._rules.ignore)
 
     def _refusal(self, chat: str, aliases: Sequence[str]) -> Skipped | None:
-        kind = chat_kind(chat)
-        if kind == "group" and not self._rules.groups:
+        if chat_kind(chat) == "group" and not self._rules.groups:
             return Skipped("a group chat")
-        if kind in ("status", "broadcast", "channel"):
-            return Skipped(f"a {kind}")
+        for each in (chat, *aliases):
+            if why := _NEVER.get(chat_kind(each)):
+                return Skipped(why)
+        if self._is_own(aliases):
+            return Skipped("notes to oneself")
         if self._rules.ignore and self._is_ignored((chat, *aliases)):
             self._ignored.update(aliases)
             return Skipped("an ignored chat")
         return None
+
+    def _is_own(self, aliases: Sequence[str]) -> bool:
+        if self._own.isdisjoint(aliases):
+            return False
+        self._own.update(aliases)
+        return True
 
     def _is_ignored(self, ids: Iterable[str]) -> bool:
         ignore = self._rules.ignore
@@ -166,13 +205,19 @@ def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
     extras = dict(event.extras)
     if event.ephemeral_seconds:
         extras["ephemeral_seconds"] = event.ephemeral_seconds
+    author = author_of(
+        from_me=event.key.from_me,
+        message_type=event.message_type,
+        marks=event.marks,
+        has_content=bool(event.body or event.media or event.extras),
+    )
     return CapturedMessage(
         key=event.key,
         chat=ids.chat,
         group=ids.group,
         aliases=ids.aliases,
         direction="out" if event.key.from_me else "in",
-        author="operator" if event.key.from_me else "contact",
+        author=author,
         type=event.message_type,
         readable=True,
         t=event.t,
@@ -190,17 +235,20 @@ def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
         quoted=_json(event.quoted),
         referral=_json(event.referral),
         details=_json(extras),
+        marks=_json(event.marks),
+        verified_name=_verified_name(event),
     )
 
 
 def _unreadable(event: Ciphertext, ids: ChatIds, now: datetime) -> CapturedMessage:
+    author = author_of(from_me=event.key.from_me, message_type="ciphertext", marks=event.marks, has_content=False)
     return CapturedMessage(
         key=event.key,
         chat=ids.chat,
         group=ids.group,
         aliases=ids.aliases,
         direction="out" if event.key.from_me else "in",
-        author="operator" if event.key.from_me else "contact",
+        author=author,
         type="ciphertext",
         readable=False,
         t=event.t,
@@ -212,7 +260,14 @@ def _unreadable(event: Ciphertext, ids: ChatIds, now: datetime) -> CapturedMessa
         saved_name=clean(event.contact.saved_name),
         business=event.contact.business,
         details=_json({"subtype": event.subtype}) if event.subtype else None,
+        marks=_json(event.marks),
+        verified_name=_verified_name(event),
     )
+
+
+def _verified_name(event: Message | Ciphertext) -> str | None:
+    name = event.marks.get("verified_name")
+    return clean(name) if isinstance(name, str) else None
 
 
 def _json(value: Mapping[str, object] | None) -> str | None:

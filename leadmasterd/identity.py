@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-ChatKind = Literal["direct", "group", "status", "broadcast", "channel"]
+ChatKind = Literal["direct", "group", "status", "broadcast", "channel", "bot", "whatsapp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,10 @@ class Phone:
 _SAME_SERVER: Final = {"s.whatsapp.net": "c.us", "hosted": "c.us", "hosted.lid": "lid"}
 
 _BOT: Final = re.compile(r"1313555\d{4}|131655500\d\d")
-"""WhatsApp's own bots have ids that look like phone numbers (isBot in Baileys and whatsmeow)."""
+"""Meta's bots have ids that look like phone numbers (WAWebWid; isBot in Baileys and whatsmeow)."""
+
+_WHATSAPP: Final = frozenset({"0@c.us", "server@c.us", "16508638904@c.us", "16505361212@c.us", "165332417282214@lid"})
+"""WhatsApp's own accounts: its news, its server, its surveys, its business account and its AI hub (WAWebWid)."""
 
 _ARGENTINA: Final = re.compile(r"549(\d{10})")
 """Mobiles have a 9 only when called from abroad; with and without it is the same phone."""
@@ -36,7 +39,7 @@ _BRAZIL: Final = re.compile(r"55(\d\d)9?([6-9]\d{7})")
 
 
 def chat_kind(chat: str) -> ChatKind:
-    """The kind of a chat, by its server. An unknown server counts as direct, so that nothing is lost."""
+    """The kind of a chat, by its canonical id. An unknown server counts as direct, so that nothing is lost."""
     server = chat.rpartition("@")[2]
     if server == "g.us":
         return "group"
@@ -46,7 +49,9 @@ def chat_kind(chat: str) -> ChatKind:
         return "broadcast"
     if server == "newsletter":
         return "channel"
-    return "direct"
+    if server == "bot" or (chat.startswith("131") and server == "c.us" and _BOT.fullmatch(chat[:-5])):
+        return "bot"
+    return "whatsapp" if chat in _WHATSAPP else "direct"
 
 
 def canonical_id(wid: str) -> str:

@@ -452,6 +452,7 @@ _TELLERS: Final[Mapping[str, _Teller]] = {
     "call_log": _call,
     "ciphertext": _ciphertext,
     "oversized": _named(lambda: _("too long to be shown")),
+    "quarantined": _named(lambda: _("held back by WhatsApp")),
     "revoked": _revoked,
     "unknown": _unknown,
     # about the chat; the listener leaves these out
@@ -479,7 +480,6 @@ _TELLERS: Final[Mapping[str, _Teller]] = {
     "poll_edit_encrypted": _SEALED,
     "poll_update": _named(lambda: _("sealed vote")),
     "protocol": _NOTICE,
-    "quarantined": _NOTICE,
     "reaction": _named(lambda: _("reaction")),
     "reaction_enc": _named(lambda: _("reaction")),
     "status_notification": _NOTICE,

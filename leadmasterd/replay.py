@@ -255,6 +255,7 @@ class Replay:
         if self._account not in (None, wid):
             self._change()
         self._account = wid
+        self._filter.use_account(account)
         self._write()
         self._connection.execute("UPDATE OR IGNORE accounts SET wid = ? WHERE wid = ?", (wid, _UNKNOWN_ACCOUNT.wid))
         self._add(account, now)

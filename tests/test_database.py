@@ -130,6 +130,39 @@ def test_conversations_of_an_older_version_wait_to_be_judged(tmp_path: Path) -> 
         assert migrated.execute("SELECT conversation_id FROM unjudged").fetchall() == [(1,)]
 
 
+def test_what_nobody_typed_is_no_answer_after_the_migration(tmp_path: Path) -> None:
+    """Messages keep their ids and all that refers to them, and the constraint knows the new authors and no others."""
+    path = tmp_path / "old.db"
+    make_older(path, 3)
+    sent = [
+        ("out", "chat"),
+        ("out", "pinned_message"),
+        ("out", "hsm"),
+        ("in", "automated_greeting_message"),
+        ("in", "chat"),
+    ]
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES ('1@c.us', 'a', 'a')")
+        old.execute("INSERT INTO conversations (account_id, chat, created_at) VALUES (1, '2@c.us', 'a')")
+        for number, (direction, type_) in enumerate(sent, 11):
+            old.execute(
+                "INSERT INTO messages (message_id, account_id, conversation_id, direction, author, type, sent_at, "
+                "captured_at, captured_via, business, truncated, forwarded, stanza_id) "
+                "VALUES (?1, 1, 1, ?2, iif(?2 = 'in', 'contact', 'operator'), ?3, 'a', 'a', 'live', 0, 0, 0, ?1)",
+                (number, direction, type_),
+            )
+            old.execute("INSERT INTO message_aliases (message_id, remote) VALUES (?, '2@c.us')", (number,))
+    with closing(open_for_writing(path)) as migrated:
+        authors = migrated.execute("SELECT message_id, author FROM messages ORDER BY message_id").fetchall()
+        assert authors == [(11, "operator"), (12, "system"), (13, "api"), (14, "system"), (15, "contact")]
+        assert migrated.execute("SELECT count(*) FROM message_aliases").fetchone() == (5,)
+        for author in ("mailing", "assistant", "system"):
+            migrated.execute("UPDATE messages SET author = ? WHERE message_id = 11", (author,))
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            migrated.execute("UPDATE messages SET author = 'somebody'")
+        assert migrated.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def make_older(path: Path, version: int) -> None:
     """A file as an earlier version left it."""
     newer = {
@@ -138,6 +171,7 @@ def make_older(path: Path, version: int) -> None:
         2: "m003_touches",
         3: "m004_touches_of_more_kinds",
         4: "m005_sent_bodies",
+        5: "m006_marks",
     }
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         migrate(Database(old, execute_plugins=False), stop_before=newer[version])

@@ -84,6 +84,31 @@ def test_a_message_keeps_every_field() -> None:
     assert set(event.extras) == {"location", "contact_cards", "order", "reply", "call"}
 
 
+def test_marks_are_what_the_record_shows() -> None:
+    """Of messages that can't be read too. What says nothing, and what a newer child knows, is left out."""
+    marks = {"broadcast": "17@broadcast", "campaign": True, "bot": "biz_1p", "template": True, "verified_name": "SRL"}
+    silent = {"api": False, "assistant": None, "native_flow": "", "of_next_year": [1]}
+    for line in (wire.message(marks=marks | silent), wire.ciphertext(marks=marks | silent)):
+        event = wire.decoded(line)
+        assert isinstance(event, events.Message | events.Ciphertext)
+        assert event.marks == marks
+    for line in (wire.message(), wire.message(marks=None), wire.message(marks={}), wire.ciphertext()):
+        event = wire.decoded(line)
+        assert isinstance(event, events.Message | events.Ciphertext)
+        assert event.marks == {}
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [[], "bot", True, {"bot": True}, {"template": "yes"}, {"broadcast": 1}, {"broadcast": {}}, {"verified_name": 5}],
+)
+def test_a_mark_of_another_type_is_refused(marks: object) -> None:
+    """It might decide who speaks, so nothing is guessed; the line is kept with the reason."""
+    refused = wire.decoded(wire.message(marks=marks))
+    assert isinstance(refused, Malformed)
+    assert refused.why.startswith("is a message with ")
+
+
 def test_versions_are_text_or_unknown() -> None:
     """Other values are dropped, so that they do not invalidate the child's first line."""
     line = wire.line("hello", pid=7, versions={"node": "20.20.2", "browser": None, "odd": 5})

@@ -11,9 +11,7 @@ import pytest
 from leadmasterd.leads.timeline import Inbound
 from leadmasterd.leads.touchpoints import Campaign, touchpoints_of
 from leadmasterd.store.database import open_for_writing
-from leadmasterd.store.rows import Rows
-from tests import stories, wire
-from tests.captures import item
+from tests import stories
 from tests.stories import Books, Customer, edited, iso
 from tests.test_database import make_older
 
@@ -186,7 +184,13 @@ def test_ads_of_an_older_version_are_still_there(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     make_older(path, 2)
     with closing(sqlite3.connect(path)) as old, old:
-        Rows(old).apply([item(wire.ready(), now=0), item(Customer().clicks_ad("17 10:00"), now=0)])
+        old.execute("INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES ('1@c.us', 'a', 'a')")
+        old.execute("INSERT INTO conversations (account_id, chat, created_at) VALUES (1, '2@c.us', 'a')")
+        old.execute(
+            "INSERT INTO messages (account_id, conversation_id, direction, author, type, sent_at, captured_at, "
+            "captured_via, business, truncated, forwarded, stanza_id) "
+            "VALUES (1, 1, 'in', 'contact', 'chat', 'a', 'a', 'live', 0, 0, 0, 'A')"
+        )
         row = (5, 1, 1, "a", "ad", "ad-1", "https://fb.me/1", "Camperas", "{}")
         old.execute("INSERT INTO touches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     with closing(open_for_writing(path)) as migrated:

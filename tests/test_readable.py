@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from leadmasterd.authors import NOTICES
 from leadmasterd.classify.text import normalise
-from leadmasterd.projection.history import SYSTEM_TYPES
 from leadmasterd.readable import KNOWN_TYPES, VOTE, Content, line, searched_text, written_words
 from leadmasterd.wire.decode import EXTRAS
 
@@ -31,7 +31,7 @@ NOT_OF_THIS_BUILD = {"group_notification", "ciphertext_placeholder"}
 def test_every_type_of_the_page_has_a_line() -> None:
     """None is forgotten, none is made up."""
     assert TYPES_OF_THE_PAGE | {VOTE} == KNOWN_TYPES
-    assert SYSTEM_TYPES - NOT_OF_THIS_BUILD <= TYPES_OF_THE_PAGE
+    assert NOTICES - NOT_OF_THIS_BUILD <= TYPES_OF_THE_PAGE
 
 
 @pytest.mark.parametrize("type_", sorted(KNOWN_TYPES - {"chat", "revoked"}))

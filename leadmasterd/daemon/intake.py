@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from leadmasterd.capture import CaptureFilter, CaptureRules, Skipped
+from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules, Skipped
 from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
 from leadmasterd.text import printable
@@ -155,9 +155,18 @@ class Intake:
         """
         here = self._linked_at if event.fresh else None
         linked_at = here or self._linked_elsewhere_at() or read.at
-        read.items[:] = [Item(event.account, None, linked_at), *self._held, *read.items]
+        self._filter.use_account(event.account)
+        waiting = [item for item in (*self._held, *read.items) if not self._is_own_chat(item)]
+        read.items[:] = [Item(event.account, None, linked_at), *waiting]
         self._account_known = True
         self._held = []
+
+    def _is_own_chat(self, item: Item) -> bool:
+        match item.record:
+            case CapturedMessage() | MessageEdit() | MessageRevoke() | Reaction() | Call():
+                return self._filter.is_own_chat(item.record)
+            case _:
+                return False
 
     def _reject(self, bad: Malformed, line: str | None) -> list[Item]:
         self._rejected += 1

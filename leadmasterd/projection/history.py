@@ -1,6 +1,7 @@
 """A contact's history, loaded from the tables: messages, calls, reactions, decisions and corrections.
 
-Reads only. Outgoing messages are kept apart in `outgoing`, because whether a person wrote them is not known yet.
+Reads only. Outgoing messages are kept apart in `outgoing`, because whether a person wrote them is not known yet. What
+nobody wrote, and what came to us as one of many, is no part of the history.
 """
 
 import json
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from leadmasterd import times
+from leadmasterd.authors import OURS
 from leadmasterd.leads.timeline import (
     Answered,
     Burst,
@@ -29,17 +31,8 @@ from leadmasterd.projection.sql import with_ids
 from leadmasterd.readable import NOTHING, VOTE, votes_for_something, written_words
 from leadmasterd.store.calls import CALL_LOG, LINE_AFTER, LINE_BEFORE
 
-SYSTEM_TYPES: Final = frozenset(
-    {
-        "e2e_notification", "notification", "notification_template", "group_notification", "broadcast_notification",
-        "newsletter_notification", "gp2", "protocol", "ciphertext_placeholder", "debug", "debug_placeholder",
-        "pin_message", "pinned_message", "keep_in_chat", "poll_update", "reaction", "reaction_enc", "loading_media",
-        "biz_content_placeholder", "quarantined", "message_history_notice", "group-history", "history_bundle",
-        "status_notification", "guest_upsell_system_msg", "message_edit_encrypted", "event_edit_encrypted",
-        "poll_edit_encrypted", "poll_add_option_encrypted", "poll_add_option_decrypted",
-    }
-)  # fmt: skip
-"""They are about the chat, and nobody wrote them. The listener leaves them out; replayed lines may not."""
+TO_MANY: Final = "(coalesce(json_extract(marks, '$.broadcast'), json_extract(marks, '$.campaign')) IS NOT NULL)"
+"""SQL over a message: whether it came to this chat as one of many (`authors.is_to_many`)."""
 _VCARD: Final = "BEGIN:VCARD"
 """A body that begins with this was written by a program, not by the customer."""
 _LINE_BEFORE_MS: Final = int(LINE_BEFORE.total_seconds() * 1000)
@@ -47,7 +40,10 @@ _LINE_AFTER_MS: Final = int(LINE_AFTER.total_seconds() * 1000)
 
 
 class Outgoing(NamedTuple):
-    """An outgoing message. `author` as stored; `body` as it was sent, before any edit; `file`: its hash."""
+    """What was sent from our side. `author` as stored; `body` as it was sent, before any edit; `file`: its hash.
+
+    `deleted`: for everyone, so that it is no answer any more.
+    """
 
     at: int
     conversation: int
@@ -57,6 +53,7 @@ class Outgoing(NamedTuple):
     body: str
     forwarded: bool
     file: str | None
+    deleted: bool
 
 
 @dataclass(slots=True)
@@ -84,7 +81,7 @@ class History:
         answers = [
             Answered(message.at, message.conversation, message.own_id)
             for message in self.outgoing
-            if message.author != "api" and message.message_id not in automatic
+            if message.author in OURS and not message.deleted and message.message_id not in automatic
         ]
         written_to: dict[int, int] = {}
         for message in self.outgoing:
@@ -158,18 +155,17 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
     call_lines: dict[int, list[Called]] = defaultdict(list)
     for (
         conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
-        media, about_product, on_status, details, own_id, forwarded, file,
+        media, about_product, on_status, details, own_id, forwarded, file, revoked,
     ) in with_ids(
         connection,
         "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
         "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name <> '', business, referral IS NOT NULL, "
         "media IS NOT NULL, quoted LIKE '%\"product\":%', details LIKE '%\"status_reply\":%', details, stanza_id, "
-        "forwarded, CASE WHEN direction = 'out' AND type <> 'sticker' THEN media ->> 'filehash' END FROM messages "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+        "forwarded, CASE WHEN direction = 'out' AND type <> 'sticker' THEN media ->> 'filehash' END, "
+        "revoked_at IS NOT NULL FROM messages WHERE conversation_id IN (SELECT value FROM json_each(?)) "
+        f"AND author <> 'system' AND (direction = 'out' OR (author = 'contact' AND NOT {TO_MANY}))",
         of,
     ):  # fmt: skip
-        if type_ in SYSTEM_TYPES:
-            continue
         history, at = of[conversation], times.to_ms(sent_at)
         if type_ == VOTE and not incoming:
             history.events.append(Reacted(at, conversation, own_id))  # a tap that answers no words
@@ -218,6 +214,7 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
                     body=earlier[message_id][0] if message_id in earlier else body or "",
                     forwarded=bool(forwarded),
                     file=file,
+                    deleted=bool(revoked),
                 )
             )
     return call_lines

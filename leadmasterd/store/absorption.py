@@ -33,8 +33,9 @@ def absorb(connection: sqlite3.Connection, one: int, other: int, *, at: str) -> 
     connection.execute("UPDATE contact_identities SET contact_id = ? WHERE contact_id = ?", (keep, drop))
     _absorb_conversations(connection, keep, drop)
     connection.execute(
-        "UPDATE contacts SET (saved_name, push_name, business, phone, match_key, updated_at) = (SELECT "
-        "coalesce(contacts.saved_name, c.saved_name), coalesce(contacts.push_name, c.push_name), "
+        "UPDATE contacts SET (saved_name, verified_name, push_name, business, phone, match_key, updated_at) = (SELECT "
+        "coalesce(contacts.saved_name, c.saved_name), coalesce(contacts.verified_name, c.verified_name), "
+        "coalesce(contacts.push_name, c.push_name), "
         "max(contacts.business, c.business), coalesce(contacts.phone, c.phone), "
         "coalesce(contacts.match_key, c.match_key), ? FROM contacts c WHERE c.contact_id = ?) WHERE contact_id = ?",
         (at, drop, keep),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from leadmasterd.authors import Author
 from leadmasterd.capture import SAME_MESSAGE_SECONDS, CapturedMessage
 from leadmasterd.identity import canonical_id, chat_kind
 from leadmasterd.readable import VOTE
@@ -51,6 +52,7 @@ class MessageRow(NamedTuple):
     quoted: str | None
     referral: str | None
     details: str | None
+    marks: str | None
     stanza_id: str
     group_id: str
     variant: int
@@ -103,13 +105,14 @@ class _Stored:
     body: str | None
     readable: bool
     revoked: bool
+    marks: str | None
 
     def is_same(self, t: int | None) -> bool:
         """Whether a message with the same ids and this time is the same message."""
         return self.wire_t is None or t is None or abs(self.wire_t - t) <= SAME_MESSAGE_SECONDS
 
 
-_STORED: Final = "message_id, variant, wire_t, type, body, readable_at IS NOT NULL, revoked_at IS NOT NULL"
+_STORED: Final = "message_id, variant, wire_t, type, body, readable_at IS NOT NULL, revoked_at IS NOT NULL, marks"
 _SELECT_OF_RUN: Final = (
     f"SELECT direction, stanza_id, group_id, {_STORED} FROM messages "
     "WHERE account_id = ? AND stanza_id IN (SELECT value FROM json_each(?)) ORDER BY variant"
@@ -185,6 +188,7 @@ class Messages:
                     body=message.body,
                     readable=message.readable,
                     revoked=message.type == _REVOKED,
+                    marks=message.marks,
                 )
                 self._next_id += 1
                 candidates.append(stored)
@@ -296,9 +300,10 @@ class Messages:
             self._mark_revoked(stored, at)
         elif not stored.readable:
             self._db.execute(
-                "UPDATE messages SET type = ?, body = ?, readable_at = ?, truncated = ?, forwarded = ?, media = ?, "
-                "quoted = ?, referral = ?, details = ? WHERE message_id = ?",
+                "UPDATE messages SET author = ?, type = ?, body = ?, readable_at = ?, truncated = ?, forwarded = ?, "
+                "media = ?, quoted = ?, referral = ?, details = ?, marks = ? WHERE message_id = ?",
                 (
+                    message.author,
                     message.type,
                     message.body,
                     at,
@@ -308,12 +313,26 @@ class Messages:
                     message.quoted,
                     message.referral,
                     message.details,
+                    message.marks or stored.marks,
                     stored.message_id,
                 ),
             )
             stored.readable, stored.type, stored.body = True, message.type, message.body
+            stored.marks = message.marks or stored.marks
         else:
-            self._change_body(stored, message.body, at)
+            if marks := _marks_it_lacked(stored, message):
+                self._add_marks(stored, marks, message.author)
+            if _has_other_words(stored, message):
+                self._change_body(stored, message.body, at)
+
+    def _add_marks(self, stored: _Stored, marks: str, author: Author) -> None:
+        """An author that shows in marks is certain; `operator` and `contact` are what is left without any."""
+        stored.marks = marks
+        self._db.execute(
+            "UPDATE messages SET marks = ?1, author = iif(?2 IN ('operator', 'contact'), author, ?2) "
+            "WHERE message_id = ?3",
+            (marks, author, stored.message_id),
+        )
 
     # ------------------------------------------------------------------ edits and revokes
 
@@ -338,14 +357,19 @@ class Messages:
         self._keep_line_of_change(account, stored, item)
         return self.conversations_of([stored.message_id])
 
-    def revoke(self, account: int | None, revoke: MessageRevoke, item: Item) -> None:
-        """Mark a message that was deleted for everyone. One deleted only on our side was still sent: keep the line."""
+    def revoke(self, account: int | None, revoke: MessageRevoke, item: Item) -> set[int]:
+        """Mark a message that was deleted for everyone. Returns the dirty conversations.
+
+        One deleted only on our side was still sent: only the line is kept.
+        """
         stored = self.find(account, revoke.key, revoke.t)
         if stored is None or stored.revoked:
-            return
-        if revoke.scope == "everyone":
-            self._mark_revoked(stored, item.at)
+            return set()
         self._keep_line_of_change(account, stored, item)
+        if revoke.scope != "everyone":
+            return set()
+        self._mark_revoked(stored, item.at)
+        return self.conversations_of([stored.message_id])
 
     def conversations_of(self, message_ids: Iterable[int]) -> set[int]:
         """The conversations that these messages belong to."""
@@ -422,6 +446,7 @@ def _row(account: int, conversation: int, stored: _Stored, message: CapturedMess
         quoted=message.quoted,
         referral=message.referral,
         details=message.details,
+        marks=message.marks,
         stanza_id=message.key.stanza_id,
         group_id=message.group,
         variant=stored.variant,
@@ -430,13 +455,26 @@ def _row(account: int, conversation: int, stored: _Stored, message: CapturedMess
 
 
 def _tells_more(stored: _Stored, copy: CapturedMessage) -> bool:
-    """Whether a copy is more than a repetition: the text of what was ciphertext, or a change that a sweep found."""
+    """Whether a copy is more than a repetition: the text of a ciphertext, new marks, or a change that a sweep found."""
     if not copy.readable:
         return False
     if copy.type == _REVOKED:
         return not stored.revoked
-    if not stored.readable:
+    if not stored.readable or _has_other_words(stored, copy):
         return True
+    return _marks_it_lacked(stored, copy) is not None
+
+
+def _has_other_words(stored: _Stored, copy: CapturedMessage) -> bool:
     if stored.revoked or copy.truncated:
         return False
     return copy.via == "sweep" and copy.body != stored.body
+
+
+def _marks_it_lacked(stored: _Stored, copy: CapturedMessage) -> str | None:
+    """All marks of both, or None if the copy adds none. A name that the page has learnt since is no reason to write."""
+    if copy.marks is None or copy.marks == stored.marks:
+        return None
+    known: dict[str, object] = json.loads(stored.marks or "{}")
+    told: dict[str, object] = json.loads(copy.marks)
+    return None if told.keys() - known.keys() <= {"verified_name"} else json.dumps(known | told)

@@ -7,7 +7,7 @@ other are one contact, for good (`absorption`); two spellings of one phone are m
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leadmasterd.capture import CapturedMessage
 from leadmasterd.identity import phone_of
@@ -21,6 +21,7 @@ class _Facts:
 
     contact_id: int
     saved_name: str | None
+    verified_name: str | None
     push_name: str | None
     business: bool
 
@@ -112,20 +113,25 @@ class People:
         facts = self._contacts.get(conversation)
         if facts is None:
             row = self._db.execute(
-                "SELECT contact_id, saved_name, push_name, business FROM contacts "
+                "SELECT contact_id, saved_name, verified_name, push_name, business FROM contacts "
                 "JOIN conversations USING (contact_id) WHERE conversation_id = ?",
                 (conversation,),
             ).fetchone()
             if row is None:
                 return
-            facts = self._contacts[conversation] = _Facts(row[0], row[1], row[2], bool(row[3]))
+            facts = self._contacts[conversation] = _Facts(
+                contact_id=row[0], saved_name=row[1], verified_name=row[2], push_name=row[3], business=bool(row[4])
+            )
         saved = record.saved_name or facts.saved_name
+        verified = record.verified_name or facts.verified_name
         push = record.notify_name or facts.push_name
         business = record.business or facts.business
-        if (saved, push, business) == (facts.saved_name, facts.push_name, facts.business):
+        told = replace(facts, saved_name=saved, verified_name=verified, push_name=push, business=business)
+        if told == facts:
             return
-        facts.saved_name, facts.push_name, facts.business = saved, push, business
+        self._contacts[conversation] = told
         self._db.execute(
-            "UPDATE contacts SET saved_name = ?, push_name = ?, business = ?, updated_at = ? WHERE contact_id = ?",
-            (saved, push, business, record.captured_at, facts.contact_id),
+            "UPDATE contacts SET saved_name = ?, verified_name = ?, push_name = ?, business = ?, updated_at = ? "
+            "WHERE contact_id = ?",
+            (saved, verified, push, business, record.captured_at, facts.contact_id),
         )

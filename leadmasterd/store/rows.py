@@ -85,7 +85,7 @@ class Rows:
             case MessageEdit() as edit:
                 return self._messages.edit(self.account_id, edit, item)
             case MessageRevoke() as revoke:
-                self._messages.revoke(self.account_id, revoke, item)
+                return self._messages.revoke(self.account_id, revoke, item)
             case Reaction() as reaction:
                 return self._reaction(reaction, item)
             case Call() as call:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -405,6 +405,27 @@ CREATE TABLE automatic_bodies (                      -- those of sent_bodies tha
 INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations WHERE contact_id IS NOT NULL;
 """
 
+_MARKS: Final = """
+ALTER TABLE messages ADD COLUMN marks TEXT;          -- JSON: what the record shows about its sender
+ALTER TABLE contacts ADD COLUMN verified_name TEXT;  -- of a business, as WhatsApp shows it
+
+-- What nobody typed was taken for an answer until now, or for somebody's words.
+UPDATE messages SET author = 'system' WHERE type = 'automated_greeting_message' OR type IN ('e2e_notification',
+    'notification', 'notification_template', 'group_notification', 'broadcast_notification', 'newsletter_notification',
+    'gp2', 'protocol', 'ciphertext_placeholder', 'debug', 'debug_placeholder', 'pin_message', 'pinned_message',
+    'keep_in_chat', 'poll_update', 'reaction', 'reaction_enc', 'loading_media', 'biz_content_placeholder',
+    'message_history_notice', 'group-history', 'history_bundle', 'status_notification', 'guest_upsell_system_msg',
+    'message_edit_encrypted', 'event_edit_encrypted', 'poll_edit_encrypted', 'poll_add_option_encrypted',
+    'poll_add_option_decrypted');
+UPDATE messages SET author = 'api' WHERE direction = 'out' AND type IN ('hsm', 'list', 'interactive');
+"""
+
+_AUTHORS: Final = (
+    "author IN ('contact', 'operator', 'auto_reply', 'api')",
+    "author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api', 'system')",
+)
+"""The constraint on `messages.author` before and after."""
+
 
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
     """Bring a database to `SCHEMA_VERSION` from any earlier version. `stop_before`: for tests, a migration's name."""
@@ -443,7 +464,33 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
             db.execute(statement)
         db.execute("PRAGMA user_version = 5")
 
+    @migrations()
+    def m006_marks(db: "Database") -> None:
+        _widen_authors(db.conn)
+        for statement in _statements(_MARKS):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 6")
+
     migrations.apply(db, stop_before=stop_before)
+
+
+def _widen_authors(connection: Connection) -> None:
+    """Change the constraint in the schema's text, and no row: SQLite's own way for CHECK constraints.
+
+    lang_altertable.html, section 7: copying the table would take minutes and its size again in disk, and dropping the
+    old one would take along all that refers to its messages.
+    """
+    [(version,)] = connection.execute("PRAGMA schema_version")
+    connection.execute("PRAGMA writable_schema = ON")
+    try:
+        changed = connection.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, ?1, ?2) WHERE name = 'messages' AND instr(sql, ?1)", _AUTHORS
+        )
+        if changed.rowcount != 1:
+            raise RuntimeError("the table messages has no constraint on its authors")
+        connection.execute(f"PRAGMA schema_version = {version + 1}")
+    finally:
+        connection.execute("PRAGMA writable_schema = OFF")
 
 
 def _fill_phones(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from typing import Final, NoReturn, TypeGuard
 
 from leadmasterd.wire.events import (
     NO_CONTACT,
+    NO_MARKS,
     Account,
     Authenticated,
     Banned,
@@ -29,6 +30,7 @@ from leadmasterd.wire.events import (
     Hello,
     JsonObject,
     Malformed,
+    Marks,
     Message,
     MessageEdit,
     MessageKey,
@@ -223,6 +225,40 @@ def _contact(obj: JsonObject) -> Contact:
     )
 
 
+_MARKS: Final[Mapping[str, tuple[type, ...]]] = {
+    "broadcast": (str, bool),
+    "campaign": (str, bool),
+    "bot": (str,),
+    "assistant": (bool,),
+    "template": (bool,),
+    "native_flow": (str,),
+    "api": (bool,),
+    "automated_greeting": (bool,),
+    "hosted": (bool,),
+    "verified_name": (str,),
+}
+
+
+def _marks(obj: JsonObject) -> Marks:
+    """The marks that we know and that say something; null, false and empty text say nothing."""
+    value = obj.get("marks")
+    if value is None:
+        return NO_MARKS
+    if type(value) is not dict:
+        raise _BadField(f"with {_kind(value)} in marks, which must be an object or null")
+    marks: dict[str, str | bool] = {}
+    for name, kinds in _MARKS.items():
+        mark = value.get(name)
+        if mark is None:
+            continue
+        if type(mark) not in kinds:
+            wanted = " or ".join("text" if kind is str else "true" for kind in kinds)
+            raise _BadField(f"with {_kind(mark)} in marks.{name}, which must be {wanted}")
+        if mark:
+            marks[name] = mark
+    return marks
+
+
 EXTRAS: Final = (
     "location", "contact_cards", "order", "reply", "call",
     "product", "payment", "invitation", "event", "poll", "poll_vote", "menu", "status_reply", "unknown",
@@ -253,6 +289,7 @@ def _message(obj: JsonObject, seq: int) -> Message:
         quoted=_object_or_none(obj, "quoted"),
         referral=_object_or_none(obj, "referral"),
         extras={name: obj[name] for name in EXTRAS if obj.get(name)},
+        marks=_marks(obj),
     )
 
 
@@ -268,6 +305,7 @@ def _ciphertext(obj: JsonObject, seq: int) -> Ciphertext:
         notify_name=_text_or_none(obj, "notify_name"),
         contact=_contact(obj),
         subtype=_text_or_none(obj, "subtype"),
+        marks=_marks(obj),
     )
 
 

@@ -12,6 +12,8 @@ Via = Literal["live", "sweep"]
 RevokeScope = Literal["everyone", "me"]
 JsonObject = Mapping[str, object]
 """Decoded JSON that is not looked into: stored or shown as it is."""
+Marks = Mapping[str, str | bool]
+"""What the page's record shows about who or what sent a message; docs/protocol.md lists the names. A flag is True."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Contact(NamedTuple):
 
 
 NO_CONTACT: Final = Contact()
+NO_MARKS: Final[Marks] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +292,7 @@ class Message(NamedTuple):
     referral: JsonObject | None
     extras: JsonObject
     """What only some kinds of message hold (`decode.EXTRAS`): those that are there."""
+    marks: Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +309,7 @@ class Ciphertext:
     notify_name: str | None
     contact: Contact
     subtype: str | None
+    marks: Marks
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,26 @@ export function personId(id) {
 }
 
 /**
+ * Whether this is an id of a business's device at a provider: its servers, or device 99 (WAWebWid.isHosted).
+ * @param {unknown} wid
+ * @returns {boolean}
+ */
+export function isHosted(wid) {
+  const parts = wid !== null && typeof wid === 'object' ? /** @type {Record<string, unknown>} */ (wid) : null;
+  const text = typeof wid === 'string' ? wid : '';
+  return /@hosted(\.lid)?$/.test(widText(wid) ?? '') || parts?.device === 99 || /:99@/.test(text);
+}
+
+/**
+ * Whether an id is a program's: Meta AI and its like (WAWebWid.isBot, WAWebBotUtils). Some have ids that look like phones.
+ * @param {string | null} id
+ * @returns {boolean}
+ */
+export function isBot(id) {
+  return id !== null && /@bot$|^(1313555\d{4}|131655500\d\d)@c\.us$/.test(id);
+}
+
+/**
  * A message's identity from its key's parts. A key that only has its serialized form is parsed: `fromMe_remote_id`, in a
  * chat with oneself `_in` or `_out`, in a group `_participant` (WAWebMsgKey).
  * @param {unknown} key

@@ -2,7 +2,8 @@
 
 /**
  * @param {string | null} chat
- * @returns {'direct' | 'group' | 'dropped'} dropped: status, broadcast lists, channels, and null
+ * @returns {'direct' | 'group' | 'dropped'} dropped: status, broadcast lists, channels, and null. Chats with bots, WhatsApp's own
+ *   accounts and notes to oneself are on the wire: the daemon refuses them, as it does ignored chats
  */
 export function chatKind(chat) {
   if (chat === null) return 'dropped';
@@ -48,7 +49,6 @@ export function isSystemType(type) {
     case 'debug_placeholder':
     case 'loading_media':
     case 'biz_content_placeholder':
-    case 'quarantined':
     case 'message_history_notice':
     case 'group-history':
     case 'history_bundle':

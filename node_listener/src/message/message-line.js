@@ -4,6 +4,7 @@
 import { isMediaRecord, mediaOf, textOf, unknownOf, vcardsOf } from './content.js';
 import { callOf, orderOf, quotedOf, referralOf, statusReplyOf } from './context.js';
 import { isLid, messageId, personId, widText } from './ids.js';
+import { marksOf, SENT_HOSTED } from './marks.js';
 import { menuOf, replyOf } from './menus.js';
 import { flag, number, record, text } from './raw.js';
 import { eventOf, invitationOf, paymentOf, pollOf, productOf, voteOf } from './shared.js';
@@ -12,7 +13,8 @@ import { eventOf, invitationOf, paymentOf, pollOf, productOf, voteOf } from './s
  * @typedef {import('./raw.js').Raw} Raw
  * @typedef {'live' | 'sweep'} Via
  * @typedef {{saved_name: string | null, business: boolean, phone: string | null, lid: string | null}} ContactFacts
- * @typedef {ContactFacts & {push_name: string | null}} AddressBook what the page knows; the push name is the sender's
+ * @typedef {ContactFacts & {push_name: string | null, verified_name: string | null}} AddressBook what the page knows about
+ *   the sender of an inbound message
  */
 
 /** The field in which the page's agent puts what the address book knows. */
@@ -43,6 +45,7 @@ export function messageFields(raw, via) {
     reply: replyOf(raw),
     referral: referralOf(raw),
     contact,
+    ...marked(raw),
     ephemeral_seconds: number(raw.ephemeralDuration) || null,
     forwarded: flag(raw.isForwarded) || (number(raw.forwardingScore) ?? 0) > 0,
     ...(raw.type === 'call_log' && { call: callOf(raw) }),
@@ -87,6 +90,7 @@ export function ciphertextFields(raw, via) {
     author: authorOf(raw),
     notify_name: nameOf(raw, common.id),
     contact,
+    ...marked(raw),
     subtype: text(raw.subtype),
   };
 }
@@ -135,6 +139,15 @@ function commonFields(raw, via) {
   const t = number(raw.t);
   if (id === null || t === null) return null;
   return { via, id, t, contact: contactOf(raw, id) };
+}
+
+/**
+ * The field `marks`, when there are any.
+ * @param {Raw} raw
+ */
+function marked(raw) {
+  const marks = marksOf(raw, record(raw[CONTACT]));
+  return marks !== null && { marks };
 }
 
 /** @param {Raw} raw */
@@ -192,6 +205,7 @@ function locationOf(raw) {
 const PREVIEWS = new Set([
   CONTACT,
   'leadmasterd_vote',
+  SENT_HOSTED,
   'thumbnail',
   'thumbnailHQ',
   'preview',

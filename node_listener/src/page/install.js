@@ -1,6 +1,6 @@
 // Composes what runs in the page into source text: functions from several modules here, in one scope there.
 import { buttonToClick, dialogName, isPasskeyCheck } from '../dialogs.js';
-import { isLid, messageId, personId, serialized, widText } from '../message/ids.js';
+import { isHosted, isLid, messageId, personId, serialized, widText } from '../message/ids.js';
 import { chatKind, isSystemType, isWanted, isWantedChat } from '../message/kinds.js';
 import { screenShown } from '../screens.js';
 import { patchHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
@@ -27,6 +27,7 @@ const SHARED = [
   widText,
   messageId,
   isLid,
+  isHosted,
   personId,
   chatKind,
   isWantedChat,

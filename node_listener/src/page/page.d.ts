@@ -35,6 +35,8 @@ export interface ContactModel {
   name?: string;
   shortName?: string;
   pushname?: string;
+  /** the name of a business, as WhatsApp shows it */
+  verifiedName?: string;
   isMyContact?: boolean;
   isAddressBookContact?: number;
   isBusiness?: boolean;

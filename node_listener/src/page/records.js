@@ -2,7 +2,7 @@
 // Sent as source text together with message/ids.js and message/kinds.js (see install.js), whose functions are in scope
 // there.
 
-import { isLid, messageId, personId, widText } from '../message/ids.js';
+import { isHosted, isLid, messageId, personId, widText } from '../message/ids.js';
 
 /**
  * A copy that JSON can carry, whatever the value holds: no cycles, functions, models or bytes, and ids as text. An
@@ -95,6 +95,7 @@ export function contactFacts(wid) {
     saved_name: saved ? (contact.name ?? contact.shortName ?? null) : null,
     business: Boolean(contact?.isBusiness || contact?.isEnterprise),
     push_name: contact?.pushname ?? null,
+    verified_name: contact?.verifiedName ?? null,
     phone: underLid ? otherId && personId(otherId) : personId(chat),
     lid: underLid ? personId(chat) : otherId && personId(otherId),
   };
@@ -126,5 +127,6 @@ export function messageRecord(message, serialized) {
   }
   const other = id?.remote.endsWith('@g.us') ? message.id.participant : message.id?.remote;
   raw.leadmasterd_contact = firstOf(() => contactFacts(other));
+  if (isHosted(message.author)) raw.leadmasterd_hosted = true;
   return raw;
 }

@@ -108,8 +108,11 @@ async function find({ anchor, count = 20, direction }) {
   if (direction === 'after' && !at) return { messages: [], status: 200 };
   const records =
     direction === 'after' ? await loadAfter(chat, at, count) : (await loadBefore(chat, at, count)).reverse();
-  return { messages: records.map(messageData), status: 200 };
+  return { messages: records.map((record) => storedData(messageData(record))), status: 200 };
 }
+
+/** Without what is no column of the real table (WAWebSchemaMessage). */
+const storedData = ({ verifiedBizName, smbClientCampaignId, ...data }) => data;
 
 export const messageFindLocal = {
   msgFindBefore: (asked) => find({ ...asked, direction: 'before' }),
