@@ -5,12 +5,13 @@ Changes nothing; works whether or not the daemon is running.
 
 import os
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from leadmasterd.errors import (
 )
 from leadmasterd.listener import programs
 from leadmasterd.listener.child import ENTRY
+from leadmasterd.listener.profile import Auth
 from leadmasterd.projection.policy import classifier_of, rules_file
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths
@@ -41,6 +43,7 @@ from leadmasterd.times import iso
 
 TESTED_BROWSER_MAJOR: Final = 156
 """The version of Debian's Chromium that the tests ran with."""
+WHATSAPP: Final = ("web.whatsapp.com", 443)
 LITTLE_SPACE: Final = 500_000_000
 CLOCK_LEAST: Final = 1_795_000_000
 """November 2026, when this version was written: an earlier clock is wrong."""
@@ -65,6 +68,9 @@ class Kind(NamedTuple):
 
 
 _SET_CLOCK = _("set the time (`timedatectl set-ntp true`, then check with `timedatectl`)")
+
+_START = _("start it: `leadmasterd run`, or `systemctl start leadmasterd`")
+_NETWORK = _("check this machine's network, DNS and firewall; the daemon goes on by itself once it is back")
 
 KINDS: Final[Mapping[str, Kind]] = {
     "settings_ok": Kind("settings", "ok", "{file}"),
@@ -104,7 +110,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "sandbox_denied": Kind(
         "sandbox",
         "wrong",
-        _("the browser does not start: {error}"),
+        _("the browser does not start: no usable sandbox ({error})"),
         _(
             "allow user namespaces for the browser (Ubuntu 24.04: an AppArmor profile with `userns`; "
             "Debian: sysctl kernel.unprivileged_userns_clone=1)"
@@ -154,6 +160,31 @@ KINDS: Final[Mapping[str, Kind]] = {
     "database_damaged": Kind(
         "database", "wrong", "{error}", _("stop the daemon, keep a copy of {path}*, restore a backup")
     ),
+    "profile_of_another_user": Kind(
+        "profile",
+        "wrong",
+        _("{path} belongs to {other}, and the state to {owner}, who then can't use it"),
+        _("stop the daemon and run `sudo chown -R {owner}: {folder}`; run commands with `sudo -u {owner}`"),
+    ),
+    "profile_not_writable": Kind(
+        "profile",
+        "wrong",
+        _("{path} can't be written, so the browser does not start or loses its session"),
+        _("make it writable for {owner}: `chmod -R u+rwX {folder}`, on a disk that is not read-only"),
+    ),
+    "session_unreadable": Kind(
+        "profile",
+        "wrong",
+        _("{path} can't be read, so the session in it can't be used"),
+        _("make it readable for {owner}: `chmod -R u+rwX {folder}`"),
+    ),
+    "profile_too_new": Kind(
+        "profile",
+        "wrong",
+        _("the profile was last used by version {profile} of the browser, and {path} is {version}: it may not open it"),
+        _("install version {profile} or newer again, or name that browser in listener.browser"),
+    ),
+    "profile_ok": Kind("profile", "ok", "{path}"),
     "session_ok": Kind("session", "ok", _("stored")),
     "session_absent": Kind("session", "ok", _("none yet")),
     "session_lost": Kind(
@@ -167,9 +198,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         "daemon", "warning", "{state}: {because}", _("it recovers by itself; check again in a minute")
     ),
     "daemon_needs_a_person": Kind("daemon", "wrong", "{state}: {because}", _("a person is needed: do what it says")),
-    "daemon_not_running": Kind(
-        "daemon", "warning", _("not running"), _("start it: `leadmasterd run`, or `systemctl start leadmasterd`")
-    ),
+    "daemon_not_running": Kind("daemon", "warning", _("not running"), _START),
+    "daemon_down": Kind("daemon", "wrong", _("not running, so nothing is captured"), _START),
+    "network_ok": Kind("network", "ok", _("{host} can be reached")),
+    "network_skipped": Kind("network", "ok", _("not tried ({why})")),
+    "network_missing": Kind("network", "wrong", _("{host} can't be reached: {why}"), _NETWORK),
+    "network_missing_yet": Kind("network", "warning", _("{host} can't be reached: {why}"), _NETWORK),
 }
 """Every finding by its stable code, except the daemon's own warnings, which have the codes of `status`."""
 
@@ -274,8 +308,17 @@ def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
     yield _node_packages()
     yield _rules(settings, paths)
     yield from _state(paths)
+    if paths.state_dir.exists() and not os.access(paths.state_dir, os.R_OK | os.X_OK):
+        return  # nothing in it can be looked at; that was said
+    yield from _profile(paths, settings.listener.browser)
+    linked = _was_linked(paths)
+    yield (
+        _network(settings.listener.browser_args, linked=linked)
+        if start_browser
+        else _finding("network_skipped", why="--quick")
+    )
     yield from _database(paths)
-    yield from _daemon(paths)
+    yield from _daemon(paths, linked=linked)
 
 
 def _clock(zone: str) -> Finding:
@@ -301,7 +344,7 @@ def _programs(settings: Settings, *, start_browser: bool) -> Iterator[Finding]:
 
 
 def _browser_version(browser: Path, version: str) -> Finding:
-    major = next((int(word.split(".")[0]) for word in version.split() if word[:1].isdigit()), None)
+    major = _major(version)
     if major is None:
         return _finding("browser_unknown", path=browser)
     if major != TESTED_BROWSER_MAJOR:
@@ -372,6 +415,82 @@ def _state(paths: Paths) -> Iterator[Finding]:
         yield _finding("disk_ok", gigabytes=round(free / 1e9, 1))
 
 
+def _profile(paths: Paths, configured: str) -> Iterator[Finding]:
+    """Whether the user whose state this is can use the session: the service's user, whoever runs the doctor."""
+    folder = paths.profile.parent
+    if not folder.exists():
+        return
+    owner = paths.state_dir.stat().st_uid
+    values = {"folder": folder, "owner": owner_of(paths.state_dir)}
+    for path in _everything_in(folder):
+        try:
+            info = path.lstat()
+        except OSError:  # it has gone since: the browser runs
+            continue
+        needed = stat.S_IRWXU if stat.S_ISDIR(info.st_mode) else stat.S_IRUSR | stat.S_IWUSR
+        lacking = 0 if stat.S_ISLNK(info.st_mode) else needed & ~info.st_mode
+        if info.st_uid != owner:
+            yield _finding("profile_of_another_user", path=path, other=owner_of(path), **values)
+            return
+        if lacking:
+            code = "profile_not_writable" if lacking == stat.S_IWUSR else "session_unreadable"
+            yield _finding(code, path=path, **values)
+            return
+    if os.geteuid() in (0, owner) and not os.access(folder, os.W_OK):
+        yield _finding("profile_not_writable", path=folder, **values)
+    elif found := _newer_than_browser(paths, configured):
+        yield found
+    else:
+        yield _finding("profile_ok", path=paths.profile)
+
+
+def _everything_in(folder: Path) -> Iterator[Path]:
+    yield folder
+    for place, folders, files in os.walk(folder):
+        yield from (Path(place, name) for name in (*folders, *files))
+
+
+def _newer_than_browser(paths: Paths, configured: str) -> Finding | None:
+    """Chromium notes its version in `Last Version`, and does not open a newer profile, or loses parts of it."""
+    try:
+        browser = programs.find_browser(configured)
+        wrote = (paths.profile / "Last Version").read_text(encoding="ascii").strip()
+    except (CannotUseProgram, OSError, UnicodeDecodeError):
+        return None
+    version = programs.browser_version(browser)
+    profile, installed = _major(wrote), _major(version)
+    if profile is None or installed is None or profile <= installed:
+        return None
+    return _finding("profile_too_new", profile=profile, path=browser, version=version)
+
+
+def _major(version: str) -> int | None:
+    numbers = (word.split(".")[0] for word in version.split() if word[:1].isdigit())
+    return next((int(number) for number in numbers if number.isdigit()), None)
+
+
+def _was_linked(paths: Paths) -> bool:
+    """Whether a phone was ever linked here: from then on, what stops capture is wrong."""
+    status = read_status(paths)
+    return bool((status or {}).get("account")) or Auth(paths).linked_account() is not None
+
+
+def _network(browser_args: Sequence[str], *, linked: bool) -> Finding:
+    """Whether WhatsApp Web can be reached from here, as the browser would: not where it goes another way."""
+    proxies = any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ)
+    if proxies or any(each.startswith(("--proxy-", "--host-resolver-rules")) for each in browser_args):
+        return _finding("network_skipped", why=_("the browser goes another way"))
+    host, port = WHATSAPP
+    try:
+        with socket.create_connection((host, port), timeout=10):
+            return _finding("network_ok", host=host)
+    except socket.gaierror:
+        why = _("no name server knows it")
+    except OSError:
+        why = _("nothing answers")
+    return _finding("network_missing" if linked else "network_missing_yet", host=host, why=why)
+
+
 def _database(paths: Paths) -> Iterator[Finding]:
     try:
         connection = open_for_reading(paths.database)
@@ -436,12 +555,12 @@ def _page(page: Mapping[str, Any] | None) -> Finding:
     return _finding("page_known", version=printable(page["web_version"] or "?"), ways=ways, **told)
 
 
-def _daemon(paths: Paths) -> Iterator[Finding]:
+def _daemon(paths: Paths, *, linked: bool) -> Iterator[Finding]:
     running, status = is_running(paths), read_status(paths)
     if status is not None:
         yield _page(status.get("page"))
     if not running:
-        yield _finding("daemon_not_running")
+        yield _finding("daemon_down" if linked else "daemon_not_running")
         return
     if status is None:
         yield _finding("daemon_starting")

@@ -55,6 +55,8 @@ def _child_died(values: Values) -> str:
             return _("the page crashed")
         case "page_closed":
             return _("the page was closed")
+        case "browser_failed" if "sandbox" in str(values.get("detail")).lower():
+            return _("the browser did not start: no usable sandbox; `leadmasterd doctor` says what to allow")
         case "browser_failed":
             return _("the browser did not start") + _detail(values)
         case "browser_missing":

@@ -1,7 +1,9 @@
 """What `doctor` reports about the clock (a live message carries WhatsApp's time and ours), the rules and the page."""
 
 import json
+import os
 import re
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from leadmasterd import sentences
 from leadmasterd.cli import cmd_doctor, main
 from leadmasterd.daemon.status import Sections, StatusPublisher
-from leadmasterd.doctor import KINDS, Finding, clock_against_messages, examine
+from leadmasterd.doctor import KINDS, Finding, _finding, _sandbox, clock_against_messages, examine
 from leadmasterd.health import COSTS
+from leadmasterd.listener.profile import Auth
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import Page, PageMember
 from tests import wire
@@ -234,3 +238,117 @@ def test_every_cost_of_the_protocol_has_its_words() -> None:
     document = (Path(__file__).parent.parent / "docs" / "protocol.md").read_text(encoding="utf-8")
     _, _, table = document.partition("| `costs` | what is lost |")
     assert set(re.findall(r"^\| `(\w+)` \|", table.split("\n\n")[0], re.MULTILINE)) == set(COSTS)
+
+
+# ---------------------------------------------------------------------- what stops capture
+
+
+@pytest.fixture
+def linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """A state directory with the profile of a phone that was linked, and no daemon."""
+    monkeypatch.chdir(tmp_path)
+    state = tmp_path / "state"
+    monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(state))
+    paths = Paths(None, state, state / "leadmaster.db")
+    (paths.profile / "Default" / "IndexedDB").mkdir(parents=True)
+    Auth(paths).mark_linked(wire.US, anew=True)
+    for folder in (state, *(each for each in state.rglob("*") if each.is_dir())):
+        folder.chmod(0o700)
+    return paths
+
+
+def finding(check: str, *, start_browser: bool = False) -> Finding:
+    """The only finding of a check."""
+    [found] = [each for each in examine(None, start_browser=start_browser) if each.check == check]
+    return found
+
+
+def test_a_daemon_that_is_down_is_wrong_once_a_phone_was_linked(linked: Paths) -> None:
+    """Before that nothing is captured anyway: it is a warning."""
+    assert (finding("daemon").code, finding("daemon").level) == ("daemon_down", "wrong")
+    assert "start it" in finding("daemon").mend
+    (linked.profile / "leadmasterd-linked").unlink()
+    assert (finding("daemon").code, finding("daemon").level) == ("daemon_not_running", "warning")
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real check of the network, and no browser."""
+    monkeypatch.setattr("leadmasterd.doctor._sandbox", lambda _browser: _finding("sandbox_ok"))
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.usefixtures("network")
+def test_a_missing_network_is_wrong_once_a_phone_was_linked(linked: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that nobody knows, and a port where nobody answers; no words of the system."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr("leadmasterd.doctor.WHATSAPP", server.getsockname())
+        assert finding("network", start_browser=True).code == "network_ok"
+        nobody = server.getsockname()
+    for address, why in ((nobody, "nothing answers"), (("web.whatsapp.invalid", 443), "no name server knows it")):
+        monkeypatch.setattr("leadmasterd.doctor.WHATSAPP", address)
+        found = finding("network", start_browser=True)
+        assert (found.code, found.level, found.values["why"]) == ("network_missing", "wrong", why)
+        assert "DNS and firewall" in found.mend
+    (linked.profile / "leadmasterd-linked").unlink()
+    assert finding("network", start_browser=True).level == "warning"
+    monkeypatch.setenv("LEADMASTERD_LISTENER__BROWSER_ARGS", '["--proxy-server=localhost:3128"]')
+    assert finding("network", start_browser=True).code == "network_skipped"
+    monkeypatch.delenv("LEADMASTERD_LISTENER__BROWSER_ARGS")
+    assert finding("network").code == "network_skipped"
+
+
+@pytest.mark.parametrize(
+    ("what", "mode", "code"),
+    [
+        ("profile", 0o500, "profile_not_writable"),
+        ("profile/Default", 0o500, "profile_not_writable"),
+        ("profile/Default/IndexedDB", 0o000, "session_unreadable"),
+        ("profile/Default/IndexedDB", 0o300, "session_unreadable"),
+        ("profile/leadmasterd-linked", 0o400, "profile_not_writable"),
+    ],
+)
+def test_a_profile_that_its_user_can_not_use_is_wrong(linked: Paths, what: str, mode: int, code: str) -> None:
+    """Whoever runs the doctor, root too."""
+    assert (finding("profile").level, finding("profile").code) == ("ok", "profile_ok")
+    place = linked.profile.parent / what
+    place.chmod(mode)
+    try:
+        found = finding("profile")
+        assert (found.level, found.code, found.values["path"]) == ("wrong", code, str(place))
+        assert f"chmod -R u+rwX {linked.profile.parent}" in found.mend
+    finally:
+        place.chmod(0o700)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_a_profile_of_another_user_is_wrong(linked: Paths) -> None:
+    """As after one start as root: the service can't write what root left there."""
+    os.chown(linked.profile / "Default", 65534, 65534)
+    found = finding("profile")
+    assert (found.level, found.code) == ("wrong", "profile_of_another_user")
+    assert f"sudo chown -R root: {linked.profile.parent}" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("wrote", "code"), [("999.0.1.2", "profile_too_new"), ("90.0.1.2", "profile_ok"), ("?", "profile_ok")]
+)
+def test_a_profile_that_is_newer_than_the_browser_is_wrong(linked: Paths, wrote: str, code: str) -> None:
+    """Chromium notes its version in the profile."""
+    (linked.profile / "Last Version").write_text(wrote)
+    (linked.profile / "SingletonLock").symlink_to("elsewhere-4711")
+    assert finding("profile").code == code
+
+
+def test_what_the_browser_says_of_its_sandbox_is_named_alike_by_status_and_doctor(tmp_path: Path) -> None:
+    """`status` had only puppeteer's "Target closed"."""
+    browser = tmp_path / "browser"
+    browser.write_text("#!/bin/sh\necho 'FATAL: No usable sandbox! If this is a Debian system' >&2\nexit 1\n")
+    browser.chmod(0o755)
+    found = _sandbox(browser)
+    assert (found.code, "no usable sandbox" in found.found) == ("sandbox_denied", True)
+    detail = "[1:1:FATAL:zygote_host_impl_linux.cc(128)] No usable sandbox!"
+    said = sentences.because("child_died", {"bye": "browser_failed", "detail": detail})
+    assert said == "the browser did not start: no usable sandbox; `leadmasterd doctor` says what to allow"

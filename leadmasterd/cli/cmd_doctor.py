@@ -21,7 +21,7 @@ _FOUND = 22
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How thoroughly."""
-    parser.add_argument("--quick", action="store_true", help=_("skip starting the browser"))
+    parser.add_argument("--quick", action="store_true", help=_("skip starting the browser and trying the network"))
     parser.add_argument(
         "--page",
         action="store_true",

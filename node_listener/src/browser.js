@@ -42,6 +42,25 @@ export function userAgentFor(version) {
 }
 
 /**
+ * Why the browser does not start, in its own words. Puppeteer only says "Target closed" when the browser ends before it
+ * speaks, so it is started once more as it was, on an empty page.
+ * @param {import('./options.js').Options} options
+ * @returns {Promise<string | null>} the line that names the cause, null if it started this time or said nothing
+ */
+export async function whyItDoesNotStart(options) {
+  const { args } = launchOptions(options, null);
+  const more = ['--headless=new', `--user-data-dir=${options.profile}`, '--dump-dom', 'about:blank'];
+  try {
+    await run(options.browser, [...args, ...more], { timeout: 15_000, killSignal: 'SIGKILL' });
+    return null;
+  } catch (error) {
+    const lines = String(/** @type {{ stderr?: unknown }} */ (error).stderr ?? '').split('\n');
+    const said = lines.filter((line) => line.trim() !== '');
+    return said.find((line) => /FATAL|sandbox/i.test(line)) ?? said.at(-1) ?? null;
+  }
+}
+
+/**
  * A dying browser resets its pipes, and an unhandled `read ECONNRESET` would end Node: puppeteer drops its listeners on two
  * of them at the first sign of the death (PipeTransport.js), and gives stdout and stderr to a readline without an error
  * listener (@puppeteer/browsers, launch.js). The listeners removed here only log; the death has an event of its own.

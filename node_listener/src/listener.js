@@ -1,5 +1,6 @@
 // One life of the listener: composes client, live path, pairing, relay, sweeps and shutdown. What each does is in its file.
 import { SENDERS } from './boundary.js';
+import { whyItDoesNotStart } from './browser.js';
 import { createBrowserProcess } from './browser-process.js';
 import { createClient, setOwnPresenceUnavailable } from './client.js';
 import { createCompatibilityCheck } from './compatibility.js';
@@ -236,7 +237,9 @@ export function createListener(options, userAgent, wire, stopReading) {
         browserProcess.launchEnded();
         if (shutdown.leaving) return;
         note('initialize_failed', errorText(error));
-        shutdown.leave(browserProcess.failure(), errorText(error));
+        const failure = browserProcess.failure();
+        const cause = failure === 'browser_failed' ? await whyItDoesNotStart(options) : null;
+        shutdown.leave(failure, cause ?? errorText(error));
       }
     },
 

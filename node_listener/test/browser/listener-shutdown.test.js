@@ -2,6 +2,8 @@
 // behind.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../../standin/server.js';
 import { processesInGroup, processesWith, startChild, temporaryProfile } from '../support/child.js';
@@ -147,6 +149,20 @@ test('without a browser it says so and exits with 78', async (context) => {
 test('a browser that does not start is reported', async (context) => {
   const { child } = await start(context, { browser: '/usr/bin/false' });
   await left(child, 70, 'browser_failed');
+});
+
+test('a browser that does not start is reported with its own words', async (context) => {
+  const folder = await temporaryProfile();
+  context.after(() => folder.remove());
+  const browser = path.join(path.dirname(folder.path), 'browser.sh');
+  const cause =
+    'FATAL:zygote_host_impl_linux.cc(128)] No usable sandbox! If you are running on Ubuntu 23.10+ ...';
+  await writeFile(browser, `#!/bin/sh\necho noise >&2\necho '${cause}' >&2\necho '#0 0x5581' >&2\nexit 1\n`, {
+    mode: 0o755,
+  });
+  const { child } = await start(context, { browser });
+  await left(child, 70, 'browser_failed');
+  assert.equal(child.lines.at(-1)?.detail, cause);
 });
 
 test('a page that cannot be loaded is reported', async (context) => {
