@@ -1,11 +1,15 @@
 """What `status` tells a tired admin in ten seconds, even when the daemon is dead."""
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -139,7 +143,8 @@ def test_it_says_what_since_when_and_why(paths: Paths) -> None:
 def test_a_dead_daemon_is_told_with_its_last_words(paths: Paths) -> None:
     """The last status is shown as such, since the file still claims that it runs."""
     text = described(status_of(paths, Phase.BACKING_OFF, "child_died", bye="browser_gone"), running=False)
-    assert text.startswith("leadmasterd is not running. It was last waiting to start again")
+    assert text.startswith("leadmasterd is not running. It ended without a word; from ")
+    assert "it had been waiting to start again (the browser died" in text
     assert "the browser died" in text
 
 
@@ -213,6 +218,109 @@ def test_qr_says_how_to_go_on_when_a_passkey_is_asked_for(
     assert "leadmasterd auth pair" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("phase", "code", "values", "said"),
+    [
+        (Phase.STARTING, "started", {}, "starting, just started"),
+        (
+            Phase.BACKING_OFF,
+            "child_died",
+            {"bye": "initialize_failed", "detail": "net::ERR_NAME_NOT_RESOLVED"},
+            "check the network",
+        ),
+    ],
+)
+def test_qr_says_at_once_why_there_is_no_code_yet(
+    paths: Paths, held: Lock, phase: Phase, code: str, values: dict[str, Any], said: str
+) -> None:
+    """It goes on waiting, and shows the code when there is one."""
+    write_status(paths, status_of(paths, phase, code, **values))
+    command = [sys.executable, "-m", "leadmasterd", "qr"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stdout is not None
+        assert said in waiting.stderr.readline()
+        scan = {"qr": "2@AbCd,Ef==,Gh==,Ij==,1", "valid_until": iso(NOW)}
+        write_status(paths, {**status_of(paths, Phase.WAITING_FOR_SCAN, "scan_needed"), "scan": scan})
+        assert waiting.stdout.readline()
+        waiting.kill()
+
+
+def test_qr_of_a_daemon_that_has_said_nothing_yet_is_starting(
+    paths: Paths, held: Lock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no status file in its first moment."""
+    assert main(["qr", "--once"]) == 1
+    assert capsys.readouterr().err == "No code is shown now: leadmasterd is starting.\n"
+
+
+@pytest.mark.parametrize("typed", ["abc", "", "12", "0111555", "549 11 5555 x", "5491155550100123456"])
+def test_a_pairing_code_for_no_phone_is_64_at_once(
+    paths: Paths, held: Lock, capsys: pytest.CaptureFixture[str], typed: str
+) -> None:
+    """WhatsApp is not asked."""
+    with pytest.raises(SystemExit) as left:
+        main(["qr", "--pairing-code", typed])
+    assert left.value.code == 64
+    assert "digits with the country code" in capsys.readouterr().err
+
+
+def drain(screen: int) -> None:
+    """Read a terminal until its program has ended."""
+    with suppress(OSError):  # EIO: the last one has closed it
+        while os.read(screen, 65536):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "fits"), [(80, 24, False), (60, 50, False), (80, 33, False), (65, 36, True), (0, 0, True)]
+)
+def test_qr_says_what_a_window_lacks_for_the_code_and_where_the_picture_is(
+    paths: Paths, held: Lock, columns: int, rows: int, fits: bool
+) -> None:
+    """A code of WhatsApp's length: 65 columns and 33 rows, and three below it."""
+    code = "2@" + "Ab3/" * 22 + "," + "Zx9+" * 10 + "kQ8=," + "Qw7/" * 10 + "Yh0=," + "Er5+" * 20 + "Ui2=,1"
+    scan = {"qr": code, "valid_until": iso(NOW)}
+    write_status(paths, {**status_of(paths, Phase.WAITING_FOR_SCAN, "scan_needed"), "scan": scan})
+    screen, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+    command = [sys.executable, "-m", "leadmasterd", "qr", "--once"]
+    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=subprocess.PIPE, text=True) as process:
+        os.close(follower)
+        drain(screen)
+        assert process.stderr is not None
+        err = process.stderr.read()
+    os.close(screen)
+    if fits:
+        assert (process.returncode, err) == (0, "")
+        return
+    assert process.returncode == 1
+    assert "needs 65 columns and 33 rows, with 3 more" in err
+    assert f"this window has {columns} and {rows}" in err
+    assert str(paths.qr_picture) in err
+
+
+def test_a_stopped_daemon_is_told_in_the_past(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not said to be listening, and nothing is complete while it is down."""
+    status = {
+        **status_of(paths, Phase.STOPPED, "asked_to_stop"),
+        "account": {"wid": "5491155550100@c.us", "push_name": None},
+    }
+    write_status(paths, {**status, "concerns": {"disk_low": "12"}})
+    _code, said, _err = run(capsys=capsys)
+    assert "leadmasterd is not running. It stopped at " in said
+    assert "none were open; what came since then is fetched at the next start" in said
+    assert "  last note  only 12 MB" in said
+    for untrue in ("was last stopped", "everything WhatsApp delivered is here", "a sweep will"):
+        assert untrue not in said
+    write_status(
+        paths, {**status_of(paths, Phase.READY, "ready", account="5491155550100@c.us"), "account": status["account"]}
+    )
+    _code, said, _err = run(capsys=capsys)
+    assert "It ended without a word; from " in said
+    assert "it had been ready (listening as 5491155550100)" in said
+
+
 def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     """Run the command."""
     code = main(["status", *arguments])
@@ -241,7 +349,9 @@ def test_a_status_file_that_says_ready_is_not_believed_without_a_daemon(
     code, out, _ = run("--json", capsys=capsys)
     assert code == 3
     assert json.loads(out)["running"] is False
-    assert run(capsys=capsys)[1].startswith("leadmasterd is not running. It was last ready")
+    said = run(capsys=capsys)[1]
+    assert said.startswith("leadmasterd is not running. ")
+    assert "it had been ready" in said
 
 
 def test_where_it_never_ran_there_is_an_answer_too(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:

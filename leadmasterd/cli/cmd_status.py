@@ -182,14 +182,13 @@ def describe(
             phase=phase, since=since, because=because
         )
     else:
-        heading = _("leadmasterd is not running. It was last {phase} at {since}: {because}.").format(
-            phase=phase, since=since, because=because
-        )
-    rows = [(_("captured"), _captured(status["capture"], clock)), (_("gaps"), _gaps(status))]
+        heading = _not_running(status, phase=phase, since=since, because=because)
+    rows = [(_("captured"), _captured(status["capture"], clock)), (_("gaps"), _gaps(status, running=running))]
     for code, detail in (status.get("concerns") or {}).items():
-        rows.insert(0, (_("note"), health.text(code, detail)))
+        rows.insert(0, (_("note") if running else _("last note"), health.text(code, detail)))
     if trouble := status.get("trouble"):
-        rows.insert(0, (_("trouble"), health.text(trouble["code"], trouble["detail"])))
+        label = _("trouble") if running else _("it had")
+        rows.insert(0, (label, health.text(trouble["code"], trouble["detail"])))
     if status["code"] == "temporary_ban" and (end := _ban_ends(status.get("values") or {})):
         rows.insert(0, (_("banned"), _("until {at}").format(at=_ago(end, clock))))
     if running:
@@ -214,8 +213,25 @@ def _captured(capture: Mapping[str, Any], clock: Clock) -> str:
     return text
 
 
-def _gaps(status: Mapping[str, Any]) -> str:
+def _not_running(status: Mapping[str, Any], *, phase: str, since: str, because: str) -> str:
+    """In the past tense, for the sentence of the reason speaks of when it ran."""
+    if status["phase"] == "stopped":
+        return _("leadmasterd is not running. It stopped at {since}: {because}.").format(since=since, because=because)
+    return _(
+        "leadmasterd is not running. It ended without a word; from {since} it had been {phase} ({because})."
+    ).format(phase=phase, since=since, because=because)
+
+
+def _gaps(status: Mapping[str, Any], *, running: bool) -> str:
     number = int(status["capture"]["open_gaps"])
+    if not running and status.get("account"):
+        if not number:
+            return _("none were open; what came since then is fetched at the next start")
+        return ngettext(
+            "{n} was open; the next start fetches it, and what came since then",
+            "{n} were open; the next start fetches them, and what came since then",
+            number,
+        ).format(n=number)
     if not number and not status.get("account"):
         return _("none yet: no phone has been linked here")
     if not number:
