@@ -76,7 +76,8 @@ class Demo:
 
     def run(self) -> Outcome:
         """Play it. Raises DemoFailed and StandInError."""
-        with StandIn(self._node, key_shape=self._key_shape) as self._standin:
+        # As after a long outage: what waited is stored, and a sweep brings it. The page might emit a few by itself.
+        with StandIn(self._node, "--way", "resume=blocking", key_shape=self._key_shape) as self._standin:
             self._environment = self._settings()
             with self._daemon():
                 self._scan()
