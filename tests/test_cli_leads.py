@@ -1617,3 +1617,36 @@ def test_messages_since_yesterday_leave_out_what_is_older(shop: Shop) -> None:
     for since, bodies in (("ayer", ["nuevo"]), ("7d", ["de antes", "nuevo"])):
         found = shop.types("messages", "--since", since, "--json").json["messages"]
         assert [each["body"] for each in found] == bodies
+
+
+def test_show_says_when_only_a_machine_has_answered(shop: Shop) -> None:
+    """With the reason to look; a mailing is no answer of any kind, and after a person's nothing is said."""
+    machines: dict[str, dict[str, Any]] = {
+        "answered by the assistant, nobody of yours yet": {"marks": {"bot": "biz_1p"}},
+        "answered by a program, nobody of yours yet": {"marks": {"template": True}},
+    }
+    for customer, (words, fields) in enumerate(machines.items(), 1):
+        shop.hears((customer, 30, PRICE), (customer, 29, ">Hola! Sale 12 mil", fields))
+        assert words in " ".join(shop.types("leads", "show", chat(customer)).out.split())
+        shop.hears((customer, 5, ">hola, soy Eva"))
+        assert "nobody of yours" not in shop.types("leads", "show", chat(customer)).out
+    shop.hears((3, 30, PRICE), (3, 29, ">Promo!", {"marks": {"broadcast": True}}))
+    shown = shop.types("leads", "show", chat(3)).out
+    assert "nobody of yours" not in shown
+    assert "-> (mailing) >Promo!" in shown
+
+
+def test_a_business_is_called_by_its_verified_name(shop: Shop) -> None:
+    """Unless the operator has saved another one."""
+    named = {"marks": {"verified_name": "Muebles SRL"}, "notify_name": "juan"}
+    saved = named | {"contact": {**wire.contact(name="Juan Muebles"), "business": True}}
+    shop.hears((1, 30, PRICE, named), (2, 30, PRICE, saved))
+    assert {lead["who"] for lead in shop.types("leads", "list", "--json").json["leads"]} == {
+        "Muebles SRL",
+        "Juan Muebles",
+    }
+    assert "Lead 1: Muebles SRL" in shop.types("leads", "show", "1").out
+    assert {each["contact"] for each in shop.types("messages", "--json").json["messages"]} == {
+        "Muebles SRL",
+        "Juan Muebles",
+    }

@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(answer: LeadDetail, now: datetime, settings: LightLeadsSettings) -> None:
     clock = Clock(now, settings.zone())
     lead, contact, conversations = answer["lead"], answer["contact"], answer["conversations"]
-    names = (contact["saved_name"], contact["push_name"], contact["phone"])
+    names = (contact["saved_name"], contact["verified_name"], contact["push_name"], contact["phone"])
     name = next((each for each in names if each and not is_blank(each)), conversations[0]["chat"])
     heading = _("Lead {lead}: {name}") if lead else _("No lead: {name}")
     print(folded(heading.format(lead=lead and lead["lead_id"], name=printable(name)), 2))
@@ -85,7 +85,7 @@ def _print(answer: LeadDetail, now: datetime, settings: LightLeadsSettings) -> N
         labelled += _lead_rows(lead, answer["other_leads"], clock)
     calendar = settings.calendar() if any(each["waiting_since"] for each in conversations) else None
     labelled += [
-        (_("waits"), _waits(since, each["due_at"], calendar, clock))
+        (_("waits"), _waits(since, each["due_at"], calendar, clock) + _answered_by(each["answered_by"]))
         for each in conversations
         if (since := each["waiting_since"])
     ]
@@ -113,6 +113,8 @@ def _contact_rows(contact: Person, conversations: list[Conversation]) -> list[tu
     names = []
     if contact["saved_name"]:
         names.append(_("{name} in the address book").format(name=contact["saved_name"]))
+    if contact["verified_name"]:
+        names.append(_("{name} as a business").format(name=contact["verified_name"]))
     if contact["push_name"] and not is_blank(contact["push_name"]):
         names.append(_("calls themselves {name}").format(name=contact["push_name"]))
     if contact["business"]:
@@ -178,6 +180,16 @@ def _waits(since: str, due_at: str | None, calendar: "BusinessCalendar | None", 
     return text
 
 
+def _answered_by(machine: str | None) -> str:
+    """Who has answered meanwhile, where nobody of the operator's has."""
+    said = {
+        "assistant": _("answered by the assistant, nobody of yours yet"),
+        "api": _("answered by a program, nobody of yours yet"),
+        "auto_reply": _("answered automatically, nobody of yours yet"),
+    }
+    return f"; {said[machine]}" if machine else ""
+
+
 def _classified(row: Classification, clock: Clock) -> str:
     body = printable(" / ".join(text for text in row["texts"] if text.strip()))
     burst = f"«{body[:59] + '…' if len(body) > 60 else body}»" if body else f"[{row['first_message_id']}]"
@@ -230,9 +242,14 @@ def _follow_up(follow_up: FollowUp, clock: Clock) -> str:
 
 def _message(message: DetailMessage, clock: Clock) -> str:
     arrow = "<-" if message["direction"] == "in" else "->"
-    automatic = "(auto) " if message["author"] == "auto_reply" else ""
+    authors = {
+        "auto_reply": _("auto"), "mailing": _("mailing"), "assistant": _("assistant"), "api": _("program"),
+        "system": _("nobody"),
+    }  # fmt: skip
+    author = authors.get(message["author"])
+    by = f"({author}) " if author else ""
     at = clock.full(message["sent_at"])
-    return f"{at}  {arrow} {automatic}{message_text(message, clock)}  [{message['message_id']}]"
+    return f"{at}  {arrow} {by}{message_text(message, clock)}  [{message['message_id']}]"
 
 
 def _cycle(row: WaitingCycle, clock: Clock) -> str:

@@ -33,6 +33,7 @@ class Person(TypedDict):
 
     contact_id: int
     saved_name: str | None
+    verified_name: str | None
     push_name: str | None
     phone: str | None
     phones: list[str]
@@ -50,6 +51,8 @@ class Conversation(TypedDict):
     category_by: str | None
     waiting_since: str | None
     due_at: str | None
+    answered_by: str | None
+    """A machine of ours that has answered since they wait: the author of its last message."""
     last_inbound_at: str | None
     last_outbound_at: str | None
 
@@ -200,8 +203,10 @@ def lead_detail(connection: Connection, subject: Subject, as_of: AsOf, *, limit:
         "conversations": records(
             Conversation,
             connection,
-            "SELECT conversation_id, chat, category, category_by, waiting_since, due_at, last_inbound_at, "
-            f"last_outbound_at FROM conversations WHERE {_CHATS} ORDER BY conversation_id",
+            "SELECT conversation_id, chat, category, category_by, waiting_since, due_at, "
+            "(SELECT author FROM messages m WHERE m.conversation_id = v.conversation_id "
+            "AND m.sent_at >= v.waiting_since AND m.direction = 'out' AND m.author IN ('assistant', 'api', 'auto_reply') ORDER BY m.sent_at DESC LIMIT 1) AS answered_by, "
+            f"last_inbound_at, last_outbound_at FROM conversations v WHERE {_CHATS} ORDER BY conversation_id",
             chats=chats,
         ),
         "other_leads": [
@@ -261,7 +266,7 @@ def _person(connection: Connection, root: int) -> Person:
     members = id_list(members_of(connection, root))
     contacts = rows(
         connection,
-        "SELECT contact_id, saved_name, push_name, phone, business FROM contacts "
+        "SELECT contact_id, saved_name, verified_name, push_name, phone, business FROM contacts "
         "WHERE contact_id IN (SELECT value FROM json_each(:members)) ORDER BY contact_id = :root DESC, contact_id",
         members=members,
         root=root,
@@ -273,6 +278,7 @@ def _person(connection: Connection, root: int) -> Person:
     return {
         "contact_id": root,
         "saved_name": first("saved_name"),
+        "verified_name": first("verified_name"),
         "push_name": first("push_name"),
         "phone": first("phone"),
         "phones": [each["phone"] for each in contacts if each["phone"]],

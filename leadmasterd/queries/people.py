@@ -9,12 +9,14 @@ from leadmasterd.queries.database import Connection, id_list, records, rows
 from leadmasterd.text import _, printable, unaccented
 
 DISPLAY_NAME: Final = (
-    "coalesce(nullif(trim(r.saved_name), ''), nullif(trim(c.saved_name), ''), nullif(trim(r.push_name), ''), "
-    "nullif(trim(c.push_name), ''), c.phone, r.phone, v.chat)"
+    "coalesce(nullif(trim(r.saved_name), ''), nullif(trim(c.saved_name), ''), nullif(trim(r.verified_name), ''), "
+    "nullif(trim(c.verified_name), ''), nullif(trim(r.push_name), ''), nullif(trim(c.push_name), ''), c.phone, "
+    "r.phone, v.chat)"
 )
 """SQL over a contact `c`, the root it was merged into `r` and a conversation `v`; never null.
 
-The name in the operator's address book, else the one they call themselves by, else the phone, else the chat id.
+The name in the operator's address book, else a business's verified one, else the one they call themselves by, else the
+phone, else the chat id.
 """
 
 _INVISIBLE: Final = "\u115f\u1160\u2800\u3164\uffa0"
@@ -115,8 +117,9 @@ def find_named(connection: Connection, text: str) -> Subject | None:
     if not any(letter.isalpha() for letter in text) or "@" in text:
         return None
     roots: dict[int, None] = {}
-    for contact, saved, pushed in connection.execute("SELECT contact_id, saved_name, push_name FROM contacts"):
-        for name in (saved, pushed):
+    query = "SELECT contact_id, saved_name, verified_name, push_name FROM contacts"
+    for contact, *names in connection.execute(query):
+        for name in names:
             parts = unaccented(name).split() if name else []
             if all(any(part.startswith(word) for part in parts) for word in wanted):
                 roots[root_of(connection, contact)] = None
@@ -205,9 +208,9 @@ def contact_summaries(connection: Connection, contacts: Iterable[int]) -> list[C
     return records(
         ContactSummary,
         connection,
-        "SELECT contact_id, coalesce(saved_name, push_name) AS name, phone, (SELECT chat FROM conversations v "
-        "WHERE v.contact_id = c.contact_id ORDER BY last_inbound_at DESC LIMIT 1) AS chat "
-        "FROM json_each(:contacts) JOIN contacts c ON c.contact_id = value ORDER BY key",
+        "SELECT contact_id, coalesce(saved_name, verified_name, push_name) AS name, phone, "
+        "(SELECT chat FROM conversations v WHERE v.contact_id = c.contact_id ORDER BY last_inbound_at DESC LIMIT 1) "
+        "AS chat FROM json_each(:contacts) JOIN contacts c ON c.contact_id = value ORDER BY key",
         contacts=id_list(contacts),
     )
 
