@@ -1,12 +1,14 @@
 """Who speaks and who is a customer: what ends a wait, what begins one, and what is not even captured."""
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from tests import wire
+from leadmasterd.store.mending import decide_again
+from tests import captures, wire
 from tests.stories import Books, Customer, Line, iso, revoked, tell
 
 LIST: dict[str, Any] = {"marks": {"broadcast": "1795611111@broadcast"}}
@@ -270,6 +272,57 @@ def test_who_waits_and_sends_a_chain_waits_since_the_question() -> None:
     assert tell(asked, chain, as_of="17 12:00").waits_since() == iso("17 10:00")
     told = tell(asked, ana.hears("17 10:20"), chain, as_of="17 12:00")
     assert (told.lead["stage"], told.waits_since()) == ("contacted", None)
+
+
+# ---------------------------------------------------------------------- the past
+
+
+@pytest.mark.parametrize(
+    ("record", "author", "marks"),
+    [
+        ({"broadcast": True, "broadcastId": "17@broadcast"}, "mailing", {"broadcast": "17@broadcast"}),
+        ({"bizBotType": "biz_1p"}, "assistant", {"bot": "biz_1p"}),
+        ({"isFromTemplate": True}, "api", {"template": True}),
+        ({"author": "5491155550100@hosted"}, "api", {"api": True}),
+        ({"bizSource": "smb_promo"}, "mailing", {"campaign": True}),
+        ({"isFromTemplate": False, "bizBotType": None, "broadcast": False}, "operator", None),
+    ],
+    ids=str,
+)
+def test_a_rebuild_mends_what_an_older_version_took_for_an_answer(
+    record: dict[str, Any], author: str, marks: dict[str, Any] | None
+) -> None:
+    """From the page's record in the line, as long as the line is there."""
+    ana = Customer()
+    asked, sent = ana.says("17 10:00", "price"), ana.hears("17 10:05", "Sale!")
+    sent |= {"data": {"id": sent["id"], "type": "chat", **record}}
+    with Books() as books:
+        books.capture(asked)
+        books.rows.apply([captures.item(sent, now=sent["at"] / 1000, text=json.dumps(sent))])
+        books.project_all()
+        assert books.column("SELECT stage FROM leads") == ["contacted"]
+        [conversation] = books.column("SELECT conversation_id FROM conversations")
+        for changes in ({conversation} if marks else set(), set()):
+            assert decide_again(books.db, [conversation]) == changes
+        books.rebuild()
+        [(now, kept)] = books.ask("SELECT author, marks FROM messages WHERE direction = 'out'")
+        assert (now, json.loads(kept) if kept else None) == (author, marks)
+        assert books.column("SELECT stage FROM leads") == ["contacted" if author == "operator" else "new"]
+
+
+def test_a_rebuild_withdraws_the_leads_of_chats_that_are_not_captured_any_more() -> None:
+    """Their messages stay, as nobody's."""
+    with Books() as books:
+        books.tell([Customer().says("17 10:00", "price")])
+        line = {**wire.message("3EB0C1", chat="867051314767696@bot", body="price")}
+        item = captures.item(wire.message("3EB0C1", chat="5491155552099@c.us", body="price"), text=json.dumps(line))
+        books.rows.apply([item])
+        books.project_all()
+        assert len(books.column("SELECT lead_id FROM leads")) == 2
+        decide_again(books.db, books.column("SELECT conversation_id FROM conversations"))
+        books.rebuild()
+        assert books.column("SELECT chat FROM leads JOIN conversations USING (conversation_id)") == [wire.ANA]
+        assert len(books.column("SELECT message_id FROM messages")) == 2
 
 
 # ---------------------------------------------------------------------- who is no customer

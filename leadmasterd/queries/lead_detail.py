@@ -205,7 +205,8 @@ def lead_detail(connection: Connection, subject: Subject, as_of: AsOf, *, limit:
             connection,
             "SELECT conversation_id, chat, category, category_by, waiting_since, due_at, "
             "(SELECT author FROM messages m WHERE m.conversation_id = v.conversation_id "
-            "AND m.sent_at >= v.waiting_since AND m.direction = 'out' AND m.author IN ('assistant', 'api', 'auto_reply') ORDER BY m.sent_at DESC LIMIT 1) AS answered_by, "
+            "AND m.sent_at >= v.waiting_since AND m.direction = 'out' "
+            "AND m.author IN ('assistant', 'api', 'auto_reply') ORDER BY m.sent_at DESC LIMIT 1) AS answered_by, "
             f"last_inbound_at, last_outbound_at FROM conversations v WHERE {_CHATS} ORDER BY conversation_id",
             chats=chats,
         ),
