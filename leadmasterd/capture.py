@@ -71,6 +71,8 @@ class ChatIds(NamedTuple):
     """The same if it is a group, else empty."""
     aliases: tuple[str, ...]
     """Ids of the other party without duplicates: the chat first, then what WhatsApp maps to it. Empty for groups."""
+    members: tuple[str, ...] = ()
+    """In a group, the ids of who wrote it, in the same way. Empty for our own messages."""
 
 
 class CapturedMessage(NamedTuple):
@@ -80,7 +82,8 @@ class CapturedMessage(NamedTuple):
     chat: str
     group: str
     aliases: tuple[str, ...]
-    """These three as in `ChatIds`."""
+    members: tuple[str, ...]
+    """These four as in `ChatIds`."""
     direction: Direction
     author: Author
     type: str
@@ -139,7 +142,7 @@ class CaptureFilter:
 
     def decide(self, event: Message | Ciphertext, now: datetime) -> CapturedMessage | Skipped:
         """Decide about a message. `now`: the time of capture, aware, UTC."""
-        ids = chat_ids(event.key, event.contact)
+        ids = chat_ids(event.key, event.contact, event.author)
         if refusal := self._refusal(ids.chat, ids.aliases):
             return refusal
         match event:
@@ -189,16 +192,22 @@ def ignore_list(entries: Iterable[str]) -> frozenset[str]:
     return frozenset(chats.union(*map(spellings, phones)))
 
 
-def chat_ids(key: MessageKey, contact: Contact) -> ChatIds:
-    """The chat of a message, and the ids of the other party."""
+def chat_ids(key: MessageKey, contact: Contact, author: str | None = None) -> ChatIds:
+    """The chat of a message, and the ids of the other party. `author`: who wrote it in a group, if the key does not."""
     chat = canonical_id(key.remote)
-    if chat_kind(chat) == "group":
-        return ChatIds(chat, chat, ())
-    aliases = [chat]
+    if chat_kind(chat) != "group":
+        return ChatIds(chat, "", _with_others(chat, contact))
+    sender = None if key.from_me else key.participant or author
+    return ChatIds(chat, chat, (), _with_others(canonical_id(sender), contact) if sender else ())
+
+
+def _with_others(wid: str, contact: Contact) -> tuple[str, ...]:
+    """This id, and those that WhatsApp maps to it."""
+    ids = [wid]
     for known in (contact.phone, contact.lid):
-        if known and (alias := canonical_id(known)) not in aliases:
-            aliases.append(alias)
-    return ChatIds(chat, "", tuple(aliases))
+        if known and (other := canonical_id(known)) not in ids:
+            ids.append(other)
+    return tuple(ids)
 
 
 def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
@@ -216,6 +225,7 @@ def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
         chat=ids.chat,
         group=ids.group,
         aliases=ids.aliases,
+        members=ids.members,
         direction="out" if event.key.from_me else "in",
         author=author,
         type=event.message_type,
@@ -247,6 +257,7 @@ def _unreadable(event: Ciphertext, ids: ChatIds, now: datetime) -> CapturedMessa
         chat=ids.chat,
         group=ids.group,
         aliases=ids.aliases,
+        members=ids.members,
         direction="out" if event.key.from_me else "in",
         author=author,
         type="ciphertext",

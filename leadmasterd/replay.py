@@ -200,7 +200,8 @@ class Replay:
                     event.key.stanza_id,
                     event.key.remote,
                     event.key.participant or "",
-                    *chat_ids(event.key, event.contact).aliases,
+                    *chat_ids(event.key, event.contact, event.author).aliases,
+                    *chat_ids(event.key, event.contact, event.author).members,
                 )
                 self._take_message(event, now)
             case MessageEdit() | MessageRevoke() | Reaction():
@@ -286,10 +287,8 @@ class Replay:
     def _when(self, event: _Change, moment: datetime) -> float:
         """Seconds since 1970. An edit that carries only its message's time counts at its capture."""
         t = _edited_t(event) if isinstance(event, MessageEdit) else event.t
-        if isinstance(event, MessageEdit) and event.edited_t is None:
-            query = "SELECT 1 FROM messages WHERE stanza_id = ? AND wire_t = ?"
-            if self._connection.execute(query, (event.key.stanza_id, t)).fetchone():
-                t = None
+        if isinstance(event, MessageEdit) and event.edited_t is None and self._rows.is_dated(event.key, t):
+            t = None
         return moment.timestamp() if t is None else t
 
     def _before_a_merge(self, message: CapturedMessage) -> None:

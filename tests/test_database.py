@@ -13,6 +13,8 @@ from sqlite_utils import Database
 from leadmasterd.errors import CannotUseDatabase
 from leadmasterd.store.database import open_for_reading, open_for_writing
 from leadmasterd.store.schema import SCHEMA_VERSION, migrate
+from tests import wire
+from tests.captures import opened
 
 PROMISED_TABLES = {
     "messages",
@@ -163,6 +165,75 @@ def test_what_nobody_typed_is_no_answer_after_the_migration(tmp_path: Path) -> N
         assert migrated.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+_OF_VERSION_6 = """
+INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES ('5491155550100@c.us', 'a', 'a');
+INSERT INTO contacts (created_at, updated_at) VALUES ('a', 'b'), ('a', 'b');
+INSERT INTO contact_identities (contact_id, kind, value, first_seen_at)
+VALUES (1, 'wa_jid', '5491155550001@c.us', 'a'), (2, 'wa_jid', '5491155550002@c.us', 'a');
+INSERT INTO conversations (account_id, contact_id, chat, created_at)
+VALUES (1, 1, '5491155550001@c.us', 'a'), (1, 2, '5491155550002@c.us', 'a'), (1, NULL, '1@g.us', 'a');
+INSERT INTO messages (message_id, account_id, conversation_id, direction, author, type, body, sent_at, captured_at,
+    captured_via, readable_at, sender, business, truncated, forwarded, stanza_id, group_id, variant, wire_t)
+VALUES (3, 1, 1, 'in', 'contact', 'chat', 'hola', 'a', 'a', 'live', 'a', 'ana', 0, 0, 0, 'X', '', 0, 100),
+       (4, 1, 2, 'in', 'contact', 'chat', 'later', 'a', 'a', 'live', 'a', 'beto', 0, 0, 0, 'X', '', 1, 9000),
+       (5, 1, 3, 'in', 'contact', 'chat', 'group', 'a', 'a', 'live', 'a', '77:3@lid', 0, 0, 0, 'X', '1@g.us', 0, 100),
+       (9, 1, 1, 'out', 'operator', 'chat', 'gone', 'a', 'a', 'live', 'a', NULL, 0, 0, 0, 'Y', '', 0, NULL);
+DELETE FROM messages WHERE message_id = 9;
+INSERT INTO message_aliases
+VALUES (3, '5491155550001@c.us', ''), (3, '5491155550002@c.us', ''), (5, '1@g.us', '77:3@lid');
+INSERT INTO message_versions (message_id, changed_at, change, type_before, body_before)
+VALUES (3, 'a', 'edit', 'chat', 'ola');
+INSERT INTO reactions (account_id, stanza_id, group_id, sender, from_me, message_id, emoji, reacted_at)
+VALUES (1, 'X', '', 'me', 1, 3, '+', 'a'), (1, 'X', '1@g.us', 'me', 1, NULL, '-', 'a'),
+       (1, 'UNKNOWN', '', 'me', 1, NULL, '-', 'a');
+INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video)
+VALUES (1, 1, 'C', 'a', 0, 1, 0);
+INSERT INTO raw_events (account_id, message_id, captured_at, line) VALUES (1, 3, 'a', 'the line');
+INSERT INTO leads (contact_id, conversation_id, stage, intent, topics, source, opened_at, opened_by_message_id,
+    stage_at, last_message_at, created_at, updated_at)
+VALUES (1, 1, 'new', 'price', '[]', 'message', 'a', 3, 'a', 'a', 'a', 'a');
+INSERT INTO sent_bodies VALUES (4, 2, 'key', 'a', 0, 0);
+"""
+
+
+def test_messages_of_an_older_version_keep_their_ids_and_all_that_refers_to_them(tmp_path: Path) -> None:
+    """Their table is made anew, and dropping the old one deletes nothing."""
+    path = tmp_path / "old.db"
+    make_older(path, 6)
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executescript(_OF_VERSION_6)
+    with closing(open_for_writing(path)) as now:
+        assert now.execute("PRAGMA foreign_keys").fetchone() == (1,)
+        assert now.execute("PRAGMA foreign_key_check").fetchall() == []
+        messages = "SELECT message_id, body, participant, variant FROM messages ORDER BY 1"
+        assert now.execute(messages).fetchall() == [(3, "hola", "", 0), (4, "later", "", 0), (5, "group", "77@lid", 0)]
+        for table in ("message_versions", "raw_events"):
+            assert now.execute(f"SELECT message_id FROM {table}").fetchall() == [(3,)], table
+        assert now.execute("SELECT count(*) FROM message_aliases").fetchone() == (3,)
+        assert now.execute("SELECT opened_by_message_id FROM leads").fetchall() == [(3,)]
+        assert now.execute("SELECT message_id FROM sent_bodies").fetchall() == [(4,)]
+        assert now.execute("SELECT conversation_id, answered FROM calls").fetchall() == [(1, 1)]
+        reactions = "SELECT conversation_id, direction, participant, message_id, emoji FROM reactions ORDER BY 1"
+        assert now.execute(reactions).fetchall() == [(1, "in", "", 3, "+"), (3, "in", "77@lid", None, "-")]
+
+
+def test_after_the_update_no_id_is_used_again_and_whose_words_were_lost_is_heard(tmp_path: Path) -> None:
+    """The older version had taken Beto's message for a copy of Ana's; the next sweep that reads it brings it."""
+    path = tmp_path / "old.db"
+    make_older(path, 6)
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executescript(_OF_VERSION_6)
+    beto = wire.message("X", chat=wire.BETO, t=130, body="what Beto wrote", via="sweep")
+    ana = wire.message("X", chat=wire.ANA, t=100, body="hola", via="sweep")
+    member = wire.message("X", chat="1@g.us", participant="77@lid", t=100, body="group", via="sweep")
+    with opened(path) as store:
+        store.write(beto, ana, member)
+        assert store.rows("SELECT message_id, conversation_id, body FROM messages WHERE message_id > 5") == [
+            (10, 2, "what Beto wrote")
+        ]
+        assert store.one("SELECT count(*) FROM messages") == 4
+
+
 def make_older(path: Path, version: int) -> None:
     """A file as an earlier version left it."""
     newer = {
@@ -172,6 +243,7 @@ def make_older(path: Path, version: int) -> None:
         3: "m004_touches_of_more_kinds",
         4: "m005_sent_bodies",
         5: "m006_marks",
+        6: "m007_identity",
     }
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         migrate(Database(old, execute_plugins=False), stop_before=newer[version])

@@ -155,6 +155,7 @@ def test_everything_said_of_a_conversation_goes_along_when_it_becomes_part_of_an
     }
     assert counts == {
         "messages": [(1, 3)],
+        "reactions": [],
         "calls": [],
         "leads": [(1, 2)],
         "decisions": [(1, 2)],

@@ -280,6 +280,8 @@ class Daemon:
     def _batch_committed(self, batch: BatchResult) -> None:
         if batch.rejected:
             self._counters.bump("rejected_lines", batch.rejected)
+        if batch.repeated:
+            self._counters.bump("repeated_messages", batch.repeated)
         if batch.new_account_beside:
             self._counters.bump("other_numbers")
             log.error(

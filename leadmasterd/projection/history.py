@@ -276,7 +276,7 @@ def _load_reactions(connection: sqlite3.Connection, of: Mapping[int, History]) -
         connection,
         # By the message's own id: a reaction may have been captured before the message.
         "SELECT m.conversation_id, r.reacted_at, r.stanza_id FROM messages m "
-        "JOIN reactions r USING (account_id, stanza_id, group_id) "
+        "JOIN reactions r USING (conversation_id, stanza_id, direction) "
         "WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND m.direction = 'in' AND r.from_me = 1 "
         "AND r.emoji <> '' AND coalesce(r.message_id, m.message_id) = m.message_id",
         of,

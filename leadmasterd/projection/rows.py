@@ -161,7 +161,9 @@ class LeadRows:
 
     def _match_by_opening(self, leads: Iterable[Lead], stored: Mapping[int, _Stored]) -> None:
         """Match rows that the same message opened; without a message, at the same time."""
-        by_message = {each.row.opened_by_message_id: lead_id for lead_id, each in stored.items()}
+        # Two copies of one message may each have opened a lead before they were known to be one: one ended as `merged`.
+        merged_first = sorted(stored.items(), key=lambda each: each[1].row.stage != "merged")
+        by_message = {each.row.opened_by_message_id: lead_id for lead_id, each in merged_first}
         by_moment = {(each.row.conversation_id, each.row.opened_at): lead_id for lead_id, each in stored.items()}
         free = set(stored)
         for lead in leads:
@@ -198,7 +200,8 @@ class LeadRows:
         Their record stays. So does a lead that ended as `merged`: for contacts that always were one person, the fold
         produces one lead where two had been open.
         """
-        for lead_id, (row, links) in left.items():
+        merged_last = sorted(left.items(), key=lambda each: each[1].row.stage == "merged")
+        for lead_id, (row, links) in merged_last:
             if row.stage == "merged" and self._is_ours(links.merged_into_id):
                 continue
             change = Change(

@@ -8,16 +8,58 @@ from typing import Final
 
 from leadmasterd.reasons import SYSTEM
 from leadmasterd.store.merges import give_leads, load_forest, mark_members_dirty, save_forest
+from leadmasterd.store.unify import unify_in_conversations
 
-MOVED: Final = ("messages", "calls", "leads", "decisions", "corrections", "classifications", "touches", "sent_bodies")
+MOVED: Final = (
+    "messages", "reactions", "calls", "leads", "decisions", "corrections", "classifications", "touches",
+    "sent_bodies",
+)  # fmt: skip
 """Facts of a conversation, which go along when it becomes part of another. What is derived goes with the row."""
 
+_MOVE_MESSAGES: Final = "UPDATE OR IGNORE messages SET conversation_id = :keep WHERE conversation_id = :drop"
+_MOVE_THE_OTHERS: Final = (
+    "UPDATE messages SET conversation_id = :keep, variant = message_id WHERE conversation_id = :drop"
+)
+"""Those that say something else under the id and time of one that is there."""
+_SAME_REACTION: Final = (
+    "other.stanza_id = reactions.stanza_id AND other.direction = reactions.direction "
+    "AND other.from_me = reactions.from_me"
+)
+_KEEP_LATER_REACTIONS: Final = (
+    "DELETE FROM reactions WHERE conversation_id = :keep AND EXISTS (SELECT 1 FROM reactions other "
+    f"WHERE other.conversation_id = :drop AND {_SAME_REACTION} AND other.reacted_at > reactions.reacted_at)"
+)
+"""Each of the two sides has one reaction to a message, under whichever of its ids: the latest."""
+_DROP_EARLIER_REACTIONS: Final = (
+    "DELETE FROM reactions WHERE conversation_id = :drop AND EXISTS (SELECT 1 FROM reactions other "
+    f"WHERE other.conversation_id = :keep AND {_SAME_REACTION})"
+)
+_MOVE_REACTIONS: Final = "UPDATE reactions SET conversation_id = :keep WHERE conversation_id = :drop"
+_FIND_THEIR_MESSAGES: Final = (
+    "UPDATE reactions SET message_id = (SELECT message_id FROM messages m WHERE m.conversation_id = :keep "
+    "AND m.stanza_id = reactions.stanza_id AND m.direction = reactions.direction ORDER BY sent_at DESC LIMIT 1) "
+    "WHERE conversation_id = :keep AND message_id IS NULL"
+)
+_END_CALLS: Final = """
+UPDATE calls SET answered = 1 WHERE conversation_id = :keep AND call_id IN
+    (SELECT call_id FROM calls WHERE conversation_id = :drop AND answered)
+"""
+_MOVE_CALLS: Final = "UPDATE OR IGNORE calls SET conversation_id = :keep WHERE conversation_id = :drop"
+_DROP_CALLS: Final = "DELETE FROM calls WHERE conversation_id = :drop"
+_MOVE: Final = (
+    _MOVE_MESSAGES, _MOVE_THE_OTHERS,
+    _KEEP_LATER_REACTIONS, _DROP_EARLIER_REACTIONS, _MOVE_REACTIONS, _FIND_THEIR_MESSAGES,
+    _END_CALLS, _MOVE_CALLS, _DROP_CALLS,
+)  # fmt: skip
+"""For facts that both conversations may hold."""
 
-def absorb(connection: sqlite3.Connection, one: int, other: int, *, at: str) -> int:
+
+def absorb(connection: sqlite3.Connection, one: int, other: int, *, at: str, gone: set[int] | None = None) -> int:
     """Make one contact of two. Returns the id that stays: the older, unless the other one stands for it.
 
     Everything of the other goes along, also what people said of it: their merges are then said of the one that stays.
-    Where both had a conversation with the same account, they become one.
+    Where both had a conversation with the same account, they become one, and so do messages that both hold; their ids
+    that are no more are added to `gone`.
     """
     keep, drop = sorted((one, other))
     forest = load_forest(connection, (keep, drop))
@@ -31,7 +73,9 @@ def absorb(connection: sqlite3.Connection, one: int, other: int, *, at: str) -> 
     for former in {*roots} - {root}:
         give_leads(connection, former, root, actor=SYSTEM, at=at)
     connection.execute("UPDATE contact_identities SET contact_id = ? WHERE contact_id = ?", (keep, drop))
-    _absorb_conversations(connection, keep, drop)
+    gone_now = _absorb_conversations(connection, keep, drop)
+    if gone is not None:
+        gone |= gone_now
     connection.execute(
         "UPDATE contacts SET (saved_name, verified_name, push_name, business, phone, match_key, updated_at) = (SELECT "
         "coalesce(contacts.saved_name, c.saved_name), coalesce(contacts.verified_name, c.verified_name), "
@@ -51,7 +95,8 @@ def _rename_in_undone_merges(connection: sqlite3.Connection, keep: int, drop: in
     connection.execute("DELETE FROM contact_merges WHERE kept_id = merged_id")
 
 
-def _absorb_conversations(connection: sqlite3.Connection, keep: int, drop: int) -> None:
+def _absorb_conversations(connection: sqlite3.Connection, keep: int, drop: int) -> set[int]:
+    gone: set[int] = set()
     for account, conversation in connection.execute(
         "SELECT account_id, conversation_id FROM conversations WHERE contact_id = ?", (drop,)
     ).fetchall():
@@ -63,10 +108,14 @@ def _absorb_conversations(connection: sqlite3.Connection, keep: int, drop: int) 
                 "UPDATE conversations SET contact_id = ? WHERE conversation_id = ?", (keep, conversation)
             )
         else:
+            gone |= unify_in_conversations(connection, [twin[0], conversation])
             _absorb_conversation(connection, twin[0], conversation)
+    return gone
 
 
 def _absorb_conversation(connection: sqlite3.Connection, keep: int, drop: int) -> None:
+    for statement in _MOVE:
+        connection.execute(statement, {"keep": keep, "drop": drop})
     for table in MOVED:
         # OR IGNORE: of two labels of one burst the first stays, and the other goes with its conversation.
         connection.execute(f"UPDATE OR IGNORE {table} SET conversation_id = ? WHERE conversation_id = ?", (keep, drop))

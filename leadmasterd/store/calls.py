@@ -28,13 +28,13 @@ WHERE conversation_id = :conversation AND outgoing = :outgoing AND call_id <> :l
 AND (julianday(:at) - julianday(started_at)) * 86400
     BETWEEN {-LINE_BEFORE.total_seconds()} AND {LINE_AFTER.total_seconds()}
 -- no line of the same id, nor another line that is dated like its own
-AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.account_id = c.account_id AND m.stanza_id = c.call_id)
+AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.conversation_id AND m.stanza_id = c.call_id)
 AND NOT EXISTS (
     SELECT 1 FROM messages m WHERE m.conversation_id = c.conversation_id AND m.type = '{CALL_LOG}'
     AND m.stanza_id <> :line AND (m.direction = 'out') = c.outgoing
     AND (julianday(m.sent_at) - julianday(c.started_at)) * 86400
         BETWEEN {-LINE_BEFORE.total_seconds()} AND {LINE_AFTER.total_seconds()}
-    AND NOT EXISTS (SELECT 1 FROM calls o WHERE o.account_id = m.account_id AND o.call_id = m.stanza_id)
+    AND NOT EXISTS (SELECT 1 FROM calls o WHERE o.conversation_id = m.conversation_id AND o.call_id = m.stanza_id)
 )
 ORDER BY abs(julianday(started_at) - julianday(:at)) LIMIT 1
 """

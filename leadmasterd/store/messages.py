@@ -1,15 +1,15 @@
 """Messages: deduplicated (dedup), inserted, and changed by edits, revokes and later copies.
 
-A message is unique on (account, direction, its own id, the group's id), confirmed by its time to within a minute. The
-same id with a clearly different time is another message (`variant`). One message may arrive five times, live and by
-sweep, under the chat's phone and its LID: it stays one row, and every id it was seen under is kept in
-`message_aliases`.
+A message is unique on (account, direction, its chat's person, its own id, and in a group the participant), confirmed
+by its time to within a minute: ids are chosen by senders, so an id alone is nobody's. The same message may arrive five
+times, live and by sweep, under the phone and the LID of one person: it stays one row, and every id it was seen under is
+kept in `message_aliases`. Who is one person is decided in `people`, and what a copy adds in `same_message`. When
+WhatsApp says only later that two ids are one person, `unify` makes one row of what was captured under both.
 """
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -21,7 +21,19 @@ from leadmasterd.store.calls import CALL_LOG, Calls
 from leadmasterd.store.coverage import Coverage
 from leadmasterd.store.people import People
 from leadmasterd.store.records import BatchResult, Item
+from leadmasterd.store.same_message import (
+    CONTENT,
+    REVOKED,
+    Stored,
+    digest,
+    find_same,
+    has_other_words,
+    judge,
+    marks_it_lacked,
+    remember,
+)
 from leadmasterd.store.sql import insert
+from leadmasterd.store.unify import earlier_texts
 from leadmasterd.text import clean
 from leadmasterd.times import sent_at
 from leadmasterd.wire.events import MessageEdit, MessageKey, MessageRevoke
@@ -55,7 +67,7 @@ class MessageRow(NamedTuple):
     marks: str | None
     stanza_id: str
     group_id: str
-    variant: int
+    participant: str
     wire_t: int | None
 
 
@@ -91,48 +103,46 @@ INSERT_MESSAGE: Final = insert("messages", MessageRow._fields)
 INSERT_ALIAS: Final = insert("message_aliases", AliasRow._fields).replace("INSERT", "INSERT OR IGNORE", 1)
 INSERT_RAW: Final = insert("raw_events", RawRow._fields)
 _INSERT_VERSION: Final = insert("message_versions", VersionRow._fields)
-_REVOKED: Final = "revoked"
-
-
-@dataclass(slots=True)
-class _Stored:
-    """A message that is in the table, or will be at the end of the run."""
-
-    message_id: int
-    variant: int
-    wire_t: int | None
-    type: str
-    body: str | None
-    readable: bool
-    revoked: bool
-    marks: str | None
-
-    def is_same(self, t: int | None) -> bool:
-        """Whether a message with the same ids and this time is the same message."""
-        return self.wire_t is None or t is None or abs(self.wire_t - t) <= SAME_MESSAGE_SECONDS
-
-
-_STORED: Final = "message_id, variant, wire_t, type, body, readable_at IS NOT NULL, revoked_at IS NOT NULL, marks"
-_SELECT_OF_RUN: Final = (
-    f"SELECT direction, stanza_id, group_id, {_STORED} FROM messages "
-    "WHERE account_id = ? AND stanza_id IN (SELECT value FROM json_each(?)) ORDER BY variant"
-)
-_SELECT_BY_KEY: Final = (
-    f"SELECT {_STORED} FROM messages "
-    "WHERE account_id = ? AND stanza_id = ? AND direction = ? AND group_id = ? ORDER BY variant DESC"
-)
+DIFFERS: Final = "another message has the chat, id and time of this one"
+"""The problem of a line in `raw_events`. In brackets follows what is equal for equal messages."""
+_COLUMNS: Final = ", ".join(f"m.{column}" for column in CONTENT.split(", "))
+_OF_KEYS: Final = f"""
+SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM json_each(:keys)
+CROSS JOIN messages m ON m.conversation_id = json_each.value AND m.stanza_id = json_each.key AND m.participant = ''
+AND m.wire_t BETWEEN :least AND :most
+UNION ALL SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM json_each(:keys)
+CROSS JOIN messages m ON m.conversation_id = json_each.value AND m.stanza_id = json_each.key AND m.participant = ''
+AND m.wire_t IS NULL
+"""
+"""By an object of ids and their conversations."""
+_OF_MEMBER: Final = f"""
+SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM messages m
+WHERE m.conversation_id = :conversation AND m.stanza_id = :id
+AND m.participant IN (SELECT value FROM json_each(:members)) AND (m.wire_t IS NULL OR m.wire_t BETWEEN :least AND :most)
+"""
+_ANY_TIME: Final = (-(1 << 62), 1 << 62)
 
 
 class _Arrival(NamedTuple):
-    """A captured message with its wire line, and the row that it is or becomes."""
+    """A captured message with its wire line, its conversation, and the row that it is or becomes."""
 
     message: CapturedMessage
     line: str | None
-    stored: _Stored
+    conversation: int
+    stored: Stored
     is_new: bool
 
 
-_Identity = tuple[str, str, str]
+class _Place(NamedTuple):
+    """Where a message belongs. `thread`: as in `People.thread`; `member`: all ids of who wrote it in a group."""
+
+    conversation: int
+    thread: tuple[int, ...]
+    member: tuple[str, ...]
+
+
+_NO_MEMBER: Final = ("",)
+_Identity = tuple[int, str, str, tuple[str, ...]]
 
 
 class Messages:
@@ -158,102 +168,139 @@ class Messages:
     ) -> set[int]:
         """Write messages that arrived one after the other, each with its wire line. Returns the dirty conversations.
 
-        All contacts are resolved before the first row is written: a message may show that two contacts are one, and
+        All contacts are resolved before the first message is looked up: it may show that two contacts are one, and
         then the conversation of an earlier message of this run is gone.
         """
         if account is None:
             raise ValueError("a message came before any account was known")
-        arrivals = self._deduplicate(account, messages)
-        self._resolve_people(account, arrivals)
+        places = self._resolve_people(account, [message for message, _ in messages])
+        arrivals = self._deduplicate(messages, places)
+        for arrival in arrivals:
+            message = arrival.message
+            # A copy under one id says nothing new about people.
+            if message.direction == "in" and message.aliases and (arrival.is_new or len(message.aliases) > 1):
+                self._people.note_facts(arrival.conversation, message)
         dirty = self._insert(account, arrivals)
         self._count(arrivals, result)
-        return dirty | self._update_from_copies(account, arrivals)
+        return dirty | self._update_from_copies(account, arrivals, result)
 
-    def _deduplicate(self, account: int, messages: Sequence[tuple[CapturedMessage, str | None]]) -> list[_Arrival]:
+    def _resolve_people(self, account: int, messages: Sequence[CapturedMessage]) -> list[_Place]:
+        """Create and merge contacts and conversations, in the order of arrival."""
+        while True:
+            before = self._people.changes
+            places = [self._place(account, message) for message in messages]
+            if self._people.changes == before:
+                return places
+
+    def _place(self, account: int, message: CapturedMessage) -> _Place:
+        people, at = self._people, message.captured_at
+        conversation = people.conversation_for(account, message.aliases, message.chat, at)
+        member = people.member(message.members, at) if message.members else _NO_MEMBER
+        return _Place(conversation, people.thread(conversation), member)
+
+    def _deduplicate(
+        self, messages: Sequence[tuple[CapturedMessage, str | None]], places: Sequence[_Place]
+    ) -> list[_Arrival]:
         """Tell new messages from copies of those that are stored, or came earlier in this run."""
-        known = self._find_stored(account, {message.key.stanza_id for message, _ in messages})
+        known = self._find_stored([message for message, _ in messages], places)
         arrivals = []
-        for message, line in messages:
-            candidates = known.setdefault((message.direction, message.key.stanza_id, message.group), [])
-            for stored in candidates:
-                if stored.is_same(message.t):
-                    arrivals.append(_Arrival(message, line, stored, False))
-                    break
+        for (message, line), (conversation, thread, member) in zip(messages, places, strict=True):
+            identity = (thread[0], message.direction, message.key.stanza_id, member)
+            of_id = known.get(identity)
+            stored = find_same(of_id, message.t, message) if of_id else None
+            if stored is not None:
+                arrivals.append(_Arrival(message, line, conversation, stored, is_new=False))
+                continue
+            stored = Stored(
+                message_id=self._next_id,
+                wire_t=message.t,
+                type=message.type,
+                body=message.body,
+                media=message.media,
+                sender=message.sender,
+                readable=message.readable,
+                revoked=message.type == REVOKED,
+                truncated=message.truncated,
+                marks=message.marks,
+            )
+            self._next_id += 1
+            if of_id is None:
+                known[identity] = [stored]
             else:
-                stored = _Stored(
-                    message_id=self._next_id,
-                    variant=len(candidates),
-                    wire_t=message.t,
-                    type=message.type,
-                    body=message.body,
-                    readable=message.readable,
-                    revoked=message.type == _REVOKED,
-                    marks=message.marks,
-                )
-                self._next_id += 1
-                candidates.append(stored)
-                arrivals.append(_Arrival(message, line, stored, True))
+                remember(of_id, stored)
+            arrivals.append(_Arrival(message, line, conversation, stored, is_new=True))
         return arrivals
 
-    def _find_stored(self, account: int, stanza_ids: Iterable[str]) -> dict[_Identity, list[_Stored]]:
-        stored: dict[_Identity, list[_Stored]] = {}
-        for direction, stanza_id, group_id, *columns in self._db.execute(
-            _SELECT_OF_RUN, (account, json.dumps(list(stanza_ids)))
-        ):
-            stored.setdefault((direction, stanza_id, group_id), []).append(_Stored(*columns))
-        return stored
+    def _find_stored(
+        self, messages: Sequence[CapturedMessage], places: Sequence[_Place]
+    ) -> dict[_Identity, list[Stored]]:
+        """What is stored under the ids of these, as far as its time may be the same."""
+        dated = [message.t for message in messages if message.t is not None]
+        least, most = _ANY_TIME if len(dated) < len(messages) else (min(dated), max(dated))
+        span = {"least": least - SAME_MESSAGE_SECONDS, "most": most + SAME_MESSAGE_SECONDS}
+        keys: dict[str, int] = {}
+        others: set[tuple[str, int]] = set()
+        members: set[tuple[str, int, tuple[str, ...]]] = set()
+        for message, (conversation, thread, member) in zip(messages, places, strict=True):
+            stanza_id = message.key.stanza_id
+            if member is not _NO_MEMBER:
+                members.add((stanza_id, conversation, member))
+            elif keys.setdefault(stanza_id, conversation) != conversation or len(thread) > 1:
+                others.update((stanza_id, each) for each in thread)
+        found: dict[_Identity, list[Stored]] = {}
+        for some in (keys, *({stanza_id: each} for stanza_id, each in others if keys[stanza_id] != each)):
+            self._note_stored(found, _OF_KEYS, {"keys": json.dumps(some), **span}, _NO_MEMBER)
+        for stanza_id, conversation, member in members:
+            values = {"id": stanza_id, "conversation": conversation, "members": json.dumps(member), **span}
+            self._note_stored(found, _OF_MEMBER, values, member)
+        return found
 
-    def _resolve_people(self, account: int, arrivals: Sequence[_Arrival]) -> None:
-        """Create and merge contacts and conversations, and keep names, in the order of arrival."""
-        for message, _, _, is_new in arrivals:
-            # A copy under known ids says nothing about people; one with several ids may show that two are one person.
-            if is_new or len(message.aliases) > 1:
-                conversation = self._conversation(account, message)
-                if message.direction == "in" and message.aliases:
-                    self._people.note_facts(conversation, message)
-
-    def _conversation(self, account: int, message: CapturedMessage) -> int:
-        return self._people.conversation_for(account, message.aliases, message.chat, message.captured_at)
+    def _note_stored(
+        self,
+        found: dict[_Identity, list[Stored]],
+        query: str,
+        values: Mapping[str, object],
+        member: tuple[str, ...],
+    ) -> None:
+        for conversation, direction, stanza_id, *columns in self._db.execute(query, values):
+            identity = (self._people.thread(conversation)[0], direction, stanza_id, member)
+            remember(found.setdefault(identity, []), Stored(*columns))
 
     def _insert(self, account: int, arrivals: Sequence[_Arrival]) -> set[int]:
         """Insert new messages, the ids of all, and the lines of the new ones. Returns the new ones' conversations."""
         new = [each for each in arrivals if each.is_new]
-        conversations = [self._conversation(account, each.message) for each in new]
         # Generators: thousands of rows in lists would be work for the garbage collector. Plain tuples: sqlite3 binds
         # them so much faster than named ones that the copy pays.
         self._db.executemany(
             INSERT_MESSAGE,
-            (
-                tuple(_row(account, conversation, stored, message))
-                for conversation, (message, _, stored, _) in zip(conversations, new, strict=True)
-            ),
+            (tuple(_row(account, conversation, stored, message)) for message, _, conversation, stored, _ in new),
         )
         self._db.executemany(
             INSERT_ALIAS,
             (
                 AliasRow(stored.message_id, message.key.remote, message.key.participant or "")
-                for message, _, stored, _ in arrivals
+                for message, _, _, stored, _ in arrivals
             ),
         )
         self._db.executemany(
             INSERT_RAW,
             (
                 tuple(RawRow(account, stored.message_id, message.captured_at, line))
-                for message, line, stored, _ in new
+                for message, line, _, stored, _ in new
                 if line is not None
             ),
         )
-        for conversation, (message, _, _, _) in zip(conversations, new, strict=True):
+        for message, _, conversation, _, _ in new:
             if message.type == CALL_LOG:
                 self._calls.has_line(account, conversation, message)
-        self._move_latest(conversations, new)
-        return set(conversations)
+        self._move_latest(new)
+        return {each.conversation for each in new}
 
-    def _move_latest(self, conversations: Sequence[int], new: Sequence[_Arrival]) -> None:
+    def _move_latest(self, new: Sequence[_Arrival]) -> None:
         """Keep the times of each conversation's newest messages, in and out."""
         last_in: dict[int, str] = {}
         last_out: dict[int, str] = {}
-        for conversation, (message, _, _, _) in zip(conversations, new, strict=True):
+        for message, _, conversation, _, _ in new:
             last = last_in if message.direction == "in" else last_out
             if message.sent_at > last.get(conversation, ""):
                 last[conversation] = message.sent_at
@@ -265,7 +312,7 @@ class Messages:
 
     def _count(self, arrivals: Sequence[_Arrival], result: BatchResult) -> None:
         """For the counters of `status`, and for the sweep under way."""
-        for message, _, stored, is_new in arrivals:
+        for message, _, _, stored, is_new in arrivals:
             if message.via == "sweep" and message.type != VOTE:  # votes say nothing about the path of messages
                 self._coverage.note_read(message)
                 if is_new:
@@ -277,28 +324,59 @@ class Messages:
 
     # ------------------------------------------------------------------ copies that tell more
 
-    def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival]) -> set[int]:
+    def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival], result: BatchResult) -> set[int]:
         changed: set[int] = set()
-        for message, line, stored, is_new in arrivals:
-            if is_new or not _tells_more(stored, message):
+        for message, line, _, stored, is_new in arrivals:
+            if is_new:
                 continue
-            self._update_from_copy(stored, message)
+            verdict = judge(stored, message)
+            if verdict == "tells_more":
+                self._update_from_copy(stored, message)
+                keep_line(
+                    self._db,
+                    account=account,
+                    message_id=stored.message_id,
+                    at=message.captured_at,
+                    problem=None,
+                    line=line,
+                )
+                changed.add(stored.message_id)
+            elif verdict == "differs" or self._has_another_sender(stored, message):
+                self._keep_differing(account, stored, message, line)
+            else:
+                result.repeated += 1
+        return self.conversations_of(changed)
+
+    def _has_another_sender(self, stored: Stored, copy: CapturedMessage) -> bool:
+        one, other = stored.sender, copy.sender
+        if one == other or one is None or other is None:
+            return False
+        return not self._people.is_one_person(one, other)
+
+    def _keep_differing(self, account: int, stored: Stored, copy: CapturedMessage, line: str | None) -> None:
+        """Keep the line of another message that has the chat, id and time of a stored one. Once: sweeps repeat it.
+
+        An earlier text of an edited message is no other one.
+        """
+        if copy.body in earlier_texts(self._db, stored.message_id):
+            return
+        problem = f"{DIFFERS} ({digest(copy)})"
+        known = "SELECT 1 FROM raw_events WHERE message_id = ? AND problem = ?"
+        if not self._db.execute(known, (stored.message_id, problem)).fetchone():
             keep_line(
                 self._db,
                 account=account,
                 message_id=stored.message_id,
-                at=message.captured_at,
-                problem=None,
+                at=copy.captured_at,
+                problem=problem,
                 line=line,
             )
-            changed.add(stored.message_id)
-        return self.conversations_of(changed)
 
-    def _update_from_copy(self, stored: _Stored, message: CapturedMessage) -> None:
+    def _update_from_copy(self, stored: Stored, message: CapturedMessage) -> None:
         at = message.captured_at
-        if message.type == _REVOKED:
+        if message.type == REVOKED:
             self._mark_revoked(stored, at)
-        elif not stored.readable:
+        elif not stored.readable or stored.type == REVOKED:
             self._db.execute(
                 "UPDATE messages SET author = ?, type = ?, body = ?, readable_at = ?, truncated = ?, forwarded = ?, "
                 "media = ?, quoted = ?, referral = ?, details = ?, marks = ? WHERE message_id = ?",
@@ -317,15 +395,15 @@ class Messages:
                     stored.message_id,
                 ),
             )
-            stored.readable, stored.type, stored.body = True, message.type, message.body
+            stored.readable, stored.type, stored.body, stored.media = True, message.type, message.body, message.media
             stored.marks = message.marks or stored.marks
         else:
-            if marks := _marks_it_lacked(stored, message):
+            if marks := marks_it_lacked(stored, message):
                 self._add_marks(stored, marks, message.author)
-            if _has_other_words(stored, message):
+            if has_other_words(stored, message):
                 self._change_body(stored, message.body, at)
 
-    def _add_marks(self, stored: _Stored, marks: str, author: Author) -> None:
+    def _add_marks(self, stored: Stored, marks: str, author: Author) -> None:
         """An author that shows in marks is certain; `operator` and `contact` are what is left without any."""
         stored.marks = marks
         self._db.execute(
@@ -336,15 +414,34 @@ class Messages:
 
     # ------------------------------------------------------------------ edits and revokes
 
-    def find(self, account: int | None, key: MessageKey, t: int | None) -> _Stored | None:
-        """The message that an edit, a revoke or a reaction is about. Without `t` the newest under that id."""
+    def find(self, account: int | None, key: MessageKey, t: int | None) -> Stored | None:
+        """The message that an edit, a revoke or a reaction is about: in the chat that it names, under any of its ids.
+
+        Without `t` the newest under that id.
+        """
         chat = canonical_id(key.remote)
-        group = chat if chat_kind(chat) == "group" else ""
-        rows = self._db.execute(
-            _SELECT_BY_KEY,
-            (account, key.stanza_id, "out" if key.from_me else "in", group),
-        ).fetchall()
-        return next((stored for row in rows if (stored := _Stored(*row)).is_same(t)), None)
+        conversation = self._people.conversation_of(account, chat)
+        if conversation is None:
+            return None
+        members = None
+        if chat_kind(chat) == "group" and not key.from_me and key.participant:
+            members = json.dumps(self._people.ids_of(canonical_id(key.participant)))
+        least, most = _ANY_TIME if t is None else (t - SAME_MESSAGE_SECONDS, t + SAME_MESSAGE_SECONDS)
+        row = self._db.execute(
+            f"SELECT {CONTENT} FROM messages WHERE conversation_id IN (SELECT value FROM json_each(:thread)) "
+            "AND stanza_id = :id AND direction = :direction AND (wire_t IS NULL OR wire_t BETWEEN :least AND :most) "
+            "AND (:members IS NULL OR participant IN (SELECT value FROM json_each(:members))) "
+            "ORDER BY sent_at DESC, message_id DESC LIMIT 1",
+            {
+                "thread": json.dumps(self._people.thread(conversation)),
+                "id": key.stanza_id,
+                "direction": "out" if key.from_me else "in",
+                "least": least,
+                "most": most,
+                "members": members,
+            },
+        ).fetchone()
+        return Stored(*row) if row else None
 
     def edit(self, account: int | None, edit: MessageEdit, item: Item) -> set[int]:
         """Change a message's text and keep the earlier one. Returns the dirty conversations."""
@@ -376,23 +473,23 @@ class Messages:
         query = "SELECT conversation_id FROM messages WHERE message_id = ?"
         return {found for each in message_ids for (found,) in self._db.execute(query, (each,))}
 
-    def _keep_line_of_change(self, account: int | None, stored: _Stored, item: Item) -> None:
+    def _keep_line_of_change(self, account: int | None, stored: Stored, item: Item) -> None:
         keep_line(self._db, account=account, message_id=stored.message_id, at=item.at, problem=None, line=item.text)
 
-    def _change_body(self, stored: _Stored, body: str | None, at: str) -> None:
+    def _change_body(self, stored: Stored, body: str | None, at: str) -> None:
         self._keep_version(stored, "edit", at)
         self._db.execute(
             "UPDATE messages SET body = ?, edited_at = ? WHERE message_id = ?", (body, at, stored.message_id)
         )
         stored.body = body
 
-    def _mark_revoked(self, stored: _Stored, at: str) -> None:
+    def _mark_revoked(self, stored: Stored, at: str) -> None:
         """A revoked message keeps its text: it was written all the same."""
         self._keep_version(stored, "revoke", at)
         self._db.execute("UPDATE messages SET revoked_at = ? WHERE message_id = ?", (at, stored.message_id))
         stored.revoked = True
 
-    def _keep_version(self, stored: _Stored, change: str, at: str) -> None:
+    def _keep_version(self, stored: Stored, change: str, at: str) -> None:
         self._db.execute(
             _INSERT_VERSION,
             VersionRow(
@@ -422,7 +519,7 @@ def keep_line(
         )
 
 
-def _row(account: int, conversation: int, stored: _Stored, message: CapturedMessage) -> MessageRow:
+def _row(account: int, conversation: int, stored: Stored, message: CapturedMessage) -> MessageRow:
     return MessageRow(
         message_id=stored.message_id,
         account_id=account,
@@ -435,7 +532,7 @@ def _row(account: int, conversation: int, stored: _Stored, message: CapturedMess
         captured_at=message.captured_at,
         captured_via=message.via,
         readable_at=message.captured_at if message.readable else None,
-        revoked_at=message.captured_at if message.type == _REVOKED else None,
+        revoked_at=message.captured_at if message.type == REVOKED else None,
         sender=message.sender,
         notify_name=message.notify_name,
         saved_name=message.saved_name,
@@ -449,32 +546,6 @@ def _row(account: int, conversation: int, stored: _Stored, message: CapturedMess
         marks=message.marks,
         stanza_id=message.key.stanza_id,
         group_id=message.group,
-        variant=stored.variant,
+        participant=message.members[0] if message.members else "",
         wire_t=message.t,
     )
-
-
-def _tells_more(stored: _Stored, copy: CapturedMessage) -> bool:
-    """Whether a copy is more than a repetition: the text of a ciphertext, new marks, or a change that a sweep found."""
-    if not copy.readable:
-        return False
-    if copy.type == _REVOKED:
-        return not stored.revoked
-    if not stored.readable or _has_other_words(stored, copy):
-        return True
-    return _marks_it_lacked(stored, copy) is not None
-
-
-def _has_other_words(stored: _Stored, copy: CapturedMessage) -> bool:
-    if stored.revoked or copy.truncated:
-        return False
-    return copy.via == "sweep" and copy.body != stored.body
-
-
-def _marks_it_lacked(stored: _Stored, copy: CapturedMessage) -> str | None:
-    """All marks of both, or None if the copy adds none. A name that the page has learnt since is no reason to write."""
-    if copy.marks is None or copy.marks == stored.marks:
-        return None
-    known: dict[str, object] = json.loads(stored.marks or "{}")
-    told: dict[str, object] = json.loads(copy.marks)
-    return None if told.keys() - known.keys() <= {"verified_name"} else json.dumps(known | told)

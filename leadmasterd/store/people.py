@@ -10,9 +10,10 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from leadmasterd.capture import CapturedMessage
-from leadmasterd.identity import phone_of
+from leadmasterd.identity import canonical_id, phone_of
 from leadmasterd.store.absorption import absorb
 from leadmasterd.store.merges import merge_same_phone
+from leadmasterd.store.unify import unify_in_conversations, unify_of_participant
 
 
 @dataclass(slots=True)
@@ -33,11 +34,20 @@ class People:
         self._db = connection
         self._conversations: dict[tuple[str, ...], int] = {}
         self._contacts: dict[int, _Facts] = {}
+        self._threads: dict[int, tuple[int, ...]] = {}
+        self._members: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self.changes = 0
+        """Moves on whenever ids turn out to be one person's: conversations known before may be gone."""
+        self.gone: set[int] = set()
+        """Ids of messages that turned out to be another one's copies, and are no more. For the caller to empty."""
 
     def clear(self) -> None:
         """Drop the caches."""
+        self.changes += 1
         self._conversations.clear()
         self._contacts.clear()
+        self._threads.clear()
+        self._members.clear()
 
     def conversation_for(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
         """The conversation that these ids belong to, created if there is none. Empty aliases: a group."""
@@ -47,6 +57,62 @@ class People:
             conversation = self._find_or_create(account_id, aliases, chat, at)
             self._conversations[key] = conversation
         return conversation
+
+    def conversation_of(self, account_id: int | None, chat: str) -> int | None:
+        """The conversation of a chat id, None when nothing is known of it."""
+        row = self._db.execute(
+            "SELECT conversation_id FROM conversations WHERE account_id = ?1 AND (chat = ?2 OR contact_id = "
+            "(SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = ?2))",
+            (account_id, chat),
+        ).fetchone()
+        return row[0] if row else None
+
+    def thread(self, conversation: int) -> tuple[int, ...]:
+        """The conversations of one phone in one account, oldest first: it has two when WhatsApp spells it in two ways.
+
+        They are two contacts, which a person may part; but it is one phone, so a message is in one of them.
+        """
+        found = self._threads.get(conversation)
+        if found is None:
+            rows = self._db.execute(
+                "SELECT other.conversation_id FROM conversations v JOIN contacts c USING (contact_id) "
+                "JOIN contacts o ON o.match_key = c.match_key "
+                "JOIN conversations other ON other.contact_id = o.contact_id AND other.account_id = v.account_id "
+                "WHERE v.conversation_id = ? ORDER BY 1",
+                (conversation,),
+            ).fetchall()
+            found = self._threads[conversation] = tuple(each for (each,) in rows) or (conversation,)
+        return found
+
+    def member(self, ids: tuple[str, ...], at: str) -> tuple[str, ...]:
+        """All ids under which the sender of a group's message may be known: these, and what WhatsApp maps to them.
+
+        Members of groups are contacts only if they have a chat, or if WhatsApp names two ids of theirs.
+        """
+        found = self._members.get(ids)
+        if found is None:
+            if len(ids) > 1:
+                self._contact_of(ids, at)
+            found = self._members[ids] = self.ids_of(ids[0]) if ids else ("",)
+        return found
+
+    def ids_of(self, wid: str) -> tuple[str, ...]:
+        """All ids of the person with this one, in order; at least this one itself."""
+        rows = self._db.execute(
+            "SELECT other.value FROM contact_identities i JOIN contact_identities other USING (contact_id) "
+            "WHERE i.kind IN ('wa_jid', 'lid') AND i.value = ? AND other.kind IN ('wa_jid', 'lid') ORDER BY 1",
+            (wid,),
+        ).fetchall()
+        return tuple(value for (value,) in rows) or (wid,)
+
+    def is_one_person(self, one: str, other: str) -> bool:
+        """Whether WhatsApp says that these two ids are one person's."""
+        one, other = canonical_id(one), canonical_id(other)
+        return one == other or other in self.ids_of(one)
+
+    def join(self, ids: tuple[str, ...], at: str) -> None:
+        """WhatsApp says that these ids are one person's."""
+        self._contact_of(ids, at)
 
     def _find_or_create(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
         contact = self._contact_of(aliases, at) if aliases else None
@@ -60,7 +126,10 @@ class People:
             "INSERT INTO conversations (account_id, contact_id, chat, created_at) VALUES (?, ?, ?, ?)",
             (account_id, contact, chat, at),
         )
-        return int(cursor.lastrowid or 0)
+        conversation = int(cursor.lastrowid or 0)
+        for other in self.thread(conversation):
+            self._threads.pop(other, None)
+        return conversation
 
     def _contact_of(self, aliases: tuple[str, ...], at: str) -> int:
         """The contact of these ids, which WhatsApp says are one: if they were of several contacts, those become one."""
@@ -76,7 +145,7 @@ class People:
             contact, *others = sorted(set(known.values()))
             for other in others:
                 self.clear()
-                contact = absorb(self._db, contact, other, at=at)
+                contact = absorb(self._db, contact, other, at=at, gone=self.gone)
             if not others and len(known) == len(aliases):
                 return contact
         else:
@@ -91,6 +160,11 @@ class People:
             ],
         )
         self._keep_phone(contact, aliases, at)
+        if len(aliases) > 1:
+            if self._members:
+                self._members.clear()
+                self.changes += 1
+            self.gone |= unify_of_participant(self._db, self.ids_of(aliases[0]))
         return contact
 
     def _keep_phone(self, contact: int, aliases: tuple[str, ...], at: str) -> None:
@@ -107,6 +181,17 @@ class People:
             (contact, phone.e164, at),
         )
         merge_same_phone(self._db, contact, phone.match_key, at=at)
+        self._unify_threads(phone.match_key)
+
+    def _unify_threads(self, match_key: str) -> None:
+        """What came under two spellings of a phone before both were known to be that phone's."""
+        for (conversations,) in self._db.execute(
+            "SELECT json_group_array(conversation_id) FROM contacts JOIN conversations USING (contact_id) "
+            "WHERE match_key = ? GROUP BY account_id HAVING count(*) > 1",
+            (match_key,),
+        ).fetchall():
+            self.clear()
+            self.gone |= unify_in_conversations(self._db, json.loads(conversations))
 
     def note_facts(self, conversation: int, record: CapturedMessage) -> None:
         """Write a contact's names if they changed; a message without names erases none."""

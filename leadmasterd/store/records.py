@@ -71,6 +71,8 @@ class BatchResult:
     live: int = 0
     sweep: int = 0
     rejected: int = 0
+    repeated: int = 0
+    """Copies of stored messages that told nothing new."""
     last_message_at: str | None = None
     new_account_beside: tuple[str, str] | None = None
     """(the new number, the one before), when another number was scanned."""

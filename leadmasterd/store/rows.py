@@ -6,7 +6,6 @@ Messages have a file of their own (`messages`), and so has what says how complet
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from itertools import groupby
 from typing import Final
 
@@ -16,10 +15,20 @@ from leadmasterd.store.calls import Calls
 from leadmasterd.store.coverage import Coverage, Tally
 from leadmasterd.store.messages import Messages, keep_line
 from leadmasterd.store.people import People
+from leadmasterd.store.reactions import Reactions
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, SessionEvent
 from leadmasterd.text import clean
-from leadmasterd.times import sent_at
-from leadmasterd.wire.events import Account, Call, Malformed, MessageEdit, MessageRevoke, Reaction, SweepChat, SweepDone
+from leadmasterd.wire.events import (
+    Account,
+    Call,
+    Malformed,
+    MessageEdit,
+    MessageKey,
+    MessageRevoke,
+    Reaction,
+    SweepChat,
+    SweepDone,
+)
 
 MARK_DIRTY: Final = (
     "INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations "
@@ -41,6 +50,7 @@ class Rows:
         self._coverage = Coverage(connection)
         self._calls = Calls(connection)
         self._messages = Messages(connection, people=self._people, coverage=self._coverage, calls=self._calls)
+        self._reactions = Reactions(connection, people=self._people, messages=self._messages)
         self._data_version: int | None = None
         self._before: tuple[int | None, Tally] = (None, Tally())
 
@@ -65,6 +75,9 @@ class Rows:
         dirty: set[int] = set()
         for run in _runs(items):
             dirty |= self._apply(run, result)
+        # A message that a sweep brought under another id was delivered if it is one that came live.
+        result.delivered |= self._people.gone
+        self._people.gone.clear()
         self._db.executemany(MARK_DIRTY, [(conversation,) for conversation in dirty])
         return result
 
@@ -87,7 +100,7 @@ class Rows:
             case MessageRevoke() as revoke:
                 return self._messages.revoke(self.account_id, revoke, item)
             case Reaction() as reaction:
-                return self._reaction(reaction, item)
+                return self._reactions.write(self.account_id, reaction, item)
             case Call() as call:
                 return {self._call(call, item)}
             case SweepChat() as chat:
@@ -110,6 +123,11 @@ class Rows:
                 self._coverage.gap_ended(self.account_id, item.at)
         return set()
 
+    def is_dated(self, key: MessageKey, t: int | None) -> bool:
+        """Whether this message is stored, and with exactly this time."""
+        stored = self._messages.find(self.account_id, key, t)
+        return stored is not None and t is not None and stored.wire_t == t
+
     def reject(self, item: Item, problem: str) -> BatchResult:
         """Keep a record that SQLite refuses as a raw line with the reason, so that one bad record stops nothing."""
         self._keep_unusable(item.text or repr(item.record), problem, item.at)
@@ -121,44 +139,6 @@ class Rows:
 
     def _keep_unusable(self, line: str | None, problem: str, at: str) -> None:
         keep_line(self._db, account=self.account_id, message_id=None, at=at, problem=problem, line=line)
-
-    def _reaction(self, reaction: Reaction, item: Item) -> set[int]:
-        """Ours is an answer, so it makes the conversation dirty. Sweeps bring known ones again: they change nothing."""
-        stored = self._messages.find(self.account_id, reaction.key, None)
-        chat = canonical_id(reaction.key.remote)
-        group = chat if chat_kind(chat) == "group" else ""
-        sender = canonical_id(reaction.sender) if reaction.sender else "me" if reaction.from_me else chat
-        emoji, at = clean(reaction.emoji), sent_at(reaction.t, datetime.fromisoformat(item.at))
-        known = self._db.execute(
-            "SELECT emoji, reacted_at, message_id FROM reactions "
-            "WHERE account_id = ? AND stanza_id = ? AND group_id = ? "
-            f"AND from_me = ? AND {'sender = ?' if group else '? IS NOT NULL'} ORDER BY reacted_at DESC",
-            (self.account_id, reaction.key.stanza_id, group, reaction.from_me, sender),
-        ).fetchone()
-        if known and (known[1] > at or (known[:2] == (emoji, at) and (known[2] or not stored))):
-            return set()
-        if not group:
-            # In a direct chat each side has one reaction, whichever of their ids WhatsApp uses this time.
-            self._db.execute(
-                "DELETE FROM reactions WHERE account_id = ? AND stanza_id = ? AND group_id = '' AND from_me = ?",
-                (self.account_id, reaction.key.stanza_id, reaction.from_me),
-            )
-        self._db.execute(
-            "INSERT INTO reactions (account_id, stanza_id, group_id, sender, from_me, message_id, emoji, reacted_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET emoji = excluded.emoji, "
-            "reacted_at = excluded.reacted_at, message_id = coalesce(message_id, excluded.message_id)",
-            (
-                self.account_id,
-                reaction.key.stanza_id,
-                group,
-                sender,
-                reaction.from_me,
-                stored and stored.message_id,
-                emoji,
-                at,
-            ),
-        )
-        return self._messages.conversations_of([stored.message_id]) if stored and reaction.from_me else set()
 
     def _call(self, call: Call, item: Item) -> int:
         """Returns its conversation."""

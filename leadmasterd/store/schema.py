@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -385,6 +385,105 @@ ALTER TABLE touches_of_more_kinds RENAME TO touches;
 CREATE INDEX touches_by_conversation ON touches (conversation_id, at);
 """
 
+_IDENTITY: Final = """
+CREATE TABLE messages_of_chats (
+    message_id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_id      INTEGER NOT NULL REFERENCES accounts,
+    conversation_id INTEGER NOT NULL REFERENCES conversations,
+    direction       TEXT NOT NULL CHECK (direction IN ('in', 'out')),
+    author          TEXT NOT NULL CHECK (author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api',
+                        'system')),
+    type            TEXT NOT NULL,                  -- chat, image, location, ciphertext (not readable yet), ...
+    body            TEXT,
+    sent_at         TEXT NOT NULL,                  -- WhatsApp's time, or the capture's if that is absurd
+    captured_at     TEXT NOT NULL,
+    captured_via    TEXT NOT NULL CHECK (captured_via IN ('live', 'sweep')),
+    readable_at     TEXT,                           -- null while it is ciphertext
+    edited_at       TEXT,
+    revoked_at      TEXT,
+    sender          TEXT,                           -- the sender's id as the page gave it
+    notify_name     TEXT,                           -- the sender's names and kind when it was received
+    saved_name      TEXT,
+    business        INTEGER NOT NULL CHECK (business IN (0, 1)),
+    truncated       INTEGER NOT NULL CHECK (truncated IN (0, 1)),
+    forwarded       INTEGER NOT NULL CHECK (forwarded IN (0, 1)),
+    media           TEXT,                           -- JSON: mimetype, filename, size, ...
+    quoted          TEXT,                           -- JSON: the message it answers
+    referral        TEXT,                           -- JSON: the ad that led here
+    details         TEXT,                           -- JSON: location, contact_cards, order, reply, ...
+    marks           TEXT,                           -- JSON: what the record shows about its sender
+    stanza_id       TEXT NOT NULL,                  -- the message's own id, chosen by its sender
+    group_id        TEXT NOT NULL DEFAULT '',
+    participant     TEXT NOT NULL DEFAULT '',       -- in a group, who wrote it: an id as first seen; empty for our own
+    wire_t          INTEGER,                        -- WhatsApp's time as it came, seconds
+    variant         INTEGER NOT NULL DEFAULT 0,     -- 0, or its own message_id: another has this id and time too
+    UNIQUE (conversation_id, stanza_id, participant, wire_t, direction, variant)
+) STRICT;
+INSERT INTO sqlite_sequence (name, seq) SELECT 'messages_of_chats', seq FROM sqlite_sequence WHERE name = 'messages';
+INSERT INTO messages_of_chats
+SELECT message_id, account_id, conversation_id, direction, author, type, body, sent_at, captured_at, captured_via,
+       readable_at, edited_at, revoked_at, sender, notify_name, saved_name, business, truncated, forwarded, media,
+       quoted, referral, details, marks, stanza_id, group_id,
+       iif(group_id = '' OR direction = 'out', '', canonical(coalesce(
+           (SELECT min(participant) FROM message_aliases a WHERE a.message_id = m.message_id AND participant <> ''),
+           sender, ''))),
+       wire_t, 0
+FROM messages m;
+DROP TABLE messages;
+ALTER TABLE messages_of_chats RENAME TO messages;
+CREATE INDEX messages_by_conversation ON messages (conversation_id, sent_at);
+CREATE INDEX messages_unreadable ON messages (account_id, sent_at) WHERE readable_at IS NULL;
+CREATE INDEX messages_by_participant ON messages (participant) WHERE participant <> '';
+
+CREATE TABLE reactions_in_chats (
+    account_id      INTEGER NOT NULL REFERENCES accounts,
+    conversation_id INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    stanza_id       TEXT NOT NULL,                  -- of the message reacted to
+    direction       TEXT NOT NULL CHECK (direction IN ('in', 'out')),   -- of that message
+    participant     TEXT NOT NULL DEFAULT '',       -- in a group, who wrote that message
+    sender          TEXT NOT NULL,
+    from_me         INTEGER NOT NULL CHECK (from_me IN (0, 1)),
+    message_id      INTEGER REFERENCES messages ON DELETE CASCADE,   -- null when that message is not known
+    emoji           TEXT NOT NULL,                  -- empty: taken back
+    reacted_at      TEXT NOT NULL,
+    PRIMARY KEY (conversation_id, stanza_id, direction, participant, sender)
+) STRICT;
+INSERT OR IGNORE INTO reactions_in_chats
+SELECT r.account_id, m.conversation_id, r.stanza_id, m.direction, m.participant, r.sender, r.from_me, r.message_id,
+       r.emoji, r.reacted_at
+FROM reactions r JOIN messages m ON m.message_id = coalesce(r.message_id, (SELECT min(message_id) FROM messages other
+    JOIN conversations v USING (conversation_id) WHERE other.account_id = r.account_id
+    AND other.stanza_id = r.stanza_id AND other.group_id = r.group_id));
+DROP TABLE reactions;
+ALTER TABLE reactions_in_chats RENAME TO reactions;
+CREATE INDEX reactions_by_message ON reactions (message_id);
+
+CREATE TABLE calls_in_chats (
+    call_row_id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_id      INTEGER NOT NULL REFERENCES accounts,
+    conversation_id INTEGER NOT NULL REFERENCES conversations,
+    call_id         TEXT NOT NULL,                  -- chosen by who calls
+    started_at      TEXT NOT NULL,
+    outgoing        INTEGER NOT NULL CHECK (outgoing IN (0, 1)),
+    answered        INTEGER NOT NULL CHECK (answered IN (0, 1)),
+    video           INTEGER NOT NULL CHECK (video IN (0, 1)),
+    UNIQUE (conversation_id, call_id)
+) STRICT;
+INSERT INTO calls_in_chats SELECT * FROM calls;
+DROP TABLE calls;
+ALTER TABLE calls_in_chats RENAME TO calls;
+
+CREATE INDEX raw_events_by_message ON raw_events (message_id, problem);
+CREATE INDEX raw_events_problems ON raw_events (captured_at) WHERE problem IS NOT NULL;
+DROP INDEX lead_events_of_opening;
+CREATE INDEX lead_events_by_message ON lead_events (message_id) WHERE message_id IS NOT NULL;
+"""
+"""A message's id is its sender's choice, so it is unique only in its chat; the same holds for reactions and calls.
+
+Reactions to messages that are not known, of which the chat is not known either, are dropped: sweeps bring a message's
+reactions again with the message.
+"""
+
 
 _SENT_BODIES: Final = """
 DROP TABLE quick_replies;
@@ -428,7 +527,11 @@ _AUTHORS: Final = (
 
 
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
-    """Bring a database to `SCHEMA_VERSION` from any earlier version. `stop_before`: for tests, a migration's name."""
+    """Bring a database to `SCHEMA_VERSION` from any earlier version. `stop_before`: for tests, a migration's name.
+
+    Foreign keys are not enforced meanwhile: a table is changed by making another and dropping it, and dropping it would
+    delete what refers to it.
+    """
     from sqlite_utils.migrations import Migrations
 
     migrations = Migrations("leadmasterd")
@@ -471,7 +574,21 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
             db.execute(statement)
         db.execute("PRAGMA user_version = 6")
 
-    migrations.apply(db, stop_before=stop_before)
+    @migrations()
+    def m007_identity(db: "Database") -> None:
+        from leadmasterd.identity import canonical_id
+
+        db.conn.create_function("canonical", 1, canonical_id)
+        for statement in _statements(_IDENTITY):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 7")
+
+    [(enforced,)] = db.execute("PRAGMA foreign_keys").fetchall()
+    db.execute("PRAGMA foreign_keys = OFF")
+    try:
+        migrations.apply(db, stop_before=stop_before)
+    finally:
+        db.execute(f"PRAGMA foreign_keys = {enforced}")
 
 
 def _widen_authors(connection: Connection) -> None:
