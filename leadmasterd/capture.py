@@ -25,6 +25,7 @@ from leadmasterd.wire.events import (
     MessageEdit,
     MessageKey,
     MessageRevoke,
+    NumberChange,
     Reaction,
     Via,
 )
@@ -156,6 +157,11 @@ class CaptureFilter:
         chat = canonical_id(event.chat if isinstance(event, Call) else event.key.remote)
         return self._refusal(chat, (chat,))
 
+    def refusal_of_change(self, change: NumberChange) -> Skipped | None:
+        """Why a changed number is not kept, or None when it is: whoever is ignored is ignored under the new one too."""
+        ids = ids_of_change(change)
+        return self._refusal(ids[0], ids)
+
     def mentions_ignored(self, text: str) -> bool:
         """Whether a line that can't be read may be of an ignored chat."""
         return any(entry.partition("@")[0] in text for entry in self._rules.ignore)
@@ -199,6 +205,12 @@ def chat_ids(key: MessageKey, contact: Contact, author: str | None = None) -> Ch
         return ChatIds(chat, "", _with_others(chat, contact))
     sender = None if key.from_me else key.participant or author
     return ChatIds(chat, chat, (), _with_others(canonical_id(sender), contact) if sender else ())
+
+
+def ids_of_change(change: NumberChange) -> tuple[str, ...]:
+    """The ids of who changed the number, the new ones first."""
+    named = (change.new, change.new_lid, change.old, change.old_lid)
+    return tuple(dict.fromkeys(canonical_id(wid) for wid in named if wid))
 
 
 def _with_others(wid: str, contact: Contact) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Final, Self, TypedDict
 from sqlite_utils import Database
 
 from leadmasterd import times
-from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules, Skipped, chat_ids
+from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules, Skipped, chat_ids, ids_of_change
 from leadmasterd.identity import canonical_id, spellings
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.projection.dirty import dirty_conversations, mark_dirty
@@ -45,6 +45,7 @@ from leadmasterd.wire.events import (
     Message,
     MessageEdit,
     MessageRevoke,
+    NumberChange,
     OutboundBlocked,
     Page,
     PageError,
@@ -213,6 +214,12 @@ class Replay:
                 _refuse_broken_ids(event.call_id, event.chat)
                 if not self._is_later(event.t) and not self._filter.refusal(event):
                     self._add(event, _as_of_moment(event.t, now, self.as_of))
+            case NumberChange():
+                ids = ids_of_change(event)
+                _refuse_broken_ids(*ids)
+                if not self._is_later(event.t) and not self._filter.refusal_of_change(event):
+                    self._before_a_merge(ids)
+                    self._add(event, _as_of_moment(event.t, now, self.as_of))
             case Ready():
                 self._ready(event.account, now)
             case (
@@ -245,7 +252,7 @@ class Replay:
         captured = self._filter.decide(event, _as_of_moment(event.t, now, self.as_of))
         if isinstance(captured, Skipped) or captured.sent_at > times.iso(self.as_of):
             return
-        self._before_a_merge(captured)
+        self._before_a_merge(captured.aliases)
         if captured.type == "revoked":
             self._changes.append((captured, now))
         else:
@@ -291,10 +298,10 @@ class Replay:
             t = None
         return moment.timestamp() if t is None else t
 
-    def _before_a_merge(self, message: CapturedMessage) -> None:
+    def _before_a_merge(self, ids: tuple[str, ...]) -> None:
         """Project first, when two contacts may become one: each keeps the leads that it had until now."""
-        if len(message.aliases) > 1 and message.aliases not in self._aliases_seen:
-            self._aliases_seen.add(message.aliases)
+        if len(ids) > 1 and ids not in self._aliases_seen:
+            self._aliases_seen.add(ids)
             self._write()
             self._project_all()
 

@@ -26,6 +26,7 @@ from leadmasterd.wire.events import (
     Message,
     MessageEdit,
     MessageRevoke,
+    NumberChange,
     Reaction,
     Ready,
     SweepChat,
@@ -125,6 +126,9 @@ class Intake:
                     read.items.append(Item(decision, line, read.at))
             case MessageEdit() | MessageRevoke() | Reaction() | Call():
                 if not self._filter.refusal(event):
+                    read.items.append(Item(event, line, read.at))
+            case NumberChange():
+                if not self._filter.refusal_of_change(event):
                     read.items.append(Item(event, line, read.at))
             case SweepChat() | SweepDone():
                 self._note_doubt(event)

@@ -110,9 +110,11 @@ class People:
         one, other = canonical_id(one), canonical_id(other)
         return one == other or other in self.ids_of(one)
 
-    def join(self, ids: tuple[str, ...], at: str) -> None:
-        """WhatsApp says that these ids are one person's."""
-        self._contact_of(ids, at)
+    def join(self, ids: tuple[str, ...], at: str, *, shown: bool) -> None:
+        """WhatsApp says that these ids are one person's. `shown`: the first phone among them is the one in use."""
+        contact = self._contact_of(ids, at)
+        if shown:
+            self._keep_phone(contact, ids, at)
 
     def _find_or_create(self, account_id: int | None, aliases: tuple[str, ...], chat: str, at: str) -> int:
         contact = self._contact_of(aliases, at) if aliases else None

@@ -4,7 +4,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from leadmasterd.capture import CapturedMessage
-from leadmasterd.wire.events import Account, Call, Malformed, MessageEdit, MessageRevoke, Reaction, SweepChat, SweepDone
+from leadmasterd.wire.events import (
+    Account,
+    Call,
+    Malformed,
+    MessageEdit,
+    MessageRevoke,
+    NumberChange,
+    Reaction,
+    SweepChat,
+    SweepDone,
+)
 
 
 class SessionEvent(NamedTuple):
@@ -32,6 +42,7 @@ Record = (
     | MessageRevoke
     | Reaction
     | Call
+    | NumberChange
     | SweepChat
     | SweepDone
     | Malformed

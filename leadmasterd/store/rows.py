@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from leadmasterd.capture import CapturedMessage
+from leadmasterd.capture import CapturedMessage, ids_of_change
 from leadmasterd.identity import canonical_id, chat_kind
 from leadmasterd.store.calls import Calls
 from leadmasterd.store.coverage import Coverage, Tally
@@ -25,6 +25,7 @@ from leadmasterd.wire.events import (
     MessageEdit,
     MessageKey,
     MessageRevoke,
+    NumberChange,
     Reaction,
     SweepChat,
     SweepDone,
@@ -103,6 +104,9 @@ class Rows:
                 return self._reactions.write(self.account_id, reaction, item)
             case Call() as call:
                 return {self._call(call, item)}
+            case NumberChange() as change:
+                # What a sweep reads again may be older than what is known.
+                self._people.join(ids_of_change(change), item.at, shown=change.via == "live")
             case SweepChat() as chat:
                 self._coverage.chat_swept(self.account_id, chat, item.at)
             case SweepDone() as done:

@@ -112,10 +112,14 @@ def _first_start(connection: sqlite3.Connection, account_id: int, *, floor: date
 def _later_starts(
     connection: sqlite3.Connection, account_id: int, account_watermark: str, *, slack: timedelta, now: datetime
 ) -> dict[str, int]:
-    """Chats whose own watermark is later than the account's, the latest first."""
+    """Chats whose own watermark is later than the account's, the latest first.
+
+    Whoever changed the number has two chats in the page, and the watermark says that one of them was read.
+    """
     rows = connection.execute(
-        "SELECT chat, swept_through_at FROM conversations WHERE account_id = ? AND swept_through_at > ? "
-        "AND swept_through_at <= ? ORDER BY swept_through_at DESC LIMIT ?",
+        "SELECT chat, swept_through_at FROM conversations v WHERE account_id = ? AND swept_through_at > ? "
+        "AND swept_through_at <= ? AND (SELECT count(*) FROM contact_identities i "
+        "WHERE i.contact_id = v.contact_id AND i.kind = 'wa_jid') < 2 ORDER BY swept_through_at DESC LIMIT ?",
         (account_id, account_watermark, iso(now), MAX_CHATS),
     )
     return {chat: _seconds(_moment(watermark) - slack) for chat, watermark in rows}

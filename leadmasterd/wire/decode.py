@@ -36,6 +36,7 @@ from leadmasterd.wire.events import (
     MessageKey,
     MessageRevoke,
     Missing,
+    NumberChange,
     OutboundBlocked,
     Page,
     PageError,
@@ -343,6 +344,18 @@ def _call(obj: JsonObject, seq: int) -> Call:
     )
 
 
+def _number_change(obj: JsonObject, seq: int) -> NumberChange:
+    return NumberChange(
+        seq=seq,
+        via=_via(obj),
+        old=_text(obj, "old"),
+        new=_text(obj, "new"),
+        old_lid=_text_or_none(obj, "old_lid"),
+        new_lid=_text_or_none(obj, "new_lid"),
+        t=_time(obj, "t"),
+    )
+
+
 # ---------------------------------------------------------------------- sweeps
 
 
@@ -521,6 +534,7 @@ EVENT_TYPES: Final[Mapping[str, Callable[[JsonObject, int], Event]]] = {
     "message_revoke": _message_revoke,
     "reaction": _reaction,
     "call": _call,
+    "number_change": _number_change,
     "sweep_chat": _sweep_chat,
     "sweep_done": _sweep_done,
     "hello": _hello,

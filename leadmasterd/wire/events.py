@@ -356,6 +356,19 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberChange:
+    """WhatsApp says that somebody has another number. Ids of one person; the LIDs where it names them."""
+
+    seq: int
+    via: Via
+    old: str
+    new: str
+    old_lid: str | None
+    new_lid: str | None
+    t: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SweepChat:
     """A sweep has read this chat; its messages came before this line. `through`: the chat's newest time."""
 
@@ -408,6 +421,6 @@ Lifecycle = (
     | CommandError
     | Bye
 )
-Data = Message | Ciphertext | MessageEdit | MessageRevoke | Reaction | Call
+Data = Message | Ciphertext | MessageEdit | MessageRevoke | Reaction | Call | NumberChange
 Sweeping = SweepChat | SweepDone
 Event = Lifecycle | Data | Sweeping | Unknown | Malformed

@@ -2,7 +2,7 @@
 // dropped here as well as in the page.
 import { callFields, reactionFields } from './message/addon-line.js';
 import { isMediaRecord } from './message/content.js';
-import { isWanted, isWantedChat } from './message/kinds.js';
+import { chatKind, isNumberChange, isWanted, isWantedChat } from './message/kinds.js';
 import {
   ciphertextFields,
   editFields,
@@ -10,6 +10,7 @@ import {
   messageFields,
   revokeFields,
 } from './message/message-line.js';
+import { numberChangeFields } from './message/number-change.js';
 import { number, record } from './message/raw.js';
 
 /** The message type of a heartbeat. */
@@ -32,10 +33,14 @@ export function createRelay(wire, groups, now = Date.now) {
   /**
    * @param {Raw} raw
    * @param {import('./message/message-line.js').Via} via
-   * @returns {boolean} whether a line was sent
+   * @returns {boolean} whether a message was sent
    */
   function message(raw, via) {
     const id = identity(raw);
+    if (isNumberChange(raw) && id !== null && chatKind(id.remote) === 'direct') {
+      sendIf('number_change', numberChangeFields(raw, via));
+      return false;
+    }
     if (!isWanted(id, raw.type, groups)) return false;
     if (raw.type === 'ciphertext') return sendIf('ciphertext', ciphertextFields(raw, via));
     const sent = sendIf('message', messageFields(raw, via));

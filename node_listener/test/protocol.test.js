@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { parseCommand } from '../src/commands.js';
 import { MAX_LINE_BYTES } from '../src/line-limit.js';
 import { ciphertextFields, editFields, messageFields, revokeFields } from '../src/message/message-line.js';
+import { numberChangeFields } from '../src/message/number-change.js';
 import { readOptions } from '../src/options.js';
 
 const DOC = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
@@ -41,6 +42,7 @@ test('the builders make exactly the documented fields', () => {
     ciphertext: ciphertextFields(RAW, 'live'),
     message_edit: editFields(RAW),
     message_revoke: revokeFields(RAW, 'everyone'),
+    number_change: numberChangeFields({ ...RAW, templateParams: ['1@c.us', '2@c.us'] }, 'live'),
   };
   for (const [type, fields] of Object.entries(made)) {
     const { v, seq, at, type: _, ...documented } = example(type);

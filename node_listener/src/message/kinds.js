@@ -66,6 +66,15 @@ export function isSystemType(type) {
 }
 
 /**
+ * Whether a system message says that somebody has another phone number: the only one that tells something of a person.
+ * @param {{type?: unknown, subtype?: unknown}} message
+ * @returns {boolean}
+ */
+export function isNumberChange(message) {
+  return message.type === 'notification_template' && message.subtype === 'change_number';
+}
+
+/**
  * @param {{remote: string} | null} id
  * @param {unknown} type
  * @param {boolean} groups

@@ -1,7 +1,7 @@
 // Composes what runs in the page into source text: functions from several modules here, in one scope there.
 import { buttonToClick, dialogName, isPasskeyCheck } from '../dialogs.js';
 import { isHosted, isLid, messageId, personId, serialized, widText } from '../message/ids.js';
-import { chatKind, isSystemType, isWanted, isWantedChat } from '../message/kinds.js';
+import { chatKind, isNumberChange, isSystemType, isWanted, isWantedChat } from '../message/kinds.js';
 import { screenShown } from '../screens.js';
 import { patchHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
 import { answered, beginReading, gather, keyOf, pageBack, readDisk } from './reading.js';
@@ -32,6 +32,7 @@ const SHARED = [
   chatKind,
   isWantedChat,
   isSystemType,
+  isNumberChange,
   isWanted,
   plain,
   firstOf,

@@ -3,7 +3,7 @@
 // may fetch previews of links and ask which account a contact card belongs to (WAWebMsgCollection, build of 2026-04-27).
 
 import { messageId, widText } from '../message/ids.js';
-import { isWanted, isWantedChat } from '../message/kinds.js';
+import { isNumberChange, isWanted, isWantedChat } from '../message/kinds.js';
 import { beginReading, gather } from './reading.js';
 import { contactFacts, firstOf, messageRecord, plain } from './records.js';
 import { votesSince } from './votes.js';
@@ -150,8 +150,11 @@ export function chooseMessages(reading, groups, want) {
   }));
   const newest = all.reduce((most, { t }) => (t > most ? t : most), -Infinity);
   reading.through = Number.isFinite(newest) ? newest : null;
+  /** @param {import('./page.js').MessageModel} message */
+  const wanted = (message) =>
+    isWanted(messageId(message.id), isNumberChange(message) ? 'chat' : message.type, groups);
   return all
-    .filter(({ message, t }) => t >= want.depth && isWanted(messageId(message.id), message.type, groups))
+    .filter(({ message, t }) => t >= want.depth && wanted(message))
     .sort((a, b) => a.t - b.t || a.row - b.row)
     .map(({ message, t }) => ({ message, fresh: t >= want.since }));
 }
