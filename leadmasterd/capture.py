@@ -6,6 +6,7 @@ chats never, and they are refused here, before anything reaches the disk.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from leadmasterd.authors import Author, author_of
-from leadmasterd.identity import ChatKind, canonical_id, chat_kind, spellings
+from leadmasterd.identity import ChatKind, canonical_id, certain_phone, chat_kind, spellings
 from leadmasterd.text import clean
 from leadmasterd.times import iso, sent_at
 from leadmasterd.wire.events import (
@@ -32,6 +33,12 @@ from leadmasterd.wire.events import (
 
 SAME_MESSAGE_SECONDS: Final = 60
 """Two messages under one key are one when their times differ by at most this. Ids are chosen by senders."""
+
+_CHAT_ID: Final = re.compile(
+    r"[0-9][0-9.:-]*@(c\.us|s\.whatsapp\.net|hosted|lid|hosted\.lid)"
+    r"|[^\s@]+@(?!(c\.us|s\.whatsapp\.net|hosted|lid|hosted\.lid)$)[a-z][a-z.]*"
+)
+"""People's ids have a number; of other servers nothing is known."""
 
 _captured_at: Final = lru_cache(maxsize=1)(iso)
 """One read of the pipe brings many messages, all with the same time of capture."""
@@ -190,12 +197,27 @@ class CaptureFilter:
         return any(each in ignore or each.partition("@")[0] in ignore or each in self._ignored for each in ids)
 
 
-def ignore_list(entries: Iterable[str]) -> frozenset[str]:
-    """`capture.ignore` as written (chat ids, or phone numbers in any form) as `CaptureRules.ignore`."""
-    chats = {canonical_id(entry) for entry in entries if "@" in entry}
-    phones = {"".join(filter(str.isdigit, entry)) for entry in entries if "@" not in entry}
-    phones |= {chat.removesuffix("@c.us") for chat in chats if chat.endswith("@c.us")}
-    return frozenset(chats.union(*map(spellings, phones)))
+def ignore_list(entries: Iterable[str], country: str = "") -> frozenset[str]:
+    """`capture.ignore` as written (chat ids, or phone numbers in any form) as `CaptureRules.ignore`.
+
+    `country`: of numbers without a country code, two letters; empty: none. Raises ValueError for the first entry that
+    is neither, with what it must be.
+    """
+    return frozenset[str]().union(*(_ids_of_entry(entry.strip(), country) for entry in entries))
+
+
+def _ids_of_entry(entry: str, country: str) -> frozenset[str]:
+    """The chat ids, and for a phone the digits, by which `entry` may be met."""
+    if _CHAT_ID.fullmatch(entry):
+        chat = canonical_id(entry)
+        digits, _, server = chat.partition("@")
+        return spellings(digits) | {chat} if server == "c.us" else frozenset({chat})
+    key = None if "@" in entry else certain_phone(entry, country)
+    if key is None:
+        a_phone = f"phone numbers as dialled in {country}" if country else "phone numbers with + and the country's code"
+        why = "" if country else ", because `leads.country` is empty"
+        raise ValueError(f"{a_phone}{why}, or chat ids, like 5491155550001@c.us ({entry!r} is neither)")
+    return spellings(key)
 
 
 def chat_ids(key: MessageKey, contact: Contact, author: str | None = None) -> ChatIds:

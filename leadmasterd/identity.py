@@ -101,6 +101,28 @@ def phone_from_text(text: str, country: str) -> str | None:
     return phone.match_key if phone else None
 
 
+def certain_phone(text: str, country: str) -> str | None:
+    """As `phone_from_text`, but None for what may be another phone than meant: a settings file has nobody to ask.
+
+    A number without its country's code must be one that exists in `country` (empty: none), so that `15 5555 0001`,
+    which lacks an area, is no number with the area 1555.
+    """
+    if any(character.isalpha() for character in text):
+        return None
+    dialled = _international(text, country)
+    if text.strip().startswith("+") or (dialled and _exists(dialled)):
+        phone = _phone(dialled)
+    else:
+        phone = _phone("".join(filter(str.isdigit, text)))
+    return phone.match_key if phone else None
+
+
+def _exists(digits: str) -> bool:
+    import phonenumbers
+
+    return phonenumbers.is_valid_number(phonenumbers.parse(f"+{digits}"))
+
+
 def _phone(digits: str) -> Phone | None:
     """The phone of these digits, country code first. Only the length is checked: phonenumbers rejects new ranges."""
     if not (digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15):

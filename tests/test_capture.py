@@ -118,6 +118,64 @@ def test_an_ignored_chat_is_known_in_every_form(make: Any, entries: list[str], c
     assert decided(make(chat=chat, contact=wire.contact(**contact)), rules) == Skipped("an ignored chat")
 
 
+AT_HOME = [
+    "11 5555-0001",
+    "011 15 5555-0001",
+    "(011) 15-5555-0001",
+    "+54 11 15 5555-0001",
+    "0054 9 11 5555 0001",
+    "1155550001",
+    "54 9 11 5555 0001",
+    " 5491155550001 ",
+    "5491155550001:12@s.whatsapp.net",
+    "5491155550001@hosted",
+]
+
+
+@pytest.mark.parametrize("entry", AT_HOME)
+@pytest.mark.parametrize("chat", ["5491155550001@c.us", "541155550001:7@s.whatsapp.net", "5491155550001@hosted"])
+def test_a_number_is_ignored_as_it_is_dialled_at_home(entry: str, chat: str) -> None:
+    """People list their families as they write them."""
+    rules = CaptureRules(ignore=capture.ignore_list([entry], "AR"))
+    assert decided(wire.message(chat=chat), rules) == Skipped("an ignored chat")
+    kept(wire.message(chat="5493515550001@c.us"), rules)
+    kept(wire.message(chat="5491155550011@c.us"), rules)
+
+
+def test_a_lid_is_ignored_on_every_server() -> None:
+    """Also with the number of a device."""
+    rules = CaptureRules(ignore=capture.ignore_list(["88001122334455:3@hosted.lid"]))
+    assert decided(wire.message(chat=wire.ANA_LID), rules) == Skipped("an ignored chat")
+
+
+def test_a_number_of_another_country_is_its_own() -> None:
+    """Dialled with its code, it is no number of the shop's country."""
+    assert capture.ignore_list(["12025550123"], "AR") == {"12025550123"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "country"),
+    [
+        ("Ana", "AR"),
+        ("12345", "AR"),
+        ("5555 0001", "AR"),
+        ("15 5555 0001", "AR"),
+        ("120363000000000001", "AR"),
+        ("ana@c.us", "AR"),
+        ("@lid", "AR"),
+        ("5491155550001@", "AR"),
+        ("", "AR"),
+        ("011 15 5555-0001", ""),
+        ("1155550001", ""),
+    ],
+)
+def test_what_may_be_another_chat_than_meant_is_refused(entry: str, country: str) -> None:
+    """Taken for something else it would not be ignored, and nobody would know."""
+    with pytest.raises(ValueError, match="is neither") as refused:
+        capture.ignore_list(["5491155550001", entry], country)
+    assert repr(entry) in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "chat", ["5491155550002@c.us", "549115555000@c.us", "15491155550001@c.us", "88001122334455@lid"]
 )

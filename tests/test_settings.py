@@ -87,6 +87,13 @@ WRONG: list[tuple[str, str, str, str]] = [
     ('[capture]\nignore = ["Ana"]', "capture.ignore", "Ana", "phone numbers or chat ids"),
     ('[capture]\nignore = ["12345"]', "capture.ignore", "12345", "phone numbers or chat ids"),
     ('[database]\npath = ""', "database.path", "''", "some text, not an empty one"),
+    ('[capture]\nignore = ["15 5555-0001"]', "capture.ignore", "'15 5555-0001'", "as dialled in AR, or chat ids"),
+    (
+        '[capture]\nignore = ["11 5555-0001"]\n[leads]\ncountry = ""',
+        "capture.ignore",
+        "'11 5555-0001'",
+        "with + and the country's code, because `leads.country` is empty",
+    ),
     ("leads = []", "leads", "[]", "a section"),
     ("[leads]\nrules = false", "leads.rules", "False", "text in quotes"),
     (

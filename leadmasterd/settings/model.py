@@ -151,13 +151,15 @@ class CaptureSettings(_Section):
     ignore: tuple[str, ...] = Field(
         (),
         description=(
-            'Chats that are never stored: phone numbers in any form, or chat ids ("5491155550001", "12345@lid").'
+            "Chats that are never stored: phone numbers in any form that can be dialled in leads.country, or chat "
+            'ids ("+54 9 11 5555-0001", "011 15 5555-0001", "12345@lid").'
         ),
     )
 
     @field_validator("ignore")
     @classmethod
     def _each_is_a_chat(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Whether a number can be dialled in `leads.country` is checked when all settings are known."""
         for entry in value:
             if "@" not in entry and len("".join(filter(str.isdigit, entry))) < 7:
                 raise ValueError(f"phone numbers or chat ids ({entry!r} is neither)")
@@ -315,7 +317,8 @@ class Settings(BaseSettings):
 
     def capture_rules(self) -> CaptureRules:
         """`[capture]` as `capture` takes it."""
-        return CaptureRules(self.capture.groups, ignore_list(list(self.capture.ignore)))
+        country = self.leads.country.partition("-")[0].upper()
+        return CaptureRules(self.capture.groups, ignore_list(self.capture.ignore, country))
 
 
 def load(explicit: str | None) -> tuple[Settings, Paths]:
@@ -345,13 +348,19 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
 
 def _contradictions(where: str, settings: Settings) -> list[str]:
     """Values that are each allowed, and not together."""
+    problems = []
     supervisor = settings.supervisor
-    if supervisor.backoff_first <= supervisor.backoff_max:
-        return []
-    return [
-        f"cannot use {where}: `supervisor.backoff_first` = {supervisor.backoff_first:.15g}: must be at most "
-        f"`supervisor.backoff_max`, which is {supervisor.backoff_max:.15g}"
-    ]
+    if supervisor.backoff_first > supervisor.backoff_max:
+        problems.append(
+            f"cannot use {where}: `supervisor.backoff_first` = {supervisor.backoff_first:.15g}: must be at most "
+            f"`supervisor.backoff_max`, which is {supervisor.backoff_max:.15g}"
+        )
+    try:
+        settings.capture_rules()
+    except ValueError as error:
+        source = _source(("capture", "ignore"), where)
+        problems.append(f"cannot use {source}: `capture.ignore` = {[*settings.capture.ignore]}: must be {error}")
+    return problems
 
 
 _AS_JSON: Final[dict[Any, str]] = {
@@ -438,9 +447,7 @@ def _sentence(where: str, error: ErrorDetails) -> str:
     """One problem: file (or variable), key, value, what is allowed."""
     loc = [str(part) for part in error["loc"] if part != "[key]"]  # pydantic marks a table's wrong key so
     key = ".".join(loc)
-    # An entry of a list or table belongs to its variable: two parts at most.
-    variable = ENV_PREFIX + "__".join(loc[:2]).upper()
-    source = next((f"the variable {name}" for name in os.environ if name.upper() == variable), where)
+    source = _source(loc, where)
     if error["type"] == "extra_forbidden":
         return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], set(_fields(loc[:-1])))}"
     if error["type"] == "string_pattern_mismatch":
@@ -449,6 +456,12 @@ def _sentence(where: str, error: ErrorDetails) -> str:
     else:
         allowed = _allowed(error)
     return f"cannot use {source}: `{key}` = {error['input']!r}: must be {allowed}"
+
+
+def _source(loc: Sequence[str], where: str) -> str:
+    """Where a setting comes from. An entry of a list or table belongs to its variable: two parts at most."""
+    variable = ENV_PREFIX + "__".join(loc[:2]).upper()
+    return next((f"the variable {name}" for name in os.environ if name.upper() == variable), where)
 
 
 def _fields(path: Sequence[str]) -> Mapping[str, FieldInfo]:
