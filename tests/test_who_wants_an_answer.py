@@ -254,3 +254,28 @@ def test_a_machine_that_is_captured_before_our_own_words_is_one_as_soon_as_they_
     ours, theirs = machine(rita, ("03", "Gracias por escribirnos, en breve te respondemos"))
     told = tell(packaged, theirs, ours)
     assert (told.stages, told.waits_since()) == ([], None)
+
+
+# ---------------------------------------------------------------------- a new number
+
+
+def test_a_stranger_with_a_new_number_and_no_wish_is_courtesy_and_waits(packaged: Classifier, rita: Customer) -> None:
+    """Nobody knows yet who that is, and the model took such lines for spam."""
+    told = tell(packaged, rita.says("18 10:00", "hola! cambié de celular, este es mi número nuevo. Noelia"))
+    assert (told.stages, told.waits_since()) == (["unsorted"], iso("18 10:00"))
+    assert told.chat()["category"] == "courtesy"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "cambié el número, soy Noelia. Al final quiero el espejo",
+        "este es mi otro celular, soy Raúl, haceme un presupuesto por el portón",
+        "hola! tengo número nuevo, te quedan sillas?",
+    ],
+)
+def test_whoever_has_a_new_number_and_wants_a_thing_is_a_customer(
+    packaged: Classifier, rita: Customer, words: str
+) -> None:
+    """The wish counts, not the number."""
+    assert tell(packaged, rita.says("18 10:00", words)).stages == ["new"]
