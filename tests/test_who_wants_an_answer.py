@@ -247,6 +247,15 @@ def test_a_saved_contact_is_no_stranger(packaged: Classifier) -> None:
     assert told.waits_since() == iso("18 10:00:04")
 
 
+def test_whoever_comes_by_an_ad_is_a_customer_however_soon_after_its_greeting(
+    packaged: Classifier, rita: Customer
+) -> None:
+    """The ad's button wrote the words, and WhatsApp shows the ad's greeting above them."""
+    clicked = rita.clicks_ad("18 10:00:01", "¡Hola! Vi el anuncio y quiero saber más de las macetas de cemento")
+    told = tell(packaged, rita.hears("18 10:00:00", "Bienvenidos, en qué los ayudamos?"), clicked)
+    assert (told.stages, told.waits_since()) == (["new"], iso("18 10:00:01"))
+
+
 def test_a_machine_that_is_captured_before_our_own_words_is_one_as_soon_as_they_are(
     packaged: Classifier, rita: Customer
 ) -> None:

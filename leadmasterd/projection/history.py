@@ -85,6 +85,8 @@ class History:
         ]
         written_to: dict[int, int] = {}
         for message in self.outgoing:
+            if message.author == "system":
+                continue  # an ad's greeting stands before the customer's own first words
             thread = self.threads[message.conversation]
             written_to[thread] = min(message.at, written_to.get(thread, message.at))
         return steps(
