@@ -23,8 +23,16 @@ shift
 # The tests start hundreds of Python programs; without bytecode each would compile all of it again.
 unset PYTHONDONTWRITEBYTECODE
 
-node_output=$(mktemp) || exit
-trap 'rm -f "$node_output"' EXIT
+# Hundreds of browsers write a profile each: in memory that takes a fifth less processor time than on a disk. It needs
+# root, and room. TMPDIR=FOLDER make test uses that folder, and keeps there what pytest keeps of a run.
+work=$(mktemp -d /tmp/lm.XXXX) || exit
+trap 'umount -l "$work" 2>/dev/null; rm -rf "$work"' EXIT
+free_megabytes=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+if [ -z "${TMPDIR-}" ] && [ "${free_megabytes:-0}" -ge 12288 ] &&
+  mount -t tmpfs -o size=8g,mode=1777 leadmasterd-tests "$work" 2>/dev/null; then
+  export TMPDIR=$work
+fi
+node_output=$work/node-output
 
 # Each runs in a session of its own, so that all of its processes can be signalled; what a script starts with & would
 # ignore SIGINT.
