@@ -28,6 +28,18 @@ def test_every_file_that_a_document_links_to_is_there(document: str) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_heading_that_a_document_links_to_is_there(document: str) -> None:
+    """The part after a # is the heading as GitHub writes it: in small letters, - for spaces, no punctuation."""
+    path = ROOT / document
+    missing = []
+    for file, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text()):
+        headings = re.findall(r"^#+ (.+)$", (path.parent / file if file else path).read_text(), re.MULTILINE)
+        if anchor not in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}:
+            missing.append(f"{file}#{anchor}")
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_that_a_document_names_is_there(document: str) -> None:
     """Anything in backticks that looks like a file of this repository."""
     text = (ROOT / document).read_text()
