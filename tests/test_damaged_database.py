@@ -116,6 +116,18 @@ def one_sentence(words: list[str], capsys: pytest.CaptureFixture[str]) -> int:
 # ---------------------------------------------------------------------- commands
 
 
+@pytest.mark.parametrize("table", ["conversations", "reactions", "waiting_cycles", "gaps"])
+def test_a_table_that_got_lost_is_one_sentence_and_73_too(
+    sound: Path, state: Path, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    """SQLite finds such a file sound: `.recover` makes one of a damaged file, or a restore that stopped halfway."""
+    path = fresh(sound, state)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"DROP TABLE {table}")
+    codes = {" ".join(words): one_sentence(words, capsys) for words in COMMANDS}
+    assert 73 in codes.values()
+
+
 @pytest.mark.parametrize("filling", [b"\xa5", b"\x00", b"precio? "], ids=["noise", "zeros", "text"])
 def test_any_damaged_page_is_one_sentence_and_73_from_every_command_that_meets_it(
     sound: Path, state: Path, capsys: pytest.CaptureFixture[str], filling: bytes

@@ -156,6 +156,8 @@ def cause_in_file(path: Path, error: Exception) -> CannotUseDatabase | None:
         isinstance(error, sqlite3.DatabaseError) and not error_name(error).startswith(_MAY_BE_OURS)
     ):
         return cannot_use(path, error)
+    if str(error).startswith("no such table"):  # a file that was put together again may lack one, and is sound
+        return damaged(path, str(error))
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
             found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
