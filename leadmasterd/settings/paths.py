@@ -69,7 +69,7 @@ def find_file(explicit: str | None) -> Path | None:
 def read_file(path: Path) -> dict[str, Any]:
     """The TOML of a settings file. Raises CannotUseSettings with the line for what is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a byte order mark
+        return tomllib.loads(path.read_text(encoding="utf-8").removeprefix("\ufeff"))  # as editors on Windows write
     except PermissionError as error:
         raise CannotUseSettings(f"cannot read {path}: this user may not; check who may read it") from error
     except OSError as error:
