@@ -403,18 +403,18 @@ def test_a_day_begins_when_it_does_where_the_business_is(
 # ---------------------------------------------------------------------- list
 
 
-def test_list_shows_open_leads_with_the_newest_activity_first(shop: Shop) -> None:
+def test_list_shows_open_leads_with_the_longest_waiting_first(shop: Shop) -> None:
     """It shows id, customer, stage, intent and waiting time, and explains the Spanish names below the table."""
     shop.hears((1, 50, PRICE), (2, 130, DELIVERY), (2, 125, "> sí, a todo el país"), (3, 10, HELLO))
     done = shop.types("leads", "list")
     assert done.code == 0
     lines = done.out.splitlines()
-    assert lines[0].split() == ["id", "who", "stage", "intent", "opened", "last", "waiting"]
-    assert [line.split("  ")[1] for line in lines[1::2]] == ["Cliente 3", "Cliente 1", "Cliente 2"]
-    assert lines[3].endswith("50 min")
-    assert lines[4].split() == ["+5491155550001", "nuevo", "precio", "overdue"]
+    assert lines[0].split() == ["id", "who", "stage", "wants", "opened", "last", "waiting"]
+    assert [line.split("  ")[1] for line in lines[1::2]] == ["Cliente 1", "Cliente 3", "Cliente 2"]
+    assert lines[1].endswith("50 min")
+    assert lines[2].split() == ["+5491155550001", "nuevo", "precio", "overdue"]
     assert lines[6].split()[:3] == ["+5491155550002", "contactado", "envío"]
-    assert "bandeja" in lines[2]
+    assert "bandeja" in lines[4]
     assert all(len(line) <= 80 for line in lines)
 
 
@@ -452,13 +452,13 @@ def test_list_can_be_narrowed_down(shop: Shop) -> None:
     def who(*typed: str) -> list[str]:
         return [row["chat"] for row in shop.types("leads", "list", "--json", *typed).json["leads"]]
 
-    assert who() == [chat(3), chat(1)]
-    assert who("--all") == [chat(3), chat(2), chat(1)]
+    assert who() == [chat(1), chat(3)]
+    assert who("--all") == [chat(1), chat(3), chat(2)]
     assert who("--stage", "won") == who("--stage", "Ganado") == [chat(2)]
-    assert who("--stage", "new", "--stage", "contacted") == [chat(3), chat(1)]
+    assert who("--stage", "new", "--stage", "contacted") == [chat(1), chat(3)]
     assert who("--intent", "delivery") == who("--intent", "envío") == [chat(3)]
     assert who("--intent", "delivery", "--all") == [chat(3), chat(2)]
-    assert who("--limit", "1") == [chat(3)]
+    assert who("--limit", "1") == [chat(1)]
     assert who("--stage", "lost") == []
 
 
@@ -491,8 +491,8 @@ def test_nobody_is_without_a_name_in_the_list(shop: Shop) -> None:
     """A contact with only a LID is listed by an id that the commands accept."""
     shop.hears((1, 5, PRICE, {"chat": wire.ANA_LID, "notify_name": None}), (2, 4, PRICE, {"notify_name": "  "}))
     assert [row["who"] for row in shop.types("leads", "list", "--json").json["leads"]] == [
-        "+5491155550002",
         wire.ANA_LID,
+        "+5491155550002",
     ]
     number = wire.ANA_LID.removesuffix("@lid")
     assert number in shop.types("leads", "list").out
@@ -555,7 +555,7 @@ LONG_NAMES = (
 
 @pytest.mark.parametrize(
     ("columns", "list_ends", "waiting_ends"),
-    [(50, "intent waiting", "wants waits"), (80, "last waiting", "since waits of 15 min open")],
+    [(50, "wants waiting", "wants waits"), (80, "last waiting", "since waits of 15 min open")],
 )
 def test_long_names_are_cut_and_phones_stay_whole_on_a_small_screen(
     shop: Shop, columns: int, list_ends: str, waiting_ends: str
@@ -927,7 +927,9 @@ def test_a_chat_without_a_lead_is_done_with_by_a_closing_stage(shop: Shop) -> No
     """The closing stage ends the waiting."""
     shop.hears((1, 120, BROKEN))
     done = shop.types("leads", "stage", chat(1), "junk")
-    assert (done.code, done.out) == (0, "Nobody is waiting for an answer there any more.\n")
+    assert (done.code, done.out) == (
+        0, "Nobody is waiting for an answer there any more.\nNo follow-up is planned any more.\n"
+    )  # fmt: skip
     assert shop.types("leads", "waiting", "--json").json["conversations"] == 0
     assert shop.types("leads", "stage", chat(1), "junk").code == 1, "nobody waits there now"
 
@@ -1650,3 +1652,37 @@ def test_a_business_is_called_by_its_verified_name(shop: Shop) -> None:
         "Muebles SRL",
         "Juan Muebles",
     }
+
+
+def test_the_longest_waiting_are_listed_first_under_the_same_word_as_who_waits(shop: Shop) -> None:
+    """Then come those that wait for nothing, the most recently active first, and the limit counts both."""
+    shop.hears(
+        (1, 90, PRICE), (1, 80, ">son mil"),
+        (2, 60, PRICE),
+        (3, 200, PRICE), (3, 30, "y envíos?"),
+        (4, 100, PRICE), (4, 20, ">son mil"),
+    )  # fmt: skip
+    listed = shop.types("leads", "list", "--json").json["leads"]
+    of = {int(each["who"].split()[-1]): each["lead_id"] for each in listed}
+    assert [each["lead_id"] for each in listed] == [
+        of[3], of[2], of[4], of[1]
+    ]  # fmt: skip
+    limited = shop.types("leads", "list", "--limit", "3", "--json").json["leads"]
+    assert [each["lead_id"] for each in limited] == [each["lead_id"] for each in listed[:3]]
+    for command in ("list", "waiting"):
+        assert "wants" in shop.types("leads", command).out.splitlines()[0].lower()
+
+
+def test_discarding_ends_what_waits_and_what_is_planned_and_is_on_record(shop: Shop) -> None:
+    """Also of a lead that is closed or discarded already, as often as something begins again."""
+    shop.hears((1, 300, PRICE), (1, 290, ">son mil"))
+    assert shop.types("leads", "stage", "1", "won").code == 0
+    shop.hears((1, -1, BROKEN))
+    assert shop.asks("SELECT count(*) FROM follow_ups WHERE state = 'planned'") == [(1,)]
+    for number in (1, 2):
+        assert shop.types("leads", "stage", "1", "descartado").code == 0
+        assert shop.asks("SELECT count(*) FROM follow_ups WHERE state = 'planned'") == [(0,)]
+        assert shop.asks("SELECT waiting_since FROM conversations") == [(None,)]
+        [[events]] = shop.asks("SELECT count(*) FROM lead_events WHERE after = 'junk' AND actor LIKE 'person:%'")
+        assert events == number
+        shop.hears((1, -1 - number, BROKEN))

@@ -1460,3 +1460,11 @@ def test_a_decision_for_a_chat_that_is_not_there_is_kept_until_it_is(ana: Custom
     """Lines count in the order of capture, so a chat's first message may come after the decision."""
     assert tell(beto.decided("17 12:00", "won"), ana.says("17 10:00", "price")).stages == ["new"]
     assert tell(ana.decided("17 12:00", "won"), ana.says("17 10:00", "price")).stages == ["won"]
+
+
+def test_follow_ups_fall_into_opening_hours(books: Books, ana: Customer) -> None:
+    """A quote of Friday evening is asked about on Monday morning, not on Saturday, when the shop is closed."""
+    books.tell([ana.says("20 10:00", "price"), ana.hears("20 10:05"), ana.decided("20 19:30", "quoted")])
+    assert books.column("SELECT due_at FROM follow_ups ORDER BY number") == [
+        iso("23 09:00"), iso("23 19:30"), iso("27 19:30"), iso("12-04 19:30"),
+    ]  # fmt: skip

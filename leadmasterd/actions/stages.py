@@ -127,8 +127,26 @@ def _decision(editor: LeadEditor, subject: Subject, who: str, stage: str) -> _De
     return _Decision(
         lead=lead,
         colleague=_colleagues_decision(editor, lead.lead_id) if lead else None,
-        unchanged=lead is not None and lead.stage == stage and stage != "quoted",  # a new quote has its own follow-ups
+        unchanged=lead is not None and lead.stage == stage and not _does_something_again(editor, subject, stage),
         at=editor.time_after(subject),
+    )
+
+
+def _does_something_again(editor: LeadEditor, subject: Subject, stage: str) -> bool:
+    """A new quote has follow-ups of its own; junk ends what has begun since then."""
+    return stage == "quoted" or (
+        stage == "junk" and (_somebody_waits(editor, subject) or _something_is_planned(editor, subject))
+    )
+
+
+def _something_is_planned(editor: LeadEditor, subject: Subject) -> bool:
+    return bool(
+        rows(
+            editor.connection,
+            "SELECT 1 FROM follow_ups WHERE conversation_id IN (SELECT value FROM json_each(:chats)) "
+            "AND state = 'planned'",
+            chats=id_list(subject.conversations),
+        )
     )
 
 

@@ -8,7 +8,7 @@ from leadmasterd.cli.arguments import Command, add_commands, add_epilog
 from leadmasterd.text import _
 
 COMMANDS: Final[Mapping[str, Command]] = {
-    "list": Command(_("open leads, the most recently active first"), "leads_list"),
+    "list": Command(_("open leads: the longest waiting first, then the most recently active"), "leads_list"),
     "waiting": Command(_("who is waiting for an answer and how long, the longest first"), "leads_waiting"),
     "show": Command(_("one lead in full: who, what, why, next steps, messages"), "leads_show"),
     "label": Command(_("set what somebody wants; wins over the classifier, which learns from it"), "leads_label"),

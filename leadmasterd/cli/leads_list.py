@@ -1,4 +1,4 @@
-"""`leadmasterd leads list`: open leads, the most recently active first. Light imports: it answers in a blink."""
+"""`leadmasterd leads list`: open leads, the longest waiting first. Light imports: it answers in a blink."""
 
 import argparse
 import json
@@ -83,7 +83,7 @@ def _show_table(leads: list[Lead], clock: Clock) -> None:
         Column(_("id"), right=True),
         Column(_("who"), shrinks=True),
         Column(_("stage")),
-        Column(_("intent"), most=17),
+        Column(_("wants"), most=17),
         Column(_("opened"), spare=True),
         Column(_("last"), spare=True),
         Column(_("waiting")),

@@ -118,6 +118,11 @@ class BusinessCalendar:
             left -= closes - begins
         return None
 
+    def opens(self, at: datetime) -> datetime | None:
+        """The first instant from `at` on at which the business is open; None if it is not for two years."""
+        instant = _instant(at)
+        return next((_datetime(max(opens, instant)) for opens, _closes in self._ahead(instant)), None)
+
     def _ahead(self, instant: int) -> Iterator[tuple[int, int]]:
         """Open stretches of two years that end after the instant."""
         today = _utc_day(instant)

@@ -21,7 +21,7 @@ from leadmasterd.leads.stages import CLOSED
 from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Merged, Reacted, Step
 from leadmasterd.reasons import SYSTEM, Reason
 
-FOLD_VERSION: Final = 8
+FOLD_VERSION: Final = 9
 """Bump when the same history would give different leads; the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
@@ -436,9 +436,16 @@ class _PersonFold:
 
     def _close(self, decision: Decided) -> None:
         lead = self._open
-        if lead is not None or self._closed is None:  # without any lead, the conversation itself is closed
+        discarded, ended = decision.stage == "junk", False
+        # Without any lead, the conversation itself is closed; and of what is discarded, nothing is left to do.
+        if lead is not None or self._closed is None or discarded:
             for conversation in list(self._waiting):
+                ended = True
                 self.stop_waiting(conversation, decision.at, "closed")
+        if discarded:
+            for follow_up in self._still_planned():
+                ended = True
+                follow_up.end("cancelled", decision.at, "closed")
         if lead is not None:
             lead.closed_at = decision.at
             lead.proposed = None
@@ -448,6 +455,11 @@ class _PersonFold:
             lead = self._closed
         if lead is not None and lead.stage != decision.stage:
             self._move(lead, at=decision.at, stage=decision.stage, reason=Reason("decided"), actor=decision.actor)
+        elif lead is not None and ended:  # junk already: what it ended this time is on record
+            change = Change(
+                at=decision.at, kind="stage", after=decision.stage, reason=Reason("decided"), actor=decision.actor
+            )
+            lead.changes.append(change)
 
     def _restore_waiting(self) -> None:
         """Reopened by a person: it was closed by mistake, so the cycles that the closing ended go on.

@@ -380,13 +380,14 @@ class LeadRows:
         )
 
     def _follow_up_row(self, follow_up: FollowUp) -> FollowUpRow:
+        due = times.from_ms(follow_up.due_at)
         return FollowUpRow(
             conversation_id=follow_up.conversation,
             kind=follow_up.kind,
             planned_at=times.iso_ms(follow_up.planned_at),
             number=follow_up.number,
             lead_id=self._ids[follow_up.lead] if follow_up.lead else None,
-            due_at=times.iso_ms(follow_up.due_at),
+            due_at=times.iso(self._policy.calendar.opens(due) or due),  # nobody follows up at night
             state=follow_up.state,
             ended_at=times.iso_ms_or_none(follow_up.ended_at),
             ended_by=follow_up.ended_by,

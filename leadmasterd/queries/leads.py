@@ -100,6 +100,13 @@ _LEADS: Final = f"""
 """
 """The inner query selects the leads before anything is looked up about them."""
 
+_WAITING_LEADS: Final = (
+    "SELECT w.lead_id FROM conversations u JOIN waiting_cycles w ON w.conversation_id = u.conversation_id "
+    "AND w.started_at = u.waiting_since WHERE u.waiting_since IS NOT NULL AND w.lead_id IS NOT NULL"
+)
+_LONGEST_WAIT: Final = (
+    "(SELECT min(started_at) FROM waiting_cycles w WHERE w.lead_id = l.lead_id AND ended_at IS NULL), l.lead_id"
+)
 _TOPIC: Final = "l.intent = {} OR instr(l.topics, json_quote({}))"
 
 
@@ -114,14 +121,17 @@ def leads(
     since: str | None = None,
     contact: int | None = None,
     oldest_first: bool = False,
+    waiting: bool | None = None,
 ) -> list[Lead]:
-    """The most recently active first.
+    """The most recently active first; of those that wait for an answer (`waiting`), the longest waiting first.
 
     `contact`: only of this root contact. `intents`: any of these is the lead's intent or one of its topics. `since`:
     only leads active since then.
     """
     conditions: list[str] = [] if closed_too else ["l.closed_at IS NULL"]
     values: dict[str, object] = {"limit": limit}
+    if waiting is not None:
+        conditions.append(f"l.lead_id {'' if waiting else 'NOT '}IN ({_WAITING_LEADS})")
     for column, allowed in (("l.stage = {}", stages), (_TOPIC, intents)):
         if allowed:
             names = [f"v{len(values) + number}" for number in range(len(allowed))]
@@ -134,7 +144,7 @@ def leads(
             conditions.append(f"{column} :{name}")
     query = _LEADS.format(
         where=" AND ".join(conditions) or "1",
-        order="l.lead_id" if oldest_first else "l.last_message_at DESC, l.lead_id DESC",
+        order="l.lead_id" if oldest_first else _LONGEST_WAIT if waiting else "l.last_message_at DESC, l.lead_id DESC",
     )
     return [_lead(row, as_of) for row in rows(connection, query, **values)]
 
@@ -175,9 +185,20 @@ def lead_list(
     stages: Sequence[str] = (),
     intents: Sequence[str] = (),
 ) -> LeadList:
-    """Open leads, or those of certain stages or intents, the most recently active first."""
+    """Open leads, or those of certain stages or intents: the longest waiting first, then the most recently active."""
     pending = count_pending(connection)
-    found = leads(connection, as_of, limit=limit, closed_too=closed_too, stages=stages, intents=intents)
+    found: list[Lead] = []
+    for waiting in (True, False):
+        if limit > len(found):
+            found += leads(
+                connection,
+                as_of,
+                limit=limit - len(found),
+                closed_too=closed_too,
+                stages=stages,
+                intents=intents,
+                waiting=waiting,
+            )
     return {"as_of": iso(as_of.now), "unjudged": pending, "leads": found}
 
 
