@@ -395,6 +395,24 @@ def test_messages_are_shown_newest_last(tmp_path: Path) -> None:
     ]
 
 
+def test_what_differs_from_a_stored_message_can_be_looked_at(tmp_path: Path) -> None:
+    """Other words under its chat, id and time; a mere copy is none."""
+    captured(tmp_path, wire.message("1"), wire.message("1"), wire.message("1", body="otra cosa"))
+    done = typed(tmp_path, "messages", "--problems")
+    assert done.returncode == 0
+    [problem, line] = done.stdout.splitlines()
+    assert problem.split("  ", 1)[1].startswith("another message has the chat, id and time of this one")
+    assert line == "  the line"
+    [shown] = json.loads(typed(tmp_path, "messages", "--problems", "--json").stdout)["problems"]
+    assert (shown["message_id"], shown["line"]) == (1, "the line")
+
+
+def test_without_problems_it_says_so(tmp_path: Path) -> None:
+    captured(tmp_path, wire.message("1"))
+    done = typed(tmp_path, "messages", "--problems")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No problems.\n")
+
+
 def test_messages_as_json_are_one_object(tmp_path: Path) -> None:
     """The details are JSON objects, not strings, and stdout holds nothing else."""
     captured(tmp_path, wire.message(body="ñ\n👍", media={"mimetype": "image/jpeg"}))

@@ -30,7 +30,7 @@ from leadmasterd.listener.profile import Auth
 from leadmasterd.queries.history import HistoryObject
 from leadmasterd.queries.lead_detail import LeadDetail
 from leadmasterd.queries.leads import Lead, LeadExport, LeadList
-from leadmasterd.queries.messages import MessageList
+from leadmasterd.queries.messages import MessageList, ProblemList
 from leadmasterd.queries.people import DuplicateList
 from leadmasterd.queries.waiting import WaitingList
 from leadmasterd.replay import ReplayRecord
@@ -165,6 +165,7 @@ RECORDS: Final[dict[str, type]] = {
     "config check": cmd_config.Checked,
     "config show": cmd_config.Shown,
     "messages": MessageList,
+    "messages --problems": ProblemList,
     "replay": ReplayRecord,
     "leads list": LeadList,
     "leads waiting": WaitingList,
@@ -246,6 +247,11 @@ def filled(shop: Shop) -> Paths:
     connection.execute(
         "INSERT INTO session_events (at, phase, code, value_json) VALUES (?, 'ready', 'ready', '{}')", (now,)
     )
+    connection.execute(
+        "INSERT INTO raw_events (account_id, message_id, captured_at, problem, line) VALUES (1, NULL, ?1, 'bad', 'x'), "
+        "(1, 1, ?1, 'another message has the chat, id and time of this one', '{}')",
+        (now,),
+    )
     # So that reclassifying changes something.
     connection.execute("UPDATE classifications SET intent = 'spam' WHERE intent = 'greeting'")
     connection.close()
@@ -289,6 +295,7 @@ TYPED: Final = {
     "config check": ["config check", "--config bad.toml config check", "--config bad.toml config show"],
     "config show": ["config show"],
     "messages": ["messages"],
+    "messages --problems": ["messages --problems"],
     "replay": ["replay lines.jsonl", "replay lines.jsonl --at 2026-11-17T14:00:00Z"],
     "leads list": ["leads list --all"],
     "leads waiting": ["leads waiting"],

@@ -11,11 +11,19 @@ from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, add_time,
 from leadmasterd.cli.message_text import message_text
 from leadmasterd.cli.tables import folded, note_more, padded
 from leadmasterd.cli.times import Clock, time_from
-from leadmasterd.queries.messages import CapturedMessage, MessageList, conversations_meant, message_list
+from leadmasterd.queries.database import Connection
+from leadmasterd.queries.messages import (
+    CapturedMessage,
+    MessageList,
+    ProblemList,
+    conversations_meant,
+    message_list,
+    problem_list,
+)
 from leadmasterd.queries.people import is_blank
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import find_paths
-from leadmasterd.text import _
+from leadmasterd.text import _, printable
 from leadmasterd.times import iso
 
 
@@ -28,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--search", type=typed, metavar="TEXT", help=_("only those with this text; case and accents are ignored")
     )
     add_time(parser, "--since", _("only those since this date or time"))
+    parser.add_argument(
+        "--problems",
+        action="store_true",
+        help=_("instead: lines of the listener that could not be used, or differ from a stored message"),
+    )
     add_limit(parser, _("show at most N, the newest (default 20)"))
     add_json(parser)
     add_epilog(
@@ -36,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "leadmasterd messages --chat 5491155550001 --limit 50",
         "leadmasterd messages --chat Ana --since ayer",
         "leadmasterd messages --search precio --json",
+        "leadmasterd messages --problems",
     )
 
 
@@ -46,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     zone = settings.zone()
     since = None if arguments.since is None else iso(time_from(arguments.since, zone))
     connection = reading.database(paths)
+    if arguments.problems:
+        return _show_problems(arguments, connection, since, Clock(datetime.now(UTC), zone))
     answer: MessageList = {"messages": []}
     chats = None
     if connection:
@@ -76,6 +92,27 @@ def run(arguments: argparse.Namespace) -> int:
     elif connection and not unknown:
         print(_("No messages."), file=sys.stderr)
     return int(unknown)
+
+
+def _show_problems(
+    arguments: argparse.Namespace, connection: Connection | None, since: str | None, clock: Clock
+) -> int:
+    answer: ProblemList = {"problems": []}
+    if connection:
+        with closing(connection):
+            answer = problem_list(connection, limit=arguments.limit, since=since)
+    if arguments.json:
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    for each in answer["problems"]:
+        print(folded(f"{clock.full(each['captured_at'])}  {printable(each['problem'])}", len("2026-11-23 14:03  ")))
+        print(f"  {printable(each['line'])}")
+    if answer["problems"]:
+        note_more(len(answer["problems"]), arguments.limit)
+        reading.print_zone(clock)
+    elif connection:
+        print(_("No problems."), file=sys.stderr)
+    return 0
 
 
 def _line(message: CapturedMessage, clock: Clock) -> str:

@@ -139,3 +139,31 @@ def captured_texts(connection: Connection) -> list[CapturedText]:
         "WHERE i.contact_id = v.contact_id AND i.kind = 'wa_jid') AS phone "
         "FROM messages m JOIN conversations v USING (conversation_id)",
     )
+
+
+class Problem(TypedDict):
+    """A line of the listener that is no message of its own, and why. `message_id`: of the message that it is about."""
+
+    captured_at: str
+    message_id: int | None
+    problem: str
+    line: str
+
+
+class ProblemList(TypedDict):
+    """The answer of `messages --problems`."""
+
+    problems: list[Problem]
+
+
+def problem_list(connection: Connection, *, limit: int, since: str | None = None) -> ProblemList:
+    """The newest `limit` lines that could not be used or differ from a stored message, the oldest first."""
+    found = records(
+        Problem,
+        connection,
+        "SELECT captured_at, message_id, problem, line FROM raw_events WHERE problem IS NOT NULL "
+        "AND captured_at >= :since ORDER BY captured_at DESC, raw_id DESC LIMIT :limit",
+        since=since or "",
+        limit=limit,
+    )
+    return {"problems": found[::-1]}
