@@ -254,6 +254,20 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.deepEqual(seen, [last]);
     });
 
+    test('a notice of a changed number is a line of its own', async () => {
+      const after = child.lines.length;
+      const [old, current] = ['5491155550001@c.us', '5491155550008@c.us'];
+      await standin.act('deliver', {
+        id: 'CHANGED',
+        from: '5491155550001',
+        type: 'notification_template',
+        subtype: 'change_number',
+        templateParams: [old, current],
+      });
+      const line = await child.line('number_change', { after });
+      assert.deepEqual([line.via, line.old, line.new], ['live', old, current]);
+    });
+
     test('the heartbeat counts messages added and handed over, and both agree', async () => {
       const after = child.lines.length;
       const before = (await child.line('heartbeat', { after })).added;

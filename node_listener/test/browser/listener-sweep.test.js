@@ -67,6 +67,14 @@ for (const { shape, ways, by } of RESUMES) {
         type: 'e2e_notification',
         t: t + 110,
       });
+      await standin.act('deliver', {
+        id: 'CHANGED',
+        from: '5491155550001',
+        type: 'notification_template',
+        subtype: 'change_number',
+        templateParams: ['5491155550009@c.us', ANA],
+        t: t + 105,
+      });
       await standin.act('deliver', { id: 'GONE', from: '5491155550003', body: 'x', t: t + 70 });
       await standin.act('revoke', { id: 'GONE' });
       child = await startChild(profile.path, standin.browserArgs);
@@ -81,7 +89,7 @@ for (const { shape, ways, by } of RESUMES) {
     test('ready is not fresh, and what is emitted live, if the page emits it at all, comes once', async () => {
       assert.equal((await child.line('ready')).fresh, false);
       await standin.act('wait', { for: 'drained' });
-      const live = child.lines.filter(({ via }) => via === 'live').map(({ id }) => id.id);
+      const live = child.lines.filter(({ via, id }) => via === 'live' && id).map(({ id }) => id.id);
       assert.equal(new Set(live).size, live.length);
       if (ways === 'old') assert.deepEqual(live, []);
       assert.deepEqual(child.ofType('qr'), []);
@@ -99,6 +107,11 @@ for (const { shape, ways, by } of RESUMES) {
       assert.equal(found.find((line) => line.id.id === 'OWN')?.id.fromMe, true);
       assert.equal(found.find((line) => line.id.id === 'GONE')?.message_type, 'revoked');
       assert.ok(lines.some((line) => line.type === 'message_revoke' && line.id.id === 'GONE'));
+      const changed = lines.filter((line) => line.type === 'number_change');
+      assert.deepEqual(
+        changed.map((line) => [line.via, line.old, line.new, line.t]),
+        [['sweep', '5491155550009@c.us', ANA, t + 105]],
+      );
       const { v, type, seq, at, sweep: _, started_at, ...totals } = done;
       assert.deepEqual(totals, {
         chats: 5,

@@ -15,11 +15,12 @@ export async function sweep(child, { from = 0, chats = {}, ignore = [], ...chang
   child.send({ type: 'sweep', sweep: number, from, ...changes, chats, ignore });
   const done = await child.line((line) => line.type === 'sweep_done' && line.sweep === number);
   const lines = child.lines.slice(start, child.lines.indexOf(done));
+  const found = lines.filter((line) => line.via === 'sweep' && line.id);
   return {
     done,
     chats: lines.filter((line) => line.type === 'sweep_chat'),
-    found: lines.filter((line) => line.via === 'sweep'),
-    ids: lines.filter((line) => line.via === 'sweep').map((line) => line.id.id),
+    found,
+    ids: found.map((line) => line.id.id),
     lines,
   };
 }
