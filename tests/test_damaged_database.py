@@ -334,6 +334,19 @@ def test_a_daemon_goes_on_with_a_damaged_table(tmp_path: Path, sound: Path, tabl
         wait_for(lambda: daemon.trouble == "database_damaged", "the trouble")
 
 
+def test_a_daemon_tells_a_table_that_got_lost(tmp_path: Path, sound: Path) -> None:
+    """SQLite finds the file sound, so it is opened; what misses the table is told as damage, without a traceback."""
+    state = tmp_path / "state"
+    state.mkdir()
+    path = Path(shutil.copy(sound, state / "leadmaster.db"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE gaps")
+    with running(tmp_path, state) as daemon:
+        wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
+        wait_for(lambda: daemon.trouble == "database_damaged", "the trouble")
+    assert "Traceback" not in daemon.log.read_text()
+
+
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
     """A disk of this size."""

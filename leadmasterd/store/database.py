@@ -13,6 +13,8 @@ from leadmasterd.store.schema import SCHEMA_VERSION
 _LEAST_ROOM: Final = 64 * 1024
 """Bytes that SQLite needs to open a database: the files beside it (WAL and its index) are made or grown then."""
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_ALSO_DAMAGED: Final = ("Could not decode to UTF-8", "no such table")
+"""Texts of errors for which SQLite has no code of their own."""
 _MAY_BE_OURS: Final = ("SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
 """Errors of a statement, and so most likely a defect of ours."""
 _NEEDS_ROOM: Final = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
@@ -141,9 +143,10 @@ def is_damage(error: Exception) -> bool:
     """Whether the content of the file is the cause.
 
     SQLite has no checksums: it also hands out what is no text, and quotes it in its errors, which Python can't decode.
+    A file that was put together again (`.recover`, half a restore) may lack a table, and SQLite finds it sound.
     """
-    no_text = isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
-    return no_text or isinstance(error, UnicodeDecodeError) or error_name(error).startswith(_DAMAGED)
+    told = isinstance(error, sqlite3.OperationalError) and str(error).startswith(_ALSO_DAMAGED)
+    return told or isinstance(error, UnicodeDecodeError) or error_name(error).startswith(_DAMAGED)
 
 
 def cause_in_file(path: Path, error: Exception) -> CannotUseDatabase | None:
@@ -156,8 +159,6 @@ def cause_in_file(path: Path, error: Exception) -> CannotUseDatabase | None:
         isinstance(error, sqlite3.DatabaseError) and not error_name(error).startswith(_MAY_BE_OURS)
     ):
         return cannot_use(path, error)
-    if str(error).startswith("no such table"):  # a file that was put together again may lack one, and is sound
-        return damaged(path, str(error))
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
             found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
