@@ -30,14 +30,18 @@ async function loadOld({ chat }) {
   const records = (await loadBefore(id, from, config.pageSize)).reverse();
   if (records.length === 0) return [];
   beginnings.set(id, { t: records[0].t, row: records[0].row });
-  const fresh = records.filter(({ key }) => !Msg.get(key) && !arriving.has(key));
-  const models = fresh.map((record) => {
-    const msg = buildMsg(record, false);
-    chat.msgs.add(msg);
-    return Msg.add(msg);
-  });
-  // Every message of this page was known (they came live, out of order): return the next page.
+  const models = records.flatMap((record) => (arriving.has(record.key) ? [] : (bringIn(chat, record) ?? [])));
+  // The chat knew every message of this page (they came live, out of order): return the next page.
   return models.length ? models : loadOld({ chat });
+}
+
+/** Puts a stored message into memory and into its chat; null when the chat has it. */
+function bringIn(chat, record) {
+  // One of many unread messages is in memory, but not in its chat.
+  const msg = Msg.get(record.key) ?? buildMsg(record, false);
+  if (chat.msgs.get(msg.id)) return null;
+  chat.msgs.add(msg);
+  return Msg.add(msg);
 }
 
 /**

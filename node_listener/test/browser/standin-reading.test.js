@@ -284,4 +284,7 @@ test('chats_in_memory: an active chat gets its unread messages and five more, ma
     [4, 4],
     [1, 30],
   ]);
+  await standin.act('way', { name: 'paging', value: 'old' });
+  const { answers } = await page(second, 3, BETO);
+  assert.equal(answers.flat().length, 29, 'paging back brings those beside it into the chat, in the old way too');
 });
