@@ -995,7 +995,7 @@ def test_a_lead_that_another_came_after_is_not_decided_on(shop: Shop) -> None:
     """Otherwise the decision would apply to the newer lead."""
     shop.hears((1, 120, PRICE))
     assert shop.types("leads", "stage", "1", "won").code == 0
-    shop.hears((1, -1, DELIVERY))
+    shop.hears((1, -1, PRICE))
     assert shop.lead(1)["lead_id"] == 2
     done = shop.types("leads", "stage", "1", "lost")
     assert (done.code, done.out) == (1, "")

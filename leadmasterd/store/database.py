@@ -127,7 +127,8 @@ def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
 
 
 def damaged(path: Path, what: str) -> DatabaseDamaged:
-    """The sentence for a file whose content is damaged."""
+    """The sentence for a file whose content is damaged, without the text that SQLite quotes when it can't decode it."""
+    what = what.partition(" with text ")[0]
     return DatabaseDamaged(
         f"cannot use {path}: the database is damaged ({what}); stop the daemon, keep a copy of the file and restore a "
         "backup"
