@@ -515,7 +515,7 @@ def test_messages_beyond_the_limit_are_told_of(tmp_path: Path) -> None:
 def test_a_date_that_is_none_is_64(tmp_path: Path) -> None:
     """The error shows how to write a date."""
     captured(tmp_path)
-    done = typed(tmp_path, "messages", "--since", "yesterday")
+    done = typed(tmp_path, "messages", "--since", "last week")
     assert (done.returncode, done.stdout) == (64, "")
     assert "write it as 2026-11-23" in done.stderr
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, DatabaseDamaged, MayNotWrite
-from leadmasterd.store.schema import SCHEMA_VERSION
+from leadmasterd.store.schema import SCHEMA_VERSION, TABLES
 
 _LEAST_ROOM: Final = 64 * 1024
 """Bytes that SQLite needs to open a database: the files beside it (WAL and its index) are made or grown then."""
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-_ALSO_DAMAGED: Final = ("Could not decode to UTF-8", "no such table")
-"""Texts of errors for which SQLite has no code of their own."""
+_NO_TEXT: Final = "Could not decode to UTF-8"
+_NO_TABLE: Final = "no such table: "
+"""How errors begin for which SQLite has no code of their own."""
 _MAY_BE_OURS: Final = ("SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
 """Errors of a statement, and so most likely a defect of ours."""
 _NEEDS_ROOM: Final = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
@@ -146,8 +147,14 @@ def is_damage(error: Exception) -> bool:
     SQLite has no checksums: it also hands out what is no text, and quotes it in its errors, which Python can't decode.
     A file that was put together again (`.recover`, half a restore) may lack a table, and SQLite finds it sound.
     """
-    told = isinstance(error, sqlite3.OperationalError) and str(error).startswith(_ALSO_DAMAGED)
-    return told or isinstance(error, UnicodeDecodeError) or error_name(error).startswith(_DAMAGED)
+    text = str(error) if isinstance(error, sqlite3.OperationalError) else ""
+    lacks_table = text.startswith(_NO_TABLE) and text.removeprefix(_NO_TABLE).removeprefix("main.") in TABLES
+    return (
+        lacks_table
+        or text.startswith(_NO_TEXT)
+        or isinstance(error, UnicodeDecodeError)
+        or error_name(error).startswith(_DAMAGED)
+    )
 
 
 def cause_in_file(path: Path, error: Exception) -> CannotUseDatabase | None:

@@ -525,6 +525,14 @@ _AUTHORS: Final = (
 )
 """The constraint on `messages.author` before and after."""
 
+TABLES: Final = frozenset(
+    line.split()[2]
+    for script in (_CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS)
+    for line in script.splitlines()
+    if line.startswith("CREATE TABLE ")
+)
+"""Every table of ours, of any version."""
+
 
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:
     """Bring a database to `SCHEMA_VERSION` from any earlier version. `stop_before`: for tests, a migration's name.
