@@ -25,6 +25,8 @@ LASTS: Final = (0.2, 4.0)
 """Seconds of a fault, from and to. Half of them are below a quarter of that."""
 HOSTED: Final = 0.1
 """How much comes from a business's device at a provider, whose ids have a server of their own."""
+TOLD: Final = ("before", "between", "after")
+"""When WhatsApp says that two ids are one person's: before a message comes under the first, between both, or after."""
 AS_THE_PAGE: Final = 0.75
 """How likely a way is the page's own in a round."""
 Side = Literal["mixed", "page", "old"]
@@ -221,9 +223,13 @@ def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
     if hosted:
         who |= {"to" if own else "from": f"{lid}@hosted.lid" if lid else f"{phone}@hosted"}
     # Some come under the phone, some under the LID, and for some WhatsApp does not tell the LID.
-    elif lid and (draw := chance.random()) < 0.8:
-        who |= {"lid": lid} | ({"addressing": "pn"} if draw < 0.25 or kind == "both ids" else {})
+    elif lid and (draw := chance.random()) < 0.8 and kind != "both ids":
+        who |= {"lid": lid} | ({"addressing": "pn"} if draw < 0.25 else {})
     later = slot + chance.choice([0, 0, 1, 1, 2, 3])
+    # Without a mapping the two ids would be two people, and two rows would be right. In turn: small plans have few.
+    told = TOLD[sum(each.kind == "both ids" for each in draft.expected) % len(TOLD)]
+    if kind == "both ids" and told == "before":
+        draft.add(slot, "contact", phone=phone, lid=lid)
     if kind == "ciphertext":
         draft.add(slot, "ciphertext", **who)
     else:
@@ -239,8 +245,12 @@ def _message(draft: _Draft, chance: random.Random, slot: int) -> None:
         case "again":
             draft.add(later, "same", id=stanza_id, times=chance.randint(1, 4), wait=0)
         case "both ids":
+            if told == "between":
+                draft.add(later, "contact", phone=phone, lid=lid)
             draft.add(later, "same", id=stanza_id, lid=lid, wait=0)
+            if told == "after":
+                draft.add(later + 1, "contact", phone=phone, lid=lid)
         case _:
             _aside(draft, chance, later, stanza_id, phone)
-    mapped = "lid" in who or (hosted and lid is None)
+    mapped = "lid" in who or (hosted and lid is None) or kind == "both ids"
     draft.expected.append(Expected(stanza_id, body, slot, kind, phone, own, mapped))

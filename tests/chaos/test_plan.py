@@ -49,8 +49,27 @@ def test_what_happens_to_a_message_happens_after_it() -> None:
         for act in (*each.calm, *each.during):
             if act.action in ("deliver", "own", "ciphertext"):
                 known.add(act.body["id"])
-            elif act.action != "call":
+            elif act.action not in ("call", "contact"):
                 assert act.body["id"] in known
+
+
+def test_the_page_learns_whose_two_ids_they_are_at_any_time() -> None:
+    """Before the message, between its two arrivals or after both; never told, two rows would be right.
+
+    The seed is that of the small storm, which must have all three.
+    """
+    plan = make_plan(270476, 600, 16)
+    acts = [act for each in plan.rounds for act in (*each.calm, *each.during)]
+    times = set()
+    for wanted in plan.expected:
+        if wanted.kind != "both ids":
+            continue
+        assert wanted.mapped
+        first, second = (at for at, act in enumerate(acts) if act.body.get("id") == wanted.stanza_id)
+        mapping = {"phone": wanted.customer, "lid": acts[second].body["lid"]}
+        told = next(at for at, act in enumerate(acts) if act.action == "contact" and act.body == mapping)
+        times.add((told > first) + (told > second))
+    assert times == {0, 1, 2}
 
 
 def test_the_ways_are_those_of_the_stand_in() -> None:
