@@ -27,6 +27,9 @@ export function watchCalls(agent) {
     if (!collection) return void setTimeout(wrap, RETRY);
     const report = agent.safely('a call', tell);
     const calls = Object.values(collection).find((value) => value instanceof Map);
+    // These rang before this was attached, or before a module that came late was seen.
+    if (calls) for (const call of calls.values()) report(call, 'collection');
+    report(collection.activeCall, 'active_call');
     if (calls) {
       const set = calls.set.bind(calls);
       calls.set = (/** @type {unknown} */ key, /** @type {unknown} */ call) => {

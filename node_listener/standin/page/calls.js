@@ -25,13 +25,16 @@ class CallCollection extends Events {
 
 export const callCollection = new CallCollection();
 
+/** Milliseconds for which a native call is the active one. */
+const RINGS = 5_000;
+
 export function ring(call, ends) {
   if (config.ways.calls === 'native') {
     callCollection.setActiveCall(call);
     setTimeout(() => {
       call.set('state', ends);
-      callCollection.setActiveCall(null);
-    });
+      if (callCollection.activeCall === call) callCollection.setActiveCall(null);
+    }, RINGS);
     return;
   }
   const map = Object.values(callCollection).find((value) => value instanceof Map);

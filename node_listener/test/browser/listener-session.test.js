@@ -395,3 +395,32 @@ test('a call is told once, by the Map or as the active call', async (context) =>
   await child.line((line) => line.type === 'call' && line.chat === '5491155550003@c.us');
   assert.equal(child.ofType('call').length, 3);
 });
+
+test('a call that rang before the module was seen, which came late, is told', async (context) => {
+  const { standin, start, drive } = await setUp(context, { lateMs: 6_000 });
+  const child = await start();
+  // so soon after the module has come that nothing has had the time to wrap it
+  await drive(`{
+    const ring = setInterval(() => {
+      let collection;
+      try {
+        collection = leadmasterd.requireOriginal('WAWebCallCollection');
+      } catch {
+        return;
+      }
+      clearInterval(ring);
+      const peerJid = { user: '5491155550001', server: 'c.us' };
+      collection.calls.set('IN_MAP', { id: 'IN_MAP', peerJid, isVideo: false, outgoing: false });
+      collection.setActiveCall({ id: 'ACTIVE', peerJid, isVideo: true, outgoing: false });
+    }, 10);
+  }`);
+  await standin.act('scan', SHOP);
+  await child.line(({ type, call_id }) => type === 'call' && call_id === 'ACTIVE');
+  assert.deepEqual(
+    child.ofType('call').map(({ call_id, source }) => [call_id, source]),
+    [
+      ['IN_MAP', 'collection'],
+      ['ACTIVE', 'active_call'],
+    ],
+  );
+});
