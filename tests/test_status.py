@@ -140,6 +140,21 @@ def test_it_says_what_since_when_and_why(paths: Paths) -> None:
     assert "listening as 5491155550100." in text
 
 
+def test_before_the_database_is_open_nothing_is_said_of_what_is_in_it(paths: Paths) -> None:
+    """A daemon that waits for its disk knows neither its counts nor its gaps yet."""
+    early = {
+        **status_of(paths, Phase.STARTING),
+        "since": None,
+        "account": None,
+        "trouble": {"code": "disk_full", "detail": ""},
+    }
+    text = described(early, running=True)
+    assert text.startswith("leadmasterd is starting.")
+    assert "trouble: " in text
+    assert "captured: " not in text
+    assert "gaps: " not in text
+
+
 def test_a_dead_daemon_is_told_with_its_last_words(paths: Paths) -> None:
     """The last status is shown as such, since the file still claims that it runs."""
     text = described(status_of(paths, Phase.BACKING_OFF, "child_died", bye="browser_gone"), running=False)

@@ -177,13 +177,18 @@ def describe(
         return _("leadmasterd is not running, and has never run here ({state_dir}).").format(state_dir=state_dir), []
     phase, since = sentences.phase(status["phase"]), _ago(status.get("since"), clock)
     because = sentences.because(status["code"], status.get("values") or {})
-    if running:
+    has_begun = not running or status.get("since")
+    if not has_begun:
+        heading = _("leadmasterd is starting.")
+    elif running:
         heading = _("leadmasterd has been {phase} since {since}: {because}.").format(
             phase=phase, since=since, because=because
         )
     else:
         heading = _not_running(status, phase=phase, since=since, because=because)
-    rows = [(_("captured"), _captured(status["capture"], clock)), (_("gaps"), _gaps(status, running=running))]
+    rows = []
+    if has_begun:  # until then its database is closed
+        rows += [(_("captured"), _captured(status["capture"], clock)), (_("gaps"), _gaps(status, running=running))]
     for code, detail in (status.get("concerns") or {}).items():
         rows.insert(0, (_("note") if running else _("last note"), health.text(code, detail)))
     if trouble := status.get("trouble"):
