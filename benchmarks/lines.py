@@ -11,8 +11,8 @@ CHATS: Final = 500
 
 
 def chat_of(number: int) -> str:
-    """The chat of message `number`: one of 500."""
-    return f"549115555{number % CHATS:04d}@c.us"
+    """The chat of message `number`: one of 500, none of them the listening number's own."""
+    return f"549115555{1000 + number % CHATS}@c.us"
 
 
 def message_line(number: int, seq: int, body: str = BODY) -> bytes:

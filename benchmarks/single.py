@@ -13,7 +13,7 @@ from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.listener.framing import LineReader
 from leadmasterd.store.database import open_for_writing
-from leadmasterd.store.messages import INSERT_ALIAS, INSERT_MESSAGE, INSERT_RAW, RawRow
+from leadmasterd.store.messages import INSERT_ALIAS, INSERT_MESSAGE, INSERT_RAW, MessageRow, RawRow
 from leadmasterd.store.writer import Writer
 
 MESSAGES = 5000
@@ -79,10 +79,37 @@ def _raw_commit(raw: sqlite3.Connection, number: int, line: bytes) -> float:
     at = "2026-11-23T12:00:00.000Z"
     text = line.decode()
     chat = chat_of(number)
-    row = (
-        number + 1, 1, number % CHATS + 1, "in", "contact", "chat", "Hola, buenas tardes!", at, at, "live", at, None,
-        chat, "Ana", None, 0, 0, 0, None, None, None, None, f"3EB0{os.urandom(9).hex().upper()}", "", 0, number,
-    )  # fmt: skip
+    row = tuple(
+        MessageRow(
+            message_id=number + 1,
+            account_id=1,
+            conversation_id=number % CHATS + 1,
+            direction="in",
+            author="contact",
+            type="chat",
+            body="Hola, buenas tardes!",
+            sent_at=at,
+            captured_at=at,
+            captured_via="live",
+            readable_at=at,
+            revoked_at=None,
+            sender=chat,
+            notify_name="Ana",
+            saved_name=None,
+            business=False,
+            truncated=False,
+            forwarded=False,
+            media=None,
+            quoted=None,
+            referral=None,
+            details=None,
+            marks=None,
+            stanza_id=f"3EB0{os.urandom(9).hex().upper()}",
+            group_id="",
+            participant="",
+            wire_t=number,
+        )
+    )
     line_row = tuple(RawRow(1, number + 1, at, text))
     began = time.perf_counter()
     raw.execute("BEGIN IMMEDIATE")
