@@ -13,11 +13,12 @@ import re
 import sqlite3
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+from leadmasterd.authors import OURS
 from leadmasterd.leads.timeline import Inbound, Sent, quick_replies, untyped
 from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.history import History, Outgoing
@@ -40,8 +41,6 @@ _QUICK: Final = 1
 _NEAR: Final = 2
 """Bits of `sent_bodies.signs`; near: sent within `TOGETHER_MS` of the same to another conversation."""
 _LINK: Final = re.compile(r"\S*(?://|www\.|\.\w{2,6}/)\S*")
-_BY_HAND: Final = frozenset({"operator", "auto_reply"})
-"""Authors of what could have been typed. The others are told by the record itself."""
 
 
 class _Kept(NamedTuple):
@@ -58,11 +57,12 @@ def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms
 
     Marks conversations of other contacts dirty if a body sent there becomes automatic, or no longer is.
     """
-    typed = [message for message in history.outgoing if message.author in _BY_HAND]
+    typed = [message for message in history.outgoing if message.author in OURS]
+    received = _received(history)
     kept = _kept(connection, history)
-    bodies = _update_sent(connection, history, typed, kept)
+    bodies = _update_sent(connection, history, typed, kept, received=received)
     automatic_bodies = _judge(connection, history, kept, bodies)
-    automatic = _automatic(history, typed, kept, bodies=automatic_bodies, burst_ms=burst_ms)
+    automatic = _automatic(history, typed, kept, bodies=automatic_bodies, received=received, burst_ms=burst_ms)
     for author, other in (("auto_reply", "operator"), ("operator", "auto_reply")):
         changed = [
             message.message_id
@@ -75,6 +75,15 @@ def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms
                 (author, json.dumps(changed)),
             )
     return automatic
+
+
+def _received(history: History) -> Mapping[int, list[int]]:
+    """When something came in, by thread."""
+    times: dict[int, list[int]] = defaultdict(list)
+    for event in history.events:
+        if isinstance(event, Inbound):
+            times[history.threads[event.conversation]].append(event.at)
+    return times
 
 
 # ---------------------------------------------------------------------- what was sent
@@ -94,11 +103,16 @@ def _kept(connection: sqlite3.Connection, history: History) -> dict[int, _Kept]:
 
 
 def _update_sent(
-    connection: sqlite3.Connection, history: History, typed: Iterable[Outgoing], kept: dict[int, _Kept]
+    connection: sqlite3.Connection,
+    history: History,
+    typed: Iterable[Outgoing],
+    kept: dict[int, _Kept],
+    *,
+    received: Mapping[int, list[int]],
 ) -> set[str]:
     """Bring `sent_bodies` and `kept` up to date. Returns the bodies about which anything is new."""
     chosen = {message.message_id: message for message in typed if not message.forwarded}
-    quick = _quick(history, chosen.values())
+    quick = _quick(history, chosen.values(), received)
     changed = set()
     for message_id in kept.keys() - chosen.keys():
         changed.add(kept.pop(message_id).body_key)
@@ -132,18 +146,14 @@ def _update_sent(
     return changed
 
 
-def _quick(history: History, messages: Iterable[Outgoing]) -> set[int]:
-    inbound: dict[int, list[int]] = defaultdict(list)
-    for event in history.events:
-        if isinstance(event, Inbound):
-            inbound[history.threads[event.conversation]].append(event.at)
+def _quick(history: History, messages: Iterable[Outgoing], received: Mapping[int, list[int]]) -> set[int]:
     outgoing: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for message in messages:
         outgoing[history.threads[message.conversation]].append((message.at, message.message_id))
     return {
         message_id
         for thread, sent in outgoing.items()
-        for message_id in quick_replies(inbound[thread], sent, QUICK_REPLY_MS)
+        for message_id in quick_replies(received.get(thread, ()), sent, QUICK_REPLY_MS)
     }
 
 
@@ -240,12 +250,14 @@ def _is_automatic(connection: sqlite3.Connection, body_key: str) -> bool:
 
 
 def _automatic(
-    history: History, typed: Iterable[Outgoing], kept: dict[int, _Kept], *, bodies: set[str], burst_ms: int
+    history: History,
+    typed: Iterable[Outgoing],
+    kept: dict[int, _Kept],
+    *,
+    bodies: set[str],
+    received: Mapping[int, list[int]],
+    burst_ms: int,
 ) -> set[int]:
-    inbound: dict[int, list[int]] = defaultdict(list)
-    for event in history.events:
-        if isinstance(event, Inbound):
-            inbound[history.threads[event.conversation]].append(event.at)
     sent: dict[int, list[Sent]] = defaultdict(list)
     for message in typed:
         row = kept.get(message.message_id)
@@ -258,4 +270,4 @@ def _automatic(
                 long=row is not None and row.long,
             )
         )
-    return {each for thread, messages in sent.items() for each in untyped(inbound[thread], messages, burst_ms)}
+    return {each for thread, messages in sent.items() for each in untyped(received.get(thread, ()), messages, burst_ms)}
