@@ -37,7 +37,7 @@ from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, owner_of, read_status
 from leadmasterd.state.status_object import PageMember
-from leadmasterd.store.database import open_for_reading
+from leadmasterd.store.database import open_for_reading, words_of
 from leadmasterd.text import _, printable
 from leadmasterd.times import iso
 
@@ -508,7 +508,7 @@ def _database(paths: Paths) -> Iterator[Finding]:
             off = clock_against_messages(connection, datetime.now(UTC))
             result = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         except (sqlite3.Error, ValueError, TypeError) as error:  # a damaged row can hold anything
-            result = str(error)
+            result = words_of(error)
     if result != "ok":
         yield _finding("database_damaged", error=" ".join(result.split()), path=paths.database)
         return

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from leadmasterd.cli import main
+from leadmasterd.store.writer import store_error
 from tests import wire
 from tests.captures import Store, account, item, opened, reading
 from tests.depth import examples
@@ -157,6 +158,23 @@ def test_scattered_damage_is_one_sentence_too(
                 file.seek(chance.randrange(sound.stat().st_size - 8))
                 file.write(chance.randbytes(8))
         one_sentence(words, capsys)
+
+
+def test_nothing_quotes_the_words_of_people_that_can_not_be_decoded(
+    sound: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SQLite puts them into its error; they are no matter for a journal or a screen, and may hold newlines."""
+    path = fresh(sound, state)
+    with closing(sqlite3.connect(path)) as connection:
+        broken = "CAST(X'6D6920636C6176650A736563726574613AFF' AS TEXT)"  # mi clave, a newline, secreta:, no character
+        connection.execute(f"UPDATE messages SET body = {broken} WHERE message_id = 1")
+        connection.commit()
+        with pytest.raises(sqlite3.OperationalError, match="clave") as found:
+            connection.execute("SELECT body FROM messages").fetchall()
+    for words in [*COMMANDS, ["doctor", "--quick"]]:
+        main(words)
+    told = [*capsys.readouterr(), str(store_error(found.value))]
+    assert [each for each in told if "clave" in each] == []
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -273,6 +273,18 @@ def wrong_statement() -> sqlite3.OperationalError:
     raise AssertionError("there is no such table")
 
 
+def test_damage_is_told_in_one_line_without_the_words_that_can_not_be_decoded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLite quotes them, whatever they are."""
+    undecodable = sqlite3.OperationalError("Could not decode to UTF-8 column 'body' with text 'mi clave\nsecreta'")
+    with open_shop(tmp_path / "leadmaster.db", projecting(Stumbling(undecodable))) as shop:
+        shop.capture(asks(1, text="stumble"))
+        until_true(lambda: caplog.records)
+    [record] = caplog.records
+    assert record.getMessage() == "cannot make leads of conversation 1: Could not decode to UTF-8 column 'body'"
+
+
 @pytest.mark.parametrize("error", [ValueError("a defect"), wrong_statement()], ids=["ours", "in a statement"])
 def test_a_conversation_that_fails_is_put_aside_and_the_others_go_on(
     tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture

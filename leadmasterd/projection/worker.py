@@ -15,7 +15,7 @@ from leadmasterd.projection.dirty import dirty_conversations
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
-from leadmasterd.store.database import is_damage
+from leadmasterd.store.database import is_damage, words_of
 from leadmasterd.store.waiting import WhoWaits, who_waits
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,8 @@ class ProjectionWorker:
     def failed(self, error: Exception) -> None:
         """The step was rolled back, and not because of the database as a whole."""
         if is_damage(error):  # no defect of ours, so no traceback
-            log.error("cannot make leads of conversation %s: %s", self._current, error, extra={"action": "unjudged"})
+            why = words_of(error)
+            log.error("cannot make leads of conversation %s: %s", self._current, why, extra={"action": "unjudged"})
         else:
             log.error(
                 "cannot make leads of conversation %s", self._current, exc_info=error, extra={"action": "unjudged"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, DatabaseDamaged, MayNotWrite
-from leadmasterd.store.schema import SCHEMA_VERSION, TABLES
+from leadmasterd.store.schema import SCHEMA_VERSION, is_table
 
 _LEAST_ROOM: Final = 64 * 1024
 """Bytes that SQLite needs to open a database: the files beside it (WAL and its index) are made or grown then."""
@@ -104,7 +104,7 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
 
 def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
     """The error as a sentence that says what to do."""
-    text, name = str(error), error_name(error)
+    text, name = words_of(error), error_name(error)
     if path.is_dir():
         return CannotUseDatabase(f"cannot use {path}: it is a folder; set database.path to a file")
     if _is_full(path, error):
@@ -128,8 +128,7 @@ def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
 
 
 def damaged(path: Path, what: str) -> DatabaseDamaged:
-    """The sentence for a file whose content is damaged, without the text that SQLite quotes when it can't decode it."""
-    what = what.partition(" with text ")[0]
+    """The sentence for a file whose content is damaged."""
     return DatabaseDamaged(
         f"cannot use {path}: the database is damaged ({what}); stop the daemon, keep a copy of the file and restore a "
         "backup"
@@ -141,6 +140,11 @@ def error_name(error: Exception) -> str:
     return str(getattr(error, "sqlite_errorname", None) or "")
 
 
+def words_of(error: Exception) -> str:
+    """What an error says, without the text that SQLite quotes when it can't decode it: people's words, of any form."""
+    return str(error).partition(" with text ")[0]
+
+
 def is_damage(error: Exception) -> bool:
     """Whether the content of the file is the cause.
 
@@ -148,7 +152,7 @@ def is_damage(error: Exception) -> bool:
     A file that was put together again (`.recover`, half a restore) may lack a table, and SQLite finds it sound.
     """
     text = str(error) if isinstance(error, sqlite3.OperationalError) else ""
-    lacks_table = text.startswith(_NO_TABLE) and text.removeprefix(_NO_TABLE).removeprefix("main.") in TABLES
+    lacks_table = text.startswith(_NO_TABLE) and is_table(text.removeprefix(_NO_TABLE).removeprefix("main."))
     return (
         lacks_table
         or text.startswith(_NO_TEXT)
@@ -171,7 +175,7 @@ def cause_in_file(path: Path, error: Exception) -> CannotUseDatabase | None:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
             found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
     except (sqlite3.DatabaseError, UnicodeDecodeError) as failed:
-        return damaged(path, str(failed)) if is_damage(failed) else None
+        return damaged(path, words_of(failed)) if is_damage(failed) else None
     return None if found == "ok" else damaged(path, " ".join(found.split()))
 
 

@@ -525,13 +525,12 @@ _AUTHORS: Final = (
 )
 """The constraint on `messages.author` before and after."""
 
-TABLES: Final = frozenset(
-    line.split()[2]
-    for script in (_CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS)
-    for line in script.splitlines()
-    if line.startswith("CREATE TABLE ")
-)
-"""Every table of ours, of any version."""
+_SCRIPTS: Final = (_CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS)
+
+
+def is_table(name: str) -> bool:
+    """Whether some version of the schema has a table of this name."""
+    return any(f"CREATE TABLE {name} (" in script for script in _SCRIPTS)
 
 
 def migrate(db: "Database", *, stop_before: str | None = None) -> None:

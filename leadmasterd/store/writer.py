@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol, TypeVar
 
-from leadmasterd.store.database import cannot_use, error_name, is_damage, open_for_writing
+from leadmasterd.store.database import cannot_use, error_name, is_damage, open_for_writing, words_of
 from leadmasterd.store.records import BatchResult, Item
 from leadmasterd.store.rows import Rows
 
@@ -295,5 +295,5 @@ def store_error(error: Exception) -> StoreError:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError("database_locked", str(error))
     if is_damage(error):
-        return StoreError("database_damaged", str(error))
+        return StoreError("database_damaged", words_of(error))
     return StoreError("database_error", f"{name or type(error).__name__}: {error}")
