@@ -1,8 +1,7 @@
 // The marks of a message are the same whether it comes live or a sweep reads it from the disk.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { startStandin } from '../../standin/server.js';
-import { startChild, temporaryProfile } from '../support/child.js';
+import { test } from 'node:test';
+import { drivenListening } from '../support/listening.js';
 import { sweep } from '../support/sweeping.js';
 
 const T = 1795400000;
@@ -20,34 +19,15 @@ const MESSAGES = [
   ['BUSINESS', 'deliver', { verifiedBizName: 'Muebles SRL' }, { verified_name: 'Muebles SRL' }],
 ];
 
-/** @type {Awaited<ReturnType<typeof startStandin>>} */
-let standin;
-/** @type {import('../support/child.js').Child} */
-let child;
-/** @type {Awaited<ReturnType<typeof temporaryProfile>>} */
-let profile;
-
-before(async () => {
-  standin = await startStandin();
-  profile = await temporaryProfile();
-  child = await startChild(profile.path, standin.browserArgs);
-  await child.line('qr');
-  await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
-  await child.line('ready');
+test('live and by sweep', async (context) => {
+  const { standin, linked } = await drivenListening(context);
+  const child = await linked();
   await standin.act('contact', { phone: '5491155550002', verifiedName: 'Muebles SRL', isBusiness: true });
   for (const [index, [id, action, fields]] of MESSAGES.entries()) {
     const other = id === 'BUSINESS' ? '5491155550002' : '5491155550001';
     const chat = action === 'own' ? { to: other } : { from: other };
     await standin.act(action, { id, body: 'hola', t: T + index, ...chat, fields });
   }
-});
-after(async () => {
-  await child?.end();
-  await standin?.close();
-  await profile?.remove();
-});
-
-test('live and by sweep', async () => {
   const live = new Map();
   for (const [id] of MESSAGES) live.set(id, (await child.line((line) => line.id?.id === id)).marks);
   const { found } = await sweep(child);

@@ -69,15 +69,24 @@ test('a page that syncs again while it is attached is not attached twice', async
   assert.deepEqual(child.ofType('page_error'), []);
 });
 
-test('endless OPENING is reported, outlives every timeout, and ends when the network is back', async (context) => {
-  const { standin, start } = await listening(context);
-  const first = await start();
+/**
+ * A profile that was linked and whose child has stopped, on a page that is offline now.
+ * @param {import('../support/listening.js').Context} context
+ */
+async function linkedAndOffline(context) {
+  const listener = await listening(context);
+  const first = await listener.start();
   await first.line('qr');
-  await standin.act('scan', SHOP);
+  await listener.standin.act('scan', SHOP);
   await first.line('ready');
   first.send({ type: 'stop' });
   await first.exit;
-  await standin.act('offline');
+  await listener.standin.act('offline');
+  return listener;
+}
+
+test('endless OPENING is reported, outlives every timeout, and ends when the network is back', async (context) => {
+  const { standin, start } = await linkedAndOffline(context);
   const protocol = 8_000;
   const second = await start({
     timing: { heartbeat: 300, authentication: 20_000, protocol, evaluate: 5_000 },
@@ -92,14 +101,7 @@ test('endless OPENING is reported, outlives every timeout, and ends when the net
 });
 
 test('an answer that Chromium loses is asked for again', async (context) => {
-  const { standin, start } = await listening(context);
-  const first = await start();
-  await first.line('qr');
-  await standin.act('scan', SHOP);
-  await first.line('ready');
-  first.send({ type: 'stop' });
-  await first.exit;
-  await standin.act('offline'); // the library waits in OPENING
+  const { standin, start } = await linkedAndOffline(context); // the library will wait in OPENING
   const lost = new URL('../support/lost-answer.js', import.meta.url).href;
   const second = await start(
     { browser_args: [...standin.browserArgs, '--js-flags=--expose-gc'] },
