@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -30,7 +31,7 @@ from tests.sessions import (
     write_profile,
     zipped,
 )
-from tests.test_cli_leads import Answer, Shop
+from tests.test_cli_leads import NOON, Answer, Shop
 from tests.test_cli_leads import shop as shop
 
 OTHER = "5491155550200@c.us"
@@ -80,7 +81,8 @@ def test_a_good_file_takes_the_place_of_the_session(shop: Shop, paths: Paths) ->
     assert kept.pop("why.txt").decode() == f"imported {file}\n"
     assert kept == {**session("former"), "Default/Cache/data": b"cached"}
     assert f"The session that was here is kept in {former}." in answer.out
-    assert "It is the session of 5491155550100, of 2026-11-29" in answer.out
+    made = datetime(2026, 11, 29, 18, tzinfo=UTC).astimezone(ZoneInfo(NOON))
+    assert f"It is the session of 5491155550100, of {made:%Y-%m-%d %H:%M}." in answer.out
     assert {path.name for path in paths.profile.parent.iterdir()} == {"profile", "quarantine"}
 
 
