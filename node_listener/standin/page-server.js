@@ -3,7 +3,6 @@
 
 import { EventEmitter } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:https';
 import { HistoryChunks } from './history-chunks.js';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
@@ -76,24 +75,22 @@ export class PageServer extends EventEmitter {
   }
 
   /**
-   * @param {{key: string, cert: string}} certificate
-   * @returns {Promise<{port: number, close: () => Promise<void>}>}
+   * @param {import('node:https').Server} server
+   * @returns {() => void} no longer answers there, and cuts every connection
    */
-  async listen(certificate) {
-    const server = createServer(certificate, (request, response) => {
+  answerAt(server) {
+    /** @type {(request: Request, response: Response) => void} */
+    const answer = (request, response) => {
       this.#answer(request, response).catch((error) => {
         response.writeHead(500).end(String(error));
       });
-    });
-    await new Promise((resolve) => server.listen(this.#options.pagePort, '127.0.0.1', () => resolve(null)));
-    const address = /** @type {import('node:net').AddressInfo} */ (server.address());
-    const close = async () => {
-      this.chunks.end();
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
     };
-    return { port: address.port, close };
+    server.on('request', answer);
+    return () => {
+      this.chunks.end();
+      server.off('request', answer);
+      server.closeAllConnections();
+    };
   }
 
   /**

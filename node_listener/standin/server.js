@@ -1,5 +1,6 @@
 // Composes the stand-in from certificate, phone server, pairing, the page's HTTPS server and the control interface.
 
+import { createServer } from 'node:https';
 import { makeCertificate } from './certificate.js';
 import { act, describeState, serveControl } from './control.js';
 import { completeOptions } from './options.js';
@@ -19,29 +20,57 @@ import { PhoneServer } from './phone-server.js';
  */
 
 /**
+ * What a browser takes for web.whatsapp.com. Stand-ins may have it one after another, so that one browser can see them all.
+ * @typedef {object} Address
+ * @property {import('node:https').Server} server without anything that answers
+ * @property {number} port
+ * @property {string[]} browserArgs
+ * @property {() => Promise<unknown>} close
+ */
+
+/**
+ * @param {number} [port] 0 for any
+ * @returns {Promise<Address>}
+ */
+export async function openAddress(port = 0) {
+  const certificate = await makeCertificate();
+  const server = createServer(certificate);
+  await new Promise((resolve) => server.listen(port, '127.0.0.1', () => resolve(null)));
+  const bound = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return {
+    server,
+    port: bound.port,
+    browserArgs: browserArgs(bound.port, certificate.spki),
+    close: () => new Promise((resolve) => server.close(resolve)),
+  };
+}
+
+/**
  * @param {import('./options.js').GivenOptions} [given]
+ * @param {Address} [lent] stays open when the stand-in is closed; without it the stand-in opens its own
  * @returns {Promise<Standin>}
  */
-export async function startStandin(given = {}) {
+export async function startStandin(given = {}, lent) {
   const options = completeOptions(given);
   const phone = new PhoneServer();
   const pairing = new Pairing(options);
   const pages = new PageServer(phone, pairing, options);
-  const certificate = await makeCertificate();
-  const page = await pages.listen(certificate);
+  const address = lent ?? (await openAddress(options.pagePort));
+  const leave = pages.answerAt(address.server);
   /** @param {() => boolean} test @param {number} limit */
   const until = (test, limit) => untilChange([phone, pairing, pages], test, limit);
-  const stage = { phone, pairing, pages, options, pagePort: page.port, until };
+  const stage = { phone, pairing, pages, options, pagePort: address.port, until };
   const control = await serveControl(stage, options.controlPort);
   return {
-    pagePort: page.port,
+    pagePort: address.port,
     control: `http://127.0.0.1:${control.port}`,
-    browserArgs: browserArgs(page.port, certificate.spki),
+    browserArgs: address.browserArgs,
     act: (action, body = {}) => act(stage, action, body),
     state: () => describeState(stage),
     close: async () => {
       pairing.end();
-      await Promise.all([page.close(), control.close()]);
+      leave();
+      await Promise.all([lent ? null : address.close(), control.close()]);
     },
   };
 }

@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startStandin } from '../../standin/server.js';
-import { BareClient, SHOP, setUp, withOldWays } from '../support/bare-client.js';
-import { makeFolder, removeFolder } from '../support/browser.js';
+import { SHOP, setUp } from '../support/bare-client.js';
 import { LIMIT, until } from '../support/waiting.js';
 
 const ANA = '5491155550001';
 const BETO = '5491155550002';
+
+/** @typedef {import('../support/bare-client.js').BareClient} BareClient */
 
 /** The stored records of one stanza id, or of the message that a revocation has replaced. */
 /** @param {BareClient} client @param {string} id @returns {Promise<any[]>} */
@@ -66,21 +66,18 @@ function linkedClient(side) {
   let standin;
   /** @type {BareClient} */
   let client;
-  /** @type {string} */
-  let folder;
+  /** @type {(() => Promise<void>)[]} */
+  const ends = [];
   before(async () => {
     const page = { listeners: 'throw', add_order: 'msg_first', edit_key: 'edit', revoke_id: 'new' };
     const ways = side === 'page' ? { ...page, decrypt: 'one_set', calls: 'native', find_local: true } : {};
-    standin = await startStandin(withOldWays({ ways }));
-    folder = makeFolder('standin');
-    client = new BareClient(standin, folder);
-    await client.startLinked(standin, SHOP);
+    const started = await setUp({ after: (end) => void ends.push(end) }, { ways });
+    standin = started.standin;
+    client = await started.newClient().startLinked(standin, SHOP);
     await watch(client);
   });
   after(async () => {
-    await client?.stop();
-    await standin?.close();
-    await removeFolder(folder);
+    for (const end of ends) await end();
   });
   return {
     client: () => client,

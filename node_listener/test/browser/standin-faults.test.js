@@ -3,13 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SHOP, setUp } from '../support/bare-client.js';
+import { SHOP, setUp, setUpAlone } from '../support/bare-client.js';
 import { LIMIT, until } from '../support/waiting.js';
 
 const ANA = '5491155550001';
 
 test('a renderer that crashes takes the page down and leaves the browser', async (context) => {
-  const { standin, newClient } = await setUp(context);
+  const { standin, newClient } = await setUpAlone(context);
   const client = await newClient().startLinked(standin, SHOP);
   const crashed = new Promise((resolve) => client.client.pupPage.once('error', resolve));
   const { killed } = await standin.act('crash');
@@ -95,7 +95,7 @@ test('a page that was loaded under a hold and connects after its release is not 
 });
 
 test('a hold and a logout that a dying page missed do not reach the next one', async (context) => {
-  const { standin, newClient } = await setUp(context);
+  const { standin, newClient } = await setUpAlone(context);
   const first = await newClient().startLinked(standin, SHOP);
   await standin.act('hang');
   const unheard = [standin.act('hold', { phase: 'stored' }), standin.act('logout')];
@@ -114,7 +114,7 @@ test('a hold and a logout that a dying page missed do not reach the next one', a
 });
 
 test('client.logout() of the library is recorded as something sent, and unlinks', async (context) => {
-  const { standin, newClient } = await setUp(context);
+  const { standin, newClient } = await setUpAlone(context);
   const client = await newClient().startLinked(standin, SHOP);
   await client.client.logout();
   assert.equal(standin.state().paired, false);
@@ -181,7 +181,7 @@ test('a sync that never ends is CONNECTED and not ready, until it is released an
 });
 
 test('a second browser with the same session puts the first into CONFLICT', async (context) => {
-  const { standin, newClient } = await setUp(context);
+  const { standin, newClient } = await setUpAlone(context);
   const first = await newClient().startLinked(standin, SHOP);
   const browser = first.client.pupBrowser;
   const page = await browser.newPage(); // the same profile twice, as a copied profile would be
@@ -307,7 +307,7 @@ test('a slow server delays the page and everything on its stream, in order', asy
 });
 
 test('a browser that is killed from outside is gone', async (context) => {
-  const { standin, newClient } = await setUp(context);
+  const { standin, newClient } = await setUpAlone(context);
   const client = await newClient().startLinked(standin, SHOP);
   const gone = new Promise((resolve) => client.client.pupBrowser.once('disconnected', resolve));
   await standin.act('crash', { what: 'browser' });

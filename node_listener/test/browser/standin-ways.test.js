@@ -3,41 +3,16 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import puppeteer from 'puppeteer';
-import { startStandin } from '../../standin/server.js';
-import { SHOP, setUp, withOldWays } from '../support/bare-client.js';
-import { launchOptions, makeFolder, removeFolder } from '../support/browser.js';
+import { openPage, SHOP, setUp, setUpAlone } from '../support/bare-client.js';
 import { LIMIT, until } from '../support/waiting.js';
 
 /** @typedef {import('../support/bare-client.js').BareClient} BareClient */
-/** @typedef {import('../../standin/options.js').GivenOptions} GivenOptions */
 
 const ANA = '5491155550001';
 const BETO = '5491155550002';
 
 /** The library waits for nothing that the page says only once, so a test of it needs this old way. */
 const WATCHED = { wait_for_listener: true };
-
-/**
- * A stand-in and a page of it in a browser of its own, without the library.
- * @param {import('node:test').TestContext} context
- * @param {GivenOptions} options
- * @param {(...args: any[]) => void} [early] runs in each document before its own scripts
- */
-async function openPage(context, options, early) {
-  const standin = await startStandin(withOldWays(options));
-  const folder = makeFolder('ways');
-  const browser = await puppeteer.launch({ ...launchOptions(standin.browserArgs), userDataDir: folder });
-  context.after(async () => {
-    await browser.close();
-    await standin.close();
-    await removeFolder(folder);
-  });
-  const page = await browser.newPage();
-  if (early) await page.evaluateOnNewDocument(early);
-  await page.goto('https://web.whatsapp.com/');
-  return { standin, browser, page };
-}
 
 /** Records in the page, over reloads, the states and streams of the socket and the events of Cmd. */
 function recordPage() {
@@ -169,7 +144,7 @@ describe('resume', () => {
   });
 
   test('nonblocking: a browser killed in the middle gets everything again, and nothing twice', async (context) => {
-    const { standin, newClient } = await setUp(context, {
+    const { standin, newClient } = await setUpAlone(context, {
       resumeMs: 20,
       ways: { ...WATCHED, resume: 'by_count' },
     });

@@ -7,14 +7,15 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import puppeteer from 'puppeteer';
 import { startStandin } from '../../standin/server.js';
-import { BareClient, SHOP, setUp } from '../support/bare-client.js';
-import { launchOptions, makeFolder, removeFolder } from '../support/browser.js';
+import { SHOP, setUp, setUpAlone } from '../support/bare-client.js';
+import { launchOptions } from '../support/browser.js';
 import { LIMIT, until } from '../support/waiting.js';
 
 const ANA = '5491155550001';
 const BETO = '5491155550002';
 
 /** @typedef {import('../../standin/server.js').Standin} Standin */
+/** @typedef {import('../support/bare-client.js').BareClient} BareClient */
 
 /** What the page's own store holds, by its own keys. @param {BareClient} client @returns {Promise<any[]>} */
 function storedMessages(client) {
@@ -190,7 +191,7 @@ for (const [keyShape, property, other] of /** @type {const} */ ([
 }
 
 test('a browser killed after storing and before acknowledging loses nothing and duplicates nothing', async (context) => {
-  const { standin, newClient } = await setUp(context);
+  const { standin, newClient } = await setUpAlone(context);
   const first = await newClient().startLinked(standin, SHOP);
   await standin.act('deliver', { from: ANA, body: 'uno', wait: LIMIT });
   await standin.act('hold', { phase: 'stored' });
@@ -213,7 +214,7 @@ test('a browser killed after storing and before acknowledging loses nothing and 
 });
 
 test('a browser killed after acknowledging and before emitting leaves the message in its store only', async (context) => {
-  const { standin, newClient } = await setUp(context);
+  const { standin, newClient } = await setUpAlone(context);
   const first = await newClient().startLinked(standin, SHOP);
   await standin.act('hold', { phase: 'acknowledged' });
   const { acknowledged } = await standin.act('deliver', { from: ANA, body: 'uno', wait: LIMIT });
@@ -230,7 +231,7 @@ test('a browser killed after acknowledging and before emitting leaves the messag
 });
 
 test('what arrives while the browser is down is stored before hasSynced and never emitted', async (context) => {
-  const { standin, newClient } = await setUp(context, { pageSize: 10 });
+  const { standin, newClient } = await setUpAlone(context, { pageSize: 10 });
   const first = await newClient().startLinked(standin, SHOP);
   await standin.act('deliver', { from: ANA, body: 'antes {n}', count: 25, wait: LIMIT });
   await first.next('message', (message) => message.body === 'antes 25');
@@ -342,18 +343,15 @@ describe('with one linked client', () => {
   let standin;
   /** @type {BareClient} */
   let client;
-  /** @type {string} */
-  let folder;
+  /** @type {(() => Promise<void>)[]} */
+  const ends = [];
   before(async () => {
-    standin = await startStandin({ ways: 'old' });
-    folder = makeFolder('standin');
-    client = new BareClient(standin, folder);
-    await client.startLinked(standin, SHOP);
+    const started = await setUpAlone({ after: (end) => void ends.push(end) });
+    standin = started.standin;
+    client = await started.newClient().startLinked(standin, SHOP);
   });
   after(async () => {
-    await client?.stop();
-    await standin?.close();
-    await removeFolder(folder);
+    for (const end of ends) await end();
   });
 
   /** @param {object} body @returns {Promise<string>} the id of a message that was delivered and emitted */

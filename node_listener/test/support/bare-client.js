@@ -4,9 +4,10 @@ import { EventEmitter } from 'node:events';
 import whatsapp from 'whatsapp-web.js';
 import { startStandin } from '../../standin/server.js';
 import { launchOptions, makeFolder, removeFolder } from './browser.js';
+import { oneBrowser } from './one-browser.js';
 import { LIMIT } from './waiting.js';
 
-const { Client, LocalAuth } = whatsapp;
+const { Client, LocalAuth, NoAuth } = whatsapp;
 
 const EVENTS = [
   ...'qr code authenticated ready loading_screen change_state disconnected message message_create'.split(' '),
@@ -27,19 +28,10 @@ export class BareClient extends EventEmitter {
   #injecting = Promise.resolve();
   #stopping = false;
 
-  /**
-   * @param {{browserArgs: string[]}} standin
-   * @param {string} dataPath where LocalAuth keeps the profile
-   * @param {object} [options] for the library's Client
-   */
-  constructor(standin, dataPath, options = {}) {
+  /** @param {object} options for the library's Client: how it comes to a browser, and whatever else */
+  constructor(options) {
     super();
-    this.client = new Client({
-      authStrategy: new LocalAuth({ dataPath }),
-      puppeteer: launchOptions(standin.browserArgs),
-      webVersionCache: { type: 'none' },
-      ...options,
-    });
+    this.client = new Client({ webVersionCache: { type: 'none' }, ...options });
     // An inject() that the end of the browser cuts off is an unhandledRejection (Client.js:495-504), so stop() waits for it,
     // and failures after that are ignored.
     const inject = this.client.inject.bind(this.client);
@@ -138,6 +130,11 @@ export class BareClient extends EventEmitter {
     const limit = new Promise((resolve) => setTimeout(resolve, 2000).unref());
     await Promise.race([this.#injecting, limit]);
     this.#stopping = true;
+    if (this.client.options.puppeteer.browserWSEndpoint) {
+      // destroy() would end the browser of all
+      await this.client.pupPage?.close().catch(() => {});
+      await this.client.pupBrowser?.disconnect();
+    }
     await this.client.destroy().catch(() => {});
   }
 }
@@ -153,12 +150,68 @@ export function withOldWays({ ways = {}, ...others } = {}) {
   return { ...others, ways: typeof ways === 'string' ? ways : { side: 'old', ...ways } };
 }
 
+/** @typedef {{after: (work: () => Promise<void>) => void}} Context that of a test, or of several tests that share a client */
+
 /**
- * A stand-in for one test, and clients that share one profile. Removed after the test, in the right order.
- * @param {import('node:test').TestContext} context
+ * A stand-in for one test, and clients whose pages share one storage in the browser of all tests. What a test does to a
+ * browser itself it does to one of its own: setUpAlone.
+ * @param {Context} context
  * @param {import('../../standin/options.js').GivenOptions} [options]
  */
 export async function setUp(context, options) {
+  const { standin, endpoint, onEnd } = await inOneBrowser(context, options);
+  /** @param {object} [clientOptions] */
+  const newClient = (clientOptions) => {
+    const puppeteer = { browserWSEndpoint: endpoint };
+    const client = new BareClient({ authStrategy: new NoAuth(), puppeteer, ...clientOptions });
+    onEnd(() => client.stop());
+    return client;
+  };
+  return { standin, newClient };
+}
+
+/**
+ * A stand-in and a page of it, without the library.
+ * @param {Context} context
+ * @param {import('../../standin/options.js').GivenOptions} options
+ * @param {(...args: any[]) => void} [early] runs in each document before its own scripts
+ */
+export async function openPage(context, options, early) {
+  const { standin, browser } = await inOneBrowser(context, options);
+  const page = await browser.newPage();
+  if (early) await page.evaluateOnNewDocument(early);
+  await page.goto('https://web.whatsapp.com/');
+  return { standin, page };
+}
+
+/**
+ * @param {Context} context
+ * @param {import('../../standin/options.js').GivenOptions} [options]
+ */
+async function inOneBrowser(context, options) {
+  const { address, browser, clear, endpoint } = await oneBrowser();
+  const standin = await startStandin(withOldWays(options), address);
+  /** @type {(() => Promise<void>)[]} */
+  const ends = [];
+  context.after(async () => {
+    for (const end of ends) await end();
+    await clear();
+    await standin.close();
+  });
+  return {
+    standin,
+    browser,
+    endpoint,
+    onEnd: (/** @type {() => Promise<void>} */ end) => void ends.push(end),
+  };
+}
+
+/**
+ * A stand-in for one test, and clients each with a browser of its own, one after another on one profile.
+ * @param {Context} context
+ * @param {import('../../standin/options.js').GivenOptions} [options]
+ */
+export async function setUpAlone(context, options) {
   const standin = await startStandin(withOldWays(options));
   const folder = makeFolder('standin');
   /** @type {BareClient[]} */
@@ -168,10 +221,11 @@ export async function setUp(context, options) {
     await standin.close();
     await removeFolder(folder);
   });
-  /** @param {object} [clientOptions] */
-  const newClient = (clientOptions) => {
-    clients.push(new BareClient(standin, folder, clientOptions));
-    return clients[clients.length - 1];
+  const newClient = () => {
+    const authStrategy = new LocalAuth({ dataPath: folder });
+    const client = new BareClient({ authStrategy, puppeteer: launchOptions(standin.browserArgs) });
+    clients.push(client);
+    return client;
   };
   return { standin, newClient };
 }
