@@ -11,7 +11,6 @@ from benchmarks.figures import Figure
 from leadmasterd.listener import tree
 from leadmasterd.listener.programs import find_browser
 from leadmasterd.store.database import open_for_reading
-from leadmasterd.supervisor.timing import Timing
 
 DEATHS = 5
 BARE_STARTS = 3
@@ -31,18 +30,19 @@ def run() -> list[Figure]:
 
 def deaths(parts: Setup, bare: float | None) -> Figure:
     """From a killed browser to ready, on a linked profile. `bare`: seconds the bare library takes; None: no limit."""
-    # With a short calm period each failure counts as the first one.
-    with parts.daemon(LEADMASTERD_SUPERVISOR__CALM_PERIOD="1"):
+    # With a short calm period each failure counts as the first one. Its pause is drawn between nothing and a second,
+    # which would hide what is measured: so it is next to nothing here.
+    with parts.daemon(LEADMASTERD_SUPERVISOR__CALM_PERIOD="1", LEADMASTERD_SUPERVISOR__BACKOFF_FIRST="0.01"):
         until(parts.is_ready)
         recoveries = [_recovery(parts) for _ in range(DEATHS)]
     median, worst = statistics.median(recoveries), max(recoveries)
     measured, promised, held = f"{median:.1f} s median, {worst:.1f} s worst", "", True
     if bare is not None:
-        limit = Timing().backoff_first + 1.5 * bare
+        limit = 1.5 * bare
         measured += f" (bare library's start {bare:.1f} s)"
-        promised, held = f"at most the first backoff + 1.5 x bare = {limit:.1f} s", worst <= limit
+        promised, held = f"at most 1.5 x bare = {limit:.1f} s", worst <= limit
     return Figure(
-        name="browser killed: time until ready again",
+        name="browser killed: time until ready again, without the drawn pause",
         number=median,
         unit="s",
         measured=measured,

@@ -26,10 +26,13 @@ async function listen(options) {
   });
   process.stderr.on('error', () => {});
 
-  const browser = await browserVersion(options.browser);
-  const exists = await browserExists(options.browser);
-  await prepareProfile(options.profile);
-  const { createListener } = await import('./listener.js');
+  // Together: the browser says its version on another core while this one loads the library.
+  const [browser, exists, { createListener }] = await Promise.all([
+    browserVersion(options.browser),
+    browserExists(options.browser),
+    import('./listener.js'),
+    prepareProfile(options.profile),
+  ]);
   wire.send('hello', {
     pid: process.pid,
     versions: {
