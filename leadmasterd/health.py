@@ -131,6 +131,12 @@ RULES: Final = Warnable(
     lambda detail: _("the rules file has an error: {what}").format(what=detail),
     lambda: _("the previous rules stay in force until it is fixed"),
 )
+HOURS_CHANGED: Final = Warnable(
+    "hours_changed",
+    Severity.LOW,
+    lambda _detail: _("the opening hours or the SLA target in the settings have changed since the daemon started"),
+    lambda: _("commands go by the new ones already, the daemon once it is restarted"),
+)
 DISK_FULL: Final = Warnable(
     "disk_full",
     Severity.HIGH,
@@ -182,6 +188,7 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
         MEMORY_HIGH,
         PHONE_SILENT,
         RULES,
+        HOURS_CHANGED,
         DISK_FULL,
         DATABASE_LOCKED,
         DATABASE_ERROR,

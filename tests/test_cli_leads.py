@@ -1501,6 +1501,7 @@ def test_the_quick_look_at_the_settings_is_the_full_ones(
         full.country,
     )
     assert quick.calendar() == full.calendar()
+    assert quick.hours_version() == full.hours_version()
     assert quick.zone() == ZoneInfo(full.timezone)
 
 

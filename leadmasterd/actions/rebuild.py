@@ -100,10 +100,6 @@ def in_slices(
         on_progress(first + len(part), len(conversations))
         if running:
             time.sleep(_PAUSE)
-    if running:
-        # The daemon may have been started with other settings: let it check again at its next start.
-        with editor.transaction():
-            editor.connection.execute("DELETE FROM derived_with WHERE name = 'policy'")
     return Rebuilt(_counts(editor, began), failures)
 
 

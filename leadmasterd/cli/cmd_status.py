@@ -17,6 +17,7 @@ from leadmasterd.cli.tables import columns_of_screen, padded
 from leadmasterd.cli.times import Clock, length
 from leadmasterd.errors import CannotUseDatabase, DatabaseDamaged
 from leadmasterd.queries.database import Connection, cause_in_file, open_for_reading
+from leadmasterd.queries.deadlines import by_hours_of
 from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import find_paths
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         answer = {**(status or {"v": 1, **dict.fromkeys(_KEYS)}), "running": running}
         try:
-            with _reading(paths.database) as connection:
+            with _reading(paths.database, settings) as connection:
                 if connection:  # people wait even when the daemon is dead
                     answer["waiting"] = count_waiting(connection, now)
         except (OSError, CannotUseDatabase) as error:
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     heading, rows = describe(status, running=running, clock=clock, state_dir=str(paths.state_dir))
     waiters: list[tuple[str, bool]] = []
     try:
-        with _reading(paths.database) as connection:
+        with _reading(paths.database, settings) as connection:
             if connection:
                 rows += _reliability(connection, now)
                 waits, waiters = _who_waits(connection, settings, clock)
@@ -93,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Connection | None]:
+def _reading(path: Path, settings: LightLeadsSettings) -> Iterator[Connection | None]:
     """The database; None if there is none yet. Raises CannotUseDatabase, also for what is found damaged on the way."""
     try:
         connection = open_for_reading(path)
@@ -102,7 +103,7 @@ def _reading(path: Path) -> Iterator[Connection | None]:
         return
     with closing(connection):
         try:
-            yield connection
+            yield by_hours_of(connection, settings)
         except Exception as error:
             if cause := cause_in_file(path, error):
                 raise cause from error

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = reading.leads_settings(paths)
     since = None if arguments.since is None else times.iso(time_from(arguments.since, settings.zone()))
     as_of = AsOf(datetime.now(UTC), settings.stale_days, settings.dormant_days)
-    connection = reading.database(paths)
+    connection = reading.leads_database(paths, settings)
     answer: LeadExport = {"leads": []}
     if connection:
         with closing(connection):

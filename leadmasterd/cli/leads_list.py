@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     stages = [names.stage(each) for each in arguments.stage]
     intents = [names.intent(each) for each in arguments.intent]
     as_of = AsOf(datetime.now(UTC), settings.stale_days, settings.dormant_days)
-    connection = reading.database(paths)
+    connection = reading.leads_database(paths, settings)
     answer = no_leads(as_of)
     if connection:
         with closing(connection):

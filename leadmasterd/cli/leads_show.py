@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     as_of = AsOf(datetime.now(UTC), settings.stale_days, settings.dormant_days)
-    connection = reading.database(paths)
+    connection = reading.leads_database(paths, settings)
     if connection is None:
         return NO
     with closing(connection):

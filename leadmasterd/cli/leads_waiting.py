@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         calendar = settings.calendar()
         return calendar.business_seconds if calendar else None
 
-    connection = reading.database(paths)
+    connection = reading.leads_database(paths, settings)
     answer = nobody_waits(now, target)
     if connection:
         with closing(connection):

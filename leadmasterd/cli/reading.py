@@ -7,6 +7,7 @@ import sys
 
 from leadmasterd.cli.times import Clock
 from leadmasterd.queries.database import Connection, open_for_reading
+from leadmasterd.queries.deadlines import by_hours_of
 from leadmasterd.queries.leads import Lead
 from leadmasterd.queries.waiting import WaitingConversation
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
@@ -21,6 +22,12 @@ def database(paths: Paths) -> Connection | None:
     except FileNotFoundError:
         print(_("Nothing has been captured here yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
         return None
+
+
+def leads_database(paths: Paths, settings: LightLeadsSettings) -> Connection | None:
+    """The database, whose deadlines are by these settings' opening hours. None as `database`."""
+    connection = database(paths)
+    return by_hours_of(connection, settings) if connection else None
 
 
 def leads_settings(paths: Paths) -> LightLeadsSettings:

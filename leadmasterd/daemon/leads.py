@@ -18,9 +18,10 @@ from leadmasterd.classify.reloading import Reloading
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.errors import DatabaseDamaged
-from leadmasterd.health import RULES
+from leadmasterd.health import HOURS_CHANGED, RULES
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
 from leadmasterd.projection.worker import ProjectionWorker
+from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import Waiting
@@ -77,6 +78,15 @@ class LeadJobs:
         asked = writer.call(lambda connection, rows: who_waits(connection, datetime.now(UTC)))
         with contextlib.suppress(DatabaseDamaged):  # the writer tells it
             self._keep_waiting(await asyncio.wrap_future(asked))
+        self._compare_hours()
+
+    def _compare_hours(self) -> None:
+        """Warn while the settings have other opening hours than those that this life of the daemon began with."""
+        now = read_leads_settings(self._paths)
+        if now.hours_version() == self._leads.hours_version():
+            self._warnings.clear(HOURS_CHANGED)
+        elif not now.wrong() and now.calendar():  # else somebody is in the middle of writing them
+            self._warnings.set(HOURS_CHANGED, "")
 
     def waiting(self) -> Waiting:
         """Who waits for an answer, for `status`."""

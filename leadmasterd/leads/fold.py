@@ -147,13 +147,22 @@ class FollowUp:
     kind: Literal["quote_silent", "after_sale"]
     planned_at: int
     number: int = 1
-    due_at: int
     state: Literal["planned", "done", "cancelled"] = "planned"
     ended_at: int | None = None
     ended_by: str | None = None
 
+    @property
+    def due_at(self) -> int:
+        """When it is due, or at the next opening after that."""
+        return follow_up_due(self.kind, self.planned_at, self.number)
+
     def end(self, state: Literal["done", "cancelled"], at: int, by: str) -> None:
         self.state, self.ended_at, self.ended_by = state, at, by
+
+
+def follow_up_due(kind: str, planned_at: int, number: int) -> int:
+    """When a follow-up is due that was planned then (ms): of a series about a quote, each some days later."""
+    return planned_at + (QUOTE_DAYS[number - 1] * DAY_MS if kind == "quote_silent" else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -591,7 +600,7 @@ class _PersonFold:
     # ------------------------------------------------------------------ follow-ups and categories
 
     def _plan_quotes(self, conversation: int, lead: Lead, at: int) -> None:
-        for number, days in enumerate(QUOTE_DAYS, 1):
+        for number in range(1, len(QUOTE_DAYS) + 1):
             self._plan(
                 FollowUp(
                     conversation=conversation,
@@ -599,14 +608,13 @@ class _PersonFold:
                     kind="quote_silent",
                     planned_at=at,
                     number=number,
-                    due_at=at + days * DAY_MS,
                 )
             )
 
     def _plan_after_sale(self, conversation: int, at: int) -> None:
         """At most one task per conversation at a time."""
         if not any(each.kind == "after_sale" and each.conversation == conversation for each in self._still_planned()):
-            self._plan(FollowUp(conversation=conversation, kind="after_sale", planned_at=at, due_at=at))
+            self._plan(FollowUp(conversation=conversation, kind="after_sale", planned_at=at))
 
     def _plan(self, follow_up: FollowUp) -> None:
         self.result.follow_ups.append(follow_up)

@@ -15,7 +15,10 @@ from leadmasterd.settings.paths import Paths, base_folder
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The `[leads]` settings that derived rows depend on. `version` changes with any of them."""
+    """The `[leads]` settings that derived rows depend on.
+
+    `version` changes with any of them, `hours` with those that decide when something is due.
+    """
 
     calendar: BusinessCalendar
     target_seconds: float
@@ -23,6 +26,7 @@ class Policy:
     burst_seconds: float
     version: str
     campaigns: tuple[Campaign, ...] = ()
+    hours: str = ""
 
 
 def policy_of(leads: LeadsSettings) -> Policy:
@@ -46,6 +50,7 @@ def policy_of(leads: LeadsSettings) -> Policy:
         burst_seconds=leads.burst_seconds,
         version=hashlib.sha256(f"{fold.FOLD_VERSION} {relevant}".encode()).hexdigest()[:12],
         campaigns=leads.named_campaigns(),
+        hours=leads.hours_version(),
     )
 
 

@@ -31,20 +31,18 @@ class Projector:
         self._db = connection
         self._classifier = classifier
         self._policy = policy
+        self._derived_with = {"policy": policy.version, "hours": policy.hours}
 
     def adopt_policy(self) -> bool:
-        """Mark everything dirty if it was derived under another policy. True if so."""
-        row = self._db.execute("SELECT value FROM derived_with WHERE name = 'policy'").fetchone()
-        if row and row[0] == self._policy.version:
+        """Mark everything dirty unless all of it was derived with this policy. True if it was with another."""
+        stored = dict(self._db.execute("SELECT name, value FROM derived_with"))
+        if stored == self._derived_with:
             return False
         mark_all_dirty(self._db)
         # Rewrite them: an older version stored bytes where a text ended inside a character.
         self._db.execute("DELETE FROM touches WHERE kind = 'ad'")
-        self._db.execute(
-            "INSERT INTO derived_with VALUES ('policy', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-            (self._policy.version,),
-        )
-        return row is not None
+        self._db.executemany("INSERT OR REPLACE INTO derived_with VALUES (?, ?)", self._derived_with.items())
+        return bool(stored)
 
     def project(self, conversations: Sequence[int], now: datetime, actor: str = SYSTEM) -> int:
         """Derive the leads of the contacts behind these conversations and mark them clean; returns how many contacts.
@@ -52,6 +50,10 @@ class Projector:
         `actor`: who decided or corrected something just now; the leads' record names them when that withdraws a lead or
         brings it back.
         """
+        # From now on not all of it is derived with that: a daemon and a command may have started with other settings.
+        self._db.execute(
+            "DELETE FROM derived_with WHERE value <> iif(name = 'policy', :policy, :hours)", self._derived_with
+        )
         histories = histories_of(self._db, conversations)
         done = {*conversations, *chain.from_iterable(history.conversations for history in histories)}
         with_ids(self._db, "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))", done)

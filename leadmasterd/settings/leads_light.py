@@ -51,6 +51,16 @@ class LightLeadsSettings:
     refused: tuple[str, ...]
     """Keys, as `leads.stale_days`, whose value can't be used."""
 
+    def hours_version(self) -> str:
+        """As `hours_version` of the module."""
+        return hours_version(
+            target_seconds=self.target_seconds,
+            timezone=self.timezone,
+            country=self.country,
+            hours=self.hours,
+            overrides=self.overrides,
+        )
+
     def wrong(self) -> list[str]:
         """Keys whose value can't be used; hours, overrides and country are checked by `calendar` only."""
         return [*self.refused, *([] if _zone_of(self.timezone) else ["leads.timezone"])]
@@ -71,12 +81,19 @@ class LightLeadsSettings:
             return None
 
 
+def hours_version(
+    *, target_seconds: float, timezone: str, country: str, hours: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> str:
+    """Text that changes with whatever decides when a wait is overdue: the SLA target, and when the business is open."""
+    return json.dumps([target_seconds, timezone, country.upper(), hours, overrides], sort_keys=True)
+
+
 def read_leads_settings(paths: Paths) -> LightLeadsSettings:
     """From the file and the environment, as the full settings read them."""
     try:
         data = read_file(paths.file) if paths.file else {}
     except CannotUseSettings:
-        data = {}
+        data = {"leads": None}  # as wrong as can be
     section = data.get("leads", {})
     refused = [] if isinstance(section, dict) else ["leads"]
     given = {**section} if isinstance(section, dict) else {}

@@ -30,7 +30,7 @@ from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touchpoints import Campaign
-from leadmasterd.settings.leads_light import DEFAULTS, MOST_DAYS, MOST_MINUTES
+from leadmasterd.settings.leads_light import DEFAULTS, MOST_DAYS, MOST_MINUTES, hours_version
 from leadmasterd.settings.paths import (
     DEFAULT_DATABASE,
     DEFAULT_STATE_DIR,
@@ -269,6 +269,16 @@ class LeadsSettings(_Section):
     def calendar(self) -> BusinessCalendar:
         """When the business is open."""
         return BusinessCalendar.of(self.hours, self.overrides, self.timezone, self.country)
+
+    def hours_version(self) -> str:
+        """As the light reader's."""
+        return hours_version(
+            target_seconds=self.target_minutes * 60,
+            timezone=self.timezone,
+            country=self.country,
+            hours=self.hours,
+            overrides=self.overrides,
+        )
 
 
 class Settings(BaseSettings):
