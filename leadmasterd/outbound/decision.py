@@ -1,0 +1,356 @@
+"""May this message be sent now? Pure: `decide` takes everything it looks at, the time included.
+
+Each obstacle is one rule, and each rule looks at nothing but its own facts. So one obstacle can never lift another, and
+a message is allowed only if no rule objects. `RULES` is in the order in which obstacles are told: first what stands for
+all messages, then what a person must not do at all, then what a person can mend, then what time mends by itself.
+
+Whatever is missing or unknown counts against sending.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+WINDOW: Final = timedelta(hours=24)
+"""How long Meta lets a business answer freely after a customer's last message to that account."""
+DAY: Final = timedelta(hours=24)
+"""Caps count the last 24 hours, as Meta's own limits do, and no calendar day."""
+PAIR_GAP: Final = timedelta(seconds=6)
+"""Meta takes about one message in six seconds from one number to one person (error 131056)."""
+
+
+class Reason(StrEnum):
+    """Why a message may not be sent. A closed set: `sentences` has a sentence for each, docs/outbound.md a row."""
+
+    KILL_SWITCH = "kill_switch"
+    ACCOUNT_DISABLED = "account_disabled"
+    SUPPRESSED = "suppressed"
+    ALREADY_ATTEMPTED = "already_attempted"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    NO_CONSENT = "no_consent"
+    TEMPLATE_NEEDED = "template_needed"
+    TEMPLATE_NOT_APPROVED_BY_META = "template_not_approved_by_meta"
+    TEMPLATE_NOT_APPROVED_HERE = "template_not_approved_here"
+    NOT_APPROVED = "not_approved"
+    TOO_EARLY = "too_early"
+    QUIET_HOURS = "quiet_hours"
+    ACCOUNT_CAP = "account_cap"
+    CONTACT_CAP = "contact_cap"
+    PAIR_RATE = "pair_rate"
+
+
+class Purpose(StrEnum):
+    """What a message is for; Meta's categories. An answer to what somebody asked is `service`."""
+
+    SERVICE = "service"
+    UTILITY = "utility"
+    MARKETING = "marketing"
+
+
+class TemplateStatus(StrEnum):
+    """What Meta says of a template."""
+
+    APPROVED = "approved"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+
+
+class Source(StrEnum):
+    """How an inbound message reached us."""
+
+    CLOUD_API = "cloud_api"
+    WHATSAPP_WEB = "whatsapp_web"
+
+
+# ---------------------------------------------------------------------- what is asked
+
+
+@dataclass(frozen=True, slots=True)
+class FreeText:
+    """Any words; Meta delivers them only while the window is open."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text that Meta has approved, and what its `{{1}}`, `{{2}}` … become."""
+
+    name: str
+    language: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One message to one person. `not_before`: None for at once. `approved_by`: the person who did, or None."""
+
+    account: str
+    purpose: Purpose
+    content: FreeText | Template
+    not_after: datetime
+    not_before: datetime | None = None
+    approved_by: str | None = None
+    cancelled: bool = False
+
+
+# ---------------------------------------------------------------------- what is known
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A person agreed to be written to for this purpose, or took it back. Never changed, only followed by another."""
+
+    purpose: Purpose
+    granted: bool
+    at: datetime
+    evidence: str
+    """Where it can be seen that they did. Without it a grant counts for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message of this person: which account it came to, and when."""
+
+    source: Source
+    account: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRecord:
+    """What is known of the template. `approved_here`: a person of the shop approved the very text that Meta has."""
+
+    category: Purpose
+    status: TemplateStatus
+    approved_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a decision looks at besides the request. The defaults deny."""
+
+    stopped: bool = True
+    """The kill switch is on."""
+    suppressed: bool = True
+    """They asked not to be written to, or were forgotten."""
+    attempted: bool = True
+    """This request has been handed to a gateway before, whatever came of it."""
+    template: TemplateRecord | None = None
+    consents: Sequence[Consent] = ()
+    inbound: Sequence[Inbound] = ()
+    sent_by_account: Sequence[datetime] = ()
+    """Attempts of this account, to anybody, of the last day at least."""
+    sent_to_person: Sequence[datetime] = ()
+    """Attempts to this person, of the last day at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """From `start` until just before `end` on the shop's clock, across midnight if `end` is earlier. Never equal."""
+
+    start: time
+    end: time
+
+    def hold(self, local: time) -> bool:
+        """Whether it is quiet at this time of day."""
+        if self.start < self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings. `account`: the one account that may send."""
+
+    enabled: bool
+    account: str
+    zone: ZoneInfo
+    quiet: QuietHours | None
+    account_cap: int
+    """Most messages of the account in 24 hours."""
+    contact_cap: int
+    """Most messages to one person in 24 hours."""
+
+
+# ---------------------------------------------------------------------- the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """No rule objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The first obstacle. `until`: when time alone lifts this one, else None. `values`: what its sentence names."""
+
+    reason: Reason
+    until: datetime | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+def decide(request: Request, facts: Facts, policy: Policy, now: datetime) -> Allowed | Denied:
+    """Allowed, or the first obstacle. `now`: aware."""
+    return next(iter(obstacles(request, facts, policy, now)), Allowed())
+
+
+def obstacles(request: Request, facts: Facts, policy: Policy, now: datetime) -> list[Denied]:
+    """Every obstacle, in the order of RULES."""
+    if now.tzinfo is None:
+        raise ValueError("a decision needs a time with its zone")
+    return [denied for rule in RULES.values() if (denied := rule(request, facts, policy, now))]
+
+
+# ---------------------------------------------------------------------- the rules
+
+
+def _kill_switch(_request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    return Denied(Reason.KILL_SWITCH) if facts.stopped else None
+
+
+def _account_disabled(request: Request, _facts: Facts, policy: Policy, _now: datetime) -> Denied | None:
+    if policy.enabled and policy.account and request.account == policy.account:
+        return None
+    return Denied(Reason.ACCOUNT_DISABLED, values={"account": request.account})
+
+
+def _suppressed(_request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    return Denied(Reason.SUPPRESSED) if facts.suppressed else None
+
+
+def _already_attempted(_request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    return Denied(Reason.ALREADY_ATTEMPTED) if facts.attempted else None
+
+
+def _cancelled(request: Request, _facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    return Denied(Reason.CANCELLED) if request.cancelled else None
+
+
+def _expired(request: Request, _facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
+    return Denied(Reason.EXPIRED, values={"at": request.not_after}) if now >= request.not_after else None
+
+
+def _no_consent(request: Request, facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
+    """Both what the request says it is for, and what Meta takes its template for, need their consent.
+
+    An inbound message is the ground of an answer to it (`service`) and consent to nothing else.
+    """
+    purposes = [request.purpose]
+    if isinstance(request.content, Template) and facts.template:
+        purposes.append(facts.template.category)
+    for purpose in purposes:
+        if purpose is not Purpose.SERVICE and not _consented(facts.consents, purpose, now):
+            return Denied(Reason.NO_CONSENT, values={"purpose": purpose.value})
+    return None
+
+
+def _consented(consents: Sequence[Consent], purpose: Purpose, now: datetime) -> bool:
+    """The last word counts; of two at one time the withdrawal, and a grant only if it shows why and is not to come."""
+    words = [each for each in consents if each.purpose is purpose]
+    granted = [each.at for each in words if each.granted and each.evidence.strip() and each.at <= now]
+    withdrawn = [each.at for each in words if not each.granted]
+    return bool(granted) and (not withdrawn or max(granted) > max(withdrawn))
+
+
+def _template_needed(request: Request, facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
+    """Only a message to this very account opens its window: one to the number that we listen to opens nothing."""
+    if isinstance(request.content, Template):
+        return None
+    opened = [each.at for each in facts.inbound if each.source is Source.CLOUD_API and each.account == request.account]
+    if any(at <= now < at + WINDOW for at in opened):
+        return None
+    return Denied(Reason.TEMPLATE_NEEDED, values={"last": max(opened, default=None)})
+
+
+def _template_not_approved_by_meta(request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    if not isinstance(request.content, Template):
+        return None
+    status = facts.template.status if facts.template else None
+    if status is TemplateStatus.APPROVED:
+        return None
+    values = {"template": request.content.name, "status": status.value if status else "unknown"}
+    return Denied(Reason.TEMPLATE_NOT_APPROVED_BY_META, values=values)
+
+
+def _template_not_approved_here(request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    if not isinstance(request.content, Template) or (facts.template and facts.template.approved_here):
+        return None
+    return Denied(Reason.TEMPLATE_NOT_APPROVED_HERE, values={"template": request.content.name})
+
+
+def _not_approved(request: Request, _facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    return None if request.approved_by else Denied(Reason.NOT_APPROVED)
+
+
+def _too_early(request: Request, _facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
+    if request.not_before is None or now >= request.not_before:
+        return None
+    return Denied(Reason.TOO_EARLY, until=request.not_before)
+
+
+def _quiet_hours(_request: Request, _facts: Facts, policy: Policy, now: datetime) -> Denied | None:
+    if policy.quiet is None or not policy.quiet.hold(now.astimezone(policy.zone).time()):
+        return None
+    values = {"start": policy.quiet.start, "end": policy.quiet.end}
+    return Denied(Reason.QUIET_HOURS, until=_end_of_quiet(policy.quiet, now, policy.zone), values=values)
+
+
+def _end_of_quiet(quiet: QuietHours, now: datetime, zone: ZoneInfo) -> datetime:
+    """The next time at which the clock shows `end`; where a clock change skips that, when it would have shown it."""
+    local = now.astimezone(zone)
+    day = local.date() if local.time() < quiet.end else local.date() + timedelta(days=1)
+    end = datetime.combine(day, quiet.end, zone)
+    if end.astimezone(UTC) <= now:  # the clock was set back and shows this hour again
+        end = end.replace(fold=1)
+    return end.astimezone(UTC)
+
+
+def _account_cap(_request: Request, facts: Facts, policy: Policy, now: datetime) -> Denied | None:
+    until = _below(policy.account_cap, facts.sent_by_account, now)
+    return Denied(Reason.ACCOUNT_CAP, until=until, values={"cap": policy.account_cap}) if until else None
+
+
+def _contact_cap(_request: Request, facts: Facts, policy: Policy, now: datetime) -> Denied | None:
+    until = _below(policy.contact_cap, facts.sent_to_person, now)
+    return Denied(Reason.CONTACT_CAP, until=until, values={"cap": policy.contact_cap}) if until else None
+
+
+def _below(cap: int, sent: Sequence[datetime], now: datetime) -> datetime | None:
+    """When fewer than `cap` of these lie in the last day; None if they already do. An attempt leaves after 24 hours."""
+    leave = sorted(at + DAY for at in sent if now < at + DAY)
+    return leave[len(leave) - cap] if len(leave) >= cap else None
+
+
+def _pair_rate(_request: Request, facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
+    until = max(facts.sent_to_person, default=now - PAIR_GAP) + PAIR_GAP
+    return Denied(Reason.PAIR_RATE, until=until) if now < until else None
+
+
+Rule = Callable[[Request, Facts, Policy, datetime], Denied | None]
+
+RULES: Final[Mapping[Reason, Rule]] = {
+    Reason.KILL_SWITCH: _kill_switch,
+    Reason.ACCOUNT_DISABLED: _account_disabled,
+    Reason.SUPPRESSED: _suppressed,
+    Reason.ALREADY_ATTEMPTED: _already_attempted,
+    Reason.CANCELLED: _cancelled,
+    Reason.EXPIRED: _expired,
+    Reason.NO_CONSENT: _no_consent,
+    Reason.TEMPLATE_NEEDED: _template_needed,
+    Reason.TEMPLATE_NOT_APPROVED_BY_META: _template_not_approved_by_meta,
+    Reason.TEMPLATE_NOT_APPROVED_HERE: _template_not_approved_here,
+    Reason.NOT_APPROVED: _not_approved,
+    Reason.TOO_EARLY: _too_early,
+    Reason.QUIET_HOURS: _quiet_hours,
+    Reason.ACCOUNT_CAP: _account_cap,
+    Reason.CONTACT_CAP: _contact_cap,
+    Reason.PAIR_RATE: _pair_rate,
+}
+"""One rule per reason, in the order in which they are told."""
