@@ -78,6 +78,25 @@ def test_changed_rules_are_in_force_a_moment_later(tmp_path: Path, write: object
         assert watched.reloading.current() is fresh
 
 
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_rules_that_become_readable_are_in_force_a_moment_later(tmp_path: Path, place: str) -> None:
+    """Whoever mends the rights of the file, or of its folder, changes nothing else. watchdog 7 calls that `attrib`.
+
+    Permissions do not stop root, so the new rules are written under another name of the file, where nobody watches.
+    """
+    (tmp_path / "watched").mkdir()
+    file, other_name = tmp_path / "watched" / "rules.toml", tmp_path / "other.toml"
+    file.write_text(rules("price"))
+    other_name.hardlink_to(file)
+    with watching(file) as watched:
+        file.write_text("")
+        assert "it has no rules" in (watched.problems.get(timeout=LIMIT) or "")
+        other_name.write_text(rules("order"))
+        (file if place == "file" else file.parent).chmod(0o755)
+        watched.changes.get(timeout=LIMIT)
+        assert watched.meaning() == "order"
+
+
 def test_a_broken_file_keeps_the_old_rules_and_is_told_once_until_it_is_right(tmp_path: Path) -> None:
     """The report says where the mistake is, and becomes None once it is fixed."""
     file = tmp_path / "rules.toml"

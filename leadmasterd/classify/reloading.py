@@ -1,8 +1,9 @@
 """Hot reload: keeps the classifier in step with the operator's rules and the trained model. watchdog watches the files.
 
 A missing file stands for the packaged one. Editors write in place, rename another file over it, or delete it and write
-a new one, so the folders are watched, and changes are debounced. A broken file changes nothing: the classifier in force
-stays, and `on_problem` is called, once for each new problem and with None when all is well again.
+a new one, so the folders are watched, and changes are debounced. The rights of files and folders are watched too: what
+could not be read may be readable now. A broken file changes nothing: the classifier in force stays, and `on_problem` is
+called, once for each new problem and with None when all is well again.
 """
 
 import logging
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import EVENT_TYPE_ATTRIB, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from leadmasterd.classify.classifier import Classifier
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 QUIET_SECONDS: Final = 0.3
 """Debounce: an editor's writes that are closer together are one change."""
 
-_CHANGES: Final = ("created", "modified", "moved", "deleted", "closed")
+_CHANGES: Final = ("created", "modified", "moved", "deleted", "closed", EVENT_TYPE_ATTRIB)
 
 
 class Reloading:
@@ -63,10 +64,11 @@ class Reloading:
 
     def start(self) -> None:
         """Watch the files' folders, which must exist. If that fails, `on_problem` is called."""
-        handler = _Handler({str(file) for file in self._files}, self._changed.set)
+        folders = {str(file.parent) for file in self._files}
+        handler = _Handler({str(file) for file in self._files}, folders, self._changed.set)
         try:
-            for folder in {file.parent for file in self._files}:
-                self._observer.schedule(handler, str(folder))
+            for folder in folders:
+                self._observer.schedule(handler, folder)
             self._observer.start()
         except OSError as error:
             self._unwatched = _("cannot watch {files}: {reason}; changes take effect at the next start").format(
@@ -128,12 +130,14 @@ class Reloading:
 
 
 class _Handler(FileSystemEventHandler):
-    """Calls `on_change` when one of the files changes."""
+    """Calls `on_change` when one of the files changes, or the rights of one of the folders."""
 
-    def __init__(self, files: set[str], on_change: Callable[[], None]) -> None:
+    def __init__(self, files: set[str], folders: set[str], on_change: Callable[[], None]) -> None:
         self._files = files
+        self._folders = folders
         self._on_change = on_change
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in _CHANGES and {str(event.src_path), str(event.dest_path)} & self._files:
+        watched = self._files | self._folders if event.event_type == EVENT_TYPE_ATTRIB else self._files
+        if event.event_type in _CHANGES and {str(event.src_path), str(event.dest_path)} & watched:
             self._on_change()
