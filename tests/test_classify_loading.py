@@ -61,6 +61,13 @@ def test_a_file_of_ones_own_is_parsed_again_only_when_its_bytes_change(tmp_path:
     assert meaning(file) == "order"
 
 
+def test_a_file_saved_on_windows_is_read(tmp_path: Path) -> None:
+    """With a byte order mark and CRLF, as `config.toml` may have them too."""
+    file = tmp_path / "rules.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + PRICE.replace("\n", "\r\n").encode())
+    assert meaning(file) == "price"
+
+
 def test_a_mistake_names_the_file_that_it_is_in(tmp_path: Path) -> None:
     """The error never names another file with the same content, and every load reports it."""
     for name in ("one", "two", "two"):

@@ -202,6 +202,23 @@ def test_a_regex_reads_the_even_text() -> None:
     assert matches("regex = '(?m)^precio$'", "hola", "precio")
 
 
+@pytest.mark.parametrize(
+    ("regex", "typed"),
+    [
+        (r"\bestá\b", "ESTÁ abierto?"),
+        (r"\bMañana\b", "paso mañana"),
+        (r"\bmañana\b", "paso man\u0303ana!"),
+        (r"se[nñ]a", "hay que dejar seña?"),
+        (r"^(Qué|cual)\b", "qué talles hay"),
+        (r"precio\slista", "precio\u00a0lista"),
+        (r"precio\slista", "precio\u202flista"),
+    ],
+)
+def test_a_regex_may_be_written_as_people_write(regex: str, typed: str) -> None:
+    r"""RE2's `\b` knows ASCII letters only and its `\s` no hard spaces; the text has neither accents nor those."""
+    assert matches(f"regex = '{regex}'", typed)
+
+
 def test_signals_alone_can_decide() -> None:
     """A cart from the catalogue is enough; a sticker in the middle of words is not."""
     assert matches('when = { types = ["order"] }', "hola", signals=Signals(types=("chat", "order")))
@@ -273,6 +290,7 @@ def test_a_file_of_ones_own_can_extend_replace_and_drop_packaged_rules() -> None
         (rule('phrases = ["' + "(ab|cd)" * 9 + '"]'), "more than 100 ways"),
         (rule('phrases = ["' + "a " * 600 + '"]'), "longer than 1000"),
         (rule("regex = '(a'"), r"line 4, rule `one`: regex '\(a': missing \)"),
+        (rule("regex = '(señ'"), r"line 4, rule `one`: regex '\(señ': missing \)"),  # RE2's errors are bytes
         (rule("regex = '(?=a)b'"), "invalid perl operator.*no look-around"),
         (rule("regex = '((a{1,1000}){1,1000}){1,9}'"), "rule `one`: regex"),
         (

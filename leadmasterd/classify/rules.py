@@ -12,7 +12,7 @@ import re2
 
 from leadmasterd.classify.intents import FLAGS, Signals
 from leadmasterd.classify.phrases import Phrases
-from leadmasterd.classify.text import Normalised
+from leadmasterd.classify.text import Normalised, without_accents
 
 _REGEX_MEMORY: Final = 1 << 18
 """Bytes for one compiled regex. A larger one is refused, which bounds its time too."""
@@ -164,8 +164,12 @@ def _cover(spans: Iterable[_Span], length: int) -> bool:
 
 
 def compiled(pattern: str) -> Any:
-    """A regex of RE2, which has no types. Raises re2.error."""
+    """A regex of RE2, which has no types, for normalised text: accents and case in it make no difference.
+
+    Only `search` is safe to use: RE2's `sub` and `finditer` may find an empty match twice. Raises re2.error.
+    """
     options = re2.Options()
     options.max_mem = _REGEX_MEMORY
     options.log_errors = False
-    return re2.compile(pattern, options)
+    options.case_sensitive = False
+    return re2.compile(without_accents(pattern), options)

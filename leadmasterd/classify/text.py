@@ -205,8 +205,7 @@ def normalise(texts: Sequence[str]) -> Normalised:
 def words_of(raw: str) -> Iterable[str]:
     """The normalised words of one body. Chat spelling may make two of one; repeated emoji become one."""
     named = _FROM_EMOJI_ON.sub(_emoji_meaning, raw.lower())
-    folded = unicodedata.normalize("NFKD", named).lower()
-    kept = _NOT_ASCII.sub(_without_marks, folded)
+    kept = without_accents(named).lower()
     if "/" in kept or "www." in kept:
         kept = _LINK.sub(f" {LINK} ", kept)
     if _DIGIT.search(kept):  # most texts have none, and these two are slow
@@ -218,6 +217,11 @@ def words_of(raw: str) -> Iterable[str]:
             if word != last or word[0] not in ":?":
                 yield word
             last = word
+
+
+def without_accents(text: str) -> str:
+    """Without accents and invisible characters; letters and signs in their plain form."""
+    return _NOT_ASCII.sub(_without_marks, unicodedata.normalize("NFKD", text))
 
 
 _DROPPED: Final = frozenset({"Mn", "Me", "Cf", "Cs"})
