@@ -213,10 +213,11 @@ def test_an_opening_includes_its_first_instant_and_not_its_last() -> None:
 
 
 def test_a_holiday_is_closed() -> None:
-    """Monday 2026-05-25, and the bridge day of Monday 2026-12-07."""
+    """Monday 2026-05-25 and Tuesday 2026-12-08. The bridge day before that is no holiday."""
     assert shop().due(local("2026-05-23T13:00"), 60) == local("2026-05-26T09:01")
     assert shop(country="").due(local("2026-05-23T13:00"), 60) == local("2026-05-25T09:01")
-    assert shop().business_seconds(local("2026-12-07T00:00"), local("2026-12-09T00:00")) == 0
+    assert shop().business_seconds(local("2026-12-07T00:00"), local("2026-12-08T00:00")) == 8 * HOUR
+    assert shop().business_seconds(local("2026-12-08T00:00"), local("2026-12-09T00:00")) == 0
 
 
 def test_a_date_by_hand_wins_over_weekday_and_holiday() -> None:
@@ -375,11 +376,42 @@ def test_a_weekday_that_is_none_is_refused(day: str) -> None:
 
 
 def test_the_holidays_of_every_country_are_those_of_the_library() -> None:
-    """Although only the country's own module is loaded."""
-    for country in holidays.list_supported_countries(include_aliases=False):
+    """Although only the country's own module is loaded. Argentina's are below."""
+    for country in holidays.list_supported_countries(include_aliases=False).keys() - {"AR"}:
         for year in (2025, 2026):
             expected: Any = holidays.country_holidays(country, years=year, expand=False)
             assert holidays_in(country, year) == frozenset(expected), country
+
+
+CLOSED_IN_2026 = {
+    "AR": "0101 0216 0217 0324 0402 0403 0501 0525 0615 0620 0709 0817 1012 1109 1123 1208 1225",
+    "AR-C": "0101 0216 0217 0324 0402 0403 0501 0525 0615 0620 0709 0817 1012 1109 1110 1123 1208 1225",
+    "UY": "0101 0501 0718 0825 1225",
+    "BR": "0101 0403 0421 0501 0907 1012 1102 1115 1120 1225",
+    "CL": "0101 0403 0404 0501 0521 0621 0629 0716 0815 0918 0919 1012 1031 1101 1208 1225",
+    "ES": "0101 0106 0403 0501 0815 1012 1208 1225",
+    "MX": "0101 0202 0316 0501 0916 1116 1225",
+}
+"""Months and days. On 2 April 2026 Argentina's Holy Thursday was also the day of the Malvinas, which closes shops."""
+
+
+@pytest.mark.parametrize("country", CLOSED_IN_2026)
+def test_in_a_whole_year_shops_are_closed_on_these_days(country: str) -> None:
+    """Not where employers choose: Argentina's bridge days, carnival in Brazil and Uruguay. What the library of a
+    release says of a country may be wrong; then this fails with its update, and the day is looked up."""
+    assert " ".join(f"{day:%m%d}" for day in sorted(holidays_in(country, 2026))) == CLOSED_IN_2026[country]
+
+
+@pytest.mark.parametrize("language", ["C", "en_US.UTF-8", "es_AR.UTF-8", "pt_BR.UTF-8", "uk_UA.UTF-8"])
+def test_holidays_do_not_depend_on_the_language_of_the_machine(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library names days in the language of the environment. Tried with Holy Thursday and a bridge day."""
+    for variable in ("LANGUAGE", "LC_ALL", "LANG"):
+        monkeypatch.setenv(variable, language)
+    holidays_in.cache_clear()
+    closed = holidays_in("AR", 2025)
+    assert date(2025, 4, 17) not in closed
+    assert date(2025, 5, 2) not in closed
+    assert date(2025, 4, 18) in closed
 
 
 def test_a_part_of_a_country_has_holidays_of_its_own() -> None:

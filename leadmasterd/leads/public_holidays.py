@@ -9,12 +9,20 @@ import importlib.util
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from leadmasterd.text import nearest
 
 if TYPE_CHECKING:
     from holidays import HolidayBase
+
+_OPTIONAL: Final = {"AR": frozenset({"Jueves Santo", "Feriado con fines turísticos"})}
+"""Public days of the library on which every employer decides, and most shops open, by their names in Spanish.
+
+Argentina's are *días no laborables* (Ley 20.744, art. 167): Holy Thursday (Ley 27.399) and since 2024 the bridge days
+(Resolución 164/2025 for 2026). Carnival in Brazil and Uruguay, and Uruguay's Good Friday, are such days too; the
+library's public days do not contain them.
+"""
 
 
 def known_country(code: str) -> str:
@@ -39,12 +47,16 @@ def known_country(code: str) -> str:
 
 @cache
 def holidays_in(country: str, year: int) -> frozenset[date]:
-    """Every public holiday of that year, with the bridge days that had been decreed when the library was released.
+    """Every day of that year on which the law closes shops, as far as it was known when the library was released.
 
-    Without half days, and those for some people only (banks, religions). Raises ValueError as `known_country`.
+    Without half days, those for some people only (banks, religions), and those on which every employer decides for
+    himself. Raises ValueError as `known_country`.
     """
     code, _, part = known_country(country).partition("-")
-    return frozenset(_country(code)(subdiv=part or None, years=year, expand=False))
+    # The names are in the language of the process's LANG unless one is given.
+    days = _country(code)(subdiv=part or None, years=year, expand=False, language="es")
+    optional = _OPTIONAL.get(code, frozenset())
+    return frozenset(day for day in days if not optional.issuperset(days.get_list(day)))
 
 
 @cache

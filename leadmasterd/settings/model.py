@@ -209,8 +209,9 @@ class LeadsSettings(_Section):
         DEFAULTS["country"],
         description=(
             'Closed on public holidays of this country: two letters, or with a region, such as "AR-B". Empty: no '
-            "holidays. They come from a library, so holidays decreed since its release are missing: add those"
-            " to overrides."
+            "holidays. They come from a library, so holidays decreed since its release are missing. Days on which "
+            "every employer may open (in Argentina Holy Thursday and the bridge days, in Brazil and Uruguay carnival) "
+            "count as open. Add what is different for you to overrides."
         ),
     )
     target_minutes: float = Field(
