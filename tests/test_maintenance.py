@@ -1,16 +1,21 @@
 """When a restart is planned, and which warnings are measured."""
 
 import asyncio
+import os
 import shutil
+import signal
 import subprocess
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import psutil
 import pytest
 
 from leadmasterd import health
 from leadmasterd.daemon.maintenance import (
+    Daily,
     Limits,
     Maintenance,
     Observation,
@@ -19,7 +24,7 @@ from leadmasterd.daemon.maintenance import (
     was_replaced,
 )
 from leadmasterd.daemon.warnings import ActiveWarnings
-from tests.waiting import until
+from tests.waiting import until, until_true
 
 LIMITS = Limits(nightly_restart="", memory_ceiling_mb=1000, disk_floor_mb=500)
 FINE = Observation(
@@ -105,6 +110,19 @@ def test_a_running_program_whose_file_was_replaced_is_noticed(tmp_path: Path) ->
     assert not was_replaced(None)
 
 
+def test_a_replaced_browser_is_noticed_behind_the_script_that_started_it(tmp_path: Path) -> None:
+    """Debian's headless shell is started by a script that stays, and its file is not the browser's."""
+    program = tmp_path / "browser"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen(["/bin/sh", "-c", f"{program} 60; true"], start_new_session=True) as launcher:
+        until_true(lambda: psutil.Process(launcher.pid).children())
+        assert not was_replaced(launcher.pid)
+        shutil.copy("/bin/sleep", tmp_path / "new")
+        (tmp_path / "new").replace(program)
+        assert was_replaced(launcher.pid)
+        os.killpg(launcher.pid, signal.SIGKILL)
+
+
 async def idle() -> None:
     """No training is running."""
 
@@ -163,3 +181,35 @@ async def test_the_nightly_restart_is_due_at_the_local_time_that_was_set(monkeyp
             assert due["learn"].hour == 4
             assert (due["restart"].hour if setting else None) == hour
             task.cancel()
+
+
+@pytest.mark.parametrize(
+    "zone", ["America/Santiago", "America/Argentina/Buenos_Aires", "Europe/Madrid", "Pacific/Apia"]
+)
+@pytest.mark.parametrize("at", ["00:00", "00:30", "02:30", "03:30", "23:30", "23:59"])
+def test_a_daily_job_runs_once_on_each_date(zone: str, at: str) -> None:
+    """Chile's clock goes back from midnight in April and ahead at midnight in September, Madrid's at other hours."""
+    here = ZoneInfo(zone)
+    trigger, start = Daily(time.fromisoformat(at)), datetime(2026, 1, 1, 12, tzinfo=here)
+    runs = [trigger.get_next_fire_time(None, start)]
+    while len(runs) < 365:
+        runs.append(trigger.get_next_fire_time(runs[-1], runs[-1] + timedelta(seconds=1)))
+    first = runs[0].date()
+    assert [run.date() for run in runs] == [first + timedelta(days=day) for day in range(365)]
+    late = {run for run in runs if f"{run:%H:%M}" != at}
+    assert len(late) <= 1
+    assert all(run.hour == time.fromisoformat(at).hour + 1 for run in late)
+
+
+def test_a_job_that_is_due_today_runs_today() -> None:
+    """Tried a minute before it is due, and a minute after."""
+    noon = datetime(2026, 4, 4, 12, tzinfo=ZoneInfo("America/Santiago"))
+    trigger = Daily(time(12, 0))
+    assert trigger.get_next_fire_time(None, noon - timedelta(minutes=1)) == noon
+    assert trigger.get_next_fire_time(None, noon + timedelta(minutes=1)) == noon + timedelta(days=1)
+
+
+def test_a_job_that_has_run_is_not_due_again_in_the_hour_that_comes_twice() -> None:
+    """A daemon that starts in the second of the two hours finds the time in the first one past."""
+    second = datetime(2026, 4, 4, 23, 10, tzinfo=ZoneInfo("America/Santiago"), fold=1)
+    assert Daily(time(23, 30)).get_next_fire_time(None, second).date() == date(2026, 4, 5)

@@ -9,12 +9,13 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
+import psutil
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from leadmasterd import times
 from leadmasterd.daemon.warnings import ActiveWarnings
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 QUIET_SECONDS: Final = 120
 """Without messages for this long, a restart disturbs no conversation."""
 NOT_AGAIN_WITHIN: Final = 6 * 3600
-"""A ceiling that is too low, or a night in which half past two comes twice, must not restart in a loop."""
+"""A ceiling that is too low must not restart in a loop."""
 FAR_OVER: Final = 1.25
 """Times the ceiling at which no quiet moment is waited for."""
 PHONE_SILENT_FOR: Final = timedelta(days=10)
@@ -80,12 +81,45 @@ def find_warnings(seen: Observation, limits: Limits) -> Mapping[Warnable, str | 
 
 
 def was_replaced(browser_pid: int | None) -> bool:
-    """Whether the running browser's file was replaced under it, as a package upgrade does."""
+    """Whether the running browser's file was replaced under it, as a package upgrade does.
+
+    The first process may be a script that starts the browser and waits for it, as Debian's headless shell is.
+    """
     if browser_pid is None:
         return False
-    with contextlib.suppress(OSError):
-        return str(Path(f"/proc/{browser_pid}/exe").readlink()).endswith(" (deleted)")
+    with contextlib.suppress(psutil.Error):
+        first = psutil.Process(browser_pid)
+        return any(_runs_a_deleted_file(each.pid) for each in (first, *first.children()))
     return False
+
+
+def _runs_a_deleted_file(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return str(Path(f"/proc/{pid}/exe").readlink()).endswith(" (deleted)")
+    return False
+
+
+class Daily(BaseTrigger):  # type: ignore[misc] # apscheduler ships no types
+    """Once on each date, at a local time.
+
+    apscheduler's cron trigger follows the wall clock instead. In Santiago that shows the hour before midnight twice in
+    one night a year, and skips the hour after it in another: a job then runs twice, or not at all.
+    """
+
+    def __init__(self, at: time) -> None:
+        self._at = at
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """The first time, on the date after the previous run's, or from `now` on. In the zone of `now`."""
+        if previous_fire_time is not None:
+            return self._on(previous_fire_time.date() + timedelta(days=1), now.tzinfo)
+        today = self._on(now.date(), now.tzinfo)
+        is_past = today.timestamp() < now.timestamp()  # the wall clock may show the same hour again
+        return self._on(now.date() + timedelta(days=1), now.tzinfo) if is_past else today
+
+    def _on(self, day: date, zone: tzinfo | None) -> datetime:
+        """A time that the clock skips on that day becomes the one it shows instead."""
+        return datetime.combine(day, self._at, zone).astimezone(UTC).astimezone(zone)
 
 
 class Maintenance:
@@ -124,10 +158,9 @@ class Maintenance:
     async def run(self) -> None:
         """Runs until it is cancelled."""
         if self._limits.nightly_restart:
-            hour, minute = self._limits.nightly_restart.split(":")
-            trigger = CronTrigger(hour=int(hour), minute=int(minute))
-            self._calendar.add_job(self._plan_restart, trigger, ["nightly"], id="restart")
-        self._calendar.add_job(self._train, CronTrigger(hour=TRAIN_AT.hour, minute=TRAIN_AT.minute), id="learn")
+            nightly = time.fromisoformat(self._limits.nightly_restart)
+            self._calendar.add_job(self._plan_restart, Daily(nightly), ["nightly"], id="restart")
+        self._calendar.add_job(self._train, Daily(TRAIN_AT), id="learn")
         self._calendar.start()
         try:
             while True:
