@@ -133,6 +133,12 @@ def test_what_is_no_number_has_no_key(text: str) -> None:
     assert phone_from_text(text, "AR") is None
 
 
+@pytest.mark.parametrize("prefix", ["044", "045", "01"])
+def test_a_prefix_that_mexico_has_abolished_makes_no_other_number(prefix: str) -> None:
+    """phonenumbers takes it for the beginning of the number."""
+    assert phone_from_text(f"{prefix} 55 1234 5678", "MX") is None
+
+
 @given(st.text(), st.text(max_size=3))
 def test_no_text_is_an_error(text: str, country: str) -> None:
     """Any text may be typed by people or sent by WhatsApp."""

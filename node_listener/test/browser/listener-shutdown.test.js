@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../../standin/server.js';
+import { findBrowser, makeFolder, removeFolder } from '../support/browser.js';
 import { processesInGroup, processesWith, startChild, temporaryProfile } from '../support/child.js';
 import { until } from '../support/waiting.js';
 
@@ -116,6 +117,58 @@ test('a killed browser is reported', async (context) => {
   await child.line('qr');
   process.kill(pid, 'SIGKILL');
   await left(child, 70, 'browser_gone');
+});
+
+describe("behind a launcher script that does not exec, as that of Debian's headless shell", () => {
+  /** The pid that puppeteer holds is the script's. @param {import('node:test').TestContext} context */
+  async function behindAScript(context) {
+    const folder = makeFolder('launcher');
+    context.after(() => removeFolder(folder));
+    const browser = path.join(folder, 'launch');
+    await writeFile(browser, `#!/bin/sh\n"${findBrowser()}" "$@"\n`, { mode: 0o755 });
+    const { child } = await start(context, { browser });
+    await child.line('qr');
+    const { pid } = await child.line('browser_started');
+    const behind = processesWith(`--leadmasterd-instance=${child.instance}`).filter((each) => each !== pid);
+    assert.equal(behind.length, 1, 'the browser itself');
+    return { child, script: pid, browserPid: behind[0] };
+  }
+
+  test('a stop leaves nothing', async (context) => {
+    const { child } = await behindAScript(context);
+    child.send({ type: 'stop' });
+    await left(child, 0, 'stop');
+  });
+
+  test('a browser that has to be killed is reached, and not only its script', async (context) => {
+    const { child, browserPid } = await behindAScript(context);
+    process.kill(browserPid, 'SIGSTOP');
+    child.send({ type: 'stop' });
+    await left(child, 70, 'stop');
+  });
+
+  test('without the script the browser goes on, and a stop leaves nothing', async (context) => {
+    const { child, script } = await behindAScript(context);
+    process.kill(script, 'SIGKILL');
+    const now = child.lines.length;
+    await standin.act('rotate_qr');
+    await child.line('qr', { after: now });
+    child.send({ type: 'stop' });
+    await left(child, 0, 'stop');
+  });
+
+  test('a killed browser is reported', async (context) => {
+    const { child, browserPid } = await behindAScript(context);
+    process.kill(browserPid, 'SIGKILL');
+    await left(child, 70, 'browser_gone');
+  });
+
+  test('a killed listener takes both with it', async (context) => {
+    const { child } = await behindAScript(context);
+    child.process.kill('SIGKILL');
+    await child.exit;
+    await nothingLeft(child);
+  });
 });
 
 test('pipes that a dying browser resets do not end Node', async (context) => {
