@@ -3,7 +3,8 @@
 Pure. Always UTC: ISO 8601 text with milliseconds and `Z` in the tables, whole milliseconds since 1970 in `leads`.
 """
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -12,6 +13,15 @@ FUTURE_SLACK: Final = timedelta(minutes=10)
 
 EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
 """WhatsApp did not exist before 2009: anything older is a wrong date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A calendar day in some zone. `ends`: when the next one begins there; both in UTC."""
+
+    date: date
+    begins: datetime
+    ends: datetime
 
 
 def iso(moment: datetime) -> str:

@@ -32,6 +32,7 @@ from leadmasterd.queries.lead_detail import LeadDetail
 from leadmasterd.queries.leads import Lead, LeadExport, LeadList
 from leadmasterd.queries.messages import MessageList, ProblemList
 from leadmasterd.queries.people import DuplicateList
+from leadmasterd.queries.today import Today
 from leadmasterd.queries.waiting import WaitingList
 from leadmasterd.replay import ReplayRecord
 from leadmasterd.settings.paths import Paths, find_paths
@@ -169,6 +170,7 @@ RECORDS: Final[dict[str, type]] = {
     "replay": ReplayRecord,
     "leads list": LeadList,
     "leads waiting": WaitingList,
+    "leads today": Today,
     "leads show": LeadDetail,
     "leads label": LabelRecord,
     "leads stage": StageRecord,
@@ -299,6 +301,7 @@ TYPED: Final = {
     "replay": ["replay lines.jsonl", "replay lines.jsonl --at 2026-11-17T14:00:00Z"],
     "leads list": ["leads list --all"],
     "leads waiting": ["leads waiting"],
+    "leads today": ["leads today"],
     "leads show": ["leads show 1", "leads show 2", f"leads show {chat(4)}"],
     "leads label": ["leads label 1 delivery", "leads label 1 --undo", f"leads label {chat(4)} spam"],
     "leads stage": ["leads stage 2 won", "leads stage 2 won", f"leads stage {chat(8)} junk"],
@@ -398,7 +401,9 @@ def _is_of_data(path: str) -> bool:
     return path.endswith(("[]", ".*"))
 
 
-@pytest.mark.parametrize("name", ["history", "messages", "leads list", "leads waiting", "leads export", "status"])
+@pytest.mark.parametrize(
+    "name", ["history", "messages", "leads list", "leads waiting", "leads today", "leads export", "status"]
+)
 def test_what_is_printed_before_anything_was_captured_is_documented_too(shop: Shop, name: str) -> None:
     """Lists are empty, and values are null where the document allows it."""
     assert list(differences(shop.types(*name.split(), "--json").json, documented_paths(name), set())) == []

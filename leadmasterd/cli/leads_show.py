@@ -230,12 +230,7 @@ def _event(event: RecordEntry, clock: Clock) -> str:
 
 
 def _follow_up(follow_up: FollowUp, clock: Clock) -> str:
-    from leadmasterd.leads.fold import QUOTE_DAYS
-
-    what = {
-        "quote_silent": _("ask about the quote ({n} of {all})").format(n=follow_up["number"], all=len(QUOTE_DAYS)),
-        "after_sale": _("look into their after-sale question"),
-    }.get(follow_up["kind"], follow_up["kind"])
+    what = reading.follow_up(follow_up["kind"], follow_up["number"])
     late = follow_up["due_at"] <= times.iso(clock.now)
     return f"{clock.full(follow_up['due_at'])}  {what}{' (' + _('now') + ')' if late else ''}"
 

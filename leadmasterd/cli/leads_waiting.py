@@ -11,7 +11,6 @@ from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.times import Clock, length, open_length
 from leadmasterd.queries.waiting import (
-    BusinessSeconds,
     WaitingConversation,
     WaitingCount,
     nobody_waits,
@@ -34,16 +33,16 @@ def run(arguments: argparse.Namespace) -> int:
     settings = reading.leads_settings(paths)
     now, target = datetime.now(UTC), settings.target_seconds
 
-    def business_seconds() -> BusinessSeconds | None:
-        calendar = settings.calendar()
-        return calendar.business_seconds if calendar else None
-
     connection = reading.leads_database(paths, settings)
     answer = nobody_waits(now, target)
     if connection:
         with closing(connection):
             answer = waiting_list(
-                connection, now, limit=arguments.limit, target_seconds=target, calendar=business_seconds
+                connection,
+                now,
+                limit=arguments.limit,
+                target_seconds=target,
+                calendar=lambda: reading.business_seconds(settings),
             )
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))
@@ -92,7 +91,7 @@ def _show_table(conversations: list[WaitingConversation], target: float, clock: 
         late, business = row["overdue"], row["waited_business_seconds"]
         lines.append(
             [
-                cell(row["lead_id"] or "-", style="dim" if row["lead_id"] is None else ""),
+                reading.lead_cell(row["lead_id"]),
                 cell(*reading.person(row)),
                 cell(*reading.wants(row)),
                 cell(*clock.short(row["waiting_since"])),

@@ -4,15 +4,20 @@ Light imports, because these commands must answer at once.
 """
 
 import sys
+from typing import TYPE_CHECKING
 
 from leadmasterd.cli.times import Clock
 from leadmasterd.queries.database import Connection, open_for_reading
 from leadmasterd.queries.deadlines import by_hours_of
 from leadmasterd.queries.leads import Lead
-from leadmasterd.queries.waiting import WaitingConversation
+from leadmasterd.queries.today import DueFollowUp
+from leadmasterd.queries.waiting import BusinessSeconds, WaitingConversation
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _, ngettext
+
+if TYPE_CHECKING:
+    from leadmasterd.cli.tables import Cell
 
 
 def database(paths: Paths) -> Connection | None:
@@ -43,6 +48,12 @@ def leads_settings(paths: Paths) -> LightLeadsSettings:
     return settings
 
 
+def business_seconds(settings: LightLeadsSettings) -> BusinessSeconds | None:
+    """Seconds while the business was open, as `queries` takes it; None if the settings for it can't be used."""
+    calendar = settings.calendar()
+    return calendar.business_seconds if calendar else None
+
+
 def pending_note(number: int) -> str:
     """Warns that somebody may be waiting in conversations whose leads are not up to date."""
     return ngettext(
@@ -67,7 +78,25 @@ def wants(row: WaitingConversation) -> tuple[str, str]:
     return (_("missed call"), "llamada perdida") if row["missed_call"] else ("unknown", intent_es("unknown"))
 
 
-def person(row: Lead | WaitingConversation) -> tuple[str, str]:
+def follow_up(kind: str, number: int) -> str:
+    """What there is to do. `number`: its place in the series."""
+    from leadmasterd.leads.fold import QUOTE_DAYS
+
+    known = {
+        "quote_silent": _("ask about the quote ({n} of {all})").format(n=number, all=len(QUOTE_DAYS)),
+        "after_sale": _("look into their after-sale question"),
+    }
+    return known.get(kind, kind)
+
+
+def lead_cell(lead: int | None) -> "Cell":
+    """The number of a lead; `-` where there is none."""
+    from leadmasterd.cli.tables import cell
+
+    return cell(lead or "-", style="dim" if lead is None else "")
+
+
+def person(row: Lead | WaitingConversation | DueFollowUp) -> tuple[str, str]:
     """A name, and below it how to reach them; either can be typed as an ID."""
     who = row["who"]
     if row["phone"]:

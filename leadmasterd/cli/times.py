@@ -8,6 +8,7 @@ from leadmasterd.errors import CannotUseArgument
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _, unaccented
+from leadmasterd.times import Day
 
 _DAYS = {"hoy": 0, "today": 0, "ayer": 1, "yesterday": 1, "anteayer": 2}
 """Days that begin at midnight, so many days ago."""
@@ -29,6 +30,14 @@ class Clock:
 
     now: datetime
     zone: tzinfo | None
+
+    def today(self) -> Day:
+        """The day that it is there."""
+        day = self.now.astimezone(self.zone).date()
+        begins, ends = (
+            datetime.combine(each, time.min, self.zone).astimezone(UTC) for each in (day, day + timedelta(days=1))
+        )
+        return Day(day, begins, ends)
 
     def exact(self, at: str) -> str:
         """`2026-11-23 14:03:07`."""

@@ -1,0 +1,132 @@
+"""`leadmasterd leads today`: what is due today, and what was before. Light imports: it answers in a blink."""
+
+import argparse
+import json
+from contextlib import closing
+from datetime import UTC, datetime
+
+from leadmasterd.cli import reading
+from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
+from leadmasterd.cli.times import Clock
+from leadmasterd.queries.today import DueFollowUp, Today, nothing_due, today
+from leadmasterd.queries.waiting import WaitingConversation
+from leadmasterd.settings.paths import find_paths
+from leadmasterd.text import _, ngettext
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    add_limit(parser, _("show at most N of each (default 20)"))
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd leads today",
+        notes=_("The day is that of leads.timezone. Follow-ups of earlier days are listed until they are done."),
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """An empty day is not an error."""
+    paths = find_paths(arguments.config)
+    settings = reading.leads_settings(paths)
+    clock, target = Clock(datetime.now(UTC), settings.zone()), settings.target_seconds
+    connection = reading.leads_database(paths, settings)
+    answer = nothing_due(clock.now, clock.today(), target)
+    if connection:
+        with closing(connection):
+            answer = today(
+                connection,
+                clock.now,
+                clock.today(),
+                limit=arguments.limit,
+                target_seconds=target,
+                calendar=lambda: reading.business_seconds(settings),
+            )
+    if arguments.json:
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    _print(answer, clock)
+    if answer["follow_ups"] or answer["waiting"]:
+        from leadmasterd.cli.tables import note_more
+
+        note_more(max(len(answer["follow_ups"]), len(answer["waiting"])), arguments.limit)
+        reading.print_zone(clock)
+    return 0
+
+
+def _print(answer: Today, clock: Clock) -> None:
+    from leadmasterd.cli.tables import folded
+
+    if answer["follow_ups"]:
+        print(_("To follow up"))
+        _show_follow_ups(answer["follow_ups"], clock)
+    if answer["waiting"]:
+        print(("\n" if answer["follow_ups"] else "") + _("Waiting for an answer"))
+        _show_waiting(answer["waiting"], clock)
+    lines = []
+    if answer["unjudged"]:
+        lines.append(reading.pending_note(answer["unjudged"]))
+    if number := answer["waiting_later"]:
+        lines.append(
+            ngettext(
+                "{n} conversation waits that is not due today: `leadmasterd leads waiting`.",
+                "{n} conversations wait that are not due today: `leadmasterd leads waiting`.",
+                number,
+            ).format(n=number)
+        )
+    if answer["follow_ups"] or answer["waiting"]:
+        lines = ["", *lines] if lines else []
+    elif not answer["unjudged"]:
+        lines = [_("Nothing is due today."), *lines]
+    for line in lines:
+        print(folded(line, 0))
+
+
+def _show_follow_ups(follow_ups: list[DueFollowUp], clock: Clock) -> None:
+    from leadmasterd.cli.tables import Column, cell, show
+
+    columns = [
+        Column(_("lead"), right=True),
+        Column(_("who"), shrinks=True),
+        Column(_("what")),
+        Column(_("due")),
+    ]
+    lines = []
+    for row in follow_ups:
+        due, more = clock.short(row["due_at"])
+        below = _("overdue") if row["overdue"] else more
+        lines.append(
+            [
+                reading.lead_cell(row["lead_id"]),
+                cell(*reading.person(row)),
+                cell(reading.follow_up(row["kind"], row["number"])),
+                cell(due, below, style="bold red" if row["overdue"] else "", below="red" if row["overdue"] else "dim"),
+            ]
+        )
+    show(columns, lines)
+
+
+def _show_waiting(conversations: list[WaitingConversation], clock: Clock) -> None:
+    from leadmasterd.cli.tables import Column, cell, show
+
+    columns = [
+        Column(_("lead"), right=True),
+        Column(_("who"), shrinks=True),
+        Column(_("wants"), most=17),
+        Column(_("since"), spare=True),
+        Column(_("answer by")),
+    ]
+    lines = []
+    for row in conversations:
+        due, more = clock.short(row["due_at"] or "")
+        late = row["overdue"]
+        lines.append(
+            [
+                reading.lead_cell(row["lead_id"]),
+                cell(*reading.person(row)),
+                cell(*reading.wants(row)),
+                cell(*clock.short(row["waiting_since"])),
+                cell(due, _("overdue") if late else more, style="bold red" if late else "", below="red"),
+            ]
+        )
+    show(columns, lines)

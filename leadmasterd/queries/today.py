@@ -1,0 +1,110 @@
+"""What is due today: follow-ups, those of earlier days too, and who waits until when. The answer of `leads today`."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, TypedDict, cast
+
+from leadmasterd.queries.database import Connection, rows
+from leadmasterd.queries.leads import count_pending, visible_name
+from leadmasterd.queries.people import DISPLAY_NAME
+from leadmasterd.queries.waiting import BusinessSeconds, WaitingConversation, waiting
+from leadmasterd.times import Day, iso
+
+
+class DueFollowUp(TypedDict):
+    """What a person should do. Of a series that nobody has begun, the last that is due, and since when the first is."""
+
+    conversation_id: int
+    lead_id: int | None
+    chat: str
+    who: str
+    phone: str | None
+    stage: str | None
+    intent: str | None
+    kind: str
+    number: int
+    due_at: str
+    overdue: bool
+
+
+class Today(TypedDict):
+    """The answer of `leads today`."""
+
+    as_of: str
+    day: str
+    target_seconds: float
+    unjudged: int
+    follow_ups: list[DueFollowUp]
+    waiting: list[WaitingConversation]
+    waiting_later: int
+
+
+_FOLLOW_UPS: Final = f"""
+    SELECT f.conversation_id, f.lead_id, v.chat, {DISPLAY_NAME} AS who, coalesce(c.phone, r.phone) AS phone, l.stage,
+           l.intent, f.kind, max(f.number) AS number, min(f.due_at) AS due_at, min(f.due_at) < :begins AS overdue
+    FROM follow_ups f
+    JOIN conversations v ON v.conversation_id = f.conversation_id
+    LEFT JOIN contacts c ON c.contact_id = v.contact_id
+    LEFT JOIN contacts r ON r.contact_id = c.merged_into_id
+    LEFT JOIN leads l ON l.lead_id = f.lead_id
+    WHERE f.state = 'planned' AND f.due_at < :ends
+    GROUP BY f.conversation_id, f.kind, f.planned_at ORDER BY min(f.due_at), f.conversation_id LIMIT :limit
+"""
+
+
+def today(
+    connection: Connection,
+    now: datetime,
+    day: Day,
+    *,
+    limit: int,
+    target_seconds: float,
+    calendar: Callable[[], BusinessSeconds | None],
+) -> Today:
+    """What is due until the day ends, the first due first; at most `limit` of each kind.
+
+    `calendar` is slow to build, so it is called only if somebody waits.
+    """
+    pending, ends = count_pending(connection), iso(day.ends)
+    follow_ups = [
+        cast("DueFollowUp", row | cast("dict[str, Any]", {"who": visible_name(row), "overdue": bool(row["overdue"])}))
+        for row in rows(connection, _FOLLOW_UPS, begins=iso(day.begins), ends=ends, limit=limit)
+    ]
+    [counted] = rows(
+        connection,
+        "SELECT count(*) AS waiting, coalesce(sum(due_at < :ends), 0) AS due FROM conversations "
+        "WHERE waiting_since IS NOT NULL",
+        ends=ends,
+    )
+    found: list[WaitingConversation] = []
+    if counted["due"]:
+        found = waiting(
+            connection,
+            now,
+            limit=limit,
+            target_seconds=target_seconds,
+            business_seconds=calendar(),
+            due_before=day.ends,
+        )
+    return {
+        "as_of": iso(now),
+        "day": day.date.isoformat(),
+        "target_seconds": target_seconds,
+        "unjudged": pending,
+        "follow_ups": follow_ups,
+        "waiting": found,
+        "waiting_later": counted["waiting"] - counted["due"],
+    }
+
+
+def nothing_due(now: datetime, day: Day, target_seconds: float) -> Today:
+    """The answer before anything has been captured."""
+    return {
+        "as_of": iso(now),
+        "day": day.date.isoformat(),
+        "target_seconds": target_seconds,
+        "unjudged": 0,
+        "follow_ups": [],
+        "waiting": [],
+        "waiting_later": 0,
+    }
