@@ -85,18 +85,30 @@ export function makeStanza(body, me, fromMe) {
     to: fromMe ? other : asLid,
   };
   if (group && sender) Object.assign(stanza, { participant: sender, author: sender });
-  if (body.recipients !== undefined) {
-    if (!Array.isArray(body.recipients) || !fromMe || !other.endsWith('@broadcast'))
-      throw new BadRequest(
-        'cannot use recipients: only `own` to a list such as N@broadcast has them, as an array',
-      );
-    stanza.recipients = body.recipients.map((each) => widText(each, 'recipients'));
-  }
   for (const [name, value] of Object.entries(rest)) {
     if (!DIRECTIONS.has(name)) stanza[name] = value;
   }
   if (typeof body.fields === 'object') Object.assign(stanza, body.fields);
   return stanza;
+}
+
+/**
+ * What our own message to a broadcast list is on a linked device, besides the message in the list's chat: one in the chat of
+ * each recipient, with the same stanza id (WAWebMsgProcessingApiUtils).
+ * @param {Stanza} stanza
+ * @param {unknown} recipients of the request
+ * @returns {Stanza[]}
+ */
+export function copiesOf(stanza, recipients) {
+  if (recipients === undefined) return [];
+  if (!Array.isArray(recipients) || !stanza.fromMe || !stanza.remote.endsWith('@broadcast'))
+    throw new BadRequest(
+      'cannot use recipients: only `own` to a list such as N@broadcast has them, as an array',
+    );
+  const { participant, author, ...copied } = stanza;
+  return recipients
+    .map((each) => widText(each, 'recipients'))
+    .map((to) => ({ ...copied, remote: to, to, broadcast: true, broadcastId: stanza.remote }));
 }
 
 /**

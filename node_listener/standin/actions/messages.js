@@ -1,6 +1,6 @@
 // Messages and what happens to them: edits, revocations, reactions, acks, votes, calls, contacts.
 
-import { BadRequest, lidText, makeStanza, newStanzaId, underLid, widText } from '../stanza.js';
+import { BadRequest, copiesOf, lidText, makeStanza, newStanzaId, underLid, widText } from '../stanza.js';
 import { accountOf, knownMessage, now } from './stage.js';
 
 /** @typedef {import('../stanza.js').Stanza} Stanza */
@@ -25,7 +25,7 @@ async function deliver(stage, body, fromMe) {
     if (spread > 1)
       each.from = String(BigInt(String(body.from).replace(/\D.*/, '')) + BigInt(index % spread));
     const stanza = address(stage, makeStanza(each, account, fromMe), each);
-    stage.phone.deliver(account, stanza);
+    for (const one of [stanza, ...copiesOf(stanza, body.recipients)]) stage.phone.deliver(account, one);
     ids.push(stanza.id);
   }
   const last = ids[ids.length - 1];
@@ -74,25 +74,25 @@ export const MESSAGES = {
   deliver: (stage, body) => deliver(stage, body, false),
   own: (stage, body) => deliver(stage, body, true),
   ciphertext: (stage, body) => deliver(stage, { ...body, type: 'ciphertext' }, false),
-  decrypt(stage, { id, body, type = 'chat', ...fields }) {
-    const stanza = knownMessage(stage, id);
+  decrypt(stage, { id, chat, body, type = 'chat', ...fields }) {
+    const stanza = knownMessage(stage, id, chat);
     Object.assign(stanza, fields, { type, body });
-    return enqueue(stage, { kind: 'decrypt', stanza: id, fields: { ...fields, type, body } });
+    return enqueue(stage, { kind: 'decrypt', stanza: id, chat, fields: { ...fields, type, body } });
   },
-  edit(stage, { id, body, at = Date.now(), sealed = false }) {
-    const stanza = knownMessage(stage, id);
+  edit(stage, { id, chat, body, at = Date.now(), sealed = false }) {
+    const stanza = knownMessage(stage, id, chat);
     const name = stanza.directPath ? 'caption' : 'body';
     Object.assign(stanza, { [name]: body, latestEditSenderTimestampMs: at });
     const editId = newStanzaId();
-    enqueue(stage, { kind: 'edit', stanza: id, body, at, editId, sealed });
+    enqueue(stage, { kind: 'edit', stanza: id, chat, body, at, editId, sealed });
     return { edit_id: editId };
   },
-  revoke(stage, { id, scope = 'everyone', t = now() }) {
+  revoke(stage, { id, chat, scope = 'everyone', t = now() }) {
     if (scope !== 'everyone' && scope !== 'me')
       throw new BadRequest('cannot revoke: `scope` is everyone or me');
-    const stanza = knownMessage(stage, id);
+    const stanza = knownMessage(stage, id, chat);
     const revokeId = newStanzaId();
-    enqueue(stage, { kind: 'revoke', stanza: id, scope, t, revokeId });
+    enqueue(stage, { kind: 'revoke', stanza: id, chat, scope, t, revokeId });
     if (scope === 'me') stage.phone.forget(accountOf(stage), stanza);
     else Object.assign(stanza, { type: 'revoked', subtype: 'sender', revokeTimestamp: t, body: undefined });
     return { revoke_id: revokeId };
@@ -102,16 +102,16 @@ export const MESSAGES = {
     const wanted = body.reactions ?? [body];
     if (!Array.isArray(wanted) || wanted.length === 0)
       throw new BadRequest('cannot react: `reactions` is a list of at least one');
-    const reactions = wanted.map(({ id, emoji, from, from_me = false, t = now(), read = false }) => {
-      const stanza = knownMessage(stage, id);
+    const reactions = wanted.map(({ id, chat, emoji, from, from_me = false, t = now(), read = false }) => {
+      const stanza = knownMessage(stage, id, chat);
       const other = from ? widText(from, 'from') : (stanza.author ?? stanza.remote);
       const sender = from_me ? `${account.phone}@c.us` : other;
       const others = (stanza.reactions ?? []).filter((each) => each.sender !== sender);
       const before = stanza.reactions?.find((each) => each.sender === sender);
       if (read && !before) throw new BadRequest(`cannot mark as read: ${sender} has not reacted to ${id}`);
       // The page's own call for `read` has the same reaction again, under the id it had.
-      const fresh = { stanza: id, emoji: emoji ?? '', sender, fromMe: from_me, t, read, id: newStanzaId() };
-      const reaction = read && before ? { ...before, read } : fresh;
+      const fresh = { stanza: id, chat, emoji: emoji ?? '', sender, fromMe: from_me, t, read };
+      const reaction = read && before ? { ...before, read } : { ...fresh, id: newStanzaId() };
       stanza.reactions = [...others, reaction];
       return reaction;
     });
@@ -170,8 +170,8 @@ export const MESSAGES = {
     if (!server_only) enqueue(stage, { kind: 'contact', card: full });
     return {};
   },
-  async same(stage, { id, times = 1, lid, wait = 10_000 }) {
-    const stanza = knownMessage(stage, id);
+  async same(stage, { id, chat, times = 1, lid, wait = 10_000 }) {
+    const stanza = knownMessage(stage, id, chat);
     if (lid) {
       const account = accountOf(stage);
       stage.phone.deliver(account, underLid(stanza, lidText(lid), account));

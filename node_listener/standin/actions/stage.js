@@ -23,11 +23,14 @@ export function accountOf({ phone }) {
 /**
  * @param {Stage} stage
  * @param {unknown} id
+ * @param {string} [chat] several chats may have a message with this id
  * @returns {Stanza}
  */
-export function knownMessage(stage, id) {
-  for (const stanza of accountOf(stage).log.values()) if (stanza.id === id) return stanza;
-  throw new BadRequest(`cannot find a message with the id ${JSON.stringify(id)}`);
+export function knownMessage(stage, id, chat) {
+  for (const stanza of accountOf(stage).log.values())
+    if (stanza.id === id && (chat === undefined || stanza.remote === chat)) return stanza;
+  const where = chat === undefined ? '' : ` in ${chat}`;
+  throw new BadRequest(`cannot find a message with the id ${JSON.stringify(id)}${where}`);
 }
 
 /**

@@ -5,7 +5,7 @@ import { config } from './config.js';
 import { createWid, keyText, MsgKey } from './ids.js';
 import { Collection } from './models.js';
 import { loadAll, request, write } from './storage.js';
-import { addMsg, Chat, Contact, copyToRecipients, forgetBeginnings, learnContact, Msg } from './world.js';
+import { addMsg, Chat, Contact, forgetBeginnings, learnContact, Msg } from './world.js';
 
 const { ways } = config;
 let lastRow = 0;
@@ -59,7 +59,9 @@ const replacedKey = async (index, key) => ((await request(index.getKey(key))) ? 
 export function makeRecord(stanza, history) {
   lastRow = Math.max(lastRow + 1, Date.now() * 1000);
   const { remote: chat, t } = stanza;
-  const { reactions, ...data } = stanza;
+  const { reactions, broadcastId, ...data } = stanza;
+  // What comes with the history does not name its list (WAWebParseWebMessageInfoApi).
+  if (broadcastId !== undefined && !history) data.broadcastId = broadcastId;
   return {
     key: keyText(stanza),
     chat,
@@ -101,17 +103,21 @@ export function showNew(record) {
   const { author, remote, fromMe, notifyName } = record.data;
   const other = createWid(author ?? remote);
   if (!fromMe && !Contact.get(other)) Contact.gadd(other).assign({ pushname: notifyName });
-  copyToRecipients(record, addMsg(record, true));
+  addMsg(record, true);
 }
 
-/** The records with this stanza id: two when it was received under both identities. */
-async function recordsOf(messages, stanza) {
-  return await request(messages.index('by_stanza').getAll(stanza));
+/**
+ * The records with this stanza id: two when it was received under both identities. With a chat only that chat's: senders
+ * choose the ids, and another chat may have the same.
+ */
+async function recordsOf(messages, { stanza, chat }) {
+  const records = await request(messages.index('by_stanza').getAll(stanza));
+  return chat === undefined ? records : records.filter((record) => record.chat === chat);
 }
 
 /** Changes stored records, and returns a function that does the same to the models in memory. */
-async function change({ messages }, stanza, fields, set) {
-  const records = await recordsOf(messages, stanza);
+async function change({ messages }, which, fields, set) {
+  const records = await recordsOf(messages, which);
   for (const record of records) {
     Object.assign(record.data, typeof fields === 'function' ? fields(record.data) : fields);
     messages.put(record);
@@ -143,8 +149,8 @@ const keyParts = ({ fromMe, remote, id, participant }) => ({ fromMe, remote, id,
  * The revocation's own stanza id becomes the message's, and the key it had goes into protocolMessageKey (WAWebRevoke,
  * WAWebDBStoreRevokeMsgs, WAWebRevokeMsgAction). A message that is only on disk changes without an event.
  */
-async function replace({ messages, chats, before }, stanza, revokeId, gone) {
-  const records = await recordsOf(messages, stanza);
+async function replace({ messages, chats, before }, which, revokeId, gone) {
+  const records = await recordsOf(messages, which);
   const changed = [];
   for (const record of records) {
     const { fromMe, remote, participant, from, to, author, t, ack } = record.data;
@@ -180,11 +186,11 @@ export const STORING = {
     const record = storeMessage(stores, shownCall(stanza, offline), false);
     return record && (() => showNew(record));
   },
-  edit(stores, { stanza, body, at, editId, sealed }) {
+  edit(stores, { stanza, chat, body, at, editId, sealed }) {
     const edit = { body, at, editId, sealed };
     return change(
       stores,
-      stanza,
+      { stanza, chat },
       (data) => editedFields(data, edit),
       (msg) => {
         const { latestEditMsgKey = msg.id, ...fields } = editedFields(msg, edit);
@@ -192,20 +198,21 @@ export const STORING = {
       },
     );
   },
-  async revoke(stores, { stanza, scope, t, revokeId }) {
-    if (scope === 'me') return remove(stores, stanza);
+  async revoke(stores, { stanza, chat, scope, t, revokeId }) {
+    const which = { stanza, chat };
+    if (scope === 'me') return remove(stores, which);
     const gone = { type: 'revoked', subtype: 'sender', revokeTimestamp: t, body: undefined };
-    if (ways.revoke_id === 'new') return replace(stores, stanza, revokeId, gone);
+    if (ways.revoke_id === 'new') return replace(stores, which, revokeId, gone);
     const all = { ...gone, caption: undefined };
-    const [record] = await recordsOf(stores.messages, stanza);
-    return change(stores, stanza, { ...all, protocolMessageKey: record && keyParts(record.data) }, (msg) =>
+    const [record] = await recordsOf(stores.messages, which);
+    return change(stores, which, { ...all, protocolMessageKey: record && keyParts(record.data) }, (msg) =>
       msg.set({ ...all, protocolMessageKey: msg.id }),
     );
   },
   async react(stores, { reactions }) {
     const known = [];
-    for (const { stanza, emoji, sender, fromMe, t, id, read } of reactions) {
-      for (const record of await recordsOf(stores.messages, stanza)) {
+    for (const { stanza, chat, emoji, sender, fromMe, t, id, read } of reactions) {
+      for (const record of await recordsOf(stores.messages, { stanza, chat })) {
         const range = IDBKeyRange.bound([record.key], [record.key, []]);
         const others = (await request(stores.reactions.getAll(range))).filter((row) => row.sender !== sender);
         record.data.hasReaction = emoji !== '' || others.some((row) => row.emoji !== '');
@@ -224,9 +231,9 @@ export const STORING = {
       if (known.length > 0) reactionTableMode.bulkUpsert(known.map(reactionData));
     };
   },
-  decrypt(stores, { stanza, fields }) {
+  decrypt(stores, { stanza, chat, fields }) {
     const { type, body, ...others } = fields;
-    return change(stores, stanza, fields, (msg) => {
+    return change(stores, { stanza, chat }, fields, (msg) => {
       // One set of all fields (WAWebUpdateMessageUIAction), or the old way: first the text, then the type.
       if (ways.decrypt === 'one_set') return msg.set({ ...others, body, type });
       msg.set({ ...others, body });
@@ -234,11 +241,11 @@ export const STORING = {
     });
   },
   ack(stores, { stanza, ack }) {
-    return change(stores, stanza, { ack }, (msg) => msg.set('ack', ack));
+    return change(stores, { stanza }, { ack }, (msg) => msg.set('ack', ack));
   },
   /** One row for each poll and voter, the last vote (WAWebDBPollsUpsertVotes); then the collection in memory. */
   async vote(stores, { stanza, options, sender, fromMe, t, id }) {
-    const [record] = await recordsOf(stores.messages, stanza);
+    const [record] = await recordsOf(stores.messages, { stanza });
     if (!record) return null;
     const { remote, participant } = record.data;
     const key = { id, fromMe, remote, participant: participant && sender };
@@ -333,8 +340,8 @@ export const pollVotesTable = {
     })),
 };
 
-async function remove({ messages, chats, before }, stanza) {
-  const records = await recordsOf(messages, stanza);
+async function remove({ messages, chats, before }, which) {
+  const records = await recordsOf(messages, which);
   for (const record of records) {
     await request(messages.delete(record.key));
     before.known.delete(record.key);

@@ -217,19 +217,6 @@ function countUnread(chat, msg) {
   if (msg.isNewMsg && !msg.id.fromMe) chat.set('unreadCount', chat.unreadCount + 1);
 }
 
-/**
- * Our own message to a broadcast list is also in the chat of each recipient: the same stanza id, in memory only
- * (WAWebMsgModelUtils, broadcastFanout).
- */
-export function copyToRecipients({ data, ...record }, { isNewMsg, broadcast }) {
-  if (broadcast) return;
-  for (const recipient of data.recipients ?? []) {
-    const { participant, author, recipients, ...rest } = data;
-    const copy = { ...rest, remote: recipient, to: recipient, broadcast: true };
-    addMsg({ ...record, data: copy, key: keyText(copy), chat: recipient }, isNewMsg);
-  }
-}
-
 /** Keys of what is stored and about to be added as new. Until then nobody brings it into memory as old. */
 export const arriving = new Set();
 

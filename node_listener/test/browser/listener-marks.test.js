@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { drivenListening } from '../support/listening.js';
 import { sweep } from '../support/sweeping.js';
+import { until } from '../support/waiting.js';
 
 const T = 1795400000;
 
@@ -35,4 +36,57 @@ test('live and by sweep', async (context) => {
     const swept = found.find((line) => line.id.id === id);
     assert.deepEqual([live.get(id), swept?.marks], [marks, marks], id);
   }
+});
+
+/** The list of each message in `lines`. @param {any[]} lines */
+const lists = (lines) =>
+  lines
+    .filter((line) => line.id && line.type === 'message')
+    .map((line) => [line.id.id, line.id.remote, line.marks?.broadcast])
+    .sort();
+
+test('copies of our list are marked in each chat', async (context) => {
+  const { standin, linked } = await drivenListening(context);
+  const child = await linked();
+  const list = { to: '17@broadcast', recipients: ['5491155550001', '990000000002@lid'] };
+  await standin.act('own', { id: 'LIST', body: 'Llegó mercadería', t: T, ...list });
+  await standin.act('deliver', {
+    id: 'THEIRS',
+    from: '5491155550003',
+    body: 'oferta',
+    broadcastId: '18@broadcast',
+  });
+  await child.line((line) => line.id?.id === 'THEIRS');
+  const expected = [
+    ['LIST', '5491155550001@c.us', '17@broadcast'],
+    ['LIST', '990000000002@lid', '17@broadcast'],
+    ['THEIRS', '5491155550003@c.us', '18@broadcast'],
+  ];
+  assert.deepEqual(lists(child.lines), expected);
+  assert.deepEqual(lists((await sweep(child)).found), expected);
+});
+
+test('a history marks copies of our list only, and does not name it', async (context) => {
+  const { standin, start } = await drivenListening(context);
+  const child = await start();
+  await child.line('qr');
+  const history = [
+    {
+      own: true,
+      id: 'LIST',
+      to: '5491155550001',
+      body: 'Llegó',
+      t: T,
+      broadcast: true,
+      broadcastId: '17@broadcast',
+    },
+    { id: 'THEIRS', from: '5491155550003', body: 'oferta', t: T, broadcastId: '18@broadcast' },
+  ];
+  await standin.act('scan', { phone: '5491155550100', name: 'Tienda', history });
+  await child.line('ready');
+  await until(async () => (await standin.state()).history_chunks === 0);
+  assert.deepEqual(lists((await sweep(child)).found), [
+    ['LIST', '5491155550001@c.us', true],
+    ['THEIRS', '5491155550003@c.us', undefined],
+  ]);
 });

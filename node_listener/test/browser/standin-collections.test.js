@@ -325,6 +325,37 @@ describe('the old ways', () => {
         [id, `${BETO}@c.us`, true],
       ],
     );
+    assert.deepEqual(
+      (await stored(client(), id)).map(({ chat, data }) => [chat, data.broadcast, data.broadcastId]),
+      [
+        ['5491155550001@c.us', true, '5491155550100@broadcast'],
+        ['5491155550002@c.us', true, '5491155550100@broadcast'],
+        ['5491155550100@broadcast', undefined, undefined],
+      ],
+    );
+  });
+
+  test('a change names the chat, where two have a message with one id', async () => {
+    const [hers, his] = [ANA, BETO].map((phone) => `${phone}@c.us`);
+    for (const from of [ANA, BETO]) await standin().act('deliver', { from, id: 'ONE', body: `de ${from}` });
+    await assert.rejects(standin().act('edit', { id: 'ONE', chat: '1@c.us', body: 'no' }), /in 1@c\.us/);
+    await standin().act('edit', { id: 'ONE', chat: his, body: 'otra cosa' });
+    await standin().act('react', { id: 'ONE', chat: hers, emoji: '👍' });
+    await standin().act('wait', { for: 'drained' });
+    const records = () => stored(client(), 'ONE');
+    assert.deepEqual(
+      (await records()).map(({ chat, data }) => [chat, data.body, data.hasReaction]),
+      [
+        [hers, `de ${ANA}`, true],
+        [his, 'otra cosa', undefined],
+      ],
+    );
+    await standin().act('revoke', { id: 'ONE', chat: hers });
+    await standin().act('wait', { for: 'drained' });
+    assert.deepEqual((await records()).map(({ chat, data }) => [chat, data.type]).sort(), [
+      [hers, 'revoked'],
+      [his, 'chat'],
+    ]);
   });
 
   test('hosted accounts write under servers of their own', async () => {
