@@ -21,7 +21,7 @@ from leadmasterd.demo.standin import StandIn, StandInError
 from leadmasterd.times import iso
 from tests.chaos.faults import CannotPlay, EndedBadly, NotBack
 from tests.chaos.mix import MIX, OF_PAGE, Value
-from tests.chaos.plan import Act, Plan, Round
+from tests.chaos.plan import SECRET, Act, Plan, Round
 from tests.chaos.product import Played, Product
 from tests.chaos.verdict import Found
 from tests.e2e.daemon import OUR_PHONE, ROTATION
@@ -143,6 +143,14 @@ class _Storm:
         daemon.end()
         return Found(
             messages=daemon.query("SELECT * FROM messages"),
+            chats=self._chats(),
+            waiting=frozenset(
+                each["conversation_id"]
+                for each in daemon.query("SELECT conversation_id FROM conversations WHERE waiting_since IS NOT NULL")
+            ),
+            kept_lines=[
+                each["line"] for each in daemon.query("SELECT line FROM raw_events WHERE line LIKE ?", f"%{SECRET}%")
+            ],
             gaps=gaps,
             events=daemon.query("SELECT * FROM session_events"),
             sent=sent,
@@ -154,6 +162,16 @@ class _Storm:
             seconds=seconds,
             stuck=stuck,
         )
+
+    def _chats(self) -> dict[int, frozenset[str]]:
+        """The ids of whose each conversation is, of a group its own."""
+        ids: dict[int, set[str]] = {}
+        for row in self._daemon.query(
+            "SELECT conversation_id, coalesce(value, chat) AS id FROM conversations LEFT JOIN contact_identities "
+            "ON contact_identities.contact_id = conversations.contact_id AND kind IN ('wa_jid', 'lid')"
+        ):
+            ids.setdefault(row["conversation_id"], set()).add(row["id"])
+        return {number: frozenset(those) for number, those in ids.items()}
 
     def _day_away(self) -> None:
         """The daemon is down for a day with a thousand messages, and when it returns nothing can be read back at first.
@@ -222,7 +240,10 @@ class _Storm:
     def _tell(self, acts: tuple[Act, ...], slot: int) -> None:
         self._moments[slot] = f"{datetime.now(UTC):%H:%M:%S} UTC, the daemon said {self._phase}"
         for act in acts:
-            self._daemon.standin.act(act.action, **act.body)
+            body = dict(act.body)
+            if ago := body.pop("ago", 0):
+                body["t"] = int(time.time()) - ago
+            self._daemon.standin.act(act.action, **body)
 
     def _settle(self) -> None:
         """End all faults and wait for ready, for all deliveries, two complete sweeps, and every gap closed."""
@@ -238,6 +259,7 @@ class _Storm:
             moment = iso(datetime.now(UTC))
             self._await(lambda since=moment: self._swept_since(since), what, _END_LIMIT)  # type: ignore[misc]
         self._await(lambda: self._count("gaps WHERE closed_at IS NULL") == 0, "every gap to be closed", _END_LIMIT)
+        self._await(lambda: self._count("unjudged") == 0, "all leads to be made", _END_LIMIT)
 
     def _swept_since(self, moment: str) -> bool:
         return bool(self._daemon.query("SELECT 1 FROM accounts WHERE last_ready_at > ?", moment))

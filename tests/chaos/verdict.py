@@ -1,5 +1,6 @@
 """Compares the delivered messages with the database. Pure: it gets rows and returns a verdict."""
 
+import json
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from tests.chaos.plan import Plan
+from tests.chaos.plan import SECRET, Expected, Plan, customer_of
 
 SHOWN: Final = 8
 """How many of each kind are named in the report; all are counted."""
@@ -20,6 +21,12 @@ class Found:
     """The result of a run: rows of the database, and what only the driver knows."""
 
     messages: Sequence[Row]
+    chats: Mapping[int, frozenset[str]]
+    """The ids of whose conversation it is, by the number of each."""
+    waiting: frozenset[int]
+    """Conversations in which somebody waits for an answer."""
+    kept_lines: Sequence[str]
+    """Lines from the listener, of those that are kept, with a text that must be nowhere."""
     gaps: Sequence[Row]
     events: Sequence[Row]
     sent: int
@@ -57,6 +64,14 @@ class Verdict:
     garbled: tuple[str, ...]
     split: tuple[str, ...]
     """Customers in more than one conversation, though WhatsApp said that their ids are one."""
+    joined: tuple[str, ...]
+    """Conversations of several customers."""
+    secret: tuple[str, ...]
+    """What is never captured: messages, lines of them, and the chats themselves."""
+    authors: tuple[str, ...]
+    """Messages that count as somebody else's: a copy of a broadcast list as the answer of a person, for one."""
+    waiting: tuple[str, ...]
+    """Customers who asked and do not wait, though nobody answered; and who do, though only their list wrote."""
     sent: int
     gaps: int
     open_gaps: int
@@ -83,6 +98,10 @@ class Verdict:
                 self.not_filled,
                 self.garbled,
                 self.split,
+                self.joined,
+                self.secret,
+                self.authors,
+                self.waiting,
                 self.sent,
                 self.open_gaps,
                 self.unasked_ends,
@@ -106,6 +125,10 @@ class Verdict:
             "still unreadable": len(self.not_filled),
             "other text": len(self.garbled),
             "customers split": len(self.split),
+            "customers joined": len(self.joined),
+            "never to capture": len(self.secret),
+            "wrong author": len(self.authors),
+            "wrong waiting": len(self.waiting),
             "sent": self.sent,
             "gaps open": self.open_gaps,
             "unasked ends": len(self.unasked_ends),
@@ -135,9 +158,25 @@ class Verdict:
         ]
         if self.stuck:
             lines.append(f"waited in vain for {self.stuck}")
-        for name in ("lost", "doubled", "strangers", "not_edited", "not_revoked", "not_filled", "garbled", "split"):
+        for name in _NAMED:
             lines += [f"{name}: {each}" for each in getattr(self, name)[:SHOWN]]
         return [*lines, "", "everything held" if self.good else "NOT everything held"]
+
+
+_NAMED: Final = (
+    "lost",
+    "doubled",
+    "strangers",
+    "not_edited",
+    "not_revoked",
+    "not_filled",
+    "garbled",
+    "split",
+    "joined",
+    "secret",
+    "authors",
+    "waiting",
+)
 
 
 def beside(verdicts: Mapping[str, Verdict]) -> list[str]:
@@ -160,23 +199,32 @@ def _line(name: str, value: object, more: str = "") -> str:
     return f"{name:<18}{value!s:>8}  {more}".rstrip()
 
 
+_Key = tuple[str, str | None, bool]
+"""A message's id, its customer, and whether it is ours: senders choose the ids."""
+
+
 def judge(plan: Plan, found: Found) -> Verdict:
     """Compare the plan with what was found."""
-    by_id: dict[str, list[Row]] = defaultdict(list)
+    owners = {number: sorted(filter(None, {customer_of(chat) for chat in ids})) for number, ids in found.chats.items()}
+    customers = {number: those[0] if those else None for number, those in owners.items()}
+    by_key: dict[_Key, list[Row]] = defaultdict(list)
     for row in found.messages:
-        by_id[row["stanza_id"]].append(row)
-    bodies = Counter(row["body"] for row in found.messages)
+        by_key[row["stanza_id"], customers.get(row["conversation_id"]), row["direction"] == "out"].append(row)
+    rows_of = {_key(wanted): by_key.pop(_key(wanted), []) for wanted in plan.expected}
+    bodies = Counter((row["body"], customers.get(row["conversation_id"])) for row in found.messages)
     wrong: dict[str, list[str]] = defaultdict(list)
     for wanted in plan.expected:
-        rows = by_id.pop(wanted.stanza_id, [])
+        rows = rows_of[_key(wanted)]
         name = f"{wanted.stanza_id} ({wanted.kind}{', own' if wanted.own else ''}; {plan.where(wanted.slot)}"
         name += f"; {found.moments.get(wanted.slot, 'never delivered')})"
         if not rows:
             wrong["lost"].append(name)
             continue
-        if len(rows) > 1 or bodies[wanted.body] > 1:
+        if len(rows) > 1 or bodies[wanted.body, wanted.customer] > 1:
             wrong["doubled"].append(name)
         row = rows[0]
+        if row["author"] != wanted.author or (wanted.kind == "their list" and _lacks_its_list(row)):
+            wrong["authors"].append(f"{name} is taken for {row['author']}'s")
         if wanted.kind == "revoked":
             # One that was revoked before it was read has no text.
             if row["revoked_at"] is None:
@@ -189,6 +237,8 @@ def judge(plan: Plan, found: Found) -> Verdict:
             wrong["not_edited" if wanted.kind == "edited" else "garbled"].append(name)
     via = Counter(row["captured_via"] for row in found.messages)
     recovery = [_seconds(gap["from_at"], gap["to_at"]) for gap in found.gaps if gap["to_at"]] or [0.0]
+    strangers = [row for rows in by_key.values() for row in rows]
+    secret = {row["body"] for row in found.messages if _is_secret(row)}
     return Verdict(
         seed=plan.seed,
         messages=len(plan.expected),
@@ -196,12 +246,20 @@ def judge(plan: Plan, found: Found) -> Verdict:
         sweep=via["sweep"],
         lost=tuple(wrong["lost"]),
         doubled=tuple(wrong["doubled"]),
-        strangers=tuple(by_id),
+        strangers=tuple(f"{row['stanza_id']} ({row['body']})" for row in strangers if not _is_secret(row)),
         not_edited=tuple(wrong["not_edited"]),
         not_revoked=tuple(wrong["not_revoked"]),
         not_filled=tuple(wrong["not_filled"]),
         garbled=tuple(wrong["garbled"]),
-        split=tuple(_split(plan, found.messages)),
+        split=tuple(_split(plan, rows_of)),
+        joined=tuple(f"{those} in conversation {number}" for number, those in owners.items() if len(those) > 1),
+        secret=(
+            *(f"the message {body}" for body in sorted(secret)),
+            *(f"the line {line}" for line in found.kept_lines),
+            *(f"the chat {sorted(found.chats[number])}" for number, those in owners.items() if not those),
+        ),
+        authors=tuple(wrong["authors"]),
+        waiting=tuple(_wrongly_waiting(plan, found, rows_of)),
         sent=found.sent,
         gaps=len(found.gaps),
         open_gaps=sum(gap["closed_at"] is None for gap in found.gaps),
@@ -217,13 +275,42 @@ def judge(plan: Plan, found: Found) -> Verdict:
     )
 
 
-def _split(plan: Plan, messages: Sequence[Row]) -> Iterator[str]:
+def _key(wanted: Expected) -> _Key:
+    return wanted.stanza_id, wanted.customer, wanted.own
+
+
+def _is_secret(row: Row) -> bool:
+    return str(row["body"]).startswith(SECRET)
+
+
+def _lacks_its_list(row: Row) -> bool:
+    """What came live names its list; a history, which only sweeps read, does not."""
+    return row["captured_via"] == "live" and not _names_a_list(row)
+
+
+def _names_a_list(row: Row) -> bool:
+    return "broadcast" in json.loads(row.get("marks") or "{}")
+
+
+def _wrongly_waiting(plan: Plan, found: Found, rows_of: Mapping[_Key, Sequence[Row]]) -> Iterator[str]:
+    """Those who asked and were only sent copies of lists must wait, and those whose list wrote must not."""
+    of_kind: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for wanted in plan.expected:
+        if wanted.kind in ("waiter", "their list"):
+            of_kind[wanted.kind, wanted.customer] += rows_of[_key(wanted)]
+    for (kind, customer), rows in of_kind.items():
+        waits = any(row["conversation_id"] in found.waiting for row in rows)
+        if kind == "waiter" and rows and not waits:
+            yield f"{customer} asked, and does not wait"
+        if kind == "their list" and waits and all(map(_names_a_list, rows)):
+            yield f"{customer} waits, and only the list wrote"
+
+
+def _split(plan: Plan, rows_of: Mapping[_Key, Sequence[Row]]) -> Iterator[str]:
     """Customers with several known ids whose messages are not all in one conversation."""
-    conversation = {row["stanza_id"]: row["conversation_id"] for row in messages}
     of: dict[str, set[int]] = defaultdict(set)
     for wanted in plan.expected:
-        if wanted.stanza_id in conversation:
-            of[wanted.customer].add(conversation[wanted.stanza_id])
+        of[wanted.customer].update(row["conversation_id"] for row in rows_of[_key(wanted)])
     for customer in sorted({wanted.customer for wanted in plan.expected if wanted.mapped}):
         if len(of[customer]) > 1:
             yield f"{customer} in conversations {sorted(of[customer])}"
