@@ -101,7 +101,10 @@ class CannotUseDatabase(LeadmasterdError):
 
 
 class DatabaseBusy(CannotUseDatabase):
-    """Not now, but trying again makes sense. `code`: `disk_full`, `database_locked` or `database_error`."""
+    """Not now, but trying again makes sense.
+
+    `code`: `disk_full`, `database_locked`, `database_error`; `database_unusable` if there is no room to update it.
+    """
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

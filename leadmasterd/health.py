@@ -137,6 +137,12 @@ HOURS_CHANGED: Final = Warnable(
     lambda _detail: _("the opening hours or the SLA target in the settings have changed since the daemon started"),
     lambda: _("commands go by the new ones already, the daemon once it is restarted"),
 )
+DATABASE_UPDATE: Final = Warnable(
+    "database_update",
+    Severity.LOW,
+    lambda detail: _("the database is updated to this version ({what})").format(what=detail),
+    lambda: _("nothing is captured until that is done; the backfill fetches it then"),
+)
 DISK_FULL: Final = Warnable(
     "disk_full",
     Severity.HIGH,
@@ -189,6 +195,7 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
         PHONE_SILENT,
         RULES,
         HOURS_CHANGED,
+        DATABASE_UPDATE,
         DISK_FULL,
         DATABASE_LOCKED,
         DATABASE_ERROR,

@@ -1,21 +1,27 @@
 """A damaged database and a full disk: one sentence from every command, and a daemon that goes on where it can."""
 
 import json
+import math
 import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from leadmasterd.cli import main
+from leadmasterd.daemon.app import _REOPEN_SECONDS
+from leadmasterd.store.schema import SCHEMA_VERSION, migrate
 from leadmasterd.store.writer import store_error
 from tests import wire
 from tests.captures import Store, account, item, opened, reading
@@ -288,7 +294,7 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, state: Path) -> Iterator[Running]:
+def running(folder: Path, state: Path, **environment: str) -> Iterator[Running]:
     """`leadmasterd run` on this state, and its end."""
     node = folder / "node"
     node.write_text(NODE)
@@ -304,6 +310,7 @@ def running(folder: Path, state: Path) -> Iterator[Running]:
                 "LEADMASTERD_STATE_DIR": str(state),
                 "LEADMASTERD_LISTENER__NODE": str(node),
                 "LEADMASTERD_LISTENER__BROWSER": "/bin/true",
+                **environment,
             },
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -336,6 +343,30 @@ def test_a_daemon_waits_for_a_database_that_can_not_be_opened(tmp_path: Path, so
         wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
         assert daemon.trouble is None
     assert daemon.log.read_text().count("cannot use ") == 1, "said once"
+
+
+@contextmanager
+def service_manager(folder: Path) -> Iterator[Callable[[], str]]:
+    """A socket that takes what a daemon tells systemd; the function has the next of it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(folder / "notify"))
+        listening.settimeout(LIMIT)
+        yield lambda: listening.recv(4096).decode()
+
+
+def test_a_daemon_that_waits_for_its_database_tells_systemd_that_it_lives(tmp_path: Path, sound: Path) -> None:
+    """The service is up, so the watchdog would kill it after a minute, and after ten times the service has failed."""
+    state = tmp_path / "state"
+    state.mkdir()
+    damage(Path(shutil.copy(sound, state / "leadmaster.db")), 1, b"\xa5")
+    systemd = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
+    with service_manager(tmp_path) as told, running(tmp_path, state, **systemd):
+        while "READY=1" not in told():
+            pass
+        began = time.monotonic()
+        for _ in range(4):
+            assert "WATCHDOG=1" in told()
+        assert time.monotonic() - began < _REOPEN_SECONDS
 
 
 @pytest.mark.parametrize("table", ["accounts", "gaps", "session_events", "conversations", "messages", "unjudged"])
@@ -416,3 +447,88 @@ def test_a_disk_that_is_full_at_the_start_is_told_and_tried_again(
             ballast.unlink()
             wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code", limit=LIMIT)
             wait_for(lambda: daemon.trouble is None, "the end of the trouble")
+
+
+# ---------------------------------------------------------------------- a database of an earlier version
+
+
+AT = "2026-01-05T12:00:00.000Z"
+
+
+def older(path: Path, messages: int) -> None:
+    """A database as it was before a message's id was its chat's, with so many messages."""
+    path.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        migrate(Database(old, execute_plugins=False), stop_before="m007_identity")
+        old.executescript(
+            f"""
+            PRAGMA journal_mode = WAL;
+            BEGIN;
+            INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES ('{wire.US}', '{AT}', '{AT}');
+            INSERT INTO conversations (account_id, chat, created_at) VALUES (1, '{wire.GROUP}', '{AT}');
+            WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {messages})
+            INSERT INTO messages (account_id, conversation_id, direction, author, type, body, sent_at, captured_at,
+                captured_via, business, truncated, forwarded, stanza_id, wire_t)
+            SELECT 1, 1, 'in', 'contact', 'chat', 'hola, tienen mesas?', '{AT}', '{AT}', 'live', 0, 0, 0, n, n FROM n;
+            COMMIT;
+            """
+        )
+
+
+def version_of(path: Path) -> int:
+    """The version of the schema."""
+    with closing(sqlite3.connect(path)) as connection:
+        [[version]] = connection.execute("PRAGMA user_version")
+    return int(version)
+
+
+def test_a_daemon_says_that_it_updates_its_database(tmp_path: Path) -> None:
+    """In the journal when it begins and when it is done; and systemd gives it time."""
+    path = tmp_path / "state" / "leadmaster.db"
+    older(path, 2000)
+    size = math.ceil(path.stat().st_size / 1e6)
+    systemd = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+    with service_manager(tmp_path) as told, running(tmp_path, path.parent, **systemd) as daemon:
+        heard = [told()]
+        while "READY=1" not in heard[-1]:
+            heard.append(told())
+        wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
+        assert "database_update" not in daemon.status["concerns"]
+    assert any("EXTEND_TIMEOUT_USEC=" in each for each in heard)
+    assert any(f"STATUS=the database is updated to this version (2,000 messages, {size} MB)" in each for each in heard)
+    told_lines = [line.partition(" ")[2] for line in daemon.log.read_text().splitlines() if "database" in line]
+    assert [line.partition(" (")[0].partition(" in ")[0] for line in told_lines] == [
+        "the database is updated to this version",
+        "the database was updated",
+    ]
+    assert version_of(path) == SCHEMA_VERSION
+
+
+def test_an_update_is_no_reason_to_go_on_when_asked_to_stop(tmp_path: Path) -> None:
+    """The database is then as it was."""
+    path = tmp_path / "state" / "leadmaster.db"
+    older(path, 200_000)
+    with running(tmp_path, path.parent) as daemon:
+        wait_for(lambda: "is updated" in daemon.log.read_text(), "the update", every=0.01)
+        assert daemon.status.get("phase", "starting") == "starting"
+    assert "was updated" not in daemon.log.read_text()
+    assert version_of(path) == SCHEMA_VERSION - 1
+
+
+def test_a_database_that_the_disk_has_no_room_to_update_stays_as_it_is(tmp_path: Path) -> None:
+    """The daemon says how much it needs, and goes on once there is room."""
+    with small_disk(tmp_path, "32m") as disk:
+        path = disk / "state" / "leadmaster.db"
+        older(path, 20_000)
+        before = path.read_bytes()
+        ballast = disk / "ballast"
+        room = os.statvfs(disk)
+        ballast.write_bytes(bytes(room.f_bavail * room.f_frsize - path.stat().st_size))
+        with running(tmp_path, path.parent) as daemon:
+            wait_for(lambda: daemon.trouble == "database_unusable", "the trouble")
+            assert "MB of free disk" in daemon.status["trouble"]["detail"]
+            assert path.read_bytes() == before
+            ballast.unlink()
+            wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code", limit=LIMIT)
+            assert daemon.trouble is None
+        assert version_of(path) == SCHEMA_VERSION

@@ -11,7 +11,7 @@ import pytest
 from sqlite_utils import Database
 
 from leadmasterd.errors import CannotUseDatabase
-from leadmasterd.store.database import open_for_reading, open_for_writing
+from leadmasterd.store.database import Update, open_for_reading, open_for_writing
 from leadmasterd.store.schema import SCHEMA_VERSION, migrate
 from tests import wire
 from tests.captures import opened
@@ -117,6 +117,17 @@ def test_every_older_version_comes_up_to_date(tmp_path: Path, version: int) -> N
     with closing(open_for_writing(path)) as migrated, closing(open_for_writing(fresh)) as new:
         assert tables(migrated) == tables(new)
         assert migrated.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_an_update_is_told_before_it_begins(tmp_path: Path) -> None:
+    """With how much there is; a new file is none, nor is one of this version."""
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    make_older(old, 6)
+    size = old.stat().st_size
+    told: list[Update] = []
+    for path in (old, new, old):
+        open_for_writing(path, on_update=told.append).close()
+    assert told == [Update(messages=0, size=size)]
 
 
 def test_conversations_of_an_older_version_wait_to_be_judged(tmp_path: Path) -> None:

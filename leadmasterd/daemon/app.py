@@ -7,7 +7,10 @@ is decided here. Events flow one way: child -> intake -> dispatch -> the supervi
 import asyncio
 import contextlib
 import logging
+import math
 import signal
+import time
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Final
 
@@ -31,7 +34,7 @@ from leadmasterd.daemon.systemd import Systemd
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.errors import CannotUseState, DatabaseBusy, DatabaseDamaged
-from leadmasterd.health import DATABASE_UNUSABLE, SESSION_ELSEWHERE
+from leadmasterd.health import DATABASE_UNUSABLE, DATABASE_UPDATE, SESSION_ELSEWHERE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
 from leadmasterd.listener.programs import check_temporary_folder, find_browser, find_node
@@ -39,11 +42,13 @@ from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.control import ControlServer
 from leadmasterd.state.files import Lock
+from leadmasterd.store.database import Update, megabytes
 from leadmasterd.store.records import BatchResult
 from leadmasterd.store.writer import StoreError, Writer
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Facts, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
+from leadmasterd.text import _
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +66,9 @@ class Daemon:
         self._timing = settings.timing()
         self._lock = Lock(paths)
         self._systemd = Systemd()
-        self._stop_asked = asyncio.Event()
+        self._stop_asked = False
+        self._woken = asyncio.Event()
+        """Set when the daemon is asked to stop, and when the database was opened or could not be."""
         self._inbox = Inbox()
         self._publisher = StatusPublisher(paths)
         self._warnings = ActiveWarnings(self._publisher.changed)
@@ -118,10 +125,12 @@ class Daemon:
                 self._paths.database,
                 on_batch=on_loop(self._batch_committed),
                 on_error=on_loop(self._store_error),
+                on_update=on_loop(self._update_began),
                 idle_work=self._leads.projection,
             )
             try:
-                self._writer.start()
+                if not await self._opened(self._writer.open()):
+                    return False
             except (DatabaseBusy, DatabaseDamaged) as error:
                 code = error.code if isinstance(error, DatabaseBusy) else DATABASE_UNUSABLE.code
                 if not await self._wait_to_try_again(code, str(error)):
@@ -130,14 +139,42 @@ class Daemon:
                 self._store_error(None)
                 return True
 
+    async def _opened(self, opening: "Future[None]") -> bool:
+        """Wait until the database is open; to update a large one takes minutes. False: asked to stop meanwhile."""
+        opening.add_done_callback(on_loop(lambda _: self._woken.set()))
+        began = time.monotonic()
+        await self._wait(math.inf)
+        if not opening.done():
+            return False
+        updated = DATABASE_UPDATE.code in self._warnings.concerns()
+        self._warnings.clear(DATABASE_UPDATE)
+        opening.result()
+        if updated:
+            took = time.monotonic() - began
+            log.info("the database was updated in %.0f s", took, extra={"action": "database_updated"})
+        return True
+
+    def _update_began(self, update: Update) -> None:
+        what = _("{n} messages, {size}").format(n=f"{update.messages:,}", size=megabytes(update.size))
+        self._warnings.set(DATABASE_UPDATE, what)
+        self._systemd.notify(f"STATUS={DATABASE_UPDATE.text(what)}")
+
     async def _wait_to_try_again(self, code: str, why: str) -> bool:
         """Tell what is in the way, and wait. False: asked to stop."""
         self._store_error(StoreError(code, why))
         self._systemd.status(why)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_REOPEN_SECONDS):
-                await self._stop_asked.wait()
-        return not self._stop_asked.is_set()
+        await self._wait(_REOPEN_SECONDS)
+        return not self._stop_asked
+
+    async def _wait(self, seconds: float) -> None:
+        """Until woken, at most so long. Systemd hears meanwhile that we live, or it would end us."""
+        end = time.monotonic() + seconds
+        while not (self._woken.is_set() or self._stop_asked) and (left := end - time.monotonic()) > 0:
+            self._systemd.alive()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, self._systemd.alive_every)):
+                    await self._woken.wait()
+        self._woken.clear()
 
     async def _run_with_store(self) -> None:
         tree.become_subreaper()
@@ -244,7 +281,8 @@ class Daemon:
 
     def _asked_to_stop(self) -> None:
         self._systemd.notify("STOPPING=1")
-        self._stop_asked.set()
+        self._stop_asked = True
+        self._woken.set()
         self._inbox.post(Happened.QUIT)
 
     async def _spawn(self) -> Child:

@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 from collections.abc import Callable
+from typing import Final
+
+_ALIVE_EVERY: Final = 10.0
 
 
 class Systemd:
@@ -16,6 +20,8 @@ class Systemd:
         pid = os.environ.get("WATCHDOG_PID", "")
         ours = not pid or pid == str(os.getpid())
         self.watchdog_seconds = int(usec) / 1e6 if usec.isdigit() and ours and self._address else None
+        self.alive_every = min(_ALIVE_EVERY, (self.watchdog_seconds or math.inf) / 4)
+        """Seconds between two calls of `alive`, at most."""
         self._announced = False
 
     def notify(self, *assignments: str) -> None:
@@ -30,6 +36,10 @@ class Systemd:
         """Show a status; the first one also says that the service is up."""
         self.notify(f"STATUS={sentence}", *([] if self._announced else ["READY=1"]))
         self._announced = True
+
+    def alive(self) -> None:
+        """Say that we live, also before the service is up: it may start for minutes."""
+        self.notify("WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={round(_ALIVE_EVERY * 4e6)}")
 
     async def feed_watchdog(self, healthy: Callable[[], bool]) -> None:
         """Ping from the loop that does the work, and only while it is healthy. Returns if there is no watchdog."""

@@ -1,15 +1,22 @@
 """Opening the database: pragmas, migrations, and clear errors when the file can't be used."""
 
 import errno
+import math
 import os
+import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, DatabaseDamaged, MayNotWrite
 from leadmasterd.store.schema import SCHEMA_VERSION, is_table
 
+_ROOM_OF_UPDATE: Final = 2.5
+"""Room that an update needs, in sizes of the file: the messages' old and new pages in the WAL, then the new ones in the
+file. It was 2.4 for a million messages and nothing else."""
 _LEAST_ROOM: Final = 64 * 1024
 """Bytes that SQLite needs to open a database: the files beside it (WAL and its index) are made or grown then."""
 _DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
@@ -22,11 +29,23 @@ _NEEDS_ROOM: Final = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 """What SQLite says, beside SQLITE_FULL, when it finds no room for those files."""
 
 
-def open_for_writing(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What is in a database of an earlier version that is about to be brought up to date."""
+
+    messages: int
+    size: int
+    """Bytes of the file."""
+
+
+def open_for_writing(
+    path: Path, *, timeout: float = 5, on_update: Callable[[Update], None] = lambda _update: None
+) -> sqlite3.Connection:
     """A connection that writes: WAL, every commit durable (synchronous=FULL), schema up to date.
 
-    It waits up to `timeout` seconds for another writer. Raises CannotUseDatabase for a file that is not ours, is newer
-    than this program, or can't be written.
+    It waits up to `timeout` seconds for another writer. `on_update` is called before a database of an earlier version
+    is brought up to date, which may take minutes and room on the disk. Raises CannotUseDatabase for a file that is not
+    ours, is newer than this program, or can't be written; the file is then as it was.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,7 +55,7 @@ def open_for_writing(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise cannot_use(path, error) from error
     try:
-        _prepare(connection, path)
+        _prepare(connection, path, on_update)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         raise cannot_use(path, error) from error
@@ -46,7 +65,7 @@ def open_for_writing(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, on_update: Callable[[Update], None]) -> None:
     version = _checked_version(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -55,11 +74,30 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
     if version < SCHEMA_VERSION:
+        if version:
+            _check_room(path)
+            [[messages]] = connection.execute("SELECT count(*) FROM messages")
+            on_update(Update(messages, path.stat().st_size))
         from sqlite_utils import Database
 
         from leadmasterd.store.schema import migrate
 
         migrate(Database(connection, execute_plugins=False))
+
+
+def _check_room(path: Path) -> None:
+    """Raises DatabaseBusy where an update would fill the disk, before it has begun."""
+    needed = path.stat().st_size * _ROOM_OF_UPDATE
+    if shutil.disk_usage(path.parent).free < needed:
+        raise DatabaseBusy(
+            "database_unusable",
+            f"cannot update {path} to this version: that needs {megabytes(needed)} of free disk; free some space",
+        )
+
+
+def megabytes(size: float) -> str:
+    """Bytes in words."""
+    return f"{math.ceil(size / 1e6):,} MB"
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
@@ -81,7 +119,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         connection.close()
         raise CannotUseDatabase(
             f"cannot read {path}: its schema is version {version} and this program's is {SCHEMA_VERSION}; "
-            "start the daemon once: it updates the schema"
+            "start the daemon once: it updates the schema, which may take minutes"
         )
     return connection
 

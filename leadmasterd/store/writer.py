@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol, TypeVar
 
-from leadmasterd.store.database import cannot_use, error_name, is_damage, open_for_writing, words_of
+from leadmasterd.store.database import Update, cannot_use, error_name, is_damage, open_for_writing, words_of
 from leadmasterd.store.records import BatchResult, Item
 from leadmasterd.store.rows import Rows
 
@@ -79,9 +79,11 @@ class Writer:
         *,
         on_batch: Callable[[BatchResult], None],
         on_error: Callable[[StoreError | None], None],
+        on_update: Callable[[Update], None] = lambda _update: None,
         idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None,
     ) -> None:
         self._path = path
+        self._on_update = on_update
         self._idle_work = idle_work
         self._on_batch = on_batch
         self._on_error = on_error
@@ -95,10 +97,17 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store writer", daemon=True)
         self._opened: Future[None] = Future()
 
-    def start(self) -> None:
-        """Open (and migrate) the database on the writer's thread. Raises CannotUseDatabase."""
+    def open(self) -> "Future[None]":
+        """Begin to open the database on the writer's thread; the future has CannotUseDatabase where that fails.
+
+        A database of an earlier version is updated, which takes minutes where it is large: `on_update` is called first.
+        """
         self._thread.start()
-        self._opened.result()
+        return self._opened
+
+    def start(self) -> None:
+        """Open the database and wait for that. Raises CannotUseDatabase."""
+        self.open().result()
 
     @property
     def pending(self) -> int:
@@ -139,7 +148,7 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            connection = open_for_writing(self._path)
+            connection = open_for_writing(self._path, on_update=self._on_update)
         except BaseException as error:  # noqa: BLE001 - start() raises it
             self._opened.set_exception(error)
             return
