@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_epilog(
         parser,
         "leadmasterd leads today",
-        notes=_("The day is that of leads.timezone. Follow-ups of earlier days are listed until they are done."),
+        notes=_("The day is that of leads.timezone. Follow-ups of earlier days stay listed until\nthey are done."),
     )
 
 
