@@ -6,6 +6,7 @@ that are not captured any more (bots, WhatsApp's own accounts, notes to oneself)
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Final
 
 from leadmasterd.authors import OURS
 from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules
+from leadmasterd.identity import canonical_id, chat_kind
 from leadmasterd.wire.decode import decode_line
 from leadmasterd.wire.events import Account, Ciphertext, Message
 
@@ -22,6 +24,8 @@ _LINES: Final = """
     WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND r.problem IS NULL ORDER BY r.raw_id
 """
 _EVERYTHING: Final = CaptureRules(groups=True)
+_HOSTED: Final = re.compile(r"@hosted(\.lid)?$|:99@")
+"""An id of a business's device at a provider."""
 
 
 def decide_again(connection: sqlite3.Connection, conversations: Sequence[int]) -> set[int]:
@@ -70,23 +74,30 @@ def _told(line: str) -> Message | Ciphertext | None:
 
 
 def marks_of(record: Mapping[str, object]) -> dict[str, str | bool]:
-    """The marks of the page's record, as the listener tells them today."""
+    """The marks of the page's record, as the listener tells them today (tests/test_marks.py compares the two)."""
 
     def text(*names: str) -> str | None:
         return next((value for name in names if isinstance(value := record.get(name), str) and value), None)
 
-    key = record.get("id")
-    mine = isinstance(key, dict) and key.get("fromMe") is True
-    author, type_ = text("author") or "", text("type")
+    def hosted(wid: object) -> bool:
+        return isinstance(wid, str) and bool(_HOSTED.search(wid))
+
+    id_ = record.get("id")
+    key = id_ if isinstance(id_, dict) else {}
+    mine, member, type_ = key.get("fromMe") is True, key.get("participant"), text("type")
     marks: dict[str, str | bool | None] = {
         "broadcast": text("broadcastId") or record.get("broadcast") is True,
         "campaign": text("pmCampaignId", "smbClientCampaignId") or text("bizSource") == "smb_promo",
         "bot": text("bizBotType"),
+        "assistant": record.get("isSupportAIMessage") is True
+        or (isinstance(member, str) and chat_kind(canonical_id(member)) == "bot"),
         "template": record.get("isFromTemplate") is True or type_ == "hsm" or bool(text("templateId", "hsmTag")),
         "native_flow": text("nativeFlowName"),
-        "api": mine and author.endswith(("@hosted", "@hosted.lid")),
+        "api": mine and hosted(record.get("author")),
         "automated_greeting": type_ == "automated_greeting_message",
-        "hosted": record.get("senderOrRecipientAccountTypeHosted") is True,
+        "hosted": record.get("senderOrRecipientAccountTypeHosted") is True
+        or hosted(key.get("remote"))
+        or hosted(record.get("from")),
         "verified_name": None if mine else text("verifiedBizName"),
     }
     return {name: mark for name, mark in marks.items() if mark}

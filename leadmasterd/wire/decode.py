@@ -226,7 +226,7 @@ def _contact(obj: JsonObject) -> Contact:
     )
 
 
-_MARKS: Final[Mapping[str, tuple[type, ...]]] = {
+MARKS: Final[Mapping[str, tuple[type, ...]]] = {
     "broadcast": (str, bool),
     "campaign": (str, bool),
     "bot": (str,),
@@ -248,7 +248,7 @@ def _marks(obj: JsonObject) -> Marks:
     if type(value) is not dict:
         raise _BadField(f"with {_kind(value)} in marks, which must be an object or null")
     marks: dict[str, str | bool] = {}
-    for name, kinds in _MARKS.items():
+    for name, kinds in MARKS.items():
         mark = value.get(name)
         if mark is None:
             continue
