@@ -82,6 +82,11 @@ class ChatIds(NamedTuple):
     members: tuple[str, ...] = ()
     """In a group, the ids of who wrote it, in the same way. Empty for our own messages."""
 
+    @property
+    def of_person(self) -> tuple[str, ...]:
+        """The ids of the one person whom it names."""
+        return self.aliases or self.members
+
 
 class CapturedMessage(NamedTuple):
     """A message to store, with the ids that lead to its conversation. Times are ISO-8601 UTC with milliseconds."""
@@ -122,8 +127,8 @@ class CapturedMessage(NamedTuple):
 class CaptureFilter:
     """Decides about the events of one child, one after the other.
 
-    Messages name every id of their chat that is known; edits, revocations, reactions and calls name one. So the ids of
-    ignored chats and our own are remembered, and nothing of them comes in under another id.
+    Lines name every id of their chat that the page knows, which may be one. So the ids of ignored chats and our own are
+    remembered, and nothing of them comes in under another id.
     """
 
     def __init__(self, rules: CaptureRules) -> None:
@@ -143,10 +148,8 @@ class CaptureFilter:
         match record:
             case CapturedMessage():
                 return self._is_own(record.aliases)
-            case Call():
-                return self._is_own((canonical_id(record.chat),))
             case _:
-                return self._is_own((canonical_id(record.key.remote),))
+                return self._is_own(ids_of(record).aliases)
 
     def decide(self, event: Message | Ciphertext, now: datetime) -> CapturedMessage | Skipped:
         """Decide about a message. `now`: the time of capture, aware, UTC."""
@@ -161,8 +164,8 @@ class CaptureFilter:
 
     def refusal(self, event: MessageEdit | MessageRevoke | Reaction | Call) -> Skipped | None:
         """Why this is not captured, or None when it is."""
-        chat = canonical_id(event.chat if isinstance(event, Call) else event.key.remote)
-        return self._refusal(chat, (chat,))
+        ids = ids_of(event)
+        return self._refusal(ids.chat, ids.aliases)
 
     def refusal_of_change(self, change: NumberChange) -> Skipped | None:
         """Why a changed number is not kept, or None when it is: whoever is ignored is ignored under the new one too."""
@@ -227,6 +230,16 @@ def chat_ids(key: MessageKey, contact: Contact, author: str | None = None) -> Ch
         return ChatIds(chat, "", _with_others(chat, contact))
     sender = None if key.from_me else key.participant or author
     return ChatIds(chat, chat, (), _with_others(canonical_id(sender), contact) if sender else ())
+
+
+def ids_of(event: MessageEdit | MessageRevoke | Reaction | Call) -> ChatIds:
+    """The chat of what is no message, and the ids of the other party."""
+    if not isinstance(event, Call):
+        return chat_ids(event.key, event.contact)
+    chat = canonical_id(event.chat)
+    if chat_kind(chat) == "group":
+        return ChatIds(chat, chat, ())
+    return ChatIds(chat, "", _with_others(chat, event.contact))
 
 
 def ids_of_change(change: NumberChange) -> tuple[str, ...]:

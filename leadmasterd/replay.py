@@ -15,7 +15,7 @@ from typing import Final, Self, TypedDict
 from sqlite_utils import Database
 
 from leadmasterd import times
-from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules, Skipped, chat_ids, ids_of_change
+from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules, Skipped, chat_ids, ids_of, ids_of_change
 from leadmasterd.identity import canonical_id, spellings
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.projection.dirty import dirty_conversations, mark_dirty
@@ -197,28 +197,27 @@ class Replay:
         now = _captured_at(text, self.as_of)
         match event:
             case Message() | Ciphertext():
-                _refuse_broken_ids(
-                    event.key.stanza_id,
-                    event.key.remote,
-                    event.key.participant or "",
-                    *chat_ids(event.key, event.contact, event.author).aliases,
-                    *chat_ids(event.key, event.contact, event.author).members,
-                )
+                ids = chat_ids(event.key, event.contact, event.author)
+                _refuse_broken_ids(event.key.stanza_id, event.key.remote, event.key.participant or "", *ids.of_person)
                 self._take_message(event, now)
             case MessageEdit() | MessageRevoke() | Reaction():
-                _refuse_broken_ids(event.key.stanza_id, event.key.remote)
+                ids = ids_of(event)
+                _refuse_broken_ids(event.key.stanza_id, event.key.remote, *ids.of_person)
                 happened = _edited_t(event) if isinstance(event, MessageEdit) else event.t
                 if not self._is_later(happened) and not self._filter.refusal(event):
+                    self._before_a_merge(ids.aliases)
                     self._changes.append((event, _as_of_moment(happened, now, self.as_of)))
             case Call():
-                _refuse_broken_ids(event.call_id, event.chat)
+                ids = ids_of(event)
+                _refuse_broken_ids(event.call_id, event.chat, *ids.of_person)
                 if not self._is_later(event.t) and not self._filter.refusal(event):
+                    self._before_a_merge(ids.aliases)
                     self._add(event, _as_of_moment(event.t, now, self.as_of))
             case NumberChange():
-                ids = ids_of_change(event)
-                _refuse_broken_ids(*ids)
+                both = ids_of_change(event)
+                _refuse_broken_ids(*both)
                 if not self._is_later(event.t) and not self._filter.refusal_of_change(event):
-                    self._before_a_merge(ids)
+                    self._before_a_merge(both)
                     self._add(event, _as_of_moment(event.t, now, self.as_of))
             case Ready():
                 self._ready(event.account, now)

@@ -202,6 +202,16 @@ def test_an_ignored_chat_stays_ignored_under_an_id_that_only_an_earlier_message_
     assert [chosen.refusal(each) for each in changes] == [Skipped("an ignored chat")] * 4
 
 
+def test_a_change_that_names_an_ignored_person_by_both_ids_is_ignored_at_once() -> None:
+    """Nothing else has named the LID yet, and later nothing has to."""
+    chosen = CaptureFilter(CaptureRules(ignore=capture.ignore_list([wire.ANA])))
+    key, contact = wire.key(chat=wire.ANA_LID), {"phone": wire.ANA, "lid": wire.ANA_LID}
+    edit: Any = wire.decoded(wire.line("message_edit", id=key, t=wire.NOON, body="x", contact=contact))
+    told: Any = wire.decoded(wire.message(chat=wire.ANA_LID))
+    assert chosen.refusal(edit) == Skipped("an ignored chat")
+    assert chosen.decide(told, NOW) == Skipped("an ignored chat")
+
+
 TIMES = [
     ("its own time", wire.NOON, "2026-11-23T12:00:00.000Z"),
     ("a little ahead of us", wire.NOON + 300, "2026-11-23T12:05:00.000Z"),

@@ -110,6 +110,37 @@ def test_a_change_finds_the_message_of_the_one_whom_it_names(books: Books) -> No
     assert books.ask("SELECT message_id, emoji FROM reactions ORDER BY message_id") == [(1, "👍"), (2, "❤️")]
 
 
+@pytest.mark.parametrize("known_as", [wire.ANA, wire.ANA_LID])
+def test_a_change_under_the_other_id_finds_the_message_if_it_names_both(books: Books, known_as: str) -> None:
+    """Nothing else has said that the two are one person's."""
+    other = wire.ANA_LID if known_as == wire.ANA else wire.ANA
+    more: dict[str, Any] = {"t": wire.NOON, "contact": {"phone": wire.ANA, "lid": wire.ANA_LID}}
+    call: dict[str, Any] = {"call_id": "C0FFEE", "outgoing": False, "answered": False, "video": False}
+    take(books, *(wire.message(stanza, chat=known_as, body="hola") for stanza in ("A", "B", "C")))
+    take(books, wire.line("message_edit", id=wire.key("A", chat=other), edited_t=wire.NOON + 9, body="más", **more))
+    take(books, wire.line("message_revoke", id=wire.key("B", chat=other), scope="everyone", **more))
+    reaction: dict[str, Any] = {"from_me": True, "sender": wire.US, "emoji": "👍"}
+    take(books, wire.line("reaction", id=wire.key("C", chat=other), **reaction, **more))
+    take(books, wire.line("call", chat=other, **call, **more))
+    assert books.ask("SELECT body, edited_at IS NULL, revoked_at IS NULL FROM messages ORDER BY message_id") == [
+        ("más", 0, 1),
+        ("hola", 1, 0),
+        ("hola", 1, 1),
+    ]
+    assert books.ask("SELECT message_id, emoji FROM reactions") == [(3, "👍")]
+    assert books.column("SELECT count(*) FROM conversations") == [1]
+
+
+def test_in_a_group_a_change_finds_the_message_of_a_member_whom_it_names_by_both_ids(books: Books) -> None:
+    """Her message named one id only."""
+    take(books, in_group(wire.ANA, "una"))
+    key = wire.key("G1", chat=wire.GROUP, participant=wire.ANA_LID)
+    contact = {"phone": wire.ANA, "lid": wire.ANA_LID}
+    edit = wire.line("message_edit", id=key, t=wire.NOON, edited_t=wire.NOON + 9, body="una más", contact=contact)
+    take(books, edit)
+    assert bodies(books) == ["una más"]
+
+
 def test_a_change_of_an_unknown_persons_message_changes_nobodys(books: Books) -> None:
     """Nothing says that this LID is Ana's."""
     take(books, wire.message("ONE", body="hola"))

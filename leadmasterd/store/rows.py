@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from leadmasterd.capture import CapturedMessage, ids_of_change
+from leadmasterd.capture import CapturedMessage, ids_of, ids_of_change
 from leadmasterd.identity import canonical_id, chat_kind
 from leadmasterd.store.calls import Calls
 from leadmasterd.store.coverage import Coverage, Tally
@@ -97,12 +97,16 @@ class Rows:
             case CapturedMessage():
                 return self._messages.write(self.account_id, _messages(run), result)
             case MessageEdit() as edit:
+                self._learn_ids(edit, item.at)
                 return self._messages.edit(self.account_id, edit, item)
             case MessageRevoke() as revoke:
+                self._learn_ids(revoke, item.at)
                 return self._messages.revoke(self.account_id, revoke, item)
             case Reaction() as reaction:
+                self._learn_ids(reaction, item.at)
                 return self._reactions.write(self.account_id, reaction, item)
             case Call() as call:
+                self._learn_ids(call, item.at)
                 return {self._call(call, item)}
             case NumberChange() as change:
                 # What a sweep reads again may be older than what is known.
@@ -143,6 +147,12 @@ class Rows:
 
     def _keep_unusable(self, line: str | None, problem: str, at: str) -> None:
         keep_line(self._db, account=self.account_id, message_id=None, at=at, problem=problem, line=line)
+
+    def _learn_ids(self, event: MessageEdit | MessageRevoke | Reaction | Call, at: str) -> None:
+        """What it is about may be known under the other id only."""
+        ids = ids_of(event).of_person
+        if len(ids) > 1:
+            self._people.join(ids, at, shown=False)
 
     def _call(self, call: Call, item: Item) -> int:
         """Returns its conversation."""

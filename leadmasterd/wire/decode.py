@@ -311,13 +311,19 @@ def _ciphertext(obj: JsonObject, seq: int) -> Ciphertext:
 
 
 def _message_edit(obj: JsonObject, seq: int) -> MessageEdit:
-    edited_t, body = _time(obj, "edited_t"), _text_or_none(obj, "body")
-    return MessageEdit(seq=seq, key=_key(obj), t=_time(obj, "t"), edited_t=edited_t, body=body)
+    return MessageEdit(
+        seq=seq,
+        key=_key(obj),
+        t=_time(obj, "t"),
+        edited_t=_time(obj, "edited_t"),
+        body=_text_or_none(obj, "body"),
+        contact=_contact(obj),
+    )
 
 
 def _message_revoke(obj: JsonObject, seq: int) -> MessageRevoke:
     scope: RevokeScope = "me" if _text_or_none(obj, "scope") == "me" else "everyone"
-    return MessageRevoke(seq, _key(obj), _time(obj, "t"), scope)
+    return MessageRevoke(seq=seq, key=_key(obj), t=_time(obj, "t"), scope=scope, contact=_contact(obj))
 
 
 def _reaction(obj: JsonObject, seq: int) -> Reaction:
@@ -328,6 +334,7 @@ def _reaction(obj: JsonObject, seq: int) -> Reaction:
         sender=_text_or_none(obj, "sender"),
         emoji=_text_or_none(obj, "emoji") or "",
         t=_time(obj, "t"),
+        contact=_contact(obj),
     )
 
 
@@ -341,6 +348,7 @@ def _call(obj: JsonObject, seq: int) -> Call:
         answered=_flag(obj, "answered"),
         video=_flag(obj, "video"),
         source=_text_or_none(obj, "source"),
+        contact=_contact(obj),
     )
 
 

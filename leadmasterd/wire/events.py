@@ -319,6 +319,7 @@ class MessageEdit:
     t: int | None
     edited_t: int | None
     body: str | None
+    contact: Contact = NO_CONTACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +329,7 @@ class MessageRevoke:
     t: int | None
     scope: RevokeScope
     """`me`: deleted on the operator's own devices; the other party still has it."""
+    contact: Contact = NO_CONTACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +342,7 @@ class Reaction:
     sender: str | None
     emoji: str
     t: int | None
+    contact: Contact = NO_CONTACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +356,7 @@ class Call:
     video: bool
     source: str | None = None
     """Where the page showed it: `collection` or `active_call`."""
+    contact: Contact = NO_CONTACT
 
 
 @dataclass(frozen=True, slots=True)

@@ -394,6 +394,23 @@ test('the sender of a reaction is found in either shape of ids', () => {
   assert.equal(reactionFields({}), null);
 });
 
+test('an edit, a revocation, a reaction and a call name both ids of the other party where the page knows them', () => {
+  const [phone, lid] = [ANA, '88001122334455@lid'];
+  const key = { fromMe: false, remote: lid, id: '3EB0A1' };
+  const told = (/** @type {Record<string, unknown> | undefined} */ facts) => {
+    const raw = { ...rawMessage({ id: key, body: 'Hola!' }), leadmasterd_contact: facts };
+    return [
+      editFields(raw),
+      revokeFields(raw, 'everyone'),
+      reactionFields({ ...raw, reactionParentKey: key }),
+      callFields({ id: 'C0FFEE', peerJid: lid, leadmasterd_contact: facts }, 1795400233),
+    ].map((fields) => fields && 'contact' in fields && fields.contact);
+  };
+  assert.deepEqual(told({ phone, lid, saved_name: 'Ana' }), Array(4).fill({ phone, lid }));
+  for (const facts of [undefined, { phone: null, lid }, { phone, lid: null }])
+    assert.deepEqual(told(facts), Array(4).fill(false));
+});
+
 test("a call has our clock's time, because the library forwards none", () => {
   assert.deepEqual(callFields({ id: 'C0FFEE', peerJid: ANA, outgoing: false, isVideo: true }, 1795400233), {
     call_id: 'C0FFEE',

@@ -107,7 +107,13 @@ export function editFields(raw) {
   if (id === null || body === null || body === '' || raw.type === 'ciphertext' || raw.type === 'revoked')
     return null;
   const edited = number(raw.latestEditSenderTimestampMs);
-  return { id, t: number(raw.t), edited_t: edited === null ? null : Math.floor(edited / 1000), body };
+  return {
+    id,
+    t: number(raw.t),
+    edited_t: edited === null ? null : Math.floor(edited / 1000),
+    body,
+    ...mappedContact(raw),
+  };
 }
 
 /**
@@ -117,7 +123,7 @@ export function editFields(raw) {
  */
 export function revokeFields(raw, scope) {
   const id = identity(raw);
-  return id === null ? null : { id, t: number(raw.t), scope };
+  return id === null ? null : { id, t: number(raw.t), scope, ...mappedContact(raw) };
 }
 
 /**
@@ -173,6 +179,17 @@ function contactOf(raw, id) {
       widText(facts?.phone) ?? (other !== null && /@(c\.us|hosted)$/.test(other) ? personId(other) : null),
     lid: widText(facts?.lid) ?? (other !== null && isLid(other) ? personId(other) : null),
   };
+}
+
+/**
+ * The field `contact` of what names a message or a chat by one id, where the page knows both of the other party's.
+ * @param {Raw} raw
+ * @returns {{contact?: {phone: string, lid: string}}}
+ */
+export function mappedContact(raw) {
+  const facts = record(raw[CONTACT]);
+  const [phone, lid] = [widText(facts?.phone), widText(facts?.lid)];
+  return phone === null || lid === null ? {} : { contact: { phone, lid } };
 }
 
 /**

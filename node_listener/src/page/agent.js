@@ -4,7 +4,7 @@
 
 import { messageId, widText } from '../message/ids.js';
 import { isWanted, isWantedChat } from '../message/kinds.js';
-import { contactFacts, firstOf, messageRecord, plain } from './records.js';
+import { contactFacts, firstOf, messageRecord, plain, reactionRecords } from './records.js';
 import { watchVotes } from './votes.js';
 import { watchCalls } from './watch-calls.js';
 
@@ -152,7 +152,7 @@ export function startWatching(config) {
     }
     return answer;
   });
-  agent.wrapBinding('onReaction', (handOver) => (reactions) => handOver(agent.plain(reactions)));
+  agent.wrapBinding('onReaction', (handOver) => (reactions) => handOver(reactionRecords(reactions)));
   watchCalls(agent);
   watchVotes(agent);
 

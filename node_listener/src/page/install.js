@@ -5,7 +5,7 @@ import { chatKind, isNumberChange, isSystemType, isWanted, isWantedChat } from '
 import { screenShown } from '../screens.js';
 import { patchHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
 import { answered, beginReading, gather, keyOf, pageBack, readDisk } from './reading.js';
-import { contactFacts, firstOf, messageRecord, plain } from './records.js';
+import { contactFacts, factsBehind, firstOf, messageRecord, plain, reactionRecords } from './records.js';
 import {
   chooseMessages,
   emptyPiece,
@@ -37,7 +37,9 @@ const SHARED = [
   plain,
   firstOf,
   contactFacts,
+  factsBehind,
   messageRecord,
+  reactionRecords,
   wrapBinding,
   readAccount,
   watchCalls,

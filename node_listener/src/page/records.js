@@ -125,8 +125,27 @@ export function messageRecord(message, serialized) {
     );
     if (value !== null && value !== undefined) raw[name] = value;
   }
-  const other = id?.remote.endsWith('@g.us') ? message.id.participant : message.id?.remote;
-  raw.leadmasterd_contact = firstOf(() => contactFacts(other));
+  raw.leadmasterd_contact = factsBehind(message.id);
   if (isHosted(message.author)) raw.leadmasterd_hosted = true;
   return raw;
+}
+
+/**
+ * What the page knows about the other party of a message.
+ * @param {any} key of the message
+ */
+export function factsBehind(key) {
+  const inGroup = messageId(key)?.remote.endsWith('@g.us');
+  return firstOf(() => contactFacts(inGroup ? key.participant : key.remote));
+}
+
+/**
+ * @param {any[]} reactions entries of the page's table, or the library's copies of them
+ * @returns {Record<string, any>[]}
+ */
+export function reactionRecords(reactions) {
+  return reactions.map((reaction) => ({
+    ...plain(reaction),
+    leadmasterd_contact: factsBehind(reaction.reactionParentKey ?? reaction.parentMsgKey),
+  }));
 }

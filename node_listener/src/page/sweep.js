@@ -5,7 +5,7 @@
 import { messageId, widText } from '../message/ids.js';
 import { isNumberChange, isWanted, isWantedChat } from '../message/kinds.js';
 import { beginReading, gather } from './reading.js';
-import { contactFacts, firstOf, messageRecord, plain } from './records.js';
+import { contactFacts, firstOf, messageRecord, reactionRecords } from './records.js';
 import { votesSince } from './votes.js';
 
 /**
@@ -207,5 +207,5 @@ export async function reactionsTo(keys) {
   /** @type {Page} */
   const page = /** @type {any} */ (globalThis);
   const { reactionTableMode } = page.require('WAWebAddonReactionTableMode');
-  return plain(await reactionTableMode.bulkGetByParentMsgKey(keys));
+  return reactionRecords(await reactionTableMode.bulkGetByParentMsgKey(keys));
 }

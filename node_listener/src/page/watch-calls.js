@@ -3,6 +3,8 @@
 // library, which knows the Map only, and skips even that when the module is loaded after it attached.
 // Sent as source text together with the other page scripts (see install.js).
 
+import { contactFacts, firstOf } from './records.js';
+
 /** @param {import('./page.js').Agent} agent */
 export function watchCalls(agent) {
   const RETRY = 2_000;
@@ -14,7 +16,9 @@ export function watchCalls(agent) {
   const tell = (call, source) => {
     if (!call || call.isCallLink) return;
     const { id, peerJid, isVideo, outgoing, offerTime } = call;
-    agent.report({ kind: 'call', source, call: agent.plain({ id, peerJid, isVideo, outgoing, offerTime }) });
+    const raw = agent.plain({ id, peerJid, isVideo, outgoing, offerTime });
+    raw.leadmasterd_contact = firstOf(() => contactFacts(peerJid));
+    agent.report({ kind: 'call', source, call: raw });
   };
 
   const wrap = () => {

@@ -196,6 +196,25 @@ for (const shape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) 
       assert.equal(removed.scope, 'me');
     });
 
+    test('changes and calls under a LID name its phone, once the page knows it', async () => {
+      const [phone, lid] = ['5491155550009@c.us', '99009@lid'];
+      await deliver('U1', { from: '5491155550009', lid: '99009', unmapped: true, body: 'precio' });
+      const contacts = async (/** @type {string} */ mark) => {
+        const edit = await deliver('U1', { body: `precio ${mark}` }, 'edit', 'message_edit');
+        const reaction = await deliver('U1', { emoji: '👍', from_me: true }, 'react', 'reaction');
+        const after = child.lines.length;
+        await standin.act('call', { from: lid });
+        const call = await child.line('call', { after });
+        assert.deepEqual([edit.id.remote, reaction.id.remote, call.chat], [lid, lid, lid]);
+        return [edit.contact, reaction.contact, call.contact];
+      };
+      assert.deepEqual(await contacts('1'), [undefined, undefined, undefined]);
+      await standin.act('contact', { phone: '5491155550009', lid: '99009' });
+      assert.deepEqual(await contacts('2'), Array(3).fill({ phone, lid }));
+      const revoked = await deliver('U1', {}, 'revoke', 'message_revoke');
+      assert.deepEqual(revoked.contact, { phone, lid });
+    });
+
     for (const value of ['two_sets', 'one_set']) {
       const name = `${value}: a ciphertext is reported at once, and again as a message once it is decrypted`;
       test(name, async (context) => {
