@@ -18,6 +18,7 @@ from leadmasterd.settings import paths
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths, find_paths
+from leadmasterd.settings.sending import OutboundSettings, outbound_database, read_outbound
 from leadmasterd.supervisor.timing import Timing
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
@@ -119,6 +120,15 @@ WRONG: list[tuple[str, str, str, str]] = [
     ('[leads.hours]\nmon = [["09:00", "13:00"], ["12:00", "14:00"]]', "leads.hours.mon", "12:00", "in two of them"),
     ("[leads.overrides]\n2026-02-29 = []", "leads.overrides.2026-02-29", "'2026-02-29'", "as 2026-12-24"),
     ("[leads.overrides]\n2026-12-24 = [[]]", "leads.overrides.2026-12-24", "[[]]", "[] is not a pair of times"),
+    ("[outbound]\nenabled = 5", "outbound.enabled", "5", "true or false"),
+    ('[outbound]\naccount = "+54 9 11"', "outbound.account", "'+54 9 11'", "digits only"),
+    ('[outbound]\ndatabase = ""', "outbound.database", "''", "some text, not an empty one"),
+    ('[outbound]\nquiet_hours = "21-9"', "outbound.quiet_hours", "'21-9'", "a list in brackets"),
+    ('[outbound]\nquiet_hours = ["21:00"]', "outbound.quiet_hours", "21:00", "two different times of day"),
+    ('[outbound]\nquiet_hours = ["24:00", "09:00"]', "outbound.quiet_hours", "24:00", "two different times of day"),
+    ('[outbound]\nquiet_hours = ["09:00", "09:00"]', "outbound.quiet_hours", "09:00", "two different times of day"),
+    ("[outbound]\naccount_cap = 0", "outbound.account_cap", "0", "at least 1"),
+    ("[outbound]\ncontact_cap = true", "outbound.contact_cap", "True", "a whole number"),
     ('[leads.campaigns]\n"Summer" = "!!"', "leads.campaigns.Summer", "'!!'", "words to recognise customers by"),
 ]
 
@@ -472,3 +482,50 @@ def test_the_light_reader_of_leads_takes_and_refuses_what_the_full_one_does(
         ), text
         assert light.country == full.country.upper(), text
         assert light.calendar() == full.calendar(), text
+
+
+OUTBOUND: list[tuple[str, object]] = [
+    ("enabled", True), ("enabled", "yes"), ("enabled", "perhaps"), ("enabled", 5),
+    ("account", "100200300"), ("account", " 5 "), ("account", "x"), ("account", 5),
+    ("database", "/var/lib/x.db"), ("database", ""),
+    ("quiet_hours", ["22:30", "08:00"]), ("quiet_hours", []), ("quiet_hours", ["22:30"]),
+    ("quiet_hours", ["8:00", "9:00"]), ("quiet_hours", "22:30"), ("quiet_hours", 5),
+    ("account_cap", 1), ("account_cap", "7"), ("account_cap", 0), ("account_cap", 1.5), ("account_cap", True),
+    ("contact_cap", 1000), ("contact_cap", 1001), ("sparkle", 1),
+]  # fmt: skip
+"""Right and wrong values of each key."""
+
+
+@pytest.mark.parametrize(("key", "value"), OUTBOUND)
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_the_sender_reads_its_section_as_the_full_settings_do(
+    key: str, value: object, by_variable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the file and from the environment: the same values, and the same are refused."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    if by_variable:
+        monkeypatch.setenv(f"LEADMASTERD_OUTBOUND__{key.upper()}", text)
+    else:
+        written(f"[outbound]\n{key} = {json.dumps(value)}\n")
+    try:
+        expected: OutboundSettings | str = load(None)[0].outbound
+    except CannotUseSettings as error:
+        expected = str(error)
+    if isinstance(expected, OutboundSettings):
+        assert read_outbound(find_paths(None)) == expected
+    else:
+        with pytest.raises(CannotUseSettings, match=key):
+            read_outbound(find_paths(None))
+
+
+def test_the_sender_is_stopped_by_no_mistake_of_another_section() -> None:
+    """Nor does a mistake in its own hide where its kill switch is."""
+    written('[listener]\nsparkle = 1\n[outbound]\naccount_cap = 9\ndatabase = "mine/out.db"\n')
+    assert read_outbound(find_paths(None)).account_cap == 9
+    written('[outbound]\naccount_cap = 0\ndatabase = "mine/out.db"\n')
+    with pytest.raises(CannotUseSettings, match=r"`outbound.account_cap` = 0: `leadmasterd config check`"):
+        read_outbound(find_paths(None))
+    assert outbound_database(find_paths(None)) == find_paths(None).state_dir / "mine" / "out.db"
+    for wrong in ("outbound = 5\n", "[outbound]\ndatabase = 5\n"):
+        written(wrong)
+        assert outbound_database(find_paths(None)).name == "outbound.db"

@@ -14,10 +14,8 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     field_validator,
 )
 from pydantic.fields import FieldInfo
@@ -40,6 +38,8 @@ from leadmasterd.settings.paths import (
     read_file,
     resolve_paths,
 )
+from leadmasterd.settings.section import Section
+from leadmasterd.settings.sending import OutboundSettings
 from leadmasterd.supervisor.timing import Timing
 from leadmasterd.text import nearest
 
@@ -48,20 +48,7 @@ Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
 _DIGITS: Final = r"^([1-9][0-9]{6,14})?$"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """`true` is 1 for Python, and nothing that anybody means by a number."""
-        kind = cls.model_fields[info.field_name or ""].annotation
-        if isinstance(value, bool) and kind in (int, float):
-            raise ValueError("a whole number" if kind is int else "a number")
-        return value
-
-
-class ListenerSettings(_Section):
+class ListenerSettings(Section):
     """The Node child and its browser."""
 
     node: str = Field("", description="Path of node. Empty: found on PATH.")
@@ -100,7 +87,7 @@ class ListenerSettings(_Section):
     )
 
 
-class SupervisorSettings(_Section):
+class SupervisorSettings(Section):
     """When to wait, when to restart."""
 
     backoff_first: Seconds = Field(
@@ -135,7 +122,7 @@ class SupervisorSettings(_Section):
     )
 
 
-class CaptureSettings(_Section):
+class CaptureSettings(Section):
     """What is kept."""
 
     groups: bool = Field(
@@ -166,7 +153,7 @@ class CaptureSettings(_Section):
         return value
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(Section):
     """Where messages go."""
 
     path: str = Field(DEFAULT_DATABASE, min_length=1, description="Relative to state_dir.")
@@ -189,7 +176,7 @@ Zone = Annotated[str, AfterValidator(known_timezone)]
 Country = Annotated[str, AfterValidator(lambda code: known_country(code) if code else "")]
 
 
-class LeadsSettings(_Section):
+class LeadsSettings(Section):
     """When an enquiry is a lead, when it is overdue, and when the business is open."""
 
     rules: str = Field(
@@ -299,6 +286,7 @@ class Settings(BaseSettings):
     capture: CaptureSettings = CaptureSettings()
     database: DatabaseSettings = DatabaseSettings()
     leads: LeadsSettings = LeadsSettings()
+    outbound: OutboundSettings = OutboundSettings()
 
     @classmethod
     def settings_customise_sources(
