@@ -6,6 +6,9 @@ from pathlib import Path
 
 from leadmasterd import sentences
 from leadmasterd.health import WARNINGS
+from leadmasterd.outbound.database import open_database
+from leadmasterd.outbound.decision import Reason
+from leadmasterd.outbound.records import State
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.supervisor.machine import Phase
 
@@ -28,6 +31,16 @@ def test_every_phase_and_every_stored_code_is_under_a_term() -> None:
     codes = {*sentences.REASONS, *WARNINGS, *sentences.LEAD_REASONS}
     assert {"deaf", "disk_low", "disk_full", "answered"} <= codes
     assert {*codes, *(phase.value for phase in Phase)} - NAMED == set()
+
+
+def test_every_table_state_and_reason_of_the_sender_is_under_a_term(tmp_path: Path) -> None:
+    """Its database is a file of its own."""
+    connection, _ = open_database(tmp_path / "outbound.db")
+    with closing(connection):
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    tables = {name for (name,) in names if not name.startswith("sqlite_")}
+    assert {"requests", "attempts", "consents"} <= tables
+    assert {*tables, *Reason, *State} - NAMED == set()
 
 
 def test_every_term_has_the_fields_word_and_a_sentence() -> None:

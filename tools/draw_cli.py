@@ -34,6 +34,8 @@ this machine's zone differs, the zone is named.
 | 78 | settings, node or browser wrong; systemd does not restart |
 | 130 | interrupted, as by Ctrl-C |
 
+`leadmaster-outbound` is another program: [outbound.md](outbound.md).
+
 `status` has codes of its own. `qr`, `pause`, `resume` and `restart-listener` exit with 3 when no daemon is running.
 """
 

@@ -1,0 +1,59 @@
+"""What the sender may know from the listener's database: opened read-only, by the tables that other programs may read.
+
+Optional: a sender whose user may not read that file knows people by their phones, and no messages of theirs.
+"""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from leadmasterd.outbound.decision import Inbound, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The listener's database, opened anew for each question."""
+
+    path: Path
+
+    def readable(self) -> bool:
+        """Whether it is there and may be read."""
+        return self._ask("SELECT 1 FROM contact_identities LIMIT 1", {}) is not None
+
+    def phone_of_lead(self, lead_id: int) -> str | None:
+        """The digits of a lead's WhatsApp id; None if it has no phone or there is no such lead."""
+        rows = self._ask(
+            "SELECT i.value FROM leads l JOIN contacts c ON c.contact_id = l.contact_id "
+            "OR c.merged_into_id = l.contact_id JOIN contact_identities i ON i.contact_id = c.contact_id "
+            "WHERE l.lead_id = :lead AND i.kind = 'wa_jid' ORDER BY c.contact_id = l.contact_id DESC, i.identity_id",
+            {"lead": lead_id},
+        )
+        return str(rows[0][0]).partition("@")[0] if rows else None
+
+    def phone_as_known(self, match_key: str) -> str | None:
+        """The digits of the WhatsApp id with this key: the provider's own spelling, never one that we made up."""
+        rows = self._ask(
+            "SELECT value FROM contact_identities JOIN contacts USING (contact_id) "
+            "WHERE match_key = :key AND kind = 'wa_jid' ORDER BY identity_id",
+            {"key": match_key},
+        )
+        return str(rows[0][0]).partition("@")[0] if rows else None
+
+    def inbound(self, match_key: str) -> list[Inbound]:
+        """Their last message to each number that we listen to. Messages to the Cloud API are not captured yet."""
+        rows = self._ask(
+            "SELECT wid, max(last_inbound_at) FROM conversations JOIN contacts USING (contact_id) "
+            "JOIN accounts USING (account_id) WHERE match_key = :key AND last_inbound_at IS NOT NULL GROUP BY wid",
+            {"key": match_key},
+        )
+        return [Inbound(Source.WHATSAPP_WEB, wid, datetime.fromisoformat(at)) for wid, at in rows or ()]
+
+    def _ask(self, query: str, values: dict[str, object]) -> list[tuple[str, str]] | None:
+        """None if the database can't be read: what is not known counts against sending."""
+        try:
+            with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as core:
+                return core.execute(query, values).fetchall()
+        except sqlite3.Error:
+            return None
