@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { completeWays } from '../../standin/ways.js';
-import { drivenListening, sharedChild } from '../support/listening.js';
+import { drivenListening, sharedChild, whileAway } from '../support/listening.js';
 import { sweep as sweepAll } from '../support/sweeping.js';
 
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
@@ -34,22 +34,6 @@ async function linkedWith({ standin, start }, history = []) {
   await standin.act('scan', { ...SHOP, history });
   await child.line((line) => line.type === 'heartbeat' && line.history === 'complete');
   return child;
-}
-
-/**
- * Cut off and loaded again: a page that was away, and costs no second browser.
- * @param {{standin: DrivenListening['standin'], drive: DrivenListening['drive'], child: Child}} listener
- * @param {() => Promise<unknown>} happens while the page is away
- */
-async function whileAway({ standin, drive, child }, happens) {
-  await standin.act('offline');
-  await standin.act('wait', { for: 'disconnected' });
-  await happens();
-  const [after, loads] = [child.lines.length, standin.state().page_loads + 1];
-  await drive('location.reload()');
-  await standin.act('wait', { for: 'loads', loads });
-  await standin.act('online');
-  await child.line('ready', { after });
 }
 
 /**

@@ -237,15 +237,6 @@ test('wrong options are a clear error on stderr and 78', async (context) => {
   assert.match(child.stderr, /option "groups" is "yes", but must be true or false/);
 });
 
-test('what a dependency prints goes to stderr', async (context) => {
-  const noisy = new URL('../support/noisy.js', import.meta.url).href;
-  const { child } = await start(context, {}, { node: [`--import=${noisy}`] });
-  await child.line('qr');
-  for (const way of ['console.log', 'stdout.write', 'console.info']) await child.stderrHas(`noise by ${way}`);
-  child.send({ type: 'stop' });
-  await left(child, 0, 'stop');
-});
-
 // By a plain reload, which tells no reason; the other ways in which a page leaves: listener-page-ways.
 describe('unlinked on the phone', () => {
   test('it says so, keeps the profile, and exits', async (context) => {
@@ -290,7 +281,7 @@ test('CONFLICT is reported, and the browser stays: the daemon decides what follo
   await child.answers();
 });
 
-test('a pairing code is reported, by option and by command', async (context) => {
+test('a pairing code is reported, by option', async (context) => {
   const { child } = await start(context, { pairing_phone: '5491155550100' });
   const first = await child.line('pairing_code');
   assert.match(first.code, /^\w{8}$/);
@@ -298,28 +289,51 @@ test('a pairing code is reported, by option and by command', async (context) => 
   await standin.act('pair', { name: 'Tienda' });
   assert.equal((await child.line('ready')).fresh, true);
   assert.deepEqual(child.ofType('qr'), []);
-  child.send({ type: 'stop' });
-  await child.exit;
-
-  const { child: other } = await start(context);
-  await other.line('qr');
-  other.send({ type: 'pairing_code', phone: '5491155550100' });
-  await other.line('pairing_code');
 });
 
-test('an error of the page is reported', async (context) => {
-  const { child } = await start(context);
-  await child.line('qr');
-  await standin.act('throw', { message: 'something broke' });
-  const line = await child.line('page_error');
-  assert.equal(line.source, 'pageerror');
-  assert.match(line.message, /something broke/);
-});
+describe('with one child that is not linked', () => {
+  const noisy = new URL('../support/noisy.js', import.meta.url).href;
+  /** @type {Child} */
+  let child;
+  /** @type {Awaited<ReturnType<typeof temporaryProfile>>} */
+  let profile;
+  before(async () => {
+    profile = await temporaryProfile();
+    child = await startChild(profile.path, standin.browserArgs, {}, { node: [`--import=${noisy}`] });
+    await child.line('qr');
+  });
+  after(async () => {
+    await child?.end();
+    await profile?.remove();
+  });
 
-test('when the QR stops rotating a new one is requested', async (context) => {
-  const { child } = await start(context);
-  const first = await child.line('qr');
-  await standin.act('state', { state: 'UNPAIRED_IDLE' });
-  const next = await child.line((line) => line.type === 'qr' && line.qr !== first.qr);
-  assert.equal(next.valid_seconds, 20);
+  test('what a dependency prints goes to stderr', async () => {
+    for (const way of ['console.log', 'stdout.write', 'console.info'])
+      await child.stderrHas(`noise by ${way}`);
+  });
+
+  test('an error of the page is reported', async () => {
+    await standin.act('throw', { message: 'something broke' });
+    const line = await child.line('page_error');
+    assert.equal(line.source, 'pageerror');
+    assert.match(line.message, /something broke/);
+  });
+
+  test('when the QR stops rotating a new one is requested', async () => {
+    const after = child.lines.length;
+    const { qr } = /** @type {any} */ (child.ofType('qr').at(-1));
+    await standin.act('state', { state: 'UNPAIRED_IDLE' });
+    const next = await child.line((line) => line.type === 'qr' && line.qr !== qr, { after });
+    assert.equal(next.valid_seconds, 20);
+  });
+
+  test('a pairing code is reported, by command', async () => {
+    child.send({ type: 'pairing_code', phone: '5491155550100' });
+    await child.line('pairing_code');
+  });
+
+  test('after all of it, it stops as it should', async () => {
+    child.send({ type: 'stop' });
+    await left(child, 0, 'stop');
+  });
 });

@@ -1,14 +1,13 @@
-// Sweeps: what arrived while the child was down, and how fast it comes.
+// Sweeps: what arrived while the page was away, and how fast it comes.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../../standin/server.js';
 import { startChild, temporaryProfile } from '../support/child.js';
+import { drivenListening, sharedChild, whileAway } from '../support/listening.js';
 import { sweep } from '../support/sweeping.js';
 import { until } from '../support/waiting.js';
 
 const ANA = '5491155550001@c.us';
-
-/** @typedef {import('../support/child.js').Child} Child */
 
 /** Both ways of the page: what waited is stored before it is synced and never emitted, or emitted after that. */
 const RESUMES = /** @type {const} */ ([
@@ -17,26 +16,24 @@ const RESUMES = /** @type {const} */ ([
   { shape: 'dollar', ways: 'page', by: 'disk' },
 ]);
 for (const { shape, ways, by } of RESUMES) {
-  describe(`what arrived while the child was down, the ${ways} ways, ids in the ${shape} shape`, () => {
-    /** @type {Awaited<ReturnType<typeof startStandin>>} */
-    let standin;
-    /** @type {Child} */
-    let child;
-    /** @type {Awaited<ReturnType<typeof temporaryProfile>>} */
-    let profile;
+  describe(`what arrived while the page was away, the ${ways} ways, ids in the ${shape} shape`, () => {
     const t = 1795400000;
+    /** Where the lines of the page begin that came back. */
+    let back = 0;
+    const { next } = sharedChild(
+      (context) => drivenListening(context, { keyShape: shape, widShape: shape, pageSize: 3, ways }),
+      async (listener) => {
+        const child = await listener.linked();
+        await listener.standin.act('deliver', { id: 'LIVE', from: '5491155550001', body: 'en vivo', t });
+        await child.line((line) => line.id?.id === 'LIVE');
+        back = child.lines.length;
+        await whileAway({ ...listener, child }, () => deliverAll(listener.standin));
+        return child;
+      },
+    );
 
-    before(async () => {
-      standin = await startStandin({ keyShape: shape, widShape: shape, pageSize: 3, ways });
-      profile = await temporaryProfile();
-      child = await startChild(profile.path, standin.browserArgs);
-      await child.line('qr');
-      await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
-      await child.line('ready');
-      await standin.act('deliver', { id: 'LIVE', from: '5491155550001', body: 'en vivo', t });
-      await child.line((line) => line.id?.id === 'LIVE');
-      child.send({ type: 'stop' });
-      await child.exit;
+    /** @param {import('../../standin/server.js').Standin} standin */
+    async function deliverAll(standin) {
       for (let n = 1; n <= 8; n += 1) {
         await standin.act('deliver', {
           id: `DOWN${n}`,
@@ -77,25 +74,24 @@ for (const { shape, ways, by } of RESUMES) {
       });
       await standin.act('deliver', { id: 'GONE', from: '5491155550003', body: 'x', t: t + 70 });
       await standin.act('revoke', { id: 'GONE' });
-      child = await startChild(profile.path, standin.browserArgs);
-      await child.line('ready');
-    });
-    after(async () => {
-      await child?.end();
-      await standin?.close();
-      await profile?.remove();
-    });
+    }
 
     test('ready is not fresh, and what is emitted live, if the page emits it at all, comes once', async () => {
-      assert.equal((await child.line('ready')).fresh, false);
+      const { standin, child } = next();
+      assert.equal((await child.line('ready', { after: back })).fresh, false);
       await standin.act('wait', { for: 'drained' });
-      const live = child.lines.filter(({ via, id }) => via === 'live' && id).map(({ id }) => id.id);
+      const lines = child.lines.slice(back);
+      const live = lines.filter(({ via, id }) => via === 'live' && id).map(({ id }) => id.id);
       assert.equal(new Set(live).size, live.length);
       if (ways === 'old') assert.deepEqual(live, []);
-      assert.deepEqual(child.ofType('qr'), []);
+      assert.deepEqual(
+        lines.filter(({ type }) => type === 'qr'),
+        [],
+      );
     });
 
     test('a sweep brings all of it, own messages, ciphertexts and revoked ones too', async () => {
+      const { child } = next();
       const { done, chats, found, ids, lines } = await sweep(child, { from: t + 1 });
       assert.deepEqual(
         ids.toSorted(),
@@ -131,6 +127,7 @@ for (const { shape, ways, by } of RESUMES) {
     });
 
     test("a chat's own start, and ignored chats", async () => {
+      const { child } = next();
       const later = await sweep(child, { from: t, chats: { [ANA]: t + 71 }, ignore: ['5491155550002@c.us'] });
       assert.deepEqual(later.ids.toSorted(), ['DOWN8', 'GONE', 'OWN']);
       const nothing = await sweep(child, { from: t + 10_000 });
@@ -139,6 +136,7 @@ for (const { shape, ways, by } of RESUMES) {
     });
 
     test('sweeps wait for each other', async () => {
+      const { child } = next();
       const [one, two] = await Promise.all([sweep(child, { from: t }), sweep(child, { from: t })]);
       assert.ok(one.done.seq < two.done.seq);
       assert.equal(
@@ -149,12 +147,14 @@ for (const { shape, ways, by } of RESUMES) {
     });
 
     test('nothing was marked read, queried or sent', () => {
+      const { standin, child } = next();
       const { sent, queries } = standin.state();
       assert.deepEqual([sent, queries], [[], []]);
       assert.deepEqual(child.ofType('page_error'), []);
     });
 
     test('after a reload, also one that comes back synced, it is ready again and messages arrive', async () => {
+      const { standin, child } = next();
       for (const synced of [true, false]) {
         const start = child.lines.length;
         const announced = standin.state().presence.length;
@@ -171,6 +171,7 @@ for (const { shape, ways, by } of RESUMES) {
     });
 
     test('frames and pushState change nothing', async () => {
+      const { standin, child } = next();
       const start = child.lines.length;
       for (const kind of ['pushState', 'iframe']) await standin.act('navigate', { kind });
       await standin.act('deliver', { id: 'STILL', from: '5491155550001', body: 'sigo' });

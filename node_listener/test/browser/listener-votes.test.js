@@ -1,7 +1,7 @@
 // Votes on polls, which the page keeps in a table of its own: as they come, and those of the time away.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { listening } from '../support/listening.js';
+import { drivenListening, listening, whileAway } from '../support/listening.js';
 import { sweep } from '../support/sweeping.js';
 
 const ANA = '5491155550001@c.us';
@@ -14,11 +14,8 @@ const POLL = {
 
 for (const keyShape of /** @type {const} */ (['serialized', 'dollar', 'unknown'])) {
   test(`votes arrive live and by sweep, ids in the ${keyShape} shape`, async (context) => {
-    const { standin, start } = await listening(context, { keyShape });
-    const child = await start();
-    await child.line('qr');
-    await standin.act('scan', { phone: SHOP.split('@')[0], name: 'Tienda' });
-    await child.line('ready');
+    const { standin, linked, drive } = await drivenListening(context, { keyShape });
+    const child = await linked();
     const now = Math.floor(Date.now() / 1000);
     const [poll] = (await standin.act('own', { to: ANA, t: now - 90, ...POLL })).ids;
     const created = await child.line((line) => line.id?.id === poll);
@@ -58,13 +55,12 @@ for (const keyShape of /** @type {const} */ (['serialized', 'dollar', 'unknown']
     assert.equal(ours.id.fromMe, true);
 
     // What came while nothing listened, on a poll that is not read back itself.
-    child.send({ type: 'stop' });
-    await child.exit;
-    const away = (await standin.act('vote', { id: poll, from: ANA, options: [3], t: now - 30 })).vote_id;
-    await standin.act('deliver', { from: ANA, body: 'ahí voté', t: now - 20 });
-    const next = await start();
-    await next.line('ready');
-    const { found, done } = await sweep(next, { from: now - 45 });
+    let away = '';
+    await whileAway({ standin, drive, child }, async () => {
+      away = (await standin.act('vote', { id: poll, from: ANA, options: [3], t: now - 30 })).vote_id;
+      await standin.act('deliver', { from: ANA, body: 'ahí voté', t: now - 20 });
+    });
+    const { found, done } = await sweep(child, { from: now - 45 });
     const votes = found.filter((each) => each.message_type === 'poll_vote');
     assert.deepEqual(
       votes.map((each) => [each.id.id, each.body]).toSorted(),
@@ -74,7 +70,7 @@ for (const keyShape of /** @type {const} */ (['serialized', 'dollar', 'unknown']
       ].toSorted(),
     );
     assert.equal(done.error, null);
-    const ignored = await sweep(next, { from: now - 45, ignore: [ANA] });
+    const ignored = await sweep(child, { from: now - 45, ignore: [ANA] });
     assert.deepEqual(ignored.found, []);
     assert.deepEqual(standin.state().sent, []);
   });

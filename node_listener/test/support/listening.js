@@ -73,6 +73,22 @@ export async function drivenListening(context, options) {
 /** @typedef {Awaited<ReturnType<typeof drivenListening>>} DrivenListening */
 
 /**
+ * The page is cut off, and loaded again when something has happened: it was away, and costs no second browser.
+ * @param {{standin: DrivenListening['standin'], drive: DrivenListening['drive'], child: import('./child.js').Child}} listener
+ * @param {() => Promise<unknown>} happens
+ */
+export async function whileAway({ standin, drive, child }, happens) {
+  await standin.act('offline');
+  await standin.act('wait', { for: 'disconnected' });
+  await happens();
+  const [after, loads] = [child.lines.length, standin.state().page_loads + 1];
+  await drive('location.reload()');
+  await standin.act('wait', { for: 'loads', loads });
+  await standin.act('online');
+  await child.line('ready', { after });
+}
+
+/**
  * One child for all tests of a suite, which it calls once: each leaves the child running, and another load of the page
  * takes away what it did in there.
  * @param {(context: Context) => Promise<DrivenListening>} setUp
