@@ -258,7 +258,7 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
         CommandError(8, "sparkle", "unknown command"),
         [Log("error", "command_error", "the child refused a command: unknown command")],
     ),
-    (BYE, [KeepBye(BYE), Log("info", "child_bye", "the child leaves: browser_gone ")]),
+    (BYE, [KeepBye(BYE)]),
 ]
 
 
@@ -266,6 +266,14 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
 def test_a_line_becomes_these_commands(line: Lifecycle, commands: Sequence[Command]) -> None:
     """The order matters."""
     assert list(translate(line, Known())) == list(commands)
+
+
+def test_the_steps_of_a_start_after_a_failed_one_are_no_news() -> None:
+    """The journal has said why it is tried again; without a network it would say so all night."""
+    assert list(translate(BrowserStarted(2, 43, "Chromium 156"), Known(trying_again=True))) == [
+        KeepBrowser(43),
+        Post(Happened.LAUNCHED),
+    ]
 
 
 def test_every_lifecycle_line_and_every_command_is_in_the_table() -> None:

@@ -75,6 +75,33 @@ def test_the_last_words_of_a_child_explain_its_death_and_nothing_else() -> None:
     assert log.section()["values"] == {}
 
 
+def test_a_failed_start_is_one_line_in_the_journal(caplog: pytest.LogCaptureFixture) -> None:
+    """With the cause and the next try; the history has each step. Any other stop and start has its lines."""
+    caplog.set_level("INFO")
+    log, store = session()
+
+    def change(phase: Phase, code: str, *, then: Phase = Phase.STOPPED, **values: object) -> None:
+        log.change(State(phase=phase, because=Reason(code, values), then=then), NOW, bye=bye, gaps=[])
+
+    bye = Bye(9, "initialize_failed", "net::ERR_INTERNET_DISCONNECTED")
+    change(Phase.STARTING, "started")
+    for failures in (1, 2):
+        change(Phase.STOPPING, "child_died", then=Phase.BACKING_OFF)
+        change(Phase.BACKING_OFF, "child_died", failures=failures, wait_seconds=4.0)
+        change(Phase.STARTING, "trying_again")
+    change(Phase.SYNCING, "syncing")
+    change(Phase.STOPPING, "asked_to_stop")
+    cannot = "waiting to start again: web.whatsapp.com cannot be reached; check the network; "
+    assert [record.getMessage() for record in caplog.records] == [
+        "starting: just started",
+        f"{cannot}next try in 4 s",
+        f"{cannot}2 failures in a row, next try in 4 s",
+        "syncing: WhatsApp is sending what this device has missed",
+        "stopping: asked to stop",
+    ]
+    assert len(store.chunks) == 9
+
+
 def test_a_note_changes_no_phase() -> None:
     """It is added to the history under the current phase."""
     log, store = session()

@@ -289,7 +289,10 @@ class Daemon:
         self._intake.child_started()
         self._dispatch.new_child()
         self._live_path.new_child()
-        return await self._spawner.start(self._node, self._browser, self._intake)
+        child = await self._spawner.start(self._node, self._browser, self._intake)
+        if not self._session.trying_again:
+            log.info("started the Node child, pid %d", child.pid, extra={"action": "child_started"})
+        return child
 
     def _facts(self) -> Facts:
         return Facts(

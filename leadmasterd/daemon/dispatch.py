@@ -59,7 +59,11 @@ class Dispatch:
 
     def handle(self, event: Lifecycle) -> None:
         """Carry out what follows from this line."""
-        known = lifecycle.Known(session_lost=self._profile.session_lost, passkey_asked=self._report.passkey_asked)
+        known = lifecycle.Known(
+            session_lost=self._profile.session_lost,
+            passkey_asked=self._report.passkey_asked,
+            trying_again=self._session.trying_again,
+        )
         for command in lifecycle.translate(event, known):
             self._carry_out(command)
 

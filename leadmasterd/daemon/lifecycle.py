@@ -236,6 +236,8 @@ class Known:
     """A code shown now means a lost session: the profile was linked, and a snapshot is worth a try."""
     passkey_asked: bool = False
     """The page waits for a passkey. Its codes go on rotating, but to scan one would end the step."""
+    trying_again: bool = False
+    """The last start failed, and the journal has said so: this one's steps are no news."""
 
 
 def translate(event: Lifecycle, known: Known) -> Sequence[Command]:
@@ -245,7 +247,7 @@ def translate(event: Lifecycle, known: Known) -> Sequence[Command]:
             return KeepVersions({"leadmasterd": __version__, **versions}, whole=True), Post(Happened.HELLO)
         case BrowserStarted(pid=pid, version=version):
             started = Log("info", "browser_started", f"the browser runs, pid {pid}, {version}")
-            return KeepBrowser(pid), Post(Happened.LAUNCHED), started
+            return KeepBrowser(pid), Post(Happened.LAUNCHED), *(() if known.trying_again else (started,))
         case Qr(qr=text, valid_seconds=seconds):
             shown = () if known.passkey_asked else (ShowCode("qr", text, seconds),)
             return *shown, Post(Happened.SESSION_LOST if known.session_lost else Happened.CODE_SHOWN)
@@ -288,8 +290,8 @@ def translate(event: Lifecycle, known: Known) -> Sequence[Command]:
             return _dialog(printable(text), button, dismissed=dismissed)
         case CommandError(message=message):
             return (Log("error", "command_error", f"the child refused a command: {message}"),)
-        case Bye(reason=reason, detail=detail):
-            return KeepBye(event), Log("info", "child_bye", f"the child leaves: {reason} {detail or ''}")
+        case Bye():  # the next phase quotes it
+            return (KeepBye(event),)
 
 
 def _ready(event: Ready) -> Sequence[Command]:

@@ -37,6 +37,11 @@ class SessionLog:
         return f"{sentences.phase(self.phase.value)}: {sentences.because(self._because.code, self._because.values)}"
 
     @property
+    def trying_again(self) -> bool:
+        """Whether a start is under way after one that failed."""
+        return self.phase is Phase.STARTING and self._because.code == "trying_again"
+
+    @property
     def banned(self) -> bool:
         """Whether a temporary ban is why nothing runs."""
         return self.phase is Phase.HALTED and self._because.code == "temporary_ban"
@@ -49,8 +54,10 @@ class SessionLog:
         self.phase, self._since, self._because = state.phase, at, Reason(state.because.code, values)
         event = SessionEvent(state.phase.value, state.because.code, values)
         self._writer.put([Item(record, None, at) for record in (event, *gaps)])
-        level = logging.ERROR if self._because.code in _ALARMING else logging.INFO
-        log.log(level, "%s", self.sentence, extra={"action": "phase_changed"})
+        # One line for a failed start: the wait says why it failed, and when the next one is.
+        if not self.trying_again and not (state.phase is Phase.STOPPING and state.then is Phase.BACKING_OFF):
+            level = logging.ERROR if self._because.code in _ALARMING else logging.INFO
+            log.log(level, "%s", self.sentence, extra={"action": "phase_changed"})
 
     def note(self, code: str, values: dict[str, object]) -> None:
         """A line in the history that changes no phase."""

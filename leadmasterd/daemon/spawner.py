@@ -41,7 +41,6 @@ class Spawner:
             )
         except CannotStart as error:
             raise OSError(str(error)) from error
-        log.info("started the Node child, pid %d", self.current.pid, extra={"action": "child_started"})
         return self.current
 
     async def clean_up(self) -> None:

@@ -15,7 +15,7 @@ import { createPasskey } from './passkey.js';
 import { createRelay } from './relay.js';
 import { createSession } from './session.js';
 import { createShutdown } from './shutdown.js';
-import { errorText, note } from './stderr.js';
+import { errorText } from './stderr.js';
 import { createSweeper } from './sweep.js';
 import { withTimeout } from './timeout.js';
 import { readOnlyView } from './view.js';
@@ -236,7 +236,6 @@ export function createListener(options, userAgent, wire, stopReading) {
       } catch (error) {
         browserProcess.launchEnded();
         if (shutdown.leaving) return;
-        note('initialize_failed', errorText(error));
         const failure = browserProcess.failure();
         const cause = failure === 'browser_failed' ? await whyItDoesNotStart(options) : null;
         shutdown.leave(failure, cause ?? errorText(error));

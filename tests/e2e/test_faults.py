@@ -261,7 +261,10 @@ def test_a_server_that_is_away_for_long_is_waited_for(
 
 
 def test_no_names_at_the_start_are_waited_for(make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path) -> None:
-    """The machine boots before its network: ERR_NAME_NOT_RESOLVED is recorded, and the start is retried."""
+    """The machine boots before its network: ERR_NAME_NOT_RESOLVED is recorded, and the start is retried.
+
+    Each try is one line in the journal.
+    """
     nowhere = tmp_path / "no-names"
     browser = tmp_path / "browser"
     browser.write_text(
@@ -276,6 +279,13 @@ def test_no_names_at_the_start_are_waited_for(make_daemon: MakeDaemon, standin: 
     [failed, *_] = daemon.await_events(0, code="child_died")
     assert "ERR_NAME_NOT_RESOLVED" in json.loads(failed["value_json"])["detail"]
     assert daemon.command("status").returncode == 2
+    wait_long(lambda: len(daemon.events(0, phase="backing_off")) >= 3, "three tries")
+    tries = len(daemon.events(0, phase="backing_off"))
+    lines = [line.partition(" ")[2] for line in daemon.log.read_text().splitlines()]
+    after = lines[[line.startswith("the browser runs") for line in lines].index(True) + 1 :]
+    assert len(after) >= tries
+    cannot = "waiting to start again: web.whatsapp.com cannot be reached; check the network; "
+    assert [line for line in after if not line.startswith(cannot)] == []
     nowhere.unlink()
     daemon.pair()
     Customers(daemon, standin).nothing_was_lost()
