@@ -8,7 +8,7 @@ from typing import Final
 
 from leadmasterd.reasons import SYSTEM
 from leadmasterd.store.merges import give_leads, load_forest, mark_members_dirty, save_forest
-from leadmasterd.store.unify import unify_in_conversations
+from leadmasterd.store.unify import record_merges, unify_in_conversations
 
 MOVED: Final = (
     "messages", "reactions", "calls", "leads", "decisions", "corrections", "classifications", "touches",
@@ -131,4 +131,5 @@ def _absorb_conversation(connection: sqlite3.Connection, keep: int, drop: int) -
         "WHERE conversation_id = :keep",
         {"keep": keep, "drop": drop},
     )
+    record_merges(connection, "conversation_merges", [(keep, drop)])
     connection.execute("DELETE FROM conversations WHERE conversation_id = ?", (drop,))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -519,13 +519,40 @@ UPDATE messages SET author = 'system' WHERE type = 'automated_greeting_message' 
 UPDATE messages SET author = 'api' WHERE direction = 'out' AND type IN ('hsm', 'list', 'interactive');
 """
 
+_OUTBOX: Final = """
+CREATE TABLE outbox (                                -- what feeds and alerts tell; written by triggers, if there is any
+    event_id INTEGER PRIMARY KEY AUTOINCREMENT,      -- in the order of commits
+    kind     TEXT NOT NULL,                          -- message.stored, lead.opened, ... (docs/events)
+    stream   INTEGER NOT NULL,                       -- the conversation whose order it keeps; 0: none
+    at       TEXT NOT NULL,                          -- when it was written
+    data     TEXT NOT NULL,                          -- JSON
+    feed     TEXT                                    -- replayed for this one alone; null: for all
+) STRICT;
+CREATE TABLE told (                                  -- what time alone has made an event of: once each
+    kind   TEXT NOT NULL,
+    row_id INTEGER NOT NULL,
+    PRIMARY KEY (kind, row_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE message_merges (                        -- ids that are gone, and which message is meant
+    merged_id INTEGER PRIMARY KEY,
+    kept_id   INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+    at        TEXT NOT NULL
+) STRICT;
+CREATE INDEX message_merges_by_kept ON message_merges (kept_id);
+CREATE TABLE conversation_merges (                   -- the same of conversations
+    merged_id INTEGER PRIMARY KEY,
+    kept_id   INTEGER NOT NULL REFERENCES conversations ON DELETE CASCADE,
+    at        TEXT NOT NULL
+) STRICT;
+CREATE INDEX conversation_merges_by_kept ON conversation_merges (kept_id);
+"""
 _AUTHORS: Final = (
     "author IN ('contact', 'operator', 'auto_reply', 'api')",
     "author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api', 'system')",
 )
 """The constraint on `messages.author` before and after."""
 
-_SCRIPTS: Final = (_CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS)
+_SCRIPTS: Final = (_CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS, _OUTBOX)
 
 
 def is_table(name: str) -> bool:
@@ -589,6 +616,12 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         for statement in _statements(_IDENTITY):
             db.execute(statement)
         db.execute("PRAGMA user_version = 7")
+
+    @migrations()
+    def m008_outbox(db: "Database") -> None:
+        for statement in _statements(_OUTBOX):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 8")
 
     [(enforced,)] = db.execute("PRAGMA foreign_keys").fetchall()
     db.execute("PRAGMA foreign_keys = OFF")

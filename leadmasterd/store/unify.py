@@ -173,7 +173,16 @@ def _move(connection: sqlite3.Connection, gone: Mapping[int, int]) -> None:
     for table, column in _MOVED:
         connection.executemany(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {column} = ?", pairs)
     _move_corrections(connection, gone)
+    record_merges(connection, "message_merges", pairs)
     connection.executemany("DELETE FROM messages WHERE message_id = ?", [(goes,) for goes in gone])
+
+
+def record_merges(connection: sqlite3.Connection, table: str, pairs: Sequence[tuple[int, int]]) -> None:
+    """Keep in `message_merges` or `conversation_merges` which id stays for one that goes. `pairs`: (stays, goes)."""
+    connection.executemany(f"UPDATE {table} SET kept_id = ? WHERE kept_id = ?", pairs)
+    connection.executemany(
+        f"INSERT INTO {table} (kept_id, merged_id, at) VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))", pairs
+    )
 
 
 def _move_corrections(connection: sqlite3.Connection, gone: Mapping[int, int]) -> None:

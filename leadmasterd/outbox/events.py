@@ -1,0 +1,450 @@
+"""Every event: what it tells, from which row, and with which fields.
+
+A source is one change of one table. Its triggers, its JSON Schema, its documentation and what a replay reads all come
+from here. Fields are thin (ids, codes, times) or full (words and names); a thin feed never gets the full ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+VERSION: Final = 1
+"""Of every event's fields. A field may be added without a new version; none changes its meaning or goes."""
+LONGEST_TEXT: Final = 4_000
+"""Characters of a message in an event: in any script it then stays below the 20 KB that receivers expect."""
+
+
+class Type(StrEnum):
+    """The type of a field, by its name in JSON Schema; a time is a string in UTC."""
+
+    INTEGER = "integer"
+    TEXT = "string"
+    BOOLEAN = "boolean"
+    TIME = "time"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field. `sql`: its value as an expression over `ROW`, the changed row."""
+
+    sql: str
+    type: Type
+    doc: str
+    null: bool = False
+    full: bool = False
+    """Words or names: only for feeds that ask for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One change of one table that makes events.
+
+    `kinds`: the names of its events, each with what it tells. With more than one, `kind` is the expression that picks.
+    """
+
+    name: str
+    kinds: Mapping[str, str]
+    table: str
+    on: Literal["INSERT", "UPDATE", "DELETE", "DUE"]
+    """DUE: no change makes it but time; the daemon looks once a minute."""
+    fields: Mapping[str, Field]
+    stream: str = "0"
+    """The conversation whose order it keeps, as an expression; 0: none."""
+    of: tuple[str, ...] = ()
+    """With UPDATE: the columns."""
+    when: str = ""
+    """Over `NEW` and `OLD`; with DUE over `ROW` and `:now`."""
+    key: str = ""
+    """With DUE: the id of the row, which is told once."""
+    kind: str = ""
+    replayable: str = "1"
+    """Which rows a replay makes this event from, over `ROW`; empty: none can be."""
+    order_by: str = ""
+    """By what a replay sorts them: when it happened, as an expression over `ROW`."""
+
+
+def _integer(column: str, doc: str, *, null: bool = False) -> Field:
+    return Field(f"ROW.{column}", Type.INTEGER, doc, null=null)
+
+
+def _text(column: str, doc: str, *, null: bool = False, full: bool = False) -> Field:
+    return Field(f"ROW.{column}", Type.TEXT, doc, null=null, full=full)
+
+
+def _time(column: str, doc: str, *, null: bool = False) -> Field:
+    return Field(f"ROW.{column}", Type.TIME, doc, null=null)
+
+
+def _boolean(sql: str, doc: str) -> Field:
+    return Field(f"json(iif({sql}, 'true', 'false'))", Type.BOOLEAN, doc)
+
+
+_CONVERSATION: Final = _integer("conversation_id", "the conversation (`conversations`)")
+_CONTACT_ID: Final = Field(
+    "(SELECT contact_id FROM conversations c WHERE c.conversation_id = ROW.conversation_id)",
+    Type.INTEGER,
+    "the person (`contacts`); null for a group",
+    null=True,
+)
+
+
+def _of_contact(sql: str, doc: str) -> Field:
+    return Field(
+        f"(SELECT {sql} FROM conversations c JOIN contacts p USING (contact_id) "
+        "WHERE c.conversation_id = ROW.conversation_id)",
+        Type.TEXT,
+        doc,
+        null=True,
+        full=True,
+    )
+
+
+_WHO: Final = {
+    "phone": _of_contact(
+        "p.phone", "the person's phone, as +5491155500000; null when only WhatsApp's other id is known"
+    ),
+    "name": _of_contact(
+        "coalesce(p.saved_name, p.verified_name, p.push_name)",
+        "as the operator saved the person, else a business's verified name, else as they call themselves",
+    ),
+}
+_MESSAGE: Final = {
+    "message_id": _integer("message_id", "the message (`messages`)"),
+    "conversation_id": _CONVERSATION,
+    "contact_id": _CONTACT_ID,
+    "account_id": _integer("account_id", "the listening number (`accounts`)"),
+    "direction": _text("direction", "`in` or `out`"),
+    "author": _text("author", "who speaks: contact, operator, auto_reply, mailing, assistant, api or system"),
+    "type": _text("type", "chat, image, ptt, ciphertext (not readable yet), …"),
+    "sent_at": _time("sent_at", "WhatsApp's time of it"),
+    "captured_at": _time("captured_at", "when we had it first"),
+    "captured_via": _text("captured_via", "`live`, or `sweep`: it had come while nothing listened"),
+    "readable": _boolean("ROW.readable_at IS NOT NULL", "false while WhatsApp has not opened it"),
+}
+_WORDS: Final = {
+    "body": Field(f"substr(ROW.body, 1, {LONGEST_TEXT})", Type.TEXT, "its text", null=True, full=True),
+    "body_is_cut": Field(
+        f"json(iif(length(ROW.body) > {LONGEST_TEXT}, 'true', 'false'))",
+        Type.BOOLEAN,
+        f"whether its text was longer than {LONGEST_TEXT} characters",
+        full=True,
+    ),
+    **_WHO,
+}
+_LEAD_KINDS: Final = {
+    "lead.opened": "somebody became a lead",
+    "lead.stage": "a lead moved to another stage",
+    "lead.reopened": "a lead that had ended goes on",
+    "lead.merged": "a lead went into another, because two contacts are one person",
+    "lead.withdrawn": "a lead was none: later messages or a person say so",
+    "lead.new_topic": "an open lead asks for something else too",
+    "lead.proposed": "a lead seems to have ended; a person should say how",
+    "lead.note": "a person wrote a note",
+}
+_WAITING: Final = {
+    "cycle_id": _integer("cycle_id", "the wait (`waiting_cycles`)"),
+    "conversation_id": _CONVERSATION,
+    "contact_id": _CONTACT_ID,
+    "lead_id": _integer("lead_id", "the lead", null=True),
+    "wait": _text("kind", "`first`: nobody has answered this lead yet; `next`: a later question"),
+    "started_at": _time("started_at", "since when they wait"),
+    "due_at": _time("due_at", "by when somebody should answer; null: no opening hours ahead", null=True),
+}
+_FOLLOW_UP: Final = {
+    "follow_up_id": _integer("follow_up_id", "what a person should do (`follow_ups`)"),
+    "conversation_id": _CONVERSATION,
+    "contact_id": _CONTACT_ID,
+    "lead_id": _integer("lead_id", "the lead", null=True),
+    "follow_up": _text("kind", "`quote_silent`: a quote without an answer; `after_sale`"),
+    "number": _integer("number", "the first, second … of its kind"),
+    "due_at": _time("due_at", "when it is due, within opening hours"),
+}
+_GAP: Final = {
+    "gap_id": _integer("gap_id", "the gap (`gaps`)"),
+    "account_id": _integer("account_id", "the listening number"),
+    "from_at": _time("from_at", "nothing was heard live from here"),
+    "to_at": _time("to_at", "to here; null: not live yet", null=True),
+    "cause": _text("cause", "why, a code as in `session_events`"),
+    "recovered": _integer("recovered", "messages that a sweep has found of it"),
+}
+
+SOURCES: Final = (
+    Source(
+        name="message_stored",
+        kinds={"message.stored": "a message was captured"},
+        table="messages",
+        on="INSERT",
+        fields={**_MESSAGE, **_WORDS},
+        stream="ROW.conversation_id",
+        order_by="ROW.captured_at",
+    ),
+    Source(
+        name="message_opened",
+        kinds={"message.opened": "a message that could not be read yet can be read now"},
+        table="messages",
+        on="UPDATE",
+        of=("readable_at",),
+        when="OLD.readable_at IS NULL AND NEW.readable_at IS NOT NULL",
+        fields={**_MESSAGE, "opened_at": _time("readable_at", "when"), **_WORDS},
+        stream="ROW.conversation_id",
+        replayable="ROW.readable_at > ROW.captured_at",
+        order_by="ROW.readable_at",
+    ),
+    Source(
+        name="message_edited",
+        kinds={"message.edited": "its sender changed a message"},
+        table="messages",
+        on="UPDATE",
+        of=("edited_at", "body"),
+        when="NEW.edited_at IS NOT NULL AND (NEW.edited_at IS NOT OLD.edited_at OR NEW.body IS NOT OLD.body)",
+        fields={**_MESSAGE, "edited_at": _time("edited_at", "when"), **_WORDS},
+        stream="ROW.conversation_id",
+        replayable="ROW.edited_at IS NOT NULL",
+        order_by="ROW.edited_at",
+    ),
+    Source(
+        name="message_revoked",
+        kinds={"message.revoked": "its sender deleted a message for everyone; what it said is kept"},
+        table="messages",
+        on="UPDATE",
+        of=("revoked_at",),
+        when="OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL",
+        fields={**_MESSAGE, "revoked_at": _time("revoked_at", "when")},
+        stream="ROW.conversation_id",
+        replayable="ROW.revoked_at IS NOT NULL",
+        order_by="ROW.revoked_at",
+    ),
+    Source(
+        name="message_merged",
+        kinds={"message.merged": "two messages turned out to be one: from now on it has the kept id only"},
+        table="message_merges",
+        on="INSERT",
+        fields={
+            "message_id": _integer("kept_id", "the id that stays"),
+            "merged_id": _integer("merged_id", "the id that is gone"),
+            "conversation_id": Field(
+                "(SELECT m.conversation_id FROM messages m WHERE m.message_id = ROW.kept_id)",
+                Type.INTEGER,
+                "the conversation of the one that stays",
+                null=True,
+            ),
+        },
+        stream="coalesce((SELECT m.conversation_id FROM messages m WHERE m.message_id = ROW.kept_id), 0)",
+        order_by="ROW.at",
+    ),
+    Source(
+        name="conversation_merged",
+        kinds={"conversation.merged": "two conversations are one person's: from now on it has the kept id only"},
+        table="conversation_merges",
+        on="INSERT",
+        fields={
+            "conversation_id": _integer("kept_id", "the id that stays"),
+            "merged_id": _integer("merged_id", "the id that is gone"),
+        },
+        stream="ROW.kept_id",
+        order_by="ROW.at",
+    ),
+    Source(
+        name="contact_merged",
+        kinds={"contact.merged": "two contacts are one person, says WhatsApp, a phone or a person of yours"},
+        table="contact_merges",
+        on="INSERT",
+        fields={
+            "contact_id": _integer("kept_id", "the contact that stands for both"),
+            "merged_id": _integer("merged_id", "the other one, which stays in `contacts`"),
+            "actor": _text("actor", "`system`, or `person:NAME`"),
+            "code": _text("code", "why"),
+        },
+        replayable="ROW.undone_at IS NULL",
+        order_by="ROW.at",
+    ),
+    Source(
+        name="lead",
+        kinds=_LEAD_KINDS,
+        table="lead_events",
+        on="INSERT",
+        kind="'lead.' || ROW.kind",
+        fields={
+            "lead_id": _integer("lead_id", "the lead (`leads`)"),
+            "conversation_id": Field(
+                "(SELECT l.conversation_id FROM leads l WHERE l.lead_id = ROW.lead_id)",
+                Type.INTEGER,
+                "its conversation; null when the lead is gone",
+                null=True,
+            ),
+            "contact_id": Field(
+                "(SELECT l.contact_id FROM leads l WHERE l.lead_id = ROW.lead_id)",
+                Type.INTEGER,
+                "the person; null when the lead is gone",
+                null=True,
+            ),
+            "happened_at": _time("at", "when it happened, which may be long before we knew"),
+            "recorded_at": _time("recorded_at", "when we knew"),
+            "actor": _text("actor", "`system`, or `person:NAME`"),
+            "before": _text("before", "the stage or topic before", null=True),
+            "after": _text("after", "the stage or topic now", null=True),
+            "intent": Field(
+                "(SELECT l.intent FROM leads l WHERE l.lead_id = ROW.lead_id)", Type.TEXT, "what they want", null=True
+            ),
+            "message_id": _integer("message_id", "the message that caused it", null=True),
+            "code": _text("code", "why, a code"),
+            "phone": Field(
+                "(SELECT p.phone FROM leads l JOIN contacts p USING (contact_id) WHERE l.lead_id = ROW.lead_id)",
+                Type.TEXT,
+                "the person's phone",
+                null=True,
+                full=True,
+            ),
+            "name": Field(
+                "(SELECT coalesce(p.saved_name, p.verified_name, p.push_name) FROM leads l "
+                "JOIN contacts p USING (contact_id) WHERE l.lead_id = ROW.lead_id)",
+                Type.TEXT,
+                "the person's name",
+                null=True,
+                full=True,
+            ),
+        },
+        stream="coalesce((SELECT l.conversation_id FROM leads l WHERE l.lead_id = ROW.lead_id), 0)",
+        order_by="ROW.recorded_at",
+    ),
+    Source(
+        name="labelled",
+        kinds={"lead.labelled": "a person said what a burst of messages is"},
+        table="corrections",
+        on="INSERT",
+        fields={
+            "correction_id": _integer("correction_id", "what they said (`corrections`)"),
+            "conversation_id": _CONVERSATION,
+            "contact_id": _CONTACT_ID,
+            "lead_id": Field(
+                "(SELECT max(l.lead_id) FROM leads l WHERE l.conversation_id = ROW.conversation_id)",
+                Type.INTEGER,
+                "the conversation's latest lead before the label",
+                null=True,
+            ),
+            "intent": _text("intent", "what it is"),
+            "happened_at": _time("at", "when they said it"),
+            "actor": _text("actor", "`person:NAME`"),
+        },
+        stream="ROW.conversation_id",
+        replayable="ROW.undone_at IS NULL",
+        order_by="ROW.at",
+    ),
+    Source(
+        name="waiting_began",
+        kinds={"waiting.began": "somebody waits for an answer"},
+        table="waiting_cycles",
+        on="INSERT",
+        fields={**_WAITING, **_WHO},
+        stream="ROW.conversation_id",
+        order_by="ROW.started_at",
+    ),
+    Source(
+        name="waiting_ended",
+        kinds={"waiting.ended": "a wait is over: somebody answered, or the lead was closed"},
+        table="waiting_cycles",
+        on="UPDATE",
+        of=("ended_at",),
+        when="OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL",
+        fields={
+            **_WAITING,
+            "ended_at": _time("ended_at", "when", null=True),
+            "ended_by": _text("ended_by", "`reply`, `call`, `reaction` or `closed`", null=True),
+        },
+        stream="ROW.conversation_id",
+        replayable="ROW.ended_at IS NOT NULL",
+        order_by="ROW.ended_at",
+    ),
+    Source(
+        name="waiting_already_ended",
+        kinds={"waiting.ended": "a wait is over: somebody answered, or the lead was closed"},
+        table="waiting_cycles",
+        on="INSERT",
+        when="NEW.ended_at IS NOT NULL",
+        fields={
+            **_WAITING,
+            "ended_at": _time("ended_at", "when", null=True),
+            "ended_by": _text("ended_by", "`reply`, `call`, `reaction` or `closed`", null=True),
+        },
+        stream="ROW.conversation_id",
+        replayable="",
+    ),
+    Source(
+        name="waiting_withdrawn",
+        kinds={"waiting.withdrawn": "there was no such wait: messages that came late say so"},
+        table="waiting_cycles",
+        on="DELETE",
+        fields=_WAITING,
+        stream="ROW.conversation_id",
+        replayable="",
+    ),
+    Source(
+        name="waiting_again",
+        kinds={"waiting.began": "somebody waits for an answer"},
+        table="waiting_cycles",
+        on="UPDATE",
+        of=("ended_at",),
+        when="OLD.ended_at IS NOT NULL AND NEW.ended_at IS NULL",
+        fields={**_WAITING, **_WHO},
+        stream="ROW.conversation_id",
+        replayable="",
+    ),
+    Source(
+        name="waiting_missed",
+        kinds={"waiting.missed": "nobody has answered by the time that was aimed at"},
+        table="waiting_cycles",
+        on="DUE",
+        key="ROW.cycle_id",
+        when="ROW.ended_at IS NULL AND ROW.due_at <= :now",
+        fields={**_WAITING, **_WHO},
+        stream="ROW.conversation_id",
+        replayable="",
+    ),
+    Source(
+        name="follow_up_due",
+        kinds={"follow_up.due": "it is time for a person to follow up"},
+        table="follow_ups",
+        on="DUE",
+        key="ROW.follow_up_id",
+        when="ROW.state = 'planned' AND ROW.due_at <= :now",
+        fields={**_FOLLOW_UP, **_WHO},
+        stream="ROW.conversation_id",
+        replayable="",
+    ),
+    Source(
+        name="gap_opened",
+        kinds={"gap.opened": "nothing is heard live from here"},
+        table="gaps",
+        on="INSERT",
+        fields=_GAP,
+        order_by="ROW.from_at",
+    ),
+    Source(
+        name="gap_closed",
+        kinds={"gap.closed": "a sweep has fetched what came in the gap"},
+        table="gaps",
+        on="UPDATE",
+        of=("closed_at",),
+        when="OLD.closed_at IS NULL AND NEW.closed_at IS NOT NULL",
+        fields={**_GAP, "closed_at": _time("closed_at", "when")},
+        replayable="ROW.closed_at IS NOT NULL",
+        order_by="ROW.closed_at",
+    ),
+    Source(
+        name="session_changed",
+        kinds={"session.changed": "the session is in another phase"},
+        table="session_events",
+        on="INSERT",
+        fields={
+            "happened_at": _time("at", "when"),
+            "phase": _text("phase", "the phase, as `status` has it"),
+            "code": _text("code", "why, a code"),
+            "values": Field("json(ROW.value_json)", Type.OBJECT, "what belongs to the code"),
+        },
+        order_by="ROW.at",
+    ),
+)
+KINDS: Final[Mapping[str, str]] = {kind: doc for source in SOURCES for kind, doc in source.kinds.items()}
+"""Every kind of event, with what it tells."""

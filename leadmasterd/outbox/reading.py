@@ -1,0 +1,37 @@
+"""Reading the outbox, for whoever delivers."""
+
+import json
+import sqlite3
+from typing import Any, NamedTuple
+
+
+class Event(NamedTuple):
+    """One event.
+
+    `stream`: the conversation whose order it keeps, 0 for none; `at`: when it was written, UTC; `feed`: the one that it
+    is replayed for, None when it is for all.
+    """
+
+    event_id: int
+    kind: str
+    stream: int
+    at: str
+    data: dict[str, Any]
+    feed: str | None
+
+
+def after(connection: sqlite3.Connection, event_id: int, limit: int) -> list[Event]:
+    """The next events after this one, oldest first: in the order in which they were committed."""
+    return [
+        Event._make((*row[:4], json.loads(row[4]), row[5]))
+        for row in connection.execute(
+            "SELECT event_id, kind, stream, at, data, feed FROM outbox WHERE event_id > ? ORDER BY event_id LIMIT ?",
+            (event_id, limit),
+        )
+    ]
+
+
+def newest(connection: sqlite3.Connection) -> int:
+    """The id of the newest event there ever was; 0 before the first."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+    return row[0] if row else 0
