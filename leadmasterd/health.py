@@ -96,6 +96,12 @@ BROWSER_STORAGE: Final = Warnable(
     lambda detail: _("WhatsApp Web has no room left on the disk: {text}").format(text=detail),
     lambda: _("free some space and run `leadmasterd restart-listener`: on that screen the page can only log out"),
 )
+SEND_REFUSED: Final = Warnable(
+    "send_refused",
+    Severity.MEDIUM,
+    lambda detail: _("something tried to send, and was refused: {function}").format(function=detail),
+    lambda: _("see `refused.jsonl` in the state directory, and docs/boundary.md for what to look at"),
+)
 SESSION_ELSEWHERE: Final = Warnable(
     "session_elsewhere",
     Severity.MEDIUM,
@@ -189,6 +195,7 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
         DIALOG,
         SCREEN,
         BROWSER_STORAGE,
+        SEND_REFUSED,
         SESSION_ELSEWHERE,
         DISK_LOW,
         MEMORY_HIGH,

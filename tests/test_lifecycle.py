@@ -14,6 +14,7 @@ from leadmasterd.daemon.lifecycle import (
     STORAGE_BROKEN,
     TOLD_BY_ITS_OWN_LINE,
     AttachLivePath,
+    Audit,
     Beat,
     ClearWarning,
     Command,
@@ -36,7 +37,7 @@ from leadmasterd.daemon.lifecycle import (
     Warn,
     translate,
 )
-from leadmasterd.health import BROWSER_STORAGE, CONTRACT, DIALOG, SCREEN
+from leadmasterd.health import BROWSER_STORAGE, CONTRACT, DIALOG, SCREEN, SEND_REFUSED
 from leadmasterd.supervisor.machine import Happened
 from leadmasterd.wire.events import (
     Account,
@@ -212,6 +213,9 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
         OutboundBlocked(8, "WAWebX", "sendMsg", "page"),
         [
             Count("outbound_blocked"),
+            Audit("WAWebX", "sendMsg", "page"),
+            Warn(SEND_REFUSED, "WAWebX.sendMsg"),
+            Record("send_refused", {"function": "WAWebX.sendMsg"}),
             Log("error", "outbound_blocked", "refused an attempt to send: WAWebX.sendMsg (page)"),
         ],
     ),
@@ -293,6 +297,13 @@ def test_a_code_that_a_linked_profile_shows_means_that_the_session_is_lost() -> 
 def test_a_pairing_code_is_asked_for_by_a_person_so_nothing_is_lost() -> None:
     """Even a linked profile does not count as lost."""
     assert Post(Happened.CODE_SHOWN) in translate(PairingCode(3, "ABCD1234", 180), Known(session_lost=True))
+
+
+def test_a_program_that_tries_to_send_in_a_loop_fills_no_history() -> None:
+    """Each attempt is audited and in the journal; the history tells the first one."""
+    again = translate(OutboundBlocked(8, "WAWebX", "sendMsg", "page"), Known(send_refused=True))
+    assert Audit("WAWebX", "sendMsg", "page") in again
+    assert not [each for each in again if isinstance(each, Record)]
 
 
 def test_a_code_behind_a_passkey_is_not_shown() -> None:

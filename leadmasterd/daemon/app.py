@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd import times
+from leadmasterd.daemon.audit import AuditFile
 from leadmasterd.daemon.ban import BanFile
 from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.control import Control
@@ -219,6 +220,7 @@ class Daemon:
             session=self._session,
             profile=self._profile,
             ban=self._ban,
+            audit=AuditFile(self._paths.state_dir),
             pairing=self._pairing,
             live_path=self._live_path,
             page=self._page,

@@ -4,6 +4,7 @@ import logging
 from typing import Final
 
 from leadmasterd.daemon import lifecycle
+from leadmasterd.daemon.audit import AuditFile
 from leadmasterd.daemon.ban import BanFile
 from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.live_path import LivePath
@@ -13,7 +14,7 @@ from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.daemon.session import SessionLog
 from leadmasterd.daemon.status import Counters
 from leadmasterd.daemon.warnings import ActiveWarnings
-from leadmasterd.health import BROWSER_STORAGE, CONTRACT, DIALOG, SCREEN
+from leadmasterd.health import BROWSER_STORAGE, CONTRACT, DIALOG, SCREEN, SEND_REFUSED
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.text import printable
 from leadmasterd.wire.events import Lifecycle
@@ -34,6 +35,7 @@ class Dispatch:
         session: SessionLog,
         profile: BrowserProfile,
         ban: BanFile,
+        audit: AuditFile,
         pairing: Pairing,
         live_path: LivePath,
         page: PageReport,
@@ -45,6 +47,7 @@ class Dispatch:
         self._session = session
         self._profile = profile
         self._ban = ban
+        self._audit = audit
         self._pairing = pairing
         self._live_path = live_path
         self._page = page
@@ -61,6 +64,7 @@ class Dispatch:
         """Carry out what follows from this line."""
         known = lifecycle.Known(
             session_lost=self._profile.session_lost,
+            send_refused=SEND_REFUSED.code in self._warnings.concerns(),
             passkey_asked=self._report.passkey_asked,
             trying_again=self._session.trying_again,
         )
@@ -105,5 +109,7 @@ class Dispatch:
                 self._warnings.clear(warning)
             case lifecycle.Record(code, values):
                 self._session.note(code, dict(values))
+            case lifecycle.Audit(module, function, where):
+                self._audit.append(module, function, where)
             case lifecycle.Log(level, action, text):
                 log.log(_LEVELS[level], "%s", printable(text), extra={"action": action})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from leadmasterd import __version__
-from leadmasterd.health import BROWSER_STORAGE, CONTRACT, DIALOG, SCREEN, Warnable
+from leadmasterd.health import BROWSER_STORAGE, CONTRACT, DIALOG, SCREEN, SEND_REFUSED, Warnable
 from leadmasterd.supervisor.machine import Happened
 from leadmasterd.text import printable
 from leadmasterd.wire.events import (
@@ -194,6 +194,15 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """Append a refused attempt to send to `refused.jsonl`."""
+
+    module: str
+    function: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write a line into the journal."""
 
@@ -221,6 +230,7 @@ Command = (
     | Warn
     | ClearWarning
     | Record
+    | Audit
     | Log
 )
 
@@ -234,6 +244,8 @@ class Known:
 
     session_lost: bool = False
     """A code shown now means a lost session: the profile was linked, and a snapshot is worth a try."""
+    send_refused: bool = False
+    """An attempt to send was refused since the daemon's start."""
     passkey_asked: bool = False
     """The page waits for a passkey. Its codes go on rotating, but to scan one would end the step."""
     trying_again: bool = False
@@ -274,9 +286,8 @@ def translate(event: Lifecycle, known: Known) -> Sequence[Command]:
             return _heartbeat(event)
         case OutboundBlocked(function=function) if function in PAGES_OWN:
             return (Count("presence_refused"),)
-        case OutboundBlocked(module=module, function=function, where=where):
-            text = f"refused an attempt to send: {module}.{function} ({where})"
-            return Count("outbound_blocked"), Log("error", "outbound_blocked", text)
+        case OutboundBlocked():
+            return _refused(event, known)
         case PageError(source=source, message=message):
             broken = (KeepStorageBroken(),) if STORAGE_BROKEN in message else ()
             return *broken, Count("page_errors"), Log("warning", "page_error", f"page error ({source}): {message}")
@@ -373,6 +384,19 @@ def _contract(missing: Sequence[Missing]) -> Sequence[Command]:
     costs = ", ".join(sorted({each.costs for each in missing}))
     names = ", ".join(sorted({f"{each.module}.{each.function}" for each in missing}))[:300]
     return Warn(CONTRACT, f"{costs} ({names})"), Record("contract", {"costs": costs, "names": names})
+
+
+def _refused(event: OutboundBlocked, known: Known) -> Sequence[Command]:
+    """The history tells the first of this daemon's life; a program that tries in a loop must not fill it."""
+    name = f"{event.module}.{event.function}"
+    first = () if known.send_refused else (Record("send_refused", {"function": name}),)
+    return (
+        Count("outbound_blocked"),
+        Audit(event.module, event.function, event.where),
+        Warn(SEND_REFUSED, name),
+        *first,
+        Log("error", "outbound_blocked", f"refused an attempt to send: {name} ({event.where})"),
+    )
 
 
 def _dialog(text: str, button: str | None, *, dismissed: bool) -> Sequence[Command]:
