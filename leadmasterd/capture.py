@@ -128,12 +128,14 @@ class CaptureFilter:
     """Decides about the events of one child, one after the other.
 
     Lines name every id of their chat that the page knows, which may be one. So the ids of ignored chats and our own are
-    remembered, and nothing of them comes in under another id.
+    remembered, and nothing of them comes in under another id. `learnt`: those of ignored chats that an earlier filter
+    has learnt.
     """
 
-    def __init__(self, rules: CaptureRules) -> None:
+    def __init__(self, rules: CaptureRules, learnt: Mapping[str, str] | None = None) -> None:
         self._rules = rules
-        self._ignored: set[str] = set()
+        self.learnt = dict(learnt or {})
+        """Ids that the rules do not name, and the entry of the rules whose person each is."""
         self._own: set[str] = set()
 
     def use_account(self, account: Account) -> None:
@@ -184,8 +186,8 @@ class CaptureFilter:
                 return Skipped(why)
         if self._is_own(aliases):
             return Skipped("notes to oneself")
-        if self._rules.ignore and self._is_ignored((chat, *aliases)):
-            self._ignored.update(aliases)
+        if entry := self._ignored_by((chat, *aliases)):
+            self._learn(aliases, entry)
             return Skipped("an ignored chat")
         return None
 
@@ -195,9 +197,20 @@ class CaptureFilter:
         self._own.update(aliases)
         return True
 
-    def _is_ignored(self, ids: Iterable[str]) -> bool:
+    def _ignored_by(self, ids: Iterable[str]) -> str | None:
+        """The entry of the rules by which one of these is ignored: of a phone its digits, however it was written."""
         ignore = self._rules.ignore
-        return any(each in ignore or each.partition("@")[0] in ignore or each in self._ignored for each in ids)
+        if not ignore:
+            return None
+        entries = (entry for each in ids for entry in (each.partition("@")[0], each, self.learnt.get(each)))
+        return next((entry for entry in entries if entry in ignore), None)
+
+    def _learn(self, ids: Iterable[str], entry: str) -> None:
+        for each in ids:
+            digits, _, server = each.partition("@")
+            for form in [f"{digits}@c.us" for digits in spellings(digits)] if server == "c.us" else [each]:
+                if self._ignored_by((form,)) is None:
+                    self.learnt[form] = entry
 
 
 def ignore_list(entries: Iterable[str], country: str = "") -> frozenset[str]:

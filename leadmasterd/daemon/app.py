@@ -20,6 +20,7 @@ from leadmasterd.daemon.ban import BanFile
 from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.control import Control
 from leadmasterd.daemon.dispatch import Dispatch
+from leadmasterd.daemon.ignored import IgnoredIds
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.daemon.leads import LeadJobs
 from leadmasterd.daemon.live_path import LivePath
@@ -79,6 +80,7 @@ class Daemon:
         self._spawner = Spawner(settings, paths, self._profile)
         self._pause_file = PauseFile(paths.state_dir)
         self._ban = BanFile(paths.state_dir)
+        self._ignored = IgnoredIds(paths.state_dir, settings.capture_rules())
         self._report = ChildReport()
         self._page = PageReport(send=self._spawner.send, changed=self._publisher.changed)
 
@@ -211,6 +213,7 @@ class Daemon:
             self._inbox,
             send=self._spawner.send,
             linked_for=self._profile.linked_for,
+            learnt=lambda: self._ignored.known,
             counters=self._counters,
             changed=changed,
         )
@@ -234,6 +237,8 @@ class Daemon:
             on_missing=self._live_path.lines_missing,
             on_pressure=self._spawner.under_pressure,
             linked_elsewhere_at=lambda: self._profile.linked_elsewhere_at,
+            learnt=self._ignored.known,
+            on_learnt=self._ignored.keep,
         )
         self._runner = Runner(
             self._timing,

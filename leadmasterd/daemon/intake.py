@@ -5,7 +5,7 @@ them. A gap in the sequence numbers means missing lines; a sweep brings them.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -57,7 +57,8 @@ class Intake:
     """Takes the lines of one child after the other.
 
     `on_lifecycle` gets every event that is not data, `on_missing` the number of lines that are missing. `on_pressure`
-    asks to stop reading (True) because the store can't keep up, and to go on (False).
+    asks to stop reading (True) because the store can't keep up, and to go on (False). `learnt`: as in CaptureFilter;
+    `on_learnt` gets all of them when there are more.
     """
 
     def __init__(
@@ -69,6 +70,8 @@ class Intake:
         on_missing: Callable[[int], None],
         on_pressure: Callable[[bool], None],
         linked_elsewhere_at: Callable[[], str | None] = lambda: None,
+        learnt: Mapping[str, str] | None = None,
+        on_learnt: Callable[[Mapping[str, str]], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rules = rules
@@ -77,12 +80,14 @@ class Intake:
         self._on_missing = on_missing
         self._on_pressure = on_pressure
         self._linked_elsewhere_at = linked_elsewhere_at
+        self._on_learnt = on_learnt
         self._clock = clock
+        self._filter = CaptureFilter(rules, learnt)
         self.child_started()
 
     def child_started(self) -> None:
         """Forget the last child: another one has started."""
-        self._filter = CaptureFilter(self._rules)
+        self._filter = CaptureFilter(self._rules, self._filter.learnt)
         self._seq = 0
         self._account_known = False
         self._held: list[Item] = []
@@ -94,6 +99,7 @@ class Intake:
         """Take the lines of one read."""
         now = self._clock()
         read = _Read(now, iso(now))
+        known = len(self._filter.learnt)
         try:
             for raw in lines:
                 event, line = decode.decode_line(raw)
@@ -102,6 +108,8 @@ class Intake:
                 self._take(event, line, read)
         finally:  # a callback that fails must not lose the messages before it
             self._queue(read.items)
+        if len(self._filter.learnt) > known:
+            self._on_learnt(self._filter.learnt)
         if self._writer.pending > HIGH_WATER:
             self._on_pressure(True)
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -34,7 +34,8 @@ _BACK_WITHOUT_READY: Final = frozenset({"reconnected", "passkey_done"})
 class LivePath:
     """Knows whether live delivery works, for whom, and how much was captured.
 
-    `send` is a command to the child; `linked_for` tells how long ago the phone was linked.
+    `send` is a command to the child; `linked_for` tells how long ago the phone was linked, `learnt` which ids are of
+    ignored people beside those in the settings.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class LivePath:
         *,
         send: Callable[..., None],
         linked_for: Callable[[], timedelta],
+        learnt: Callable[[], Iterable[str]] = tuple,
         counters: Counters,
         changed: Callable[[], None],
     ) -> None:
@@ -54,6 +56,7 @@ class LivePath:
         self._inbox = inbox
         self._send = send
         self._linked_for = linked_for
+        self._learnt = learnt
         self._history: str | None = None
         self._history_due: float | None = None
         self._history_timeout = settings.timing().history_timeout
@@ -225,7 +228,7 @@ class LivePath:
         return await asyncio.wrap_future(self._writer.call(make))
 
     def _ask_sweep(self, number: int, wanted: SweepPlan) -> None:
-        ignore = [entry if "@" in entry else f"{entry}@c.us" for entry in self._ignored]
+        ignore = [*(entry if "@" in entry else f"{entry}@c.us" for entry in self._ignored), *self._learnt()]
         since = {"from": wanted.start}
         if wanted.changes_from is not None:
             since["changes_from"] = wanted.changes_from

@@ -139,7 +139,8 @@ class CaptureSettings(Section):
         (),
         description=(
             "Chats that are never stored: phone numbers in any form that can be dialled in leads.country, or chat "
-            'ids ("+54 9 11 5555-0001", "011 15 5555-0001", "12345@lid").'
+            'ids ("+54 9 11 5555-0001", "011 15 5555-0001", "12345@lid"). Other ids of the same people, such as a new '
+            "number, are ignored too, once WhatsApp has told them."
         ),
     )
 
