@@ -13,8 +13,10 @@ from typing import Any, Final
 
 import pytest
 
+from leadmasterd.outbound import database
 from leadmasterd.outbound.cli import COMMANDS, main, make_parser
 from leadmasterd.outbound.decision import RULES, Reason
+from leadmasterd.outbound.records import Records
 from leadmasterd.outbound.sentences import ENGLISH, SPANISH
 from leadmasterd.settings import paths
 from leadmasterd.store.database import open_for_writing
@@ -236,6 +238,60 @@ def test_records_that_cannot_be_used_are_told(shell: Shell) -> None:
     answer = shell.types("status")
     assert (answer.code, answer.out) == (73, "")
     assert "outbound.db.key is missing" in answer.err
+
+
+@pytest.mark.parametrize("line", ["check 1", "send", "list", "approve 1", "stop", "suppress +541155550001", "status"])
+def test_damaged_records_are_one_sentence(shell: Shell, line: str) -> None:
+    """73 and no traceback, wherever SQLite notices: here opening still works."""
+    prepared(shell)
+    shell.types("approve 1")
+    file = shell.folder / "state" / "outbound.db"
+    with closing(sqlite3.connect(file)) as connection:
+        roots = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE rootpage > 0 AND tbl_name <> 'identity_key'"
+        )
+        pages = [page for (page,) in roots]
+    whole = bytearray(file.read_bytes())
+    for page in pages:
+        whole[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    file.write_bytes(whole)
+    Records.open(file).close()
+    answer = shell.types(line)
+    assert answer.code == 73
+    assert answer.err.startswith(f"cannot use {file}: ")
+    assert answer.err.count("\n") == 1
+
+
+def test_records_that_somebody_else_writes_are_waited_for_and_then_told(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is half done then."""
+    prepared(shell)
+    monkeypatch.setattr(database, "PATIENCE", 0.1)
+    with closing(sqlite3.connect(shell.folder / "state" / "outbound.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = shell.types("approve 1")
+        assert answer.code == 73
+        assert "another leadmaster-outbound is writing to it; try again" in answer.err
+        other.execute("ROLLBACK")
+    assert shell.types("approve 1").code == 0
+
+
+def test_a_listeners_database_that_is_none_is_as_good_as_none(shell: Shell) -> None:
+    """It only says less about people."""
+    (shell.folder / "state").mkdir()
+    (shell.folder / "state" / "leadmaster.db").write_text("rubbish " * 999)
+    assert "can't be read" in shell.types("status").out
+    assert shell.types(f'request "{PHONE}" --text x').code == 0
+
+
+def test_every_spelling_of_a_phone_is_one_person(shell: Shell) -> None:
+    """Whoever asked under one must not be written to under another."""
+    prepared(shell)
+    assert shell.types('suppress "011 15 5555-0001"').code == 0
+    assert "suppressed: " in shell.types("check 1").out
+    assert shell.types(f"suppress +{DIGITS} --lift").code == 0
+    assert "suppressed: " not in shell.types("check 1").out
 
 
 def test_times_are_the_shops(shell: Shell) -> None:

@@ -110,8 +110,20 @@ def _template_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help=_("its name at Meta; without it all are listed"))
     parser.add_argument("--language", default="es_AR", help=_("(default es_AR)"))
     parser.add_argument("--body", metavar="TEXT", help=_("its text at Meta, with {{1}}, {{2}}, … for values"))
-    parser.add_argument("--category", choices=[Purpose.UTILITY, Purpose.MARKETING], type=Purpose, metavar="CATEGORY")
-    parser.add_argument("--status", choices=list(TemplateStatus), type=TemplateStatus, metavar="STATUS")
+    parser.add_argument(
+        "--category",
+        choices=[Purpose.UTILITY, Purpose.MARKETING],
+        type=Purpose,
+        metavar="CATEGORY",
+        help=_("what Meta takes it for: utility or marketing"),
+    )
+    parser.add_argument(
+        "--status",
+        choices=list(TemplateStatus),
+        type=TemplateStatus,
+        metavar="STATUS",
+        help=_("what Meta says: {states}").format(states=", ".join(TemplateStatus)),
+    )
     ours = parser.add_mutually_exclusive_group()
     ours.add_argument("--approve", action="store_true", help=_("we approve this text too"))
     ours.add_argument("--disapprove", action="store_true", help=_("take our approval back"))

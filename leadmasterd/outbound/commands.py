@@ -5,7 +5,7 @@ import json
 import os
 import pwd
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from contextlib import suppress as ignored
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ from leadmasterd.outbound.decision import (
     obstacles,
 )
 from leadmasterd.outbound.gateway import NullGateway
-from leadmasterd.outbound.records import NewRequest, Records, State, StoredRequest, StoredTemplate
+from leadmasterd.outbound.records import NewRequest, Records, State, StoredRequest, StoredTemplate, open_records
 from leadmasterd.outbound.sender import Sender, only_sender
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import find_paths
@@ -89,7 +89,7 @@ def _desk(arguments: argparse.Namespace) -> Iterator[_Desk]:
         contact_cap=settings.contact_cap,
     )
     database = paths.state_dir / settings.database
-    with closing(Records.open(database)) as records:
+    with open_records(database) as records:
         yield _Desk(
             records=records,
             core=Core(paths.database),
@@ -158,7 +158,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 def stop(arguments: argparse.Namespace) -> int:
     """The kill switch. Turning it on works whatever is wrong in the settings."""
-    with closing(Records.open(outbound_database(find_paths(arguments.config)))) as records:
+    with open_records(outbound_database(find_paths(arguments.config))) as records:
         records.turn_switch(stopped=not arguments.lift, actor=_actor(), now=datetime.now(UTC))
     if arguments.json:
         return _print(stopped=not arguments.lift)

@@ -16,6 +16,8 @@ from typing import Final
 from leadmasterd.errors import CannotUseDatabase, CannotUseState
 
 SCHEMA_VERSION: Final = 1
+PATIENCE: Final = 10.0
+"""Seconds to wait for another process that writes."""
 _APPLICATION: Final = 0x6C6D6F62
 """`lmob`, SQLite's application_id: another program's file is never taken for ours."""
 
@@ -155,9 +157,9 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, IdentityKey]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)):
             pass
-        connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
     except (OSError, sqlite3.Error) as error:
-        raise _cannot_use(path, error) from error
+        raise cannot_use(path, error) from error
     try:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA synchronous = FULL")
@@ -169,7 +171,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, IdentityKey]:
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.Error | OSError):
-            raise _cannot_use(path, error) from error
+            raise cannot_use(path, error) from error
         raise
     return connection, key
 
@@ -235,7 +237,25 @@ def _key_of(connection: sqlite3.Connection, path: Path) -> IdentityKey:
     return key
 
 
-def _cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
-    if "locked" in str(error):
-        return CannotUseDatabase(f"cannot use {path}: another leadmaster-outbound is writing to it; try again")
-    return CannotUseDatabase(f"cannot use {path}: {error}; check the folder, the file and who may write to them")
+_DEFECTS: Final = ("SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE", "SQLITE_CONSTRAINT", "SQLITE_MISMATCH")
+"""Errors of a statement, and so of ours; all others are of the file or its disk."""
+
+
+def is_defect(error: sqlite3.Error) -> bool:
+    """Whether our own code is wrong, and not the file."""
+    return str(getattr(error, "sqlite_errorname", "")).startswith(_DEFECTS)
+
+
+def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
+    """The error as a sentence that says what to do."""
+    match str(getattr(error, "sqlite_errorname", "")):
+        case "SQLITE_BUSY" | "SQLITE_LOCKED":
+            return CannotUseDatabase(f"cannot use {path}: another leadmaster-outbound is writing to it; try again")
+        case "SQLITE_FULL":
+            return CannotUseDatabase(f"cannot use {path}: the disk is full; free some space")
+        case "SQLITE_CORRUPT" | "SQLITE_NOTADB":
+            return CannotUseDatabase(f"cannot use {path}: it is damaged ({error}); put it back from a backup")
+        case _:
+            return CannotUseDatabase(
+                f"cannot use {path}: {error}; check the folder, the file and who may write to them"
+            )

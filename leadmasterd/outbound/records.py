@@ -8,7 +8,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadmasterd.errors import Refused
-from leadmasterd.outbound.database import IdentityKey, open_database
+from leadmasterd.outbound.database import IdentityKey, cannot_use, is_defect, open_database
 from leadmasterd.outbound.decision import (
     DAY,
     Consent,
@@ -141,7 +141,8 @@ class Records:
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.OperationalError):  # SQLite has ended it by itself where the disk is bad
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 
@@ -479,6 +480,20 @@ class Records:
     def _write(self, statement: str, **values: Any) -> int:
         with self.transaction():
             return self._connection.execute(statement, values).rowcount
+
+
+@contextmanager
+def open_records(path: Path) -> Iterator[Records]:
+    """Open and close. Raises CannotUseDatabase, CannotUseState, also for what is found while they are open."""
+    records = Records.open(path)
+    try:
+        yield records
+    except sqlite3.Error as error:
+        if is_defect(error):
+            raise
+        raise cannot_use(path, error) from error
+    finally:
+        records.close()
 
 
 def _time(text: str) -> datetime:
