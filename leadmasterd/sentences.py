@@ -288,6 +288,8 @@ def lead_event(
             what = _("opened as {stage}").format(stage=_stage(after))
         case "reopened":
             what = _("reopened: {before} -> {after}").format(before=_stage(before), after=_stage(after))
+        case "decision":
+            what = _stage(after)
         case "stage" if before is None:
             what = _("{stage} again").format(stage=_stage(after))
         case "stage" | "merged":

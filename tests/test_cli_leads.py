@@ -934,6 +934,56 @@ def test_a_chat_without_a_lead_is_done_with_by_a_closing_stage(shop: Shop) -> No
     assert shop.types("leads", "stage", chat(1), "junk").code == 1, "nobody waits there now"
 
 
+def test_what_was_decided_where_there_is_no_lead_is_on_the_persons_record(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With who decided, and their note; later it is on the record of the lead that follows."""
+    monkeypatch.setenv("SUDO_USER", "beto")
+    shop.hears((1, 120, BROKEN))
+    assert shop.types("leads", "stage", chat(1), "junk", "--note", "ya lo cambiamos").code == 0
+    record = shop.types("leads", "show", chat(1), "--json").json["record"]
+    assert [(each["kind"], each["after"], each["code"], each["values"]) for each in record] == [
+        ("decision", "junk", "decided", {}),
+        ("note", None, "note", {"text": "ya lo cambiamos"}),
+    ]
+    [[at, actor]] = shop.asks("SELECT at, actor FROM decisions")
+    assert {(each["at"], each["actor"]) for each in record} == {(at, actor)}
+    shown = shop.types("leads", "show", chat(1)).out.partition("Record\n")[2]
+    assert [line.split(": ", 1)[1] for line in shown.splitlines()[:2]] == [
+        "junk (descartado): a person decided",
+        "ya lo cambiamos",
+    ]
+    shop.hears((1, -5, PRICE))
+    record = shop.types("leads", "show", "1", "--json").json["record"]
+    assert [each["kind"] for each in record] == ["decision", "note", "opened"]
+
+
+def test_a_decision_on_a_lead_is_on_its_record_once(shop: Shop) -> None:
+    """A second quote changes no stage, and is a decision all the same."""
+    shop.hears((1, 120, PRICE), (1, 110, "> $ 5"))
+    for stage in ("quoted", "quoted", "won"):
+        assert shop.types("leads", "stage", "1", stage).code == 0
+    record = shop.types("leads", "show", "1", "--json").json["record"]
+    decided = [(each["kind"], each["after"]) for each in record if each["actor"] != "system"]
+    assert decided == [("stage", "quoted"), ("decision", "quoted"), ("stage", "won")]
+
+
+def test_a_task_of_somebody_who_does_not_wait_is_discarded_too(shop: Shop) -> None:
+    """A reaction was the answer; the follow-up is still planned, and there is no lead."""
+    shop.hears((1, 120, BROKEN))
+    [[message]] = shop.asks("SELECT stanza_id FROM messages")
+    key = wire.key(message, chat=chat(1))
+    reacted = int(time.time()) - 60
+    shop.keeps(item(wire.line("reaction", id=key, from_me=True, sender=None, emoji="👍", t=reacted), now=reacted))
+    assert shop.types("leads", "rebuild").code == 0
+    assert shop.types("leads", "waiting", "--json").json["conversations"] == 0
+    assert shop.asks("SELECT state FROM follow_ups") == [("planned",)]
+    assert shop.types("leads", "stage", chat(1), "won").code == 1
+    assert shop.types("leads", "stage", chat(1), "descartado").code == 0
+    assert shop.asks("SELECT state, ended_by FROM follow_ups") == [("cancelled", "closed")]
+    assert shop.types("leads", "stage", chat(1), "descartado").code == 1
+
+
 def test_what_is_not_judged_yet_does_not_look_as_if_nobody_waited(shop: Shop) -> None:
     """«No classifier may silence the unanswered alert», so the output counts conversations not processed yet."""
     shop.hears((1, 120, PRICE), (2, 60, PRICE), judged=False)

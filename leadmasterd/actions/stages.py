@@ -84,7 +84,8 @@ def move_to_stage(editor: LeadEditor, who: str, stage: str, *, note: str | None 
     """Move the person's current lead to `stage`, one of `leads.stages.DECIDABLE`.
 
     An open stage reopens a closed lead, and opens one in a chat that has none. A closed stage also ends the waiting in
-    a chat without a lead. Raises Refused when there is nothing to close, or the lead named is not the current one.
+    a chat without a lead, and junk what is planned there. Raises Refused when there is nothing to close, or the lead
+    named is not the current one.
     """
     subject = editor.find(who)
 
@@ -117,7 +118,10 @@ def move_to_stage(editor: LeadEditor, who: str, stage: str, *, note: str | None 
 def _decision(editor: LeadEditor, subject: Subject, who: str, stage: str) -> _Decision:
     """What this decision meets. Raises Refused when there is nothing to close."""
     lead = lead_to_decide_on(editor, subject)
-    if lead is None and stage in CLOSED and not _somebody_waits(editor, subject):
+    nothing_ends = not _somebody_waits(editor, subject) and not (
+        stage == "junk" and _something_is_planned(editor, subject)
+    )
+    if lead is None and stage in CLOSED and nothing_ends:
         raise Refused(
             _(
                 "{who} has no lead to close; to mark the chat as something else: "

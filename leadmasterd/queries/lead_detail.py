@@ -1,6 +1,7 @@
 """One lead in full: the person, the enquiry, and the reason for everything. The answer of `leads show`."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final, TypedDict, cast
 
 from leadmasterd.queries.database import Connection, Row, id_list, records, rows
@@ -222,7 +223,7 @@ def lead_detail(connection: Connection, subject: Subject, as_of: AsOf, *, limit:
             if each is not lead
         ],
         "classifications": _classifications(connection, period),
-        "record": _record(connection, number),
+        "record": _record(connection, number, chats, [each["lead_id"] for each in all_leads]),
         "touches": records(
             Touch,
             connection,
@@ -351,14 +352,27 @@ def _texts(connection: Connection, conversation: int, since: str, before: str | 
     return [with_text(row)["text"] for row in found]
 
 
-def _record(connection: Connection, lead: int | None) -> list[RecordEntry]:
-    found = rows(
-        connection,
-        "SELECT at, recorded_at, actor, kind, before, after, message_id, code, value_json "
-        "FROM lead_events WHERE lead_id = :lead ORDER BY at, event_id",
-        lead=lead,
-    )
-    return [cast("RecordEntry", _with_values(row)) for row in found]
+_RECORD: Final = f"""
+    SELECT at, recorded_at, actor, kind, before, after, message_id, code, value_json, 2 AS place, event_id AS number
+    FROM lead_events WHERE lead_id = :lead
+    UNION ALL
+    SELECT at, at, actor, kind, NULL, iif(kind = 'note', NULL, stage), NULL, iif(kind = 'note', 'note', 'decided'),
+           iif(kind = 'note', json_object('text', note), '{{}}'), kind = 'note', decision_id
+    FROM decisions d JOIN (SELECT 'decision' AS kind UNION ALL SELECT 'note')
+    WHERE {_CHATS} AND (kind = 'decision' OR note IS NOT NULL) AND NOT EXISTS (
+        SELECT 1 FROM lead_events e WHERE e.lead_id IN (SELECT value FROM json_each(:leads)) AND e.at = d.at
+        AND e.actor = d.actor AND e.code = 'decided')
+    ORDER BY at, place, number
+"""
+
+
+def _record(connection: Connection, lead: int | None, chats: str, leads_of_person: Sequence[int]) -> list[RecordEntry]:
+    """What happened to the lead, and the person's decisions that changed none: those are in no lead's events."""
+    found = rows(connection, _RECORD, lead=lead, chats=chats, leads=id_list(leads_of_person))
+    return [
+        cast("RecordEntry", _with_values({key: row[key] for key in row if key not in ("place", "number")}))
+        for row in found
+    ]
 
 
 def _with_values(row: Row) -> Row:
