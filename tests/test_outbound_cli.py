@@ -116,6 +116,7 @@ def test_it_is_off_as_it_comes(shell: Shell) -> None:
     }
     status = shell.types("status")
     assert "sending is off, account none" in status.out
+    assert "the account - may not send" in shell.types("check 1").out
     assert status.out.startswith("Nothing is sent: ")
 
 
@@ -329,6 +330,16 @@ def test_every_command_has_help_with_examples_that_parse(shell: Shell) -> None:
     assert len(typed) >= 9
     for line in typed:
         make_parser().parse_args(shlex.split(line))
+
+
+def test_the_document_can_be_followed(shell: Shell) -> None:
+    """Its settings and its commands, one after another, end at the null gateway."""
+    text = DOCUMENT.split("## Try it")[1].split("\n## ")[0]
+    lines = re.findall(r"^    (.+)$", text, re.MULTILINE)
+    shell.settings("\n".join(line for line in lines if not line.startswith("leadmaster-outbound")))
+    answers = {line: shell.types(line.partition(" ")[2]) for line in lines if line.startswith("leadmaster-outbound")}
+    assert {line: each.code for line, each in answers.items() if each.code} == {"leadmaster-outbound check 1": 1}
+    assert "recorded; nothing was sent" in answers["leadmaster-outbound send"].out
 
 
 def documented() -> Iterator[tuple[str, str, str]]:

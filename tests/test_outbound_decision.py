@@ -458,4 +458,4 @@ def test_sentences_show_times_of_the_shop() -> None:
     case = FREE.at(datetime(2026, 12, 1, 1, 0, tzinfo=UTC)).request_with(not_after=NOON + 2 * DAY)
     [denied] = obstacles(case.request, case.facts, case.policy, case.now)
     assert english(denied, SHOP) == "these are the quiet hours, 21:00 to 09:00; they end at 2026-12-01 09:00"
-    assert spanish(denied, SHOP) == "son las horas de silencio, de 21:00 a 09:00; terminan a las 2026-12-01 09:00"
+    assert spanish(denied, SHOP) == "son las horas de silencio (21:00 a 09:00), hasta 2026-12-01 09:00"

@@ -218,7 +218,7 @@ def _kill_switch(_request: Request, facts: Facts, _policy: Policy, _now: datetim
 def _account_disabled(request: Request, _facts: Facts, policy: Policy, _now: datetime) -> Denied | None:
     if policy.enabled and policy.account and request.account == policy.account:
         return None
-    return Denied(Reason.ACCOUNT_DISABLED, values={"account": request.account})
+    return Denied(Reason.ACCOUNT_DISABLED, values={"account": request.account or "-"})
 
 
 def _suppressed(_request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:

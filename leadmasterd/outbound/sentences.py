@@ -30,20 +30,20 @@ SPANISH: Final[Mapping[Reason, str]] = {
     Reason.KILL_SWITCH: "el envío está detenido: no sale nada hasta que una persona lo habilite (`stop --lift`)",
     Reason.ACCOUNT_DISABLED: "la cuenta {account} no puede enviar: está apagado en la configuración, o nombra otra",
     Reason.SUPPRESSED: "esta persona pidió que no le escriban, o fue olvidada",
-    Reason.ALREADY_ATTEMPTED: "ya se entregó una vez para enviar; nada se envía dos veces: hacé un pedido nuevo",
-    Reason.CANCELLED: "fue cancelado",
-    Reason.EXPIRED: "había que enviarlo antes de {at}",
+    Reason.ALREADY_ATTEMPTED: "ya se entregó una vez, y nada se envía dos veces: hacé una solicitud nueva",
+    Reason.CANCELLED: "fue cancelada",
+    Reason.EXPIRED: "había que enviarla antes de {at}",
     Reason.NO_CONSENT: "no consta que acepte mensajes de {purpose}; que nos haya escrito no alcanza",
     Reason.TEMPLATE_NEEDED: "el texto libre necesita un mensaje suyo a esta cuenta en las últimas 24 horas ({last}); "
     "usá una plantilla aprobada",
     Reason.TEMPLATE_NOT_APPROVED_BY_META: "Meta no aprobó la plantilla {template} (su estado: {status})",
     Reason.TEMPLATE_NOT_APPROVED_HERE: "nadie del negocio aprobó la plantilla {template} tal como está ahora",
-    Reason.NOT_APPROVED: "primero tiene que aprobarlo una persona (`approve`)",
-    Reason.TOO_EARLY: "no hay que enviarlo antes de {until}",
-    Reason.QUIET_HOURS: "son las horas de silencio, de {start} a {end}; terminan a las {until}",
+    Reason.NOT_APPROVED: "primero tiene que aprobarla una persona (`approve`)",
+    Reason.TOO_EARLY: "no hay que enviarla antes de {until}",
+    Reason.QUIET_HOURS: "son las horas de silencio ({start} a {end}), hasta {until}",
     Reason.ACCOUNT_CAP: "la cuenta ya envió {cap} en 24 horas, que es el límite hasta {until}",
     Reason.CONTACT_CAP: "esta persona recibió {cap} en 24 horas, que es el límite hasta {until}",
-    Reason.PAIR_RATE: "esta persona recibió uno recién; el próximo puede salir a las {until}",
+    Reason.PAIR_RATE: "esta persona acaba de recibir uno; el próximo puede salir desde {until}",
 }
 
 _WORDS_ES: Final[Mapping[str, str]] = {
