@@ -40,6 +40,9 @@ _CHAT_ID: Final = re.compile(
 )
 """People's ids have a number; of other servers nothing is known."""
 
+_CHAT_NAMED: Final = re.compile(r'"(?:remote|chat)":\s*"([^"\\]+)"')
+"""In the text of a line of which nothing else is sure."""
+
 _captured_at: Final = lru_cache(maxsize=1)(iso)
 """One read of the pipe brings many messages, all with the same time of capture."""
 
@@ -175,8 +178,11 @@ class CaptureFilter:
         return self._refusal(ids[0], ids)
 
     def mentions_ignored(self, text: str) -> bool:
-        """Whether a line that can't be read may be of an ignored chat."""
-        return any(entry.partition("@")[0] in text for entry in self._rules.ignore)
+        """Whether a line that can't be read may be of a chat that is not captured: it names it, or somebody ignored."""
+        chats = [canonical_id(chat) for chat in _CHAT_NAMED.findall(text)]
+        return any(entry.partition("@")[0] in text for entry in self._rules.ignore) or any(
+            self._refusal(chat, (chat,)) for chat in chats
+        )
 
     def _refusal(self, chat: str, aliases: Sequence[str]) -> Skipped | None:
         if chat_kind(chat) == "group" and not self._rules.groups:

@@ -260,6 +260,20 @@ def test_nothing_of_an_ignored_chat_reaches_the_disk(store: Store, entry: str) -
     assert after != before, "that there were unreadable lines is known"
 
 
+@pytest.mark.parametrize("chat", ["867051314767696@bot", "13135550002@c.us", "0@c.us", wire.US, wire.GROUP])
+def test_nothing_of_a_chat_that_is_never_captured_is_kept_of_a_spoiled_line(store: Store, chat: str) -> None:
+    """Bots, WhatsApp itself, oneself, and groups that are not wanted. A spoiled line of anybody else is kept."""
+    line = Line(store, CaptureRules())
+    line.read(wire.ready())
+    for whose, text in ((chat, "privado"), (wire.ANA, "de Ana")):
+        line.read({**wire.message("1", chat=whose, body=text), "media": "wrong"})
+        line.intake.oversize(wire.raw(wire.message("2", chat=whose, body=text)), 2_000_000)
+        line.intake.cut_short(wire.raw(wire.message("3", chat=whose, body=text))[:-10])
+    store.settle()
+    assert "privado" not in everything(store)
+    assert everything(store).count("de Ana") == 3
+
+
 def test_nothing_of_an_ignored_chat_comes_in_under_its_other_name(store: Store) -> None:
     """Calls and reactions carry one id; earlier messages revealed the other."""
     line = ignoring(store, "+54 9 11 5555-0001")

@@ -187,7 +187,7 @@ class Intake:
         if self._rejected > MAX_REJECTED_PER_CHILD:
             return []
         if self._filter.mentions_ignored(line or bad.head):
-            bad, line = replace(bad, head="(not kept: it may be of an ignored chat)"), None
+            bad, line = replace(bad, head="(not kept: it may be of a chat that is not captured)"), None
         return [Item(bad, line, iso(self._clock()))]
 
     def _count(self, seq: int) -> None:

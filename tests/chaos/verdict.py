@@ -13,6 +13,9 @@ from tests.chaos.plan import SECRET, Expected, Plan, customer_of
 SHOWN: Final = 8
 """How many of each kind are named in the report; all are counted."""
 
+_LINE: Final = 200
+"""How much of a line is shown."""
+
 Row = Mapping[str, Any]
 
 
@@ -255,7 +258,7 @@ def judge(plan: Plan, found: Found) -> Verdict:
         joined=tuple(f"{those} in conversation {number}" for number, those in owners.items() if len(those) > 1),
         secret=(
             *(f"the message {body}" for body in sorted(secret)),
-            *(f"the line {line}" for line in found.kept_lines),
+            *(f"the line {line[:_LINE]}…" for line in found.kept_lines),
             *(f"the chat {sorted(found.chats[number])}" for number, those in owners.items() if not those),
         ),
         authors=tuple(wrong["authors"]),
