@@ -482,6 +482,19 @@ def version_of(path: Path) -> int:
     return int(version)
 
 
+@pytest.mark.parametrize("words", [("leads", "rebuild"), ("leads", "stage", "1", "won"), ("leads", "list")])
+def test_a_command_leaves_the_update_to_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """A daemon of the earlier version may still be running, and an update may take minutes."""
+    path = tmp_path / "state" / "leadmaster.db"
+    older(path, 10)
+    monkeypatch.setenv("LEADMASTERD_STATE_DIR", str(path.parent))
+    assert main([*words]) == 73
+    assert "start the daemon once: it updates the schema" in capsys.readouterr().err
+    assert version_of(path) == SCHEMA_VERSION - 1
+
+
 def test_a_daemon_says_that_it_updates_its_database(tmp_path: Path) -> None:
     """In the journal when it begins and when it is done; and systemd gives it time."""
     path = tmp_path / "state" / "leadmaster.db"

@@ -23,7 +23,7 @@ from leadmasterd.queries.database import id_list, rows
 from leadmasterd.queries.people import Subject, find_or_refuse
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
-from leadmasterd.store.database import cannot_use, is_damage, open_for_writing
+from leadmasterd.store.database import cannot_use, is_damage, open_for_reading, open_for_writing
 from leadmasterd.text import _
 
 _T = TypeVar("_T")
@@ -191,9 +191,13 @@ def _changes(before: _State, after: _State) -> list[Change]:
 def open_editor(
     settings: Settings, paths: Paths, *, actor: str, on_wait: OnWait = lambda _seconds: None
 ) -> Iterator[LeadEditor]:
-    """An editor of this database. Raises Refused before anything has been captured: deciding creates no database."""
+    """An editor of this database. Raises Refused before anything has been captured: deciding creates no database.
+
+    Nor does it update one of an earlier version, whose daemon may still be running.
+    """
     if not paths.database.exists():
         raise Refused(_("Nothing has been captured here yet: there is no {path}.").format(path=paths.database))
+    open_for_reading(paths.database).close()
     connection = _retrying(lambda: open_for_writing(paths.database, timeout=_ONE_TRY), on_wait)
     with closing(connection):
         yield LeadEditor(connection, settings, paths, actor=actor, on_wait=on_wait)
