@@ -408,19 +408,12 @@ def test_a_copy_can_tell_that_two_contacts_are_one(store: Store) -> None:
     assert store.one("SELECT count(*) FROM contacts") == 1
 
 
-def test_a_merge_keeps_the_smaller_watermark(store: Store) -> None:
-    """The merged chat is complete only as far as both halves are."""
+def test_a_merge_has_no_watermark(store: Store) -> None:
+    """Each half had its own, and the page may make one chat of both: what was read of one says nothing about that."""
     store.write(wire.message("1", chat=wire.ANA), swept(wire.ANA, through=wire.NOON - 5))
     store.write(wire.message("2", chat=wire.ANA_LID), swept(wire.ANA_LID, through=wire.NOON - 60))
     store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
-    assert store.rows("SELECT swept_through_at FROM conversations") == [(at(wire.NOON - 60),)]
-
-
-def test_a_merge_with_a_chat_never_swept_has_no_watermark(store: Store) -> None:
-    """Nothing is known about that half."""
-    store.write(wire.message("1", chat=wire.ANA), swept(wire.ANA), wire.message("2", chat=wire.ANA_LID))
-    store.write(wire.message("3", chat=wire.ANA_LID, contact=wire.contact(phone=wire.ANA)))
-    assert store.rows("SELECT swept_through_at FROM conversations") == [(None,)]
+    assert store.rows("SELECT swept_through_at, swept_chat FROM conversations") == [(None, None)]
 
 
 def test_another_number_has_its_own_history(store: Store) -> None:

@@ -114,6 +114,22 @@ def test_a_chat_read_later_than_the_whole_starts_later(store: Store) -> None:
     assert planned(store) == SweepPlan(LINKED + 10 * HOUR, {wire.ANA: LINKED + 20 * HOUR - slack})
 
 
+@pytest.mark.parametrize("other", ["5491155550001@hosted", wire.ANA_LID])
+def test_a_watermark_is_that_of_the_chat_that_was_read(store: Store, other: str) -> None:
+    """The page may have two chats of one person: the phone's, and one under a LID or from a provider's device.
+
+    A sweep that ends early has read one of them, and says nothing about the other.
+    """
+    now = LINKED + 25 * HOUR
+    known = wire.contact(phone=wire.ANA, lid=wire.ANA_LID)
+    store.write(wire.message("1", chat=wire.ANA, contact=known), wire.message("2", chat=other, contact=known))
+    assert store.one("SELECT count(*) FROM conversations") == 1
+    slack = round(PERIODIC_SLACK.total_seconds())
+    for chat, hours in ((other, 20), (wire.ANA, 10), (wire.ANA, 12)):
+        store.write(*whole_sweep(LINKED + HOUR), item(swept(chat, through=LINKED + hours * HOUR), now=now))
+        assert planned(store) == SweepPlan(LINKED + HOUR, {chat: LINKED + hours * HOUR - slack})
+
+
 def test_no_chat_starts_after_its_own_watermark(store: Store) -> None:
     """Otherwise messages would be skipped forever."""
     store.write(wire.message(), swept(through=LINKED + 3))

@@ -125,9 +125,8 @@ def _absorb_conversation(connection: sqlite3.Connection, keep: int, drop: int) -
         "conversations WHERE conversation_id = :drop), '')), ''), "
         "last_outbound_at = nullif(max(coalesce(last_outbound_at, ''), coalesce((SELECT last_outbound_at FROM "
         "conversations WHERE conversation_id = :drop), '')), ''), "
-        # complete only as far as both halves are
-        "swept_through_at = nullif(min(coalesce(swept_through_at, ''), coalesce((SELECT swept_through_at FROM "
-        "conversations WHERE conversation_id = :drop), '')), '') "
+        # the page may join its two chats as well, and then what was read of one says nothing
+        "swept_through_at = NULL, swept_chat = NULL "
         "WHERE conversation_id = :keep",
         {"keep": keep, "drop": drop},
     )

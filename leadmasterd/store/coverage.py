@@ -67,17 +67,21 @@ class Coverage:
         )
 
     def chat_swept(self, account: int | None, swept: SweepChat, at: str) -> None:
-        """Move the chat's watermark to its newest message. The messages came before this line, so they are written."""
+        """Move the chat's watermark to its newest message. The messages came before this line, so they are written.
+
+        The page may have several chats of one person: the watermark is that of the chat that was read last.
+        """
         # without a believable time it stays: our clock would say nothing about the messages
         through = believable(swept.through, datetime.fromisoformat(at))
         if swept.error is not None or through is None or swept.sweep in self._lineless:
             return
         chat = canonical_id(swept.chat)
         self._db.execute(
-            "UPDATE conversations SET swept_through_at = max(coalesce(swept_through_at, ''), ?) "
-            "WHERE account_id = ? AND (chat = ? OR contact_id = "
-            "(SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = ?))",
-            (min(through, at), account, chat, chat),
+            "UPDATE conversations SET swept_chat = :swept, "
+            "swept_through_at = iif(swept_chat = :swept, max(coalesce(swept_through_at, ''), :through), :through) "
+            "WHERE account_id = :account AND (chat = :chat OR contact_id = "
+            "(SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = :chat))",
+            {"swept": swept.chat, "through": min(through, at), "account": account, "chat": chat},
         )
 
     def sweep_done(self, account: int | None, done: SweepDone, at: str) -> SweepOutcome:

@@ -14,6 +14,8 @@ from typing import Final
 from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, DatabaseDamaged, MayNotWrite
 from leadmasterd.store.schema import SCHEMA_VERSION, is_table
 
+_COPIED_BEFORE: Final = 7
+"""An update from before this version of the schema copies the messages."""
 _ROOM_OF_UPDATE: Final = 2.5
 """Room that an update needs, in sizes of the file: the messages' old and new pages in the WAL, then the new ones in the
 file. It was 2.4 for a million messages and nothing else."""
@@ -75,7 +77,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, on_update: Callable[[Up
     connection.execute("ROLLBACK")
     if version < SCHEMA_VERSION:
         if version:
-            _check_room(path)
+            if version < _COPIED_BEFORE:
+                _check_room(path)
             [[messages]] = connection.execute("SELECT count(*) FROM messages")
             on_update(Update(messages, path.stat().st_size))
         from sqlite_utils import Database

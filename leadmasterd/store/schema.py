@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 8
+SCHEMA_VERSION: Final = 9
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -546,6 +546,7 @@ CREATE TABLE conversation_merges (                   -- the same of conversation
 ) STRICT;
 CREATE INDEX conversation_merges_by_kept ON conversation_merges (kept_id);
 """
+
 _AUTHORS: Final = (
     "author IN ('contact', 'operator', 'auto_reply', 'api')",
     "author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api', 'system')",
@@ -622,6 +623,12 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         for statement in _statements(_OUTBOX):
             db.execute(statement)
         db.execute("PRAGMA user_version = 8")
+
+    @migrations()
+    def m009_swept_chat(db: "Database") -> None:
+        # Whose watermarks are in the table is not known, so none of them counts: the account's is not later.
+        db.execute("ALTER TABLE conversations ADD COLUMN swept_chat TEXT")  # the page's chat of swept_through_at
+        db.execute("PRAGMA user_version = 9")
 
     [(enforced,)] = db.execute("PRAGMA foreign_keys").fetchall()
     db.execute("PRAGMA foreign_keys = OFF")

@@ -4,6 +4,7 @@ A sweep is a backfill: the periodic one looks for what the live path missed, the
 came meanwhile. There are two watermarks, both only ever moved forward, and never before the messages they cover are
 written: the account's (every chat is complete up to here, set when a whole sweep succeeded) and a chat's own (set when
 that chat was read). A chat starts at the later of the two, less a slack for messages that arrive with an older time.
+The page may have several chats of one person; the watermark is that of the one which was read last.
 Live messages move neither: that one arrived says nothing about those before it.
 
 Both hold WhatsApp's time of the newest message read, because our clock may be wrong for days. In a quiet account the
@@ -112,14 +113,14 @@ def _first_start(connection: sqlite3.Connection, account_id: int, *, floor: date
 def _later_starts(
     connection: sqlite3.Connection, account_id: int, account_watermark: str, *, slack: timedelta, now: datetime
 ) -> dict[str, int]:
-    """Chats whose own watermark is later than the account's, the latest first.
+    """Chats whose own watermark is later than the account's, the latest first, by their names in the page.
 
-    Whoever changed the number has two chats in the page, and the watermark says that one of them was read.
+    The page may have two chats of one person, as of somebody who changed the number, and a watermark says that one of
+    them was read.
     """
     rows = connection.execute(
-        "SELECT chat, swept_through_at FROM conversations v WHERE account_id = ? AND swept_through_at > ? "
-        "AND swept_through_at <= ? AND (SELECT count(*) FROM contact_identities i "
-        "WHERE i.contact_id = v.contact_id AND i.kind = 'wa_jid') < 2 ORDER BY swept_through_at DESC LIMIT ?",
+        "SELECT swept_chat, swept_through_at FROM conversations WHERE account_id = ? AND swept_through_at > ? "
+        "AND swept_through_at <= ? AND swept_chat IS NOT NULL ORDER BY swept_through_at DESC LIMIT ?",
         (account_id, account_watermark, iso(now), MAX_CHATS),
     )
     return {chat: _seconds(_moment(watermark) - slack) for chat, watermark in rows}

@@ -276,7 +276,8 @@ function wantedOf(listed, command) {
 }
 
 /**
- * Where to start in a chat: its own watermark under any of its names, or the common one.
+ * Where to start in a chat: its own start, or the common one. A start under another name of its person counts only if it is
+ * earlier: the page may have two chats of one person, and of the other one more was read.
  * @param {ListedChat} listed
  * @param {SweepCommand} command
  * @returns {number | null} seconds, null for a chat to ignore
@@ -284,8 +285,8 @@ function wantedOf(listed, command) {
 export function startOf({ chat, aliases }, command) {
   const names = [chat, ...aliases];
   if (names.some((name) => command.ignore.includes(name))) return null;
-  const own = names.map((name) => command.chats[name]).filter((time) => time !== undefined);
-  return own.length > 0 ? Math.min(...own) : command.from;
+  const start = command.chats[chat] ?? command.from;
+  return Math.min(start, ...aliases.map((name) => command.chats[name] ?? start));
 }
 
 /**
