@@ -295,6 +295,21 @@ def test_every_spelling_of_a_phone_is_one_person(shell: Shell) -> None:
     assert "suppressed: " not in shell.types("check 1").out
 
 
+@pytest.mark.parametrize(
+    ("typed", "recipient"),
+    [
+        ("+54 9 11 5555-0001", "5491155550001"),
+        ("5491155550001", "5491155550001"),
+        ("541155550001", "541155550001"),
+        ("011 15 5555-0001", "541155550001"),
+        ("11 5555-0001", "541155550001"),
+    ],
+)
+def test_a_whole_number_is_written_to_as_it_was_typed(shell: Shell, typed: str, recipient: str) -> None:
+    """With a 9 or without one: neither form is made up, because the provider may know only the other."""
+    assert shell.types(f'request "{typed}" --text x --json').json["requests"][0]["to"] == recipient
+
+
 def test_times_are_the_shops(shell: Shell) -> None:
     """Those that are typed without an offset, and those that are shown."""
     answer = shell.types(f'request "{PHONE}" --text x --not-before 2036-11-23T14:30 --not-after 2036-11-24 --json').json

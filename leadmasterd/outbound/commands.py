@@ -14,7 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from leadmasterd.errors import NO, CannotUseArgument, CannotUseSettings, Refused
-from leadmasterd.identity import phone_from_text
+from leadmasterd.identity import phone_from_text, phone_of
 from leadmasterd.outbound import sentences
 from leadmasterd.outbound.core import Core
 from leadmasterd.outbound.decision import (
@@ -204,7 +204,9 @@ def _recipient(desk: _Desk, text: str) -> tuple[int | None, str]:
                             "can't be read; name a phone").format(lead=text))  # fmt: skip
         return int(text), phone
     key = _match_key(text, desk.country)
-    typed = "".join(filter(str.isdigit, text)) if text.strip().startswith("+") else key
+    digits = "".join(filter(str.isdigit, text))
+    whole = phone_of(f"{digits}@c.us")
+    typed = digits if whole and whole.match_key == key else key  # else without the country's code, or with a 15
     return None, desk.core.phone_as_known(key) or typed
 
 
