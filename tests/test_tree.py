@@ -89,6 +89,24 @@ def test_our_own_children_count_only_since_the_child_was_made(started: Started) 
     assert os.getpid() not in found
 
 
+def test_a_child_that_is_not_the_listeners_is_left_alone(started: Started) -> None:
+    """Nor its descendants: training and feeds outlive a restart of the listener."""
+    marked = started.start(f"--instance={OURS}")
+    other = started.start(code=NESTED)
+    until_true(lambda: other.children())
+    theirs = {other.pid, other.children()[0].pid}
+    assert theirs <= {process.pid for process in tree.find_ours(OURS, since=0)}
+    with tree.not_the_listeners(other.pid):
+        found = {process.pid for process in tree.find_ours(OURS, since=0)}
+        assert not theirs & found
+        assert marked.pid in found
+        other.kill()
+        until_true(lambda: other.status() == psutil.STATUS_ZOMBIE)
+        tree.reap_orphans(frozenset())
+        assert started.all[1].wait(LIMIT) == -signal.SIGKILL, "whoever started it learns how it ended"
+    assert other.pid not in tree._others
+
+
 def test_the_dead_are_not_found(started: Started) -> None:
     """A zombie counts as dead."""
     marked = started.start(f"--instance={OURS}")

@@ -19,6 +19,7 @@ from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.health import HOURS_CHANGED, RULES
+from leadmasterd.listener import tree
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.leads_light import read_leads_settings
@@ -66,7 +67,8 @@ class LeadJobs:
             start_new_session=True,
         )
         try:
-            output, _ = await process.communicate()
+            with tree.not_the_listeners(process.pid):
+                output, _ = await process.communicate()
         finally:
             if process.returncode is None:  # the daemon stops
                 os.killpg(process.pid, signal.SIGKILL)  # with the process that it trains in

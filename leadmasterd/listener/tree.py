@@ -11,12 +11,26 @@ import hashlib
 import math
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import psutil
 
 PR_SET_CHILD_SUBREAPER: Final = 36
+
+_others: Final[set[int]] = set()
+"""Children of the daemon that are not the listener's, by pid. Whoever started them waits for them."""
+
+
+@contextlib.contextmanager
+def not_the_listeners(pid: int) -> Iterator[None]:
+    """While this holds, nothing here kills or reaps the child with this pid, nor its descendants."""
+    _others.add(pid)
+    try:
+        yield
+    finally:
+        _others.discard(pid)
 
 
 def become_subreaper() -> bool:
@@ -32,13 +46,17 @@ def marker_of(state_dir: Path) -> str:
 
 def find_ours(marker: str, *, since: float = math.inf) -> list[psutil.Process]:
     """Every live process of the listener: those that carry the marker, and our own descendants made after `since`
-    (seconds since 1970; orphans come to us as the subreaper). Never ourselves."""
+    (seconds since 1970; orphans come to us as the subreaper). Never ourselves, nor what is `not_the_listeners`."""
     me = os.getpid()
     found: dict[int, psutil.Process] = {}
     with contextlib.suppress(psutil.Error):
-        for process in psutil.Process(me).children(recursive=True):
-            if process.create_time() >= since:
-                found[process.pid] = process
+        for child in psutil.Process(me).children():
+            if child.pid in _others:
+                continue
+            with contextlib.suppress(psutil.Error):
+                for process in (child, *child.children(recursive=True)):
+                    if process.create_time() >= since:
+                        found[process.pid] = process
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             arguments = process.cmdline()
@@ -67,6 +85,6 @@ def reap_orphans(besides: frozenset[int]) -> None:
     """Reap orphans that came to us, by their pids: waiting for any child would steal asyncio's exits."""
     with contextlib.suppress(psutil.Error):
         for process in psutil.Process().children():
-            if process.pid not in besides and not _is_alive(process):
+            if process.pid not in besides | _others and not _is_alive(process):
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(process.pid, os.WNOHANG)
