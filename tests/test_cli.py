@@ -279,7 +279,7 @@ def test_half_a_character_is_no_defect(tmp_path: Path) -> None:
 def test_a_file_that_changes_during_the_stop_is_no_line_in_the_log(tmp_path: Path) -> None:
     """The message of the watchdog library would tell a reader of the journal nothing."""
     program = (
-        "import logging; from leadmasterd.cli.cmd_run import set_up_logging; set_up_logging();"
+        "import logging; from leadmasterd.journal import set_up_logging; set_up_logging();"
         "from watchdog.observers import inotify; inotify.logger.error('called when the thread is inactive');"
         "inotify.logger.warning('queue overflowed');"
         "logging.getLogger('leadmasterd').info('ours')"
