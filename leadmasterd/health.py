@@ -149,6 +149,25 @@ DATABASE_UPDATE: Final = Warnable(
     lambda detail: _("the database is updated to this version ({what})").format(what=detail),
     lambda: _("nothing is captured until that is done; the backfill fetches it then"),
 )
+FEEDS_DOWN: Final = Warnable(
+    "feeds_down",
+    Severity.MEDIUM,
+    lambda detail: _("nothing is delivered to other programs ({detail})").format(detail=detail),
+    lambda: _("retrying; nothing is lost meanwhile"),
+)
+FEED_DISABLED: Final = Warnable(
+    "feed_disabled",
+    Severity.MEDIUM,
+    lambda detail: _("these feeds deliver nothing: {feeds}").format(feeds=detail),
+    lambda: _("mend the receiver or the settings, then restart the daemon; what was not delivered is kept"),
+)
+FEED_DEAD: Final = Warnable(
+    "feed_dead",
+    Severity.MEDIUM,
+    lambda detail: _("events were given up after ten tries: {feeds}").format(feeds=detail),
+    lambda: _("look into what the receiver refuses; they are kept in feeds.db"),
+    measured=True,
+)
 DISK_FULL: Final = Warnable(
     "disk_full",
     Severity.HIGH,
@@ -203,6 +222,9 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
         RULES,
         HOURS_CHANGED,
         DATABASE_UPDATE,
+        FEEDS_DOWN,
+        FEED_DISABLED,
+        FEED_DEAD,
         DISK_FULL,
         DATABASE_LOCKED,
         DATABASE_ERROR,

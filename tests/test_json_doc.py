@@ -37,7 +37,7 @@ from leadmasterd.queries.waiting import WaitingList
 from leadmasterd.replay import ReplayRecord
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import write_status
-from leadmasterd.state.status_object import Page, PageMember, Session, Status
+from leadmasterd.state.status_object import FeedStatus, Page, PageMember, Session, Status
 from leadmasterd.store.database import open_for_writing
 from tests.sessions import packed
 from tests.stories import Customer
@@ -274,6 +274,9 @@ def filled(shop: Shop) -> Paths:
         next_jobs=lambda: [{"job": "sweep", "at": now}],
         versions=lambda: dict.fromkeys(names, "1"),
         page=lambda: PAGE,
+        feeds=lambda: [
+            FeedStatus(name="hub", kind="webhook", state="down", why="HTTP 502", behind=3, retrying=1, dead=2)
+        ],
     )
     StatusPublisher(paths, sections).write()
     (shop.folder / "labelled.jsonl").write_text(LABELLED)

@@ -56,6 +56,9 @@ def keys_of(model: type[BaseModel]) -> dict[str, Any]:
     return found
 
 
+URL = "https://hub.example/hook"
+HUB = '[feeds.hub]\nkind = "webhook"\nsecrets = ["whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]'
+
 WRONG: list[tuple[str, str, str, str]] = [
     ("state_dir = 5", "state_dir", "5", "text in quotes"),
     ('state_dir = ""', "state_dir", "''", "some text, not an empty one"),
@@ -130,6 +133,33 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("[outbound]\naccount_cap = 0", "outbound.account_cap", "0", "at least 1"),
     ("[outbound]\ncontact_cap = true", "outbound.contact_cap", "True", "a whole number"),
     ('[leads.campaigns]\n"Summer" = "!!"', "leads.campaigns.Summer", "'!!'", "words to recognise customers by"),
+    ("feeds = 5", "feeds", "5", "a table"),
+    ("[feeds]\nhub = 5", "feeds.hub", "5", "a section, written as [feeds.NAME]"),
+    ('[feeds.hub]\nkind = "webhok"', "feeds.hub.kind", "'webhok'", "one of jsonl, webhook; did you mean webhook?"),
+    ('[feeds.hub]\nkind = "jsonl"\nkeep = true', "feeds.hub.keep", "True", "a whole number"),
+    ('[feeds.hub]\nkind = "jsonl"\nrotate_mb = 0', "feeds.hub.rotate_mb", "0", "at least 1"),
+    ('[feeds.hub]\nkind = "jsonl"\nevents = []', "feeds.hub.events", "[]", "a list with something in it"),
+    ('[feeds.hub]\nkind = "jsonl"\nevents = ["lead.*.x"]', "feeds.hub.events.0", "'lead.*.x'", "a group of them"),
+    (f'[feeds.hub]\nkind = "webhook"\nurl = "{URL}"', "feeds.hub.secrets", "0", "`secret_file`: one of the two"),
+    (f'{HUB}\nurl = "{URL}"\nsecret_file = "s"', "feeds.hub.secrets", "1", "`secret_file`: one of the two"),
+    (f'{HUB}\nurl = "{URL}"\nenvelope = "xml"', "feeds.hub.envelope", "'xml'", "'standard' or 'cloudevents'"),
+    (f'{HUB}\nurl = "hub.example"', "feeds.hub.url", "'hub.example'", "a URL such as https://"),
+    (f'{HUB}\nurl = "https://a:b@hub.example/"', "feeds.hub.url", "a:b@", "without user"),
+    (f'{HUB}\nurl = "https://hub.example:99999/"', "feeds.hub.url", "99999", "a URL such as https://"),
+    (f'{HUB}\nurl = "http://hub.example/"', "feeds.hub.url", "'http:", "https, or its host in `private_hosts`"),
+    (f'{HUB}\nurl = "https://10.0.0.1/"', "feeds.hub.url", "10.0.0.1", "a public address"),
+    (
+        f'{HUB}\nurl = "{URL}"\nprivate_hosts = ["http://n8n.lan"]',
+        "feeds.hub.private_hosts.0",
+        "'http://n8n.lan'",
+        "without its port",
+    ),
+    (
+        f'[feeds.hub]\nkind = "webhook"\nurl = "{URL}"\nsecrets = ["whsec_bm90IG1pbmU"]',
+        "feeds.hub.secrets.0",
+        "…",
+        "24 to 64 random bytes in standard base64",
+    ),
 ]
 
 
@@ -181,6 +211,8 @@ UNKNOWN = [
     ("[listner]\nnode = 'x'", "listner", "did you mean `listener`?"),
     ("[listener]\nsweep_intervall = 5", "listener.sweep_intervall", "did you mean `sweep_interval`?"),
     ("[capture]\nzzz = 1", "capture.zzz", "known here: first_link_days, groups, ignore"),
+    ('[feeds.hub]\nkind = "jsonl"\nrotate = 1', "feeds.hub.rotate", "rotate_mb"),
+    (f'{HUB}\nurl = "{URL}"\nsecret = "x"', "feeds.hub.secret", "did you mean `secrets`?"),
 ]
 
 
@@ -236,6 +268,9 @@ ENVIRONMENT = [
     ("LEADMASTERD_STATEDIR", "/x", "unknown", "did you mean `LEADMASTERD_STATE_DIR`?"),
     ("LEADMASTERD_LISTENER__NODES", "/x", "unknown", "did you mean `LEADMASTERD_LISTENER__NODE`?"),
     ("LEADMASTERD_LISTENER", '{"node": "/x"}', "unknown", "known here"),
+    ("LEADMASTERD_FEEDS", "hub", "`feeds` = 'hub'", "a table as JSON"),
+    ("LEADMASTERD_FEEDS", '{"hub": {"kind": "jsonl", "keep": -1}}', "`feeds.hub.keep` = -1", "at least 0"),
+    ("LEADMASTERD_FEEDS__HUB__URL", "x", "unknown", "LEADMASTERD_FEEDS"),
     ("LEADMASTERD_LISTENER__NODE__X", "1", "unknown", "LEADMASTERD_LISTENER__NODE"),
 ]
 
@@ -394,6 +429,56 @@ def test_the_example_is_drawn_from_the_model() -> None:
         encoding="utf-8",
     ).stdout
     assert EXAMPLE.read_text(encoding="utf-8") == drawn
+
+
+def test_the_example_of_a_feed_is_right_when_its_comments_are_taken_away() -> None:
+    """Lines that begin with one `#` are settings, and those with two are about them."""
+    _head, _, sections = EXAMPLE.read_text(encoding="utf-8").partition("\n[feeds]\n")
+    text = "\n".join(line[2:] for line in sections.splitlines() if line.startswith("# "))
+    written(text.replace("whsec_…", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="))
+    feeds = load(None)[0].feeds
+    assert {name: feed.kind for name, feed in feeds.items()} == {"my-webhook": "webhook", "my-jsonl": "jsonl"}
+
+
+def test_two_feeds_of_one_name_are_refused() -> None:
+    """In one spelling by TOML itself, and there is no other spelling of a name."""
+    [line] = problems('[feeds.hub]\nkind = "jsonl"\n[feeds.hub]\nkind = "jsonl"')
+    assert "it is not TOML" in line
+    [line] = problems('[feeds.Hub]\nkind = "jsonl"')
+    assert "a feed's name must be of a-z, 0-9" in line
+
+
+def test_a_feed_must_have_what_it_can_not_do_without() -> None:
+    """Its kind, and a webhook its URL."""
+    assert problems("[feeds.hub]\nkeep = 1") != []
+    [line] = problems('[feeds.hub]\nkind = "webhook"')
+    assert line == "cannot use config.toml: `feeds.hub.url` is missing: it must be given"
+
+
+def test_a_secret_is_shown_to_nobody() -> None:
+    """Neither by `config show` nor in an error."""
+    written(f'{HUB}\nurl = "{URL}"')
+    settings = load(None)[0]
+    assert "AAECAwQF" not in json.dumps(settings.model_dump(mode="json"))
+    assert "AAECAwQF" not in repr(settings)
+    for wrong in ('secrets = "whsec_AAECAwQF"', 'secrets = ["whsec_AAECAwQF"]', 'secrets = [["whsec_AAECAwQF"]]'):
+        assert "AAECAwQF" not in "".join(problems(f'[feeds.hub]\nkind = "webhook"\nurl = "{URL}"\n{wrong}'))
+
+
+@pytest.mark.parametrize(
+    ("events", "wanted"),
+    [
+        (["*"], ["lead.opened", "message.stored", "waiting.began"]),
+        (["lead.*"], ["lead.opened"]),
+        (["lead.opened", "waiting.began"], ["lead.opened", "waiting.began"]),
+        (["lead"], []),
+    ],
+)
+def test_a_feed_wants_types_groups_or_all(events: list[str], wanted: list[str]) -> None:
+    """A group is what stands before the dot."""
+    written(f'[feeds.hub]\nkind = "jsonl"\nevents = {json.dumps(events)}')
+    feed = load(None)[0].feeds["hub"]
+    assert [each for each in ("lead.opened", "message.stored", "waiting.began") if feed.wants(each)] == wanted
 
 
 def test_every_pattern_says_what_is_allowed_in_words() -> None:

@@ -47,6 +47,7 @@ KEYS = {
     "next_jobs",
     "versions",
     "page",
+    "feeds",
 }
 
 
@@ -153,6 +154,24 @@ def test_before_the_database_is_open_nothing_is_said_of_what_is_in_it(paths: Pat
     assert "trouble: " in text
     assert "captured: " not in text
     assert "gaps: " not in text
+
+
+@pytest.mark.parametrize(
+    ("feed", "line"),
+    [
+        ({}, "feed: hub: everything is delivered"),
+        (
+            {"behind": 1200, "state": "down", "why": "HTTP 502"},
+            "1,200 events to deliver; its receiver seems to be",
+        ),
+        ({"behind": 1, "dead": 2}, "feed: hub: 1 event to deliver, 2 given up"),
+        ({"state": "disabled", "why": "HTTP 410"}, "hub: everything is delivered; disabled (HTTP 410)"),
+    ],
+)
+def test_each_feed_has_a_line(paths: Paths, feed: dict[str, Any], line: str) -> None:
+    """How far it is, what was given up, and why it stands still."""
+    quiet = {"name": "hub", "kind": "webhook", "state": "active", "why": "", "behind": 0, "retrying": 0, "dead": 0}
+    assert line in described({**status_of(paths), "feeds": [{**quiet, **feed}]}, running=True)
 
 
 def test_a_dead_daemon_is_told_with_its_last_words(paths: Paths) -> None:

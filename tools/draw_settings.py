@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from leadmasterd.settings.feeds import FEED_KINDS  # noqa: E402
 from leadmasterd.settings.model import Settings  # noqa: E402
 
 DOCUMENT: Final = ROOT / "config.example.toml"
@@ -41,12 +42,25 @@ def _keys(model: type[BaseModel], section: str) -> Iterator[str]:
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             tables += ["", f"[{name}]", *_keys(inner, name)]
+        elif name == "feeds":
+            tables += ["", *_comment(field), f"[{name}]", *_feeds()]
         elif isinstance(field.default, dict) and field.default:
             tables += ["", *_comment(field), f"[{section}.{name}]"]
             tables += [f"{key} = {_literal(value)}" for key, value in field.default.items()]
         else:
             yield from (*_comment(field), f"{name} = {_literal(field.default)}")
     yield from tables
+
+
+def _feeds() -> Iterator[str]:
+    """One section of each kind, commented out; what must be given has an example."""
+    examples = {"url": "https://hub.example/hook", "secrets": ["whsec_…"]}
+    for kind, model in FEED_KINDS.items():
+        yield from ("", f"# [feeds.my-{kind}]", f'# kind = "{kind}"')
+        for name, field in model.model_fields.items():
+            if name != "kind":
+                yield from (f"#{line}" for line in _comment(field))
+                yield f"# {name} = {_literal(examples.get(name, field.default))}"
 
 
 def _comment(field: FieldInfo) -> Iterator[str]:

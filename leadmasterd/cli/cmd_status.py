@@ -22,7 +22,7 @@ from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import is_running, read_status
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _, ngettext, printable
 from leadmasterd.times import iso
 
 READY: Final = 0
@@ -245,6 +245,27 @@ def _gaps(status: Mapping[str, Any], *, running: bool) -> str:
     return ngettext("{n} open, a sweep will close it", "{n} open, a sweep will close them", number).format(n=number)
 
 
+def _feed(feed: Mapping[str, Any]) -> str:
+    """One line about a feed."""
+    behind, dead = int(feed["behind"]), int(feed["dead"])
+    if not behind:
+        text = _("{name}: everything is delivered").format(name=feed["name"])
+    else:
+        text = ngettext("{name}: {n} event to deliver", "{name}: {n} events to deliver", behind).format(
+            name=feed["name"], n=f"{behind:,}"
+        )
+    if dead:
+        text += ", " + ngettext("{n} given up", "{n} given up", dead).format(n=f"{dead:,}")
+    if feed["state"] != "active":
+        text += "; " + {
+            "down": _("its receiver seems to be down"),
+            "paused": _("paused"),
+            "disabled": _("disabled"),
+            "unusable": _("it can't be used"),
+        }.get(feed["state"], feed["state"])
+    return printable(text + (f" ({feed['why']})" if feed["why"] else ""))
+
+
 def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     resources = status.get("resources") or {}
@@ -259,6 +280,7 @@ def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, st
                 ),
             )
         )
+    rows += [(_("feed"), _feed(feed)) for feed in status.get("feeds") or ()]
     rows += [
         (_("next"), _("{job} {when}").format(job=sentences.job(job["job"]), when=_ago(job["at"], clock)))
         for job in status.get("next_jobs") or []

@@ -20,12 +20,14 @@ from leadmasterd.daemon.ban import BanFile
 from leadmasterd.daemon.child_report import ChildReport
 from leadmasterd.daemon.control import Control
 from leadmasterd.daemon.dispatch import Dispatch
+from leadmasterd.daemon.feeds import FeedsProcess
 from leadmasterd.daemon.ignored import IgnoredIds
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.daemon.leads import LeadJobs
 from leadmasterd.daemon.live_path import LivePath
 from leadmasterd.daemon.maintenance import Limits, Maintenance, Observation
 from leadmasterd.daemon.observer import Observer
+from leadmasterd.daemon.outbox import OutboxUpkeep, mode_of
 from leadmasterd.daemon.page_report import PageReport
 from leadmasterd.daemon.pairing import CodeDisplay, Pairing
 from leadmasterd.daemon.profile import BrowserProfile
@@ -83,6 +85,8 @@ class Daemon:
         self._ignored = IgnoredIds(paths.state_dir, settings.capture_rules())
         self._report = ChildReport()
         self._page = PageReport(send=self._spawner.send, changed=self._publisher.changed)
+        self._feeds = FeedsProcess(paths, warnings=self._warnings, changed=self._publisher.changed)
+        self._outbox = OutboxUpkeep(mode_of(settings), low_water=lambda: self._feeds.low_water)
 
     async def run(self) -> None:
         """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, CannotUseProgram."""
@@ -183,6 +187,7 @@ class Daemon:
         tree.become_subreaper()
         self._leads.classifying.start()
         self._compose()
+        await self._outbox.begin(self._writer)
         await self._live_path.resume()
         await self._spawner.clean_up()
         await self._control_socket.start()
@@ -193,7 +198,10 @@ class Daemon:
                     tasks.create_task(self._maintenance.run(), name="maintenance"),
                     tasks.create_task(self._systemd.feed_watchdog(self._healthy), name="watchdog"),
                 ]
+                if self._settings.feeds:
+                    tasks.create_task(self._feeds.run(), name="feeds")
                 await self._runner.run()
+                self._feeds.stop()
                 for helper in helpers:
                     helper.cancel()
         finally:
@@ -281,6 +289,7 @@ class Daemon:
                 next_jobs=lambda: [*self._live_path.next_sweep(), *self._maintenance.next_jobs()],
                 versions=lambda: self._report.versions,
                 page=self._page.section,
+                feeds=self._feeds.section if self._settings.feeds else lambda: None,
             )
         )
 
@@ -290,6 +299,7 @@ class Daemon:
         self._systemd.notify("STOPPING=1")
         self._stop_asked = True
         self._woken.set()
+        self._feeds.stop()
         self._inbox.post(Happened.QUIT)
 
     async def _spawn(self) -> Child:
@@ -347,6 +357,7 @@ class Daemon:
     async def _observe(self) -> Observation:
         seen = await self._observer.observe()
         await self._leads.count_waiting(self._writer)
+        await self._outbox.every_minute(self._writer)
         return seen
 
     def _healthy(self) -> bool:

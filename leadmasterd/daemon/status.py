@@ -16,7 +16,18 @@ import psutil
 from leadmasterd import sentences
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_status
-from leadmasterd.state.status_object import Account, Capture, Job, Page, Scan, Session, Status, Trouble, Waiting
+from leadmasterd.state.status_object import (
+    Account,
+    Capture,
+    FeedStatus,
+    Job,
+    Page,
+    Scan,
+    Session,
+    Status,
+    Trouble,
+    Waiting,
+)
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +56,7 @@ class Sections:
     next_jobs: Callable[[], list[Job]] = list
     versions: Callable[[], Mapping[str, str | None]] = dict
     page: Callable[[], Page | None] = lambda: None
+    feeds: Callable[[], list[FeedStatus] | None] = lambda: None
 
 
 class StatusPublisher:
@@ -102,6 +114,7 @@ class StatusPublisher:
             next_jobs=sections.next_jobs(),
             versions=sections.versions(),
             page=sections.page(),
+            feeds=sections.feeds(),
         )
 
 

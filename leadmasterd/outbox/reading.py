@@ -2,7 +2,10 @@
 
 import json
 import sqlite3
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+_SELECT: Final = "SELECT event_id, kind, stream, at, data, feed FROM outbox WHERE event_id > ?"
 
 
 class Event(NamedTuple):
@@ -22,13 +25,16 @@ class Event(NamedTuple):
 
 def after(connection: sqlite3.Connection, event_id: int, limit: int) -> list[Event]:
     """The next events after this one, oldest first: in the order in which they were committed."""
-    return [
-        Event._make((*row[:4], json.loads(row[4]), row[5]))
-        for row in connection.execute(
-            "SELECT event_id, kind, stream, at, data, feed FROM outbox WHERE event_id > ? ORDER BY event_id LIMIT ?",
-            (event_id, limit),
-        )
-    ]
+    return _events(connection.execute(f"{_SELECT} ORDER BY event_id LIMIT ?", (event_id, limit)))
+
+
+def of_stream(connection: sqlite3.Connection, stream: int, event_id: int, limit: int) -> list[Event]:
+    """The same of one stream."""
+    return _events(connection.execute(f"{_SELECT} AND stream = ? ORDER BY event_id LIMIT ?", (event_id, stream, limit)))
+
+
+def _events(rows: Iterable[tuple[Any, ...]]) -> list[Event]:
+    return [Event._make((*row[:4], json.loads(row[4]), row[5])) for row in rows]
 
 
 def newest(connection: sqlite3.Connection) -> int:

@@ -28,6 +28,7 @@ from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touchpoints import Campaign
+from leadmasterd.settings.feeds import FEED_KINDS, FeedName, FeedSettings, OtherFeed
 from leadmasterd.settings.leads_light import DEFAULTS, MOST_DAYS, MOST_MINUTES, hours_version
 from leadmasterd.settings.paths import (
     DEFAULT_DATABASE,
@@ -288,6 +289,9 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     leads: LeadsSettings = LeadsSettings()
     outbound: OutboundSettings = OutboundSettings()
+    feeds: dict[FeedName, FeedSettings] = Field(
+        {}, description="Other programs that are given events, each by a section [feeds.NAME]. Without one nothing is."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -360,6 +364,11 @@ def _contradictions(where: str, settings: Settings) -> list[str]:
     except ValueError as error:
         source = _source(("capture", "ignore"), where)
         problems.append(f"cannot use {source}: `capture.ignore` = {[*settings.capture.ignore]}: must be {error}")
+    for name, feed in settings.feeds.items():
+        if problem := feed.problem():
+            key, value, allowed = problem
+            source = _source(("feeds", name), where)
+            problems.append(f"cannot use {source}: `feeds.{name}.{key}` = {value!r}: must be {allowed}")
     return problems
 
 
@@ -379,7 +388,7 @@ def _variables() -> dict[str, tuple[str, str]]:
                 written = _AS_JSON.get(get_origin(field.annotation), "")
                 found[f"{ENV_PREFIX}{name}__{key}".upper()] = (f"{name}.{key}", written)
         else:
-            found[f"{ENV_PREFIX}{name}".upper()] = (name, "")
+            found[f"{ENV_PREFIX}{name}".upper()] = (name, _AS_JSON.get(get_origin(section), ""))
     return found
 
 
@@ -405,7 +414,9 @@ def _drop_tables_of_the_environment(data: dict[str, Any]) -> None:
     for name in os.environ:
         key, written = variables.get(name.upper(), ("", ""))
         section, _, table = key.partition(".")
-        if written == _AS_JSON[dict] and isinstance(data.get(section), dict):
+        if written == _AS_JSON[dict] and not table:
+            data.pop(section, None)
+        elif written == _AS_JSON[dict] and isinstance(data.get(section), dict):
             data[section].pop(table, None)
 
 
@@ -439,6 +450,8 @@ _ALLOWED: Final[Mapping[str, str]] = {
     "tuple_type": "a list in brackets",
     "dict_type": 'a table, as {{ mon = [["09:00", "13:00"]] }} or {{ name = "text" }}',
     "model_type": "a section, written as [section]",
+    "literal_error": "{expected}",
+    "secret_type": "text in quotes",
 }
 """What is allowed, by pydantic's type of error, with its context in braces. Our own checks say it themselves."""
 
@@ -448,6 +461,8 @@ def _sentence(where: str, error: ErrorDetails) -> str:
     loc = [str(part) for part in error["loc"] if part != "[key]"]  # pydantic marks a table's wrong key so
     key = ".".join(loc)
     source = _source(loc, where)
+    if loc[0] == "feeds":
+        return _sentence_of_a_feed(source, loc, error)
     if error["type"] == "extra_forbidden":
         return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], set(_fields(loc[:-1])))}"
     if error["type"] == "string_pattern_mismatch":
@@ -458,10 +473,25 @@ def _sentence(where: str, error: ErrorDetails) -> str:
     return f"cannot use {source}: `{key}` = {error['input']!r}: must be {allowed}"
 
 
+def _sentence_of_a_feed(source: str, loc: list[str], error: ErrorDetails) -> str:
+    """Its third part is the kind by which pydantic took it. A secret is not shown, however wrong it is."""
+    kind = loc.pop(2) if len(loc) > 2 else ""
+    key = ".".join(loc)
+    if error["type"] == "string_pattern_mismatch":
+        return f"cannot use {source}: `{key}`: a feed's name must be of a-z, 0-9, - and _, at most 40"
+    if error["type"] == "extra_forbidden":
+        known = set((FEED_KINDS.get(kind) or OtherFeed).model_fields)
+        return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], known)}"
+    if error["type"] == "missing":
+        return f"cannot use {source}: `{key}` is missing: it must be given"
+    given = "…" if "secrets" in loc else repr(error["input"])
+    return f"cannot use {source}: `{key}` = {given}: must be {_allowed(error)}"
+
+
 def _source(loc: Sequence[str], where: str) -> str:
     """Where a setting comes from. An entry of a list or table belongs to its variable: two parts at most."""
-    variable = ENV_PREFIX + "__".join(loc[:2]).upper()
-    return next((f"the variable {name}" for name in os.environ if name.upper() == variable), where)
+    variables = {ENV_PREFIX + "__".join(loc[:parts]).upper() for parts in (1, 2)}
+    return next((f"the variable {name}" for name in os.environ if name.upper() in variables), where)
 
 
 def _fields(path: Sequence[str]) -> Mapping[str, FieldInfo]:

@@ -81,6 +81,32 @@ class Page(TypedDict):
     late: list[PageMember]
 
 
+class FeedStatus(TypedDict):
+    """How one feed is doing."""
+
+    name: str
+    kind: str
+    state: str
+    """active, down (its receiver is), paused, disabled, unusable."""
+    why: str
+    behind: int
+    """Events that are not delivered yet."""
+    retrying: int
+    """Conversations whose next event has failed and is tried again."""
+    dead: int
+    """Events that were given up."""
+
+
+class FeedReport(TypedDict):
+    """What the feeds process writes on its stdout."""
+
+    low_water: int
+    """Every feed is done with the events up to this one."""
+    trouble: str | None
+    """Why the feeds' books can't be written."""
+    feeds: list[FeedStatus]
+
+
 class Status(Session):
     """The whole object."""
 
@@ -97,3 +123,4 @@ class Status(Session):
     next_jobs: list[Job]
     versions: Mapping[str, str | None]
     page: Page | None
+    feeds: list[FeedStatus] | None

@@ -1,0 +1,134 @@
+"""The process that delivers events to other programs, as the daemon sees it. Only started when a feed is configured."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from leadmasterd.daemon.warnings import ActiveWarnings
+from leadmasterd.health import FEED_DEAD, FEED_DISABLED, FEEDS_DOWN, Warnable
+from leadmasterd.listener import tree
+from leadmasterd.settings.paths import Paths
+from leadmasterd.state.status_object import FeedStatus
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 300.0
+_CALM: Final = 300.0
+"""Seconds of a life after which earlier failures are forgiven."""
+_STOP_SECONDS: Final = 9.0
+"""From the end of its stdin: it lets tries end and commits, each for four seconds at most."""
+_LONGEST_LINE: Final = 1 << 20
+
+
+class FeedsProcess:
+    """Starts it, starts it again when it ends, and stops it. It delivers whether or not the listener runs."""
+
+    def __init__(self, paths: Paths, *, warnings: ActiveWarnings, changed: Callable[[], None]) -> None:
+        self._paths = paths
+        self._warnings = warnings
+        self._changed = changed
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = asyncio.Event()
+        self._feeds: list[FeedStatus] = []
+        self.low_water = 0
+        """Every feed is done with the events up to this one; 0 before that is known."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def section(self) -> list[FeedStatus]:
+        """As it reported last."""
+        return self._feeds
+
+    async def run(self) -> None:
+        """Until `stop`; when it is cancelled, the process is killed."""
+        pause, loop = _FIRST_PAUSE, asyncio.get_running_loop()
+        while not self._stopping.is_set():
+            began = loop.time()
+            ended = await self._one_life()
+            if self._stopping.is_set():
+                break
+            self._warnings.set(FEEDS_DOWN, ended)
+            pause = _FIRST_PAUSE if loop.time() - began > _CALM else min(pause * 2, _LONGEST_PAUSE)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+
+    def stop(self) -> None:
+        """Ask it to end. `run` returns when it has."""
+        self._stopping.set()
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
+
+    async def _one_life(self) -> str:
+        """How it ended, in words."""
+        config = ["--config", str(self._paths.file)] if self._paths.file else []
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
+        }
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "leadmasterd.feeds", *config),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LONGEST_LINE,
+                start_new_session=True,
+                env=environment,
+            )
+        except OSError as error:
+            return error.strerror or "it can't be started"
+        with tree.not_the_listeners(process.pid):
+            self._process = process
+            log.info("started the feeds process, pid %d", process.pid, extra={"action": "feeds_started"})
+            try:
+                await self._watch(process)
+            finally:
+                self._process = None
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        return f"exit code {process.returncode}"
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Read its reports until it has ended, or takes too long to."""
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self._read(process), name="reports of the feeds")
+            stopping = tasks.create_task(self._stopping.wait(), name="stop of the feeds")
+            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if self._stopping.is_set():
+                self.stop()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await process.wait()
+            reading.cancel()
+            stopping.cancel()
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout
+        while line := await process.stdout.readline():
+            try:
+                self._reported(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                log.warning("the feeds process wrote a line that is no report", extra={"action": "feeds_line"})
+
+    def _reported(self, report: Mapping[str, Any]) -> None:
+        self.low_water, self._feeds = int(report["low_water"]), list(report["feeds"])
+        self._warn(FEEDS_DOWN, report["trouble"] or "")
+        halted = [feed for feed in self._feeds if feed["state"] in ("disabled", "unusable")]
+        self._warn(FEED_DISABLED, ", ".join(f"{feed['name']} ({feed['why']})" for feed in halted))
+        self._warn(FEED_DEAD, ", ".join(f"{feed['name']} ({feed['dead']})" for feed in self._feeds if feed["dead"]))
+        self._changed()
+
+    def _warn(self, warning: Warnable, detail: str) -> None:
+        if detail:
+            self._warnings.set(warning, detail)
+        else:
+            self._warnings.clear(warning)

@@ -1,0 +1,74 @@
+"""Which addresses a feed may connect to: public ones, unless its settings allow a private host by name.
+
+A name is resolved once for each connection, the answers are checked, and aiohttp connects to what was checked. So a
+name that resolves to a private address the second time is refused the second time.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Collection
+from typing import Final
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+
+class PrivateAddress(OSError):
+    """The host has no address that may be connected to."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet, also behind the forms that carry an IPv4 address in IPv6."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour
+        if found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            found = inner
+    return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an address and no name. aiohttp asks no resolver then."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves as the system does, and hands out public addresses only."""
+
+    def __init__(self, private_hosts: Collection[str]) -> None:
+        """`private_hosts`: names that may have any address, in lower case."""
+        self._private_hosts = private_hosts
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Raises OSError, PrivateAddress among them."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        allowed = host.lower() in self._private_hosts
+        results = [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=each_family,
+                proto=proto,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for each_family, _type, proto, _name, address in found
+            if allowed or is_public(str(address[0]))
+        ]
+        if not results:
+            raise PrivateAddress(f"{host} has no public address")
+        return results
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,263 @@
+"""The books of the feeds, in `feeds.db`: what each feed has delivered, what it tries again, and what it has given up.
+
+Written by the feeds process alone, except for `state`, which a person's command may change. Events become final in the
+order of their stream, so one cursor per feed and stream says all. A feed's `floor` is the event up to which everything
+is final in every stream; cursors at or below it are deleted, so the table stays as small as what is under way.
+
+Commits are not flushed to the disk one by one (synchronous=NORMAL): a power cut can take back the last of them, and
+then events are delivered again. A transaction that gives an event up is flushed, because nothing would bring that back.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from leadmasterd.outbox.reading import Event
+
+VERSION: Final = 1
+
+_SCHEMA: Final = """
+CREATE TABLE feeds (
+    feed TEXT PRIMARY KEY,
+    state TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'disabled')),
+    reason TEXT NOT NULL DEFAULT '',
+    since TEXT NOT NULL,
+    floor INTEGER NOT NULL
+) STRICT;
+CREATE TABLE cursors (
+    feed TEXT NOT NULL REFERENCES feeds,
+    stream INTEGER NOT NULL,
+    event_id INTEGER NOT NULL,
+    PRIMARY KEY (feed, stream)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tries (
+    feed TEXT NOT NULL REFERENCES feeds,
+    stream INTEGER NOT NULL,
+    event_id INTEGER NOT NULL,
+    tries INTEGER NOT NULL CHECK (tries > 0),
+    next_at TEXT NOT NULL,
+    why TEXT NOT NULL,
+    PRIMARY KEY (feed, stream)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE gaps (
+    feed TEXT NOT NULL REFERENCES feeds,
+    stream INTEGER NOT NULL,
+    PRIMARY KEY (feed, stream)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dead_letters (
+    feed TEXT NOT NULL REFERENCES feeds,
+    event_id INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    stream INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    data TEXT NOT NULL,
+    replayed INTEGER NOT NULL CHECK (replayed IN (0, 1)),
+    tries INTEGER NOT NULL,
+    died_at TEXT NOT NULL,
+    why TEXT NOT NULL,
+    PRIMARY KEY (feed, event_id)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class State(StrEnum):
+    """Whether a feed delivers."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    """By a person."""
+    DISABLED = "disabled"
+    """By its receiver, which wants nothing more; only a person can change that."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """The first undelivered event of a stream is tried again at `next_at` (ISO text), after `tries` failed tries."""
+
+    event_id: int
+    tries: int
+    next_at: str
+    why: str
+
+
+@dataclass(slots=True)
+class FeedRecord:
+    """A feed as the books know it. Cursors, tries and gaps by stream."""
+
+    state: State
+    reason: str
+    floor: int
+    dead: int
+    cursors: dict[int, int] = field(default_factory=dict)
+    tries: dict[int, PutOff] = field(default_factory=dict)
+    gaps: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one feed has to commit. Later changes of a stream replace earlier ones."""
+
+    cursors: dict[int, int] = field(default_factory=dict)
+    """Streams whose events up to this one are final."""
+    gaps: dict[int, bool] = field(default_factory=dict)
+    """Whether the next event of a stream is to say that one before it was given up."""
+    dead: list[tuple[Event, int, str]] = field(default_factory=list)
+    """Events that were given up, after how many tries, and why."""
+    tries: dict[int, PutOff | None] = field(default_factory=dict)
+    """None: no try is open any more."""
+    floor: int | None = None
+    disabled: str | None = None
+    """The receiver wants nothing more, for this reason."""
+
+    @property
+    def size(self) -> int:
+        """How much there is to write; 0: nothing."""
+        numbers = len(self.cursors) + len(self.tries) + len(self.dead)
+        return numbers + (self.floor is not None) + (self.disabled is not None)
+
+
+class Books:
+    """The open file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or make it. Raises OSError and sqlite3.Error; ValueError: it was written by a newer version."""
+        path.touch(mode=0o600)
+        # One transaction at a time, in whichever thread: SQLite itself is built for that.
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=5, check_same_thread=False)
+        try:
+            self._prepare(path)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._seen_version = -1
+
+    def _prepare(self, path: Path) -> None:
+        execute = self._connection.execute
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise ValueError(f"cannot use {path}: it was written by a newer leadmasterd (version {version})")
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = NORMAL")
+        execute("PRAGMA foreign_keys = ON")
+        if version < 1:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = 1; COMMIT;")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def changed(self) -> bool:
+        """Whether another process has changed anything since the last call. True at the first."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        changed = version != self._seen_version
+        self._seen_version = version
+        return bool(changed)
+
+    def register(self, feeds: Collection[str], *, last_id: int, now: str) -> dict[str, FeedRecord]:
+        """The records of these feeds; made now where there is none.
+
+        The first feeds of all begin with the first event in the outbox, since nothing is written there before a feed is
+        configured. A later one begins after `last_id`. A floor above `last_id` is that of another outbox, whose
+        database was replaced, so the feed begins again with the first event.
+        """
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            start = last_id if execute("SELECT count(*) FROM feeds").fetchone()[0] else 0
+            for feed in feeds:
+                execute("INSERT OR IGNORE INTO feeds (feed, since, floor) VALUES (?, ?, ?)", (feed, now, start))
+                self._begin_again_if_replaced(feed, last_id)
+            execute("COMMIT")
+        except BaseException:
+            execute("ROLLBACK")
+            raise
+        return {feed: self._record(feed) for feed in feeds}
+
+    def _begin_again_if_replaced(self, feed: str, last_id: int) -> None:
+        execute = self._connection.execute
+        (highest,) = execute(
+            "SELECT max(floor, (SELECT ifnull(max(event_id), 0) FROM cursors WHERE feed = ?1),"
+            " (SELECT ifnull(max(event_id), 0) FROM tries WHERE feed = ?1)) FROM feeds WHERE feed = ?1",
+            (feed,),
+        ).fetchone()
+        if highest > last_id:
+            for table in ("cursors", "tries", "gaps"):
+                execute(f"DELETE FROM {table} WHERE feed = ?", (feed,))
+            execute("UPDATE feeds SET floor = 0 WHERE feed = ?", (feed,))
+
+    def _record(self, feed: str) -> FeedRecord:
+        execute, of_feed = self._connection.execute, (feed,)
+        state, reason, floor = execute("SELECT state, reason, floor FROM feeds WHERE feed = ?", of_feed).fetchone()
+        (dead,) = execute("SELECT count(*) FROM dead_letters WHERE feed = ?", of_feed).fetchone()
+        tries = execute("SELECT stream, event_id, tries, next_at, why FROM tries WHERE feed = ?", of_feed)
+        return FeedRecord(
+            state=State(state),
+            reason=reason,
+            floor=floor,
+            dead=dead,
+            cursors=dict(execute("SELECT stream, event_id FROM cursors WHERE feed = ?", of_feed).fetchall()),
+            tries={stream: PutOff(*rest) for stream, *rest in tries.fetchall()},
+            gaps={stream for (stream,) in execute("SELECT stream FROM gaps WHERE feed = ?", of_feed).fetchall()},
+        )
+
+    def states(self) -> dict[str, tuple[State, str, int]]:
+        """State, reason and number of dead letters by feed."""
+        rows = self._connection.execute(
+            "SELECT feed, state, reason, (SELECT count(*) FROM dead_letters WHERE feed = feeds.feed) FROM feeds"
+        )
+        return {feed: (State(state), reason, dead) for feed, state, reason, dead in rows.fetchall()}
+
+    def set_state(self, feed: str, state: State, *, reason: str, now: str) -> bool:
+        """False: there is no such feed."""
+        update = "UPDATE feeds SET state = ?, reason = ?, since = ? WHERE feed = ?"
+        return self._connection.execute(update, (state, reason, now, feed)).rowcount == 1
+
+    def commit(self, changes: Mapping[str, Changes], *, now: str) -> None:
+        """All of it in one transaction. Raises sqlite3.Error, and then nothing of it is kept."""
+        execute = self._connection.execute
+        flushed = any(each.dead or each.disabled is not None for each in changes.values())
+        execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
+        execute("BEGIN IMMEDIATE")
+        try:
+            for feed, each in changes.items():
+                self._write(feed, each, now)
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+
+    def _write(self, feed: str, changes: Changes, now: str) -> None:
+        many, execute = self._connection.executemany, self._connection.execute
+        many(
+            "INSERT INTO cursors VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET event_id = max(event_id, excluded.event_id)",
+            [(feed, stream, event_id) for stream, event_id in changes.cursors.items()],
+        )
+        for event, tries, why in changes.dead:
+            execute(
+                "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(feed, event.event_id, event.kind, event.stream, event.at),
+                    *(json.dumps(event.data, ensure_ascii=False), int(event.feed is not None), tries, now, why),
+                ),
+            )
+        many("DELETE FROM gaps WHERE feed = ? AND stream = ?", [(feed, stream) for stream in changes.gaps])
+        many("INSERT INTO gaps VALUES (?, ?)", [(feed, stream) for stream, gap in changes.gaps.items() if gap])
+        for stream, put_off in changes.tries.items():
+            if put_off is None:
+                execute("DELETE FROM tries WHERE feed = ? AND stream = ?", (feed, stream))
+            else:
+                execute(
+                    "INSERT OR REPLACE INTO tries VALUES (?, ?, ?, ?, ?, ?)",
+                    (feed, stream, put_off.event_id, put_off.tries, put_off.next_at, put_off.why),
+                )
+        if changes.floor is not None:
+            execute("UPDATE feeds SET floor = ? WHERE feed = ?", (changes.floor, feed))
+            execute("DELETE FROM cursors WHERE feed = ? AND event_id <= ?", (feed, changes.floor))
+        if changes.disabled is not None:
+            self.set_state(feed, State.DISABLED, reason=changes.disabled, now=now)

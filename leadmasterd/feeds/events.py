@@ -1,0 +1,72 @@
+"""Committed events, as the outbox in the daemon's database holds them. Only read here, never written."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from leadmasterd.outbox import reading
+from leadmasterd.outbox.events import SOURCES
+from leadmasterd.outbox.reading import Event
+
+NO_STREAM: Final = 0
+"""The stream of events that belong to no conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Events in the order of their commits: all those there are after the id `after`, up to the last of them."""
+
+    after: int
+    events: list[Event]
+
+
+_WORDS: Final[Mapping[str, frozenset[str]]] = {
+    kind: frozenset(name for name, field in source.fields.items() if field.full)
+    for source in SOURCES
+    for kind in source.kinds
+}
+
+
+def without_words(event: Event) -> Event:
+    """The event as a feed gets it that is not `full`: ids, codes and times."""
+    words = _WORDS.get(event.kind, frozenset())
+    return event._replace(data={name: value for name, value in event.data.items() if name not in words})
+
+
+class Outbox:
+    """A read-only connection to the daemon's database."""
+
+    def __init__(self, database: Path) -> None:
+        """Raises sqlite3.Error when the database is not there or can't be opened."""
+        self._connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+        self._seen_version = -1
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def changed(self) -> bool:
+        """Whether anything was committed since the last call. True at the first."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        changed = version != self._seen_version
+        self._seen_version = version
+        return bool(changed)
+
+    def last_id(self) -> int:
+        """The highest id ever given, also when its row was deleted meanwhile; 0: none."""
+        return reading.newest(self._connection)
+
+    def after(self, event_id: int, limit: int) -> News:
+        """The next events, at most `limit`."""
+        return News(event_id, reading.after(self._connection, event_id, limit))
+
+    def of_stream(self, stream: int, event_id: int, limit: int) -> list[Event]:
+        """The next events of one stream."""
+        return reading.of_stream(self._connection, stream, event_id, limit)
+
+    def count_after(self, event_id: int) -> int:
+        """How many events there are after this one."""
+        (number,) = self._connection.execute("SELECT count(*) FROM outbox WHERE event_id > ?", (event_id,)).fetchone()
+        return int(number)

@@ -1,0 +1,119 @@
+"""The kind `jsonl`: one line of JSON an event, appended to a file that is rotated and compressed.
+
+What is in the file after a crash and not yet noted in the books comes once more; the line's `id` tells.
+"""
+
+import contextlib
+import gzip
+import os
+import re
+import shutil
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from leadmasterd.feeds import envelope
+from leadmasterd.feeds.schedule import DELIVERED, Outcome, Result
+from leadmasterd.outbox.reading import Event
+
+_MEGABYTE: Final = 1_000_000
+
+
+class JsonLines:
+    """Appends to one file. Rotated files are beside it, named by the time and `.gz`."""
+
+    concurrency = 1
+
+    def __init__(self, path: Path, *, rotate_bytes: int, keep: int) -> None:
+        """`keep`: how many rotated files; 0: all. Raises OSError."""
+        self._path = path
+        self._rotate_bytes = rotate_bytes
+        self._keep = keep
+        self._swapping = threading.Lock()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._open()
+
+    def _open(self) -> None:
+        """Cut off a line that a crash left half: its event is delivered again."""
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = _end_of_lines(self._file)
+        os.ftruncate(self._file, self._size)
+
+    async def deliver(self, event: Event, *, after_gap: bool) -> Outcome:
+        """Append one line."""
+        line = envelope.json_bytes({"id": envelope.id_of(event), **envelope.standard(event, after_gap=after_gap)})
+        try:
+            self._append(line + b"\n")
+        except OSError as error:
+            return Outcome(Result.AGAIN, error.strerror or "cannot write")
+        return DELIVERED
+
+    def _append(self, line: bytes) -> None:
+        if self._size and self._size + len(line) > self._rotate_bytes:
+            self._rotate()
+        try:
+            _write_all(self._file, line)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(line)
+
+    def _rotate(self) -> None:
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        with self._swapping:
+            os.fdatasync(self._file)
+            self._path.rename(self._path.with_name(f"{self._path.name}.{moment}"))
+            os.close(self._file)
+            self._open()
+
+    def flush(self) -> None:
+        """Get the lines to the disk, and compress what was rotated."""
+        with self._swapping:
+            os.fdatasync(self._file)
+        for rotated in self._rotated():
+            if rotated.suffix != ".gz":
+                _compress(rotated)
+        if self._keep:
+            for old in self._rotated()[: -self._keep]:
+                old.unlink(missing_ok=True)
+
+    def _rotated(self) -> list[Path]:
+        """Oldest first."""
+        name = re.compile(re.escape(self._path.name) + r"\.\d{8}T\d{6}\.\d{6}Z(\.gz)?")
+        return sorted(each for each in self._path.parent.iterdir() if name.fullmatch(each.name))
+
+    async def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:  # a disk that is nearly full takes half of it, and the rest is refused
+        data = data[os.write(file, data) :]
+
+
+def _end_of_lines(file: int) -> int:
+    """Where the last whole line ends."""
+    end = os.fstat(file).st_size
+    while end:
+        start = max(0, end - 65_536)
+        found = os.pread(file, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _compress(path: Path) -> None:
+    """Replace the file by its .gz, which appears whole or not at all."""
+    temporary = path.with_name(f".{path.name}.new")
+    with path.open("rb") as plain, temporary.open("wb") as file:
+        temporary.chmod(0o600)
+        with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
+            shutil.copyfileobj(plain, packed)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path.with_name(f"{path.name}.gz"))
+    path.unlink()

@@ -1,0 +1,43 @@
+"""From the settings of a feed to its receiver."""
+
+import os
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from leadmasterd.errors import CannotUseSettings
+from leadmasterd.feeds.kinds import Maker, Place, Receiver
+from leadmasterd.feeds.kinds.jsonl import JsonLines
+from leadmasterd.feeds.kinds.webhook import Webhook
+from leadmasterd.settings.feeds import ENTRY_POINTS, JsonLinesFeed, OtherFeed, WebhookFeed, webhook_key
+
+
+def make_receiver(settings: WebhookFeed | JsonLinesFeed | OtherFeed, place: Place) -> Receiver:
+    """The feed's receiver. Called within the event loop. Raises CannotUseSettings and OSError."""
+    match settings:
+        case WebhookFeed():
+            return Webhook(settings, _keys(settings, place))
+        case JsonLinesFeed():
+            path = place.state_dir / (settings.path or f"feeds/{place.feed}.jsonl")
+            return JsonLines(path, rotate_bytes=settings.rotate_mb * 1_000_000, keep=settings.keep)
+        case OtherFeed():
+            [found] = entry_points(group=ENTRY_POINTS, name=settings.kind)
+            make: Maker = found.load()
+            return make(settings, place)
+
+
+def _keys(settings: WebhookFeed, place: Place) -> list[bytes]:
+    if not settings.secret_file:
+        return [webhook_key(each.get_secret_value()) for each in settings.secrets]
+    path = place.base / Path(os.path.expandvars(settings.secret_file)).expanduser()
+    where = f"the secret file {path} of feeds.{place.feed}"
+    try:
+        lines = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
+        raise CannotUseSettings(f"cannot read {where}: {why}") from error
+    if not lines:
+        raise CannotUseSettings(f"cannot use {where}: it is empty; put one secret on each line")
+    try:
+        return [webhook_key(each) for each in lines]
+    except ValueError as error:
+        raise CannotUseSettings(f"cannot use {where}: each line must be {error}") from error

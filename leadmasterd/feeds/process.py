@@ -1,0 +1,210 @@
+"""The feeds process: reads what the daemon commits, hands it to every feed, and reports to the daemon.
+
+It ends when its stdin does, so it never outlives the daemon, however that ends. One line of JSON on its stdout is a
+`Report`. Committed events are emitted once, as `news`, to whoever listens (pyee).
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pyee.asyncio import AsyncIOEventEmitter
+
+from leadmasterd import times
+from leadmasterd.errors import CannotUseSettings, CannotUseState
+from leadmasterd.feeds.books import Books, FeedRecord, State
+from leadmasterd.feeds.engine import READ, Bookkeeper, Feed
+from leadmasterd.feeds.events import Outbox, without_words
+from leadmasterd.feeds.kinds import Place
+from leadmasterd.feeds.making import make_receiver
+from leadmasterd.settings.model import Settings
+from leadmasterd.settings.paths import Paths, base_folder
+from leadmasterd.state.status_object import FeedReport, FeedStatus
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY: Final = 0.5
+"""Seconds between two looks for news in the database and for a person's changes in the books."""
+_REPORT_EVERY: Final = 1.0
+_STOP_SECONDS: Final = 4.0
+"""For tries that are under way when the daemon stops; those that are cut short are made again."""
+_LOCK_SECONDS: Final = 20.0
+"""An earlier process, whose daemon was killed, may still be ending."""
+
+ENDINGS: Final = (sqlite3.Error, OSError)
+"""What ends the process with a sentence. The daemon starts it again."""
+
+
+async def run(settings: Settings, paths: Paths) -> None:
+    """Until stdin ends. Raises CannotUseState, sqlite3.Error and OSError."""
+    stop = asyncio.Event()
+    await _stop_at_end_of_stdin(stop)
+    with (
+        _lock(paths.state_dir / "feeds.lock"),
+        closing(Outbox(paths.database)) as outbox,
+        closing(Books(paths.state_dir / "feeds.db")) as books,
+    ):
+        await FeedsProcess(settings, paths, outbox=outbox, books=books).run(stop)
+
+
+class FeedsProcess:
+    """All feeds of the settings, at work."""
+
+    def __init__(self, settings: Settings, paths: Paths, *, outbox: Outbox, books: Books) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._books = books
+        self._bookkeeper = Bookkeeper(books)
+        self._emitter = AsyncIOEventEmitter()
+        self._emitter.on("error", _listener_failed)
+        self._feeds: dict[str, Feed] = {}
+        self._unusable: dict[str, tuple[FeedRecord, str]] = {}
+        self._position = outbox.last_id()
+        self._last_report = ""
+        now = times.iso(datetime.now(UTC))
+        for name, record in books.register(settings.feeds, last_id=self._position, now=now).items():
+            if record.state is State.DISABLED:  # a person who has restarted the daemon has mended the receiver
+                books.set_state(name, State.ACTIVE, reason="", now=now)
+                record.state, record.reason = State.ACTIVE, ""
+            self._add(name, record, paths)
+        self._bookkeeper.watch(self._feeds.values())
+
+    def _add(self, name: str, record: FeedRecord, paths: Paths) -> None:
+        settings = self._settings.feeds[name]
+        place = Place(name, paths.state_dir, base_folder(paths.file))
+        try:
+            receiver = make_receiver(settings, place)
+        except (CannotUseSettings, OSError) as error:
+            log.error("feed %s does not start: %s", name, error, extra={"action": "feed_unusable"})  # noqa: TRY400
+            self._unusable[name] = (record, str(error))
+            return
+        feed = self._feeds[name] = Feed(
+            name,
+            receiver,
+            record,
+            outbox=self._outbox,
+            wants=settings.wants,
+            shape=(lambda event: event) if settings.full else without_words,
+            divisor=self._settings.supervisor.time_divisor,
+            settled=self._bookkeeper.settled,
+        )
+        self._emitter.on("news", feed.take)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until it is asked to stop."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._bookkeeper.run(), name="bookkeeper")
+                helpers = [
+                    tasks.create_task(self._look_for_news(), name="news"),
+                    tasks.create_task(self._report(stop), name="report"),
+                ]
+                working = [tasks.create_task(feed.run(), name=f"feed {name}") for name, feed in self._feeds.items()]
+                await stop.wait()
+                for feed in self._feeds.values():
+                    feed.stop()
+                if working:
+                    await asyncio.wait(working, timeout=_STOP_SECONDS)
+                for task in (*helpers, *working):
+                    task.cancel()
+                self._bookkeeper.stop()
+        finally:
+            for feed in self._feeds.values():
+                await feed.receiver.close()
+
+    async def _look_for_news(self) -> None:
+        while True:
+            if self._outbox.changed():
+                while (news := self._outbox.after(self._position, READ)).events:
+                    self._emitter.emit("news", news)
+                    self._position = news.events[-1].event_id
+                    await asyncio.sleep(0)
+            if self._books.changed():
+                for name, (state, reason, dead) in self._books.states().items():
+                    if feed := self._feeds.get(name):
+                        feed.set_state(state, reason, dead)
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _report(self, stop: asyncio.Event) -> None:
+        """A report whenever something changed. Without anybody who reads them there is no daemon."""
+        while True:
+            line = json.dumps(self.report(), ensure_ascii=False)
+            if line != self._last_report:
+                self._last_report = line
+                try:
+                    print(line, flush=True)  # noqa: T201 - this is what stdout is for
+                except OSError:
+                    stop.set()
+            await asyncio.sleep(_REPORT_EVERY)
+
+    def report(self) -> FeedReport:
+        """How all feeds are doing."""
+        statuses: list[FeedStatus] = []
+        floors: list[int] = []
+        for name, settings in self._settings.feeds.items():
+            if name in self._unusable:
+                record, why = self._unusable[name]
+                state, retrying, dead, floor = "unusable", 0, record.dead, record.floor
+                behind = self._outbox.count_after(floor)
+            else:
+                progress = self._feeds[name].progress()
+                state, retrying, dead, floor = str(progress.state), progress.retrying, progress.dead, progress.floor
+                if progress.state is State.ACTIVE and progress.paused_for:
+                    state = "down"
+                why = progress.reason or progress.last_why
+                behind = progress.undelivered
+                if progress.seen < self._position:
+                    behind += self._outbox.count_after(progress.seen)
+            floors.append(floor)
+            statuses.append(
+                FeedStatus(
+                    name=name,
+                    kind=settings.kind,
+                    state=state,
+                    why=why,
+                    behind=behind,
+                    retrying=retrying,
+                    dead=dead,
+                )
+            )
+        return FeedReport(low_water=min(floors, default=0), trouble=self._bookkeeper.trouble, feeds=statuses)
+
+
+def _listener_failed(error: Exception) -> None:
+    log.error("a listener to news failed", exc_info=error, extra={"action": "news_defect"})
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """One process delivers. Raises CannotUseState, and OSError."""
+    with path.open("a", encoding="utf-8") as file:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise CannotUseState(f"cannot deliver: another process of leadmasterd holds {path}") from error
+                time.sleep(0.1)
+            else:
+                break
+        yield
+
+
+async def _stop_at_end_of_stdin(stop: asyncio.Event) -> None:
+    class Stdin(asyncio.Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            stop.set()
+
+    await asyncio.get_running_loop().connect_read_pipe(Stdin, os.fdopen(os.dup(sys.stdin.fileno()), "rb", 0))

@@ -1,0 +1,177 @@
+"""`[feeds.NAME]`: which events are delivered, how and where to."""
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, StringConstraints, Tag
+
+from leadmasterd.settings.section import Section
+from leadmasterd.text import nearest
+
+ENTRY_POINTS: Final = "leadmasterd.feeds"
+"""The group in which other packages offer kinds of feeds."""
+SECRET_PREFIX: Final = "whsec_"
+_LEAST_SECRET, _MOST_SECRET = 24, 64
+
+FeedName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+
+
+def webhook_key(secret: str) -> bytes:
+    """The key in a Standard Webhooks secret. Raises ValueError, which says what is allowed.
+
+    Only the standard alphabet: libraries of receivers silently read another key from anything else.
+    """
+    text = secret.strip()
+    try:
+        key = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not text.startswith(SECRET_PREFIX) or not _LEAST_SECRET <= len(key) <= _MOST_SECRET:
+        raise ValueError(
+            f"{SECRET_PREFIX} and {_LEAST_SECRET} to {_MOST_SECRET} random bytes in standard base64, as "
+            f'`echo "{SECRET_PREFIX}$(openssl rand -base64 32)"` makes it'
+        )
+    return key
+
+
+def _secret(secret: SecretStr) -> SecretStr:
+    webhook_key(secret.get_secret_value())
+    return secret
+
+
+def _host(text: str) -> str:
+    if not text or "/" in text or "@" in text or text != text.strip().lower():
+        raise ValueError('a host as it stands in `url`, in lower case and without its port ("n8n.lan")')
+    return text
+
+
+def _pattern(text: str) -> str:
+    if text != "*" and not text.removesuffix(".*").replace(".", "").replace("_", "").isalnum():
+        raise ValueError('a type of events or a group of them ("lead.opened", "lead.*")')
+    return text
+
+
+def _any(events: tuple[str, ...]) -> tuple[str, ...]:
+    if not events:
+        raise ValueError("a list with something in it")
+    return events
+
+
+class _Feed(Section):
+    events: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], AfterValidator(_any)] = Field(
+        ("*",), description='Which events: types ("lead.opened"), groups ("lead.*"), or all ("*").'
+    )
+
+    full: bool = Field(
+        False, description="Also words and names: the body of messages, phones. Otherwise ids, codes and times only."
+    )
+
+    def wants(self, kind: str) -> bool:
+        """Whether events of this kind are delivered."""
+        return any(
+            kind == each or each == "*" or (each.endswith(".*") and kind.startswith(each[:-1])) for each in self.events
+        )
+
+
+class WebhookFeed(_Feed):
+    """Posts each event to a URL, signed as Standard Webhooks 1.0.0 says."""
+
+    kind: Literal["webhook"]
+    url: str = Field(description="Where events are posted. https, or http to a host in private_hosts.")
+    secrets: tuple[Annotated[SecretStr, AfterValidator(_secret)], ...] = Field(
+        (), max_length=4, description="What signs the events. Two while one replaces the other: both sign."
+    )
+    secret_file: str = Field(
+        "",
+        description=(
+            "Instead of secrets: a file with one on each line, relative to this file. $CREDENTIALS_DIRECTORY in it is "
+            "where systemd puts credentials."
+        ),
+    )
+    envelope: Literal["standard", "cloudevents"] = Field(
+        "standard", description='The form of the body: "standard" (Standard Webhooks) or "cloudevents".'
+    )
+    private_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
+        (), description='Hosts that may have a private address ("n8n.lan", "127.0.0.1"). All others must be public.'
+    )
+
+    def problem(self) -> tuple[str, object, str] | None:
+        """The key, its value and what it must be, if two values do not fit together."""
+        if bool(self.secrets) == bool(self.secret_file):
+            return "secrets", len(self.secrets), "given, or else `secret_file`: one of the two"
+        parts = urlsplit(self.url)
+        try:
+            host, _port = parts.hostname, parts.port
+        except ValueError:
+            host = None
+        if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.fragment:
+            return "url", self.url, "a URL such as https://hub.example/hook, without user and fragment"
+        if parts.scheme == "http" and host not in self.private_hosts:
+            return "url", self.url, "https, or its host in `private_hosts`: what is posted would be readable on the way"
+        if _is_private(host) and host not in self.private_hosts:
+            return "url", self.url, "a public address, or its host in `private_hosts`"
+        return None
+
+
+class JsonLinesFeed(_Feed):
+    """Appends each event as a line of JSON to a file."""
+
+    kind: Literal["jsonl"]
+    path: str = Field("", description="Relative to state_dir. Empty: feeds/NAME.jsonl.")
+    rotate_mb: int = Field(50, ge=1, le=10_000, description="Begin a new file at this size; the old one is compressed.")
+    keep: int = Field(30, ge=0, le=100_000, description="How many compressed files to keep. 0: all.")
+
+    def problem(self) -> None:
+        """Nothing contradicts."""
+
+
+class OtherFeed(_Feed):
+    """A kind from another package, which reads its options itself."""
+
+    kind: str
+    options: dict[str, Any] = Field({}, description="What the package documents.")
+
+    def problem(self) -> tuple[str, object, str] | None:
+        """The kind, if no package offers it."""
+        known = {*FEED_KINDS, *entry_points(group=ENTRY_POINTS).names}
+        if self.kind in known:
+            return None
+        close = nearest(self.kind, known)
+        hint = f"; did you mean {close}?" if close else ""
+        return "kind", self.kind, f"one of {', '.join(sorted(known))}{hint}"
+
+
+_OTHER: Final = "other"
+FEED_KINDS: Final[Mapping[str, type[WebhookFeed | JsonLinesFeed]]] = {"webhook": WebhookFeed, "jsonl": JsonLinesFeed}
+"""The kinds that are built in."""
+
+
+def _tag(value: Any) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if isinstance(kind, str) and kind in FEED_KINDS else _OTHER
+
+
+def _section(value: Any) -> Any:
+    """The words for what is no section at all, before pydantic looks for its kind."""
+    if not isinstance(value, dict | Section):
+        raise ValueError("a section, written as [feeds.NAME]")  # noqa: TRY004 - pydantic takes it as a wrong value
+    return value
+
+
+FeedSettings = Annotated[
+    Annotated[WebhookFeed, Tag("webhook")] | Annotated[JsonLinesFeed, Tag("jsonl")] | Annotated[OtherFeed, Tag(_OTHER)],
+    Discriminator(_tag),
+    BeforeValidator(_section),
+]
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False

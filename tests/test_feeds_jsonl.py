@@ -1,0 +1,140 @@
+"""The file of JSON lines: whole lines only, rotated and compressed, private, and none lost on a full disk."""
+
+import gzip
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from leadmasterd.feeds import envelope
+from leadmasterd.feeds.kinds.jsonl import JsonLines
+from leadmasterd.feeds.schedule import DELIVERED, Outcome, Result
+from leadmasterd.outbox.reading import Event
+from tests.feeds import AT
+
+
+def event(number: int) -> Event:
+    """One of many."""
+    return Event(number, "message.stored", 3, AT, {"text": "ñ 🎉\n" + "x" * 100}, None)
+
+
+async def write(receiver: JsonLines, *numbers: int) -> None:
+    """Deliver these."""
+    for number in numbers:
+        assert await receiver.deliver(event(number), after_gap=False) == DELIVERED
+
+
+def files(folder: Path, ending: str = "") -> list[Path]:
+    """Sorted by name, so by time."""
+    return sorted(each for each in folder.iterdir() if each.name.endswith(ending))
+
+
+def ids(data: bytes) -> list[str]:
+    """Of the lines."""
+    return [json.loads(line)["id"] for line in data.splitlines()]
+
+
+async def test_a_line_is_an_event_and_the_file_is_private(tmp_path: Path) -> None:
+    """The same members as a webhook's body, and the id."""
+    path = tmp_path / "feeds" / "all.jsonl"
+    receiver = JsonLines(path, rotate_bytes=10**6, keep=0)
+    await receiver.deliver(event(1), after_gap=True)
+    await write(receiver, 2)
+    receiver.flush()
+    await receiver.close()
+    first, second = (json.loads(line) for line in path.read_bytes().splitlines())
+    assert first == {
+        "id": envelope.id_of(event(1)),
+        "type": "message.stored",
+        "timestamp": AT,
+        "data": event(1).data,
+        "after_gap": True,
+    }
+    assert "after_gap" not in second
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_files_are_rotated_compressed_and_counted(tmp_path: Path) -> None:
+    """No line is torn or lost on the way; only as many files are kept as asked for."""
+    path = tmp_path / "all.jsonl"
+    receiver = JsonLines(path, rotate_bytes=1_000, keep=3)
+    seen: list[str] = []
+    for number in range(1, 41):
+        await write(receiver, number)
+        if number % 2 == 0:
+            receiver.flush()
+        packed = files(tmp_path, ".gz")
+        assert len(packed) <= 3 + (number % 2)
+        seen += [each for file in packed for each in ids(gzip.decompress(file.read_bytes())) if each not in seen]
+        assert all(stat.S_IMODE(each.stat().st_mode) == 0o600 for each in files(tmp_path))
+        assert path.stat().st_size <= 1_000
+    await receiver.close()
+    seen += [each for each in ids(path.read_bytes()) if each not in seen]
+    assert seen == [envelope.id_of(event(number)) for number in range(1, 41)]
+    assert files(tmp_path, ".new") == []
+
+
+async def test_a_line_larger_than_a_file_has_one_of_its_own(tmp_path: Path) -> None:
+    """Nothing is refused for its length here."""
+    path = tmp_path / "all.jsonl"
+    receiver = JsonLines(path, rotate_bytes=10, keep=0)
+    await write(receiver, 1, 2, 3)
+    receiver.flush()
+    await receiver.close()
+    assert len(ids(path.read_bytes())) == 1
+    assert len(files(tmp_path, ".gz")) == 2
+
+
+@pytest.mark.parametrize("torn", [b'{"id":"evt_3', b"\xff" * 200_000])
+async def test_a_line_that_a_crash_left_half_is_cut_off(tmp_path: Path, torn: bytes) -> None:
+    """Its event was not noted, so it comes again."""
+    path = tmp_path / "all.jsonl"
+    receiver = JsonLines(path, rotate_bytes=10**6, keep=0)
+    await write(receiver, 1, 2)
+    await receiver.close()
+    with path.open("ab") as file:
+        file.write(torn)
+    again = JsonLines(path, rotate_bytes=10**6, keep=0)
+    await write(again, 3)
+    await again.close()
+    assert ids(path.read_bytes()) == [envelope.id_of(event(number)) for number in (1, 2, 3)]
+
+
+async def test_what_a_crash_left_uncompressed_is_compressed_later(tmp_path: Path) -> None:
+    """The plain file stays until the compressed one is whole."""
+    path = tmp_path / "all.jsonl"
+    plain = tmp_path / "all.jsonl.20261123T120000.000000Z"
+    plain.write_text("{}\n")
+    (tmp_path / f".{plain.name}.new").write_text("half")
+    other = tmp_path / "all.jsonl.mine"
+    other.write_text("a person's")
+    receiver = JsonLines(path, rotate_bytes=10**6, keep=1)
+    receiver.flush()
+    await receiver.close()
+    assert gzip.decompress((tmp_path / f"{plain.name}.gz").read_bytes()) == b"{}\n"
+    assert not plain.exists()
+    assert other.exists()
+
+
+async def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event is tried again, and the file goes on where its last whole line ends."""
+    path = tmp_path / "all.jsonl"
+    receiver = JsonLines(path, rotate_bytes=10**6, keep=0)
+    await write(receiver, 1)
+    real_write, calls = os.write, []
+
+    def full(file: int, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        return real_write(file, data[:10])
+
+    monkeypatch.setattr(os, "write", full)
+    assert await receiver.deliver(event(2), after_gap=False) == Outcome(Result.AGAIN, "No space left on device")
+    monkeypatch.undo()
+    await write(receiver, 2)
+    await receiver.close()
+    assert ids(path.read_bytes()) == [envelope.id_of(event(1)), envelope.id_of(event(2))]

@@ -1,0 +1,230 @@
+"""The feeds process beside a real child tree: it survives the listener, ends with the daemon, and loses nothing."""
+
+import asyncio
+import base64
+import ctypes
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from standardwebhooks.webhooks import Webhook as Judge
+
+from leadmasterd.daemon.feeds import FeedsProcess
+from leadmasterd.daemon.warnings import ActiveWarnings
+from leadmasterd.listener import tree
+from leadmasterd.listener.child import Child, environment_for
+from leadmasterd.settings.model import load
+from leadmasterd.settings.paths import Paths
+from leadmasterd.supervisor.timing import Timing
+from tests.feeds import Committer
+from tests.receivers import answers, receiving
+from tests.waiting import LIMIT, until, until_true
+
+PROGRAMS = Path(__file__).parent / "programs"
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+
+
+@pytest.fixture(autouse=True)
+def _subreaper() -> Iterator[None]:
+    """Adopt orphans as the daemon does, and check that none is left."""
+    assert tree.become_subreaper()
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    ctypes.CDLL(None).prctl(tree.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    left = [process for process in psutil.Process().children(recursive=True) if process not in before]
+    assert left == []
+
+
+def settings_in(folder: Path, text: str) -> Paths:
+    """A settings file with these feeds; the schedule's waits are a thousandth."""
+    file = folder / "config.toml"
+    file.write_text(f'state_dir = "state"\n[supervisor]\ntime_divisor = 1000\n{text}\n')
+    paths = load(str(file))[1]
+    paths.state_dir.mkdir(mode=0o700, exist_ok=True)
+    return paths
+
+
+JSONL = '[feeds.all]\nkind = "jsonl"'
+
+
+@asynccontextmanager
+async def delivering(paths: Paths) -> AsyncIterator[FeedsProcess]:
+    """As the daemon runs it."""
+    warnings = ActiveWarnings(lambda: None)
+    mine = FeedsProcess(paths, warnings=warnings, changed=lambda: None)
+    task = asyncio.create_task(mine.run())
+    try:
+        yield mine
+    finally:
+        mine.stop()
+        async with asyncio.timeout(LIMIT):
+            await task
+        assert mine.pid is None
+
+
+def warnings_of(feeds: FeedsProcess) -> dict[str, str]:
+    """Those that are active."""
+    return feeds._warnings.concerns()
+
+
+def lines(paths: Paths) -> list[dict[str, Any]]:
+    """What the feed `all` has written."""
+    file = paths.state_dir / "feeds" / "all.jsonl"
+    return [json.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
+
+
+async def test_events_reach_a_file_and_a_webhook_while_the_listener_restarts(tmp_path: Path) -> None:
+    """A restart kills every younger descendant of the daemon but this one."""
+    async with receiving(answers("200 OK")) as hub:
+        paths = settings_in(
+            tmp_path,
+            f'{JSONL}\n[feeds.hub]\nkind = "webhook"\nurl = "http://127.0.0.1:{hub.port}/"\n'
+            f'secret_file = "secret"\nprivate_hosts = ["127.0.0.1"]\nevents = ["lead.*"]',
+        )
+        (tmp_path / "secret").write_text(f"{SECRET}\n")
+        with closing(Committer(paths.database)) as committer:
+            child = await Child.start(
+                [sys.executable, str(PROGRAMS / "hides_grandchildren.py")],
+                environment=environment_for({}),
+                marker="lm-test-of-the-feeds",
+                on_lines=lambda _lines: None,
+                on_oversize=lambda _head, _length: None,
+                on_cut=lambda _head: None,
+            )
+            async with delivering(paths) as feeds:
+                await until(lambda: feeds.section())
+                pid = feeds.pid
+                assert pid is not None
+                assert psutil.Process(pid).create_time() >= child._born
+                committer.commit(1, 2)
+                committer.commit(1, kind="lead.opened")
+                await until(lambda: len(lines(paths)) == 3 and hub.requests)
+                await child.stop(replace(Timing(), stop_ask=0.2, stop_term=0.3, stop_kill=5))
+                assert feeds.pid == pid
+                committer.commit(1, kind="lead.stage")
+                await until(lambda: len(lines(paths)) == 4 and len(hub.requests) == 2)
+                assert feeds.pid == pid
+                await until(lambda: feeds.low_water == 4)
+                assert [(feed["name"], feed["state"], feed["behind"]) for feed in feeds.section()] == [
+                    ("all", "active", 0),
+                    ("hub", "active", 0),
+                ]
+                assert warnings_of(feeds) == {}
+        kinds = [Judge(SECRET).verify(each.body, dict(each.headers))["type"] for each in hub.requests]
+        assert kinds == ["lead.opened", "lead.stage"]
+
+
+async def test_a_process_that_is_killed_is_started_again_and_loses_nothing(tmp_path: Path) -> None:
+    """A warning tells it until it reports again."""
+    paths = settings_in(tmp_path, JSONL)
+    with closing(Committer(paths.database)) as committer:
+        committer.commit(*[1] * 50)
+        async with delivering(paths) as feeds:
+            await until(lambda: lines(paths))
+            pid = feeds.pid
+            assert pid is not None
+            psutil.Process(pid).kill()
+            committer.commit(*[1] * 50)
+            await until(lambda: "feeds_down" in warnings_of(feeds))
+            await until(lambda: feeds.pid not in (None, pid) and feeds.low_water == 100)
+            assert warnings_of(feeds) == {}
+    assert list(dict.fromkeys(each["id"] for each in lines(paths))) == sorted(
+        {each["id"] for each in lines(paths)}, key=lambda text: int(text.split("_")[1])
+    )
+    assert len({each["id"] for each in lines(paths)}) == 100
+
+
+def test_it_ends_with_the_daemon_however_that_ends(tmp_path: Path) -> None:
+    """Its stdin is a pipe whose other end only the daemon has."""
+    paths = settings_in(tmp_path, JSONL)
+    with closing(Committer(paths.database)):
+        daemon = subprocess.Popen(
+            [
+                *(sys.executable, "-c"),
+                "import asyncio, sys\n"
+                "from leadmasterd.daemon.feeds import FeedsProcess\n"
+                "from leadmasterd.daemon.warnings import ActiveWarnings\n"
+                "from leadmasterd.settings.model import load\n"
+                "paths = load(sys.argv[1])[1]\n"
+                "feeds = FeedsProcess(paths, warnings=ActiveWarnings(lambda: None), changed=lambda: print(feeds.pid))\n"
+                "asyncio.run(feeds.run())",
+                str(paths.file),
+            ],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        assert daemon.stdout
+        pid = int(daemon.stdout.readline())
+        feeds = psutil.Process(pid)
+        daemon.kill()
+        daemon.wait(LIMIT)
+        daemon.stdout.close()
+        until_true(lambda: not feeds.is_running() or feeds.status() == psutil.STATUS_ZOMBIE)
+        tree.reap_orphans(frozenset())
+
+
+async def test_a_second_process_waits_for_the_first(tmp_path: Path) -> None:
+    """Two would deliver everything twice, and out of order."""
+    paths = settings_in(tmp_path, JSONL)
+    with closing(Committer(paths.database)) as committer:
+        async with delivering(paths) as first:
+            await until(lambda: first.section())
+            async with delivering(paths) as second:
+                committer.commit(1)
+                await until(lambda: lines(paths))
+                assert second.section() == []
+                first.stop()
+                committer.commit(1)
+                await until(lambda: second.section())
+                await until(lambda: len(lines(paths)) == 2)
+
+
+async def test_a_feed_that_can_not_be_used_leaves_the_others_alone(tmp_path: Path) -> None:
+    """It is told, and the events are kept for it."""
+    paths = settings_in(
+        tmp_path, f'{JSONL}\n[feeds.hub]\nkind = "webhook"\nurl = "https://hub.example/"\nsecret_file = "none"'
+    )
+    with closing(Committer(paths.database)) as committer:
+        async with delivering(paths) as feeds:
+            committer.commit(1, 1)
+            await until(lambda: len(lines(paths)) == 2)
+            await until(lambda: feeds.section() and feeds.section()[1]["behind"] == 2)
+            assert feeds.section()[1]["state"] == "unusable"
+            assert feeds.low_water == 0
+            assert "hub (cannot read the secret file" in warnings_of(feeds)["feed_disabled"]
+
+
+async def test_410_is_told_and_forgotten_by_a_restart(tmp_path: Path) -> None:
+    """Whoever restarts the daemon has mended the receiver."""
+    async with receiving(answers("410 Gone")) as hub:
+        paths = settings_in(
+            tmp_path,
+            f'[feeds.hub]\nkind = "webhook"\nurl = "http://127.0.0.1:{hub.port}/"\nsecrets = ["{SECRET}"]\n'
+            'private_hosts = ["127.0.0.1"]',
+        )
+        with closing(Committer(paths.database)) as committer:
+            committer.commit(1)
+            async with delivering(paths) as feeds:
+                await until(lambda: warnings_of(feeds).get("feed_disabled") == "hub (HTTP 410)")
+            hub.behaviour = answers("200 OK")
+            async with delivering(paths) as feeds:
+                await until(lambda: feeds.low_water == 1)
+                assert warnings_of(feeds) == {}
+    assert len(hub.requests) == 2
+
+
+async def test_settings_that_became_wrong_are_told(tmp_path: Path) -> None:
+    """It reads them anew at each start; the daemon goes on with what it has."""
+    paths = settings_in(tmp_path, JSONL)
+    assert paths.file
+    paths.file.write_text("[feeds.all]\nkind = 5\n")
+    async with delivering(paths) as feeds:
+        await until(lambda: warnings_of(feeds) == {"feeds_down": "exit code 78"})
