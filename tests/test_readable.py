@@ -1,5 +1,7 @@
 """`leadmasterd.readable`: every kind of message has a line that a person can read."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,21 +11,10 @@ from leadmasterd.classify.text import normalise
 from leadmasterd.readable import KNOWN_TYPES, VOTE, Content, line, searched_text, written_words
 from leadmasterd.wire.decode import EXTRAS
 
-TYPES_OF_THE_PAGE = {
-    "broadcast_notification", "call_log", "e2e_notification", "gp2", "history_bundle", "newsletter_notification",
-    "notification", "notification_template", "protocol", "album", "audio", "automated_greeting_message",
-    "biz_content_placeholder", "biz-cover-photo", "buttons_response", "chat", "ciphertext", "comment", "debug",
-    "debug_placeholder", "document", "event_creation", "event_edit_encrypted", "event_response", "groups_v4_invite",
-    "hsm", "image", "interactive", "interactive_response", "keep_in_chat", "list", "list_response", "loading_media",
-    "location", "message_edit_encrypted", "group-history", "message_history_notice", "multi_vcard", "native_flow",
-    "newsletter_admin_invite", "newsletter_follower_invite", "newsletter_question_response", "order", "oversized",
-    "payment", "pin_message", "pinned_message", "poll_add_option_decrypted", "poll_add_option_encrypted",
-    "poll_creation", "poll_edit_encrypted", "poll_result_snapshot", "poll_update", "product", "ptt", "ptv",
-    "quarantined", "reaction", "reaction_enc", "request_phone_number", "revoked", "rich_response", "status",
-    "status_notification", "sticker", "sticker-pack", "guest_upsell_system_msg", "template_button_reply", "unknown",
-    "vcard", "video",
-}  # fmt: skip
-"""`MSG_TYPE` of WAWebMsgType, build of 2026-04-27."""
+TYPES_OF_THE_PAGE = set(
+    json.loads((Path(__file__).parent.parent / "node_listener" / "canary" / "message-types.json").read_bytes())
+)
+"""`MSG_TYPE` of WAWebMsgType, build of 2026-04-27. The canary tells of a type that is not among them."""
 NOT_OF_THIS_BUILD = {"group_notification", "ciphertext_placeholder"}
 """Types of older builds, which no build of today gives."""
 

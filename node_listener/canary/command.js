@@ -40,29 +40,30 @@ function progress(err, done, all) {
   if (!err.isTTY && done === 0) err.write('canary: looking for what is gone in the other modules\n');
 }
 
-/** @type {[keyof Comparison, string][]} */
+/** @type {[part: keyof Comparison, title: string, told?: string][]} */
 const PARTS = [
   ['relies_on', 'What capture relies on'],
   ['library', 'What the library asks for'],
   ['guard', 'What the page guard wraps'],
   ['switches', 'Switches that choose between two ways of the page'],
+  ['types', 'Types of messages', 'are known'],
 ];
 
 /** @param {Comparison} found */
 function describe(found) {
-  return PARTS.flatMap(([part, title]) => {
+  return PARTS.flatMap(([part, title, told = 'are there']) => {
     const rows = found[part];
     const count = (/** @type {string} */ answer) => rows.filter((each) => each.answer === answer).length;
-    const heading = `${title}: ${count('there')} of ${rows.length} are there`;
-    const told = rows.filter(({ answer }) => answer !== 'there').map(line);
-    return [heading, ...told];
+    const heading = `${title}: ${count('there')} of ${rows.length} ${told}`;
+    const others = rows.filter(({ answer }) => answer !== 'there').map(line);
+    return [heading, ...others];
   });
 }
 
 /** @param {import('./compare.js').Row} row */
 function line({ module, member, answer, costs, seen }) {
   const what = `${module}${member === '' ? '' : `.${member}`}`;
-  const sign = answer === 'gone' ? 'GONE' : 'not found by reading:';
+  const sign = { gone: 'GONE', new: 'NEW', there: '', unread: 'not found by reading:' }[answer];
   const notes = [
     ...(costs === null ? [] : [`costs ${costs}`]),
     ...(seen.length === 0 ? [] : [`of that name: ${seen.join(', ')}`]),

@@ -1,19 +1,27 @@
 // Compares a saved copy of the page's modules with what capture relies on, what the library asks for and what the page
 // guard wraps.
+import { createRequire } from 'node:module';
 import { GUARDED } from '../src/boundary.js';
 import { REQUIREMENTS, SWITCHES, shownName } from '../src/compatibility.js';
 import { createReader, saysText } from './shapes.js';
 
+/** @type {string[]} types of messages that the daemon knows how to read (leadmasterd/readable.py) */
+const KNOWN_TYPES = createRequire(import.meta.url)('./message-types.json');
+
 /**
  * @typedef {import('../src/compatibility.js').Member} Member
- * @typedef {'there' | 'gone' | 'unread'} Answer unread: not found by reading, which proves nothing
+ * @typedef {'there' | 'gone' | 'unread' | 'new'} Answer unread: not found by reading, which proves nothing
  * @typedef {{module: string, member: string, answer: Answer, costs: string | null, seen: string[]}} Row member: empty for
  *   the module itself; seen: where else a member of that name is
- * @typedef {{relies_on: Row[], library: Row[], guard: Row[], switches: Row[]}} Comparison
+ * @typedef {{relies_on: Row[], library: Row[], guard: Row[], switches: Row[], types: Row[]}} Comparison types: of messages;
+ *   one that the page has and we do not know is `new`
  */
 
 /** The module that lists the A/B switches, and the list. */
 const SWITCH_MODULE = 'WAWebABPropsConfigs';
+
+/** The module that lists the types of messages, and the list. */
+const [TYPE_MODULE, TYPE_LIST] = ['WAWebMsgType', 'MSG_TYPE'];
 
 /** Every module that is looked for, in a copy that is whole. @param {Map<string, Set<string>>} library */
 export function wantedModules(library) {
@@ -23,6 +31,7 @@ export function wantedModules(library) {
       ...library.keys(),
       ...Object.keys(GUARDED),
       SWITCH_MODULE,
+      TYPE_MODULE,
     ]),
   ].sort();
 }
@@ -57,6 +66,14 @@ export function compare(copy, library) {
     return 'there';
   };
 
+  /** @returns {Row[]} a type that is gone is no loss */
+  const findTypes = () => {
+    const found = copy.load(TYPE_MODULE);
+    const types = found === null ? [] : reader.texts(found, TYPE_LIST);
+    if (types.length === 0) return [row(TYPE_MODULE, TYPE_LIST, found === null ? 'gone' : 'unread')];
+    return types.sort().map((type) => row(TYPE_MODULE, type, KNOWN_TYPES.includes(type) ? 'there' : 'new'));
+  };
+
   return {
     relies_on: REQUIREMENTS.map((each) => ({
       module: each.module,
@@ -74,6 +91,7 @@ export function compare(copy, library) {
       return members.map((member) => row(module, member, find(module, member)));
     }),
     switches: SWITCHES.map((name) => row(SWITCH_MODULE, name, find(SWITCH_MODULE, `ABPropConfigs.${name}`))),
+    types: findTypes(),
   };
 }
 

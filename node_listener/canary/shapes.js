@@ -309,6 +309,13 @@ export function createReader(load) {
       return [...members.keys(), ...inner.flat()];
     },
 
+    /** The texts that are the values of a table. @param {Module} module @param {string} path to the table */
+    texts(module, path) {
+      const { members } = everything({ things: this.find(module, path).things, open: false });
+      const values = [...members.values()].flat().map(({ node }) => bare(node));
+      return values.flatMap((value) => (ts.isStringLiteralLike(value) ? [value.text] : []));
+    },
+
     /** Whether a thing holds a Map of its own. @param {Module} module @param {string} [path] */
     holdsMap(module, path = '') {
       const things = path === '' ? [exported(module)] : this.find(module, path).things;

@@ -142,7 +142,8 @@ test('a copy that has everything is well', () => {
   const { status, stdout } = canary(folder);
   assert.equal(status, 0, stdout);
   assert.doesNotMatch(stdout, /GONE|not found/);
-  for (const [, there, all] of stdout.matchAll(/: (\d+) of (\d+) are there/g)) assert.equal(there, all);
+  for (const [, there, all] of stdout.matchAll(/: (\d+) of (\d+) are (?:there|known)/g))
+    assert.equal(there, all);
   const program = spawnSync(process.execPath, [MAIN, '--json', folder], { encoding: 'utf8' });
   assert.equal(program.status, 0, program.stderr);
   const answer = JSON.parse(program.stdout);
@@ -195,6 +196,20 @@ test('one of several ways is enough, and an event or a Map that is gone is told'
   assert.equal(status, 1);
   assert.match(stdout, /GONE WAWebCmd\.Cmd\.on\('logout_from_bridge'\); costs account/);
   assert.match(stdout, /GONE WAWebCallCollection\.on; costs calls/);
+});
+
+test('a type of messages that the daemon does not know is told, and costs nothing', () => {
+  const folder = newFolder();
+  const types = (/** @type {string} */ list) => ({ WAWebMsgType: moduleText('WAWebMsgType', list) });
+  writeCopy(folder, types('var e={CHAT:"chat",PTV:"ptv",FAX:"fax"};l.MSG_TYPE=e;l.other={X:"x"};'));
+  const { status, stdout } = canary(folder);
+  assert.equal(status, 0);
+  assert.match(stdout, /^Types of messages: 2 of 3 are known\n {2}NEW WAWebMsgType\.fax$/m);
+  writeCopy(folder, types('l.MSG_TYPE=t.make();'));
+  assert.match(canary(folder).stdout, /not found by reading: WAWebMsgType\.MSG_TYPE/);
+  const without = newFolder();
+  writeCopy(without, { WAWebMsgType: null });
+  assert.match(canary(without).stdout, /GONE WAWebMsgType\.MSG_TYPE/);
 });
 
 test('a name that everybody uses is no hint, and one in the same module is', () => {

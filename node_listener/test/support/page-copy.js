@@ -54,6 +54,7 @@ export function writeCopy(folder, changed = {}) {
     const lines = Object.entries(members).map(([member, below]) => `l.${member}=${valueText(below)};`);
     if (name === 'WAWebCmd') lines.push(`function e(t){[${events.join(',')}].forEach(t)}`);
     if (name === 'WAWebCallCollection') lines.push('l.calls=new Map();');
+    if (name === 'WAWebMsgType') lines.push('l.MSG_TYPE={CHAT:"chat",STICKER_PACK:"sticker-pack"};');
     const text = name in changed ? changed[name] : moduleText(name, lines.join('\n'));
     if (text !== null) writeFileSync(join(folder, `${name.replaceAll('.', '_')}.js`), text);
   }
