@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from leadmasterd.wire import decode as decoding
 from leadmasterd.wire import events
 from leadmasterd.wire.decode import decode, decode_line
-from leadmasterd.wire.events import Ciphertext, Malformed, Message, Reaction, SweepDone, Unknown
+from leadmasterd.wire.events import (
+    Ciphertext,
+    Malformed,
+    Message,
+    MessageEdit,
+    MessageRevoke,
+    Reaction,
+    SweepDone,
+    Unknown,
+)
 from tests import wire
 
 CHECKOUT = Path(__file__).parent.parent
@@ -34,6 +43,18 @@ def test_every_line_of_the_transcripts_is_understood(line: str) -> None:
     """The Node side is tested to write these lines, so none may be malformed or unknown here."""
     event = decode(line.encode())
     assert not isinstance(event, Malformed | Unknown), event
+
+
+@pytest.mark.parametrize("line", [line for line in child_lines() if '"type":"message' in line])
+def test_what_few_lines_have_is_read(line: str) -> None:
+    """Marks, what a message holds besides text, and both ids of the other party."""
+    told, event = json.loads(line), decode(line.encode())
+    if isinstance(event, Message):
+        assert event.marks == told.get("marks", {})
+        assert event.extras == {name: told[name] for name in decoding.EXTRAS if told.get(name)}
+    else:
+        assert isinstance(event, MessageEdit | MessageRevoke)
+        assert event.contact == events.Contact(**told.get("contact", {}))
 
 
 def test_the_transcripts_show_every_type() -> None:
