@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -77,6 +78,7 @@ def facts_of(happened: Happened) -> list[Facts]:
     return CLOCKS if happened in ASK_THE_CLOCK else CLOCKS[:1]
 
 
+@cache
 def everything_that_can_happen() -> list[Taken]:
     """All steps from the start by every event. The clock and higher counts change no later step."""
     found, seen, pending = [], set(), [State()]
@@ -96,9 +98,6 @@ def everything_that_can_happen() -> list[Taken]:
                     seen.add(key)
                     pending.append(after)
     return found
-
-
-TAKEN = everything_that_can_happen()
 
 
 def test_the_document_is_up_to_date() -> None:
@@ -122,7 +121,7 @@ def test_what_depends_on_a_condition_is_in_the_document(rule: str) -> None:
 def test_every_code_in_the_document_happens_and_every_code_that_happens_is_in_it() -> None:
     """Every event is tried in every reachable state."""
     codes = set(re.findall(r"\| `(\w+)`: ", DOCUMENT)) | set(re.findall(r"then \w+: `(\w+)`", DOCUMENT))
-    happened = {taken.after.because.code for taken in TAKEN}
+    happened = {taken.after.because.code for taken in everything_that_can_happen()}
     assert codes == happened - {"not_started"}
 
 
@@ -134,7 +133,7 @@ def test_every_line_of_the_document_happens() -> None:
         for line in drawing.lines(row):
             steps = [
                 taken
-                for taken in TAKEN
+                for taken in everything_that_can_happen()
                 if taken.state.phase is phase
                 and (then is None or taken.state.then is then)
                 and taken.event.happened is line.happened
@@ -156,7 +155,7 @@ def test_every_change_of_phase_is_an_edge_of_the_diagram() -> None:
     """Edges shared by all phases with a child are drawn once."""
     edges = set(re.findall(r"^ +(\w+) --> (\w+):", DOCUMENT, re.MULTILINE))
     alive = {phase.value for phase in drawing.ALIVE}
-    moved = {(taken.state.phase.value, taken.after.phase.value) for taken in TAKEN}
+    moved = {(taken.state.phase.value, taken.after.phase.value) for taken in everything_that_can_happen()}
     expected = {("alive" if (a in alive and b == "stopping") else a, b) for a, b in moved if a != b}
     assert edges == expected
 
