@@ -26,4 +26,5 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what waits for minutes, for a package registry: at the end the other workers would wait for it."""
-    items.sort(key=lambda item: item.path.name != "test_install.py")
+    if DEEP:
+        items.sort(key=lambda item: item.path.name != "test_install.py")

@@ -14,6 +14,12 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCRIPT = CHECKOUT / "tests" / "systemd" / "run-real-systemd.sh"
 NODE = "/opt/node/node"  # on the machine
+COMMAND = """\
+#!/opt/leadmasterd/.venv/bin/python
+import sys
+from leadmasterd.cli import main
+sys.exit(main())
+"""
 CANNOT = 77  # the script's exit status where there is no root or there are no namespaces
 
 
@@ -78,11 +84,8 @@ class Machine:
 def lay_out_installation(stage: Path) -> dict[Path, str]:
     """Build /opt/leadmasterd in `stage`; returns which folder to mount where on the machine.
 
-    The code is copied, since a checkout may be readable by its owner only. The environment is made by hand: the
-    service's user sees neither /root nor /home, where the interpreter of a pyenv, the node of an nvm and the tests' own
-    .venv are. So each is mounted at a path of its own.
+    The code is copied, since a checkout may be readable by its owner only.
     """
-    home, packages = Path("/opt/python"), Path("/opt/packages")
     opt = stage / "leadmasterd"
     shutil.copytree(CHECKOUT / "leadmasterd", opt / "leadmasterd", ignore=shutil.ignore_patterns("__pycache__"))
     node = CHECKOUT / "node_listener"
@@ -91,12 +94,24 @@ def lay_out_installation(stage: Path) -> dict[Path, str]:
     binds = {
         opt: "/opt/leadmasterd",
         node / "node_modules": "/opt/leadmasterd/node_listener/node_modules",
-        Path(sysconfig.get_path("purelib")): str(packages),
+        **lay_out_environment(opt / ".venv"),
     }
 
     if (CHECKOUT / ".browser").is_dir():
         (opt / ".browser").mkdir()
         binds[CHECKOUT / ".browser"] = "/opt/leadmasterd/.browser"
+    make_readable(stage)
+    return binds
+
+
+def lay_out_environment(venv: Path) -> dict[Path, str]:
+    """Build what is to be /opt/leadmasterd/.venv; returns which folder to mount where on the machine.
+
+    It is made by hand: the service's user sees neither /root nor /home, where the interpreter of a pyenv, the node of
+    an nvm and the tests' own .venv are. So each is mounted at a path of its own.
+    """
+    home, packages = Path("/opt/python"), Path("/opt/packages")
+    binds = {Path(sysconfig.get_path("purelib")): str(packages)}
     if found := shutil.which("node"):
         binds[Path(found).resolve().parent] = str(Path(NODE).parent)
 
@@ -106,17 +121,20 @@ def lay_out_installation(stage: Path) -> dict[Path, str]:
     else:
         binds[base] = str(home)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    venv = opt / ".venv"
     site_packages = venv / "lib" / f"python{version}" / "site-packages"
     site_packages.mkdir(parents=True)
     (site_packages / "installed.pth").write_text(f"/opt/leadmasterd\n{packages}\n")
     (venv / "bin").mkdir()
     (venv / "bin" / "python").symlink_to(home / "bin" / f"python{version}")
+    (venv / "bin" / "leadmasterd").write_text(COMMAND)
     (venv / "pyvenv.cfg").write_text(
         f"home = {home / 'bin'}\ninclude-system-site-packages = false\nversion = {version}\n"
     )
-
-    for path in [stage, opt, *opt.rglob("*")]:
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() else 0o644)
     return binds
+
+
+def make_readable(folder: Path) -> None:
+    """Let everybody read it, and run its programs."""
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
