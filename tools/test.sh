@@ -10,8 +10,9 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-# A test with a browser waits for half of its time, so one worker more than there are cores keeps them busy.
-workers=$(($(nproc) + 1)) npm_script=test chosen=()
+# A test with a browser waits for half of its time. These workers and as many of Node (package.json) keep the cores busy
+# until both end, at about the same time.
+workers=$(($(nproc) + 2)) npm_script=test chosen=()
 case ${1-} in
   all) ;;
   fast) workers=$(nproc) npm_script=test:fast chosen=(-m "not e2e and not systemd") ;;
