@@ -166,7 +166,6 @@ FEED_DEAD: Final = Warnable(
     Severity.MEDIUM,
     lambda detail: _("events were given up after ten tries: {feeds}").format(feeds=detail),
     lambda: _("look into what the receiver refuses; they are kept in feeds.db"),
-    measured=True,
 )
 DISK_FULL: Final = Warnable(
     "disk_full",
