@@ -5,7 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { GUARDED, SENDERS } from '../src/boundary.js';
+import ts from 'typescript';
+import { GUARDED, OURS, SENDERS } from '../src/boundary.js';
 import { READS, REFUSED } from '../src/method-lists.js';
 import { readOnlyView } from '../src/view.js';
 
@@ -66,6 +67,42 @@ test('every page module that the library requires is guarded or listed as unguar
     );
   }
   for (const module of UNGUARDED) assert.ok(!(module in GUARDED), `${module} is in both lists`);
+});
+
+/** In the text of our own code, comments apart: names that begin as those of modules do. */
+function namesIn(/** @type {string} */ text) {
+  /** @type {Set<string>} */
+  const names = new Set();
+  const walk = (/** @type {ts.Node} */ node) => {
+    const said = ts.isIdentifier(node) || ts.isLiteralExpression(node) || ts.isTemplateHead(node);
+    for (const [name] of said ? node.text.matchAll(/\bWA[A-Z]\w*/g) : []) names.add(name);
+    ts.forEachChild(node, walk);
+  };
+  walk(ts.createSourceFile('ours.js', text, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS));
+  return names;
+}
+
+test('every page module that our own code names is guarded, or listed with what we do with it', () => {
+  const folder = new URL('../src/', import.meta.url);
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const used = new Set(
+    files
+      .filter((file) => file.endsWith('.js') && file !== 'boundary.js')
+      .flatMap((file) => [...namesIn(readFileSync(new URL(file, folder), 'utf8'))]),
+  );
+  used.delete('WAIntegrityChallengeState'); // a key of the page's preferences
+  assert.ok(used.size > 35, `only ${used.size} modules were found`);
+  for (const module of used) {
+    const lists = [module in GUARDED, UNGUARDED.includes(module), module in OURS];
+    const message = `our code names the page module ${module}: read it, then sort it into one list of src/boundary.js`;
+    assert.equal(lists.filter(Boolean).length, 1, message);
+  }
+  for (const module of Object.keys(OURS)) assert.ok(used.has(module), `our code no longer names ${module}`);
+});
+
+test('a module is found however our code names it, and one in a comment is not', () => {
+  const text = `// WAWebA\nask('WAWebB'); const x = { WAWebC: 1 }; page.require(\`WAWeb\${x}\`); /* WAWebD */ y.WAWebE;`;
+  assert.deepEqual([...namesIn(text)], ['WAWebB', 'WAWebC', 'WAWeb', 'WAWebE']);
 });
 
 /** The other helpers of the library, each by name: a new one is to be read before it counts as harmless. */
