@@ -119,6 +119,28 @@ def test_every_older_version_comes_up_to_date(tmp_path: Path, version: int) -> N
         assert migrated.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
+@pytest.mark.parametrize("version", range(SCHEMA_VERSION))
+def test_an_update_that_fails_at_its_last_statement_leaves_the_file_as_it_was(tmp_path: Path, version: int) -> None:
+    """The next opening brings it up to date. In sqlite-utils `with db.conn` would not hold the statements together."""
+    path, fresh = tmp_path / "old.db", tmp_path / "new.db"
+    make_older(path, version)
+
+    def refuse(action: int, name: str | None, value: str | None, *_: object) -> int:
+        set_version = action == sqlite3.SQLITE_PRAGMA and name == "user_version" and value is not None
+        return sqlite3.SQLITE_DENY if set_version else sqlite3.SQLITE_OK
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as broken:
+        before = tables(broken)
+        broken.set_authorizer(refuse)
+        with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+            migrate(Database(broken, execute_plugins=False))
+        broken.set_authorizer(None)
+        assert tables(broken) == before
+        assert broken.execute("PRAGMA user_version").fetchone() == (version,)
+    with closing(open_for_writing(path)) as migrated, closing(open_for_writing(fresh)) as new:
+        assert tables(migrated) == tables(new)
+
+
 def test_an_update_is_told_before_it_begins(tmp_path: Path) -> None:
     """With how much there is; a new file is none, nor is one of this version."""
     old, new = tmp_path / "old.db", tmp_path / "new.db"
