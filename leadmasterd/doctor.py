@@ -237,6 +237,7 @@ class PageObject(TypedDict):
     required: int
     missing: list[PageMember]
     late: list[PageMember]
+    new_types: list[str]
     ab: dict[str, str | int | float | bool | None]
 
 

@@ -159,6 +159,9 @@ def test_a_page_has_switches_of_plain_values_and_counts_what_was_looked_up() -> 
     found = wire.decoded(wire.line("page", **line, missing=[member], late=[], check=7, error="not ready"))
     missing = (events.Missing("WAWebSocketModel", "Socket.on", "live"),)
     assert found == events.Page(1, None, {"a": 1, "b": None, "c": False}, 2, missing, (), 7, "not ready")
+    new = wire.decoded(wire.line("page", **line, missing=[], late=[], new_types=["fax", 7]))
+    assert isinstance(new, events.Page)
+    assert new.new_types == ("fax",)
     assert isinstance(wire.decoded(wire.line("page", **line, missing=[member])), Malformed)
 
 

@@ -173,6 +173,7 @@ PAGE = Page(
     required=40,
     missing=[],
     late=[],
+    new_types=[],
 )
 
 
@@ -219,6 +220,10 @@ def test_doctor_names_what_the_live_page_lacks_and_what_it_costs(
     assert "! not loaded WAWebCallCollection.on -> it may come yet" in text
     assert "x: the page does not tell" in text
     assert "38 of 40 names" in text
+    answers["page"] = {**PAGE, "new_types": ["fax\x1b[0m"]}
+    assert main(["doctor", "--page"]) == 0
+    assert "! new messages of the type fax\ufffd[0m -> captured" in " ".join(capsys.readouterr().out.split())
+    answers["page"] = {**PAGE, "missing": [MEMBER]}
     assert main(["doctor", "--page", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["missing"] == [MEMBER]
 

@@ -54,7 +54,13 @@ _ELSEWHERE: Final = {"auth pair"}
 AD: Final = {"referral": {"source_id": "ad-1", "source_url": "https://fb.me/1", "title": "Camperas"}}
 _MEMBER: Final = PageMember(module="WAWebCallCollection", function="on", costs="calls")
 PAGE: Final = Page(
-    web_version="2.3000.1", at="2026-11-23T12:00:00.000Z", ab={"x": 1}, required=9, missing=[_MEMBER], late=[_MEMBER]
+    web_version="2.3000.1",
+    at="2026-11-23T12:00:00.000Z",
+    ab={"x": 1},
+    required=9,
+    missing=[_MEMBER],
+    late=[_MEMBER],
+    new_types=["fax"],
 )
 LABELLED: Final = '{"text": "cuanto sale", "intent": "price"}\n{"text": "hola", "intent": "price"}\n'
 

@@ -12,9 +12,9 @@ from leadmasterd.readable import KNOWN_TYPES, VOTE, Content, line, searched_text
 from leadmasterd.wire.decode import EXTRAS
 
 TYPES_OF_THE_PAGE = set(
-    json.loads((Path(__file__).parent.parent / "node_listener" / "canary" / "message-types.json").read_bytes())
+    json.loads((Path(__file__).parent.parent / "node_listener" / "src" / "message" / "known-types.json").read_bytes())
 )
-"""`MSG_TYPE` of WAWebMsgType, build of 2026-04-27. The canary tells of a type that is not among them."""
+"""`MSG_TYPE` of WAWebMsgType, build of 2026-04-27. Listener and canary tell of a type that is not among them."""
 NOT_OF_THIS_BUILD = {"group_notification", "ciphertext_placeholder"}
 """Types of older builds, which no build of today gives."""
 

@@ -212,13 +212,14 @@ async def test_the_page_is_looked_at_when_somebody_asks() -> None:
     """The child's answer is returned and kept in `status`."""
     log, _store = session()
     log.change(READY, NOW, bye=None, gaps=[])
-    report = answering(replace(PAGE, missing=(Missing("WAWebCmd", "Cmd", "account"),)))
+    report = answering(replace(PAGE, missing=(Missing("WAWebCmd", "Cmd", "account"),), new_types=("fax",)))
     report.heard(PAGE)
     control = Control(Inbox(), session=log, spawner=cast("Spawner", Child()), page=report)
     answer: dict[str, Any] = await control.answer("check-page", {})
     assert answer["ok"]
     assert answer["page"] == report.section()
     assert answer["page"]["missing"] == [{"module": "WAWebCmd", "function": "Cmd", "costs": "account"}]
+    assert answer["page"]["new_types"] == ["fax"]
     assert (answer["page"]["required"], answer["page"]["ab"]) == (40, {"web_init_chat_batch_size": 100})
 
 

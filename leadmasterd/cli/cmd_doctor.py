@@ -77,6 +77,7 @@ def _check_page(arguments: argparse.Namespace) -> int:
         required=page["required"],
         missing=page["missing"],
         late=page["late"],
+        new_types=page["new_types"],
         ab=dict(page["ab"]),
     )
     if arguments.json:
@@ -94,6 +95,9 @@ def _print_page(page: PageObject) -> None:
     for each in page["late"]:
         mend = _("it may come yet; without it, {what} is lost").format(what=health.cost(each["costs"]))
         _print("warning", "not loaded", printable(f"{each['module']}.{each['function']}"), printable(mend))
+    for type_ in page["new_types"]:
+        mend = _("captured, and shown by that name; look for a newer leadmasterd")
+        _print("warning", "new", _("messages of the type {type}").format(type=printable(type_)), mend)
     for name, value in page["ab"].items():
         shown = _("the page does not tell") if value is None else switch_in_words(name, value)
         _print("ok", "switch", shown if value is not None else f"{printable(name)}: {shown}")

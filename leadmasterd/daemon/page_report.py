@@ -33,6 +33,7 @@ class PageReport:
                 required=page.required,
                 missing=_members(page.missing),
                 late=_members(page.late),
+                new_types=[*page.new_types],
             )
             self._changed()
         answer = self._answers.get(page.check) if page.check is not None else None

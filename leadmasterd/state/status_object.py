@@ -79,6 +79,8 @@ class Page(TypedDict):
     """How many members were looked up."""
     missing: list[PageMember]
     late: list[PageMember]
+    new_types: list[str]
+    """Of messages, which this version can't put into words."""
 
 
 class FeedStatus(TypedDict):

@@ -487,7 +487,13 @@ def _page(obj: JsonObject, seq: int) -> Page:
         late=_members(obj, "late"),
         check=_int_or_none(obj, "check"),
         error=_text_or_none(obj, "error"),
+        new_types=_new_types(obj),
     )
+
+
+def _new_types(obj: JsonObject) -> tuple[str, ...]:
+    types = obj.get("new_types")
+    return tuple(each for each in types if type(each) is str) if type(types) is list else ()
 
 
 def _members(obj: JsonObject, name: str) -> tuple[Missing, ...]:

@@ -215,7 +215,8 @@ class Page:
     """What the page is: once a page load, and in answer to the command `check_page` of number `check`.
 
     `required`: how many members were looked up. `ab`: the switches that choose between the page's ways; None: not told.
-    With an `error` the page could not be asked, and the rest is what was known last.
+    `new_types`: of messages, which the page has and this version can't put into words. With an `error` the page could
+    not be asked, and the rest is what was known last.
     """
 
     seq: int
@@ -226,6 +227,7 @@ class Page:
     late: tuple[Missing, ...]
     check: int | None
     error: str | None
+    new_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

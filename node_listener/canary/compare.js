@@ -1,12 +1,8 @@
 // Compares a saved copy of the page's modules with what capture relies on, what the library asks for and what the page
 // guard wraps.
-import { createRequire } from 'node:module';
 import { GUARDED } from '../src/boundary.js';
-import { REQUIREMENTS, SWITCHES, shownName } from '../src/compatibility.js';
+import { KNOWN_TYPES, REQUIREMENTS, SWITCHES, shownName } from '../src/compatibility.js';
 import { createReader, saysText } from './shapes.js';
-
-/** @type {string[]} types of messages that the daemon knows how to read (leadmasterd/readable.py) */
-const KNOWN_TYPES = createRequire(import.meta.url)('./message-types.json');
 
 /**
  * @typedef {import('../src/compatibility.js').Member} Member

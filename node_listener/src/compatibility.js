@@ -2,6 +2,7 @@
 // lacks it. WhatsApp Web changes every four to eight weeks, and a missing name ends as an error in the page that nobody
 // sees. So every page load is compared with this list, and the difference is reported (as `contract`, its name on the
 // wire). The canary (../canary) compares a saved copy of the page's modules with the same list.
+import { createRequire } from 'node:module';
 import { inspectPage } from './page/compatibility.js';
 
 /**
@@ -185,6 +186,11 @@ export const SWITCHES = [
   'shortcake_companion_prologue__passkeys__enabled',
 ];
 
+/** @type {string[]} types of messages that the daemon knows how to read (leadmasterd/readable.py) */
+export const KNOWN_TYPES = createRequire(import.meta.url)('./message/known-types.json');
+/** How many new types are told, and how many characters of each: the page is not trusted. */
+const [MOST_TYPES, LONGEST_TYPE] = [50, 60];
+
 /** How often modules that are not loaded yet are looked for again, of the time that they are given. */
 const LOOKS = 5;
 
@@ -197,8 +203,8 @@ const LOOKS = 5;
  *   and for what is gone
  * @param {() => boolean} parts.attached
  * @param {(found: {web_version: string | null, missing: Named[], late: Named[]}) => void} parts.report
- * @param {(page: {web_version: string | null, ab: Record<string, SwitchValue>, required: Named[], missing: Named[],
- *   late: Named[], check: number | null, error: string | null}) => void} parts.reportPage
+ * @param {(page: {web_version: string | null, ab: Record<string, SwitchValue>, new_types: string[],
+ *   required: Named[], missing: Named[], late: Named[], check: number | null, error: string | null}) => void} parts.reportPage
  */
 export function createCompatibilityCheck({ call, config, patience, attached, report, reportPage }) {
   let reported = '';
@@ -206,6 +212,8 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
   let version = null;
   /** @type {Record<string, SwitchValue>} */
   let ab = {};
+  /** @type {string[]} */
+  let newTypes = [];
   /** @type {Set<Requirement>} */
   let missing = new Set();
   /** @type {Set<Requirement>} */
@@ -247,6 +255,10 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
       for (const each of late) if (!each.boot) awaited.add(each);
     }
     [version, ab, missing, late] = [answer.web_version, answer.ab, gone, awaited];
+    newTypes = answer.types
+      .filter((type) => !KNOWN_TYPES.includes(type))
+      .slice(0, MOST_TYPES)
+      .map((type) => type.slice(0, LONGEST_TYPE));
     return true;
   }
 
@@ -278,6 +290,7 @@ export function createCompatibilityCheck({ call, config, patience, attached, rep
     reportPage({
       web_version: version,
       ab,
+      new_types: newTypes,
       required: named(new Set(REQUIREMENTS)),
       missing: named(missing),
       late: named(late),

@@ -7,8 +7,8 @@
  * @param {import('../compatibility.js').Requirement[]} requirements
  * @param {string[]} switches names of A/B switches
  * @returns {{document: string, web_version: string | null, missing: number[], unloaded: number[],
- *   ab: Record<string, import('../compatibility.js').SwitchValue>} | null} missing, unloaded: indices in `requirements`;
- *   of the unloaded ones the page does not know the module. Null while it is not up yet: asking for a module runs it
+ *   ab: Record<string, import('../compatibility.js').SwitchValue>, types: string[]} | null} missing, unloaded: indices in `requirements`;
+ *   of the unloaded ones the page does not know the module. types: of messages. Null while it is not up yet: asking for a module runs it
  */
 export function inspectPage(config, requirements, switches) {
   /** @type {import('./page.js').Page} */
@@ -95,6 +95,15 @@ export function inspectPage(config, requirements, switches) {
     }
   };
 
+  const messageTypes = () => {
+    try {
+      const types = Object.values(agent.requireOriginal('WAWebMsgType').MSG_TYPE);
+      return types.filter((type) => typeof type === 'string');
+    } catch {
+      return []; // not in this build
+    }
+  };
+
   /** @type {number[]} */
   const missing = [];
   /** @type {number[]} */
@@ -111,5 +120,6 @@ export function inspectPage(config, requirements, switches) {
     missing,
     unloaded,
     ab: Object.fromEntries(switches.map((name) => [name, switchValue(name)])),
+    types: messageTypes(),
   };
 }

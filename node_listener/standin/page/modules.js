@@ -182,6 +182,7 @@ const SESSION = {
   WAWebUserPrefsHistorySync: { getHistorySyncStatus: historyStatus },
   WAWebABProps: { getABPropConfigValue: abProp },
   WAWebABPropsConfigs: { ABPropConfigs: AB_PROPS },
+  WAWebMsgType: { MSG_TYPE: { CHAT: 'chat', IMAGE: 'image', STICKER_PACK: 'sticker-pack' } },
   WAWebABPropsCache: {
     isABPropConfigsReady: () => true,
     getAllABPropsMap: () =>

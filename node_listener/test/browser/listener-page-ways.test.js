@@ -40,6 +40,16 @@ describe('with one linked child', () => {
     assert.deepEqual(others, []);
   });
 
+  test('types of messages that only the page knows are told', async () => {
+    const { child, drive, line } = next();
+    assert.deepEqual(child.ofType('page').at(-1)?.new_types, []);
+    await drive(
+      `Object.assign(leadmasterd.requireOriginal('WAWebMsgType').MSG_TYPE, { FAX: 'fax', N: 7, L: 'l'.repeat(99) })`,
+    );
+    child.send({ type: 'check_page', check: 1 });
+    assert.deepEqual((await line('page')).new_types, ['fax', 'l'.repeat(60)]);
+  });
+
   test('a replaced session is told by its stream within a heartbeat', async () => {
     const { standin, line, said, reload } = next();
     await standin.act('replaced');
