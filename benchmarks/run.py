@@ -15,8 +15,8 @@ from benchmarks.against import ROUNDS, CannotCompare, compare
 from benchmarks.figures import Figure, report
 
 ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "page_ways", "restarts")
-LONG = ("noticing",)
-"""Only when named: about seven minutes."""
+LONG = ("noticing", "feeds")
+"""Only when named: some seven and six minutes."""
 
 
 def measure(chosen: Sequence[str], json_file: Path | None) -> None:
@@ -48,7 +48,7 @@ def main() -> None:
         "chosen",
         nargs="*",
         metavar="NAME",
-        help=f"one of {', '.join(ALL)} (all of these when none is named) or noticing, which takes about seven minutes",
+        help=f"one of {', '.join(ALL)} (all of these when none is named) or {' or '.join(LONG)} (some seven minutes)",
     )
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
