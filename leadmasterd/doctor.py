@@ -33,11 +33,12 @@ from leadmasterd.listener import programs
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.listener.profile import Auth
 from leadmasterd.projection.policy import classifier_of, rules_file
+from leadmasterd.queries.database import open_for_reading
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, owner_of, read_status
 from leadmasterd.state.status_object import PageMember
-from leadmasterd.store.database import open_for_reading, words_of
+from leadmasterd.store.database import words_of
 from leadmasterd.text import _, printable
 from leadmasterd.times import iso
 
@@ -494,7 +495,7 @@ def _network(browser_args: Sequence[str], *, linked: bool) -> Finding:
 
 def _database(paths: Paths) -> Iterator[Finding]:
     try:
-        connection = open_for_reading(paths.database)
+        connection = open_for_reading(paths)
     except FileNotFoundError:
         yield _finding("database_absent")
         return

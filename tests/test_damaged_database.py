@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from sqlite_utils import Database
 
 from leadmasterd.cli import main
 from leadmasterd.daemon.app import _REOPEN_SECONDS
+from leadmasterd.daemon.status import Sections, StatusPublisher
+from leadmasterd.listener.profile import SESSION_FOLDERS, Auth
+from leadmasterd.settings.paths import resolve_paths
 from leadmasterd.store.schema import SCHEMA_VERSION, migrate
 from leadmasterd.store.writer import store_error
 from tests import wire
@@ -343,6 +347,121 @@ def test_a_daemon_waits_for_a_database_that_can_not_be_opened(tmp_path: Path, so
         wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
         assert daemon.trouble is None
     assert daemon.log.read_text().count("cannot use ") == 1, "said once"
+
+
+def write_former_status(state: Path) -> None:
+    sections = Sections(account=lambda: {"wid": wire.US, "push_name": "Tienda"})
+    StatusPublisher(resolve_paths(None, str(state), "leadmaster.db"), sections).write()
+
+
+def keep_linked_profile(state: Path) -> None:
+    (state / "auth" / "profile").mkdir(parents=True)
+    Auth(resolve_paths(None, str(state), "leadmaster.db")).mark_linked(wire.US)
+
+
+def keep_profile_aside(state: Path) -> None:
+    keep_linked_profile(state)
+    (state / "auth" / "quarantine").mkdir()
+    (state / "auth" / "profile").rename(state / "auth" / "quarantine" / "20261123")
+
+
+def keep_snapshot(state: Path) -> None:
+    keep_linked_profile(state)
+    for folder in SESSION_FOLDERS:
+        (state / "auth" / "profile" / folder).mkdir(parents=True)
+    Auth(resolve_paths(None, str(state), "leadmaster.db")).take(account=wire.US, browser=None, now=datetime.now(UTC))
+    shutil.rmtree(state / "auth" / "profile")
+
+
+def leave_wal(state: Path) -> None:
+    (state / "leadmaster.db-wal").write_bytes(b"frames")
+
+
+CAPTURED_BEFORE = [write_former_status, keep_linked_profile, keep_profile_aside, keep_snapshot, leave_wal]
+
+
+@pytest.mark.parametrize("evidence", CAPTURED_BEFORE)
+def test_a_file_that_was_emptied_is_damage_to_every_command(
+    state: Path, capsys: pytest.CaptureFixture[str], evidence: Callable[[Path], None]
+) -> None:
+    """SQLite takes it for a new database, and deletes its WAL, which may hold the last messages."""
+    path = state / "leadmaster.db"
+    path.touch()
+    evidence(state)
+    before = {each: each.read_bytes() for each in state.iterdir() if each.is_file()}
+    for words in COMMANDS:
+        assert one_sentence(words, capsys) == 73, words
+    assert main(["doctor", "--quick", "--json"]) == 1
+    codes = [each["code"] for each in json.loads(capsys.readouterr().out)["findings"]]
+    assert "database_damaged" in codes
+    assert {each: each.read_bytes() for each in before} == before
+
+
+def import_session(state: Path) -> None:
+    keep_linked_profile(state)
+    paths = resolve_paths(None, str(state), "leadmaster.db")
+    Auth(paths).note_link_elsewhere(paths.profile, "2026-11-23T12:00:00.000Z")
+
+
+def write_status_of_nobody(state: Path) -> None:
+    StatusPublisher(resolve_paths(None, str(state), "leadmaster.db")).write()
+
+
+@pytest.mark.parametrize("begins", [lambda _state: None, import_session, write_status_of_nobody])
+def test_an_empty_file_where_nothing_was_captured_is_a_first_start(
+    tmp_path: Path, begins: Callable[[Path], None]
+) -> None:
+    """Even if a session was imported: it has not worked here yet."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "leadmaster.db").touch()
+    begins(state)
+    with running(tmp_path, state) as daemon:
+        wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
+        assert daemon.trouble is None
+    assert (state / "leadmaster.db").stat().st_size
+
+
+@pytest.mark.parametrize("evidence", CAPTURED_BEFORE)
+def test_a_daemon_waits_for_a_backup_of_a_file_that_was_emptied(
+    tmp_path: Path, sound: Path, evidence: Callable[[Path], None]
+) -> None:
+    """In its next life too, which knows no more than this one has left. It ends neither, and keeps what there is."""
+    state = tmp_path / "state"
+    state.mkdir()
+    path = state / "leadmaster.db"
+    path.touch()
+    evidence(state)
+    wal = state / "leadmaster.db-wal"
+    frames = wal.read_bytes() if wal.exists() else None
+    for _ in range(2):
+        with running(tmp_path, state) as daemon:
+            wait_for(lambda: "it is empty, although messages were" in daemon.log.read_text(), "the journal")
+            wait_for(lambda: daemon.trouble == "database_unusable", "the trouble")
+        assert path.stat().st_size == 0
+        assert (wal.read_bytes() if wal.exists() else None) == frames
+    with running(tmp_path, state) as daemon:
+        wait_for(lambda: "it is empty, although messages were" in daemon.log.read_text(), "the journal")
+        wal.unlink(missing_ok=True)
+        shutil.copy(sound, tmp_path / "backup.db")
+        (tmp_path / "backup.db").replace(path)
+        wait_for(lambda: daemon.trouble is None, "the end of the trouble")
+        wait_for(lambda: daemon.status.get("phase") != "starting", "the start")
+
+
+def test_whoever_removes_an_emptied_file_begins_anew(tmp_path: Path) -> None:
+    """As the sentence says."""
+    state = tmp_path / "state"
+    state.mkdir()
+    path = state / "leadmaster.db"
+    path.touch()
+    keep_linked_profile(state)
+    with running(tmp_path, state) as daemon:
+        wait_for(lambda: daemon.trouble == "database_unusable", "the trouble")
+        path.unlink()
+        wait_for(lambda: daemon.trouble is None, "the end of the trouble")
+    with reading(path) as connection:
+        assert connection.execute("SELECT count(*) FROM messages").fetchone() == (0,)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 from sqlite_utils import Database
 
 from leadmasterd.errors import CannotUseDatabase
+from leadmasterd.store import database
 from leadmasterd.store.database import Update, open_for_reading, open_for_writing
 from leadmasterd.store.schema import SCHEMA_VERSION, migrate
 from tests import wire
@@ -88,6 +89,24 @@ def test_an_empty_file_becomes_ours(tmp_path: Path) -> None:
     with closing(open_for_writing(path)) as connection:
         assert tables(connection).keys() >= PROMISED_TABLES
         assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_a_new_file_that_can_not_be_prepared_is_not_left_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, was_there: bool
+) -> None:
+    """On a full disk, say. It would be taken for one that was emptied."""
+    path = tmp_path / "leadmaster.db"
+    if was_there:
+        path.touch()
+
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(database, "_prepare", fail)
+    with pytest.raises(CannotUseDatabase):
+        open_for_writing(path)
+    assert path.exists() == was_there
 
 
 def test_a_new_file_and_its_folder_are_ours_alone(tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ from leadmasterd.errors import CannotUseModel, CannotUseRules, DatabaseBusy, Ref
 from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
-from leadmasterd.queries.database import id_list, rows
+from leadmasterd.queries.database import id_list, open_for_reading, rows
 from leadmasterd.queries.people import Subject, find_or_refuse
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
-from leadmasterd.store.database import cannot_use, is_damage, open_for_reading, open_for_writing
+from leadmasterd.store.database import cannot_use, is_damage, open_for_writing
 from leadmasterd.text import _
 
 _T = TypeVar("_T")
@@ -197,7 +197,7 @@ def open_editor(
     """
     if not paths.database.exists():
         raise Refused(_("Nothing has been captured here yet: there is no {path}.").format(path=paths.database))
-    open_for_reading(paths.database).close()
+    open_for_reading(paths).close()
     connection = _retrying(lambda: open_for_writing(paths.database, timeout=_ONE_TRY), on_wait)
     with closing(connection):
         yield LeadEditor(connection, settings, paths, actor=actor, on_wait=on_wait)

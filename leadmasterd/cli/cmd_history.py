@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         time_from(arguments.since, clock.zone) if arguments.since is not None else now - timedelta(days=_DEFAULT_DAYS)
     )
     try:
-        connection = open_for_reading(paths.database)
+        connection = open_for_reading(paths)
     except FileNotFoundError:
         print(_("No history yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
         if arguments.json:

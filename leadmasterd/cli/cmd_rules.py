@@ -331,7 +331,7 @@ def _corrections(paths: "Paths") -> str:
     from leadmasterd.queries.database import open_for_reading
 
     try:
-        connection = open_for_reading(paths.database)
+        connection = open_for_reading(paths)
     except FileNotFoundError:
         return ""  # nobody has corrected anything yet
     with closing(connection):

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from leadmasterd import health, sentences
@@ -20,7 +19,7 @@ from leadmasterd.queries.database import Connection, cause_in_file, open_for_rea
 from leadmasterd.queries.deadlines import by_hours_of
 from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
-from leadmasterd.settings.paths import find_paths
+from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import is_running, read_status
 from leadmasterd.text import _, ngettext, printable
 from leadmasterd.times import iso
@@ -66,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         answer = {**(status or {"v": 1, **dict.fromkeys(_KEYS)}), "running": running}
         try:
-            with _reading(paths.database, settings) as connection:
+            with _reading(paths, settings) as connection:
                 if connection:  # people wait even when the daemon is dead
                     answer["waiting"] = count_waiting(connection, now)
         except (OSError, CannotUseDatabase) as error:
@@ -76,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     heading, rows = describe(status, running=running, clock=clock, state_dir=str(paths.state_dir))
     waiters: list[tuple[str, bool]] = []
     try:
-        with _reading(paths.database, settings) as connection:
+        with _reading(paths, settings) as connection:
             if connection:
                 rows += _reliability(connection, now)
                 waits, waiters = _who_waits(connection, settings, clock)
@@ -94,10 +93,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _reading(path: Path, settings: LightLeadsSettings) -> Iterator[Connection | None]:
+def _reading(paths: Paths, settings: LightLeadsSettings) -> Iterator[Connection | None]:
     """The database; None if there is none yet. Raises CannotUseDatabase, also for what is found damaged on the way."""
     try:
-        connection = open_for_reading(path)
+        connection = open_for_reading(paths)
     except FileNotFoundError:
         yield None
         return
@@ -105,7 +104,7 @@ def _reading(path: Path, settings: LightLeadsSettings) -> Iterator[Connection | 
         try:
             yield by_hours_of(connection, settings)
         except Exception as error:
-            if cause := cause_in_file(path, error):
+            if cause := cause_in_file(paths.database, error):
                 raise cause from error
             raise
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def database(paths: Paths) -> Connection | None:
     """The database. None, with a calm note, before anything was captured."""
     try:
-        return open_for_reading(paths.database)
+        return open_for_reading(paths)
     except FileNotFoundError:
         print(_("Nothing has been captured here yet: there is no {path}.").format(path=paths.database), file=sys.stderr)
         return None

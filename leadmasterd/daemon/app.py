@@ -41,12 +41,13 @@ from leadmasterd.errors import CannotUseState, DatabaseBusy, DatabaseDamaged
 from leadmasterd.health import DATABASE_UNUSABLE, DATABASE_UPDATE, SESSION_ELSEWHERE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
+from leadmasterd.listener.profile import captured_before
 from leadmasterd.listener.programs import check_temporary_folder, find_browser, find_node
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.control import ControlServer
-from leadmasterd.state.files import Lock
-from leadmasterd.store.database import Update, megabytes
+from leadmasterd.state.files import Lock, read_status
+from leadmasterd.store.database import Update, check_not_emptied, megabytes
 from leadmasterd.store.records import BatchResult
 from leadmasterd.store.writer import StoreError, Writer
 from leadmasterd.supervisor.inbox import Inbox
@@ -92,6 +93,9 @@ class Daemon:
         """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, CannotUseProgram."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self._asked_to_stop)
+        account = (read_status(self._paths) or {}).get("account")
+        self._captured_before = captured_before(self._paths)
+        self._publisher.offer(Sections(account=lambda: account))  # from here on it is written anew
         if not await self._lock_state():
             return
         self._node = find_node(self._settings.listener.node)
@@ -100,7 +104,13 @@ class Daemon:
         self._leads = LeadJobs(
             self._settings.leads, self._paths, warnings=self._warnings, changed=self._publisher.changed
         )
-        self._publisher.offer(Sections(trouble=self._warnings.trouble, concerns=self._warnings.concerns))
+        self._publisher.offer(
+            Sections(
+                account=lambda: account,
+                trouble=self._warnings.trouble,
+                concerns=self._warnings.concerns,
+            )
+        )
         if not await self._open_store():
             return
         try:
@@ -136,6 +146,7 @@ class Daemon:
                 idle_work=self._leads.projection,
             )
             try:
+                check_not_emptied(self._paths.database, lambda: self._captured_before)
                 if not await self._opened(self._writer.open()):
                     return False
             except (DatabaseBusy, DatabaseDamaged) as error:

@@ -184,7 +184,7 @@ class Demo:
         return str(self._status()["phase"])
 
     def _pending(self) -> int:
-        with closing(open_for_reading(self._paths.database)) as connection:
+        with closing(open_for_reading(self._paths)) as connection:
             return count_pending(connection)
 
     def _await_captured(self, *when: When) -> None:
@@ -209,7 +209,7 @@ class Demo:
         expected: Counter[tuple[str | None, bool, str | None]] = Counter(
             (each.phone, said.own, said.body) for each in CONVERSATIONS for said in each.said
         )
-        with closing(open_for_reading(self._paths.database)) as connection:
+        with closing(open_for_reading(self._paths)) as connection:
             captured = captured_texts(connection)
         found: Counter[tuple[str | None, bool, str | None]] = Counter(
             (each["phone"], each["direction"] == "out", each["body"]) for each in captured

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.settings.paths import Paths
-from leadmasterd.state.files import sync, write_private
+from leadmasterd.state.files import read_status, sync, write_private
 
 log = logging.getLogger(__name__)
 
@@ -305,6 +305,20 @@ class Auth:
     def _remove_unfinished(self) -> None:
         for path in self._snapshots.glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def captured_before(paths: Paths) -> bool:
+    """Whether a phone was linked here, and so messages were captured: by the last status and by the sessions kept.
+
+    A session that was imported and has not worked here yet is none.
+    """
+    status = read_status(paths)
+    if status and status.get("account"):
+        return True
+    sessions = (paths.profile, *paths.quarantine.glob("*"))
+    return bool(Auth(paths).snapshots()) or any(
+        (each / _LINKED).exists() and not (each / _ELSEWHERE).exists() for each in sessions
+    )
 
 
 def _stamp(moment: datetime) -> str:

@@ -5,13 +5,26 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
+from leadmasterd.settings.paths import Paths
+from leadmasterd.store import database
 from leadmasterd.store.database import cause_in_file as cause_in_file
-from leadmasterd.store.database import open_for_reading as open_for_reading
 
 Connection = sqlite3.Connection
 Row = dict[str, Any]
 
 _T = TypeVar("_T")
+
+
+def open_for_reading(paths: Paths) -> Connection:
+    """A read-only connection. Raises CannotUseDatabase, and FileNotFoundError when there is no database."""
+
+    def captured_before() -> bool:
+        from leadmasterd.listener import profile  # for an empty file only
+
+        return profile.captured_before(paths)
+
+    database.check_not_emptied(paths.database, captured_before)
+    return database.open_for_reading(paths.database)
 
 
 def rows(connection: Connection, query: str, *values: object, **named: object) -> list[Row]:

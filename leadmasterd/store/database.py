@@ -40,6 +40,25 @@ class Update:
     """Bytes of the file."""
 
 
+def check_not_emptied(path: Path, captured_before: Callable[[], bool]) -> None:
+    """Raise DatabaseDamaged for a file of no bytes that had some, which SQLite would take for a new database.
+
+    Its WAL tells, which SQLite would delete; and `captured_before`, whether messages were captured here at all.
+    """
+    try:
+        if path.stat().st_size or not path.is_file():
+            return
+        wal = path.with_name(f"{path.name}-wal")
+        had_some = (wal.exists() and wal.stat().st_size > 0) or captured_before()
+    except OSError:  # opening it says why
+        return
+    if had_some:
+        raise DatabaseDamaged(
+            f"cannot use {path}: it is empty, although messages were captured here before; stop the daemon, keep a "
+            f"copy of {path.name}* and restore a backup, or remove the file to begin anew"
+        )
+
+
 def open_for_writing(
     path: Path, *, timeout: float = 5, on_update: Callable[[Update], None] = lambda _update: None
 ) -> sqlite3.Connection:
@@ -51,18 +70,20 @@ def open_for_writing(
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
+        is_new = not path.exists()
+        if is_new:
             path.touch(mode=0o600)
         connection = sqlite3.connect(path, isolation_level=None, timeout=timeout)
     except (OSError, sqlite3.Error) as error:
         raise cannot_use(path, error) from error
     try:
         _prepare(connection, path, on_update)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except BaseException as error:
         connection.close()
-        raise cannot_use(path, error) from error
-    except BaseException:
-        connection.close()
+        if is_new and not path.stat().st_size:
+            path.unlink()  # so that it is not taken for one that was emptied
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+            raise cannot_use(path, error) from error
         raise
     return connection
 
