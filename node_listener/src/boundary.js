@@ -109,6 +109,7 @@ export const CALLED_BY_THE_PAGE = [
 export const OURS = {
   WAWebABPropsCache: 'reads the values of switches, by two functions that only read',
   WAWebABPropsConfigs: 'reads a table of constants',
+  WAWebMsgType: 'reads a table of constants',
   WAWebBackendEventBus: 'asks for a new QR code, only while no account is linked',
   WAWebDBMessageFindLocal: 'reads messages from the disk',
   WAWebDBMsgUtils: 'reads messages from the disk',
