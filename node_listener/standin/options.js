@@ -25,6 +25,7 @@ import { completeWays } from './ways.js';
  * @property {number} passkeyLimit how long each stage of a passkey step may last
  * @property {number} codeLimit with the way `pairing_limits`, how long a pairing code is good
  * @property {boolean} autoPresence the page announces when it connects whether the account is there, as the real one does
+ * @property {boolean} apart a test makes something send here, so what is sent is counted apart (ledger.js)
  * @property {number} pagePort port of the HTTPS server, 0 for any
  * @property {number} controlPort port of the control interface, 0 for any
  *
@@ -50,6 +51,7 @@ export const DEFAULTS = {
   passkeyLimit: 120_000,
   codeLimit: 180_000,
   autoPresence: true,
+  apart: false,
   pagePort: 0,
   controlPort: 0,
 };

@@ -4,6 +4,7 @@
 import { EventEmitter } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { HistoryChunks } from './history-chunks.js';
+import { noteWrite } from './ledger.js';
 
 /** @typedef {import('node:http').IncomingMessage} Request */
 /** @typedef {import('node:http').ServerResponse} Response */
@@ -153,7 +154,7 @@ export class PageServer extends EventEmitter {
     this.page = { id: '', state: '', stream: '', synced: false };
     const holds = [...this.holds, ...(this.syncedOnce ? ['synced'] : [])];
     this.syncedOnce = false;
-    const { pagePort, controlPort, qrFirst, qrPeriod, ...forPage } = this.#options;
+    const { pagePort, controlPort, qrFirst, qrPeriod, apart, ...forPage } = this.#options;
     const config = { ...forPage, holds, missing: this.missing, readFaults: this.readFaults };
     const html = await readFile(new URL('index.html', PAGE), 'utf8');
     response.writeHead(200, { 'content-type': 'text/html', 'cache-control': 'no-store' });
@@ -263,6 +264,7 @@ export class PageServer extends EventEmitter {
    */
   #hear({ kind, page, token, ...said }) {
     const record = { ...said, at: Date.now() };
+    if (kind === 'sent' || kind === 'presence') this.#note(said);
     const device = this.#phone.devices.get(token ?? '');
     switch (kind) {
       case 'ack':
@@ -319,6 +321,12 @@ export class PageServer extends EventEmitter {
       default:
         throw new Error(`unknown report ${kind}`);
     }
+  }
+
+  /** @param {Record<string, any>} said */
+  #note({ module, function: name }) {
+    const by = this.#options.apart ? 'apart' : module === 'page' ? 'page' : 'listener';
+    noteWrite({ by, module, function: name });
   }
 
   /**

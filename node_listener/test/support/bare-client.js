@@ -142,12 +142,14 @@ export class BareClient extends EventEmitter {
 export const SHOP = { phone: '5491155550100', name: 'Tienda', lid: '990000000100' };
 
 /**
+ * Without the listener the library sends when it is told to, so what leaves here is counted apart.
+ *
  * A test of the library or of one way plays the old ways, but for those that it names: it must not depend on the default.
  * @param {import('../../standin/options.js').GivenOptions} [options]
  * @returns {import('../../standin/options.js').GivenOptions}
  */
 export function withOldWays({ ways = {}, ...others } = {}) {
-  return { ...others, ways: typeof ways === 'string' ? ways : { side: 'old', ...ways } };
+  return { apart: true, ...others, ways: typeof ways === 'string' ? ways : { side: 'old', ...ways } };
 }
 
 /** @typedef {{after: (work: () => Promise<void>) => void}} Context that of a test, or of several tests that share a client */
