@@ -1705,6 +1705,14 @@ def test_a_business_is_called_by_its_verified_name(shop: Shop) -> None:
     }
 
 
+def test_what_a_message_shows_of_its_sender_is_told_to_programs(shop: Shop) -> None:
+    """By the codes of the wire, and null where it shows nothing."""
+    marks = {"broadcast": "1@broadcast", "hosted": True, "verified_name": "Muebles del Sur"}
+    shop.hears((1, 60, PRICE, {"marks": marks}), (1, 50, "hola?"))
+    messages = shop.types("messages", "--json").json["messages"]
+    assert [each["marks"] for each in messages] == [marks, None]
+
+
 def test_the_longest_waiting_are_listed_first_under_the_same_word_as_who_waits(shop: Shop) -> None:
     """Then come those that wait for nothing, the most recently active first, and the limit counts both."""
     shop.hears(

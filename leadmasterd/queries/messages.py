@@ -32,6 +32,7 @@ class CapturedMessage(TypedDict):
     quoted: dict[str, Any] | None
     referral: dict[str, Any] | None
     details: dict[str, Any] | None
+    marks: dict[str, str | bool] | None
     text: str
     contact: str | None
 
@@ -45,12 +46,12 @@ class MessageList(TypedDict):
 _QUERY: Final = """
     SELECT m.message_id, a.wid AS account, m.conversation_id, v.chat, m.direction, m.author, m.type, m.body, m.sent_at,
            m.captured_at, m.captured_via, m.readable_at, m.edited_at, m.revoked_at, m.notify_name, m.media, m.quoted,
-           m.referral, m.details, coalesce(c.saved_name, c.verified_name, c.push_name) AS contact
+           m.referral, m.details, m.marks, coalesce(c.saved_name, c.verified_name, c.push_name) AS contact
     FROM messages m JOIN conversations v USING (conversation_id) JOIN accounts a ON a.account_id = m.account_id
     LEFT JOIN contacts c USING (contact_id)
     WHERE {where} ORDER BY m.sent_at DESC, m.message_id DESC LIMIT :limit
 """
-_JSON_COLUMNS: Final = ("media", "quoted", "referral", "details")
+_JSON_COLUMNS: Final = ("media", "quoted", "referral", "details", "marks")
 
 
 def conversations_meant(connection: Connection, text: str, country: str) -> tuple[int, ...]:
