@@ -5,6 +5,7 @@ would. Restarting a daemon that does not come back in time counts as a failure. 
 itself.
 """
 
+import math
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,8 @@ class _Storm:
         self._number = 0
         self._told_at = 0.0
         self._ways: Mapping[str, Value] = {}
+        self._lacking_until = -1.0
+        """The number of the last page without `find_local`; infinite while the next one may be such a page."""
 
     def run(self) -> Found:
         daemon = self._daemon
@@ -234,8 +237,18 @@ class _Storm:
             self._daemon.start()
 
     def _set_ways(self, ways: Mapping[str, Value]) -> None:
+        ways = {**ways, "paging": self._paging(ways)}
         self._daemon.standin.act("ways", **dict(ways.items() - self._ways.items()))
         self._ways = ways
+
+    def _paging(self, ways: Mapping[str, Value]) -> Value:
+        """How the page pages back: its own way needs `find_local`, which a page has or lacks from its load on."""
+        loads: int = self._daemon.standin.state()["page_loads"]
+        if not ways["find_local"]:
+            self._lacking_until = math.inf
+        elif self._lacking_until == math.inf:
+            self._lacking_until = loads
+        return ways["paging"] if loads > self._lacking_until else "old"
 
     def _tell(self, acts: tuple[Act, ...], slot: int) -> None:
         self._moments[slot] = f"{datetime.now(UTC):%H:%M:%S} UTC, the daemon said {self._phase}"
