@@ -5,7 +5,12 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 TABLE = (TESTS.parent / "docs" / "faults.md").read_text(encoding="utf-8")
-MATRIX = ("test_faults.py", "test_faults_of_the_machine.py", "shared_daemon/test_faults_without_a_restart.py")
+MATRIX = (
+    "test_faults.py",
+    "test_faults_of_the_machine.py",
+    "test_bad_pipe.py",
+    "shared_daemon/test_faults_without_a_restart.py",
+)
 NAMED = set(re.findall(r"`(test_\w+)`", TABLE))
 
 
@@ -23,7 +28,7 @@ def test_every_test_that_the_table_names_exists() -> None:
 
 
 def test_the_table_names_every_test_of_a_fault() -> None:
-    """Three files hold nothing but such tests."""
+    """These files hold nothing but such tests."""
     assert names_in(*(TESTS / "e2e" / name for name in MATRIX)) <= NAMED
 
 

@@ -1,6 +1,6 @@
-"""Faults around the listener: the database, the profile on disk, the pipe between Node and the daemon.
+"""Faults around the listener: the database and the profile on disk.
 
-test_faults.py has the other half; docs/faults.md is the table of both.
+test_faults.py has the other half, test_bad_pipe.py the pipe; docs/faults.md is the table of all.
 """
 
 import json
@@ -8,22 +8,17 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener.profile import Auth
-from leadmasterd.listener.programs import find_browser, find_node
-from tests.e2e.conftest import MakeDaemon
+from leadmasterd.listener.programs import find_browser
 from tests.e2e.customers import Customers
 from tests.e2e.daemon import OUR_PHONE, DaemonUnderTest, wait_long
 
 pytestmark = pytest.mark.e2e
-
-BAD_PIPE = Path(__file__).resolve().parent.parent / "programs" / "bad_pipe.py"
 
 
 # ---------------------------------------------------------------------- the database
@@ -198,57 +193,3 @@ def test_a_profile_that_a_living_browser_holds_is_waited_for(
         other.wait(30)
     daemon.await_ready_again(mark)
     customers.nothing_was_lost("asked_to_stop")
-
-
-# ---------------------------------------------------------------------- the pipe
-
-
-def behind_a_bad_pipe(make_daemon: MakeDaemon, tmp_path: Path, how: str) -> DaemonUnderTest:
-    """A linked and ready daemon whose `listener.node` is Node behind tests/programs/bad_pipe.py."""
-    node = tmp_path / "node"
-    command = f'{sys.executable} {BAD_PIPE} {how} {tmp_path / "flag"} {find_node("")} "$@"'
-    node.write_text(f"#!/bin/sh\nexec {command}\n")
-    node.chmod(0o755)
-    daemon = make_daemon(LEADMASTERD_LISTENER__NODE=str(node))
-    daemon.start()
-    daemon.pair()
-    return daemon
-
-
-def test_garbage_between_the_lines_is_skipped(make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path) -> None:
-    """A banner, broken UTF-8, half an object, a line of 1.5 MB: each is stored with a reason, and nothing restarts."""
-    daemon = behind_a_bad_pipe(make_daemon, tmp_path, "garbage")
-    customers = Customers.who_wrote(daemon, standin)
-    mark = daemon.last_event()
-    customers.write("entre basura", count=100)
-    customers.await_captured()
-    customers.nothing_was_lost()
-    assert daemon.events(mark, phase="stopping") == []
-    assert daemon.query("SELECT count(*) AS n FROM raw_events WHERE problem IS NOT NULL")[0]["n"] > 50
-
-
-def test_lines_that_were_torn_are_swept(make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path) -> None:
-    """Every third message arrives as half a line. The sequence gap triggers sweeps until all are there."""
-    daemon = behind_a_bad_pipe(make_daemon, tmp_path, "torn")
-    customers = Customers(daemon, standin)
-    customers.write("a medias", count=30)
-    customers.await_captured()
-    wait_long(lambda: (daemon.status.get("counters") or {}).get("missing_lines"), "the missing lines in the status")
-    assert daemon.status["phase"] == "ready"
-    assert standin.state()["sent"] == []
-
-
-def test_node_killed_in_the_middle_of_a_line_loses_nothing(
-    make_daemon: MakeDaemon, standin: StandIn, tmp_path: Path
-) -> None:
-    """The half line is stored as malformed; the message comes after the restart."""
-    (tmp_path / "flag").touch()
-    daemon = behind_a_bad_pipe(make_daemon, tmp_path, "cut")
-    customers = Customers.who_wrote(daemon, standin)
-    mark = daemon.last_event()
-    (tmp_path / "flag").unlink()
-    customers.write("cortado")
-    daemon.await_events(mark, code="child_died", phase="stopping")
-    daemon.await_ready_again(mark)
-    customers.nothing_was_lost("child_died")
-    assert daemon.query("SELECT 1 FROM raw_events WHERE problem LIKE '%cut short%'")

@@ -1,16 +1,18 @@
-"""Node behind a pipe that misbehaves: bad_pipe.py HOW FLAG NODE ARGUMENTS...
+"""Node behind a pipe that misbehaves: bad_pipe.py HOW NODE ARGUMENTS...
 
-HOW is `garbage` (between the lines, what a dependency might print), `torn` (every third message line loses its second
-half) or `cut` (Node is killed in the middle of a message line; once, and then the file FLAG exists). Exits with Node,
-with the same code.
+The file HOW says how, and may be changed at any time: nothing, `garbage` (between the lines, what a dependency might
+print), `torn` (of every three message lines about one loses its second half, by chance, or sweeps might always lose the
+same) or `cut` (Node is killed in the middle of a message line; once, and then the file is empty). Exits with Node, with
+the same code.
 """
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
-how, flag, *argv = sys.argv[1:]
+how_file, *argv = sys.argv[1:]
 if argv[1:] == ["--version"]:
     os.execv(argv[0], argv)
 
@@ -25,15 +27,14 @@ GARBAGE = (
 )
 node = subprocess.Popen(argv, stdout=subprocess.PIPE)
 assert node.stdout is not None
-messages = 0
+chance = random.Random(3)
 for number, line in enumerate(node.stdout):
-    out = line
+    out, how = line, Path(how_file).read_text()
     if b'"type":"message"' in line:
-        messages += 1
-        if how == "torn" and messages % 3 == 0:
+        if how == "torn" and chance.randrange(3) == 0:
             out = line[: len(line) // 2] + b"\n"
-        elif how == "cut" and not Path(flag).exists():
-            Path(flag).touch()
+        elif how == "cut":
+            Path(how_file).write_text("")
             node.kill()
             sys.stdout.buffer.write(line[: len(line) // 2])
             sys.stdout.buffer.flush()
