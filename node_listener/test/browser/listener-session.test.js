@@ -168,34 +168,35 @@ describe('with one linked child', () => {
     assert.deepEqual([source, chat, video], ['active_call', '5491155550001@c.us', true]);
     assert.equal(said('call').length, 1);
   });
-});
 
-test('heartbeats carry what the page means to show and whether the history is complete, or null', async (context) => {
-  const { standin, linked, drive } = await setUp(context);
-  await standin.act('missing', { modules: ['WAWebUserPrefsHistorySync'] });
-  const child = await linked();
-  await drive(`${SOCKET}.stream = undefined;
+  test('heartbeats carry what the page means to show and whether the history is complete, or null', async () => {
+    const { standin, line, said, drive, reload } = next();
+    await standin.act('missing', { modules: ['WAWebUserPrefsHistorySync'] });
+    await reload();
+    await drive(`${SOCKET}.stream = undefined;
     Object.defineProperty(leadmasterd.requireOriginal('WAWebStreamModel').Stream, 'mode',
       { value: undefined, writable: true, configurable: true });`);
-  await child.line((line) => line.type === 'heartbeat' && line.stream === null);
-  const { mode, history } = /** @type {any} */ (child.ofType('heartbeat').at(-1));
-  assert.deepEqual([mode, history], [null, null]);
-  const status = `{ getHistorySyncStatus: () => Promise.resolve(window.historyStatus) }`;
-  await drive(`window.historyStatus = { initialCompleted: true };
+    await line((beat) => beat.type === 'heartbeat' && beat.stream === null);
+    const { mode, history } = /** @type {any} */ (said('heartbeat').at(-1));
+    assert.deepEqual([mode, history], [null, null]);
+    const status = `{ getHistorySyncStatus: () => Promise.resolve(window.historyStatus) }`;
+    await drive(`window.historyStatus = { initialCompleted: true };
     leadmasterd.requireOriginal('WAWebStreamModel').Stream.mode = 'MAIN';
     ${withModule('WAWebUserPrefsHistorySync', status)}`);
-  const coming = await child.line((line) => line.type === 'heartbeat' && line.history !== null);
-  assert.deepEqual([coming.mode, coming.history], ['MAIN', 'incoming']);
-  await drive(`window.historyStatus = { initialCompleted: true, recentCompleted: true }`);
-  await child.line((line) => line.type === 'heartbeat' && line.history === 'complete');
-});
+    const coming = await line(({ type, history }) => type === 'heartbeat' && history === 'incoming');
+    assert.equal(coming.mode, 'MAIN');
+    await drive(`window.historyStatus = { initialCompleted: true, recentCompleted: true }`);
+    await line((beat) => beat.seq > coming.seq && beat.type === 'heartbeat' && beat.history === 'complete');
+    await standin.act('missing', { modules: [] });
+    await reload();
+  });
 
-test('what a listener of the library throws stays away from the page, is reported, and costs no count', async (context) => {
-  // this page lets exceptions out of `Msg.add`, before the message is in its chat
-  const ways = /** @type {const} */ ({ listeners: 'throw', add_order: 'msg_first' });
-  const { standin, linked, drive } = await setUp(context, { ways });
-  const child = await linked();
-  await drive(`{
+  test('what a listener of the library throws stays away from the page, is reported, and costs no count', async () => {
+    // this page lets exceptions out of `Msg.add`, before the message is in its chat
+    const { standin, child, line, drive, reload } = next();
+    await standin.act('ways', { listeners: 'throw', add_order: 'msg_first' });
+    await reload();
+    await drive(`{
     const { Msg } = leadmasterd.requireOriginal('WAWebCollections');
     window.reached = 0;
     Msg.on('add', () => { window.reached += 1; });
@@ -207,16 +208,16 @@ test('what a listener of the library throws stays away from the page, is reporte
       window.onAddMessageEvent,
     );
   }`);
-  await standin.act('deliver', { id: 'LOST', from: '5491155550001', body: 'hola' });
-  const error = await child.line(
-    (line) => line.type === 'page_error' && /broken listener/.test(line.message),
-  );
-  assert.equal(error.source, 'listener');
-  assert.match(error.message, /^Msg add: /);
-  const beat = await child.line((line) => line.type === 'heartbeat' && line.mode === 'reached 1');
-  assert.deepEqual([beat.added, beat.emitted], [1, 0]);
-  child.send({ type: 'sweep', sweep: 1, from: 0, chats: {}, ignore: [] });
-  assert.equal((await child.line((line) => line.id?.id === 'LOST')).via, 'sweep');
+    await standin.act('deliver', { id: 'LOST', from: '5491155550001', body: 'hola' });
+    const error = await line(({ type, message }) => type === 'page_error' && /broken listener/.test(message));
+    assert.equal(error.source, 'listener');
+    assert.match(error.message, /^Msg add: /);
+    const beat = await line(({ type, mode }) => type === 'heartbeat' && mode === 'reached 1');
+    assert.deepEqual([beat.added, beat.emitted], [1, 0]);
+    child.send({ type: 'sweep', sweep: 1, from: 0, chats: {}, ignore: [] });
+    assert.equal((await line(({ id }) => id?.id === 'LOST')).via, 'sweep');
+    await reload();
+  });
 });
 
 test('a logout by a plain reload is told by its event, at once or within the reload', async (context) => {
