@@ -35,16 +35,19 @@ def test_a_storm_loses_nothing(tmp_path: Path) -> None:
     sys.stdout.write(f"{table}\n")
     assert sum(verdict.faults.values()) >= 15
     assert verdict.good, f"to repeat it: {repeat}\n{table}\n{(tmp_path / 'state.log').read_text()[-6000:]}"
+    assert verdict.sweep > 0
 
 
 def test_without_sweeps_the_same_storm_loses(tmp_path: Path) -> None:
     """Otherwise the storm would prove nothing about sweeps.
 
-    On the old ways: by the page's own, what waited is emitted after hasSynced, and few messages need a sweep.
+    On the old ways: by the page's own, what waited is emitted after hasSynced, and few messages need a sweep. That
+    nothing is lost with sweeps is for the storm above; only a deep run plays this one with them too.
     """
-    verdict = play(tmp_path / "with", PROOF, side="old")
-    assert verdict.good, "\n".join(verdict.table())
-    assert verdict.sweep > 0
+    if depth.DEEP:
+        verdict = play(tmp_path / "with", PROOF, side="old")
+        assert verdict.good, "\n".join(verdict.table())
+        assert verdict.sweep > 0
     blind = play(tmp_path / "without", PROOF, side="old", without_sweeps=True)
     assert len(blind.lost) > 0
     assert blind.sweep == 0
@@ -58,7 +61,9 @@ def short_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=depth.only_deep("one function hears all signals"))]
+)
 def test_an_interrupted_storm_leaves_nothing(short_folder: Path, number: signal.Signals) -> None:
     """No process, file or mount is left."""
     said = short_folder / "said"
