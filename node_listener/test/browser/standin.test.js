@@ -507,16 +507,16 @@ describe('with one linked client', () => {
   });
 });
 
-test('history and bursts: 10,000 stored messages in 500 chats load quickly, 5,000 new ones come once each', async (context) => {
+test('history and bursts: 10,000 stored messages in 500 chats load quickly, 1,000 new ones come once each', async (context) => {
   const { standin, newClient } = await setUp(context);
   const first = await newClient().startLinked(standin, {
     ...SHOP,
     history: { chats: 500, messages: 10_000 },
   });
   assert.deepEqual(first.all('message'), [], 'history is not news');
-  await standin.act('deliver', { from: '5491155551000', spread: 100, count: 5000, body: 'ráfaga {n}' });
-  await first.next('message', (message) => message.body === 'ráfaga 5000');
-  assert.equal(new Set(first.all('message').map((message) => message.body)).size, 5000);
+  await standin.act('deliver', { from: '5491155551000', spread: 100, count: 1000, body: 'ráfaga {n}' });
+  await first.next('message', (message) => message.body === 'ráfaga 1000');
+  assert.equal(new Set(first.all('message').map((message) => message.body)).size, 1000);
   await first.stop();
 
   const second = await newClient().start();
