@@ -21,6 +21,7 @@ import pytest
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
 from leadmasterd.listener.programs import find_browser
+from tests.depth import only_deep
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import Customers
 from tests.e2e.daemon import DIVISOR, DaemonUnderTest, wait_long
@@ -75,7 +76,12 @@ PARTS: dict[str, tuple[Break, str, str | None]] = {
 }
 
 
-@pytest.mark.parametrize("part", PARTS)
+AS_BY_SIGKILL = only_deep("a renderer hears SIGTERM as it hears SIGKILL: it is gone")
+
+
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=AS_BY_SIGKILL if part == "renderer-SIGTERM" else ()) for part in PARTS]
+)
 def test_a_part_that_dies_or_freezes_is_replaced(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers, part: str
 ) -> None:

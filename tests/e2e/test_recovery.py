@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.demo.standin import StandIn
+from tests.depth import only_deep
 from tests.e2e.conftest import MakeDaemon, Ways
 from tests.e2e.customers import ANA
 from tests.e2e.daemon import DaemonUnderTest, wait_long
@@ -23,9 +24,19 @@ RESUMES: list[Ways] = [BLOCKING, {"resume": "nonblocking"}]
 """How the page takes what waited at the server: stored before it is synced and never emitted, or emitted after."""
 
 
-@pytest.mark.parametrize("page_ways", RESUMES, ids=["blocking", "nonblocking"])
+AS_WITH_THE_OTHER = only_deep("what waited comes alike, whichever of Node and the browser died")
+
+
 @pytest.mark.parametrize(
-    ("victim", "cause"), [("node", "child_died"), ("browser", "child_died"), ("daemon", "not_listening")]
+    ("victim", "cause", "page_ways"),
+    [
+        pytest.param("node", "child_died", RESUMES[0], id="node, blocking"),
+        pytest.param("node", "child_died", RESUMES[1], id="node, nonblocking", marks=AS_WITH_THE_OTHER),
+        pytest.param("browser", "child_died", RESUMES[0], id="browser, blocking", marks=AS_WITH_THE_OTHER),
+        pytest.param("browser", "child_died", RESUMES[1], id="browser, nonblocking"),
+        pytest.param("daemon", "not_listening", RESUMES[0], id="daemon, blocking"),
+        pytest.param("daemon", "not_listening", RESUMES[1], id="daemon, nonblocking"),
+    ],
 )
 def test_whatever_is_killed_nothing_is_lost_and_nothing_is_left(
     daemon: DaemonUnderTest, standin: StandIn, page_ways: Ways, victim: str, cause: str
