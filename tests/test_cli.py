@@ -635,7 +635,11 @@ def test_config_check_is_0_or_78(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[capture]\ngroups = true\n")
     good = typed(tmp_path, "config", "check")
     assert (good.returncode, good.stdout, good.stderr) == (0, "config.toml: all good.\n", "")
-    assert json.loads(typed(tmp_path, "config", "check", "--json").stdout) == {"ok": True, "file": "config.toml"}
+    assert json.loads(typed(tmp_path, "config", "check", "--json").stdout) == {
+        "ok": True,
+        "file": "config.toml",
+        "warnings": [],
+    }
     (tmp_path / "config.toml").write_text("[capture]\ngroup = true\n")
     bad = typed(tmp_path, "config", "check")
     assert (bad.returncode, bad.stdout) == (78, "")
@@ -643,6 +647,33 @@ def test_config_check_is_0_or_78(tmp_path: Path) -> None:
     bad = typed(tmp_path, "config", "check", "--json")
     assert (bad.returncode, bad.stderr) == (78, "")
     assert len(json.loads(bad.stdout)["problems"]) == 1
+
+
+def test_config_check_warns_of_a_week_of_closed_days(tmp_path: Path) -> None:
+    """It is allowed, and nobody is ever late then; single dates may be open all the same."""
+    closed = "[leads]\nhours = { mon = [], sat = [] }\n"
+    for settings, warning in (
+        (closed, "nobody is ever expected to answer"),
+        (closed + 'overrides = { "2026-12-24" = [] }\n', "nobody is ever expected to answer"),
+        (closed + 'overrides = { "2026-12-24" = [["09:00", "13:00"]] }\n', "only on the dates in `leads.overrides`"),
+    ):
+        (tmp_path / "config.toml").write_text(settings)
+        done = typed(tmp_path, "config", "check")
+        assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+        assert done.stdout.startswith("config.toml: it can be used, but `leads.hours` has no open day, so ")
+        assert warning in done.stdout
+        told = json.loads(typed(tmp_path, "config", "check", "--json").stdout)
+        assert told["ok"]
+        assert [warning in each for each in told["warnings"]] == [True]
+    (tmp_path / "config.toml").write_text('[leads]\nhours = { mon = [["09:00", "13:00"]] }\n')
+    assert typed(tmp_path, "config", "check").stdout == "config.toml: all good.\n"
+
+
+def test_config_check_says_that_a_folder_is_one(tmp_path: Path) -> None:
+    """And not that it is not there."""
+    done = typed(tmp_path, "config", "check", "--config", "/")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == "cannot read /: it is a folder; check --config\n"
 
 
 def test_config_check_looks_for_the_programs_that_it_names(tmp_path: Path) -> None:

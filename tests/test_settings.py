@@ -244,8 +244,21 @@ def test_a_file_that_is_not_utf_8_or_not_there_is_told(tmp_path: Path) -> None:
         load("config.toml")
     with pytest.raises(CannotUseSettings, match="there is no such file; check --config"):
         load("nowhere.toml")
-    with pytest.raises(CannotUseSettings, match="there is no such file; check --config"):
+    with pytest.raises(CannotUseSettings, match="it is a folder; check --config"):
         load(str(tmp_path))
+    with pytest.raises(CannotUseSettings, match="cannot read /dev/null: it is not a file; check --config"):
+        load("/dev/null")
+
+
+def test_a_folder_in_the_place_of_the_file_is_not_taken_for_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker makes one of a file that is not there, when it is mounted."""
+    Path("etc.toml").mkdir()
+    monkeypatch.setattr(paths, "SYSTEM_FILE", Path("etc.toml"))
+    with pytest.raises(CannotUseSettings, match=r"etc\.toml: it is a folder; name a file"):
+        load(None)
+    Path("config.toml").mkdir()
+    with pytest.raises(CannotUseSettings, match=r"config\.toml: it is a folder; name a file"):
+        load(None)
 
 
 ENVIRONMENT = [

@@ -9,7 +9,7 @@ from typing import Any, Final, NotRequired, TypedDict
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
 from leadmasterd.errors import CannotUseProgram, CannotUseSettings
 from leadmasterd.listener.programs import find_browser, find_node
-from leadmasterd.settings.model import ListenerSettings, load
+from leadmasterd.settings.model import LeadsSettings, ListenerSettings, load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _, printable
 
@@ -20,6 +20,7 @@ class Checked(TypedDict):
     ok: bool
     file: NotRequired[str | None]
     problems: NotRequired[list[str]]
+    warnings: NotRequired[list[str]]
 
 
 class Shown(TypedDict):
@@ -62,12 +63,24 @@ def run_check(arguments: argparse.Namespace) -> int:
         _look_for_programs(settings.listener)
     except CannotUseSettings as error:
         return _problems(arguments, error)
+    warnings = _warnings(settings.leads)
     if arguments.json:
-        report = Checked(ok=True, file=str(paths.file) if paths.file else None)
+        report = Checked(ok=True, file=str(paths.file) if paths.file else None, warnings=warnings)
         print(json.dumps(report, ensure_ascii=False))
-    else:
-        print(_("{file}: all good.").format(file=_source(paths)))
+        return 0
+    found = [_("it can be used, but {warning}").format(warning=each) for each in warnings] or [_("all good")]
+    for each in found:
+        print(f"{_source(paths)}: {each}.")
     return 0
+
+
+def _warnings(leads: LeadsSettings) -> list[str]:
+    """What is allowed, and hardly meant."""
+    if any(leads.hours.values()):
+        return []
+    if any(leads.overrides.values()):
+        return [_("`leads.hours` has no open day, so an answer is expected only on the dates in `leads.overrides`")]
+    return [_("`leads.hours` has no open day, so nobody is ever expected to answer, and nobody's wait is ever overdue")]
 
 
 def _look_for_programs(listener: ListenerSettings) -> None:

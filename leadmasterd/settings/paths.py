@@ -57,13 +57,19 @@ class Paths:
 
 
 def find_file(explicit: str | None) -> Path | None:
-    """`--config`, else ./config.toml, else the system's, else None. CannotUseSettings: there is no such `--config`."""
-    if explicit is not None:
+    """`--config`, else ./config.toml, else the system's, else None.
+
+    Raises CannotUseSettings where there is no such `--config`, and for what is not a file.
+    """
+    if explicit is None:
+        path = next((each for each in (Path("config.toml"), SYSTEM_FILE) if each.exists()), None)
+    else:
         path = Path(explicit)
-        if not path.is_file():
-            raise CannotUseSettings(f"cannot read {path}: there is no such file; check --config")
+    if path is None or path.is_file():
         return path
-    return next((path for path in (Path("config.toml"), SYSTEM_FILE) if path.is_file()), None)
+    what = "it is a folder" if path.is_dir() else "it is not a file" if path.exists() else "there is no such file"
+    advice = "name a file with --config" if explicit is None else "check --config"
+    raise CannotUseSettings(f"cannot read {path}: {what}; {advice}")
 
 
 def read_file(path: Path) -> dict[str, Any]:
