@@ -99,7 +99,7 @@ BROWSER_STORAGE: Final = Warnable(
 SEND_REFUSED: Final = Warnable(
     "send_refused",
     Severity.MEDIUM,
-    lambda detail: _("something tried to send, and was refused: {function}").format(function=detail),
+    lambda detail: _("something tried to send: {function}").format(function=detail),
     lambda: _("see `refused.jsonl` in the state directory, and docs/boundary.md for what to look at"),
 )
 SESSION_ELSEWHERE: Final = Warnable(

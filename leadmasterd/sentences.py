@@ -196,9 +196,7 @@ REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
         name=v.get("name"), text=v.get("text")
     ),
     "browser_storage": lambda v: _("WhatsApp Web has no room left on the disk: {text}").format(text=v.get("text")),
-    "send_refused": lambda v: _("something tried to send, and was refused: {function}").format(
-        function=v.get("function")
-    ),
+    "send_refused": lambda v: _("something tried to send: {function}").format(function=v.get("function")),
     "dialog": lambda v: _("WhatsApp Web shows a dialog: {text}").format(text=v.get("text")),
     "dialog_dismissed": lambda v: _("acknowledged a dialog of WhatsApp Web with {button}: {text}").format(
         button=v.get("button"), text=v.get("text")

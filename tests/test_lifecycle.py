@@ -214,9 +214,23 @@ TABLE: list[tuple[Lifecycle, Sequence[Command]]] = [
         [
             Count("outbound_blocked"),
             Audit("WAWebX", "sendMsg", "page"),
-            Warn(SEND_REFUSED, "WAWebX.sendMsg"),
-            Record("send_refused", {"function": "WAWebX.sendMsg"}),
-            Log("error", "outbound_blocked", "refused an attempt to send: WAWebX.sendMsg (page)"),
+            Warn(SEND_REFUSED, "WAWebX.sendMsg (refused)"),
+            Record("send_refused", {"function": "WAWebX.sendMsg (refused)"}),
+            Log("error", "outbound_blocked", "an attempt to send, page: WAWebX.sendMsg (refused)"),
+        ],
+    ),
+    (
+        OutboundBlocked(8, "browser", "script https://web.whatsapp.com", "seen"),
+        [
+            Count("outbound_blocked"),
+            Audit("browser", "script https://web.whatsapp.com", "seen"),
+            Warn(SEND_REFUSED, "browser.script https://web.whatsapp.com (seen, not refused)"),
+            Record("send_refused", {"function": "browser.script https://web.whatsapp.com (seen, not refused)"}),
+            Log(
+                "error",
+                "outbound_blocked",
+                "an attempt to send, seen: browser.script https://web.whatsapp.com (seen, not refused)",
+            ),
         ],
     ),
     (

@@ -16,7 +16,10 @@ LARGEST: Final = 10_000_000
 
 
 class AuditFile:
-    """`at` (UTC), `module`, `function` and `where` (`page` or `view`). Only appended to, and durable at once."""
+    """`at` (UTC), `module`, `function` and `where` (`page`, `view`, or `seen`: not refused).
+
+    Only appended to, and durable at once.
+    """
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "refused.jsonl"

@@ -388,14 +388,15 @@ def _contract(missing: Sequence[Missing]) -> Sequence[Command]:
 
 def _refused(event: OutboundBlocked, known: Known) -> Sequence[Command]:
     """The history tells the first of this daemon's life; a program that tries in a loop must not fill it."""
-    name = f"{event.module}.{event.function}"
+    outcome = "seen, not refused" if event.where == "seen" else "refused"
+    name = f"{event.module}.{event.function} ({outcome})"
     first = () if known.send_refused else (Record("send_refused", {"function": name}),)
     return (
         Count("outbound_blocked"),
         Audit(event.module, event.function, event.where),
         Warn(SEND_REFUSED, name),
         *first,
-        Log("error", "outbound_blocked", f"refused an attempt to send: {name} ({event.where})"),
+        Log("error", "outbound_blocked", f"an attempt to send, {event.where}: {name}"),
     )
 
 

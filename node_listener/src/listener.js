@@ -86,6 +86,9 @@ export function createListener(options, userAgent, wire, stopReading) {
     onTrouble: (message) => pageError('evaluate', message),
   });
 
+  /** @type {Map<string, number>} when requests from outside the page were told of */
+  const requests = new Map();
+
   shutdown.stopsFirst(livePath.stop);
   shutdown.stopsFirst(sweeper.stop);
   shutdown.stopsFirst(compatibility.stop);
@@ -107,6 +110,7 @@ export function createListener(options, userAgent, wire, stopReading) {
       moved: session.moved,
       reactions: relay.reactions,
       gone: (what, detail) => void shutdown.leave(what, detail),
+      requested,
       stuck: () => void livePath.check(),
       wrapSyncHandler: livePath.wrapSyncHandler,
     });
@@ -145,6 +149,19 @@ export function createListener(options, userAgent, wire, stopReading) {
       default:
         return pageError(report.source, report.message);
     }
+  }
+
+  /**
+   * Of a kind and site once a second: code in a loop must not fill the wire.
+   * @param {string} kind
+   * @param {string} address
+   */
+  function requested(kind, address) {
+    const name = `${kind} ${URL.canParse(address) ? new URL(address).origin : ''}`;
+    const now = Date.now();
+    if (now - (requests.get(name) ?? 0) < 1000) return;
+    requests.set(name, now);
+    wire.send('outbound_blocked', { module: 'browser', function: name.trim(), where: 'seen' });
   }
 
   /**

@@ -24,6 +24,7 @@ const GOES_ON = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT', 'SCREEN_LOCKED'];
  * @property {(address: string) => void} moved the page has gone to another address, or reloaded
  * @property {(reactions: Record<string, unknown>[]) => void} reactions
  * @property {(what: 'browser_gone' | 'page_crashed' | 'page_closed', detail: string | null) => void} gone
+ * @property {(kind: string, address: string) => void} requested code that was evaluated into the page has made a request
  * @property {() => void} stuck
  * @property {(handler: () => Promise<void>) => () => Promise<void>} wrapSyncHandler see live-path.js
  */
@@ -47,6 +48,9 @@ export async function hookPage(client, config, on) {
   page.on('framenavigated', (frame) => {
     if (frame === page.mainFrame()) on.moved(frame.url());
   });
+  page.on('request', (request) => {
+    if (isFromOutside(request, page)) on.requested(request.resourceType(), request.url());
+  });
   guardNavigation(client, page, on);
   guardHandlers(page, on);
   await exposeBindings(page, config, on);
@@ -60,6 +64,19 @@ export async function hookPage(client, config, on) {
   await page.evaluateOnNewDocument(installShims, { namespace: config.namespace });
   await page.evaluateOnNewDocument(guardListeners, { namespace: config.namespace });
   for (const watch of pageSources(config).watches) await page.evaluateOnNewDocument(watch);
+}
+
+/**
+ * Whether code that was evaluated into the page makes a request: by itself, by import() or by a frame that it loads. Neither
+ * the library nor we do that while listening, and such a request cannot be refused without a delay for all others. A load of
+ * the page itself is none.
+ * @param {import('puppeteer').HTTPRequest} request
+ * @param {import('puppeteer').Page} page
+ */
+function isFromOutside(request, page) {
+  const caller = request.initiator()?.stack?.callFrames[0];
+  if (!caller?.url.startsWith('pptr:')) return false;
+  return !(request.isNavigationRequest() && request.frame() === page.mainFrame());
 }
 
 /**

@@ -215,6 +215,49 @@ export function guardPage(config) {
     });
   };
 
+  /**
+   * Whether code that puppeteer evaluated in the page calls this, and no script of the page's own. Code that came in another
+   * way counts as the page's: refusing the page its own socket would end all listening.
+   * @param {Function} called left out of the stack, with what is above it
+   */
+  const calledFromOutside = (called) => {
+    /** @type {{stack?: unknown}} */
+    const at = {};
+    try {
+      Error.captureStackTrace(at, called);
+    } catch {
+      return false; // the page may have its own way to write a stack
+    }
+    const frame = String(at.stack)
+      .split('\n')
+      .find((line) => /:\d+:\d+\)?$/.test(line));
+    return frame?.includes('pptr:') ?? false;
+  };
+
+  /**
+   * Workers and sockets would send past the functions above. The page makes its own; nothing else here needs any.
+   * @param {any} holder
+   * @param {string} name
+   * @param {string} shown
+   */
+  const keepForThePage = (holder, name, shown) => {
+    const original = holder?.[name];
+    if (typeof original !== 'function') return;
+    const refuse = blocker('browser', shown);
+    /** @type {ProxyHandler<any>} */
+    const handler = {
+      apply(target, self, args) {
+        if (calledFromOutside(/** @type {Function} */ (handler.apply))) refuse();
+        return Reflect.apply(target, self, args);
+      },
+      construct(target, args, asked) {
+        if (calledFromOutside(/** @type {Function} */ (handler.construct))) refuse();
+        return Reflect.construct(target, args, asked);
+      },
+    };
+    holder[name] = new Proxy(original, handler);
+  };
+
   /** @type {Partial<import('./page.js').Agent>} */
   const agent = {
     document: `${Date.now()}-${Math.random()}`,
@@ -222,7 +265,7 @@ export function guardPage(config) {
     guardAll,
     blockPath,
     isBlocked: (value) => blockers.has(/** @type {any} */ (value)),
-    requireOriginal: (module) => unwrapped(module),
+    requireOriginal: (module) => guarded(module, unwrapped(module)),
     shim: null,
     attached: false,
   };
@@ -233,4 +276,8 @@ export function guardPage(config) {
     ensureTrap();
     return value;
   });
+  keepForThePage(page, 'Worker', 'Worker');
+  keepForThePage(page, 'SharedWorker', 'SharedWorker');
+  keepForThePage(page, 'WebSocket', 'WebSocket');
+  keepForThePage(page.WebSocket?.prototype, 'send', 'WebSocket.send');
 }
