@@ -178,8 +178,7 @@ class Feed:
     def _refill(self, stream: _Stream) -> bool:
         """Make sure that the stream's first event is in its queue. False: it has none left, and is gone."""
         while not stream.queue and stream.more:
-            read = self._outbox.of_stream(stream.number, stream.next_id - 1, OF_A_STREAM)
-            seen = [event for event in read if event.event_id <= self._seen]
+            seen = self._outbox.of_stream(stream.number, (stream.next_id - 1, self._seen), OF_A_STREAM)
             stream.queue.extend(self._shape(event) for event in seen if self._is_for_us(event))
             stream.more = len(seen) == OF_A_STREAM
             self._held += len(stream.queue)

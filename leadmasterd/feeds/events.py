@@ -62,9 +62,9 @@ class Outbox:
         """The next events, at most `limit`."""
         return News(event_id, reading.after(self._connection, event_id, limit))
 
-    def of_stream(self, stream: int, event_id: int, limit: int) -> list[Event]:
-        """The next events of one stream."""
-        return reading.of_stream(self._connection, stream, event_id, limit)
+    def of_stream(self, stream: int, between: tuple[int, int], limit: int) -> list[Event]:
+        """The next events of one stream, after the first of two ids and up to the second."""
+        return reading.of_stream(self._connection, stream, between, limit)
 
     def count_after(self, event_id: int) -> int:
         """How many events there are after this one."""

@@ -28,9 +28,10 @@ def after(connection: sqlite3.Connection, event_id: int, limit: int) -> list[Eve
     return _events(connection.execute(f"{_SELECT} ORDER BY event_id LIMIT ?", (event_id, limit)))
 
 
-def of_stream(connection: sqlite3.Connection, stream: int, event_id: int, limit: int) -> list[Event]:
-    """The same of one stream."""
-    return _events(connection.execute(f"{_SELECT} AND stream = ? ORDER BY event_id LIMIT ?", (event_id, stream, limit)))
+def of_stream(connection: sqlite3.Connection, stream: int, between: tuple[int, int], limit: int) -> list[Event]:
+    """The same of one stream: after the first of two ids, up to the second. There is no index of streams."""
+    query = f"{_SELECT} AND event_id <= ? AND stream = ? ORDER BY event_id LIMIT ?"
+    return _events(connection.execute(query, (*between, stream, limit)))
 
 
 def _events(rows: Iterable[tuple[Any, ...]]) -> list[Event]:

@@ -25,6 +25,9 @@ TIMEOUT: Final = 20.0
 """Seconds for one try, from the connection to the answer's headers. Standard Webhooks recommends 15 to 30."""
 CONNECT_TIMEOUT: Final = 10.0
 CONCURRENCY: Final = 8
+_KEPT_SECONDS: Final = 4.0
+"""A connection is used again within this. Node's servers close theirs after five, and a post to one that is just being
+closed would be a failed try."""
 _DRAINED_BYTES: Final = 65_536
 _DRAIN_SECONDS: Final = 1.0
 """What is read of an answer's body, so that the connection can be used again; beyond it the connection is closed."""
@@ -45,7 +48,10 @@ class Webhook:
         self._refused = is_address(host) and not is_public(host) and host not in private_hosts
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=PublicResolver(private_hosts), ssl=ssl.create_default_context(), limit=CONCURRENCY
+                resolver=PublicResolver(private_hosts),
+                ssl=ssl.create_default_context(),
+                limit=CONCURRENCY,
+                keepalive_timeout=_KEPT_SECONDS,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout)),
