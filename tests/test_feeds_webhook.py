@@ -21,12 +21,16 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook as Judge
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from leadmasterd.errors import CannotUseSettings
 from leadmasterd.feeds import envelope
 from leadmasterd.feeds.addresses import is_public
+from leadmasterd.feeds.kinds import Place
 from leadmasterd.feeds.kinds.webhook import Webhook
+from leadmasterd.feeds.making import make_receiver
 from leadmasterd.feeds.schedule import DELIVERED, Outcome, Result
 from leadmasterd.outbox.reading import Event
 from leadmasterd.settings.feeds import WebhookFeed, webhook_key
+from leadmasterd.settings.template import filled
 from tests.feeds import AT, body_of
 from tests.receivers import Behaviour, HttpReceiver, answers, receiving, writes
 
@@ -147,6 +151,74 @@ async def test_cloudevents_are_read_by_their_own_package() -> None:
     assert moment is not None
     assert moment.isoformat() == "2026-11-23T12:00:00+00:00"
     assert "subject" not in body_of(second.body)
+
+
+TEMPLATE = {
+    "external_id": "{data.lead_id}",
+    "note": "{{{type}}} at {timestamp}: {data.name}",
+    "again": "{replayed}",
+    "key": "{id}",
+    "fixed": [1, 2.5, True, "whatsapp", {"phones": "{data.phones}"}],
+}
+
+
+async def test_a_template_speaks_a_hubs_own_json() -> None:
+    """A text that is one name alone keeps the value's type; the headers and the signature stay."""
+    async with receiving(answers("200 OK")) as receiver, webhook(receiver.port, template=TEMPLATE) as mine:
+        await mine.deliver(EVENT, after_gap=False)
+        await mine.deliver(EVENT._replace(data={"lead_id": None, "name": None, "phones": []}), after_gap=False)
+    first, second = receiver.requests
+    assert Judge(SECRET).verify(first.body, dict(first.headers)) == {
+        "external_id": 1,
+        "note": f"{{lead.opened}} at {AT}: Ñandú 🎉",
+        "again": False,
+        "key": envelope.id_of(EVENT),
+        "fixed": [1, 2.5, True, "whatsapp", {"phones": ["+5491155550100"]}],
+    }
+    assert body_of(second.body)["external_id"] is None
+    assert body_of(second.body)["note"].endswith(": ")
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.booleans(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_what_an_event_says_never_changes_the_template(value: Any) -> None:
+    """Braces in people's words are words: what is filled in is not read again."""
+    template = {"alone": "{data.text}", "within": "<{data.text}>", "other": "{data.other}"}
+    values = {"data.text": "{data.other} {{ }", "data.other": value}
+    assert filled(template, values) == {
+        "alone": "{data.other} {{ }",
+        "within": "<{data.other} {{ }>",
+        "other": value,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"template": {"a": "{data.lead_ids}"}}, "events of the type lead.opened have no data.lead_ids"),
+        ({"template": {"a": "{data.name}"}}, "events of the type lead.opened have no data.name"),
+        ({"template": {"a": "{data.name}"}, "full": True}, None),
+        ({"template": {"a": ["{type} {data.lead_id} {after_gap}"]}}, None),
+        ({"template": {"a": "{data.lead_id}"}, "events": ["lead.opened", "gap.*"]}, "events of the type gap."),
+        ({"template": {"a": "{data}"}}, "have no data;"),
+    ],
+)
+async def test_a_template_that_names_what_is_not_there_is_refused(
+    tmp_path: Path, changes: dict[str, Any], missing: str | None
+) -> None:
+    """Before anything is delivered: a hub must not be told nothing by mistake."""
+    settings = {"kind": "webhook", "url": "https://hub.example/", "secrets": [SECRET], "events": ["lead.opened"]}
+    feed = WebhookFeed.model_validate({**settings, **changes})
+    if missing is None:
+        await make_receiver(feed, Place("hub", tmp_path, tmp_path)).close()
+        return
+    with pytest.raises(CannotUseSettings) as refused:
+        make_receiver(feed, Place("hub", tmp_path, tmp_path))
+    assert missing in str(refused.value)
+    assert str(refused.value).startswith("cannot use feeds.hub.template: ")
 
 
 GARBAGE = bytes(range(256)) * 20

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from leadmasterd.feeds.events import NO_STREAM
 from leadmasterd.outbox.reading import Event
+from leadmasterd.settings.template import filled
 
 MOST_BYTES: Final = 20_000
 """Bodies are shorter than this: Standard Webhooks 1.0.0 recommends below 20 KB."""
@@ -43,6 +44,23 @@ def cloud_event(event: Event, *, after_gap: bool) -> dict[str, Any]:
         **_marks(event, "aftergap", after_gap),
         "data": event.data,
     }
+
+
+MARKS: Final = ("id", "type", "timestamp", "after_gap", "replayed")
+"""What a template can name beside the fields of `data`."""
+
+
+def by_template(template: Mapping[str, Any], event: Event, *, after_gap: bool) -> Any:
+    """A hub's own JSON."""
+    values = {
+        "id": id_of(event),
+        "type": event.kind,
+        "timestamp": event.at,
+        "after_gap": after_gap,
+        "replayed": event.feed is not None,
+        **{f"data.{name}": value for name, value in event.data.items()},
+    }
+    return filled(template, values)
 
 
 def _marks(event: Event, name: str, after_gap: bool) -> dict[str, bool]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from leadmasterd.outbox import reading
-from leadmasterd.outbox.events import SOURCES
+from leadmasterd.outbox.events import KINDS, SOURCES
 from leadmasterd.outbox.reading import Event
 
 NO_STREAM: Final = 0
@@ -23,10 +23,18 @@ class News:
 
 
 _WORDS: Final[Mapping[str, frozenset[str]]] = {
-    kind: frozenset(name for name, field in source.fields.items() if field.full)
-    for source in SOURCES
-    for kind in source.kinds
+    kind: frozenset(
+        name for source in SOURCES if kind in source.kinds for name, field in source.fields.items() if field.full
+    )
+    for kind in KINDS
 }
+
+
+def fields_of(kind: str, *, full: bool) -> frozenset[str]:
+    """What events of this kind always have in their data."""
+    sources = [source.fields.items() for source in SOURCES if kind in source.kinds]
+    each = [frozenset(name for name, field in fields if full or not field.full) for fields in sources]
+    return frozenset.intersection(*each)
 
 
 def without_words(event: Event) -> Event:

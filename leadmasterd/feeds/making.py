@@ -5,16 +5,21 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from leadmasterd.errors import CannotUseSettings
+from leadmasterd.feeds.envelope import MARKS
+from leadmasterd.feeds.events import fields_of
 from leadmasterd.feeds.kinds import Maker, Place, Receiver
 from leadmasterd.feeds.kinds.jsonl import JsonLines
 from leadmasterd.feeds.kinds.webhook import Webhook
+from leadmasterd.outbox.events import KINDS
 from leadmasterd.settings.feeds import ENTRY_POINTS, JsonLinesFeed, OtherFeed, WebhookFeed, webhook_key
+from leadmasterd.settings.template import names_in
 
 
 def make_receiver(settings: WebhookFeed | JsonLinesFeed | OtherFeed, place: Place) -> Receiver:
     """The feed's receiver. Called within the event loop. Raises CannotUseSettings and OSError."""
     match settings:
         case WebhookFeed():
+            _check_template(settings, place.feed)
             return Webhook(settings, _keys(settings, place))
         case JsonLinesFeed():
             path = place.state_dir / (settings.path or f"feeds/{place.feed}.jsonl")
@@ -23,6 +28,19 @@ def make_receiver(settings: WebhookFeed | JsonLinesFeed | OtherFeed, place: Plac
             [found] = entry_points(group=ENTRY_POINTS, name=settings.kind)
             make: Maker = found.load()
             return make(settings, place)
+
+
+def _check_template(settings: WebhookFeed, feed: str) -> None:
+    """Every name must be there in every event that is delivered: a hub must not be told nothing by mistake."""
+    named = set(names_in(settings.template)) - set(MARKS)
+    for kind in KINDS:
+        if named and settings.wants(kind):
+            fields = fields_of(kind, full=settings.full)
+            if missing := sorted(named - {f"data.{name}" for name in fields}):
+                raise CannotUseSettings(
+                    f"cannot use feeds.{feed}.template: events of the type {kind} have no {', '.join(missing)}; "
+                    f"known there: {', '.join([*MARKS, *(f'data.{name}' for name in sorted(fields))])}"
+                )
 
 
 def _keys(settings: WebhookFeed, place: Place) -> list[bytes]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, StringConstraints, Tag
 
 from leadmasterd.settings.section import Section
+from leadmasterd.settings.template import names_in
 from leadmasterd.text import nearest
 
 ENTRY_POINTS: Final = "leadmasterd.feeds"
@@ -56,6 +57,12 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _template(template: dict[str, Any]) -> dict[str, Any]:
+    for _name in names_in(template):
+        pass
+    return template
+
+
 def _any(events: tuple[str, ...]) -> tuple[str, ...]:
     if not events:
         raise ValueError("a list with something in it")
@@ -96,6 +103,14 @@ class WebhookFeed(_Feed):
     envelope: Literal["standard", "cloudevents"] = Field(
         "standard", description='The form of the body: "standard" (Standard Webhooks) or "cloudevents".'
     )
+    template: Annotated[dict[str, Any], AfterValidator(_template)] = Field(
+        {},
+        description=(
+            "The body in a hub's own JSON, instead of an envelope: names in braces are id, type, timestamp, after_gap, "
+            "replayed and data.FIELD, which every event of the feed must have.\n"
+            'template = { external_id = "{data.lead_id}", note = "{type} at {timestamp}", tags = ["whatsapp"] }'
+        ),
+    )
     private_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
         (), description='Hosts that may have a private address ("n8n.lan", "127.0.0.1"). All others must be public.'
     )
@@ -104,6 +119,8 @@ class WebhookFeed(_Feed):
         """The key, its value and what it must be, if two values do not fit together."""
         if bool(self.secrets) == bool(self.secret_file):
             return "secrets", len(self.secrets), "given, or else `secret_file`: one of the two"
+        if self.template and self.envelope != "standard":
+            return "template", self.template, "left out, or else `envelope`: one of the two"
         parts = urlsplit(self.url)
         try:
             host, _port = parts.hostname, parts.port

@@ -42,6 +42,7 @@ class Webhook:
         """`timeout` is shorter in tests."""
         self._url = settings.url
         self._keys = keys
+        self._template = settings.template
         self._cloudevents = settings.envelope == "cloudevents"
         private_hosts = {host.lower() for host in settings.private_hosts}
         host = urlsplit(settings.url).hostname or ""
@@ -66,8 +67,11 @@ class Webhook:
 
     async def deliver(self, event: Event, *, after_gap: bool) -> Outcome:
         """One POST."""
-        make = envelope.cloud_event if self._cloudevents else envelope.standard
-        body = envelope.json_bytes(make(event, after_gap=after_gap))
+        if self._template:
+            value = envelope.by_template(self._template, event, after_gap=after_gap)
+        else:
+            value = (envelope.cloud_event if self._cloudevents else envelope.standard)(event, after_gap=after_gap)
+        body = envelope.json_bytes(value)
         if len(body) >= envelope.MOST_BYTES:
             return Outcome(Result.IMPOSSIBLE, f"its {len(body)} bytes are more than a webhook may have")
         if self._refused:

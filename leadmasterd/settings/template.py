@@ -1,0 +1,55 @@
+"""A template of JSON: tables and lists of text with `{names}` in braces. No code, no filters, no conditions. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+_PIECES: Final = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_.]*)\}|[{}]")
+
+
+def names_in(template: Any) -> Iterator[str]:
+    """Every name in braces. Raises ValueError for what is no template."""
+    match template:
+        case str():
+            for piece in _PIECES.finditer(template):
+                if piece[1]:
+                    yield piece[1]
+                elif piece[0] in "{}":
+                    raise ValueError("text with names in braces, as {data.lead_id}; a brace itself is written twice")
+        case list():
+            for each in template:
+                yield from names_in(each)
+        case dict():
+            for each in template.values():
+                yield from names_in(each)
+        case bool() | int() | float():
+            return
+        case _:
+            raise ValueError("a table of text, numbers, true, false, lists and tables")
+
+
+def filled(template: Any, values: Mapping[str, Any]) -> Any:
+    """The template with values for its names.
+
+    A text that is one name alone becomes the value with its type; within other text it is written out, null as nothing.
+    """
+    match template:
+        case str():
+            whole = _PIECES.fullmatch(template)
+            if whole and whole[1]:
+                return values[whole[1]]
+            return _PIECES.sub(lambda piece: _text(values[piece[1]]) if piece[1] else piece[0][0], template)
+        case list():
+            return [filled(each, values) for each in template]
+        case dict():
+            return {name: filled(each, values) for name, each in template.items()}
+        case _:
+            return template
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
