@@ -26,7 +26,9 @@ from leadmasterd.cli.leads_export import COLUMNS, ExportedFile
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import Sections, StatusPublisher, measure
 from leadmasterd.doctor import PageObject, Report
+from leadmasterd.feeds.books import Changes, PutOff
 from leadmasterd.listener.profile import Auth
+from leadmasterd.queries.feeds import DeadList, Feed, FeedDetail, FeedList
 from leadmasterd.queries.history import HistoryObject
 from leadmasterd.queries.lead_detail import LeadDetail
 from leadmasterd.queries.leads import Lead, LeadExport, LeadList
@@ -41,6 +43,7 @@ from leadmasterd.state.status_object import FeedStatus, Page, PageMember, Sessio
 from leadmasterd.store.database import open_for_writing
 from tests.sessions import packed
 from tests.stories import Customer
+from tests.test_cli_feeds import HUB, begun, given_up
 from tests.test_cli_leads import BROKEN, DELIVERY, HELLO, PRICE, Shop, chat
 from tests.test_cli_leads import shop as shop
 
@@ -162,7 +165,11 @@ def differences(value: object, documented: dict[str, str], seen: set[str], path:
 RECORDS: Final[dict[str, type]] = {
     "A lead": Lead,
     "A change": ChangeRecord,
+    "A feed": Feed,
     "history": HistoryObject,
+    "feeds list": FeedList,
+    "feeds show": FeedDetail,
+    "feeds dead": DeadList,
     "doctor": Report,
     "doctor --page": PageObject,
     "auth list": cmd_auth.SessionList,
@@ -285,6 +292,10 @@ def filled(shop: Shop) -> Paths:
         ],
     )
     StatusPublisher(paths, sections).write()
+    with (shop.folder / "config.toml").open("a") as file:
+        file.write(HUB.format(port=1))
+    tried = PutOff(5, 3, "2030-01-01T00:00:00.000Z", "HTTP 503")
+    begun(paths, "hub", hub=Changes(tries={7: tried}, dead=[given_up(1)]))
     (shop.folder / "labelled.jsonl").write_text(LABELLED)
     lines = [Customer(chat(9)).says("17 10:00", PRICE), Customer(chat(8)).clicks_ad("17 11:00")]
     (shop.folder / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
@@ -296,6 +307,9 @@ def filled(shop: Shop) -> Paths:
 TYPED: Final = {
     "status": ["status"],
     "history": ["history"],
+    "feeds list": ["feeds list"],
+    "feeds show": ["feeds show hub"],
+    "feeds dead": ["feeds dead hub"],
     "doctor": ["doctor --quick", "--config bad.toml doctor --quick"],
     "doctor --page": ["doctor --page"],
     "auth list": ["auth list"],
@@ -411,7 +425,8 @@ def _is_of_data(path: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "name", ["history", "messages", "leads list", "leads waiting", "leads today", "leads export", "status"]
+    "name",
+    ["history", "messages", "leads list", "leads waiting", "leads today", "leads export", "status", "feeds list"],
 )
 def test_what_is_printed_before_anything_was_captured_is_documented_too(shop: Shop, name: str) -> None:
     """Lists are empty, and values are null where the document allows it."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -205,9 +206,9 @@ def test_events_that_were_delivered_are_dropped(books: Books) -> None:
 def replayed(books: Books, from_at: str = "", *, full: bool = True) -> list[reading.Event]:
     """What a replay for one feed adds."""
     before = reading.newest(books.db)
-    number = replaying.count(books.db, from_at)
+    plan = replaying.plan(books.db, from_at, full=full)
     books.db.execute("BEGIN IMMEDIATE")
-    assert replaying.replay(books.db, "crm", from_at, full=full) == number
+    assert replaying.replay(books.db, "crm", from_at, full=full) == plan.number
     books.db.execute("COMMIT")
     return reading.after(books.db, before, 100_000)
 
@@ -233,6 +234,33 @@ def test_a_replay_tells_one_feed_what_it_missed(books: Books) -> None:
     later = replayed(books, messages[-1])
     assert [event.data["captured_at"] for event in later if event.kind == "message.stored"] == messages[-1:]
     assert "phone" not in json.dumps([event.data for event in replayed(books, full=False)])
+
+
+def test_a_replay_in_parts_is_the_same_as_in_one(books: Books) -> None:
+    """Each part is a transaction of its own, so that the daemon can write between them."""
+    for hour in range(10, 13):
+        books.tell([ANA.says(f"17 {hour}:00", "price"), BETO.says(f"17 {hour}:01", "order")])
+    whole = [(event.kind, event.data) for event in replayed(books)]
+    plan = replaying.plan(books.db, "", full=True, part=3)
+    assert plan.number == len(whole)
+    assert 2 <= len(plan.cuts) <= len(whole) / 3
+    before = reading.newest(books.db)
+    for from_at, to_at in pairwise(["", *plan.cuts, replaying.END]):
+        assert replaying.replay(books.db, "crm", from_at, to_at=to_at, full=True) > 0
+    assert [(event.kind, event.data) for event in reading.after(books.db, before, 1000)] == whole
+
+
+def test_a_replay_writes_the_kinds_that_the_feed_wants(books: Books) -> None:
+    """And it says before how many events and about how many bytes those are."""
+    books.tell([ANA.says("17 10:00", "price")])
+    books.tell([ANA.hears("17 10:05", "a thousand")])
+    before = reading.newest(books.db)
+    plan = replaying.plan(books.db, "", full=False, kinds=["lead.opened", "gap.opened"])
+    replaying.replay(books.db, "crm", "", full=False, kinds=["lead.opened", "gap.opened"])
+    [event] = reading.after(books.db, before, 100)
+    assert (event.kind, plan.number) == ("lead.opened", 1)
+    assert len(json.dumps(event.data)) < plan.size < 2 * len(json.dumps(event.data))
+    assert replaying.plan(books.db, "", full=True, kinds=["waiting.missed"]) == replaying.Plan(0, 0, [])
 
 
 # ---------------------------------------------------------------------- all of it

@@ -8,7 +8,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from leadmasterd.outbox.events import KINDS, SOURCES, VERSION, Field, Type  # noqa: E402
+from leadmasterd.outbox.events import KINDS, SOURCES, TEST, TEST_FIELDS, VERSION, Field, Type  # noqa: E402
 
 FOLDER: Final = ROOT / "docs" / "events"
 _HEAD: Final = """# Events
@@ -21,18 +21,23 @@ changes its meaning or goes without a new version. Times are UTC.
 |---|---|---|
 """
 
+_TEST_DOC: Final = "nothing happened: a person typed `leadmasterd feeds test`"
+
 
 def documents() -> dict[str, str]:
     """Each file of the folder with what belongs in it."""
-    rows = [f"| `{kind}` | {doc} | {_names(_fields(kind))} |" for kind, doc in sorted(KINDS.items())]
+    kinds = {**KINDS, TEST: _TEST_DOC}
+    rows = [f"| `{kind}` | {doc} | {_names(_fields(kind))} |" for kind, doc in sorted(kinds.items())]
     files = {"README.md": _HEAD.format(version=VERSION) + "\n".join(rows) + "\n"}
-    for kind in KINDS:
-        files[f"{kind}.json"] = json.dumps(_schema(kind), indent=2) + "\n"
+    for kind, doc in kinds.items():
+        files[f"{kind}.json"] = json.dumps(_schema(kind, doc), indent=2) + "\n"
     return files
 
 
 def _fields(kind: str) -> dict[str, Field]:
     """The fields of a kind: those that only some of its sources have are optional."""
+    if kind == TEST:
+        return dict(TEST_FIELDS)
     return {name: field for source in SOURCES if kind in source.kinds for name, field in source.fields.items()}
 
 
@@ -40,7 +45,7 @@ def _names(fields: dict[str, Field]) -> str:
     return ", ".join(f"*{name}*" if field.full else f"`{name}`" for name, field in fields.items())
 
 
-def _schema(kind: str) -> dict[str, Any]:
+def _schema(kind: str, doc: str) -> dict[str, Any]:
     fields = _fields(kind)
     everywhere = [
         name
@@ -50,7 +55,7 @@ def _schema(kind: str) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": kind,
-        "description": KINDS[kind],
+        "description": doc,
         "type": "object",
         "properties": {name: _property(field) for name, field in fields.items()},
         "required": everywhere,

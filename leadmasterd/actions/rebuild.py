@@ -16,8 +16,7 @@ from leadmasterd.store.mending import decide_again
 
 SLICE: Final = 64
 """Conversations per transaction, which takes some tens of milliseconds."""
-
-_PAUSE: Final = 0.15
+PAUSE: Final = 0.15
 """Seconds between two slices while the daemon runs, so that it can write: SQLite retries its lock every 0.1 s."""
 
 OnProgress = Callable[[int, int], None]
@@ -99,7 +98,7 @@ def in_slices(
         failures += failed
         on_progress(first + len(part), len(conversations))
         if running:
-            time.sleep(_PAUSE)
+            time.sleep(PAUSE)
     return Rebuilt(_counts(editor, began), failures)
 
 

@@ -129,9 +129,9 @@ def add_limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
     )
 
 
-def add_time(parser: Any, flag: str, text: str) -> None:
+def add_time(parser: Any, flag: str, text: str, *, required: bool = False) -> None:
     """A flag that takes a date or a time. `parser` may be a group of flags."""
-    parser.add_argument(flag, type=typed, metavar="TIME", help=f"{text} {_TIME}")
+    parser.add_argument(flag, type=typed, metavar="TIME", help=f"{text} {_TIME}", required=required)
 
 
 _TIME = _("(ISO 8601, hoy, ayer, 7d or 12h; without an offset: in leads.timezone)")

@@ -446,5 +446,8 @@ SOURCES: Final = (
         order_by="ROW.at",
     ),
 )
+TEST: Final = "test"
+TEST_FIELDS: Final = {"sent_at": Field("", Type.TIME, "when")}
+"""The event of `feeds test`. It is in no outbox: nothing has happened."""
 KINDS: Final[Mapping[str, str]] = {kind: doc for source in SOURCES for kind, doc in source.kinds.items()}
 """Every kind of event, with what it tells."""

@@ -78,8 +78,14 @@ def write_due(connection: sqlite3.Connection) -> int:
 def values_of(source: Source, row: str, *, full: bool) -> str:
     """The four columns of an event in SQL: kind, stream, at and data. `row`: the alias of its row."""
     pairs = ", ".join(f"'{name}', {field.sql}" for name, field in source.fields.items() if full or not field.full)
-    kind = source.kind or f"'{_only(source)}'"
-    return over(f"{kind} AS kind, {source.stream} AS stream, {_NOW} AS at, json_object({pairs}) AS data", row)
+    return over(
+        f"{kind_of(source)} AS kind, {source.stream} AS stream, {_NOW} AS at, json_object({pairs}) AS data", row
+    )
+
+
+def kind_of(source: Source) -> str:
+    """The kind of an event in SQL, over `ROW`."""
+    return source.kind or f"'{_only(source)}'"
 
 
 def drop_delivered(connection: sqlite3.Connection, through: int, *, keep_after: str) -> int:

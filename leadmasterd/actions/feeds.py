@@ -1,0 +1,180 @@
+"""What a person decides about feeds. The feeds process sees it within a second, or when it starts.
+
+What a person wants again goes into the outbox for that feed alone, after all that is there, marked as replayed.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from errno import EACCES
+from itertools import pairwise
+from typing import Any, Final, Literal
+
+from leadmasterd import times
+from leadmasterd.actions.rebuild import PAUSE
+from leadmasterd.actions.unit_of_work import LeadEditor
+from leadmasterd.errors import CannotUseSettings, CannotUseState, LeadmasterdError, Refused
+from leadmasterd.outbox import replaying
+from leadmasterd.queries.database import Connection, rows
+from leadmasterd.queries.feeds import feed_of, open_books, wanted_kinds
+from leadmasterd.settings.model import Settings
+from leadmasterd.settings.paths import Paths
+from leadmasterd.state.files import is_running
+from leadmasterd.text import _
+
+PART: Final = 5_000
+"""Events in one transaction of a replay, which takes a fraction of a second."""
+_LONGEST_TEST: Final = 60
+"""Seconds; a receiver has twenty."""
+
+_FAILURES: Final = {each.exit_code: each for each in (Refused, CannotUseState, CannotUseSettings)}
+
+State = Literal["active", "paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many dead letters are due again, and how many stay: of kinds that the feed no longer delivers."""
+
+    number: int
+    stay: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What a receiver answered to a test. `result`: `delivered`, or what became of it; `why`: empty if all is well."""
+
+    result: str
+    why: str
+    seconds: float
+
+
+def set_state(settings: Settings, paths: Paths, name: str, state: State) -> None:
+    """Pause or resume a feed; resuming also ends what its receiver has disabled. Raises Refused."""
+    feed_of(settings, name)
+    with open_books(paths, "rw") as books:
+        now = times.iso(datetime.now(UTC))
+        change = "UPDATE feeds SET state = ?, reason = '', since = iif(state = ?, since, ?) WHERE feed = ?"
+        if books is None or not books.execute(change, (state, state, now, name)).rowcount:
+            raise _not_begun(name)
+
+
+def retry(editor: LeadEditor, name: str, events: Collection[int]) -> Retried:
+    """Deliver again what was given up: these events, or all if there are none. Raises Refused.
+
+    They become events for this feed alone, in their old order, and have new ids: their receiver may have seen the old
+    ones. They leave the dead letters after that is committed, so a crash between makes them come twice.
+    """
+    feed = feed_of(editor.settings, name)
+    with open_books(editor.paths, "rw") as books:
+        if books is None:
+            raise _not_begun(name)
+        with editor.transaction():
+            books.execute("BEGIN IMMEDIATE")  # released by closing
+            letters = rows(
+                books,
+                "SELECT event_id, kind, stream, at, data FROM dead_letters WHERE feed = ? ORDER BY event_id",
+                name,
+            )
+            if unknown := sorted(set(events) - {letter["event_id"] for letter in letters}):
+                raise Refused(
+                    _("{name} has given up no event {ids}; `leadmasterd feeds dead {name}` lists them").format(
+                        name=name, ids=", ".join(map(str, unknown))
+                    )
+                )
+            asked = [letter for letter in letters if not events or letter["event_id"] in events]
+            wanted = [letter for letter in asked if feed.wants(letter["kind"])]
+            editor.connection.executemany(
+                "INSERT INTO outbox (kind, stream, at, data, feed) VALUES (?, ?, ?, ?, ?)",
+                [(each["kind"], each["stream"], each["at"], each["data"], name) for each in wanted],
+            )
+        books.executemany(
+            "DELETE FROM dead_letters WHERE feed = ? AND event_id = ?", [(name, each["event_id"]) for each in wanted]
+        )
+        books.execute("COMMIT")
+    return Retried(len(wanted), len(asked) - len(wanted))
+
+
+def replay(
+    editor: LeadEditor,
+    name: str,
+    from_at: str,
+    *,
+    on_plan: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
+) -> int:
+    """Deliver again all that happened since `from_at` (ISO, UTC). Returns how many events that is.
+
+    `on_plan` gets that number and about how many bytes they take, before any is written; `on_progress` how many are
+    written, and of how many. Raises Refused where the disk is too small.
+    """
+    feed = feed_of(editor.settings, name)
+    with open_books(editor.paths, "ro") as books:
+        if books is None or not _has_begun(books, name):
+            raise _not_begun(name)
+    now, kinds = times.iso(datetime.now(UTC)), wanted_kinds(feed)
+    plan = replaying.plan(editor.connection, from_at, full=feed.full, kinds=kinds, part=PART)
+    on_plan(plan.number, plan.size)
+    _check_room(editor, plan.size)
+    running, written = is_running(editor.paths), 0
+    for begin, end in pairwise([from_at, *(cut for cut in plan.cuts if cut < now), now]):
+        with editor.transaction():
+            written += replaying.replay(editor.connection, name, begin, to_at=end, full=feed.full, kinds=kinds)
+        on_progress(written, plan.number)
+        if running:
+            time.sleep(PAUSE)
+    return written
+
+
+def send_test(settings: Settings, paths: Paths, name: str) -> Tested:
+    """Send one event of the kind `test` straight to the receiver; nothing is noted anywhere. Raises Refused.
+
+    In a process of its own, because nothing else may load the client that delivers.
+    """
+    feed_of(settings, name)
+    if paths.state_dir.exists() and not os.access(paths.state_dir, os.W_OK | os.X_OK):
+        raise PermissionError(EACCES, os.strerror(EACCES), str(paths.state_dir))
+    config = ["--config", str(paths.file)] if paths.file else []
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "leadmasterd.feeds.trial", *config, name],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_TEST,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CannotUseState(_("the test of {name} did not end within a minute").format(name=name)) from error
+    if done.returncode:
+        raise _FAILURES.get(done.returncode, LeadmasterdError)(done.stderr.strip())
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return Tested(answer["result"], answer["why"], answer["seconds"])
+
+
+def _has_begun(books: Connection, name: str) -> bool:
+    return bool(rows(books, "SELECT 1 FROM feeds WHERE feed = ?", name))
+
+
+def _not_begun(name: str) -> Refused:
+    return Refused(
+        _("{name} has not begun yet: the daemon starts new feeds when it starts; restart it").format(name=name)
+    )
+
+
+def _check_room(editor: LeadEditor, size: int) -> None:
+    """Each event is written to the database and to its log."""
+    free, floor = shutil.disk_usage(editor.paths.database.parent).free, editor.settings.supervisor.disk_floor_mb
+    needed = 2 * size + floor * 1_000_000
+    if free < needed:
+        raise Refused(
+            _(
+                "cannot replay: that needs {needed:,} MB of free disk, and there are {free:,} MB; choose a later --from"
+            ).format(needed=needed // 1_000_000, free=free // 1_000_000)
+        )

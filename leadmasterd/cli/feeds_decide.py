@@ -1,0 +1,140 @@
+"""`leadmasterd feeds pause|resume|retry|replay|test NAME`: what a person wants of a feed."""
+
+import argparse
+import sys
+
+from leadmasterd import times
+from leadmasterd.actions import feeds
+from leadmasterd.cli.arguments import add_epilog, add_time, positive, typed
+from leadmasterd.cli.editing import clock_of, lead_editor
+from leadmasterd.cli.times import time_from
+from leadmasterd.errors import NO, Interrupted
+from leadmasterd.settings.model import load
+from leadmasterd.text import _, ngettext, printable
+
+
+def _add_name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", type=typed, metavar="NAME", help=_("the feed"))
+
+
+def add_pause_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which feed."""
+    _add_name(parser)
+    add_epilog(parser, "leadmasterd feeds pause crm")
+
+
+def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which feed."""
+    _add_name(parser)
+    add_epilog(parser, "leadmasterd feeds resume crm")
+
+
+def add_retry_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which feed, and which events."""
+    _add_name(parser)
+    parser.add_argument(
+        "events", type=positive, nargs="*", metavar="EVENT", help=_("events that `feeds dead` lists; default: all")
+    )
+    add_epilog(parser, "leadmasterd feeds retry crm", "leadmasterd feeds retry crm 1207 1213")
+
+
+def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which feed, and from when."""
+    _add_name(parser)
+    add_time(parser, "--from", _("from this date or time"), required=True)
+    add_epilog(
+        parser,
+        "leadmasterd feeds replay crm --from ayer",
+        "leadmasterd feeds replay crm --from 2026-11-01",
+        notes=_("The events are marked `replayed` and have new ids. Nobody else gets them."),
+    )
+
+
+def add_test_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which feed."""
+    _add_name(parser)
+    add_epilog(parser, "leadmasterd feeds test crm")
+
+
+def run_pause(arguments: argparse.Namespace) -> int:
+    """Kept across restarts."""
+    _set_state(arguments, "paused")
+    print(_("{name} is paused until `leadmasterd feeds resume {name}`.").format(name=arguments.name))
+    return 0
+
+
+def run_resume(arguments: argparse.Namespace) -> int:
+    """Also after a 410."""
+    _set_state(arguments, "active")
+    print(_("{name} delivers again.").format(name=arguments.name))
+    return 0
+
+
+def _set_state(arguments: argparse.Namespace, state: feeds.State) -> None:
+    settings, paths = load(arguments.config)
+    feeds.set_state(settings, paths, arguments.name, state)
+
+
+def run_retry(arguments: argparse.Namespace) -> int:
+    """Without any dead letter there is nothing to do."""
+    with lead_editor(arguments.config) as editor:
+        done = feeds.retry(editor, arguments.name, arguments.events)
+    if done.number or not done.stay:
+        print(
+            ngettext("{n} event is due again.", "{n} events are due again.", done.number).format(n=f"{done.number:,}")
+        )
+    if done.stay:
+        text = ngettext(
+            "{n} event stays: {name} delivers its kind no longer.",
+            "{n} events stay: {name} delivers their kinds no longer.",
+            done.stay,
+        )
+        print(text.format(n=f"{done.stay:,}", name=arguments.name))
+    return 0
+
+
+def run_replay(arguments: argparse.Namespace) -> int:
+    """Written in parts; Ctrl-C ends it between two of them."""
+    written = 0
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal written
+        written = done
+        if sys.stderr.isatty() and total > feeds.PART:
+            line = f"\r{done:,} / {total:,}" if done < total else "\r\x1b[K"
+            print(line, end="", file=sys.stderr, flush=True)
+
+    with lead_editor(arguments.config) as editor:
+        from_at = times.iso(time_from(vars(arguments)["from"], clock_of(editor).zone))
+        try:
+            feeds.replay(editor, arguments.name, from_at, on_plan=_say_how_much, on_progress=on_progress)
+        except KeyboardInterrupt as error:
+            text = ngettext(
+                "stopped: {n} event was written, and will be delivered",
+                "stopped: {n} events were written, and will be delivered",
+                written,
+            )
+            raise Interrupted(text.format(n=f"{written:,}")) from error
+    print(
+        ngettext("{n} event is due for {name}.", "{n} events are due for {name}.", written).format(
+            n=f"{written:,}", name=arguments.name
+        )
+    )
+    return 0
+
+
+def _say_how_much(number: int, size: int) -> None:
+    text = ngettext("{n} event, some {size} MB.", "{n} events, some {size} MB.", number)
+    print(text.format(n=f"{number:,}", size=f"{size / 1e6:,.1f}"), file=sys.stderr, flush=True)
+
+
+def run_test(arguments: argparse.Namespace) -> int:
+    """Exit code 1 unless the receiver took it."""
+    settings, paths = load(arguments.config)
+    answer = feeds.send_test(settings, paths, arguments.name)
+    seconds, why = f"{answer.seconds:.2f}", printable(answer.why)
+    if answer.result == "delivered":
+        print(_("{name}: delivered in {seconds} s.").format(name=arguments.name, seconds=seconds))
+        return 0
+    print(_("{name}: not delivered after {seconds} s: {why}.").format(name=arguments.name, seconds=seconds, why=why))
+    return NO

@@ -1,0 +1,69 @@
+"""`leadmasterd feeds list`: all feeds of the settings."""
+
+import argparse
+import json
+
+from leadmasterd.cli.arguments import add_epilog, add_json
+from leadmasterd.cli.tables import Column, cell, show
+from leadmasterd.cli.times import clock_of, length
+from leadmasterd.queries.feeds import Feed, feed_list
+from leadmasterd.settings.model import load
+from leadmasterd.text import _
+
+_STYLES = {"active": "green", "down": "yellow", "disabled": "bold red", "unusable": "bold red"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser)
+    add_epilog(parser, "leadmasterd feeds list", "leadmasterd feeds list --json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """An empty list is not an error."""
+    settings, paths = load(arguments.config)
+    answer = feed_list(paths, settings)
+    if arguments.json:
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    if not answer["feeds"]:
+        print(_("No feed is configured. docs/feeds.md shows how."))
+        return 0
+    clock = clock_of(paths)
+    columns = [
+        Column(_("feed"), shrinks=True, most=20),
+        Column(_("kind"), most=10),
+        Column(_("state")),
+        Column(_("behind"), right=True),
+        Column(_("since"), right=True, spare=True),
+        Column(_("given up"), right=True),
+        Column(_("why"), shrinks=True),
+    ]
+    show(
+        columns,
+        [
+            [
+                cell(feed["name"]),
+                cell(feed["kind"]),
+                cell(state_of(feed), style=_STYLES.get(feed["state"], "")),
+                cell(f"{feed['behind']:,}" if feed["behind"] else "-"),
+                cell(length(clock.seconds_since(feed["oldest_at"])) if feed["oldest_at"] else ""),
+                cell(f"{feed['dead']:,}" if feed["dead"] else "-", style="red" if feed["dead"] else ""),
+                cell(feed["why"]),
+            ]
+            for feed in answer["feeds"]
+        ],
+    )
+    return 0
+
+
+def state_of(feed: Feed) -> str:
+    """In a word or two."""
+    return {
+        "new": _("not begun"),
+        "active": _("active"),
+        "down": _("down"),
+        "paused": _("paused"),
+        "disabled": _("disabled"),
+        "unusable": _("unusable"),
+    }[feed["state"]]

@@ -1,0 +1,95 @@
+"""`leadmasterd feeds show NAME`: one feed in full."""
+
+import argparse
+import json
+
+from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, typed
+from leadmasterd.cli.feeds_list import state_of
+from leadmasterd.cli.tables import Column, cell, folded, note_more, show
+from leadmasterd.cli.times import Clock, clock_of, length
+from leadmasterd.queries.feeds import FeedDetail, feed_detail
+from leadmasterd.settings.model import load
+from leadmasterd.text import _, ngettext, printable
+
+_LABEL = 12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which feed."""
+    parser.add_argument("name", type=typed, metavar="NAME", help=_("the feed"))
+    add_limit(parser)
+    add_json(parser)
+    add_epilog(parser, "leadmasterd feeds show crm", "leadmasterd feeds show crm --json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Refused: no such feed."""
+    settings, paths = load(arguments.config)
+    feed = feed_detail(paths, settings, arguments.name, limit=arguments.limit)
+    if arguments.json:
+        print(json.dumps(feed, ensure_ascii=False))
+        return 0
+    clock = clock_of(paths)
+    for label, text in _rows(feed, clock):
+        print(folded(f"{label:<{_LABEL}}{printable(text)}", _LABEL))
+    if feed["tries"]:
+        print()
+        _show_tries(feed, clock)
+        note_more(len(feed["tries"]), arguments.limit)
+    return 0
+
+
+def _rows(feed: FeedDetail, clock: Clock) -> list[tuple[str, str]]:
+    state = state_of(feed) + (f" ({feed['why']})" if feed["why"] else "")
+    if feed["state"] == "new":
+        state += ": " + _("the daemon starts new feeds when it starts")
+    found = [
+        (_("feed"), f"{feed['name']} ({feed['kind']})"),
+        (_("to"), feed["to"]),
+        (_("events"), ", ".join(feed["events"])),
+        (_("with"), _("words and names") if feed["full"] else _("ids, codes and times only")),
+        (_("state"), state),
+    ]
+    if feed["since"]:
+        found.append((_("since"), clock.full(feed["since"]) + clock.where()))
+    if feed["state"] != "new":
+        behind = _("everything is delivered")
+        if feed["behind"]:
+            behind = ngettext("{n} event to deliver", "{n} events to deliver", feed["behind"]).format(
+                n=f"{feed['behind']:,}"
+            )
+        if feed["oldest_at"]:
+            behind += ", " + _("the oldest of {ago} ago").format(ago=length(clock.seconds_since(feed["oldest_at"])))
+        found.append((_("behind"), behind))
+    if feed["dead"]:
+        found.append(
+            (
+                _("given up"),
+                ngettext("{n} event", "{n} events", feed["dead"]).format(n=f"{feed['dead']:,}")
+                + _("; `leadmasterd feeds dead {name}` lists them").format(name=feed["name"]),
+            )
+        )
+    return found
+
+
+def _show_tries(feed: FeedDetail, clock: Clock) -> None:
+    columns = [
+        Column(_("event"), right=True),
+        Column(_("conversation"), right=True),
+        Column(_("failed tries"), right=True),
+        Column(_("next try")),
+        Column(_("why"), shrinks=True),
+    ]
+    show(
+        columns,
+        [
+            [
+                cell(each["event_id"]),
+                cell(each["conversation_id"] or "-"),
+                cell(each["tries"]),
+                cell(clock.brief(each["next_at"])),
+                cell(each["why"]),
+            ]
+            for each in feed["tries"]
+        ],
+    )

@@ -1,0 +1,269 @@
+"""How feeds are doing and what they have given up, from their books (`feeds.db`) and the outbox.
+
+The feeds process keeps the books; here they are only read. While the daemon runs, its status adds what only that
+process knows: that a receiver is down.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
+from urllib.parse import urlsplit
+
+from leadmasterd.errors import CannotUseState, Refused
+from leadmasterd.outbox.events import KINDS
+from leadmasterd.queries.database import Connection, Row, open_for_reading, rows
+from leadmasterd.settings.paths import Paths
+from leadmasterd.state.files import is_running, read_status
+from leadmasterd.store.database import cannot_use
+from leadmasterd.text import _, nearest
+
+if TYPE_CHECKING:
+    from leadmasterd.settings.feeds import FeedSettings
+    from leadmasterd.settings.model import Settings
+
+BOOKS_VERSION: Final = 1
+"""As `leadmasterd.feeds.books` writes them."""
+
+FeedState = Literal["new", "active", "down", "paused", "disabled", "unusable"]
+
+
+class Feed(TypedDict):
+    """One feed."""
+
+    name: str
+    kind: str
+    state: FeedState
+    why: str
+    since: str | None
+    behind: int
+    oldest_at: str | None
+    retrying: int
+    next_try_at: str | None
+    dead: int
+
+
+class FeedList(TypedDict):
+    """`feeds list --json`."""
+
+    feeds: list[Feed]
+
+
+class OpenTry(TypedDict):
+    """The first undelivered event of a conversation, which has failed and is tried again."""
+
+    event_id: int
+    conversation_id: int | None
+    tries: int
+    next_at: str
+    why: str
+
+
+class FeedDetail(Feed):
+    """`feeds show --json`."""
+
+    to: str
+    events: list[str]
+    full: bool
+    tries: list[OpenTry]
+
+
+class DeadLetter(TypedDict):
+    """An event that was given up."""
+
+    event_id: int
+    kind: str
+    conversation_id: int | None
+    at: str
+    died_at: str
+    tries: int
+    why: str
+    replayed: bool
+    data: dict[str, Any]
+
+
+class DeadList(TypedDict):
+    """`feeds dead --json`."""
+
+    feed: str
+    total: int
+    dead: list[DeadLetter]
+
+
+def books_of(paths: Paths) -> Path:
+    """The file of the books."""
+    return paths.state_dir / "feeds.db"
+
+
+def feed_of(settings: "Settings", name: str) -> "FeedSettings":
+    """The feed of this name. Raises Refused."""
+    known = settings.feeds
+    if name in known:
+        return known[name]
+    if not known:
+        raise Refused(_("There is no feed {name}: none is configured. docs/feeds.md shows how.").format(name=name))
+    close = nearest(name, known)
+    hint = " " + _("Did you mean {name}?").format(name=close) if close else ""
+    raise Refused(
+        _("There is no feed {name}; there is: {known}.").format(name=name, known=", ".join(sorted(known))) + hint
+    )
+
+
+def wanted_kinds(feed: "FeedSettings") -> list[str]:
+    """The kinds of events that it delivers."""
+    return [kind for kind in KINDS if feed.wants(kind)]
+
+
+def feed_list(paths: Paths, settings: "Settings") -> FeedList:
+    """All feeds of the settings, in their order."""
+    with _sources(paths) as sources:
+        return {"feeds": [_feed(name, each, sources) for name, each in settings.feeds.items()]}
+
+
+def feed_detail(paths: Paths, settings: "Settings", name: str, *, limit: int) -> FeedDetail:
+    """One feed in full, with at most `limit` of the events that are tried again. Raises Refused."""
+    feed = feed_of(settings, name)
+    with _sources(paths) as sources:
+        tries = sources.books and rows(
+            sources.books,
+            "SELECT event_id, nullif(stream, 0) AS conversation_id, tries, next_at, why FROM tries "
+            "WHERE feed = ? ORDER BY next_at LIMIT ?",
+            name,
+            limit,
+        )
+        return {
+            **_feed(name, feed, sources),
+            "to": _receiver(name, feed),
+            "events": list(feed.events),
+            "full": feed.full,
+            "tries": cast("list[OpenTry]", tries or []),
+        }
+
+
+def dead_letters(paths: Paths, settings: "Settings", name: str, *, limit: int) -> DeadList:
+    """What a feed has given up, oldest first. Raises Refused."""
+    feed_of(settings, name)
+    with open_books(paths, "ro") as books:
+        if books is None:
+            return {"feed": name, "total": 0, "dead": []}
+        found = rows(
+            books,
+            "SELECT event_id, kind, nullif(stream, 0) AS conversation_id, at, died_at, tries, why, replayed, data "
+            "FROM dead_letters WHERE feed = ? ORDER BY event_id LIMIT ?",
+            name,
+            limit,
+        )
+        [total] = rows(books, "SELECT count(*) AS n FROM dead_letters WHERE feed = ?", name)
+    for row in found:
+        row["replayed"], row["data"] = bool(row["replayed"]), json.loads(row["data"])
+    return {"feed": name, "total": total["n"], "dead": cast("list[DeadLetter]", found)}
+
+
+@contextmanager
+def open_books(paths: Paths, mode: Literal["ro", "rw"]) -> Iterator[Connection | None]:
+    """The feeds' books, in autocommit; None before any feed has begun. Raises CannotUseDatabase and CannotUseState."""
+    path = books_of(paths)
+    if not path.exists():
+        yield None
+        return
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=5)
+        ) as books:
+            [(version,)] = books.execute("PRAGMA user_version").fetchall()
+            if version != BOOKS_VERSION:
+                raise CannotUseState(f"cannot use {path}: another version of leadmasterd wrote it; restart the daemon")
+            if mode == "rw":  # prove now that writing is possible
+                books.execute("BEGIN IMMEDIATE")
+                books.execute("ROLLBACK")
+            yield books
+    except sqlite3.Error as error:
+        raise cannot_use(path, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What there is to read; None before it is there. `live`: what the running daemon says of each feed."""
+
+    books: Connection | None
+    database: Connection | None
+    live: Mapping[str, Mapping[str, Any]]
+
+
+@contextmanager
+def _sources(paths: Paths) -> Iterator[_Sources]:
+    status = (read_status(paths) or {}) if is_running(paths) else {}
+    live = {each["name"]: each for each in status.get("feeds") or ()}
+    with open_books(paths, "ro") as books, ExitStack() as stack:
+        try:
+            database = stack.enter_context(closing(open_for_reading(paths)))
+        except FileNotFoundError:
+            database = None
+        yield _Sources(books, database, live)
+
+
+_NEW: Final[Row] = {
+    "state": "new", "reason": "", "tried": "", "since": None, "dead": 0, "retrying": 0, "next_try_at": None,
+}  # fmt: skip
+
+
+def _feed(name: str, feed: "FeedSettings", sources: _Sources) -> Feed:
+    found = sources.books and rows(
+        sources.books,
+        "SELECT state, reason, since, floor, (SELECT count(*) FROM dead_letters d WHERE d.feed = f.feed) AS dead, "
+        "(SELECT count(*) FROM tries t WHERE t.feed = f.feed) AS retrying, "
+        "(SELECT min(next_at) FROM tries t WHERE t.feed = f.feed) AS next_try_at, "
+        "coalesce((SELECT why FROM tries t WHERE t.feed = f.feed ORDER BY next_at LIMIT 1), '') AS tried "
+        "FROM feeds f WHERE feed = ?",
+        name,
+    )
+    row, now = found[0] if found else _NEW, sources.live.get(name, {})
+    state, why = row["state"], row["reason"] or row["tried"]
+    if state == "active" and now.get("state") in ("down", "unusable"):
+        state, why = now["state"], now["why"]
+    behind, oldest_at = _undelivered(name, feed, sources, row["floor"]) if found else (0, None)
+    return {
+        "name": name,
+        "kind": feed.kind,
+        "state": state,
+        "why": why,
+        "since": row["since"],
+        "behind": behind,
+        "oldest_at": oldest_at,
+        "retrying": row["retrying"],
+        "next_try_at": row["next_try_at"],
+        "dead": row["dead"],
+    }
+
+
+def _undelivered(name: str, feed: "FeedSettings", sources: _Sources, floor: int) -> tuple[int, str | None]:
+    """How many events are not delivered yet, and since when."""
+    if sources.database is None or sources.books is None:
+        return 0, None
+    cursors = rows(sources.books, "SELECT stream, event_id FROM cursors WHERE feed = ?", name)
+    [found] = rows(
+        sources.database,
+        "WITH cursors AS MATERIALIZED (SELECT value ->> 'stream' AS stream, value ->> 'event_id' AS final "
+        "FROM json_each(:cursors)) "
+        "SELECT count(*) AS n, min(at) AS at FROM outbox o LEFT JOIN cursors c ON c.stream = o.stream "
+        "WHERE event_id > :floor AND event_id > coalesce(final, 0) AND (feed IS NULL OR feed = :feed) "
+        "AND kind IN (SELECT value FROM json_each(:kinds))",
+        cursors=json.dumps(cursors),
+        floor=floor,
+        feed=name,
+        kinds=json.dumps(wanted_kinds(feed)),
+    )
+    return found["n"], found["at"]
+
+
+def _receiver(name: str, feed: "FeedSettings") -> str:
+    """Where it delivers, without what may be secret in a URL."""
+    if url := getattr(feed, "url", ""):
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}/…"
+    if feed.kind == "jsonl":
+        return getattr(feed, "path", "") or f"feeds/{name}.jsonl"
+    return feed.kind

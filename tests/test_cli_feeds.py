@@ -1,0 +1,314 @@
+"""`leadmasterd feeds …` on real books, with the feeds process beside it or not, and real receivers."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook as Judge
+
+from leadmasterd.actions import feeds as decisions
+from leadmasterd.feeds import books as books_module
+from leadmasterd.feeds.books import Books, Changes, PutOff
+from leadmasterd.outbox import triggers
+from leadmasterd.outbox.reading import Event
+from leadmasterd.queries import feeds as queries
+from leadmasterd.settings.paths import Paths, find_paths
+from leadmasterd.store.database import open_for_writing
+from tests import test_cli
+from tests.feeds import AT
+from tests.receivers import Behaviour, answers, receiving
+from tests.test_cli_leads import ALWAYS_OPEN, BROKEN, PRICE, Answer, Shop
+from tests.test_cli_leads import shop as shop
+from tests.test_feeds_process import JSONL, SECRET, delivering, lines
+from tests.waiting import until
+
+HUB = (
+    '[feeds.hub]\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/hook/s3cret?key=s3cret"\n'
+    f'secrets = ["{SECRET}"]\nprivate_hosts = ["127.0.0.1"]\nfull = true\n'
+)
+
+
+def configured(shop: Shop, *feeds: str) -> Paths:
+    """These feeds, an empty database whose triggers follow them, and waits that are a thousandth."""
+    text = f"[supervisor]\ntime_divisor = 1000\n{ALWAYS_OPEN}" + "\n".join(feeds)
+    (shop.folder / "config.toml").write_text(text)
+    paths = find_paths(None)
+    paths.state_dir.mkdir(mode=0o700, exist_ok=True)
+    with closing(open_for_writing(paths.database)) as database:
+        database.execute("BEGIN")
+        triggers.sync(database, "full" if feeds else "off")
+        database.execute("COMMIT")
+    return paths
+
+
+def begun(paths: Paths, *feeds: str, **changes: Changes) -> None:
+    """Books in which these feeds have begun, and what became of their events."""
+    with closing(Books(queries.books_of(paths))) as books:
+        books.register(feeds, last_id=10**6, now=AT)
+        books.commit(changes, now=AT)
+
+
+def given_up(number: int, kind: str = "message.stored", *, stream: int = 1) -> tuple[Event, int, str]:
+    """A dead letter."""
+    return Event(number, kind, stream, AT, {"message_id": number}, None), 10, "HTTP 500"
+
+
+async def types(shop: Shop, line: str) -> Answer:
+    """A command beside what runs in this loop."""
+    return await asyncio.to_thread(shop.types, *line.split())
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def test_the_version_of_the_books_is_theirs() -> None:
+    """Commands may not load the package that delivers."""
+    assert queries.BOOKS_VERSION == books_module.VERSION
+
+
+def test_without_a_feed_the_list_is_empty(shop: Shop) -> None:
+    """And says where to begin."""
+    assert shop.types("feeds", "list", "--json").json == {"feeds": []}
+    assert shop.types("feeds", "list").out == "No feed is configured. docs/feeds.md shows how.\n"
+    answer = shop.types("feeds", "show", "crm")
+    assert (answer.code, answer.err) == (1, "There is no feed crm: none is configured. docs/feeds.md shows how.\n")
+
+
+def test_the_list_says_how_far_behind_each_feed_is(shop: Shop) -> None:
+    """Only events that it wants and that are not final yet count, and each state is a word."""
+    leads = '[feeds.leads]\nkind = "jsonl"\nevents = ["lead.*"]\n'
+    paths = configured(shop, JSONL, leads, HUB.format(port=1), '[feeds.later]\nkind = "jsonl"')
+    begun(
+        paths,
+        *("all", "leads", "hub"),
+        all=Changes(cursors={1: 2}, tries={2: PutOff(5, 3, "2030-01-01T00:00:00.000Z", "HTTP 503")}),
+        hub=Changes(dead=[given_up(1), given_up(2)]),
+    )
+    shop.hears((1, 50, PRICE), (2, 30, PRICE))
+    assert shop.types("feeds", "pause", "hub").code == 0
+    found = {feed["name"]: feed for feed in shop.types("feeds", "list", "--json").json["feeds"]}
+    with closing(sqlite3.connect(paths.database)) as database:
+        [(events, opened)] = database.execute("SELECT count(*), sum(kind = 'lead.opened') FROM outbox")
+    assert opened == 2
+    assert [(feed["state"], feed["behind"], feed["dead"]) for feed in found.values()] == [
+        ("active", events - 1, 0),  # of stream 1 the first is final; the second is of stream 2
+        ("active", 2, 0),
+        ("paused", events, 2),
+        ("new", 0, 0),
+    ]
+    assert (found["all"]["retrying"], found["all"]["next_try_at"], found["all"]["why"]) == (
+        1, "2030-01-01T00:00:00.000Z", "HTTP 503",
+    )  # fmt: skip
+    shown = shop.types("feeds", "list").out.splitlines()
+    assert [line.split()[0] for line in shown] == ["feed", "all", "leads", "hub", "later"]
+    assert all(len(line) <= 80 for line in shown)
+    assert "not begun" in shown[-1]
+
+
+def test_show_tells_a_feed_without_the_secrets_of_its_url(shop: Shop) -> None:
+    """And which conversations wait for their next try."""
+    paths = configured(shop, HUB.format(port=1))
+    assert "not begun: the daemon starts new feeds when it starts" in shop.types("feeds", "show", "hub").out
+    begun(paths, "hub", hub=Changes(tries={7: PutOff(5, 3, "2030-01-01T00:00:00.000Z", "HTTP 503")}))
+    answer = shop.types("feeds", "show", "hub")
+    assert "http://127.0.0.1:1/…" in answer.out
+    assert "s3cret" not in answer.out + shop.types("feeds", "show", "hub", "--json").out
+    assert re.fullmatch(r" +5 +7 +3  20(29-12-31|30-01-01) ..:..  HTTP 503", answer.out.splitlines()[-1])
+    assert all(len(line) <= 80 for line in answer.out.splitlines())
+
+
+def test_a_name_that_is_nearly_right_is_suggested(shop: Shop) -> None:
+    """The answer is no, for every command."""
+    configured(shop, JSONL)
+    for line in ("show x", "dead x", "pause x", "resume x", "retry x", "replay x --from 1d", "test x"):
+        answer = shop.types("feeds", *line.split())
+        assert (answer.code, answer.err) == (1, "There is no feed x; there is: all.\n"), line
+    assert shop.types("feeds", "show", "alll").err == "There is no feed alll; there is: all. Did you mean all?\n"
+
+
+def test_books_of_another_version_are_left_alone(shop: Shop) -> None:
+    """A newer program may have written them."""
+    paths = configured(shop, JSONL)
+    begun(paths, "all")
+    with closing(sqlite3.connect(queries.books_of(paths))) as books:
+        books.execute("PRAGMA user_version = 99")
+    for word in ("list", "pause all", "retry all"):
+        answer = shop.types("feeds", *word.split())
+        assert answer.code == 73
+        assert "another version of leadmasterd wrote it" in answer.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+@pytest.mark.parametrize("line", ["list", "dead all", "pause all", "retry all", "replay all --from 1d", "test all"])
+def test_somebody_without_the_rights_is_told_the_line_to_use(shop: Shop, line: str) -> None:
+    """As with every other command."""
+    paths = configured(shop, JSONL)
+    begun(paths, "all")
+    for folder in (shop.folder, *shop.folder.parents):
+        if str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    paths.state_dir.chmod(0o755)
+    done = test_cli.typed(shop.folder, "feeds", *line.split(), program=("-c", test_cli.AS_NOBODY))
+    assert (done.returncode, done.stdout) == (73, "")
+    assert "sudo -u root leadmasterd" in done.stderr
+
+
+# ---------------------------------------------------------------------- deciding
+
+
+@pytest.mark.parametrize("line", ["pause all", "resume all", "retry all", "replay all --from 1d"])
+def test_a_feed_that_has_not_begun_can_not_be_decided_on(shop: Shop, line: str) -> None:
+    """Its first event is not known yet; without the daemon's next start nothing would come of it."""
+    paths = configured(shop, JSONL, '[feeds.other]\nkind = "jsonl"')
+    for _ in range(2):
+        answer = shop.types("feeds", *line.split())
+        assert answer.code == (1 if line != "retry all" or not queries.books_of(paths).exists() else 0)
+        begun(paths, "other")
+
+
+async def test_a_pause_holds_events_back_until_it_is_ended(shop: Shop) -> None:
+    """The process hears of it by itself, and it outlasts a restart."""
+    paths = configured(shop, JSONL)
+    async with delivering(paths):
+        await until(lambda: queries.books_of(paths).exists() and "active" in shop.types("feeds", "list").out)
+        assert (await types(shop, "feeds pause all")).out == "all is paused until `leadmasterd feeds resume all`.\n"
+        await asyncio.sleep(1)
+        shop.hears((1, 50, PRICE))
+    async with delivering(paths) as feeds:
+        await until(lambda: feeds.section() and feeds.section()[0]["state"] == "paused")
+        assert feeds.section()[0]["behind"] > 0
+        assert lines(paths) == []
+        assert (await types(shop, "feeds resume all")).out == "all delivers again.\n"
+        await until(lambda: lines(paths) and feeds.section()[0]["behind"] == 0)
+    assert shop.types("feeds", "list", "--json").json["feeds"][0]["behind"] == 0
+
+
+async def test_what_was_given_up_comes_again_in_order_and_marked(shop: Shop) -> None:
+    """Those that are named, and then the others; what its settings no longer want stays."""
+    paths = configured(shop, '[feeds.all]\nkind = "jsonl"\nevents = ["message.*"]')
+    begun(paths, "all", all=Changes(dead=[given_up(3), given_up(1), given_up(2), given_up(4, "gap.opened", stream=0)]))
+    assert [each["event_id"] for each in shop.types("feeds", "dead", "all", "--json").json["dead"]] == [1, 2, 3, 4]
+    answer = shop.types("feeds", "retry", "all", "2", "7", "8")
+    assert (answer.code, answer.err) == (
+        1, "all has given up no event 7, 8; `leadmasterd feeds dead all` lists them\n",
+    )  # fmt: skip
+    async with delivering(paths):
+        assert (await types(shop, "feeds retry all 2")).out == "1 event is due again.\n"
+        await until(lambda: len(lines(paths)) == 1)
+        answer = await types(shop, "feeds retry all")
+        assert answer.out == "2 events are due again.\n1 event stays: all delivers its kind no longer.\n"
+        await until(lambda: len(lines(paths)) == 3)
+    told = [(line["data"]["message_id"], line["timestamp"], line["replayed"]) for line in lines(paths)]
+    assert told == [(2, AT, True), (1, AT, True), (3, AT, True)]
+    left = shop.types("feeds", "dead", "all", "--limit", "1")
+    assert "gap.opened" in left.out
+    assert all(len(line) <= 80 for line in left.out.splitlines())
+
+
+def test_dead_letters_fit_the_screen_and_the_limit_is_told(shop: Shop) -> None:
+    """Whatever the receiver said."""
+    paths = configured(shop, JSONL)
+    begun(paths, "all", all=Changes(dead=[given_up(number) for number in range(1, 4)]))
+    answer = shop.types("feeds", "dead", "all", "--limit", "2")
+    assert answer.err == "The first 2 are shown: --limit 3 shows all.\n"
+    assert all(len(line) <= 80 for line in answer.out.splitlines())
+    assert shop.types("feeds", "retry", "all").out == "3 events are due again.\n"
+    assert shop.types("feeds", "dead", "all").out == "all has given nothing up.\n"
+
+
+async def test_a_replay_is_for_one_feed_and_as_thin_as_that_is(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since the time that was typed, in parts, and said before."""
+    monkeypatch.setattr(decisions, "PART", 2)
+    shop.hears((1, 3 * 24 * 60, BROKEN), (1, 50, PRICE), (2, 40, PRICE), (3, 30, PRICE))
+    paths = configured(shop, '[feeds.all]\nkind = "jsonl"\nevents = ["message.*"]', HUB.format(port=1))
+    begun(paths, "all", "hub")
+    answer = shop.types("feeds", "replay", "all", "--from", "2h")
+    assert (answer.out, answer.err) == ("3 events are due for all.\n", "3 events, some 0.0 MB.\n")
+    async with delivering(paths):
+        await until(lambda: len(lines(paths)) == 3)
+    assert all(line["replayed"] for line in lines(paths))
+    assert [line["data"]["conversation_id"] for line in lines(paths)] == [1, 2, 3]
+    assert "body" not in lines(paths)[0]["data"]
+    by_name = {feed["name"]: feed["behind"] for feed in shop.types("feeds", "list", "--json").json["feeds"]}
+    assert by_name == {"all": 0, "hub": 0}
+    assert shop.types("feeds", "replay", "hub", "--from", "2h").code == 0
+    with closing(sqlite3.connect(paths.database)) as database:
+        [(body,)] = database.execute(
+            "SELECT json_extract(data, '$.body') FROM outbox WHERE feed = 'hub' AND kind = 'message.stored' LIMIT 1"
+        )
+    assert body == PRICE
+
+
+def test_a_replay_that_would_fill_the_disk_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is written; so is one without a time, or with a time that is none."""
+    shop.hears((1, 50, PRICE))
+    paths = configured(shop, JSONL)
+    begun(paths, "all")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=499_000_000))
+    answer = shop.types("feeds", "replay", "all", "--from", "1d")
+    assert answer.code == 1
+    assert "cannot replay: that needs 500 MB of free disk, and there are 499 MB" in answer.err
+    assert shop.types("feeds", "list", "--json").json["feeds"][0]["behind"] == 0
+    assert shop.types("feeds", "replay", "all").code == 64
+    assert shop.types("feeds", "replay", "all", "--from", "sometime").code == 64
+
+
+# ---------------------------------------------------------------------- trying a receiver
+
+WEBHOOK_ANSWERS: list[tuple[Behaviour, int, str]] = [
+    (answers("204 No Content"), 0, "delivered"),
+    (answers("401 Unauthorized"), 1, "HTTP 401"),
+    (answers("410 Gone"), 1, "HTTP 410"),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "code", "said"), WEBHOOK_ANSWERS)
+async def test_a_test_goes_straight_to_the_receiver(shop: Shop, behaviour: Behaviour, code: int, said: str) -> None:
+    """Signed as all are; nothing is noted, whatever the answer."""
+    async with receiving(behaviour) as hub:
+        configured(shop, HUB.format(port=hub.port))
+        answer = await types(shop, "feeds test hub")
+    assert (answer.code, said in answer.out) == (code, True)
+    [request] = hub.requests
+    body: Any = Judge(SECRET).verify(request.body, dict(request.headers))
+    assert body["type"] == "test"
+    schema = json.loads((Path(__file__).parent.parent / "docs" / "events" / "test.json").read_text())
+    assert body["data"].keys() == set(schema["required"])
+    assert not (shop.folder / "state" / "feeds.db").exists()
+
+
+def a_closed_port(shop: Shop) -> None:
+    configured(shop, HUB.format(port=1))
+
+
+def a_file(shop: Shop) -> None:
+    configured(shop, JSONL.replace("all", "hub"))
+
+
+def no_secret(shop: Shop) -> None:
+    configured(shop, HUB.format(port=1).replace("secrets = [", 'secret_file = "none"\n#'))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code", "said"),
+    [
+        (a_closed_port, 1, "connection refused"),
+        (a_file, 0, "delivered"),
+        (no_secret, 78, "cannot read the secret file"),
+    ],
+)
+def test_a_test_says_why_it_failed(shop: Shop, prepare: Callable[[Shop], None], code: int, said: str) -> None:
+    """A file is tried beside the feed's own, and nothing of it is left."""
+    prepare(shop)
+    answer = shop.types("feeds", "test", "hub")
+    assert (answer.code, said in answer.out + answer.err) == (code, True), answer
+    assert [each.name for each in (shop.folder / "state").iterdir() if "jsonl" in each.name] == []
