@@ -128,6 +128,12 @@ class WebhookFeed(_Feed):
             host = None
         if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.fragment:
             return "url", self.url, "a URL such as https://hub.example/hook, without user and fragment"
+        if _is_whatsapps(host):
+            return (
+                "url",
+                self.url,
+                "no host of WhatsApp or Meta: a template there could send messages, and nothing here sends",
+            )
         if parts.scheme == "http" and host not in self.private_hosts:
             return "url", self.url, "https, or its host in `private_hosts`: what is posted would be readable on the way"
         if _is_private(host) and host not in self.private_hosts:
@@ -185,6 +191,14 @@ FeedSettings = Annotated[
     Discriminator(_tag),
     BeforeValidator(_section),
 ]
+
+
+_WHATSAPPS: Final = ("whatsapp.com", "whatsapp.net", "facebook.com", "fb.com", "meta.com", "wa.me")
+
+
+def _is_whatsapps(host: str) -> bool:
+    """The Cloud API takes its token in the URL, so a feed could otherwise be made to send."""
+    return any(f".{host.rstrip('.')}".endswith(f".{each}") for each in _WHATSAPPS)
 
 
 def _is_private(host: str) -> bool:
