@@ -197,7 +197,11 @@ def test_a_page_that_is_synced_before_anybody_listens_becomes_ready(
 
 @pytest.mark.parametrize(
     ("state", "code"),
-    [("CONFLICT", "conflict"), ("DEPRECATED_VERSION", "disconnected"), ("UNPAIRED_IDLE", "disconnected")],
+    [
+        ("CONFLICT", "conflict"),
+        pytest.param("DEPRECATED_VERSION", "disconnected", marks=only_deep("UNPAIRED_IDLE is told in the same way")),
+        ("UNPAIRED_IDLE", "disconnected"),
+    ],
 )
 def test_a_state_that_does_not_heal_is_left_by_a_restart(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers, state: str, code: str
@@ -227,7 +231,10 @@ def test_codes_that_stop_rotating_are_asked_for_again(make_daemon: MakeDaemon, s
     Customers(daemon, standin).nothing_was_lost()
 
 
-@pytest.mark.parametrize("state", ["TOS_BLOCK", "PROXYBLOCK"])
+@pytest.mark.parametrize(
+    "state",
+    ["TOS_BLOCK", pytest.param("PROXYBLOCK", marks=only_deep("test_lifecycle.py tells them alike"))],
+)
 def test_a_number_at_risk_is_left_alone_until_a_person_says_so(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers, state: str
 ) -> None:

@@ -83,7 +83,15 @@ TOLD_ALIKE = only_deep("listener-page-ways.test.js shows that the child tells al
         pytest.param(ways(unlink="post_logout"), id="post_logout", marks=TOLD_ALIKE),
     ],
 )
-@pytest.mark.parametrize("while_down", [False, True], ids=["running", "down"])
+@pytest.mark.parametrize(
+    "while_down",
+    [
+        pytest.param(
+            False, id="running", marks=only_deep("test_recovery.py unlinks a running one, which is told at once")
+        ),
+        pytest.param(True, id="down"),
+    ],
+)
 def test_an_unlinked_device_is_never_taken_for_a_lost_session(
     own_daemon: DaemonUnderTest, standin: StandIn, customers: Customers, *, while_down: bool
 ) -> None:
