@@ -157,11 +157,12 @@ export function createListener(options, userAgent, wire, stopReading) {
    * @param {string} address
    */
   function requested(kind, address) {
-    const name = `${kind} ${URL.canParse(address) ? new URL(address).origin : ''}`;
+    const site = URL.canParse(address) ? new URL(address).origin : '';
+    const name = site.startsWith('http') ? `${kind} ${site}` : kind;
     const now = Date.now();
     if (now - (requests.get(name) ?? 0) < 1000) return;
     requests.set(name, now);
-    wire.send('outbound_blocked', { module: 'browser', function: name.trim(), where: 'seen' });
+    wire.send('outbound_blocked', { module: 'browser', function: name, where: 'seen' });
   }
 
   /**

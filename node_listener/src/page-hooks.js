@@ -24,7 +24,7 @@ const GOES_ON = ['CONNECTED', 'OPENING', 'PAIRING', 'TIMEOUT', 'SCREEN_LOCKED'];
  * @property {(address: string) => void} moved the page has gone to another address, or reloaded
  * @property {(reactions: Record<string, unknown>[]) => void} reactions
  * @property {(what: 'browser_gone' | 'page_crashed' | 'page_closed', detail: string | null) => void} gone
- * @property {(kind: string, address: string) => void} requested code that was evaluated into the page has made a request
+ * @property {(kind: string, address: string) => void} requested by code that is not the page's: a request, or another page
  * @property {() => void} stuck
  * @property {(handler: () => Promise<void>) => () => Promise<void>} wrapSyncHandler see live-path.js
  */
@@ -50,6 +50,15 @@ export async function hookPage(client, config, on) {
   });
   page.on('request', (request) => {
     if (isFromOutside(request, page)) on.requested(request.resourceType(), request.url());
+  });
+  // A second tab would have the session, and none of our guards.
+  browser.on('targetcreated', (target) => {
+    if (target.type() !== 'page' || target === page.target()) return;
+    on.requested('page', target.url());
+    target.page().then(
+      (other) => other?.close(),
+      () => {}, // gone already
+    );
   });
   guardNavigation(client, page, on);
   guardHandlers(page, on);

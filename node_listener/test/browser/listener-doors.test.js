@@ -65,6 +65,11 @@ describe('a program inside the child that tries other doors', () => {
     });
   }
 
+  test('another page of the browser is reported, and closed', () => {
+    assert.match(child.stderr, /door another page: closed/);
+    assert.ok(reported('seen').includes('browser.page'), reported('seen').join(', '));
+  });
+
   test("the page's own workers and sockets are left alone", () => {
     assert.match(child.stderr, /door a script of the page's own: went through/);
   });

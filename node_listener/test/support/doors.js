@@ -82,6 +82,10 @@ wwebjs.Client.prototype.initialize = function initializeAndTry() {
       );
       process.stderr.write(`door ${name}: ${outcome}\n`);
     }
+    const other = await /** @type {any} */ (this).pupBrowser.newPage();
+    const closed = new Promise((resolve) => other.once('close', resolve));
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 10_000).unref())]);
+    process.stderr.write(`door another page: ${other.isClosed() ? 'closed' : 'went through'}\n`);
     process.stderr.write('doors over\n');
   });
   return initialize.call(this);
