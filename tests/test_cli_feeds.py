@@ -286,6 +286,16 @@ async def test_a_test_goes_straight_to_the_receiver(shop: Shop, behaviour: Behav
     assert not (shop.folder / "state" / "feeds.db").exists()
 
 
+async def test_a_test_of_a_template_has_null_for_what_only_real_events_have(shop: Shop) -> None:
+    """A hub's own JSON has its form, and nobody's data."""
+    template = 'events = ["lead.opened"]\ntemplate = { what = "{type}", lead = "{data.lead_id}", at = "{timestamp}" }\n'
+    async with receiving(answers("200 OK")) as hub:
+        configured(shop, HUB.format(port=hub.port) + template)
+        assert (await types(shop, "feeds test hub")).code == 0
+    body = json.loads(hub.requests[0].body)
+    assert (body["what"], body["lead"], sorted(body)) == ("test", None, ["at", "lead", "what"])
+
+
 def a_closed_port(shop: Shop) -> None:
     configured(shop, HUB.format(port=1))
 

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         Column(_("kind"), most=10),
         Column(_("state")),
         Column(_("behind"), right=True),
-        Column(_("since"), right=True, spare=True),
+        Column(_("oldest"), right=True, spare=True),
         Column(_("given up"), right=True),
         Column(_("why"), shrinks=True),
     ]

@@ -8,8 +8,10 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TypedDict
+from types import MappingProxyType
+from typing import Any, TypedDict
 
 from leadmasterd import times
 from leadmasterd.errors import CannotUseState, LeadmasterdError
@@ -19,9 +21,10 @@ from leadmasterd.feeds.kinds.jsonl import JsonLines
 from leadmasterd.feeds.making import make_receiver
 from leadmasterd.outbox.events import TEST
 from leadmasterd.outbox.reading import Event
-from leadmasterd.settings.feeds import FeedSettings, JsonLinesFeed
+from leadmasterd.settings.feeds import FeedSettings, JsonLinesFeed, WebhookFeed
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import base_folder
+from leadmasterd.settings.template import names_in
 
 
 class Answer(TypedDict):
@@ -57,9 +60,15 @@ async def _send(settings: FeedSettings, place: Place) -> Answer:
     except OSError as error:
         raise CannotUseState(f"cannot make the receiver of {place.feed}: {error.strerror or error}") from error
     try:
-        return await _deliver(receiver)
+        return await _deliver(receiver, _of_template(settings))
     finally:
         await receiver.close()
+
+
+def _of_template(settings: FeedSettings) -> dict[str, Any]:
+    """What a hub's own JSON asks of an event, as null."""
+    template = settings.template if isinstance(settings, WebhookFeed) else {}
+    return {name.removeprefix("data."): None for name in names_in(template) if name.startswith("data.")}
 
 
 async def _to_a_file(settings: JsonLinesFeed, place: Place) -> Answer:
@@ -80,10 +89,10 @@ async def _to_a_file(settings: JsonLinesFeed, place: Place) -> Answer:
         beside.unlink()
 
 
-async def _deliver(receiver: Receiver) -> Answer:
+async def _deliver(receiver: Receiver, data: Mapping[str, Any] = MappingProxyType({})) -> Answer:
     now = times.iso(datetime.now(UTC))
     began = time.monotonic()
-    event = Event(event_id=0, kind=TEST, stream=NO_STREAM, at=now, data={"sent_at": now}, feed=None)
+    event = Event(event_id=0, kind=TEST, stream=NO_STREAM, at=now, data={**data, "sent_at": now}, feed=None)
     outcome = await receiver.deliver(event, after_gap=False)
     return {"result": outcome.result, "why": outcome.why, "seconds": round(time.monotonic() - began, 3)}
 
