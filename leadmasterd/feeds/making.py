@@ -22,7 +22,7 @@ def make_receiver(settings: WebhookFeed | JsonLinesFeed | OtherFeed, place: Plac
             _check_template(settings, place.feed)
             return Webhook(settings, _keys(settings, place))
         case JsonLinesFeed():
-            path = place.state_dir / (settings.path or f"feeds/{place.feed}.jsonl")
+            path = place.state_dir / settings.file(place.feed)
             return JsonLines(path, rotate_bytes=settings.rotate_mb * 1_000_000, keep=settings.keep)
         case OtherFeed():
             [found] = entry_points(group=ENTRY_POINTS, name=settings.kind)

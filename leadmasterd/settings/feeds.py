@@ -3,6 +3,7 @@
 import base64
 import binascii
 import ipaddress
+import os
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Final, Literal
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, StringConstraints, Tag
 
+from leadmasterd.outbox.events import KINDS
 from leadmasterd.settings.section import Section
 from leadmasterd.settings.template import names_in
 from leadmasterd.text import nearest
@@ -51,9 +53,16 @@ def _host(text: str) -> str:
     return text
 
 
+_GROUPS: Final = {f"{kind.partition('.')[0]}.*" for kind in KINDS}
+
+
 def _pattern(text: str) -> str:
-    if text != "*" and not text.removesuffix(".*").replace(".", "").replace("_", "").isalnum():
-        raise ValueError('a type of events or a group of them ("lead.opened", "lead.*")')
+    """Without this a slip would silently deliver nothing."""
+    known = {*KINDS, *_GROUPS}
+    if text != "*" and text not in known:
+        close = nearest(text, known)
+        hint = f"; did you mean {close}?" if close else ""
+        raise ValueError(f'a type of events ("lead.opened"), a group of them ("lead.*") or "*"{hint}')
     return text
 
 
@@ -115,29 +124,32 @@ class WebhookFeed(_Feed):
         (), description='Hosts that may have a private address ("n8n.lan", "127.0.0.1"). All others must be public.'
     )
 
-    def problem(self) -> tuple[str, object, str] | None:
-        """The key, its value and what it must be, if two values do not fit together."""
+    def problem(self) -> tuple[str, str, str] | None:
+        """The key, its value as it is shown, and what it must be, if two values do not fit together.
+
+        The URL is never shown: many hubs take a secret in it.
+        """
         if bool(self.secrets) == bool(self.secret_file):
-            return "secrets", len(self.secrets), "given, or else `secret_file`: one of the two"
+            return "secrets", str(len(self.secrets)), "given, or else `secret_file`: one of the two"
         if self.template and self.envelope != "standard":
-            return "template", self.template, "left out, or else `envelope`: one of the two"
+            return "template", repr(self.template), "left out, or else `envelope`: one of the two"
         parts = urlsplit(self.url)
         try:
             host, _port = parts.hostname, parts.port
         except ValueError:
             host = None
         if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.fragment:
-            return "url", self.url, "a URL such as https://hub.example/hook, without user and fragment"
+            return "url", "…", "a URL such as https://hub.example/hook, without user and fragment"
         if _is_whatsapps(host):
             return (
                 "url",
-                self.url,
+                "…",
                 "no host of WhatsApp or Meta: a template there could send messages, and nothing here sends",
             )
         if parts.scheme == "http" and host not in self.private_hosts:
-            return "url", self.url, "https, or its host in `private_hosts`: what is posted would be readable on the way"
+            return "url", "…", "https, or its host in `private_hosts`: what is posted would be readable on the way"
         if _is_private(host) and host not in self.private_hosts:
-            return "url", self.url, "a public address, or its host in `private_hosts`"
+            return "url", "…", "a public address, or its host in `private_hosts`"
         return None
 
 
@@ -152,21 +164,28 @@ class JsonLinesFeed(_Feed):
     def problem(self) -> None:
         """Nothing contradicts."""
 
+    def file(self, name: str) -> str:
+        """What it writes, relative to state_dir. `name`: the feed's."""
+        return os.path.normpath(self.path or f"feeds/{name}.jsonl")
+
+
+def _offered(kind: str) -> str:
+    known = {*FEED_KINDS, *entry_points(group=ENTRY_POINTS).names}
+    if kind in known:
+        return kind
+    close = nearest(kind, known)
+    hint = f"; did you mean {close}?" if close else ""
+    raise ValueError(f"one of {', '.join(sorted(known))}{hint}")
+
 
 class OtherFeed(_Feed):
     """A kind from another package, which reads its options itself."""
 
-    kind: str
+    kind: Annotated[str, AfterValidator(_offered)]
     options: dict[str, Any] = Field({}, description="What the package documents.")
 
-    def problem(self) -> tuple[str, object, str] | None:
-        """The kind, if no package offers it."""
-        known = {*FEED_KINDS, *entry_points(group=ENTRY_POINTS).names}
-        if self.kind in known:
-            return None
-        close = nearest(self.kind, known)
-        hint = f"; did you mean {close}?" if close else ""
-        return "kind", self.kind, f"one of {', '.join(sorted(known))}{hint}"
+    def problem(self) -> None:
+        """Nothing contradicts."""
 
 
 _OTHER: Final = "other"

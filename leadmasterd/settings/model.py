@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Final, get_origin
 
 from pydantic import (
@@ -28,7 +29,7 @@ from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touchpoints import Campaign
-from leadmasterd.settings.feeds import FEED_KINDS, FeedName, FeedSettings, OtherFeed
+from leadmasterd.settings.feeds import FEED_KINDS, FeedName, FeedSettings, JsonLinesFeed, OtherFeed
 from leadmasterd.settings.leads_light import DEFAULTS, MOST_DAYS, MOST_MINUTES, hours_version
 from leadmasterd.settings.paths import (
     DEFAULT_DATABASE,
@@ -335,7 +336,7 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
     try:
         settings = Settings(**data)
     except ValidationError as error:
-        problems += [_sentence(where, each) for each in error.errors()]
+        problems += [_sentence(where, each) for each in _worth_telling(error.errors())]
     except SettingsError:
         if not problems:
             problems.append("cannot read the environment: lists and tables are written as JSON")
@@ -364,12 +365,28 @@ def _contradictions(where: str, settings: Settings) -> list[str]:
     except ValueError as error:
         source = _source(("capture", "ignore"), where)
         problems.append(f"cannot use {source}: `capture.ignore` = {[*settings.capture.ignore]}: must be {error}")
+    files: dict[Path, str] = {}
     for name, feed in settings.feeds.items():
-        if problem := feed.problem():
+        problem = feed.problem()
+        if isinstance(feed, JsonLinesFeed):
+            file = Path(settings.state_dir) / feed.file(name)
+            if (first := files.setdefault(file, name)) != name:
+                problem = "path", repr(feed.path), f"another file than that of `feeds.{first}`"
+        if problem:
             key, value, allowed = problem
             source = _source(("feeds", name), where)
-            problems.append(f"cannot use {source}: `feeds.{name}.{key}` = {value!r}: must be {allowed}")
+            problems.append(f"cannot use {source}: `feeds.{name}.{key}` = {value}: must be {allowed}")
     return problems
+
+
+def _worth_telling(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without its kind a feed's other keys are unknown, which says nothing more."""
+    kindless = {each["loc"][1] for each in errors if each["loc"][0] == "feeds" and each["loc"][-1] == "kind"}
+    return [
+        each
+        for each in errors
+        if not (each["type"] == "extra_forbidden" and each["loc"][0] == "feeds" and each["loc"][1] in kindless)
+    ]
 
 
 _AS_JSON: Final[dict[Any, str]] = {
@@ -474,7 +491,7 @@ def _sentence(where: str, error: ErrorDetails) -> str:
 
 
 def _sentence_of_a_feed(source: str, loc: list[str], error: ErrorDetails) -> str:
-    """Its third part is the kind by which pydantic took it. A secret is not shown, however wrong it is."""
+    """Its third part is the kind by which pydantic took it. A secret is not shown, however wrong it is, nor a URL."""
     kind = loc.pop(2) if len(loc) > 2 else ""
     key = ".".join(loc)
     if error["type"] == "string_pattern_mismatch":
@@ -484,7 +501,7 @@ def _sentence_of_a_feed(source: str, loc: list[str], error: ErrorDetails) -> str
         return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], known)}"
     if error["type"] == "missing":
         return f"cannot use {source}: `{key}` is missing: it must be given"
-    given = "…" if "secrets" in loc else repr(error["input"])
+    given = "…" if "secrets" in loc or "url" in loc else repr(error["input"])
     return f"cannot use {source}: `{key}` = {given}: must be {_allowed(error)}"
 
 
