@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from leadmasterd.errors import CannotUseSettings
 from leadmasterd.feeds import envelope
 from leadmasterd.feeds.kinds.jsonl import JsonLines
 from leadmasterd.feeds.schedule import DELIVERED, Outcome, Result
@@ -101,6 +102,27 @@ async def test_a_line_that_a_crash_left_half_is_cut_off(tmp_path: Path, torn: by
     await write(again, 3)
     await again.close()
     assert ids(path.read_bytes()) == [envelope.id_of(event(number)) for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\x00\n\x00", b"a person's\nnotes", b'{"id":1}\n{'])
+def test_a_file_of_anything_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    """Such as the database, if somebody names it in `path`: its end would be cut off like half a line."""
+    path = tmp_path / "leadmaster.db"
+    path.write_bytes(content)
+    with pytest.raises(CannotUseSettings, match="it holds something else"):
+        JsonLines(path, rotate_bytes=10**6, keep=0)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 12, 40])
+async def test_the_first_line_may_be_the_half_one(tmp_path: Path, length: int) -> None:
+    """However little of it there is."""
+    path = tmp_path / "all.jsonl"
+    path.write_bytes((b'{"id":"evt_1_' + b"0" * 100)[:length])
+    receiver = JsonLines(path, rotate_bytes=10**6, keep=0)
+    await write(receiver, 1)
+    await receiver.close()
+    assert ids(path.read_bytes()) == [envelope.id_of(event(1))]
 
 
 async def test_what_a_crash_left_uncompressed_is_compressed_later(tmp_path: Path) -> None:

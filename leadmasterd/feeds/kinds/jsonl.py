@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from leadmasterd.errors import CannotUseSettings
 from leadmasterd.feeds import envelope
 from leadmasterd.feeds.schedule import DELIVERED, Outcome, Result
 from leadmasterd.outbox.reading import Event
 
-_MEGABYTE: Final = 1_000_000
+_BEGINNING: Final = b'{"id":"evt_'
+"""Of each line, and so of each file."""
 
 
 class JsonLines:
@@ -26,7 +28,7 @@ class JsonLines:
     concurrency = 1
 
     def __init__(self, path: Path, *, rotate_bytes: int, keep: int) -> None:
-        """`keep`: how many rotated files; 0: all. Raises OSError."""
+        """`keep`: how many rotated files; 0: all. Raises OSError, and CannotUseSettings: the file is another's."""
         self._path = path
         self._rotate_bytes = rotate_bytes
         self._keep = keep
@@ -37,6 +39,9 @@ class JsonLines:
     def _open(self) -> None:
         """Cut off a line that a crash left half: its event is delivered again."""
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if not _BEGINNING.startswith(os.pread(self._file, len(_BEGINNING), 0)):
+            os.close(self._file)
+            raise CannotUseSettings(f"cannot use {self._path}: it holds something else; name another file in `path`")
         self._size = _end_of_lines(self._file)
         os.ftruncate(self._file, self._size)
 
