@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +16,7 @@ from leadmasterd.outbox import reading, replaying, triggers
 from leadmasterd.outbox.events import KINDS, LONGEST_TEXT, SOURCES, Type
 from tests import wire
 from tests.depth import examples
+from tests.hearer import Hearer
 from tests.stories import Books, Customer, Line, edited, revoked
 from tests.test_projection_order import Clerk, Story, stories
 
@@ -266,39 +266,6 @@ def test_a_replay_writes_the_kinds_that_the_feed_wants(books: Books) -> None:
 # ---------------------------------------------------------------------- all of it
 
 
-@dataclass
-class Hearer:
-    """A program that knows nothing but the events."""
-
-    messages: dict[int, int] = field(default_factory=dict)
-    """Each with its conversation."""
-    waiting: set[int] = field(default_factory=set)
-    stages: dict[int, str] = field(default_factory=dict)
-
-    def hear(self, event: reading.Event) -> None:
-        """Believe it."""
-        data = event.data
-        match event.kind:
-            case "message.stored":
-                self.messages[data["message_id"]] = data["conversation_id"]
-            case "message.merged":
-                del self.messages[data["merged_id"]]
-            case "conversation.merged":
-                for message, conversation in self.messages.items():
-                    if conversation == data["merged_id"]:
-                        self.messages[message] = data["conversation_id"]
-            case "waiting.began":
-                self.waiting.add(data["cycle_id"])
-            case "waiting.ended" | "waiting.withdrawn":
-                self.waiting.discard(data["cycle_id"])
-            case "lead.withdrawn":
-                del self.stages[data["lead_id"]]
-            case "lead.opened" | "lead.stage" | "lead.reopened" | "lead.merged":
-                self.stages[data["lead_id"]] = data["after"]
-            case _:
-                pass
-
-
 def assert_typed(event: reading.Event) -> None:
     """It has the fields of one of its definitions, each of its type."""
     sources = [source for source in SOURCES if event.kind in source.kinds]
@@ -325,7 +292,7 @@ def test_who_hears_only_the_events_knows_what_the_tables_hold(story: Story) -> N
         hearer = Hearer()
         for event in heard(books):
             assert_typed(event)
-            hearer.hear(event)
+            hearer.hear(event.kind, event.data)
         assert hearer.messages == dict(books.ask("SELECT message_id, conversation_id FROM messages"))
         assert hearer.waiting == set(books.column("SELECT cycle_id FROM waiting_cycles WHERE ended_at IS NULL"))
         assert hearer.stages == dict(books.ask("SELECT lead_id, stage FROM leads"))

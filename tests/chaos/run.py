@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     side=chosen.ways,
                     product=product,
                     without_sweeps=chosen.without_sweeps,
+                    feed=chosen.feed,
                 )
     except KeyboardInterrupt:
         shutil.rmtree(folder)
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         help="page: every page as WhatsApp's own; old: as it was once taken to be; mixed (the default): from the seed",
     )
     parser.add_argument("--without-sweeps", action="store_true", help="every sweep finds nothing: this must lose")
+    parser.add_argument("--feed", action="store_true", help="with a feed on, whose every event is compared as well")
     parser.add_argument(
         "--product",
         action="append",
@@ -107,11 +109,13 @@ def play(
     side: Side = "mixed",
     product: Product = OURS,
     without_sweeps: bool = False,
+    feed: bool = False,
 ) -> Verdict:
     """Run one storm of (seed, messages, faults) and judge it. What it leaves stays in `folder`."""
     plan = make_plan(*size, side=side)
     folder.mkdir(exist_ok=True)
-    return judge(plan, storm.run(plan, folder, product=product, without_sweeps=without_sweeps, say=storm.to_stderr))
+    found = storm.run(plan, folder, product=product, without_sweeps=without_sweeps, feed=feed, say=storm.to_stderr)
+    return judge(plan, found)
 
 
 def _print(verdicts: dict[str, Verdict], *, as_json: bool) -> None:

@@ -5,6 +5,8 @@ would. Restarting a daemon that does not come back in time counts as a failure. 
 itself.
 """
 
+import gzip
+import json
 import math
 import shutil
 import subprocess
@@ -24,7 +26,7 @@ from tests.chaos.faults import CannotPlay, EndedBadly, NotBack
 from tests.chaos.mix import MIX, OF_PAGE, Value
 from tests.chaos.plan import SECRET, Act, Plan, Round
 from tests.chaos.product import Played, Product
-from tests.chaos.verdict import Found
+from tests.chaos.verdict import Found, Row
 from tests.e2e.daemon import OUR_PHONE, ROTATION
 
 _END_LIMIT: Final = 300.0
@@ -40,6 +42,8 @@ _SWEEPS_OF_THE_DAY: Final = 8.0
 _PROGRESS_EVERY: Final = 5.0
 _POLL: Final = 0.1
 _LONGEST_LOCK: Final = 1.0
+_REPORTED_BY_THEN: Final = 3.0
+"""Seconds from a commit to a status that tells what the feed has not delivered of it."""
 _RESTORED_BY_THEN: Final = 4.0
 """Seconds after which only a person can help: a snapshot would have been restored long before."""
 _BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
@@ -48,17 +52,26 @@ _BLIND: Final = Path(__file__).with_name("without_sweeps.mjs")
 _SETTINGS: Final = {"LEADMASTERD_SUPERVISOR__BACKOFF_MAX": "20", "LEADMASTERD_CAPTURE__FIRST_LINK_DAYS": "3"}
 
 
+_FEED: Final = {"LEADMASTERD_FEEDS": '{"storm": {"kind": "jsonl", "keep": 0}}'}
+
+
 class _Stuck(Exception):
     """Something required did not happen; the text says what."""
 
 
 def run(
-    plan: Plan, folder: Path, *, product: Product, without_sweeps: bool = False, say: Callable[[str], None]
+    plan: Plan,
+    folder: Path,
+    *,
+    product: Product,
+    without_sweeps: bool = False,
+    feed: bool = False,
+    say: Callable[[str], None],
 ) -> Found:
     """Play the plan with this product's daemon and our stand-in. State and log stay in `folder`."""
     node = shutil.which("node")
     assert node, "node is needed: run `make test`"
-    settings = dict(_SETTINGS)
+    settings = {**_SETTINGS, **_FEED} if feed else dict(_SETTINGS)
     if without_sweeps:
         settings["LEADMASTERD_LISTENER__NODE"] = str(_blind_node(node, folder))
     with (
@@ -75,7 +88,7 @@ def run(
         daemon.environment |= known
         daemon.python, daemon.root, daemon.patience = product.python, product.root, product.patience
         try:
-            return _Storm(plan, daemon, say).run()
+            return _Storm(plan, daemon, say, feed="LEADMASTERD_FEEDS" in known).run()
         finally:
             daemon.end()
 
@@ -107,8 +120,9 @@ def _blind_node(node: str, folder: Path) -> Path:
 
 
 class _Storm:
-    def __init__(self, plan: Plan, daemon: Played, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, daemon: Played, say: Callable[[str], None], *, feed: bool) -> None:
         self._plan = plan
+        self._feed = feed
         self._daemon = daemon
         self._say = say
         self._faults: Counter[str] = Counter()
@@ -156,6 +170,11 @@ class _Storm:
             ],
             gaps=gaps,
             events=daemon.query("SELECT * FROM session_events"),
+            told=self._told() if self._feed else None,
+            open_waits=frozenset(
+                each["cycle_id"] for each in daemon.query("SELECT cycle_id FROM waiting_cycles WHERE ended_at IS NULL")
+            ),
+            stages={each["lead_id"]: each["stage"] for each in daemon.query("SELECT lead_id, stage FROM leads")},
             sent=sent,
             faults=self._faults,
             unasked_ends=self._unasked,
@@ -175,6 +194,20 @@ class _Storm:
         ):
             ids.setdefault(row["conversation_id"], set()).add(row["id"])
         return {number: frozenset(those) for number, those in ids.items()}
+
+    def _told(self) -> list[Row]:
+        """The lines of the feed's file, oldest first."""
+        folder = self._daemon.places.state_dir / "feeds"
+        lines: list[Row] = []
+        for file in (*sorted(folder.glob("storm.jsonl.*")), folder / "storm.jsonl"):
+            data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+            lines += [json.loads(line) for line in data.splitlines()]
+        return lines
+
+    def _delivered(self) -> bool:
+        """Whether the feed is done with what is in the outbox."""
+        feeds = self._daemon.status.get("feeds") or []
+        return bool(feeds) and all(feed["behind"] == 0 for feed in feeds)
 
     def _day_away(self) -> None:
         """The daemon is down for a day with a thousand messages, and when it returns nothing can be read back at first.
@@ -273,6 +306,9 @@ class _Storm:
             self._await(lambda since=moment: self._swept_since(since), what, _END_LIMIT)  # type: ignore[misc]
         self._await(lambda: self._count("gaps WHERE closed_at IS NULL") == 0, "every gap to be closed", _END_LIMIT)
         self._await(lambda: self._count("unjudged") == 0, "all leads to be made", _END_LIMIT)
+        if self._feed:
+            time.sleep(_REPORTED_BY_THEN)
+            self._await(self._delivered, "every event to be delivered", _END_LIMIT)
 
     def _swept_since(self, moment: str) -> bool:
         return bool(self._daemon.query("SELECT 1 FROM accounts WHERE last_ready_at > ?", moment))

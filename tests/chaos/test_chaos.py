@@ -28,9 +28,9 @@ PROOF = (570, 120, 5)
 def test_a_storm_loses_nothing(tmp_path: Path) -> None:
     """Nothing is lost, duplicated or sent, and every gap is closed. A deep run has a random seed and the full size."""
     seed = depth.seed(SEED)
-    repeat = f'make chaos ARGS="--seed {seed} --messages {MESSAGES} --faults {FAULTS}"'
+    repeat = f'make chaos ARGS="--seed {seed} --messages {MESSAGES} --faults {FAULTS} --feed"'
     sys.stdout.write(f"to repeat it: {repeat}\n")
-    verdict = play(tmp_path, (seed, MESSAGES, FAULTS))
+    verdict = play(tmp_path, (seed, MESSAGES, FAULTS), feed=True)
     table = "\n".join(verdict.table())
     sys.stdout.write(f"{table}\n")
     assert sum(verdict.faults.values()) >= 15

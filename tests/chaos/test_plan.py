@@ -217,6 +217,9 @@ def found(plan: Plan) -> Found:
         kept_lines=[],
         gaps=[gap],
         events=[],
+        told=None,
+        open_waits=frozenset(),
+        stages={},
         sent=0,
         faults={},
         unasked_ends=[],
@@ -297,6 +300,47 @@ def of_a_bot(**values: object) -> Found:
     row = {**row_of(PLAN.expected[0]), "conversation_id": LID_ALONE, **values}
     run = with_rows(lambda rows: rows.append(row))
     return replace(run, chats={**run.chats, LID_ALONE: frozenset({"867051314767696@bot"})})
+
+
+def event(number: int, kind: str, **data: Any) -> dict[str, Any]:
+    """A line of the feed."""
+    return {"id": f"evt_{number}_abc", "type": kind, "data": {"conversation_id": 7, **data}}
+
+
+TOLD = [
+    event(1, "message.stored", message_id=1),
+    event(2, "lead.opened", lead_id=3, after="new"),
+    event(3, "waiting.began", cycle_id=4),
+]
+
+
+def fed(*told: dict[str, Any], **more: Any) -> Found:
+    """A run with a feed, of one message."""
+    [one] = [{**row_of(PLAN.expected[0]), "message_id": 1, "conversation_id": 7}]
+    values = {"messages": [one], "open_waits": frozenset({4}), "stages": {3: "new"}, "told": told, **more}
+    return replace(found(PLAN), **values)
+
+
+def told_wrongly(run: Found) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    verdict = judge(PLAN, run)
+    return verdict.untold, verdict.disordered
+
+
+def test_what_a_feed_did_not_tell_is_found() -> None:
+    """A message, a wait, a stage; an event that was given up; and another order than that of the commits."""
+    message, lead, wait = TOLD
+    assert told_wrongly(fed(*TOLD)) == ((), ())
+    assert told_wrongly(fed(*TOLD, lead)) == ((), ()), "an event may come twice, as after a crash"
+    assert told_wrongly(fed(lead, wait)) == (("message 1: told None, stored 7",), ())
+    assert told_wrongly(fed(message, lead)) == (("wait 4: told None, stored True",), ())
+    assert told_wrongly(fed(*TOLD, stages={3: "won"})) == (("stage of lead 3: told new, stored won",), ())
+    assert told_wrongly(fed(message, lead, {**wait, "after_gap": True})) == (
+        ("an event before evt_3_abc was given up",),
+        (),
+    )
+    assert told_wrongly(fed(message, wait, lead)) == ((), ("conversation 7: 2 after 3",))
+    assert not replace(judge(PLAN, found(PLAN)), untold=("message 1",)).good
+    assert not replace(judge(PLAN, found(PLAN)), disordered=("conversation 7",)).good
 
 
 def test_a_run_in_which_everything_held_is_good() -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tests.chaos.plan import SECRET, Expected, Plan, customer_of
+from tests.hearer import Hearer
 
 SHOWN: Final = 8
 """How many of each kind are named in the report; all are counted."""
@@ -32,6 +33,11 @@ class Found:
     """Lines from the listener, of those that are kept, with a text that must be nowhere."""
     gaps: Sequence[Row]
     events: Sequence[Row]
+    told: Sequence[Row] | None
+    """The lines of a feed in the order of delivery; None: no feed was on."""
+    open_waits: frozenset[int]
+    stages: Mapping[int, str]
+    """Of each lead."""
     sent: int
     """Attempts to send that reached WhatsApp's side."""
     faults: Mapping[str, int]
@@ -75,6 +81,10 @@ class Verdict:
     """Messages that count as somebody else's: a copy of a broadcast list as the answer of a person, for one."""
     waiting: tuple[str, ...]
     """Customers who asked and do not wait, though nobody answered; and who do, though only their list wrote."""
+    untold: tuple[str, ...]
+    """What a program that hears only the feed would not know, or have wrong."""
+    disordered: tuple[str, ...]
+    """Conversations whose events were delivered in another order than they were committed in."""
     sent: int
     gaps: int
     open_gaps: int
@@ -105,6 +115,8 @@ class Verdict:
                 self.secret,
                 self.authors,
                 self.waiting,
+                self.untold,
+                self.disordered,
                 self.sent,
                 self.open_gaps,
                 self.unasked_ends,
@@ -132,6 +144,8 @@ class Verdict:
             "never to capture": len(self.secret),
             "wrong author": len(self.authors),
             "wrong waiting": len(self.waiting),
+            "untold by a feed": len(self.untold),
+            "told in disorder": len(self.disordered),
             "sent": self.sent,
             "gaps open": self.open_gaps,
             "unasked ends": len(self.unasked_ends),
@@ -179,6 +193,8 @@ _NAMED: Final = (
     "secret",
     "authors",
     "waiting",
+    "untold",
+    "disordered",
 )
 
 
@@ -263,6 +279,8 @@ def judge(plan: Plan, found: Found) -> Verdict:
         ),
         authors=tuple(wrong["authors"]),
         waiting=tuple(_wrongly_waiting(plan, found, rows_of)),
+        untold=tuple(_untold(found)),
+        disordered=tuple(_disordered(found.told or ())),
         sent=found.sent,
         gaps=len(found.gaps),
         open_gaps=sum(gap["closed_at"] is None for gap in found.gaps),
@@ -307,6 +325,40 @@ def _wrongly_waiting(plan: Plan, found: Found, rows_of: Mapping[_Key, Sequence[R
             yield f"{customer} asked, and does not wait"
         if kind == "their list" and waits and all(map(_names_a_list, rows)):
             yield f"{customer} waits, and only the list wrote"
+
+
+def _untold(found: Found) -> Iterator[str]:
+    """What the tables hold against what a program believes that hears each event once."""
+    if found.told is None:
+        return
+    hearer, heard = Hearer(), set[str]()
+    for event in found.told:
+        if event["id"] not in heard:
+            heard.add(event["id"])
+            hearer.hear(event["type"], event["data"])
+        if event.get("after_gap"):
+            yield f"an event before {event['id']} was given up"
+    messages = {row["message_id"]: row["conversation_id"] for row in found.messages}
+    for what, said, held in (
+        ("message", hearer.messages, messages),
+        ("wait", dict.fromkeys(hearer.waiting, True), dict.fromkeys(found.open_waits, True)),
+        ("stage of lead", hearer.stages, found.stages),
+    ):
+        for number in sorted({*said, *held}):
+            if said.get(number) != held.get(number):
+                yield f"{what} {number}: told {said.get(number)}, stored {held.get(number)}"
+
+
+def _disordered(told: Sequence[Row]) -> Iterator[str]:
+    """By the number in each event's id; one that came again, as after a crash, counts where it came first."""
+    last: dict[int, int] = {}
+    heard: set[str] = set()
+    for event in told:
+        conversation, number = event["data"].get("conversation_id") or 0, int(event["id"].split("_")[1])
+        if event["id"] not in heard and number < last.get(conversation, 0):
+            yield f"conversation {conversation}: {number} after {last[conversation]}"
+        heard.add(event["id"])
+        last[conversation] = max(number, last.get(conversation, 0))
 
 
 def _split(plan: Plan, rows_of: Mapping[_Key, Sequence[Row]]) -> Iterator[str]:
