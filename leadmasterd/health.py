@@ -141,7 +141,7 @@ HOURS_CHANGED: Final = Warnable(
     "hours_changed",
     Severity.LOW,
     lambda _detail: _("the opening hours or the SLA target in the settings have changed since the daemon started"),
-    lambda: _("commands go by the new ones already, the daemon once it is restarted"),
+    lambda: _("restart it to use the new ones (`systemctl restart leadmasterd`); commands use them already"),
 )
 DATABASE_UPDATE: Final = Warnable(
     "database_update",
