@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from errno import EACCES
-from itertools import pairwise
 from typing import Any, Final, Literal
 
 from leadmasterd import times
@@ -118,14 +117,13 @@ def replay(
     with open_books(editor.paths, "ro") as books:
         if books is None or not _has_begun(books, name):
             raise _not_begun(name)
-    now, kinds = times.iso(datetime.now(UTC)), wanted_kinds(feed)
-    plan = replaying.plan(editor.connection, from_at, full=feed.full, kinds=kinds, part=PART)
+    plan = replaying.plan(editor.connection, from_at, full=feed.full, kinds=wanted_kinds(feed))
     on_plan(plan.number, plan.size)
     _check_room(editor, plan.size)
     running, written = is_running(editor.paths), 0
-    for begin, end in pairwise([from_at, *(cut for cut in plan.cuts if cut < now), now]):
+    for first in range(1, plan.number + 1, PART):
         with editor.transaction():
-            written += replaying.replay(editor.connection, name, begin, to_at=end, full=feed.full, kinds=kinds)
+            written += replaying.replay(editor.connection, name, first, first + PART - 1, full=feed.full)
         on_progress(written, plan.number)
         if running:
             time.sleep(PAUSE)

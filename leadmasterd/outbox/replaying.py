@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from leadmasterd.outbox.events import KINDS, SOURCES, Source
+from leadmasterd.outbox.events import KINDS, SOURCES
 from leadmasterd.outbox.triggers import kind_of, over, values_of
 
 _REPLAYED: Final = tuple(enumerate(each for each in SOURCES if each.replayable))
@@ -18,82 +18,60 @@ _REPLAYED: Final = tuple(enumerate(each for each in SOURCES if each.replayable))
 _SAMPLE: Final = 500
 _ROW_BYTES: Final = 60
 """What a row takes beside its kind and its data."""
-END: Final = "9999"
-"""After every time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a replay would write: how many events, about how many bytes, and the moments at which it can be cut."""
+    """What a replay writes: how many events, and about how many bytes."""
 
     number: int
     size: int
-    cuts: list[str]
 
 
-def plan(
-    connection: sqlite3.Connection, from_at: str, *, full: bool, kinds: Collection[str] = tuple(KINDS), part: int = 1
-) -> Plan:
-    """Look at everything since `from_at` (ISO, UTC), with a cut after each `part` events."""
-    moments = _union([f"SELECT {source.order_by} AS happened_at {_from(source)}" for _, source in _of(kinds)])
-    number, cuts = 0, list[str]()
-    values = _values(kinds, from_at, END)
-    for (moment,) in connection.execute(f"SELECT happened_at FROM ({moments}) ORDER BY happened_at", values):
-        if number and number % part == 0 and moment != (cuts or [from_at])[-1]:
-            cuts.append(moment)
-        number += 1
-    [(each,)] = connection.execute(
-        f"SELECT avg(length(kind) + length(CAST(data AS BLOB))) FROM ({_events(kinds, full=full)} LIMIT {_SAMPLE})",
-        values,
+def plan(connection: sqlite3.Connection, from_at: str, *, full: bool, kinds: Collection[str] = tuple(KINDS)) -> Plan:
+    """Find what has happened since `from_at` (ISO, UTC), in its order, for calls of `replay` on this connection.
+
+    Only a temporary table is written, so nobody waits. Outside of a transaction.
+    """
+    connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS replayed (place INTEGER PRIMARY KEY, rank INTEGER, row_id INTEGER) STRICT"
     )
-    return Plan(number, round(number * ((each or 0) + _ROW_BYTES)), cuts)
+    connection.execute("DELETE FROM temp.replayed")
+    selects = (
+        f"SELECT {source.order_by} AS happened_at, {rank} AS rank, r.rowid AS row_id FROM {source.table} r "
+        f"WHERE {source.replayable} AND {source.order_by} >= :from "
+        f"AND {kind_of(source)} IN (SELECT value FROM json_each(:kinds))"
+        for rank, source in _REPLAYED
+    )
+    number = connection.execute(
+        "INSERT INTO temp.replayed (rank, row_id) SELECT rank, row_id "
+        f"FROM ({over(' UNION ALL '.join(selects), 'r')}) ORDER BY happened_at, rank, row_id",
+        {"from": from_at, "kinds": json.dumps(list(kinds))},
+    ).rowcount
+    [(each,)] = connection.execute(
+        f"SELECT avg(length(kind) + length(CAST(data AS BLOB))) FROM ({_events(full=full)})",
+        {"first": 1, "last": _SAMPLE},
+    )
+    return Plan(number, round(number * ((each or 0) + _ROW_BYTES)))
 
 
-def replay(
-    connection: sqlite3.Connection,
-    feed: str,
-    from_at: str,
-    *,
-    full: bool,
-    to_at: str = END,
-    kinds: Collection[str] = tuple(KINDS),
-) -> int:
-    """Write for one feed the events of everything from `from_at` until before `to_at` (ISO, UTC). Returns how many.
+def replay(connection: sqlite3.Connection, feed: str, first: int, last: int, *, full: bool) -> int:
+    """Write for one feed the events of the plan from the `first` to the `last`, counted from 1. Returns how many.
 
-    They are in the order in which things happened, after whatever is in the outbox. In the caller's transaction.
+    They come after whatever is in the outbox. What has gone since the plan, as merged messages do, is left out. In the
+    caller's transaction.
     """
     return connection.execute(
-        "INSERT INTO outbox (kind, stream, at, data, feed) SELECT kind, stream, at, data, :feed "
-        f"FROM ({_events(kinds, full=full)}) ORDER BY happened_at, rank, number",
-        {"feed": feed, **_values(kinds, from_at, to_at)},
+        f"INSERT INTO outbox (kind, stream, at, data, feed) SELECT kind, stream, at, data, :feed "
+        f"FROM ({_events(full=full)}) ORDER BY place",
+        {"feed": feed, "first": first, "last": last},
     ).rowcount
 
 
-def _of(kinds: Collection[str]) -> list[tuple[int, Source]]:
-    """The sources of these kinds; one at least, so that there is something to ask."""
-    return [(rank, source) for rank, source in _REPLAYED if source.kinds.keys() & set(kinds)] or [_REPLAYED[0]]
-
-
-def _events(kinds: Collection[str], *, full: bool) -> str:
-    return _union(
-        [
-            f"SELECT {values_of(source, 'r', full=full)}, {source.order_by} AS happened_at, {rank} AS rank, "
-            f"r.rowid AS number {_from(source)}"
-            for rank, source in _of(kinds)
-        ]
+def _events(*, full: bool) -> str:
+    """CROSS JOIN has SQLite go through the plan and not through the table."""
+    return " UNION ALL ".join(
+        f"SELECT {values_of(source, 'r', full=full)}, place FROM temp.replayed p CROSS JOIN {source.table} r "
+        f"ON r.rowid = p.row_id WHERE p.place BETWEEN :first AND :last AND p.rank = {rank}"
+        for rank, source in _REPLAYED
     )
-
-
-def _union(selects: list[str]) -> str:
-    return over(" UNION ALL ".join(selects), "r")
-
-
-def _from(source: Source) -> str:
-    return (
-        f"FROM {source.table} r WHERE {source.replayable} AND {source.order_by} >= :from AND {source.order_by} < :to "
-        f"AND {kind_of(source)} IN (SELECT value FROM json_each(:kinds))"
-    )
-
-
-def _values(kinds: Collection[str], from_at: str, to_at: str) -> dict[str, str]:
-    return {"from": from_at, "to": to_at, "kinds": json.dumps(list(kinds))}
