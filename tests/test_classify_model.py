@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from leadmasterd.classify import train as training
+from leadmasterd.classify.intents import Signals
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, load_model
 from leadmasterd.classify.model import LENGTH_STEP, ZERO, Model, features, parse
 from leadmasterd.classify.text import LONG_WORD, normalise
@@ -152,6 +153,12 @@ def test_the_features_of_a_burst_are_words_pairs_and_pieces() -> None:
         ({"features": {"=a": ""}}, "damaged"),
         ({"features": {"=a": "0101ff0180"}}, "damaged"),
         ({"learned": None}, "learned"),
+        ({"odds": []}, "odds"),
+        ({"odds": {"saved": {"price": 1.0}}}, "odds"),
+        ({"odds": {"saved_contact": 1.0}}, "odds"),
+        ({"odds": {"saved_contact": {"personal": 1.0}}}, "odds"),
+        ({"odds": {"saved_contact": {"price": "1"}}}, "odds"),
+        ({"odds": {"saved_contact": {"price": float("inf")}}}, "odds"),
     ],
 )
 def test_a_model_with_a_fault_is_refused_in_words(document: dict[str, Any], change: dict[str, Any], said: str) -> None:
@@ -169,6 +176,13 @@ def test_a_file_that_is_no_model_is_refused_in_words(content: bytes) -> None:
     """The file is truncated or holds something else."""
     with pytest.raises(CannotUseModel, match=r"cannot use the model m\.gz"):
         parse(content, "m.gz")
+
+
+def test_a_model_of_before_without_odds_is_read(document: dict[str, Any]) -> None:
+    """It was trained in a state directory by an earlier program; no signal says anything then."""
+    before = {key: value for key, value in document.items() if key != "odds"}
+    model, burst = parse(packed(before), "m.gz"), normalise(["cuanto sale"])
+    assert model.guess(burst, Signals(saved_contact=True)) == model.guess(burst)
 
 
 def test_the_packaged_model_knows_every_intent_and_learned_from_all_that_came_along() -> None:

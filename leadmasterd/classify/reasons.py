@@ -84,8 +84,13 @@ def _rule(values: Values) -> str:
 
 def _model(values: Values) -> str:
     words = _quoted(values.get("because"))
-    sure = _("learned from examples, {percent} sure").format(percent=_percent(values))
-    return sure + (_(", by {words}").format(words=words) if words else "")
+    said = _("learned from examples, {percent} sure").format(percent=_percent(values))
+    if words:
+        said += _(", by {words}").format(words=words)
+    signals, against = values.get("signals"), values.get("against")
+    if isinstance(signals, list | tuple) and "saved_contact" in signals:
+        said += _(", of a saved contact")
+    return said + (_("; rule {rule} yields").format(rule=against) if against else "")
 
 
 def _unsure(values: Values) -> str:

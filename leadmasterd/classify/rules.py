@@ -65,6 +65,7 @@ class Rule:
     when: When = field(default_factory=When)
     priority: int = 0
     last_resort: bool = False
+    yields: bool = False
     yes: tuple[tuple[str, ...], ...] = ()
     no: tuple[tuple[str, ...], ...] = ()
     line: int = field(default=0, compare=False)

@@ -252,6 +252,7 @@ _RULE_KEYS: Final[Mapping[str, _Reader]] = {
     "when": _Table.when,
     "priority": _Table.whole_number,
     "last_resort": _Table.boolean,
+    "yields": _Table.boolean,
     "yes": _Table.examples,
     "no": _Table.examples,
 }

@@ -14,17 +14,17 @@ import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from leadmasterd.classify.frames import CannotUseFrames, sentences
-from leadmasterd.classify.intents import GROUP_OF
+from leadmasterd.classify.intents import GROUP_OF, Signals
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, existing, load_model
 from leadmasterd.classify.measure import Training, TrainingRecord, cases_from
-from leadmasterd.classify.model import FORMAT, FORMAT_VERSION, LENGTH_STEP, ZERO, Model, features
+from leadmasterd.classify.model import FORMAT, FORMAT_VERSION, INTENTS_BY_SIGNAL, LENGTH_STEP, ZERO, Model, features
 from leadmasterd.classify.text import Normalised, normalise
 from leadmasterd.errors import CannotUseLine, CannotUseModel
 
@@ -41,6 +41,8 @@ _FOLDS: Final = 5
 _STRENGTH: Final = 20.0
 _LEAST_SEEN: Final = 2
 _MOST_FEATURES: Final = 25_000
+_MOST_ODDS: Final = 1.75
+"""Six to one, as a logarithm."""
 _LEAST_STEPS: Final = 5
 """Of 127: lighter weights are left out, which halves the file and costs no accuracy."""
 
@@ -56,6 +58,8 @@ class Lesson:
     burst: Normalised
     intent: str
     weight: float
+    signals: Signals | None = None
+    """None: nothing is known of who wrote it."""
 
 
 def lessons_from(lines: Sequence[str], where: str, weight: float) -> list[Lesson]:
@@ -65,7 +69,7 @@ def lessons_from(lines: Sequence[str], where: str, weight: float) -> list[Lesson
         for case in cases_from(lines, where):
             burst = normalise(case.texts)
             if not burst.empty:
-                found[burst.text] = Lesson(burst, case.answers[0], weight)
+                found[burst.text] = Lesson(burst, case.answers[0], weight, case.signals)
     except CannotUseLine as error:
         raise CannotTrain(str(error)) from error
     return list(found.values())
@@ -159,7 +163,35 @@ def _fitted(lessons: Sequence[Lesson]) -> dict[str, Any]:
         "bias": bias,
         "step": step,
         "features": rows,
+        "odds": _odds(lessons),
     }
+
+
+def _odds(lessons: Sequence[Lesson]) -> dict[str, dict[str, float]]:
+    """How much likelier an intent is made by each signal: its share with the signal over that of all other intents.
+
+    What is learned from words alone stays as it is, so whoever is not saved is read as before. At most `_MOST_ODDS`:
+    few examples of what customers want say who is saved.
+    """
+    known = [(lesson.intent, lesson.signals) for lesson in lessons if lesson.signals]
+
+    def share(signal: str, intents: Iterable[str]) -> float:
+        told = [bool(getattr(signals, signal)) for intent, signals in known if intent in intents]
+        return (sum(told) + 1) / (len(told) + 2)
+
+    present = {intent for intent, _signals in known}
+    return {
+        signal: {
+            intent: round(min(_MOST_ODDS, math.log(share(signal, {intent}) / share(signal, present - {intent}))), 2)
+            for intent in intents
+            if intent in present
+        }
+        for signal, intents in INTENTS_BY_SIGNAL.items()
+    }
+
+
+def _guessed(model: Model, lesson: Lesson) -> str:
+    return model.guess(lesson.burst, lesson.signals or Signals()).intent
 
 
 def _importance(lessons: Sequence[Lesson]) -> list[float]:
@@ -216,13 +248,13 @@ def train(
     if outcome:
         return outcome, None
     known = [lesson for lesson in corrections if _hash(lesson) in current.learned]
-    before = sum(current.guess(lesson.burst).intent == lesson.intent for lesson in new)
+    before = sum(_guessed(current, lesson) == lesson.intent for lesson in new)
     heat = _temperature([*examples, *corrections], filled)
     after = 0
     for fold in range(_FOLDS):
         learned = [lesson for number, lesson in enumerate(new) if number % _FOLDS != fold]
         model = Model(_calibrated([*filled, *examples, *known, *learned], heat))
-        after += sum(model.guess(lesson.burst).intent == lesson.intent for lesson in new[fold::_FOLDS])
+        after += sum(_guessed(model, lesson) == lesson.intent for lesson in new[fold::_FOLDS])
     document = None
     if after >= before:
         made = f"{_made(examples, filled)}, {len(corrections)} corrections"

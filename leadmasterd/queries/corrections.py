@@ -1,7 +1,7 @@
 """Manual labels of bursts, which the classifier learns from."""
 
 import json
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from leadmasterd.queries.database import Connection, rows
 
@@ -11,6 +11,7 @@ class LabelledBurst(TypedDict):
 
     texts: list[str]
     intent: str
+    context: NotRequired[dict[str, bool]]
 
 
 def labelled_bursts(connection: Connection) -> list[LabelledBurst]:
@@ -18,7 +19,13 @@ def labelled_bursts(connection: Connection) -> list[LabelledBurst]:
     found = rows(
         connection,
         "SELECT intent, (SELECT json_group_array(coalesce(body, '')) FROM (SELECT body FROM messages "
-        "WHERE message_id IN (SELECT value FROM json_each(c.message_ids)) ORDER BY sent_at, message_id)) AS texts "
+        "WHERE message_id IN (SELECT value FROM json_each(c.message_ids)) ORDER BY sent_at, message_id)) AS texts, "
+        "(SELECT coalesce(max(saved_name <> ''), 0) FROM messages "
+        "WHERE message_id IN (SELECT value FROM json_each(c.message_ids))) AS saved "
         "FROM corrections c WHERE undone_at IS NULL ORDER BY correction_id",
     )
-    return [{"texts": json.loads(row["texts"]), "intent": row["intent"]} for row in found]
+    bursts: list[LabelledBurst] = []
+    for row in found:
+        burst: LabelledBurst = {"texts": json.loads(row["texts"]), "intent": row["intent"]}
+        bursts.append({**burst, "context": {"saved_contact": True}} if row["saved"] else burst)
+    return bursts
