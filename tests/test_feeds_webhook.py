@@ -4,7 +4,6 @@ import asyncio
 import base64
 import ipaddress
 import json
-import secrets
 import socket
 import ssl
 import subprocess
@@ -470,7 +469,7 @@ WRONG_SECRETS = [
     "whsec_" + base64.urlsafe_b64encode(b"\xfb\xff\xfe" * 10).decode(),
     "whsec_ñ" + base64.b64encode(bytes(30)).decode(),
     "whsk_" + base64.b64encode(bytes(32)).decode(),
-    "whsec_" + secrets.token_hex(16) + "!",
+    "whsec_" + "0123456789abcdef" * 2 + "!",
 ]
 
 
