@@ -265,7 +265,7 @@ def test_a_replay_that_would_fill_the_disk_is_refused(shop: Shop, monkeypatch: p
 # ---------------------------------------------------------------------- trying a receiver
 
 WEBHOOK_ANSWERS: list[tuple[Behaviour, int, str]] = [
-    (answers("204 No Content"), 0, "delivered"),
+    (answers("204 No Content"), 0, "s (HTTP 204).\n"),
     (answers("401 Unauthorized"), 1, "HTTP 401"),
     (answers("410 Gone"), 1, "HTTP 410"),
 ]

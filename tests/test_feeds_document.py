@@ -59,7 +59,7 @@ def test_the_receiver_of_the_document_takes_what_the_settings_of_the_document_se
         if secret == "another":
             assert (said.returncode, "HTTP 401" in said.stdout) == (1, True), said
             return
-        assert re.fullmatch(r"hub: delivered in \d\.\d\d s\.\n", said.stdout), said
+        assert re.fullmatch(r"hub: delivered in \d\.\d\d s \(HTTP 204\)\.\n", said.stdout), said
         assert receiver.stdout
         assert "'type': 'test'" in receiver.stdout.readline()
     finally:

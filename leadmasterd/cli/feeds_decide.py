@@ -134,7 +134,12 @@ def run_test(arguments: argparse.Namespace) -> int:
     answer = feeds.send_test(settings, paths, arguments.name)
     seconds, why = f"{answer.seconds:.2f}", printable(answer.why)
     if answer.result == "delivered":
-        print(_("{name}: delivered in {seconds} s.").format(name=arguments.name, seconds=seconds))
+        answered = f" ({why})" if why else ""
+        print(
+            _("{name}: delivered in {seconds} s{answered}.").format(
+                name=arguments.name, seconds=seconds, answered=answered
+            )
+        )
         return 0
     print(_("{name}: not delivered after {seconds} s: {why}.").format(name=arguments.name, seconds=seconds, why=why))
     return NO

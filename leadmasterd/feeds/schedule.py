@@ -47,9 +47,9 @@ DELIVERED: Final = Outcome(Result.DELIVERED)
 
 def of_status(status: int, retry_after: float | None) -> Outcome:
     """What an HTTP status means to Standard Webhooks: only 2xx is success, and a redirect is a failure."""
-    if 200 <= status < 300:
-        return DELIVERED
     why = f"HTTP {status}"
+    if 200 <= status < 300:
+        return Outcome(Result.DELIVERED, why)
     if status == 410:
         return Outcome(Result.DISABLE, why)
     return Outcome(Result.THROTTLED if status in (429, 502, 504) else Result.AGAIN, why, retry_after)
