@@ -170,6 +170,18 @@ def test_without_its_secret_nothing_works(path: Path, change: Callable[[Path], o
     assert not key_file(path).exists() or key_file(path).read_bytes() == b"x" * 32
 
 
+@pytest.mark.parametrize("loss", [lambda file: file.write_bytes(b""), lambda file: file.unlink()])
+def test_records_that_are_gone_are_no_new_file(path: Path, loss: Callable[[Path], object]) -> None:
+    """Their secret is still there, so somebody may have been suppressed in them."""
+    Records.open(path).close()
+    loss(path)
+    for _ in range(2):
+        with pytest.raises(CannotUseDatabase, match=r"it is empty, although .*outbound\.db\.key is there"):
+            Records.open(path)
+    key_file(path).unlink()
+    Records.open(path).close()
+
+
 @pytest.mark.parametrize(
     "statement",
     [

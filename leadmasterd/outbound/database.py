@@ -212,14 +212,21 @@ def _statements(script: str) -> list[str]:
 
 
 def _new_key(path: Path) -> IdentityKey:
-    """A secret that is on the disk before anything is keyed with it; one that is there already is kept."""
+    """A secret that is on the disk before anything is keyed with it.
+
+    Raises CannotUseDatabase if there is one already: then records are lost, and with them who must not be written to.
+    """
     file = key_file(path)
-    if not file.exists():
-        fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as written:
-            written.write(secrets.token_bytes(32))
-            written.flush()
-            os.fsync(fd)
+    if file.exists():
+        raise CannotUseDatabase(
+            f"cannot use {path}: it is empty, although its secret {file} is there; put it back from a backup, "
+            "or remove the secret too if nobody was ever suppressed"
+        )
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as written:
+        written.write(secrets.token_bytes(32))
+        written.flush()
+        os.fsync(fd)
     return IdentityKey(file.read_bytes())
 
 
