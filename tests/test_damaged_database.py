@@ -438,6 +438,9 @@ def test_a_daemon_waits_for_a_backup_of_a_file_that_was_emptied(
         with running(tmp_path, state) as daemon:
             wait_for(lambda: "it is empty, although messages were" in daemon.log.read_text(), "the journal")
             wait_for(lambda: daemon.trouble == "database_unusable", "the trouble")
+        assert (daemon.status["phase"], daemon.status["code"]) == ("stopped", "asked_to_stop")
+        assert daemon.trouble == "database_unusable"
+        assert "stopped: asked to stop" in daemon.log.read_text()
         assert path.stat().st_size == 0
         assert (wal.read_bytes() if wal.exists() else None) == frames
     with running(tmp_path, state) as daemon:

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Final
 
-from leadmasterd import times
+from leadmasterd import sentences, times
 from leadmasterd.daemon.audit import AuditFile
 from leadmasterd.daemon.ban import BanFile
 from leadmasterd.daemon.child_report import ChildReport
@@ -47,6 +47,7 @@ from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.control import ControlServer
 from leadmasterd.state.files import Lock, read_status
+from leadmasterd.state.status_object import Account, Session
 from leadmasterd.store.database import Update, check_not_emptied, megabytes
 from leadmasterd.store.records import BatchResult
 from leadmasterd.store.writer import StoreError, Writer
@@ -112,6 +113,7 @@ class Daemon:
             )
         )
         if not await self._open_store():
+            self._stopped_before_listening(account)
             return
         try:
             await self._run_with_store()
@@ -156,6 +158,22 @@ class Daemon:
             else:
                 self._store_error(None)
                 return True
+
+    def _stopped_before_listening(self, account: Account | None) -> None:
+        """Say so where the session would, and leave in `status` what was in the way."""
+        because = sentences.because("asked_to_stop", {})
+        now = times.iso(datetime.now(UTC))
+        stopped = Session(phase=Phase.STOPPED.value, since=now, because=because, code="asked_to_stop", values={})
+        self._publisher.offer(
+            Sections(
+                session=lambda: stopped,
+                account=lambda: account,
+                trouble=self._warnings.trouble,
+                concerns=self._warnings.concerns,
+            )
+        )
+        self._publisher.write()
+        log.info("%s: %s", sentences.phase(stopped["phase"]), because, extra={"action": "phase_changed"})
 
     async def _opened(self, opening: "Future[None]") -> bool:
         """Wait until the database is open; to update a large one takes minutes. False: asked to stop meanwhile."""
