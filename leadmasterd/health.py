@@ -159,13 +159,15 @@ FEED_DISABLED: Final = Warnable(
     "feed_disabled",
     Severity.MEDIUM,
     lambda detail: _("these feeds deliver nothing: {feeds}").format(feeds=detail),
-    lambda: _("mend the receiver or the settings, then restart the daemon; what was not delivered is kept"),
+    lambda: _(
+        "mend the receiver, then `leadmasterd feeds resume NAME`; after a change of the settings restart the daemon"
+    ),
 )
 FEED_DEAD: Final = Warnable(
     "feed_dead",
     Severity.MEDIUM,
     lambda detail: _("events were given up after ten tries: {feeds}").format(feeds=detail),
-    lambda: _("look into what the receiver refuses; they are kept in feeds.db"),
+    lambda: _("`leadmasterd feeds dead NAME` says why; `leadmasterd feeds retry NAME` delivers them again"),
 )
 DISK_FULL: Final = Warnable(
     "disk_full",

@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import Webhook as Judge
 from leadmasterd.actions import feeds as decisions
 from leadmasterd.feeds import books as books_module
 from leadmasterd.feeds.books import Books, Changes, PutOff
-from leadmasterd.outbox import triggers
+from leadmasterd.outbox import replaying, triggers
 from leadmasterd.outbox.reading import Event
 from leadmasterd.queries import feeds as queries
 from leadmasterd.settings.paths import Paths, find_paths
@@ -260,6 +260,27 @@ def test_a_replay_that_would_fill_the_disk_is_refused(shop: Shop, monkeypatch: p
     assert shop.types("feeds", "list", "--json").json["feeds"][0]["behind"] == 0
     assert shop.types("feeds", "replay", "all").code == 64
     assert shop.types("feeds", "replay", "all", "--from", "sometime").code == 64
+
+
+def test_a_replay_that_is_stopped_says_what_is_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C comes in its third part, which is not kept."""
+    shop.hears((1, 50, PRICE), (2, 40, PRICE), (3, 30, PRICE))
+    paths = configured(shop, '[feeds.all]\nkind = "jsonl"\nevents = ["message.*"]')
+    begun(paths, "all")
+    write = replaying.replay
+
+    def stopped(connection: sqlite3.Connection, feed: str, first: int, last: int, *, full: bool) -> int:
+        written = write(connection, feed, first, last, full=full)
+        if first == 3:
+            raise KeyboardInterrupt
+        return written
+
+    monkeypatch.setattr(decisions, "PART", 1)
+    monkeypatch.setattr(replaying, "replay", stopped)
+    answer = shop.types("feeds", "replay", "all", "--from", "2h")
+    assert (answer.code, answer.out) == (130, "")
+    assert answer.err.splitlines()[-1] == "stopped: 2 events were written, and will be delivered"
+    assert shop.types("feeds", "list", "--json").json["feeds"][0]["behind"] == 2
 
 
 # ---------------------------------------------------------------------- trying a receiver
