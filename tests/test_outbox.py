@@ -160,6 +160,16 @@ def test_a_missed_target_is_told_once(books: Books) -> None:
     assert names(books)[-1] == "waiting.ended"
 
 
+def test_leads_are_not_made_anew_because_somebody_hears(books: Books) -> None:
+    """What the triggers were made with and what leads were made with are in one table."""
+    books.projector.adopt_policy()
+    books.tell([ANA.says("17 10:00", "price")])
+    assert triggers.mode_of(books.db) == "full"
+    assert not triggers.sync(books.db, "full")
+    assert not books.projector.adopt_policy()
+    assert books.column("SELECT conversation_id FROM unjudged") == []
+
+
 def test_a_feed_that_is_new_begins_now() -> None:
     """It does not hear of those who had been waiting before."""
     with Books() as books:

@@ -152,6 +152,11 @@ _WAITING: Final = {
     "started_at": _time("started_at", "since when they wait"),
     "due_at": _time("due_at", "by when somebody should answer; null: no opening hours ahead", null=True),
 }
+_WAITED: Final = {
+    **_WAITING,
+    "ended_at": _time("ended_at", "when", null=True),
+    "ended_by": _text("ended_by", "`reply`, `call`, `reaction` or `closed`", null=True),
+}
 _FOLLOW_UP: Final = {
     "follow_up_id": _integer("follow_up_id", "what a person should do (`follow_ups`)"),
     "conversation_id": _CONVERSATION,
@@ -348,11 +353,7 @@ SOURCES: Final = (
         on="UPDATE",
         of=("ended_at",),
         when="OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL",
-        fields={
-            **_WAITING,
-            "ended_at": _time("ended_at", "when", null=True),
-            "ended_by": _text("ended_by", "`reply`, `call`, `reaction` or `closed`", null=True),
-        },
+        fields=_WAITED,
         stream="ROW.conversation_id",
         replayable="ROW.ended_at IS NOT NULL",
         order_by="ROW.ended_at",
@@ -363,11 +364,7 @@ SOURCES: Final = (
         table="waiting_cycles",
         on="INSERT",
         when="NEW.ended_at IS NOT NULL",
-        fields={
-            **_WAITING,
-            "ended_at": _time("ended_at", "when", null=True),
-            "ended_by": _text("ended_by", "`reply`, `call`, `reaction` or `closed`", null=True),
-        },
+        fields=_WAITED,
         stream="ROW.conversation_id",
         replayable="",
     ),

@@ -23,22 +23,21 @@ def sync(connection: sqlite3.Connection, mode: Mode) -> bool:
     When the first hearer comes, what is due already counts as told: it begins now.
     """
     wanted = [] if mode == "off" else _triggers(full=mode == "full")
-    fingerprint = "" if mode == "off" else blake2b("".join(wanted).encode(), digest_size=8).hexdigest()
-    [stored] = connection.execute("SELECT value FROM derived_with WHERE name = 'outbox'").fetchall() or [("",)]
+    made_with = f"{mode} {blake2b(''.join(wanted).encode(), digest_size=8).hexdigest()}"
     names = {
         name
         for (name,) in connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE ?", (f"{_PREFIX}%",)
         )
     }
-    if stored == (fingerprint,) and len(names) == len(wanted):
+    if len(names) == len(wanted) and (mode == "off" or _made_with(connection) == made_with):
         return False
     for name in names:
         connection.execute(f"DROP TRIGGER {name}")
     for statement in wanted:
         connection.execute(statement)
     connection.execute(
-        "INSERT INTO derived_with VALUES ('outbox', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (fingerprint,)
+        "INSERT INTO derived_with VALUES ('outbox', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (made_with,)
     )
     if mode == "off":
         connection.execute("DELETE FROM told")
@@ -50,12 +49,19 @@ def sync(connection: sqlite3.Connection, mode: Mode) -> bool:
 
 def mode_of(connection: sqlite3.Connection) -> Mode:
     """What the triggers that are there write."""
-    row = connection.execute(
-        "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?", (f"{_PREFIX}messages_insert",)
-    ).fetchone()
-    if row is None:
-        return "off"
-    return "full" if "'body'" in row[0] else "thin"
+    match _made_with(connection).partition(" ")[0]:
+        case "thin":
+            return "thin"
+        case "full":
+            return "full"
+        case _:
+            return "off"
+
+
+def _made_with(connection: sqlite3.Connection) -> str:
+    """The mode and a digest of the triggers; empty when there never were any."""
+    row = connection.execute("SELECT value FROM derived_with WHERE name = 'outbox'").fetchone()
+    return row[0] if row else ""
 
 
 def write_due(connection: sqlite3.Connection) -> int:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain
+from typing import Final
 
 from leadmasterd.leads.fold import DAY_MS, fold
 from leadmasterd.projection.auto_replies import mark_auto_replies
@@ -23,6 +24,9 @@ from leadmasterd.projection.touchpoints import write_touchpoints
 from leadmasterd.reasons import SYSTEM
 from leadmasterd.times import iso
 
+_OURS: Final = "('policy', 'hours')"
+"""The rows of `derived_with` that leads are made with; others keep theirs there too."""
+
 
 class Projector:
     """Derives the leads of one database. Not thread-safe: it belongs to the owner of the connection."""
@@ -35,7 +39,7 @@ class Projector:
 
     def adopt_policy(self) -> bool:
         """Mark everything dirty unless all of it was derived with this policy. True if it was with another."""
-        stored = dict(self._db.execute("SELECT name, value FROM derived_with"))
+        stored = dict(self._db.execute(f"SELECT name, value FROM derived_with WHERE name IN {_OURS}"))
         if stored == self._derived_with:
             return False
         mark_all_dirty(self._db)
@@ -52,7 +56,8 @@ class Projector:
         """
         # From now on not all of it is derived with that: a daemon and a command may have started with other settings.
         self._db.execute(
-            "DELETE FROM derived_with WHERE value <> iif(name = 'policy', :policy, :hours)", self._derived_with
+            f"DELETE FROM derived_with WHERE name IN {_OURS} AND value <> iif(name = 'policy', :policy, :hours)",
+            self._derived_with,
         )
         histories = histories_of(self._db, conversations)
         done = {*conversations, *chain.from_iterable(history.conversations for history in histories)}
