@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from leadmasterd.errors import CannotUseDatabase, CannotUseState, Refused
+from leadmasterd.outbound.core import Core
 from leadmasterd.outbound.database import key_file, open_database
 from leadmasterd.outbound.decision import (
     Consent,
@@ -399,3 +400,12 @@ def test_consent_without_evidence_is_not_recorded(records: Records, evidence: st
         records.add_consent(records.person(PHONE), Consent(Purpose.MARKETING, True, NOW, evidence), actor=ANA)
     with pytest.raises(Refused, match="empty"):
         drafted(records, content=FreeText(evidence))
+
+
+def test_a_look_at_an_emptied_database_leaves_what_its_log_holds(tmp_path: Path) -> None:
+    """To open it would delete the WAL, from which messages may still be saved."""
+    database, log = tmp_path / "leadmaster.db", tmp_path / "leadmaster.db-wal"
+    database.touch()
+    log.write_bytes(b"what was not yet in the file")
+    assert not Core(database).readable()
+    assert log.read_bytes() == b"what was not yet in the file"

@@ -53,7 +53,9 @@ class Core:
     def _ask(self, query: str, values: dict[str, object]) -> list[tuple[str, str]] | None:
         """None if the database can't be read: what is not known counts against sending."""
         try:
+            if self.path.stat().st_size == 0:  # emptied: to open it would delete what its WAL still holds
+                return None
             with closing(sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as core:
                 return core.execute(query, values).fetchall()
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError):
             return None
