@@ -46,8 +46,9 @@ def test_the_receiver_of_the_document_takes_what_the_settings_of_the_document_se
     (tmp_path / "receiver.py").write_text(block("python").replace("8787", port))
     assert len(block("python").splitlines()) <= 24
     path = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    [make_secret], [start], [test] = typed("echo"), typed("python3"), typed("leadmasterd feeds test")
+    [make_secret], [start], [test] = typed("umask"), typed("python3"), typed("leadmasterd feeds test")
     subprocess.run(make_secret, shell=True, cwd=tmp_path, check=True)
+    assert (tmp_path / "hub.secret").stat().st_mode & 0o077 == 0
     receiver = subprocess.Popen(start.split(), cwd=tmp_path, env=path, stdout=subprocess.PIPE, text=True)
     try:
         until_true(lambda: answers(int(port)))
