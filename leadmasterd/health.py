@@ -155,6 +155,13 @@ FEEDS_DOWN: Final = Warnable(
     lambda detail: _("nothing is delivered to other programs ({detail})").format(detail=detail),
     lambda: _("retrying; nothing is lost meanwhile"),
 )
+FEED_DOWN: Final = Warnable(
+    "feed_down",
+    Severity.MEDIUM,
+    lambda detail: _("these feeds could deliver nothing for an hour or longer: {feeds}").format(feeds=detail),
+    lambda: _("mend the receiver; events are kept for it, and `leadmasterd feeds test NAME` tries it at once"),
+    measured=True,
+)
 FEED_DISABLED: Final = Warnable(
     "feed_disabled",
     Severity.MEDIUM,
@@ -224,6 +231,7 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
         HOURS_CHANGED,
         DATABASE_UPDATE,
         FEEDS_DOWN,
+        FEED_DOWN,
         FEED_DISABLED,
         FEED_DEAD,
         DISK_FULL,

@@ -221,6 +221,27 @@ async def test_410_is_told_and_forgotten_by_a_restart(tmp_path: Path) -> None:
     assert len(hub.requests) == 2
 
 
+async def test_a_receiver_that_is_down_for_an_hour_is_told_until_the_first_delivery(tmp_path: Path) -> None:
+    """One event is enough: a quiet shop has no ten failures in a row. The others deliver meanwhile."""
+    async with receiving(answers("500 Internal Server Error")) as hub:
+        paths = settings_in(
+            tmp_path,
+            f'{JSONL}\n[feeds.hub]\nkind = "webhook"\nurl = "http://127.0.0.1:{hub.port}/"\n'
+            f'secrets = ["{SECRET}"]\nprivate_hosts = ["127.0.0.1"]',
+        )
+        with closing(Committer(paths.database)) as committer:
+            committer.commit(1)
+            async with delivering(paths) as feeds:
+                await until(lambda: feeds.section() and feeds.section()[1]["retrying"])
+                assert warnings_of(feeds) == {}
+                await until(lambda: warnings_of(feeds).get("feed_down") == "hub (1 h, HTTP 500)")
+                assert [feed["state"] for feed in feeds.section()] == ["active", "down"]
+                hub.behaviour = answers("200 OK")
+                await until(lambda: feeds.low_water == 1)
+                await until(lambda: warnings_of(feeds) == {})
+                assert feeds.section()[1]["state"] == "active"
+
+
 async def test_settings_that_became_wrong_are_told(tmp_path: Path) -> None:
     """It reads them anew at each start; the daemon goes on with what it has."""
     paths = settings_in(tmp_path, JSONL)

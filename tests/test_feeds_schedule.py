@@ -12,6 +12,7 @@ from leadmasterd.feeds.schedule import (
     LONGEST_WAIT,
     TRIES,
     Circuit,
+    Outage,
     Outcome,
     Result,
     of_status,
@@ -165,3 +166,36 @@ def test_a_success_within_the_pause_that_was_asked_for_does_not_end_it() -> None
     assert not circuit.succeeded(1)
     assert not circuit.may_try(119)
     assert circuit.succeeded(120)
+
+
+# ---------------------------------------------------------------------- nothing delivered for hours
+
+
+def test_an_outage_counts_from_the_first_failure_to_the_first_delivery() -> None:
+    """Whole hours; later failures change nothing, and the next outage begins anew."""
+    outage = Outage()
+    assert outage.hours(0) == 0
+    outage.failed(100)
+    outage.failed(3000)
+    assert [outage.hours(now) for now in (100, 3699, 3700, 7300)] == [0, 0, 1, 2]
+    outage.succeeded()
+    assert outage.hours(10_000) == 0
+    outage.failed(10_000)
+    assert [outage.hours(now) for now in (13_599, 13_600)] == [0, 1]
+
+
+def test_a_pause_by_a_person_is_no_outage() -> None:
+    """It counts again from its end, if it counted before."""
+    outage = Outage()
+    outage.count_again(50)
+    assert outage.hours(10_000) == 0
+    outage.failed(100)
+    outage.count_again(5000)
+    assert [outage.hours(now) for now in (8599, 8600)] == [0, 1]
+
+
+def test_the_hours_of_a_trial_are_as_short_as_its_waits() -> None:
+    """One divisor for all."""
+    outage = Outage(1000)
+    outage.failed(0)
+    assert [outage.hours(now) for now in (3.5, 3.6)] == [0, 1]

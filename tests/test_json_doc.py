@@ -288,7 +288,9 @@ def filled(shop: Shop) -> Paths:
         versions=lambda: dict.fromkeys(names, "1"),
         page=lambda: PAGE,
         feeds=lambda: [
-            FeedStatus(name="hub", kind="webhook", state="down", why="HTTP 502", behind=3, retrying=1, dead=2)
+            FeedStatus(
+                name="hub", kind="webhook", state="down", why="HTTP 502", behind=3, retrying=1, dead=2, outage_hours=0
+            )
         ],
     )
     StatusPublisher(paths, sections).write()

@@ -170,7 +170,16 @@ def test_before_the_database_is_open_nothing_is_said_of_what_is_in_it(paths: Pat
 )
 def test_each_feed_has_a_line(paths: Paths, feed: dict[str, Any], line: str) -> None:
     """How far it is, what was given up, and why it stands still."""
-    quiet = {"name": "hub", "kind": "webhook", "state": "active", "why": "", "behind": 0, "retrying": 0, "dead": 0}
+    quiet = {
+        "name": "hub",
+        "kind": "webhook",
+        "state": "active",
+        "why": "",
+        "behind": 0,
+        "retrying": 0,
+        "dead": 0,
+        "outage_hours": 0,
+    }
     assert line in described({**status_of(paths), "feeds": [{**quiet, **feed}]}, running=True)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from leadmasterd.daemon.warnings import ActiveWarnings
-from leadmasterd.health import FEED_DEAD, FEED_DISABLED, FEEDS_DOWN, Warnable
+from leadmasterd.health import FEED_DEAD, FEED_DISABLED, FEED_DOWN, FEEDS_DOWN, Warnable
 from leadmasterd.listener import tree
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import FeedStatus
@@ -122,6 +122,8 @@ class FeedsProcess:
     def _reported(self, report: Mapping[str, Any]) -> None:
         self.low_water, self._feeds = int(report["low_water"]), list(report["feeds"])
         self._warn(FEEDS_DOWN, report["trouble"] or "")
+        down = [feed for feed in self._feeds if feed["outage_hours"]]
+        self._warn(FEED_DOWN, ", ".join(f"{each['name']} ({each['outage_hours']} h, {each['why']})" for each in down))
         halted = [feed for feed in self._feeds if feed["state"] in ("disabled", "unusable")]
         self._warn(FEED_DISABLED, ", ".join(f"{feed['name']} ({feed['why']})" for feed in halted))
         self._warn(FEED_DEAD, ", ".join(f"{feed['name']} ({feed['dead']})" for feed in self._feeds if feed["dead"]))

@@ -22,7 +22,7 @@ from leadmasterd import times
 from leadmasterd.feeds.books import Books, Changes, FeedRecord, PutOff, State
 from leadmasterd.feeds.events import News, Outbox
 from leadmasterd.feeds.kinds import Receiver
-from leadmasterd.feeds.schedule import LONGEST_WAIT, TRIES, Circuit, Outcome, Result, wait_after
+from leadmasterd.feeds.schedule import LONGEST_WAIT, TRIES, Circuit, Outage, Outcome, Result, wait_after
 from leadmasterd.outbox.reading import Event
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,8 @@ class Progress:
     retrying: int
     paused_for: float
     """Seconds until the receiver is tried again; 0: it is not taken for down."""
+    outage_hours: int
+    """For how many whole hours nothing could be delivered, although it was tried."""
     last_why: str
 
 
@@ -94,6 +96,7 @@ class Feed:
         self._divisor = divisor
         self._settled = settled
         self._circuit = Circuit(divisor)
+        self._outage = Outage(divisor)
         self._state, self._reason, self._dead = record.state, record.reason, record.dead
         self._seen = self._floor = record.floor
         self._final = record.cursors
@@ -121,6 +124,7 @@ class Feed:
             stream.more, stream.tries, stream.tried_id = True, put_off.tries, put_off.event_id
             self._wait(stream, min(max(left, 0.0), LONGEST_WAIT / self._divisor))
             self._last_why = put_off.why
+            self._outage.failed(asyncio.get_running_loop().time())
 
     # ------------------------------------------------------------------ what comes in
 
@@ -141,6 +145,7 @@ class Feed:
         """A person's command has written this into the books."""
         if (state, reason) != (self._state, self._reason):
             log.info("feed %s is %s now", self.name, state, extra={"action": f"feed_{state}"})
+            self._outage.count_again(asyncio.get_running_loop().time())
         self._state, self._reason, self._dead = state, reason, dead
         self._wake.set()
 
@@ -260,6 +265,7 @@ class Feed:
                     log.info("feed %s: the receiver is back", self.name, extra={"action": "feed_back"})
                     self._hasten()
                 self._failing.clear()
+                self._outage.succeeded()
             case Result.DISABLE:
                 self._state, self._reason = State.DISABLED, outcome.why
                 self._changes.disabled = self._last_why = outcome.why
@@ -279,6 +285,7 @@ class Feed:
         if outcome.result is not Result.IMPOSSIBLE:
             was_open = self._circuit.probing
             self._circuit.failed(outcome, now)
+            self._outage.failed(now)
             if self._circuit.probing and not was_open:
                 log.warning(
                     "feed %s: the receiver seems to be down (%s)", self.name, outcome.why, extra={"action": "feed_down"}
@@ -356,6 +363,7 @@ class Feed:
         """For people."""
         open_until = self._circuit.open_until
         now = asyncio.get_running_loop().time()
+        outage_hours = self._outage.hours(now) if self._state is State.ACTIVE else 0
         return Progress(
             state=self._state,
             reason=self._reason,
@@ -365,7 +373,8 @@ class Feed:
             dead=self._dead,
             retrying=sum(stream.due is not None for stream in self._streams.values()),
             paused_for=max(0.0, open_until - now) if open_until is not None else 0.0,
-            last_why=self._last_why if open_until is not None or self._failing else "",
+            outage_hours=outage_hours,
+            last_why=self._last_why if open_until is not None or self._failing or outage_hours else "",
         )
 
 

@@ -156,11 +156,13 @@ class FeedsProcess:
             if name in self._unusable:
                 record, why = self._unusable[name]
                 state, retrying, dead, floor = "unusable", 0, record.dead, record.floor
+                outage_hours = 0
                 behind = self._outbox.count_after(floor)
             else:
                 progress = self._feeds[name].progress()
                 state, retrying, dead, floor = str(progress.state), progress.retrying, progress.dead, progress.floor
-                if progress.state is State.ACTIVE and progress.paused_for:
+                outage_hours = progress.outage_hours
+                if progress.state is State.ACTIVE and (progress.paused_for or outage_hours):
                     state = "down"
                 why = progress.reason or progress.last_why
                 behind = progress.undelivered
@@ -176,6 +178,7 @@ class FeedsProcess:
                     behind=behind,
                     retrying=retrying,
                     dead=dead,
+                    outage_hours=outage_hours,
                 )
             )
         return FeedReport(low_water=min(floors, default=0), trouble=self._bookkeeper.trouble, feeds=statuses)

@@ -1,4 +1,5 @@
-"""When an event is tried again, when it is given up, and when a feed pauses because its receiver is down.
+"""When an event is tried again, when it is given up, when a feed pauses because its receiver is down,
+and for how long nothing could be delivered.
 
 Pure. The waits are those that Standard Webhooks 1.0.0 recommends: ten tries within some 75 hours.
 """
@@ -131,3 +132,32 @@ class Circuit:
             self._pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
             pause = max(self._pause, asked) if throttled else self._pause
             self.open_until = now + pause / self.divisor
+
+
+@dataclass(slots=True)
+class Outage:
+    """For how long a feed could deliver nothing, although it tried. Times and `divisor` as in `Circuit`.
+
+    Unlike the circuit it needs one failure only: in a quiet shop ten of them take days.
+    """
+
+    divisor: float = 1
+    _since: float | None = None
+
+    def failed(self, now: float) -> None:
+        """A try failed, or had failed before a restart."""
+        if self._since is None:
+            self._since = now
+
+    def succeeded(self) -> None:
+        """A try succeeded."""
+        self._since = None
+
+    def count_again(self, now: float) -> None:
+        """A person has paused or resumed the feed: what was before counts no further."""
+        if self._since is not None:
+            self._since = now
+
+    def hours(self, now: float) -> int:
+        """Whole hours; 0: less than one, or there is no outage."""
+        return 0 if self._since is None else int((now - self._since) * self.divisor // 3600)

@@ -97,6 +97,8 @@ class FeedStatus(TypedDict):
     """Conversations whose next event has failed and is tried again."""
     dead: int
     """Events that were given up."""
+    outage_hours: int
+    """For how many whole hours nothing could be delivered, although it was tried."""
 
 
 class FeedReport(TypedDict):
