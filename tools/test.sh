@@ -35,8 +35,8 @@ if [ -z "${TMPDIR-}" ] && [ "${free_megabytes:-0}" -ge 12288 ] &&
 fi
 node_output=$work/node-output
 # Each stand-in of WhatsApp Web adds what is sent through it.
-export LEADMASTERD_WRITES=$work/writes
-: >"$LEADMASTERD_WRITES"
+export STANDIN_WRITES=$work/writes
+: >"$STANDIN_WRITES"
 
 # Each runs in a session of its own, so that all of its processes can be signalled; what a script starts with & would
 # ignore SIGINT.
@@ -70,7 +70,7 @@ outcome_of Python "$python"
 outcome_of Node "$node"
 cat "$node_output"
 if [ "$npm_script" = test ]; then # the fast tests send nothing that could be counted
-  node node_listener/test/support/count-writes.js "$LEADMASTERD_WRITES" || failed=1
+  node node_listener/test/support/count-writes.js "$STANDIN_WRITES" || failed=1
 fi
 printf '%s-- after %s s\n' "$outcomes" "$SECONDS"
 exit "$failed"

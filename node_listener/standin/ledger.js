@@ -11,10 +11,10 @@ import { appendFileSync } from 'node:fs';
  */
 
 /**
- * One JSON line in the file that LEADMASTERD_WRITES names; nothing without it. It is there before the page has its answer.
+ * One JSON line in the file that STANDIN_WRITES names; nothing without it. It is there before the page has its answer.
  * @param {Write} write
  */
 export function noteWrite(write) {
-  const file = process.env.LEADMASTERD_WRITES;
+  const file = process.env.STANDIN_WRITES;
   if (file) appendFileSync(file, `${JSON.stringify(write)}\n`);
 }

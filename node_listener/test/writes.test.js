@@ -36,11 +36,11 @@ async function count(context, runs) {
   const folder = mkdtempSync(join(tmpdir(), 'lm-writes-'));
   const file = join(folder, 'writes');
   writeFileSync(file, '');
-  const before = process.env.LEADMASTERD_WRITES;
-  process.env.LEADMASTERD_WRITES = file;
+  const before = process.env.STANDIN_WRITES;
+  process.env.STANDIN_WRITES = file;
   context.after(() => {
-    if (before === undefined) delete process.env.LEADMASTERD_WRITES;
-    else process.env.LEADMASTERD_WRITES = before;
+    if (before === undefined) delete process.env.STANDIN_WRITES;
+    else process.env.STANDIN_WRITES = before;
     rmSync(folder, { recursive: true });
   });
   for (const { by, calls } of runs) {
