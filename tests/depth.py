@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-DEEP: Final = os.environ.get("LEADMASTERD_TEST_DEPTH") == "deep"
+DEEP: Final = os.environ.get("TEST_DEPTH") == "deep"
 DEEP_EXAMPLES: Final = 2_000
 
 

@@ -16,7 +16,7 @@ workers=$(($(nproc) + 2)) npm_script=test chosen=()
 case ${1-} in
   all) ;;
   fast) workers=$(nproc) npm_script=test:fast chosen=(-m "not e2e and not systemd") ;;
-  deep) export LEADMASTERD_TEST_DEPTH=deep; chosen=(--timeout 0) ;;
+  deep) export TEST_DEPTH=deep; chosen=(--timeout 0) ;;
   *) sed -n '4,6s/^# *//p' "$0" >&2; exit 64 ;;
 esac
 shift
