@@ -153,7 +153,7 @@ FEEDS_DOWN: Final = Warnable(
     "feeds_down",
     Severity.MEDIUM,
     lambda detail: _("nothing is delivered to other programs ({detail})").format(detail=detail),
-    lambda: _("retrying; nothing is lost meanwhile"),
+    lambda: _("retrying, and nothing is lost meanwhile; if it lasts, `leadmasterd feeds list` or the journal says why"),
 )
 FEED_DOWN: Final = Warnable(
     "feed_down",

@@ -147,6 +147,69 @@ def test_books_of_another_version_are_left_alone(shop: Shop) -> None:
         assert "another version of leadmasterd wrote it" in answer.err
 
 
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"no database at all " * 500)
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_damaged_page(path: Path) -> None:
+    """All pages but the first, so that it opens."""
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+
+
+@pytest.mark.parametrize(
+    ("harm", "what", "to_do"),
+    [
+        (emptied, "it is empty", "restart the daemon, which makes it anew"),
+        (garbage, "it is damaged (file is not a database)", "stop the daemon, move feeds.db* away and start it"),
+        (a_damaged_page, "it is damaged (", "stop the daemon, move feeds.db* away and start it"),
+        (a_folder, "it is a folder", "stop the daemon, move feeds.db* away and start it"),
+    ],
+)
+def test_books_that_can_not_be_read_are_told_with_what_to_do(
+    shop: Shop, harm: Callable[[Path], None], what: str, to_do: str
+) -> None:
+    """The advice is for this file, and not for the database of messages; nothing is changed."""
+    paths = configured(shop, JSONL)
+    begun(paths, "all")
+    path = queries.books_of(paths)
+    harm(path)
+    before = path.read_bytes() if path.is_file() else None
+    for word in ("list", "show all", "dead all", "pause all", "retry all", "replay all --from 1d"):
+        answer = shop.types("feeds", *word.split())
+        assert (answer.code, answer.out) == (73, ""), word
+        assert answer.err.startswith(f"cannot use {path}: {what}"), word
+        assert f"; {to_do}: every feed then delivers again" in answer.err, word
+        assert "database.path" not in answer.err
+        assert "another version" not in answer.err
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_books_are_not_blamed_for_a_damaged_database(shop: Shop) -> None:
+    """To move them away would deliver everything again, and mend nothing."""
+    paths = configured(shop, JSONL)
+    begun(paths, "all")
+    shop.hears((1, 50, PRICE))
+    with closing(sqlite3.connect(paths.database)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [(page,)] = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'outbox'").fetchall()
+        [(size,)] = database.execute("PRAGMA page_size").fetchall()
+    with paths.database.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+    answer = shop.types("feeds", "list")
+    assert (answer.code, answer.err.startswith(f"cannot use {paths.database}: ")) == (73, True), answer
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 @pytest.mark.parametrize("line", ["list", "dead all", "pause all", "retry all", "replay all --from 1d", "test all"])
 def test_somebody_without_the_rights_is_told_the_line_to_use(shop: Shop, line: str) -> None:

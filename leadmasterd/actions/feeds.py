@@ -74,21 +74,21 @@ def retry(editor: LeadEditor, name: str, events: Collection[int]) -> Retried:
     with open_books(editor.paths, "rw") as books:
         if books is None:
             raise _not_begun(name)
-        with editor.transaction():
-            books.execute("BEGIN IMMEDIATE")  # released by closing
-            letters = rows(
-                books,
-                "SELECT event_id, kind, stream, at, data FROM dead_letters WHERE feed = ? ORDER BY event_id",
-                name,
-            )
-            if unknown := sorted(set(events) - {letter["event_id"] for letter in letters}):
-                raise Refused(
-                    _("{name} has given up no event {ids}; `leadmasterd feeds dead {name}` lists them").format(
-                        name=name, ids=", ".join(map(str, unknown))
-                    )
+        books.execute("BEGIN IMMEDIATE")  # released by closing
+        letters = rows(
+            books,
+            "SELECT event_id, kind, stream, at, data FROM dead_letters WHERE feed = ? ORDER BY event_id",
+            name,
+        )
+        if unknown := sorted(set(events) - {letter["event_id"] for letter in letters}):
+            raise Refused(
+                _("{name} has given up no event {ids}; `leadmasterd feeds dead {name}` lists them").format(
+                    name=name, ids=", ".join(map(str, unknown))
                 )
-            asked = [letter for letter in letters if not events or letter["event_id"] in events]
-            wanted = [letter for letter in asked if feed.wants(letter["kind"])]
+            )
+        asked = [letter for letter in letters if not events or letter["event_id"] in events]
+        wanted = [letter for letter in asked if feed.wants(letter["kind"])]
+        with editor.transaction():
             editor.connection.executemany(
                 "INSERT INTO outbox (kind, stream, at, data, feed) VALUES (?, ?, ?, ?, ?)",
                 [(each["kind"], each["stream"], each["at"], each["data"], name) for each in wanted],

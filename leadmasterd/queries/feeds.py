@@ -18,7 +18,7 @@ from leadmasterd.outbox.events import KINDS
 from leadmasterd.queries.database import Connection, Row, open_for_reading, rows
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, read_status
-from leadmasterd.store.database import cannot_use
+from leadmasterd.store.database import cannot_use, is_damage, words_of
 from leadmasterd.text import _, nearest
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 BOOKS_VERSION: Final = 1
 """As `leadmasterd.feeds.books` writes them."""
+
+_ANEW: Final = "every feed then delivers again what is still there; pauses and what was given up are forgotten"
+"""What comes of books that begin anew."""
 
 FeedState = Literal["new", "active", "down", "paused", "disabled", "unusable"]
 
@@ -169,19 +172,42 @@ def open_books(paths: Paths, mode: Literal["ro", "rw"]) -> Iterator[Connection |
     if not path.exists():
         yield None
         return
+    if path.is_file() and not path.stat().st_size:  # to open it would delete what its WAL still holds
+        raise CannotUseState(f"cannot use {path}: it is empty; restart the daemon, which makes it anew: {_ANEW}")
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=5)
         ) as books:
             [(version,)] = books.execute("PRAGMA user_version").fetchall()
+            if version == 0:  # the feeds process is making it
+                yield None
+                return
             if version != BOOKS_VERSION:
                 raise CannotUseState(f"cannot use {path}: another version of leadmasterd wrote it; restart the daemon")
             if mode == "rw":  # prove now that writing is possible
                 books.execute("BEGIN IMMEDIATE")
                 books.execute("ROLLBACK")
             yield books
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if what := _damage_of(path):
+            raise CannotUseState(
+                f"cannot use {path}: {what}; stop the daemon, move {path.name}* away and start it: {_ANEW}"
+            ) from error
+        if is_damage(error):
+            raise  # of the database, which was read meanwhile
         raise cannot_use(path, error) from error
+
+
+def _damage_of(path: Path) -> str | None:
+    """What is wrong with the content of the file."""
+    if path.is_dir():
+        return "it is a folder"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as books:
+            found = str(books.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        return f"it is damaged ({words_of(error)})" if is_damage(error) else None
+    return None if found == "ok" else f"it is damaged ({' '.join(found.split())})"
 
 
 @dataclass(frozen=True, slots=True)
