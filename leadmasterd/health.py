@@ -173,7 +173,7 @@ FEED_DISABLED: Final = Warnable(
 FEED_DEAD: Final = Warnable(
     "feed_dead",
     Severity.MEDIUM,
-    lambda detail: _("events were given up after ten tries: {feeds}").format(feeds=detail),
+    lambda detail: _("events were given up: {feeds}").format(feeds=detail),
     lambda: _("`leadmasterd feeds dead NAME` says why; `leadmasterd feeds retry NAME` delivers them again"),
 )
 DISK_FULL: Final = Warnable(

@@ -1,13 +1,14 @@
 """`leadmasterd feeds …` on real books, with the feeds process beside it or not, and real receivers."""
 
 import asyncio
+import fcntl
 import json
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +61,14 @@ def begun(paths: Paths, *feeds: str, **changes: Changes) -> None:
 def given_up(number: int, kind: str = "message.stored", *, stream: int = 1) -> tuple[Event, int, str]:
     """A dead letter."""
     return Event(number, kind, stream, AT, {"message_id": number}, None), 10, "HTTP 500"
+
+
+@contextmanager
+def daemon_running(paths: Paths) -> Iterator[None]:
+    """As commands see it: somebody holds its lock."""
+    with paths.lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 async def types(shop: Shop, line: str) -> Answer:
@@ -133,6 +142,25 @@ def test_a_name_that_is_nearly_right_is_suggested(shop: Shop) -> None:
         answer = shop.types("feeds", *line.split())
         assert (answer.code, answer.err) == (1, "There is no feed x; there is: all.\n"), line
     assert shop.types("feeds", "show", "alll").err == "There is no feed alll; there is: all. Did you mean all?\n"
+    configured(shop, JSONL, HUB.format(port=1))
+    assert shop.types("feeds", "show", "nope").err == "There is no feed nope; there are: all, hub.\n"
+
+
+def test_without_the_daemon_no_feed_seems_to_deliver(shop: Shop) -> None:
+    """Its state is what it will do; programs have `running` of `status` for the rest."""
+    paths = configured(shop, JSONL)
+    begun(paths, "all")
+    note = "The daemon is not running; feeds deliver once it is.\n"
+    assert shop.types("feeds", "list").err == note
+    assert "active; delivers once the daemon runs" in shop.types("feeds", "show", "all").out
+    assert shop.types("feeds", "resume", "all").out == "all delivers again once the daemon runs.\n"
+    assert shop.types("feeds", "list", "--json").err == ""
+    with daemon_running(paths):
+        assert shop.types("feeds", "list").err == ""
+        assert "once the daemon runs" not in shop.types("feeds", "show", "all").out
+        assert shop.types("feeds", "resume", "all").out == "all delivers again.\n"
+    shop.types("feeds", "pause", "all")
+    assert shop.types("feeds", "list").err == ""
 
 
 def test_books_of_another_version_are_left_alone(shop: Shop) -> None:
@@ -250,7 +278,8 @@ async def test_a_pause_holds_events_back_until_it_is_ended(shop: Shop) -> None:
         await until(lambda: feeds.section() and feeds.section()[0]["state"] == "paused")
         assert feeds.section()[0]["behind"] > 0
         assert lines(paths) == []
-        assert (await types(shop, "feeds resume all")).out == "all delivers again.\n"
+        with daemon_running(paths):
+            assert (await types(shop, "feeds resume all")).out == "all delivers again.\n"
         await until(lambda: lines(paths) and feeds.section()[0]["behind"] == 0)
     assert shop.types("feeds", "list", "--json").json["feeds"][0]["behind"] == 0
 

@@ -39,6 +39,11 @@ def test_every_warning_says_what_is_wrong_and_what_to_do() -> None:
         assert len(health.what_to_do(code)) > 10
 
 
+def test_no_number_of_tries_is_told_of_what_was_given_up() -> None:
+    """An event that is too large is given up after one."""
+    assert health.sentence("feed_dead", "hub (2)") == "events were given up: hub (2)"
+
+
 def test_the_documented_codes_are_those_that_are_registered() -> None:
     """In docs/json.md: `trouble` for what stops the store, `concerns` for the rest."""
     document = (ROOT / "docs" / "json.md").read_text()

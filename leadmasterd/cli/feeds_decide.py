@@ -10,6 +10,7 @@ from leadmasterd.cli.editing import clock_of, lead_editor
 from leadmasterd.cli.times import time_from
 from leadmasterd.errors import NO, Interrupted
 from leadmasterd.settings.model import load
+from leadmasterd.state.files import is_running
 from leadmasterd.text import _, ngettext, printable
 
 
@@ -65,14 +66,17 @@ def run_pause(arguments: argparse.Namespace) -> int:
 
 def run_resume(arguments: argparse.Namespace) -> int:
     """Also after a 410."""
-    _set_state(arguments, "active")
-    print(_("{name} delivers again.").format(name=arguments.name))
+    running = _set_state(arguments, "active")
+    again = _("{name} delivers again.") if running else _("{name} delivers again once the daemon runs.")
+    print(again.format(name=arguments.name))
     return 0
 
 
-def _set_state(arguments: argparse.Namespace, state: feeds.State) -> None:
+def _set_state(arguments: argparse.Namespace, state: feeds.State) -> bool:
+    """Whether the daemon is running."""
     settings, paths = load(arguments.config)
     feeds.set_state(settings, paths, arguments.name, state)
+    return is_running(paths)
 
 
 def run_retry(arguments: argparse.Namespace) -> int:

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import sys
 
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.tables import Column, cell, show
 from leadmasterd.cli.times import clock_of, length
 from leadmasterd.queries.feeds import Feed, feed_list
 from leadmasterd.settings.model import load
+from leadmasterd.state.files import is_running
 from leadmasterd.text import _
 
 _STYLES = {"active": "green", "down": "yellow", "disabled": "bold red", "unusable": "bold red"}
@@ -54,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
             for feed in answer["feeds"]
         ],
     )
+    if any(feed["state"] == "active" for feed in answer["feeds"]) and not is_running(paths):
+        print(_("The daemon is not running; feeds deliver once it is."), file=sys.stderr)
     return 0
 
 

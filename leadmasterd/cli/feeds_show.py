@@ -9,6 +9,7 @@ from leadmasterd.cli.tables import Column, cell, folded, note_more, show
 from leadmasterd.cli.times import Clock, clock_of, length
 from leadmasterd.queries.feeds import FeedDetail, feed_detail
 from leadmasterd.settings.model import load
+from leadmasterd.state.files import is_running
 from leadmasterd.text import _, ngettext, printable
 
 _LABEL = 12
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(feed, ensure_ascii=False))
         return 0
     clock = clock_of(paths)
-    for label, text in _rows(feed, clock):
+    for label, text in _rows(feed, clock, running=is_running(paths)):
         print(folded(f"{label:<{_LABEL}}{printable(text)}", _LABEL))
     if feed["tries"]:
         print()
@@ -39,8 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(feed: FeedDetail, clock: Clock) -> list[tuple[str, str]]:
+def _rows(feed: FeedDetail, clock: Clock, *, running: bool) -> list[tuple[str, str]]:
     state = state_of(feed) + (f" ({feed['why']})" if feed["why"] else "")
+    if feed["state"] == "active" and not running:
+        state += "; " + _("delivers once the daemon runs")
     if feed["state"] == "new":
         state += ": " + _("the daemon starts new feeds when it starts")
     found = [

@@ -19,7 +19,7 @@ from leadmasterd.queries.database import Connection, Row, open_for_reading, rows
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, read_status
 from leadmasterd.store.database import cannot_use, is_damage, words_of
-from leadmasterd.text import _, nearest
+from leadmasterd.text import _, nearest, ngettext
 
 if TYPE_CHECKING:
     from leadmasterd.settings.feeds import FeedSettings
@@ -110,9 +110,10 @@ def feed_of(settings: "Settings", name: str) -> "FeedSettings":
         raise Refused(_("There is no feed {name}: none is configured. docs/feeds.md shows how.").format(name=name))
     close = nearest(name, known)
     hint = " " + _("Did you mean {name}?").format(name=close) if close else ""
-    raise Refused(
-        _("There is no feed {name}; there is: {known}.").format(name=name, known=", ".join(sorted(known))) + hint
+    text = ngettext(
+        "There is no feed {name}; there is: {known}.", "There is no feed {name}; there are: {known}.", len(known)
     )
+    raise Refused(text.format(name=name, known=", ".join(sorted(known))) + hint)
 
 
 def wanted_kinds(feed: "FeedSettings") -> list[str]:
