@@ -157,10 +157,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "database_ok": Kind("database", "ok", _("{messages} messages")),
     "database_absent": Kind("database", "ok", _("none yet")),
-    "database_unusable": Kind("database", "wrong", "{error}", _("do what the message says")),
-    "database_damaged": Kind(
-        "database", "wrong", "{error}", _("stop the daemon, keep a copy of {path}*, restore a backup")
-    ),
+    "database_unusable": Kind("database", "wrong", "{error}", "{what_to_do}"),
+    "database_damaged": Kind("database", "wrong", "{error}", "{what_to_do}"),
     "profile_of_another_user": Kind(
         "profile",
         "wrong",
@@ -501,7 +499,10 @@ def _database(paths: Paths) -> Iterator[Finding]:
         return
     except CannotUseDatabase as error:
         code = "database_damaged" if isinstance(error, DatabaseDamaged) else "database_unusable"
-        yield _finding(code, error=error, path=paths.database)
+        what, _semicolon, what_to_do = str(error).rpartition("; ")
+        if not what:
+            what, what_to_do = str(error), _("look at the file, or restore a backup")
+        yield _finding(code, error=what, what_to_do=what_to_do, path=paths.database)
         return
     with closing(connection):
         try:
@@ -512,7 +513,9 @@ def _database(paths: Paths) -> Iterator[Finding]:
         except (sqlite3.Error, ValueError, TypeError) as error:  # a damaged row can hold anything
             result = words_of(error)
     if result != "ok":
-        yield _finding("database_damaged", error=" ".join(result.split()), path=paths.database)
+        what_to_do = _("stop the daemon, keep a copy of {path}*, restore a backup").format(path=paths.database)
+        found = " ".join(result.split())
+        yield _finding("database_damaged", error=found, what_to_do=what_to_do, path=paths.database)
         return
     yield _finding("database_ok", messages=messages)
     if off is not None:

@@ -392,8 +392,10 @@ def test_a_file_that_was_emptied_is_damage_to_every_command(
     for words in COMMANDS:
         assert one_sentence(words, capsys) == 73, words
     assert main(["doctor", "--quick", "--json"]) == 1
-    codes = [each["code"] for each in json.loads(capsys.readouterr().out)["findings"]]
-    assert "database_damaged" in codes
+    findings = {each["code"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
+    found = findings["database_damaged"]
+    assert found["found"] == f"cannot use {path}: it is empty, although messages were captured here before"
+    assert found["mend"].startswith("stop the daemon, keep a copy of leadmaster.db* and restore a backup, or remove")
     assert {each: each.read_bytes() for each in before} == before
 
 
