@@ -387,8 +387,10 @@ def test_leads_catch_up_after_a_crash(tmp_path: Path, patience: int) -> None:
         life.communicate()
     with reading(path) as connection:
         assert connection.execute("SELECT count(*) FROM messages").fetchone() == (5,)
-        assert connection.execute("SELECT count(*) FROM unjudged").fetchone() == (5,), "and nothing half done"
-        assert connection.execute("SELECT count(*) FROM leads").fetchone() == (0,)
+        [(dirty, done)] = connection.execute("SELECT (SELECT count(*) FROM unjudged), (SELECT count(*) FROM leads)")
+    # A slow machine commits a step in the middle of the five.
+    assert dirty >= 5 - patience
+    assert dirty + done == 5, "and nothing half done"
     with open_shop(path) as shop:
         until_true(lambda: shop.leads() == 5)
         assert (

@@ -185,9 +185,6 @@ def open_books(paths: Paths, mode: Literal["ro", "rw"]) -> Iterator[Connection |
                 return
             if version != BOOKS_VERSION:
                 raise CannotUseState(f"cannot use {path}: another version of leadmasterd wrote it; restart the daemon")
-            if mode == "rw":  # prove now that writing is possible
-                books.execute("BEGIN IMMEDIATE")
-                books.execute("ROLLBACK")
             yield books
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if what := _damage_of(path):
