@@ -116,7 +116,7 @@ test('a hold and a logout that a dying page missed do not reach the next one', a
 test('client.logout() of the library is recorded as something sent, and unlinks', async (context) => {
   const { standin, newClient } = await setUpAlone(context);
   const client = await newClient().startLinked(standin, SHOP);
-  await client.client.logout();
+  await client.logOut();
   assert.equal(standin.state().paired, false);
   const { module, function: name } = /** @type {any} */ (standin.state().sent[0]);
   assert.deepEqual([module, name], ['WAWebSocketModel', 'Socket.logout']);

@@ -70,6 +70,12 @@ export class BareClient extends EventEmitter {
     return this;
   }
 
+  /** The library's own logout, which ends the browser as `stop` does. */
+  async logOut() {
+    this.#stopping = true;
+    await this.client.logout();
+  }
+
   /** @param {string} name @returns {any[]} the first argument of each such event */
   all(name) {
     return this.emitted.filter((event) => event.name === name).map((event) => event.args[0]);
