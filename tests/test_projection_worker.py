@@ -1,5 +1,6 @@
 """Leads are made in the writer's idle time: capture never waits for them, and a crash loses none."""
 
+import itertools
 import sqlite3
 import subprocess
 import sys
@@ -162,7 +163,7 @@ def test_leads_are_made_under_load_that_never_ends(tmp_path: Path) -> None:
         return work[0]
 
     with open_shop(tmp_path / "leadmaster.db", start) as shop:
-        numbers = iter(range(10_000))
+        numbers = itertools.count()
         loaded = threading.Event()
 
         def more() -> None:
@@ -170,7 +171,7 @@ def test_leads_are_made_under_load_that_never_ends(tmp_path: Path) -> None:
                 shop.capture(asks(next(numbers)))
 
         shop.after_batch = more
-        shop.capture(asks(9_999))
+        more()
         until_true(lambda: len({count for count in work[0].seen if count}) >= 5)
         loaded.set()
         work[0].more = False
