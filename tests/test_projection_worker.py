@@ -175,6 +175,8 @@ def test_leads_are_made_under_load_that_never_ends(tmp_path: Path) -> None:
         until_true(lambda: len({count for count in work[0].seen if count}) >= 5)
         loaded.set()
         work[0].more = False
+        # What the writer's thread had begun to queue must come before the stop.
+        shop.writer.call(lambda connection, rows: None).result(LIMIT)
     turns = sorted({count for count in work[0].seen if count})
     assert len(turns) < turns[-1] / 2, "messages come first: it had a turn now and then"
 
