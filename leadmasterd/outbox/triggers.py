@@ -95,8 +95,15 @@ def kind_of(source: Source) -> str:
 
 
 def drop_delivered(connection: sqlite3.Connection, through: int, *, keep_after: str) -> int:
-    """Delete events up to this id that are older than `keep_after` (ISO). Returns how many."""
-    return connection.execute("DELETE FROM outbox WHERE event_id <= ? AND at < ?", (through, keep_after)).rowcount
+    """Delete events up to this id, and before the first that is not older than `keep_after` (ISO). Returns how many.
+
+    It reads what it deletes and one more: this runs every minute on the thread that captures.
+    """
+    return connection.execute(
+        "DELETE FROM outbox WHERE event_id <= :through AND event_id < coalesce("
+        "(SELECT event_id FROM outbox WHERE at >= :keep_after ORDER BY event_id LIMIT 1), :through + 1)",
+        {"through": through, "keep_after": keep_after},
+    ).rowcount
 
 
 def _triggers(*, full: bool) -> list[str]:
