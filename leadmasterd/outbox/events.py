@@ -90,26 +90,31 @@ _CONTACT_ID: Final = Field(
 )
 
 
-def _of_contact(sql: str, doc: str) -> Field:
-    return Field(
-        f"(SELECT {sql} FROM conversations c JOIN contacts p USING (contact_id) "
-        "WHERE c.conversation_id = ROW.conversation_id)",
-        Type.TEXT,
-        doc,
-        null=True,
-        full=True,
-    )
+def _who(rows: str) -> dict[str, Field]:
+    """The person. `rows`: where the contact `p` comes from, as SQL."""
+    return {
+        "phone": Field(
+            f"(SELECT p.phone FROM {rows})",
+            Type.TEXT,
+            "the person's phone, as +5491155500000; null when only WhatsApp's other id is known",
+            null=True,
+            full=True,
+        ),
+        "name": Field(
+            f"(SELECT coalesce(p.saved_name, p.verified_name, p.push_name) FROM {rows})",
+            Type.TEXT,
+            "as the operator saved the person, else a business's verified name, else as they call themselves",
+            null=True,
+            full=True,
+        ),
+    }
 
 
-_WHO: Final = {
-    "phone": _of_contact(
-        "p.phone", "the person's phone, as +5491155500000; null when only WhatsApp's other id is known"
-    ),
-    "name": _of_contact(
-        "coalesce(p.saved_name, p.verified_name, p.push_name)",
-        "as the operator saved the person, else a business's verified name, else as they call themselves",
-    ),
-}
+def _of_lead(column: str, type_: Type, doc: str) -> Field:
+    return Field(f"(SELECT l.{column} FROM leads l WHERE l.lead_id = ROW.lead_id)", type_, doc, null=True)
+
+
+_WHO: Final = _who("conversations c JOIN contacts p USING (contact_id) WHERE c.conversation_id = ROW.conversation_id")
 _MESSAGE: Final = {
     "message_id": _integer("message_id", "the message (`messages`)"),
     "conversation_id": _CONVERSATION,
@@ -273,43 +278,19 @@ SOURCES: Final = (
         kind="'lead.' || ROW.kind",
         fields={
             "lead_id": _integer("lead_id", "the lead (`leads`)"),
-            "conversation_id": Field(
-                "(SELECT l.conversation_id FROM leads l WHERE l.lead_id = ROW.lead_id)",
-                Type.INTEGER,
-                "its conversation; null when the lead is gone",
-                null=True,
+            "conversation_id": _of_lead(
+                "conversation_id", Type.INTEGER, "its conversation; null when the lead is gone"
             ),
-            "contact_id": Field(
-                "(SELECT l.contact_id FROM leads l WHERE l.lead_id = ROW.lead_id)",
-                Type.INTEGER,
-                "the person; null when the lead is gone",
-                null=True,
-            ),
+            "contact_id": _of_lead("contact_id", Type.INTEGER, "the person; null when the lead is gone"),
             "happened_at": _time("at", "when it happened, which may be long before we knew"),
             "recorded_at": _time("recorded_at", "when we knew"),
             "actor": _text("actor", "`system`, or `person:NAME`"),
             "before": _text("before", "the stage or topic before", null=True),
             "after": _text("after", "the stage or topic now", null=True),
-            "intent": Field(
-                "(SELECT l.intent FROM leads l WHERE l.lead_id = ROW.lead_id)", Type.TEXT, "what they want", null=True
-            ),
+            "intent": _of_lead("intent", Type.TEXT, "what they want"),
             "message_id": _integer("message_id", "the message that caused it", null=True),
             "code": _text("code", "why, a code"),
-            "phone": Field(
-                "(SELECT p.phone FROM leads l JOIN contacts p USING (contact_id) WHERE l.lead_id = ROW.lead_id)",
-                Type.TEXT,
-                "the person's phone",
-                null=True,
-                full=True,
-            ),
-            "name": Field(
-                "(SELECT coalesce(p.saved_name, p.verified_name, p.push_name) FROM leads l "
-                "JOIN contacts p USING (contact_id) WHERE l.lead_id = ROW.lead_id)",
-                Type.TEXT,
-                "the person's name",
-                null=True,
-                full=True,
-            ),
+            **_who("leads l JOIN contacts p USING (contact_id) WHERE l.lead_id = ROW.lead_id"),
         },
         stream="coalesce((SELECT l.conversation_id FROM leads l WHERE l.lead_id = ROW.lead_id), 0)",
         order_by="ROW.recorded_at",

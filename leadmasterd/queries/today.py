@@ -87,9 +87,7 @@ def today(
             due_before=day.ends,
         )
     return {
-        "as_of": iso(now),
-        "day": day.date.isoformat(),
-        "target_seconds": target_seconds,
+        **nothing_due(now, day, target_seconds),
         "unjudged": pending,
         "follow_ups": follow_ups,
         "waiting": found,
