@@ -115,7 +115,8 @@ def test_a_replaced_browser_is_noticed_behind_the_script_that_started_it(tmp_pat
     program = tmp_path / "browser"
     shutil.copy("/bin/sleep", program)
     with subprocess.Popen(["/bin/sh", "-c", f"{program} 60; true"], start_new_session=True) as launcher:
-        until_true(lambda: psutil.Process(launcher.pid).children())
+        # the shell's child is the shell's own program until it has become the browser
+        until_true(lambda: [each.exe() for each in psutil.Process(launcher.pid).children()] == [str(program)])
         assert not was_replaced(launcher.pid)
         shutil.copy("/bin/sleep", tmp_path / "new")
         (tmp_path / "new").replace(program)
