@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from leadmasterd.alerts.kinds import Kind
 from pydantic import BaseModel
 
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.settings import paths
+from leadmasterd.settings.alerts import KINDS
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths, find_paths
@@ -132,6 +134,22 @@ WRONG: list[tuple[str, str, str, str]] = [
     ('[outbound]\nquiet_hours = ["09:00", "09:00"]', "outbound.quiet_hours", "09:00", "two different times of day"),
     ("[outbound]\naccount_cap = 0", "outbound.account_cap", "0", "at least 1"),
     ("[outbound]\ncontact_cap = true", "outbound.contact_cap", "True", "a whole number"),
+    ('[alerts]\nto = "ntfy://x"', "alerts.to", "…", "a list in brackets"),
+    ('[alerts]\nto = ["ana@shop.example"]', "alerts.to.0", "…", "an address such as mailtos://"),
+    ("[alerts]\nto = [5]", "alerts.to.0", "…", "text in quotes"),
+    ('[alerts]\nto = ["ntfy://x"]\nto_file = "f"', "alerts.to_file", "'f'", "left out, or else `to`"),
+    ('[alerts]\nkinds = ["new_leads"]', "alerts.kinds.0", "'new_leads'", "evening; did you mean new_lead?"),
+    ("[alerts]\nkinds = []", "alerts.kinds", "[]", "a list with something in it"),
+    ("[alerts]\ndown_after = -1", "alerts.down_after", "-1", "at least 0"),
+    ("[alerts]\nabout_to_miss = 0", "alerts.about_to_miss", "0", "greater than 0"),
+    ('[alerts]\nquiet_hours = "21:00-08:00"', "alerts.quiet_hours", "'21:00-08:00'", "a list in brackets"),
+    ('[alerts]\nquiet_hours = ["21:00"]', "alerts.quiet_hours", "21:00", "two different times of day"),
+    ('[alerts]\nmorning = "8:30"', "alerts.morning", "'8:30'", "a time of day such as 08:30 (or empty)"),
+    ('[alerts]\nbodies = "perhaps"', "alerts.bodies", "'perhaps'", "true or false"),
+    ('[alerts]\nping_url = "hc-ping.com/x"', "alerts.ping_url", "…", "a URL such as https://hc-ping.com/"),
+    ('[alerts]\nping_url = "https://a:b@hc-ping.com/x"', "alerts.ping_url", "…", "without user"),
+    ('[alerts]\nping_url = "https://graph.facebook.com/x"', "alerts.ping_url", "…", "no host of WhatsApp"),
+    ("[alerts]\nping_url = 5", "alerts.ping_url", "…", "text in quotes"),
     ('[leads.campaigns]\n"Summer" = "!!"', "leads.campaigns.Summer", "'!!'", "words to recognise customers by"),
     ("feeds = 5", "feeds", "5", "a table"),
     ("[feeds]\nhub = 5", "feeds.hub", "5", "a section, written as [feeds.NAME]"),
@@ -505,6 +523,8 @@ def test_a_secret_is_shown_to_nobody() -> None:
     assert "AAECAwQF" not in repr(settings)
     for wrong in ('secrets = "whsec_AAECAwQF"', 'secrets = ["whsec_AAECAwQF"]', 'secrets = [["whsec_AAECAwQF"]]'):
         assert "AAECAwQF" not in "".join(problems(f'[feeds.hub]\nkind = "webhook"\nurl = "{URL}"\n{wrong}'))
+    for wrong in ('to = "x://AAECAwQF"', 'to = ["AAECAwQF"]', 'to = [["AAECAwQF"]]', 'ping_url = "AAECAwQF"'):
+        assert "AAECAwQF" not in "".join(problems(f"[alerts]\n{wrong}"))
     for wrong in ("http://hub.example/AAECAwQF", "https://ana:AAECAwQF@hub.example/", "https://10.0.0.1/?key=AAECAwQF"):
         assert "AAECAwQF" not in "".join(problems(f'{HUB}\nurl = "{wrong}"'))
 
@@ -522,6 +542,30 @@ def test_a_feed_wants_types_groups_or_all(events: list[str], wanted: list[str]) 
     written(f'[feeds.hub]\nkind = "jsonl"\nevents = {json.dumps(events)}')
     feed = load(None)[0].feeds["hub"]
     assert [each for each in ("lead.opened", "message.stored", "waiting.began") if feed.wants(each)] == wanted
+
+
+def test_addresses_come_from_the_settings_or_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once. In neither case does anything show them."""
+    written('[alerts]\nto = ["ntfys://s3cret/", "ntfys://s3cret/", "tgram://s3cret/1"]')
+    settings = load(None)[0]
+    assert settings.alerts.addresses(tmp_path) == ["ntfys://s3cret/", "tgram://s3cret/1"]
+    assert "s3cret" not in json.dumps(settings.model_dump(mode="json")) + repr(settings)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    written('[alerts]\nto_file = "$CREDENTIALS_DIRECTORY/alerts"')
+    alerts = load(None)[0].alerts
+    with pytest.raises(CannotUseSettings, match=r"cannot read the file .*/alerts of alerts.to_file: No such file"):
+        alerts.addresses(tmp_path)
+    written("\n", "alerts")
+    with pytest.raises(CannotUseSettings, match="it is empty; put one address on each line"):
+        alerts.addresses(tmp_path)
+    written("ntfys://a\n\n tgram://b/1 \n", "alerts")
+    assert alerts.addresses(tmp_path) == ["ntfys://a", "tgram://b/1"]
+    assert (Settings().alerts.in_use, alerts.in_use, alerts.tells) == (False, True, True)
+
+
+def test_the_kinds_of_alerts_are_those_that_there_are() -> None:
+    """The settings are below the alerts, and name them themselves."""
+    assert tuple(Kind) == KINDS
 
 
 def test_every_pattern_says_what_is_allowed_in_words() -> None:

@@ -1,8 +1,6 @@
 """From the settings of a feed to its receiver."""
 
-import os
 from importlib.metadata import entry_points
-from pathlib import Path
 
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.feeds.envelope import MARKS
@@ -12,6 +10,7 @@ from leadmasterd.feeds.kinds.jsonl import JsonLines
 from leadmasterd.feeds.kinds.webhook import Webhook
 from leadmasterd.outbox.events import KINDS
 from leadmasterd.settings.feeds import ENTRY_POINTS, JsonLinesFeed, OtherFeed, WebhookFeed, webhook_key
+from leadmasterd.settings.secret_file import read_secrets, secret_path
 from leadmasterd.settings.template import names_in
 
 
@@ -46,15 +45,9 @@ def _check_template(settings: WebhookFeed, feed: str) -> None:
 def _keys(settings: WebhookFeed, place: Place) -> list[bytes]:
     if not settings.secret_file:
         return [webhook_key(each.get_secret_value()) for each in settings.secrets]
-    path = place.base / Path(os.path.expandvars(settings.secret_file)).expanduser()
+    path = secret_path(settings.secret_file, place.base)
     where = f"the secret file {path} of feeds.{place.feed}"
-    try:
-        lines = path.read_text(encoding="ascii").split()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
-        raise CannotUseSettings(f"cannot read {where}: {why}") from error
-    if not lines:
-        raise CannotUseSettings(f"cannot use {where}: it is empty; put one secret on each line")
+    lines = read_secrets(path, where, "secret")
     try:
         return [webhook_key(each) for each in lines]
     except ValueError as error:

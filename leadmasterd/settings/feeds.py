@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, StringConstraints, Tag
 
 from leadmasterd.outbox.events import KINDS
-from leadmasterd.settings.section import Section
+from leadmasterd.settings.section import Section, at_least_one, is_whatsapps
 from leadmasterd.settings.template import names_in
 from leadmasterd.text import nearest
 
@@ -72,14 +72,8 @@ def _template(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-def _any(events: tuple[str, ...]) -> tuple[str, ...]:
-    if not events:
-        raise ValueError("a list with something in it")
-    return events
-
-
 class _Feed(Section):
-    events: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], AfterValidator(_any)] = Field(
+    events: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], AfterValidator(at_least_one)] = Field(
         ("*",), description='Which events: types ("lead.opened"), groups ("lead.*"), or all ("*").'
     )
 
@@ -140,7 +134,7 @@ class WebhookFeed(_Feed):
             host = None
         if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.fragment:
             return "url", "…", "a URL such as https://hub.example/hook, without user and fragment"
-        if _is_whatsapps(host):
+        if is_whatsapps(host):
             return (
                 "url",
                 "…",
@@ -210,14 +204,6 @@ FeedSettings = Annotated[
     Discriminator(_tag),
     BeforeValidator(_section),
 ]
-
-
-_WHATSAPPS: Final = ("whatsapp.com", "whatsapp.net", "facebook.com", "fb.com", "meta.com", "wa.me")
-
-
-def _is_whatsapps(host: str) -> bool:
-    """The Cloud API takes its token in the URL, so a feed could otherwise be made to send."""
-    return any(f".{host.rstrip('.')}".endswith(f".{each}") for each in _WHATSAPPS)
 
 
 def _is_private(host: str) -> bool:

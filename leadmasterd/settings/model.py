@@ -29,6 +29,7 @@ from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touchpoints import Campaign
+from leadmasterd.settings.alerts import AlertsSettings
 from leadmasterd.settings.feeds import FEED_KINDS, FeedName, FeedSettings, JsonLinesFeed, OtherFeed
 from leadmasterd.settings.leads_light import DEFAULTS, MOST_DAYS, MOST_MINUTES, hours_version
 from leadmasterd.settings.paths import (
@@ -289,6 +290,7 @@ class Settings(BaseSettings):
     capture: CaptureSettings = CaptureSettings()
     database: DatabaseSettings = DatabaseSettings()
     leads: LeadsSettings = LeadsSettings()
+    alerts: AlertsSettings = AlertsSettings()
     outbound: OutboundSettings = OutboundSettings()
     feeds: dict[FeedName, FeedSettings] = Field(
         {}, description="Other programs that are given events, each by a section [feeds.NAME]. Without one nothing is."
@@ -365,6 +367,9 @@ def _contradictions(where: str, settings: Settings) -> list[str]:
     except ValueError as error:
         source = _source(("capture", "ignore"), where)
         problems.append(f"cannot use {source}: `capture.ignore` = {[*settings.capture.ignore]}: must be {error}")
+    if wrong := settings.alerts.problem():
+        key, value, allowed = wrong
+        problems.append(f"cannot use {_source(('alerts', key), where)}: `alerts.{key}` = {value}: must be {allowed}")
     files: dict[Path, str] = {}
     for name, feed in settings.feeds.items():
         problem = feed.problem()
@@ -487,7 +492,12 @@ def _sentence(where: str, error: ErrorDetails) -> str:
         allowed = str(extra["allowed"]) if isinstance(extra, dict) else _allowed(error)
     else:
         allowed = _allowed(error)
-    return f"cannot use {source}: `{key}` = {error['input']!r}: must be {allowed}"
+    given = "…" if (loc[0], *loc[1:2]) in _SECRETS else repr(error["input"])
+    return f"cannot use {source}: `{key}` = {given}: must be {allowed}"
+
+
+_SECRETS: Final = {("alerts", "to"), ("alerts", "ping_url")}
+"""Shown to nobody, however wrong they are: passwords and tokens are in them."""
 
 
 def _sentence_of_a_feed(source: str, loc: list[str], error: ErrorDetails) -> str:

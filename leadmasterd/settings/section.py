@@ -1,6 +1,7 @@
 """What every section of the settings file has in common."""
 
-from typing import Any
+import re
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -18,3 +19,29 @@ class Section(BaseModel):
         if isinstance(value, bool) and kind in (int, float):
             raise ValueError("a whole number" if kind is int else "a number")
         return value
+
+
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_T = TypeVar("_T")
+
+
+def at_least_one(values: tuple[_T, ...]) -> tuple[_T, ...]:
+    """Of a list that means nothing when it is empty. Raises ValueError."""
+    if not values:
+        raise ValueError("a list with something in it")
+    return values
+
+
+def two_times(times: tuple[str, ...]) -> tuple[str, ...]:
+    """Of a pair of times of day, or nothing. Raises ValueError."""
+    if times and (len(times) != 2 or times[0] == times[1] or not all(map(_TIME.fullmatch, times))):
+        raise ValueError('two different times of day, such as ["21:00", "09:00"], or [] for none')
+    return times
+
+
+_WHATSAPPS: Final = ("whatsapp.com", "whatsapp.net", "facebook.com", "fb.com", "meta.com", "wa.me")
+
+
+def is_whatsapps(host: str) -> bool:
+    """Whether a URL with this host could send: the Cloud API takes its token in the URL."""
+    return any(f".{host.rstrip('.')}".endswith(f".{each}") for each in _WHATSAPPS)

@@ -6,19 +6,17 @@ mistakes stop it. A mistake in its own does: nothing is sent by a default that n
 
 import json
 import os
-import re
 from datetime import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError
 
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.settings.paths import ENV_PREFIX, Paths, read_file
-from leadmasterd.settings.section import Section
+from leadmasterd.settings.section import Section, two_times
 
 _DATABASE: Final = "outbound.db"
-_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _PREFIX: Final = f"{ENV_PREFIX}OUTBOUND__"
 
 
@@ -41,19 +39,12 @@ class OutboundSettings(Section):
             "Its records, relative to state_dir. Its own user needs a folder of its own, named by an absolute path."
         ),
     )
-    quiet_hours: tuple[str, ...] = Field(
+    quiet_hours: Annotated[tuple[str, ...], AfterValidator(two_times)] = Field(
         ("21:00", "09:00"),
         description="Nothing is sent from the first time of day until the second, in leads.timezone. []: at any time.",
     )
     account_cap: int = Field(50, ge=1, le=100_000, description="At most this many messages in 24 hours.")
     contact_cap: int = Field(2, ge=1, le=1000, description="At most this many to one person in 24 hours.")
-
-    @field_validator("quiet_hours")
-    @classmethod
-    def _two_times(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if value and (len(value) != 2 or value[0] == value[1] or not all(map(_TIME.fullmatch, value))):
-            raise ValueError('two different times of day, such as ["21:00", "09:00"], or [] for none')
-        return value
 
     def quiet(self) -> tuple[time, time] | None:
         """When quiet hours begin and end; None if there are none."""

@@ -1,0 +1,147 @@
+"""`[alerts]`: who is told when a person is needed, of what, and when not."""
+
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from leadmasterd.settings.secret_file import read_secrets, secret_path
+from leadmasterd.settings.section import Section, at_least_one, is_whatsapps, two_times
+from leadmasterd.text import nearest
+
+KINDS: Final = (
+    "needs_scan", "needs_passkey", "down", "banned", "screen", "disk", "phone_silent", "send_refused", "feeds",
+    "trouble", "about_to_miss", "missed", "new_lead", "follow_ups", "morning", "evening",
+)  # fmt: skip
+"""As `alerts.kinds.Kind` has them."""
+_OFF: Final = frozenset({"new_lead"})
+_TIME: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
+
+
+def _kind(text: str) -> str:
+    if text in KINDS:
+        return text
+    close = nearest(text, KINDS)
+    hint = f"; did you mean {close}?" if close else ""
+    raise ValueError(f"one of {', '.join(KINDS)}{hint}")
+
+
+def _address(secret: SecretStr) -> SecretStr:
+    """What can't be an address at all; the rest is known by `alerts.notifier`, which `config check` asks."""
+    if "://" not in secret.get_secret_value():
+        raise ValueError("an address such as mailtos://user:password@smtp.shop.example?to=ana@shop.example")
+    return secret
+
+
+def _ping(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text:
+        return secret
+    parts = urlsplit(text)
+    try:
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.fragment:
+        raise ValueError("a URL such as https://hc-ping.com/your-uuid, without user and fragment (or empty)")
+    if is_whatsapps(host):
+        raise ValueError("no host of WhatsApp or Meta: nothing here sends")
+    return secret
+
+
+class AlertsSettings(Section):
+    """Tells a person by mail, Telegram, ntfy and others, never through WhatsApp."""
+
+    to: tuple[Annotated[SecretStr, AfterValidator(_address)], ...] = Field(
+        (),
+        max_length=20,
+        description=(
+            "Who is told: addresses as docs/alerts.md shows them. Empty: nobody.\n"
+            'to = ["mailtos://user:password@smtp.shop.example?from=shop@shop.example&to=ana@shop.example"]'
+        ),
+    )
+    to_file: str = Field(
+        "",
+        description=(
+            "Instead of to: a file with one address on each line, relative to this file. $CREDENTIALS_DIRECTORY in it "
+            "is where systemd puts credentials."
+        ),
+    )
+    kinds: Annotated[tuple[Annotated[str, AfterValidator(_kind)], ...], AfterValidator(at_least_one)] = Field(
+        tuple(kind for kind in KINDS if kind not in _OFF),
+        description='What is told. Not by default: "new_lead", each new lead.',
+    )
+    down_after: float = Field(
+        300,
+        ge=0,
+        le=86400,
+        allow_inf_nan=False,
+        description="Tell that it is down once it has not been listening for this long, in seconds.",
+    )
+    about_to_miss: float = Field(
+        5,
+        gt=0,
+        le=1440,
+        allow_inf_nan=False,
+        description="Tell of somebody who waits this many minutes of opening hours before the SLA target is missed.",
+    )
+    quiet_hours: Annotated[tuple[str, ...], AfterValidator(two_times)] = Field(
+        ("21:00", "08:00"),
+        description=(
+            "From the first time of day until the second, in leads.timezone, only what can't wait is told: session, "
+            "ban, disk and the like. The rest is told afterwards, if it still holds. []: everything at any time."
+        ),
+    )
+    morning: str = Field(
+        "08:30",
+        pattern=_TIME,
+        json_schema_extra={"allowed": "a time of day such as 08:30 (or empty)"},
+        description="When the summary of the morning is told, in leads.timezone. Empty: never.",
+    )
+    evening: str = Field(
+        "20:00",
+        pattern=_TIME,
+        json_schema_extra={"allowed": "a time of day such as 20:00 (or empty)"},
+        description="When the summary of the day is told, in leads.timezone. Empty: never.",
+    )
+    bodies: bool = Field(False, description="Also words of messages. They then lie where the alerts do.")
+    ping_url: Annotated[SecretStr, AfterValidator(_ping)] = Field(
+        "",
+        validate_default=True,
+        description=(
+            "A dead-man's switch such as https://hc-ping.com/your-uuid: it is told that capture works, and raises the "
+            "alarm when that stays away. Empty: none."
+        ),
+    )
+
+    @property
+    def tells(self) -> bool:
+        """Whether anybody is to be told."""
+        return bool(self.to or self.to_file)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there is anything to do."""
+        return self.tells or bool(self.ping_url.get_secret_value())
+
+    def problem(self) -> tuple[str, str, str] | None:
+        """The key, its value as it is shown, and what it must be, if two values do not fit together."""
+        if self.to and self.to_file:
+            return "to_file", repr(self.to_file), "left out, or else `to`: one of the two"
+        return None
+
+    def quiet(self) -> tuple[time, time] | None:
+        """When quiet hours begin and end; None if there are none."""
+        if not self.quiet_hours:
+            return None
+        start, end = map(time.fromisoformat, self.quiet_hours)
+        return start, end
+
+    def addresses(self, base: Path) -> list[str]:
+        """Each once, secrets included. `base`: what relative paths start from. Raises CannotUseSettings."""
+        if not self.to_file:
+            return list(dict.fromkeys(each.get_secret_value() for each in self.to))
+        path = secret_path(self.to_file, base)
+        return list(dict.fromkeys(read_secrets(path, f"the file {path} of alerts.to_file", "address")))
