@@ -35,7 +35,8 @@ from leadmasterd.actions import rebuild, unit_of_work
 from leadmasterd.cli import main, names, parser
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.bars import bar
-from leadmasterd.cli.times import Clock, time_from
+from leadmasterd.cli.times import time_from
+from leadmasterd.clock import Clock
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
 from leadmasterd.projection.worker import ProjectionWorker

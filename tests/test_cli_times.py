@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from leadmasterd.cli import cmd_qr
-from leadmasterd.cli.times import Clock
+from leadmasterd.clock import Clock
 from leadmasterd.listener.profile import Auth
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import write_status

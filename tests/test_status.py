@@ -18,7 +18,7 @@ import pytest
 
 from leadmasterd import sentences
 from leadmasterd.cli import cmd_status, main
-from leadmasterd.cli.times import Clock
+from leadmasterd.clock import Clock
 from leadmasterd.daemon.status import Counters, Sections, StatusPublisher, measure
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import Lock, write_status

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from leadmasterd import times
-from leadmasterd.cli.times import Clock
+from leadmasterd.clock import Clock
 from leadmasterd.queries.today import today
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import find_paths

@@ -9,7 +9,8 @@ from datetime import timedelta
 from leadmasterd import sentences
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time, positive
 from leadmasterd.cli.tables import folded
-from leadmasterd.cli.times import Clock, clock_of, length, time_from
+from leadmasterd.cli.times import clock_of, time_from
+from leadmasterd.clock import Clock, length
 from leadmasterd.queries.database import open_for_reading
 from leadmasterd.queries.history import Gap, History, nothing, read
 from leadmasterd.settings.paths import find_paths

@@ -10,7 +10,8 @@ from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, add_time, typed
 from leadmasterd.cli.message_text import message_text
 from leadmasterd.cli.tables import folded, note_more, padded
-from leadmasterd.cli.times import Clock, time_from
+from leadmasterd.cli.times import time_from
+from leadmasterd.clock import Clock
 from leadmasterd.queries.database import Connection
 from leadmasterd.queries.messages import (
     CapturedMessage,

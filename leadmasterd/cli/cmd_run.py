@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from leadmasterd import __version__, qr
 from leadmasterd.cli.arguments import add_epilog
-from leadmasterd.cli.times import Clock
+from leadmasterd.clock import Clock
 from leadmasterd.daemon.app import Daemon
 from leadmasterd.journal import set_up_logging
 from leadmasterd.settings.model import load

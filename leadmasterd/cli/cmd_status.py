@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from leadmasterd import health, sentences
-from leadmasterd.cli import leads_waiting, reading
+from leadmasterd.cli import leads_waiting
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.tables import columns_of_screen, padded
-from leadmasterd.cli.times import Clock, length
+from leadmasterd.clock import Clock, length
 from leadmasterd.errors import CannotUseDatabase, DatabaseDamaged
+from leadmasterd.queries import words
 from leadmasterd.queries.database import Connection, cause_in_file, open_for_reading
 from leadmasterd.queries.deadlines import by_hours_of
 from leadmasterd.queries.waiting import count_waiting, waiting
@@ -136,14 +137,14 @@ def _who_waits(
     count = count_waiting(connection, clock.now)
     label, unjudged = _("waiting"), []
     if count["unjudged"]:
-        unjudged.append((label, reading.pending_note(count["unjudged"])))
+        unjudged.append((label, words.pending_note(count["unjudged"])))
     if not count["conversations"]:
         return unjudged or [(label, _("nobody is waiting for an answer"))], []
     target = settings.target_seconds
     waiters = []
     # Without the calendar, whose holidays take longer to load than everything else.
     rows = waiting(connection, clock.now, limit=_SHOWN, target_seconds=target, business_seconds=None)
-    wanted = [reading.wants(row)[1] for row in rows]
+    wanted = [words.wants(row)[1] for row in rows]
     room = min(24, max(8, columns_of_screen() - _OTHER_COLUMNS - max(map(len, wanted))))
     for row, wants in zip(rows, wanted, strict=True):
         text = _("{bar}  {length:>10}  {who}  {wants}").format(

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from leadmasterd.actions.unit_of_work import Change, LeadEditor, open_editor
 from leadmasterd.cli.tables import folded
-from leadmasterd.cli.times import Clock
+from leadmasterd.clock import Clock
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings.model import load
 from leadmasterd.text import _, ngettext

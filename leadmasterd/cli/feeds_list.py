@@ -6,7 +6,8 @@ import sys
 
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.tables import Column, cell, show
-from leadmasterd.cli.times import clock_of, length
+from leadmasterd.cli.times import clock_of
+from leadmasterd.clock import length
 from leadmasterd.queries.feeds import Feed, feed_list
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running

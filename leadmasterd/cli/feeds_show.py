@@ -6,7 +6,8 @@ import json
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, typed
 from leadmasterd.cli.feeds_list import state_of
 from leadmasterd.cli.tables import Column, cell, folded, note_more, show
-from leadmasterd.cli.times import Clock, clock_of, length
+from leadmasterd.cli.times import clock_of
+from leadmasterd.clock import Clock, length
 from leadmasterd.queries.feeds import FeedDetail, feed_detail
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running

@@ -18,6 +18,7 @@ from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.encoding import print_utf8
 from leadmasterd.cli.times import time_from
 from leadmasterd.errors import Refused
+from leadmasterd.queries import words
 from leadmasterd.queries.leads import AsOf, Lead, LeadExport, count_pending, lead_export, touch_name
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.files import write_private
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         with closing(connection):
             answer = lead_export(connection, as_of, since=since)
             if pending := count_pending(connection):
-                print(reading.pending_note(pending), file=sys.stderr)
+                print(words.pending_note(pending), file=sys.stderr)
     if arguments.output not in (None, "-"):
         return _write(Path(arguments.output), answer["leads"], arguments)
     if arguments.json:

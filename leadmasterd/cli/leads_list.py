@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from leadmasterd import times
 from leadmasterd.cli import names, reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
-from leadmasterd.cli.times import Clock, length
+from leadmasterd.clock import Clock, length
+from leadmasterd.queries import words
 from leadmasterd.queries.leads import AsOf, Lead, lead_list, no_leads
 from leadmasterd.sentences import stage_es
 from leadmasterd.settings.paths import find_paths
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif connection:
         print(_("No leads."), file=sys.stderr)
     if answer["unjudged"]:
-        print(reading.pending_note(answer["unjudged"]), file=sys.stderr)
+        print(words.pending_note(answer["unjudged"]), file=sys.stderr)
     return 0
 
 
@@ -94,7 +95,7 @@ def _show_table(leads: list[Lead], clock: Clock) -> None:
         lines.append(
             [
                 cell(lead["lead_id"]),
-                cell(*reading.person(lead)),
+                cell(*words.person(lead)),
                 cell(lead["stage"], stage_es(lead["stage"])),
                 cell(lead["intent"], intent_es(lead["intent"])),
                 cell(*clock.short(lead["opened_at"])),

@@ -12,8 +12,9 @@ from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, add_limit
 from leadmasterd.cli.message_text import message_text
 from leadmasterd.cli.tables import folded, note_more
-from leadmasterd.cli.times import Clock, length, open_length
+from leadmasterd.clock import Clock, length, open_length
 from leadmasterd.errors import NO
+from leadmasterd.queries import words
 from leadmasterd.queries.lead_detail import (
     Classification,
     Conversation,
@@ -230,7 +231,7 @@ def _event(event: RecordEntry, clock: Clock) -> str:
 
 
 def _follow_up(follow_up: FollowUp, clock: Clock) -> str:
-    what = reading.follow_up(follow_up["kind"], follow_up["number"])
+    what = words.follow_up(follow_up["kind"], follow_up["number"])
     late = follow_up["due_at"] <= times.iso(clock.now)
     return f"{clock.full(follow_up['due_at'])}  {what}{' (' + _('now') + ')' if late else ''}"
 

@@ -7,7 +7,7 @@ from leadmasterd.actions.stages import ColleaguesDecision, move_to_stage
 from leadmasterd.cli import names
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, typed
 from leadmasterd.cli.editing import both_names, clock_of, lead_editor, print_changes
-from leadmasterd.cli.times import Clock
+from leadmasterd.clock import Clock
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.sentences import lead_event
 from leadmasterd.text import _, printable

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
-from leadmasterd.cli.times import Clock
+from leadmasterd.clock import Clock
+from leadmasterd.queries import words
 from leadmasterd.queries.today import DueFollowUp, Today, nothing_due, today
 from leadmasterd.queries.waiting import WaitingConversation
 from leadmasterd.settings.paths import find_paths
@@ -65,7 +66,7 @@ def _print(answer: Today, clock: Clock) -> None:
         _show_waiting(answer["waiting"], clock)
     lines = []
     if answer["unjudged"]:
-        lines.append(reading.pending_note(answer["unjudged"]))
+        lines.append(words.pending_note(answer["unjudged"]))
     if number := answer["waiting_later"]:
         lines.append(
             ngettext(
@@ -98,8 +99,8 @@ def _show_follow_ups(follow_ups: list[DueFollowUp], clock: Clock) -> None:
         lines.append(
             [
                 reading.lead_cell(row["lead_id"]),
-                cell(*reading.person(row)),
-                cell(reading.follow_up(row["kind"], row["number"])),
+                cell(*words.person(row)),
+                cell(words.follow_up(row["kind"], row["number"])),
                 cell(due, below, style="bold red" if row["overdue"] else "", below="red" if row["overdue"] else "dim"),
             ]
         )
@@ -123,8 +124,8 @@ def _show_waiting(conversations: list[WaitingConversation], clock: Clock) -> Non
         lines.append(
             [
                 reading.lead_cell(row["lead_id"]),
-                cell(*reading.person(row)),
-                cell(*reading.wants(row)),
+                cell(*words.person(row)),
+                cell(*words.wants(row)),
                 cell(*clock.short(row["waiting_since"])),
                 cell(due, _("overdue") if late else more, style="bold red" if late else "", below="red"),
             ]

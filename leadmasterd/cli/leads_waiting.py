@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.cli.bars import bar
-from leadmasterd.cli.times import Clock, length, open_length
+from leadmasterd.clock import Clock, length, open_length
+from leadmasterd.queries import words
 from leadmasterd.queries.waiting import (
     WaitingConversation,
     WaitingCount,
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))
         return 0
-    pending = [reading.pending_note(answer["unjudged"])] if answer["unjudged"] else []
+    pending = [words.pending_note(answer["unjudged"])] if answer["unjudged"] else []
     if not answer["waiting"]:
         print(*(pending or [_("Nobody is waiting for an answer.")]))
         return 0
@@ -92,8 +93,8 @@ def _show_table(conversations: list[WaitingConversation], target: float, clock: 
         lines.append(
             [
                 reading.lead_cell(row["lead_id"]),
-                cell(*reading.person(row)),
-                cell(*reading.wants(row)),
+                cell(*words.person(row)),
+                cell(*words.wants(row)),
                 cell(*clock.short(row["waiting_since"])),
                 cell(
                     length(row["waited_seconds"]),

@@ -1,6 +1,6 @@
 """A message as people read it in a list."""
 
-from leadmasterd.cli.times import Clock
+from leadmasterd.clock import Clock
 from leadmasterd.queries.lead_detail import DetailMessage
 from leadmasterd.queries.messages import CapturedMessage, content_of
 from leadmasterd.readable import line

@@ -6,15 +6,13 @@ Light imports, because these commands must answer at once.
 import sys
 from typing import TYPE_CHECKING
 
-from leadmasterd.cli.times import Clock
+from leadmasterd.clock import Clock
 from leadmasterd.queries.database import Connection, open_for_reading
 from leadmasterd.queries.deadlines import by_hours_of
-from leadmasterd.queries.leads import Lead
-from leadmasterd.queries.today import DueFollowUp
-from leadmasterd.queries.waiting import BusinessSeconds, WaitingConversation
+from leadmasterd.queries.waiting import BusinessSeconds
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _
 
 if TYPE_CHECKING:
     from leadmasterd.cli.tables import Cell
@@ -54,39 +52,10 @@ def business_seconds(settings: LightLeadsSettings) -> BusinessSeconds | None:
     return calendar.business_seconds if calendar else None
 
 
-def pending_note(number: int) -> str:
-    """Warns that somebody may be waiting in conversations whose leads are not up to date."""
-    return ngettext(
-        "{n} conversation is not processed yet: somebody may be waiting there.",
-        "{n} conversations are not processed yet: somebody may be waiting there.",
-        number,
-    ).format(n=number)
-
-
 def print_zone(clock: Clock) -> None:
     """Name the time zone on stderr where it differs from the machine's."""
     if zone := clock.zone_name():
         print(_("Times are in {zone} time (leads.timezone).").format(zone=zone), file=sys.stderr)
-
-
-def wants(row: WaitingConversation) -> tuple[str, str]:
-    """What somebody is waiting for, as an id and in Spanish."""
-    from leadmasterd.classify.reasons import intent_es
-
-    if row["intent"]:
-        return row["intent"], intent_es(row["intent"])
-    return (_("missed call"), "llamada perdida") if row["missed_call"] else ("unknown", intent_es("unknown"))
-
-
-def follow_up(kind: str, number: int) -> str:
-    """What there is to do. `number`: its place in the series."""
-    from leadmasterd.leads.fold import QUOTE_DAYS
-
-    known = {
-        "quote_silent": _("ask about the quote ({n} of {all})").format(n=number, all=len(QUOTE_DAYS)),
-        "after_sale": _("look into their after-sale question"),
-    }
-    return known.get(kind, kind)
 
 
 def lead_cell(lead: int | None) -> "Cell":
@@ -94,12 +63,3 @@ def lead_cell(lead: int | None) -> "Cell":
     from leadmasterd.cli.tables import cell
 
     return cell(lead or "-", style="dim" if lead is None else "")
-
-
-def person(row: Lead | WaitingConversation | DueFollowUp) -> tuple[str, str]:
-    """A name, and below it how to reach them; either can be typed as an ID."""
-    who = row["who"]
-    if row["phone"]:
-        return who, row["phone"] if row["phone"] != who else ""
-    number = row["chat"].removesuffix("@lid")
-    return (number, _("no phone known")) if who == row["chat"] else (who, number)

@@ -1,0 +1,89 @@
+"""Times and lengths as people read them: all in one zone, the business's (`leads.timezone`)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
+
+from leadmasterd.times import Day
+
+_HALF_A_YEAR = timedelta(days=182)
+"""Two zones that agree both now and half a year ago agree in summer and in winter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Shows stored times. `zone`: None for the machine's, if no zones are installed."""
+
+    now: datetime
+    zone: tzinfo | None
+
+    def today(self) -> Day:
+        """The day that it is there."""
+        day = self.now.astimezone(self.zone).date()
+        begins, ends = (
+            datetime.combine(each, time.min, self.zone).astimezone(UTC) for each in (day, day + timedelta(days=1))
+        )
+        return Day(day, begins, ends)
+
+    def exact(self, at: str) -> str:
+        """`2026-11-23 14:03:07`."""
+        return f"{self._local(at):%Y-%m-%d %H:%M:%S}"
+
+    def full(self, at: str) -> str:
+        """`2026-11-23 14:03`."""
+        return f"{self._local(at):%Y-%m-%d %H:%M}"
+
+    def brief(self, at: str) -> str:
+        """`14:03` today, else with its date."""
+        return f"{self._local(at):%H:%M}" if self._is_today(at) else self.full(at)
+
+    def short(self, at: str) -> tuple[str, str]:
+        """Two short lines: `14:03` today; `11-21` with the time below it, or with the year if it was another one."""
+        local = self._local(at)
+        if self._is_today(at):
+            return f"{local:%H:%M}", ""
+        this_year = local.year == self.now.astimezone(self.zone).year
+        return f"{local:%m-%d}", f"{local:%H:%M}" if this_year else f"{local:%Y}"
+
+    def until(self, at: str) -> str:
+        """`14:03:07`, with the zone where the machine's differs."""
+        return f"{self._local(at):%H:%M:%S}{self.where()}"
+
+    def zone_name(self) -> str:
+        """`Buenos Aires`; empty where the machine's own zone shows the same."""
+        if self.zone is None or all(
+            each.astimezone(self.zone).utcoffset() == each.astimezone().utcoffset()
+            for each in (self.now, self.now - _HALF_A_YEAR)
+        ):
+            return ""
+        return str(self.zone).rpartition("/")[2].replace("_", " ")
+
+    def where(self) -> str:
+        """The same to append to a time: ` (Buenos Aires)`."""
+        name = self.zone_name()
+        return f" ({name})" if name else ""
+
+    def seconds_since(self, at: str) -> float:
+        """At least 0."""
+        return max(0.0, (self.now - datetime.fromisoformat(at)).total_seconds())
+
+    def _local(self, at: str) -> datetime:
+        return datetime.fromisoformat(at).astimezone(self.zone)
+
+    def _is_today(self, at: str) -> bool:
+        return self._local(at).date() == self.now.astimezone(self.zone).date()
+
+
+def length(seconds: float) -> str:
+    """A duration, rounded as people say it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min"
+    if seconds < 86400:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    return f"{seconds // 86400:.0f} d {seconds % 86400 // 3600:.0f} h"
+
+
+def open_length(seconds: float) -> str:
+    """A duration of opening hours. Never in days: how long an open day is depends on the business."""
+    return length(seconds) if seconds < 86400 else f"{seconds // 3600:.0f} h"

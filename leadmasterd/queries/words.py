@@ -1,0 +1,44 @@
+"""What is read here, in words that commands and alerts share: who it is, what they want, what there is to do."""
+
+from leadmasterd.queries.leads import Lead
+from leadmasterd.queries.today import DueFollowUp
+from leadmasterd.queries.waiting import WaitingConversation
+from leadmasterd.text import _, ngettext
+
+
+def person(row: Lead | WaitingConversation | DueFollowUp) -> tuple[str, str]:
+    """A name, and below it how to reach them; either can be typed as an ID."""
+    who = row["who"]
+    if row["phone"]:
+        return who, row["phone"] if row["phone"] != who else ""
+    number = row["chat"].removesuffix("@lid")
+    return (number, _("no phone known")) if who == row["chat"] else (who, number)
+
+
+def wants(row: WaitingConversation) -> tuple[str, str]:
+    """What somebody is waiting for, as an id and in Spanish."""
+    from leadmasterd.classify.reasons import intent_es
+
+    if row["intent"]:
+        return row["intent"], intent_es(row["intent"])
+    return (_("missed call"), "llamada perdida") if row["missed_call"] else ("unknown", intent_es("unknown"))
+
+
+def follow_up(kind: str, number: int) -> str:
+    """What there is to do. `number`: its place in the series."""
+    from leadmasterd.leads.fold import QUOTE_DAYS
+
+    known = {
+        "quote_silent": _("ask about the quote ({n} of {all})").format(n=number, all=len(QUOTE_DAYS)),
+        "after_sale": _("look into their after-sale question"),
+    }
+    return known.get(kind, kind)
+
+
+def pending_note(number: int) -> str:
+    """Warns that somebody may be waiting in conversations whose leads are not up to date."""
+    return ngettext(
+        "{n} conversation is not processed yet: somebody may be waiting there.",
+        "{n} conversations are not processed yet: somebody may be waiting there.",
+        number,
+    ).format(n=number)
