@@ -22,11 +22,11 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.feeds import envelope
-from leadmasterd.feeds.addresses import is_public
 from leadmasterd.feeds.kinds import Place
 from leadmasterd.feeds.kinds.webhook import Webhook
 from leadmasterd.feeds.making import make_receiver
 from leadmasterd.feeds.schedule import Outcome, Result
+from leadmasterd.hosts import is_public
 from leadmasterd.outbox.reading import Event
 from leadmasterd.settings.feeds import WebhookFeed, webhook_key
 from leadmasterd.settings.template import filled

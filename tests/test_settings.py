@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leadmasterd.alerts.kinds import Kind
 from pydantic import BaseModel
 
+from leadmasterd.alerts.kinds import Kind
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.settings import paths

@@ -5,39 +5,16 @@ name that resolves to a private address the second time is refused the second ti
 """
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Collection
-from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+from leadmasterd.hosts import is_public
 
 
 class PrivateAddress(OSError):
     """The host has no address that may be connected to."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, also behind the forms that carry an IPv4 address in IPv6."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour
-        if found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None:
-            found = inner
-    return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
-
-
-def is_address(host: str) -> bool:
-    """Whether it is an address and no name. aiohttp asks no resolver then."""
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
 
 
 class PublicResolver(AbstractResolver):

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from leadmasterd.hosts import is_whatsapps
 from leadmasterd.settings.secret_file import read_secrets, secret_path
-from leadmasterd.settings.section import Section, at_least_one, is_whatsapps, two_times
+from leadmasterd.settings.section import Section, at_least_one, two_times
 from leadmasterd.text import nearest
 
 KINDS: Final = (

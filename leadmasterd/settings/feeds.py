@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, StringConstraints, Tag
 
+from leadmasterd.hosts import is_whatsapps
 from leadmasterd.outbox.events import KINDS
-from leadmasterd.settings.section import Section, at_least_one, is_whatsapps
+from leadmasterd.settings.section import Section, at_least_one
 from leadmasterd.settings.template import names_in
 from leadmasterd.text import nearest
 

@@ -37,11 +37,3 @@ def two_times(times: tuple[str, ...]) -> tuple[str, ...]:
     if times and (len(times) != 2 or times[0] == times[1] or not all(map(_TIME.fullmatch, times))):
         raise ValueError('two different times of day, such as ["21:00", "09:00"], or [] for none')
     return times
-
-
-_WHATSAPPS: Final = ("whatsapp.com", "whatsapp.net", "facebook.com", "fb.com", "meta.com", "wa.me")
-
-
-def is_whatsapps(host: str) -> bool:
-    """Whether a URL with this host could send: the Cloud API takes its token in the URL."""
-    return any(f".{host.rstrip('.')}".endswith(f".{each}") for each in _WHATSAPPS)

@@ -16,8 +16,9 @@ import aiohttp
 
 from leadmasterd import __version__
 from leadmasterd.feeds import envelope
-from leadmasterd.feeds.addresses import PrivateAddress, PublicResolver, is_address, is_public
+from leadmasterd.feeds.addresses import PrivateAddress, PublicResolver
 from leadmasterd.feeds.schedule import Outcome, Result, of_status, seconds_of
+from leadmasterd.hosts import is_address, is_public
 from leadmasterd.outbox.reading import Event
 from leadmasterd.settings.feeds import WebhookFeed
 
