@@ -5,8 +5,6 @@ import base64
 import ipaddress
 import json
 import socket
-import ssl
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +28,7 @@ from leadmasterd.hosts import is_public
 from leadmasterd.outbox.reading import Event
 from leadmasterd.settings.feeds import WebhookFeed, webhook_key
 from leadmasterd.settings.template import filled
+from tests.certificates import AUTHORITY, make_certificates, serving
 from tests.feeds import AT, body_of
 from tests.receivers import Behaviour, HttpReceiver, answers, receiving, writes
 
@@ -396,17 +395,7 @@ async def test_a_name_that_resolves_to_this_machine_the_second_time_is_refused(
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority, and certificates of it for `localhost` and for another host."""
     folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "9")
-    for host in ("localhost", "other.example"):
-        openssl("req", *new, "-keyout", f"{host}.key", "-out", f"{host}.csr", "-subj", f"/CN={host}")
-        (folder / "ext").write_text(f"subjectAltName=DNS:{host}\nbasicConstraints=CA:FALSE\n")
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "9", "-extfile", "ext")
-        openssl("x509", "-req", "-in", f"{host}.csr", "-out", f"{host}.pem", *signed)
+    make_certificates(folder, "localhost", "other.example")
     return folder
 
 
@@ -422,11 +411,9 @@ async def test_tls_is_verified(
     monkeypatch: pytest.MonkeyPatch, certificates: Path, host: str, trusted: bool, why: str
 ) -> None:
     """An unknown authority, and a certificate of another host, are refused before anything is sent."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificates / f"{host}.pem", certificates / f"{host}.key")
     if trusted:
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
-    async with receiving(answers("200 OK"), tls=context) as receiver:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / AUTHORITY))
+    async with receiving(answers("200 OK"), tls=serving(certificates, host)) as receiver:
         url = f"https://localhost:{receiver.port}/"
         async with webhook(receiver.port, url=url, private_hosts=["localhost"]) as mine:
             outcome = await mine.deliver(EVENT, after_gap=False)

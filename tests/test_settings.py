@@ -153,7 +153,12 @@ WRONG: list[tuple[str, str, str, str]] = [
     ('[leads.campaigns]\n"Summer" = "!!"', "leads.campaigns.Summer", "'!!'", "words to recognise customers by"),
     ("feeds = 5", "feeds", "5", "a table"),
     ("[feeds]\nhub = 5", "feeds.hub", "5", "a section, written as [feeds.NAME]"),
-    ('[feeds.hub]\nkind = "webhok"', "feeds.hub.kind", "'webhok'", "one of jsonl, webhook; did you mean webhook?"),
+    (
+        '[feeds.hub]\nkind = "webhok"',
+        "feeds.hub.kind",
+        "'webhok'",
+        "one of jsonl, sheets, webhook; did you mean webhook?",
+    ),
     ('[feeds.hub]\nkind = "jsonl"\nkeep = true', "feeds.hub.keep", "True", "a whole number"),
     ('[feeds.hub]\nkind = "jsonl"\nrotate_mb = 0', "feeds.hub.rotate_mb", "0", "at least 1"),
     ('[feeds.hub]\nkind = "jsonl"\nevents = []', "feeds.hub.events", "[]", "a list with something in it"),
@@ -496,7 +501,8 @@ def test_the_example_of_a_feed_is_right_when_its_comments_are_taken_away() -> No
     text = "\n".join(line[2:] for line in sections.splitlines() if line.startswith("# "))
     written(text.replace("whsec_…", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="))
     feeds = load(None)[0].feeds
-    assert {name: feed.kind for name, feed in feeds.items()} == {"my-webhook": "webhook", "my-jsonl": "jsonl"}
+    kinds = {name: feed.kind for name, feed in feeds.items()}
+    assert kinds == {"my-webhook": "webhook", "my-sheets": "sheets", "my-jsonl": "jsonl"}
 
 
 def test_two_feeds_of_one_name_are_refused() -> None:

@@ -54,8 +54,9 @@ def _keys(model: type[BaseModel], section: str) -> Iterator[str]:
 
 def _feeds() -> Iterator[str]:
     """One section of each kind, commented out; what must be given has an example."""
-    examples = {"url": "https://hub.example/hook", "secrets": ["whsec_…"]}
+    urls = {"webhook": "https://hub.example/hook", "sheets": "https://script.google.com/macros/s/…/exec"}
     for kind, model in FEED_KINDS.items():
+        examples = {"url": urls.get(kind), "secrets": ["whsec_…"]}
         yield from ("", f"# [feeds.my-{kind}]", f'# kind = "{kind}"')
         for name, field in model.model_fields.items():
             if name != "kind":

@@ -7,19 +7,30 @@ from leadmasterd.feeds.envelope import MARKS
 from leadmasterd.feeds.events import fields_of
 from leadmasterd.feeds.kinds import Maker, Place, Receiver
 from leadmasterd.feeds.kinds.jsonl import JsonLines
+from leadmasterd.feeds.kinds.sheets import Sheets
 from leadmasterd.feeds.kinds.webhook import Webhook
 from leadmasterd.outbox.events import KINDS
-from leadmasterd.settings.feeds import ENTRY_POINTS, JsonLinesFeed, OtherFeed, WebhookFeed, webhook_key
+from leadmasterd.settings.feeds import (
+    ENTRY_POINTS,
+    FeedSettings,
+    JsonLinesFeed,
+    OtherFeed,
+    SheetsFeed,
+    WebhookFeed,
+    webhook_key,
+)
 from leadmasterd.settings.secret_file import read_secrets, secret_path
 from leadmasterd.settings.template import names_in
 
 
-def make_receiver(settings: WebhookFeed | JsonLinesFeed | OtherFeed, place: Place) -> Receiver:
+def make_receiver(settings: FeedSettings, place: Place) -> Receiver:
     """The feed's receiver. Called within the event loop. Raises CannotUseSettings and OSError."""
     match settings:
         case WebhookFeed():
             _check_template(settings, place.feed)
             return Webhook(settings, _keys(settings, place))
+        case SheetsFeed():
+            return Sheets(settings, _keys(settings, place))
         case JsonLinesFeed():
             path = place.state_dir / settings.file(place.feed)
             return JsonLines(path, rotate_bytes=settings.rotate_mb * 1_000_000, keep=settings.keep)
@@ -42,7 +53,7 @@ def _check_template(settings: WebhookFeed, feed: str) -> None:
                 )
 
 
-def _keys(settings: WebhookFeed, place: Place) -> list[bytes]:
+def _keys(settings: WebhookFeed | SheetsFeed, place: Place) -> list[bytes]:
     if not settings.secret_file:
         return [webhook_key(each.get_secret_value()) for each in settings.secrets]
     path = secret_path(settings.secret_file, place.base)

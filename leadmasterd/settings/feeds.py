@@ -20,6 +20,8 @@ from leadmasterd.text import nearest
 ENTRY_POINTS: Final = "leadmasterd.feeds"
 """The group in which other packages offer kinds of feeds."""
 SECRET_PREFIX: Final = "whsec_"
+SCRIPTS_HOST: Final = "script.google.com"
+"""Where Google runs Apps Scripts as web apps."""
 _LEAST_SECRET, _MOST_SECRET = 24, 64
 
 FeedName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -89,11 +91,8 @@ class _Feed(Section):
         )
 
 
-class WebhookFeed(_Feed):
-    """Posts each event to a URL, signed as Standard Webhooks 1.0.0 says."""
-
-    kind: Literal["webhook"]
-    url: str = Field(description="Where events are posted. https, or http to a host in private_hosts.")
+class _Signed(_Feed):
+    url: str
     secrets: tuple[Annotated[SecretStr, AfterValidator(_secret)], ...] = Field(
         (), max_length=4, description="What signs the events. Two while one replaces the other: both sign."
     )
@@ -104,6 +103,18 @@ class WebhookFeed(_Feed):
             "where systemd puts credentials."
         ),
     )
+
+    def _secret_problem(self) -> tuple[str, str, str] | None:
+        if bool(self.secrets) == bool(self.secret_file):
+            return "secrets", str(len(self.secrets)), "given, or else `secret_file`: one of the two"
+        return None
+
+
+class WebhookFeed(_Signed):
+    """Posts each event to a URL, signed as Standard Webhooks 1.0.0 says."""
+
+    kind: Literal["webhook"]
+    url: str = Field(description="Where events are posted. https, or http to a host in private_hosts.")
     envelope: Literal["standard", "cloudevents"] = Field(
         "standard", description='The form of the body: "standard" (Standard Webhooks) or "cloudevents".'
     )
@@ -124,8 +135,8 @@ class WebhookFeed(_Feed):
 
         The URL is never shown: many hubs take a secret in it.
         """
-        if bool(self.secrets) == bool(self.secret_file):
-            return "secrets", str(len(self.secrets)), "given, or else `secret_file`: one of the two"
+        if problem := self._secret_problem():
+            return problem
         if self.template and self.envelope != "standard":
             return "template", repr(self.template), "left out, or else `envelope`: one of the two"
         parts = urlsplit(self.url)
@@ -146,6 +157,20 @@ class WebhookFeed(_Feed):
         if _is_private(host) and host not in self.private_hosts:
             return "url", "…", "a public address, or its host in `private_hosts`"
         return None
+
+
+class SheetsFeed(_Signed):
+    """Posts each event to a Google Apps Script, which adds a row to its sheet; docs/feeds.md has the script."""
+
+    kind: Literal["sheets"]
+    url: str = Field(description="The script's web app, as Google shows it.")
+
+    def problem(self) -> tuple[str, str, str] | None:
+        """As a webhook's: only scripts of Google, whose URL is as good as a password."""
+        parts = urlsplit(self.url)
+        if (parts.scheme, parts.netloc) != ("https", SCRIPTS_HOST) or not parts.path.endswith("/exec"):
+            return "url", "…", f"the URL of a web app as Google shows it: https://{SCRIPTS_HOST}/macros/s/…/exec"
+        return self._secret_problem()
 
 
 class JsonLinesFeed(_Feed):
@@ -184,7 +209,11 @@ class OtherFeed(_Feed):
 
 
 _OTHER: Final = "other"
-FEED_KINDS: Final[Mapping[str, type[WebhookFeed | JsonLinesFeed]]] = {"webhook": WebhookFeed, "jsonl": JsonLinesFeed}
+FEED_KINDS: Final[Mapping[str, type[WebhookFeed | SheetsFeed | JsonLinesFeed]]] = {
+    "webhook": WebhookFeed,
+    "sheets": SheetsFeed,
+    "jsonl": JsonLinesFeed,
+}
 """The kinds that are built in."""
 
 
@@ -201,7 +230,10 @@ def _section(value: Any) -> Any:
 
 
 FeedSettings = Annotated[
-    Annotated[WebhookFeed, Tag("webhook")] | Annotated[JsonLinesFeed, Tag("jsonl")] | Annotated[OtherFeed, Tag(_OTHER)],
+    Annotated[WebhookFeed, Tag("webhook")]
+    | Annotated[SheetsFeed, Tag("sheets")]
+    | Annotated[JsonLinesFeed, Tag("jsonl")]
+    | Annotated[OtherFeed, Tag(_OTHER)],
     Discriminator(_tag),
     BeforeValidator(_section),
 ]
