@@ -98,9 +98,7 @@ def test_a_message_goes_from_its_draft_to_the_null_gateway(shell: Shell) -> None
     assert "Request 1: recorded; nothing was sent" in shell.types("send").out
     assert "Nothing is approved." in shell.types("send").out
     done = shell.types("check 1")
-    assert (done.code, re.findall(r"^  (\w+): ", done.out, re.MULTILINE)) == (
-        1, ["already_attempted", "pair_rate"],
-    )  # fmt: skip
+    assert (done.code, re.findall(r"^  (\w+): ", done.out, re.MULTILINE)) == (1, ["already_attempted"])
     listed = shell.types("list --state recorded").out
     assert listed.startswith(f"Request 1: recorded, utility to +{DIGITS}, of ")
     assert listed.endswith(" by ana\n  «Hola Ana.»\n")
@@ -233,6 +231,15 @@ def test_several_are_approved_together_or_not_at_all(shell: Shell) -> None:
     refused = shell.types("approve 1 2")
     assert (refused.code, "it is cancelled, and must be draft" in refused.err) == (1, True)
     assert "Request 1: draft" in shell.types("list").out
+
+
+def test_what_was_cancelled_is_not_called_unapproved_too(shell: Shell) -> None:
+    """Nobody could approve it any more."""
+    prepared(shell)
+    shell.types("stop --lift")
+    shell.types("cancel 1")
+    told = shell.types("check 1")
+    assert (told.code, re.findall(r"^  (\w+): ", told.out, re.MULTILINE)) == (1, ["cancelled"])
 
 
 def test_records_that_cannot_be_used_are_told(shell: Shell) -> None:

@@ -399,6 +399,19 @@ def test_the_kill_switch_beats_all(reasons: set[Reason]) -> None:
 
 
 @given(SPOILED)
+def test_of_what_is_over_neither_its_approval_nor_the_hour_is_told(reasons: set[Reason]) -> None:
+    """Whoever reads «a person has to approve it first» of a cancelled request tries that, in vain."""
+    over = {Reason.ALREADY_ATTEMPTED, Reason.CANCELLED, Reason.EXPIRED}
+    moot = {
+        Reason.NOT_APPROVED, Reason.TOO_EARLY, Reason.QUIET_HOURS, Reason.ACCOUNT_CAP, Reason.CONTACT_CAP,
+        Reason.PAIR_RATE,
+    }  # fmt: skip
+    told = set(spoiled(reasons).reasons())
+    assert (told & moot == set()) is bool(not reasons & moot or reasons & over)
+    assert told - moot >= reasons & over
+
+
+@given(SPOILED)
 def test_the_first_obstacle_in_the_order_of_the_rules_is_told(reasons: set[Reason]) -> None:
     """`decide` tells one, `obstacles` all."""
     found = spoiled(reasons).reasons()

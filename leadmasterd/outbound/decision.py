@@ -202,10 +202,12 @@ def decide(request: Request, facts: Facts, policy: Policy, now: datetime) -> All
 
 
 def obstacles(request: Request, facts: Facts, policy: Policy, now: datetime) -> list[Denied]:
-    """Every obstacle, in the order of RULES."""
+    """Every obstacle that matters, in the order of RULES: of what is over, neither its approval nor the hour does."""
     if now.tzinfo is None:
         raise ValueError("a decision needs a time with its zone")
-    return [denied for rule in RULES.values() if (denied := rule(request, facts, policy, now))]
+    found = [denied for rule in RULES.values() if (denied := rule(request, facts, policy, now))]
+    over = any(each.reason in _OVER for each in found)
+    return [each for each in found if not (over and each.reason in _OF_ITS_TURN)]
 
 
 # ---------------------------------------------------------------------- the rules
@@ -285,9 +287,8 @@ def _template_not_approved_here(request: Request, facts: Facts, _policy: Policy,
     return Denied(Reason.TEMPLATE_NOT_APPROVED_HERE, values={"template": request.content.name})
 
 
-def _not_approved(request: Request, facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
-    """What was attempted had been approved; that it was attempted stands against it."""
-    return None if request.approved_by or facts.attempted else Denied(Reason.NOT_APPROVED)
+def _not_approved(request: Request, _facts: Facts, _policy: Policy, _now: datetime) -> Denied | None:
+    return None if request.approved_by else Denied(Reason.NOT_APPROVED)
 
 
 def _too_early(request: Request, _facts: Facts, _policy: Policy, now: datetime) -> Denied | None:
@@ -355,3 +356,17 @@ RULES: Final[Mapping[Reason, Rule]] = {
     Reason.PAIR_RATE: _pair_rate,
 }
 """One rule per reason, in the order in which they are told."""
+
+_OVER: Final = frozenset({Reason.ALREADY_ATTEMPTED, Reason.CANCELLED, Reason.EXPIRED})
+"""This request will never be sent, whatever is done."""
+_OF_ITS_TURN: Final = frozenset(
+    {
+        Reason.NOT_APPROVED,
+        Reason.TOO_EARLY,
+        Reason.QUIET_HOURS,
+        Reason.ACCOUNT_CAP,
+        Reason.CONTACT_CAP,
+        Reason.PAIR_RATE,
+    }
+)
+"""Obstacles of this request at this time; the others would stand against a new one too."""
