@@ -430,13 +430,24 @@ def test_a_country_that_is_none_is_refused(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "says"), [("AR-", "AR-A, AR-B"), ("AR-ZZ", "did you mean AR-Z"), ("UY-MO", "no regions")]
+    ("code", "says"),
+    [
+        ("AR-", "AR-A (Salta), AR-B (Buenos Aires), AR-C (Ciudad Autónoma de Buenos Aires)"),
+        ("AR-ZZ", "did you mean AR-Z"),
+        ("UY-MO", "no regions"),
+        ("AR-CABA", "did you mean AR-C, Ciudad Autónoma de Buenos Aires?"),
+        ("ar-cordoba", "did you mean AR-X, Córdoba?"),
+        ("AR-Tierra del Fuego", "did you mean AR-V, Tierra del Fuego?"),
+        ("AR-Córdova", "did you mean AR-X, Córdoba?"),
+        ("ES-Madrid", "did you mean ES-MD"),
+    ],
 )
 def test_a_part_that_is_none_is_refused_with_those_there_are(code: str, says: str) -> None:
-    """The list is the library's."""
+    """The list is the library's. Nobody knows that a province is a letter, so its name and initials are understood."""
     with pytest.raises(ValueError, match="alone or with a region") as refused:
         known_country(code)
     assert says in str(refused.value)
+    assert code != "AR-" or "did you mean" not in str(refused.value)
 
 
 def test_the_library_of_holidays_is_loaded_only_when_a_date_needs_it_and_then_one_country() -> None:

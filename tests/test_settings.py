@@ -110,7 +110,7 @@ WRONG: list[tuple[str, str, str, str]] = [
     ),
     ('[leads]\ntimezone = "america/argentina/ushuaia"', "leads.timezone", "ushuaia", "did you mean America/Argentina/"),
     ('[leads]\ncountry = "Argentina"', "leads.country", "'Argentina'", "two letters such as AR"),
-    ('[leads]\ncountry = "AR-9"', "leads.country", "'AR-9'", "AR-A, AR-B"),
+    ('[leads]\ncountry = "AR-9"', "leads.country", "'AR-9'", "AR-A (Salta), AR-B (Buenos Aires)"),
     ("[leads]\ntarget_minutes = 0", "leads.target_minutes", "0", "greater than 0"),
     ("[leads]\ntarget_minutes = inf", "leads.target_minutes", "inf", "finite"),
     ("[leads]\nreopen_days = -1", "leads.reopen_days", "-1", "at least 0"),
@@ -422,6 +422,29 @@ def test_relative_paths_count_from_the_files_folder(tmp_path: Path, monkeypatch:
     _, paths = load("../conf/c.toml")
     assert paths.state_dir.resolve() == tmp_path / "conf" / "var"
     assert paths.database.resolve() == tmp_path / "conf" / "var" / "db" / "x.db"
+
+
+@pytest.mark.parametrize("text", ["state_dir = '~nobody-here/x'", "[listener]\nnode = '~nobody-here/x'"])
+def test_a_home_that_is_nobodys_is_told(text: str) -> None:
+    """In a sentence, and not by Python's traceback."""
+    assert problems(text) == ["cannot find the home folder in '~nobody-here/x'; write that path in full"]
+
+
+def test_relative_paths_of_programs_count_from_the_files_folder_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From wherever a command is typed the same node starts, and a folder of one's own is `~`."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    written("[listener]\nnode = 'bin/node'\nbrowser = '~/chrome'", "conf/c.toml")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    listener = load("../conf/c.toml")[0].listener
+    assert Path(listener.node).resolve() == tmp_path / "conf" / "bin" / "node"
+    assert listener.browser == str(tmp_path / "home" / "chrome")
+    monkeypatch.setenv("LEADMASTERD_LISTENER__NODE", "/usr/bin/node")
+    monkeypatch.setenv("LEADMASTERD_LISTENER__BROWSER", "")
+    listener = load("../conf/c.toml")[0].listener
+    assert (listener.node, listener.browser) == ("/usr/bin/node", "")
 
 
 FILES = [

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from leadmasterd.text import nearest
+from leadmasterd.text import nearest, unaccented
 
 if TYPE_CHECKING:
     from holidays import HolidayBase
@@ -38,11 +38,28 @@ def known_country(code: str) -> str:
         return country.upper()
     parts = {each.upper(): each for each in _country(country.upper()).subdivisions}
     if part.upper() not in parts:
-        close = nearest(part.upper(), parts)
-        hint = f" (did you mean {country.upper()}-{parts[close]}?)" if close else ""
-        known = ", ".join(f"{country.upper()}-{each}" for each in parts.values()) or "no regions are known"
-        raise ValueError(f"{country.upper()} alone or with a region: {known}{hint}")
+        raise ValueError(f"{country.upper()} alone or with a region: {_regions(country.upper(), part)}")
     return f"{country.upper()}-{parts[part.upper()]}"
+
+
+def _regions(country: str, typed: str) -> str:
+    """Every region by code and name, and the one that was most likely meant: people type names, and initials."""
+    found = _country(country)
+    names: dict[str, str] = {}
+    for name, part in found.subdivisions_aliases.items():
+        names.setdefault(part, name)
+    if not found.subdivisions:
+        return "no regions are known"
+    spellings = {each: each for each in found.subdivisions}
+    for part, name in names.items():
+        spellings |= {unaccented(name): part, "".join(filter(str.isupper, name)): part}
+    close = nearest(unaccented(typed), spellings) if typed else None
+    hint = ""
+    if close:
+        part = spellings[close]
+        hint = f" (did you mean {', '.join([f'{country}-{part}', *([names[part]] if part in names else [])])}?)"
+    known = ", ".join(f"{country}-{each}{f' ({names[each]})' if each in names else ''}" for each in found.subdivisions)
+    return f"{known}{hint}"
 
 
 @cache

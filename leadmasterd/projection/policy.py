@@ -10,7 +10,7 @@ from leadmasterd.leads import fold
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.leads.touchpoints import Campaign
 from leadmasterd.settings.model import LeadsSettings
-from leadmasterd.settings.paths import Paths, base_folder
+from leadmasterd.settings.paths import Paths, base_folder, path_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def policy_of(leads: LeadsSettings) -> Policy:
 
 def rules_file(leads: LeadsSettings, paths: Paths) -> Path | None:
     """The operator's own rules file, which may not exist yet; None selects the packaged rules."""
-    return base_folder(paths.file) / Path(leads.rules).expanduser() if leads.rules else None
+    return path_from(base_folder(paths.file), leads.rules) if leads.rules else None
 
 
 def model_file(paths: Paths) -> Path:

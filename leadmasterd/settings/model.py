@@ -37,7 +37,9 @@ from leadmasterd.settings.paths import (
     DEFAULT_STATE_DIR,
     ENV_PREFIX,
     Paths,
+    base_folder,
     find_file,
+    path_from,
     read_file,
     resolve_paths,
 )
@@ -350,7 +352,14 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
         problems += _contradictions(where, settings)
     if problems:
         raise CannotUseSettings("\n".join(problems))
+    settings = settings.model_copy(update={"listener": _placed(settings.listener, base_folder(file))})
     return settings, resolve_paths(file, settings.state_dir, settings.database.path)
+
+
+def _placed(listener: ListenerSettings, folder: Path) -> ListenerSettings:
+    """With node and the browser where they are, wherever a command is typed."""
+    programs = {"node": listener.node, "browser": listener.browser}
+    return listener.model_copy(update={key: str(path_from(folder, path)) for key, path in programs.items() if path})
 
 
 def _contradictions(where: str, settings: Settings) -> list[str]:

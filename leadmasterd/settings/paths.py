@@ -93,6 +93,14 @@ def base_folder(file: Path | None) -> Path:
     return file.absolute().parent if file else Path.cwd()
 
 
+def path_from(folder: Path, typed: str) -> Path:
+    """A path of the settings: relative ones start from `folder`, and `~` is a home. Raises CannotUseSettings."""
+    try:
+        return folder / Path(typed).expanduser()
+    except RuntimeError as error:
+        raise CannotUseSettings(f"cannot find the home folder in {typed!r}; write that path in full") from error
+
+
 def find_paths(explicit: str | None) -> Paths:
     """The paths that the full settings would give, read as leniently as can be.
 
@@ -122,5 +130,5 @@ def resolve_paths(file: Path | None, state_dir: object, database: object) -> Pat
         raise CannotUseSettings(f"cannot use state_dir = {state_dir!r} in {file}: it must be a path in quotes")
     if not isinstance(database, str) or not database:
         raise CannotUseSettings(f"cannot use database.path = {database!r} in {file}: it must be a path in quotes")
-    state = base_folder(file) / Path(state_dir).expanduser()
+    state = path_from(base_folder(file), state_dir)
     return Paths(file, state, state / database)

@@ -4,11 +4,15 @@ import os
 from pathlib import Path
 
 from leadmasterd.errors import CannotUseSettings
+from leadmasterd.settings.paths import path_from
 
 
 def secret_path(name: str, base: Path) -> Path:
-    """Where it is. `name`: as in the settings, with variables; `base`: what relative paths start from."""
-    return base / Path(os.path.expandvars(name)).expanduser()
+    """Where it is. `name`: as in the settings, with variables; `base`: what relative paths start from.
+
+    Raises CannotUseSettings.
+    """
+    return path_from(base, os.path.expandvars(name))
 
 
 def read_secrets(path: Path, where: str, each: str) -> list[str]:
