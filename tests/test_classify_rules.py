@@ -219,6 +219,20 @@ def test_a_regex_may_be_written_as_people_write(regex: str, typed: str) -> None:
     assert matches(f"regex = '{regex}'", typed)
 
 
+@pytest.mark.parametrize(
+    ("regex", "typed"),
+    [
+        ("¿?cuanto", "¿Cuánto?"), ("👍*:ok:", "👍👍"), ("[¿:]ok:", "👍"), ("sale!{0,2} [?]", "sale!!?"),
+        (r"[^¿]\?$", "eh?"),
+        (r"(?i)(?P<que>envio)s?\b(?:\s+a)?\x20[\w&-]+", "envíos a Rosario"), (r"\p{L}{4}\Qa\E", "holaa hola ahora"),
+        ("\u200dhola", "hola"), ("1[.,]5 por", "1,5 x kilo"), (r"[[:alpha:]!]ola", "hola"),
+    ],
+)  # fmt: skip
+def test_a_regex_may_have_what_no_text_has_where_it_need_not_match(regex: str, typed: str) -> None:
+    """As an option, as one of several characters, or as what must not be there."""
+    assert matches(f"regex = '{regex}'", typed)
+
+
 def test_signals_alone_can_decide() -> None:
     """A cart from the catalogue is enough; a sticker in the middle of words is not."""
     assert matches('when = { types = ["order"] }', "hola", signals=Signals(types=("chat", "order")))
@@ -293,6 +307,11 @@ def test_a_file_of_ones_own_can_extend_replace_and_drop_packaged_rules() -> None
         (rule("regex = '(señ'"), r"line 4, rule `one`: regex '\(señ': missing \)"),  # RE2's errors are bytes
         (rule("regex = '(?=a)b'"), "invalid perl operator.*no look-around"),
         (rule("regex = '((a{1,1000}){1,1000}){1,9}'"), "rule `one`: regex"),
+        (rule("regex = '¿cuanto'"), r"line 4, rule `one`: regex '¿cuanto': no text .* has `¿` \(leave it out\)"),
+        (rule("regex = 'dale 👍🏽'"), r"has `👍` \(write `:ok:`\), `🏽` \(leave it out\)"),
+        (rule("regex = '(ok|[👍👌]) ya'"), r"has `👍` \(write `:ok:`\), `👌` \(write `:ok:`\)"),
+        (rule(r"regex = 'a\[b'"), r"has `\[` \(leave it out\)"),
+        (rule(r"regex = '\$\s?\d{3,4} ya!\[?'"), r"has `\$` \(write `:money:`\), `!` \(leave it out\)"),
         (
             rule('phrases = ["a"]\nwhen = { saved_contacts = true }'),
             "line 5, rule `one`: `saved_contacts` is unknown .did you mean `saved_contact`",

@@ -4,6 +4,7 @@ Regular expressions are RE2's: no look-around and no back-references, but time l
 Phrases are described in `phrases`.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -174,3 +175,31 @@ def compiled(pattern: str) -> Any:
     options.log_errors = False
     options.case_sensitive = False
     return re2.compile(without_accents(pattern), options)
+
+
+_PIECE: Final = re.compile(
+    r"""
+      \\Q.*?(?:\\E|$) | \\[pPx]\{[^}]*\} | \\x[0-9a-fA-F]{2} | \\[A-Za-z0-9]
+    | \(\?(?:P?<\w+>|[A-Za-z-]*[:)]) | \{\d*,?\d*\} | [.^$*+?()|]
+    | \[(?P<choice>\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*)\]
+    | \\?(?P<literal>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""The next piece of a regex: one or several characters that it wants as they stand, or something else."""
+_OPTIONAL: Final = re.compile(r"[?*]|\{0")
+_STANDS_FOR_MORE: Final = frozenset("^-\\[")
+"""With one of these a [choice] has more characters than it shows."""
+_READ: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789 \n?:.,")
+"""Every character of normalised text."""
+
+
+def never_read(pattern: str) -> list[str]:
+    """The characters that a regex wants and normalised text never has: it could not match there."""
+    found: dict[str, None] = {}
+    for piece in _PIECE.finditer(pattern):
+        wanted = piece["literal"] or piece["choice"] or ""
+        optional = _OPTIONAL.match(pattern, piece.end()) or not _STANDS_FOR_MORE.isdisjoint(piece["choice"] or "")
+        if not optional and not any(_READ.issuperset(without_accents(char).lower()) for char in wanted):
+            found.update(dict.fromkeys(wanted))
+    return list(found)

@@ -15,8 +15,8 @@ import re2
 
 from leadmasterd.classify.intents import FLAGS, GROUP_OF, UNKNOWN
 from leadmasterd.classify.phrases import Phrases
-from leadmasterd.classify.rules import Rule, RuleSet, When, compiled
-from leadmasterd.classify.text import normalise
+from leadmasterd.classify.rules import Rule, RuleSet, When, compiled, never_read
+from leadmasterd.classify.text import MONEY, normalise, words_of
 from leadmasterd.errors import CannotUseRules
 from leadmasterd.text import nearest
 
@@ -179,6 +179,9 @@ class _Table:
         except re2.error as error:
             said = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
             self.complain(key, f"regex {pattern!r}: {said} (RE2: no look-around, no back-references; see `unless`)")
+        else:
+            if unread := ", ".join(f"`{char}` ({_instead_of(char)})" for char in never_read(pattern or "")):
+                self.complain(key, f"regex {pattern!r}: no text that it reads has {unread}")
         return pattern
 
     def intent(self, key: str) -> Any:
@@ -299,6 +302,12 @@ def _rule(table: _Table, line: int) -> Rule | None:
 
 def _looks_at_something(rule: Rule) -> bool:
     return bool(rule.phrases or rule.regex or rule.when != When())
+
+
+def _instead_of(char: str) -> str:
+    """What a regex writes for a character that normalised text has not."""
+    word = MONEY if char == "$" else next(iter(words_of(char)), "")
+    return f"write `{word}`" if word else "leave it out"
 
 
 def _did_you_mean(word: str, known: Collection[str]) -> str:
