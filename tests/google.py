@@ -105,7 +105,7 @@ async def google(script: Script, certificates: Path, patch: pytest.MonkeyPatch) 
         ports = {SCRIPT: scripts.port, ANSWERS: fetched.port}
         patch.setenv("SSL_CERT_FILE", str(certificates / AUTHORITY))
         patch.setattr(socket, "getaddrinfo", lambda host, *_rest, **_named: _here(ports[host]))
-        patch.setattr("leadmasterd.feeds.addresses.is_public", lambda _address: True)
+        patch.setattr("leadmasterd.resolver.is_public", lambda _address: True)
         yield both
 
 

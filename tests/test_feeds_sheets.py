@@ -318,7 +318,7 @@ async def test_a_host_that_resolves_to_a_private_address_is_not_connected_to(
             checked.append(address)
             return len(checked) <= of
 
-        monkeypatch.setattr("leadmasterd.feeds.addresses.is_public", is_public)
+        monkeypatch.setattr("leadmasterd.resolver.is_public", is_public)
         assert await mine.deliver(EVENT, after_gap=False) == Outcome(Result.AGAIN, "private address")
         assert [both.scripts.connections, both.answers.connections] == [of, 0]
 

@@ -376,7 +376,7 @@ async def test_a_name_that_resolves_to_this_machine_the_second_time_is_refused(
     async with receiving(answers("200 OK")) as receiver:
         asked = resolving(monkeypatch, "203.0.113.1", "127.0.0.1")
         monkeypatch.setattr(
-            "leadmasterd.feeds.addresses.is_public", lambda address: address == "203.0.113.1" or is_public(address)
+            "leadmasterd.resolver.is_public", lambda address: address == "203.0.113.1" or is_public(address)
         )
         async with webhook(receiver.port, host="twice.example", private_hosts=["other.example"]) as mine:
             first = await mine.deliver(EVENT, after_gap=False)

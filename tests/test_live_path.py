@@ -84,6 +84,7 @@ async def test_batches_are_counted_and_the_newest_time_is_kept() -> None:
         "sweep": 2,
         "open_gaps": 0,
         "last_message_at": "2026-11-23T14:00:05.000Z",
+        "alive_at": None,
     }
     assert world.changes == 2
     assert world.path.quiet_seconds < 60
@@ -144,10 +145,12 @@ async def test_a_gap_under_a_dead_stream_begins_with_the_last_moment_it_was_aliv
     world.path.attached(OURS, fresh=False)
     world.enter(Phase.READY, "ready")
     world.path.beat()
-    alive_at = world.path._alive_at
+    alive_at = world.path.capture()["alive_at"]
+    assert alive_at
     monkeypatch.setattr("leadmasterd.times.iso", lambda _moment: NOW)
     world.path.beat(stream_dead=True)
     assert world.inbox.heartbeat_at > 0, "the path from the page works"
+    assert world.path.capture()["alive_at"] == alive_at, "and it proves nothing more"
     [opened] = world.enter(Phase.RECONNECTING, "stream_lost")
     assert opened == GapOpened("stream_lost", alive_at)
 

@@ -123,7 +123,7 @@ def test_the_object_has_exactly_the_documented_keys(paths: Paths) -> None:
     """Other programs read it, so every added or removed key must be intended and changed here too."""
     status = status_of(paths)
     assert set(status) == KEYS
-    assert set(status["capture"]) == {"live", "sweep", "open_gaps", "last_message_at"}
+    assert set(status["capture"]) == {"live", "sweep", "open_gaps", "last_message_at", "alive_at"}
     assert json.loads(json.dumps(status)) == status
 
 
@@ -470,7 +470,7 @@ async def test_many_changes_are_written_once(paths: Paths) -> None:
     await until(paths.status_file.exists)
     status = json.loads(paths.status_file.read_text())
     assert status["counters"] == {"page_errors": 100, "dropped_lines": 7}
-    assert status["capture"] == {"live": 0, "sweep": 0, "open_gaps": 0, "last_message_at": None}
+    assert status["capture"] == {"live": 0, "sweep": 0, "open_gaps": 0, "last_message_at": None, "alive_at": None}
     assert asked == 1
 
 

@@ -67,7 +67,7 @@ class LivePath:
         self._stream_dead = False
         self._last_batch = 0.0
         self._account: status_object.Account | None = None
-        self._capture = status_object.Capture(live=0, sweep=0, open_gaps=0, last_message_at=None)
+        self._capture = status_object.Capture(live=0, sweep=0, open_gaps=0, last_message_at=None, alive_at=None)
         self.sweeper = Sweeper(
             settings.timing(), make_plan=self._plan_sweep, ask_child=self._ask_sweep, on_stalled=self._delivery_stalled
         )
@@ -187,6 +187,7 @@ class LivePath:
 
     def capture(self) -> status_object.Capture:
         """How complete capture was, for `status`."""
+        self._capture["alive_at"] = self._alive_at or None
         return self._capture
 
     def next_sweep(self) -> list[status_object.Job]:

@@ -46,7 +46,7 @@ class Sections:
 
     session: Callable[[], Session] = _not_started
     account: Callable[[], Account | None] = lambda: None
-    capture: Callable[[], Capture] = lambda: Capture(live=0, sweep=0, open_gaps=0, last_message_at=None)
+    capture: Callable[[], Capture] = lambda: Capture(live=0, sweep=0, open_gaps=0, last_message_at=None, alive_at=None)
     waiting: Callable[[], Waiting] = lambda: Waiting(conversations=0, overdue=0, oldest_since=None)
     trouble: Callable[[], Trouble | None] = lambda: None
     concerns: Callable[[], Mapping[str, str]] = dict

@@ -29,6 +29,8 @@ class Capture(TypedDict):
     sweep: int
     open_gaps: int
     last_message_at: str | None
+    alive_at: str | None
+    """When a heartbeat last came by the path of messages, with WhatsApp's stream alive."""
 
 
 class Waiting(TypedDict):

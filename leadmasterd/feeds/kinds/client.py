@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 
 from leadmasterd import __version__
-from leadmasterd.feeds.addresses import PrivateAddress, PublicResolver
+from leadmasterd.resolver import PrivateAddress, PublicResolver
 
 CONNECT_TIMEOUT: Final = 10.0
 _KEPT_SECONDS: Final = 4.0

@@ -1,4 +1,4 @@
-"""Which addresses a feed may connect to: public ones, unless its settings allow a private host by name.
+"""Resolves names for HTTP: to public addresses only, unless a private host is allowed by name.
 
 A name is resolved once for each connection, the answers are checked, and aiohttp connects to what was checked. So a
 name that resolves to a private address the second time is refused the second time.
