@@ -176,6 +176,14 @@ FEED_DEAD: Final = Warnable(
     lambda detail: _("events were given up: {feeds}").format(feeds=detail),
     lambda: _("`leadmasterd feeds dead NAME` says why; `leadmasterd feeds retry NAME` delivers them again"),
 )
+FEED_OVERFLOW: Final = Warnable(
+    "feed_overflow",
+    Severity.MEDIUM,
+    lambda detail: _("undelivered events took too much disk, and the oldest were given up: {feeds}").format(
+        feeds=detail
+    ),
+    lambda: _("mend the receiver; `leadmasterd feeds show NAME` says how to have them delivered again"),
+)
 DISK_FULL: Final = Warnable(
     "disk_full",
     Severity.HIGH,
@@ -234,6 +242,7 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
         FEED_DOWN,
         FEED_DISABLED,
         FEED_DEAD,
+        FEED_OVERFLOW,
         DISK_FULL,
         DATABASE_LOCKED,
         DATABASE_ERROR,

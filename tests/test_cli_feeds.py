@@ -18,8 +18,8 @@ from standardwebhooks.webhooks import Webhook as Judge
 
 from leadmasterd.actions import feeds as decisions
 from leadmasterd.feeds import books as books_module
-from leadmasterd.feeds.books import Books, Changes, PutOff
-from leadmasterd.outbox import replaying, triggers
+from leadmasterd.feeds.books import Books, Changes, GivenUp, PutOff
+from leadmasterd.outbox import replaying, room, triggers
 from leadmasterd.outbox.reading import Event
 from leadmasterd.queries import feeds as queries
 from leadmasterd.settings.paths import Paths, find_paths
@@ -352,6 +352,32 @@ def test_a_replay_that_would_fill_the_disk_is_refused(shop: Shop, monkeypatch: p
     assert shop.types("feeds", "list", "--json").json["feeds"][0]["behind"] == 0
     assert shop.types("feeds", "replay", "all").code == 64
     assert shop.types("feeds", "replay", "all", "--from", "sometime").code == 64
+
+
+def test_what_took_too_much_disk_is_shown_with_the_command_that_gets_it_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word for word; then it is no longer told. More than the outbox may hold is refused, and goes in pieces."""
+    shop.hears((1, 50, PRICE), (2, 40, PRICE), (3, 5, PRICE))
+    paths = configured(shop, '[feeds.all]\nkind = "jsonl"\nevents = ["message.*"]')
+    with closing(sqlite3.connect(paths.database)) as database:
+        captured = [at for (at,) in database.execute("SELECT captured_at FROM messages ORDER BY captured_at")]
+    begun(paths, "all", all=Changes(given_up=GivenUp(1_234, captured[0], captured[1])))
+    begun(paths, all=Changes(given_up=GivenUp(1, captured[1], captured[1])))
+    [feed] = shop.types("feeds", "list", "--json").json["feeds"]
+    assert feed["given_up"] == {"number": 1_235, "first_at": captured[0], "last_at": captured[1]}
+    assert "1,235" in shop.types("feeds", "list").out
+    shown = " ".join(shop.types("feeds", "show", "all").out.split())
+    [command] = re.findall(r"given up 1,235 events, because they took too much disk; `leadmasterd (.*)` deliv", shown)
+    monkeypatch.setattr(room, "LEAST", 0)
+    with monkeypatch.context() as little:
+        little.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=0))
+        answer = shop.types(*command.split())
+        assert answer.code == 1
+        assert "choose a later --from or an earlier --until" in answer.err
+    assert shop.types("feeds", "list", "--json").json["feeds"][0]["given_up"] == feed["given_up"]
+    assert shop.types(*command.split()).out == "2 events are due for all.\n"
+    assert shop.types("feeds", "list", "--json").json["feeds"][0]["given_up"] is None
 
 
 def test_a_replay_that_is_stopped_says_what_is_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

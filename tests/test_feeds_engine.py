@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadmasterd.feeds import engine
-from leadmasterd.feeds.books import Books, State
+from leadmasterd.feeds import books, engine
+from leadmasterd.feeds.books import Books, GivenUp, State
 from leadmasterd.feeds.engine import OF_A_STREAM, UNCOMMITTED, WINDOW, Bookkeeper, Feed
 from leadmasterd.feeds.events import Outbox
 from leadmasterd.feeds.schedule import DELIVERED, TRIES, Outcome, Result
@@ -252,13 +252,13 @@ async def test_410_disables_the_feed_and_keeps_the_event(tmp_path: Path, committ
     receiver = Scripted(lambda _event, _gap: gone, concurrency=1)
     committer.commit(1, 2)
     async with at_work(tmp_path, receiver) as mine:
-        await until(lambda: mine.books.states()["hub"][0] is State.DISABLED)
+        await until(lambda: mine.books.standings()["hub"].state is State.DISABLED)
         await asyncio.sleep(0.02)
         assert receiver.tried == [1]
-        assert mine.books.states()["hub"] == (State.DISABLED, "HTTP 410", 0)
+        assert mine.books.standings()["hub"] == (State.DISABLED, "HTTP 410", 0, None)
         receiver.answer = lambda _event, _gap: DELIVERED
         mine.books.set_state("hub", State.ACTIVE, reason="", now=AT)
-        mine.feed.set_state(*mine.books.states()["hub"])
+        mine.feed.set_standing(mine.books.standings()["hub"])
         await until(lambda: len(receiver.delivered) == 2)
 
 
@@ -397,3 +397,108 @@ async def test_a_crash_at_any_point_loses_nothing_and_keeps_the_order(
         dead = {each for (each,) in books.execute("SELECT event_id FROM dead_letters")}
     assert set(ids(receiver)) | dead == set(range(1, total + 1))
     assert_in_order(receiver)
+
+
+# ------------------------------------------------------------------ what there is no room for
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_what_there_is_no_room_for_is_given_up_counted_and_marked(
+    tmp_path: Path, committer: Committer, seed: int
+) -> None:
+    """Whatever was delivered before, tried, paused or not yet read, and whether a crash comes between."""
+    chance = random.Random(seed)
+    committer.commit(*(chance.choice((0, 1, 2, 3)) for _each in range(60)))
+    committer.commit(1, 2, kind="unwanted")
+    committer.commit(3, feed="hub")
+    poisoned = {event_id for event_id in range(1, 64) if chance.random() < 0.3}
+    receiver = Scripted(
+        lambda event, _gap: AGAIN if event.event_id in poisoned else DELIVERED, concurrency=chance.choice((1, 3))
+    )
+    before = chance.choice((0, 0, 5, 20))
+    through = chance.randint(5, 63)
+    async with at_work(tmp_path, receiver, divisor=0.001, crash=seed % 2 == 1) as mine:
+        if seed % 3 == 0:
+            mine.feed.set_standing(mine.books.standings()["hub"]._replace(state=State.PAUSED))
+        else:
+            await until(lambda: mine.feed.progress().undelivered or len(receiver.delivered) >= before)
+        mine.feed.give_up(through)
+        await until(lambda: mine.feed.progress().floor >= through)
+    receiver.answer = lambda _event, _gap: DELIVERED
+    async with at_work(tmp_path, receiver) as mine:
+        await until(lambda: mine.feed.progress().floor >= 63)
+        given_up = mine.feed.progress().given_up
+        assert mine.books.standings()["hub"].given_up == given_up
+    lost = set(range(1, 64)) - {61, 62} - set(ids(receiver))
+    assert (given_up.number if given_up else 0) == len(lost)
+    assert all(event_id <= through for event_id in lost)
+    assert_in_order(receiver)
+    streams = dict(committer.connection.execute("SELECT event_id, stream FROM outbox").fetchall())
+    after = set()
+    for stream in {streams[event_id] for event_id in lost}:
+        last = max(event_id for event_id in lost if streams[event_id] == stream)
+        after |= {min((each for each in receiver.of_stream(stream) if each > last), default=0)} - {0}
+    assert set(receiver.after_gap) == after
+
+
+async def test_nothing_is_deleted_before_the_books_say_that_it_was_given_up(
+    tmp_path: Path, committer: Committer
+) -> None:
+    """A disk that is full can keep the books from being written; what goes must not go without a word."""
+    committer.commit(1, 2)
+    async with at_work(tmp_path, Scripted(lambda _event, _gap: AGAIN), divisor=0.001) as mine:
+        with closing(sqlite3.connect(tmp_path / "feeds.db", isolation_level=None)) as other:
+            mine.books._connection.execute("PRAGMA busy_timeout = 10")
+            other.execute("BEGIN IMMEDIATE")
+            mine.feed.give_up(2)
+            await until(lambda: mine.bookkeeper.trouble)
+            assert mine.feed.progress().floor == 0
+            other.execute("ROLLBACK")
+        await until(lambda: mine.feed.progress().floor == 2)
+        assert mine.books.standings()["hub"].given_up == GivenUp(2, AT, AT)
+
+
+async def test_more_than_is_looked_through_at_once_is_given_up_in_parts(
+    tmp_path: Path, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While something is being tried it waits, because its outcome counts."""
+    monkeypatch.setattr(engine, "GIVEN_UP_AT_ONCE", 7)
+    committer.commit(*[1, 2] * 25)
+    answer = asyncio.Event()
+
+    async def slowly(event: Event, _gap: bool) -> Outcome:
+        await answer.wait()
+        return DELIVERED
+
+    receiver = Scripted(slowly, concurrency=1)
+    async with at_work(tmp_path, receiver) as mine:
+        await until(lambda: receiver.tried)
+        mine.feed.give_up(48)
+        await asyncio.sleep(0)
+        answer.set()
+        await until(lambda: mine.feed.progress().floor == 50)
+        assert mine.books.standings()["hub"].given_up == GivenUp(47, AT, AT)
+    assert sorted(ids(receiver)) == [1, 49, 50]
+    assert sorted(receiver.after_gap) == [49, 50]
+
+
+def test_books_of_the_version_before_are_taken_over_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in the middle leaves them as they were."""
+    path = tmp_path / "feeds.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{books._SCHEMA} PRAGMA user_version = 1;")
+        old.execute("INSERT INTO feeds VALUES ('hub', 'paused', '', 'x', 7)")
+        old.commit()
+    with monkeypatch.context() as broken:
+        broken.setattr(books, "_SCHEMA_2", f"{books._SCHEMA_2} SELECT a_crash();")
+        with pytest.raises(sqlite3.OperationalError, match="a_crash"):
+            Books(path)
+    with closing(sqlite3.connect(path)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+        assert old.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'given_up'").fetchone() == (0,)
+    for _twice in range(2):
+        with closing(Books(path)) as new:
+            record = new.register(["hub"], last_id=9, now=AT)["hub"]
+            assert (record.state, record.floor, record.given_up) == (State.PAUSED, 7, None)

@@ -59,8 +59,8 @@ async def test_the_triggers_follow_the_settings_and_what_is_delivered_goes_after
     await asyncio.to_thread(writer.start)
     books = Books(tmp_path / "leadmaster.db", writer)
     try:
-        low_water = 0
-        on = OutboxUpkeep("thin", low_water=lambda: low_water)
+        low_water = crowded = 0
+        on = OutboxUpkeep("thin", low_water=lambda: low_water, crowded=lambda: crowded)
         await on.begin(writer)
         assert books.one("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'") > 5
         with closing(sqlite3.connect(books.path)) as connection, connection:
@@ -74,6 +74,12 @@ async def test_the_triggers_follow_the_settings_and_what_is_delivered_goes_after
         low_water = 3
         await on.every_minute(writer)
         assert books.one("SELECT json_group_array(event_id) FROM outbox") == "[3]"
+        with closing(sqlite3.connect(books.path)) as connection, connection:
+            rows = [("2999-01-01T00:00:00.000Z",)] * (2 * triggers.DROPPED_AT_ONCE)
+            connection.executemany("INSERT INTO outbox (kind, stream, at, data) VALUES ('x', 0, ?, '{}')", rows)
+        low_water = crowded = 2 * triggers.DROPPED_AT_ONCE + 1
+        await on.every_minute(writer)
+        assert books.one("SELECT json_group_array(event_id) FROM outbox") == f"[{low_water + 1},{low_water + 2}]"
         await OutboxUpkeep("off", low_water=lambda: 0).begin(writer)
         assert books.one("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'") == 0
         with closing(sqlite3.connect(books.path)) as connection:

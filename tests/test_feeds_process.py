@@ -19,8 +19,12 @@ from standardwebhooks.webhooks import Webhook as Judge
 
 from leadmasterd.daemon.feeds import FeedsProcess
 from leadmasterd.daemon.warnings import ActiveWarnings
+from leadmasterd.feeds.books import Books, State
+from leadmasterd.feeds.events import Outbox
+from leadmasterd.feeds.process import FeedsProcess as Process
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child, environment_for
+from leadmasterd.outbox import room
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.supervisor.timing import Timing
@@ -249,3 +253,37 @@ async def test_settings_that_became_wrong_are_told(tmp_path: Path) -> None:
     paths.file.write_text("[feeds.all]\nkind = 5\n")
     async with delivering(paths) as feeds:
         await until(lambda: warnings_of(feeds) == {"feeds_down": "exit code 78"})
+
+
+async def test_a_feed_that_is_paused_for_weeks_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one that can't be used. The oldest events are given up and told, and the daemon may delete them."""
+    monkeypatch.setattr(room, "LEAST", 20_000)
+    paths = settings_in(
+        tmp_path, f'{JSONL}\n[feeds.hub]\nkind = "webhook"\nurl = "https://hub.example/"\nsecret_file = "none"'
+    )
+    settings = load(str(paths.file))[0]
+    stop = asyncio.Event()
+    with closing(Committer(paths.database)) as committer, closing(Outbox(paths.database)) as outbox:
+        committer.commit(*[1, 2] * 500)
+        with closing(Books(paths.state_dir / "feeds.db")) as books:
+            books.register(settings.feeds, last_id=0, now="x")
+            books.set_state("all", State.PAUSED, reason="", now="x")
+            process = Process(settings, paths, outbox=outbox, books=books, free=lambda: 0)
+            task = asyncio.create_task(process.run(stop))
+            await until(lambda: process.report()["low_water"] and process.report()["feeds"][0]["given_up"])
+            report = process.report()
+            stop.set()
+            await task
+    assert 0 < report["low_water"] == report["crowded"] < 1000
+    given_up = report["low_water"]
+    assert [(feed["state"], feed["given_up"], feed["behind"]) for feed in report["feeds"]] == [
+        ("paused", given_up, 1000 - given_up),
+        ("unusable", given_up, 1000 - given_up),
+    ]
+    warnings = ActiveWarnings(lambda: None)
+    daemon = FeedsProcess(paths, warnings=warnings, changed=lambda: None)
+    daemon._reported(json.loads(json.dumps(report)))
+    assert (daemon.low_water, daemon.crowded) == (given_up, given_up)
+    assert warnings.concerns()["feed_overflow"] == f"all ({given_up}), hub ({given_up})"

@@ -26,7 +26,7 @@ from leadmasterd.cli.leads_export import COLUMNS, ExportedFile
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import Sections, StatusPublisher, measure
 from leadmasterd.doctor import PageObject, Report
-from leadmasterd.feeds.books import Changes, PutOff
+from leadmasterd.feeds.books import Changes, GivenUp, PutOff
 from leadmasterd.listener.profile import Auth
 from leadmasterd.queries.feeds import DeadList, Feed, FeedDetail, FeedList
 from leadmasterd.queries.history import HistoryObject
@@ -41,6 +41,7 @@ from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import write_status
 from leadmasterd.state.status_object import FeedStatus, Page, PageMember, Session, Status
 from leadmasterd.store.database import open_for_writing
+from tests.feeds import AT
 from tests.sessions import packed
 from tests.stories import Customer
 from tests.test_cli_feeds import HUB, begun, given_up
@@ -289,7 +290,15 @@ def filled(shop: Shop) -> Paths:
         page=lambda: PAGE,
         feeds=lambda: [
             FeedStatus(
-                name="hub", kind="webhook", state="down", why="HTTP 502", behind=3, retrying=1, dead=2, outage_hours=0
+                name="hub",
+                kind="webhook",
+                state="down",
+                why="HTTP 502",
+                behind=3,
+                retrying=1,
+                dead=2,
+                given_up=9,
+                outage_hours=0,
             )
         ],
     )
@@ -297,7 +306,7 @@ def filled(shop: Shop) -> Paths:
     with (shop.folder / "config.toml").open("a") as file:
         file.write(HUB.format(port=1))
     tried = PutOff(5, 3, "2030-01-01T00:00:00.000Z", "HTTP 503")
-    begun(paths, "hub", hub=Changes(tries={7: tried}, dead=[given_up(1)]))
+    begun(paths, "hub", hub=Changes(tries={7: tried}, dead=[given_up(1)], given_up=GivenUp(9, AT, AT)))
     (shop.folder / "labelled.jsonl").write_text(LABELLED)
     lines = [Customer(chat(9)).says("17 10:00", PRICE), Customer(chat(8)).clicks_ad("17 11:00")]
     (shop.folder / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from leadmasterd.outbox import reading, replaying, triggers
+from leadmasterd.outbox import reading, replaying, room, triggers
 from leadmasterd.outbox.events import KINDS, LONGEST_TEXT, SOURCES, Type
 from tests import wire
 from tests.depth import examples
@@ -209,6 +209,42 @@ def test_events_that_were_delivered_are_dropped(books: Books) -> None:
     assert heard(books)[0].event_id == last + 1
 
 
+def test_what_takes_too_much_disk_goes_however_young_it_is(books: Books) -> None:
+    """The oldest, in parts, and nothing that is not delivered."""
+    with books.db:
+        row = "INSERT INTO outbox (kind, stream, at, data) VALUES ('x', 0, '2999', '{}')"
+        books.db.executemany(row, [()] * (triggers.DROPPED_AT_ONCE + 100))
+    first = heard(books)[0].event_id
+    through, crowded = first + triggers.DROPPED_AT_ONCE + 60, first + triggers.DROPPED_AT_ONCE + 20
+    assert triggers.drop_delivered(books.db, through, keep_after="2000") == 0
+    dropped = [triggers.drop_delivered(books.db, through, keep_after="2000", crowded=crowded) for _part in range(3)]
+    assert dropped == [triggers.DROPPED_AT_ONCE, 21, 0]
+    assert triggers.drop_delivered(books.db, through, keep_after="2000", crowded=through + 30) == 40
+
+
+def test_the_outbox_may_take_a_quarter_of_the_disk_that_is_free(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was deleted counts as free: the file is written to again. A little is always allowed."""
+    data = json.dumps({"text": "ñ" * 470})
+    with books.db:
+        row = "INSERT INTO outbox (kind, stream, at, data) VALUES ('x', 0, '2999', ?)"
+        books.db.executemany(row, [(data,)] * 2_000)
+    each = len(data.encode()) + 1 + room.ROW_BYTES
+    now = room.room(books.db, free=0)
+    assert (now.taken, now.most, now.through) == (2_000 * each, room.LEAST, 0)
+    monkeypatch.setattr(room, "LEAST", 0)
+    unused = room.room(books.db, free=0).most * 4 - 2_000 * each
+    assert 0 <= unused < 100_000
+    now = room.room(books.db, free=5_999 * each - unused)
+    assert (now.most, now.through) == (7_999 * each // 4, 2_000 - int(0.9 * (7_999 * each // 4) / each))
+    assert room.room(books.db, free=6_001 * each).through == 0
+    books.db.execute("DELETE FROM outbox WHERE event_id <= ?", (now.through,))
+    after = room.room(books.db, free=5_999 * each - unused)
+    assert (after.taken, after.through) == ((2_000 - now.through) * each, 0)
+    assert after.most == pytest.approx(now.most, rel=0.2)
+    books.db.execute("DELETE FROM outbox")
+    assert (room.room(books.db, free=0).taken, room.room(books.db, free=0).through) == (0, 0)
+
+
 # ---------------------------------------------------------------------- replayed
 
 
@@ -242,6 +278,8 @@ def test_a_replay_tells_one_feed_what_it_missed(books: Books) -> None:
     assert messages == sorted(messages)
     later = replayed(books, messages[-1])
     assert [event.data["captured_at"] for event in later if event.kind == "message.stored"] == messages[-1:]
+    before = replaying.plan(books.db, "", until=messages[0], full=True, kinds=["message.stored"])
+    assert before.number == messages.count(messages[0])
     assert "phone" not in json.dumps([event.data for event in replayed(books, full=False)])
 
 

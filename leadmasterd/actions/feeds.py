@@ -20,6 +20,7 @@ from leadmasterd.actions.rebuild import PAUSE
 from leadmasterd.actions.unit_of_work import LeadEditor
 from leadmasterd.errors import CannotUseSettings, CannotUseState, LeadmasterdError, Refused
 from leadmasterd.outbox import replaying
+from leadmasterd.outbox.room import SHARE, room
 from leadmasterd.queries.database import Connection, rows
 from leadmasterd.queries.feeds import feed_of, open_books, wanted_kinds
 from leadmasterd.settings.model import Settings
@@ -105,10 +106,13 @@ def replay(
     name: str,
     from_at: str,
     *,
+    until: str = "9999",
     on_plan: Callable[[int, int], None],
     on_progress: Callable[[int, int], None],
 ) -> int:
-    """Deliver again all that happened since `from_at` (ISO, UTC). Returns how many events that is.
+    """Deliver again all that happened from `from_at` to `until` (ISO, UTC). Returns how many events that is.
+
+    What was given up because it took too much disk is then no longer told: a person has decided about it.
 
     `on_plan` gets that number and about how many bytes they take, before any is written; `on_progress` how many are
     written, and of how many. Raises Refused where the disk is too small.
@@ -117,7 +121,7 @@ def replay(
     with open_books(editor.paths, "ro") as books:
         if books is None or not _has_begun(books, name):
             raise _not_begun(name)
-    plan = replaying.plan(editor.connection, from_at, full=feed.full, kinds=wanted_kinds(feed))
+    plan = replaying.plan(editor.connection, from_at, until=until, full=feed.full, kinds=wanted_kinds(feed))
     on_plan(plan.number, plan.size)
     _check_room(editor, plan.size)
     running, written = is_running(editor.paths), 0
@@ -127,6 +131,9 @@ def replay(
         on_progress(written, plan.number)
         if running:
             time.sleep(PAUSE)
+    with open_books(editor.paths, "rw") as books:
+        if books is not None:
+            books.execute("DELETE FROM given_up WHERE feed = ?", (name,))
     return written
 
 
@@ -167,12 +174,16 @@ def _not_begun(name: str) -> Refused:
 
 
 def _check_room(editor: LeadEditor, size: int) -> None:
-    """Each event is written to the database and to its log."""
+    """Each event is written to the database and to its log, and must not be too many for the outbox."""
     free, floor = shutil.disk_usage(editor.paths.database.parent).free, editor.settings.supervisor.disk_floor_mb
     needed = 2 * size + floor * 1_000_000
+    now = room(editor.connection, free=free)
+    if now.taken + size > now.most:
+        needed = max(needed, free + SHARE * (now.taken + size - now.most))
     if free < needed:
         raise Refused(
             _(
-                "cannot replay: that needs {needed:,} MB of free disk, and there are {free:,} MB; choose a later --from"
+                "cannot replay: that needs {needed:,} MB of free disk, and there are {free:,} MB; "
+                "choose a later --from or an earlier --until"
             ).format(needed=needed // 1_000_000, free=free // 1_000_000)
         )

@@ -40,13 +40,14 @@ def add_retry_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which feed, and from when."""
+    """Which feed, and from when to when."""
     _add_name(parser)
     add_time(parser, "--from", _("from this date or time"), required=True)
+    add_time(parser, "--until", _("until this date or time; default: now"))
     add_epilog(
         parser,
         "leadmasterd feeds replay crm --from ayer",
-        "leadmasterd feeds replay crm --from 2026-11-01",
+        "leadmasterd feeds replay crm --from 2026-11-01 --until 2026-11-08",
         notes=_("The events are marked `replayed` and have new ids. Nobody else gets them."),
     )
 
@@ -109,9 +110,11 @@ def run_replay(arguments: argparse.Namespace) -> int:
             print(line, end="", file=sys.stderr, flush=True)
 
     with lead_editor(arguments.config) as editor:
-        from_at = times.iso(time_from(vars(arguments)["from"], clock_of(editor).zone))
+        zone = clock_of(editor).zone
+        from_at = times.iso(time_from(vars(arguments)["from"], zone))
+        until = times.iso(time_from(arguments.until, zone)) if arguments.until else "9999"
         try:
-            feeds.replay(editor, arguments.name, from_at, on_plan=_say_how_much, on_progress=on_progress)
+            feeds.replay(editor, arguments.name, from_at, until=until, on_plan=_say_how_much, on_progress=on_progress)
         except KeyboardInterrupt as error:
             text = ngettext(
                 "stopped: {n} event was written, and will be delivered",

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
                 cell(state_of(feed), style=_STYLES.get(feed["state"], "")),
                 cell(f"{feed['behind']:,}" if feed["behind"] else "-"),
                 cell(length(clock.seconds_since(feed["oldest_at"])) if feed["oldest_at"] else ""),
-                cell(f"{feed['dead']:,}" if feed["dead"] else "-", style="red" if feed["dead"] else ""),
+                cell(f"{given_up(feed):,}" if given_up(feed) else "-", style="red" if given_up(feed) else ""),
                 cell(feed["why"]),
             ]
             for feed in answer["feeds"]
@@ -60,6 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
     if any(feed["state"] == "active" for feed in answer["feeds"]) and not is_running(paths):
         print(_("The daemon is not running; feeds deliver once it is."), file=sys.stderr)
     return 0
+
+
+def given_up(feed: Feed) -> int:
+    """Events that were not delivered and will not be by themselves."""
+    return feed["dead"] + (feed["given_up"]["number"] if feed["given_up"] else 0)
 
 
 def state_of(feed: Feed) -> str:

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+from datetime import datetime, timedelta
 
+from leadmasterd import times
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, typed
 from leadmasterd.cli.feeds_list import state_of
 from leadmasterd.cli.tables import Column, cell, folded, note_more, show
@@ -73,6 +75,16 @@ def _rows(feed: FeedDetail, clock: Clock, *, running: bool) -> list[tuple[str, s
                 + _("; `leadmasterd feeds dead {name}` lists them").format(name=feed["name"]),
             )
         )
+    if gone := feed["given_up"]:
+        text = ngettext(
+            "{n} event, because it took too much disk; `{command}` delivers it again",
+            "{n} events, because they took too much disk; `{command}` delivers them again",
+            gone["number"],
+        )
+        after_last = times.iso(datetime.fromisoformat(gone["last_at"]) + timedelta(minutes=1))
+        first, last = (clock.full(at).replace(" ", "T") for at in (gone["first_at"], after_last))
+        command = f"leadmasterd feeds replay {feed['name']} --from {first} --until {last}"
+        found.append((_("given up"), text.format(n=f"{gone['number']:,}", command=command)))
     return found
 
 

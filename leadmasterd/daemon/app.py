@@ -88,7 +88,9 @@ class Daemon:
         self._report = ChildReport()
         self._page = PageReport(send=self._spawner.send, changed=self._publisher.changed)
         self._feeds = FeedsProcess(paths, warnings=self._warnings, changed=self._publisher.changed)
-        self._outbox = OutboxUpkeep(mode_of(settings), low_water=lambda: self._feeds.low_water)
+        self._outbox = OutboxUpkeep(
+            mode_of(settings), low_water=lambda: self._feeds.low_water, crowded=lambda: self._feeds.crowded
+        )
 
     async def run(self) -> None:
         """From nothing to listening, until the end. Raises CannotUseState, CannotUseDatabase, CannotUseProgram."""

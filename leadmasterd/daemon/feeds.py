@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from leadmasterd.daemon.warnings import ActiveWarnings
-from leadmasterd.health import FEED_DEAD, FEED_DISABLED, FEED_DOWN, FEEDS_DOWN, Warnable
+from leadmasterd.health import FEED_DEAD, FEED_DISABLED, FEED_DOWN, FEED_OVERFLOW, FEEDS_DOWN, Warnable
 from leadmasterd.listener import tree
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import FeedStatus
@@ -38,6 +38,8 @@ class FeedsProcess:
         self._feeds: list[FeedStatus] = []
         self.low_water = 0
         """Every feed is done with the events up to this one; 0 before that is known."""
+        self.crowded = 0
+        """Events up to this one take too much disk."""
 
     @property
     def pid(self) -> int | None:
@@ -120,13 +122,16 @@ class FeedsProcess:
                 log.warning("the feeds process wrote a line that is no report", extra={"action": "feeds_line"})
 
     def _reported(self, report: Mapping[str, Any]) -> None:
-        self.low_water, self._feeds = int(report["low_water"]), list(report["feeds"])
+        self.low_water, self.crowded = int(report["low_water"]), int(report["crowded"])
+        self._feeds = list(report["feeds"])
         self._warn(FEEDS_DOWN, report["trouble"] or "")
         down = [feed for feed in self._feeds if feed["outage_hours"]]
         self._warn(FEED_DOWN, ", ".join(f"{each['name']} ({each['outage_hours']} h, {each['why']})" for each in down))
         halted = [feed for feed in self._feeds if feed["state"] in ("disabled", "unusable")]
         self._warn(FEED_DISABLED, ", ".join(f"{feed['name']} ({feed['why']})" for feed in halted))
         self._warn(FEED_DEAD, ", ".join(f"{feed['name']} ({feed['dead']})" for feed in self._feeds if feed["dead"]))
+        gone = ", ".join(f"{feed['name']} ({feed['given_up']:,})" for feed in self._feeds if feed["given_up"])
+        self._warn(FEED_OVERFLOW, gone)
         self._changed()
 
     def _warn(self, warning: Warnable, detail: str) -> None:

@@ -5,14 +5,16 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from leadmasterd import times
 from leadmasterd.errors import DatabaseDamaged
-from leadmasterd.outbox.triggers import Mode, drop_delivered, sync, write_due
+from leadmasterd.outbox.triggers import DROPPED_AT_ONCE, Mode, drop_delivered, sync, write_due
 from leadmasterd.settings.model import Settings
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.writer import Writer
+
+_T = TypeVar("_T")
 
 _KEPT: Final = timedelta(days=1)
 """How long delivered events stay, for people who look into what was delivered."""
@@ -26,11 +28,15 @@ def mode_of(settings: Settings) -> Mode:
 
 
 class OutboxUpkeep:
-    """Runs on the writer's thread. `low_water`: every feed is done with the events up to this one."""
+    """Runs on the writer's thread.
 
-    def __init__(self, mode: Mode, *, low_water: Callable[[], int]) -> None:
+    `low_water`: every feed is done with the events up to this one. `crowded`: those up to this one take too much disk.
+    """
+
+    def __init__(self, mode: Mode, *, low_water: Callable[[], int], crowded: Callable[[], int] = lambda: 0) -> None:
         self._mode = mode
         self._low_water = low_water
+        self._crowded = crowded
 
     async def begin(self, writer: Writer) -> None:
         """Before anything is captured."""
@@ -39,15 +45,25 @@ class OutboxUpkeep:
     async def every_minute(self, writer: Writer) -> None:
         """What has become due, and what is no longer needed."""
         if self._mode != "off":
-            low_water, keep_after = self._low_water(), times.iso(datetime.now(UTC) - _KEPT)
             await _on_writer(writer, write_due)
-            if low_water:
-                await _on_writer(writer, lambda db: drop_delivered(db, low_water, keep_after=keep_after))
+            if low_water := self._low_water():
+                await self._drop(writer, low_water, self._crowded())
+
+    async def _drop(self, writer: Writer, low_water: int, crowded: int) -> None:
+        """In parts, between which messages are written."""
+        keep_after = times.iso(datetime.now(UTC) - _KEPT)
+
+        def drop(connection: sqlite3.Connection) -> int:
+            return drop_delivered(connection, low_water, keep_after=keep_after, crowded=crowded)
+
+        while await _on_writer(writer, drop) == DROPPED_AT_ONCE:
+            pass
 
 
-async def _on_writer(writer: Writer, work: Callable[[sqlite3.Connection], object]) -> None:
-    def call(connection: sqlite3.Connection, _rows: Rows) -> None:
-        work(connection)
+async def _on_writer(writer: Writer, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+    def call(connection: sqlite3.Connection, _rows: Rows) -> _T:
+        return work(connection)
 
     with contextlib.suppress(DatabaseDamaged):  # the writer tells it
-        await asyncio.wrap_future(writer.call(call))
+        return await asyncio.wrap_future(writer.call(call))
+    return None

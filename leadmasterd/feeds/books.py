@@ -14,11 +14,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from leadmasterd.outbox.reading import Event
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _SCHEMA: Final = """
 CREATE TABLE feeds (
@@ -63,6 +63,16 @@ CREATE TABLE dead_letters (
 ) STRICT, WITHOUT ROWID;
 """
 
+_SCHEMA_2: Final = """
+CREATE TABLE given_up (
+    feed TEXT PRIMARY KEY REFERENCES feeds,
+    number INTEGER NOT NULL CHECK (number > 0),
+    first_at TEXT NOT NULL,
+    last_at TEXT NOT NULL
+) STRICT;
+"""
+"""What went undelivered because it took too much disk, until a person has it replayed."""
+
 
 class State(StrEnum):
     """Whether a feed delivers."""
@@ -84,6 +94,27 @@ class PutOff:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Events that went undelivered because they took too much disk, and when the first and the last were written."""
+
+    number: int
+    first_at: str
+    last_at: str
+
+    def __add__(self, later: "GivenUp") -> "GivenUp":
+        return GivenUp(self.number + later.number, self.first_at, later.last_at)
+
+
+class Standing(NamedTuple):
+    """What a person's command may change of a feed."""
+
+    state: State
+    reason: str
+    dead: int
+    given_up: GivenUp | None
+
+
 @dataclass(slots=True)
 class FeedRecord:
     """A feed as the books know it. Cursors, tries and gaps by stream."""
@@ -92,6 +123,7 @@ class FeedRecord:
     reason: str
     floor: int
     dead: int
+    given_up: GivenUp | None = None
     cursors: dict[int, int] = field(default_factory=dict)
     tries: dict[int, PutOff] = field(default_factory=dict)
     gaps: set[int] = field(default_factory=set)
@@ -112,12 +144,14 @@ class Changes:
     floor: int | None = None
     disabled: str | None = None
     """The receiver wants nothing more, for this reason."""
+    given_up: GivenUp | None = None
+    """Beside what was given up before."""
 
     @property
     def size(self) -> int:
         """How much there is to write; 0: nothing."""
         numbers = len(self.cursors) + len(self.tries) + len(self.dead)
-        return numbers + (self.floor is not None) + (self.disabled is not None)
+        return numbers + sum(each is not None for each in (self.floor, self.disabled, self.given_up))
 
 
 class Books:
@@ -145,6 +179,8 @@ class Books:
         execute("PRAGMA foreign_keys = ON")
         if version < 1:
             self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = 1; COMMIT;")
+        if version < 2:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA_2} PRAGMA user_version = 2; COMMIT;")
 
     def close(self) -> None:
         """Close the file."""
@@ -199,17 +235,26 @@ class Books:
             reason=reason,
             floor=floor,
             dead=dead,
+            given_up=self._given_up().get(feed),
             cursors=dict(execute("SELECT stream, event_id FROM cursors WHERE feed = ?", of_feed).fetchall()),
             tries={stream: PutOff(*rest) for stream, *rest in tries.fetchall()},
             gaps={stream for (stream,) in execute("SELECT stream FROM gaps WHERE feed = ?", of_feed).fetchall()},
         )
 
-    def states(self) -> dict[str, tuple[State, str, int]]:
-        """State, reason and number of dead letters by feed."""
+    def _given_up(self) -> dict[str, GivenUp]:
+        rows = self._connection.execute("SELECT feed, number, first_at, last_at FROM given_up").fetchall()
+        return {feed: GivenUp(*rest) for feed, *rest in rows}
+
+    def standings(self) -> dict[str, Standing]:
+        """By feed."""
+        given_up = self._given_up()
         rows = self._connection.execute(
             "SELECT feed, state, reason, (SELECT count(*) FROM dead_letters WHERE feed = feeds.feed) FROM feeds"
         )
-        return {feed: (State(state), reason, dead) for feed, state, reason, dead in rows.fetchall()}
+        return {
+            feed: Standing(State(state), reason, dead, given_up.get(feed))
+            for feed, state, reason, dead in rows.fetchall()
+        }
 
     def set_state(self, feed: str, state: State, *, reason: str, now: str) -> bool:
         """False: there is no such feed."""
@@ -219,7 +264,7 @@ class Books:
     def commit(self, changes: Mapping[str, Changes], *, now: str) -> None:
         """All of it in one transaction. Raises sqlite3.Error, and then nothing of it is kept."""
         execute = self._connection.execute
-        flushed = any(each.dead or each.disabled is not None for each in changes.values())
+        flushed = any(each.dead or each.given_up or each.disabled is not None for each in changes.values())
         execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
         execute("BEGIN IMMEDIATE")
         try:
@@ -256,6 +301,12 @@ class Books:
                     "INSERT OR REPLACE INTO tries VALUES (?, ?, ?, ?, ?, ?)",
                     (feed, stream, put_off.event_id, put_off.tries, put_off.next_at, put_off.why),
                 )
+        if gone := changes.given_up:
+            execute(
+                "INSERT INTO given_up VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "number = number + excluded.number, last_at = excluded.last_at",
+                (feed, gone.number, gone.first_at, gone.last_at),
+            )
         if changes.floor is not None:
             execute("UPDATE feeds SET floor = ? WHERE feed = ?", (changes.floor, feed))
             execute("DELETE FROM cursors WHERE feed = ? AND event_id <= ?", (feed, changes.floor))

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from leadmasterd import times
-from leadmasterd.feeds.books import Books, Changes, FeedRecord, PutOff, State
+from leadmasterd.feeds.books import Books, Changes, FeedRecord, GivenUp, PutOff, Standing, State
 from leadmasterd.feeds.events import News, Outbox
 from leadmasterd.feeds.kinds import Receiver
 from leadmasterd.feeds.schedule import LONGEST_WAIT, TRIES, Circuit, Outage, Outcome, Result, wait_after
@@ -33,6 +33,8 @@ OF_A_STREAM: Final = 16
 """How many of them may be of one stream."""
 READ: Final = 200
 """Events in one read of the outbox."""
+GIVEN_UP_AT_ONCE: Final = 2_000
+"""Events that are looked through at once when there is no room for them: some milliseconds."""
 UNCOMMITTED: Final = 256
 """Outcomes beyond which nothing is tried until the books are written: what a crash can make come twice."""
 
@@ -63,7 +65,9 @@ class Progress:
     undelivered: int
     seen: int
     floor: int
+    """As the books have it: a crash takes nothing of it back."""
     dead: int
+    given_up: GivenUp | None
     retrying: int
     paused_for: float
     """Seconds until the receiver is tried again; 0: it is not taken for down."""
@@ -98,7 +102,9 @@ class Feed:
         self._circuit = Circuit(divisor)
         self._outage = Outage(divisor)
         self._state, self._reason, self._dead = record.state, record.reason, record.dead
-        self._seen = self._floor = record.floor
+        self._given_up = record.given_up
+        self._seen = self._floor = self._committed_floor = record.floor
+        self._gave_up_to = self._give_up_to = record.floor
         self._final = record.cursors
         self._final_to = max(record.cursors.values(), default=0)
         self._gaps = record.gaps
@@ -141,12 +147,18 @@ class Feed:
                 self._settled(0)  # nothing of it was wanted, and still the floor moves
         self._wake.set()
 
-    def set_state(self, state: State, reason: str, dead: int) -> None:
+    def set_standing(self, standing: Standing) -> None:
         """A person's command has written this into the books."""
+        state, reason, self._dead, self._given_up = standing
         if (state, reason) != (self._state, self._reason):
             log.info("feed %s is %s now", self.name, state, extra={"action": f"feed_{state}"})
             self._outage.count_again(asyncio.get_running_loop().time())
-        self._state, self._reason, self._dead = state, reason, dead
+        self._state, self._reason = state, reason
+        self._wake.set()
+
+    def give_up(self, through: int) -> None:
+        """Give up what is undelivered up to this event: it takes too much disk. Also while nothing is delivered."""
+        self._give_up_to = max(self._give_up_to, through)
         self._wake.set()
 
     def _add(self, event: Event) -> None:
@@ -218,6 +230,11 @@ class Feed:
 
     def _advance(self, tasks: asyncio.TaskGroup) -> float | None:
         """Start what can be started. Seconds until there may be more to do without being woken; None: never."""
+        if self._gave_up_to < self._give_up_to:
+            if self._under_way:
+                return None
+            self._give_up_some()
+            return 0.0
         if self._state is not State.ACTIVE or self._changes.size >= UNCOMMITTED:
             return None
         now = asyncio.get_running_loop().time()
@@ -348,6 +365,56 @@ class Feed:
                 stream.due = None
                 self._ready.append(stream)
 
+    # ------------------------------------------------------------------ what there is no room for
+
+    def _give_up_some(self) -> None:
+        """Nothing is being tried now. The next event of each conversation says `after_gap`."""
+        start = max(self._gave_up_to, self._floor)
+        events = self._outbox.after(start, GIVEN_UP_AT_ONCE).events
+        end = self._give_up_to if len(events) < GIVEN_UP_AT_ONCE else min(events[-1].event_id, self._give_up_to)
+        gone = [event for event in events if event.event_id <= end and self._is_undelivered(event)]
+        self._undelivered -= sum(event.event_id <= self._seen for event in gone)
+        for number in {event.stream for event in gone}:
+            self._gaps.add(number)
+            self._changes.gaps[number] = True
+        for stream in self._streams.values():
+            self._skip(stream, end)
+        self._gave_up_to = end
+        self._seen = max(self._seen, end)
+        if gone:
+            more = GivenUp(len(gone), gone[0].at, gone[-1].at)
+            self._given_up = self._given_up + more if self._given_up else more
+            self._changes.given_up = self._changes.given_up + more if self._changes.given_up else more
+            log.error(
+                "feed %s: %d events were given up, because undelivered events take too much disk",
+                *(self.name, len(gone)),
+                extra={"action": "feed_overflow"},
+            )
+        self._settled(self._changes.size)
+
+    def _is_undelivered(self, event: Event) -> bool:
+        if not self._is_for_us(event):
+            return False
+        if event.event_id > self._seen:
+            return event.event_id > self._final.get(event.stream, 0)
+        stream = self._streams.get(event.stream)
+        return stream is not None and event.event_id >= stream.next_id
+
+    def _skip(self, stream: _Stream, end: int) -> None:
+        """Whatever is left of it comes after `end`."""
+        while stream.queue and stream.queue[0].event_id <= end:
+            stream.queue.popleft()
+            self._held -= 1
+        stream.next_id = max(stream.next_id, end + 1)
+        stream.after_gap = stream.number in self._gaps
+        if stream.tries and stream.tried_id <= end:
+            stream.tries = 0
+            self._changes.tries[stream.number] = None
+            self._failing.discard(stream)
+            if stream.due is not None:
+                stream.due = None
+                self._ready.append(stream)
+
     # ------------------------------------------------------------------ what others ask
 
     def collect(self) -> Changes:
@@ -359,6 +426,11 @@ class Feed:
         self._wake.set()
         return changes
 
+    def committed(self, changes: Changes) -> None:
+        """The books have what was collected."""
+        if changes.floor is not None:
+            self._committed_floor = changes.floor
+
     def progress(self) -> Progress:
         """For people."""
         open_until = self._circuit.open_until
@@ -369,8 +441,9 @@ class Feed:
             reason=self._reason,
             undelivered=self._undelivered,
             seen=self._seen,
-            floor=self._floor,
+            floor=self._committed_floor,
             dead=self._dead,
+            given_up=self._given_up,
             retrying=sum(stream.due is not None for stream in self._streams.values()),
             paused_for=max(0.0, open_until - now) if open_until is not None else 0.0,
             outage_hours=outage_hours,
@@ -436,6 +509,9 @@ class Bookkeeper:
                 await asyncio.sleep(1)
             else:
                 self.trouble = None
+                for feed in self._feeds:
+                    if feed.name in changes:
+                        feed.committed(changes[feed.name])
                 break
 
     def _write(self, changes: dict[str, Changes], receivers: list[Receiver]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from leadmasterd.outbox import reading
 from leadmasterd.outbox.events import KINDS, SOURCES
 from leadmasterd.outbox.reading import Event
+from leadmasterd.outbox.room import Room, room
 
 NO_STREAM: Final = 0
 """The stream of events that belong to no conversation."""
@@ -75,6 +76,12 @@ class Outbox:
         return reading.of_stream(self._connection, stream, between, limit)
 
     def count_after(self, event_id: int) -> int:
-        """How many events there are after this one."""
-        (number,) = self._connection.execute("SELECT count(*) FROM outbox WHERE event_id > ?", (event_id,)).fetchone()
+        """How many events there are after this one. Ids have no holes, so nothing is read for it."""
+        first = "SELECT min(event_id) FROM outbox WHERE event_id > ?"
+        query = f"SELECT ifnull(max(event_id) - ({first}) + 1, 0) FROM outbox"
+        (number,) = self._connection.execute(query, (event_id,)).fetchone()
         return int(number)
+
+    def room(self, free: int) -> Room:
+        """What the events take of the disk, of which these bytes are free."""
+        return room(self._connection, free=free)

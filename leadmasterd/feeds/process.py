@@ -10,10 +10,11 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from leadmasterd.errors import CannotUseSettings, CannotUseState
 from leadmasterd.feeds.books import Books, FeedRecord, State
 from leadmasterd.feeds.engine import READ, Bookkeeper, Feed
 from leadmasterd.feeds.events import Outbox, without_words
-from leadmasterd.feeds.kinds import Place
+from leadmasterd.feeds.kinds import Nowhere, Place, Receiver
 from leadmasterd.feeds.making import make_receiver
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths, base_folder
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY: Final = 0.5
 """Seconds between two looks for news in the database and for a person's changes in the books."""
 _REPORT_EVERY: Final = 1.0
+_LOOK_FOR_ROOM_EVERY: Final = 60.0
 _STOP_SECONDS: Final = 4.0
 """For tries that are under way when the daemon stops; those that are cut short are made again."""
 _LOCK_SECONDS: Final = 20.0
@@ -61,7 +63,16 @@ async def run(settings: Settings, paths: Paths) -> None:
 class FeedsProcess:
     """All feeds of the settings, at work."""
 
-    def __init__(self, settings: Settings, paths: Paths, *, outbox: Outbox, books: Books) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        *,
+        outbox: Outbox,
+        books: Books,
+        free: Callable[[], int] | None = None,
+    ) -> None:
+        """`free`: bytes on the disk of the database; by default they are measured."""
         self._settings = settings
         self._outbox = outbox
         self._books = books
@@ -69,7 +80,9 @@ class FeedsProcess:
         self._emitter = AsyncIOEventEmitter()
         self._emitter.on("error", _listener_failed)
         self._feeds: dict[str, Feed] = {}
-        self._unusable: dict[str, tuple[FeedRecord, str]] = {}
+        self._unusable: dict[str, str] = {}
+        self._free = free or (lambda: shutil.disk_usage(paths.database.parent).free)
+        self._crowded = 0
         self._position = outbox.last_id()
         self._last_report = ""
         now = times.iso(datetime.now(UTC))
@@ -83,12 +96,12 @@ class FeedsProcess:
     def _add(self, name: str, record: FeedRecord, paths: Paths) -> None:
         settings = self._settings.feeds[name]
         place = Place(name, paths.state_dir, base_folder(paths.file))
+        receiver: Receiver
         try:
             receiver = make_receiver(settings, place)
         except (CannotUseSettings, OSError) as error:
             log.error("feed %s does not start: %s", name, error, extra={"action": "feed_unusable"})  # noqa: TRY400
-            self._unusable[name] = (record, str(error))
-            return
+            self._unusable[name], receiver = str(error), Nowhere()
         feed = self._feeds[name] = Feed(
             name,
             receiver,
@@ -108,6 +121,7 @@ class FeedsProcess:
                 tasks.create_task(self._bookkeeper.run(), name="bookkeeper")
                 helpers = [
                     tasks.create_task(self._look_for_news(), name="news"),
+                    tasks.create_task(self._look_for_room(), name="room"),
                     tasks.create_task(self._report(stop), name="report"),
                 ]
                 working = [tasks.create_task(feed.run(), name=f"feed {name}") for name, feed in self._feeds.items()]
@@ -131,10 +145,19 @@ class FeedsProcess:
                     self._position = news.events[-1].event_id
                     await asyncio.sleep(0)
             if self._books.changed():
-                for name, (state, reason, dead) in self._books.states().items():
+                for name, standing in self._books.standings().items():
                     if feed := self._feeds.get(name):
-                        feed.set_state(state, reason, dead)
+                        feed.set_standing(standing)
             await asyncio.sleep(_LOOK_EVERY)
+
+    async def _look_for_room(self) -> None:
+        """Events that take too much disk are given up in the books, and the daemon then deletes them."""
+        while True:
+            self._crowded = self._outbox.room(self._free()).through
+            if self._crowded:
+                for feed in self._feeds.values():
+                    feed.give_up(self._crowded)
+            await asyncio.sleep(_LOOK_FOR_ROOM_EVERY)
 
     async def _report(self, stop: asyncio.Event) -> None:
         """A report whenever something changed. Without anybody who reads them there is no daemon."""
@@ -153,22 +176,16 @@ class FeedsProcess:
         statuses: list[FeedStatus] = []
         floors: list[int] = []
         for name, settings in self._settings.feeds.items():
+            progress = self._feeds[name].progress()
+            state, why, outage_hours = str(progress.state), progress.reason or progress.last_why, progress.outage_hours
             if name in self._unusable:
-                record, why = self._unusable[name]
-                state, retrying, dead, floor = "unusable", 0, record.dead, record.floor
-                outage_hours = 0
-                behind = self._outbox.count_after(floor)
-            else:
-                progress = self._feeds[name].progress()
-                state, retrying, dead, floor = str(progress.state), progress.retrying, progress.dead, progress.floor
-                outage_hours = progress.outage_hours
-                if progress.state is State.ACTIVE and (progress.paused_for or outage_hours):
-                    state = "down"
-                why = progress.reason or progress.last_why
-                behind = progress.undelivered
-                if progress.seen < self._position:
-                    behind += self._outbox.count_after(progress.seen)
-            floors.append(floor)
+                state, why, outage_hours = "unusable", self._unusable[name], 0
+            elif progress.state is State.ACTIVE and (progress.paused_for or outage_hours):
+                state = "down"
+            behind = progress.undelivered
+            if progress.seen < self._position:
+                behind += self._outbox.count_after(progress.seen)
+            floors.append(progress.floor)
             statuses.append(
                 FeedStatus(
                     name=name,
@@ -176,12 +193,18 @@ class FeedsProcess:
                     state=state,
                     why=why,
                     behind=behind,
-                    retrying=retrying,
-                    dead=dead,
+                    retrying=progress.retrying,
+                    dead=progress.dead,
+                    given_up=progress.given_up.number if progress.given_up else 0,
                     outage_hours=outage_hours,
                 )
             )
-        return FeedReport(low_water=min(floors, default=0), trouble=self._bookkeeper.trouble, feeds=statuses)
+        return FeedReport(
+            low_water=min(floors, default=0),
+            crowded=self._crowded,
+            trouble=self._bookkeeper.trouble,
+            feeds=statuses,
+        )
 
 
 def _listener_failed(error: Exception) -> None:

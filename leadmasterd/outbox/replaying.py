@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from leadmasterd.outbox.events import KINDS, SOURCES
+from leadmasterd.outbox.room import ROW_BYTES
 from leadmasterd.outbox.triggers import kind_of, over, values_of
 
 _REPLAYED: Final = tuple(enumerate(each for each in SOURCES if each.replayable))
 """With their ranks, which keep events of one moment in the order of their definitions: a message before its edit."""
 _SAMPLE: Final = 500
-_ROW_BYTES: Final = 60
-"""What a row takes beside its kind and its data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,15 @@ class Plan:
     size: int
 
 
-def plan(connection: sqlite3.Connection, from_at: str, *, full: bool, kinds: Collection[str] = tuple(KINDS)) -> Plan:
-    """Find what has happened since `from_at` (ISO, UTC), in its order, for calls of `replay` on this connection.
+def plan(
+    connection: sqlite3.Connection,
+    from_at: str,
+    *,
+    until: str = "9999",
+    full: bool,
+    kinds: Collection[str] = tuple(KINDS),
+) -> Plan:
+    """Find what has happened from `from_at` to `until` (ISO, UTC), in its order, for `replay` on this connection.
 
     Only a temporary table is written, so nobody waits. Outside of a transaction.
     """
@@ -39,20 +45,20 @@ def plan(connection: sqlite3.Connection, from_at: str, *, full: bool, kinds: Col
     connection.execute("DELETE FROM temp.replayed")
     selects = (
         f"SELECT {source.order_by} AS happened_at, {rank} AS rank, r.rowid AS row_id FROM {source.table} r "
-        f"WHERE {source.replayable} AND {source.order_by} >= :from "
+        f"WHERE {source.replayable} AND {source.order_by} BETWEEN :from AND :until "
         f"AND {kind_of(source)} IN (SELECT value FROM json_each(:kinds))"
         for rank, source in _REPLAYED
     )
     number = connection.execute(
         "INSERT INTO temp.replayed (rank, row_id) SELECT rank, row_id "
         f"FROM ({over(' UNION ALL '.join(selects), 'r')}) ORDER BY happened_at, rank, row_id",
-        {"from": from_at, "kinds": json.dumps(list(kinds))},
+        {"from": from_at, "until": until, "kinds": json.dumps(list(kinds))},
     ).rowcount
     [(each,)] = connection.execute(
         f"SELECT avg(length(kind) + length(CAST(data AS BLOB))) FROM ({_events(full=full)})",
         {"first": 1, "last": _SAMPLE},
     )
-    return Plan(number, round(number * ((each or 0) + _ROW_BYTES)))
+    return Plan(number, round(number * ((each or 0) + ROW_BYTES)))
 
 
 def replay(connection: sqlite3.Connection, feed: str, first: int, last: int, *, full: bool) -> int:

@@ -94,15 +94,21 @@ def kind_of(source: Source) -> str:
     return source.kind or f"'{_only(source)}'"
 
 
-def drop_delivered(connection: sqlite3.Connection, through: int, *, keep_after: str) -> int:
+DROPPED_AT_ONCE: Final = 5_000
+"""Events in one transaction, which takes a fraction of a second."""
+
+
+def drop_delivered(connection: sqlite3.Connection, through: int, *, keep_after: str, crowded: int = 0) -> int:
     """Delete events up to this id, and before the first that is not older than `keep_after` (ISO). Returns how many.
 
-    It reads what it deletes and one more: this runs every minute on the thread that captures.
+    Up to the id `crowded` they go however young they are. It reads what it deletes and one more, and deletes the
+    oldest 5,000 at most: this runs on the thread that captures.
     """
     return connection.execute(
-        "DELETE FROM outbox WHERE event_id <= :through AND event_id < coalesce("
-        "(SELECT event_id FROM outbox WHERE at >= :keep_after ORDER BY event_id LIMIT 1), :through + 1)",
-        {"through": through, "keep_after": keep_after},
+        "DELETE FROM outbox WHERE event_id <= :through AND event_id < max(:crowded + 1, coalesce("
+        "(SELECT event_id FROM outbox WHERE at >= :keep_after ORDER BY event_id LIMIT 1), :through + 1))"
+        "AND event_id < (SELECT min(event_id) FROM outbox) + :most",
+        {"through": through, "keep_after": keep_after, "crowded": crowded, "most": DROPPED_AT_ONCE},
     ).rowcount
 
 

@@ -25,13 +25,21 @@ if TYPE_CHECKING:
     from leadmasterd.settings.feeds import FeedSettings
     from leadmasterd.settings.model import Settings
 
-BOOKS_VERSION: Final = 1
+BOOKS_VERSION: Final = 2
 """As `leadmasterd.feeds.books` writes them."""
 
 _ANEW: Final = "every feed then delivers again what is still there; pauses and what was given up are forgotten"
 """What comes of books that begin anew."""
 
 FeedState = Literal["new", "active", "down", "paused", "disabled", "unusable"]
+
+
+class GivenUp(TypedDict):
+    """What went undelivered because it took too much disk, and when the first and the last of it were written."""
+
+    number: int
+    first_at: str
+    last_at: str
 
 
 class Feed(TypedDict):
@@ -47,6 +55,7 @@ class Feed(TypedDict):
     retrying: int
     next_try_at: str | None
     dead: int
+    given_up: GivenUp | None
 
 
 class FeedList(TypedDict):
@@ -244,6 +253,7 @@ def _feed(name: str, feed: "FeedSettings", sources: _Sources) -> Feed:
         "FROM feeds f WHERE feed = ?",
         name,
     )
+    gone = sources.books and rows(sources.books, "SELECT number, first_at, last_at FROM given_up WHERE feed = ?", name)
     row, now = found[0] if found else _NEW, sources.live.get(name, {})
     state, why = row["state"], row["reason"] or row["tried"]
     if state == "active" and now.get("state") in ("down", "unusable"):
@@ -260,6 +270,7 @@ def _feed(name: str, feed: "FeedSettings", sources: _Sources) -> Feed:
         "retrying": row["retrying"],
         "next_try_at": row["next_try_at"],
         "dead": row["dead"],
+        "given_up": cast("GivenUp", gone[0]) if gone else None,
     }
 
 

@@ -98,7 +98,9 @@ class FeedStatus(TypedDict):
     retrying: int
     """Conversations whose next event has failed and is tried again."""
     dead: int
-    """Events that were given up."""
+    """Events that were given up after all their tries."""
+    given_up: int
+    """Events that were given up because undelivered ones took too much disk."""
     outage_hours: int
     """For how many whole hours nothing could be delivered, although it was tried."""
 
@@ -108,6 +110,8 @@ class FeedReport(TypedDict):
 
     low_water: int
     """Every feed is done with the events up to this one."""
+    crowded: int
+    """Events up to this one take too much disk; 0: none."""
     trouble: str | None
     """Why the feeds' books can't be written."""
     feeds: list[FeedStatus]

@@ -38,5 +38,21 @@ class Place:
     base: Path
 
 
+class Nowhere:
+    """The receiver of a feed whose settings can't be used: it takes nothing."""
+
+    concurrency = 0
+
+    async def deliver(self, event: Event, *, after_gap: bool) -> Outcome:
+        """Never called, since nothing is delivered at a time."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Nothing."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 Maker = Callable[[Any, Place], Receiver]
 """Takes the feed's settings. Raises CannotUseSettings. Called within the event loop."""
