@@ -15,8 +15,8 @@ Row = dict[str, Any]
 _T = TypeVar("_T")
 
 
-def open_for_reading(paths: Paths) -> Connection:
-    """A read-only connection. Raises CannotUseDatabase, and FileNotFoundError when there is no database."""
+def open_for_reading(paths: Paths, *, timeout: float = 5) -> Connection:
+    """As `open_for_reading` of the store. Raises CannotUseDatabase, and FileNotFoundError when there is no database."""
 
     def captured_before() -> bool:
         from leadmasterd.listener import profile  # for an empty file only
@@ -24,7 +24,7 @@ def open_for_reading(paths: Paths) -> Connection:
         return profile.captured_before(paths)
 
     database.check_not_emptied(paths.database, captured_before)
-    return database.open_for_reading(paths.database)
+    return database.open_for_reading(paths.database, timeout=timeout)
 
 
 def rows(connection: Connection, query: str, *values: object, **named: object) -> list[Row]:

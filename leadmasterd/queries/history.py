@@ -185,13 +185,7 @@ def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetim
     """Uptime of the live path since the first link, and how quickly it recovered."""
     first = connection.execute("SELECT min(first_linked_at) FROM accounts").fetchone()[0]
     start = max(since, datetime.fromisoformat(first).astimezone(UTC)) if first else since
-    gaps = tuple(
-        Gap(**dict(zip(_GAP_COLUMNS, row, strict=True)))
-        for row in connection.execute(
-            f"SELECT {', '.join(_GAP_COLUMNS)} FROM gaps WHERE coalesce(to_at, ?) >= ? ORDER BY from_at",
-            (iso(now), iso(start)),
-        )
-    )
+    gaps = _gaps(connection, "coalesce(to_at, ?) >= ?", iso(now), iso(start))
     window = (now - start).total_seconds()
     down = sum(_overlap(gap, start, now) for gap in gaps)
     over = [gap.seconds(now) for gap in gaps if gap.to_at and gap.cause not in ("paused", "asked_to_stop")]
@@ -202,6 +196,16 @@ def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetim
         recovery_max=round(max(over), 1) if over else None,
         gaps=gaps,
     )
+
+
+def open_gaps(connection: sqlite3.Connection) -> tuple[Gap, ...]:
+    """Outages that no sweep has closed yet, oldest first."""
+    return _gaps(connection, "closed_at IS NULL")
+
+
+def _gaps(connection: sqlite3.Connection, where: str, *values: object) -> tuple[Gap, ...]:
+    query = f"SELECT {', '.join(_GAP_COLUMNS)} FROM gaps WHERE {where} ORDER BY from_at"
+    return tuple(Gap(**dict(zip(_GAP_COLUMNS, row, strict=True))) for row in connection.execute(query, values))
 
 
 def read(connection: sqlite3.Connection, *, since: datetime, now: datetime, limit: int) -> History:

@@ -1,7 +1,7 @@
 """Captured messages, searched and listed. The answer of `messages`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypedDict, cast
 
 from leadmasterd.queries.database import Connection, Row, id_list, records, rows
@@ -93,6 +93,14 @@ def message_list(
         values["since"] = since
     found = rows(connection, _QUERY.format(where=" AND ".join(conditions)), **values)
     return {"messages": [cast("CapturedMessage", with_text(row)) for row in reversed(found)]}
+
+
+def lines_of(connection: Connection, messages: Iterable[int]) -> dict[int, str]:
+    """These messages as people read them, by their ids; without those that were deleted."""
+    query = _QUERY.format(where="m.message_id IN (SELECT value FROM json_each(:ids)) AND m.revoked_at IS NULL")
+    return {
+        row["message_id"]: with_text(row)["text"] for row in rows(connection, query, ids=id_list(messages), limit=-1)
+    }
 
 
 def with_text(row: Row) -> Row:

@@ -66,10 +66,7 @@ def today(
     `calendar` is slow to build, so it is called only if somebody waits.
     """
     pending, ends = count_pending(connection), iso(day.ends)
-    follow_ups = [
-        cast("DueFollowUp", row | cast("dict[str, Any]", {"who": visible_name(row), "overdue": bool(row["overdue"])}))
-        for row in rows(connection, _FOLLOW_UPS, begins=iso(day.begins), ends=ends, limit=limit)
-    ]
+    follow_ups = due_follow_ups(connection, day, limit=limit)
     [counted] = rows(
         connection,
         "SELECT count(*) AS waiting, coalesce(sum(due_at < :ends), 0) AS due FROM conversations "
@@ -93,6 +90,14 @@ def today(
         "waiting": found,
         "waiting_later": counted["waiting"] - counted["due"],
     }
+
+
+def due_follow_ups(connection: Connection, day: Day, *, limit: int) -> list[DueFollowUp]:
+    """What to do until the day ends, the first due first."""
+    return [
+        cast("DueFollowUp", row | cast("dict[str, Any]", {"who": visible_name(row), "overdue": bool(row["overdue"])}))
+        for row in rows(connection, _FOLLOW_UPS, begins=iso(day.begins), ends=iso(day.ends), limit=limit)
+    ]
 
 
 def nothing_due(now: datetime, day: Day, target_seconds: float) -> Today:

@@ -1,10 +1,10 @@
 """Who is waiting for an answer, since when, and how much of the SLA target is used up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, TypedDict, cast
 
-from leadmasterd.queries.database import Connection, Row, rows
+from leadmasterd.queries.database import Connection, Row, id_list, rows
 from leadmasterd.queries.leads import count_pending, visible_name
 from leadmasterd.queries.people import DISPLAY_NAME
 from leadmasterd.store.waiting import who_waits
@@ -70,7 +70,7 @@ _WAITING: Final = f"""
     LEFT JOIN contacts r ON r.contact_id = c.merged_into_id
     LEFT JOIN waiting_cycles w ON w.conversation_id = v.conversation_id AND w.started_at = v.waiting_since
     LEFT JOIN leads l ON l.lead_id = w.lead_id
-    WHERE v.waiting_since IS NOT NULL {{and_due}} ORDER BY {{first}}, v.conversation_id LIMIT :limit
+    WHERE v.waiting_since IS NOT NULL {{only}} ORDER BY {{first}}, v.conversation_id LIMIT :limit
 """
 
 
@@ -82,18 +82,23 @@ def waiting(
     target_seconds: float,
     business_seconds: BusinessSeconds | None,
     due_before: datetime | None = None,
+    conversations: Iterable[int] | None = None,
 ) -> list[WaitingConversation]:
     """Conversations that wait for an answer, the longest first, with and without a lead.
 
-    With `due_before` only those whose target is missed before that, the first to be missed first.
+    With `due_before` only those whose target is missed before that, the first to be missed first. With `conversations`
+    only these.
     `waited_business_seconds` is exact with a calendar's `business_seconds`. Without it, it is a lower bound derived
     from `due_at`, and never more than the wall-clock time.
     """
-    query = _WAITING.format(
-        and_due="AND v.due_at < :before" if due_before else "", first="v.due_at" if due_before else "v.waiting_since"
-    )
+    conditions = [
+        "AND v.due_at < :before" if due_before else "",
+        "AND v.conversation_id IN (SELECT value FROM json_each(:ids))" if conversations is not None else "",
+    ]
+    query = _WAITING.format(only=" ".join(conditions), first="v.due_at" if due_before else "v.waiting_since")
+    before, ids = iso(due_before) if due_before else None, id_list(conversations or ())
     found = []
-    for row in rows(connection, query, now=iso(now), limit=limit, before=iso(due_before) if due_before else None):
+    for row in rows(connection, query, now=iso(now), limit=limit, before=before, ids=ids):
         since = datetime.fromisoformat(row["waiting_since"])
         waited = max(0.0, (now - since).total_seconds())
         business = business_seconds(since, now) if business_seconds else _at_least(row, now, waited, target_seconds)

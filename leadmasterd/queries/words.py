@@ -1,12 +1,13 @@
 """What is read here, in words that commands and alerts share: who it is, what they want, what there is to do."""
 
+from leadmasterd.queries.alerts import NewLead
 from leadmasterd.queries.leads import Lead
 from leadmasterd.queries.today import DueFollowUp
 from leadmasterd.queries.waiting import WaitingConversation
 from leadmasterd.text import _, ngettext
 
 
-def person(row: Lead | WaitingConversation | DueFollowUp) -> tuple[str, str]:
+def person(row: Lead | NewLead | WaitingConversation | DueFollowUp) -> tuple[str, str]:
     """A name, and below it how to reach them; either can be typed as an ID."""
     who = row["who"]
     if row["phone"]:

@@ -124,13 +124,16 @@ def megabytes(size: float) -> str:
     return f"{math.ceil(size / 1e6):,} MB"
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """A read-only connection. Raises CannotUseDatabase, and FileNotFoundError when there is no file."""
+def open_for_reading(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
+    """A read-only connection, which waits up to `timeout` seconds for a lock.
+
+    Raises CannotUseDatabase, and FileNotFoundError when there is no file.
+    """
     if not path.exists():
         raise FileNotFoundError(path)
     connection: sqlite3.Connection | None = None
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=timeout)
         connection.row_factory = sqlite3.Row
         version = _checked_version(connection, path)
     except (sqlite3.Error, UnicodeDecodeError, CannotUseDatabase) as error:

@@ -1,0 +1,109 @@
+"""What alerts ask whenever the database has changed: cheap, however many messages and people there are."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypedDict, cast
+
+from leadmasterd import times
+from leadmasterd.queries.database import Connection, rows
+from leadmasterd.queries.history import Gap, open_gaps
+from leadmasterd.queries.leads import count_pending, visible_name
+from leadmasterd.queries.people import DISPLAY_NAME
+
+
+class Wait(NamedTuple):
+    """A conversation that waits. Times are ISO text. `due_at`: None without opening hours ahead."""
+
+    cycle: str
+    """Another one with each wait."""
+    conversation_id: int
+    message_id: int | None
+    """None: a missed call."""
+    since: str
+    due_at: str | None
+
+
+class NewLead(TypedDict):
+    """A lead as it is told."""
+
+    lead_id: int
+    who: str
+    phone: str | None
+    chat: str
+    intent: str
+    stage: str
+    opened_at: str
+    message_id: int | None
+
+
+class Settled(NamedTuple):
+    """The last phase that leads to no other by itself: ready, or one in which a person is needed."""
+
+    phase: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The database at one moment."""
+
+    waits: tuple[Wait, ...] = ()
+    new_leads: tuple[NewLead, ...] = ()
+    open_gaps: tuple[Gap, ...] = ()
+    """Oldest first."""
+    settled: Settled | None = None
+    unjudged: int = 0
+
+
+def snapshot(connection: Connection, *, leads_since: datetime | None) -> Snapshot:
+    """Who waits and how complete capture is; with `leads_since` also the leads that were opened since then."""
+    return Snapshot(
+        waits=_waits(connection),
+        new_leads=_new_leads(connection, leads_since) if leads_since else (),
+        open_gaps=open_gaps(connection),
+        settled=_settled(connection),
+        unjudged=count_pending(connection),
+    )
+
+
+_WAITS: Final = """
+    SELECT coalesce(w.cycle_id, v.conversation_id || ' ' || v.waiting_since), v.conversation_id, w.message_id,
+           v.waiting_since, v.due_at
+    FROM conversations v
+    LEFT JOIN waiting_cycles w ON w.conversation_id = v.conversation_id AND w.started_at = v.waiting_since
+    WHERE v.waiting_since IS NOT NULL
+"""
+
+
+def _waits(connection: Connection) -> tuple[Wait, ...]:
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return tuple(Wait(str(cycle), *rest) for cycle, *rest in cursor.execute(_WAITS))
+
+
+_NEW_LEADS: Final = f"""
+    SELECT l.lead_id, {DISPLAY_NAME} AS who, coalesce(r.phone, c.phone) AS phone, v.chat, l.intent, l.stage,
+           l.opened_at, l.opened_by_message_id AS message_id
+    FROM leads l JOIN conversations v ON v.conversation_id = l.conversation_id
+    JOIN contacts r ON r.contact_id = l.contact_id LEFT JOIN contacts c ON c.contact_id = v.contact_id
+    WHERE l.closed_at IS NULL AND l.last_message_at >= :since AND l.opened_at >= :since ORDER BY l.opened_at, l.lead_id
+"""
+
+
+def _new_leads(connection: Connection, since: datetime) -> tuple[NewLead, ...]:
+    found = rows(connection, _NEW_LEADS, since=times.iso(since))
+    return tuple(cast("NewLead", row | cast("dict[str, Any]", {"who": visible_name(row)})) for row in found)
+
+
+def _settled(connection: Connection) -> Settled | None:
+    row = connection.execute(
+        "SELECT phase, at FROM session_events WHERE phase IN ('ready', 'waiting_for_scan', 'needs_passkey', 'halted') "
+        "ORDER BY event_id DESC LIMIT 1"
+    ).fetchone()
+    return Settled(*row) if row else None
+
+
+def count_opened(connection: Connection, since: datetime) -> int:
+    """How many leads were opened since then."""
+    query = "SELECT count(*) FROM leads WHERE opened_at >= ? AND stage NOT IN ('junk', 'merged')"
+    return int(connection.execute(query, (times.iso(since),)).fetchone()[0])
