@@ -39,6 +39,7 @@ KIND_OF: Final[Mapping[str, Kind]] = {
     health.FEED_DOWN.code: Kind.FEEDS,
     health.FEED_DISABLED.code: Kind.FEEDS,
     health.FEED_DEAD.code: Kind.FEEDS,
+    health.FEED_OVERFLOW.code: Kind.FEEDS,
     health.CONTRACT.code: Kind.TROUBLE,
     health.RULES.code: Kind.TROUBLE,
     health.DATABASE_ERROR.code: Kind.TROUBLE,
