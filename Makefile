@@ -9,7 +9,7 @@ PY := .venv/bin/python
 export PUPPETEER_CACHE_DIR := $(or $(PUPPETEER_CACHE_DIR),$(CURDIR)/.browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast test-deep check format bench chaos canary picture lock clean
+.PHONY: help run demo test test-fast test-deep check format bench chaos canary picture translations lock clean
 # Targets share one environment; recipes that run side by side would only fight for it.
 .NOTPARALLEL:
 
@@ -82,6 +82,11 @@ picture: ## record the demo anew as docs/demo.svg
 	@set -e; packages=$$(mktemp -d); trap 'rm -rf "$$packages"' EXIT; \
 	$(PY) -m pip install --quiet --disable-pip-version-check --target "$$packages" pyte==0.8.2; \
 	PYTHONPATH="$$packages" $(PY) tools/record_demo.py
+
+# What is new is listed and is translated in leadmasterd/locale/*/LC_MESSAGES/leadmasterd.po; run it again then.
+translations: ## bring the catalogues of translations up to date with the code, and compile them
+	@tools/setup.sh check
+	@$(PY) tools/draw_translations.py
 
 # uv comes from PyPI into an environment of its own that is thrown away. --universal makes one lock for every Python
 # and machine, --no-config and --no-header keep registry addresses out of it, and the development lock is held to the

@@ -1,19 +1,46 @@
 """Text: translation through gettext, and forms that are safe to print, compare and store.
 
-English is the source; a catalogue `leadmasterd.mo` under locale/ translates it.
+English is the source and needs no catalogue; `speak` chooses another language for the whole process.
 """
 
-import gettext
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, overload
+from typing import TYPE_CHECKING, Final, overload
 from unicodedata import combining, normalize
+
+if TYPE_CHECKING:
+    from gettext import NullTranslations
 
 LOCALE_DIR: Final = Path(__file__).parent / "locale"
 
-_translation = gettext.translation("leadmasterd", LOCALE_DIR, fallback=True)
-_ = _translation.gettext
-ngettext = _translation.ngettext
+_translation: "NullTranslations | None" = None
+
+
+def speak(language: str) -> None:
+    """From now on words are made in this language: `en`, or one that has a catalogue under locale/.
+
+    Once, when the process starts: what is made already stays as it is. Raises FileNotFoundError for another language.
+    """
+    global _translation
+    if language == "en":
+        _translation = None
+        return
+    import gettext  # English has no need of it
+
+    _translation = gettext.translation("leadmasterd", LOCALE_DIR, [language])
+
+
+def _(message: str) -> str:
+    """The message in the language of this process."""
+    return _translation.gettext(message) if _translation else message
+
+
+def ngettext(singular: str, plural: str, n: int) -> str:
+    """The form for `n`, in the language of this process."""
+    if _translation:
+        return _translation.ngettext(singular, plural, n)
+    return singular if n == 1 else plural
+
 
 _JOINER: Final = "\u200d"
 """The zero-width joiner combines emoji into one. Not printable by Python's definition, but harmless."""

@@ -180,3 +180,9 @@ def test_a_hole_in_the_wall_is_found(site: Path, tmp_path: Path, file: str, line
         source.write(f"\n\n{line}\n")
     graph = graph_of(tmp_path / "site")
     assert found in those_that_reach_the_sender(graph) | (reached_by_the_sender(graph) - SHARED)
+
+
+def test_the_wheel_brings_the_catalogues(site: Path) -> None:
+    """What is installed speaks Spanish too."""
+    code = "from leadmasterd import sentences, text; text.speak('es'); print(sentences.because('trying_again', {}))"
+    assert run(site, code) == "arrancando de nuevo\n"

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final, get_origin
+from typing import Annotated, Any, Final, Literal, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from leadmasterd.capture import CaptureRules, ignore_list
 from leadmasterd.errors import CannotUseSettings
+from leadmasterd.language import Language, spoken
 from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touchpoints import Campaign
@@ -51,6 +52,18 @@ from leadmasterd.text import nearest
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
 _DIGITS: Final = r"^([1-9][0-9]{6,14})?$"
+
+
+class GeneralSettings(Section):
+    """What concerns all of it."""
+
+    language: Literal["auto", "es", "en"] = Field(
+        "auto",
+        description=(
+            'The language of alerts: "es" or "en". "auto": the one of the environment (LC_ALL, LC_MESSAGES, LANG), and '
+            "where that says nothing, as in a service, the one of leads.country."
+        ),
+    )
 
 
 class ListenerSettings(Section):
@@ -287,6 +300,7 @@ class Settings(BaseSettings):
         min_length=1,
         description="Everything that persists: the database, the WhatsApp session, status.json.",
     )
+    general: GeneralSettings = GeneralSettings()
     listener: ListenerSettings = ListenerSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     capture: CaptureSettings = CaptureSettings()
@@ -309,6 +323,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only these two, and the environment wins over the file."""
         return env_settings, init_settings
+
+    def language(self) -> Language:
+        """In which language this process is to speak."""
+        return spoken(self.general.language, os.environ, self.leads.country)
 
     def timing(self) -> Timing:
         """The timing profile with these settings in it."""
