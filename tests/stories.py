@@ -229,11 +229,12 @@ class Books:
     """Real tables and the code that writes and projects them, one step at a time. To be closed."""
 
     def __init__(self, path: Path | None = None, *, policy: Policy | None = None) -> None:
+        if path is not None and not path.exists():
+            path.write_bytes(_empty_database())
         self.db = sqlite3.connect(path or ":memory:", isolation_level=None)
         if path is None:
             self.db.deserialize(_empty_database())
-        else:
-            migrate(Database(self.db, execute_plugins=False))
+        self.db.execute("PRAGMA synchronous = OFF")
         self.db.execute("PRAGMA foreign_keys = ON")
         self.rows = Rows(self.db)
         self.classifier = Literal()
