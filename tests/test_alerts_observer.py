@@ -301,6 +301,16 @@ def test_a_text_is_made_once(shop: Shop) -> None:
     assert [each is before for each in after] == [True]
 
 
+def test_a_text_that_is_held_back_until_the_next_day_names_the_day(shop: Shop) -> None:
+    """By the clock alone it would seem to be of today."""
+    shop.hears(asks("17 19:40"))
+    assert ", since 19:40\n" in shop.only("17 23:59").text.body
+    told = shop.only("18 08:00")
+    assert told.text.body.endswith(
+        ", since 2026-11-17 19:40\nThe target of 15 min of opening hours ended at 2026-11-17 19:55."
+    )
+
+
 def test_the_database_is_read_when_it_has_changed_and_once_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -711,8 +721,11 @@ def test_who_waits_still_holds_while_the_database_is_locked(shop: Shop) -> None:
     """And nothing is said of it."""
     shop.hears(asks("17 10:00"))
     before = shop.holds("17 10:20", *Kind)
+    shop.hears(ana.hears("17 10:21"))
     shop.books.db.execute("BEGIN EXCLUSIVE")
     assert shop.holds("17 10:25", *Kind) == before
+    shop.books.db.execute("ROLLBACK")
+    assert shop.holds("17 10:25:05") == []
 
 
 def spoil(path: Path) -> None:

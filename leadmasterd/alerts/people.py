@@ -1,10 +1,11 @@
 """Who waits too long or is about to, and who is new.
 
-A text is made once for each wait and lead, when it begins to hold. So a look costs little, however many there are.
+A text is made once a day for each wait and lead. So a look costs little, however many there are, and what is held back
+until the next day says of which day it is.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -41,6 +42,7 @@ class People:
         self._about_to_miss = about_to_miss
         self._bodies = bodies
         self._made: dict[_Key, Condition] = {}
+        self._day: date | None = None
         self._seen: Snapshot | None = None
         self._from, self._until = _NEVER, ""
         """While it is between these two, and nothing else was seen, the same conditions hold."""
@@ -50,6 +52,8 @@ class People:
     def look(self, seen: Snapshot, clock: Clock) -> list[Condition]:
         """Those that hold now. What can't be told because the database is busy follows at a next look."""
         now = times.iso(clock.now)
+        if (day := clock.today().date) != self._day:
+            self._day, self._made, self._seen = day, {}, None
         if seen is self._seen and self._from <= now < self._until:
             return [*self._made.values()]
         self._seen, self._from, self._until = seen, now, _NEVER

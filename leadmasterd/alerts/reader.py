@@ -26,7 +26,6 @@ _MUCH: Final = 0.03
 """Seconds of the processor."""
 _LOCK_SECONDS: Final = 0.5
 """Waited for a lock that another program holds; readers never wait for the daemon."""
-_AFTER_A_LOCK: Final = 5.0
 _AFTER_A_DEFECT: Final = 60.0
 _TROUBLE_AFTER: Final = timedelta(minutes=1)
 """A database that is being updated or moved is no trouble yet; a damaged one is."""
@@ -43,7 +42,6 @@ class Reader:
         self._stamp: tuple[object, ...] = ()
         self._read_at: datetime | None = None
         self._not_before = 0.0
-        self._locked_until = 0.0
         self._trouble: tuple[str, datetime, bool] | None = None
 
     def is_due(self, now: datetime) -> bool:
@@ -61,8 +59,6 @@ class Reader:
 
     def ask(self, work: Callable[[Connection], _T], now: datetime, *, nothing: _T) -> _T | None:
         """What `work` finds; `nothing` before there is a database; None when it can't be read now."""
-        if time.monotonic() < self._locked_until:
-            return None
         began = time.thread_time()
         try:
             connection = open_for_reading(self._paths, timeout=_LOCK_SECONDS)
@@ -93,8 +89,8 @@ class Reader:
         return what if at_once or now - since >= self._trouble_after else None
 
     def _failed(self, error: Exception, now: datetime) -> None:
+        self._read_at = None  # try again, changed or not
         if isinstance(error, DatabaseBusy):
-            self._locked_until = time.monotonic() + _AFTER_A_LOCK
             return
         if not isinstance(error, CannotUseDatabase | OSError):
             log.error("alerts cannot read the database", exc_info=error, extra={"action": "alerts_defect"})
