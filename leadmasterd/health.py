@@ -152,7 +152,7 @@ DATABASE_UPDATE: Final = Warnable(
 FEEDS_DOWN: Final = Warnable(
     "feeds_down",
     Severity.MEDIUM,
-    lambda detail: _("nothing is delivered to other programs ({detail})").format(detail=detail),
+    lambda detail: _("nothing is delivered to other programs or told to people ({detail})").format(detail=detail),
     lambda: _("retrying, and nothing is lost meanwhile; if it lasts, `leadmasterd feeds list` or the journal says why"),
 )
 FEED_DOWN: Final = Warnable(
@@ -183,6 +183,12 @@ FEED_OVERFLOW: Final = Warnable(
         feeds=detail
     ),
     lambda: _("mend the receiver; `leadmasterd feeds show NAME` says how to have them delivered again"),
+)
+ALERTS_UNDELIVERED: Final = Warnable(
+    "alerts_undelivered",
+    Severity.MEDIUM,
+    lambda detail: _("alerts do not reach everybody: {detail}").format(detail=detail),
+    lambda: _("they are kept and tried again; `leadmasterd alerts test` tries each address at once"),
 )
 DISK_FULL: Final = Warnable(
     "disk_full",
@@ -243,6 +249,7 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
         FEED_DISABLED,
         FEED_DEAD,
         FEED_OVERFLOW,
+        ALERTS_UNDELIVERED,
         DISK_FULL,
         DATABASE_LOCKED,
         DATABASE_ERROR,

@@ -1,8 +1,9 @@
 """A mail server on a real socket, with what it was given."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
@@ -60,3 +61,19 @@ async def mail_server(**options: Any) -> AsyncIterator[Mailbox]:
         yield box
     finally:
         server.close()
+
+
+@contextmanager
+def mail_server_beside() -> Iterator[Mailbox]:
+    """A server in a thread of its own, for tests without a loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="mail server")
+    thread.start()
+    server = mail_server()
+    try:
+        yield asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
+    finally:
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadmasterd.errors import CannotUseState
 from leadmasterd.feeds import books, engine
 from leadmasterd.feeds.books import Books, GivenUp, State
 from leadmasterd.feeds.engine import OF_A_STREAM, UNCOMMITTED, WINDOW, Bookkeeper, Feed
@@ -366,7 +367,7 @@ def test_the_books_are_readable_by_us_alone_and_of_this_version(tmp_path: Path) 
         strict = other.execute("SELECT min(strict) FROM pragma_table_list WHERE name NOT LIKE 'sqlite%'").fetchone()
         assert strict == (1,)
         other.execute("PRAGMA user_version = 99")
-    with pytest.raises(ValueError, match="newer leadmasterd"):
+    with pytest.raises(CannotUseState, match="newer leadmasterd"):
         Books(path)
 
 

@@ -15,13 +15,14 @@ from typing import Any
 
 import psutil
 import pytest
+from pyee.asyncio import AsyncIOEventEmitter
 from standardwebhooks.webhooks import Webhook as Judge
 
 from leadmasterd.daemon.feeds import FeedsProcess
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.feeds.books import Books, State
 from leadmasterd.feeds.events import Outbox
-from leadmasterd.feeds.process import FeedsProcess as Process
+from leadmasterd.feeds.process import Feeds
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child, environment_for
 from leadmasterd.outbox import room
@@ -270,7 +271,7 @@ async def test_a_feed_that_is_paused_for_weeks_does_not_fill_the_disk(
         with closing(Books(paths.state_dir / "feeds.db")) as books:
             books.register(settings.feeds, last_id=0, now="x")
             books.set_state("all", State.PAUSED, reason="", now="x")
-            process = Process(settings, paths, outbox=outbox, books=books, free=lambda: 0)
+            process = Feeds(settings, paths, outbox=outbox, books=books, emitter=AsyncIOEventEmitter(), free=lambda: 0)
             task = asyncio.create_task(process.run(stop))
             await until(lambda: process.report()["low_water"] and process.report()["feeds"][0]["given_up"])
             report = process.report()

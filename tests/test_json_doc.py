@@ -4,7 +4,8 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType, UnionType
@@ -19,8 +20,14 @@ from leadmasterd.actions.rebuild import RebuildRecord
 from leadmasterd.actions.reclassify import ReclassifyRecord
 from leadmasterd.actions.stages import StageRecord
 from leadmasterd.actions.unit_of_work import ChangeRecord
+from leadmasterd.alerts.episodes import Episode, Fate, Key, What
+from leadmasterd.alerts.kinds import Kind as AlertKind
+from leadmasterd.alerts.kinds import Text
+from leadmasterd.alerts.store import Delivery, Store
 from leadmasterd.classify.measure import Figures, TrainingRecord
 from leadmasterd.cli import auth_import, auth_pair, cmd_auth, cmd_config, cmd_doctor, cmd_rules
+from leadmasterd.cli.alerts_list import AlertList
+from leadmasterd.cli.alerts_test import AlertTest
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.leads_export import COLUMNS, ExportedFile
 from leadmasterd.cli.parser import make_parser
@@ -28,6 +35,7 @@ from leadmasterd.daemon.status import Sections, StatusPublisher, measure
 from leadmasterd.doctor import PageObject, Report
 from leadmasterd.feeds.books import Changes, GivenUp, PutOff
 from leadmasterd.listener.profile import Auth
+from leadmasterd.queries.alert_history import AlertHistory, file_of
 from leadmasterd.queries.feeds import DeadList, Feed, FeedDetail, FeedList
 from leadmasterd.queries.history import HistoryObject
 from leadmasterd.queries.lead_detail import LeadDetail
@@ -171,6 +179,9 @@ RECORDS: Final[dict[str, type]] = {
     "feeds list": FeedList,
     "feeds show": FeedDetail,
     "feeds dead": DeadList,
+    "alerts list": AlertList,
+    "alerts test": AlertTest,
+    "alerts history": AlertHistory,
     "doctor": Report,
     "doctor --page": PageObject,
     "auth list": cmd_auth.SessionList,
@@ -305,6 +316,8 @@ def filled(shop: Shop) -> Paths:
     StatusPublisher(paths, sections).write()
     with (shop.folder / "config.toml").open("a") as file:
         file.write(HUB.format(port=1))
+        file.write('[alerts]\nto = ["mailto://localhost:1?to=ana@b.example&from=c@d.example"]\n')
+    alerted(paths)
     tried = PutOff(5, 3, "2030-01-01T00:00:00.000Z", "HTTP 503")
     begun(paths, "hub", hub=Changes(tries={7: tried}, dead=[given_up(1)], given_up=GivenUp(9, AT, AT)))
     (shop.folder / "labelled.jsonl").write_text(LABELLED)
@@ -315,12 +328,26 @@ def filled(shop: Shop) -> Paths:
     return paths
 
 
+def alerted(paths: Paths) -> None:
+    """An alert that holds and was told at its second try."""
+    now, key = datetime.now(UTC), Key(AlertKind.NEEDS_SCAN, "")
+    with closing(Store(file_of(paths), now)) as store:
+        store.put_episode(key, Episode(now, told=True))
+        store.add_note(key, What.BEGAN, Fate.DUE, Text("a scan is needed", "x"), now)
+        tried = {"a": Delivery("b.example", now, 1, "refused"), "b": Delivery("c.example", None, 1, "refused")}
+        store.put_note(replace(store.notes[1], deliveries=tried))
+        assert store.flush() == ""
+
+
 TYPED: Final = {
     "status": ["status"],
     "history": ["history"],
     "feeds list": ["feeds list"],
     "feeds show": ["feeds show hub"],
     "feeds dead": ["feeds dead hub"],
+    "alerts list": ["alerts list"],
+    "alerts test": ["alerts test"],
+    "alerts history": ["alerts history"],
     "doctor": ["doctor --quick", "--config bad.toml doctor --quick"],
     "doctor --page": ["doctor --page"],
     "auth list": ["auth list"],
@@ -437,7 +464,18 @@ def _is_of_data(path: str) -> bool:
 
 @pytest.mark.parametrize(
     "name",
-    ["history", "messages", "leads list", "leads waiting", "leads today", "leads export", "status", "feeds list"],
+    [
+        "history",
+        "messages",
+        "leads list",
+        "leads waiting",
+        "leads today",
+        "leads export",
+        "status",
+        "feeds list",
+        "alerts list",
+        "alerts history",
+    ],
 )
 def test_what_is_printed_before_anything_was_captured_is_documented_too(shop: Shop, name: str) -> None:
     """Lists are empty, and values are null where the document allows it."""

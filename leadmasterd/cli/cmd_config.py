@@ -9,7 +9,7 @@ from typing import Any, Final, NotRequired, TypedDict
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
 from leadmasterd.errors import CannotUseProgram, CannotUseSettings
 from leadmasterd.listener.programs import find_browser, find_node
-from leadmasterd.settings.model import LeadsSettings, ListenerSettings, load
+from leadmasterd.settings.model import LeadsSettings, ListenerSettings, Settings, load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _, printable
 
@@ -61,6 +61,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     try:
         settings, paths = load(arguments.config)
         _look_for_programs(settings.listener)
+        _understand_addresses(settings, paths)
     except CannotUseSettings as error:
         return _problems(arguments, error)
     warnings = _warnings(settings.leads)
@@ -94,6 +95,16 @@ def _look_for_programs(listener: ListenerSettings) -> None:
                 problems.append(str(error))
     if problems:
         raise CannotUseSettings("\n".join(problems))
+
+
+def _understand_addresses(settings: Settings, paths: Paths) -> None:
+    """Those of alerts. Raises CannotUseSettings."""
+    if not settings.alerts.tells:
+        return
+    from leadmasterd.alerts.addresses import addresses_of
+
+    if unusable := addresses_of(settings.alerts, paths)[1]:
+        raise CannotUseSettings("\n".join(unusable))
 
 
 def run_show(arguments: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ from leadmasterd.daemon.status import Counters, Sections, StatusPublisher
 from leadmasterd.daemon.systemd import Systemd
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
-from leadmasterd.errors import CannotUseState, DatabaseBusy, DatabaseDamaged
+from leadmasterd.errors import CannotUseState, DatabaseBusy, DatabaseDamaged, LeadmasterdError
 from leadmasterd.health import DATABASE_UNUSABLE, DATABASE_UPDATE, SESSION_ELSEWHERE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
@@ -114,6 +114,23 @@ class Daemon:
                 concerns=self._warnings.concerns,
             )
         )
+        if not self._settings.alerts.in_use:
+            await self._listen(account)
+            return
+        # Before the database is open: that it can't be opened is what somebody may have to be told.
+        failure: LeadmasterdError | None = None
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._feeds.run(), name="alerts and feeds")
+            try:
+                await self._listen(account)
+            except LeadmasterdError as error:
+                failure = error
+            self._feeds.stop()
+        if failure:
+            raise failure
+
+    async def _listen(self, account: Account | None) -> None:
+        """Open the database, and then listen until the end."""
         if not await self._open_store():
             self._stopped_before_listening(account)
             return
@@ -229,7 +246,7 @@ class Daemon:
                     tasks.create_task(self._maintenance.run(), name="maintenance"),
                     tasks.create_task(self._systemd.feed_watchdog(self._healthy), name="watchdog"),
                 ]
-                if self._settings.feeds:
+                if self._settings.feeds and not self._settings.alerts.in_use:
                     tasks.create_task(self._feeds.run(), name="feeds")
                 await self._runner.run()
                 self._feeds.stop()

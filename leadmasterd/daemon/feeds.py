@@ -1,4 +1,4 @@
-"""The process that delivers events to other programs, as the daemon sees it. Only started when a feed is configured."""
+"""The process for feeds and alerts, as the daemon sees it. Only started when either is configured."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from leadmasterd.daemon.warnings import ActiveWarnings
-from leadmasterd.health import FEED_DEAD, FEED_DISABLED, FEED_DOWN, FEED_OVERFLOW, FEEDS_DOWN, Warnable
+from leadmasterd.health import (
+    ALERTS_UNDELIVERED,
+    FEED_DEAD,
+    FEED_DISABLED,
+    FEED_DOWN,
+    FEED_OVERFLOW,
+    FEEDS_DOWN,
+    Warnable,
+)
 from leadmasterd.listener import tree
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import FeedStatus
@@ -132,6 +140,7 @@ class FeedsProcess:
         self._warn(FEED_DEAD, ", ".join(f"{feed['name']} ({feed['dead']})" for feed in self._feeds if feed["dead"]))
         gone = ", ".join(f"{feed['name']} ({feed['given_up']:,})" for feed in self._feeds if feed["given_up"])
         self._warn(FEED_OVERFLOW, gone)
+        self._warn(ALERTS_UNDELIVERED, str(report["alerts"]))
         self._changed()
 
     def _warn(self, warning: Warnable, detail: str) -> None:

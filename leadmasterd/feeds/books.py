@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from leadmasterd.errors import CannotUseState
 from leadmasterd.outbox.reading import Event
 
 VERSION: Final = 2
@@ -158,7 +159,7 @@ class Books:
     """The open file."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, or make it. Raises OSError and sqlite3.Error; ValueError: it was written by a newer version."""
+        """Open it, or make it. Raises OSError, sqlite3.Error and CannotUseState."""
         path.touch(mode=0o600)
         # One transaction at a time, in whichever thread: SQLite itself is built for that.
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=5, check_same_thread=False)
@@ -173,7 +174,7 @@ class Books:
         execute = self._connection.execute
         (version,) = execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            raise ValueError(f"cannot use {path}: it was written by a newer leadmasterd (version {version})")
+            raise CannotUseState(f"cannot use {path}: it was written by a newer leadmasterd (version {version})")
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA foreign_keys = ON")

@@ -1,4 +1,4 @@
-"""The feeds process: reads what the daemon commits, hands it to every feed, and reports to the daemon.
+"""The feeds process: hands what the daemon commits to every feed, tells people, and reports to the daemon.
 
 It ends when its stdin does, so it never outlives the daemon, however that ends. One line of JSON on its stdout is a
 `Report`. Committed events are emitted once, as `news`, to whoever listens (pyee).
@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pyee.asyncio import AsyncIOEventEmitter
 
 from leadmasterd import times
-from leadmasterd.errors import CannotUseSettings, CannotUseState
+from leadmasterd.errors import CannotUseSettings, CannotUseState, LeadmasterdError
 from leadmasterd.feeds.books import Books, FeedRecord, State
 from leadmasterd.feeds.engine import READ, Bookkeeper, Feed
 from leadmasterd.feeds.events import Outbox, without_words
@@ -31,7 +31,11 @@ from leadmasterd.feeds.kinds import Nowhere, Place, Receiver
 from leadmasterd.feeds.making import make_receiver
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths, base_folder
+from leadmasterd.state.files import read_status
 from leadmasterd.state.status_object import FeedReport, FeedStatus
+
+if TYPE_CHECKING:
+    from leadmasterd.alerts.service import Alerts
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,8 @@ _REPORT_EVERY: Final = 1.0
 _LOOK_FOR_ROOM_EVERY: Final = 60.0
 _STOP_SECONDS: Final = 4.0
 """For tries that are under way when the daemon stops; those that are cut short are made again."""
+_LONGEST_PAUSE: Final = 300.0
+"""Seconds until feeds that could not begin are tried again, where there are alerts too."""
 _LOCK_SECONDS: Final = 20.0
 """An earlier process, whose daemon was killed, may still be ending."""
 
@@ -52,15 +58,108 @@ async def run(settings: Settings, paths: Paths) -> None:
     """Until stdin ends. Raises CannotUseState, sqlite3.Error and OSError."""
     stop = asyncio.Event()
     await _stop_at_end_of_stdin(stop)
-    with (
-        _lock(paths.state_dir / "feeds.lock"),
-        closing(Outbox(paths.database)) as outbox,
-        closing(Books(paths.state_dir / "feeds.db")) as books,
-    ):
-        await FeedsProcess(settings, paths, outbox=outbox, books=books).run(stop)
+    with _lock(paths.state_dir / "feeds.lock"):
+        await Process(settings, paths).run(stop)
 
 
-class FeedsProcess:
+class Process:
+    """What is configured of feeds, alerts and a still-alive ping, each on its own feet."""
+
+    def __init__(self, settings: Settings, paths: Paths) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._emitter = AsyncIOEventEmitter()
+        self._emitter.on("error", _listener_failed)
+        self._feeds: Feeds | None = None
+        self._trouble: str | None = None
+        """Why the feeds do not run."""
+        self._alerts = _alerts_of(settings, paths)
+        self._last_report = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until it is asked to stop. Feeds alone end with what is wrong with their files; beside alerts they wait."""
+        async with asyncio.TaskGroup() as tasks:
+            beside = [tasks.create_task(self._report(stop), name="report")]
+            if self._alerts:
+                self._emitter.on("news", self._alerts.news)
+                beside.append(tasks.create_task(self._alerts.run(), name="alerts"))
+            if url := self._settings.alerts.ping_url.get_secret_value():
+                beside.append(tasks.create_task(self._ping(url), name="ping"))
+            if not self._settings.feeds:
+                await stop.wait()
+            elif beside[1:]:
+                await self._deliver_again_and_again(stop)
+            else:
+                await self._deliver(stop)
+            for task in beside:
+                task.cancel()
+
+    async def _ping(self, url: str) -> None:
+        from leadmasterd.alerts.ping import StillAlive
+
+        fail_after, divisor = self._settings.alerts.down_after, self._settings.supervisor.time_divisor
+        await StillAlive(url, lambda: read_status(self._paths), fail_after=fail_after, divisor=divisor).run()
+
+    async def _deliver(self, stop: asyncio.Event) -> None:
+        with (
+            closing(Outbox(self._paths.database)) as outbox,
+            closing(Books(self._paths.state_dir / "feeds.db")) as books,
+        ):
+            self._feeds = Feeds(self._settings, self._paths, outbox=outbox, books=books, emitter=self._emitter)
+            try:
+                await self._feeds.run(stop)
+            finally:
+                self._feeds = None
+
+    async def _deliver_again_and_again(self, stop: asyncio.Event) -> None:
+        """The database may not be there yet, or be what an alert is about."""
+        pause, failures, loop = 1.0, 0, asyncio.get_running_loop()
+        while not stop.is_set():
+            began = loop.time()
+            try:
+                await self._deliver(stop)
+            except* (*ENDINGS, LeadmasterdError) as group:
+                log.error("the feeds wait for %g s: %s", pause, group.exceptions[0], extra={"action": "feeds_wait"})  # noqa: TRY400
+                if loop.time() - began > _LONGEST_PAUSE:
+                    pause, failures = 1.0, 0
+                failures += 1
+                self._trouble = str(group.exceptions[0]) if failures > 1 else None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.wait()
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _report(self, stop: asyncio.Event) -> None:
+        """A report whenever something changed. Without anybody who reads them there is no daemon."""
+        while True:
+            line = json.dumps(self.report(), ensure_ascii=False)
+            if line != self._last_report:
+                self._last_report = line
+                try:
+                    print(line, flush=True)  # noqa: T201 - this is what stdout is for
+                except OSError:
+                    stop.set()
+            await asyncio.sleep(_REPORT_EVERY)
+
+    def report(self) -> FeedReport:
+        """How all is doing."""
+        alerts = self._alerts.trouble() if self._alerts else ""
+        if self._feeds:
+            self._trouble = None
+            return self._feeds.report(alerts)
+        return FeedReport(low_water=0, crowded=0, trouble=self._trouble, feeds=[], alerts=alerts)
+
+
+def _alerts_of(settings: Settings, paths: Paths) -> "Alerts | None":
+    """Imported only where somebody is to be told: the client of all those services is large."""
+    if not settings.alerts.tells:
+        return None
+    from leadmasterd.alerts.making import make
+
+    return make(settings, paths)
+
+
+class Feeds:
     """All feeds of the settings, at work."""
 
     def __init__(
@@ -70,6 +169,7 @@ class FeedsProcess:
         *,
         outbox: Outbox,
         books: Books,
+        emitter: AsyncIOEventEmitter,
         free: Callable[[], int] | None = None,
     ) -> None:
         """`free`: bytes on the disk of the database; by default they are measured."""
@@ -77,14 +177,12 @@ class FeedsProcess:
         self._outbox = outbox
         self._books = books
         self._bookkeeper = Bookkeeper(books)
-        self._emitter = AsyncIOEventEmitter()
-        self._emitter.on("error", _listener_failed)
+        self._emitter = emitter
         self._feeds: dict[str, Feed] = {}
         self._unusable: dict[str, str] = {}
         self._free = free or (lambda: shutil.disk_usage(paths.database.parent).free)
         self._crowded = 0
         self._position = outbox.last_id()
-        self._last_report = ""
         now = times.iso(datetime.now(UTC))
         for name, record in books.register(settings.feeds, last_id=self._position, now=now).items():
             if record.state is State.DISABLED:  # a person who has restarted the daemon has mended the receiver
@@ -122,7 +220,6 @@ class FeedsProcess:
                 helpers = [
                     tasks.create_task(self._look_for_news(), name="news"),
                     tasks.create_task(self._look_for_room(), name="room"),
-                    tasks.create_task(self._report(stop), name="report"),
                 ]
                 working = [tasks.create_task(feed.run(), name=f"feed {name}") for name, feed in self._feeds.items()]
                 await stop.wait()
@@ -135,6 +232,7 @@ class FeedsProcess:
                 self._bookkeeper.stop()
         finally:
             for feed in self._feeds.values():
+                self._emitter.remove_listener("news", feed.take)
                 await feed.receiver.close()
 
     async def _look_for_news(self) -> None:
@@ -159,20 +257,8 @@ class FeedsProcess:
                     feed.give_up(self._crowded)
             await asyncio.sleep(_LOOK_FOR_ROOM_EVERY)
 
-    async def _report(self, stop: asyncio.Event) -> None:
-        """A report whenever something changed. Without anybody who reads them there is no daemon."""
-        while True:
-            line = json.dumps(self.report(), ensure_ascii=False)
-            if line != self._last_report:
-                self._last_report = line
-                try:
-                    print(line, flush=True)  # noqa: T201 - this is what stdout is for
-                except OSError:
-                    stop.set()
-            await asyncio.sleep(_REPORT_EVERY)
-
-    def report(self) -> FeedReport:
-        """How all feeds are doing."""
+    def report(self, alerts: str = "") -> FeedReport:
+        """How all feeds are doing. `alerts`: what is wrong with those."""
         statuses: list[FeedStatus] = []
         floors: list[int] = []
         for name, settings in self._settings.feeds.items():
@@ -204,6 +290,7 @@ class FeedsProcess:
             crowded=self._crowded,
             trouble=self._bookkeeper.trouble,
             feeds=statuses,
+            alerts=alerts,
         )
 
 

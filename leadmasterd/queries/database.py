@@ -2,11 +2,15 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
 
+from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
 from leadmasterd.store import database
+from leadmasterd.store.database import cannot_use, is_damage, words_of
 from leadmasterd.store.database import cause_in_file as cause_in_file
 
 Connection = sqlite3.Connection
@@ -25,6 +29,50 @@ def open_for_reading(paths: Paths, *, timeout: float = 5) -> Connection:
 
     database.check_not_emptied(paths.database, captured_before)
     return database.open_for_reading(paths.database, timeout=timeout)
+
+
+@contextmanager
+def open_beside(path: Path, mode: Literal["ro", "rw"], *, version: int, anew: str) -> Iterator[Connection | None]:
+    """A file that is kept beside the database, in autocommit; None before it is made.
+
+    `anew`: what comes of it when it begins anew. Raises CannotUseDatabase and CannotUseState.
+    """
+    if not path.exists():
+        yield None
+        return
+    if path.is_file() and not path.stat().st_size:  # to open it would delete what its WAL still holds
+        raise CannotUseState(f"cannot use {path}: it is empty; restart the daemon, which makes it anew: {anew}")
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=5)
+        ) as opened:
+            [(found,)] = opened.execute("PRAGMA user_version").fetchall()
+            if found == 0:  # it is being made
+                yield None
+                return
+            if found != version:
+                raise CannotUseState(f"cannot use {path}: another version of leadmasterd wrote it; restart the daemon")
+            yield opened
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if what := _damage_of(path):
+            raise CannotUseState(
+                f"cannot use {path}: {what}; stop the daemon, move {path.name}* away and start it: {anew}"
+            ) from error
+        if is_damage(error):
+            raise  # of the database, which was read meanwhile
+        raise cannot_use(path, error) from error
+
+
+def _damage_of(path: Path) -> str | None:
+    """What is wrong with the content of the file."""
+    if path.is_dir():
+        return "it is a folder"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as opened:
+            found = str(opened.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        return f"it is damaged ({words_of(error)})" if is_damage(error) else None
+    return None if found == "ok" else f"it is damaged ({' '.join(found.split())})"
 
 
 def rows(connection: Connection, query: str, *values: object, **named: object) -> list[Row]:

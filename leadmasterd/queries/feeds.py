@@ -5,7 +5,6 @@ process knows: that a receiver is down.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -13,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 from urllib.parse import urlsplit
 
-from leadmasterd.errors import CannotUseState, Refused
+from leadmasterd.errors import Refused
 from leadmasterd.outbox.events import KINDS
-from leadmasterd.queries.database import Connection, Row, open_for_reading, rows
+from leadmasterd.queries.database import Connection, Row, open_beside, open_for_reading, rows
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, read_status
-from leadmasterd.store.database import cannot_use, is_damage, words_of
 from leadmasterd.text import _, nearest, ngettext
 
 if TYPE_CHECKING:
@@ -178,43 +176,8 @@ def dead_letters(paths: Paths, settings: "Settings", name: str, *, limit: int) -
 @contextmanager
 def open_books(paths: Paths, mode: Literal["ro", "rw"]) -> Iterator[Connection | None]:
     """The feeds' books, in autocommit; None before any feed has begun. Raises CannotUseDatabase and CannotUseState."""
-    path = books_of(paths)
-    if not path.exists():
-        yield None
-        return
-    if path.is_file() and not path.stat().st_size:  # to open it would delete what its WAL still holds
-        raise CannotUseState(f"cannot use {path}: it is empty; restart the daemon, which makes it anew: {_ANEW}")
-    try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=5)
-        ) as books:
-            [(version,)] = books.execute("PRAGMA user_version").fetchall()
-            if version == 0:  # the feeds process is making it
-                yield None
-                return
-            if version != BOOKS_VERSION:
-                raise CannotUseState(f"cannot use {path}: another version of leadmasterd wrote it; restart the daemon")
-            yield books
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        if what := _damage_of(path):
-            raise CannotUseState(
-                f"cannot use {path}: {what}; stop the daemon, move {path.name}* away and start it: {_ANEW}"
-            ) from error
-        if is_damage(error):
-            raise  # of the database, which was read meanwhile
-        raise cannot_use(path, error) from error
-
-
-def _damage_of(path: Path) -> str | None:
-    """What is wrong with the content of the file."""
-    if path.is_dir():
-        return "it is a folder"
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as books:
-            found = str(books.execute("PRAGMA integrity_check(1)").fetchone()[0])
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        return f"it is damaged ({words_of(error)})" if is_damage(error) else None
-    return None if found == "ok" else f"it is damaged ({' '.join(found.split())})"
+    with open_beside(books_of(paths), mode, version=BOOKS_VERSION, anew=_ANEW) as books:
+        yield books
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,8 @@ class FeedReport(TypedDict):
     trouble: str | None
     """Why the feeds' books can't be written."""
     feeds: list[FeedStatus]
+    alerts: str
+    """Why somebody can't be told of an alert; empty while all is well."""
 
 
 class Status(Session):

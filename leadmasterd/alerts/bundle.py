@@ -1,0 +1,71 @@
+"""What is added to an alert when it is told: that it comes late, that its kind flaps, and several as one. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
+
+from leadmasterd.alerts.kinds import Text
+from leadmasterd.clock import length
+from leadmasterd.text import _, ngettext
+
+LATE: Final = timedelta(minutes=2)
+"""What is told later than this after it was due says so."""
+MOST: Final = 3_500
+"""Characters of a body."""
+_TITLE: Final = 60
+
+
+def late(text: Text, due_at: datetime, now: datetime, zone: tzinfo | None) -> Text:
+    """The same, saying how late it is if it is."""
+    if now - due_at < LATE:
+        return text
+    said = _("This is of {at}, {length} ago. It could not be told then.").format(
+        at=_time(due_at, now, zone), length=length((now - due_at).total_seconds())
+    )
+    return Text(text.title, _cut(f"{said}\n\n{text.body}"))
+
+
+def flapping(text: Text, number: int) -> Text:
+    """The same, saying that it is the last of its kind that is told alone for now."""
+    said = _(
+        "This is number {n} of its kind within an hour. Further ones are told together, at most once an hour."
+    ).format(n=number)
+    return Text(text.title, _cut(f"{text.body}\n\n{said}"))
+
+
+def together(entries: Sequence[tuple[datetime, Text]], now: datetime, zone: tzinfo | None) -> Text:
+    """Several alerts as one, each with its time: whole if they fit, else their titles."""
+    if len(entries) == 1:
+        return entries[0][1]
+    title = ngettext("{n} alert, the last: {title}", "{n} alerts, the last: {title}", len(entries)).format(
+        n=len(entries), title=entries[-1][1].title
+    )
+    heads = [f"{_time(at, now, zone)} {text.title}" for at, text in entries]
+    whole = "\n\n".join(f"{head}\n{text.body}" for head, (_at, text) in zip(heads, entries, strict=True))
+    return Text(_cut(title, _TITLE), whole if len(whole) <= MOST else _as_many_as_fit(heads))
+
+
+def _as_many_as_fit(heads: Sequence[str]) -> str:
+    """The newest of them: those are what may still need somebody."""
+    lines: list[str] = []
+    size = 100  # for the last line
+    for head in reversed(heads):
+        size += len(head) + 1
+        if size > MOST:
+            break
+        lines.insert(0, head)
+    if left := len(heads) - len(lines):
+        text = ngettext(
+            "{n} earlier one: `leadmasterd alerts history`", "{n} earlier ones: `leadmasterd alerts history`", left
+        )
+        lines.append(text.format(n=left))
+    return "\n".join(lines)
+
+
+def _time(at: datetime, now: datetime, zone: tzinfo | None) -> str:
+    local = at.astimezone(zone)
+    return f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else f"{local:%Y-%m-%d %H:%M}"
+
+
+def _cut(text: str, most: int = MOST) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

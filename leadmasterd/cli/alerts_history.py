@@ -1,0 +1,80 @@
+"""`leadmasterd alerts history`: what was told, when and to whom."""
+
+import argparse
+import json
+import sys
+
+from leadmasterd.cli.alerts_list import word_of
+from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
+from leadmasterd.cli.tables import Column, cell, show
+from leadmasterd.cli.times import clock_of
+from leadmasterd.clock import Clock
+from leadmasterd.queries.alert_history import Alert, Delivery, alert_history
+from leadmasterd.settings.model import load
+from leadmasterd.text import _, ngettext
+
+_STYLES = {"due": "yellow", "given_up": "bold red"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    add_limit(parser)
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd alerts history",
+        "leadmasterd alerts history --limit 100",
+        "leadmasterd alerts history --json",
+        notes=_("The newest come first. The last 1,000 are kept."),
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """An empty list is not an error."""
+    _settings, paths = load(arguments.config)
+    answer = alert_history(paths, limit=arguments.limit)
+    if arguments.json:
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    if not answer["alerts"]:
+        print(_("Nothing has been told yet."))
+        return 0
+    clock = clock_of(paths)
+    columns = [
+        Column(_("at")),
+        Column(_("kind"), most=14),
+        Column(_("what"), shrinks=True),
+        Column(_("told")),
+        Column(_("to"), shrinks=True),
+    ]
+    show(
+        columns,
+        [
+            [
+                cell(*clock.short(each["at"])),
+                cell(each["kind"]),
+                cell(each["title"]),
+                cell(word_of(each["state"]), style=_STYLES.get(each["state"], "")),
+                cell("; ".join(_delivery(delivery, each, clock) for delivery in each["deliveries"]) or "-"),
+            ]
+            for each in answer["alerts"]
+        ],
+    )
+    if answer["total"] > len(answer["alerts"]):
+        text = _("The newest {n} are shown: --limit {all} shows all.")
+        print(text.format(n=len(answer["alerts"]), all=answer["total"]), file=sys.stderr)
+    return 0
+
+
+def _delivery(delivery: Delivery, alert: Alert, clock: Clock) -> str:
+    """When it was told there; how late, if it failed before; or why it was not."""
+    if delivery["told_at"]:
+        at = clock.brief(delivery["told_at"])
+        if not delivery["tries"]:
+            return _("{to}, {at}").format(to=delivery["to"], at=at)
+        return ngettext(
+            "{to}, {at}, after {n} failed try", "{to}, {at}, after {n} failed tries", delivery["tries"]
+        ).format(to=delivery["to"], at=at, n=delivery["tries"])
+    return ngettext("{to}: {n} failed try ({why})", "{to}: {n} failed tries ({why})", delivery["tries"]).format(
+        to=delivery["to"], n=delivery["tries"], why=delivery["why"]
+    )

@@ -1,0 +1,113 @@
+"""`leadmasterd alerts list`: addresses, kinds, and what is open."""
+
+import argparse
+import json
+import sys
+from typing import TypedDict
+
+from leadmasterd.cli.arguments import add_epilog, add_json
+from leadmasterd.cli.tables import Column, cell, folded, show
+from leadmasterd.cli.times import clock_of
+from leadmasterd.queries.alert_history import OpenAlert, open_alerts
+from leadmasterd.settings.model import load
+from leadmasterd.state.files import is_running
+from leadmasterd.text import _, printable
+
+_LABEL = 12
+
+
+class AddressObject(TypedDict):
+    """Where alerts go. `problem`: why it can't be used; `warning`: what is unsafe about it. Both may be empty."""
+
+    to: str
+    problem: str
+    warning: str
+
+
+class AlertList(TypedDict):
+    """`alerts list --json`."""
+
+    addresses: list[AddressObject]
+    kinds: list[str]
+    quiet_hours: list[str]
+    open: list[OpenAlert]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser)
+    add_epilog(parser, "leadmasterd alerts list", "leadmasterd alerts list --json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Without an address nothing is told, which is not an error."""
+    from leadmasterd.alerts.addresses import addresses_of
+
+    settings, paths = load(arguments.config)
+    usable, unusable = addresses_of(settings.alerts, paths)
+    answer = AlertList(
+        addresses=[
+            *(AddressObject(to=each.shown, problem="", warning=each.warning) for each in usable),
+            *(AddressObject(to="", problem=each, warning="") for each in unusable),
+        ],
+        kinds=list(settings.alerts.kinds),
+        quiet_hours=list(settings.alerts.quiet_hours),
+        open=open_alerts(paths),
+    )
+    if arguments.json:
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    if not answer["addresses"]:
+        print(_("Nobody is told anything: no address is configured. docs/alerts.md shows how."))
+        return 0
+    for label, text in _rows(answer):
+        print(folded(f"{label:<{_LABEL}}{printable(text)}", _LABEL))
+    print()
+    clock = clock_of(paths)
+    if answer["open"]:
+        columns = [Column(_("since")), Column(_("kind")), Column(_("told")), Column(_("what"), shrinks=True)]
+        show(
+            columns,
+            [
+                [
+                    cell(*clock.short(each["since"])),
+                    cell(each["kind"]),
+                    cell(word_of(each["state"])),
+                    cell(each["title"]),
+                ]
+                for each in answer["open"]
+            ],
+        )
+    else:
+        print(_("No alert is open."))
+    if not is_running(paths):
+        print(_("The daemon is not running; it alerts while it does."), file=sys.stderr)
+    return 0
+
+
+def _rows(answer: AlertList) -> list[tuple[str, str]]:
+    quiet = answer["quiet_hours"]
+    rows = []
+    for each in answer["addresses"]:
+        if each["problem"]:
+            rows.append((_("problem"), each["problem"]))
+        else:
+            rows.append((_("to"), each["to"]))
+        if each["warning"]:
+            rows.append((_("careful"), each["warning"]))
+    rows.append((_("kinds"), ", ".join(answer["kinds"])))
+    rows.append((_("quiet"), _("{begin} to {end}").format(begin=quiet[0], end=quiet[1]) if quiet else _("never")))
+    return rows
+
+
+def word_of(state: str) -> str:
+    """What became of an alert, in a word or two."""
+    return {
+        "held": _("held till morning"),
+        "gathered": _("in the next digest"),
+        "due": _("not yet"),
+        "told": _("told"),
+        "over": _("over before"),
+        "in_digest": _("in a digest"),
+        "given_up": _("given up"),
+    }[state]

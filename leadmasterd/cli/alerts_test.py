@@ -1,0 +1,80 @@
+"""`leadmasterd alerts test`: one alert to each address, at once."""
+
+import argparse
+import asyncio
+import json
+import time
+from typing import TypedDict
+
+from leadmasterd.cli.arguments import add_epilog, add_json
+from leadmasterd.errors import NO, CannotUseSettings, Refused
+from leadmasterd.settings.model import load
+from leadmasterd.text import _, printable
+
+
+class Tested(TypedDict):
+    """What came of it at one address. `why`: empty if it was delivered."""
+
+    to: str
+    delivered: bool
+    seconds: float
+    why: str
+
+
+class AlertTest(TypedDict):
+    """`alerts test --json`."""
+
+    ok: bool
+    addresses: list[Tested]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only --json."""
+    add_json(parser)
+    add_epilog(
+        parser,
+        "leadmasterd alerts test",
+        "leadmasterd alerts test --json",
+        notes=_("It does not depend on the daemon, on quiet hours or on the kinds that are chosen, and\nis not noted."),
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 1 unless everybody got it; 78 if an address can't be used."""
+    from leadmasterd.alerts.addresses import Address, addresses_of
+    from leadmasterd.alerts.kinds import Text
+
+    settings, paths = load(arguments.config)
+    if not settings.alerts.tells:
+        raise Refused(_("Nobody is told anything: no address is configured. docs/alerts.md shows how."))
+    addresses, unusable = addresses_of(settings.alerts, paths)
+    text = Text(_("leadmasterd: a test"), _("This is a test: alerts of leadmasterd reach you here. Nothing is wrong."))
+
+    async def tested(address: Address) -> Tested:
+        began = time.monotonic()
+        [result] = await address.notifier.send(text)
+        seconds = round(time.monotonic() - began, 3)
+        found = Tested(to=address.shown, delivered=result.delivered, seconds=seconds, why=result.why)
+        if not arguments.json:
+            print(_line(found), flush=True)
+        return found
+
+    async def all_of_them() -> list[Tested]:
+        return list(await asyncio.gather(*map(tested, addresses)))
+
+    done = asyncio.run(all_of_them())
+    ok = not unusable and all(each["delivered"] for each in done)
+    if arguments.json:
+        print(json.dumps(AlertTest(ok=ok, addresses=done), ensure_ascii=False))
+    if unusable:
+        raise CannotUseSettings("\n".join(unusable))
+    return 0 if ok else NO
+
+
+def _line(tested: Tested) -> str:
+    seconds = f"{tested['seconds']:.1f}"
+    if tested["delivered"]:
+        return _("{to}: delivered in {seconds} s.").format(to=printable(tested["to"]), seconds=seconds)
+    return _("{to}: not delivered after {seconds} s: {why}.").format(
+        to=printable(tested["to"]), seconds=seconds, why=printable(tested["why"])
+    )

@@ -1,0 +1,26 @@
+"""`leadmasterd alerts …`: its subcommands, each imported when it is typed."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Final
+
+from leadmasterd.cli.arguments import Command, add_commands, add_epilog
+from leadmasterd.text import _
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "list": Command(_("who is told of what, and which alerts are open"), "alerts_list"),
+    "test": Command(_("send one alert to each address now, and show what came of it"), "alerts_test"),
+    "history": Command(_("what was told, when and to whom, and what was held back or failed"), "alerts_history"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its subcommands."""
+    add_commands(parser, COMMANDS, dest="action")
+    add_epilog(
+        parser,
+        "leadmasterd alerts test",
+        "leadmasterd alerts list",
+        "leadmasterd alerts history",
+        notes=_("Addresses are in the section [alerts] of the settings. The daemon may run or not."),
+    )
