@@ -46,7 +46,7 @@ KIND_OF: Final[Mapping[str, Kind]] = {
     health.DATABASE_DAMAGED.code: Kind.TROUBLE,
     health.DATABASE_UNUSABLE.code: Kind.TROUBLE,
 }
-"""Warnings of the daemon that a person is told. Attempts to send are in a file; whom no alert reaches no alert tells."""
+"""Warnings of the daemon that a person is told. Attempts to send are in a file; alerts can't tell that they fail."""
 
 _STORE: Final = "store"
 """The subject of whatever keeps the database from being used."""

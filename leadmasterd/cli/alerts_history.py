@@ -9,7 +9,7 @@ from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.cli.tables import Column, cell, show
 from leadmasterd.cli.times import clock_of
 from leadmasterd.clock import Clock
-from leadmasterd.queries.alert_history import Alert, Delivery, alert_history
+from leadmasterd.queries.alert_history import Delivery, alert_history
 from leadmasterd.settings.model import load
 from leadmasterd.text import _, ngettext
 
@@ -43,9 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     columns = [
         Column(_("at")),
         Column(_("kind"), most=14),
-        Column(_("what"), shrinks=True),
         Column(_("told")),
-        Column(_("to"), shrinks=True),
+        Column(_("what, and to whom"), shrinks=True),
     ]
     show(
         columns,
@@ -53,9 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
             [
                 cell(*clock.short(each["at"])),
                 cell(each["kind"]),
-                cell(each["title"]),
                 cell(word_of(each["state"]), style=_STYLES.get(each["state"], "")),
-                cell("; ".join(_delivery(delivery, each, clock) for delivery in each["deliveries"]) or "-"),
+                cell(each["title"], *(_delivery(delivery, clock) for delivery in each["deliveries"])),
             ]
             for each in answer["alerts"]
         ],
@@ -66,8 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _delivery(delivery: Delivery, alert: Alert, clock: Clock) -> str:
-    """When it was told there; how late, if it failed before; or why it was not."""
+def _delivery(delivery: Delivery, clock: Clock) -> str:
+    """When it was told there, or why it was not."""
     if delivery["told_at"]:
         at = clock.brief(delivery["told_at"])
         if not delivery["tries"]:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import time
 from typing import TypedDict
 
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from leadmasterd.alerts.addresses import Address, addresses_of
     from leadmasterd.alerts.kinds import Text
 
+    logging.getLogger("leadmasterd").addHandler(logging.NullHandler())  # what failed is told here
     settings, paths = load(arguments.config)
     if not settings.alerts.tells:
         raise Refused(_("Nobody is told anything: no address is configured. docs/alerts.md shows how."))

@@ -28,7 +28,6 @@ from leadmasterd.feeds.books import Books, FeedRecord, State
 from leadmasterd.feeds.engine import READ, Bookkeeper, Feed
 from leadmasterd.feeds.events import Outbox, without_words
 from leadmasterd.feeds.kinds import Nowhere, Place, Receiver
-from leadmasterd.feeds.making import make_receiver
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths, base_folder
 from leadmasterd.state.files import read_status
@@ -192,6 +191,8 @@ class Feeds:
         self._bookkeeper.watch(self._feeds.values())
 
     def _add(self, name: str, record: FeedRecord, paths: Paths) -> None:
+        from leadmasterd.feeds.making import make_receiver  # a client of 10 MB, which alerts alone do without
+
         settings = self._settings.feeds[name]
         place = Place(name, paths.state_dir, base_folder(paths.file))
         receiver: Receiver
