@@ -1,7 +1,6 @@
 """Google's hosts of Apps Script, on this machine: a script runs at the POST, and a GET fetches once what it said."""
 
 import asyncio
-import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,7 +9,9 @@ from typing import Any, Final
 
 import pytest
 
+from tests import node_program
 from tests.certificates import AUTHORITY, serving
+from tests.node_program import Ask
 from tests.receivers import HttpReceiver, answers, receiving
 
 SCRIPT, ANSWERS = "script.google.com", "script.googleusercontent.com"
@@ -25,41 +26,25 @@ Script = Callable[[str], Awaitable[str | None]]
 class AppsScript:
     """The script of a file, run by Node with stand-ins of Google's services."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
     async def __call__(self, contents: str) -> str | None:
         """`doPost`."""
-        text: str | None = (await self._asked({"contents": contents})).get("text")
+        text: str | None = (await self._ask({"contents": contents})).get("text")
         return text
 
     async def order(self, what: str, **values: Any) -> list[list[Any]]:
         """Change something at Google's; the rows of the sheet."""
-        rows: list[list[Any]] = (await self._asked({"order": {"$": what, **values}}))["rows"]
+        rows: list[list[Any]] = (await self._ask({"order": {"$": what, **values}}))["rows"]
         return rows
-
-    async def _asked(self, question: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(question).encode() + b"\n")
-        answer: dict[str, Any] = json.loads(await self._process.stdout.readline())
-        return answer
 
 
 @asynccontextmanager
 async def running(file: Path) -> AsyncIterator[AppsScript]:
     """The script of this file."""
-    process = await asyncio.create_subprocess_exec(
-        *("node", str(Path(__file__).with_name("apps_script.mjs")), str(file)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=1 << 20,
-    )
-    try:
-        yield AppsScript(process)
-    finally:
-        process.kill()
-        await process.wait()
+    async with node_program.running("apps_script.mjs", str(file)) as ask:
+        yield AppsScript(ask)
 
 
 class Google:
