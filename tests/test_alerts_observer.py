@@ -418,19 +418,31 @@ def test_summaries_can_be_switched_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gaps", "says"),
+    ("gaps", "phase", "says"),
     [
-        ([("17 07:00", "17 07:10", None)], "Not complete yet: what came after 07:00 is still being fetched."),
+        (
+            [("17 06:00", "17 06:10", None), ("17 07:00", "17 07:10", None)],
+            "ready",
+            "Not complete yet: what came between 06:00 and 07:10 is still being fetched.",
+        ),
         (
             [("16 07:00", "16 07:10", None), ("17 06:00", None, None)],
-            "Not complete: nothing has been captured since 2026-11-16 07:00. The browser died.",
+            "backing_off",
+            "Not complete: nothing has been captured since 06:00. The browser died.",
         ),
-        ([("17 07:00", "17 07:10", "17 07:11")], "Complete: everything that WhatsApp delivered until 08:30 is here."),
+        ([], "backing_off", "Not listening now. The browser died."),
+        (
+            [("17 07:00", "17 07:10", "17 07:11")],
+            "ready",
+            "Complete: everything that WhatsApp delivered until 08:30 is here.",
+        ),
     ],
 )
-def test_a_summary_says_whether_everything_is_here(shop: Shop, gaps: Sequence[tuple[str, Any, Any]], says: str) -> None:
+def test_a_summary_says_whether_everything_is_here(
+    shop: Shop, gaps: Sequence[tuple[str, Any, Any]], phase: str, says: str
+) -> None:
     """By the ledger of outages."""
-    shop.says("17 08:00", "backing_off", "child_died", values={"bye": "browser_gone"})
+    shop.says("17 08:00", phase, "child_died", values={"bye": "browser_gone"})
     for begins, ends, closed in gaps:
         shop.gap(begins, ends, closed)
     assert shop.only("17 08:30", Kind.MORNING).text.body.splitlines()[-1] == says
@@ -783,4 +795,4 @@ def test_a_status_of_another_form_is_no_reason_to_fail(shop: Shop, caplog: pytes
     shop.says("17 09:00", concerns=["disk"], values=3, trouble="bad", scan=7, phase="waiting_for_scan")
     assert shop.only("17 10:20").kind is MISSED
     shop.holds("17 10:21")
-    assert len([each for each in caplog.records if each.getMessage().startswith("looking at")]) == 2
+    assert len([each for each in caplog.records if each.getMessage().startswith("looking at")]) == 3

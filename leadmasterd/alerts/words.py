@@ -388,14 +388,19 @@ def _fetched(gaps: Sequence[Gap]) -> str:
 
 
 def completeness(open_gaps: Sequence[Gap], status: Status | None, clock: Clock) -> str:
-    """One sentence on whether everything is here, by the ledger of outages."""
+    """One sentence on whether everything is here, by the ledger of outages; empty if the daemon says nothing."""
+    if lasting := [gap for gap in open_gaps if gap.to_at is None]:
+        text = _("Not complete: nothing has been captured since {at}.").format(at=clock.brief(lasting[0].from_at))
+        return f"{text} {_because(status)}" if status else text
     if open_gaps:
-        begins = clock.brief(open_gaps[0].from_at)
-        if any(gap.to_at is None for gap in open_gaps):
-            why = sentences.because(str(status.get("code")), status.get("values") or {}) if status else ""
-            text = _("Not complete: nothing has been captured since {at}.").format(at=begins)
-            return text + (" " + _sentence(why) if why else "")
-        return _("Not complete yet: what came after {at} is still being fetched.").format(at=begins)
-    if status is None or status.get("account") is None:
-        return _("No phone is linked yet.") if status else ""
+        ends = max(gap.to_at or "" for gap in open_gaps)
+        return _("Not complete yet: what came between {begins} and {ends} is still being fetched.").format(
+            begins=clock.brief(open_gaps[0].from_at), ends=clock.brief(ends)
+        )
+    if status is None:
+        return ""
+    if status.get("account") is None:
+        return _("No phone is linked yet.")
+    if status.get("phase") != "ready":
+        return _("Not listening now.") + " " + _because(status)
     return _("Complete: everything that WhatsApp delivered until {at} is here.").format(at=_at(clock.now, clock))
