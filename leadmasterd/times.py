@@ -4,7 +4,7 @@ Pure. Always UTC: ISO 8601 text with milliseconds and `Z` in the tables, whole m
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -22,6 +22,11 @@ class Day:
     date: date
     begins: datetime
     ends: datetime
+
+
+def is_between(at: time, begins: time, ends: time) -> bool:
+    """Whether a time of day is in a stretch, which may go past midnight. Its end is not in it."""
+    return begins <= at < ends if begins < ends else at >= begins or at < ends
 
 
 def iso(moment: datetime) -> str:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from leadmasterd.alerts.kinds import FACTS, Condition, Kind, Text
+from leadmasterd.times import is_between
 
 FLAPPING: Final = 3
 """So many of a kind are told one by one in `SPAN`."""
@@ -89,12 +90,8 @@ class Rules:
     silent_before: datetime
 
     def is_quiet(self, now: datetime) -> bool:
-        """Whether quiet hours are now. They may go past midnight."""
-        if self.quiet is None:
-            return False
-        begins, ends = self.quiet
-        at = now.astimezone(self.zone).time()
-        return begins <= at < ends if begins < ends else at >= begins or at < ends
+        """Whether quiet hours are now."""
+        return self.quiet is not None and is_between(now.astimezone(self.zone).time(), *self.quiet)
 
 
 @dataclass(slots=True)

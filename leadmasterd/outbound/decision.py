@@ -14,6 +14,8 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from leadmasterd.times import is_between
+
 WINDOW: Final = timedelta(hours=24)
 """How long Meta lets a business answer freely after a customer's last message to that account."""
 DAY: Final = timedelta(hours=24)
@@ -160,9 +162,7 @@ class QuietHours:
 
     def hold(self, local: time) -> bool:
         """Whether it is quiet at this time of day."""
-        if self.start < self.end:
-            return self.start <= local < self.end
-        return local >= self.start or local < self.end
+        return is_between(local, self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from leadmasterd.hosts import is_whatsapps
 from leadmasterd.settings.secret_file import read_secrets, secret_path
 from leadmasterd.settings.section import Section, at_least_one, two_times
 from leadmasterd.text import nearest
+from leadmasterd.times import is_between
 
 KINDS: Final = (
     "needs_scan", "needs_passkey", "down", "banned", "screen", "disk", "phone_silent", "send_refused", "feeds",
@@ -131,6 +132,10 @@ class AlertsSettings(Section):
         """The key, its value as it is shown, and what it must be, if two values do not fit together."""
         if self.to and self.to_file:
             return "to_file", repr(self.to_file), "left out, or else `to`: one of the two"
+        quiet = self.quiet()
+        for key, at in (("morning", self.morning), ("evening", self.evening)):
+            if at and quiet and is_between(time.fromisoformat(at), *quiet):
+                return key, repr(at), f"outside of `quiet_hours`, {' to '.join(self.quiet_hours)}, or empty"
         return None
 
     def quiet(self) -> tuple[time, time] | None:

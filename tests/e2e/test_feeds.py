@@ -1,25 +1,44 @@
-"""From WhatsApp's message to another program, through everything."""
+"""From WhatsApp's page to another program and to a person, through everything."""
 
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
 
 from leadmasterd.demo.standin import StandIn
+from leadmasterd.queries.alert_history import alert_history
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import ANA
 from tests.e2e.daemon import wait_long
+from tests.mailboxes import Mailbox, mail_server_beside
 
 pytestmark = pytest.mark.e2e
 
 
-def test_what_is_captured_reaches_a_feed_across_restarts_of_the_listener(
-    make_daemon: MakeDaemon, standin: StandIn
+@pytest.fixture
+def box() -> Iterator[Mailbox]:
+    """Of the operator."""
+    with mail_server_beside() as started:
+        yield started
+
+
+def test_what_is_captured_reaches_a_feed_and_that_a_scan_is_needed_a_mailbox(
+    make_daemon: MakeDaemon, standin: StandIn, box: Mailbox
 ) -> None:
-    """In order, by a process that outlives the listener and ends with the daemon."""
+    """In order, by a process that outlives the listener and ends with the daemon. One mail, and one when it is over."""
     feeds = {"all": {"kind": "jsonl"}, "leads": {"kind": "jsonl", "events": ["lead.*"], "full": True}}
-    daemon = make_daemon(LEADMASTERD_FEEDS=json.dumps(feeds))
+    daemon = make_daemon(
+        LEADMASTERD_FEEDS=json.dumps(feeds),
+        LEADMASTERD_ALERTS__TO=json.dumps([f"mailto://{box.place}?to=ana@shop.example&from=box@shop.example"]),
+        LEADMASTERD_ALERTS__KINDS=json.dumps(["needs_scan", "needs_passkey"]),
+    )
+
+    def alerts() -> list[tuple[str, str]]:
+        history = reversed(alert_history(daemon.places, limit=9)["alerts"])
+        return [(each["kind"], each["what"]) for each in history if each["state"] == "told"]
 
     def told(feed: str, kind: str) -> list[dict[str, Any]]:
         file = daemon.places.state_dir / "feeds" / f"{feed}.jsonl"
@@ -32,6 +51,10 @@ def test_what_is_captured_reaches_a_feed_across_restarts_of_the_listener(
         return next(each for each in children if "leadmasterd.feeds" in each.cmdline())
 
     daemon.start()
+    daemon.await_phase("waiting_for_scan")
+    began = time.monotonic()
+    wait_long(alerts, "the mail that a scan is needed")
+    assert time.monotonic() - began < 60
     daemon.pair()
     process = feeds_process()
     standin.act("deliver", **{"from": ANA, "body": "Hola, precio de la {n}?", "count": 2, "spread": 1})
@@ -50,6 +73,10 @@ def test_what_is_captured_reaches_a_feed_across_restarts_of_the_listener(
     assert "all: everything is delivered" in wait_long(
         lambda: text if "delivered" in (text := daemon.command("status").stdout) else None, "the feeds in `status`"
     )
+    wait_long(lambda: len(alerts()) > 1, "the mail that it is over")
     code, seconds = daemon.stop()
     assert (code, seconds < 25) == (0, True)
     assert not process.is_running()
+    assert alerts() == [("needs_scan", "began"), ("needs_scan", "ended")]
+    assert [mail["to"] for mail in box.mails] == ["ana@shop.example"] * 2
+    assert "scan" in str(box.mails[0]["subject"]).lower()
