@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import sqlite3
@@ -457,6 +458,25 @@ async def test_nothing_is_deleted_before_the_books_say_that_it_was_given_up(
             other.execute("ROLLBACK")
         await until(lambda: mine.feed.progress().floor == 2)
         assert mine.books.standings()["hub"].given_up == GivenUp(2, AT, AT)
+
+
+async def test_what_was_given_up_is_known_by_when_it_happened(tmp_path: Path, committer: Committer) -> None:
+    """A wait that was found late began before it was told, and a replay finds it by that; so are replayed events."""
+    began, captured = "2026-11-01T00:00:00.000Z", "2026-11-30T00:00:00.000Z"
+    for kind, data, feed in (
+        ("message.stored", {"captured_at": captured, "sent_at": "2026-10-01T00:00:00.000Z"}, "hub"),
+        ("waiting.began", {"started_at": began, "due_at": "2027-01-01T00:00:00.000Z"}, None),
+        ("contact.merged", {}, None),
+    ):
+        row = (kind, 1, AT, json.dumps(data), feed)
+        committer.connection.execute("INSERT INTO outbox (kind, stream, at, data, feed) VALUES (?, ?, ?, ?, ?)", row)
+    async with at_work(tmp_path, Scripted(lambda _event, _gap: AGAIN), divisor=0.001) as mine:
+        mine.feed.give_up(1)
+        await until(lambda: mine.feed.progress().floor == 1)
+        mine.feed.give_up(3)
+        await until(lambda: mine.feed.progress().floor == 3)
+        assert mine.books.standings()["hub"].given_up == GivenUp(3, began, captured)
+        assert mine.feed.progress().given_up == GivenUp(3, began, captured)
 
 
 async def test_more_than_is_looked_through_at_once_is_given_up_in_parts(

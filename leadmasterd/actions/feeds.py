@@ -121,6 +121,7 @@ def replay(
     with open_books(editor.paths, "ro") as books:
         if books is None or not _has_begun(books, name):
             raise _not_begun(name)
+        gone = rows(books, "SELECT number FROM given_up WHERE feed = ?", name)
     plan = replaying.plan(editor.connection, from_at, until=until, full=feed.full, kinds=wanted_kinds(feed))
     on_plan(plan.number, plan.size)
     _check_room(editor, plan.size)
@@ -131,10 +132,16 @@ def replay(
         on_progress(written, plan.number)
         if running:
             time.sleep(PAUSE)
-    with open_books(editor.paths, "rw") as books:
-        if books is not None:
-            books.execute("DELETE FROM given_up WHERE feed = ?", (name,))
+    if gone:
+        _no_longer_told(editor.paths, name, gone[0]["number"])
     return written
+
+
+def _no_longer_told(paths: Paths, name: str, number: int) -> None:
+    """Unless more was given up meanwhile."""
+    with open_books(paths, "rw") as books:
+        if books is not None:
+            books.execute("DELETE FROM given_up WHERE feed = ? AND number = ?", (name, number))
 
 
 def send_test(settings: Settings, paths: Paths, name: str) -> Tested:

@@ -97,14 +97,14 @@ class PutOff:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Events that went undelivered because they took too much disk, and when the first and the last were written."""
+    """Events that went undelivered because they took too much disk, and when the first and the last happened."""
 
     number: int
     first_at: str
     last_at: str
 
     def __add__(self, later: "GivenUp") -> "GivenUp":
-        return GivenUp(self.number + later.number, self.first_at, later.last_at)
+        return GivenUp(self.number + later.number, min(self.first_at, later.first_at), max(self.last_at, later.last_at))
 
 
 class Standing(NamedTuple):
@@ -305,7 +305,8 @@ class Books:
         if gone := changes.given_up:
             execute(
                 "INSERT INTO given_up VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-                "number = number + excluded.number, last_at = excluded.last_at",
+                "number = number + excluded.number, first_at = min(first_at, excluded.first_at), "
+                "last_at = max(last_at, excluded.last_at)",
                 (feed, gone.number, gone.first_at, gone.last_at),
             )
         if changes.floor is not None:

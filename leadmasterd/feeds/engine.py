@@ -20,7 +20,7 @@ from typing import Final
 
 from leadmasterd import times
 from leadmasterd.feeds.books import Books, Changes, FeedRecord, GivenUp, PutOff, Standing, State
-from leadmasterd.feeds.events import News, Outbox
+from leadmasterd.feeds.events import News, Outbox, happened_at
 from leadmasterd.feeds.kinds import Receiver
 from leadmasterd.feeds.schedule import LONGEST_WAIT, TRIES, Circuit, Outage, Outcome, Result, wait_after
 from leadmasterd.outbox.reading import Event
@@ -382,7 +382,8 @@ class Feed:
         self._gave_up_to = end
         self._seen = max(self._seen, end)
         if gone:
-            more = GivenUp(len(gone), gone[0].at, gone[-1].at)
+            happened = [happened_at(event) for event in gone]
+            more = GivenUp(len(gone), min(happened), max(happened))
             self._given_up = self._given_up + more if self._given_up else more
             self._changes.given_up = self._changes.given_up + more if self._changes.given_up else more
             log.error(

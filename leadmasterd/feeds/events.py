@@ -44,6 +44,21 @@ def without_words(event: Event) -> Event:
     return event._replace(data={name: value for name, value in event.data.items() if name not in words})
 
 
+_HAPPENED: Final[Mapping[str, str]] = {
+    kind: name
+    for source in SOURCES
+    if source.order_by
+    for kind in source.kinds
+    for name, field in source.fields.items()
+    if field.sql == source.order_by
+}
+
+
+def happened_at(event: Event) -> str:
+    """By what a replay finds it: of a wait when it began, which may be long before it was told."""
+    return event.data.get(_HAPPENED.get(event.kind, "")) or event.at
+
+
 class Outbox:
     """A read-only connection to the daemon's database."""
 

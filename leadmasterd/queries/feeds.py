@@ -33,7 +33,7 @@ FeedState = Literal["new", "active", "down", "paused", "disabled", "unusable"]
 
 
 class GivenUp(TypedDict):
-    """What went undelivered because it took too much disk, and when the first and the last of it were written."""
+    """What went undelivered because it took too much disk, and when the first and the last of it happened."""
 
     number: int
     first_at: str
