@@ -18,6 +18,7 @@ from leadmasterd.alerts.addresses import Address
 from leadmasterd.alerts.episodes import (
     Again,
     Began,
+    Crowd,
     Digest,
     Dropped,
     Ended,
@@ -155,12 +156,23 @@ def test_the_fourth_of_a_kind_within_an_hour_says_so() -> None:
     ]
 
 
-def test_many_customers_in_an_hour_are_told_together_too() -> None:
-    """Ten who wait too long at once must not be ten messages."""
+def test_many_customers_at_once_are_told_at_once_as_one() -> None:
+    """All who wrote in the night are late at the same second, and none of them is told an hour later."""
     many = [condition(Kind.MISSED, str(number)) for number in range(6)]
-    assert [each.fate for each in steps(Ledger(), *many) if isinstance(each, Began)] == [Fate.DUE] * 4 + [
-        Fate.GATHERED
-    ] * 2
+    assert steps(Ledger(), *many) == [Crowd(tuple(many))]
+    assert steps(Ledger(), *many[:3]) == [Began(each, Fate.DUE) for each in many[:3]]
+    assert steps(Ledger(told=told_before(Kind.MISSED, 3, 2, 1)), *many) == [Crowd(tuple(many))]
+    assert steps(Ledger(), *many, now=NIGHT) == [Began(each, Fate.HELD) for each in many]
+    flaps = told_before(Kind.MISSED, 59, flapping=True)
+    assert steps(Ledger(told=flaps), *many) == [Began(each, Fate.GATHERED) for each in many]
+    assert steps(Ledger(), *many, condition(Kind.DISK)) == [Crowd(tuple(many)), Began(condition(Kind.DISK), Fate.DUE)]
+
+
+def test_a_crowd_counts_as_one_told() -> None:
+    """Those who follow one by one are told one by one."""
+    crowd = Told(Kind.MISSED, NOON - MINUTE, flapping=False)
+    missed = condition(Kind.MISSED, "7")
+    assert steps(Ledger(told=[crowd]), missed) == [Began(missed, Fate.DUE)]
 
 
 def test_a_clock_that_was_ahead_silences_nothing() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from leadmasterd.alerts import bundle
 from leadmasterd.alerts.addresses import Address
-from leadmasterd.alerts.episodes import Rules
+from leadmasterd.alerts.episodes import Episode, Fate, Key, Rules, What
 from leadmasterd.alerts.kinds import Condition, Kind, Text
 from leadmasterd.alerts.notifier import Result
 from leadmasterd.alerts.service import Alerts
@@ -187,13 +187,21 @@ async def test_a_mended_address_gets_what_the_wrong_one_did_not(world: World) ->
 
 
 async def test_many_at_once_are_one_message(world: World) -> None:
-    """As when the doors open after a night. Each has its time; the newest come first into what fits."""
-    world.looks.hold(*(f"customer {number}" for number in range(4)))
+    """As when the doors open after a night. The next one is told as any other."""
+    world.looks.hold(*(f"customer {number}" for number in range(40)))
     await world.look()
+    await world.look(minutes=1)
     [only] = world.phones[0].told
-    assert only.title == "4 alerts, the last: customer 3"
-    assert only.body.startswith("12:00 customer 0\nof customer 0\n\n12:00 customer 1")
-    assert "number 4 of its kind within an hour" in only.body
+    assert only.title == "40 people have waited too long"
+    assert only.body.splitlines()[:2] == ["of customer 0", "of customer 1"]
+    world.looks.hold(*(f"customer {number}" for number in range(41)))
+    await world.look(minutes=1)
+    assert world.phones[0].titles[1:] == ["customer 40"]
+    assert world.store.episodes.keys() == {Key(Kind.MISSED, f"customer {number}") for number in range(41)}
+
+
+def test_of_more_than_fit_the_newest_are_named() -> None:
+    """Each with its time; the history has the others."""
     entries = [(NOON, Text(f"customer {number}", "x" * 40)) for number in range(500)]
     long = bundle.together(entries, NOON, UTC_ZONE)
     assert len(long.body) <= bundle.MOST
@@ -224,12 +232,12 @@ async def test_what_flaps_becomes_one_digest_an_hour(world: World) -> None:
 async def test_one_that_is_always_refused_does_not_stop_the_others(world: World) -> None:
     """Each is tried alone every second time."""
     world.phones[0].refuses = "poison"
-    world.looks.hold("poison", "Ana", "Beto", "Carla", "Dora")
+    world.looks.hold("poison", "Ana", "Beto")
     address = world.addresses[0]
     await world.alerts.look()
     for _ in range(20):
         await world.alerts.tell(address)
-    assert sorted(world.phones[0].titles) == ["Ana", "Beto", "Carla"], "Dora is gathered"
+    assert sorted(world.phones[0].titles) == ["Ana", "Beto"]
     assert ("poison", "due") in world.states()
 
 
@@ -395,7 +403,9 @@ async def test_the_history_is_bounded(world: World) -> None:
     await world.look()
     for number in range(3):
         for each in range(0, KEPT, 2):
-            world.looks.holds.append(Condition(Kind.MISSED, f"{number} {each}", NOON, Text(f"{number} {each}", "")))
+            key = Key(Kind.MISSED, f"{number} {each}")
+            world.store.put_episode(key, Episode(NOON, told=True))
+            world.store.add_note(key, What.BEGAN, Fate.GATHERED, Text(key.subject, ""), world.now)
         await world.look(hours=2)
         world.looks.hold("poison")
         await world.look(hours=2)

@@ -2,7 +2,8 @@
 
 Pure. `decide` compares what holds now with the episodes that are open and the notes that wait, and returns steps, which
 `alerts.store` carries out. A *note* is one thing to tell. Of one kind at most three episodes an hour are told one by
-one. The fourth says so, and what follows waits and is told together, at most once an hour: a *digest*. In quiet hours
+one. The fourth says so, and what follows waits and is told together, at most once an hour: a *digest*. More than three
+that begin at the same look (all who wrote in the night, when the shop opens) are a *crowd*, one note. In quiet hours
 what can wait is held back, and told afterwards if it still holds.
 """
 
@@ -18,7 +19,7 @@ from leadmasterd.alerts.kinds import FACTS, Condition, Kind, Text
 from leadmasterd.times import is_between
 
 FLAPPING: Final = 3
-"""So many of a kind are told one by one in `SPAN`."""
+"""So many of a kind are told one by one in `SPAN`, and at a time."""
 SPAN: Final = timedelta(hours=1)
 
 
@@ -117,6 +118,13 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowd:
+    """Episodes of one kind that begin together and are told now, as one."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Again:
     """An episode that seemed to have ended goes on."""
 
@@ -155,7 +163,7 @@ class Digest:
     note_ids: tuple[int, ...]
 
 
-Step: TypeAlias = Began | Again | Ended | Released | Dropped | Digest
+Step: TypeAlias = Began | Crowd | Again | Ended | Released | Dropped | Digest
 
 
 def decide(
@@ -184,17 +192,27 @@ class _Look:
         yield from self._digests()
 
     def _beginnings(self) -> Iterator[Step]:
+        begin: dict[Kind, list[Condition]] = {}
         for key, condition in self._conditions.items():
             episode = self._ledger.episodes.get(key)
             if episode is None or not (episode.open or episode.since == condition.since):
-                yield self._begin(condition)
+                begin.setdefault(key.kind, []).append(condition)
             elif not episode.open:
                 yield Again(key)
+        for kind, conditions in begin.items():
+            told = [each for each in conditions if not self._is_silent(each)]
+            yield from (Began(each, None) for each in conditions if self._is_silent(each))
+            if len(told) > FLAPPING and not self._is_held(kind) and not self._is_gathering(kind):
+                self._told[kind].append(Told(kind, self._now, flapping=False))
+                yield Crowd(tuple(told))
+            else:
+                yield from map(self._begin, told)
+
+    def _is_silent(self, condition: Condition) -> bool:
+        return condition.kind is Kind.NEW_LEAD and condition.since < self._rules.silent_before
 
     def _begin(self, condition: Condition) -> Began:
         kind = condition.kind
-        if kind is Kind.NEW_LEAD and condition.since < self._rules.silent_before:
-            return Began(condition, None)
         if self._is_held(kind):
             return Began(condition, Fate.HELD)
         if self._is_gathering(kind):

@@ -13,11 +13,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from leadmasterd.alerts import bundle
+from leadmasterd.alerts import bundle, words
 from leadmasterd.alerts.addresses import Address
 from leadmasterd.alerts.episodes import (
     Again,
     Began,
+    Crowd,
     Digest,
     Dropped,
     Ended,
@@ -147,6 +148,10 @@ class Alerts:
                 if fate:
                     text = bundle.flapping(condition.text, flapping) if flapping else condition.text
                     store.add_note(key, What.BEGAN, fate, text, now, flapping=bool(flapping))
+            case Crowd(conditions):
+                for each in conditions:
+                    store.put_episode(Key(each.kind, each.subject), Episode(each.since, told=True))
+                store.add_note(Key(conditions[0].kind, ""), What.DIGEST, Fate.DUE, words.digest(conditions), now)
             case Again(key):
                 store.put_episode(key, replace(store.episodes[key], open=True))
             case Ended(key, since, fate):

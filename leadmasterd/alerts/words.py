@@ -307,7 +307,7 @@ def digest(conditions: Sequence[Condition]) -> Text:
     one_kind = _MANY.get(next(iter(kinds))) if len(kinds) == 1 else None
     title = one_kind(number) if one_kind else ngettext("{n} alert", "{n} alerts", number)
     ordered = sorted(conditions, key=lambda each: (each.since, each.subject))
-    lines = [each.text.body.partition("\n")[0] if each.kind in _MANY else each.text.title for each in ordered]
+    lines = [(each.kind in _MANY and each.text.body.partition("\n")[0]) or each.text.title for each in ordered]
     return Text(title.format(n=f"{number:,}"), _as_many_as_fit(lines))
 
 
