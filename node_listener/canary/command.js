@@ -1,6 +1,4 @@
 // The command of the canary: its arguments, its answer, and what it says when it cannot give one.
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { addHints, compare, wantedModules } from './compare.js';
 import { BadCopy, openCopy } from './copy.js';
@@ -20,8 +18,7 @@ const USAGE = 64;
  * @param {Output} err
  */
 function check(folder, err) {
-  const package_ = createRequire(import.meta.url).resolve('whatsapp-web.js/package.json');
-  const library = readLibrary(join(dirname(package_), 'src'));
+  const library = readLibrary();
   const copy = openCopy(folder, wantedModules(library));
   err.write(`canary: reading ${copy.size} modules in ${folder}\n`);
   const found = compare(copy, library);

@@ -1,13 +1,24 @@
 // Which modules and members of WhatsApp Web the library asks for, found by reading its source.
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import ts from 'typescript';
+
+/** @type {ReturnType<typeof readFolder> | null} */
+let read = null;
+
+/** What the installed library asks for; read once, since it does not change. */
+export function readLibrary() {
+  const { resolve } = createRequire(import.meta.url);
+  read ??= readFolder(join(dirname(resolve('whatsapp-web.js/package.json')), 'src'));
+  return read;
+}
 
 /**
  * @param {string} folder of the library's source
  * @returns {Map<string, Set<string>>} module -> paths of members; a module of which no member is named has none
  */
-export function readLibrary(folder) {
+function readFolder(folder) {
   /** @type {Map<string, Set<string>>} */
   const asked = new Map();
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>

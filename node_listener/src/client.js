@@ -1,7 +1,7 @@
 // Makes the library's client for this profile. Only the parts that set it up and patch it hold the client itself; its
 // events go through a read-only view.
-import wwebjs from 'whatsapp-web.js';
 import { launchOptions } from './browser.js';
+import { Client } from './library.js';
 import { createProfileAuth } from './profile-auth.js';
 
 /** How long a pairing code is valid, and so how often the library asks for a new one. */
@@ -30,7 +30,7 @@ export function createClient(options, userAgent, afterLaunch) {
       intervalMs: PAIRING_CODE_SECONDS * 1000,
     },
   };
-  return new wwebjs.Client(/** @type {any} */ (settings));
+  return new Client(/** @type {any} */ (settings));
 }
 
 /**

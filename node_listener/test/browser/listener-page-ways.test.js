@@ -161,7 +161,10 @@ test('hundreds of messages that come after hasSynced, live and by a sweep beside
   child.send({ type: 'sweep', sweep: 1, from: 0, chats: {}, ignore: [] });
   await child.line('sweep_done');
   const seen = () => new Set(child.ofType('message').map((line) => line.id.id));
-  const missing = () => ids.filter((id) => !seen().has(id));
+  const missing = () => {
+    const there = seen();
+    return ids.filter((id) => !there.has(id));
+  };
   await until(() => child.ofType('heartbeat').at(-1)?.added === child.ofType('heartbeat').at(-5)?.added);
   if (missing().length > 0) {
     const after = child.lines.length;

@@ -1,7 +1,7 @@
 // Loaded into the child before its own code: the library's first attach fails when all its listeners are attached.
-import wwebjs from 'whatsapp-web.js';
+import { Client as LibrarysClient } from '../../src/library.js';
 
-const { Client } = /** @type {any} */ (wwebjs);
+const Client = /** @type {any} */ (LibrarysClient);
 const { attachEventListeners } = Client.prototype;
 let failed = false;
 Client.prototype.attachEventListeners = async function attachAndFail() {

@@ -1,6 +1,6 @@
 // Loaded into the child before its own code: once ready, tries to send by other doors than the page's `require`. Prints the
 // outcome of each to stderr.
-import wwebjs from 'whatsapp-web.js';
+import { Client } from '../../src/library.js';
 
 /**
  * In the page.
@@ -72,8 +72,8 @@ const DOORS = {
   },
 };
 
-const { initialize } = wwebjs.Client.prototype;
-wwebjs.Client.prototype.initialize = function initializeAndTry() {
+const { initialize } = Client.prototype;
+Client.prototype.initialize = function initializeAndTry() {
   this.on('ready', async () => {
     for (const [name, door] of Object.entries(DOORS)) {
       const outcome = await /** @type {any} */ (this).pupPage.evaluate(door).then(

@@ -1,8 +1,8 @@
 // Loaded into the child before its own code: Chromium loses the answer to the library's wait for the socket (Client.js:146), as
 // it does when its garbage is collected between the end of an evaluation and its answer. Needs --js-flags=--expose-gc.
-import wwebjs from 'whatsapp-web.js';
+import { Client as LibrarysClient } from '../../src/library.js';
 
-const { Client } = /** @type {any} */ (wwebjs);
+const Client = /** @type {any} */ (LibrarysClient);
 const { inject } = Client.prototype;
 let loses = true;
 

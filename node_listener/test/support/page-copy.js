@@ -1,8 +1,7 @@
 // A saved copy of a page that has everything we rely on: small modules in the shape in which public archives of WhatsApp
 // Web keep them, made up here.
 import { writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { wantedModules } from '../../canary/compare.js';
 import { readLibrary } from '../../canary/library.js';
 import { GUARDED } from '../../src/boundary.js';
@@ -10,9 +9,7 @@ import { REQUIREMENTS, SWITCHES } from '../../src/compatibility.js';
 
 /** @typedef {{[name: string]: Tree}} Tree members by name; none for a function */
 
-const LIBRARY = readLibrary(
-  join(dirname(createRequire(import.meta.url).resolve('whatsapp-web.js/package.json')), 'src'),
-);
+const LIBRARY = readLibrary();
 
 /** Every module that is looked for, with the members that are. */
 function wholePage() {

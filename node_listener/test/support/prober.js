@@ -1,9 +1,9 @@
 // Loaded into the child before its own code: once ready, calls every guarded function of the page.
-import wwebjs from 'whatsapp-web.js';
 import { GUARDED } from '../../src/boundary.js';
+import { Client } from '../../src/library.js';
 
-const { initialize } = wwebjs.Client.prototype;
-wwebjs.Client.prototype.initialize = function initializeAndProbe() {
+const { initialize } = Client.prototype;
+Client.prototype.initialize = function initializeAndProbe() {
   this.on('ready', async () => {
     const { refused, through } = await /** @type {any} */ (this).pupPage.evaluate(probe, GUARDED);
     for (const name of through) process.stderr.write(`went through ${name}\n`);

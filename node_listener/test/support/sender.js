@@ -1,6 +1,6 @@
 // Loaded into the child before its own code: tries to send, with the library's bare client and through the page, at each
 // ready. Prints the outcome of each attempt to stderr.
-import wwebjs from 'whatsapp-web.js';
+import { Client } from '../../src/library.js';
 
 const CHAT = '5491155550001@c.us';
 
@@ -29,9 +29,9 @@ const ATTEMPTS = {
   'client.logout': (client) => client.logout(),
 };
 
-const { initialize } = wwebjs.Client.prototype;
+const { initialize } = Client.prototype;
 let rounds = 0;
-wwebjs.Client.prototype.initialize = function initializeAndTry() {
+Client.prototype.initialize = function initializeAndTry() {
   this.on('ready', async () => {
     rounds += 1;
     for (const [name, attempt] of Object.entries(ATTEMPTS)) {
