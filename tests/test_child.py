@@ -1,7 +1,6 @@
 """One child's life: exit, end of file and lines are three separate facts, and a stop leaves no process."""
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
@@ -16,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from leadmasterd.listener import tree
 from leadmasterd.listener.child import CannotStart, Child, environment_for
 from leadmasterd.supervisor.timing import Timing
 from leadmasterd.wire.decode import MAX_LINE
+from tests.processes import adopting_orphans
 from tests.waiting import until
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -30,13 +29,8 @@ MARKER = "lm-test-of-a-child"
 
 @pytest.fixture(autouse=True)
 def _subreaper() -> Iterator[None]:
-    """Adopt orphans as the daemon does, and check that none is left."""
-    assert tree.become_subreaper()
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    ctypes.CDLL(None).prctl(tree.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-    left = [process for process in psutil.Process().children(recursive=True) if process not in before]
-    assert left == []
+    with adopting_orphans():
+        yield
 
 
 class Heard:

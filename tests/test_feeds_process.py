@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import ctypes
 import json
 import os
 import subprocess
@@ -30,6 +29,7 @@ from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.supervisor.timing import Timing
 from tests.feeds import Committer
+from tests.processes import adopting_orphans
 from tests.receivers import answers, receiving
 from tests.waiting import LIMIT, until, until_true
 
@@ -39,13 +39,8 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 @pytest.fixture(autouse=True)
 def _subreaper() -> Iterator[None]:
-    """Adopt orphans as the daemon does, and check that none is left."""
-    assert tree.become_subreaper()
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    ctypes.CDLL(None).prctl(tree.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-    left = [process for process in psutil.Process().children(recursive=True) if process not in before]
-    assert left == []
+    with adopting_orphans():
+        yield
 
 
 def settings_in(folder: Path, text: str) -> Paths:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from leadmasterd.listener import linking, tree
 from leadmasterd.listener.linking import History, Linked, Progress, link
 from leadmasterd.settings.model import Settings
 from tests import wire
+from tests.processes import adopting_orphans
 from tests.sessions import NOW
 from tests.waiting import until
 
@@ -173,7 +174,7 @@ def test_an_end_after_the_link_leaves_a_device_on_the_phone(linked: dict[str, An
 
 
 @pytest.fixture
-def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., asyncio.Task[Linked]]:
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., asyncio.Task[Linked]]]:
     """Link with a child that writes these lines."""
     monkeypatch.setattr(linking, "ENTRY", PROGRAMS / "speaks.py")
 
@@ -190,7 +191,8 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., async
             )
         )
 
-    return start
+    with adopting_orphans():
+        yield start
 
 
 def none_left(tmp_path: Path) -> bool:

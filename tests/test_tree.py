@@ -1,7 +1,6 @@
 """Finding the listener's processes by marker and by descent, and no others."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import psutil
 import pytest
 
 from leadmasterd.listener import tree
+from tests.processes import adopting_orphans
 from tests.waiting import LIMIT, until_true
 
 SLEEP = "import time; time.sleep(1000)"
@@ -26,6 +26,8 @@ class Started:
 
     def __init__(self) -> None:
         self.all: list[subprocess.Popen[bytes]] = []
+        self.others: list[psutil.Process] = []
+        """Their children that outlive them."""
 
     def start(self, *arguments: str, code: str = SLEEP) -> psutil.Process:
         """Start a Python process with these arguments in its own session."""
@@ -39,6 +41,7 @@ def started() -> Iterator[Started]:
     """Processes that are all ended after the test."""
     mine = Started()
     yield mine
+    tree.signal_all(mine.others, signal.SIGKILL)
     for process in mine.all:
         with contextlib.suppress(psutil.NoSuchProcess):
             tree.signal_all(psutil.Process(process.pid).children(recursive=True), signal.SIGKILL)
@@ -94,7 +97,9 @@ def test_a_child_that_is_not_the_listeners_is_left_alone(started: Started) -> No
     marked = started.start(f"--instance={OURS}")
     other = started.start(code=NESTED)
     until_true(lambda: other.children())
-    theirs = {other.pid, other.children()[0].pid}
+    [orphan] = other.children()
+    started.others.append(orphan)
+    theirs = {other.pid, orphan.pid}
     assert theirs <= {process.pid for process in tree.find_ours(OURS, since=0)}
     with tree.not_the_listeners(other.pid):
         found = {process.pid for process in tree.find_ours(OURS, since=0)}
@@ -127,8 +132,7 @@ def test_signalling_the_gone_is_as_good(started: Started) -> None:
 
 def test_orphans_come_to_us_and_are_reaped_by_their_pid() -> None:
     """A child that other code waits for is left to it."""
-    assert tree.become_subreaper()
-    try:
+    with adopting_orphans():
         mine = subprocess.Popen([sys.executable, "-c", "pass"])
         leaver = "import os\npid = os.fork()\nif pid == 0: os._exit(0)\nprint(pid)"
         orphan = int(subprocess.run([sys.executable, "-c", leaver], stdout=subprocess.PIPE, check=True).stdout)
@@ -137,5 +141,3 @@ def test_orphans_come_to_us_and_are_reaped_by_their_pid() -> None:
         tree.reap_orphans(frozenset({mine.pid}))
         assert not psutil.pid_exists(orphan)
         assert mine.wait(LIMIT) == 0
-    finally:
-        ctypes.CDLL(None).prctl(tree.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
