@@ -46,7 +46,7 @@ def _subreaper() -> Iterator[None]:
 def settings_in(folder: Path, text: str) -> Paths:
     """A settings file with these feeds; the schedule's waits are a thousandth."""
     file = folder / "config.toml"
-    file.write_text(f'state_dir = "state"\n[supervisor]\ntime_divisor = 1000\n{text}\n')
+    file.write_text(f'state_dir = "state"\n[general]\nlanguage = "en"\n[supervisor]\ntime_divisor = 1000\n{text}\n')
     paths = load(str(file))[1]
     paths.state_dir.mkdir(mode=0o700, exist_ok=True)
     return paths
