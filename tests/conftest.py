@@ -4,12 +4,13 @@ import fcntl
 import gc
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from leadmasterd.text import speak
 from tests.depth import DEEP, examples
 
 # A slow machine is no failure; a found example is. With a fixed seed there is nothing to store.
@@ -48,6 +49,13 @@ def pytest_collection() -> Generator[None, object, object]:
         os.close(folder)
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """A command that was run within a test may have chosen another language for the whole process."""
+    yield
+    speak("en")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -49,7 +49,7 @@ def test_the_settings_of_the_document_send_a_mail(tmp_path: Path) -> None:
         said = subprocess.run(
             [sys.executable, "-m", *test.split()],
             cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT), "LANG": "C"},
+            env={"PYTHONPATH": str(ROOT), "LANG": "C", "LC_MESSAGES": "en"},
             capture_output=True,
             text=True,
             timeout=LIMIT,

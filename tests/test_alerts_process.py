@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import psutil
+import pytest
 
 from leadmasterd.daemon.outbox import mode_of
 from leadmasterd.settings.model import load
@@ -20,6 +21,12 @@ from tests.test_feeds_process import JSONL, delivering, lines, settings_in, warn
 from tests.waiting import LIMIT, until, until_true
 
 SCAN = {"phase": "waiting_for_scan", "since": "2026-11-30T12:00:00.000Z", "code": "no_session", "values": {}}
+
+
+@pytest.fixture(autouse=True)
+def _in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing says otherwise it is Spanish, the language of the default country."""
+    monkeypatch.setenv("LEADMASTERD_GENERAL__LANGUAGE", "en")
 
 
 def told(paths: Paths, **status: object) -> None:

@@ -19,6 +19,12 @@ from tests.test_cli_leads import shop as shop
 NOBODY = "mailto://localhost:1?to=ana@shop.example&from=box@shop.example"
 
 
+@pytest.fixture(autouse=True)
+def _in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing says otherwise it is Spanish, the language of the default country."""
+    monkeypatch.setenv("LEADMASTERD_GENERAL__LANGUAGE", "en")
+
+
 def configured(shop: Shop, *addresses: str) -> Paths:
     """These, and nothing else."""
     listed = ", ".join(f'"{each}"' for each in addresses)
@@ -122,3 +128,11 @@ def test_a_damaged_file_is_told(shop: Shop, words: str) -> None:
         connection.execute("PRAGMA user_version = 99")
     done = shop.types(*words.split())
     assert (done.code, "another version of leadmasterd wrote it" in done.err) == (73, True)
+
+
+def test_the_commands_speak_the_language_of_the_settings(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the alerts do."""
+    monkeypatch.setenv("LEADMASTERD_GENERAL__LANGUAGE", "es")
+    alerted(configured(shop, NOBODY))
+    assert "cuidado     el correo viaja legible" in shop.types("alerts", "list").out
+    assert "espera a la mañana" in shop.types("alerts", "history").out
