@@ -20,7 +20,7 @@ NOBODY = "mailto://localhost:1?to=ana@shop.example&from=box@shop.example"
 
 
 @pytest.fixture(autouse=True)
-def _in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_english(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing says otherwise it is Spanish, the language of the default country."""
     monkeypatch.setenv("LEADMASTERD_GENERAL__LANGUAGE", "en")
 

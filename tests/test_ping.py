@@ -144,6 +144,18 @@ async def test_a_name_of_a_private_address_is_refused(
             await until(lambda: len(switch.requests) >= 2)
 
 
+async def test_a_status_that_can_not_be_read_is_no_proof_and_no_end() -> None:
+    def unreadable() -> None:
+        raise PermissionError(13, "no")
+
+    async with receiving(answers("200 OK")) as switch, asyncio.TaskGroup() as tasks:
+        alive = StillAlive(f"http://127.0.0.1:{switch.port}/uuid", unreadable, fail_after=1, divisor=2000)
+        task = tasks.create_task(alive.run(), name="ping")
+        await until(lambda: "POST /uuid/fail" in lines(switch))
+        assert switch.requests[-1].body == b"no_status"
+        task.cancel()
+
+
 async def test_a_switch_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     async def silent(_writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(3600)

@@ -87,7 +87,7 @@ class StillAlive:
             log.info("telling %s that this works", host, extra={"action": "ping_started"})
             await self._tell(session, "/start", "")
             while True:
-                status = self._status()
+                status = self._read()
                 code = unproven(status, datetime.now(UTC))
                 if not code:
                     self._unproven_since = None
@@ -95,6 +95,12 @@ class StillAlive:
                 elif self._lasts(status):
                     await self._tell(session, "/fail", code)
                 await asyncio.sleep(self._every)
+
+    def _read(self) -> Mapping[str, Any] | None:
+        try:
+            return self._status()
+        except OSError:  # not readable, or no file descriptors left
+            return None
 
     def _lasts(self, status: Mapping[str, Any] | None) -> bool:
         """Whether it is time to tell the failure."""

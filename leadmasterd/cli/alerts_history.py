@@ -11,7 +11,7 @@ from leadmasterd.cli.times import clock_of
 from leadmasterd.clock import Clock
 from leadmasterd.queries.alert_history import Delivery, alert_history
 from leadmasterd.settings.model import load
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _, ngettext, speak
 
 _STYLES = {"due": "yellow", "given_up": "bold red"}
 
@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """An empty list is not an error."""
-    _settings, paths = load(arguments.config)
+    settings, paths = load(arguments.config)
+    speak(settings.language())
     answer = alert_history(paths, limit=arguments.limit)
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))

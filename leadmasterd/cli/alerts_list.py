@@ -11,7 +11,7 @@ from leadmasterd.cli.times import clock_of
 from leadmasterd.queries.alert_history import OpenAlert, open_alerts
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running
-from leadmasterd.text import _, printable
+from leadmasterd.text import _, printable, speak
 
 _LABEL = 12
 
@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from leadmasterd.alerts.addresses import addresses_of
 
     settings, paths = load(arguments.config)
+    speak(settings.language())
     usable, unusable = addresses_of(settings.alerts, paths)
     answer = AlertList(
         addresses=[

@@ -10,7 +10,7 @@ from typing import TypedDict
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.errors import NO, CannotUseSettings, Refused
 from leadmasterd.settings.model import load
-from leadmasterd.text import _, printable
+from leadmasterd.text import _, printable, speak
 
 
 class Tested(TypedDict):
@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.getLogger("leadmasterd").addHandler(logging.NullHandler())  # what failed is told here
     settings, paths = load(arguments.config)
+    speak(settings.language())
     if not settings.alerts.tells:
         raise Refused(_("Nobody is told anything: no address is configured. docs/alerts.md shows how."))
     addresses, unusable = addresses_of(settings.alerts, paths)

@@ -34,6 +34,7 @@ def test_what_is_captured_reaches_a_feed_and_that_a_scan_is_needed_a_mailbox(
         LEADMASTERD_FEEDS=json.dumps(feeds),
         LEADMASTERD_ALERTS__TO=json.dumps([f"mailto://{box.place}?to=ana@shop.example&from=box@shop.example"]),
         LEADMASTERD_ALERTS__KINDS=json.dumps(["needs_scan", "needs_passkey"]),
+        LEADMASTERD_GENERAL__LANGUAGE="es",
     )
 
     def alerts() -> list[tuple[str, str]]:
@@ -79,4 +80,4 @@ def test_what_is_captured_reaches_a_feed_and_that_a_scan_is_needed_a_mailbox(
     assert not process.is_running()
     assert alerts() == [("needs_scan", "began"), ("needs_scan", "ended")]
     assert [mail["to"] for mail in box.mails] == ["ana@shop.example"] * 2
-    assert "scan" in str(box.mails[0]["subject"]).lower()
+    assert box.mails[0]["subject"] == "WhatsApp pide un escaneo"
