@@ -81,9 +81,10 @@ def test_what_holds_is_told_once() -> None:
 
 
 def test_what_only_seemed_to_end_goes_on() -> None:
-    """A locked database hides what is in it; it is known again by its time."""
+    """A locked database hides what is in it; it is known again by its time. What was held until then was never told."""
     scan = condition(Kind.NEEDS_SCAN)
     assert steps(Ledger({SCAN: Episode(NOON, told=True, open=False)}), scan) == [Again(SCAN)]
+    assert steps(Ledger({SCAN: Episode(NOON, told=False, open=False)}), scan) == [Began(scan, Fate.DUE)]
 
 
 def test_the_end_is_told_of_what_was_told() -> None:
@@ -230,6 +231,9 @@ class Receiver:
         return [Result("a", "an address", not self.down, "down" if self.down else "")]
 
 
+KEYS = [Key(kind, subject) for kind in (Kind.NEEDS_SCAN, Kind.MISSED, Kind.FEEDS) for subject in ("", "1", "2", "3")]
+
+
 class OperatorIsTold(RuleBasedStateMachine):
     """The whole of alerts but its observer and its notifier, over days."""
 
@@ -293,9 +297,29 @@ class OperatorIsTold(RuleBasedStateMachine):
         self.store.close()
         self.begin()
 
-    @rule(minutes=st.sampled_from([1, 1, 10, 50, 200, 600]))
-    def time_passes(self, minutes: int) -> None:
-        """A look, and what follows from it."""
+    @rule(
+        changes=st.lists(st.sampled_from(KEYS), max_size=6, unique=True),
+        minutes=st.sampled_from([1, 1, 1, 10, 50, 600]),
+        down=st.booleans(),
+        hidden=st.booleans(),
+    )
+    def time_passes(self, changes: list[Key], minutes: int, down: bool, hidden: bool) -> None:
+        """Some things end and others begin, while the notifier is there or not, and the database readable or not.
+
+        A title names the episode. An end is one once two looks have seen it.
+        """
+        self.receiver.down, self.shop.hidden = down, hidden
+        ended = [key for key in changes if self.shop.holds.pop(key, None)]
+        for _look in range(2 if ended else 0):
+            self.look(1)
+        for key in changes:
+            if key not in ended:
+                title = f"<{key.kind} {key.subject} {self.now.isoformat()}>"
+                self.shop.holds[key] = Condition(key.kind, key.subject, self.now, Text(title, ""))
+        self.look(minutes)
+
+    def look(self, minutes: int) -> None:
+        """After so long, and tell what follows from it."""
         self.now += minutes * MINUTE
         self.run(self.alerts.look())
         for each in self.shop.look(self.now):
@@ -303,34 +327,11 @@ class OperatorIsTold(RuleBasedStateMachine):
                 self.wanted.add(each.text.title)
         self.tell()
 
-    @rule(
-        kind=st.sampled_from([Kind.NEEDS_SCAN, Kind.MISSED, Kind.FEEDS]), subject=st.sampled_from(["", "1", "2", "3"])
-    )
-    def something_begins_or_ends(self, kind: Kind, subject: str) -> None:
-        """Its title names the episode. An end is one once two looks have seen it."""
-        key = Key(kind, subject)
-        if self.shop.holds.pop(key, None):
-            self.time_passes(1)
-            self.time_passes(1)
-        else:
-            title = f"<{kind} {subject} {self.now.isoformat()}>"
-            self.shop.holds[key] = Condition(kind, subject, self.now, Text(title, ""))
-
-    @rule(down=st.booleans())
-    def the_notifier_goes_or_comes(self, down: bool) -> None:
-        """A mail server, say."""
-        self.receiver.down = down
-
-    @rule(hidden=st.booleans())
-    def the_database_is_locked_or_free(self, hidden: bool) -> None:
-        """A look then sees nothing."""
-        self.shop.hidden = hidden
-
     @invariant()
     def nothing_is_told_twice(self) -> None:
         """Each title names one episode, and its beginning or its end."""
         said = "\n".join(text.title if text.title.startswith("<") else text.body for text in self.receiver.told)
-        titles = re.findall("<.*?>", said)
+        titles = re.findall("<.*?>", re.sub("the last: <.*?>", "", said))  # a digest among others repeats one
         assert sorted(titles) == sorted(set(titles))
 
     @invariant()
@@ -339,5 +340,5 @@ class OperatorIsTold(RuleBasedStateMachine):
         assert not [each for each in self.store.notes.values() if each.state == "held" and FACTS[each.key.kind].urgent]
 
 
-OperatorIsTold.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=20, deadline=None)
+OperatorIsTold.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=12, deadline=None)
 TestOperatorIsTold = OperatorIsTold.TestCase

@@ -195,7 +195,8 @@ class _Look:
         begin: dict[Kind, list[Condition]] = {}
         for key, condition in self._conditions.items():
             episode = self._ledger.episodes.get(key)
-            if episode is None or not (episode.open or episode.since == condition.since):
+            # What was held and dropped meanwhile was never told.
+            if episode is None or not (episode.open or (episode.told and episode.since == condition.since)):
                 begin.setdefault(key.kind, []).append(condition)
             elif not episode.open:
                 yield Again(key)
