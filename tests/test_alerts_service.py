@@ -194,6 +194,8 @@ async def test_many_at_once_are_one_message(world: World) -> None:
     [only] = world.phones[0].told
     assert only.title == "40 people have waited too long"
     assert only.body.splitlines()[:2] == ["of customer 0", "of customer 1"]
+    assert {(each["title"], each["state"]) for each in queries.open_alerts(world.paths)} == {(only.title, "told")}
+    assert len(queries.open_alerts(world.paths)) == 40
     world.looks.hold(*(f"customer {number}" for number in range(41)))
     await world.look(minutes=1)
     assert world.phones[0].titles[1:] == ["customer 40"]

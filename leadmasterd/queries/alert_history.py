@@ -65,8 +65,10 @@ def open_alerts(paths: Paths) -> list[OpenAlert]:
     with open_beside(file_of(paths), "ro", version=VERSION, anew=_ANEW) as connection:
         found = connection and rows(
             connection,
-            "SELECT e.kind, e.subject, e.since, n.title, n.state FROM episodes e JOIN notes n ON n.note_id = "
-            "(SELECT max(note_id) FROM notes WHERE kind = e.kind AND subject = e.subject AND what = 'began') "
+            "SELECT e.kind, e.subject, e.since, n.title, n.state FROM episodes e JOIN notes n ON n.note_id = coalesce("
+            "(SELECT max(note_id) FROM notes WHERE kind = e.kind AND subject = e.subject AND what = 'began'), "
+            # Many that begin at once have one note.
+            "(SELECT max(note_id) FROM notes WHERE kind = e.kind AND what = 'digest')) "
             "WHERE e.open ORDER BY e.since, n.note_id",
         )
     return cast("list[OpenAlert]", found or [])
