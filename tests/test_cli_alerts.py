@@ -64,7 +64,7 @@ def test_the_list_shows_addresses_without_secrets_and_what_is_open(shop: Shop) -
     assert done.code == 0
     assert "s3cret" not in done.out
     assert "smtp.example:587: mail to …@x.example" in done.out
-    assert "problem     cannot use an address of `alerts`: x:// is not used" in done.out
+    assert "problem     cannot use address 3 of `alerts`: x:// is not used" in done.out
     assert "careful     the mail travels readable" in done.out
     assert "WhatsApp needs a scan" in done.out
     assert "\x1b" not in done.out
@@ -97,7 +97,7 @@ def test_a_test_is_a_real_alert_and_says_what_became_of_it(shop: Shop) -> None:
         configured(shop, address, "x://y")
         done = shop.types("alerts", "test", "--json")
         assert (done.code, done.json["ok"], done.json["addresses"][0]["delivered"]) == (78, False, True)
-        assert done.err.startswith("cannot use an address of `alerts`: x:// is not used for alerts")
+        assert done.err.startswith("cannot use address 2 of `alerts`: x:// is not used for alerts")
         assert [str(mail["subject"]) for mail in box.mails] == ["leadmasterd: a test"] * 3
     assert not file_of(paths).exists()
 

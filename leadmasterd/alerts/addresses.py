@@ -40,11 +40,11 @@ def addresses_of(alerts: AlertsSettings, paths: Paths) -> tuple[list[Address], l
         urls = alerts.addresses(base_folder(paths.file))
     except CannotUseSettings as error:
         return [], [str(error)]
-    for url in urls:
+    for number, url in enumerate(urls, 1):
         try:
             notifier = Notifier([url])
         except ValueError as error:
-            unusable.append(_("cannot use an address of `alerts`: {why}").format(why=error))
+            unusable.append(_("cannot use address {n} of `alerts`: {why}").format(n=number, why=error))
         else:
             [address] = notifier.addresses
             found.append(Address(address.key, address.shown, notifier, address.warning))

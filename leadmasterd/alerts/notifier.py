@@ -175,7 +175,7 @@ def _delivered(address: Address, text: Text) -> str | None:
     """None once the server has taken it, else why not. Blocks."""
     service = _made(address.url)  # anew each time: a second message of one object waits for 5.5 s
     service.request_rate_per_sec = 0
-    title, body = text.title, text.body
+    title, body = text.title, text.body or text.title  # Apprise refuses an empty one
     if isinstance(service, NotifyDiscord):  # a customer's name must not call everybody
         title, body = (each.replace("@", "@\N{ZERO WIDTH SPACE}") for each in (title, body))
     apprise = Apprise(asset=service.asset)
@@ -188,14 +188,16 @@ def _delivered(address: Address, text: Text) -> str | None:
             return None
         lines = [entry.message for entry in result.logs() if entry.level in ("WARNING", "ERROR")]
         causes = [_cause(entry.message) for entry in result.logs() if "xception: " in entry.message]
-    return printable(_without_secrets(address.url, (causes or lines or [_("refused")])[-1]))[:300]
+    return printable(_without_secrets(address.url, (causes or lines or [_("refused")])[-1]))[:300].rstrip(".")
 
 
 def _cause(message: str) -> str:
     """The innermost error: `Socket Exception: …` wraps those of requests and urllib3."""
     error = message.partition("xception: ")[2]
     _before, wrapped, caused = error.partition("Caused by ")
-    return re.split(r": |, [\"']", caused)[-1].rstrip("\"')") if wrapped else error
+    if wrapped:
+        error = re.split(r": |, [\"']", caused)[-1].rstrip("\"')")
+    return re.sub(r"\[Errno -?\d+\] ", "", error)
 
 
 def _cut(title: str, body: str, address: Address) -> str:
@@ -276,7 +278,11 @@ def _checked(url: str, schema: str, service: _Service) -> NotifyBase:
         except Exception as error:  # noqa: BLE001 - whatever a plugin makes of it
             complaints.append(str(error))
     if complaints:
-        raise ValueError(printable(_without_secrets(url, complaints[0])))
+        raise ValueError(
+            _("a part of it cannot be right; see the form of such a URL in docs/alerts.md ({why})").format(
+                why=printable(_without_secrets(url, complaints[0])).rstrip(".")
+            )
+        )
     _check_receiver(made, _options(written))
     return made
 
@@ -287,6 +293,8 @@ def _written(url: str, service: _Service) -> SplitResult:
         raise ValueError(
             _("write a space and special characters of names and passwords as %XX: `#` is %23, `@` is %40")
         )
+    if not unquote(url).isprintable():  # they would break the head of a mail
+        raise ValueError(_("it has a line break or another control character in it, such as %0A: leave that out"))
     rest = url.partition("://")[2]
     userinfo, at, _host = re.split(r"[/?]", rest, maxsplit=1)[0].rpartition("@")
     path = rest.partition("?")[0].partition("/")[2]
@@ -302,9 +310,11 @@ def _written(url: str, service: _Service) -> SplitResult:
         raise ValueError(_("an option stands there twice"))
     if not service.host:
         try:
-            _port = written.port
+            port = written.port
         except ValueError:
-            raise ValueError(_("its port is no number from 1 to 65535; `:` in a password is %3A")) from None
+            port = 0
+        if port == 0:  # for which Apprise would take its own
+            raise ValueError(_("its port is no number from 1 to 65535; `:` in a password is %3A"))
         if not written.hostname:
             raise ValueError(_("it names no host"))
     if service is _MAIL:
