@@ -169,6 +169,17 @@ def test_many_customers_at_once_are_told_at_once_as_one() -> None:
     assert steps(Ledger(), *many, condition(Kind.DISK)) == [Crowd(tuple(many)), Began(condition(Kind.DISK), Fate.DUE)]
 
 
+def test_who_was_answered_before_the_digest_is_not_in_it() -> None:
+    """An attempt to send, and a feed that was down, still are."""
+    refused, feeds = Key(Kind.SEND_REFUSED, "x"), Key(Kind.FEEDS, "")
+    gathered = [Waiting(at, key, What.BEGAN, Fate.GATHERED) for at, key in enumerate((MISSED, refused, feeds))]
+    over = Ledger({key: Episode(NOON, told=True, open=False) for key in (MISSED, refused, feeds)}, gathered)
+    assert steps(over) == [Dropped(0), Digest(Kind.SEND_REFUSED, (1,)), Digest(Kind.FEEDS, (2,))]
+    still = Ledger({MISSED: OPEN}, gathered[:1])
+    assert steps(still, condition(Kind.MISSED, "7")) == [Digest(Kind.MISSED, (0,))]
+    assert steps(still) == [Digest(Kind.MISSED, (0,))], "one look without it is no end"
+
+
 def test_a_crowd_counts_as_one_told() -> None:
     """Those who follow one by one are told one by one."""
     crowd = Told(Kind.MISSED, NOON - MINUTE, flapping=False)
@@ -319,9 +330,12 @@ class OperatorIsTold(RuleBasedStateMachine):
         self.look(minutes)
 
     def look(self, minutes: int) -> None:
-        """After so long, and tell what follows from it."""
+        """After so long, and tell what follows from it. Nobody has to be told of who no longer waits."""
         self.now += minutes * MINUTE
         self.run(self.alerts.look())
+        assert self.store._connection
+        over = self.store._connection.execute("SELECT title FROM notes WHERE state = 'over' AND kind = 'missed'")
+        self.wanted -= {title for [title] in over}
         for each in self.shop.look(self.now):
             if FACTS[each.kind].urgent or not RULES.is_quiet(self.now):
                 self.wanted.add(each.text.title)

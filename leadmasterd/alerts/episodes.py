@@ -4,7 +4,7 @@ Pure. `decide` compares what holds now with the episodes that are open and the n
 `alerts.store` carries out. A *note* is one thing to tell. Of one kind at most three episodes an hour are told one by
 one. The fourth says so, and what follows waits and is told together, at most once an hour: a *digest*. More than three
 that begin at the same look (all who wrote in the night, when the shop opens) are a *crowd*, one note. In quiet hours
-what can wait is held back, and told afterwards if it still holds.
+what can wait is held back, and told afterwards if it still holds. Who was answered meanwhile is in no digest either.
 """
 
 from collections import defaultdict
@@ -248,7 +248,11 @@ class _Look:
     def _digests(self) -> Iterator[Step]:
         gathered: dict[Kind, list[int]] = {}
         for note in self._ledger.waiting:
-            if note.fate is Fate.GATHERED:
+            if note.fate is not Fate.GATHERED:
+                continue
+            if _is_moot_once_over(note.key.kind) and not self._still_holds(note.key):
+                yield Dropped(note.note_id)  # "answer by 14:20" helps nobody an hour later
+            else:
                 gathered.setdefault(note.key.kind, []).append(note.note_id)
         for kind, note_ids in gathered.items():
             if not self._is_gathering(kind) and not self._is_held(kind):
@@ -266,3 +270,7 @@ class _Look:
 
     def _is_gathered(self, key: Key) -> bool:
         return any(note.fate is Fate.GATHERED and note.key == key for note in self._ledger.waiting)
+
+
+def _is_moot_once_over(kind: Kind) -> bool:
+    return not FACTS[kind].urgent and not FACTS[kind].end_is_told

@@ -166,7 +166,10 @@ class Alerts:
                 if note.key in store.episodes:
                     store.put_episode(note.key, replace(store.episodes[note.key], told=True))
             case Dropped(note_id):
-                store.put_note(replace(store.notes[note_id], state="over"))
+                note = store.notes[note_id]
+                store.put_note(replace(note, state="over"))
+                if note.key in store.episodes:
+                    store.put_episode(note.key, replace(store.episodes[note.key], told=False))
             case Digest(kind, note_ids):
                 notes = [store.notes[note_id] for note_id in note_ids]
                 text = bundle.together([(each.made_at, each.text) for each in notes], now, self._rules.zone)
