@@ -42,6 +42,15 @@ def ngettext(singular: str, plural: str, n: int) -> str:
     return singular if n == 1 else plural
 
 
+_SWAPPED: Final = str.maketrans(",.", ".,")
+
+
+def figure(value: float, decimals: int = 0) -> str:
+    """Grouped in thousands, as the language of this process writes numbers: `5,000` is five in Argentina."""
+    text = f"{value:,.{decimals}f}"
+    return text.translate(_SWAPPED) if _translation else text
+
+
 _JOINER: Final = "\u200d"
 """The zero-width joiner combines emoji into one. Not printable by Python's definition, but harmless."""
 

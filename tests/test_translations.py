@@ -86,6 +86,13 @@ def test_words_are_made_in_the_language_of_the_process(spanish: None) -> None:
         text.speak("xx")
 
 
+def test_figures_are_those_of_the_language(spanish: None) -> None:
+    """`5,000` is five to an Argentine."""
+    assert (text.figure(5000), text.figure(0.94, 1), text.figure(999)) == ("5.000", "0,9", "999")
+    text.speak("en")
+    assert (text.figure(5000), text.figure(0.94, 1), text.figure(999)) == ("5,000", "0.9", "999")
+
+
 def test_english_needs_no_catalogue() -> None:
     """Nor the module that reads one: most commands have to answer at once."""
     program = "import sys, leadmasterd.text as t; t.speak('en'); t._('x'); print('gettext' in sys.modules)"

@@ -197,7 +197,13 @@ def _cause(message: str) -> str:
     _before, wrapped, caused = error.partition("Caused by ")
     if wrapped:
         error = re.split(r": |, [\"']", caused)[-1].rstrip("\"')")
+    if said := _SMTP_ANSWER.search(error):
+        return f"{said[1]} {said[3]}".replace("\\r", "").replace("\\n", " ")
     return re.sub(r"\[Errno -?\d+\] ", "", error)
+
+
+_SMTP_ANSWER: Final = re.compile(r"""\((\d{3}), b(['"])(.*?)\2""")
+"""As Python shows what a mail server has said."""
 
 
 def _cut(title: str, body: str, address: Address) -> str:

@@ -16,7 +16,7 @@ from leadmasterd.queries.alerts import NewLead
 from leadmasterd.queries.history import Gap
 from leadmasterd.queries.today import DueFollowUp
 from leadmasterd.queries.waiting import WaitingConversation
-from leadmasterd.text import _, ngettext, printable
+from leadmasterd.text import _, figure, ngettext, printable
 
 Status = Mapping[str, Any]
 """The object of `status.json`."""
@@ -74,7 +74,7 @@ def _as_many_as_fit(lines: Sequence[str]) -> str:
 
 
 def _and_more(number: int) -> str:
-    return ngettext("and {n} more", "and {n} more", number).format(n=f"{number:,}")
+    return ngettext("and {n} more", "and {n} more", number).format(n=figure(number))
 
 
 # ---------------------------------------------------------------------- the session
@@ -163,7 +163,7 @@ def listening_again(gaps: Sequence[Gap], clock: Clock, *, account: str | None) -
     elif number:
         fetched = ngettext(
             "{n} message that came meanwhile was fetched.", "{n} messages that came meanwhile were fetched.", number
-        ).format(n=f"{number:,}")
+        ).format(n=figure(number))
     else:
         fetched = _("Nothing had come meanwhile.")
     return make(
@@ -212,7 +212,7 @@ def refused(function: str, attempts: int, since: datetime, clock: Clock, *, was_
         told = ngettext("{n} attempt since {at}, NOT refused.", "{n} attempts since {at}, NOT refused.", attempts)
     return make(
         _titled(_("Something tried to send: {who}"), function),
-        told.format(n=f"{attempts:,}", at=_at(since, clock)),
+        told.format(n=figure(attempts), at=_at(since, clock)),
         _sentence(health.what_to_do(health.SEND_REFUSED.code)),
     )
 
@@ -282,7 +282,7 @@ def new_lead(lead: NewLead, said: str | None, clock: Clock) -> Text:
 def follow_ups(rows: Sequence[DueFollowUp]) -> Text:
     """What is to be done today."""
     number = len(rows)
-    title = ngettext("{n} follow-up is due today", "{n} follow-ups are due today", number).format(n=f"{number:,}")
+    title = ngettext("{n} follow-up is due today", "{n} follow-ups are due today", number).format(n=figure(number))
     lines = []
     for row in rows:
         line = _("{person}: {what}").format(person=_person(row), what=words.follow_up(row["kind"], row["number"]))
@@ -308,7 +308,7 @@ def digest(conditions: Sequence[Condition]) -> Text:
     title = one_kind(number) if one_kind else ngettext("{n} alert", "{n} alerts", number)
     ordered = sorted(conditions, key=lambda each: (each.since, each.subject))
     lines = [(each.kind in _MANY and each.text.body.partition("\n")[0]) or each.text.title for each in ordered]
-    return Text(title.format(n=f"{number:,}"), _as_many_as_fit(lines))
+    return Text(title.format(n=figure(number)), _as_many_as_fit(lines))
 
 
 # ---------------------------------------------------------------------- summaries
@@ -348,7 +348,7 @@ def summary(kind: Kind, day: Day, status: Status | None, clock: Clock) -> Text:
             if kind is Kind.MORNING
             else (_("End of the day: {n} waits, {late} overdue"), _("End of the day: {n} wait, {late} overdue"))
         )
-        title = (one if number == 1 else many).format(n=f"{number:,}", late=f"{late:,}")
+        title = (one if number == 1 else many).format(n=figure(number), late=figure(late))
     people = [_waiter(row, clock) + (", " + _("overdue") if row["overdue"] else "") for row in day.waiting[:LISTED]]
     if number > len(people):
         people.append(_and_more(number - len(people)))
@@ -365,7 +365,7 @@ def summary(kind: Kind, day: Day, status: Status | None, clock: Clock) -> Text:
 
 def _follow_up_count(number: int) -> str:
     text = ngettext("{n} follow-up is due today.", "{n} follow-ups are due today.", number)
-    return text.format(n=f"{number:,}") if number else _("No follow-up is due today.")
+    return text.format(n=figure(number)) if number else _("No follow-up is due today.")
 
 
 def _opened(number: int, kind: Kind) -> str:
@@ -373,7 +373,7 @@ def _opened(number: int, kind: Kind) -> str:
         text = ngettext("{n} new lead in the last 24 hours.", "{n} new leads in the last 24 hours.", number)
     else:
         text = ngettext("{n} new lead today.", "{n} new leads today.", number)
-    return text.format(n=f"{number:,}")
+    return text.format(n=figure(number))
 
 
 def _fetched(gaps: Sequence[Gap]) -> str:
@@ -384,7 +384,7 @@ def _fetched(gaps: Sequence[Gap]) -> str:
         return ""
     return ngettext(
         "{n} message was fetched after an outage.", "{n} messages were fetched after outages.", number
-    ).format(n=f"{number:,}")
+    ).format(n=figure(number))
 
 
 def completeness(open_gaps: Sequence[Gap], status: Status | None, clock: Clock) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from leadmasterd.classify.text import JUDGED
-from leadmasterd.text import _, printable
+from leadmasterd.text import _, figure, printable
 
 Values = Mapping[str, Any]
 
@@ -121,5 +121,5 @@ def why(code: str, values: Values) -> str:
     """A label's reason as a sentence; a code from a later version as it is stored."""
     said = REASONS[code](values) if code in REASONS else code
     if values.get("cut"):
-        said += _(" (long: the first {n:,} characters were read)").format(n=JUDGED)
+        said += _(" (long: the first {n} characters were read)").format(n=figure(JUDGED))
     return said

@@ -10,7 +10,7 @@ from typing import TypedDict
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.errors import NO, CannotUseSettings, Refused
 from leadmasterd.settings.model import load
-from leadmasterd.text import _, printable, speak
+from leadmasterd.text import _, figure, printable, speak
 
 
 class Tested(TypedDict):
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _line(tested: Tested) -> str:
-    seconds = f"{tested['seconds']:.1f}"
+    seconds = figure(tested["seconds"], 1)
     if tested["delivered"]:
         return _("{to}: delivered in {seconds} s.").format(to=printable(tested["to"]), seconds=seconds)
     return _("{to}: not delivered after {seconds} s: {why}.").format(
