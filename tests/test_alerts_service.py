@@ -231,6 +231,23 @@ async def test_what_flaps_becomes_one_digest_an_hour(world: World) -> None:
     assert world.states()[-1] == (digest.title, "told")
 
 
+async def test_a_digest_leaves_out_who_was_answered_and_not_who_was_hidden(world: World) -> None:
+    """By a database that could not be read for a while, say."""
+    names = ["Ana", "Beto", "Carla", "Dora", "Ema", "Fede"]
+    for number in range(1, 7):
+        world.looks.hold(*names[:number])
+        await world.look(minutes=1)
+    assert world.phones[0].titles == names[:4]
+    world.looks.hold()
+    await world.look(minutes=1)
+    await world.look(minutes=1)
+    world.looks.hold("Ana", "Fede")
+    await world.look(minutes=1)
+    await world.look(hours=1)
+    assert world.phones[0].titles == [*names[:4], "Fede"]
+    assert ("Ema", "over") in world.states()
+
+
 async def test_one_that_is_always_refused_does_not_stop_the_others(world: World) -> None:
     """Each is tried alone every second time."""
     world.phones[0].refuses = "poison"
