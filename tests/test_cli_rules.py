@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.processes import lives
-from tests.test_cli import CHECKOUT, typed
+from tests.test_cli import CHECKOUT, called, typed
 from tests.waiting import until_true
 
 LESSONS = "".join(
@@ -29,7 +29,7 @@ def test_a_file_that_can_not_be_read_is_told(
     """One sentence says which file and why; an empty file teaches and tests nothing."""
     if content is not None:
         (tmp_path / "lines.jsonl").write_bytes(content)
-    done = typed(tmp_path, *words, "lines.jsonl", "--json")
+    done = called(tmp_path, *words, "lines.jsonl", "--json")
     if why:
         assert done.stderr == f"cannot read lines.jsonl: {why}; name a file of JSON lines in UTF-8\n"
     assert "Traceback" not in done.stderr
@@ -39,7 +39,7 @@ def test_a_file_that_can_not_be_read_is_told(
 @pytest.mark.parametrize("words", [[], ["lines.jsonl", "--text", "hola"]])
 def test_what_to_test_is_said_once(tmp_path: Path, words: list[str]) -> None:
     """Two sources are refused rather than one of them ignored."""
-    done = typed(tmp_path, "rules", "test", *words)
+    done = called(tmp_path, "rules", "test", *words)
     assert (done.returncode, done.stdout) == (64, "")
     assert "either FILE or --text" in done.stderr
 
@@ -58,7 +58,7 @@ def test_lines_are_read_from_standard_input_too(tmp_path: Path, words: list[str]
 
 def test_training_without_anything_to_learn_from_makes_nothing(tmp_path: Path) -> None:
     """Where nothing was captured, no state directory is created."""
-    done = typed(tmp_path, "rules", "train", "--json")
+    done = called(tmp_path, "rules", "train", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["result"] == "too_few"
     assert list(tmp_path.iterdir()) == []
@@ -68,7 +68,7 @@ def test_a_model_that_can_not_be_written_is_73_before_anything_is_learned(tmp_pa
     """The error names the folder and the setting."""
     (tmp_path / "lines.jsonl").write_text(LESSONS)
     (tmp_path / "state").write_text("a file")
-    done = typed(tmp_path, "rules", "train", "--corrections", "lines.jsonl")
+    done = called(tmp_path, "rules", "train", "--corrections", "lines.jsonl")
     assert (done.returncode, done.stdout) == (73, "")
     assert (
         done.stderr
