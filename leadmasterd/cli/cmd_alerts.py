@@ -22,5 +22,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "leadmasterd alerts test",
         "leadmasterd alerts list",
         "leadmasterd alerts history",
-        notes=_("Addresses are in the section [alerts] of the settings. The daemon may run or not."),
+        notes=_("Addresses are in the section [alerts] of the settings. The daemon may\nrun or not."),
     )
