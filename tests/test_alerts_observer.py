@@ -603,7 +603,8 @@ def test_it_is_told_how_long_it_was_down_and_what_was_fetched(shop: Shop) -> Non
     shop.gap("17 09:00", "17 09:14", "17 09:15", 6)
     assert shop.holds("17 09:15") == []
     assert shop.came_back(was, "17 09:15") == Text(
-        "Back after 14 min", "6 messages that came meanwhile were fetched.\nIt was down from 09:00 to 09:14."
+        "It listens to WhatsApp again, after 14 min",
+        "6 messages that came meanwhile were fetched.\nIt was down from 09:00 to 09:14.",
     )
 
 
@@ -646,7 +647,8 @@ def test_messages_that_one_sweep_fetched_are_counted_once(shop: Shop) -> None:
     assert shop.holds("17 09:20") == []
     told = shop.came_back(was, "17 09:20")
     assert told == Text(
-        "Back after 19 min", "5 messages that came meanwhile were fetched.\nIt was down from 09:00 to 09:19."
+        "It listens to WhatsApp again, after 19 min",
+        "5 messages that came meanwhile were fetched.\nIt was down from 09:00 to 09:19.",
     )
 
 

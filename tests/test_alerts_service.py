@@ -392,6 +392,19 @@ async def test_a_full_disk_keeps_nobody_from_being_told(small_disk: Path) -> Non
         assert len(world.phones[0].told) == 2
 
 
+async def test_a_file_that_was_read_only_is_written_again(world: World) -> None:
+    """What SQLite put beside it meanwhile is as read-only, and stays there."""
+    beside = [world.paths.state_dir / f"alerts.db{suffix}" for suffix in ("-wal", "-shm")]
+    with closing(sqlite3.connect(queries.file_of(world.paths))) as reader:
+        reader.execute("SELECT 1 FROM notes").fetchall()
+        world.close()
+        for each in beside:
+            each.chmod(0o400)
+        world.looks.hold("Ana")
+        await world.look()
+        assert [each.stat().st_mode & 0o777 for each in beside] == [0o600, 0o600]
+
+
 async def test_what_a_newer_version_wrote_is_left_alone(world: World) -> None:
     """Alerts go on from memory, and say so."""
     world.close()

@@ -339,6 +339,17 @@ async def test_a_refused_receiver_is_a_failure_of_its_own() -> None:
     assert len(box.mails) == 1
 
 
+async def test_what_is_no_mail_server_is_told() -> None:
+    async def says_no_code(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH\r\n")
+        await reader.readline()
+        writer.close()
+
+    async with await asyncio.start_server(says_no_code, "127.0.0.1", 0) as server:
+        [result] = await Notifier([_mail(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")]).send(SCAN)
+    assert (result.delivered, result.why) == (False, "what answers there is no mail server")
+
+
 async def test_a_server_that_hangs_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifier, "SEND_SECONDS", 1.0)
     monkeypatch.setattr(notifier, "_MOST_STUCK", 1)

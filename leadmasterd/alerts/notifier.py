@@ -198,11 +198,13 @@ def _cause(message: str) -> str:
     if wrapped:
         error = re.split(r": |, [\"']", caused)[-1].rstrip("\"')")
     if said := _SMTP_ANSWER.search(error):
+        if said[1] is None:
+            return _("what answers there is no mail server")
         return f"{said[1]} {said[3]}".replace("\\r", "").replace("\\n", " ")
     return re.sub(r"\[Errno -?\d+\] ", "", error)
 
 
-_SMTP_ANSWER: Final = re.compile(r"""\((\d{3}), b(['"])(.*?)\2""")
+_SMTP_ANSWER: Final = re.compile(r"""\((?:-1|(\d{3})), b(['"])(.*?)\2""")
 """As Python shows what a mail server has said."""
 
 

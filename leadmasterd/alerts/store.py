@@ -191,6 +191,9 @@ class Store:
             self._changed |= {("episodes", key): each for key, each in self.episodes.items()}
             self._changed |= {("notes", note_id): each for note_id, each in self.notes.items()}
         self._path.touch(mode=0o600)
+        for suffix in _BESIDE:  # SQLite gave them the mode of the file, which may have been read-only then
+            with contextlib.suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + suffix).chmod(0o600)
         self._connection = sqlite3.connect(self._path, isolation_level=None, timeout=2, check_same_thread=False)
         execute = self._connection.execute
         (version,) = execute("PRAGMA user_version").fetchone()

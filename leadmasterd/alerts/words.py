@@ -167,7 +167,7 @@ def listening_again(gaps: Sequence[Gap], clock: Clock, *, account: str | None) -
     else:
         fetched = _("Nothing had come meanwhile.")
     return make(
-        _("Back after {length}").format(length=length(lasted)),
+        _("It listens to WhatsApp again, after {length}").format(length=length(lasted)),
         fetched,
         _("It was down from {begins} to {ends}.").format(begins=clock.brief(begins), ends=clock.brief(ends)),
     )

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
                 cell(*clock.short(each["at"])),
                 cell(each["kind"]),
                 cell(word_of(each["state"]), style=_STYLES.get(each["state"], "")),
-                cell(each["title"], *(_delivery(delivery, clock) for delivery in each["deliveries"])),
+                cell(each["title"], *(line for one in each["deliveries"] for line in _delivery(one, clock))),
             ]
             for each in answer["alerts"]
         ],
@@ -65,15 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _delivery(delivery: Delivery, clock: Clock) -> str:
-    """When it was told there, or why it was not."""
+def _delivery(delivery: Delivery, clock: Clock) -> list[str]:
+    """When it was told there, or why it was not. What matters stands first: a narrow screen cuts the lines."""
+    tries = delivery["tries"]
     if delivery["told_at"]:
         at = clock.brief(delivery["told_at"])
-        if not delivery["tries"]:
-            return _("{to}, {at}").format(to=delivery["to"], at=at)
-        return ngettext(
-            "{to}, {at}, after {n} failed try", "{to}, {at}, after {n} failed tries", delivery["tries"]
-        ).format(to=delivery["to"], at=at, n=delivery["tries"])
-    return ngettext("{to}: {n} failed try ({why})", "{to}: {n} failed tries ({why})", delivery["tries"]).format(
-        to=delivery["to"], n=delivery["tries"], why=delivery["why"]
-    )
+        if tries:
+            at = ngettext("{at} after {n} failed try", "{at} after {n} failed tries", tries).format(at=at, n=tries)
+        return [_("{at}: {to}").format(at=at, to=delivery["to"])]
+    failed = ngettext("{n} failed try: {to}", "{n} failed tries: {to}", tries).format(n=tries, to=delivery["to"])
+    return [failed, f"  {delivery['why']}"]
