@@ -8,8 +8,15 @@ _WHATSAPPS: Final = ("whatsapp.com", "whatsapp.net", "facebook.com", "fb.com", "
 
 
 def is_whatsapps(host: str) -> bool:
-    """Whether it belongs to WhatsApp or Meta. The Cloud API takes its token in the URL, so a post there could send."""
-    return any(f".{host.lower().rstrip('.')}".endswith(f".{each}") for each in _WHATSAPPS)
+    """Whether it belongs to WhatsApp or Meta. The Cloud API takes its token in the URL, so a post there could send.
+
+    A client connects to the ASCII form of a name, which wide letters and Chinese dots have too.
+    """
+    try:
+        name = host.encode("idna").decode()
+    except UnicodeError:  # it has no such form, or is an address
+        name = host
+    return any(f".{name.lower().rstrip('.')}".endswith(f".{each}") for each in _WHATSAPPS)
 
 
 def is_address(host: str) -> bool:
