@@ -1,5 +1,5 @@
 // Google's side of a script, as far as the script of docs/feeds.md uses it: `node apps_script.mjs FILE`. A line of JSON on
-// stdin is the body of a POST, or an order ({"$": "sheet" | "busy" | "width"}); a line on stdout is what came of it.
+// stdin is the body of a POST, or an order ({"$": "sheet" | "busy" | "width" | "sort" | "move"}); a line on stdout is what came of it.
 //
 // As Google's own, bytes are signed (-128 to 127), a text in a cell is read as if it was typed, and a script whose lock
 // is held by another fails.
@@ -51,6 +51,11 @@ function typed(value) {
 class Sheet {
   rows = [];
   columns = 26;
+  frozen = 0;
+  setFrozenRows(number) {
+    this.frozen = number;
+  }
+  getLastRow = () => this.rows.length;
   getLastColumn = () => Math.max(0, ...this.rows.map((row) => row.length));
   getMaxColumns = () => this.columns;
   insertColumnsAfter(after, number) {
@@ -69,9 +74,11 @@ class Sheet {
   }
   appendRow = (values) => this.write(this.rows.length + 1, 1, values);
   getRange(row, column, height, width) {
-    if (row === 'A:A') return { createTextFinder: (text) => new Finder(this.rows.map((each) => each[0]), text) };
+    const cells = () =>
+      this.rows.slice(row - 1, row - 1 + height).map((each) => each.slice(column - 1, column - 1 + (width ?? 1)));
     return {
-      getValues: () => this.rows.slice(row - 1, row - 1 + height).map((each) => each.slice(column - 1, column - 1 + width)),
+      createTextFinder: (text) => new Finder(cells().flat(), text),
+      getValues: cells,
       setValues: (lines) => lines.forEach((line, i) => this.write(row + i, column, line)),
     };
   }
@@ -114,6 +121,13 @@ vm.runInContext(fs.readFileSync(process.argv[2], 'utf8'), script);
 function orders(order) {
   if (order.$ === 'busy') lock.busy = order.busy;
   if (order.$ === 'width') sheet.columns = order.width;
+  if (order.$ === 'sort') {
+    // "Sort sheet Z to A" by the first column: what is frozen stays
+    const key = (row) => `${row[0]}`;
+    const sorted = sheet.rows.splice(sheet.frozen).sort((one, other) => (key(one) < key(other) ? 1 : -1));
+    sheet.rows.push(...sorted);
+  }
+  if (order.$ === 'move') for (const row of sheet.rows) row.splice(order.to, 0, ...row.splice(order.column, 1));
   return { rows: sheet ? sheet.rows : [] };
 }
 

