@@ -380,6 +380,21 @@ def test_what_took_too_much_disk_is_shown_with_the_command_that_gets_it_back(
     assert shop.types("feeds", "list", "--json").json["feeds"][0]["given_up"] is None
 
 
+def test_what_a_replay_leaves_is_still_told(shop: Shop) -> None:
+    """A piece that ends before the last of what was given up leaves the rest; one of another time leaves it all."""
+    shop.hears((1, 50, PRICE), (2, 40, PRICE), (3, 5, PRICE))
+    paths = configured(shop, '[feeds.all]\nkind = "jsonl"\nevents = ["message.*"]')
+    with closing(sqlite3.connect(paths.database)) as database:
+        first, second, last = [
+            at for (at,) in database.execute("SELECT captured_at FROM messages ORDER BY captured_at")
+        ]
+    begun(paths, "all", all=Changes(given_up=GivenUp(3, first, last)))
+    for end, told in (("2020-01-01T00:00", first), (second, second), (last, None)):
+        assert shop.types("feeds", "replay", "all", "--from", "2019-12-01", "--until", end).code == 0
+        [feed] = shop.types("feeds", "list", "--json").json["feeds"]
+        assert feed["given_up"] == (told and {"number": 3, "first_at": told, "last_at": last})
+
+
 def test_a_replay_that_is_stopped_says_what_is_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C comes in its third part, which is not kept."""
     shop.hears((1, 50, PRICE), (2, 40, PRICE), (3, 30, PRICE))

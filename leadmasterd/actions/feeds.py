@@ -21,7 +21,7 @@ from leadmasterd.actions.unit_of_work import LeadEditor
 from leadmasterd.errors import CannotUseSettings, CannotUseState, LeadmasterdError, Refused
 from leadmasterd.outbox import replaying
 from leadmasterd.outbox.room import SHARE, room
-from leadmasterd.queries.database import Connection, rows
+from leadmasterd.queries.database import Connection, Row, rows
 from leadmasterd.queries.feeds import feed_of, open_books, wanted_kinds
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
@@ -31,7 +31,7 @@ from leadmasterd.text import _
 PART: Final = 5_000
 """Events in one transaction of a replay, which takes a fraction of a second."""
 _LONGEST_TEST: Final = 60
-"""Seconds; a receiver has twenty."""
+"""Seconds; the slowest of receivers, a sheet, has forty."""
 
 _FAILURES: Final = {each.exit_code: each for each in (Refused, CannotUseState, CannotUseSettings)}
 
@@ -112,7 +112,8 @@ def replay(
 ) -> int:
     """Deliver again all that happened from `from_at` to `until` (ISO, UTC). Returns how many events that is.
 
-    What was given up because it took too much disk is then no longer told: a person has decided about it.
+    What was given up because it took too much disk is then told only as far as it happened after `until`: a person has
+    decided about the rest.
 
     `on_plan` gets that number and about how many bytes they take, before any is written; `on_progress` how many are
     written, and of how many. Raises Refused where the disk is too small.
@@ -121,7 +122,7 @@ def replay(
     with open_books(editor.paths, "ro") as books:
         if books is None or not _has_begun(books, name):
             raise _not_begun(name)
-        gone = rows(books, "SELECT number FROM given_up WHERE feed = ?", name)
+        gone = rows(books, "SELECT number, last_at FROM given_up WHERE feed = ?", name)
     plan = replaying.plan(editor.connection, from_at, until=until, full=feed.full, kinds=wanted_kinds(feed))
     on_plan(plan.number, plan.size)
     _check_room(editor, plan.size)
@@ -133,15 +134,20 @@ def replay(
         if running:
             time.sleep(PAUSE)
     if gone:
-        _no_longer_told(editor.paths, name, gone[0]["number"])
+        _no_longer_told(editor.paths, name, gone[0], until)
     return written
 
 
-def _no_longer_told(paths: Paths, name: str, number: int) -> None:
+def _no_longer_told(paths: Paths, name: str, gone: Row, until: str) -> None:
     """Unless more was given up meanwhile."""
     with open_books(paths, "rw") as books:
-        if books is not None:
-            books.execute("DELETE FROM given_up WHERE feed = ? AND number = ?", (name, number))
+        if books is None:
+            return
+        if until < gone["last_at"]:
+            change = "UPDATE given_up SET first_at = max(first_at, ?) WHERE feed = ? AND number = ?"
+            books.execute(change, (until, name, gone["number"]))
+        else:
+            books.execute("DELETE FROM given_up WHERE feed = ? AND number = ?", (name, gone["number"]))
 
 
 def send_test(settings: Settings, paths: Paths, name: str) -> Tested:
