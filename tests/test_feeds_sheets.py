@@ -251,6 +251,8 @@ ELSEWHERE: Final = [
     "/macros/echo?user_content_key={key}",
     f"//{ANSWERS}/macros/echo?user_content_key={{key}}",
     "https://169.254.169.254/latest/meta-data/",
+    "https://[::1/",
+    f"https://{ANSWERS}\\@evil.example/",
     "",
 ]
 

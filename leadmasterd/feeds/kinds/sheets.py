@@ -24,8 +24,8 @@ from leadmasterd.settings.feeds import SheetsFeed
 
 TIMEOUT: Final = 40.0
 """Seconds for one try: a script takes some, also to start, and waits for its lock for 15 at most."""
-_ANSWERS_HOST: Final = "script.googleusercontent.com"
-_ACCOUNTS_HOST: Final = "accounts.google.com"
+_ANSWERS: Final = "https://script.googleusercontent.com/"
+_ACCOUNTS: Final = "https://accounts.google.com/"
 _MOST_ANSWER: Final = 200
 """Bytes of an answer that are looked at."""
 
@@ -68,12 +68,11 @@ class Sheets:
                 return await _judged(response, success)
             place = response.headers.get("location", "")
             await drain(response)
-        url = URL(place, encoded=True)
-        if (url.scheme, url.raw_authority) != ("https", _ANSWERS_HOST):
-            if url.host == _ACCOUNTS_HOST:
-                return Outcome(Result.AGAIN, "Google asks for an account: deploy the script with access for anyone")
+        if place.startswith(_ACCOUNTS):
+            return Outcome(Result.AGAIN, "Google asks for an account: deploy the script with access for anyone")
+        if not place.startswith(_ANSWERS):
             return Outcome(Result.AGAIN, "a redirect to another place")
-        async with self._session.get(url, allow_redirects=False) as response:
+        async with self._session.get(URL(place, encoded=True), allow_redirects=False) as response:
             return await _judged(response, success)
 
     def flush(self) -> None:
