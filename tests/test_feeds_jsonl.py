@@ -160,3 +160,59 @@ async def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pyte
     await write(receiver, 2)
     await receiver.close()
     assert ids(path.read_bytes()) == [envelope.id_of(event(1)), envelope.id_of(event(2))]
+
+
+async def test_a_file_that_cannot_be_begun_leaves_the_old_one_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What did not fit comes again, and finds its place when there is one."""
+    path = tmp_path / "all.jsonl"
+    receiver = JsonLines(path, rotate_bytes=400, keep=0)
+    await write(receiver, 1)
+    real_open = os.open
+
+    def full(file: str | Path, flags: int, mode: int = 0o777) -> int:
+        if not Path(file).exists():
+            raise OSError(28, "No space left on device")
+        return real_open(file, flags, mode)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "open", full)
+        for _again in range(2):
+            assert await receiver.deliver(event(2), after_gap=False) == Outcome(Result.AGAIN, "No space left on device")
+    await write(receiver, 2)
+    receiver.flush()
+    await receiver.close()
+    [rotated] = files(tmp_path, ".gz")
+    assert ids(gzip.decompress(rotated.read_bytes())) == [envelope.id_of(event(1))]
+    assert ids(path.read_bytes()) == [envelope.id_of(event(2))]
+
+
+async def test_what_cannot_be_compressed_yet_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the books of all feeds would wait for it; nothing half is left there."""
+    path = tmp_path / "all.jsonl"
+    receiver = JsonLines(path, rotate_bytes=400, keep=0)
+    await write(receiver, 1, 2)
+
+    def full(_file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        receiver.flush()
+    assert len(files(tmp_path)) == 2
+    receiver.flush()
+    await receiver.close()
+    [rotated] = files(tmp_path, ".gz")
+    assert ids(gzip.decompress(rotated.read_bytes())) == [envelope.id_of(event(1))]
+
+
+async def test_a_file_that_a_person_has_removed_begins_anew(tmp_path: Path) -> None:
+    """At the latest when it would be rotated."""
+    path = tmp_path / "all.jsonl"
+    receiver = JsonLines(path, rotate_bytes=400, keep=0)
+    await write(receiver, 1)
+    path.unlink()
+    await write(receiver, 2)
+    await receiver.close()
+    assert ids(path.read_bytes()) == [envelope.id_of(event(2))]

@@ -18,6 +18,7 @@ from leadmasterd.feeds import envelope
 from leadmasterd.feeds.schedule import DELIVERED, Outcome, Result
 from leadmasterd.outbox.reading import Event
 
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _BEGINNING: Final = b'{"id":"evt_'
 """Of each line, and so of each file."""
 
@@ -38,7 +39,7 @@ class JsonLines:
 
     def _open(self) -> None:
         """Cut off a line that a crash left half: its event is delivered again."""
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = os.open(self._path, _FLAGS, 0o600)
         if not _BEGINNING.startswith(os.pread(self._file, len(_BEGINNING), 0)):
             os.close(self._file)
             raise CannotUseSettings(f"cannot use {self._path}: it holds something else; name another file in `path`")
@@ -67,19 +68,27 @@ class JsonLines:
 
     def _rotate(self) -> None:
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        with self._swapping:
-            os.fdatasync(self._file)
-            self._path.rename(self._path.with_name(f"{self._path.name}.{moment}"))
-            os.close(self._file)
-            self._open()
+        new = self._path.with_name(f".{self._path.name}.new")
+        file = os.open(new, _FLAGS | os.O_TRUNC, 0o600)  # the first step, since a full disk may refuse it
+        try:
+            with self._swapping:
+                os.fdatasync(self._file)
+                with contextlib.suppress(FileNotFoundError):  # a person has removed it
+                    self._path.rename(self._path.with_name(f"{self._path.name}.{moment}"))
+                new.rename(self._path)
+                self._file, file = file, self._file
+                self._size = 0
+        finally:
+            os.close(file)
 
     def flush(self) -> None:
-        """Get the lines to the disk, and compress what was rotated."""
+        """Get the lines to the disk, and compress what was rotated; where there is no room for that, another time."""
         with self._swapping:
             os.fdatasync(self._file)
         for rotated in self._rotated():
             if rotated.suffix != ".gz":
-                _compress(rotated)
+                with contextlib.suppress(OSError):
+                    _compress(rotated)
         if self._keep:
             for old in self._rotated()[: -self._keep]:
                 old.unlink(missing_ok=True)
@@ -114,11 +123,15 @@ def _end_of_lines(file: int) -> int:
 def _compress(path: Path) -> None:
     """Replace the file by its .gz, which appears whole or not at all."""
     temporary = path.with_name(f".{path.name}.new")
-    with path.open("rb") as plain, temporary.open("wb") as file:
-        temporary.chmod(0o600)
-        with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
-            shutil.copyfileobj(plain, packed)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("rb") as plain, temporary.open("wb") as file:
+            temporary.chmod(0o600)
+            with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
+                shutil.copyfileobj(plain, packed)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     temporary.replace(path.with_name(f"{path.name}.gz"))
     path.unlink()
