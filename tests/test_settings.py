@@ -150,6 +150,7 @@ WRONG: list[tuple[str, str, str, str]] = [
     ('[alerts]\nbodies = "perhaps"', "alerts.bodies", "'perhaps'", "true or false"),
     ('[alerts]\nping_url = "hc-ping.com/x"', "alerts.ping_url", "…", "a URL such as https://hc-ping.com/"),
     ('[alerts]\nping_url = "https://a:b@hc-ping.com/x"', "alerts.ping_url", "…", "without user"),
+    ('[alerts]\nping_url = "https://hc-ping.com/x y"', "alerts.ping_url", "…", "a URL such as https://hc-ping.com/"),
     ('[alerts]\nping_url = "https://graph.facebook.com/x"', "alerts.ping_url", "…", "no host of WhatsApp"),
     ('[alerts]\nping_url = "https://graph.facebook\u3002com/x"', "alerts.ping_url", "…", "no host of WhatsApp"),
     ("[alerts]\nping_url = 5", "alerts.ping_url", "…", "text in quotes"),

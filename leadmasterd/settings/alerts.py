@@ -46,7 +46,8 @@ def _ping(secret: SecretStr) -> SecretStr:
         host, _port = parts.hostname, parts.port
     except ValueError:
         host = None
-    if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.fragment:
+    odd = " " in text or not text.isprintable() or parts.username is not None or parts.fragment
+    if parts.scheme not in ("http", "https") or not host or odd:
         raise ValueError("a URL such as https://hc-ping.com/your-uuid, without user and fragment (or empty)")
     if is_whatsapps(host):
         raise ValueError("no host of WhatsApp or Meta: nothing here sends")
