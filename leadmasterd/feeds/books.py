@@ -136,6 +136,8 @@ class Changes:
 
     cursors: dict[int, int] = field(default_factory=dict)
     """Streams whose events up to this one are final."""
+    passed: int = 0
+    """How many events these cursors have passed."""
     gaps: dict[int, bool] = field(default_factory=dict)
     """Whether the next event of a stream is to say that one before it was given up."""
     dead: list[tuple[Event, int, str]] = field(default_factory=list)
@@ -150,8 +152,8 @@ class Changes:
 
     @property
     def size(self) -> int:
-        """How much there is to write; 0: nothing."""
-        numbers = len(self.cursors) + len(self.tries) + len(self.dead)
+        """How much has come about; 0: there is nothing to write."""
+        numbers = self.passed + len(self.tries) + len(self.dead)
         return numbers + sum(each is not None for each in (self.floor, self.disabled, self.given_up))
 
 

@@ -336,6 +336,7 @@ class Feed:
     def _is_final(self, stream: _Stream, event: Event) -> None:
         """The stream goes on with its next event, when the others have had their turn."""
         self._changes.cursors[stream.number] = event.event_id
+        self._changes.passed += 1
         if stream.tries:
             self._changes.tries[stream.number] = None
         stream.tries = 0
