@@ -4,6 +4,7 @@ import ast
 import fcntl
 import json
 import os
+import pkgutil
 import pty
 import signal
 import sqlite3
@@ -66,6 +67,7 @@ def called(
             here.delenv(name)
         for name, value in {"TZ": "UTC", **variables}.items():
             here.setenv(name, value)
+        here.setattr(sys, "argv", ["-m", *arguments])
         here.setattr(sys, "stdout", out)
         here.setattr(sys, "stderr", err)
         time.tzset()
@@ -628,6 +630,22 @@ os.setuid(65534)
 sys.exit(leadmasterd.cli.main(sys.argv[1:]))
 """
 """Switches to another user after all imports, since the interpreter may be readable by root only."""
+
+
+def called_by_nobody(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same within this process, which is root again after it."""
+    for found in pkgutil.iter_modules(cli.__path__):
+        import_module(f"leadmasterd.cli.{found.name}")
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        return called(folder, *arguments)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
 
 
 def test_the_line_for_another_user_can_be_typed_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def test_somebody_without_the_rights_is_told_the_line_to_use(shop: Shop, line: s
         if str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
     paths.state_dir.chmod(0o755)
-    done = test_cli.typed(shop.folder, "feeds", *line.split(), program=("-c", test_cli.AS_NOBODY))
+    done = test_cli.called_by_nobody(shop.folder, "feeds", *line.split())
     assert (done.returncode, done.stdout) == (73, "")
     assert "sudo -u root leadmasterd" in done.stderr
 

@@ -610,7 +610,7 @@ def test_somebody_without_the_rights_is_told_the_line_to_use(shop: Shop, word: l
             folder.chmod(0o755)
     (shop.folder / "state").chmod(rights)
     shop.database.chmod(rights & 0o666)
-    done = test_cli.typed(shop.folder, "leads", *word, program=("-c", test_cli.AS_NOBODY))
+    done = test_cli.called_by_nobody(shop.folder, "leads", *word)
     assert (done.returncode, done.stdout) == (73, "")
     assert "sudo -u root leadmasterd" in done.stderr
 
