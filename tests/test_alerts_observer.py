@@ -608,6 +608,35 @@ def test_it_is_told_how_long_it_was_down_and_what_was_fetched(shop: Shop) -> Non
     )
 
 
+def test_a_return_is_told_though_the_listener_starts_again_at_once(shop: Shop) -> None:
+    """It was back: what follows is another story."""
+    shop.gap("17 09:00")
+    shop.says("17 09:00", "waiting_for_scan", "logged_out")
+    was = shop.only("17 09:10")
+    shop.gap("17 09:00", "17 09:14", "17 09:14", 6)
+    shop.says("17 09:14", "ready", "ready")
+    assert shop.holds("17 09:14") == []
+    shop.gap("17 09:14")
+    shop.says("17 09:15", "starting", "starting")
+    assert shop.holds("17 09:15") == []
+    told = shop.came_back(was, "17 09:15")
+    assert told
+    assert told.body.splitlines() == [
+        "6 messages that came meanwhile were fetched.",
+        "It was down from 09:00 to 09:14.",
+    ]
+
+
+def test_a_pause_by_a_person_is_no_return(shop: Shop) -> None:
+    """It ends the wait for a scan, and nobody listens."""
+    shop.gap("17 09:00")
+    shop.says("17 09:00", "waiting_for_scan", "logged_out")
+    was = shop.only("17 09:10")
+    shop.says("17 09:11", "paused", "paused")
+    assert shop.holds("17 09:11") == []
+    assert shop.came_back(was, "17 09:11") is None
+
+
 @pytest.mark.parametrize(
     ("closed", "recovered", "says"),
     [("17 09:15", 0, "Nothing had come meanwhile."), (None, 3, "What came meanwhile is being fetched.")],

@@ -100,15 +100,15 @@ class Observer:
         """What to say of a condition that has ended; None if it goes on in another way, or there is nothing to say."""
         clock = self._clock(now)
         if kind in SESSION and not subject:
-            status = self._status
-            if status is None or status.get("phase") != "ready" or self._session.holds:
+            if not self._session.came_back:
                 return None
             nothing: tuple[Gap, ...] = ()
             gaps = self._reader.ask(
                 lambda connection: reliability(connection, since=since, now=now).gaps, now, nothing=nothing
             )
-            account = (status.get("account") or {}).get("wid")
-            return words.listening_again(gaps or (), clock, account=account)
+            account = ((self._status or {}).get("account") or {}).get("wid")
+            over = [gap for gap in gaps or () if gap.to_at]  # one that lasts has begun since
+            return words.listening_again(over, clock, account=account)
         if (kind, subject) in self._warned or not FACTS[kind].end_is_told:
             return None
         return words.over(self._titles.get((kind, subject), ""), since, clock)

@@ -52,11 +52,8 @@ class Session:
         self._needed_at: datetime | None = None
         """When a person was last seen to be needed."""
         self._down_since: datetime | None = None
-
-    @property
-    def holds(self) -> bool:
-        """Whether anything did at the last look."""
-        return self._held is not None
+        self.came_back = False
+        """What held last ended with the session's return. It may be away again since."""
 
     def look(self, status: Status | None, facts: Facts, clock: Clock) -> Condition | None:
         """What holds now. `status`: None when the daemon has said nothing since it started."""
@@ -66,9 +63,12 @@ class Session:
             if self._held and not self._is_done(status, facts, now):
                 return self._condition(self._held, facts, now)
             self._held = self._needed_at = self._down_since = None
+            self.came_back = True
             return None
         self._down_since = self._down_since or now
         kind = self._kind(status, str(phase), facts, now)
+        if kind:
+            self.came_back = False
         if kind and (kind != self._held or phase in _NEEDED or kind is Kind.DOWN):
             self._text = self._say(kind, status, self._since(facts, now), clock)
         self._held = kind

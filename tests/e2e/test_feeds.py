@@ -57,6 +57,7 @@ def test_what_is_captured_reaches_a_feed_and_that_a_scan_is_needed_a_mailbox(
     wait_long(alerts, "the mail that a scan is needed")
     assert time.monotonic() - began < 60
     daemon.pair()
+    wait_long(lambda: len(alerts()) > 1, "the mail that it is over")
     process = feeds_process()
     standin.act("deliver", **{"from": ANA, "body": "Hola, precio de la {n}?", "count": 2, "spread": 1})
     wait_long(lambda: len(told("all", "message.stored")) == 2, "two messages at the feed")
@@ -74,7 +75,6 @@ def test_what_is_captured_reaches_a_feed_and_that_a_scan_is_needed_a_mailbox(
     assert "all: everything is delivered" in wait_long(
         lambda: text if "delivered" in (text := daemon.command("status").stdout) else None, "the feeds in `status`"
     )
-    wait_long(lambda: len(alerts()) > 1, "the mail that it is over")
     code, seconds = daemon.stop()
     assert (code, seconds < 25) == (0, True)
     assert not process.is_running()
