@@ -1,7 +1,8 @@
 """Resolves names for HTTP: to public addresses only, unless a private host is allowed by name.
 
 A name is resolved once for each connection, the answers are checked, and aiohttp connects to what was checked. So a
-name that resolves to a private address the second time is refused the second time.
+name that resolves to a private address the second time is refused the second time. Hosts of WhatsApp are refused here
+once more, by the name that is connected to: the settings know only how it was written.
 """
 
 import asyncio
@@ -10,11 +11,15 @@ from collections.abc import Collection
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from leadmasterd.hosts import is_public
+from leadmasterd.hosts import is_public, is_whatsapps
 
 
 class PrivateAddress(OSError):
     """The host has no address that may be connected to."""
+
+
+class WhatsappsHost(OSError):
+    """The host belongs to WhatsApp or Meta, and nothing here sends."""
 
 
 class PublicResolver(AbstractResolver):
@@ -27,7 +32,9 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raises OSError, PrivateAddress among them."""
+        """Raises OSError, PrivateAddress and WhatsappsHost among them."""
+        if is_whatsapps(host):
+            raise WhatsappsHost(f"{host} belongs to WhatsApp or Meta")
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
         allowed = host.lower() in self._private_hosts

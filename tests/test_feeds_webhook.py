@@ -359,6 +359,17 @@ async def test_an_address_in_the_url_is_checked_too(host: str) -> None:
         assert receiver.connections == 0
 
 
+async def test_a_host_of_whatsapp_is_refused_by_the_name_that_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the settings have let some spelling of it pass."""
+    monkeypatch.setattr("leadmasterd.settings.feeds.is_whatsapps", lambda _host: False)
+    asked = resolving(monkeypatch, "127.0.0.1")
+    async with receiving(answers("200 OK")) as receiver:
+        async with webhook(receiver.port, host="graph.facebook.com") as mine:
+            outcome = await mine.deliver(EVENT, after_gap=False)
+        assert outcome == Outcome(Result.AGAIN, "a host of WhatsApp or Meta")
+        assert (receiver.connections, asked) == (0, [])
+
+
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "localhost"])
 async def test_a_spelling_of_an_address_is_no_way_around(host: str) -> None:
     """The system's resolver takes them for 127.0.0.1."""

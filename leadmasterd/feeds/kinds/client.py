@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 
 from leadmasterd import __version__
-from leadmasterd.resolver import PrivateAddress, PublicResolver
+from leadmasterd.resolver import PrivateAddress, PublicResolver, WhatsappsHost
 
 CONNECT_TIMEOUT: Final = 10.0
 _KEPT_SECONDS: Final = 4.0
@@ -62,6 +62,8 @@ def why(error: Exception) -> str:
         match cause:
             case PrivateAddress():
                 return "private address"
+            case WhatsappsHost():
+                return "a host of WhatsApp or Meta"
             case ssl.SSLCertVerificationError():
                 return "the certificate is not valid"
             case ssl.SSLError():
