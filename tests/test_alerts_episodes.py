@@ -67,7 +67,7 @@ def steps(
     ledger: Ledger, *conditions: Condition, gone: Iterable[Key] = (), now: datetime = NOON, rules: Rules = RULES
 ) -> list[Step]:
     """What follows."""
-    return decide(ledger, conditions, frozenset(gone), now, rules)
+    return decide(ledger, conditions, frozenset(gone), now=now, rules=rules)
 
 
 def test_what_holds_is_told_once() -> None:

@@ -437,7 +437,7 @@ async def test_the_history_is_bounded(world: World) -> None:
         for each in range(0, KEPT, 2):
             key = Key(Kind.MISSED, f"{number} {each}")
             world.store.put_episode(key, Episode(NOON, told=True))
-            world.store.add_note(key, What.BEGAN, Fate.GATHERED, Text(key.subject, ""), world.now)
+            world.store.add_note(key, What.BEGAN, Fate.GATHERED, Text(key.subject, ""), now=world.now)
         await world.look(hours=2)
         world.looks.hold("poison")
         await world.look(hours=2)

@@ -44,7 +44,7 @@ def alerted(paths: Paths) -> None:
             (Kind.MISSED, Fate.HELD, "Ana waits\x1b[31m"),
         ):
             store.put_episode(Key(kind, ""), Episode(now, told=fate is Fate.DUE))
-            store.add_note(Key(kind, ""), What.BEGAN, fate, Text(title, "x"), now)
+            store.add_note(Key(kind, ""), What.BEGAN, fate, Text(title, "x"), now=now)
         far = "mail.shop.example:587: mail to an…@shop.example"
         deliveries = {"a": Delivery(far, now, 2), "b": Delivery("b.example", None, 1, "full")}
         store.put_note(replace(store.notes[1], deliveries=deliveries))

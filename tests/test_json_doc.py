@@ -333,7 +333,7 @@ def alerted(paths: Paths) -> None:
     now, key = datetime.now(UTC), Key(AlertKind.NEEDS_SCAN, "")
     with closing(Store(file_of(paths), now)) as store:
         store.put_episode(key, Episode(now, told=True))
-        store.add_note(key, What.BEGAN, Fate.DUE, Text("a scan is needed", "x"), now)
+        store.add_note(key, What.BEGAN, Fate.DUE, Text("a scan is needed", "x"), now=now)
         tried = {"a": Delivery("b.example", now, 1, "refused"), "b": Delivery("c.example", None, 1, "refused")}
         store.put_note(replace(store.notes[1], deliveries=tried))
         assert store.flush() == ""

@@ -49,13 +49,13 @@ class DailyAlerts:
                 continue
             begins = datetime.combine(day.date, time.fromisoformat(at), clock.zone).astimezone(UTC)
             if begins <= clock.now < (ends or begins + _HOLDS) and (
-                made := self._make(kind, begins, seen, clock, make)
+                made := self._make(kind, begins, seen, clock, make=make)
             ):
                 held.append(made)
         return held
 
     def _make(
-        self, kind: Kind, begins: datetime, seen: Snapshot, clock: Clock, make: Callable[[], Text | None]
+        self, kind: Kind, begins: datetime, seen: Snapshot, clock: Clock, *, make: Callable[[], Text | None]
     ) -> Condition | None:
         if kind not in self._made and self._tried.get(kind) is not seen:
             self._tried[kind] = seen

@@ -167,15 +167,15 @@ Step: TypeAlias = Began | Crowd | Again | Ended | Released | Dropped | Digest
 
 
 def decide(
-    ledger: Ledger, conditions: Collection[Condition], gone: Collection[Key], now: datetime, rules: Rules
+    ledger: Ledger, conditions: Collection[Condition], gone: Collection[Key], *, now: datetime, rules: Rules
 ) -> list[Step]:
     """`gone`: open episodes that have been absent long enough to have ended."""
-    return [*_Look(ledger, conditions, gone, now, rules).steps()]
+    return [*_Look(ledger, conditions, gone, now=now, rules=rules).steps()]
 
 
 class _Look:
     def __init__(
-        self, ledger: Ledger, conditions: Collection[Condition], gone: Collection[Key], now: datetime, rules: Rules
+        self, ledger: Ledger, conditions: Collection[Condition], gone: Collection[Key], *, now: datetime, rules: Rules
     ) -> None:
         self._ledger, self._gone, self._now, self._rules = ledger, gone, now, rules
         self._conditions = {Key(each.kind, each.subject): each for each in conditions if each.kind in rules.kinds}

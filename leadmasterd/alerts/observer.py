@@ -169,11 +169,13 @@ class Observer:
         if free < self._disk_floor:  # a status that can't be written does not tell it
             details[health.DISK_LOW.code] = str(free // _MEGABYTE)
         found = {
-            (kind, code): words.warning(code, detail) for code, detail in details.items() if (kind := KIND_OF.get(code))
+            (kind, code): words.of_warning(code, detail)
+            for code, detail in details.items()
+            if (kind := KIND_OF.get(code))
         }
         trouble = status.get("trouble") or {}
         if kind := KIND_OF.get(str(trouble.get("code"))):
-            found[kind, _STORE] = words.warning(trouble["code"], trouble["detail"])
+            found[kind, _STORE] = words.of_warning(trouble["code"], trouble["detail"])
         elif ours := self._reader.trouble(now):
             found[Kind.TROUBLE, _STORE] = words.trouble(ours)
         return found

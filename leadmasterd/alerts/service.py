@@ -125,7 +125,7 @@ class Alerts:
         now = self._now()
         conditions = await asyncio.to_thread(self._looks.look, now)
         gone = self._gone({Key(each.kind, each.subject) for each in conditions})
-        for step in decide(self._store.ledger(), conditions, gone, now, self._rules):
+        for step in decide(self._store.ledger(), conditions, gone, now=now, rules=self._rules):
             await self._carry_out(step, now)
         self._settle_old()
         self._flush()
@@ -147,11 +147,11 @@ class Alerts:
                 store.put_episode(key, Episode(condition.since, told=fate in (Fate.DUE, Fate.GATHERED)))
                 if fate:
                     text = bundle.flapping(condition.text, flapping) if flapping else condition.text
-                    store.add_note(key, What.BEGAN, fate, text, now, flapping=bool(flapping))
+                    store.add_note(key, What.BEGAN, fate, text, now=now, flapping=bool(flapping))
             case Crowd(conditions):
                 for each in conditions:
                     store.put_episode(Key(each.kind, each.subject), Episode(each.since, told=True))
-                store.add_note(Key(conditions[0].kind, ""), What.DIGEST, Fate.DUE, words.digest(conditions), now)
+                store.add_note(Key(conditions[0].kind, ""), What.DIGEST, Fate.DUE, words.digest(conditions), now=now)
             case Again(key):
                 store.put_episode(key, replace(store.episodes[key], open=True))
             case Ended(key, since, fate):
@@ -159,7 +159,7 @@ class Alerts:
                 if fate:
                     said = await asyncio.to_thread(self._looks.came_back, key.kind, key.subject, since, now)
                     if said:
-                        store.add_note(key, What.ENDED, fate, said, now)
+                        store.add_note(key, What.ENDED, fate, said, now=now)
             case Released(note_id, text):
                 note = store.notes[note_id]
                 store.put_note(replace(note, state="due", due_at=now, text=text or note.text))
@@ -175,7 +175,7 @@ class Alerts:
                 text = bundle.together([(each.made_at, each.text) for each in notes], now, self._rules.zone)
                 for note in notes:
                     store.put_note(replace(note, state="in_digest"))
-                store.add_note(Key(kind, ""), What.DIGEST, Fate.DUE, text, now, flapping=True)
+                store.add_note(Key(kind, ""), What.DIGEST, Fate.DUE, text, now=now, flapping=True)
 
     def _settle_old(self) -> None:
         """What has been told to everybody whom the settings name now."""

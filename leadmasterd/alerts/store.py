@@ -131,11 +131,23 @@ class Store:
         self.episodes.pop(key, None)  # the latest to change is the last
         self.episodes[key] = self._changed["episodes", key] = episode
 
-    def add_note(self, key: Key, what: What, fate: Fate, text: Text, now: datetime, *, flapping: bool = False) -> None:
+    def add_note(self, key: Key, what: What, fate: Fate, text: Text, *, now: datetime, flapping: bool = False) -> None:
         """A new one."""
         self._last_id += 1
         due = fate is Fate.DUE
-        self.put_note(Note(self._last_id, key, what, str(fate), now, now if due else None, due, flapping, text))
+        self.put_note(
+            Note(
+                note_id=self._last_id,
+                key=key,
+                what=what,
+                state=str(fate),
+                made_at=now,
+                due_at=now if due else None,
+                at_once=due,
+                flapping=flapping,
+                text=text,
+            )
+        )
         if due and what is not What.ENDED:
             self._told = [each for each in self._told if abs(now - each.at) < SPAN]
             self._told.append(Told(key.kind, now, flapping))
@@ -325,16 +337,16 @@ def _note_row(note: Note) -> tuple[Any, ...]:
 def _note(row: tuple[Any, ...]) -> Note:
     note_id, kind, subject, what, state, made_at, due_at, at_once, flapping, title, body, deliveries = row
     return Note(
-        note_id,
-        Key(Kind(kind), subject),
-        What(what),
-        state,
-        datetime.fromisoformat(made_at),
-        due_at and datetime.fromisoformat(due_at),
-        bool(at_once),
-        bool(flapping),
-        Text(title, body),
-        {
+        note_id=note_id,
+        key=Key(Kind(kind), subject),
+        what=What(what),
+        state=state,
+        made_at=datetime.fromisoformat(made_at),
+        due_at=due_at and datetime.fromisoformat(due_at),
+        at_once=bool(at_once),
+        flapping=bool(flapping),
+        text=Text(title, body),
+        deliveries={
             address: Delivery(shown, at and datetime.fromisoformat(at), tries, why)
             for address, (shown, at, tries, why) in json.loads(deliveries).items()
         },

@@ -184,7 +184,7 @@ def recovered(gaps: Iterable[Gap]) -> int:
 # ---------------------------------------------------------------------- warnings
 
 
-def warning(code: str, detail: str) -> Text:
+def of_warning(code: str, detail: str) -> Text:
     """A warning of `health`: what it is, and what to do."""
     return make(_cut(_capital(health.sentence(code, detail)), TITLE), *_warning(code, detail))
 
