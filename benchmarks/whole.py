@@ -26,7 +26,8 @@ def run() -> list[Figure]:
 def latencies(parts: Setup) -> list[Figure]:
     """From the moment the page adds a message to its store until another process sees it committed."""
     connection = sqlite3.connect(f"file:{parts.where.database}?mode=ro", uri=True)
-    times, last = [], 0
+    times: list[float] = []
+    [last] = connection.execute("SELECT coalesce(max(message_id), 0) FROM messages").fetchone()
     for number in range(MESSAGES + 10):
         began = time.perf_counter()
         body = f"m{number}"
