@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Final, NamedTuple
 
 from leadmasterd import times
-from leadmasterd.text import _, clean, ngettext
+from leadmasterd.text import _, clean, ngettext, shortened
 
 Fields = Mapping[str, object]
 NOTHING: Final[Fields] = {}
@@ -112,14 +112,10 @@ def _bracketed(told: _Told) -> str:
 def _shown(fact: str | list[str]) -> str:
     """A fact cut to a bearable length; of a list each name, so that all find room."""
     if isinstance(fact, str):
-        return _cut(fact, _LONGEST)
+        return shortened(fact, _LONGEST)
     room = max(20, _LONGEST // min(len(fact), _MOST_LISTED))
-    shown = [_cut(name, room) for name in fact[:_MOST_LISTED]]
+    shown = [shortened(name, room) for name in fact[:_MOST_LISTED]]
     return " / ".join([*shown, "…"] if len(fact) > _MOST_LISTED else shown)
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _tell(content: Content, clock: Clock) -> _Told:
@@ -399,7 +395,7 @@ def _unknown(content: Content, _clock: Clock) -> _Told:
         kind = _("a message of type {type} that this version of WhatsApp Web does not know")
     else:
         kind = _("a message of type {type} that this version does not know")
-    return _Told(kind.format(type=_cut(name, _LONGEST)), words=content.body)
+    return _Told(kind.format(type=shortened(name, _LONGEST)), words=content.body)
 
 
 _NOTICE: Final = _named(lambda: _("notice"))

@@ -62,6 +62,11 @@ def printable(text: str) -> str:
     )
 
 
+def shortened(text: str, most: int) -> str:
+    """At most so many characters; an ellipsis says that some are left out."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def unaccented(text: str) -> str:
     """Lower case without accents, to compare and search by."""
     if text.isascii():

@@ -17,7 +17,7 @@ import pytest
 from leadmasterd.alerts import bundle
 from leadmasterd.alerts.addresses import Address
 from leadmasterd.alerts.episodes import Episode, Fate, Key, Rules, What
-from leadmasterd.alerts.kinds import Condition, Kind, Text
+from leadmasterd.alerts.kinds import BODY, Condition, Kind, Text
 from leadmasterd.alerts.notifier import Result
 from leadmasterd.alerts.service import Alerts
 from leadmasterd.alerts.store import KEPT, Store
@@ -206,7 +206,7 @@ def test_of_more_than_fit_the_newest_are_named() -> None:
     """Each with its time; the history has the others."""
     entries = [(NOON, Text(f"customer {number}", "x" * 40)) for number in range(500)]
     long = bundle.together(entries, NOON, UTC_ZONE)
-    assert len(long.body) <= bundle.MOST
+    assert len(long.body) <= BODY
     assert "customer 499\n" in long.body
     assert "customer 0\n" not in long.body
     assert long.body.endswith("earlier ones: `leadmasterd alerts history`")

@@ -13,7 +13,7 @@ from leadmasterd.leads.timeline import Burst
 from leadmasterd.projection.history import bursts_of
 from leadmasterd.queries.database import rows
 from leadmasterd.queries.people import Subject
-from leadmasterd.text import _, printable
+from leadmasterd.text import _, printable, shortened
 
 _EXCERPT: Final = 60
 """Characters."""
@@ -164,4 +164,4 @@ def _label_of(editor: LeadEditor, burst: Burst) -> str | None:
 def _excerpt(burst: Burst) -> str:
     text = printable(" / ".join(text for text in burst.texts if text.strip())).strip()
     text = text or ", ".join(f"[{message.type}]" for message in burst.messages)
-    return f"«{text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + '…'}»"
+    return f"«{shortened(text, _EXCERPT)}»"

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
-from leadmasterd.alerts.kinds import Text
-from leadmasterd.clock import length
-from leadmasterd.text import _, ngettext
+from leadmasterd import times
+from leadmasterd.alerts.kinds import BODY, TITLE, Text
+from leadmasterd.clock import Clock, length
+from leadmasterd.text import _, ngettext, shortened
 
 LATE: Final = timedelta(minutes=2)
 """What is told later than this after it was due says so."""
-MOST: Final = 3_500
-"""Characters of a body."""
-_TITLE: Final = 60
 
 
 def late(text: Text, due_at: datetime, now: datetime, zone: tzinfo | None) -> Text:
@@ -20,9 +18,9 @@ def late(text: Text, due_at: datetime, now: datetime, zone: tzinfo | None) -> Te
     if now - due_at < LATE:
         return text
     said = _("This is of {at}, {length} ago. It could not be told then.").format(
-        at=_time(due_at, now, zone), length=length((now - due_at).total_seconds())
+        at=Clock(now, zone).brief(times.iso(due_at)), length=length((now - due_at).total_seconds())
     )
-    return Text(text.title, _cut(f"{said}\n\n{text.body}"))
+    return Text(text.title, shortened(f"{said}\n\n{text.body}", BODY))
 
 
 def flapping(text: Text, number: int) -> Text:
@@ -30,7 +28,7 @@ def flapping(text: Text, number: int) -> Text:
     said = _(
         "This is number {n} of its kind within an hour. Further ones are told together, at most once an hour."
     ).format(n=number)
-    return Text(text.title, _cut(f"{text.body}\n\n{said}"))
+    return Text(text.title, shortened(f"{text.body}\n\n{said}", BODY))
 
 
 def together(entries: Sequence[tuple[datetime, Text]], now: datetime, zone: tzinfo | None) -> Text:
@@ -40,9 +38,10 @@ def together(entries: Sequence[tuple[datetime, Text]], now: datetime, zone: tzin
     title = ngettext("{n} alert, the last: {title}", "{n} alerts, the last: {title}", len(entries)).format(
         n=len(entries), title=entries[-1][1].title
     )
-    heads = [f"{_time(at, now, zone)} {text.title}" for at, text in entries]
+    clock = Clock(now, zone)
+    heads = [f"{clock.brief(times.iso(at))} {text.title}" for at, text in entries]
     whole = "\n\n".join(f"{head}\n{text.body}" for head, (_at, text) in zip(heads, entries, strict=True))
-    return Text(_cut(title, _TITLE), whole if len(whole) <= MOST else _as_many_as_fit(heads))
+    return Text(shortened(title, TITLE), whole if len(whole) <= BODY else _as_many_as_fit(heads))
 
 
 def _as_many_as_fit(heads: Sequence[str]) -> str:
@@ -51,7 +50,7 @@ def _as_many_as_fit(heads: Sequence[str]) -> str:
     size = 100  # for the last line
     for head in reversed(heads):
         size += len(head) + 1
-        if size > MOST:
+        if size > BODY:
             break
         lines.insert(0, head)
     if left := len(heads) - len(lines):
@@ -60,12 +59,3 @@ def _as_many_as_fit(heads: Sequence[str]) -> str:
         )
         lines.append(text.format(n=left))
     return "\n".join(lines)
-
-
-def _time(at: datetime, now: datetime, zone: tzinfo | None) -> str:
-    local = at.astimezone(zone)
-    return f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else f"{local:%Y-%m-%d %H:%M}"
-
-
-def _cut(text: str, most: int = MOST) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

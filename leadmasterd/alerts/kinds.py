@@ -64,14 +64,19 @@ FACTS: Final[Mapping[Kind, Facts]] = {
 }
 
 
+TITLE: Final = 60
+"""Characters: one line of a lock screen."""
+BODY: Final = 3_500
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """What a person reads: plain text, in the chosen language once it is made."""
 
     title: str
-    """At most 60 characters: one line of a lock screen."""
+    """At most `TITLE` characters."""
     body: str
-    """At most 3,500 characters; no words of a customer unless `[alerts] bodies`."""
+    """At most `BODY` characters; no words of a customer unless `[alerts] bodies`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,20 +9,18 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from leadmasterd import health, sentences, times
-from leadmasterd.alerts.kinds import Condition, Kind, Text
+from leadmasterd.alerts.kinds import BODY, TITLE, Condition, Kind, Text
 from leadmasterd.clock import Clock, length, open_length
 from leadmasterd.queries import words
 from leadmasterd.queries.alerts import NewLead
 from leadmasterd.queries.history import Gap
 from leadmasterd.queries.today import DueFollowUp
 from leadmasterd.queries.waiting import WaitingConversation
-from leadmasterd.text import _, figure, ngettext, printable
+from leadmasterd.text import _, figure, ngettext, printable, shortened
 
 Status = Mapping[str, Any]
 """The object of `status.json`."""
 
-TITLE: Final = 60
-BODY: Final = 3_500
 _NAME: Final = 40
 _QUOTED: Final = 300
 LISTED: Final = 5
@@ -34,17 +32,13 @@ LISTED: Final = 5
 
 def make(title: str, *lines: str) -> Text:
     """A text within its limits; empty lines are left out."""
-    return Text(_cut(printable(title), TITLE), _cut("\n".join(filter(None, lines)), BODY))
+    return Text(shortened(printable(title), TITLE), shortened("\n".join(filter(None, lines)), BODY))
 
 
 def _titled(template: str, who: str, **values: str) -> str:
     """A title with a name, which is cut before anything else is. `template` has `{who}`."""
     room = TITLE - len(template.format(who="", **values))
-    return template.format(who=_cut(printable(who), max(room, 8)), **values)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+    return template.format(who=shortened(printable(who), max(room, 8)), **values)
 
 
 def _sentence(text: str) -> str:
@@ -126,7 +120,7 @@ def banned(status: Status, since: datetime, clock: Clock) -> Text:
         _("Nothing is tried before {at} ({length} from now); then it starts by itself.").format(
             at=at, length=length(max(0.0, (ends - clock.now).total_seconds()))
         ),
-        _('WhatsApp says: "{text}"').format(text=_cut(said, _QUOTED)) if said else "",
+        _('WhatsApp says: "{text}"').format(text=shortened(said, _QUOTED)) if said else "",
         _nothing_since(status, since, clock),
     )
 
@@ -186,7 +180,7 @@ def recovered(gaps: Iterable[Gap]) -> int:
 
 def of_warning(code: str, detail: str) -> Text:
     """A warning of `health`: what it is, and what to do."""
-    return make(_cut(_capital(health.sentence(code, detail)), TITLE), *_warning(code, detail))
+    return make(_capital(health.sentence(code, detail)), *_warning(code, detail))
 
 
 def _warning(code: str, detail: str) -> tuple[str, str]:
@@ -229,7 +223,7 @@ def over(was: str, since: datetime, clock: Clock) -> Text:
 def _person(row: WaitingConversation | DueFollowUp | NewLead) -> str:
     """`Ana, +5491155550001`."""
     who, reach = words.person(row)
-    return ", ".join(filter(None, (_cut(printable(who), _NAME), printable(reach))))
+    return ", ".join(filter(None, (shortened(printable(who), _NAME), printable(reach))))
 
 
 def _waiter(row: WaitingConversation, clock: Clock) -> str:
@@ -240,7 +234,7 @@ def _waiter(row: WaitingConversation, clock: Clock) -> str:
 
 
 def _quoted(said: str | None) -> str:
-    return f"“{_cut(printable(said), _QUOTED)}”" if said else ""
+    return f"“{shortened(printable(said), _QUOTED)}”" if said else ""
 
 
 def about_to_miss(row: WaitingConversation, said: str | None, clock: Clock, target: float) -> Text:
@@ -287,7 +281,7 @@ def follow_ups(rows: Sequence[DueFollowUp]) -> Text:
     for row in rows:
         line = _("{person}: {what}").format(person=_person(row), what=words.follow_up(row["kind"], row["number"]))
         lines.append(line + (", " + _("overdue") if row["overdue"] else ""))
-    return Text(_cut(title, TITLE), _as_many_as_fit(lines))
+    return Text(shortened(title, TITLE), _as_many_as_fit(lines))
 
 
 # ---------------------------------------------------------------------- many at once

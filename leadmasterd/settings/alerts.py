@@ -9,8 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from leadmasterd.hosts import is_whatsapps
 from leadmasterd.settings.secret_file import read_secrets, secret_path
-from leadmasterd.settings.section import Section, at_least_one, two_times
-from leadmasterd.text import nearest
+from leadmasterd.settings.section import TIME_OF_DAY, Section, at_least_one, meant, two_times
 from leadmasterd.times import is_between
 
 KINDS: Final = (
@@ -19,15 +18,13 @@ KINDS: Final = (
 )  # fmt: skip
 """As `alerts.kinds.Kind` has them."""
 _OFF: Final = frozenset({"new_lead"})
-_TIME: Final = r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$"
+_TIME: Final = f"^({TIME_OF_DAY})?$"
 
 
 def _kind(text: str) -> str:
     if text in KINDS:
         return text
-    close = nearest(text, KINDS)
-    hint = f"; did you mean {close}?" if close else ""
-    raise ValueError(f"one of {', '.join(KINDS)}{hint}")
+    raise ValueError(f"one of {', '.join(KINDS)}{meant(text, KINDS)}")
 
 
 def _address(secret: SecretStr) -> SecretStr:

@@ -13,9 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Secr
 
 from leadmasterd.hosts import is_whatsapps
 from leadmasterd.outbox.events import KINDS
-from leadmasterd.settings.section import Section, at_least_one
+from leadmasterd.settings.section import Section, at_least_one, meant
 from leadmasterd.settings.template import names_in
-from leadmasterd.text import nearest
 
 ENTRY_POINTS: Final = "leadmasterd.feeds"
 """The group in which other packages offer kinds of feeds."""
@@ -63,9 +62,7 @@ def _pattern(text: str) -> str:
     """Without this a slip would silently deliver nothing."""
     known = {*KINDS, *_GROUPS}
     if text != "*" and text not in known:
-        close = nearest(text, known)
-        hint = f"; did you mean {close}?" if close else ""
-        raise ValueError(f'a type of events ("lead.opened"), a group of them ("lead.*") or "*"{hint}')
+        raise ValueError(f'a type of events ("lead.opened"), a group of them ("lead.*") or "*"{meant(text, known)}')
     return text
 
 
@@ -193,9 +190,7 @@ def _offered(kind: str) -> str:
     known = {*FEED_KINDS, *entry_points(group=ENTRY_POINTS).names}
     if kind in known:
         return kind
-    close = nearest(kind, known)
-    hint = f"; did you mean {close}?" if close else ""
-    raise ValueError(f"one of {', '.join(sorted(known))}{hint}")
+    raise ValueError(f"one of {', '.join(sorted(known))}{meant(kind, known)}")
 
 
 class OtherFeed(_Feed):

@@ -1,9 +1,12 @@
 """What every section of the settings file has in common."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from leadmasterd.text import nearest
 
 
 class Section(BaseModel):
@@ -21,7 +24,9 @@ class Section(BaseModel):
         return value
 
 
-_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+TIME_OF_DAY: Final = "([01][0-9]|2[0-3]):[0-5][0-9]"
+"""As a regex: `08:30`."""
+_TIME: Final = re.compile(TIME_OF_DAY)
 _T = TypeVar("_T")
 
 
@@ -37,3 +42,9 @@ def two_times(times: tuple[str, ...]) -> tuple[str, ...]:
     if times and (len(times) != 2 or times[0] == times[1] or not all(map(_TIME.fullmatch, times))):
         raise ValueError('two different times of day, such as ["21:00", "09:00"], or [] for none')
     return times
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """`; did you mean lead.opened?`, to end what is allowed with; empty unless something known is near."""
+    close = nearest(word, known)
+    return f"; did you mean {close}?" if close else ""
