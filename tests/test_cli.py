@@ -143,6 +143,20 @@ def test_the_help_imports_no_command() -> None:
     assert set(ast.literal_eval(done.stdout)) == light
 
 
+@pytest.mark.parametrize("words", ["status", "leads waiting", "leads list"])
+def test_what_answers_at_once_imports_nothing_slow(words: str, tmp_path: Path) -> None:
+    """Each of these modules costs more than the command's own work."""
+    config = tmp_path / "config.toml"
+    config.write_text(f'state_dir = "{tmp_path / "state"}"\n')
+    script = (
+        f"import sys; from leadmasterd.cli import main; main(['--config', {str(config)!r}, *{words.split()!r}]);"
+        "slow = {'asyncio', 'decimal', 'holidays', 'logging', 'phonenumbers', 'pydantic', 'rich', 'statistics'};"
+        "print(sorted(slow & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.parametrize("words", ["auth list", "config show"])
 def test_json_may_be_asked_for_before_the_subcommand_too(words: str) -> None:
     """`auth --json list` worked before each action had flags of its own."""

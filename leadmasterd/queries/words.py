@@ -1,13 +1,17 @@
 """What is read here, in words that commands and alerts share: who it is, what they want, what there is to do."""
 
-from leadmasterd.queries.alerts import NewLead
-from leadmasterd.queries.leads import Lead
-from leadmasterd.queries.today import DueFollowUp
-from leadmasterd.queries.waiting import WaitingConversation
+from typing import TYPE_CHECKING
+
 from leadmasterd.text import _, ngettext
 
+if TYPE_CHECKING:  # commands that have to answer at once need the words alone
+    from leadmasterd.queries.alerts import NewLead
+    from leadmasterd.queries.leads import Lead
+    from leadmasterd.queries.today import DueFollowUp
+    from leadmasterd.queries.waiting import WaitingConversation
 
-def person(row: Lead | NewLead | WaitingConversation | DueFollowUp) -> tuple[str, str]:
+
+def person(row: "Lead | NewLead | WaitingConversation | DueFollowUp") -> tuple[str, str]:
     """A name, and below it how to reach them; either can be typed as an ID."""
     who = row["who"]
     if row["phone"]:
@@ -16,7 +20,7 @@ def person(row: Lead | NewLead | WaitingConversation | DueFollowUp) -> tuple[str
     return (number, _("no phone known")) if who == row["chat"] else (who, number)
 
 
-def wants(row: WaitingConversation) -> tuple[str, str]:
+def wants(row: "WaitingConversation") -> tuple[str, str]:
     """What somebody is waiting for, as an id and in Spanish."""
     from leadmasterd.classify.reasons import intent_es
 
