@@ -1361,7 +1361,7 @@ def test_an_export_to_a_file_is_whole_and_private_or_not_at_all(shop: Shop) -> N
     file = shop.folder / "leads.csv"
     file.write_text("old")
     answer = shop.types("leads", "export", "--output", "leads.csv", "--json").json
-    assert answer == {"file": "leads.csv", "format": "csv", "leads": 1}
+    assert answer == {"file": "leads.csv", "format": "csv", "leads": 1, "conversations": None, "cut": 0}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text().startswith("lead_id,who,phone")
     assert not list(shop.folder.glob(".leads*"))

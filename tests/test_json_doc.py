@@ -29,13 +29,15 @@ from leadmasterd.cli import auth_import, auth_pair, cmd_auth, cmd_config, cmd_do
 from leadmasterd.cli.alerts_list import AlertList
 from leadmasterd.cli.alerts_test import AlertTest
 from leadmasterd.cli.arguments import subcommands
-from leadmasterd.cli.leads_export import COLUMNS, ExportedFile
+from leadmasterd.cli.leads_export import ExportedFile
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import Sections, StatusPublisher, measure
 from leadmasterd.doctor import PageObject, Report
+from leadmasterd.export.kinds import KINDS
 from leadmasterd.feeds.books import Changes, GivenUp, PutOff
 from leadmasterd.listener.profile import Auth
 from leadmasterd.queries.alert_history import AlertHistory, file_of
+from leadmasterd.queries.conversations import ConversationExport
 from leadmasterd.queries.feeds import DeadList, Feed, FeedDetail, FeedList
 from leadmasterd.queries.history import HistoryObject
 from leadmasterd.queries.lead_detail import LeadDetail
@@ -204,6 +206,7 @@ RECORDS: Final[dict[str, type]] = {
     "leads merge --undo": UndoRecord,
     "leads merge --proposals": DuplicateList,
     "leads export": LeadExport,
+    "leads export --by conversation": ConversationExport,
     "leads export --output": ExportedFile,
     "leads rebuild": RebuildRecord,
     "rules check": cmd_rules.CheckRecord,
@@ -371,7 +374,8 @@ TYPED: Final = {
     "leads merge --undo": ["leads merge --undo 1"],
     "leads merge --proposals": ["leads merge --proposals"],
     "leads export": ["leads export"],
-    "leads export --output": ["leads export --output leads.csv"],
+    "leads export --by conversation": ["leads export --by conversation"],
+    "leads export --output": ["leads export --output leads.csv", "leads export --by conversation --output chats.csv"],
     "leads rebuild": ["leads rebuild"],
     "rules check": ["rules check", "rules check bad.toml"],
     "rules test": ["rules test labelled.jsonl"],
@@ -471,6 +475,7 @@ def _is_of_data(path: str) -> bool:
         "leads waiting",
         "leads today",
         "leads export",
+        "leads export --by conversation",
         "status",
         "feeds list",
         "alerts list",
@@ -493,9 +498,17 @@ def test_a_key_that_is_missing_or_of_another_type_is_found(name: str) -> None:
     )
 
 
-def test_a_line_of_an_export_is_a_lead() -> None:
-    """The columns of an export are the documented keys of a lead."""
-    assert set(COLUMNS) == {path for path in SECTIONS["A lead"].rows if "." not in path}
+def test_a_line_of_an_export_is_a_lead_or_a_conversation() -> None:
+    """The columns of an export are the documented keys, and programs that read them by their place still can."""
+    for name, section in (("lead", "A lead"), ("conversation", "A conversation")):
+        documented = {path for path in SECTIONS[section].rows if "." not in path}
+        assert set(KINDS[name].keys) == documented  # type: ignore[index]
+    assert KINDS["lead"].keys[:28] == (
+        "lead_id", "who", "phone", "chat", "stage", "intent", "topics", "source", "opened_at", "last_message_at",
+        "waiting_since", "due_at", "overdue", "stale", "dormant_proposed", "proposed", "follow_up_at",
+        "first_response_at", "first_response_seconds", "first_response_business_seconds", "stage_at", "closed_at",
+        "reopened", "previous_lead_id", "merged_into_id", "contact_id", "conversation_id", "touch",
+    )  # fmt: skip
 
 
 def test_links_within_the_document_lead_somewhere() -> None:

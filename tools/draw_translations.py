@@ -21,7 +21,7 @@ PACKAGE: Final = ROOT / "leadmasterd"
 
 TRANSLATED: Final = (
     "alerts", "classify/reasons.py", "cli/alerts_history.py", "cli/alerts_list.py", "cli/alerts_test.py",
-    "clock.py", "health.py", "queries/words.py", "readable.py", "sentences.py",
+    "clock.py", "export", "health.py", "queries/words.py", "readable.py", "sentences.py",
 )  # fmt: skip
 """Files and folders of the package whose messages are in the catalogues. Grows until it is all of them."""
 

@@ -1,144 +1,221 @@
-"""`leadmasterd leads export`: all leads, for a spreadsheet or for a program."""
+"""`leadmasterd leads export`: all leads or conversations, for a spreadsheet or for a program."""
 
 import argparse
-import csv
-import io
 import json
-import re
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Any, BinaryIO, Final, TypedDict
 
 from leadmasterd import times
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.encoding import print_utf8
 from leadmasterd.cli.times import time_from
-from leadmasterd.errors import Refused
+from leadmasterd.clock import Clock
+from leadmasterd.errors import CannotUseArgument, Refused
+from leadmasterd.export.kinds import KINDS, Kind, pages
 from leadmasterd.queries import words
-from leadmasterd.queries.leads import AsOf, Lead, LeadExport, count_pending, lead_export, touch_name
+from leadmasterd.queries.leads import AsOf, count_pending
 from leadmasterd.settings.paths import find_paths
-from leadmasterd.state.files import write_private
-from leadmasterd.text import _, ngettext, printable
+from leadmasterd.state.files import replacing
+from leadmasterd.text import _, figure, ngettext, printable
 
-COLUMNS: Final = (
-    "lead_id", "who", "phone", "chat", "stage", "intent", "topics", "source", "opened_at", "last_message_at",
-    "waiting_since", "due_at", "overdue", "stale", "dormant_proposed", "proposed", "follow_up_at", "first_response_at",
-    "first_response_seconds", "first_response_business_seconds", "stage_at", "closed_at", "reopened",
-    "previous_lead_id", "merged_into_id", "contact_id", "conversation_id", "touch",
-)  # fmt: skip
-"""Add columns at the end only: programs read the table."""
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_PHONE: Final = re.compile(r"\+[0-9]+")
-"""Starts like a formula but is not one."""
-
-_CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}, " ")
+_TOLD_EVERY: Final = 1_000
+"""Rows between two steps of the progress."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which leads, which format, which file."""
-    parser.add_argument("--format", choices=("csv", "jsonl"), default="csv", help=_("csv (default) or jsonl"))
-    add_time(parser, "--since", _("only leads active since this date or time"))
+    """What a row is, which rows, which format, which file."""
+    parser.add_argument(
+        "--format", choices=("csv", "jsonl", "xlsx"), default="csv", help=_("csv (default), jsonl, or xlsx for Excel")
+    )
+    parser.add_argument(
+        "--excel", action="store_true", help=_("csv as Spanish Excel opens it: with `;`, words and local times")
+    )
+    parser.add_argument(
+        "--by", choices=tuple(KINDS), default="lead", help=_("one row a lead (default) or a conversation")
+    )
+    add_time(parser, "--since", _("only what was active since this date or time"))
     parser.add_argument("--output", metavar="FILE", help=_("write to FILE, atomically (default: stdout)"))
     add_json(parser)
     add_epilog(
         parser,
         "leadmasterd leads export --output leads.csv",
+        "leadmasterd leads export --format xlsx --output leads.xlsx",
+        "leadmasterd leads export --by conversation --excel --output chats.csv",
         "leadmasterd leads export --format jsonl --since 2026-11-01",
     )
 
 
 class ExportedFile(TypedDict):
-    """The answer of `leads export --output`. `leads`: how many."""
+    """The answer of `leads export --output`: how many rows of which kind. `cut`: texts too long for a cell."""
 
     file: str
     format: str
-    leads: int
+    leads: int | None
+    conversations: int | None
+    cut: int
+
+
+@dataclass(slots=True)
+class _Table:
+    """What is exported, and what became of it."""
+
+    kind: Kind
+    form: str
+    """`csv`, `jsonl` or `xlsx`."""
+    for_excel: bool
+    clock: Clock
+    source: Iterator[Mapping[str, Any]]
+    rows: int = 0
+    cut: int = 0
+
+    def texts(self) -> Iterator[str]:
+        """The lines, for the forms that are text."""
+        if self.for_excel:
+            from leadmasterd.export.excel_csv import as_excel_csv
+
+            return as_excel_csv(self.kind.columns(), self._counted(), self.clock.zone)
+        from leadmasterd.export.programs import as_csv, as_json_lines
+
+        lines = as_csv if self.form == "csv" else as_json_lines
+        return lines(self.kind.keys, self._counted())
+
+    def write(self, file: BinaryIO, scratch: Path | None) -> None:
+        """Write it all. `scratch`: where a spreadsheet is collected (None: where temporary files are)."""
+        if self.form != "xlsx":
+            for text in self.texts():
+                file.write(text.encode("utf-8", "replace"))
+            return
+        from leadmasterd.export.workbook import write_workbook
+
+        with tempfile.TemporaryDirectory(dir=scratch, prefix=".leads-") as folder:
+            self.cut = write_workbook(
+                file,
+                self.kind.columns(),
+                self._counted(),
+                title=self.kind.title(),
+                zone=self.clock.zone,
+                scratch=Path(folder),
+            ).cut
+
+    def _counted(self) -> Iterator[Mapping[str, Any]]:
+        """Each row; how many there were so far is told on a terminal that shows nothing of them."""
+        for row in self.source:
+            yield row
+            self.rows += 1
+            if self.rows % _TOLD_EVERY == 0 and sys.stderr.isatty():
+                print(f"\r{figure(self.rows)}", end="", file=sys.stderr, flush=True)
+        if self.rows >= _TOLD_EVERY and sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """All leads, the oldest first."""
+    """All of them, the oldest first."""
+    to_file = arguments.output not in (None, "-")
+    _refuse_what_makes_no_sense(arguments, to_file=to_file)
     paths = find_paths(arguments.config)
     settings = reading.leads_settings(paths)
     since = None if arguments.since is None else times.iso(time_from(arguments.since, settings.zone()))
     as_of = AsOf(datetime.now(UTC), settings.stale_days, settings.dormant_days)
-    connection = reading.leads_database(paths, settings)
-    answer: LeadExport = {"leads": []}
-    if connection:
-        with closing(connection):
-            answer = lead_export(connection, as_of, since=since)
+    kind = KINDS[arguments.by]
+    with ExitStack() as stack:
+        rows: Iterator[Mapping[str, Any]] = iter(())
+        if connection := reading.leads_database(paths, settings):
+            stack.enter_context(closing(connection))
+            rows = chain.from_iterable(pages(kind, connection, as_of, since=since))
             if pending := count_pending(connection):
                 print(words.pending_note(pending), file=sys.stderr)
-    if arguments.output not in (None, "-"):
-        return _write(Path(arguments.output), answer["leads"], arguments)
-    if arguments.json:
-        print(json.dumps(answer, ensure_ascii=False))
-        return 0
-    text = as_csv(answer["leads"]) if arguments.format == "csv" else as_lines(answer["leads"])
-    # A pipe gets the texts as they are, like a file; a terminal would obey their control characters.
-    if sys.stdout.isatty():
-        text = "".join(f"{printable(line)}\n" for line in text.splitlines())
-    else:
-        print_utf8()
-    sys.stdout.write(text)
+        clock = Clock(as_of.now, settings.zone())
+        table = _Table(kind, arguments.format, for_excel=arguments.excel, clock=clock, source=rows)
+        if to_file:
+            _write_file(Path(arguments.output), table)
+            _tell(arguments, table)
+        elif arguments.json:
+            print(json.dumps({f"{kind.name}s": list(rows)}, ensure_ascii=False))
+        elif arguments.format == "xlsx":
+            _write_stdout(table)
+        else:
+            _print(table)
     return 0
 
 
-def _write(file: Path, leads: Sequence[Lead], arguments: argparse.Namespace) -> int:
-    text = as_csv(leads) if arguments.format == "csv" else as_lines(leads)
+def _refuse_what_makes_no_sense(arguments: argparse.Namespace, *, to_file: bool) -> None:
+    if arguments.excel and arguments.format != "csv":
+        raise CannotUseArgument(
+            _("cannot use --excel with --format {format}: it is a form of csv").format(format=arguments.format)
+        )
+    if arguments.format == "xlsx" and not to_file and (arguments.json or sys.stdout.isatty()):
+        raise CannotUseArgument(_("cannot print a spreadsheet: name a file with --output, such as leads.xlsx"))
+
+
+def _write_file(file: Path, table: _Table) -> None:
     try:
         if file.exists() and not file.is_file():
             raise Refused(_("cannot write {file}: it is not a regular file; name another --output").format(file=file))
-        write_private(file, text.encode("utf-8", "replace"))
+        with replacing(file) as target:
+            table.write(target, file.parent)
     except OSError as error:
         why = error.strerror or str(error)
         raise Refused(_("cannot write {file}: {why}; name another --output").format(file=file, why=why)) from error
+
+
+def _tell(arguments: argparse.Namespace, table: _Table) -> None:
+    """What is in the file."""
+    by_lead, rows, file = table.kind.name == "lead", table.rows, arguments.output
     if arguments.json:
-        answer: ExportedFile = {"file": str(file), "format": arguments.format, "leads": len(leads)}
+        answer: ExportedFile = {
+            "file": file,
+            "format": arguments.format,
+            "leads": rows if by_lead else None,
+            "conversations": None if by_lead else rows,
+            "cut": table.cut,
+        }
         print(json.dumps(answer, ensure_ascii=False))
-        return 0
-    text = ngettext(
-        "{n} lead in {file}, readable only by you.", "{n} leads in {file}, readable only by you.", len(leads)
+        return
+    text = (
+        ngettext("{n} lead in {file}, readable only by you.", "{n} leads in {file}, readable only by you.", rows)
+        if by_lead
+        else ngettext(
+            "{n} conversation in {file}, readable only by you.",
+            "{n} conversations in {file}, readable only by you.",
+            rows,
+        )
     )
-    print(text.format(n=len(leads), file=file))
-    return 0
+    print(text.format(n=rows, file=file))
+    if table.cut:
+        text = ngettext(
+            "{n} text is longer than a cell can be: it is cut, and ends with an ellipsis.",
+            "{n} texts are longer than a cell can be: they are cut, and end with an ellipsis.",
+            table.cut,
+        )
+        print(text.format(n=table.cut), file=sys.stderr)
+    if table.form == "xlsx" or table.for_excel:
+        reading.print_zone(table.clock)
 
 
-def as_csv(leads: Iterable[Lead]) -> str:
-    """With a header. Text that a spreadsheet would take for a formula gets an apostrophe; controls become spaces."""
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(COLUMNS)
-    for lead in leads:
-        table.writerow(_row(lead))
-    return text.getvalue()
+def _write_stdout(table: _Table) -> None:
+    """A spreadsheet on a pipe, where it can't be written from the start to the end."""
+    with tempfile.TemporaryFile() as file:
+        table.write(file, None)
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout.buffer)
 
 
-def as_lines(leads: Iterable[Lead]) -> str:
-    """One JSON object per line."""
-
-    def line(lead: Mapping[str, object]) -> str:
-        return json.dumps({column: lead[column] for column in COLUMNS}, ensure_ascii=False)
-
-    return "".join(f"{line(lead)}\n" for lead in leads)
-
-
-def _row(lead: Lead) -> list[object]:
-    touch = lead["touch"]
-    values: Mapping[str, object] = {**lead, "touch": f"{touch['kind']}: {touch_name(touch)}" if touch else None}
-    return [_cell(values[column]) for column in COLUMNS]
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, list):
-        value = " ".join(map(str, value))
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str):
-        formula = value.startswith(_FORMULA) and not _PHONE.fullmatch(value)
-        return ("'" if formula else "") + value.translate(_CONTROLS)
-    return "" if value is None else value
+def _print(table: _Table) -> None:
+    # A pipe gets the texts as they are, like a file; a terminal would obey their control characters.
+    if sys.stdout.isatty():
+        for text in table.texts():
+            for line in text.splitlines():
+                print(printable(line))
+        return
+    print_utf8()
+    for text in table.texts():
+        sys.stdout.write(text)

@@ -202,17 +202,8 @@ def _classified(row: Classification, clock: Clock) -> str:
 
 
 def _touch(touch: Touch, clock: Clock) -> str:
-    kinds = {
-        "ad": _("an ad"),
-        "link": _("a link"),
-        "campaign": _("a campaign"),
-        "product": _("a product"),
-        "status": _("our status"),
-    }
-    kind = kinds.get(touch["kind"], touch["kind"])
-    name = touch_name(touch)
-    text = f"{clock.full(touch['at'])}  {kind}: {printable(name)}"
-    if touch["source_url"] and touch["source_url"] != name:
+    text = f"{clock.full(touch['at'])}  {printable(words.came_by(touch))}"
+    if touch["source_url"] and touch["source_url"] != touch_name(touch):
         text += f" ({printable(touch['source_url'])})"
     return text
 

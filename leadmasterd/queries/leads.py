@@ -120,13 +120,13 @@ def leads(
     intents: Sequence[str] = (),
     since: str | None = None,
     contact: int | None = None,
-    oldest_first: bool = False,
+    after: int | None = None,
     waiting: bool | None = None,
 ) -> list[Lead]:
     """The most recently active first; of those that wait for an answer (`waiting`), the longest waiting first.
 
     `contact`: only of this root contact. `intents`: any of these is the lead's intent or one of its topics. `since`:
-    only leads active since then.
+    only leads active since then. `after`: only leads with a larger id, in order of their ids.
     """
     conditions: list[str] = [] if closed_too else ["l.closed_at IS NULL"]
     values: dict[str, object] = {"limit": limit}
@@ -137,14 +137,18 @@ def leads(
             names = [f"v{len(values) + number}" for number in range(len(allowed))]
             values |= dict(zip(names, allowed, strict=True))
             conditions.append("(" + " OR ".join(column.replace("{}", f":{name}") for name in names) + ")")
-    for column, value in (("l.last_message_at >=", since), ("l.contact_id =", contact)):
+    for column, value in (("l.last_message_at >=", since), ("l.contact_id =", contact), ("l.lead_id >", after)):
         if value is not None:
             name = f"v{len(values)}"
             values[name] = value
             conditions.append(f"{column} :{name}")
     query = _LEADS.format(
         where=" AND ".join(conditions) or "1",
-        order="l.lead_id" if oldest_first else _LONGEST_WAIT if waiting else "l.last_message_at DESC, l.lead_id DESC",
+        order="l.lead_id"
+        if after is not None
+        else _LONGEST_WAIT
+        if waiting
+        else "l.last_message_at DESC, l.lead_id DESC",
     )
     return [_lead(row, as_of) for row in rows(connection, query, **values)]
 
@@ -207,12 +211,9 @@ def no_leads(as_of: AsOf) -> LeadList:
     return {"as_of": iso(as_of.now), "unjudged": 0, "leads": []}
 
 
-_ALL: Final = 2**63 - 1
-
-
-def lead_export(connection: Connection, as_of: AsOf, *, since: str | None) -> LeadExport:
-    """All leads, the oldest first; with `since` only those active since then."""
-    return {"leads": leads(connection, as_of, limit=_ALL, closed_too=True, since=since, oldest_first=True)}
+def leads_after(connection: Connection, as_of: AsOf, *, after: int, limit: int, since: str | None = None) -> list[Lead]:
+    """Those with a larger id than `after`, closed ones too, the oldest first; with `since` only those active since."""
+    return leads(connection, as_of, limit=limit, closed_too=True, since=since, after=after)
 
 
 def count_pending(connection: Connection) -> int:

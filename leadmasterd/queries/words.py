@@ -6,7 +6,7 @@ from leadmasterd.text import _, ngettext
 
 if TYPE_CHECKING:  # commands that have to answer at once need the words alone
     from leadmasterd.queries.alerts import NewLead
-    from leadmasterd.queries.leads import Lead
+    from leadmasterd.queries.leads import Lead, LeadTouch
     from leadmasterd.queries.today import DueFollowUp
     from leadmasterd.queries.waiting import WaitingConversation
 
@@ -27,6 +27,20 @@ def wants(row: "WaitingConversation") -> tuple[str, str]:
     if row["intent"]:
         return row["intent"], intent_es(row["intent"])
     return (_("missed call"), "llamada perdida") if row["missed_call"] else ("unknown", intent_es("unknown"))
+
+
+def came_by(touch: "LeadTouch") -> str:
+    """`a campaign: Verano 2027`."""
+    from leadmasterd.queries.leads import touch_name
+
+    kinds = {
+        "ad": _("an ad"),
+        "link": _("a link"),
+        "campaign": _("a campaign"),
+        "product": _("a product"),
+        "status": _("our status"),
+    }
+    return f"{kinds.get(touch['kind'], touch['kind'])}: {touch_name(touch)}"
 
 
 def follow_up(kind: str, number: int) -> str:

@@ -6,9 +6,10 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
@@ -96,13 +97,23 @@ def owner_of(path: Path) -> str:
 
 def write_private(path: Path, data: bytes) -> None:
     """Replace a file atomically, readable by us alone. Raises OSError, and keeps the old file then."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file, readable by us alone, that takes the place of `path` once the block has ended without an error.
+
+    After an error the old file is as it was. Raises OSError.
+    """
     temporary = path.with_name(f".{path.name}.new")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
-            file.write(data)
+            yield file
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise

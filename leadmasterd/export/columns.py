@@ -1,0 +1,124 @@
+"""The columns that people read in a spreadsheet: titles in their language, values as words, times and lengths."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from leadmasterd.classify.reasons import group_es, intent_es
+from leadmasterd.queries import words
+from leadmasterd.sentences import stage_es
+from leadmasterd.text import _
+
+Cell = str | int | datetime | timedelta | None
+"""Times are aware; what writes them has them in the business's zone."""
+
+CONTROLS: Final = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {ord("\n"), ord("\t")}, " ")
+"""For `str.translate`."""
+_ONE_LINE: Final = {**CONTROLS, **dict.fromkeys(map(ord, "\n\t\u2028\u2029"), " "), 0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
+"""Two of them are no characters, and no XML can hold them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. `width`: in characters."""
+
+    title: str
+    width: int
+    cell: Callable[[Mapping[str, Any]], Cell]
+
+
+def lead_columns() -> list[Column]:
+    """Of one row a lead."""
+    return [
+        _number("lead_id", _("Lead"), 9),
+        _text("who", _("Name"), 26),
+        _text("phone", _("Phone"), 18),
+        _said("stage", _("Stage"), stage_es, 15),
+        _said("intent", _("Wants"), intent_es, 20),
+        Column(_("Topics"), 24, lambda row: ", ".join(map(intent_es, row["topics"]))),
+        Column(_("Came by"), 28, _came_by),
+        _time("opened_at", _("Opened")),
+        _time("last_message_at", _("Last message")),
+        _time("waiting_since", _("Waiting since")),
+        _time("due_at", _("Answer by")),
+        _flag("overdue", _("Overdue")),
+        _time("follow_up_at", _("Next follow-up")),
+        _time("first_response_at", _("First answer")),
+        _length("first_response_seconds", _("First answer after")),
+        _length("first_response_business_seconds", _("of that, open")),
+        _time("stage_at", _("In this stage since")),
+        _time("closed_at", _("Closed")),
+        _flag("stale", _("Nothing planned and silent")),
+        _flag("dormant_proposed", _("To be put aside?")),
+        _said("proposed", _("To be closed?"), intent_es, 18),
+        _number("reopened", _("Times reopened"), 11),
+        _number("previous_lead_id", _("Lead before"), 11),
+        _number("merged_into_id", _("Merged into"), 11),
+        _text("chat", _("Chat"), 26),
+        _number("conversation_id", _("Conversation"), 13),
+        _number("contact_id", _("Contact"), 10),
+    ]
+
+
+def conversation_columns() -> list[Column]:
+    """Of one row a conversation."""
+    return [
+        _number("conversation_id", _("Conversation"), 13),
+        _text("who", _("Name"), 26),
+        _text("phone", _("Phone"), 18),
+        _said("category", _("About"), group_es, 14),
+        _time("waiting_since", _("Waiting since")),
+        _time("due_at", _("Answer by")),
+        _flag("overdue", _("Overdue")),
+        _number("messages", _("Messages"), 10),
+        _time("first_message_at", _("First message")),
+        _time("last_inbound_at", _("Their last")),
+        _time("last_outbound_at", _("Our last")),
+        _number("leads", _("Leads"), 10),
+        _number("lead_id", _("Lead"), 9),
+        _said("stage", _("Stage"), stage_es, 15),
+        _said("intent", _("Wants"), intent_es, 20),
+        _time("opened_at", _("Opened")),
+        _time("closed_at", _("Closed")),
+        _length("first_response_seconds", _("First answer after")),
+        _length("first_response_business_seconds", _("of that, open")),
+        _time("follow_up_at", _("Next follow-up")),
+        _text("chat", _("Chat"), 26),
+        _number("contact_id", _("Contact"), 10),
+    ]
+
+
+def _text(key: str, title: str, width: int) -> Column:
+    return Column(title, width, lambda row: None if row[key] is None else _one_line(row[key]))
+
+
+def _said(key: str, title: str, words_of: Callable[[str], str], width: int) -> Column:
+    """A code, in words."""
+    return Column(title, width, lambda row: None if row[key] is None else words_of(row[key]))
+
+
+def _number(key: str, title: str, width: int) -> Column:
+    return Column(title, width, lambda row: row[key] or None)  # no id is 0, and a count of none needs no figure
+
+
+def _time(key: str, title: str) -> Column:
+    return Column(title, 17, lambda row: None if row[key] is None else datetime.fromisoformat(row[key]))
+
+
+def _length(key: str, title: str) -> Column:
+    return Column(title, 15, lambda row: None if row[key] is None else timedelta(seconds=round(row[key])))
+
+
+def _flag(key: str, title: str) -> Column:
+    return Column(title, 12, lambda row: _("yes") if row[key] else None)
+
+
+def _came_by(row: Mapping[str, Any]) -> Cell:
+    if row["touch"]:
+        return _one_line(words.came_by(row["touch"]))
+    return {"ad": _("an ad"), "person": _("entered by hand")}.get(row["source"])
+
+
+def _one_line(text: str) -> str:
+    return text.translate(_ONE_LINE)

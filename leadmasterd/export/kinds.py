@@ -1,0 +1,85 @@
+"""What one row of an export is, a lead or a conversation, and how its rows are read: a page at a time.
+
+No transaction spans two pages, so a slow reader of an export holds up no checkpoint: a row is as it was when its page
+was read.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from leadmasterd.export.columns import Column, conversation_columns, lead_columns
+from leadmasterd.queries.conversations import ConversationSummary, conversations_after
+from leadmasterd.queries.database import Connection
+from leadmasterd.queries.leads import AsOf, leads_after
+from leadmasterd.text import _
+
+KindName = Literal["lead", "conversation"]
+ExportRow = Mapping[str, object]
+
+PAGE: Final = 500
+"""Rows that are read at a time."""
+
+
+class ReadsPage(Protocol):
+    """Reads rows with a larger id than `after`, in order of their ids."""
+
+    def __call__(
+        self, connection: Connection, as_of: AsOf, *, after: int, limit: int, since: str | None = None
+    ) -> Sequence[ExportRow]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of row. `keys`: the columns that programs read; the first is its id."""
+
+    name: KindName
+    keys: tuple[str, ...]
+    page: ReadsPage
+    columns: Callable[[], list[Column]]
+    """The columns that people read."""
+    title: Callable[[], str]
+
+
+LEAD_KEYS: Final = (
+    "lead_id", "who", "phone", "chat", "stage", "intent", "topics", "source", "opened_at", "last_message_at",
+    "waiting_since", "due_at", "overdue", "stale", "dormant_proposed", "proposed", "follow_up_at", "first_response_at",
+    "first_response_seconds", "first_response_business_seconds", "stage_at", "closed_at", "reopened",
+    "previous_lead_id", "merged_into_id", "contact_id", "conversation_id", "touch",
+)  # fmt: skip
+"""Add keys at the end only: programs read the table."""
+
+
+def _conversation_page(
+    connection: Connection, as_of: AsOf, *, after: int, limit: int, since: str | None = None
+) -> list[ConversationSummary]:
+    return conversations_after(connection, as_of.now, after=after, limit=limit, since=since)
+
+
+KINDS: Final[Mapping[KindName, Kind]] = {
+    "lead": Kind("lead", LEAD_KEYS, leads_after, columns=lead_columns, title=lambda: _("Leads")),
+    "conversation": Kind(
+        "conversation",
+        tuple(ConversationSummary.__annotations__),
+        _conversation_page,
+        columns=conversation_columns,
+        title=lambda: _("Conversations"),
+    ),
+}
+
+
+def pages(
+    kind: Kind, connection: Connection, as_of: AsOf, *, since: str | None = None
+) -> Iterator[Sequence[ExportRow]]:
+    """All rows, the oldest first; with `since` only those active since then. No page is empty."""
+    after = 0
+    while page := kind.page(connection, as_of, after=after, limit=PAGE, since=since):
+        yield page
+        after = last_id(kind, page)
+
+
+def last_id(kind: Kind, page: Sequence[ExportRow]) -> int:
+    """What the next page comes after."""
+    last = page[-1][kind.keys[0]]
+    assert isinstance(last, int)
+    return last
