@@ -17,7 +17,7 @@ from sqlite_utils import Database
 from leadmasterd import times
 from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules, Skipped, chat_ids, ids_of, ids_of_change
 from leadmasterd.identity import canonical_id, spellings
-from leadmasterd.leads.stages import DECIDABLE
+from leadmasterd.leads.stages import DECIDABLE, DISMISSED
 from leadmasterd.projection.dirty import dirty_conversations, mark_dirty
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
@@ -62,6 +62,7 @@ from leadmasterd.wire.events import (
     Unknown,
 )
 
+_DECISIONS: Final = (*DECIDABLE, DISMISSED)
 _UNKNOWN_ACCOUNT: Final = Account("0@c.us", None, None, None)
 """Whose messages are until a `ready` line says so; a file may begin anywhere."""
 _Change = MessageEdit | MessageRevoke | Reaction | CapturedMessage
@@ -394,8 +395,8 @@ def _decision(line: bytes, number: int) -> _Decision | None:
     if not isinstance(value, dict) or value.get("type") != "decision":
         return None
     at, chat, stage = value.get("at"), value.get("chat"), value.get("stage")
-    if stage not in DECIDABLE:
-        raise ValueError(f"cannot use the decision: stage {stage!r} is none of {', '.join(DECIDABLE)}")
+    if stage not in _DECISIONS:
+        raise ValueError(f"cannot use the decision: stage {stage!r} is none of {', '.join(_DECISIONS)}")
     if not isinstance(chat, str) or not chat or not chat.isprintable():
         raise ValueError(f"cannot use the decision: chat {chat!r} must be a chat id, like 5491155550001@c.us")
     try:

@@ -262,6 +262,8 @@ LEAD_REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "recomputed": lambda v: _("recomputed from what is known now"),
     "merged": lambda v: _("its contact is the same person as that of lead {lead}").format(lead=v.get("into")),
     "note": lambda v: str(v.get("text") or ""),
+    "note_withdrawn": lambda v: _("a note was withdrawn"),
+    "undone": lambda v: _("what {who} had decided").format(who=str(v.get("actor") or "?").removeprefix("person:")),
 }
 
 
@@ -280,8 +282,15 @@ def lead_event(
     make = LEAD_REASONS.get(code)
     why = by_person(actor.removeprefix("person:")) if by_person else make(values) if make else code
     match kind:
-        case "note":
+        case "note" | "note_withdrawn":
             return printable(why)
+        case "dismissed":
+            what = _("no answer needed")
+        case "undone":
+            decided = values.get("decision")
+            what = _("undone: {decision}").format(
+                decision=_("no answer needed") if decided == "dismissed" else _stage(decided)
+            )
         case "opened":
             what = _("opened as {stage}").format(stage=_stage(after))
         case "reopened":

@@ -127,6 +127,10 @@ class Customer:
         """A person's decision on their lead."""
         return {"type": "decision", "at": iso(at), "chat": self.chat, "stage": stage}
 
+    def dismissed(self, at: str, *, seen: str | None = None) -> Line:
+        """A person says that no answer is needed, having seen what came until `seen`."""
+        return {**self.decided(at, "dismissed"), "seen_at": iso(seen) if seen else None}
+
     def call(self, at: str, *, answered: bool = False, outgoing: bool = False, call_id: str = "C1") -> Line:
         """A call, theirs or ours."""
         told = wire.line(
@@ -258,13 +262,18 @@ class Books:
             if line["type"] == "decision":
                 [(conversation,)] = self.ask("SELECT conversation_id FROM conversations WHERE chat = ?", line["chat"])
                 self.db.execute(
-                    "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (?, ?, 'person', ?)",
-                    (conversation, line["at"], line["stage"]),
+                    "INSERT INTO decisions (conversation_id, at, actor, stage, seen_at) VALUES (?, ?, 'person', ?, ?)",
+                    (conversation, line["at"], line["stage"], line.get("seen_at")),
                 )
                 mark_dirty(self.db, [conversation])
             else:
                 self.rows.apply([captures.item(line, now=line["at"] / 1000, text=None)])
         self.db.execute("COMMIT")
+
+    def undo(self, at: str) -> None:
+        """A person undoes the decision of that time (ISO)."""
+        self.db.execute("UPDATE decisions SET undone_at = ?, undone_by = 'person' WHERE at = ?", (iso("30 12:00"), at))
+        mark_dirty(self.db, self.column("SELECT conversation_id FROM decisions WHERE at = ?", at))
 
     def correct(self, line: Line, intent: str, at: str = "30 12:00") -> None:
         """A person labels a message, as with `leads label`."""

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from leadmasterd.actions.dismissals import dismiss, undo_dismissal
 from leadmasterd.actions.labels import label, undo_label
 from leadmasterd.actions.merges import merge, undo_merge
-from leadmasterd.actions.notes import add_note
-from leadmasterd.actions.stages import move_to_stage
+from leadmasterd.actions.notes import add_note, undo_note
+from leadmasterd.actions.stages import move_to_stage, undo_stage
 from leadmasterd.actions.unit_of_work import Change, LeadEditor, open_editor
 from leadmasterd.errors import CannotUseArgument, CannotUseRules, Refused
 from leadmasterd.settings.model import load
@@ -75,3 +76,152 @@ def test_a_label_and_a_merge_are_undone_to_what_was(editor: LeadEditor) -> None:
     merged = merge(editor, "1", "2")
     assert Change("stage", 2, "new", "merged") in merged.changes
     assert Change("stage", 2, "merged", "new") in undo_merge(editor, merged.merge_id).changes
+
+
+# ---------------------------------------------------------------------- undoing stages and notes
+
+
+def kinds_on_record(shop: Shop, lead: int) -> list[tuple[str, str | None, str]]:
+    """The lead's record in `leads show`: kind, the stage after, and who did it."""
+    record = shop.types("leads", "show", str(lead), "--json").json["record"]
+    return [(each["kind"], each["after"], each["actor"]) for each in record]
+
+
+def test_a_stage_is_undone_with_its_note_and_the_record_says_both(editor: LeadEditor, shop: Shop) -> None:
+    """The lead waits as before; a rebuild gives the same."""
+    move_to_stage(editor, "1", "won", note="in cash")
+    editor.actor = "person:ana"
+    done = undo_stage(editor, "1")
+    assert (done.stage, done.decided_by, done.actor) == ("won", "person:beto", "person:ana")
+    assert (done.before and done.before.stage, done.after and done.after.stage) == ("won", "new")
+    assert {change.what for change in done.changes} == {"stage", "waiting"}
+    assert shop.asks("SELECT stage, actor, undone_by FROM decisions") == [("won", "person:beto", "person:ana")]
+    expected = [
+        ("opened", "new", "system"),
+        ("stage", "won", "person:beto"),
+        ("note_withdrawn", None, "person:ana"),
+        ("undone", None, "person:ana"),
+        ("stage", "new", "person:ana"),
+    ]
+    assert sorted(kinds_on_record(shop, 1), key=repr) == sorted(expected, key=repr)
+    shown = shop.types("leads", "show", "1").out
+    assert "undone: won (ganado): what beto had decided" in shown
+    assert "in cash" not in shown
+    before = (shop.asks("SELECT * FROM leads"), shop.asks("SELECT * FROM lead_events"))
+    assert shop.types("leads", "rebuild").code == 0
+    assert (shop.asks("SELECT * FROM leads"), shop.asks("SELECT * FROM lead_events")) == before
+    with pytest.raises(Refused, match="no decision to undo"):
+        undo_stage(editor, "1")
+
+
+def test_each_undo_takes_back_the_latest_that_still_counts(editor: LeadEditor, shop: Shop) -> None:
+    """Of two decisions the later one first, whoever made it."""
+    move_to_stage(editor, "1", "qualified")
+    editor.actor = "person:ana"
+    move_to_stage(editor, "1", "quoted")
+    assert [undo_stage(editor, "1").stage for _ in range(2)] == ["quoted", "qualified"]
+    assert shop.asks("SELECT stage FROM leads WHERE lead_id = 1") == [("new",)]
+    assert shop.asks("SELECT * FROM follow_ups WHERE lead_id = 1") == []
+
+
+def test_an_undo_of_ones_own_decision_leaves_a_colleagues(editor: LeadEditor, shop: Shop) -> None:
+    """As the page's button does it: it names the decision, so pressing it late or twice undoes nothing else."""
+    mine = move_to_stage(editor, "1", "qualified").decision_id
+    editor.actor = "person:ana"
+    move_to_stage(editor, "1", "quoted")
+    assert undo_stage(editor, 1, decision_id=mine).stage == "qualified"
+    assert shop.asks("SELECT stage FROM leads WHERE lead_id = 1") == [("quoted",)]
+    with pytest.raises(Refused, match="not there to undo"):
+        undo_stage(editor, 1, decision_id=mine)
+    assert shop.asks("SELECT stage FROM decisions WHERE undone_at IS NULL") == [("quoted",)]
+
+
+def test_a_decision_about_an_earlier_lead_is_undone_by_that_leads_number(editor: LeadEditor, shop: Shop) -> None:
+    """The lead that came after it has none; without the closing both are one lead."""
+    move_to_stage(editor, "1", "won")
+    shop.hears((1, -5, PRICE))
+    assert shop.asks("SELECT lead_id FROM leads WHERE contact_id = 1 ORDER BY lead_id") == [(1,), (3,)]
+    with pytest.raises(Refused, match="no decision to undo"):
+        undo_stage(editor, "3")
+    undo_stage(editor, "1")
+    assert shop.asks("SELECT lead_id, stage FROM leads WHERE contact_id = 1") == [(1, "new")]
+
+
+def test_a_lead_that_a_decision_opened_is_withdrawn_by_undoing_it(editor: LeadEditor, shop: Shop) -> None:
+    """By the chat or by the lead's number; the number stays findable."""
+    opened = move_to_stage(editor, "+5491155550003", "new").after
+    assert opened is not None
+    assert undo_stage(editor, str(opened.lead_id)).after is None
+    assert shop.asks("SELECT count(*) FROM leads WHERE lead_id = ?", opened.lead_id) == [(0,)]
+    again = move_to_stage(editor, str(opened.lead_id), "new").after
+    assert again is not None
+
+
+def test_a_note_is_withdrawn_and_shown_no_more(editor: LeadEditor, shop: Shop) -> None:
+    """The latest first; the record is append-only, so the line stays in the table."""
+    for text in ("one", "two"):
+        add_note(editor, "1", text)
+    assert undo_note(editor, "1")["text"] == "two"
+    first = undo_note(editor, "1")
+    with pytest.raises(Refused, match="no note"):
+        undo_note(editor, "1")
+    with pytest.raises(Refused, match="withdrawn already"):
+        undo_note(editor, "1", note_id=first["note_id"])
+    assert shop.asks("SELECT count(*) FROM lead_events WHERE kind = 'note'") == [(2,)]
+    shown = shop.types("leads", "show", "1").out
+    assert (shown.count("a note was withdrawn"), "two" in shown) == (2, False)
+
+
+# ---------------------------------------------------------------------- no answer needed
+
+
+def test_what_needs_no_answer_waits_no_more_and_that_can_be_undone(editor: LeadEditor, shop: Shop) -> None:
+    """A second press changes nothing; the undo restores the same beginning."""
+    [since] = shop.asks("SELECT waiting_since FROM conversations WHERE conversation_id = 1")
+    done = dismiss(editor, "1")
+    assert (done.conversation_ids, [change.what for change in done.changes]) == ([1], ["waiting"])
+    again = dismiss(editor, "1")
+    assert (again.unchanged, again.changes) == (True, [])
+    assert shop.asks("SELECT stage, first_response_at FROM leads WHERE lead_id = 1") == [("new", None)]
+    assert shop.asks("SELECT stage, actor FROM decisions") == [("dismissed", "person:beto")]
+    assert kinds_on_record(shop, 1)[-1] == ("dismissed", None, "person:beto")
+    assert "no answer needed" in shop.types("leads", "show", "1").out
+    with pytest.raises(Refused, match="no decision to undo"):
+        undo_stage(editor, "1")
+    undo_dismissal(editor, "1")
+    assert shop.asks("SELECT waiting_since FROM conversations WHERE conversation_id = 1") == [since]
+    with pytest.raises(Refused, match="nothing to undo"):
+        undo_dismissal(editor, "1")
+    assert "undone: no answer needed: what beto had decided" in shop.types("leads", "show", "1").out
+
+
+def test_where_nobody_waits_there_is_nothing_to_dismiss(editor: LeadEditor, shop: Shop) -> None:
+    """Also where an answer came meanwhile; whoever wrote again since then has to be read first."""
+    shop.hears((1, 40, "> sale $ 5"))
+    with pytest.raises(Refused, match="nobody is waiting"):
+        dismiss(editor, "1")
+    [(seen,)] = shop.asks("SELECT waiting_since FROM conversations WHERE conversation_id = 2")
+    shop.hears((2, 30, "> sí"), (2, 20, "y a Córdoba?"))
+    with pytest.raises(Refused, match="written again"):
+        dismiss(editor, 2, seen_at=seen)
+    assert shop.asks("SELECT * FROM decisions") == []
+
+
+def test_only_what_was_seen_is_dismissed(editor: LeadEditor, shop: Shop) -> None:
+    """The page says what it showed: a line that came meanwhile waits on, and a second press changes nothing."""
+    [(seen,)] = shop.asks("SELECT waiting_since FROM conversations WHERE conversation_id = 1")
+    shop.hears((1, 10, "hola?"))
+    [(last,)] = shop.asks("SELECT max(sent_at) FROM messages WHERE conversation_id = 1")
+    assert dismiss(editor, 1, seen_at=seen).conversation_ids == [1]
+    assert shop.asks("SELECT waiting_since FROM conversations WHERE conversation_id = 1") == [(last,)]
+    assert dismiss(editor, 1, seen_at=seen).unchanged
+    assert dismiss(editor, 1, seen_at=last).conversation_ids == [1]
+
+
+def test_a_conversation_is_meant_by_its_number(editor: LeadEditor, shop: Shop) -> None:
+    """Also by that of one which became part of another; a group or a number of nobody is refused."""
+    assert move_to_stage(editor, 2, "won").conversation_id == 2
+    assert label(editor, 1, "order").conversation_id == 1
+    assert add_note(editor, 2, "x")["lead_id"] == 2
+    with pytest.raises(Refused, match="no conversation 99"):
+        dismiss(editor, 99)

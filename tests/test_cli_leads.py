@@ -1196,6 +1196,35 @@ def test_whoever_waits_for_the_database_goes_on_once_it_is_free(shop: Shop) -> N
     assert shop.asks("SELECT stage FROM decisions") == [("won",)]
 
 
+def test_a_stage_and_what_needs_no_answer_are_undone_by_a_command(shop: Shop) -> None:
+    """Each says what is so now."""
+    shop.hears((1, 120, PRICE))
+    assert shop.types("leads", "stage", "1", "won").code == 0
+    done = shop.types("leads", "stage", "1", "--undo")
+    assert re.match(r"Undone: won \(ganado\), which \S+ had decided at ", done.out)
+    assert "Lead 1: won (ganado) -> new (nuevo).\n" in done.out
+    assert shop.types("leads", "dismiss", "1").out == "Nobody is waiting for an answer there any more.\n"
+    again = shop.types("leads", "dismiss", "1")
+    assert (again.code, again.out) == (0, "That was said already: no answer is needed there.\n")
+    assert shop.types("leads", "waiting").out == "Nobody is waiting for an answer.\n"
+    done = shop.types("leads", "dismiss", "1", "--undo")
+    assert re.match(r"Undone: .+\nWaiting for an answer since ", done.out)
+    for words in (["stage", "1", "--undo"], ["dismiss", "1", "--undo"], ["note", "1", "--undo"]):
+        refused = shop.types("leads", *words)
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err
+
+
+@pytest.mark.parametrize(
+    "words", [["stage", "1"], ["stage", "1", "won", "--undo"], ["stage", "1", "--undo", "--note", "x"], ["note", "1"]]
+)
+def test_a_decision_and_its_undo_are_one_or_the_other(shop: Shop, words: list[str]) -> None:
+    """Exit code 64, and nothing is written."""
+    shop.hears((1, 120, PRICE))
+    assert shop.types("leads", *words).code == 64
+    assert shop.asks("SELECT * FROM decisions") == []
+
+
 # ---------------------------------------------------------------------- note
 
 
@@ -1590,7 +1619,10 @@ def test_every_reason_on_a_leads_record_has_a_sentence() -> None:
     codes = set(re.findall(r'Reason\(\s*"(\w+)"', sources)) | {"answered", "called", "merged", "note"}
     assert len(codes) >= 10
     assert codes <= set(sentences.LEAD_REASONS)
-    for kind in ("opened", "stage", "new_topic", "reopened", "proposed", "withdrawn", "merged", "note", "of_tomorrow"):
+    for kind in (
+        "opened", "stage", "new_topic", "reopened", "proposed", "withdrawn", "merged", "note", "note_withdrawn",
+        "dismissed", "undone", "of_tomorrow",
+    ):  # fmt: skip
         for code, actor in product((*codes, "of_tomorrow"), ("system", "person:beto")):
             assert sentences.lead_event(
                 kind=kind, before=None, after=None, code=code, values={"text": "x"}, actor=actor

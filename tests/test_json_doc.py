@@ -13,12 +13,13 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 
 import pytest
 
+from leadmasterd.actions.dismissals import DismissRecord
 from leadmasterd.actions.labels import LabelRecord
 from leadmasterd.actions.merges import MergeRecord, UndoRecord
-from leadmasterd.actions.notes import NoteRecord
+from leadmasterd.actions.notes import NoteRecord, NoteUndoRecord
 from leadmasterd.actions.rebuild import RebuildRecord
 from leadmasterd.actions.reclassify import ReclassifyRecord
-from leadmasterd.actions.stages import StageRecord
+from leadmasterd.actions.stages import StageRecord, StageUndoRecord
 from leadmasterd.actions.unit_of_work import ChangeRecord
 from leadmasterd.alerts.episodes import Episode, Fate, Key, What
 from leadmasterd.alerts.kinds import Kind as AlertKind
@@ -201,7 +202,10 @@ RECORDS: Final[dict[str, type]] = {
     "leads show": LeadDetail,
     "leads label": LabelRecord,
     "leads stage": StageRecord,
+    "leads stage --undo": StageUndoRecord,
+    "leads dismiss": DismissRecord,
     "leads note": NoteRecord,
+    "leads note --undo": NoteUndoRecord,
     "leads merge": MergeRecord,
     "leads merge --undo": UndoRecord,
     "leads merge --proposals": DuplicateList,
@@ -369,7 +373,10 @@ TYPED: Final = {
     "leads show": ["leads show 1", "leads show 2", f"leads show {chat(4)}"],
     "leads label": ["leads label 1 delivery", "leads label 1 --undo", f"leads label {chat(4)} spam"],
     "leads stage": ["leads stage 2 won", "leads stage 2 won", f"leads stage {chat(8)} junk"],
+    "leads stage --undo": ["leads stage 2 --undo", f"leads stage {chat(8)} --undo"],
+    "leads dismiss": ["leads dismiss 1", "leads dismiss 1", "leads dismiss 1 --undo"],
     "leads note": ["leads note 1 x"],
+    "leads note --undo": ["leads note 1 --undo"],
     "leads merge": [f"leads merge 1 {chat(6)}"],
     "leads merge --undo": ["leads merge --undo 1"],
     "leads merge --proposals": ["leads merge --proposals"],

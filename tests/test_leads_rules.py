@@ -666,6 +666,94 @@ def test_whoever_was_answered_since_closing_does_not_wait_again(books: Books, an
     assert cycles(books) == [("first", iso("17 10:00"), iso("17 11:00"), "closed")]
 
 
+def test_what_needs_no_answer_ends_the_waiting_and_leaves_the_lead_as_it_is(books: Books, ana: Customer) -> None:
+    """«No hace falta contestar»: the first response stays open until words, and what comes later waits again."""
+    books.tell([ana.says("17 10:00", "price"), ana.dismissed("17 11:00")])
+    assert cycles(books) == [("first", iso("17 10:00"), iso("17 11:00"), "dismissed")]
+    assert books.ask("SELECT stage, closed_at, first_response_at FROM leads") == [("new", None, None)]
+    assert books.ask("SELECT waiting_since, due_at FROM conversations") == [(None, None)]
+    books.tell([ana.says("17 11:00:30", "price")])
+    assert cycles(books)[1:] == [("first", iso("17 11:00:30"), None, None)]
+    books.tell([ana.hears("17 12:00")])
+    assert books.column("SELECT first_response_at FROM leads") == [iso("17 12:00")]
+
+
+def test_what_nobody_had_seen_waits_on_although_it_was_sent_before_the_decision(books: Books, ana: Customer) -> None:
+    """A sweep may bring a message that is older than the decision: nobody has said that it needs no answer."""
+    first, late = ana.says("17 10:00", "price"), ana.says("17 10:30", "order")
+    books.tell([first, ana.dismissed("17 11:00", seen="17 10:00")])
+    assert books.column("SELECT waiting_since FROM conversations") == [None]
+    books.tell([late])
+    assert cycles(books) == [
+        ("first", iso("17 10:00"), iso("17 11:00"), "dismissed"),
+        ("first", iso("17 10:30"), None, None),
+    ]
+
+
+def test_of_one_burst_the_part_that_was_not_seen_waits_on(books: Books, ana: Customer) -> None:
+    """They wrote a second line while a person read the first."""
+    second = ana.says("17 10:00:20", "order")
+    books.tell([ana.says("17 10:00", "price"), second, ana.dismissed("17 10:00:25", seen="17 10:00")])
+    [message] = books.column("SELECT message_id FROM messages WHERE stanza_id = ?", second["id"]["id"])
+    assert cycles(books)[1:] == [("first", iso("17 10:00:20"), None, None)]
+    assert books.column("SELECT message_id FROM waiting_cycles WHERE ended_at IS NULL") == [message]
+
+
+def test_who_writes_again_before_anything_was_seen_waits_since_then(books: Books, ana: Customer) -> None:
+    """A decision about words that were answered meanwhile is about nothing."""
+    books.tell([ana.says("17 10:00", "price"), ana.hears("17 10:10"), ana.says("17 10:20", "price")])
+    books.tell([ana.dismissed("17 10:30", seen="17 10:00")])
+    assert cycles(books)[1:] == [("next", iso("17 10:20"), None, None)]
+
+
+def test_an_answer_before_the_decision_is_what_ended_the_waiting(books: Books, ana: Customer) -> None:
+    """However late it is captured."""
+    books.tell([ana.says("17 10:00", "price"), ana.dismissed("17 11:00")])
+    books.tell([ana.hears("17 10:30")])
+    assert cycles(books) == [("first", iso("17 10:00"), iso("17 10:30"), "reply")]
+
+
+def test_a_dismissal_that_is_undone_lets_them_wait_as_before(books: Books, ana: Customer) -> None:
+    """Since the same time, also if they wrote again meanwhile."""
+    books.tell([ana.says("17 10:00", "price"), ana.dismissed("17 11:00"), ana.says("17 11:30", "price")])
+    books.undo(iso("17 11:00"))
+    books.project_all()
+    assert cycles(books) == [("first", iso("17 10:00"), None, None)]
+
+
+def test_reopening_does_not_restore_what_needed_no_answer(books: Books, ana: Customer) -> None:
+    """Only what the closing had ended."""
+    books.tell([ana.says("17 10:00", "price"), ana.dismissed("17 10:30"), ana.decided("17 11:00", "won")])
+    books.tell([ana.decided("17 11:01", "new")])
+    assert cycles(books) == [("first", iso("17 10:00"), iso("17 10:30"), "dismissed")]
+
+
+def test_a_missed_call_needs_no_answer_if_a_person_says_so(books: Books, tia: Customer) -> None:
+    """Without a lead too; a later call waits again."""
+    books.tell([tia.call("17 10:00"), tia.dismissed("17 10:30"), tia.call("17 11:00", call_id="C2")])
+    assert cycles(books) == [
+        ("first", iso("17 10:00"), iso("17 10:30"), "dismissed"),
+        ("first", iso("17 11:00"), None, None),
+    ]
+
+
+def test_a_decision_that_is_undone_is_as_if_it_had_not_been_made(books: Books, ana: Customer) -> None:
+    """The waiting goes on, planned follow-ups are gone, and a lead that it opened is withdrawn; its record stays."""
+    books.tell([ana.says("17 10:00", "price"), ana.decided("17 11:00", "quoted"), ana.decided("17 12:00", "won")])
+    books.undo(iso("17 12:00"))
+    books.project_all()
+    assert books.ask("SELECT stage, closed_at FROM leads") == [("quoted", None)]
+    assert cycles(books) == [("first", iso("17 10:00"), None, None)]
+    books.undo(iso("17 11:00"))
+    books.project_all()
+    assert books.ask("SELECT stage, reopened FROM leads") == [("new", 0)]
+    assert books.ask("SELECT * FROM follow_ups") == []
+    assert record(books, "stage")[-1] == ("stage", "quoted", "new", "recomputed")
+    before = books.ask("SELECT * FROM lead_events")
+    books.rebuild()
+    assert books.ask("SELECT * FROM lead_events") == before
+
+
 @pytest.mark.parametrize("intent", CLOSING)
 @pytest.mark.parametrize("says_so", ["", "~"])
 def test_closing_words_only_propose(books: Books, ana: Customer, intent: str, says_so: str) -> None:

@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from leadmasterd import times
 from leadmasterd.errors import CannotMerge
 from leadmasterd.store import merges
 from tests import wire
@@ -24,7 +25,9 @@ WORDS = (
     "price", "delivery~", "order", "greeting", "acknowledgement", "acknowledgement~", "complaint", "personal",
     "personal~", "opt_out", "not_interested~", "mmm", "",
 )  # fmt: skip
-STAGES = ("unsorted", "new", "contacted", "qualified", "quoted", "won", "lost", "junk", "dormant")
+STAGES = (
+    "unsorted", "new", "contacted", "qualified", "quoted", "won", "lost", "junk", "dormant", "dismissed", "dismissed",
+)  # fmt: skip
 GAPS = (0, 0, 0, 1, 5, 10, 60, 119, 120, 500, 500, 5_000, 90_000, 1_000_000, 2_700_000)
 PEOPLE = ("5491155550001@c.us", "5491155550002@c.us", "5491155550003@c.us", "5491155550004@c.us")
 ALL = "Tomorrow we open at ten"
@@ -54,6 +57,7 @@ def stories(draw: st.DrawFn) -> Story:
     story = Story()
     people = {chat: Customer(chat) for chat in PEOPLE}
     said: dict[str, list[Line]] = defaultdict(list)
+    decided: dict[str, list[str]] = defaultdict(list)
     joins: list[int] = []
     mapped = wire.contact(phone=PEOPLE[0], lid=LID)
     now = datetime(2026, 11, 17, 10, tzinfo=ZONE)
@@ -77,6 +81,8 @@ def stories(draw: st.DrawFn) -> Story:
         )
         if len(present) > 2:
             kinds += ["is somebody else"] * 2
+        if decided[chat]:
+            kinds += ["undoes"] * 2
         if joins:
             kinds += ["is not after all"] * 2
         if said[chat]:
@@ -103,7 +109,14 @@ def stories(draw: st.DrawFn) -> Story:
                 line = {**who.decided(at, draw(st.sampled_from(STAGES))), "chat": chat}
                 # No two at one time: a command dates each decision after everything before it.
                 line["at"] = line["at"].replace(".000Z", f".{number:03d}Z")
+                if line["stage"] == "dismissed" and said[chat] and draw(st.booleans()):
+                    line["seen_at"] = times.iso(datetime.fromtimestamp(draw(st.sampled_from(said[chat]))["t"], UTC))
+                decided[chat].append(line["at"])
                 story.add(line, f"decisions {chat}")
+            case "undoes":
+                undone = draw(st.sampled_from(decided[chat]))
+                decided[chat].remove(undone)
+                story.add({"type": "undo", "decision": undone}, f"decisions {chat}")
             case "edits" | "says the same":
                 about = draw(st.sampled_from(said[chat]))
                 text = draw(st.sampled_from(WORDS)) if kind == "edits" else "We are closed"
@@ -121,9 +134,9 @@ def stories(draw: st.DrawFn) -> Story:
                 joins.append(number)
                 story.add({"type": "join", "kept": kept, "merged": merged, "at": at, "number": number}, "joins")
             case "is not after all":
-                undone = draw(st.sampled_from(joins))
-                joins.remove(undone)
-                story.add({"type": "part", "join": undone, "at": at}, "joins")
+                parted = draw(st.sampled_from(joins))
+                joins.remove(parted)
+                story.add({"type": "part", "join": parted, "at": at}, "joins")
             case "reacts":
                 about = draw(st.sampled_from(said[chat]))
                 story.add(reacted(about, at, draw(st.sampled_from(("👍", "")))), f"reactions to {about['id']['id']}")
@@ -160,7 +173,7 @@ class Clerk:
 
     def take(self, line: Line) -> None:
         """Capture one line and apply the changes that were waiting for it."""
-        if line["type"] in ("decision", "correction", "join", "part"):
+        if line["type"] in ("decision", "undo", "correction", "join", "part"):
             self.undecided.append(line)
         else:
             self.books.capture(line)
@@ -172,6 +185,10 @@ class Clerk:
                     self.undecided.remove(decision)
             elif decision["type"] == "join":
                 joins_wait = joins_wait or not self.join(decision)
+            elif decision["type"] == "undo":
+                if self.books.ask("SELECT 1 FROM decisions WHERE at = ?", decision["decision"]):
+                    self.books.undo(decision["decision"])
+                    self.undecided.remove(decision)
             elif decision["type"] == "part":
                 if not joins_wait:
                     self.part(decision)

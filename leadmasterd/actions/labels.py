@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, TypedDict
 
 from leadmasterd import times
-from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor
+from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who
 from leadmasterd.errors import Refused
 from leadmasterd.leads.timeline import Burst
 from leadmasterd.projection.history import bursts_of
@@ -34,9 +34,13 @@ class LabelRecord(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The result of labelling. `excerpt`: the beginning of the burst, safe for a terminal."""
+    """The result of labelling. `excerpt`: the beginning of the burst, safe for a terminal.
+
+    `correction_id`: of the label that was written; None where that burst had it already, and of an undo.
+    """
 
     excerpt: str
+    correction_id: int | None
     lead_id: int | None
     conversation_id: int
     message_ids: list[int]
@@ -60,64 +64,71 @@ class Labelled:
         }
 
 
-def label(editor: LeadEditor, who: str, intent: str, *, message_id: int | None = None) -> Labelled:
+def label(editor: LeadEditor, who: Who, intent: str, *, message_id: int | None = None) -> Labelled:
     """Label the burst with this message; by default the one that opened the lead, or a chat's last.
 
     Raises Refused when there is no such person or burst.
     """
 
-    def write(burst: Burst, at: str) -> None:
-        message_ids = json.dumps([message.message_id for message in burst.messages])
-        editor.connection.execute(
+    def write(burst: Burst, at: str) -> int | None:
+        message_ids = [message.message_id for message in burst.messages]
+        in_force = _corrections_of(editor, burst)
+        if in_force and in_force[max(in_force)] == (intent, message_ids):
+            return None
+        cursor = editor.connection.execute(
             "INSERT INTO corrections (conversation_id, message_ids, intent, at, actor) VALUES (?, ?, ?, ?, ?)",
-            (burst.conversation, message_ids, intent, at, editor.actor),
+            (burst.conversation, json.dumps(message_ids), intent, at, editor.actor),
         )
+        return cursor.lastrowid
 
     return _change_label(editor, who, message_id, write)
 
 
-def undo_label(editor: LeadEditor, who: str, *, message_id: int | None = None) -> Labelled:
-    """Undo the manual labels of that burst. Raises Refused, also if it has none."""
+def undo_label(
+    editor: LeadEditor, who: Who, *, message_id: int | None = None, correction_id: int | None = None
+) -> Labelled:
+    """Undo the manual labels of that burst, or only this one. Raises Refused, also if it has none."""
 
     def write(burst: Burst, at: str) -> None:
-        corrections = _corrections_of(editor, burst)
+        corrections = [each for each in _corrections_of(editor, burst) if correction_id in (None, each)]
         if not corrections:
             raise Refused(_("nobody has labelled {text}: there is no label to undo").format(text=_excerpt(burst)))
         editor.connection.execute(
             "UPDATE corrections SET undone_at = ? WHERE correction_id IN (SELECT value FROM json_each(?))",
-            (at, json.dumps(list(corrections))),
+            (at, json.dumps(corrections)),
         )
 
     return _change_label(editor, who, message_id, write)
 
 
 def _change_label(
-    editor: LeadEditor, who: str, message_id: int | None, write: Callable[[Burst, str], None]
+    editor: LeadEditor, who: Who, message_id: int | None, write: Callable[[Burst, str], int | None]
 ) -> Labelled:
     subject = editor.find(who)
     burst = _burst(editor, subject, who, message_id)
     at = times.iso(datetime.now(UTC))
 
-    def read_and_write() -> str | None:
+    def read_and_write() -> tuple[str | None, int | None]:
         before = _label_of(editor, burst)
-        write(burst, at)
-        return before
+        return before, write(burst, at)
 
-    applied = editor.apply([subject], read_and_write, lambda _before: _label_of(editor, burst))
+    applied = editor.apply([subject], read_and_write, lambda _written: _label_of(editor, burst))
+    before, correction_id = applied.written
     return Labelled(
         excerpt=_excerpt(burst),
+        correction_id=correction_id,
         lead_id=subject.lead_id,
         conversation_id=burst.conversation,
         message_ids=[message.message_id for message in burst.messages],
         intent=applied.then,
-        intent_before=applied.written,
+        intent_before=before,
         actor=editor.actor,
         at=at,
         changes=applied.changes,
     )
 
 
-def _burst(editor: LeadEditor, subject: Subject, who: str, message_id: int | None) -> Burst:
+def _burst(editor: LeadEditor, subject: Subject, who: Who, message_id: int | None) -> Burst:
     bursts = bursts_of(editor.connection, subject.conversation_id, editor.settings.leads.burst_seconds)
     wanted = message_id or subject.opened_by
     for burst in bursts:
@@ -136,8 +147,8 @@ def _burst(editor: LeadEditor, subject: Subject, who: str, message_id: int | Non
     return of_chat[-1]
 
 
-def _corrections_of(editor: LeadEditor, burst: Burst) -> dict[int, str]:
-    """Labels in force on any of its messages: intents by correction id, the latest last."""
+def _corrections_of(editor: LeadEditor, burst: Burst) -> dict[int, tuple[str, list[int]]]:
+    """Labels in force on any of its messages: by correction id, the latest last, the intent and which messages."""
     message_ids = {message.message_id for message in burst.messages}
     found = rows(
         editor.connection,
@@ -145,13 +156,14 @@ def _corrections_of(editor: LeadEditor, burst: Burst) -> dict[int, str]:
         "WHERE conversation_id = :conversation AND undone_at IS NULL ORDER BY correction_id",
         conversation=burst.conversation,
     )
-    return {row["correction_id"]: row["intent"] for row in found if message_ids & set(json.loads(row["message_ids"]))}
+    labels = {row["correction_id"]: (row["intent"], json.loads(row["message_ids"])) for row in found}
+    return {each: label for each, label in labels.items() if message_ids & set(label[1])}
 
 
 def _label_of(editor: LeadEditor, burst: Burst) -> str | None:
     """A person's label, else the classifier's."""
     if corrections := _corrections_of(editor, burst):
-        return corrections[max(corrections)]
+        return corrections[max(corrections)][0]
     found = rows(
         editor.connection,
         "SELECT intent FROM classifications WHERE conversation_id = :conversation AND burst = :burst",

@@ -1,53 +1,128 @@
-"""Notes on a lead's record."""
+"""Notes on a lead's record, and withdrawing them. The record is append-only, so a withdrawal is a line of its own."""
 
 import json
-from datetime import UTC, datetime
-from typing import TypedDict
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypedDict
 
 from leadmasterd import times
 from leadmasterd.actions.current_lead import lead_to_decide_on
-from leadmasterd.actions.unit_of_work import LeadEditor
+from leadmasterd.actions.unit_of_work import LeadEditor, Who
 from leadmasterd.errors import CannotUseArgument, Refused
+from leadmasterd.queries.database import rows
+from leadmasterd.queries.lead_detail import IS_WITHDRAWN
 from leadmasterd.text import _
+
+TWICE: Final = timedelta(minutes=1)
+"""The same words by the same person so soon are one note, sent twice."""
 
 
 class NoteRecord(TypedDict):
     """The answer of `leads note`."""
 
     lead_id: int
+    note_id: int
     text: str
     actor: str
     at: str
 
 
-def add_note(editor: LeadEditor, who: str, text: str) -> NoteRecord:
-    """Add a note to the named lead, or to a person's current lead.
+class NoteUndoRecord(TypedDict):
+    """The answer of `leads note --undo`."""
+
+    lead_id: int
+    note_id: int
+    text: str
+    actor: str
+    undone_at: str
+
+
+def add_note(editor: LeadEditor, who: Who, text: str) -> NoteRecord:
+    """Add a note to the named lead, or to a person's current lead. The same within a minute is the note that is there.
 
     Raises Refused for a person without a lead, CannotUseArgument for an empty text.
     """
     if not text.strip():
         raise CannotUseArgument(_("cannot add an empty note; write some text"))
-    subject = editor.find(who)
     with editor.transaction():
-        lead = subject.lead_id
+        lead = _lead_of_notes(editor, who)
         if lead is None:
-            current = lead_to_decide_on(editor, subject)
-            if current is None:
-                raise Refused(
-                    _("{who} has no lead to add a note to; `leadmasterd leads stage {who} new` opens one").format(
-                        who=who
-                    )
-                )
-            lead = current.lead_id
-        at = times.iso(datetime.now(UTC))
-        write_note(editor, lead, at=at, text=text)
-    return {"lead_id": lead, "text": text, "actor": editor.actor, "at": at}
+            raise Refused(
+                _("{who} has no lead to add a note to; `leadmasterd leads stage {who} new` opens one").format(who=who)
+            )
+        now = datetime.now(UTC)
+        at = times.iso(now)
+        note = _same_note(editor, lead, text, since=times.iso(now - TWICE)) or write_note(
+            editor, lead, at=at, text=text
+        )
+    return {"lead_id": lead, "note_id": note, "text": text, "actor": editor.actor, "at": at}
 
 
-def write_note(editor: LeadEditor, lead: int, *, at: str, text: str) -> None:
-    """Inside the caller's transaction."""
-    editor.connection.execute(
-        "INSERT INTO lead_events (lead_id, at, recorded_at, actor, kind, code, value_json) "
-        "VALUES (?, ?, ?, ?, 'note', 'note', ?)",
-        (lead, at, times.iso(datetime.now(UTC)), editor.actor, json.dumps({"text": text}, ensure_ascii=False)),
+def undo_note(editor: LeadEditor, who: Who, *, note_id: int | None = None) -> NoteUndoRecord:
+    """Withdraw a note, by default the latest of the named lead, or of a person's current lead.
+
+    Raises Refused when there is none.
+    """
+    with editor.transaction():
+        found = rows(
+            editor.connection,
+            "SELECT event_id, value_json ->> 'text' AS text FROM lead_events e WHERE lead_id = :lead AND kind = 'note' "
+            f"AND event_id = coalesce(:note, event_id) AND NOT {IS_WITHDRAWN} ORDER BY event_id DESC LIMIT 1",
+            lead=(lead := _lead_of_notes(editor, who)),
+            note=note_id,
+        )
+        if lead is None or not found:
+            raise Refused(
+                _("that note was withdrawn already; nothing is to do")
+                if note_id is not None
+                else _("there is no note on {who} to withdraw").format(who=who)
+            )
+        note, at = found[0], times.iso(datetime.now(UTC))
+        withdraw_note(editor, lead, note["event_id"], at=at)
+    return {
+        "lead_id": lead,
+        "note_id": note["event_id"],
+        "text": note["text"],
+        "actor": editor.actor,
+        "undone_at": at,
+    }
+
+
+def _same_note(editor: LeadEditor, lead: int, text: str, *, since: str) -> int | None:
+    found = rows(
+        editor.connection,
+        "SELECT event_id FROM lead_events e WHERE lead_id = :lead AND kind = 'note' AND actor = :actor "
+        f"AND value_json ->> 'text' = :text AND at >= :since AND NOT {IS_WITHDRAWN} LIMIT 1",
+        lead=lead,
+        actor=editor.actor,
+        text=text,
+        since=since,
     )
+    return found[0]["event_id"] if found else None
+
+
+def _lead_of_notes(editor: LeadEditor, who: Who) -> int | None:
+    """The lead that was named, whether or not it is over; else a person's current one."""
+    subject = editor.find(who)
+    if subject.lead_id is not None:
+        return subject.lead_id
+    current = lead_to_decide_on(editor, subject)
+    return current.lead_id if current else None
+
+
+def write_note(editor: LeadEditor, lead: int, *, at: str, text: str) -> int:
+    """Inside the caller's transaction. Returns its `event_id`."""
+    return _append(editor, lead, "note", at=at, values={"text": text})
+
+
+def withdraw_note(editor: LeadEditor, lead: int, note: int, *, at: str) -> None:
+    """Inside the caller's transaction. `note`: its `event_id`."""
+    _append(editor, lead, "note_withdrawn", at=at, values={"note_id": note})
+
+
+def _append(editor: LeadEditor, lead: int, kind: str, *, at: str, values: dict[str, object]) -> int:
+    cursor = editor.connection.execute(
+        "INSERT INTO lead_events (lead_id, at, recorded_at, actor, kind, code, value_json) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (lead, at, times.iso(datetime.now(UTC)), editor.actor, kind, kind, json.dumps(values, ensure_ascii=False)),
+    )
+    return int(cursor.lastrowid or 0)

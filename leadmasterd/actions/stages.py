@@ -1,4 +1,4 @@
-"""Moving a lead to another stage: what may be closed, what counts as unchanged, and a colleague's fresh decision."""
+"""Moving a lead to another stage, and back: what may be closed, what counts as unchanged, a colleague's decision."""
 
 import json
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any, Final, TypedDict
 
 from leadmasterd import times
 from leadmasterd.actions.current_lead import CurrentLead, current_lead, lead_to_decide_on
-from leadmasterd.actions.notes import write_note
-from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor
+from leadmasterd.actions.notes import withdraw_note, write_note
+from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who
 from leadmasterd.errors import Refused
-from leadmasterd.leads.stages import CLOSED
-from leadmasterd.queries.database import id_list, rows
+from leadmasterd.leads.stages import CLOSED, DISMISSED
+from leadmasterd.queries.database import Row, id_list, rows
 from leadmasterd.queries.people import Subject
 from leadmasterd.text import _
 
@@ -31,6 +31,27 @@ class StageRecord(TypedDict):
     changes: list[ChangeRecord]
 
 
+class UndecidedRecord(TypedDict):
+    """A decision that was undone, by whom it was and when."""
+
+    stage: str
+    actor: str
+    at: str
+
+
+class StageUndoRecord(TypedDict):
+    """The answer of `leads stage --undo`."""
+
+    lead_id: int | None
+    conversation_id: int
+    stage: str | None
+    stage_before: str | None
+    undone: UndecidedRecord
+    actor: str
+    undone_at: str
+    changes: list[ChangeRecord]
+
+
 @dataclass(frozen=True, slots=True)
 class ColleaguesDecision:
     """What somebody else decided about the same lead just before; a row of `lead_events`."""
@@ -46,16 +67,20 @@ class ColleaguesDecision:
 
 @dataclass(frozen=True, slots=True)
 class StageMoved:
-    """The result of a decision. `unchanged`: the lead was in that stage already, so no decision was written."""
+    """The result of a decision. `decision_id`: None where the lead was in that stage already, so none was written."""
 
     before: CurrentLead | None
     after: CurrentLead | None
     conversation_id: int
-    unchanged: bool
+    decision_id: int | None
     colleague: ColleaguesDecision | None
     actor: str
     at: str
     changes: list[Change]
+
+    @property
+    def unchanged(self) -> bool:
+        return self.decision_id is None
 
     def as_json(self) -> StageRecord:
         """The documented object."""
@@ -71,6 +96,34 @@ class StageMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class StageUndone:
+    """The result of undoing a decision. `stage`, `decided_by` and `decided_at`: what was undone."""
+
+    before: CurrentLead | None
+    after: CurrentLead | None
+    conversation_id: int
+    stage: str
+    decided_by: str
+    decided_at: str
+    actor: str
+    at: str
+    changes: list[Change]
+
+    def as_json(self) -> StageUndoRecord:
+        """The documented object."""
+        return {
+            "lead_id": self.after.lead_id if self.after else None,
+            "conversation_id": self.conversation_id,
+            "stage": self.after.stage if self.after else None,
+            "stage_before": self.before.stage if self.before else None,
+            "undone": {"stage": self.stage, "actor": self.decided_by, "at": self.decided_at},
+            "actor": self.actor,
+            "undone_at": self.at,
+            "changes": [change.as_json() for change in self.changes],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class _Decision:
     """What was found before the decision was written. `lead`: the current one then."""
 
@@ -80,34 +133,37 @@ class _Decision:
     at: str
 
 
-def move_to_stage(editor: LeadEditor, who: str, stage: str, *, note: str | None = None) -> StageMoved:
+def move_to_stage(
+    editor: LeadEditor, who: Who, stage: str, *, note: str | None = None, seen: str | None = None
+) -> StageMoved:
     """Move the person's current lead to `stage`, one of `leads.stages.DECIDABLE`.
 
     An open stage reopens a closed lead, and opens one in a chat that has none. A closed stage also ends the waiting in
-    a chat without a lead, and junk what is planned there. Raises Refused when there is nothing to close, or the lead
-    named is not the current one.
+    a chat without a lead, and junk what is planned there. `seen`: the stage that whoever decides has seen: if it is
+    `stage` meanwhile, that was pressed twice, and nothing is decided again. Raises Refused when there is nothing to
+    close, or the lead named is not the current one.
     """
     subject = editor.find(who)
 
-    def decide() -> _Decision:
-        decision = _decision(editor, subject, who, stage)
-        if not decision.unchanged:
-            _write_decision(editor, subject, decision, stage=stage, note=note)
-        return decision
+    def decide() -> tuple[_Decision, int | None]:
+        decision = _decision(editor, subject, who, stage, seen=seen)
+        if decision.unchanged:
+            return decision, None
+        return decision, _write_decision(editor, subject, decision, stage=stage, note=note)
 
-    def read_again(decision: _Decision) -> CurrentLead | None:
+    def read_again(decided: tuple[_Decision, int | None]) -> CurrentLead | None:
         after = current_lead(editor, subject)
         if note and after:
-            write_note(editor, after.lead_id, at=decision.at, text=note)
+            write_note(editor, after.lead_id, at=decided[0].at, text=note)
         return after
 
     applied = editor.apply([subject], decide, read_again)
-    decision = applied.written
+    decision, decision_id = applied.written
     return StageMoved(
         before=decision.lead,
         after=applied.then,
         conversation_id=subject.conversation_id,
-        unchanged=decision.unchanged,
+        decision_id=decision_id,
         colleague=decision.colleague,
         actor=editor.actor,
         at=decision.at,
@@ -115,7 +171,82 @@ def move_to_stage(editor: LeadEditor, who: str, stage: str, *, note: str | None 
     )
 
 
-def _decision(editor: LeadEditor, subject: Subject, who: str, stage: str) -> _Decision:
+def undo_stage(editor: LeadEditor, who: Who, *, decision_id: int | None = None) -> StageUndone:
+    """Undo a person's decision: the leads are then as if it had not been made, and the record says that it was.
+
+    By default the latest about the lead that was named, or about the person. Its note is withdrawn with it. Raises
+    Refused when there is none to undo.
+    """
+    subject = editor.find(who)
+    at = times.iso(datetime.now(UTC))
+
+    def undo() -> tuple[CurrentLead | None, Row]:
+        decision = _decision_to_undo(editor, subject, who, decision_id)
+        editor.connection.execute(
+            "UPDATE decisions SET undone_at = ?, undone_by = ? WHERE decision_id = ?",
+            (at, editor.actor, decision["decision_id"]),
+        )
+        if decision["note"] is not None:
+            for note in _notes_of(editor, subject, decision):
+                withdraw_note(editor, note["lead_id"], note["event_id"], at=at)
+        return current_lead(editor, subject), decision
+
+    applied = editor.apply([subject], undo, lambda _: current_lead(editor, subject))
+    before, decision = applied.written
+    return StageUndone(
+        before=before,
+        after=applied.then,
+        conversation_id=subject.conversation_id,
+        stage=decision["stage"],
+        decided_by=decision["actor"],
+        decided_at=decision["at"],
+        actor=editor.actor,
+        at=at,
+        changes=applied.changes,
+    )
+
+
+_TO_UNDO: Final = f"""
+    SELECT decision_id, stage, actor, at, note FROM decisions d
+    WHERE conversation_id IN (SELECT value FROM json_each(:chats)) AND stage <> '{DISMISSED}' AND undone_at IS NULL
+    AND decision_id = coalesce(:decision, decision_id)
+    AND (:lead IS NULL OR at >= (SELECT opened_at FROM leads WHERE lead_id = :lead) AND NOT EXISTS (
+        SELECT 1 FROM leads n, leads l WHERE l.lead_id = :lead AND n.contact_id = l.contact_id AND n.stage <> 'merged'
+        AND n.lead_id <> l.lead_id AND n.opened_at > l.opened_at AND n.opened_at <= d.at))
+    ORDER BY at DESC, decision_id DESC LIMIT 1
+"""
+"""Of a lead are the decisions from its opening until another lead opened."""
+
+
+def _decision_to_undo(editor: LeadEditor, subject: Subject, who: Who, decision_id: int | None) -> Row:
+    found = rows(
+        editor.connection,
+        _TO_UNDO,
+        chats=id_list(subject.conversations),
+        decision=decision_id,
+        lead=subject.lead_id,
+    )
+    if found:
+        return found[0]
+    if decision_id is not None:
+        raise Refused(_("that decision is not there to undo any more"))
+    raise Refused(_("nobody has decided on {who}: there is no decision to undo").format(who=who))
+
+
+def _notes_of(editor: LeadEditor, subject: Subject, decision: Row) -> list[Row]:
+    """The note that was written with this decision, on whichever of the person's leads."""
+    return rows(
+        editor.connection,
+        "SELECT lead_id, event_id FROM lead_events e JOIN leads l USING (lead_id) WHERE l.contact_id = :contact "
+        "AND e.kind = 'note' AND e.at = :at AND e.actor = :actor AND e.value_json ->> 'text' = :note",
+        contact=subject.contact_id,
+        at=decision["at"],
+        actor=decision["actor"],
+        note=decision["note"],
+    )
+
+
+def _decision(editor: LeadEditor, subject: Subject, who: Who, stage: str, *, seen: str | None) -> _Decision:
     """What this decision meets. Raises Refused when there is nothing to close."""
     lead = lead_to_decide_on(editor, subject)
     nothing_ends = not _somebody_waits(editor, subject) and not (
@@ -131,7 +262,9 @@ def _decision(editor: LeadEditor, subject: Subject, who: str, stage: str) -> _De
     return _Decision(
         lead=lead,
         colleague=_colleagues_decision(editor, lead.lead_id) if lead else None,
-        unchanged=lead is not None and lead.stage == stage and not _does_something_again(editor, subject, stage),
+        unchanged=lead is not None
+        and lead.stage == stage
+        and (seen not in (None, stage) or not _does_something_again(editor, subject, stage)),
         at=editor.time_after(subject),
     )
 
@@ -154,12 +287,13 @@ def _something_is_planned(editor: LeadEditor, subject: Subject) -> bool:
     )
 
 
-def _write_decision(editor: LeadEditor, subject: Subject, decision: _Decision, *, stage: str, note: str | None) -> None:
+def _write_decision(editor: LeadEditor, subject: Subject, decision: _Decision, *, stage: str, note: str | None) -> int:
     conversation = decision.lead.conversation_id if decision.lead else subject.conversation_id
-    editor.connection.execute(
+    cursor = editor.connection.execute(
         "INSERT INTO decisions (conversation_id, at, actor, stage, note) VALUES (?, ?, ?, ?, ?)",
         (conversation, decision.at, editor.actor, stage, note),
     )
+    return int(cursor.lastrowid or 0)
 
 
 def _somebody_waits(editor: LeadEditor, subject: Subject) -> bool:

@@ -20,7 +20,7 @@ from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
 from leadmasterd.queries.database import id_list, open_for_reading, rows
-from leadmasterd.queries.people import Subject, find_or_refuse
+from leadmasterd.queries.people import Subject, find_or_refuse, of_conversation
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.store.database import cannot_use, is_damage, open_for_writing
@@ -35,6 +35,9 @@ _ONE_TRY: Final = 0.05
 """Seconds for which SQLite waits by itself; it ignores Ctrl-C meanwhile, and tries less often the longer it waits."""
 _QUIET: Final = 2.0
 """Seconds of waiting before `on_wait` is called."""
+
+Who = str | int
+"""Whom a decision is about: an id or a name as a person types it, or the number of a conversation."""
 
 OnWait = Callable[[int], None]
 """Called once when the lock takes long, with the seconds we wait at most."""
@@ -103,9 +106,11 @@ class LeadEditor:
         with _transaction(self.connection, self.paths.database, self._on_wait):
             yield
 
-    def find(self, text: str) -> Subject:
-        """The person behind an id. Raises Refused."""
-        return find_or_refuse(self.connection, text, self.settings.leads.country)
+    def find(self, who: Who) -> Subject:
+        """The person that is meant. Raises Refused."""
+        if isinstance(who, int):
+            return of_conversation(self.connection, who)
+        return find_or_refuse(self.connection, who, self.settings.leads.country)
 
     def time_after(self, subject: Subject) -> str:
         """Now, or just after the latest message, call or decision, so that causes come first if our clock is behind."""

@@ -14,6 +14,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "show": Command(_("one lead in full: who, what, why, next steps, messages"), "leads_show"),
     "label": Command(_("set what somebody wants; wins over the classifier, which learns from it"), "leads_label"),
     "stage": Command(_("move a lead to another stage; an open stage reopens a closed lead"), "leads_stage"),
+    "dismiss": Command(_("say that what waits needs no answer; the lead stays as it is"), "leads_dismiss"),
     "note": Command(_("add a note to a lead"), "leads_note"),
     "merge": Command(_("merge contacts, or undo a merge"), "leads_merge"),
     "export": Command(_("all leads, as a table for a spreadsheet or a program"), "leads_export"),

@@ -1,20 +1,22 @@
-"""`leadmasterd leads note`: add a note to a lead."""
+"""`leadmasterd leads note`: add a note to a lead, or withdraw one."""
 
 import argparse
 import json
+import sys
 
-from leadmasterd.actions.notes import add_note
+from leadmasterd.actions.notes import add_note, undo_note
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, typed
 from leadmasterd.cli.editing import lead_editor
-from leadmasterd.text import _
+from leadmasterd.text import _, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lead, and the note."""
     add_id(parser)
-    parser.add_argument("text", type=_text, metavar="TEXT")
+    parser.add_argument("text", type=_text, metavar="TEXT", nargs="?")
+    parser.add_argument("--undo", action="store_true", help=_("withdraw the latest note"))
     add_json(parser)
-    add_epilog(parser, 'leadmasterd leads note 5 "calls back on Monday"')
+    add_epilog(parser, 'leadmasterd leads note 5 "calls back on Monday"', "leadmasterd leads note 5 --undo")
 
 
 def _text(text: str) -> str:
@@ -24,11 +26,27 @@ def _text(text: str) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints which lead has the note."""
+    """Prints which lead has the note. Exit code 64 unless there is a text or `--undo`."""
+    if (arguments.text is None) != arguments.undo:
+        print(_("give either a TEXT or --undo; try `leadmasterd leads note --help`"), file=sys.stderr)
+        return 64
+    if arguments.undo:
+        return _undo(arguments)
     with lead_editor(arguments.config) as editor:
         note = add_note(editor, arguments.id, arguments.text)
     if arguments.json:
         print(json.dumps(note, ensure_ascii=False))
     else:
         print(_("Noted on lead {lead}.").format(lead=note["lead_id"]))
+    return 0
+
+
+def _undo(arguments: argparse.Namespace) -> int:
+    with lead_editor(arguments.config) as editor:
+        note = undo_note(editor, arguments.id)
+    if arguments.json:
+        print(json.dumps(note, ensure_ascii=False))
+    else:
+        text = _("Withdrawn from lead {lead}: «{text}».")
+        print(text.format(lead=note["lead_id"], text=printable(note["text"])))
     return 0

@@ -245,6 +245,7 @@ def _cycle(row: WaitingCycle, clock: Clock) -> str:
         "call": _("answered by a call"),
         "reaction": _("by a reaction"),
         "closed": _("the lead was closed"),
+        "dismissed": _("no answer needed"),
     }.get(row["ended_by"] or "", row["ended_by"])
     text = f"{clock.full(row['started_at'])}  {length(row['wall_seconds'] or 0)}"
     if row["business_seconds"] is not None:

@@ -1,9 +1,10 @@
-"""`leadmasterd leads stage`: move a lead to another stage."""
+"""`leadmasterd leads stage`: move a lead to another stage, or undo that."""
 
 import argparse
 import json
+import sys
 
-from leadmasterd.actions.stages import ColleaguesDecision, move_to_stage
+from leadmasterd.actions.stages import ColleaguesDecision, StageUndone, move_to_stage, undo_stage
 from leadmasterd.cli import names
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, typed
 from leadmasterd.cli.editing import both_names, clock_of, lead_editor, print_changes
@@ -17,15 +18,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lead, and its new stage."""
     add_id(parser)
     parser.add_argument(
-        "stage", metavar="STAGE", help=_("by its id or in Spanish: {stages}").format(stages=", ".join(DECIDABLE))
+        "stage",
+        metavar="STAGE",
+        nargs="?",
+        help=_("by its id or in Spanish: {stages}").format(stages=", ".join(DECIDABLE)),
     )
     parser.add_argument("--note", type=typed, metavar="TEXT", help=_("why, for the record"))
+    parser.add_argument("--undo", action="store_true", help=_("undo the latest decision, with its note"))
     add_json(parser)
-    add_epilog(parser, "leadmasterd leads stage 5 quoted", 'leadmasterd leads stage 5 lost --note "too expensive"')
+    add_epilog(
+        parser,
+        "leadmasterd leads stage 5 quoted",
+        'leadmasterd leads stage 5 lost --note "too expensive"',
+        "leadmasterd leads stage 5 --undo",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """An open stage opens a lead in a chat without one."""
+    """An open stage opens a lead in a chat without one. Exit code 64 unless there is a stage or `--undo`."""
+    if (arguments.stage is None) != arguments.undo or (arguments.undo and arguments.note is not None):
+        print(_("give either a STAGE or --undo; try `leadmasterd leads stage --help`"), file=sys.stderr)
+        return 64
+    return _undo(arguments) if arguments.undo else _move(arguments)
+
+
+def _move(arguments: argparse.Namespace) -> int:
     stage = names.stage(arguments.stage, allowed=DECIDABLE)
     with lead_editor(arguments.config) as editor:
         done = move_to_stage(editor, arguments.id, stage, note=arguments.note)
@@ -45,6 +62,28 @@ def run(arguments: argparse.Namespace) -> int:
             lines.append(_("Nothing else changed."))
     print_changes(lines, done.changes, clock)
     return 0
+
+
+def _undo(arguments: argparse.Namespace) -> int:
+    with lead_editor(arguments.config) as editor:
+        done = undo_stage(editor, arguments.id)
+    if arguments.json:
+        print(json.dumps(done.as_json(), ensure_ascii=False))
+        return 0
+    clock = clock_of(editor)
+    lines = [_undone(done, clock)]
+    if not done.changes:
+        lines.append(_("Nothing else changed."))
+    print_changes(lines, done.changes, clock)
+    return 0
+
+
+def _undone(done: StageUndone, clock: Clock) -> str:
+    return _("Undone: {stage}, which {who} had decided at {at}.").format(
+        stage=both_names(done.stage),
+        who=printable(done.decided_by.removeprefix("person:")),
+        at=clock.brief(done.decided_at) + clock.where(),
+    )
 
 
 def _colleague(decision: ColleaguesDecision, lead: int, clock: Clock) -> str:

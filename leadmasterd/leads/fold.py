@@ -2,8 +2,9 @@
 
 The theory. A contact has at most one open lead. Inbound bursts open it, reopen it or add to it; a person's answer makes
 it `contacted`; only people take it further and close it. Independently, a conversation waits or not: a burst
-or a missed call starts a waiting cycle; an answer, a reaction of ours or the closing of the lead ends it. The two are
-separate on purpose: a conversation without a lead waits all the same, and no learned label silences it.
+or a missed call starts a waiting cycle; an answer, a reaction of ours, the closing of the lead or a person who says
+that it needs no answer ends it. The two are separate on purpose: a conversation without a lead waits all the same, and
+no learned label silences it.
 
 Everything is recomputed whenever anything of the contact changes, because messages may be captured late and out of
 order. Nothing here looks at a clock: what depends on the time of asking (overdue, stale) is left to `queries`.
@@ -18,7 +19,7 @@ from typing import Final, Literal, assert_never
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Method
 from leadmasterd.leads.stages import CLOSED
-from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Merged, Reacted, Step
+from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Dismissed, Merged, Reacted, Step
 from leadmasterd.reasons import SYSTEM, Reason
 
 FOLD_VERSION: Final = 9
@@ -125,17 +126,23 @@ class Lead:
     changes: list[Change] = field(default_factory=list)
 
 
+EndOfWaiting = Literal["reply", "call", "reaction", "closed", "dismissed"]
+Asked = tuple[int, int | None]
+"""What asks for an answer: when, and which message; None for a missed call."""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Waiting:
-    """A waiting cycle: from the customer's first words without an answer to what ended it."""
+    """A waiting cycle: from the customer's first words without an answer to what ended it. `asked`: in order."""
 
     conversation: int
     kind: Literal["first", "next"]
     started_at: int
     message_id: int | None
     lead: Lead | None
+    asked: list[Asked]
     ended_at: int | None = None
-    ended_by: Literal["reply", "call", "reaction", "closed"] | None = None
+    ended_by: EndOfWaiting | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -223,6 +230,8 @@ def fold(
                 person.stop_waiting(step.conversation, step.at, "reaction")
             case Decided():
                 person.decided(step)
+            case Dismissed():
+                person.dismissed(step)
             case _:
                 assert_never(step)
     return result
@@ -272,7 +281,7 @@ class _PersonFold:
         if lead is not None:
             lead.last_message_at = burst.messages[-1].at
         if self._needs_answer(burst, label):
-            self._wait(conversation, at, burst.first_message_id)
+            self._wait(conversation, [(message.at, message.message_id) for message in burst.messages])
             if label.group == "after_sale" and lead is None:
                 self._plan_after_sale(conversation, at)
 
@@ -379,19 +388,23 @@ class _PersonFold:
         if call.answered:
             self.answered(call.at, call.conversation, "call")
         elif not call.outgoing:
-            self._wait(call.conversation, call.at, None)
+            self._wait(call.conversation, [(call.at, None)])
 
-    def _wait(self, conversation: int, at: int, message_id: int | None) -> None:
-        """Start a waiting cycle, unless one runs."""
-        if conversation not in self._waiting:
-            waiting = self._waiting[conversation] = Waiting(
-                conversation=conversation,
-                kind="next" if self._answered else "first",
-                started_at=at,
-                message_id=message_id,
-                lead=self._open,
-            )
-            self.result.waiting.append(waiting)
+    def _wait(self, conversation: int, asked: list[Asked]) -> None:
+        """Start a waiting cycle, or add to the one that runs."""
+        if conversation in self._waiting:
+            self._waiting[conversation].asked += asked
+            return
+        at, message_id = asked[0]
+        waiting = self._waiting[conversation] = Waiting(
+            conversation=conversation,
+            kind="next" if self._answered else "first",
+            started_at=at,
+            message_id=message_id,
+            lead=self._open,
+            asked=asked,
+        )
+        self.result.waiting.append(waiting)
 
     # ------------------------------------------------------------------ the operator
 
@@ -411,17 +424,34 @@ class _PersonFold:
             if follow_up.due_at <= at:
                 follow_up.end("done", at, how)
 
-    def stop_waiting(self, conversation: int, at: int, by: Literal["reply", "call", "reaction", "closed"]) -> None:
+    def stop_waiting(self, conversation: int, at: int, by: EndOfWaiting) -> None:
         """End the waiting here, and in the same WhatsApp thread under other spellings of the phone."""
         thread = self._threads[conversation]
         self._ended_by_closing = {
             each: waiting for each, waiting in self._ended_by_closing.items() if self._threads[each] != thread
         }
-        for each in [each for each in self._waiting if self._threads[each] == thread]:
+        for each in self._waiting_in(thread):
             waiting = self._waiting.pop(each)
             waiting.ended_at, waiting.ended_by = at, by
             if by == "closed":
                 self._ended_by_closing[each] = waiting
+
+    def _waiting_in(self, thread: int) -> list[int]:
+        return [each for each in self._waiting if self._threads[each] == thread]
+
+    def dismissed(self, dismissal: Dismissed) -> None:
+        """End the waiting in this thread, but of what the person had not seen a new cycle starts.
+
+        A message may be captured after the decision and have been sent before it: nobody has said that it needs none.
+        """
+        for each in self._waiting_in(self._threads[dismissal.conversation]):
+            waiting = self._waiting[each]
+            if waiting.started_at > dismissal.seen:
+                continue
+            del self._waiting[each]
+            waiting.ended_at, waiting.ended_by = dismissal.at, "dismissed"
+            if unseen := [asked for asked in waiting.asked if asked[0] > dismissal.seen]:
+                self._wait(each, unseen)
 
     def decided(self, decision: Decided) -> None:
         """A person moved the open lead, or else the last one; if there is none, an open stage opens one."""
@@ -476,6 +506,8 @@ class _PersonFold:
         A cycle that started since then in the same conversation is part of the restored one.
         """
         absorbed = {self._waiting[each] for each in self._ended_by_closing if each in self._waiting}
+        for waiting in absorbed:
+            self._ended_by_closing[waiting.conversation].asked += waiting.asked
         if absorbed:
             self.result.waiting = [each for each in self.result.waiting if each not in absorbed]
         for waiting in self._ended_by_closing.values():

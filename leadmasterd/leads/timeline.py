@@ -83,6 +83,16 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissed:
+    """A person said that what waited needs no answer. `seen`: the time of the last that they knew of."""
+
+    at: int
+    conversation: int
+    seen: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
     """A person merged two contacts. Until then each has a history of its own."""
 
@@ -101,8 +111,8 @@ SHARED_TYPES: Final = frozenset(
 )  # fmt: skip
 """What a person shares on purpose: money, a thing for sale, a date, an invitation."""
 
-Event = Inbound | Called | Answered | Reacted | Decided | Merged
-_RANK = {Inbound: 0, Called: 1, Answered: 2, Reacted: 3, Decided: 4, Merged: 5}
+Event = Inbound | Called | Answered | Reacted | Decided | Dismissed | Merged
+_RANK = {Inbound: 0, Called: 1, Answered: 2, Reacted: 3, Decided: 4, Dismissed: 4, Merged: 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +187,7 @@ class Burst:
                 yield (*self.texts[:position], text, *self.texts[position + 1 :])
 
 
-Step = Burst | Called | Answered | Reacted | Decided | Merged
+Step = Burst | Called | Answered | Reacted | Decided | Dismissed | Merged
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
@@ -186,7 +196,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 def _place(event: Event) -> tuple[int, int, bool, str]:
     answered = isinstance(event, Called) and event.answered
-    own_id = f"{event.number:012d}" if isinstance(event, Decided | Merged) else event.own_id
+    own_id = f"{event.number:012d}" if isinstance(event, Decided | Dismissed | Merged) else event.own_id
     return event.at, _RANK[type(event)], answered, own_id
 
 

@@ -147,6 +147,7 @@ _LEAD_KINDS: Final = {
     "lead.new_topic": "an open lead asks for something else too",
     "lead.proposed": "a lead seems to have ended; a person should say how",
     "lead.note": "a person wrote a note",
+    "lead.note_withdrawn": "a person took a note back",
 }
 _WAITING: Final = {
     "cycle_id": _integer("cycle_id", "the wait (`waiting_cycles`)"),
@@ -160,7 +161,7 @@ _WAITING: Final = {
 _WAITED: Final = {
     **_WAITING,
     "ended_at": _time("ended_at", "when", null=True),
-    "ended_by": _text("ended_by", "`reply`, `call`, `reaction` or `closed`", null=True),
+    "ended_by": _text("ended_by", "`reply`, `call`, `reaction`, `closed` or `dismissed`", null=True),
 }
 _FOLLOW_UP: Final = {
     "follow_up_id": _integer("follow_up_id", "what a person should do (`follow_ups`)"),
@@ -329,7 +330,7 @@ SOURCES: Final = (
     ),
     Source(
         name="waiting_ended",
-        kinds={"waiting.ended": "a wait is over: somebody answered, or the lead was closed"},
+        kinds={"waiting.ended": "a wait is over: somebody answered, closed the lead, or said that it needs none"},
         table="waiting_cycles",
         on="UPDATE",
         of=("ended_at",),
@@ -341,7 +342,7 @@ SOURCES: Final = (
     ),
     Source(
         name="waiting_already_ended",
-        kinds={"waiting.ended": "a wait is over: somebody answered, or the lead was closed"},
+        kinds={"waiting.ended": "a wait is over: somebody answered, closed the lead, or said that it needs none"},
         table="waiting_cycles",
         on="INSERT",
         when="NEW.ended_at IS NOT NULL",

@@ -13,11 +13,13 @@ from typing import Final, NamedTuple
 
 from leadmasterd import times
 from leadmasterd.authors import OURS
+from leadmasterd.leads.stages import DISMISSED
 from leadmasterd.leads.timeline import (
     Answered,
     Burst,
     Called,
     Decided,
+    Dismissed,
     Event,
     Inbound,
     Merged,
@@ -287,14 +289,17 @@ def _load_reactions(connection: sqlite3.Connection, of: Mapping[int, History]) -
 
 
 def _load_decisions(connection: sqlite3.Connection, of: Mapping[int, History]) -> None:
-    for conversation, at, stage, actor, decision_id in with_ids(
+    for conversation, decided_at, stage, actor, number, seen_at in with_ids(
         connection,
-        "SELECT conversation_id, at, stage, actor, decision_id FROM decisions "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+        "SELECT conversation_id, at, stage, actor, decision_id, coalesce(seen_at, at) FROM decisions "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL",
         of,
     ):
+        at = times.to_ms(decided_at)
         of[conversation].events.append(
-            Decided(at=times.to_ms(at), conversation=conversation, stage=stage, actor=actor, number=decision_id)
+            Dismissed(at=at, conversation=conversation, seen=times.to_ms(seen_at), number=number)
+            if stage == DISMISSED
+            else Decided(at=at, conversation=conversation, stage=stage, actor=actor, number=number)
         )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, TypedDict, cast
 
+from leadmasterd.leads.stages import DISMISSED
 from leadmasterd.queries.database import Connection, Row, id_list, records, rows
 from leadmasterd.queries.leads import AsOf, Lead, LeadTouch, leads
 from leadmasterd.queries.messages import with_text
@@ -352,22 +353,40 @@ def _texts(connection: Connection, conversation: int, since: str, before: str | 
     return [with_text(row)["text"] for row in found]
 
 
+IS_WITHDRAWN: Final = (
+    "EXISTS (SELECT 1 FROM lead_events w WHERE w.lead_id = e.lead_id AND w.kind = 'note_withdrawn' "
+    "AND w.value_json ->> 'note_id' = e.event_id)"
+)
+"""SQL over a note `e`."""
+_DID_IT: Final = "e.at = d.at AND e.actor = d.actor AND e.code = 'decided'"
+"""SQL: the decision `d` did `e` to a lead."""
+_CHANGED_NO_LEAD: Final = (
+    f"NOT EXISTS (SELECT 1 FROM lead_events e WHERE e.lead_id IN (SELECT value FROM json_each(:leads)) AND {_DID_IT})"
+)
 _RECORD: Final = f"""
     SELECT at, recorded_at, actor, kind, before, after, message_id, code, value_json, 2 AS place, event_id AS number
-    FROM lead_events WHERE lead_id = :lead
+    FROM lead_events e WHERE lead_id = :lead AND NOT (kind = 'note' AND {IS_WITHDRAWN})
     UNION ALL
-    SELECT at, at, actor, kind, NULL, iif(kind = 'note', NULL, stage), NULL, iif(kind = 'note', 'note', 'decided'),
-           iif(kind = 'note', json_object('text', note), '{{}}'), kind = 'note', decision_id
-    FROM decisions d JOIN (SELECT 'decision' AS kind UNION ALL SELECT 'note')
-    WHERE {_CHATS} AND (kind = 'decision' OR note IS NOT NULL) AND NOT EXISTS (
-        SELECT 1 FROM lead_events e WHERE e.lead_id IN (SELECT value FROM json_each(:leads)) AND e.at = d.at
-        AND e.actor = d.actor AND e.code = 'decided')
+    SELECT at, at, actor, iif(stage = '{DISMISSED}', stage, 'decision'), NULL, nullif(stage, '{DISMISSED}'), NULL,
+           'decided', '{{}}', 0, decision_id
+    FROM decisions d WHERE {_CHATS} AND {_CHANGED_NO_LEAD}
+    UNION ALL
+    SELECT at, at, actor, 'note', NULL, NULL, NULL, 'note', json_object('text', note), 1, decision_id
+    FROM decisions d WHERE {_CHATS} AND note IS NOT NULL AND undone_at IS NULL AND {_CHANGED_NO_LEAD}
+    UNION ALL
+    SELECT undone_at, undone_at, undone_by, 'undone', NULL, NULL, NULL, 'undone',
+           json_object('decision', stage, 'actor', actor, 'at', at), 3, decision_id
+    FROM decisions d WHERE {_CHATS} AND undone_at IS NOT NULL
+    AND ({_CHANGED_NO_LEAD} OR EXISTS (SELECT 1 FROM lead_events e WHERE e.lead_id = :lead AND {_DID_IT}))
     ORDER BY at, place, number
 """
 
 
 def _record(connection: Connection, lead: int | None, chats: str, leads_of_person: Sequence[int]) -> list[RecordEntry]:
-    """What happened to the lead, and the person's decisions that changed none: those are in no lead's events."""
+    """What happened to the lead, and the person's decisions that changed none: those are in no lead's events.
+
+    Without the notes that were withdrawn; with what was undone.
+    """
     found = rows(connection, _RECORD, lead=lead, chats=chats, leads=id_list(leads_of_person))
     return [
         cast("RecordEntry", _with_values({key: row[key] for key in row if key not in ("place", "number")}))

@@ -105,6 +105,19 @@ def find_or_refuse(connection: Connection, text: str, country: str) -> Subject:
     )
 
 
+def of_conversation(connection: Connection, conversation: int) -> Subject:
+    """The person of this conversation, by its number. Raises Refused for a group, and when there is none."""
+    found = rows(
+        connection,
+        "SELECT contact_id, conversation_id FROM conversations WHERE conversation_id = coalesce("
+        "(SELECT kept_id FROM conversation_merges WHERE merged_id = :id), :id) AND contact_id IS NOT NULL",
+        id=conversation,
+    )
+    if not found:
+        raise Refused(_("there is no conversation {n} with a person").format(n=conversation))
+    return _subject(connection, found[0]["contact_id"], found[0]["conversation_id"])
+
+
 _LISTED: Final = 10
 
 
@@ -189,6 +202,18 @@ def members_of(connection: Connection, root: int) -> list[int]:
     from leadmasterd.store import merges
 
     return merges.members_of(connection, root)
+
+
+def name_of_conversation(connection: Connection, conversation: int) -> str:
+    """What the person of this conversation is called, as lists show them; empty if there is none."""
+    found = rows(
+        connection,
+        f"SELECT {DISPLAY_NAME} AS who, coalesce(c.phone, r.phone, v.chat) AS id FROM conversations v "
+        "JOIN contacts c USING (contact_id) LEFT JOIN contacts r ON r.contact_id = c.merged_into_id "
+        "WHERE conversation_id = :id",
+        id=conversation,
+    )
+    return "" if not found else str(found[0]["id"] if is_blank(found[0]["who"]) else found[0]["who"])
 
 
 # ---------------------------------------------------------------------- contacts

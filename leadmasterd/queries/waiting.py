@@ -51,6 +51,14 @@ class WaitingList(WaitingCount):
     waiting: list[WaitingConversation]
 
 
+LAST_INBOUND: Final = (
+    "max(v.waiting_since, "
+    "coalesce((SELECT sent_at FROM messages m WHERE m.conversation_id = v.conversation_id AND direction = 'in' "
+    "ORDER BY sent_at DESC LIMIT 1), ''), "
+    "coalesce((SELECT max(started_at) FROM calls c WHERE c.conversation_id = v.conversation_id AND NOT outgoing), ''))"
+)
+"""SQL over a conversation `v` that waits: when they wrote or called last."""
+
 _BURST_INTENT: Final = (
     "coalesce((SELECT intent FROM corrections x, json_each(x.message_ids) m "
     "WHERE x.conversation_id = v.conversation_id AND x.undone_at IS NULL AND m.value = w.message_id "
@@ -70,7 +78,7 @@ _WAITING: Final = f"""
     LEFT JOIN contacts r ON r.contact_id = c.merged_into_id
     LEFT JOIN waiting_cycles w ON w.conversation_id = v.conversation_id AND w.started_at = v.waiting_since
     LEFT JOIN leads l ON l.lead_id = w.lead_id
-    WHERE v.waiting_since IS NOT NULL {{only}} ORDER BY {{first}}, v.conversation_id LIMIT :limit
+    WHERE v.waiting_since IS NOT NULL {{only}} ORDER BY {{first}}, v.conversation_id LIMIT :limit OFFSET :skip
 """
 
 
@@ -79,6 +87,7 @@ def waiting(
     now: datetime,
     *,
     limit: int,
+    skip: int = 0,
     target_seconds: float,
     business_seconds: BusinessSeconds | None,
     due_before: datetime | None = None,
@@ -98,7 +107,7 @@ def waiting(
     query = _WAITING.format(only=" ".join(conditions), first="v.due_at" if due_before else "v.waiting_since")
     before, ids = iso(due_before) if due_before else None, id_list(conversations or ())
     found = []
-    for row in rows(connection, query, now=iso(now), limit=limit, before=before, ids=ids):
+    for row in rows(connection, query, now=iso(now), limit=limit, skip=skip, before=before, ids=ids):
         since = datetime.fromisoformat(row["waiting_since"])
         waited = max(0.0, (now - since).total_seconds())
         business = business_seconds(since, now) if business_seconds else _at_least(row, now, waited, target_seconds)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 9
+SCHEMA_VERSION: Final = 10
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -547,13 +547,24 @@ CREATE TABLE conversation_merges (                   -- the same of conversation
 CREATE INDEX conversation_merges_by_kept ON conversation_merges (kept_id);
 """
 
+_DECISIONS: Final = """
+ALTER TABLE decisions ADD COLUMN undone_at TEXT;     -- a person took it back: it counts no more
+ALTER TABLE decisions ADD COLUMN undone_by TEXT;
+ALTER TABLE decisions ADD COLUMN seen_at TEXT;       -- of `dismissed` in place of a stage: what came later waits on
+"""
+
 _AUTHORS: Final = (
     "author IN ('contact', 'operator', 'auto_reply', 'api')",
     "author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api', 'system')",
 )
 """The constraint on `messages.author` before and after."""
+_ENDS_OF_WAITING: Final = (
+    "ended_by IN ('reply', 'call', 'reaction', 'closed')",
+    "ended_by IN ('reply', 'call', 'reaction', 'closed', 'dismissed')",
+)
+"""The constraint on `waiting_cycles.ended_by` before and after."""
 
-_SCRIPTS: Final = (_CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS, _OUTBOX)
+_SCRIPTS: Final = (_CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS, _OUTBOX, _DECISIONS)
 
 
 def is_table(name: str) -> bool:
@@ -604,7 +615,7 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
 
     @migrations()
     def m006_marks(db: "Database") -> None:
-        _widen_authors(db.conn)
+        _widen(db.conn, "messages", _AUTHORS)
         for statement in _statements(_MARKS):
             db.execute(statement)
         db.execute("PRAGMA user_version = 6")
@@ -630,6 +641,13 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         db.execute("ALTER TABLE conversations ADD COLUMN swept_chat TEXT")  # the page's chat of swept_through_at
         db.execute("PRAGMA user_version = 9")
 
+    @migrations()
+    def m010_decisions(db: "Database") -> None:
+        _widen(db.conn, "waiting_cycles", _ENDS_OF_WAITING)
+        for statement in _statements(_DECISIONS):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 10")
+
     [(enforced,)] = db.execute("PRAGMA foreign_keys").fetchall()
     db.execute("PRAGMA foreign_keys = OFF")
     try:
@@ -638,8 +656,8 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         db.execute(f"PRAGMA foreign_keys = {enforced}")
 
 
-def _widen_authors(connection: Connection) -> None:
-    """Change the constraint in the schema's text, and no row: SQLite's own way for CHECK constraints.
+def _widen(connection: Connection, table: str, constraint: tuple[str, str]) -> None:
+    """Change a constraint (before, after) in the schema's text, and no row: SQLite's own way for CHECK constraints.
 
     lang_altertable.html, section 7: copying the table would take minutes and its size again in disk, and dropping the
     old one would take along all that refers to its messages.
@@ -648,10 +666,11 @@ def _widen_authors(connection: Connection) -> None:
     connection.execute("PRAGMA writable_schema = ON")
     try:
         changed = connection.execute(
-            "UPDATE sqlite_schema SET sql = replace(sql, ?1, ?2) WHERE name = 'messages' AND instr(sql, ?1)", _AUTHORS
+            "UPDATE sqlite_schema SET sql = replace(sql, ?1, ?2) WHERE name = ?3 AND instr(sql, ?1)",
+            (*constraint, table),
         )
         if changed.rowcount != 1:
-            raise RuntimeError("the table messages has no constraint on its authors")
+            raise RuntimeError(f"the table {table} has no constraint {constraint[0]}")
         connection.execute(f"PRAGMA schema_version = {version + 1}")
     finally:
         connection.execute("PRAGMA writable_schema = OFF")
