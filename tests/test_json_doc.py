@@ -26,7 +26,7 @@ from leadmasterd.alerts.kinds import Kind as AlertKind
 from leadmasterd.alerts.kinds import Text
 from leadmasterd.alerts.store import Delivery, Store
 from leadmasterd.classify.measure import Figures, TrainingRecord
-from leadmasterd.cli import auth_import, auth_pair, cmd_auth, cmd_config, cmd_doctor, cmd_rules
+from leadmasterd.cli import auth_import, auth_pair, cmd_auth, cmd_config, cmd_doctor, cmd_rules, web_sessions
 from leadmasterd.cli.alerts_list import AlertList
 from leadmasterd.cli.alerts_test import AlertTest
 from leadmasterd.cli.arguments import subcommands
@@ -52,6 +52,7 @@ from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import write_status
 from leadmasterd.state.status_object import FeedStatus, Page, PageMember, Session, Status
 from leadmasterd.store.database import open_for_writing
+from leadmasterd.web.access import Access
 from tests.feeds import AT
 from tests.sessions import packed
 from tests.stories import Customer
@@ -213,6 +214,7 @@ RECORDS: Final[dict[str, type]] = {
     "leads export --by conversation": ConversationExport,
     "leads export --output": ExportedFile,
     "leads rebuild": RebuildRecord,
+    "web sessions": web_sessions.SessionList,
     "rules check": cmd_rules.CheckRecord,
     "rules test": Figures,
     "rules test --text": cmd_rules.TryRecord,
@@ -332,6 +334,8 @@ def filled(shop: Shop) -> Paths:
     (shop.folder / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     (shop.folder / "bad.toml").write_text("x = 1\n")
     packed(shop.folder, account=chat(0))
+    access = Access(paths)
+    access.enter(access.make_link("Ana"))
     return paths
 
 
@@ -384,6 +388,7 @@ TYPED: Final = {
     "leads export --by conversation": ["leads export --by conversation"],
     "leads export --output": ["leads export --output leads.csv", "leads export --by conversation --output chats.csv"],
     "leads rebuild": ["leads rebuild"],
+    "web sessions": ["web sessions"],
     "rules check": ["rules check", "rules check bad.toml"],
     "rules test": ["rules test labelled.jsonl"],
     "rules test --text": ["rules test --text hola"],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import TemplateSyntaxError
 
 from leadmasterd import health, sentences, text
 from leadmasterd.language import spoken
@@ -131,6 +132,21 @@ def test_a_catalogue_is_in_step_with_the_code(file: Path) -> None:
     assert TOOL.as_mo(po, file.parent.parent.name) == file.with_suffix(".mo").read_bytes(), "the .mo is another's"
 
 
+def test_words_of_templates_are_in_the_catalogue() -> None:
+    """Also those that stand in attributes and in macros."""
+    ids = {message.id for message in TOOL.extracted()}
+    assert {"Undo", "Pages", "Let this browser in"} <= ids
+
+
+def test_a_template_that_can_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Babel would leave its words out and say nothing."""
+    (tmp_path / "page.html").write_text("{{ _('Hello') }}{% if %}")
+    monkeypatch.setattr(TOOL, "ROOT", tmp_path)
+    monkeypatch.setattr(TOOL, "sources", lambda: [tmp_path / "page.html"])
+    with pytest.raises(TemplateSyntaxError):
+        TOOL.extracted()
+
+
 def test_every_form_names_the_same_and_ends_the_same(file: Path) -> None:
     """A name in braces that is missing crashes, and a command in backticks is typed as it stands."""
     for message in TOOL.read(file):
@@ -163,7 +179,9 @@ def test_spanish_is_argentinas() -> None:
             assert not message.id or not other.search(re.sub("`[^`]*`", "", form)), form
 
 
-@pytest.mark.parametrize("module", TOOL.sources(), ids=lambda each: each.stem)
+@pytest.mark.parametrize(
+    "module", [each for each in TOOL.sources() if each.suffix == ".py"], ids=lambda each: each.stem
+)
 def test_no_word_is_made_before_the_language_is_known(module: Path) -> None:
     """What is translated while a module is imported stays English."""
     early: list[int] = []

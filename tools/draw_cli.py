@@ -52,10 +52,11 @@ def render() -> str:
 def _leaves(parsers: Mapping[str, CommandParser], group: str = "") -> Iterator[tuple[str, CommandParser]]:
     """Commands that can be typed as they are, by name, such as `leads list`."""
     for name, parser in parsers.items():
-        if below := subcommands(parser):
-            yield from _leaves(below, f"{name} ")
-        else:
+        below = subcommands(parser)
+        if not below or parser.get_default("run"):
             yield f"{group}{name}", parser
+        if below:
+            yield from _leaves(below, f"{name} ")
 
 
 def _summary(parser: CommandParser) -> str:

@@ -15,21 +15,30 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2.ext import babel_extract
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "leadmasterd"
 
 TRANSLATED: Final = (
     "alerts", "classify/reasons.py", "cli/alerts_history.py", "cli/alerts_list.py", "cli/alerts_test.py",
-    "clock.py", "export", "health.py", "queries/words.py", "readable.py", "sentences.py",
+    "clock.py", "export", "health.py", "queries/words.py", "readable.py", "sentences.py", "web",
 )  # fmt: skip
 """Files and folders of the package whose messages are in the catalogues. Grows until it is all of them."""
 
+_TEMPLATES: Final = {"silent": "false"}  # else a template that jinja can't read would have no words at all
+_KEYWORDS: Final = {"_": None, "ngettext": (1, 2)}
+
 
 def sources() -> list[Path]:
-    """The files of `TRANSLATED`."""
+    """The modules and templates of `TRANSLATED`."""
     places = [PACKAGE / each for each in TRANSLATED]
-    return sorted(file for place in places for file in ([place] if place.is_file() else place.rglob("*.py")))
+    return sorted(
+        file
+        for place in places
+        for file in ([place] if place.is_file() else place.rglob("*"))
+        if file.suffix in (".py", ".html")
+    )
 
 
 def extracted() -> Catalog:
@@ -37,9 +46,8 @@ def extracted() -> Catalog:
     template = Catalog(charset="utf-8")
     for file in sources():
         with file.open("rb") as lines:
-            for _line, message, comments, _context in extract(
-                "python", lines, keywords={"_": None, "ngettext": (1, 2)}
-            ):
+            how, options = ("python", {}) if file.suffix == ".py" else (babel_extract, _TEMPLATES)
+            for _line, message, comments, _context in extract(how, lines, keywords=_KEYWORDS, options=options):
                 template.add(message, locations=[(str(file.relative_to(ROOT)), 0)], auto_comments=comments)
     return template
 

@@ -4,12 +4,12 @@ import argparse
 import json
 import sys
 
-from leadmasterd.cli.alerts_list import word_of
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.cli.tables import Column, cell, show
 from leadmasterd.cli.times import clock_of
 from leadmasterd.clock import Clock
 from leadmasterd.queries.alert_history import Delivery, alert_history
+from leadmasterd.queries.words import alert_state
 from leadmasterd.settings.model import load
 from leadmasterd.text import _, ngettext, speak
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             [
                 cell(*clock.short(each["at"])),
                 cell(each["kind"]),
-                cell(word_of(each["state"]), style=_STYLES.get(each["state"], "")),
+                cell(alert_state(each["state"]), style=_STYLES.get(each["state"], "")),
                 cell(each["title"], *(line for one in each["deliveries"] for line in _delivery(one, clock))),
             ]
             for each in answer["alerts"]

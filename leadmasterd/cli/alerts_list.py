@@ -9,6 +9,7 @@ from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.tables import Column, cell, folded, show
 from leadmasterd.cli.times import clock_of
 from leadmasterd.queries.alert_history import OpenAlert, open_alerts
+from leadmasterd.queries.words import alert_state
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running
 from leadmasterd.text import _, printable, speak
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
                 [
                     cell(*clock.short(each["since"])),
                     cell(each["kind"]),
-                    cell(word_of(each["state"])),
+                    cell(alert_state(each["state"])),
                     cell(each["title"]),
                 ]
                 for each in answer["open"]
@@ -99,16 +100,3 @@ def _rows(answer: AlertList) -> list[tuple[str, str]]:
     rows.append((_("kinds"), ", ".join(answer["kinds"])))
     rows.append((_("quiet"), _("{begin} to {end}").format(begin=quiet[0], end=quiet[1]) if quiet else _("never")))
     return rows
-
-
-def word_of(state: str) -> str:
-    """What became of an alert, in a word or two."""
-    return {
-        "held": _("held till morning"),
-        "gathered": _("in the next digest"),
-        "due": _("not yet"),
-        "told": _("told"),
-        "over": _("over before"),
-        "in_digest": _("in a digest"),
-        "given_up": _("given up"),
-    }[state]

@@ -65,10 +65,12 @@ def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=_WIDTH)
 
 
-def add_commands(parser: argparse.ArgumentParser, commands: Mapping[str, Command], *, dest: str) -> None:
+def add_commands(
+    parser: argparse.ArgumentParser, commands: Mapping[str, Command], *, dest: str, required: bool = True
+) -> None:
     """One subcommand each. The name that is typed becomes `arguments.<dest>`."""
     subcommands = parser.add_subparsers(
-        title=_("commands"), metavar="COMMAND", required=True, parser_class=CommandParser, dest=dest
+        title=_("commands"), metavar="COMMAND", required=required, parser_class=CommandParser, dest=dest
     )
     for name, command in commands.items():
         sub = subcommands.add_parser(

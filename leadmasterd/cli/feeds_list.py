@@ -9,6 +9,7 @@ from leadmasterd.cli.tables import Column, cell, show
 from leadmasterd.cli.times import clock_of
 from leadmasterd.clock import length
 from leadmasterd.queries.feeds import Feed, feed_list
+from leadmasterd.queries.words import feed_state
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running
 from leadmasterd.text import _
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             [
                 cell(feed["name"]),
                 cell(feed["kind"]),
-                cell(state_of(feed), style=_STYLES.get(feed["state"], "")),
+                cell(feed_state(feed["state"]), style=_STYLES.get(feed["state"], "")),
                 cell(f"{feed['behind']:,}" if feed["behind"] else "-"),
                 cell(length(clock.seconds_since(feed["oldest_at"])) if feed["oldest_at"] else ""),
                 cell(f"{given_up(feed):,}" if given_up(feed) else "-", style="red" if given_up(feed) else ""),
@@ -65,15 +66,3 @@ def run(arguments: argparse.Namespace) -> int:
 def given_up(feed: Feed) -> int:
     """Events that were not delivered and will not be by themselves."""
     return feed["dead"] + (feed["given_up"]["number"] if feed["given_up"] else 0)
-
-
-def state_of(feed: Feed) -> str:
-    """In a word or two."""
-    return {
-        "new": _("not begun"),
-        "active": _("active"),
-        "down": _("down"),
-        "paused": _("paused"),
-        "disabled": _("disabled"),
-        "unusable": _("unusable"),
-    }[feed["state"]]

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from leadmasterd import times
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit, typed
-from leadmasterd.cli.feeds_list import state_of
 from leadmasterd.cli.tables import Column, cell, folded, note_more, show
 from leadmasterd.cli.times import clock_of
 from leadmasterd.clock import Clock, length
 from leadmasterd.queries.feeds import FeedDetail, feed_detail
+from leadmasterd.queries.words import feed_state
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running
 from leadmasterd.text import _, ngettext, printable
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rows(feed: FeedDetail, clock: Clock, *, running: bool) -> list[tuple[str, str]]:
-    state = state_of(feed) + (f" ({feed['why']})" if feed["why"] else "")
+    state = feed_state(feed["state"]) + (f" ({feed['why']})" if feed["why"] else "")
     if feed["state"] == "active" and not running:
         state += "; " + _("delivers once the daemon runs")
     if feed["state"] == "new":

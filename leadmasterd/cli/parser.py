@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "leads": Command(_("who wrote, what they want, and who is waiting for an answer"), "cmd_leads"),
     "feeds": Command(_("what other programs are told: state, dead letters, replay, test"), "cmd_feeds"),
     "alerts": Command(_("who is told when a person is needed: addresses, test, history"), "cmd_alerts"),
+    "web": Command(_("serve the operator's page; links and sessions: who gets in"), "cmd_web"),
     "rules": Command(_("check, measure and train the classification of messages"), "cmd_rules"),
     "replay": Command(_("which leads would recorded lines make"), "cmd_replay"),
     "demo": Command(_("try it all without a phone, against a WhatsApp Web stand-in"), "cmd_demo"),

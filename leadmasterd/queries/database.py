@@ -31,6 +31,14 @@ def open_for_reading(paths: Paths, *, timeout: float = 5) -> Connection:
     return database.open_for_reading(paths.database, timeout=timeout)
 
 
+def data_version(connection: Connection, path: Path) -> int:
+    """A number that changes with each commit of another connection. Raises CannotUseDatabase."""
+    try:
+        return int(connection.execute("PRAGMA data_version").fetchone()[0])
+    except sqlite3.Error as error:
+        raise cannot_use(path, error) from error
+
+
 @contextmanager
 def open_beside(path: Path, mode: Literal["ro", "rw"], *, version: int, anew: str) -> Iterator[Connection | None]:
     """A file that is kept beside the database, in autocommit; None before it is made.

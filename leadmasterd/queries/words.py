@@ -61,3 +61,28 @@ def pending_note(number: int) -> str:
         "{n} conversations are not processed yet: somebody may be waiting there.",
         number,
     ).format(n=number)
+
+
+def feed_state(state: str) -> str:
+    """How a feed is, in a word or two."""
+    return {
+        "new": _("not begun"),
+        "active": _("active"),
+        "down": _("down"),
+        "paused": _("paused"),
+        "disabled": _("disabled"),
+        "unusable": _("unusable"),
+    }[state]
+
+
+def alert_state(state: str) -> str:
+    """What became of an alert, in a word or two."""
+    return {
+        "held": _("held till morning"),
+        "gathered": _("in the next digest"),
+        "due": _("not yet"),
+        "told": _("told"),
+        "over": _("over before"),
+        "in_digest": _("in a digest"),
+        "given_up": _("given up"),
+    }[state]

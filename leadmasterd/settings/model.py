@@ -46,6 +46,7 @@ from leadmasterd.settings.paths import (
 )
 from leadmasterd.settings.section import Section
 from leadmasterd.settings.sending import OutboundSettings
+from leadmasterd.settings.web import WebSettings
 from leadmasterd.supervisor.timing import Timing
 from leadmasterd.text import nearest
 
@@ -307,6 +308,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     leads: LeadsSettings = LeadsSettings()
     alerts: AlertsSettings = AlertsSettings()
+    web: WebSettings = WebSettings()
     outbound: OutboundSettings = OutboundSettings()
     feeds: dict[FeedName, FeedSettings] = Field(
         {}, description="Other programs that are given events, each by a section [feeds.NAME]. Without one nothing is."

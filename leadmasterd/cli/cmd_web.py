@@ -1,0 +1,88 @@
+"""`leadmasterd web …`: serves the operator's page; its subcommands say who gets in."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from leadmasterd.cli.arguments import Command, add_commands, add_epilog, positive, typed
+from leadmasterd.settings.model import Settings, load
+from leadmasterd.settings.paths import Paths
+from leadmasterd.text import _
+from leadmasterd.web.place import Place
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "link": Command(_("print a link that lets one browser in: once, within ten minutes"), "web_link"),
+    "sessions": Command(_("the browsers that were let in, and when they were last seen"), "web_sessions"),
+    "revoke": Command(_("let a browser in no longer"), "web_revoke"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where it is served, and the subcommands. Without one the page is served."""
+    parser.add_argument("--host", type=typed, metavar="ADDRESS", help=_("address to serve it on (default web.host)"))
+    parser.add_argument("--port", type=_port, metavar="N", help=_("its port (default web.port; 0: any that is free)"))
+    parser.add_argument(
+        "--idle",
+        type=positive,
+        metavar="N",
+        help=_("end after N seconds without a visit, for systemd to start it again"),
+    )
+    add_commands(parser, COMMANDS, dest="action", required=False)
+    add_epilog(
+        parser,
+        "leadmasterd web",
+        "leadmasterd web --port 9000",
+        'leadmasterd web link --name "Ana\'s phone"',
+        notes=_(
+            "Without a subcommand the page is served until Ctrl-C. docs/operations.md says how a\nphone reaches it."
+        ),
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Becomes the process that serves the page. Raises CannotUseSettings."""
+    settings, paths = load(arguments.config)
+    place = place_of(settings, arguments.host, arguments.port)
+    place.check()
+    sys.stdout.flush()
+    # Threads that make pages would each keep an arena of memory.
+    environment = {**os.environ, "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}
+    os.execve(
+        sys.executable,
+        [sys.executable, "-m", "leadmasterd.web", _as_json(settings, paths, place, arguments.idle)],
+        environment,
+    )
+
+
+def place_of(settings: Settings, host: str | None, port: int | None) -> Place:
+    """Where the page is served: what was typed wins over the settings. Raises CannotUseSettings."""
+    web = settings.web
+    return Place.of(
+        web.host if host is None else host,
+        web.port if port is None else port,
+        proxies=web.proxies,
+        names=web.names,
+    )
+
+
+def _as_json(settings: Settings, paths: Paths, place: Place, idle: int | None) -> str:
+    return json.dumps(
+        {
+            "config": str(paths.file) if paths.file else None,
+            "language": settings.language(),
+            "host": place.host,
+            "port": place.port,
+            "proxies": place.proxies,
+            "names": place.names,
+            "idle": idle,
+        }
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(_("{text} must be a port, from 0 to 65535").format(text=repr(text)))
+    return int(text)

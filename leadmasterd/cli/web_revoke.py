@@ -1,0 +1,33 @@
+"""`leadmasterd web revoke`: let browsers in no longer."""
+
+import argparse
+
+from leadmasterd.cli.arguments import add_epilog, positive
+from leadmasterd.errors import Refused
+from leadmasterd.settings.paths import find_paths
+from leadmasterd.text import _, ngettext
+from leadmasterd.web.access import Access
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("id", type=positive, nargs="?", metavar="ID", help=_("its number in `web sessions`"))
+    which.add_argument("--all", action="store_true", help=_("all of them, and links that were not used yet"))
+    add_epilog(parser, "leadmasterd web revoke 3", "leadmasterd web revoke --all")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """At once: open pages too show nothing more. Raises Refused for a session that there is not."""
+    access = Access(find_paths(arguments.config))
+    ended = access.revoke(None if arguments.all else [arguments.id])
+    if not ended and not arguments.all:
+        raise Refused(
+            _("there is no session {id}; `leadmasterd web sessions` lists those that there are").format(id=arguments.id)
+        )
+    print(
+        ngettext("{n} browser is let in no longer.", "{n} browsers are let in no longer.", len(ended)).format(
+            n=len(ended)
+        )
+    )
+    return 0

@@ -1,0 +1,53 @@
+"""`[web]`: where the page is served, and behind what."""
+
+import ipaddress
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from leadmasterd.settings.section import Section
+
+DEFAULT_PORT: Final = 8480
+
+
+def _address(text: str) -> str:
+    if text == "localhost":
+        return text
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError("an IP address, such as 127.0.0.1, or localhost") from None
+
+
+def _name(text: str) -> str:
+    if not text or any(char in "/:@? " for char in text):
+        raise ValueError(f"host names without scheme and port, such as page.example ({text!r} is none)")
+    return text.lower()
+
+
+Address = Annotated[str, AfterValidator(_address)]
+HostName = Annotated[str, AfterValidator(_name)]
+
+
+class WebSettings(Section):
+    """The operator's page."""
+
+    host: Address = Field(
+        "127.0.0.1",
+        description=(
+            "Address of this machine on which the page is served. Any but a loopback address needs a proxy with TLS in "
+            "front of it, named in proxies."
+        ),
+    )
+    port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Its port. 0: any that is free.")
+    proxies: tuple[Address, ...] = Field(
+        (),
+        description=(
+            "Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: "
+            '["127.0.0.1"] for Caddy or Tailscale on this machine.'
+        ),
+    )
+    names: tuple[HostName, ...] = Field(
+        (),
+        description='Host names by which browsers reach it, beside localhost: ["leads.example"]. Others are refused.',
+    )

@@ -1,0 +1,34 @@
+"""Counts what is tried in vain, so that nobody can try for long."""
+
+import time
+from collections import deque
+from typing import Final
+
+MOST: Final = 20
+"""Links and cookies that are none, from one address within WAIT. Then nothing is tried for it any more."""
+WAIT: Final = 600.0
+"""Seconds."""
+_MOST_ADDRESSES: Final = 1000
+
+
+class Failures:
+    """By address, in memory."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, deque[float]] = {}
+
+    def note(self, address: str) -> None:
+        """One more."""
+        if len(self._at) >= _MOST_ADDRESSES:
+            self._at = {each: at for each, at in self._at.items() if _recent(at)}
+        self._at.setdefault(address, deque(maxlen=MOST)).append(time.monotonic())
+
+    def are_too_many(self, address: str) -> bool:
+        """Whether this address has to wait."""
+        return len(_recent(self._at.get(address, deque()))) >= MOST
+
+
+def _recent(at: deque[float]) -> deque[float]:
+    while at and time.monotonic() - at[0] > WAIT:
+        at.popleft()
+    return at

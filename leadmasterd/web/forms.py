@@ -1,0 +1,99 @@
+"""What people decide on a page: forms that are posted, checked, and answered by going back to the page."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from leadmasterd.errors import Refused
+from leadmasterd.text import _
+from leadmasterd.web.access import COOKIE, is_form_token
+from leadmasterd.web.site import session_of, site_of
+
+if TYPE_CHECKING:  # with what it imports it takes 30 MB
+    from leadmasterd.actions.unit_of_work import LeadEditor
+
+MOST_BYTES: Final = 16 * 1024
+_MOST_FIELDS: Final = 100
+
+Form = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The form that takes a decision back."""
+
+    path: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What is told once on the next page. `refused`: that nothing was done, and why."""
+
+    text: str
+    undo: Undo | None = None
+    refused: bool = False
+
+
+def decision(path: str, act: "Callable[[Request, Form, LeadEditor], Done]") -> Route:
+    """A POST that changes leads, on behalf of the session's name; `act` runs in a thread."""
+
+    def decide(request: Request, form: Form) -> Done:
+        from leadmasterd.actions.unit_of_work import open_editor
+
+        session, site = session_of(request), site_of(request)
+        assert session is not None
+        with open_editor(site.settings, site.paths, actor=f"person:{session.name}") as editor:
+            return act(request, form, editor)
+
+    return posted(path, decide)
+
+
+def posted(path: str, act: Callable[[Request, Form], Done]) -> Route:
+    """Any other POST. A refusal is told on the page that one comes back to."""
+
+    async def endpoint(request: Request) -> Response:
+        form = await read_form(request)
+        session = session_of(request)
+        if session is None or not is_form_token(form.get("csrf", ""), request.cookies.get(COOKIE, "")):
+            raise HTTPException(403, _("This form is too old. Go back, load the page again and repeat it."))
+        try:
+            done = await run_in_threadpool(partial(act, request, form))
+        except Refused as error:
+            done = Done(str(error), refused=True)
+        site_of(request).notices.setdefault(session.id, []).append(done)
+        return RedirectResponse(local_path(form.get("back", "")), status_code=303)
+
+    return Route(path, endpoint, methods=["POST"])
+
+
+async def read_form(request: Request) -> Form:
+    """The fields of a form; of equal names the last counts. Raises HTTPException for what is none or too large."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise HTTPException(415, _("This is not a form of this page."))
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BYTES:
+            raise HTTPException(413, _("That is too long."))
+    try:
+        fields = parse_qsl(
+            body.decode("ascii", "replace"), keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError as error:
+        raise HTTPException(400, _("This is not a form of this page.")) from error
+    return dict(fields)
+
+
+def local_path(back: str) -> str:
+    """Where to go on: a path of ours, and never another site."""
+    is_ours = back.startswith("/") and back[1:2] not in ("/", "\\") and back.isprintable()
+    return back if is_ours else "/"

@@ -1,0 +1,1 @@
+"""The pages, one file each: `ROUTES`, and what they show."""

@@ -1,0 +1,21 @@
+"""`/session/doctor`: what is wrong on this machine, looked for when somebody asks."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from leadmasterd.web.render import render
+from leadmasterd.web.site import site_of
+
+
+def show(request: Request) -> Response:
+    """As `leadmasterd doctor --quick`: no browser is started, and the network is not tried."""
+    from leadmasterd.doctor import examine
+
+    file = site_of(request).paths.file
+    return render(request, "doctor.html", findings=list(examine(str(file) if file else None, start_browser=False)))
+
+
+ROUTES: Final = [Route("/session/doctor", show)]

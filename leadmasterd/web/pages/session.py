@@ -1,0 +1,152 @@
+"""`/session`: whether it listens, and if not, why and what to do; how complete the record is; alerts; browsers."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from leadmasterd import health, sentences, times
+from leadmasterd.errors import LeadmasterdError, Refused
+from leadmasterd.queries import history
+from leadmasterd.state.control import ask
+from leadmasterd.state.status_object import Scan
+from leadmasterd.text import _
+from leadmasterd.web.access import Session
+from leadmasterd.web.forms import Done, Form, posted
+from leadmasterd.web.render import render
+from leadmasterd.web.site import Site, site_of
+
+_DAYS: Final = 7
+_MOST_CHANGES: Final = 30
+
+
+def show(request: Request) -> Response:
+    """The whole page, or the part of it that changes."""
+    site = site_of(request)
+    if request.query_params.get("fragment") == "session-state":
+        return render(request, "_session_state.html", state=state_of(site))
+    return render(
+        request,
+        "session.html",
+        state=state_of(site),
+        record=_record_of(site),
+        alerts=_alerts_of(site),
+        browsers=site.access.sessions(),
+        days=_DAYS,
+    )
+
+
+def state_of(site: Site) -> dict[str, Any]:
+    """The phase, its reason and what to scan, in words."""
+    status, running = site.status(), site.running()
+    notes = []
+    if status is not None:
+        if trouble := status["trouble"]:
+            notes.append(health.text(trouble["code"], trouble["detail"]))
+        notes += [health.text(code, detail) for code, detail in status["concerns"].items()]
+    return {
+        "running": running,
+        "ready": running and status is not None and status["phase"] == "ready",
+        "status": status,
+        "phase": sentences.phase(status["phase"]) if status else "",
+        "because": sentences.because(status["code"], status.get("values") or {}) if status else "",
+        "needs_a_person": status is not None and status["phase"] in sentences.NEEDS_A_PERSON,
+        "notes": notes,
+        "scan": _scan_of(site, status["scan"]) if status and running and status["scan"] else None,
+    }
+
+
+def _scan_of(site: Site, scan: Scan) -> dict[str, Any]:
+    """What is to be scanned or typed, and how old it is."""
+    try:
+        drawn_at = site.paths.qr_picture.stat().st_mtime
+    except OSError:
+        drawn_at = None
+    code = scan.get("pairing_code", "")
+    return {
+        "qr": "qr" in scan and drawn_at is not None,
+        "version": round((drawn_at or 0) * 1000),
+        "drawn_at": times.iso(datetime.fromtimestamp(drawn_at, UTC)) if drawn_at else None,
+        "pairing_code": f"{code[:4]}-{code[4:]}" if code else "",
+        "valid_until": scan["valid_until"],
+    }
+
+
+def _record_of(site: Site) -> history.History | str:
+    """Outages and restarts of the last days; a sentence where they can't be read."""
+    now = datetime.now(UTC)
+    try:
+        with site.reading() as connection:
+            return history.read(connection, since=now - timedelta(days=_DAYS), now=now, limit=_MOST_CHANGES)
+    except FileNotFoundError:
+        return _("Nothing has been captured yet.")
+    except LeadmasterdError as error:
+        return str(error)
+
+
+def _alerts_of(site: Site) -> Any:
+    """What holds now and was to be told; a sentence where that can't be read."""
+    from leadmasterd.queries.alert_history import open_alerts
+
+    try:
+        return open_alerts(site.paths)
+    except LeadmasterdError as error:
+        return str(error)
+
+
+def picture(request: Request) -> Response:
+    """The code to scan, while there is one."""
+    site = site_of(request)
+    status = site.status()
+    if status is None or not status["scan"] or "qr" not in status["scan"] or not site.running():
+        raise HTTPException(404)
+    try:
+        return Response(site.paths.qr_picture.read_bytes(), media_type="image/png")
+    except FileNotFoundError as error:
+        raise HTTPException(404) from error
+
+
+def ask_for_code(request: Request, form: Form) -> Done:
+    """A code to type on the phone instead of a QR code to scan."""
+    digits = "".join(filter(str.isdigit, form.get("phone", "")))
+    if not 7 <= len(digits) <= 15 or digits.startswith("0"):
+        raise Refused(_("That is no phone number: write it with the country code, such as 54 9 11 5555 0100."))
+    try:
+        ask(site_of(request).paths.socket, "pairing-code", phone=digits)
+    except LeadmasterdError as error:
+        raise Refused(str(error)) from error
+    return Done(_("Asked WhatsApp for a code. It is shown here in a moment."))
+
+
+def revoke(request: Request, form: Form) -> Done:
+    """Let a browser in no longer."""
+    number = form.get("id", "")
+    if not number.isascii() or not number.isdigit():
+        raise Refused(_("That browser is let in no longer."))
+    ended: list[Session] = site_of(request).access.revoke([int(number)])
+    if not ended:
+        raise Refused(_("That browser is let in no longer."))
+    return Done(_("{name} is let in no longer.").format(name=ended[0].name))
+
+
+def line(request: Request) -> Response:
+    """The line on top of every page."""
+    return render(request, "_health.html")
+
+
+def start(_request: Request) -> Response:
+    """Where one begins."""
+    return RedirectResponse("/session", status_code=303)
+
+
+ROUTES: Final = [
+    Route("/session", show),
+    Route("/qr.png", picture),
+    Route("/health", line),
+    posted("/session/pairing-code", ask_for_code),
+    posted("/session/revoke", revoke),
+    Route("/", start),
+]

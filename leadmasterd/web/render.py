@@ -1,0 +1,136 @@
+"""Templates: the environment, its filters, and `render`."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from leadmasterd import clock, sentences, text
+from leadmasterd.clock import Clock
+from leadmasterd.text import _, ngettext
+from leadmasterd.web.access import COOKIE, form_token
+from leadmasterd.web.site import Site, session_of, site_of
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+STATIC: Final = Path(__file__).parent / "static"
+
+
+def menu() -> list[tuple[str, str]]:
+    """Path and label, in their order."""
+    return [
+        ("/", _("Waiting")),
+        ("/board", _("Board")),
+        ("/search", _("Search")),
+        ("/week", _("Week")),
+        ("/session", _("Session")),
+    ]
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page, or a fragment of one, with what all of them need beside `values`."""
+    site = site_of(request)
+    session = session_of(request)
+    common = {
+        "request": request,
+        "site": site,
+        "session": session,
+        "csrf": form_token(request.cookies.get(COOKIE, "")) if session else "",
+        "here": request.url.path,
+        "back": back_to(request),
+        "menu": [(path, label) for path, label in menu() if path in site.pages],
+        "language": site.language,
+        "clock": Clock(datetime.now(UTC), site.leads.zone()),
+        "health": lambda: health_line(site),
+        "notices": lambda: site.notices.pop(session.id, []) if session else [],
+    }
+    return HTMLResponse(environment().get_template(template).render(common | values), status_code=status)
+
+
+def problem(request: Request, status: int, what: str, why: str = "") -> HTMLResponse:
+    """A calm page for what is not to be had. `what`: one sentence; `why`: more about it."""
+    return render(request, "problem.html", status=status, what=what, why=why)
+
+
+def back_to(request: Request) -> str:
+    """The page that a form stands on, to come back to: a fragment's is the page that it belongs to."""
+    query = [(key, value) for key, value in request.query_params.multi_items() if key != "fragment"]
+    return request.url.path + (f"?{urlencode(query)}" if query else "")
+
+
+def health_line(site: Site) -> str:
+    """What is wrong with the daemon, in one sentence; empty while it listens."""
+    status = site.status()
+    if not site.running():
+        return _("Not listening: leadmasterd is not running. What was captured until then is shown.")
+    if status is None:
+        return _("leadmasterd is starting.")
+    if status["phase"] == "ready":
+        return ""
+    phase = sentences.phase(status["phase"])
+    because = sentences.because(status["code"], status.get("values") or {})
+    return _("{phase}: {because}").format(phase=phase[:1].upper() + phase[1:], because=because)
+
+
+@cache
+def environment() -> Environment:
+    """Everything is escaped, and a name that no page gives is an error."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals |= {"_": _, "ngettext": ngettext, "because": sentences.because}
+    made.filters |= {
+        "ago": _ago,
+        "body": _body,
+        "alert_state": _alert_state,
+        "because": lambda code: sentences.because(code, {}),
+        "figure": text.figure,
+        "length": clock.length,
+        "phase": sentences.phase,
+        "printable": text.printable,
+        "restart": sentences.restart,
+        "when": _when,
+    }
+    return made
+
+
+def _clock(context: Context | Mapping[str, Any]) -> Clock:
+    found = context["clock"]
+    assert isinstance(found, Clock)
+    return found
+
+
+@pass_context
+def _ago(context: Context, at: str) -> str:
+    """`5 min ago`, of a stored time."""
+    return _("{length} ago").format(length=clock.length(_clock(context).seconds_since(at)))
+
+
+@pass_context
+def _when(context: Context, at: str) -> Markup:
+    """A stored time: `14:03` today, else with its date."""
+    shown = _clock(context).brief(at)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at, _clock(context).exact(at), shown)
+
+
+def _alert_state(state: str) -> str:
+    from leadmasterd.queries.words import alert_state
+
+    return alert_state(state)
+
+
+def _body(written: str | None) -> str:
+    """What somebody wrote, with its lines; `class="body"` shows them."""
+    return "\n".join(text.printable(line) for line in (written or "").splitlines())

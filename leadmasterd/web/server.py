@@ -1,0 +1,137 @@
+"""The process that serves the page: uvicorn on one socket, started by a command or by the first visit (systemd)."""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Final
+
+from uvicorn.config import Config
+from uvicorn.server import Server
+
+from leadmasterd.errors import CannotUseSettings
+from leadmasterd.language import Language
+from leadmasterd.settings.paths import Paths
+from leadmasterd.text import _
+from leadmasterd.web.access import Access
+from leadmasterd.web.app import PAGES, make_app
+from leadmasterd.web.live import Watch
+from leadmasterd.web.place import Place
+from leadmasterd.web.site import Site
+
+_FIRST_PASSED_FD: Final = 3
+"""Where systemd puts the socket (sd_listen_fds(3))."""
+_LAST_ANSWERS: Final = 3
+"""Seconds that answers may still take when the process is to end."""
+
+
+def serve(paths: Paths, place: Place, language: Language, *, idle: float | None) -> None:
+    """Until SIGTERM or Ctrl-C, or until nobody has come for `idle` seconds.
+
+    Raises CannotUseSettings where it can't be served.
+    """
+    listening = _passed_socket() or _listen(place)
+    if listening.family != socket.AF_UNIX:
+        host, port = listening.getsockname()[:2]
+        place = replace(place, host=host, port=port)
+        place.check()
+    site = Site(place, paths, language, access=Access(paths), watch=Watch(paths), pages=PAGES)
+    config = Config(
+        make_app(site),
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # the path of a link is its secret
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_ANSWERS,
+    )
+    _log_with_ours()
+    logging.getLogger("leadmasterd.web").info(
+        "serving the page at %s; `leadmasterd web link` prints a link that lets a browser in", place.own_url()
+    )
+    with asyncio.Runner() as runner:
+        runner.run(_PageServer(config, site, idle).serve(sockets=[listening]))
+
+
+class _PageServer(Server):
+    """Ends in good order, and by itself when nobody comes."""
+
+    def __init__(self, config: Config, site: Site, idle: float | None) -> None:
+        super().__init__(config)
+        self._site = site
+        self._idle = idle
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and Ctrl-C end it with 0; uvicorn's own would raise them again at its end."""
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            self.should_exit = True
+
+        before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether to end."""
+        idle = self._idle is not None and self._site.visits.idle_seconds() > self._idle
+        return await super().on_tick(counter) or idle
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Streams of events first: they would go on for ever."""
+        self._site.watch.close()
+        await super().shutdown(sockets)
+
+
+def _passed_socket() -> socket.socket | None:
+    """The socket of leadmasterd-web.socket; None if nobody passed one to this process."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        return None
+    os.set_inheritable(_FIRST_PASSED_FD, False)
+    return socket.socket(fileno=_FIRST_PASSED_FD)
+
+
+def _listen(place: Place) -> socket.socket:
+    place.check()
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((place.host, place.port))
+        listening.listen(socket.SOMAXCONN)
+    except OSError as error:
+        listening.close()
+        where = f"{place.host}:{place.port}"
+        if error.errno == errno.EADDRINUSE:
+            raise CannotUseSettings(
+                _(
+                    "cannot serve the page on {where}: another program listens there; stop it, or choose another port "
+                    "with --port or web.port"
+                ).format(where=where)
+            ) from error
+        raise CannotUseSettings(
+            _("cannot serve the page on {where}: {why}; choose another with --host, --port or [web]").format(
+                where=where, why=error.strerror or error
+            )
+        ) from error
+    return listening
+
+
+def _log_with_ours() -> None:
+    """Uvicorn's warnings and errors, in the form of our own log."""
+    log = logging.getLogger("uvicorn")
+    log.handlers[:] = logging.getLogger("leadmasterd").handlers
+    log.setLevel(logging.WARNING)
+    log.propagate = False

@@ -1,0 +1,1 @@
+"""The operator's page: a real server on a real port, asked by a plain client and by a real browser."""
