@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 10
+SCHEMA_VERSION: Final = 11
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -647,6 +647,12 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         for statement in _statements(_DECISIONS):
             db.execute(statement)
         db.execute("PRAGMA user_version = 10")
+
+    @migrations()
+    def m011_stages(db: "Database") -> None:
+        # The board counts open leads by stage, and shows those that have been in one longest.
+        db.execute("CREATE INDEX leads_by_stage ON leads (closed_at, stage, stage_at)")
+        db.execute("PRAGMA user_version = 11")
 
     [(enforced,)] = db.execute("PRAGMA foreign_keys").fetchall()
     db.execute("PRAGMA foreign_keys = OFF")
