@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 from leadmasterd.authors import Author, author_of
 from leadmasterd.identity import ChatKind, canonical_id, certain_phone, chat_kind, spellings
-from leadmasterd.text import clean
+from leadmasterd.text import _, clean
 from leadmasterd.times import iso, sent_at
 from leadmasterd.wire.events import (
     Account,
@@ -232,13 +232,19 @@ def _ids_of_entry(entry: str, country: str) -> frozenset[str]:
     """The chat ids, and for a phone the digits, by which `entry` may be met."""
     if _CHAT_ID.fullmatch(entry):
         chat = canonical_id(entry)
-        digits, _, server = chat.partition("@")
+        digits, _at, server = chat.partition("@")
         return spellings(digits) | {chat} if server == "c.us" else frozenset({chat})
     key = None if "@" in entry else certain_phone(entry, country)
     if key is None:
-        a_phone = f"phone numbers as dialled in {country}" if country else "phone numbers with + and the country's code"
-        why = "" if country else ", because `leads.country` is empty"
-        raise ValueError(f"{a_phone}{why}, or chat ids, like 5491155550001@c.us ({entry!r} is neither)")
+        allowed = (
+            _("phone numbers as dialled in {country}, or chat ids, like {example} ({entry!r} is neither)")
+            if country
+            else _(
+                "phone numbers with + and the country's code, because `leads.country` is empty, or chat ids, like "
+                "{example} ({entry!r} is neither)"
+            )
+        )
+        raise ValueError(allowed.format(country=country, example="5491155550001@c.us", entry=entry))
     return spellings(key)
 
 

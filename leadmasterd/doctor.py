@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 from zoneinfo import ZoneInfo
 
-from leadmasterd import health, sentences
+from leadmasterd import causes, health, sentences
 from leadmasterd.classify.loading import existing
 from leadmasterd.errors import (
     CannotUseDatabase,
@@ -39,7 +39,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, owner_of, read_status
 from leadmasterd.state.status_object import PageMember
 from leadmasterd.store.database import words_of
-from leadmasterd.text import _, printable
+from leadmasterd.text import _, later, printable
 from leadmasterd.times import iso
 
 TESTED_BROWSER_MAJOR: Final = 156
@@ -60,7 +60,7 @@ Level = Literal["ok", "warning", "wrong"]
 
 
 class Kind(NamedTuple):
-    """A kind of finding: its check, its level, and templates of its sentences."""
+    """A kind of finding: its check, its level, and templates of its sentences, in English."""
 
     check: str
     level: Level
@@ -68,51 +68,51 @@ class Kind(NamedTuple):
     fix: str = ""
 
 
-_SET_CLOCK = _("set the time (`timedatectl set-ntp true`, then check with `timedatectl`)")
+_SET_CLOCK = later("set the time (`timedatectl set-ntp true`, then check with `timedatectl`)")
 
-_START = _("start it: `leadmasterd run`, or `systemctl start leadmasterd`")
-_NETWORK = _("check this machine's network, DNS and firewall; the daemon goes on by itself once it is back")
+_START = later("start it: `leadmasterd run`, or `systemctl start leadmasterd`")
+_NETWORK = later("check this machine's network, DNS and firewall; the daemon goes on by itself once it is back")
 
 KINDS: Final[Mapping[str, Kind]] = {
     "settings_ok": Kind("settings", "ok", "{file}"),
-    "settings_default": Kind("settings", "ok", _("built-in defaults")),
-    "settings_wrong": Kind("settings", "wrong", "{error}", _("fix the settings first: the other checks need them")),
+    "settings_default": Kind("settings", "ok", later("built-in defaults")),
+    "settings_wrong": Kind("settings", "wrong", "{error}", later("fix the settings first: the other checks need them")),
     "clock_ok": Kind("clock", "ok", "{time} ({zone})"),
     "clock_old": Kind(
         "clock",
         "wrong",
-        _("the clock says {time}"),
-        _("set the time (`timedatectl set-ntp true`): messages would get wrong times"),
+        later("the clock says {time}"),
+        later("set the time (`timedatectl set-ntp true`): messages would get wrong times"),
     ),
     "clock_ahead": Kind(
-        "clock", "warning", _("this machine's clock is {hours} h {minutes} min ahead of WhatsApp's"), _SET_CLOCK
+        "clock", "warning", later("this machine's clock is {hours} h {minutes} min ahead of WhatsApp's"), _SET_CLOCK
     ),
     "clock_behind": Kind(
-        "clock", "warning", _("this machine's clock is {hours} h {minutes} min behind WhatsApp's"), _SET_CLOCK
+        "clock", "warning", later("this machine's clock is {hours} h {minutes} min behind WhatsApp's"), _SET_CLOCK
     ),
     "node_ok": Kind("node", "ok", "{path}"),
-    "node_wrong": Kind("node", "wrong", "{error}", _("install Node.js {oldest} or newer")),
+    "node_wrong": Kind("node", "wrong", "{error}", later("install Node.js {oldest} or newer")),
     "browser_ok": Kind("browser", "ok", "{path}, {version}"),
     "browser_untested": Kind(
-        "browser", "warning", "{path}, {version}", _("tested with version {tested}; this one will most likely work")
+        "browser", "warning", "{path}, {version}", later("tested with version {tested}; this one will most likely work")
     ),
     "browser_unknown": Kind(
-        "browser", "wrong", _("{path} does not report its version"), _("run it by hand with --version")
+        "browser", "wrong", later("{path} does not report its version"), later("run it by hand with --version")
     ),
-    "browser_wrong": Kind("browser", "wrong", "{error}", _("install Chromium")),
-    "sandbox_ok": Kind("sandbox", "ok", _("the browser starts with its sandbox on")),
-    "sandbox_skipped": Kind("sandbox", "ok", _("not tried (--quick)")),
+    "browser_wrong": Kind("browser", "wrong", "{error}", later("install Chromium")),
+    "sandbox_ok": Kind("sandbox", "ok", later("the browser starts with its sandbox on")),
+    "sandbox_skipped": Kind("sandbox", "ok", later("not tried (--quick)")),
     "sandbox_off": Kind(
         "sandbox",
         "warning",
-        _("as root the browser starts only without its sandbox"),
-        _("run the daemon as an ordinary user"),
+        later("as root the browser starts only without its sandbox"),
+        later("run the daemon as an ordinary user"),
     ),
     "sandbox_denied": Kind(
         "sandbox",
         "wrong",
-        _("the browser does not start: no usable sandbox ({error})"),
-        _(
+        later("the browser does not start: no usable sandbox ({error})"),
+        later(
             "allow user namespaces for the browser (Ubuntu 24.04: an AppArmor profile with `userns`; "
             "Debian: sysctl kernel.unprivileged_userns_clone=1)"
         ),
@@ -120,103 +120,107 @@ KINDS: Final[Mapping[str, Kind]] = {
     "browser_fails": Kind(
         "sandbox",
         "wrong",
-        _("the browser does not start: {error}"),
-        _("run `{path} --headless=new --dump-dom about:blank` by hand"),
+        later("the browser does not start: {error}"),
+        later("run `{path} --headless=new --dump-dom about:blank` by hand"),
     ),
     "packages_ok": Kind("node packages", "ok", "{path}"),
     "packages_missing": Kind(
-        "node packages", "wrong", _("{path} is missing"), _("run `npm ci --omit=dev` in {folder}")
+        "node packages", "wrong", later("{path} is missing"), later("run `npm ci --omit=dev` in {folder}")
     ),
     "rules_ok": Kind("rules", "ok", "{file}"),
-    "rules_default": Kind("rules", "ok", _("the packaged rules")),
-    "rules_wrong": Kind("rules", "wrong", "{error}", _("fix the file; `leadmasterd rules check` checks it again")),
+    "rules_default": Kind("rules", "ok", later("the packaged rules")),
+    "rules_wrong": Kind("rules", "wrong", "{error}", later("fix the file; `leadmasterd rules check` checks it again")),
     "model_wrong": Kind(
-        "rules", "wrong", "{error}", _("delete the file or train it again with `leadmasterd rules train`")
+        "rules", "wrong", "{error}", later("delete the file or train it again with `leadmasterd rules train`")
     ),
     "state_ok": Kind("state", "ok", "{path}"),
-    "state_absent": Kind("state", "ok", _("{path} will be created at the first start")),
+    "state_absent": Kind("state", "ok", later("{path} will be created at the first start")),
     "state_cannot_create": Kind(
         "state",
         "wrong",
-        _("{path} can't be created: {parent} is not writable by this user"),
-        _("create it for this user, or set state_dir"),
+        later("{path} can't be created: {parent} is not writable by this user"),
+        later("create it for this user, or set state_dir"),
     ),
     "state_not_writable": Kind(
         "state",
         "wrong",
-        _("{path} is not writable by uid {uid}"),
-        _("run this as {owner}: `sudo -u {owner} leadmasterd doctor`"),
+        later("{path} is not writable by uid {uid}"),
+        later("run this as {owner}: `sudo -u {owner} leadmasterd doctor`"),
     ),
-    "state_readable": Kind("state", "warning", _("{path} can be read by others (mode {mode})"), "chmod 700 {path}"),
-    "disk_ok": Kind("disk", "ok", _("{gigabytes} GB free")),
+    "state_readable": Kind("state", "warning", later("{path} can be read by others (mode {mode})"), "chmod 700 {path}"),
+    "disk_ok": Kind("disk", "ok", later("{gigabytes} GB free")),
     "disk_low": Kind(
         "disk",
         "wrong",
-        _("{megabytes} MB free"),
-        _("free some space: a full disk stops capture and can cost the link"),
+        later("{megabytes} MB free"),
+        later("free some space: a full disk stops capture and can cost the link"),
     ),
-    "database_ok": Kind("database", "ok", _("{messages} messages")),
-    "database_absent": Kind("database", "ok", _("none yet")),
+    "database_ok": Kind("database", "ok", later("{messages} messages")),
+    "database_absent": Kind("database", "ok", later("none yet")),
     "database_unusable": Kind("database", "wrong", "{error}", "{what_to_do}"),
     "database_damaged": Kind("database", "wrong", "{error}", "{what_to_do}"),
     "profile_of_another_user": Kind(
         "profile",
         "wrong",
-        _("{path} belongs to {other}, and the state to {owner}, who then can't use it"),
-        _("stop the daemon and run `sudo chown -R {owner}: {folder}`; run commands with `sudo -u {owner}`"),
+        later("{path} belongs to {other}, and the state to {owner}, who then can't use it"),
+        later("stop the daemon and run `sudo chown -R {owner}: {folder}`; run commands with `sudo -u {owner}`"),
     ),
     "profile_not_writable": Kind(
         "profile",
         "wrong",
-        _("{path} can't be written, so the browser does not start or loses its session"),
-        _("make it writable for {owner}: `chmod -R u+rwX {folder}`, on a disk that is not read-only"),
+        later("{path} can't be written, so the browser does not start or loses its session"),
+        later("make it writable for {owner}: `chmod -R u+rwX {folder}`, on a disk that is not read-only"),
     ),
     "session_unreadable": Kind(
         "profile",
         "wrong",
-        _("{path} can't be read, so the session in it can't be used"),
-        _("make it readable for {owner}: `chmod -R u+rwX {folder}`"),
+        later("{path} can't be read, so the session in it can't be used"),
+        later("make it readable for {owner}: `chmod -R u+rwX {folder}`"),
     ),
     "profile_too_new": Kind(
         "profile",
         "wrong",
-        _("the profile was last used by version {profile} of the browser, and {path} is {version}: it may not open it"),
-        _("install version {profile} or newer again, or name that browser in listener.browser"),
+        later(
+            "the profile was last used by version {profile} of the browser, and {path} is {version}: it may not open it"
+        ),
+        later("install version {profile} or newer again, or name that browser in listener.browser"),
     ),
     "profile_ok": Kind("profile", "ok", "{path}"),
-    "session_ok": Kind("session", "ok", _("stored")),
-    "session_absent": Kind("session", "ok", _("none yet")),
+    "session_ok": Kind("session", "ok", later("stored")),
+    "session_absent": Kind("session", "ok", later("none yet")),
     "session_lost": Kind(
-        "session", "warning", _("no WhatsApp session is stored"), _("scan the QR code: `leadmasterd qr`")
+        "session", "warning", later("no WhatsApp session is stored"), later("scan the QR code: `leadmasterd qr`")
     ),
     "page_known": Kind("page", "ok", "WhatsApp Web {version}{ways}"),
-    "page_unknown": Kind("page", "ok", _("not known until the session is ready")),
+    "page_unknown": Kind("page", "ok", later("not known until the session is ready")),
     "daemon_ready": Kind("daemon", "ok", "{state}: {because}"),
-    "daemon_starting": Kind("daemon", "ok", _("starting")),
+    "daemon_starting": Kind("daemon", "ok", later("starting")),
     "daemon_not_ready": Kind(
-        "daemon", "warning", "{state}: {because}", _("it recovers by itself; check again in a minute")
+        "daemon", "warning", "{state}: {because}", later("it recovers by itself; check again in a minute")
     ),
-    "daemon_needs_a_person": Kind("daemon", "wrong", "{state}: {because}", _("a person is needed: do what it says")),
-    "daemon_not_running": Kind("daemon", "warning", _("not running"), _START),
-    "daemon_down": Kind("daemon", "wrong", _("not running, so nothing is captured"), _START),
-    "network_ok": Kind("network", "ok", _("{host} can be reached")),
-    "network_skipped": Kind("network", "ok", _("not tried ({why})")),
-    "network_missing": Kind("network", "wrong", _("{host} can't be reached: {why}"), _NETWORK),
-    "network_missing_yet": Kind("network", "warning", _("{host} can't be reached: {why}"), _NETWORK),
+    "daemon_needs_a_person": Kind(
+        "daemon", "wrong", "{state}: {because}", later("a person is needed: do what it says")
+    ),
+    "daemon_not_running": Kind("daemon", "warning", later("not running"), _START),
+    "daemon_down": Kind("daemon", "wrong", later("not running, so nothing is captured"), _START),
+    "network_ok": Kind("network", "ok", later("{host} can be reached")),
+    "network_skipped": Kind("network", "ok", later("not tried ({why})")),
+    "network_missing": Kind("network", "wrong", later("{host} can't be reached: {why}"), _NETWORK),
+    "network_missing_yet": Kind("network", "warning", later("{host} can't be reached: {why}"), _NETWORK),
 }
 """Every finding by its stable code, except the daemon's own warnings, which have the codes of `status`."""
 
 
 SWITCHES: Final[Mapping[str, str]] = {
-    "web_non_blocking_offline_resume_max_message_count": _(
+    "web_non_blocking_offline_resume_max_message_count": later(
         "from {value} waiting messages on, a start handles them before it is synced"
     ),
-    "web_init_chat_batch_size": _("{value} chats in memory at first"),
-    "web_message_processing_cache_size": _("waiting messages are written {value} at a time"),
-    "web_offline_resume_max_batch_size": _("waiting messages are asked for {value} at a time"),
-    "message_edit_to_message_secret_receiver_enabled": _("sealed edits: {value}"),
-    "message_edit_window_duration_seconds": _("edits for {value} s"),
-    "shortcake_companion_prologue__passkeys__enabled": _("passkeys at linking: {value}"),
+    "web_init_chat_batch_size": later("{value} chats in memory at first"),
+    "web_message_processing_cache_size": later("waiting messages are written {value} at a time"),
+    "web_offline_resume_max_batch_size": later("waiting messages are asked for {value} at a time"),
+    "message_edit_to_message_secret_receiver_enabled": later("sealed edits: {value}"),
+    "message_edit_window_duration_seconds": later("edits for {value} s"),
+    "shortcake_companion_prologue__passkeys__enabled": later("passkeys at linking: {value}"),
 }
 """What the A/B switches of the page decide, by name. WhatsApp may give each account other values."""
 
@@ -224,7 +228,7 @@ SWITCHES: Final[Mapping[str, str]] = {
 def switch_in_words(name: str, value: object) -> str:
     """What a switch decides, or its plain value if it is not known here."""
     shown = {True: _("yes"), False: _("no")}[value] if isinstance(value, bool) else printable(str(value))
-    return SWITCHES.get(name, f"{name}: {{value}}").format(value=shown)
+    return _(SWITCHES[name]).format(value=shown) if name in SWITCHES else f"{name}: {shown}"
 
 
 class PageObject(TypedDict):
@@ -288,8 +292,8 @@ def _finding(code: str, **values: object) -> Finding:
     return Finding(
         check=kind.check,
         level=kind.level,
-        found=kind.found.format(**filled),
-        mend=kind.fix.format(**filled),
+        found=_(kind.found).format(**filled),
+        mend=_(kind.fix).format(**filled) if kind.fix else "",
         code=code,
         values=filled,
     )
@@ -514,7 +518,7 @@ def _database(paths: Paths) -> Iterator[Finding]:
             result = words_of(error)
     if result != "ok":
         what_to_do = _("stop the daemon, keep a copy of {path}*, restore a backup").format(path=paths.database)
-        found = " ".join(result.split())
+        found = causes.of_sqlite(" ".join(result.split()))
         yield _finding("database_damaged", error=found, what_to_do=what_to_do, path=paths.database)
         return
     yield _finding("database_ok", messages=messages)

@@ -4,12 +4,13 @@ Pure. Which of them are active is in `daemon/warnings.py`; `status.json` stores 
 made here when a person reads. docs/json.md lists the codes, and a test compares them.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from leadmasterd.text import _, printable
+from leadmasterd.text import _, later, printable, translated
 
 
 class Severity(StrEnum):
@@ -64,6 +65,29 @@ COSTS: Final[Mapping[str, Callable[[], str]]] = {
 def cost(code: str) -> str:
     """A capability in words. An unknown code (from a newer child) is shown as it is."""
     return COSTS.get(code, lambda: code)()
+
+
+_FEEDS: Final = re.compile(r"\(((?:[0-9]+ h, )?)([^()]*)\)")
+"""As the daemon writes what is wrong with each of them: `crm (3 h, no answer in time), sheet (HTTP 410)`."""
+
+
+def feeds(detail: str) -> str:
+    """Names of feeds, each with its reason in words."""
+    return _FEEDS.sub(lambda found: f"({found[1]}{translated(found[2])})", detail)
+
+
+_FORMS: Final = (
+    (re.compile(r"exit code (?P<code>-?[0-9]+)"), later("exit code {code}")),
+    (re.compile(r"(?P<n>[0-9,]+) messages, (?P<size>.+)"), later("{n} messages, {size}")),
+)
+"""Details with figures in them, as the daemon writes them."""
+
+
+def _in_words(detail: str) -> str:
+    for form, template in _FORMS:
+        if found := form.fullmatch(detail):
+            return _(template).format(**found.groupdict())
+    return translated(detail)
 
 
 def _lost(detail: str) -> str:
@@ -146,26 +170,28 @@ HOURS_CHANGED: Final = Warnable(
 DATABASE_UPDATE: Final = Warnable(
     "database_update",
     Severity.LOW,
-    lambda detail: _("the database is updated to this version ({what})").format(what=detail),
+    lambda detail: _("the database is updated to this version ({what})").format(what=_in_words(detail)),
     lambda: _("nothing is captured until that is done; the backfill fetches it then"),
 )
 FEEDS_DOWN: Final = Warnable(
     "feeds_down",
     Severity.MEDIUM,
-    lambda detail: _("nothing is delivered to other programs or told to people ({detail})").format(detail=detail),
+    lambda detail: _("nothing is delivered to other programs or told to people ({detail})").format(
+        detail=_in_words(detail)
+    ),
     lambda: _("retrying, and nothing is lost meanwhile; if it lasts, `leadmasterd feeds list` or the journal says why"),
 )
 FEED_DOWN: Final = Warnable(
     "feed_down",
     Severity.MEDIUM,
-    lambda detail: _("these feeds could deliver nothing for an hour or longer: {feeds}").format(feeds=detail),
+    lambda detail: _("these feeds could deliver nothing for an hour or longer: {feeds}").format(feeds=feeds(detail)),
     lambda: _("mend the receiver; events are kept for it, and `leadmasterd feeds test NAME` tries it at once"),
     measured=True,
 )
 FEED_DISABLED: Final = Warnable(
     "feed_disabled",
     Severity.MEDIUM,
-    lambda detail: _("these feeds deliver nothing: {feeds}").format(feeds=detail),
+    lambda detail: _("these feeds deliver nothing: {feeds}").format(feeds=feeds(detail)),
     lambda: _(
         "mend the receiver, then `leadmasterd feeds resume NAME`; after a change of the settings restart the daemon"
     ),

@@ -3,7 +3,9 @@
 English is the source and needs no catalogue; `speak` chooses another language for the whole process.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, overload
 from unicodedata import combining, normalize
@@ -13,42 +15,75 @@ if TYPE_CHECKING:
 
 LOCALE_DIR: Final = Path(__file__).parent / "locale"
 
-_translation: "NullTranslations | None" = None
+_of_the_process: "NullTranslations | None" = None
+"""None: English."""
+_of_the_context: "ContextVar[NullTranslations | None]" = ContextVar("catalogue")
 
 
 def speak(language: str) -> None:
     """From now on words are made in this language: `en`, or one that has a catalogue under locale/.
 
-    Once, when the process starts: what is made already stays as it is. Raises FileNotFoundError for another language.
+    When the process starts: what is made already stays as it is. Raises FileNotFoundError for another language.
     """
-    global _translation
+    global _of_the_process
+    _of_the_process = _catalogue(language)
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Within it, and in this task or thread only, words are made in this language. Raises FileNotFoundError."""
+    before = _of_the_context.set(_catalogue(language))
+    try:
+        yield
+    finally:
+        _of_the_context.reset(before)
+
+
+def _catalogue(language: str) -> "NullTranslations | None":
     if language == "en":
-        _translation = None
-        return
+        return None
     import gettext  # English has no need of it
 
-    _translation = gettext.translation("leadmasterd", LOCALE_DIR, [language])
+    return gettext.translation("leadmasterd", LOCALE_DIR, [language])
+
+
+def spoken_language() -> str:
+    """The language in which words are made now: `en`, `es`."""
+    catalogue = _of_the_context.get(_of_the_process)
+    return catalogue.info()["language"] if catalogue else "en"
 
 
 def _(message: str) -> str:
-    """The message in the language of this process."""
-    return _translation.gettext(message) if _translation else message
+    """The message in the language that is spoken."""
+    catalogue = _of_the_context.get(_of_the_process)
+    return catalogue.gettext(message) if catalogue else message
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:
-    """The form for `n`, in the language of this process."""
-    if _translation:
-        return _translation.ngettext(singular, plural, n)
+    """The form for `n`, in the language that is spoken."""
+    catalogue = _of_the_context.get(_of_the_process)
+    if catalogue:
+        return catalogue.ngettext(singular, plural, n)
     return singular if n == 1 else plural
+
+
+def later(message: str) -> str:
+    """The English message itself, for the catalogue: it is stored or sent, and `translated` where it is shown."""
+    return message
+
+
+def translated(stored: str) -> str:
+    """What `later` marked, in the language that is spoken; anything else as it is."""
+    return _(stored) if stored else ""
 
 
 _SWAPPED: Final = str.maketrans(",.", ".,")
 
 
 def figure(value: float, decimals: int = 0) -> str:
-    """Grouped in thousands, as the language of this process writes numbers: `5,000` is five in Argentina."""
+    """Grouped in thousands, as the language that is spoken writes numbers: `5,000` is five in Argentina."""
     text = f"{value:,.{decimals}f}"
-    return text.translate(_SWAPPED) if _translation else text
+    return text.translate(_SWAPPED) if _of_the_context.get(_of_the_process) else text
 
 
 _JOINER: Final = "\u200d"

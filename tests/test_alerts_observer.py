@@ -6,19 +6,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from leadmasterd import health, times
 from leadmasterd.alerts import words
+from leadmasterd.alerts.episodes import Fate
 from leadmasterd.alerts.kinds import FACTS, Condition, Kind, Text
 from leadmasterd.alerts.observer import KIND_OF, Observer
 from leadmasterd.health import Severity
+from leadmasterd.queries.alert_history import State
 from leadmasterd.settings.alerts import KINDS
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_private, write_status
+from leadmasterd.text import speaking
 from tests import wire
 from tests.stories import Books, Customer, Line, moment, seconds
 
@@ -827,3 +830,26 @@ def test_a_status_of_another_form_is_no_reason_to_fail(shop: Shop, caplog: pytes
     assert shop.only("17 10:20").kind is MISSED
     shop.holds("17 10:21")
     assert len([each for each in caplog.records if each.getMessage().startswith("looking at")]) == 3
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize(
+    ("code", "detail"),
+    [
+        ("feed_down", "bookkeeping (12 h, no answer in time)"),
+        ("feed_disabled", "bookkeeping (no answer in time)"),
+        ("feed_dead", "bookkeeping (1207)"),
+        ("feed_overflow", "bookkeeping (1207)"),
+    ],
+)
+def test_the_title_of_a_warning_names_the_feeds(code: str, detail: str, language: str) -> None:
+    """On a lock screen the title is all that is seen."""
+    with speaking(language):
+        text = words.of_warning(code, detail)
+    shown = detail if language == "en" else detail.replace("no answer in time", "no respondió a tiempo")
+    assert "bookkeeping" in text.title
+    assert shown in text.body
+
+
+def test_the_history_knows_every_state_of_an_alert() -> None:
+    assert {*get_args(State)} == {str(fate) for fate in Fate}

@@ -151,7 +151,7 @@ def test_rules_check_tries_the_packaged_rules_or_a_file(here: Path, capsys: pyte
     answer = json.loads(capsys.readouterr().out)
     assert (answer["ok"], len(answer["problems"])) == (False, 2)
     assert main(["rules", "check", "missing.toml"]) == 1
-    assert "cannot read missing.toml: No such file" in capsys.readouterr().err
+    assert "cannot read missing.toml: no such file" in capsys.readouterr().err
 
 
 def test_the_rules_of_the_settings_are_the_ones_in_force(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

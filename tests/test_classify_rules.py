@@ -284,7 +284,7 @@ def test_a_file_of_ones_own_can_extend_replace_and_drop_packaged_rules() -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = [", "cannot use rules.toml: it is not TOML: .*at end of document"),
+        ("x = [", "cannot use rules.toml: it is not TOML: .*at the end of the file"),
         ("", "cannot use rules.toml, line 1: it has no rules; write `extend = true`"),
         ("extnd = true\n" + rule('phrases = ["a"]'), "line 1: `extnd` is unknown .did you mean `extend`"),
         (

@@ -77,7 +77,7 @@ def test_the_history_says_what_was_told_when_and_to_whom(shop: Shop) -> None:
     alerted(configured(shop, NOBODY))
     out = shop.types("alerts", "history").out
     assert out.index("missed") < out.index("needs_scan"), "the newest first"
-    assert "held till morning" in out
+    assert "held by quiet hours" in out
     assert "after 2 failed tries" in out
     assert re.search(r" 1 failed try: b\.example\n +full\n", out)
     done = shop.types("alerts", "history", "--limit", "1")
@@ -137,4 +137,4 @@ def test_the_commands_speak_the_language_of_the_settings(shop: Shop, monkeypatch
     monkeypatch.setenv("LEADMASTERD_GENERAL__LANGUAGE", "es")
     alerted(configured(shop, NOBODY))
     assert "cuidado     el correo viaja legible" in shop.types("alerts", "list").out
-    assert "espera a la mañana" in shop.types("alerts", "history").out
+    assert "por las horas de silencio" in shop.types("alerts", "history").out

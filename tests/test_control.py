@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from leadmasterd import text
 from leadmasterd.errors import CannotReachDaemon, Refused
 from leadmasterd.state.control import ControlServer, ask
 from tests.waiting import LIMIT
@@ -104,6 +105,27 @@ async def test_nonsense_is_answered_or_hung_up_on_and_the_next_is_served(tmp_pat
         assert not answer or json.loads(answer)["ok"] is False
         assert heard == []
         assert (await asked(path, "x"))["ok"]
+
+
+async def test_a_refusal_is_told_in_the_language_of_who_asks(tmp_path: Path) -> None:
+    """The daemon itself speaks English, and so does its log."""
+    path = tmp_path / "s"
+
+    async def answer(command: str, _request: Mapping[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"ok": False, "error": text._("no scan is needed now")}
+
+    server = ControlServer(path, answer)
+    await server.start()
+    try:
+        with text.speaking("es"), pytest.raises(Refused, match="ahora no hace falta escanear"):
+            await asked(path, "pairing-code")
+        with pytest.raises(Refused, match="no scan is needed now"):
+            await asked(path, "pairing-code")
+        with pytest.raises(Refused, match="no scan is needed now"):
+            await asked(path, "pairing-code", language="xx")
+    finally:
+        await server.close()
 
 
 async def test_a_daemon_that_hangs_up_is_told(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ async def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pyte
         return real_write(file, data[:10])
 
     monkeypatch.setattr(os, "write", full)
-    assert await receiver.deliver(event(2), after_gap=False) == Outcome(Result.AGAIN, "No space left on device")
+    assert await receiver.deliver(event(2), after_gap=False) == Outcome(Result.AGAIN, "the disk is full")
     monkeypatch.undo()
     await write(receiver, 2)
     await receiver.close()
@@ -179,7 +179,7 @@ async def test_a_file_that_cannot_be_begun_leaves_the_old_one_in_place(
     with monkeypatch.context() as disk:
         disk.setattr(os, "open", full)
         for _again in range(2):
-            assert await receiver.deliver(event(2), after_gap=False) == Outcome(Result.AGAIN, "No space left on device")
+            assert await receiver.deliver(event(2), after_gap=False) == Outcome(Result.AGAIN, "the disk is full")
     await write(receiver, 2)
     receiver.flush()
     await receiver.close()

@@ -21,6 +21,7 @@ SENDER: Final = "leadmasterd.outbound"
 
 SHARED: Final = {
     "leadmasterd",
+    "leadmasterd.causes",
     "leadmasterd.errors",
     "leadmasterd.identity",
     "leadmasterd.leads.calendar",

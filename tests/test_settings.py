@@ -1,6 +1,7 @@
 """Settings: every wrong value is reported with file, key and what is allowed, and both readers agree."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -22,6 +23,7 @@ from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.settings.sending import OutboundSettings, outbound_database, read_outbound
 from leadmasterd.supervisor.timing import Timing
+from leadmasterd.text import speaking
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 
@@ -281,6 +283,18 @@ def test_an_unknown_key_is_named_with_the_ones_that_are_known(text: str, key: st
     assert hint in line
 
 
+_ENGLISH = re.compile(r"\b(cannot|must|the|such|with|without|and|or|than|did|known|unknown|one of)\b")
+
+
+@pytest.mark.parametrize(("text", "key"), [each[:2] for each in (*WRONG, *UNKNOWN)])
+def test_what_is_wrong_is_told_in_spanish(text: str, key: str) -> None:
+    with speaking("es"):
+        [line] = problems(text)
+    assert line.startswith("no se puede usar config.toml: ")
+    assert f"`{key}`" in line
+    assert not _ENGLISH.search(re.sub(r"`[^`]*`|\.\.\.|https?://\S+", "", line))
+
+
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     """All errors are in one message."""
     assert len(problems('state_dir = 5\n[listener]\nnode = 5\nx = 1\n[capture]\nignore = ["Ana"]')) == 4
@@ -291,7 +305,7 @@ def test_what_is_not_toml_is_told_with_its_line(text: str) -> None:
     """The line shows where to look."""
     [line] = problems(text)
     assert "cannot read config.toml: it is not TOML: " in line
-    assert "line" in line or "end of document" in line
+    assert "(line " in line or "(at the end of the file)" in line
 
 
 def test_a_file_that_is_not_utf_8_or_not_there_is_told(tmp_path: Path) -> None:
@@ -588,7 +602,7 @@ def test_addresses_come_from_the_settings_or_from_a_file(tmp_path: Path, monkeyp
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     written('[alerts]\nto_file = "$CREDENTIALS_DIRECTORY/alerts"')
     alerts = load(None)[0].alerts
-    with pytest.raises(CannotUseSettings, match=r"cannot read the file .*/alerts of alerts.to_file: No such file"):
+    with pytest.raises(CannotUseSettings, match=r"cannot read the file .*/alerts of alerts.to_file: no such file"):
         alerts.addresses(tmp_path)
     written("\n", "alerts")
     with pytest.raises(CannotUseSettings, match="it is empty; put one address on each line"):

@@ -26,7 +26,7 @@ from leadmasterd.queries.feeds import feed_of, open_books, wanted_kinds
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running
-from leadmasterd.text import _
+from leadmasterd.text import _, figure, spoken_language, translated
 
 PART: Final = 5_000
 """Events in one transaction of a replay, which takes a fraction of a second."""
@@ -157,11 +157,15 @@ def send_test(settings: Settings, paths: Paths, name: str) -> Tested:
     """
     feed_of(settings, name)
     if paths.state_dir.exists() and not os.access(paths.state_dir, os.W_OK | os.X_OK):
-        raise PermissionError(EACCES, os.strerror(EACCES), str(paths.state_dir))
+        raise PermissionError(EACCES, _("permission denied"), str(paths.state_dir))
     config = ["--config", str(paths.file)] if paths.file else []
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "leadmasterd.feeds.trial", *config, name],
+            [
+                *(sys.executable, "-m", "leadmasterd.feeds.trial", *config),
+                f"--language={spoken_language()}",
+                name,
+            ],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -173,7 +177,7 @@ def send_test(settings: Settings, paths: Paths, name: str) -> Tested:
     if done.returncode:
         raise _FAILURES.get(done.returncode, LeadmasterdError)(done.stderr.strip())
     answer: dict[str, Any] = json.loads(done.stdout)
-    return Tested(answer["result"], answer["why"], answer["seconds"])
+    return Tested(answer["result"], translated(answer["why"]), answer["seconds"])
 
 
 def _has_begun(books: Connection, name: str) -> bool:
@@ -196,7 +200,7 @@ def _check_room(editor: LeadEditor, size: int) -> None:
     if free < needed:
         raise Refused(
             _(
-                "cannot replay: that needs {needed:,} MB of free disk, and there are {free:,} MB; "
+                "cannot replay: that needs {needed} MB of free disk, and there are {free} MB; "
                 "choose a later --from or an earlier --until"
-            ).format(needed=needed // 1_000_000, free=free // 1_000_000)
+            ).format(needed=figure(needed // 1_000_000), free=figure(free // 1_000_000))
         )

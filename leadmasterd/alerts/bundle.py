@@ -41,10 +41,10 @@ def together(entries: Sequence[tuple[datetime, Text]], now: datetime, zone: tzin
     clock = Clock(now, zone)
     heads = [f"{clock.brief(times.iso(at))} {text.title}" for at, text in entries]
     whole = "\n\n".join(f"{head}\n{text.body}" for head, (_at, text) in zip(heads, entries, strict=True))
-    return Text(shortened(title, TITLE), whole if len(whole) <= BODY else _as_many_as_fit(heads))
+    return Text(shortened(title, TITLE), whole if len(whole) <= BODY else _last_that_fit(heads))
 
 
-def _as_many_as_fit(heads: Sequence[str]) -> str:
+def _last_that_fit(heads: Sequence[str]) -> str:
     """The newest of them: those are what may still need somebody."""
     lines: list[str] = []
     size = 100  # for the last line

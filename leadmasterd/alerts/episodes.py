@@ -40,7 +40,7 @@ class What(StrEnum):
 
 
 class Fate(StrEnum):
-    """What becomes of a note at first."""
+    """What becomes of a note: at first one of the first three, in the end one of the others."""
 
     DUE = "due"
     """To be told now."""
@@ -48,6 +48,17 @@ class Fate(StrEnum):
     """Until quiet hours end."""
     GATHERED = "gathered"
     """For a digest."""
+    TOLD = "told"
+    OVER = "over"
+    """Before it was told."""
+    IN_DIGEST = "in_digest"
+    """Told with others."""
+    GIVEN_UP = "given_up"
+    """Too many others were to be told."""
+
+
+OPEN: Final = frozenset({Fate.DUE, Fate.HELD, Fate.GATHERED})
+"""What is not settled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -30,7 +31,7 @@ from apprise.plugins.telegram import NotifyTelegram
 
 from leadmasterd.alerts.kinds import Text
 from leadmasterd.hosts import is_whatsapps
-from leadmasterd.text import _, ngettext, printable
+from leadmasterd.text import _, later, ngettext, printable
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Result:
     shown: str
     delivered: bool
     why: str
-    """Why not, without secrets."""
+    """Why not, without secrets; English, to be `translated`."""
 
 
 def understand(url: str) -> Address:
@@ -136,7 +137,7 @@ class Notifier:
         stuck[:] = [thread for thread in stuck if thread.is_alive()]
         why: str | None
         if len(stuck) >= _MOST_STUCK:
-            why = _("its server has answered none of the last messages")
+            why = later("its server has answered none of the last messages")
         else:
             thread, outcome = _in_a_thread(lambda: _delivered(address, text))
             try:
@@ -144,7 +145,7 @@ class Notifier:
                     why = await outcome
             except TimeoutError:
                 stuck.append(thread)
-                why = _("no answer within {n} s").format(n=round(SEND_SECONDS))
+                why = later("no answer in time")
         if why is not None:
             log.warning("an alert was not delivered to %s: %s", address.shown, why, extra={"action": "alert_failed"})
         return Result(address.key, address.shown, why is None, why or "")
@@ -166,7 +167,7 @@ def _in_a_thread(work: Callable[[], str | None]) -> tuple[threading.Thread, asyn
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(settle, outcome)
 
-    thread = threading.Thread(target=run, name="alert", daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=(run,), name="alert", daemon=True)
     thread.start()
     return thread, future
 
@@ -188,7 +189,7 @@ def _delivered(address: Address, text: Text) -> str | None:
             return None
         lines = [entry.message for entry in result.logs() if entry.level in ("WARNING", "ERROR")]
         causes = [_cause(entry.message) for entry in result.logs() if "xception: " in entry.message]
-    return printable(_without_secrets(address.url, (causes or lines or [_("refused")])[-1]))[:300].rstrip(".")
+    return printable(_without_secrets(address.url, (causes or lines or [later("refused")])[-1]))[:300].rstrip(".")
 
 
 def _cause(message: str) -> str:
@@ -199,7 +200,7 @@ def _cause(message: str) -> str:
         error = re.split(r": |, [\"']", caused)[-1].rstrip("\"')")
     if said := _SMTP_ANSWER.search(error):
         if said[1] is None:
-            return _("what answers there is no mail server")
+            return later("what answers there is no mail server")
         return f"{said[1]} {said[3]}".replace("\\r", "").replace("\\n", " ")
     return re.sub(r"\[Errno -?\d+\] ", "", error)
 

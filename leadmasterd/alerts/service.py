@@ -162,19 +162,19 @@ class Alerts:
                         store.add_note(key, What.ENDED, fate, said, now=now)
             case Released(note_id, text):
                 note = store.notes[note_id]
-                store.put_note(replace(note, state="due", due_at=now, text=text or note.text))
+                store.put_note(replace(note, state=Fate.DUE, due_at=now, text=text or note.text))
                 if note.key in store.episodes:
                     store.put_episode(note.key, replace(store.episodes[note.key], told=True))
             case Dropped(note_id):
                 note = store.notes[note_id]
-                store.put_note(replace(note, state="over"))
+                store.put_note(replace(note, state=Fate.OVER))
                 if note.key in store.episodes:
                     store.put_episode(note.key, replace(store.episodes[note.key], told=False))
             case Digest(kind, note_ids):
                 notes = [store.notes[note_id] for note_id in note_ids]
                 text = bundle.together([(each.made_at, each.text) for each in notes], now, self._rules.zone)
                 for note in notes:
-                    store.put_note(replace(note, state="in_digest"))
+                    store.put_note(replace(note, state=Fate.IN_DIGEST))
                 store.add_note(Key(kind, ""), What.DIGEST, Fate.DUE, text, now=now, flapping=True)
 
     def _settle_old(self) -> None:
@@ -183,7 +183,7 @@ class Alerts:
             return
         for note in self._store.due():
             if all(self._is_told(note, address) for address in self._addresses):
-                self._store.put_note(replace(note, state="told"))
+                self._store.put_note(replace(note, state=Fate.TOLD))
 
     def _flush(self) -> None:
         trouble = self._store.flush()

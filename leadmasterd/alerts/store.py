@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadmasterd import times
-from leadmasterd.alerts.episodes import SPAN, Episode, Fate, Key, Ledger, Told, Waiting, What
+from leadmasterd.alerts.episodes import OPEN, SPAN, Episode, Fate, Key, Ledger, Told, Waiting, What
 from leadmasterd.alerts.kinds import Kind, Text
 from leadmasterd.queries.alert_history import VERSION
 from leadmasterd.store.database import is_damage, words_of
@@ -75,8 +75,7 @@ class Note:
     note_id: int
     key: Key
     what: What
-    state: str
-    """held, gathered, due; told, over, in_digest, given_up: settled."""
+    state: Fate
     made_at: datetime
     due_at: datetime | None
     at_once: bool
@@ -118,7 +117,7 @@ class Store:
     def ledger(self) -> Ledger:
         """As decisions need it."""
         waiting = [
-            Waiting(each.note_id, each.key, each.what, Fate(each.state))
+            Waiting(each.note_id, each.key, each.what, each.state)
             for each in self.notes.values()
             if each.state in (Fate.HELD, Fate.GATHERED)
         ]
@@ -140,7 +139,7 @@ class Store:
                 note_id=self._last_id,
                 key=key,
                 what=what,
-                state=str(fate),
+                state=fate,
                 made_at=now,
                 due_at=now if due else None,
                 at_once=due,
@@ -155,16 +154,16 @@ class Store:
     def put_note(self, note: Note) -> None:
         """Changed."""
         self._changed["notes", note.note_id] = note
-        if note.state in ("held", "gathered", "due"):
+        if note.state in OPEN:
             self.notes[note.note_id] = note
         else:
             self.notes.pop(note.note_id, None)
 
     def due(self) -> list[Note]:
         """What is to be told now, the oldest first. The oldest of too many are given up."""
-        found = sorted((each for each in self.notes.values() if each.state == "due"), key=lambda each: each.note_id)
+        found = sorted((each for each in self.notes.values() if each.state is Fate.DUE), key=lambda each: each.note_id)
         for note in found[:-MOST_UNTOLD]:
-            self.put_note(replace(note, state="given_up"))
+            self.put_note(replace(note, state=Fate.GIVEN_UP))
         return found[-MOST_UNTOLD:]
 
     # ------------------------------------------------------------------ the file
@@ -340,7 +339,7 @@ def _note(row: tuple[Any, ...]) -> Note:
         note_id=note_id,
         key=Key(Kind(kind), subject),
         what=What(what),
-        state=state,
+        state=Fate(state),
         made_at=datetime.fromisoformat(made_at),
         due_at=due_at and datetime.fromisoformat(due_at),
         at_once=bool(at_once),

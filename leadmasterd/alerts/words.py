@@ -54,7 +54,7 @@ def _because(status: Status) -> str:
     return _sentence(sentences.because(str(status.get("code")), status.get("values") or {}))
 
 
-def _as_many_as_fit(lines: Sequence[str]) -> str:
+def _first_that_fit(lines: Sequence[str]) -> str:
     """The lines, or the first of them and how many more there are."""
     if len(whole := "\n".join(lines)) <= BODY:
         return whole
@@ -180,7 +180,17 @@ def recovered(gaps: Iterable[Gap]) -> int:
 
 def of_warning(code: str, detail: str) -> Text:
     """A warning of `health`: what it is, and what to do."""
-    return make(_capital(health.sentence(code, detail)), *_warning(code, detail))
+    title = _TITLES[code](health.feeds(detail)) if code in _TITLES else _capital(health.sentence(code, detail))
+    return make(title, *_warning(code, detail))
+
+
+_TITLES: Final[Mapping[str, Callable[[str], str]]] = {
+    health.FEED_DOWN.code: lambda feeds: _("Feeds down: {feeds}").format(feeds=feeds),
+    health.FEED_DISABLED.code: lambda feeds: _("Feeds off: {feeds}").format(feeds=feeds),
+    health.FEED_DEAD.code: lambda feeds: _("Events given up: {feeds}").format(feeds=feeds),
+    health.FEED_OVERFLOW.code: lambda feeds: _("Old events given up: {feeds}").format(feeds=feeds),
+}
+"""Where the sentence is too long for a title that names the feeds."""
 
 
 def _warning(code: str, detail: str) -> tuple[str, str]:
@@ -281,7 +291,7 @@ def follow_ups(rows: Sequence[DueFollowUp]) -> Text:
     for row in rows:
         line = _("{person}: {what}").format(person=_person(row), what=words.follow_up(row["kind"], row["number"]))
         lines.append(line + (", " + _("overdue") if row["overdue"] else ""))
-    return Text(shortened(title, TITLE), _as_many_as_fit(lines))
+    return Text(shortened(title, TITLE), _first_that_fit(lines))
 
 
 # ---------------------------------------------------------------------- many at once
@@ -302,7 +312,7 @@ def digest(conditions: Sequence[Condition]) -> Text:
     title = one_kind(number) if one_kind else ngettext("{n} alert", "{n} alerts", number)
     ordered = sorted(conditions, key=lambda each: (each.since, each.subject))
     lines = [(each.kind in _MANY and each.text.body.partition("\n")[0]) or each.text.title for each in ordered]
-    return Text(title.format(n=figure(number)), _as_many_as_fit(lines))
+    return Text(title.format(n=figure(number)), _first_that_fit(lines))
 
 
 # ---------------------------------------------------------------------- summaries

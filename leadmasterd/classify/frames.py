@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from leadmasterd.classify.intents import GROUP_OF
+from leadmasterd.text import _
 
 FILLINGS: Final = 4
 """Sentences made of a frame with slots. More teach nothing new and take time."""
@@ -36,11 +37,17 @@ def sentences(text: str) -> Iterator[tuple[str, str]]:
     around: Mapping[str, Sequence[str]] = data["around"]
     for intent, frames in data["frames"].items():
         if intent not in GROUP_OF:
-            raise CannotUseFrames(f"cannot learn from frames of {intent!r}: there is no such intent")
+            raise CannotUseFrames(
+                _("cannot learn from frames of {intent!r}: there is no such intent").format(intent=intent)
+            )
         for frame in frames:
             missing = set(_SLOT.findall(frame)) - set(slots)
             if missing:
-                raise CannotUseFrames(f"cannot fill {frame!r}: nothing is listed for {', '.join(sorted(missing))}")
+                raise CannotUseFrames(
+                    _("cannot fill {frame!r}: nothing is listed for {missing}").format(
+                        frame=frame, missing=", ".join(sorted(missing))
+                    )
+                )
             draw = random.Random(frame)  # the same each time
             for _filling in range(FILLINGS if _SLOT.search(frame) else 1):
                 sentence = _filled(frame, slots, draw)

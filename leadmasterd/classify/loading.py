@@ -11,12 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from leadmasterd import causes
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.model import Model
 from leadmasterd.classify.model import parse as parse_model
 from leadmasterd.classify.rules import RuleSet
 from leadmasterd.classify.rules_file import parse as parse_rules
 from leadmasterd.errors import CannotUseModel, CannotUseRules
+from leadmasterd.text import _
 
 PACKAGED: Final = resources.files("leadmasterd.classify") / "data"
 PACKAGED_RULES: Final = "rules.toml"
@@ -59,7 +61,7 @@ def existing(file: Path | None) -> Path | None:
 
 @lru_cache(maxsize=1)
 def _packaged_rules(content: bytes) -> RuleSet:
-    return parse_rules(content.decode(), f"the packaged {PACKAGED_RULES}")
+    return parse_rules(content.decode(), _("the packaged {file}").format(file=PACKAGED_RULES))
 
 
 @lru_cache(maxsize=1)
@@ -67,7 +69,9 @@ def _own_rules(content: bytes, where: str, packaged: bytes) -> RuleSet:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise CannotUseRules(f"cannot use {where}: it is not UTF-8 ({error}); save it as UTF-8") from error
+        raise CannotUseRules(
+            _("cannot use {where}: it is not UTF-8 (byte {n}); save it as UTF-8").format(where=where, n=error.start)
+        ) from error
     return parse_rules(text.replace("\r\n", "\n"), where, _packaged_rules(packaged))
 
 
@@ -80,11 +84,15 @@ def _model(content: bytes, where: str) -> Model:
 def _read(file: Path, largest: int, error: type[CannotUseRules | CannotUseModel]) -> bytes:
     try:
         if not stat.S_ISREG(file.stat().st_mode):
-            raise error(f"cannot use {file}: it is not a regular file; move it away")
+            raise error(_("cannot use {file}: it is not a regular file; move it away").format(file=file))
         with file.open("rb") as stream:
             content = stream.read(largest + 1)
     except OSError as cause:
-        raise error(f"cannot read {file}: {cause.strerror or cause}; check the path and its permissions") from cause
+        raise error(
+            _("cannot read {file}: {why}; check the path and its permissions").format(
+                file=file, why=causes.of_system(cause)
+            )
+        ) from cause
     if len(content) > largest:
-        raise error(f"cannot use {file}: it is larger than {largest >> 20} MB")
+        raise error(_("cannot use {file}: it is larger than {n} MB").format(file=file, n=largest >> 20))
     return content

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import FLAGS, GROUP_OF, UNKNOWN, Label, Signals
 from leadmasterd.errors import CannotUseLine
+from leadmasterd.text import _
 
 _KEYS: Final = ("texts", "text", "intent", "also", "context")
 
@@ -135,7 +136,7 @@ def cases_from(lines: Iterable[str], where: str) -> list[Case]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                cases.append(case_from(line, f"{where}, line {number}"))
+                cases.append(case_from(line, _("{where}, line {line}").format(where=where, line=number)))
             except CannotUseLine as error:
                 problems.append(str(error))
     if problems:
@@ -148,12 +149,20 @@ def case_from(line: str, where: str) -> Case:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise CannotUseLine(f"cannot use {where}: it is not JSON: {error}") from error
+        raise CannotUseLine(_("cannot use {where}: it is not JSON").format(where=where)) from error
     if not isinstance(entry, dict):
-        raise CannotUseLine(f"cannot use {where}: it must be an object like " + '{"text": "...", "intent": "price"}')
+        raise CannotUseLine(
+            _("cannot use {where}: it must be an object like {example}").format(
+                where=where, example='{"text": "...", "intent": "price"}'
+            )
+        )
     for key in entry:
         if key not in _KEYS and difflib.get_close_matches(key, _KEYS, n=1, cutoff=0.8):
-            raise CannotUseLine(f"cannot use {where}: `{key}` is unknown; known here: {', '.join(_KEYS)}")
+            raise CannotUseLine(
+                _("cannot use {where}: `{key}` is unknown; known here: {known}").format(
+                    where=where, key=key, known=", ".join(_KEYS)
+                )
+            )
     given = {key: value for key, value in entry.items() if value is not None}
     return Case(_texts(given, where), _signals(given.get("context", {}), where), _answers(given, where))
 
@@ -161,40 +170,58 @@ def case_from(line: str, where: str) -> Case:
 def _texts(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
     texts = entry["texts"] if "texts" in entry else [entry.get("text")]
     if "texts" in entry and "text" in entry:
-        raise CannotUseLine(f"cannot use {where}: give `texts` or `text`, not both")
+        raise CannotUseLine(_("cannot use {where}: give `texts` or `text`, not both").format(where=where))
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
-        raise CannotUseLine(f"cannot use {where}: `texts` must be a list of texts (or `text` one text)")
+        raise CannotUseLine(
+            _("cannot use {where}: `texts` must be a list of texts (or `text` one text)").format(where=where)
+        )
     return tuple(texts)
 
 
 def _answers(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
     also = entry.get("also", [])
     if not isinstance(also, list):
-        raise CannotUseLine(f"cannot use {where}: `also` = {also!r}: must be a list of intents")
+        raise CannotUseLine(_must_be(where, "also", also, _("a list of intents")))
     allowed = ", ".join(GROUP_OF)
     if "intent" not in entry:
-        raise CannotUseLine(f"cannot use {where}: `intent` is missing; allowed: {allowed}")
+        raise CannotUseLine(
+            _("cannot use {where}: `intent` is missing; allowed: {allowed}").format(where=where, allowed=allowed)
+        )
     answers: Sequence[Any] = [entry["intent"], *also]
     for each in answers:
         if not isinstance(each, str) or each not in GROUP_OF:
-            raise CannotUseLine(f"cannot use {where}: {each!r} is no intent; allowed: {allowed}")
+            raise CannotUseLine(
+                _("cannot use {where}: {value!r} is no intent; allowed: {allowed}").format(
+                    where=where, value=each, allowed=allowed
+                )
+            )
     return tuple(answers)
 
 
 def _signals(context: Any, where: str) -> Signals:
     """Flags, and `types` of the messages."""
     if not isinstance(context, dict):
-        raise CannotUseLine(f"cannot use {where}: `context` = {context!r}: must be an object")
+        raise CannotUseLine(_must_be(where, "context", context, _("an object")))
     context = {key: value for key, value in context.items() if value is not None}
     for key, value in context.items():
         if key not in (*FLAGS, "types"):
-            raise CannotUseLine(f"cannot use {where}: `context.{key}` is unknown; known: {', '.join(FLAGS)}, types")
+            raise CannotUseLine(
+                _("cannot use {where}: `{key}` is unknown; known here: {known}").format(
+                    where=where, key=f"context.{key}", known=", ".join((*FLAGS, "types"))
+                )
+            )
         if key in FLAGS and not isinstance(value, bool):
-            raise CannotUseLine(f"cannot use {where}: `context.{key}` = {value!r}: must be true or false")
+            raise CannotUseLine(_must_be(where, f"context.{key}", value, _("true or false")))
     types = context.get("types", [])
     if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
-        raise CannotUseLine(f"cannot use {where}: `context.types` = {types!r}: must be a list of message types")
+        raise CannotUseLine(_must_be(where, "context.types", types, _("a list of message types")))
     return Signals(**{key: value for key, value in context.items() if key in FLAGS}, types=tuple(types))
+
+
+def _must_be(where: str, key: str, value: object, allowed: str) -> str:
+    return _("cannot use {source}: `{key}` = {value}: must be {allowed}").format(
+        source=where, key=key, value=repr(value), allowed=allowed
+    )
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Signals
 from leadmasterd.classify.text import Normalised
 from leadmasterd.errors import CannotUseModel
+from leadmasterd.text import _
 
 FORMAT: Final = "leadmasterd-model"
 FORMAT_VERSION: Final = 1
@@ -242,36 +243,42 @@ def parse(content: bytes, where: str) -> Model:
         unpacked = zlib.decompressobj(wbits=31).decompress(content, _LARGEST)
         document = json.loads(unpacked)
     except (zlib.error, ValueError, RecursionError) as error:
-        raise CannotUseModel(f"cannot use the model {where}: it is damaged or no model ({error}); {_REMEDY}") from error
+        raise CannotUseModel(_unusable(where, _("it is damaged or no model"))) from error
     problem = _problem(document)
     if problem:
-        raise CannotUseModel(f"cannot use the model {where}: {problem}; {_REMEDY}")
+        raise CannotUseModel(_unusable(where, problem))
     return Model(document)
 
 
-_REMEDY: Final = "train it again with `leadmasterd rules train`, or delete it to use the packaged one"
+def _unusable(where: str, problem: str) -> str:
+    return _(
+        "cannot use the model {where}: {problem}; train it again with `leadmasterd rules train`, or delete it to use "
+        "the packaged one"
+    ).format(where=where, problem=problem)
 
 
 def _problem(document: Any) -> str | None:
     """Why the document can't be used, or None."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        return f"it does not say that it is a {FORMAT}"
+        return _("it does not say that it is a {format}").format(format=FORMAT)
     if document.get("v") != FORMAT_VERSION:
-        return f"it is of version {document.get('v')!r}, and this program reads {FORMAT_VERSION}"
+        return _("it is of version {version!r}, and this program reads {ours}").format(
+            version=document.get("v"), ours=FORMAT_VERSION
+        )
     intents, bias, rows = document.get("intents"), document.get("bias"), document.get("features")
     if not isinstance(intents, list) or len(intents) < 2 or not set(map(str, intents)) <= set(GROUP_OF):
-        return "its intents are not those of this program"
+        return _("its intents are not those of this program")
     numbers = [document.get("step"), *(bias if isinstance(bias, list) else [None])]
     if len(numbers) != len(intents) + 1 or not all(_finite(number) for number in numbers):
-        return "its numbers are not numbers, or too few"
+        return _("its numbers are not numbers, or too few")
     if not all(isinstance(document.get(key), str) for key in ("version", "made")) or not isinstance(rows, dict):
-        return "it is incomplete"
+        return _("it is incomplete")
     if not isinstance(document.get("learned"), list):
-        return "it does not say what it learned from"
+        return _("it does not say what it learned from")
     if not _odds_are_good(document.get("odds", {}), intents):
-        return "its odds of signals are not those of this program"
+        return _("its odds of signals are not those of this program")
     if not all(_row_is_good(row, len(intents)) for row in rows.values()):
-        return "a row of its weights is damaged"
+        return _("a row of its weights is damaged")
     return None
 
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from leadmasterd.classify.text import MONEY, QUESTION, words_of
+from leadmasterd.text import _
 
 GAP: Final = "*"
 NUMBER: Final = "#"
@@ -76,13 +77,15 @@ class Phrases(Generic[Mark]):
         end: _State[Mark] = _State(ends=(mark,))
         begin, fewest, most = _sequence(phrase, _Rest(end, 0, 0))
         if begin.ends:
-            raise ValueError("it needs a word")
+            raise ValueError(_("it needs a word"))
         if begin.any_word or end in begin.number:
-            raise ValueError(f"it needs a word, and `{GAP}` stands between words")
+            raise ValueError(_("it needs a word, and `{gap}` stands between words").format(gap=GAP))
         if most - fewest > SLACK:
             raise ValueError(
-                f"it has room for {most - fewest} optional words, and {SLACK} is the most: a gap (`{GAP}`) counts "
-                f"{_GAP_WORDS}, a word that may be left out 1; split it into two phrases"
+                _(
+                    "it has room for {n} optional words, and {most} is the most: a gap (`{gap}`) counts {words}, a "
+                    "word that may be left out 1; split it into two phrases"
+                ).format(n=most - fewest, most=SLACK, gap=GAP, words=_GAP_WORDS)
             )
         self._start.join(begin)
         self._after_first.cache_clear()
@@ -134,7 +137,7 @@ def _add(edges: dict[str, tuple["_State[Mark]", ...]], more: Mapping[str, tuple[
 def _sequence(phrase: str, rest: _Rest[Mark]) -> _Rest[Mark]:
     """This phrase and then `rest`. Built from its last word to its first."""
     if len(phrase) > _LONGEST:
-        raise ValueError(f"it is longer than {_LONGEST} characters")
+        raise ValueError(_("it is longer than {n} characters").format(n=_LONGEST))
     for token in reversed(_tokens(phrase)):
         if "(" in token:
             rest = _choice(_alternatives(token), rest)
@@ -168,7 +171,7 @@ def _tokens(phrase: str) -> list[str]:
     else:
         if not depth:
             return [token for token in tokens if token]
-    raise ValueError("alternatives are written (one|other)")
+    raise ValueError(_("alternatives are written (one|other)"))
 
 
 def _alternatives(token: str) -> list[str]:
@@ -196,7 +199,7 @@ def _spellings(word: str) -> list[str]:
             begin, end = choice.span() if choice else (len(way), len(way))
             ways.update(dict.fromkeys(way[:begin] + text + way[end:] for text in texts))
         if len(ways) > _MOST_SPELLINGS:
-            raise ValueError(f"there are more than {_MOST_SPELLINGS} ways to write `{word}`")
+            raise ValueError(_("there are more than {n} ways to write `{word}`").format(n=_MOST_SPELLINGS, word=word))
 
 
 def _words(token: str) -> list[str]:
@@ -206,11 +209,15 @@ def _words(token: str) -> list[str]:
     if GAP in token:
         begin = "".join(words_of(token[:-1]))
         if token.index(GAP) != len(token) - 1 or len(begin) < _MIN_PREFIX:
-            raise ValueError(f"`{token}`: a star ends a word of at least three letters, or stands alone for a gap")
+            raise ValueError(
+                _("`{word}`: a star ends a word of at least three letters, or stands alone for a gap").format(
+                    word=token
+                )
+            )
         return [begin + GAP]
     words = [word for word in words_of(token) if word != QUESTION]
     if not words:
-        raise ValueError(f"`{token}` is no word")
+        raise ValueError(_("`{word}` is no word").format(word=token))
     return words
 
 
@@ -226,7 +233,7 @@ def _before(word: str, state: _State[Mark]) -> _State[Mark]:
 def _gap(rest: _Rest[Mark]) -> _Rest[Mark]:
     state = rest.state
     if state.ends or state.any_word:
-        raise ValueError(f"`{GAP}` stands between words, and not twice")
+        raise ValueError(_("`{gap}` stands between words, and not twice").format(gap=GAP))
     for _more in range(_GAP_WORDS):
         before: _State[Mark] = _State(any_word=(state,))
         before.join(state)

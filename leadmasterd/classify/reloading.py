@@ -15,6 +15,7 @@ from typing import Final
 from watchdog.events import EVENT_TYPE_ATTRIB, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from leadmasterd import causes
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.loading import existing, load_model, load_rules
 from leadmasterd.errors import CannotUseModel, CannotUseRules
@@ -72,7 +73,7 @@ class Reloading:
             self._observer.start()
         except OSError as error:
             self._unwatched = _("cannot watch {files}: {reason}; changes take effect at the next start").format(
-                files=", ".join(map(str, self._files)), reason=error.strerror or error
+                files=", ".join(map(str, self._files)), reason=causes.of_system(error)
             )
         self._thread = threading.Thread(target=self._follow, name="rules", daemon=True)
         self._thread.start()

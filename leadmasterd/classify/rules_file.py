@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import re2
 
+from leadmasterd import causes
 from leadmasterd.classify.intents import FLAGS, GROUP_OF, UNKNOWN
 from leadmasterd.classify.phrases import Phrases
 from leadmasterd.classify.rules import Rule, RuleSet, When, compiled, never_read
 from leadmasterd.classify.text import MONEY, normalise, words_of
 from leadmasterd.errors import CannotUseRules
-from leadmasterd.text import nearest
+from leadmasterd.text import _, nearest
 
 _INTENTS: Final = tuple(intent for intent in GROUP_OF if intent != UNKNOWN)
 _RULE_STARTS: Final = re.compile(r"\s*\[\[\s*rule\s*\]\]")
@@ -32,7 +33,8 @@ def parse(text: str, where: str, packaged: RuleSet | None = None) -> RuleSet:
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise CannotUseRules(f"cannot use {where}: it is not TOML: {error}") from error
+        why = causes.of_toml(error) if isinstance(error, tomllib.TOMLDecodeError) else _("it is nested too deeply")
+        raise CannotUseRules(_("cannot use {where}: it is not TOML: {why}").format(where=where, why=why)) from error
     problems = _Problems(text, where)
     file = _Table(data, problems.of_the_file)
     given = file.read(_FILE_KEYS)
@@ -40,18 +42,21 @@ def parse(text: str, where: str, packaged: RuleSet | None = None) -> RuleSet:
     extend, off = given.get("extend", False), given.get("off", ())
     base = packaged if extend else None
     if extend and packaged is None:
-        file.complain("extend", "`extend` has nothing to extend here")
+        file.complain("extend", _("`extend` has nothing to extend here"))
     if not file.faulty:
         if not extend and not rules:
             file.complain(
-                "rule", "it has no rules; write `extend = true` for the packaged ones, and [[rule]] for each of yours"
+                "rule",
+                _("it has no rules; write `extend = true` for the packaged ones, and [[rule]] for each of yours"),
             )
         if off and not extend:
-            file.complain("off", "`off` drops packaged rules; write `extend = true` to have them")
+            file.complain("off", _("`off` drops packaged rules; write `extend = true` to have them"))
         elif base:
             known = {rule.id for rule in base.rules}
             for unknown in [each for each in off if each not in known]:
-                file.complain("off", f"`{unknown}` is no packaged rule{_did_you_mean(unknown, known)}")
+                file.complain(
+                    "off", _("`{rule}` is no packaged rule").format(rule=unknown) + _did_you_mean(unknown, known)
+                )
     if problems.sentences:
         raise CannotUseRules("\n".join(problems.sentences))
     own = [rule for rule in rules if rule]
@@ -66,21 +71,28 @@ def check_examples(rules: RuleSet, where: str) -> list[str]:
     """The `yes` and `no` examples that don't hold, one sentence each."""
     problems = []
     for rule in rules.rules:
-        place = f"{where}, line {rule.line}, rule `{rule.id}`" if rule.line else f"{where}, packaged rule `{rule.id}`"
+        place = (
+            _("{where}, line {line}, rule `{rule}`").format(where=where, line=rule.line, rule=rule.id)
+            if rule.line
+            else _("{where}, packaged rule `{rule}`").format(where=where, rule=rule.id)
+        )
         if (rule.phrases or rule.regex) and not (rule.yes and rule.no):
-            problems.append(f"{place}: it needs an example in `yes` and one in `no`")
+            problems.append(_("{place}: it needs an example in `yes` and one in `no`").format(place=place))
         signals = rule.when.example()
         for example in rule.yes:
             hits = rules.hits(normalise(example), signals)
             if rule.id not in [hit.rule.id for hit in hits]:
-                problems.append(f"{place}: `yes` example {list(example)!r} does not match it")
+                problems.append(
+                    _("{place}: `yes` example {example} does not match it").format(place=place, example=list(example))
+                )
             elif hits[0].rule.intent != rule.intent:
                 problems.append(
-                    f"{place}: `yes` example {list(example)!r} is decided by rule "
-                    f"`{hits[0].rule.id}` as {hits[0].rule.intent}"
+                    _("{place}: `yes` example {example} is decided by rule `{rule}` as {intent}").format(
+                        place=place, example=list(example), rule=hits[0].rule.id, intent=hits[0].rule.intent
+                    )
                 )
         problems += [
-            f"{place}: `no` example {list(example)!r} matches it"
+            _("{place}: `no` example {example} matches it").format(place=place, example=list(example))
             for example in rule.no
             if rule.id in [hit.rule.id for hit in rules.hits(normalise(example), signals)]
         ]
@@ -101,24 +113,30 @@ class _Problems:
 
     def of_the_file(self, key: str, what: str) -> None:
         """A problem with a key at the top of the file."""
-        self.sentences.append(f"cannot use {self._where}{self._line_of(key, 0, len(self._lines))}: {what}")
+        line = self._line_of(key, 0, len(self._lines))
+        self.sentences.append(
+            _("cannot use {where}, line {line}: {what}").format(where=self._where, line=line, what=what)
+        )
 
     def of_rule(self, number: int, name: str, key: str, what: str) -> None:
         """A problem with a key of the rule with this number, from 1."""
-        line = ""
         if number <= len(self._rules):
             line = self._line_of(key, self._rules[number - 1], [*self._rules, len(self._lines)][number])
-        self.sentences.append(f"cannot use {self._where}{line}, rule `{name}`: {what}")
+            sentence = _("cannot use {where}, line {line}, rule `{rule}`: {what}")
+            self.sentences.append(sentence.format(where=self._where, line=line, rule=name, what=what))
+        else:
+            sentence = _("cannot use {where}, rule `{rule}`: {what}")
+            self.sentences.append(sentence.format(where=self._where, rule=name, what=what))
 
     def line_of_rule(self, number: int) -> int:
         """The line that it begins at; 0 where the file is written in another way than one [[rule]] a rule."""
         return self._rules[number - 1] + 1 if number <= len(self._rules) else 0
 
-    def _line_of(self, key: str, begin: int, end: int) -> str:
+    def _line_of(self, key: str, begin: int, end: int) -> int:
         """The line that sets the key, if it is written on one; else where the rule or the file begins."""
         pattern = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=|.*[{{,]\s*{re.escape(key)}\s*=")
         found = next((number for number in range(begin, end) if pattern.match(self._lines[number])), begin)
-        return f", line {found + 1}"
+        return found + 1
 
 
 # ---------------------------------------------------------------------- tables and their values
@@ -141,26 +159,33 @@ class _Table:
     def read(self, readers: Mapping[str, "_Reader"]) -> dict[str, Any]:
         """The values of the known keys, but for the faulty ones."""
         for key in [each for each in self.data if each not in readers]:
-            self.complain(key, f"`{key}` is unknown{_did_you_mean(key, readers)}; known here: {', '.join(readers)}")
+            self.complain(
+                key,
+                _("`{key}` is unknown{hint}; known here: {known}").format(
+                    key=key, hint=_did_you_mean(key, readers), known=", ".join(readers)
+                ),
+            )
         values = {key: reader(self, key) for key, reader in readers.items() if key in self.data}
         return {key: value for key, value in values.items() if key not in self.faulty}
 
     def boolean(self, key: str) -> Any:
-        return self._of_type(key, bool, "true or false")
+        return self._of_type(key, bool, _("true or false"))
 
     def whole_number(self, key: str) -> Any:
-        return self._of_type(key, int, "a whole number")
+        return self._of_type(key, int, _("a whole number"))
 
     def text(self, key: str) -> Any:
-        return self._of_type(key, str, "text in quotes")
+        return self._of_type(key, str, _("text in quotes"))
 
     def texts(self, key: str) -> tuple[str, ...]:
         value = self.data[key]
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            self.complain(key, f"`{key}` = {value!r}: must be a list of texts, like ['one', 'two']")
+            self._must_be(key, _("a list of texts, like ['one', 'two']"))
             return ()
         if not all(each.strip() for each in value):
-            self.complain(key, f"`{key}` = {value!r}: a text in it is empty; take it out")
+            self.complain(
+                key, _("`{key}` = {value!r}: a text in it is empty; take it out").format(key=key, value=value)
+            )
         return tuple(value)
 
     def phrases(self, key: str) -> tuple[str, ...]:
@@ -169,7 +194,7 @@ class _Table:
             try:
                 Phrases[None]().add(phrase, None)
             except ValueError as error:
-                self.complain(key, f"phrase {phrase!r}: {error}")
+                self.complain(key, _("phrase {phrase!r}: {why}").format(phrase=phrase, why=error))
         return phrases
 
     def regex(self, key: str) -> Any:
@@ -178,10 +203,17 @@ class _Table:
             compiled(pattern or "")
         except re2.error as error:
             said = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
-            self.complain(key, f"regex {pattern!r}: {said} (RE2: no look-around, no back-references; see `unless`)")
+            self.complain(
+                key,
+                _("regex {regex!r}: {why} (RE2: no look-around, no back-references; see `unless`)").format(
+                    regex=pattern, why=said
+                ),
+            )
         else:
             if unread := ", ".join(f"`{char}` ({_instead_of(char)})" for char in never_read(pattern or "")):
-                self.complain(key, f"regex {pattern!r}: no text that it reads has {unread}")
+                self.complain(
+                    key, _("regex {regex!r}: no text that it reads has {unread}").format(regex=pattern, unread=unread)
+                )
         return pattern
 
     def intent(self, key: str) -> Any:
@@ -194,7 +226,7 @@ class _Table:
         ranks = [tuple(each) if isinstance(each, list) else (each,) for each in entries]
         named = [self._known_intent(key, intent) for equals in ranks for intent in equals]
         for twice in sorted({each for each in named if each and named.count(each) > 1}):
-            self.complain(key, f"`{twice}` stands twice")
+            self.complain(key, _("`{intent}` stands twice").format(intent=twice))
         return tuple(ranks)
 
     def examples(self, key: str) -> tuple[tuple[str, ...], ...]:
@@ -202,12 +234,12 @@ class _Table:
         value = self.data[key]
         bursts = [[each] if isinstance(each, str) else each for each in value] if isinstance(value, list) else [None]
         if not all(isinstance(burst, list) and all(isinstance(text, str) for text in burst) for burst in bursts):
-            self.complain(key, f"`{key}` = {value!r}: must be a list of texts (or of lists of texts, for a burst)")
+            self._must_be(key, _("a list of texts (or of lists of texts, for a burst)"))
             return ()
         return tuple(tuple(burst) for burst in bursts if burst is not None)
 
     def when(self, key: str) -> Any:
-        value = self._of_type(key, dict, "a { table }")
+        value = self._of_type(key, dict, _("a {example}").format(example="{ table }"))
         conditions = _Table(value or {}, self._report)
         when = When(**conditions.read(_WHEN_KEYS))
         if conditions.faulty:
@@ -218,20 +250,25 @@ class _Table:
         """Read apart, by `_rules`."""
         value = self.data[key]
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-            self.complain(key, "rules are written as [[rule]] tables")
+            self.complain(key, _("rules are written as [[rule]] tables"))
 
     def _of_type(self, key: str, type_: type, name: str) -> Any:
         value = self.data[key]
         if type(value) is type_:  # not isinstance: a bool is no number
             return value
-        self.complain(key, f"`{key}` = {value!r}: must be {name}")
+        self._must_be(key, name)
         return None
+
+    def _must_be(self, key: str, allowed: str) -> None:
+        sentence = _("`{key}` = {value!r}: must be {allowed}")
+        self.complain(key, sentence.format(key=key, value=self.data[key], allowed=allowed))
 
     def _known_intent(self, key: str, value: object) -> str | None:
         if isinstance(value, str) and value in _INTENTS:
             return value
         hint = _did_you_mean(str(value), _INTENTS)
-        self.complain(key, f"`{key}` = {value!r} is no intent{hint}; allowed: {', '.join(_INTENTS)}")
+        sentence = _("`{key}` = {value!r} is no intent{hint}; allowed: {allowed}")
+        self.complain(key, sentence.format(key=key, value=value, hint=hint, allowed=", ".join(_INTENTS)))
         return None
 
 
@@ -273,10 +310,10 @@ def _rules(tables: Sequence[Mapping[str, Any]], problems: _Problems) -> list[Rul
     named: set[str] = set()
     for number, table in enumerate(tables, 1):
         name = table.get("id")
-        name = name if isinstance(name, str) and name else f"number {number}"
+        name = name if isinstance(name, str) and name else _("number {n}").format(n=number)
         rule = _Table(table, partial(problems.of_rule, number, name))
         if name in named:
-            rule.complain("id", "this id stands twice; each rule has its own")
+            rule.complain("id", _("this id stands twice; each rule has its own"))
         named.add(name)
         rules.append(_rule(rule, problems.line_of_rule(number)))
     return rules
@@ -286,17 +323,19 @@ def _rule(table: _Table, line: int) -> Rule | None:
     """A rule, or None if there is a problem with it. Relations between keys are checked where both could be read."""
     given = table.read(_RULE_KEYS)
     if "id" not in table.faulty and not given.get("id"):
-        table.complain("id", "every rule has an `id`")
+        table.complain("id", _("every rule has an `id`"))
     if "intent" not in table.data:
-        table.complain("intent", f"every rule has an `intent`; allowed: {', '.join(_INTENTS)}")
+        table.complain(
+            "intent", _("every rule has an `intent`; allowed: {allowed}").format(allowed=", ".join(_INTENTS))
+        )
     rule = Rule(**{"id": "", "intent": "", **given}, line=line)
     unknown = table.faulty - _RULE_KEYS.keys()
     if not unknown | table.faulty & {"phrases", "regex", "when"} and not _looks_at_something(rule):
-        table.complain("id", "it looks at nothing: give it `phrases`, a `regex` or `when`")
+        table.complain("id", _("it looks at nothing: give it `phrases`, a `regex` or `when`"))
     if rule.beside and not rule.whole and not unknown | table.faulty & {"whole"}:
-        table.complain("beside", "`beside` says what may stand beside the phrases of a `whole` rule")
+        table.complain("beside", _("`beside` says what may stand beside the phrases of a `whole` rule"))
     if rule.whole and rule.regex:
-        table.complain("regex", "`whole` is about phrases; in a regex write ^ and $")
+        table.complain("regex", _("`whole` is about phrases; in a regex write ^ and $"))
     return None if table.faulty else rule
 
 
@@ -307,9 +346,9 @@ def _looks_at_something(rule: Rule) -> bool:
 def _instead_of(char: str) -> str:
     """What a regex writes for a character that normalised text has not."""
     word = MONEY if char == "$" else next(iter(words_of(char)), "")
-    return f"write `{word}`" if word else "leave it out"
+    return _("write `{word}`").format(word=word) if word else _("leave it out")
 
 
 def _did_you_mean(word: str, known: Collection[str]) -> str:
     close = nearest(word, known)
-    return f" (did you mean `{close}`?)" if close else ""
+    return _(" (did you mean `{close}`?)").format(close=close) if close else ""

@@ -27,6 +27,7 @@ from leadmasterd.classify.measure import Training, TrainingRecord, cases_from
 from leadmasterd.classify.model import FORMAT, FORMAT_VERSION, INTENTS_BY_SIGNAL, LENGTH_STEP, ZERO, Model, features
 from leadmasterd.classify.text import Normalised, normalise
 from leadmasterd.errors import CannotUseLine, CannotUseModel
+from leadmasterd.text import _, speak
 
 CORRECTION_WEIGHT: Final = 5.0
 """Examples that a correction counts as: fifty of the shop's own words beat a thousand of somebody else's."""
@@ -315,11 +316,14 @@ def main(words: Sequence[str] | None = None) -> int:
     """Exit code 0 with the outcome as JSON, or 1 with the reason on stderr."""
     parser = argparse.ArgumentParser(prog="python -m leadmasterd.classify.train", description=__doc__)
     parser.add_argument("--corrections", metavar="FILE", help="JSON lines; `-` reads them from stdin")
+    parser.add_argument("--source", metavar="NAME", help="what problems with the corrections call their file")
+    parser.add_argument("--language", default="en", help="in which problems are told")
     parser.add_argument("--model", type=Path, metavar="FILE", help="the model to replace if the new one is not worse")
     parser.add_argument(
         "--from-examples", type=Path, metavar="FILE", help="make this model from the packaged examples and frames"
     )
     arguments = parser.parse_args(words)
+    speak(arguments.language)
     try:
         if arguments.from_examples:
             examples, filled = _packaged_lessons()
@@ -327,7 +331,7 @@ def main(words: Sequence[str] | None = None) -> int:
             write(document, arguments.from_examples, 0o644)
             record: Mapping[str, object] = {"result": "made", "version": document["version"]}
         else:
-            record = _learn(arguments.corrections, arguments.model)
+            record = _learn(arguments.corrections, arguments.model, arguments.source)
     except (CannotTrain, CannotUseFrames, CannotUseModel, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -342,11 +346,11 @@ def _packaged_lessons() -> tuple[list[Lesson], list[Lesson]]:
     return lessons_from(examples.split("\n"), EXAMPLES, 1.0), lessons_from_frames(frames)
 
 
-def _learn(corrections: str | None, file: Path | None) -> TrainingRecord:
+def _learn(corrections: str | None, file: Path | None, source: str | None) -> TrainingRecord:
     if corrections is None or file is None:
-        raise CannotTrain("cannot learn: give --corrections and --model")
+        raise CannotTrain(_("cannot learn: give --corrections and --model"))
     text = sys.stdin.read() if corrections == "-" else Path(corrections).read_text(encoding="utf-8")
-    lessons = lessons_from(text.split("\n"), corrections, CORRECTION_WEIGHT)
+    lessons = lessons_from(text.split("\n"), source or corrections, CORRECTION_WEIGHT)
     with _alone(file.parent):
         try:
             current = load_model(existing(file))
@@ -373,7 +377,9 @@ def _alone(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise CannotTrain(f"cannot learn now: another training is at work in {folder}; wait for it to end") from None
+        raise CannotTrain(
+            _("cannot learn now: another training is at work in {folder}; wait for it to end").format(folder=folder)
+        ) from None
     finally:
         os.close(descriptor)
 

@@ -10,7 +10,7 @@ from typing import TypedDict
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.errors import NO, CannotUseSettings, Refused
 from leadmasterd.settings.model import load
-from leadmasterd.text import _, figure, printable, speak
+from leadmasterd.text import _, figure, printable, speak, translated
 
 
 class Tested(TypedDict):
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         began = time.monotonic()
         [result] = await address.notifier.send(text)
         seconds = round(time.monotonic() - began, 3)
-        found = Tested(to=address.shown, delivered=result.delivered, seconds=seconds, why=result.why)
+        found = Tested(to=address.shown, delivered=result.delivered, seconds=seconds, why=translated(result.why))
         if not arguments.json:
             print(_line(found), flush=True)
         return found

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, typed
 from leadmasterd.errors import CannotUseRules, CannotUseState, Refused
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _, ngettext, spoken_language
 
 if TYPE_CHECKING:
     from leadmasterd.classify.classifier import Classifier
@@ -277,15 +277,19 @@ def run_train(arguments: argparse.Namespace) -> int:
     if text.strip():  # else nothing is written
         _make_state_dir(paths.state_dir)
     done = subprocess.run(
-        [sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-", "--model", str(model_file(paths))],
+        [
+            *(sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-"),
+            f"--source={arguments.corrections or paths.database}",
+            f"--model={model_file(paths)}",
+            f"--language={spoken_language()}",
+        ],
         input=text,
         env={**os.environ, "PYTHONUTF8": "1"},
         encoding="utf-8",
         capture_output=True,
         check=False,
     )
-    source = f"cannot use {arguments.corrections or paths.database}, line"
-    print(done.stderr.replace("cannot use -, line", source), end="", file=sys.stderr)
+    print(done.stderr, end="", file=sys.stderr)
     if done.returncode:
         return 1
     record: TrainingRecord = json.loads(done.stdout)

@@ -22,7 +22,7 @@ from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import is_running, read_status
-from leadmasterd.text import _, ngettext, printable
+from leadmasterd.text import _, ngettext, printable, translated
 from leadmasterd.times import iso
 
 READY: Final = 0
@@ -263,7 +263,7 @@ def _feed(feed: Mapping[str, Any]) -> str:
             "disabled": _("disabled"),
             "unusable": _("it can't be used"),
         }.get(feed["state"], feed["state"])
-    return printable(text + (f" ({feed['why']})" if feed["why"] else ""))
+    return printable(text + (f" ({translated(feed['why'])})" if feed["why"] else ""))
 
 
 def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, str]]:

@@ -54,7 +54,6 @@ from leadmasterd.store.writer import StoreError, Writer
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Facts, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
-from leadmasterd.text import _
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +209,7 @@ class Daemon:
         return True
 
     def _update_began(self, update: Update) -> None:
-        what = _("{n} messages, {size}").format(n=f"{update.messages:,}", size=megabytes(update.size))
+        what = f"{update.messages:,} messages, {megabytes(update.size)}"
         self._warnings.set(DATABASE_UPDATE, what)
         self._systemd.notify(f"STATUS={DATABASE_UPDATE.text(what)}")
 

@@ -8,6 +8,7 @@ from leadmasterd.daemon.session import SessionLog
 from leadmasterd.daemon.spawner import Spawner
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Happened, Phase
+from leadmasterd.text import _
 
 
 class Control:
@@ -28,32 +29,42 @@ class Control:
                 self._inbox.post(Happened.RESUME)
             case "snapshot":
                 if self._session.phase is not Phase.READY:
-                    return {"ok": False, "error": "cannot take a snapshot: the session is not ready"}
+                    return {"ok": False, "error": _("cannot take a snapshot: the session is not ready")}
                 self._inbox.post(Happened.PLANNED_RESTART, why="snapshot")
             case "restart-listener":
                 if self._session.banned:
-                    return {"ok": False, "error": f"cannot restart: {self._session.sentence}"}
+                    return {"ok": False, "error": _("cannot restart: {why}").format(why=self._session.sentence)}
                 self._inbox.post(Happened.RESTART)
             case "pairing-code":
                 phone = "".join(filter(str.isdigit, str(request.get("phone", ""))))
+                cannot_pair = _("cannot ask for a pairing code: {why}")
                 if self._session.phase is Phase.NEEDS_PASSKEY:
-                    return {"ok": False, "error": f"cannot ask for a pairing code: {self._session.sentence}"}
+                    return {"ok": False, "error": cannot_pair.format(why=self._session.sentence)}
                 if self._session.phase is not Phase.WAITING_FOR_SCAN:
-                    return {"ok": False, "error": "cannot ask for a pairing code: no scan is needed now"}
+                    return {"ok": False, "error": cannot_pair.format(why=_("no scan is needed now"))}
                 self._spawner.send("pairing_code", phone=phone)
             case "check-page":
                 return await self._check_page()
             case other:
-                return {"ok": False, "error": f"unknown command {other!r}"}
+                return {"ok": False, "error": _("unknown command {command!r}").format(command=other)}
         return {"ok": True, "phase": self._session.phase.value}
 
     async def _check_page(self) -> dict[str, Any]:
         """Have the live page compared with what capture relies on; changes nothing."""
-        cannot = "cannot check the page: "
+        cannot = _("cannot check the page: {why}")
         if self._session.phase is Phase.WAITING_FOR_SCAN:
-            return {"ok": False, "error": cannot + "no phone is linked yet; scan the code first (`leadmasterd qr`)"}
+            return {
+                "ok": False,
+                "error": cannot.format(why=_("no phone is linked yet; scan the code first (`leadmasterd qr`)")),
+            }
         if self._session.phase is not Phase.READY:
-            return {"ok": False, "error": cannot + "the session is not ready; `leadmasterd status` says why"}
+            return {
+                "ok": False,
+                "error": cannot.format(why=_("the session is not ready; `leadmasterd status` says why")),
+            }
         if problem := await self._page.ask():
-            return {"ok": False, "error": f"{cannot}{problem}; try again in a minute"}
+            return {
+                "ok": False,
+                "error": cannot.format(why=_("{problem}; try again in a minute").format(problem=problem)),
+            }
         return {"ok": True, "phase": self._session.phase.value, "page": self._page.section()}

@@ -65,6 +65,7 @@ class LeadJobs:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            env={**os.environ, "LEADMASTERD_GENERAL__LANGUAGE": "en"},  # what it says goes to the log
         )
         try:
             with tree.not_the_listeners(process.pid):

@@ -7,6 +7,7 @@ from typing import Final
 
 from leadmasterd import times
 from leadmasterd.state import status_object
+from leadmasterd.text import _
 from leadmasterd.wire.events import Missing, Page
 
 _ANSWER_SECONDS: Final = 20.0
@@ -55,7 +56,7 @@ class PageReport:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 return (await answer).error
         except TimeoutError:
-            return "it does not answer"
+            return _("it does not answer")
         finally:
             del self._answers[number]
 

@@ -11,7 +11,6 @@ from leadmasterd.errors import INTERNAL, LeadmasterdError
 from leadmasterd.feeds import process
 from leadmasterd.journal import set_up_logging
 from leadmasterd.settings.model import load
-from leadmasterd.text import speak
 
 _NICE: Final = 5
 """Lower than the daemon's: on a busy machine capture comes first."""
@@ -27,7 +26,6 @@ def main() -> int:
     os.nice(_NICE)
     try:
         settings, paths = load(parser.parse_args().config)
-        speak(settings.language())
         asyncio.run(process.run(settings, paths))
     except LeadmasterdError as error:
         log.error("%s", error)  # noqa: TRY400

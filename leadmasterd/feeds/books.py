@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from leadmasterd.errors import CannotUseState
 from leadmasterd.outbox.reading import Event
+from leadmasterd.text import _
 
 VERSION: Final = 2
 
@@ -176,7 +177,11 @@ class Books:
         execute = self._connection.execute
         (version,) = execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            raise CannotUseState(f"cannot use {path}: it was written by a newer leadmasterd (version {version})")
+            raise CannotUseState(
+                _("cannot use {path}: it was written by a newer leadmasterd (version {version})").format(
+                    path=path, version=version
+                )
+            )
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA foreign_keys = ON")

@@ -24,6 +24,7 @@ from leadmasterd.feeds.events import News, Outbox, happened_at
 from leadmasterd.feeds.kinds import Receiver
 from leadmasterd.feeds.schedule import LONGEST_WAIT, TRIES, Circuit, Outage, Outcome, Result, wait_after
 from leadmasterd.outbox.reading import Event
+from leadmasterd.text import later
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +265,7 @@ class Feed:
             outcome = await self.receiver.deliver(event, after_gap=stream.after_gap)
         except Exception:  # a defect of the receiver's, ours or a package's, must not stop other feeds
             log.exception("feed %s: a try failed in a way of its own", self.name, extra={"action": "feed_defect"})
-            outcome = Outcome(Result.AGAIN, "a defect")
+            outcome = Outcome(Result.AGAIN, later("a defect"))
         finally:
             self._under_way -= 1
         self._settle(stream, event, outcome)

@@ -21,6 +21,7 @@ from leadmasterd.settings.feeds import (
 )
 from leadmasterd.settings.secret_file import read_secrets, secret_path
 from leadmasterd.settings.template import names_in
+from leadmasterd.text import _
 
 
 def make_receiver(settings: FeedSettings, place: Place) -> Receiver:
@@ -48,8 +49,15 @@ def _check_template(settings: WebhookFeed, feed: str) -> None:
             fields = fields_of(kind, full=settings.full)
             if missing := sorted(named - {f"data.{name}" for name in fields}):
                 raise CannotUseSettings(
-                    f"cannot use feeds.{feed}.template: events of the type {kind} have no {', '.join(missing)}; "
-                    f"known there: {', '.join([*MARKS, *(f'data.{name}' for name in sorted(fields))])}"
+                    _(
+                        "cannot use feeds.{feed}.template: events of the type {kind} have no {missing}; known there: "
+                        "{known}"
+                    ).format(
+                        feed=feed,
+                        kind=kind,
+                        missing=", ".join(missing),
+                        known=", ".join([*MARKS, *(f"data.{name}" for name in sorted(fields))]),
+                    )
                 )
 
 
@@ -57,9 +65,11 @@ def _keys(settings: WebhookFeed | SheetsFeed, place: Place) -> list[bytes]:
     if not settings.secret_file:
         return [webhook_key(each.get_secret_value()) for each in settings.secrets]
     path = secret_path(settings.secret_file, place.base)
-    where = f"the secret file {path} of feeds.{place.feed}"
-    lines = read_secrets(path, where, "secret")
+    where = _("the secret file {path} of feeds.{feed}").format(path=path, feed=place.feed)
+    lines = read_secrets(path, where, _("secret"))
     try:
         return [webhook_key(each) for each in lines]
     except ValueError as error:
-        raise CannotUseSettings(f"cannot use {where}: each line must be {error}") from error
+        raise CannotUseSettings(
+            _("cannot use {where}: each line must be {allowed}").format(where=where, allowed=error)
+        ) from error

@@ -32,6 +32,7 @@ from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths, base_folder
 from leadmasterd.state.files import read_status
 from leadmasterd.state.status_object import FeedReport, FeedStatus
+from leadmasterd.text import _, speaking
 
 if TYPE_CHECKING:
     from leadmasterd.alerts.service import Alerts
@@ -81,7 +82,7 @@ class Process:
             beside = [tasks.create_task(self._report(stop), name="report")]
             if self._alerts:
                 self._emitter.on("news", self._alerts.news)
-                beside.append(tasks.create_task(self._alerts.run(), name="alerts"))
+                beside.append(tasks.create_task(self._tell(self._alerts), name="alerts"))
             if url := self._settings.alerts.ping_url.get_secret_value():
                 beside.append(tasks.create_task(self._ping(url), name="ping"))
             if not self._settings.feeds:
@@ -92,6 +93,11 @@ class Process:
                 await self._deliver(stop)
             for task in beside:
                 task.cancel()
+
+    async def _tell(self, alerts: "Alerts") -> None:
+        """In the operator's language; all else that this process says is English, as it goes to logs and files."""
+        with speaking(self._settings.language()):
+            await alerts.run()
 
     async def _ping(self, url: str) -> None:
         from leadmasterd.alerts.ping import StillAlive
@@ -309,7 +315,9 @@ def _lock(path: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if time.monotonic() > deadline:
-                    raise CannotUseState(f"cannot deliver: another process of leadmasterd holds {path}") from error
+                    raise CannotUseState(
+                        _("cannot deliver: another process of leadmasterd holds {path}").format(path=path)
+                    ) from error
                 time.sleep(0.1)
             else:
                 break

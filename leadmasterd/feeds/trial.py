@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, TypedDict
 
-from leadmasterd import times
+from leadmasterd import causes, times
 from leadmasterd.errors import CannotUseState, LeadmasterdError
 from leadmasterd.feeds.events import NO_STREAM
 from leadmasterd.feeds.kinds import Place, Receiver
@@ -25,6 +25,7 @@ from leadmasterd.settings.feeds import FeedSettings, JsonLinesFeed, WebhookFeed
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import base_folder
 from leadmasterd.settings.template import names_in
+from leadmasterd.text import _, speak, speaking
 
 
 class Answer(TypedDict):
@@ -40,7 +41,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m leadmasterd.feeds.trial", description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--config")
+    parser.add_argument("--language", default="en", help="in which errors are told")
     arguments = parser.parse_args()
+    speak(arguments.language)
     try:
         settings, paths = load(arguments.config)
         place = Place(arguments.name, paths.state_dir, base_folder(paths.file))
@@ -58,7 +61,9 @@ async def _send(settings: FeedSettings, place: Place) -> Answer:
     try:
         receiver = make_receiver(settings, place)
     except OSError as error:
-        raise CannotUseState(f"cannot make the receiver of {place.feed}: {error.strerror or error}") from error
+        raise CannotUseState(
+            _("cannot make the receiver of {feed}: {why}").format(feed=place.feed, why=causes.of_system(error))
+        ) from error
     try:
         return await _deliver(receiver, _of_template(settings))
     finally:
@@ -76,12 +81,18 @@ async def _to_a_file(settings: JsonLinesFeed, place: Place) -> Answer:
     path = place.state_dir / (settings.path or f"feeds/{place.feed}.jsonl")
     folder = path.parent if path.parent.is_dir() else place.state_dir
     if not folder.is_dir():
-        raise CannotUseState(f"cannot write in {folder}: there is no such folder; start the daemon once, it makes it")
+        raise CannotUseState(
+            _("cannot write in {folder}: there is no such folder; start the daemon once, it makes it").format(
+                folder=folder
+            )
+        )
     beside = folder / f"{path.name}.test"
     try:
         receiver = JsonLines(beside, rotate_bytes=settings.rotate_mb * 1_000_000, keep=0)
     except OSError as error:
-        raise CannotUseState(f"cannot write {beside}: {error.strerror or error}") from error
+        raise CannotUseState(
+            _("cannot write {path}: {why}").format(path=beside, why=causes.of_system(error))
+        ) from error
     try:
         return await _deliver(receiver)
     finally:
@@ -93,7 +104,8 @@ async def _deliver(receiver: Receiver, data: Mapping[str, Any] = MappingProxyTyp
     now = times.iso(datetime.now(UTC))
     began = time.monotonic()
     event = Event(event_id=0, kind=TEST, stream=NO_STREAM, at=now, data={**data, "sent_at": now}, feed=None)
-    outcome = await receiver.deliver(event, after_gap=False)
+    with speaking("en"):  # as the feeds process notes it
+        outcome = await receiver.deliver(event, after_gap=False)
     return {"result": outcome.result, "why": outcome.why, "seconds": round(time.monotonic() - began, 3)}
 
 

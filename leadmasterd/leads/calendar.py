@@ -19,7 +19,7 @@ from typing import Final, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from leadmasterd.leads.public_holidays import holidays_in
-from leadmasterd.text import nearest
+from leadmasterd.text import _, nearest
 
 Openings = tuple[tuple[int, int], ...]
 """Of one date, in order, not overlapping: minutes after midnight on the wall clock, from 0 to 1440."""
@@ -158,36 +158,44 @@ def openings(value: object) -> Openings:
     ("20:00" to "08:00") is refused. Raises ValueError; its text completes "must be".
     """
     if not isinstance(value, list | tuple):
-        raise _no_openings(f"{value!r} is not a list")
+        raise _no_openings(_("{value!r} is not a list").format(value=value))
     found = []
     for each in value:
         if not isinstance(each, list | tuple) or len(each) != 2:
-            raise _no_openings(f"{each!r} is not a pair of times")
+            raise _no_openings(_("{value!r} is not a pair of times").format(value=each))
         for time in each:
             if not isinstance(time, str) or not _TIME.fullmatch(time):
-                raise _no_openings(f"{time!r} is not a time of day from 00:00 to 24:00 in five characters")
+                raise _no_openings(
+                    _("{value!r} is not a time of day from 00:00 to 24:00 in five characters").format(value=time)
+                )
         start, end = (int(time[:2]) * 60 + int(time[3:]) for time in each)
         if start >= end:
             raise _no_openings(
-                f"from {each[0]} to {each[1]} ends before it begins; across midnight write one until 24:00 and one "
-                "from 00:00 on the next day"
+                _(
+                    "from {begin} to {end} ends before it begins; across midnight write one until 24:00 and one from "
+                    "00:00 on the next day"
+                ).format(begin=each[0], end=each[1])
             )
         found.append((start, end))
     found.sort()
-    for (_, end), (start, _) in pairwise(found):
+    for (_begin, end), (start, _end) in pairwise(found):
         if start < end:
-            raise _no_openings(f"{start // 60:02}:{start % 60:02} is in two of them")
+            raise _no_openings(_("{at} is in two of them").format(at=f"{start // 60:02}:{start % 60:02}"))
     return tuple(found)
 
 
 def _no_openings(why: str) -> ValueError:
-    return ValueError(f'openings such as [["09:00", "13:00"], ["16:00", "20:00"]], or [] for closed ({why})')
+    return ValueError(
+        _("openings such as {example}, or [] for closed ({why})").format(
+            example='[["09:00", "13:00"], ["16:00", "20:00"]]', why=why
+        )
+    )
 
 
 def known_weekday(name: str) -> str:
     """One of WEEKDAYS, or ValueError; its text completes "must be"."""
     if name not in WEEKDAYS:
-        raise ValueError(f"one of {', '.join(WEEKDAYS)}")
+        raise ValueError(_("one of {known}").format(known=", ".join(WEEKDAYS)))
     return name
 
 
@@ -198,7 +206,7 @@ def known_date(text: str) -> str:
             return text
     except ValueError:
         pass
-    raise ValueError("a calendar date such as 2026-12-24")
+    raise ValueError(_("a calendar date such as {example}").format(example="2026-12-24"))
 
 
 def known_timezone(name: str) -> str:
@@ -207,8 +215,9 @@ def known_timezone(name: str) -> str:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # KeyError: no such zone; the others: a folder, a path outside
         close = nearest(name, available_timezones())
-        hint = f" (did you mean {close}?)" if close else ""
-        raise ValueError(f"a time zone such as America/Argentina/Buenos_Aires{hint}") from None
+        hint = _(" (did you mean {close}?)").format(close=close) if close else ""
+        example = "America/Argentina/Buenos_Aires"
+        raise ValueError(_("a time zone such as {example}").format(example=example) + hint) from None
     return name
 
 

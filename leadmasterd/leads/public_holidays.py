@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from leadmasterd.text import nearest, unaccented
+from leadmasterd.text import _, nearest, unaccented
 
 if TYPE_CHECKING:
     from holidays import HolidayBase
@@ -30,15 +30,19 @@ def known_country(code: str) -> str:
 
     Raises ValueError for an unknown one; its text completes "must be".
     """
-    country, _, part = code.partition("-")
+    country, _dash, part = code.partition("-")
     countries = _files()
     if country.upper() not in countries:
-        raise ValueError("a country's two letters such as AR, or with a region such as AR-B (or empty: no holidays)")
+        raise ValueError(_("a country's two letters such as AR, or with a region such as AR-B (or empty: no holidays)"))
     if not part and not code.endswith("-"):
         return country.upper()
     parts = {each.upper(): each for each in _country(country.upper()).subdivisions}
     if part.upper() not in parts:
-        raise ValueError(f"{country.upper()} alone or with a region: {_regions(country.upper(), part)}")
+        raise ValueError(
+            _("{country} alone or with a region: {regions}").format(
+                country=country.upper(), regions=_regions(country.upper(), part)
+            )
+        )
     return f"{country.upper()}-{parts[part.upper()]}"
 
 
@@ -49,7 +53,7 @@ def _regions(country: str, typed: str) -> str:
     for name, part in found.subdivisions_aliases.items():
         names.setdefault(part, name)
     if not found.subdivisions:
-        return "no regions are known"
+        return _("no regions are known")
     spellings = {each: each for each in found.subdivisions}
     for part, name in names.items():
         spellings |= {unaccented(name): part, "".join(filter(str.isupper, name)): part}
@@ -57,7 +61,8 @@ def _regions(country: str, typed: str) -> str:
     hint = ""
     if close:
         part = spellings[close]
-        hint = f" (did you mean {', '.join([f'{country}-{part}', *([names[part]] if part in names else [])])}?)"
+        likely = ", ".join([f"{country}-{part}", *([names[part]] if part in names else [])])
+        hint = _(" (did you mean {close}?)").format(close=likely)
     known = ", ".join(f"{country}-{each}{f' ({names[each]})' if each in names else ''}" for each in found.subdivisions)
     return f"{known}{hint}"
 
@@ -69,7 +74,7 @@ def holidays_in(country: str, year: int) -> frozenset[date]:
     Without half days, those for some people only (banks, religions), and those on which every employer decides for
     himself. Raises ValueError as `known_country`.
     """
-    code, _, part = known_country(country).partition("-")
+    code, _dash, part = known_country(country).partition("-")
     # The names are in the language of the process's LANG unless one is given.
     days = _country(code)(subdiv=part or None, years=year, expand=False, language="es")
     optional = _OPTIONAL.get(code, frozenset())

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from leadmasterd.leads.timeline import Inbound
-from leadmasterd.text import unaccented
+from leadmasterd.text import _, unaccented
 
 _LINK: Final = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
 _AFTER_A_LINK: Final = ".,;:!?)]}'*_~"
@@ -32,7 +32,7 @@ class Campaign:
         """Raises ValueError for a text without any letter or digit."""
         words = plain(text)
         if not words:
-            raise ValueError(f"a text with words to recognise customers by ({text!r} has none)")
+            raise ValueError(_("a text with words to recognise customers by ({text!r} has none)").format(text=text))
         return cls(name, words)
 
 

@@ -17,9 +17,11 @@ from typing import Final
 
 import psutil
 
+from leadmasterd import causes
 from leadmasterd.listener import tree
 from leadmasterd.listener.framing import LineReader
 from leadmasterd.supervisor.timing import Timing
+from leadmasterd.text import _
 from leadmasterd.wire import decode
 
 ENTRY: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" / "src" / "main.js"
@@ -72,7 +74,9 @@ class Child:
         except OSError as error:
             os.close(out_read)
             os.close(in_write)
-            raise CannotStart(f"cannot start {argv[0]}: {error.strerror or error}") from error
+            raise CannotStart(
+                _("cannot start {program}: {why}").format(program=argv[0], why=causes.of_system(error))
+            ) from error
         finally:
             os.close(out_write)
             os.close(in_read)
@@ -80,7 +84,7 @@ class Child:
         child._stdout, child._reader = await loop.connect_read_pipe(
             lambda: LineReader(on_lines, on_oversize, on_cut), os.fdopen(out_read, "rb", 0)
         )
-        child._stdin, _ = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(in_write, "wb", 0))
+        child._stdin, _protocol = await loop.connect_write_pipe(asyncio.Protocol, os.fdopen(in_write, "wb", 0))
         return child
 
     @property

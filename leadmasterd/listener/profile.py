@@ -21,9 +21,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import read_status, sync, write_private
+from leadmasterd.text import _
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +104,8 @@ class Auth:
         sources = [self._profile / folder for folder in SESSION_FOLDERS]
         if missing := [source for source in sources if not source.is_dir()]:
             raise CannotUseSnapshot(
-                "no_session", f"cannot take a snapshot: the profile has no {missing[0]}; scan first"
+                "no_session",
+                _("cannot take a snapshot: the profile has no {folder}; scan first").format(folder=missing[0]),
             )
         name = _stamp(now)
         unfinished = self._snapshots / f".{name}"
@@ -140,10 +143,16 @@ class Auth:
                 path = snapshot.path / relative
                 if path.stat().st_size != noted["size"] or _sha256(path) != noted["sha256"]:
                     raise CannotUseSnapshot(
-                        "changed", f"snapshot {snapshot.name} is damaged: {relative} is not what was copied"
+                        "changed",
+                        _("snapshot {name} is damaged: {file} is not what was copied").format(
+                            name=snapshot.name, file=relative
+                        ),
                     )
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CannotUseSnapshot("unreadable", f"snapshot {snapshot.name} is damaged: {error}") from error
+            why = causes.of_system(error) if isinstance(error, OSError) else _("its manifest is not ours")
+            raise CannotUseSnapshot(
+                "unreadable", _("snapshot {name} is damaged: {why}").format(name=snapshot.name, why=why)
+            ) from error
 
     def newest_good(self, *, account: str | None) -> Snapshot | None:
         """The newest that verifies and belongs to this account (or to an unknown one)."""
@@ -282,7 +291,7 @@ class Auth:
         Chromium's lock is a symbolic link that reads `host-pid`.
         """
         try:
-            host, _, pid = str((self._profile / "SingletonLock").readlink()).rpartition("-")
+            host, _dash, pid = str((self._profile / "SingletonLock").readlink()).rpartition("-")
             arguments = Path(f"/proc/{int(pid)}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
@@ -329,7 +338,7 @@ def _stamp(moment: datetime) -> str:
 def _read_manifest(path: Path) -> dict[str, Any]:
     manifest = json.loads((path / _MANIFEST).read_bytes())
     if not isinstance(manifest, dict) or manifest.get("v") != 1:
-        raise ValueError("its manifest is not ours")
+        raise ValueError(manifest)
     return manifest
 
 

@@ -261,9 +261,9 @@ class SessionFile:
         }
         if not folders:
             raise self._refuse(
-                _("it holds neither a session of leadmasterd nor Chrome's {folders}; zip the whole folder").format(
-                    folders=" and ".join(SESSION_FOLDERS)
-                )
+                _(
+                    "it holds neither a session of leadmasterd nor Chrome's {one} and {other}; zip the whole folder"
+                ).format(one=SESSION_FOLDERS[0], other=SESSION_FOLDERS[1])
             )
         if len(folders) > 1:
             raise self._refuse(_("two of Chrome's folders are in it; zip only the one that was linked"))

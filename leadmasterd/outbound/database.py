@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotUseDatabase, CannotUseState
+from leadmasterd.text import _
 
 SCHEMA_VERSION: Final = 1
 PATIENCE: Final = 10.0
@@ -182,12 +184,16 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> IdentityKey:
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if tables and application != _APPLICATION:
         raise CannotUseDatabase(
-            f"cannot use {path}: it is a database of another program; set outbound.database to another file"
+            _("cannot use {path}: it is a database of another program; set outbound.database to another file").format(
+                path=path
+            )
         )
     if version > SCHEMA_VERSION:
         raise CannotUseDatabase(
-            f"cannot use {path}: it was written by a newer leadmaster-outbound (schema {version}, this one knows "
-            f"{SCHEMA_VERSION}); install that version again"
+            _(
+                "cannot use {path}: it was written by a newer leadmaster-outbound (schema {version}, this one knows "
+                "{ours}); install that version again"
+            ).format(path=path, version=version, ours=SCHEMA_VERSION)
         )
     if not tables:
         key = _new_key(path)
@@ -219,8 +225,10 @@ def _new_key(path: Path) -> IdentityKey:
     file = key_file(path)
     if file.exists():
         raise CannotUseDatabase(
-            f"cannot use {path}: it is empty, although its secret {file} is there; put it back from a backup, "
-            "or remove the secret too if nobody was ever suppressed"
+            _(
+                "cannot use {path}: it is empty, although its secret {file} is there; put it back from a backup, or "
+                "remove the secret too if nobody was ever suppressed"
+            ).format(path=path, file=file)
         )
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as written:
@@ -236,10 +244,12 @@ def _key_of(connection: sqlite3.Connection, path: Path) -> IdentityKey:
     [digest] = connection.execute("SELECT digest FROM identity_key").fetchone()
     key = IdentityKey(file.read_bytes()) if file.exists() else None
     if key is None or not hmac.compare_digest(key.digest(), digest):
-        what = "is not the one it was made with" if key else "is missing"
+        what = _("is not the one it was made with") if key else _("is missing")
         raise CannotUseState(
-            f"cannot use {path}: its secret {file} {what}, so nobody could be told who must not be written to; "
-            "put it back from a backup"
+            _(
+                "cannot use {path}: its secret {file} {what}, so nobody could be told who must not be written to; put "
+                "it back from a backup"
+            ).format(path=path, file=file, what=what)
         )
     return key
 
@@ -257,12 +267,21 @@ def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
     """The error as a sentence that says what to do."""
     match str(getattr(error, "sqlite_errorname", "")):
         case "SQLITE_BUSY" | "SQLITE_LOCKED":
-            return CannotUseDatabase(f"cannot use {path}: another leadmaster-outbound is writing to it; try again")
+            return CannotUseDatabase(
+                _("cannot use {path}: another leadmaster-outbound is writing to it; try again").format(path=path)
+            )
         case "SQLITE_FULL":
-            return CannotUseDatabase(f"cannot use {path}: the disk is full; free some space")
+            return CannotUseDatabase(_("cannot use {path}: the disk is full; free some space").format(path=path))
         case "SQLITE_CORRUPT" | "SQLITE_NOTADB":
-            return CannotUseDatabase(f"cannot use {path}: it is damaged ({error}); put it back from a backup")
+            return CannotUseDatabase(
+                _("cannot use {path}: it is damaged ({what}); put it back from a backup").format(
+                    path=path, what=causes.of_sqlite(str(error))
+                )
+            )
         case _:
             return CannotUseDatabase(
-                f"cannot use {path}: {error}; check the folder, the file and who may write to them"
+                _("cannot use {path}: {why}; check the folder, the file and who may write to them").format(
+                    path=path,
+                    why=causes.of_system(error) if isinstance(error, OSError) else causes.of_sqlite(str(error)),
+                )
             )

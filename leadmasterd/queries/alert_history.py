@@ -6,10 +6,11 @@ from typing import Final, Literal, TypedDict, cast
 
 from leadmasterd.queries.database import open_beside, rows
 from leadmasterd.settings.paths import Paths
+from leadmasterd.text import later, translated
 
 VERSION: Final = 1
 """As `leadmasterd.alerts.store` writes it."""
-_ANEW: Final = "what still holds is then told again, and the history is gone"
+_ANEW: Final = later("what still holds is then told again, and the history is gone")
 
 What = Literal["began", "ended", "digest"]
 State = Literal["held", "gathered", "due", "told", "over", "in_digest", "given_up"]
@@ -62,7 +63,7 @@ def file_of(paths: Paths) -> Path:
 
 def open_alerts(paths: Paths) -> list[OpenAlert]:
     """What holds now, as far as it was to be told; the oldest first. Raises CannotUseDatabase and CannotUseState."""
-    with open_beside(file_of(paths), "ro", version=VERSION, anew=_ANEW) as connection:
+    with open_beside(file_of(paths), "ro", version=VERSION, anew=translated(_ANEW)) as connection:
         found = connection and rows(
             connection,
             "SELECT e.kind, e.subject, e.since, n.title, n.state FROM episodes e JOIN notes n ON n.note_id = coalesce("
@@ -76,7 +77,7 @@ def open_alerts(paths: Paths) -> list[OpenAlert]:
 
 def alert_history(paths: Paths, *, limit: int) -> AlertHistory:
     """What was told, or is to be; the newest first. Raises CannotUseDatabase and CannotUseState."""
-    with open_beside(file_of(paths), "ro", version=VERSION, anew=_ANEW) as connection:
+    with open_beside(file_of(paths), "ro", version=VERSION, anew=translated(_ANEW)) as connection:
         if connection is None:
             return {"total": 0, "alerts": []}
         found = rows(
@@ -88,7 +89,7 @@ def alert_history(paths: Paths, *, limit: int) -> AlertHistory:
         [total] = rows(connection, "SELECT count(*) AS n FROM notes")
     for row in found:
         row["deliveries"] = [
-            Delivery(to=to, told_at=told_at, tries=tries, why=why)
+            Delivery(to=to, told_at=told_at, tries=tries, why=translated(why))
             for to, told_at, tries, why in json.loads(row["deliveries"]).values()
         ]
     return {"total": total["n"], "alerts": cast("list[Alert]", found)}

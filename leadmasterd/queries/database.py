@@ -7,11 +7,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
 from leadmasterd.store import database
 from leadmasterd.store.database import cannot_use, is_damage, words_of
 from leadmasterd.store.database import cause_in_file as cause_in_file
+from leadmasterd.text import _
 
 Connection = sqlite3.Connection
 Row = dict[str, Any]
@@ -49,7 +51,11 @@ def open_beside(path: Path, mode: Literal["ro", "rw"], *, version: int, anew: st
         yield None
         return
     if path.is_file() and not path.stat().st_size:  # to open it would delete what its WAL still holds
-        raise CannotUseState(f"cannot use {path}: it is empty; restart the daemon, which makes it anew: {anew}")
+        raise CannotUseState(
+            _("cannot use {path}: it is empty; restart the daemon, which makes it anew: {anew}").format(
+                path=path, anew=anew
+            )
+        )
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=5)
@@ -59,12 +65,18 @@ def open_beside(path: Path, mode: Literal["ro", "rw"], *, version: int, anew: st
                 yield None
                 return
             if found != version:
-                raise CannotUseState(f"cannot use {path}: another version of leadmasterd wrote it; restart the daemon")
+                raise CannotUseState(
+                    _("cannot use {path}: another version of leadmasterd wrote it; restart the daemon").format(
+                        path=path
+                    )
+                )
             yield opened
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if what := _damage_of(path):
             raise CannotUseState(
-                f"cannot use {path}: {what}; stop the daemon, move {path.name}* away and start it: {anew}"
+                _("cannot use {path}: {what}; stop the daemon, move {name}* away and start it: {anew}").format(
+                    path=path, what=what, name=path.name, anew=anew
+                )
             ) from error
         if is_damage(error):
             raise  # of the database, which was read meanwhile
@@ -74,13 +86,17 @@ def open_beside(path: Path, mode: Literal["ro", "rw"], *, version: int, anew: st
 def _damage_of(path: Path) -> str | None:
     """What is wrong with the content of the file."""
     if path.is_dir():
-        return "it is a folder"
+        return _("it is a folder")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as opened:
             found = str(opened.execute("PRAGMA integrity_check(1)").fetchone()[0])
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        return f"it is damaged ({words_of(error)})" if is_damage(error) else None
-    return None if found == "ok" else f"it is damaged ({' '.join(found.split())})"
+        return _it_is_damaged(words_of(error)) if is_damage(error) else None
+    return None if found == "ok" else _it_is_damaged(" ".join(found.split()))
+
+
+def _it_is_damaged(said: str) -> str:
+    return _("it is damaged ({what})").format(what=causes.of_sqlite(said))
 
 
 def rows(connection: Connection, query: str, *values: object, **named: object) -> list[Row]:

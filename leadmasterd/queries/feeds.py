@@ -17,7 +17,7 @@ from leadmasterd.outbox.events import KINDS
 from leadmasterd.queries.database import Connection, Row, open_beside, open_for_reading, rows
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, read_status
-from leadmasterd.text import _, nearest, ngettext
+from leadmasterd.text import _, later, nearest, ngettext, translated
 
 if TYPE_CHECKING:
     from leadmasterd.settings.feeds import FeedSettings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BOOKS_VERSION: Final = 2
 """As `leadmasterd.feeds.books` writes them."""
 
-_ANEW: Final = "every feed then delivers again what is still there; pauses and what was given up are forgotten"
+_ANEW: Final = later("every feed then delivers again what is still there; pauses and what was given up are forgotten")
 """What comes of books that begin anew."""
 
 FeedState = Literal["new", "active", "down", "paused", "disabled", "unusable"]
@@ -145,6 +145,8 @@ def feed_detail(paths: Paths, settings: "Settings", name: str, *, limit: int) ->
             name,
             limit,
         )
+        for row in tries or []:
+            row["why"] = translated(row["why"])
         return {
             **_feed(name, feed, sources),
             "to": _receiver(name, feed),
@@ -169,6 +171,7 @@ def dead_letters(paths: Paths, settings: "Settings", name: str, *, limit: int) -
         )
         [total] = rows(books, "SELECT count(*) AS n FROM dead_letters WHERE feed = ?", name)
     for row in found:
+        row["why"] = translated(row["why"])
         row["replayed"], row["data"] = bool(row["replayed"]), json.loads(row["data"])
     return {"feed": name, "total": total["n"], "dead": cast("list[DeadLetter]", found)}
 
@@ -176,7 +179,7 @@ def dead_letters(paths: Paths, settings: "Settings", name: str, *, limit: int) -
 @contextmanager
 def open_books(paths: Paths, mode: Literal["ro", "rw"]) -> Iterator[Connection | None]:
     """The feeds' books, in autocommit; None before any feed has begun. Raises CannotUseDatabase and CannotUseState."""
-    with open_beside(books_of(paths), mode, version=BOOKS_VERSION, anew=_ANEW) as books:
+    with open_beside(books_of(paths), mode, version=BOOKS_VERSION, anew=translated(_ANEW)) as books:
         yield books
 
 
@@ -226,7 +229,7 @@ def _feed(name: str, feed: "FeedSettings", sources: _Sources) -> Feed:
         "name": name,
         "kind": feed.kind,
         "state": state,
-        "why": why,
+        "why": translated(why),
         "since": row["since"],
         "behind": behind,
         "oldest_at": oldest_at,

@@ -78,7 +78,7 @@ def feed_state(state: str) -> str:
 def alert_state(state: str) -> str:
     """What became of an alert, in a word or two."""
     return {
-        "held": _("held till morning"),
+        "held": _("held by quiet hours"),
         "gathered": _("in the next digest"),
         "due": _("not yet"),
         "told": _("told"),

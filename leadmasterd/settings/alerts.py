@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from leadmasterd.hosts import is_whatsapps
 from leadmasterd.settings.secret_file import read_secrets, secret_path
 from leadmasterd.settings.section import TIME_OF_DAY, Section, at_least_one, meant, two_times
+from leadmasterd.text import _, later
 from leadmasterd.times import is_between
 
 KINDS: Final = (
@@ -19,18 +20,19 @@ KINDS: Final = (
 """As `alerts.kinds.Kind` has them."""
 _OFF: Final = frozenset({"new_lead"})
 _TIME: Final = f"^({TIME_OF_DAY})?$"
+_EXAMPLE: Final = "mailtos://user:password@smtp.shop.example?to=ana@shop.example"
 
 
 def _kind(text: str) -> str:
     if text in KINDS:
         return text
-    raise ValueError(f"one of {', '.join(KINDS)}{meant(text, KINDS)}")
+    raise ValueError(_("one of {known}").format(known=", ".join(KINDS)) + meant(text, KINDS))
 
 
 def _address(secret: SecretStr) -> SecretStr:
     """What can't be an address at all; the rest is known by `alerts.notifier`, which `config check` asks."""
     if "://" not in secret.get_secret_value():
-        raise ValueError("an address such as mailtos://user:password@smtp.shop.example?to=ana@shop.example")
+        raise ValueError(_("an address such as {example}").format(example=_EXAMPLE))
     return secret
 
 
@@ -45,9 +47,13 @@ def _ping(secret: SecretStr) -> SecretStr:
         host = None
     odd = " " in text or not text.isprintable() or parts.username is not None or parts.fragment
     if parts.scheme not in ("http", "https") or not host or odd:
-        raise ValueError("a URL such as https://hc-ping.com/your-uuid, without user and fragment (or empty)")
+        raise ValueError(
+            _("a URL such as {example}, without user and fragment (or empty)").format(
+                example="https://hc-ping.com/your-uuid"
+            )
+        )
     if is_whatsapps(host):
-        raise ValueError("no host of WhatsApp or Meta: nothing here sends")
+        raise ValueError(_("no host of WhatsApp or Meta: nothing here sends"))
     return secret
 
 
@@ -97,13 +103,13 @@ class AlertsSettings(Section):
     morning: str = Field(
         "08:30",
         pattern=_TIME,
-        json_schema_extra={"allowed": "a time of day such as 08:30 (or empty)"},
+        json_schema_extra={"allowed": later("a time of day such as 08:30 (or empty)")},
         description="When the summary of the morning is told, in leads.timezone. Empty: never.",
     )
     evening: str = Field(
         "20:00",
         pattern=_TIME,
-        json_schema_extra={"allowed": "a time of day such as 20:00 (or empty)"},
+        json_schema_extra={"allowed": later("a time of day such as 20:00 (or empty)")},
         description="When the summary of the day is told, in leads.timezone. Empty: never.",
     )
     bodies: bool = Field(False, description="Also words of messages. They then lie where the alerts do.")
@@ -129,11 +135,17 @@ class AlertsSettings(Section):
     def problem(self) -> tuple[str, str, str] | None:
         """The key, its value as it is shown, and what it must be, if two values do not fit together."""
         if self.to and self.to_file:
-            return "to_file", repr(self.to_file), "left out, or else `to`: one of the two"
+            return "to_file", repr(self.to_file), _("left out, or else `to`: one of the two")
         quiet = self.quiet()
         for key, at in (("morning", self.morning), ("evening", self.evening)):
             if at and quiet and is_between(time.fromisoformat(at), *quiet):
-                return key, repr(at), f"outside of `quiet_hours`, {' to '.join(self.quiet_hours)}, or empty"
+                return (
+                    key,
+                    repr(at),
+                    _("outside of `quiet_hours`, {begin} to {end}, or empty").format(
+                        begin=self.quiet_hours[0], end=self.quiet_hours[1]
+                    ),
+                )
         return None
 
     def quiet(self) -> tuple[time, time] | None:
@@ -148,4 +160,6 @@ class AlertsSettings(Section):
         if not self.to_file:
             return list(dict.fromkeys(each.get_secret_value() for each in self.to))
         path = secret_path(self.to_file, base)
-        return list(dict.fromkeys(read_secrets(path, f"the file {path} of alerts.to_file", "address")))
+        return list(
+            dict.fromkeys(read_secrets(path, _("the file {path} of alerts.to_file").format(path=path), _("address")))
+        )

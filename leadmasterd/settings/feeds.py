@@ -15,6 +15,7 @@ from leadmasterd.hosts import is_whatsapps
 from leadmasterd.outbox.events import KINDS
 from leadmasterd.settings.section import Section, at_least_one, meant
 from leadmasterd.settings.template import names_in
+from leadmasterd.text import _
 
 ENTRY_POINTS: Final = "leadmasterd.feeds"
 """The group in which other packages offer kinds of feeds."""
@@ -38,8 +39,12 @@ def webhook_key(secret: str) -> bytes:
         key = b""
     if not text.startswith(SECRET_PREFIX) or not _LEAST_SECRET <= len(key) <= _MOST_SECRET:
         raise ValueError(
-            f"{SECRET_PREFIX} and {_LEAST_SECRET} to {_MOST_SECRET} random bytes in standard base64, as "
-            f'`echo "{SECRET_PREFIX}$(openssl rand -base64 32)"` makes it'
+            _("{prefix} and {least} to {most} random bytes in standard base64, as {command} makes it").format(
+                prefix=SECRET_PREFIX,
+                least=_LEAST_SECRET,
+                most=_MOST_SECRET,
+                command=f'`echo "{SECRET_PREFIX}$(openssl rand -base64 32)"`',
+            )
         )
     return key
 
@@ -51,7 +56,7 @@ def _secret(secret: SecretStr) -> SecretStr:
 
 def _host(text: str) -> str:
     if not text or "/" in text or "@" in text or text != text.strip().lower():
-        raise ValueError('a host as it stands in `url`, in lower case and without its port ("n8n.lan")')
+        raise ValueError(_('a host as it stands in `url`, in lower case and without its port ("n8n.lan")'))
     return text
 
 
@@ -62,7 +67,7 @@ def _pattern(text: str) -> str:
     """Without this a slip would silently deliver nothing."""
     known = {*KINDS, *_GROUPS}
     if text != "*" and text not in known:
-        raise ValueError(f'a type of events ("lead.opened"), a group of them ("lead.*") or "*"{meant(text, known)}')
+        raise ValueError(_('a type of events ("lead.opened"), a group of them ("lead.*") or "*"') + meant(text, known))
     return text
 
 
@@ -103,7 +108,7 @@ class _Signed(_Feed):
 
     def _secret_problem(self) -> tuple[str, str, str] | None:
         if bool(self.secrets) == bool(self.secret_file):
-            return "secrets", str(len(self.secrets)), "given, or else `secret_file`: one of the two"
+            return "secrets", str(len(self.secrets)), _("given, or else `secret_file`: one of the two")
         return None
 
 
@@ -135,24 +140,28 @@ class WebhookFeed(_Signed):
         if problem := self._secret_problem():
             return problem
         if self.template and self.envelope != "standard":
-            return "template", repr(self.template), "left out, or else `envelope`: one of the two"
+            return "template", repr(self.template), _("left out, or else `envelope`: one of the two")
         parts = urlsplit(self.url)
         try:
             host, _port = parts.hostname, parts.port
         except ValueError:
             host = None
         if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.fragment:
-            return "url", "…", "a URL such as https://hub.example/hook, without user and fragment"
+            return (
+                "url",
+                "…",
+                _("a URL such as {example}, without user and fragment").format(example="https://hub.example/hook"),
+            )
         if is_whatsapps(host):
             return (
                 "url",
                 "…",
-                "no host of WhatsApp or Meta: a template there could send messages, and nothing here sends",
+                _("no host of WhatsApp or Meta: a template there could send messages, and nothing here sends"),
             )
         if parts.scheme == "http" and host not in self.private_hosts:
-            return "url", "…", "https, or its host in `private_hosts`: what is posted would be readable on the way"
+            return "url", "…", _("https, or its host in `private_hosts`: what is posted would be readable on the way")
         if _is_private(host) and host not in self.private_hosts:
-            return "url", "…", "a public address, or its host in `private_hosts`"
+            return "url", "…", _("a public address, or its host in `private_hosts`")
         return None
 
 
@@ -166,7 +175,13 @@ class SheetsFeed(_Signed):
         """As a webhook's: only scripts of Google, whose URL is as good as a password."""
         parts = urlsplit(self.url)
         if (parts.scheme, parts.netloc) != ("https", SCRIPTS_HOST) or not parts.path.endswith("/exec"):
-            return "url", "…", f"the URL of a web app as Google shows it: https://{SCRIPTS_HOST}/macros/s/…/exec"
+            return (
+                "url",
+                "…",
+                _("the URL of a web app as Google shows it: {example}").format(
+                    example=f"https://{SCRIPTS_HOST}/macros/s/…/exec"
+                ),
+            )
         return self._secret_problem()
 
 
@@ -190,7 +205,7 @@ def _offered(kind: str) -> str:
     known = {*FEED_KINDS, *entry_points(group=ENTRY_POINTS).names}
     if kind in known:
         return kind
-    raise ValueError(f"one of {', '.join(sorted(known))}{meant(kind, known)}")
+    raise ValueError(_("one of {known}").format(known=", ".join(sorted(known))) + meant(kind, known))
 
 
 class OtherFeed(_Feed):
@@ -220,7 +235,7 @@ def _tag(value: Any) -> str:
 def _section(value: Any) -> Any:
     """The words for what is no section at all, before pydantic looks for its kind."""
     if not isinstance(value, dict | Section):
-        raise ValueError("a section, written as [feeds.NAME]")  # noqa: TRY004 - pydantic takes it as a wrong value
+        raise ValueError(_("a section, written as {example}").format(example="[feeds.NAME]"))  # noqa: TRY004 - pydantic takes it as a wrong value
     return value
 
 

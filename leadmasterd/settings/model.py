@@ -48,7 +48,7 @@ from leadmasterd.settings.section import Section
 from leadmasterd.settings.sending import OutboundSettings
 from leadmasterd.settings.web import WebSettings
 from leadmasterd.supervisor.timing import Timing
-from leadmasterd.text import nearest
+from leadmasterd.text import _, later, nearest
 
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
@@ -79,7 +79,7 @@ class ListenerSettings(Section):
     pairing_phone: str = Field(
         "",
         pattern=_DIGITS,
-        json_schema_extra={"allowed": "digits only, with the country code (or empty)"},
+        json_schema_extra={"allowed": later("digits only, with the country code (or empty)")},
         description=(
             "Pair by an 8-character code for this number instead of a QR code: digits with country code "
             "(5491155550100)."
@@ -124,7 +124,7 @@ class SupervisorSettings(Section):
     nightly_restart: str = Field(
         "03:30",
         pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$",
-        json_schema_extra={"allowed": "a time of day such as 03:30 (or empty)"},
+        json_schema_extra={"allowed": later("a time of day such as 03:30 (or empty)")},
         description=(
             "Planned restart of the browser, with a snapshot of the session: local time of the machine. Empty: never."
         ),
@@ -169,7 +169,7 @@ class CaptureSettings(Section):
         """Whether a number can be dialled in `leads.country` is checked when all settings are known."""
         for entry in value:
             if "@" not in entry and len("".join(filter(str.isdigit, entry))) < 7:
-                raise ValueError(f"phone numbers or chat ids ({entry!r} is neither)")
+                raise ValueError(_("phone numbers or chat ids ({entry!r} is neither)").format(entry=entry))
         return value
 
 
@@ -354,7 +354,7 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
     """Read, check and resolve. Raises CannotUseSettings, one line for each problem."""
     file = find_file(explicit)
     data = read_file(file) if file else {}
-    where = str(file) if file else "built-in defaults"
+    where = str(file) if file else _("built-in defaults")
     problems = _environment_problems()
     _drop_tables_of_the_environment(data)
     try:
@@ -363,10 +363,12 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
         problems += [_sentence(where, each) for each in _worth_telling(error.errors())]
     except SettingsError:
         if not problems:
-            problems.append("cannot read the environment: lists and tables are written as JSON")
+            problems.append(_("cannot read the environment: lists and tables are written as JSON"))
     except TypeError:  # a key that pydantic takes for one of its own arguments
         problems.append(
-            f"cannot use {where}: one of its keys is unknown; {_known_keys('', set(Settings.model_fields))}"
+            _("cannot use {where}: one of its keys is unknown; {hint}").format(
+                where=where, hint=_known_keys("", set(Settings.model_fields))
+            )
         )
     else:
         problems += _contradictions(where, settings)
@@ -388,29 +390,43 @@ def _contradictions(where: str, settings: Settings) -> list[str]:
     supervisor = settings.supervisor
     if supervisor.backoff_first > supervisor.backoff_max:
         problems.append(
-            f"cannot use {where}: `supervisor.backoff_first` = {supervisor.backoff_first:.15g}: must be at most "
-            f"`supervisor.backoff_max`, which is {supervisor.backoff_max:.15g}"
+            _must_be(
+                where,
+                "supervisor.backoff_first",
+                f"{supervisor.backoff_first:.15g}",
+                _("at most `supervisor.backoff_max`, which is {most:.15g}").format(most=supervisor.backoff_max),
+            )
         )
     try:
         settings.capture_rules()
     except ValueError as error:
         source = _source(("capture", "ignore"), where)
-        problems.append(f"cannot use {source}: `capture.ignore` = {[*settings.capture.ignore]}: must be {error}")
+        problems.append(_must_be(source, "capture.ignore", str([*settings.capture.ignore]), str(error)))
     if wrong := settings.alerts.problem():
         key, value, allowed = wrong
-        problems.append(f"cannot use {_source(('alerts', key), where)}: `alerts.{key}` = {value}: must be {allowed}")
+        problems.append(_must_be(_source(("alerts", key), where), f"alerts.{key}", value, allowed))
     files: dict[Path, str] = {}
     for name, feed in settings.feeds.items():
         problem = feed.problem()
         if isinstance(feed, JsonLinesFeed):
             file = Path(settings.state_dir) / feed.file(name)
             if (first := files.setdefault(file, name)) != name:
-                problem = "path", repr(feed.path), f"another file than that of `feeds.{first}`"
+                problem = "path", repr(feed.path), _("another file than that of `feeds.{first}`").format(first=first)
         if problem:
             key, value, allowed = problem
             source = _source(("feeds", name), where)
-            problems.append(f"cannot use {source}: `feeds.{name}.{key}` = {value}: must be {allowed}")
+            problems.append(_must_be(source, f"feeds.{name}.{key}", value, allowed))
     return problems
+
+
+def _must_be(source: str, key: str, value: str, allowed: str) -> str:
+    return _("cannot use {source}: `{key}` = {value}: must be {allowed}").format(
+        source=source, key=key, value=value, allowed=allowed
+    )
+
+
+def _unknown(source: str, key: str, hint: str) -> str:
+    return _("cannot use {source}: `{key}` is unknown; {hint}").format(source=source, key=key, hint=hint)
 
 
 def _worth_telling(errors: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -424,8 +440,8 @@ def _worth_telling(errors: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 _AS_JSON: Final[dict[Any, str]] = {
-    tuple: 'a list as JSON, like ["one", "two"]',
-    dict: 'a table as JSON, like {"mon": [["09:00", "13:00"]]} or {"name": "text"}',
+    tuple: later('a list as JSON, like ["one", "two"]'),
+    dict: later('a table as JSON, like {{"mon": [["09:00", "13:00"]]}} or {{"name": "text"}}'),
 }
 
 
@@ -451,11 +467,15 @@ def _environment_problems() -> list[str]:
         if not name.upper().startswith(ENV_PREFIX):
             continue
         if name.upper() not in variables:
-            problems.append(f"cannot use the variable {name}: it is unknown; {_known_keys(name, set(variables))}")
+            problems.append(
+                _("cannot use the variable {name}: it is unknown; {hint}").format(
+                    name=name, hint=_known_keys(name, set(variables))
+                )
+            )
             continue
         key, written = variables[name.upper()]
         if written and not _is_json(value):
-            problems.append(f"cannot use the variable {name}: `{key}` = {value!r}: must be {written}")
+            problems.append(_must_be(_the_variable(name), key, repr(value), _(written).format()))
     return problems
 
 
@@ -464,7 +484,7 @@ def _drop_tables_of_the_environment(data: dict[str, Any]) -> None:
     variables = _variables()
     for name in os.environ:
         key, written = variables.get(name.upper(), ("", ""))
-        section, _, table = key.partition(".")
+        section, _dot, table = key.partition(".")
         if written == _AS_JSON[dict] and not table:
             data.pop(section, None)
         elif written == _AS_JSON[dict] and isinstance(data.get(section), dict):
@@ -479,30 +499,30 @@ def _is_json(text: str) -> bool:
     return True
 
 
+_ELSE: Final = later("as config.example.toml shows it")
 _ALLOWED: Final[Mapping[str, str]] = {
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_parsing_size": "a whole number",
-    "int_from_float": "a whole number",
-    "greater_than": "greater than {gt:.15g}",
-    "greater_than_equal": "at least {ge:.15g}",
-    "less_than": "less than {lt:.15g}",
-    "less_than_equal": "at most {le:.15g}",
-    "string_type": "text in quotes",
-    "string_unicode": "text in quotes",
-    "string_too_short": "some text, not an empty one",
-    "too_short": 'a pair of times, as in [["09:00", "13:00"]]',
-    "too_long": 'a pair of times, as in [["09:00", "13:00"]]',
-    "tuple_type": "a list in brackets",
-    "dict_type": 'a table, as {{ mon = [["09:00", "13:00"]] }} or {{ name = "text" }}',
-    "model_type": "a section, written as [section]",
-    "literal_error": "{expected}",
-    "secret_type": "text in quotes",
+    "bool_type": later("true or false"),
+    "bool_parsing": later("true or false"),
+    "float_type": later("a number"),
+    "float_parsing": later("a number"),
+    "finite_number": later("a finite number"),
+    "int_type": later("a whole number"),
+    "int_parsing": later("a whole number"),
+    "int_parsing_size": later("a whole number"),
+    "int_from_float": later("a whole number"),
+    "greater_than": later("greater than {gt:.15g}"),
+    "greater_than_equal": later("at least {ge:.15g}"),
+    "less_than": later("less than {lt:.15g}"),
+    "less_than_equal": later("at most {le:.15g}"),
+    "string_type": later("text in quotes"),
+    "string_unicode": later("text in quotes"),
+    "string_too_short": later("some text, not an empty one"),
+    "too_short": later('a pair of times, as in [["09:00", "13:00"]]'),
+    "too_long": later('a pair of times, as in [["09:00", "13:00"]]'),
+    "tuple_type": later("a list in brackets"),
+    "dict_type": later('a table, as {{ mon = [["09:00", "13:00"]] }} or {{ name = "text" }}'),
+    "model_type": later("a section, written as [section]"),
+    "secret_type": later("text in quotes"),
 }
 """What is allowed, by pydantic's type of error, with its context in braces. Our own checks say it themselves."""
 
@@ -515,14 +535,14 @@ def _sentence(where: str, error: ErrorDetails) -> str:
     if loc[0] == "feeds":
         return _sentence_of_a_feed(source, loc, error)
     if error["type"] == "extra_forbidden":
-        return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], set(_fields(loc[:-1])))}"
+        return _unknown(source, key, _known_keys(loc[-1], set(_fields(loc[:-1]))))
     if error["type"] == "string_pattern_mismatch":
         extra = _fields(loc[:-1])[loc[-1]].json_schema_extra
-        allowed = str(extra["allowed"]) if isinstance(extra, dict) else _allowed(error)
+        allowed = _(str(extra["allowed"])) if isinstance(extra, dict) else _allowed(error)
     else:
         allowed = _allowed(error)
     given = "…" if (loc[0], *loc[1:2]) in _SECRETS else repr(error["input"])
-    return f"cannot use {source}: `{key}` = {given}: must be {allowed}"
+    return _must_be(source, key, given, allowed)
 
 
 _SECRETS: Final = {("alerts", "to"), ("alerts", "ping_url")}
@@ -534,20 +554,26 @@ def _sentence_of_a_feed(source: str, loc: list[str], error: ErrorDetails) -> str
     kind = loc.pop(2) if len(loc) > 2 else ""
     key = ".".join(loc)
     if error["type"] == "string_pattern_mismatch":
-        return f"cannot use {source}: `{key}`: a feed's name must be of a-z, 0-9, - and _, at most 40"
+        return _("cannot use {source}: `{key}`: a feed's name must be of a-z, 0-9, - and _, at most 40").format(
+            source=source, key=key
+        )
     if error["type"] == "extra_forbidden":
         known = set((FEED_KINDS.get(kind) or OtherFeed).model_fields)
-        return f"cannot use {source}: `{key}` is unknown; {_known_keys(loc[-1], known)}"
+        return _unknown(source, key, _known_keys(loc[-1], known))
     if error["type"] == "missing":
-        return f"cannot use {source}: `{key}` is missing: it must be given"
+        return _("cannot use {source}: `{key}` is missing: it must be given").format(source=source, key=key)
     given = "…" if "secrets" in loc or "url" in loc else repr(error["input"])
-    return f"cannot use {source}: `{key}` = {given}: must be {_allowed(error)}"
+    return _must_be(source, key, given, _allowed(error))
 
 
 def _source(loc: Sequence[str], where: str) -> str:
     """Where a setting comes from. An entry of a list or table belongs to its variable: two parts at most."""
     variables = {ENV_PREFIX + "__".join(loc[:parts]).upper() for parts in (1, 2)}
-    return next((f"the variable {name}" for name in os.environ if name.upper() in variables), where)
+    return next((_the_variable(name) for name in os.environ if name.upper() in variables), where)
+
+
+def _the_variable(name: str) -> str:
+    return _("the variable {name}").format(name=name)
 
 
 def _fields(path: Sequence[str]) -> Mapping[str, FieldInfo]:
@@ -564,10 +590,12 @@ def _fields(path: Sequence[str]) -> Mapping[str, FieldInfo]:
 def _allowed(error: ErrorDetails) -> str:
     if error["type"] == "value_error":
         return error["msg"].removeprefix("Value error, ")
-    return _ALLOWED.get(error["type"], "as config.example.toml shows it").format(**error.get("ctx", {}))
+    if error["type"] == "literal_error":
+        return str(error.get("ctx", {}).get("expected", "")).replace(" or ", _(" or "))
+    return _(_ALLOWED.get(error["type"], _ELSE)).format(**error.get("ctx", {}))
 
 
 def _known_keys(name: str, known: set[str]) -> str:
     close = nearest(name, known)
-    hint = f"did you mean `{close}`? " if close else ""
-    return f"{hint}known here: {', '.join(sorted(known))}"
+    hint = _("did you mean `{close}`?").format(close=close) + " " if close else ""
+    return hint + _("known here: {known}").format(known=", ".join(sorted(known)))

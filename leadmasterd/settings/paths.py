@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotUseSettings
+from leadmasterd.text import _
 
 ENV_PREFIX: Final = "LEADMASTERD_"
 SYSTEM_FILE: Final = Path("/etc/leadmasterd/config.toml")
@@ -67,9 +69,12 @@ def find_file(explicit: str | None) -> Path | None:
         path = Path(explicit)
     if path is None or path.is_file():
         return path
-    what = "it is a folder" if path.is_dir() else "it is not a file" if path.exists() else "there is no such file"
-    advice = "name a file with --config" if explicit is None else "check --config"
-    raise CannotUseSettings(f"cannot read {path}: {what}; {advice}")
+    if path.is_dir():
+        what = _("it is a folder")
+    else:
+        what = _("it is not a file") if path.exists() else _("there is no such file")
+    advice = _("name a file with --config") if explicit is None else _("check --config")
+    raise CannotUseSettings(_("cannot read {path}: {what}; {advice}").format(path=path, what=what, advice=advice))
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -77,15 +82,21 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8").removeprefix("\ufeff"))  # as editors on Windows write
     except PermissionError as error:
-        raise CannotUseSettings(f"cannot read {path}: this user may not; check who may read it") from error
+        raise CannotUseSettings(
+            _("cannot read {path}: this user may not; check who may read it").format(path=path)
+        ) from error
     except OSError as error:
         raise CannotUseSettings(
-            f"cannot read {path}: it can't be opened; check that it is a file and its disk is well"
+            _("cannot read {path}: it can't be opened; check that it is a file and its disk is well").format(path=path)
         ) from error
     except UnicodeDecodeError as error:
-        raise CannotUseSettings(f"cannot read {path}: it is not TOML: not UTF-8 text (byte {error.start})") from error
+        raise CannotUseSettings(
+            _("cannot read {path}: it is not TOML: not UTF-8 text (byte {n})").format(path=path, n=error.start)
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise CannotUseSettings(f"cannot read {path}: it is not TOML: {error}") from error
+        raise CannotUseSettings(
+            _("cannot read {path}: it is not TOML: {why}").format(path=path, why=causes.of_toml(error))
+        ) from error
 
 
 def base_folder(file: Path | None) -> Path:
@@ -98,7 +109,9 @@ def path_from(folder: Path, typed: str) -> Path:
     try:
         return folder / Path(typed).expanduser()
     except RuntimeError as error:
-        raise CannotUseSettings(f"cannot find the home folder in {typed!r}; write that path in full") from error
+        raise CannotUseSettings(
+            _("cannot find the home folder in {typed!r}; write that path in full").format(typed=typed)
+        ) from error
 
 
 def find_paths(explicit: str | None) -> Paths:
@@ -127,8 +140,14 @@ def _variable(name: str) -> str | None:
 def resolve_paths(file: Path | None, state_dir: object, database: object) -> Paths:
     """Resolve both paths. Raises CannotUseSettings for a value that is not a path."""
     if not isinstance(state_dir, str) or not state_dir:
-        raise CannotUseSettings(f"cannot use state_dir = {state_dir!r} in {file}: it must be a path in quotes")
+        raise CannotUseSettings(_no_path("state_dir", state_dir, file))
     if not isinstance(database, str) or not database:
-        raise CannotUseSettings(f"cannot use database.path = {database!r} in {file}: it must be a path in quotes")
+        raise CannotUseSettings(_no_path("database.path", database, file))
     state = path_from(base_folder(file), state_dir)
     return Paths(file, state, state / database)
+
+
+def _no_path(key: str, value: object, file: Path | None) -> str:
+    return _("cannot use {key} = {value!r} in {file}: it must be a path in quotes").format(
+        key=key, value=value, file=file
+    )

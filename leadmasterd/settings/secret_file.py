@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.settings.paths import path_from
+from leadmasterd.text import _
 
 
 def secret_path(name: str, base: Path) -> Path:
@@ -20,8 +22,10 @@ def read_secrets(path: Path, where: str, each: str) -> list[str]:
     try:
         found = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise CannotUseSettings(f"cannot read {where}: {why}") from error
+        why = causes.of_system(error) if isinstance(error, OSError) else _("it is no UTF-8 text")
+        raise CannotUseSettings(_("cannot read {where}: {why}").format(where=where, why=why)) from error
     if not found:
-        raise CannotUseSettings(f"cannot use {where}: it is empty; put one {each} on each line")
+        raise CannotUseSettings(
+            _("cannot use {where}: it is empty; put one {what} on each line").format(where=where, what=each)
+        )
     return found

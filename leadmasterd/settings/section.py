@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from leadmasterd.text import nearest
+from leadmasterd.text import _, nearest
 
 
 class Section(BaseModel):
@@ -20,7 +20,7 @@ class Section(BaseModel):
         """`true` is 1 for Python, and nothing that anybody means by a number."""
         kind = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and kind in (int, float):
-            raise ValueError("a whole number" if kind is int else "a number")
+            raise ValueError(_("a whole number") if kind is int else _("a number"))
         return value
 
 
@@ -33,18 +33,18 @@ _T = TypeVar("_T")
 def at_least_one(values: tuple[_T, ...]) -> tuple[_T, ...]:
     """Of a list that means nothing when it is empty. Raises ValueError."""
     if not values:
-        raise ValueError("a list with something in it")
+        raise ValueError(_("a list with something in it"))
     return values
 
 
 def two_times(times: tuple[str, ...]) -> tuple[str, ...]:
     """Of a pair of times of day, or nothing. Raises ValueError."""
     if times and (len(times) != 2 or times[0] == times[1] or not all(map(_TIME.fullmatch, times))):
-        raise ValueError('two different times of day, such as ["21:00", "09:00"], or [] for none')
+        raise ValueError(_('two different times of day, such as ["21:00", "09:00"], or [] for none'))
     return times
 
 
 def meant(word: str, known: Iterable[str]) -> str:
     """`; did you mean lead.opened?`, to end what is allowed with; empty unless something known is near."""
     close = nearest(word, known)
-    return f"; did you mean {close}?" if close else ""
+    return _("; did you mean {close}?").format(close=close) if close else ""

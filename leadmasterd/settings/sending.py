@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.settings.paths import ENV_PREFIX, Paths, read_file
 from leadmasterd.settings.section import Section, two_times
+from leadmasterd.text import _, later
 
 _DATABASE: Final = "outbound.db"
 _PREFIX: Final = f"{ENV_PREFIX}OUTBOUND__"
@@ -29,7 +30,7 @@ class OutboundSettings(Section):
     account: str = Field(
         "",
         pattern=r"^[0-9]*$",
-        json_schema_extra={"allowed": "digits only (or empty)"},
+        json_schema_extra={"allowed": later("digits only (or empty)")},
         description="The one Cloud API account that may send, by its phone number id at Meta (100200300). Empty: none.",
     )
     database: str = Field(
@@ -57,9 +58,11 @@ class OutboundSettings(Section):
 def read_outbound(paths: Paths) -> OutboundSettings:
     """From the file and the environment, as the full settings read them. Raises CannotUseSettings."""
     given = read_file(paths.file).get("outbound", {}) if paths.file else {}
-    where = str(paths.file) if paths.file else "the settings"
+    where = str(paths.file) if paths.file else _("the settings")
     if not isinstance(given, dict):
-        raise CannotUseSettings(f"cannot use {where}: `outbound` must be a section, written as [outbound]")
+        raise CannotUseSettings(
+            _("cannot use {where}: `outbound` must be a section, written as [outbound]").format(where=where)
+        )
     variables = {name.upper(): text for name, text in os.environ.items() if name.upper().startswith(_PREFIX)}
     values = given | {name.removeprefix(_PREFIX).lower(): _value(name, text) for name, text in variables.items()}
     try:
@@ -68,7 +71,9 @@ def read_outbound(paths: Paths) -> OutboundSettings:
         keys = {f"`outbound.{each['loc'][0]}`": each["input"] for each in error.errors()}
         wrong = ", ".join(f"{key} = {value!r}" for key, value in keys.items())
         raise CannotUseSettings(
-            f"cannot use {where}: {wrong}: `leadmasterd config check` says what is allowed"
+            _("cannot use {where}: {wrong}: `leadmasterd config check` says what is allowed").format(
+                where=where, wrong=wrong
+            )
         ) from error
 
 

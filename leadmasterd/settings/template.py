@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from leadmasterd.text import _
+
 _PIECES: Final = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_.]*)\}|[{}]")
 
 
@@ -15,7 +17,11 @@ def names_in(template: Any) -> Iterator[str]:
                 if piece[1]:
                     yield piece[1]
                 elif piece[0] in "{}":
-                    raise ValueError("text with names in braces, as {data.lead_id}; a brace itself is written twice")
+                    raise ValueError(
+                        _("text with names in braces, as {example}; a brace itself is written twice").format(
+                            example="{data.lead_id}"
+                        )
+                    )
         case list():
             for each in template:
                 yield from names_in(each)
@@ -25,7 +31,7 @@ def names_in(template: Any) -> Iterator[str]:
         case bool() | int() | float():
             return
         case _:
-            raise ValueError("a table of text, numbers, true, false, lists and tables")
+            raise ValueError(_("a table of text, numbers, true, false, lists and tables"))
 
 
 def filled(template: Any, values: Mapping[str, Any]) -> Any:

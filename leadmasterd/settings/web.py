@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from leadmasterd.settings.section import Section
+from leadmasterd.text import _
 
 DEFAULT_PORT: Final = 8480
 
@@ -16,12 +17,16 @@ def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise ValueError("an IP address, such as 127.0.0.1, or localhost") from None
+        raise ValueError(_("an IP address, such as {example}, or localhost").format(example="127.0.0.1")) from None
 
 
 def _name(text: str) -> str:
     if not text or any(char in "/:@? " for char in text):
-        raise ValueError(f"host names without scheme and port, such as page.example ({text!r} is none)")
+        raise ValueError(
+            _("host names without scheme and port, such as {example} ({text!r} is none)").format(
+                example="page.example", text=text
+            )
+        )
     return text.lower()
 
 

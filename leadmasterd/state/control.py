@@ -1,4 +1,4 @@
-"""The control socket: a Unix socket next to the status file, one JSON line each way.
+"""The control socket: a Unix socket next to the status file, one JSON line each way, in the language of who asks.
 
 Only the owner of the process and root are answered (peer credentials). The path is opened through its folder's
 descriptor, because a socket's path may not be longer than 107 bytes and a state directory's may.
@@ -12,10 +12,13 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotReachDaemon, Refused
+from leadmasterd.language import Language
 from leadmasterd.state.files import owner_of
+from leadmasterd.text import _, speaking, spoken_language
 
 _LIMIT: Final = 65536
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
@@ -69,13 +72,17 @@ class ControlServer:
         line = await reader.readline()  # first, so that a peer who is refused can read why
         peer = writer.get_extra_info("socket")
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        _, uid, _ = struct.unpack("3i", credentials)
-        if uid not in (0, os.getuid()):
-            return {"ok": False, "error": f"user {uid} may not command this daemon"}
-        request = json.loads(line)
-        if not isinstance(request, dict) or not isinstance(request.get("command"), str):
-            return {"ok": False, "error": "a command is an object with `command`"}
-        return await self._handler(request["command"], request)
+        _pid, uid, _gid = struct.unpack("3i", credentials)
+        read = json.loads(line)
+        request = read if isinstance(read, dict) else {}
+        language = request.pop("language", "en")
+        with speaking(language if language in get_args(Language) else "en"):
+            if uid not in (0, os.getuid()):
+                return {"ok": False, "error": _("user {uid} may not command this daemon").format(uid=uid)}
+            command = request.get("command")
+            if not isinstance(command, str):
+                return {"ok": False, "error": _("a command is an object with `command`")}
+            return await self._handler(command, request)
 
 
 def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) -> dict[str, Any]:
@@ -84,19 +91,23 @@ def ask(path: Path, command: str, *, timeout: float = 30.0, **values: object) ->
         with _short(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
             connection.connect(name)
-            connection.sendall(json.dumps({"command": command, **values}).encode() + b"\n")
+            connection.sendall(
+                json.dumps({"command": command, "language": spoken_language(), **values}).encode() + b"\n"
+            )
             answer = connection.makefile("rb").readline()
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise CannotReachDaemon("the daemon is not running; start it with `leadmasterd run` or systemctl") from error
+        raise CannotReachDaemon(_("the daemon is not running; start it with `leadmasterd run` or systemctl")) from error
     except PermissionError as error:
         owner = owner_of(path.parent)
-        raise CannotReachDaemon(f"this user may not command the daemon; try `sudo -u {owner} leadmasterd …`") from error
+        raise CannotReachDaemon(
+            _("this user may not command the daemon; try `sudo -u {owner} leadmasterd …`").format(owner=owner)
+        ) from error
     except OSError as error:
-        raise CannotReachDaemon(f"the daemon did not answer: {error}") from error
+        raise CannotReachDaemon(_("the daemon did not answer: {why}").format(why=causes.of_system(error))) from error
     try:
         reply = json.loads(answer)
     except ValueError as error:
-        raise CannotReachDaemon("the daemon hung up without an answer") from error
+        raise CannotReachDaemon(_("the daemon hung up without an answer")) from error
     if not isinstance(reply, dict) or not reply.get("ok"):
         raise Refused(str(reply.get("error", reply) if isinstance(reply, dict) else reply))
     return reply

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import Status
+from leadmasterd.text import _
 
 _PASSING_BY: Final = 1.0
 """`status` probes the lock by sharing it for a moment; a daemon that starts just then must not give up."""
@@ -33,19 +35,27 @@ class Lock:
             self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            where = f"cannot use the state directory {self._state_dir}"
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise CannotUseState(f"{where}: the disk is full; free some space", disk_full=True) from error
+                raise CannotUseState(
+                    _("cannot use the state directory {path}: the disk is full; free some space").format(
+                        path=self._state_dir
+                    ),
+                    disk_full=True,
+                ) from error
             raise CannotUseState(
-                f"{where}: {error.strerror or error}; "
-                f"check that this user (uid {os.getuid()}) may write there, or set state_dir"
+                _(
+                    "cannot use the state directory {path}: {why}; check that this user (uid {uid}) may write there, "
+                    "or set state_dir"
+                ).format(path=self._state_dir, why=causes.of_system(error), uid=os.getuid())
             ) from error
         if not _lock_within(fd, _PASSING_BY):
             holder = os.read(fd, 32).decode("ascii", "replace").strip()
             os.close(fd)
             raise CannotUseState(
-                f"cannot use the state directory {self._state_dir}: another leadmasterd runs on it"
-                f"{f' (pid {holder})' if holder else ''}; stop that one, or set state_dir to another folder"
+                _(
+                    "cannot use the state directory {path}: another leadmasterd runs on it{pid}; stop that one, or set "
+                    "state_dir to another folder"
+                ).format(path=self._state_dir, pid=f" (pid {holder})" if holder else "")
             )
         self._fd = fd
         with contextlib.suppress(OSError):  # only a hint for people; a full disk must not stop us here

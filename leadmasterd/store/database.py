@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, DatabaseDamaged, MayNotWrite
 from leadmasterd.store.schema import SCHEMA_VERSION, is_table
+from leadmasterd.text import _, figure
 
 _COPIED_BEFORE: Final = 7
 """An update from before this version of the schema copies the messages."""
@@ -54,8 +56,10 @@ def check_not_emptied(path: Path, captured_before: Callable[[], bool]) -> None:
         return
     if had_some:
         raise DatabaseDamaged(
-            f"cannot use {path}: it is empty, although messages were captured here before; stop the daemon, keep a "
-            f"copy of {path.name}* and restore a backup, or remove the file to begin anew"
+            _(
+                "cannot use {path}: it is empty, although messages were captured here before; stop the daemon, keep a "
+                "copy of {name}* and restore a backup, or remove the file to begin anew"
+            ).format(path=path, name=path.name)
         )
 
 
@@ -115,13 +119,15 @@ def _check_room(path: Path) -> None:
     if shutil.disk_usage(path.parent).free < needed:
         raise DatabaseBusy(
             "database_unusable",
-            f"cannot update {path} to this version: that needs {megabytes(needed)} of free disk; free some space",
+            _("cannot update {path} to this version: that needs {size} of free disk; free some space").format(
+                path=path, size=megabytes(needed)
+            ),
         )
 
 
 def megabytes(size: float) -> str:
     """Bytes in words."""
-    return f"{math.ceil(size / 1e6):,} MB"
+    return f"{figure(math.ceil(size / 1e6))} MB"
 
 
 def open_for_reading(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
@@ -145,8 +151,10 @@ def open_for_reading(path: Path, *, timeout: float = 5) -> sqlite3.Connection:
     if version < SCHEMA_VERSION:
         connection.close()
         raise CannotUseDatabase(
-            f"cannot read {path}: its schema is version {version} and this program's is {SCHEMA_VERSION}; "
-            "start the daemon once: it updates the schema, which may take minutes"
+            _(
+                "cannot read {path}: its schema is version {version} and this program's is {ours}; start the daemon "
+                "once: it updates the schema, which may take minutes"
+            ).format(path=path, version=version, ours=SCHEMA_VERSION)
         )
     return connection
 
@@ -155,48 +163,66 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
         raise CannotUseDatabase(
-            f"cannot use {path}: it was written by a newer leadmasterd (schema {version}, this one knows "
-            f"{SCHEMA_VERSION}); install that version again, or set database.path to another file"
+            _(
+                "cannot use {path}: it was written by a newer leadmasterd (schema {version}, this one knows {ours}); "
+                "install that version again, or set database.path to another file"
+            ).format(path=path, version=version, ours=SCHEMA_VERSION)
         )
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if version == 0 and tables - {"_sqlite_migrations", "sqlite_sequence"}:
         raise CannotUseDatabase(
-            f"cannot use {path}: it is a database of another program (it has the table "
-            f"{min(tables)}); set database.path to another file"
+            _(
+                "cannot use {path}: it is a database of another program (it has the table {table}); set database.path "
+                "to another file"
+            ).format(path=path, table=min(tables))
         )
     return version
 
 
 def cannot_use(path: Path, error: Exception) -> CannotUseDatabase:
     """The error as a sentence that says what to do."""
-    text, name = words_of(error), error_name(error)
+    said, name = words_of(error), error_name(error)
+    why = causes.of_system(error) if isinstance(error, OSError) else causes.of_sqlite(said)
     if path.is_dir():
-        return CannotUseDatabase(f"cannot use {path}: it is a folder; set database.path to a file")
+        return CannotUseDatabase(_("cannot use {path}: it is a folder; set database.path to a file").format(path=path))
     if _is_full(path, error):
-        return DatabaseBusy("disk_full", f"cannot use {path}: the disk is full; free some space")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "locked" in text:
+        return DatabaseBusy("disk_full", _("cannot use {path}: the disk is full; free some space").format(path=path))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "locked" in said:
         return DatabaseBusy(
-            "database_locked", f"cannot use {path}: another program holds it locked; close that program"
+            "database_locked",
+            _("cannot use {path}: another program holds it locked; close that program").format(path=path),
         )
     if name == "SQLITE_NOTADB":
-        what = "it is not an SQLite database, or its beginning is damaged"
-        return DatabaseDamaged(f"cannot use {path}: {what}; move it away, or set database.path to another file")
+        return DatabaseDamaged(
+            _(
+                "cannot use {path}: it is not an SQLite database, or its beginning is damaged; move it away, or set "
+                "database.path to another file"
+            ).format(path=path)
+        )
     if is_damage(error):
-        return damaged(path, text)
+        return damaged(path, said)
     if name.startswith("SQLITE_IOERR"):
-        return DatabaseBusy("database_error", f"cannot use {path}: the disk fails ({text}); check the disk")
+        return DatabaseBusy(
+            "database_error", _("cannot use {path}: the disk fails ({why}); check the disk").format(path=path, why=why)
+        )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")) or isinstance(error, PermissionError):
-        what = "check that this user may write to the folder and the file"
         of_another_user = path.exists() and path.stat().st_uid != os.geteuid()
-        return MayNotWrite(f"cannot write {path} ({text}); {what}", of_another_user=path if of_another_user else None)
-    return CannotUseDatabase(f"cannot use {path}: {text}")
+        return MayNotWrite(
+            _("cannot write {path} ({why}); check that this user may write to the folder and the file").format(
+                path=path, why=why
+            ),
+            of_another_user=path if of_another_user else None,
+        )
+    return CannotUseDatabase(_("cannot use {path}: {why}").format(path=path, why=why))
 
 
 def damaged(path: Path, what: str) -> DatabaseDamaged:
     """The sentence for a file whose content is damaged."""
     return DatabaseDamaged(
-        f"cannot use {path}: the database is damaged ({what}); stop the daemon, keep a copy of the file and restore a "
-        "backup"
+        _(
+            "cannot use {path}: the database is damaged ({what}); stop the daemon, keep a copy of the file and restore "
+            "a backup"
+        ).format(path=path, what=causes.of_sqlite(what))
     )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from leadmasterd.errors import CannotMerge
 from leadmasterd.reasons import SYSTEM
 from leadmasterd.store.forest import Forest, Pointer
+from leadmasterd.text import _
 
 
 def root_of(connection: sqlite3.Connection, contact_id: int) -> int:
@@ -69,15 +70,20 @@ def merge(
     for contact in (keep_contact, other_contact):
         if not connection.execute("SELECT 1 FROM contacts WHERE contact_id = ?", (contact,)).fetchone():
             raise CannotMerge(
-                f"cannot merge contact {contact}: there is no such contact; `leads show` tells whose a lead is"
+                _(
+                    "cannot merge contact {contact}: there is no such contact; `leads show` tells whose a lead is"
+                ).format(contact=contact)
             )
     if keep_contact == other_contact:
-        raise CannotMerge(f"cannot merge contact {keep_contact} with itself; name two different contacts")
+        raise CannotMerge(
+            _("cannot merge contact {contact} with itself; name two different contacts").format(contact=keep_contact)
+        )
     keep, other = root_of(connection, keep_contact), root_of(connection, other_contact)
     if keep == other:
         raise CannotMerge(
-            f"cannot merge contacts {keep_contact} and {other_contact}: they are one already, under contact {keep}; "
-            "nothing is to do"
+            _(
+                "cannot merge contacts {one} and {other}: they are one already, under contact {keep}; nothing is to do"
+            ).format(one=keep_contact, other=other_contact, keep=keep)
         )
     return _point(connection, other, keep, actor=actor, code=code, at=at)
 
@@ -131,10 +137,16 @@ def undo(connection: sqlite3.Connection, merge_id: int, actor: str, at: str) -> 
         "SELECT kept_id, merged_id, undone_at FROM contact_merges WHERE merge_id = ?", (merge_id,)
     ).fetchone()
     if row is None:
-        raise CannotMerge(f"cannot undo merge {merge_id}: there is no such merge; name the number that merging gave")
+        raise CannotMerge(
+            _("cannot undo merge {n}: there is no such merge; name the number that merging gave").format(n=merge_id)
+        )
     kept, merged, undone_at = row
     if undone_at is not None:
-        raise CannotMerge(f"cannot undo merge {merge_id}: it was undone already, at {undone_at}; nothing is to do")
+        raise CannotMerge(
+            _("cannot undo merge {n}: it was undone already, at {at}; nothing is to do").format(
+                n=merge_id, at=undone_at
+            )
+        )
     connection.execute(
         "UPDATE contact_merges SET undone_at = ?, undone_by = ? WHERE merge_id = ?", (at, actor, merge_id)
     )

@@ -12,6 +12,7 @@ import aiohttp
 
 from leadmasterd import __version__
 from leadmasterd.resolver import PrivateAddress, PublicResolver, WhatsappsHost
+from leadmasterd.text import later
 
 CONNECT_TIMEOUT: Final = 10.0
 _KEPT_SECONDS: Final = 4.0
@@ -61,28 +62,28 @@ def why(error: Exception) -> str:
     while cause is not None:
         match cause:
             case PrivateAddress():
-                return "private address"
+                return later("private address")
             case WhatsappsHost():
-                return "a host of WhatsApp or Meta"
+                return later("a host of WhatsApp or Meta")
             case ssl.SSLCertVerificationError():
-                return "the certificate is not valid"
+                return later("the certificate is not valid")
             case ssl.SSLError():
-                return "no TLS connection"
+                return later("no TLS connection")
             case ConnectionRefusedError():
-                return "connection refused"
+                return later("connection refused")
             case _:
                 pass
         cause = cause.__cause__ or getattr(cause, "os_error", None) or getattr(cause, "certificate_error", None)
     match error:
         case aiohttp.ClientConnectorDNSError():
-            return "the name can't be resolved"
+            return later("the name can't be resolved")
         case TimeoutError():
-            return "no answer in time"
+            return later("no answer in time")
         case aiohttp.ClientConnectorError():
-            return "no connection"
+            return later("no connection")
         case aiohttp.ServerDisconnectedError() | ConnectionResetError():
-            return "the connection was closed before an answer"
+            return later("the connection was closed before an answer")
         case aiohttp.ClientResponseError() | ValueError():
-            return "the answer is not HTTP"
+            return later("the answer is not HTTP")
         case _:
-            return "the connection failed"
+            return later("the connection failed")

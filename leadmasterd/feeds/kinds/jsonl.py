@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.feeds import envelope
 from leadmasterd.feeds.schedule import DELIVERED, Outcome, Result
 from leadmasterd.outbox.reading import Event
+from leadmasterd.text import _
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _BEGINNING: Final = b'{"id":"evt_'
@@ -42,7 +44,9 @@ class JsonLines:
         self._file = os.open(self._path, _FLAGS, 0o600)
         if not _BEGINNING.startswith(os.pread(self._file, len(_BEGINNING), 0)):
             os.close(self._file)
-            raise CannotUseSettings(f"cannot use {self._path}: it holds something else; name another file in `path`")
+            raise CannotUseSettings(
+                _("cannot use {path}: it holds something else; name another file in `path`").format(path=self._path)
+            )
         self._size = _end_of_lines(self._file)
         os.ftruncate(self._file, self._size)
 
@@ -52,7 +56,7 @@ class JsonLines:
         try:
             self._append(line + b"\n")
         except OSError as error:
-            return Outcome(Result.AGAIN, error.strerror or "cannot write")
+            return Outcome(Result.AGAIN, causes.of_system(error))
         return DELIVERED
 
     def _append(self, line: bytes) -> None:

@@ -21,6 +21,7 @@ from leadmasterd.feeds.kinds.client import FAILURES, drain, open_session, why
 from leadmasterd.feeds.schedule import DELIVERED, Outcome, Result, of_status, seconds_of
 from leadmasterd.outbox.reading import Event
 from leadmasterd.settings.feeds import SheetsFeed
+from leadmasterd.text import later
 
 TIMEOUT: Final = 40.0
 """Seconds for one try: a script takes some, also to start, and waits for its lock for 15 at most."""
@@ -69,9 +70,9 @@ class Sheets:
             place = response.headers.get("location", "")
             await drain(response)
         if place.startswith(_ACCOUNTS):
-            return Outcome(Result.AGAIN, "Google asks for an account: deploy the script with access for anyone")
+            return Outcome(Result.AGAIN, later("Google asks for an account: deploy the script with access for anyone"))
         if not place.startswith(_ANSWERS):
-            return Outcome(Result.AGAIN, "a redirect to another place")
+            return Outcome(Result.AGAIN, later("a redirect to another place"))
         async with self._session.get(URL(place, encoded=True), allow_redirects=False) as response:
             return await _judged(response, success)
 
@@ -97,8 +98,10 @@ async def _judged(response: aiohttp.ClientResponse, success: str) -> Outcome:
     if answer.strip() == success.encode():
         return DELIVERED
     if answer.strip() == b"refused":
-        return Outcome(Result.AGAIN, "the script refuses the signature: it has another secret, or a clock is wrong")
-    return Outcome(Result.AGAIN, "the script did not say ok: its executions at Google say why")
+        return Outcome(
+            Result.AGAIN, later("the script refuses the signature: it has another secret, or a clock is wrong")
+        )
+    return Outcome(Result.AGAIN, later("the script did not say ok: its executions at Google say why"))
 
 
 def _ascii(value: Mapping[str, Any]) -> str:

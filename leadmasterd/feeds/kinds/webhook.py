@@ -14,6 +14,7 @@ from leadmasterd.feeds.schedule import Outcome, Result, of_status, seconds_of
 from leadmasterd.hosts import is_address, is_public
 from leadmasterd.outbox.reading import Event
 from leadmasterd.settings.feeds import WebhookFeed
+from leadmasterd.text import later
 
 TIMEOUT: Final = 20.0
 """Seconds for one try, from the connection to the answer's headers. Standard Webhooks recommends 15 to 30."""
@@ -45,9 +46,9 @@ class Webhook:
             value = (envelope.cloud_event if self._cloudevents else envelope.standard)(event, after_gap=after_gap)
         body = envelope.json_bytes(value)
         if len(body) >= envelope.MOST_BYTES:
-            return Outcome(Result.IMPOSSIBLE, f"its {len(body)} bytes are more than a webhook may have")
+            return Outcome(Result.IMPOSSIBLE, later("its body is larger than a webhook may have"))
         if self._refused:
-            return Outcome(Result.AGAIN, "private address")
+            return Outcome(Result.AGAIN, later("private address"))
         now = time.time()
         webhook_id = envelope.id_of(event)
         headers = {

@@ -1,0 +1,71 @@
+"""What the system and libraries say of an error, in our words and in the reader's language."""
+
+import errno
+import os
+import re
+import sqlite3
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from leadmasterd import causes
+from leadmasterd.text import speaking
+
+BROKEN = [
+    *("a = ", "[a", "[[a", "a = 1\na = 2", "a = 'x", 'a = "x', 'a = "x\n"', "a = [1", "a = {b = 1", "a b", "= 1", "a"),
+    *("a = 1 b", 'a = "\\q"', 'a = "C:\\Users"', "a = 2026-02-30", "[a]\n[a]", "a = {b = 1, b = 2}", "a = 1\n[a]"),
+    *('a = """', "a = '''", 'a = "\x01"', "# \x01", "a = {}\na.b = 1", "a = sí", "a = 01", "a = {b = 1,}", "ñ = 1"),
+    *('a = "\\ud800"', "[a.b]\n[a]\nb.c = 1"),
+]
+"""What goes wrong in a file of settings."""
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_what_is_no_toml_is_told_in_the_readers_language(text: str) -> None:
+    with pytest.raises(tomllib.TOMLDecodeError) as caught:
+        tomllib.loads(text)
+    english = causes.of_toml(caught.value)
+    with speaking("es"):
+        spanish = causes.of_toml(caught.value)
+    assert re.search(r" \((line [0-9]+, column [0-9]+|at the end of the file)\)$", english)
+    assert re.search(r" \((línea [0-9]+, columna [0-9]+|al final del archivo)\)$", spanish)
+    assert english.partition(" (")[0] not in spanish
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_no_word_of_the_system_reaches_a_person(number: int) -> None:
+    """They are those of the C library, in the language of the machine."""
+    error = OSError(number, "CADENA DEL SISTEMA", "/some/file")
+    assert "SISTEMA" not in causes.of_system(error)
+    with speaking("es"):
+        assert "SISTEMA" not in causes.of_system(error)
+
+
+def test_the_system_refuses_in_the_readers_language(tmp_path: Path) -> None:
+    errors = {}
+    for path in (tmp_path / "missing", tmp_path, tmp_path / ("x" * 300)):
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - which one is the point
+            path.open("rb")
+        errors[path] = caught.value
+    with speaking("es"):
+        assert [causes.of_system(each) for each in errors.values()] == [
+            "no existe ese archivo o carpeta",
+            "es una carpeta",
+            "el nombre es demasiado largo",
+        ]
+        assert causes.of_system(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) == "el disco está lleno"
+        assert causes.of_system(OSError(errno.EXDEV, "x")) == "error del sistema EXDEV"
+        assert causes.of_system(TimeoutError()) == "no respondió a tiempo"
+
+
+def test_sqlite_refuses_in_the_readers_language(tmp_path: Path) -> None:
+    file = tmp_path / "damaged.db"
+    file.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 40)
+    with pytest.raises(sqlite3.DatabaseError) as caught:
+        sqlite3.connect(file).execute("SELECT * FROM sqlite_schema")
+    assert causes.of_sqlite(str(caught.value)) == str(caught.value)
+    with speaking("es"):
+        assert causes.of_sqlite("database disk image is malformed") == "el contenido del archivo está roto"
+        assert causes.of_sqlite("no such table: leads") == "falta una tabla: leads"
+        assert causes.of_sqlite("wrong # of entries in index x") == "wrong # of entries in index x"
