@@ -16,6 +16,7 @@ from leadmasterd.daemon.intake import Intake
 from leadmasterd.listener.child import Child
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.records import BatchResult
+from leadmasterd.store.word_index import WordIndex
 from leadmasterd.store.writer import IdleWork, Writer
 from leadmasterd.supervisor.timing import Timing
 
@@ -42,7 +43,7 @@ def run() -> list[Figure]:
                 file.write(ready_line())
                 for number in range(LINES):
                     file.write(message_line(number, number + 2))
-            took = asyncio.run(capture(lines, folder / "ours.db"))
+            took = asyncio.run(capture(lines, folder / "ours.db", WordIndex))
             ratios.append(took / raw(folder / "ours.db", folder / "raw.db"))
             seconds.append(took)
     ratio, rate = statistics.median(ratios), LINES / statistics.median(seconds)

@@ -21,7 +21,9 @@ from leadmasterd.daemon.intake import Intake
 from leadmasterd.projection.policy import policy_of
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.model import LeadsSettings
-from leadmasterd.store.writer import Writer
+from leadmasterd.store.idle import InTurn
+from leadmasterd.store.word_index import WordIndex
+from leadmasterd.store.writer import IdleWork, Writer
 
 SECONDS = 20
 RATE = 1500
@@ -61,10 +63,16 @@ def projection_worker() -> Callable[[sqlite3.Connection], ProjectionWorker]:
     return make
 
 
+def idle_work() -> Callable[[sqlite3.Connection], IdleWork]:
+    """All that the daemon's writer does in its idle time: leads and words."""
+    projecting = projection_worker()
+    return lambda connection: InTurn(projecting(connection), WordIndex(connection))
+
+
 async def _lag(database: Path) -> float:
     questions = islice(_questions(), RATE * SECONDS)
     lines = [message_line(number, number + 2, body).rstrip() for number, body in enumerate(questions)]
-    writer = Writer(database, on_batch=lambda _: None, on_error=print, idle_work=projection_worker())
+    writer = Writer(database, on_batch=lambda _: None, on_error=print, idle_work=idle_work())
     intake = Intake(CaptureRules(), writer, on_lifecycle=lambda _: None, on_missing=lambda _: None, on_pressure=print)
     writer.start()
     intake.lines([ready_line().rstrip()])

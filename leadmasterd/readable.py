@@ -5,6 +5,7 @@ docs/protocol.md says what each field holds. Every field comes from outside, so 
 the right type.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -56,11 +57,18 @@ _Teller = Callable[[Content, Clock], _Told]
 
 def line(content: Content, clock: Clock = str) -> str:
     """The line. Not yet safe for a terminal."""
+    about, words = parts(content, clock)
+    bracketed = [f"[{each}]" for each in about]
+    return " ".join([*bracketed, words] if words else bracketed)
+
+
+def parts(content: Content, clock: Clock = str) -> tuple[list[str], str | None]:
+    """What stands in brackets, and the person's own words, in as many lines as they wrote."""
     told = _tell(content, clock)
-    parts = [_bracketed(each) for each in _about(content)]
+    about = [_titled(each) for each in _about(content)]
     if told.kind is not None:
-        parts.append(_bracketed(told))
-    return " ".join([*parts, told.words] if told.words else parts)
+        about.append(_titled(told))
+    return about, told.words or None
 
 
 def searched_text(content: Content) -> str:
@@ -69,6 +77,21 @@ def searched_text(content: Content) -> str:
     facts = [fact for each in (*_about(content), told) for fact in each.facts]
     names = [name for fact in facts for name in (fact if isinstance(fact, list) else [fact])]
     return "\n".join(each for each in (*names, told.words) if each)
+
+
+def searched_columns(type_: str, body: str | None, media: str | None, quoted: str | None, details: str | None) -> str:
+    """The same of a message as it is stored: the last three are JSON."""
+    if type_ == "chat" and not quoted and not details:
+        return body or ""
+    objects = {
+        name: json.loads(text) for name, text in (("media", media), ("quoted", quoted), ("details", details)) if text
+    }
+    return searched_text(Content(type_, body, **objects))
+
+
+def quoted_words(quoted: str | None) -> str:
+    """What the message said that this one answers, as stored. It may have been written before anybody listened."""
+    return _text(json.loads(quoted), "body") or "" if quoted else ""
 
 
 def written_words(body: str | None, details: Fields) -> str:
@@ -104,9 +127,9 @@ def _about(content: Content) -> list[_Told]:
     return found
 
 
-def _bracketed(told: _Told) -> str:
+def _titled(told: _Told) -> str:
     facts = ", ".join(_shown(fact) for fact in told.facts if fact)
-    return f"[{told.kind}: {facts}]" if facts else f"[{told.kind}]"
+    return f"{told.kind}: {facts}" if facts else str(told.kind)
 
 
 def _shown(fact: str | list[str]) -> str:

@@ -3,9 +3,11 @@
 English is the source and needs no catalogue; `speak` chooses another language for the whole process.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, overload
 from unicodedata import combining, normalize
@@ -107,6 +109,41 @@ def unaccented(text: str) -> str:
     if text.isascii():
         return text.lower()
     return "".join(char for char in normalize("NFKD", text) if not combining(char)).casefold()
+
+
+_WORD: Final = re.compile(r"[^\W_]+")
+_LONGEST_WORD: Final = 64
+"""Characters that tell a word from others: what is longer is no word but a key or an encoded file."""
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in lower case and without accents, as they are searched: letters and digits, nothing else."""
+    return [word[:_LONGEST_WORD] for word in _WORD.findall(unaccented(text))]
+
+
+def places_of(text: str, wanted: Iterable[str]) -> list[tuple[int, int]]:
+    """Where words of the text begin with one of these: (begin, end) in characters, in order.
+
+    `wanted`: as `words` gives them. A place is as long as what was wanted, in letters as they are written.
+    """
+    beginnings = tuple(wanted)
+    folded = [(_folded(char), at) for at, char in enumerate(text)]
+    origin = [at for piece, at in folded for _piece in piece]
+    found: list[tuple[int, int]] = []
+    for word in _WORD.finditer("".join(piece for piece, _at in folded)):
+        fits = [len(each) for each in beginnings if word[0].startswith(each)]
+        if fits:
+            begin, last = origin[word.start()], origin[word.start() + max(fits) - 1]
+            while last + 1 < len(text) and combining(text[last + 1]):  # accents that stand apart
+                last += 1
+            if not found or begin >= found[-1][1]:  # one letter may be two words: ½
+                found.append((begin, last + 1))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _folded(char: str) -> str:
+    return unaccented(char)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -14,7 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "docs") for path in folder.glob("*.md"))
 WITH_COMMANDS = ("README.md", "README.es.md", "docs/operations.md", "docs/guia.es.md", "CONTRIBUTING.md")
 LANDING_PAGE_LINES = 110
-INTERNAL = {"unjudged", "sent_bodies", "automatic_bodies", "derived_with", "outbox", "told", "_sqlite_migrations"}
+INTERNAL = {
+    "unjudged", "sent_bodies", "automatic_bodies", "derived_with", "outbox", "told", "word_index", "reworded",
+    "_sqlite_migrations",
+}  # fmt: skip
 """Tables that other programs should not read."""
 
 

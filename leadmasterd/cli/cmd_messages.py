@@ -12,6 +12,7 @@ from leadmasterd.cli.message_text import message_text
 from leadmasterd.cli.tables import folded, note_more, padded
 from leadmasterd.cli.times import time_from
 from leadmasterd.clock import Clock
+from leadmasterd.errors import CannotUseArgument
 from leadmasterd.queries.database import Connection
 from leadmasterd.queries.messages import (
     CapturedMessage,
@@ -24,7 +25,7 @@ from leadmasterd.queries.messages import (
 from leadmasterd.queries.people import is_blank
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import find_paths
-from leadmasterd.text import _, printable
+from leadmasterd.text import _, figure, ngettext, printable
 from leadmasterd.times import iso
 
 
@@ -42,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=_("instead: lines of the listener that could not be used, or differ from a stored message"),
     )
+    parser.add_argument(
+        "--reindex",
+        action="store_true",
+        help=_("instead: make the index anew by which the page finds words, as after damage to it"),
+    )
     add_limit(parser, _("show at most N, the newest (default 20)"))
     add_json(parser)
     add_epilog(
@@ -51,11 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "leadmasterd messages --chat Ana --since ayer",
         "leadmasterd messages --search precio --json",
         "leadmasterd messages --problems",
+        "leadmasterd messages --reindex",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """No match is not an error; exit code 1 if there is no such chat."""
+    if arguments.reindex:
+        return _reindex(arguments)
     paths = find_paths(arguments.config)
     settings = read_leads_settings(paths)
     zone = settings.zone()
@@ -93,6 +102,19 @@ def run(arguments: argparse.Namespace) -> int:
     elif connection and not unknown:
         print(_("No messages."), file=sys.stderr)
     return int(unknown)
+
+
+def _reindex(arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        raise CannotUseArgument(_("--reindex has no answer in JSON; leave --json out"))
+    from leadmasterd.actions.reindex import reindex  # it writes, and showing messages must answer at once
+    from leadmasterd.cli.editing import lead_editor
+    from leadmasterd.cli.leads_rebuild import show_progress
+
+    with lead_editor(arguments.config) as editor:
+        number = reindex(editor, show_progress)
+    print(ngettext("{n} message indexed.", "{n} messages indexed.", number).format(n=figure(number)))
+    return 0
 
 
 def _show_problems(

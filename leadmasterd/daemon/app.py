@@ -163,7 +163,7 @@ class Daemon:
                 on_batch=on_loop(self._batch_committed),
                 on_error=on_loop(self._store_error),
                 on_update=on_loop(self._update_began),
-                idle_work=self._leads.projection,
+                idle_work=self._leads.idle_work,
             )
             try:
                 check_not_emptied(self._paths.database, lambda: self._captured_before)

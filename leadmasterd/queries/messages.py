@@ -6,7 +6,7 @@ from typing import Any, Final, TypedDict, cast
 
 from leadmasterd.queries.database import Connection, Row, id_list, records, rows
 from leadmasterd.queries.people import find, find_named
-from leadmasterd.readable import NOTHING, Content, line, searched_text
+from leadmasterd.readable import NOTHING, Content, line, searched_columns
 from leadmasterd.text import unaccented
 
 
@@ -86,7 +86,7 @@ def message_list(
         values["conversations"] = id_list(conversations)
     if search:
         words = unaccented(search) or search
-        connection.create_function("contains", 5, lambda *columns: words in unaccented(_searched(*columns)))
+        connection.create_function("contains", 5, lambda *columns: words in unaccented(searched_columns(*columns)))
         conditions.append("contains(m.type, m.body, m.media, m.quoted, m.details)")
     if since:
         conditions.append("m.sent_at >= :since")
@@ -119,15 +119,6 @@ def content_of(message: Mapping[str, Any]) -> Content:
         quoted=message["quoted"] or NOTHING,
         details=message["details"] or NOTHING,
     )
-
-
-def _searched(type_: str, body: str | None, media: str | None, quoted: str | None, details: str | None) -> str:
-    if type_ == "chat" and not quoted and not details:
-        return body or ""
-    objects = {
-        name: json.loads(text) for name, text in (("media", media), ("quoted", quoted), ("details", details)) if text
-    }
-    return searched_text(Content(type_, body, **objects))
 
 
 class CapturedText(TypedDict):

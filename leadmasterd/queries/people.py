@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from leadmasterd.errors import Refused
 from leadmasterd.queries.database import Connection, id_list, records, rows
 from leadmasterd.text import _, printable, unaccented
+
+if TYPE_CHECKING:
+    from leadmasterd.store import duplicates as possible
 
 DISPLAY_NAME: Final = (
     "coalesce(nullif(trim(r.saved_name), ''), nullif(trim(c.saved_name), ''), nullif(trim(r.verified_name), ''), "
@@ -258,8 +261,22 @@ def duplicates(connection: Connection, *, limit: int) -> DuplicateList:
     """Likely duplicates: nothing that is merged already, or whose merge was undone."""
     from leadmasterd.store.duplicates import possible_duplicates
 
-    found: list[Duplicate] = []
-    for each in possible_duplicates(connection, limit):
-        ids = dict.fromkeys((each.contact_id, each.other_id))
-        found.append({"code": each.code, "name": each.name, "contacts": contact_summaries(connection, ids)})
-    return {"proposals": found}
+    return {"proposals": _summaries(connection, possible_duplicates(connection, limit))}
+
+
+def duplicates_of(connection: Connection, root: int) -> list[Duplicate]:
+    """Those of `duplicates` that may be this person because of a name."""
+    from leadmasterd.store.duplicates import namesakes_of
+
+    return _summaries(connection, namesakes_of(connection, root))
+
+
+def _summaries(connection: Connection, found: "Iterable[possible.Duplicate]") -> list[Duplicate]:
+    return [
+        {
+            "code": each.code,
+            "name": each.name,
+            "contacts": contact_summaries(connection, dict.fromkeys((each.contact_id, each.other_id))),
+        }
+        for each in found
+    ]

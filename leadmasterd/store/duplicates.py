@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final, Literal
@@ -35,15 +35,30 @@ def possible_duplicates(connection: sqlite3.Connection, limit: int) -> list[Dupl
     return list(islice(chain(_changed_hands(connection), _namesakes(connection)), limit))
 
 
-def _namesakes(connection: sqlite3.Connection) -> Iterator[Duplicate]:
+def namesakes_of(connection: sqlite3.Connection, root: int) -> list[Duplicate]:
+    """Those of `possible_duplicates` that may be this person, by a name; whatever the number of contacts, at once."""
+    names = [
+        name
+        for row in connection.execute(
+            "SELECT saved_name, push_name FROM contacts WHERE contact_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(members_of(connection, root)),),
+        )
+        for name in row
+        if name
+    ]
+    return [each for each in _namesakes(connection, names) if root in (each.contact_id, each.other_id)]
+
+
+def _namesakes(connection: sqlite3.Connection, names: Sequence[str] | None = None) -> Iterator[Duplicate]:
+    """With one of these names; None: with any."""
     seen: set[tuple[int, int]] = set()
-    for name, contacts in _sharing(connection, "saved_name", "true"):
+    for name, contacts in _sharing(connection, "saved_name", "true", names):
         one, *others = _roots(connection, contacts)
         for other in others:
             if not was_undone(connection, one, other):
                 seen.add((one, other))
                 yield Duplicate("same_name", one, other, name)
-    for name, contacts in _sharing(connection, "push_name", "count(phone) < count(*)"):
+    for name, contacts in _sharing(connection, "push_name", "count(phone) < count(*)", names):
         people = _roots(connection, contacts)
         if len(people) != 2 or all(_has_phone(connection, each) for each in people):
             continue  # of three, any two may be the ones
@@ -52,13 +67,16 @@ def _namesakes(connection: sqlite3.Connection) -> Iterator[Duplicate]:
             yield Duplicate("same_push_name", one, other, name)
 
 
-def _sharing(connection: sqlite3.Connection, column: str, condition: str) -> Iterator[tuple[str, list[int]]]:
+def _sharing(
+    connection: sqlite3.Connection, column: str, condition: str, names: Sequence[str] | None
+) -> Iterator[tuple[str, list[int]]]:
     """Names that a few contacts share, newest first. SQLite ignores case for A to Z only."""
+    only = "" if names is None else f"AND {column} COLLATE NOCASE IN (SELECT value FROM json_each(:names)) "
     for name, contacts in connection.execute(
-        f"SELECT {column}, json_group_array(contact_id) FROM contacts WHERE {column} <> '' "
-        f"GROUP BY {column} COLLATE NOCASE HAVING count(*) BETWEEN 2 AND ? AND {condition} "
+        f"SELECT {column}, json_group_array(contact_id) FROM contacts WHERE {column} <> '' {only}"
+        f"GROUP BY {column} COLLATE NOCASE HAVING count(*) BETWEEN 2 AND :most AND {condition} "
         "ORDER BY max(contact_id) DESC",
-        (_NAMESAKES,),
+        {"names": json.dumps(names), "most": _NAMESAKES},
     ):
         yield name, json.loads(contacts)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 11
+SCHEMA_VERSION: Final = 12
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -553,6 +553,22 @@ ALTER TABLE decisions ADD COLUMN undone_by TEXT;
 ALTER TABLE decisions ADD COLUMN seen_at TEXT;       -- of `dismissed` in place of a stage: what came later waits on
 """
 
+_WORDS: Final = """
+CREATE TABLE word_index (                            -- message_words is there; no row: it is to be made (anew)
+    through_id INTEGER NOT NULL                      -- it holds the words of messages up to this one
+) STRICT;
+CREATE TABLE reworded (                              -- it lacks words that these have by now
+    message_id INTEGER PRIMARY KEY
+) STRICT;
+CREATE TRIGGER messages_reworded AFTER UPDATE OF type, body, media, quoted, details ON messages BEGIN
+    INSERT OR IGNORE INTO reworded VALUES (new.message_id);
+END;
+CREATE TRIGGER versions_moved AFTER UPDATE OF message_id ON message_versions BEGIN
+    INSERT OR IGNORE INTO reworded VALUES (new.message_id);
+END;
+"""
+"""Triggers, so that no writer forgets it. The index itself is made by `word_index`: capture opens without it."""
+
 _AUTHORS: Final = (
     "author IN ('contact', 'operator', 'auto_reply', 'api')",
     "author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api', 'system')",
@@ -564,7 +580,9 @@ _ENDS_OF_WAITING: Final = (
 )
 """The constraint on `waiting_cycles.ended_by` before and after."""
 
-_SCRIPTS: Final = (_CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS, _OUTBOX, _DECISIONS)
+_SCRIPTS: Final = (
+    _CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS, _OUTBOX, _DECISIONS, _WORDS,
+)  # fmt: skip
 
 
 def is_table(name: str) -> bool:
@@ -653,6 +671,12 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         # The board counts open leads by stage, and shows those that have been in one longest.
         db.execute("CREATE INDEX leads_by_stage ON leads (closed_at, stage, stage_at)")
         db.execute("PRAGMA user_version = 11")
+
+    @migrations()
+    def m012_words(db: "Database") -> None:
+        for statement in _statements(_WORDS):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 12")
 
     [(enforced,)] = db.execute("PRAGMA foreign_keys").fetchall()
     db.execute("PRAGMA foreign_keys = OFF")
