@@ -17,10 +17,10 @@ help: ## list what can be done
 	@echo "leadmasterd: make TARGET [ARGS=\"…\"]"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-# The daemon in the foreground, on config.toml if there is one; Ctrl-C stops it in good order.
-run: ## set up what is missing and start the daemon in the foreground
+# Daemon and page in the foreground, on config.toml if there is one; Ctrl-C stops both in good order.
+run: ## set up what is missing and start the daemon and the operator's page in the foreground
 	@tools/setup.sh run
-	@exec $(PY) -m leadmasterd run $(ARGS)
+	@exec $(PY) -m leadmasterd run --web $(ARGS)
 
 # The whole program against the bundled stand-in of WhatsApp Web; needs no phone and no network.
 demo: ## show the whole thing against an offline stand-in: no phone needed

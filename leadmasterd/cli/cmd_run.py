@@ -13,19 +13,32 @@ from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.clock import Clock
 from leadmasterd.daemon.app import Daemon
 from leadmasterd.journal import set_up_logging
-from leadmasterd.settings.model import load
+from leadmasterd.settings.model import Settings, load
+from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No flags: everything is in the settings."""
-    add_epilog(parser, "leadmasterd run", "leadmasterd --config /etc/leadmasterd/config.toml run")
+    """Everything else is in the settings."""
+    parser.add_argument(
+        "--web",
+        action="store_true",
+        help=_("serve the operator's page too, as `leadmasterd web` does; prints a link to it"),
+    )
+    add_epilog(
+        parser,
+        "leadmasterd run",
+        "leadmasterd run --web",
+        "leadmasterd --config /etc/leadmasterd/config.toml run",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Until SIGTERM or Ctrl-C."""
     settings, paths = load(arguments.config)
     set_up_logging()
+    if arguments.web:
+        return _run_with_page(settings, paths)
     logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, paths.state_dir)
     if os.geteuid() == 0:
         logging.getLogger("leadmasterd").warning(
@@ -36,6 +49,20 @@ def run(arguments: argparse.Namespace) -> int:
     presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
     asyncio.run(Daemon(settings, paths, presenter).run())
     return 0
+
+
+def _run_with_page(settings: Settings, paths: Paths) -> int:
+    from leadmasterd.cli.cmd_web import place_of
+    from leadmasterd.cli.run_with_page import run_both
+    from leadmasterd.web.access import Access
+
+    place = place_of(settings, None, None)
+    place.check()
+    os.umask(0o077)
+    command = [sys.executable, "-m", "leadmasterd", *(["--config", str(paths.file)] if paths.file else [])]
+    link = f"{place.url()}login?link={Access(paths).make_link('operator')}"
+    print(_("The page, once, within ten minutes: {link}").format(link=link), flush=True)
+    return run_both([*command, "run"], [*command, "web"])
 
 
 class TerminalPresenter:

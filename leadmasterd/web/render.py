@@ -95,6 +95,7 @@ def environment() -> Environment:
         "ago": _ago,
         "body": _body,
         "alert_state": _alert_state,
+        "code": _code,
         "because": lambda code: sentences.because(code, {}),
         "figure": text.figure,
         "length": clock.length,
@@ -129,6 +130,14 @@ def _alert_state(state: str) -> str:
     from leadmasterd.queries.words import alert_state
 
     return alert_state(state)
+
+
+def _code(sentence: str) -> Markup:
+    """A sentence with what it has in backticks drawn as code."""
+    parts = sentence.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+    )
 
 
 def _body(written: str | None) -> str:

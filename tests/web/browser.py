@@ -29,7 +29,7 @@ class Page:
 
     def goes_to(self, path: str) -> int:
         """Load a page of the site; its status."""
-        return int(self._asks("goto", url=path if path.startswith("http") else self._origin + path))
+        return int(self._asks("goto", url=self._origin + path if path.startswith("/") else path))
 
     def evaluates(self, code: str, *values: object) -> Any:
         """The answer of a JavaScript function in the page."""

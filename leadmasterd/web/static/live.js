@@ -7,6 +7,9 @@ const LONGEST_PAUSE = 60_000; // times that are shown grow old by themselves
 /** @type {Map<string, { running: boolean, again: boolean, timer: number }>} */
 const looks = new Map();
 
+/** Each section as the server wrote it last, by its id. @type {Map<string, string>} */
+const written = new Map();
+
 /** @param {string} id */
 function look(id) {
   const known = looks.get(id) ?? { running: false, again: false, timer: 0 };
@@ -48,16 +51,15 @@ async function fetchSection(id) {
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(id);
   const shown = document.getElementById(id);
-  if (!fresh || !shown || fresh.outerHTML === shown.dataset.was) return;
+  if (!fresh || !shown || fresh.outerHTML === written.get(id)) return;
   if (isBeingUsed(shown)) {
     shown.addEventListener('focusout', () => setTimeout(look, LEAST_PAUSE, id), { once: true });
     return;
   }
-  const was = fresh.outerHTML;
+  written.set(id, fresh.outerHTML);
   const open = new Set([...shown.querySelectorAll('details[open][id]')].map((each) => each.id));
   const focus = shown.contains(document.activeElement) ? document.activeElement?.id : '';
   shown.replaceWith(fresh);
-  fresh.dataset.was = was;
   for (const each of fresh.querySelectorAll('details[id]')) {
     if (open.has(each.id)) each.setAttribute('open', '');
   }
@@ -98,6 +100,7 @@ function listen() {
   }
 }
 
+for (const each of sections()) written.set(each.id, each.outerHTML);
 document.addEventListener('visibilitychange', listen);
 // A page that comes back from the history, and one that is left.
 addEventListener('pageshow', listen);

@@ -1,0 +1,198 @@
+"""The page's process: how it ends, what it takes, and `run --web`, the parent of daemon and page."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from leadmasterd.settings.paths import find_paths
+from leadmasterd.state.control import ask
+from leadmasterd.state.files import read_status
+from tests.processes import lives
+from tests.waiting import LIMIT, wait_for
+from tests.web.clients import Client, Stream, let_in
+from tests.web.shops import CHECKOUT, Served, WebShop, served
+
+SHOWS_A_CODE = CHECKOUT / "tests" / "programs" / "shows_a_code.sh"
+PSS_LIMIT = 36_000_000
+"""Bytes, as the page was promised to take when it is idle."""
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[tuple[WebShop, Served]]:
+    """A page of its own on an empty shop."""
+    shop = WebShop(tmp_path)
+    shop.is_new()
+    with served(shop) as page:
+        yield shop, page
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_at_once_and_well_though_pages_are_open(alone: tuple[WebShop, Served], number: signal.Signals) -> None:
+    """A stream of events would go on for ever."""
+    shop, page = alone
+    stream = Stream(let_in(shop.paths, page.port))
+    page.process.send_signal(number)
+    assert page.process.wait(LIMIT) == 0
+    assert stream.rest() == ""
+    stream.closes()
+    log = page.log.read_text()
+    assert log.count("\n") == 1, log
+
+
+def test_its_log_has_no_secret(alone: tuple[WebShop, Served]) -> None:
+    """Neither a link's nor a cookie's, whatever goes wrong."""
+    shop, page = alone
+    client = let_in(shop.paths, page.port)
+    client.asks("/login?link=very-secret")
+    client.posts("/login", {"link": "very-secret"})
+    shop.database.write_bytes(b"no database" * 100)
+    assert "damaged" in client.asks("/session").text
+    log = page.log.read_text()
+    assert "very-secret" not in log
+    assert client.secret not in log
+    assert "Traceback" not in log
+
+
+def test_it_takes_little_memory_when_it_is_idle(site: Served, client: Client) -> None:
+    """After every page without a parameter was shown once, but the one that looks for problems."""
+    for path in ("/session", "/health", "/login", "/static/page.css"):
+        assert client.asks(path).status == 200
+    pss = psutil.Process(site.process.pid).memory_full_info().pss
+    assert pss < PSS_LIMIT
+
+
+# ---------------------------------------------------------------------- run --web
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`leadmasterd run --web` with a listener that shows a code and waits."""
+    settings = f'[web]\nport = 0\n[listener]\nnode = "{SHOWS_A_CODE}"\nbrowser = "/bin/true"\n'
+    shop = WebShop(tmp_path, settings=settings)
+    shop.is_new()
+    log = (tmp_path / "run.log").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leadmasterd", "--config", str(shop.config), "run", "--web"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        stdout=log,
+        stderr=log,
+    )
+    yield process
+    log.close()
+    if process.poll() is None:
+        process.terminate()
+        process.wait(LIMIT)
+
+
+def part(parent: subprocess.Popen[bytes], ends_with: str) -> psutil.Process:
+    """The child that runs this command, once it does."""
+
+    def found() -> psutil.Process | None:
+        for each in psutil.Process(parent.pid).children():
+            with suppress(psutil.Error):
+                if any(ends_with in word for word in each.cmdline()[2:]) and lives(each):
+                    return each
+        return None
+
+    return wait_for(found, f"the process of {ends_with}")
+
+
+def daemon_of(parent: subprocess.Popen[bytes]) -> psutil.Process:
+    """The daemon, once it listens."""
+    return part(parent, "run")
+
+
+def page_of(parent: subprocess.Popen[bytes]) -> psutil.Process:
+    """The page, once it has become itself."""
+    return part(parent, "leadmasterd.web")
+
+
+def port_of(page: psutil.Process) -> int:
+    """Where it serves, once it does."""
+
+    def port() -> int | None:
+        listening = [each for each in page.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+        return int(listening[0].laddr.port) if listening else None
+
+    return wait_for(port, "the page to be served")
+
+
+def test_a_dead_page_comes_back_and_the_daemon_goes_on(both: subprocess.Popen[bytes]) -> None:
+    """It is another process, on the same state."""
+    daemon, page = daemon_of(both), page_of(both)
+    port_of(page)
+    page.kill()
+    page.wait(LIMIT)
+    port_of(page_of(both))
+    assert daemon_of(both).pid == daemon.pid
+
+
+def test_a_dead_daemon_comes_back_and_the_page_goes_on(both: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """An open page stays open meanwhile. A restart of the listener leaves it alone too."""
+    paths = find_paths(str(tmp_path / "config.toml"))
+    daemon, page = daemon_of(both), page_of(both)
+    stream = Stream(let_in(paths, port_of(page)))
+    wait_for(lambda: (read_status(paths) or {}).get("phase") == "waiting_for_scan", "the code")
+    ask(paths.socket, "restart-listener")
+    wait_for(lambda: (read_status(paths) or {}).get("phase") != "waiting_for_scan", "the restart")
+    daemon.kill()
+    daemon.wait(LIMIT)
+    again = daemon_of(both)
+    assert again.pid != daemon.pid
+    wait_for(lambda: (read_status(paths) or {}).get("pid") == again.pid, "the daemon's next life")
+    assert page_of(both).pid == page.pid
+    while stream.events(1) != ["session"]:
+        pass
+    stream.closes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_both_end_in_good_order(both: subprocess.Popen[bytes], tmp_path: Path, number: signal.Signals) -> None:
+    """With the daemon's exit code, and nothing is left."""
+    daemon, page = daemon_of(both), page_of(both)
+    port_of(page)
+    paths = find_paths(str(tmp_path / "config.toml"))
+    wait_for(lambda: (read_status(paths) or {}).get("phase") == "waiting_for_scan", "the code")
+    both.send_signal(number)
+    assert both.wait(LIMIT) == 0
+    assert not lives(daemon)
+    assert not lives(page)
+    assert (read_status(paths) or {})["phase"] == "stopped"
+    said = (tmp_path / "run.log").read_text()
+    assert re.search(r"The page, once, within ten minutes: http://\S+/login\?link=\S+\n", said)
+    assert "Traceback" not in said
+
+
+def test_a_killed_parent_takes_both_along(both: subprocess.Popen[bytes]) -> None:
+    """Nothing would look after them."""
+    daemon, page = daemon_of(both), page_of(both)
+    port_of(page)
+    both.kill()
+    both.wait(LIMIT)
+    wait_for(lambda: not lives(daemon) and not lives(page), "both to end")
+
+
+def test_wrong_settings_end_it_with_the_daemons_exit_code(tmp_path: Path) -> None:
+    """As without --web; the page does not stay behind."""
+    shop = WebShop(tmp_path, settings='[web]\nport = 0\n[listener]\nnode = "/bin/false"\n')
+    shop.is_new()
+    done = subprocess.run(
+        [sys.executable, "-m", "leadmasterd", "--config", str(shop.config), "run", "--web"],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+    assert done.returncode == 78
+    assert "cannot use" in done.stderr
