@@ -45,6 +45,8 @@ from leadmasterd.queries.lead_detail import LeadDetail
 from leadmasterd.queries.leads import Lead, LeadExport, LeadList
 from leadmasterd.queries.messages import MessageList, ProblemList
 from leadmasterd.queries.people import DuplicateList
+from leadmasterd.queries.report import Figures as PeriodFigures
+from leadmasterd.queries.report import Report as PeriodReport
 from leadmasterd.queries.today import Today
 from leadmasterd.queries.waiting import WaitingList
 from leadmasterd.replay import ReplayRecord
@@ -64,6 +66,8 @@ DOCUMENT: Final = (Path(__file__).parent.parent / "docs" / "json.md").read_text(
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _UNTRIED: Final = {"rules train: right_before", "rules train: right_after"}
 """Real training takes longer than all other tests; test_classify_model.py checks its output."""
+_TWICE: Final = "report: before."
+"""The same section as `report: period.`, which is looked at; this folder has nothing that is older than a week."""
 _ELSEWHERE: Final = {"auth pair"}
 """It needs a screen and a person; test_auth_pair.py checks its object against the document."""
 
@@ -179,7 +183,9 @@ RECORDS: Final[dict[str, type]] = {
     "A lead": Lead,
     "A change": ChangeRecord,
     "A feed": Feed,
+    "A period": PeriodFigures,
     "history": HistoryObject,
+    "report": PeriodReport,
     "feeds list": FeedList,
     "feeds show": FeedDetail,
     "feeds dead": DeadList,
@@ -377,6 +383,7 @@ TYPED: Final = {
     "leads show": ["leads show 1", "leads show 2", f"leads show {chat(4)}"],
     "leads label": ["leads label 1 delivery", "leads label 1 --undo", f"leads label {chat(4)} spam"],
     "leads stage": ["leads stage 2 won", "leads stage 2 won", f"leads stage {chat(8)} junk"],
+    "report": ["report"],
     "leads stage --undo": ["leads stage 2 --undo", f"leads stage {chat(8)} --undo"],
     "leads dismiss": ["leads dismiss 1", "leads dismiss 1", "leads dismiss 1 --undo"],
     "leads note": ["leads note 1 x"],
@@ -439,7 +446,7 @@ def test_every_key_is_documented_with_its_type_and_no_other_is(shop: Shop, monke
             wrong += [*differences(shop.types("status", "--json").json, documented, seen)]
         unseen += [f"{name}: {path}" for path in documented if path not in seen and not _is_of_data(path)]
     assert wrong == []
-    assert set(unseen) == _UNTRIED
+    assert {path for path in unseen if not path.startswith(_TWICE)} == _UNTRIED
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -482,6 +489,7 @@ def _is_of_data(path: str) -> bool:
     "name",
     [
         "history",
+        "report",
         "messages",
         "leads list",
         "leads waiting",

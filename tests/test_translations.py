@@ -291,6 +291,8 @@ NOT_FOR_THE_CATALOGUE: Final = {
     "queries/words.py": "Spanish, which English shows too",
     "readable.py": "a state as WhatsApp writes it",
     "replay.py": "a command for programs, which speaks English",
+    "report/document.py": "HTML",
+    "report/pictures.py": "SVG",
     "resolver.py": "an error that is known by its class",
     "sentences.py": "names of stages in Spanish, which English shows too",
     "settings/model.py": "how a library begins an error",

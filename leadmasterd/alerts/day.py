@@ -12,9 +12,10 @@ from leadmasterd.alerts.kinds import Condition, Kind, Text
 from leadmasterd.alerts.reader import Reader
 from leadmasterd.alerts.words import Status
 from leadmasterd.clock import Clock
-from leadmasterd.queries.alerts import Snapshot, count_opened
+from leadmasterd.queries.alerts import Snapshot
 from leadmasterd.queries.database import Connection
 from leadmasterd.queries.history import open_gaps, reliability
+from leadmasterd.queries.report.opened import count_opened
 from leadmasterd.queries.today import DueFollowUp, due_follow_ups
 from leadmasterd.queries.waiting import count_waiting, waiting
 

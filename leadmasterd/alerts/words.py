@@ -3,7 +3,7 @@
 Names are chosen by strangers, so they are cut and made safe to show. What people wrote is only told if it is passed in.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,7 +13,7 @@ from leadmasterd.alerts.kinds import BODY, TITLE, Condition, Kind, Text
 from leadmasterd.clock import Clock, length, open_length
 from leadmasterd.queries import words
 from leadmasterd.queries.alerts import NewLead
-from leadmasterd.queries.history import Gap
+from leadmasterd.queries.history import Gap, recovered
 from leadmasterd.queries.today import DueFollowUp
 from leadmasterd.queries.waiting import WaitingConversation
 from leadmasterd.text import _, figure, ngettext, printable, shortened
@@ -165,14 +165,6 @@ def listening_again(gaps: Sequence[Gap], clock: Clock, *, account: str | None) -
         fetched,
         _("It was down from {begins} to {ends}.").format(begins=clock.brief(begins), ends=clock.brief(ends)),
     )
-
-
-def recovered(gaps: Iterable[Gap]) -> int:
-    """Messages that were fetched after these outages. A sweep that closes several counts what it found for each."""
-    most: dict[str | None, int] = {}
-    for gap in gaps:
-        most[gap.closed_at] = max(most.get(gap.closed_at, 0), gap.recovered)
-    return sum(most.values())
 
 
 # ---------------------------------------------------------------------- warnings

@@ -16,7 +16,7 @@ from leadmasterd.errors import INTERNAL, STATE, CannotUseDatabase, DatabaseBusy,
 
 _SUDO_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Debian's secure_path."""
-_READS_DATABASE = frozenset({"status", "messages", "leads", "history", "rules", "doctor", "feeds"})
+_READS_DATABASE = frozenset({"status", "messages", "leads", "history", "report", "rules", "doctor", "feeds"})
 """Commands that a damaged database can make fail in any way."""
 
 

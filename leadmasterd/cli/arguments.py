@@ -104,8 +104,11 @@ def add_epilog(parser: argparse.ArgumentParser, *examples: str, notes: str = "")
 # ---------------------------------------------------------------------- flags shared by several commands
 
 
-def add_json(parser: argparse.ArgumentParser, *, after_command: bool = False) -> None:
-    """`--json`, for a command with an object in docs/json.md. `after_command`: its group accepts it too."""
+def add_json(parser: Any, *, after_command: bool = False) -> None:
+    """`--json`, for a command with an object in docs/json.md. `after_command`: its group accepts it too.
+
+    `parser` may be a group of flags.
+    """
     parser.add_argument(
         "--json",
         action="store_true",

@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "doctor": Command(_("find problems on this machine, and how to fix them"), "cmd_doctor"),
     "auth": Command(_("the WhatsApp session: snapshots, restore, import"), "cmd_auth"),
     "leads": Command(_("who wrote, what they want, and who is waiting for an answer"), "cmd_leads"),
+    "report": Command(_("the week in figures: answers, hours, sources, sales, and how complete"), "cmd_report"),
     "feeds": Command(_("what other programs are told: state, dead letters, replay, test"), "cmd_feeds"),
     "alerts": Command(_("who is told when a person is needed: addresses, test, history"), "cmd_alerts"),
     "web": Command(_("serve the operator's page; links and sessions: who gets in"), "cmd_web"),

@@ -48,3 +48,16 @@ def time_from(text: str, zone: tzinfo | None) -> datetime:
                 "cannot use the time {text}: write it as 2026-11-23 or 2026-11-23T14:30, or as hoy, ayer, 7d or 12h"
             ).format(text=repr(text))
         ) from error
+
+
+def end_from(text: str, zone: tzinfo | None) -> datetime:
+    """The end of a stretch as typed: a date or a day such as `ayer` is part of it as a whole. Raises as `time_from`."""
+    at, word = time_from(text, zone), unaccented(text.strip())
+    if word not in _DAYS and not re.fullmatch(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}", word):
+        return at
+    try:
+        return datetime.combine(at.astimezone(zone).date() + timedelta(days=1), time.min, zone).astimezone(UTC)
+    except OverflowError as error:
+        raise CannotUseArgument(
+            _("cannot use the time {text}: no day comes after it").format(text=repr(text))
+        ) from error

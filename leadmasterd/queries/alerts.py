@@ -101,9 +101,3 @@ def _settled(connection: Connection) -> Settled | None:
         "ORDER BY event_id DESC LIMIT 1"
     ).fetchone()
     return Settled(*row) if row else None
-
-
-def count_opened(connection: Connection, since: datetime) -> int:
-    """How many leads were opened since then."""
-    query = "SELECT count(*) FROM leads WHERE opened_at >= ? AND stage NOT IN ('junk', 'merged')"
-    return int(connection.execute(query, (times.iso(since),)).fetchone()[0])

@@ -22,7 +22,7 @@ _ANEW: Final = {
 
 def by_hours_of(connection: Connection, settings: LightLeadsSettings) -> Connection:
     """The connection, whose `due_at` are from now on by these settings; as stored if their calendar can't be used."""
-    if _derived_by(connection, settings.hours_version()):
+    if derived_by(connection, settings.hours_version()):
         return connection
     calendar = cache(settings.calendar)
 
@@ -49,8 +49,8 @@ def by_hours_of(connection: Connection, settings: LightLeadsSettings) -> Connect
     return connection
 
 
-def _derived_by(connection: Connection, version: str) -> bool:
-    """Whether every stored `due_at` was derived with these hours."""
+def derived_by(connection: Connection, version: str) -> bool:
+    """Whether everything that depends on opening hours was derived with these."""
     row = connection.execute(
         "SELECT value = ? AND NOT EXISTS (SELECT 1 FROM unjudged) FROM derived_with WHERE name = 'hours'", (version,)
     ).fetchone()

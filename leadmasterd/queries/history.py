@@ -7,6 +7,7 @@ import json
 import sqlite3
 import statistics
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final, TypedDict
@@ -201,6 +202,19 @@ def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetim
 def open_gaps(connection: sqlite3.Connection) -> tuple[Gap, ...]:
     """Outages that no sweep has closed yet, oldest first."""
     return _gaps(connection, "closed_at IS NULL")
+
+
+def gaps_between(connection: sqlite3.Connection, begins: datetime, ends: datetime, now: datetime) -> tuple[Gap, ...]:
+    """Outages that reach into a stretch, oldest first."""
+    return _gaps(connection, "from_at < ? AND coalesce(to_at, ?) > ?", iso(ends), iso(now), iso(begins))
+
+
+def recovered(gaps: Iterable[Gap]) -> int:
+    """Messages that were fetched after these outages. A sweep that closes several counts what it found for each."""
+    most: dict[str | None, int] = {}
+    for gap in gaps:
+        most[gap.closed_at] = max(most.get(gap.closed_at, 0), gap.recovered)
+    return sum(most.values())
 
 
 def _gaps(connection: sqlite3.Connection, where: str, *values: object) -> tuple[Gap, ...]:

@@ -33,6 +33,11 @@ def came_by(touch: "LeadTouch") -> str:
     """`a campaign: Verano 2027`."""
     from leadmasterd.queries.leads import touch_name
 
+    return f"{kind_of_touch(touch['kind'])}: {touch_name(touch)}"
+
+
+def kind_of_touch(kind: str) -> str:
+    """`a campaign`."""
     kinds = {
         "ad": _("an ad"),
         "link": _("a link"),
@@ -40,7 +45,7 @@ def came_by(touch: "LeadTouch") -> str:
         "product": _("a product"),
         "status": _("our status"),
     }
-    return f"{kinds.get(touch['kind'], touch['kind'])}: {touch_name(touch)}"
+    return kinds.get(kind, kind)
 
 
 def follow_up(kind: str, number: int) -> str:

@@ -1,0 +1,140 @@
+"""What became of everybody who wrote in a period, beside the same figures of the period before it.
+
+docs/report.md defines each figure so that it can be counted by hand; the modules here are in its order.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypedDict
+
+from leadmasterd.queries.database import Connection
+from leadmasterd.queries.deadlines import derived_by
+from leadmasterd.queries.leads import count_pending
+from leadmasterd.queries.report.asked import Asked, UnledGroup, asked, without_lead
+from leadmasterd.queries.report.closings import Closings, closings
+from leadmasterd.queries.report.first_answers import FirstAnswers, first_answers
+from leadmasterd.queries.report.opened import CameBy, OpenedLead, Wanted, came_by, opened_leads, wants
+from leadmasterd.queries.report.periods import Period, Window
+from leadmasterd.queries.report.record import NO_RECORD, Record, record
+from leadmasterd.queries.report.silences import Silences, no_silences, silences
+from leadmasterd.queries.waiting import BusinessSeconds
+from leadmasterd.settings.leads_light import LightLeadsSettings
+from leadmasterd.times import iso
+
+
+class Figures(TypedDict):
+    """`A period` of docs/json.md."""
+
+    begins: str
+    ends: str
+    until: str
+    opened: int
+    discarded: int
+    first_answers: FirstAnswers
+    asked: Asked
+    wants: list[Wanted]
+    without_lead: list[UnledGroup]
+    came_by: list[CameBy]
+    closings: Closings
+    silences: Silences
+    record: Record
+
+
+class Report(TypedDict):
+    """The answer of `report`."""
+
+    as_of: str
+    timezone: str
+    target_seconds: float
+    unjudged: int
+    period: Figures
+    before: Figures
+
+
+def report(
+    connection: Connection,
+    period: Period,
+    now: datetime,
+    settings: LightLeadsSettings,
+    *,
+    running: bool,
+) -> Report:
+    """The figures of a period and of the one before it. Of a period that still runs both end at the same time of it.
+
+    `running`: whether the daemon is; if not, nobody has listened since it was last known to.
+    """
+    now_part, before_part = period.until(now), period.before_until(now)
+    spans = silences(connection, [now_part, before_part])
+    open_seconds = _open_seconds(connection, settings)
+
+    def figures(window: Window, ends: datetime, silent: Silences) -> Figures:
+        leads = opened_leads(connection, window, now)
+        counted = [lead for lead in leads if lead.stage != "junk"]
+        return {
+            "begins": iso(window.begins),
+            "ends": iso(ends),
+            "until": iso(window.ends),
+            "opened": len(counted),
+            "discarded": len(leads) - len(counted),
+            "first_answers": first_answers(counted, settings.target_seconds, open_seconds),
+            "asked": asked(connection, window, now, settings.zone()),
+            "wants": wants(counted),
+            "without_lead": without_lead(connection, window),
+            "came_by": came_by(counted),
+            "closings": closings(connection, window),
+            "silences": silent,
+            "record": record(connection, window, now, running=running),
+        }
+
+    return {
+        "as_of": iso(now),
+        "timezone": settings.timezone,
+        "target_seconds": settings.target_seconds,
+        "unjudged": count_pending(connection),
+        "period": figures(now_part, period.ends, spans[0]),
+        "before": figures(before_part, period.begins, spans[1]),
+    }
+
+
+def nothing(period: Period, now: datetime, settings: LightLeadsSettings) -> Report:
+    """The answer before anything was captured."""
+
+    def figures(window: Window, ends: datetime) -> Figures:
+        return {
+            "begins": iso(window.begins),
+            "ends": iso(ends),
+            "until": iso(window.ends),
+            "opened": 0,
+            "discarded": 0,
+            "first_answers": first_answers([], settings.target_seconds, lambda lead: lead.open_seconds),
+            "asked": {"asked": 0, "missed": 0, "hours": []},
+            "wants": [],
+            "without_lead": [],
+            "came_by": [],
+            "closings": {"won": 0, "lost": 0, "dormant": 0, "junk": 0, "reasons": []},
+            "silences": no_silences(window),
+            "record": NO_RECORD,
+        }
+
+    return {
+        "as_of": iso(now),
+        "timezone": settings.timezone,
+        "target_seconds": settings.target_seconds,
+        "unjudged": 0,
+        "period": figures(period.until(now), period.ends),
+        "before": figures(period.before_until(now), period.begins),
+    }
+
+
+def _open_seconds(connection: Connection, settings: LightLeadsSettings) -> Callable[[OpenedLead], float | None]:
+    """How long a lead waited for its first answer in opening hours: as stored, or anew if the hours have changed."""
+    calendar = None if derived_by(connection, settings.hours_version()) else settings.calendar()
+    if calendar is None:
+        return lambda lead: lead.open_seconds
+    return lambda lead: _between(lead, calendar.business_seconds)
+
+
+def _between(lead: OpenedLead, business_seconds: BusinessSeconds) -> float | None:
+    if lead.answered_at is None:
+        return None
+    return business_seconds(datetime.fromisoformat(lead.opened_at), datetime.fromisoformat(lead.answered_at))
