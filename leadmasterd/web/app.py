@@ -17,11 +17,13 @@ from starlette.types import ASGIApp
 from leadmasterd.errors import CannotUseState, DatabaseBusy, LeadmasterdError
 from leadmasterd.text import _
 from leadmasterd.web.guard import Guard
-from leadmasterd.web.pages import board, doctor, events, export, feeds, login, session
+from leadmasterd.web.pages import board, decisions, doctor, events, export, feeds, login, session, waiting
 from leadmasterd.web.render import STATIC, problem
 from leadmasterd.web.site import Site
 
 ROUTES: Final[list[BaseRoute]] = [
+    *waiting.ROUTES,
+    *decisions.ROUTES,
     *board.ROUTES,
     *export.ROUTES,
     *session.ROUTES,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from leadmasterd import health, sentences, times
@@ -137,16 +137,10 @@ def line(request: Request) -> Response:
     return render(request, "_health.html")
 
 
-def start(_request: Request) -> Response:
-    """Where one begins."""
-    return RedirectResponse("/session", status_code=303)
-
-
 ROUTES: Final = [
     Route("/session", show),
     Route("/qr.png", picture),
     Route("/health", line),
     posted("/session/pairing-code", ask_for_code),
     posted("/session/revoke", revoke),
-    Route("/", start),
 ]

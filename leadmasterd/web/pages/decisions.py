@@ -1,0 +1,178 @@
+"""What is decided about a conversation, on whichever page: label, stage, note, that no answer is needed; and its undo.
+
+Each form says what its page showed, so that pressing twice, or late, does no more than was meant.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import Request
+from starlette.routing import Route
+
+from leadmasterd.classify.reasons import INTENT_ES, intent_es
+from leadmasterd.errors import Refused
+from leadmasterd.leads.stages import DECIDABLE
+from leadmasterd.queries.people import name_of_conversation
+from leadmasterd.sentences import lead_event, stage_es
+from leadmasterd.text import _, printable
+from leadmasterd.web.forms import Done, Form, Undo, decision
+
+# `actions` is imported by what needs it: with all that it imports it takes 30 MB, and most visits decide nothing.
+if TYPE_CHECKING:
+    from leadmasterd.actions.stages import ColleaguesDecision
+    from leadmasterd.actions.unit_of_work import LeadEditor
+
+_LONGEST_NOTE: Final = 2_000
+"""Characters."""
+
+
+def _chat(request: Request) -> int:
+    number: int = request.path_params["id"]
+    return number
+
+
+def _name(request: Request, editor: "LeadEditor") -> str:
+    """The person's name, isolated from the direction of the sentence around it."""
+    return f"\u2068{printable(name_of_conversation(editor.connection, _chat(request)))}\u2069"
+
+
+def _number(form: Form, field: str) -> int | None:
+    """None for what is no number: a form of ours always has one."""
+    text = form.get(field, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _needed(form: Form, field: str) -> int:
+    number = _number(form, field)
+    if number is None:
+        raise Refused(_("This form is incomplete. Load the page again and repeat it."))
+    return number
+
+
+# ---------------------------------------------------------------------- labels
+
+
+def _label(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    from leadmasterd.actions.labels import label
+
+    intent = form.get("intent", "")
+    if intent not in INTENT_ES:
+        raise Refused(_("Choose one of the labels."))
+    done = label(editor, _chat(request), intent, message_id=_number(form, "message"))
+    text = _("{who}: labelled {intent}.").format(who=_name(request, editor), intent=intent_es(intent))
+    if done.correction_id is None:
+        return Done(text)
+    values = {"message": str(done.message_ids[0]), "correction": str(done.correction_id)}
+    return Done(text, Undo(f"/chats/{_chat(request)}/label/undo", values))
+
+
+def _undo_label(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    from leadmasterd.actions.labels import undo_label
+
+    done = undo_label(
+        editor, _chat(request), message_id=_needed(form, "message"), correction_id=_needed(form, "correction")
+    )
+    return Done(
+        _("{who}: the label is undone; it is {intent} again.").format(
+            who=_name(request, editor), intent=intent_es(done.intent or "unknown")
+        )
+    )
+
+
+# ---------------------------------------------------------------------- stages
+
+
+def _stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    from leadmasterd.actions.stages import move_to_stage
+
+    stage = form.get("stage", "")
+    if stage not in DECIDABLE:
+        raise Refused(_("Choose one of the stages."))
+    done = move_to_stage(editor, _chat(request), stage, seen=form.get("seen"))
+    who = _name(request, editor)
+    if done.unchanged:
+        text = _("{who}: it is {stage} already.").format(who=who, stage=stage_es(stage))
+    else:
+        text = _("{who}: it is {stage} now.").format(who=who, stage=stage_es(stage))
+    if done.colleague:
+        text += " " + _colleague(done.colleague)
+    undo = None if done.unchanged else Undo(f"/chats/{_chat(request)}/stage/undo", {"decision": str(done.decision_id)})
+    return Done(text, undo)
+
+
+def _colleague(decision: "ColleaguesDecision") -> str:
+    what = lead_event(
+        kind=decision.kind,
+        before=decision.before,
+        after=decision.after,
+        code=decision.code,
+        values=decision.values,
+        actor=decision.actor,
+    )
+    who = printable(decision.actor.removeprefix("person:"))
+    return _("Just before, {who} decided: {what}.").format(who=who, what=what)
+
+
+def _undo_stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    from leadmasterd.actions.stages import undo_stage
+
+    done = undo_stage(editor, _chat(request), decision_id=_needed(form, "decision"))
+    return Done(
+        _("{who}: {stage} is undone.").format(who=_name(request, editor), stage=stage_es(done.stage))
+        + (" " + _("It is {stage} again.").format(stage=stage_es(done.after.stage)) if done.after else "")
+    )
+
+
+# ---------------------------------------------------------------------- notes
+
+
+def _note(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    from leadmasterd.actions.notes import add_note
+
+    text = form.get("text", "").strip()
+    if not text or len(text) > _LONGEST_NOTE:
+        raise Refused(_("Write a note, of at most {n} characters.").format(n=_LONGEST_NOTE))
+    note = add_note(editor, _chat(request), text)
+    return Done(
+        _("{who}: noted.").format(who=_name(request, editor)),
+        Undo(f"/chats/{_chat(request)}/note/undo", {"note": str(note["note_id"])}),
+    )
+
+
+def _undo_note(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    from leadmasterd.actions.notes import undo_note
+
+    undo_note(editor, _chat(request), note_id=_needed(form, "note"))
+    return Done(_("{who}: the note is withdrawn.").format(who=_name(request, editor)))
+
+
+# ---------------------------------------------------------------------- no answer needed
+
+
+def _dismiss(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    from leadmasterd.actions.dismissals import dismiss
+
+    done = dismiss(editor, _chat(request), seen_at=form.get("seen") or None)
+    who = _name(request, editor)
+    if done.decision_at is None:
+        return Done(_("{who}: no answer is needed, that was said already.").format(who=who))
+    text = _("{who}: no answer is needed. What they write next waits again.").format(who=who)
+    return Done(text, Undo(f"/chats/{_chat(request)}/dismiss/undo", {"decided": done.decision_at}))
+
+
+def _undo_dismissal(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    from leadmasterd.actions.dismissals import undo_dismissal
+
+    undo_dismissal(editor, _chat(request), decision_at=form.get("decided", ""))
+    return Done(_("{who} waits again, as before.").format(who=_name(request, editor)))
+
+
+ROUTES: Final[list[Route]] = [
+    decision("/chats/{id:int}/label", _label),
+    decision("/chats/{id:int}/label/undo", _undo_label),
+    decision("/chats/{id:int}/stage", _stage),
+    decision("/chats/{id:int}/stage/undo", _undo_stage),
+    decision("/chats/{id:int}/note", _note),
+    decision("/chats/{id:int}/note/undo", _undo_note),
+    decision("/chats/{id:int}/dismiss", _dismiss),
+    decision("/chats/{id:int}/dismiss/undo", _undo_dismissal),
+]
