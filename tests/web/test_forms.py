@@ -1,0 +1,77 @@
+"""Forms: what is taken for one of ours, and where one goes on."""
+
+import pytest
+
+from leadmasterd.web.forms import MOST_BYTES, local_path
+from tests.web.clients import Client, let_in
+from tests.web.shops import Served, WebShop
+
+PATH = "/session/revoke"
+
+
+@pytest.mark.parametrize("token", ["", "x", "0" * 64, "é"])
+def test_a_form_without_the_sessions_token_is_refused(client: Client, token: str) -> None:
+    """Nothing is done, and the page says what to do."""
+    reply = client.posts(PATH, {"csrf": token, "id": "1"})
+    assert (reply.status, "This form is too old." in reply.text) == (403, True)
+
+
+def test_a_token_of_another_session_is_refused(shop: WebShop, site: Served, client: Client) -> None:
+    """Each session has its own."""
+    from leadmasterd.web.access import form_token
+
+    other = let_in(shop.paths, site.port, "Beto")
+    assert client.posts(PATH, {"csrf": form_token(other.secret), "id": "99"}).status == 403
+    assert client.posts(PATH, {"id": "99"}).status == 303
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"x=" + b"1" * MOST_BYTES, {}, 413),
+        (b"&".join(b"x=1" for _ in range(200)), {}, 400),
+        (b'{"id": 1}', {"Content-Type": "application/json"}, 415),
+        (b"--x\r\n", {"Content-Type": "multipart/form-data; boundary=x"}, 415),
+        (b"", {"Content-Type": ""}, 415),
+        (b"", {}, 403),
+        (b"\xff\xfe=%ff%00&csrf=%zz", {}, 403),
+    ],
+)
+def test_what_is_no_form_of_ours_is_refused(client: Client, body: bytes, headers: dict[str, str], status: int) -> None:
+    """Before anything is done, and calmly."""
+    usual = {"Content-Type": "application/x-www-form-urlencoded", "Origin": client.origin}
+    reply = client.asks(PATH, {**usual, **headers}, method="POST", body=body)
+    assert reply.status == status
+    assert "<h1>" in reply.text
+
+
+@pytest.mark.parametrize(
+    ("back", "goes_to"),
+    [
+        ("/session?x=1#y", "/session?x=1#y"),
+        ("/", "/"),
+        ("", "/"),
+        ("session", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/\n/evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/a\x00", "/"),
+    ],
+)
+def test_one_comes_back_to_a_page_of_ours(client: Client, back: str, goes_to: str) -> None:
+    """Never to another site."""
+    assert local_path(back) == goes_to
+    reply = client.posts(PATH, {"id": "99", "back": back})
+    assert (reply.status, reply.headers["location"]) == (303, goes_to)
+
+
+def test_a_notice_is_told_once_and_to_one_session(shop: WebShop, site: Served, client: Client) -> None:
+    """Whatever other pages load meanwhile: only whole pages tell it."""
+    other = let_in(shop.paths, site.port, "Carla")
+    client.posts(PATH, {"id": "99"})
+    assert "let in no longer." not in other.asks("/session").text
+    assert "let in no longer." not in client.asks("/session?fragment=session-state").text
+    assert "That browser is let in no longer." in client.asks("/session").text
+    assert "That browser is let in no longer." not in client.asks("/session").text
