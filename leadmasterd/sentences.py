@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from leadmasterd import health
-from leadmasterd.text import _, ngettext, printable
+from leadmasterd.text import _, ngettext, printable, spoken_language
 
 Values = Mapping[str, Any]
 
@@ -249,6 +249,17 @@ def stage_es(stage: str) -> str:
     return STAGES_ES.get(stage, stage)
 
 
+def stage_lines(stage: str) -> tuple[str, ...]:
+    """A stage for a table: its id and its Spanish name; the name alone to who reads Spanish, and may type it too."""
+    return (stage_es(stage),) if spoken_language() == "es" else (stage, stage_es(stage))
+
+
+def named_stage(stage: str) -> str:
+    """The same in a sentence: `new (nuevo)`, or `nuevo`."""
+    name, *spanish = stage_lines(stage)
+    return f"{name} ({spanish[0]})" if spanish else name
+
+
 LEAD_REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "ad": lambda v: _("they came from an ad"),
     "commercial": lambda v: _("they want {intent}").format(intent=_intent(v.get("intent"))),
@@ -313,10 +324,10 @@ def lead_event(
 
 
 def _stage(stage: str | None) -> str:
-    return f"{stage} ({stage_es(stage)})" if stage else "?"
+    return named_stage(stage) if stage else "?"
 
 
 def _intent(intent: object) -> str:
-    from leadmasterd.classify.reasons import intent_es  # `status` has no need of it
+    from leadmasterd.classify.reasons import named  # `status` has no need of it
 
-    return f"{intent} ({intent_es(str(intent))})" if intent else "?"
+    return named(intent) if intent else "?"

@@ -29,6 +29,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Tests compare English, whatever this machine speaks. The characters of a terminal are another matter.
+for name in ("LC_ALL", "LC_MESSAGES"):
+    os.environ.pop(name, None)
+os.environ |= {"LANG": "en_US.UTF-8", "LC_CTYPE": "C.UTF-8"}
+
+
 # What collecting makes lives until the end, and nothing of it is garbage.
 gc.disable()
 

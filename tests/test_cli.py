@@ -6,6 +6,7 @@ import json
 import os
 import pkgutil
 import pty
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -93,7 +94,7 @@ def captured(folder: Path, *messages: dict[str, Any]) -> None:
 
 def commands() -> list[str]:
     """All commands."""
-    return list(parser.COMMANDS)
+    return list(parser.commands())
 
 
 @pytest.mark.parametrize("command", commands())
@@ -106,7 +107,7 @@ def test_the_help_of_every_command_has_examples(command: str, capsys: pytest.Cap
     examples = [line.strip() for line in text.partition("examples:\n")[2].split("\n\n")[0].splitlines()]
     assert examples
     for example in examples:
-        words = example.split(" | ")[0].split()
+        words = shlex.split(example.split(" | ")[0])
         assert words[0] == "leadmasterd"
         assert parser.make_parser().parse_args(words[1:]).command == command
     assert all(len(line) <= 80 for line in text.splitlines())
@@ -127,9 +128,9 @@ def test_every_command_has_its_file(command: str) -> None:
             assert subcommands(sub) or callable(sub.get_default("run"))
 
     top = parser.make_parser()
-    has_file(top, parser.COMMANDS)
-    below = import_module(f"leadmasterd.cli.{parser.COMMANDS[command].module}")
-    has_file(subcommands(top)[command], getattr(below, "COMMANDS", {}))
+    has_file(top, parser.commands())
+    below = import_module(f"leadmasterd.cli.{parser.commands()[command].module}")
+    has_file(subcommands(top)[command], getattr(below, "commands", dict)())
 
 
 def test_the_help_imports_no_command() -> None:
@@ -634,7 +635,7 @@ def test_a_closed_stdout_is_no_defect(tmp_path: Path) -> None:
 
 
 AS_NOBODY = """
-import grp, importlib, os, pkgutil, pwd, sys
+import grp, importlib, os, pkgutil, pwd, sys, tomllib
 import leadmasterd.cli, leadmasterd.store.database
 for found in pkgutil.iter_modules(leadmasterd.cli.__path__):
     importlib.import_module(f"leadmasterd.cli.{found.name}")

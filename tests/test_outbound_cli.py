@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from leadmasterd.outbound import database
-from leadmasterd.outbound.cli import COMMANDS, main, make_parser
+from leadmasterd.outbound.cli import main, make_parser, subcommands
 from leadmasterd.outbound.decision import RULES, Reason
 from leadmasterd.outbound.records import Records
 from leadmasterd.outbound.sentences import ENGLISH, SPANISH
@@ -345,7 +345,7 @@ def test_the_table_of_reasons_is_the_codes_own() -> None:
 
 def test_every_command_has_help_with_examples_that_parse(shell: Shell) -> None:
     """At most 80 columns; so do the examples in the document."""
-    for name, command in COMMANDS.items():
+    for name, command in subcommands().items():
         answer = shell.types(f"{name} --help")
         assert answer.code == 0
         assert max(map(len, answer.out.split("examples:")[0].splitlines())) <= 80
@@ -393,7 +393,7 @@ def test_every_key_is_documented_with_its_type_and_no_other_is(shell: Shell) -> 
     keys: dict[str, dict[str, str]] = {}
     for command, path, type_ in documented():
         keys.setdefault(command, {})[path] = type_
-    assert keys.keys() == COMMANDS.keys() - {"request", "approve", "cancel", "list"}
+    assert keys.keys() == subcommands().keys() - {"request", "approve", "cancel", "list"}
     empty = [shell.types(f"{each} --json").json for each in ("status", "list", "template", "send")]
     assert [each for each in empty[1:] if any(each.values())] == []
     prepared(shell)

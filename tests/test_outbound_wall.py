@@ -24,14 +24,17 @@ SHARED: Final = {
     "leadmasterd.causes",
     "leadmasterd.errors",
     "leadmasterd.identity",
+    "leadmasterd.language",
     "leadmasterd.leads.calendar",
     "leadmasterd.leads.public_holidays",
+    "leadmasterd.settings.language_light",
     "leadmasterd.settings.leads_light",
     "leadmasterd.settings.paths",
     "leadmasterd.settings.section",
     "leadmasterd.settings.sending",
     "leadmasterd.text",
     "leadmasterd.times",
+    "leadmasterd.usage",
 }
 """All that the sender has in common with the rest: leaves that read a settings file at most."""
 

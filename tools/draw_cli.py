@@ -21,6 +21,9 @@ Written by `python tools/draw_cli.py` from the parser: edit the command's file i
 `leadmasterd [--config FILE] COMMAND …`; `--config` may also follow the command. Objects printed with `--json` are
 described in [json.md](json.md).
 
+Commands speak English or Spanish, as `[general] language` says. Their names and flags, and what `--json` prints, are
+the same in both.
+
 Every command shows times in the business's zone, `leads.timezone`, and takes times without an offset to be in it. Where
 this machine's zone differs, the zone is named.
 

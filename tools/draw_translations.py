@@ -20,22 +20,13 @@ from jinja2.ext import babel_extract
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "leadmasterd"
 
-NOT_YET: Final = ("cli", "demo", "outbound/cli.py", "outbound/commands.py")
-"""Files and folders of the package whose messages are not in the catalogues yet, but for `EVEN_SO`. Shrinks to none."""
-EVEN_SO: Final = ("cli/alerts_history.py", "cli/alerts_list.py", "cli/alerts_test.py", "cli/cmd_report.py")
-
 _TEMPLATES: Final = {"silent": "false"}  # else a template that jinja can't read would have no words at all
 _KEYWORDS: Final = {"_": None, "later": None, "ngettext": (1, 2)}
 
 
 def sources() -> list[Path]:
     """The modules and templates whose messages are in the catalogues."""
-    left_out = {file for each in NOT_YET for file in _files(PACKAGE / each)} - {PACKAGE / each for each in EVEN_SO}
-    return sorted({*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html")} - left_out)
-
-
-def _files(place: Path) -> list[Path]:
-    return [place] if place.is_file() else list(place.rglob("*.py"))
+    return sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html")])
 
 
 def extracted() -> Catalog:

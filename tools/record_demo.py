@@ -59,6 +59,9 @@ def record(command: Sequence[str]) -> list[Frame]:
     stream = pyte.ByteStream(screen)
     pid, terminal = pty.fork()
     if pid == 0:
+        for name in ("LC_ALL", "LC_MESSAGES"):
+            os.environ.pop(name, None)
+        os.environ.update(LANG="en_US.UTF-8", LC_CTYPE="C.UTF-8")  # the picture is in English
         os.environ.update(TERM="xterm-256color", COLUMNS=str(COLUMNS), LINES=str(ROWS), PYTHONPATH=str(ROOT))
         os.execvp(command[0], list(command))
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))

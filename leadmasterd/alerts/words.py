@@ -231,7 +231,7 @@ def _person(row: WaitingConversation | DueFollowUp | NewLead) -> str:
 def _waiter(row: WaitingConversation, clock: Clock) -> str:
     """`Ana, +5491155550001: precio, since 14:03`: a line that also stands in digests and summaries."""
     return _("{person}: {wants}, since {at}").format(
-        person=_person(row), wants=words.wants(row)[1], at=clock.brief(row["waiting_since"])
+        person=_person(row), wants=words.wants(row)[-1], at=clock.brief(row["waiting_since"])
     )
 
 

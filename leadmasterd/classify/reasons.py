@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from leadmasterd.classify.text import JUDGED
-from leadmasterd.text import _, figure, printable
+from leadmasterd.text import _, figure, printable, spoken_language
 
 Values = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ INTENT_ES: Final[Mapping[str, str]] = {
     "spam": "spam",
     "unknown": "sin clasificar",
 }
-"""Always shown beside the id: the people who answer customers read Spanish, whatever language the rest is in."""
+"""Shown beside the id in English too: who answers customers reads Spanish, whatever language the rest is in."""
 
 GROUP_ES: Final[Mapping[str, str]] = {
     "commercial": "comercial",
@@ -55,8 +55,15 @@ def group_es(group: str) -> str:
     return GROUP_ES.get(group, group)
 
 
-def _named(intent: object) -> str:
-    return f"{intent} ({intent_es(str(intent))})"
+def intent_lines(intent: str) -> tuple[str, ...]:
+    """An intent for a table: its id and its Spanish name; the name alone to who reads Spanish, and may type it too."""
+    return (intent_es(intent),) if spoken_language() == "es" else (intent, intent_es(intent))
+
+
+def named(intent: object) -> str:
+    """The same in a sentence: `price (precio)`, or `precio`."""
+    name, *spanish = intent_lines(str(intent))
+    return f"{name} ({spanish[0]})" if spanish else name
 
 
 def _quoted(words: object) -> str:
@@ -77,7 +84,7 @@ def _rule(values: Values) -> str:
     )
     others = values.get("others")
     if isinstance(others, list | tuple) and others:
-        names = ", ".join(map(_named, others))
+        names = ", ".join(map(named, others))
         said += _("; also about {intents}, answered after it").format(intents=names)
     return said
 
@@ -95,13 +102,13 @@ def _model(values: Values) -> str:
 
 def _unsure(values: Values) -> str:
     return _("not sure enough: perhaps {intent} ({percent})").format(
-        intent=_named(values.get("guess", "?")), percent=_percent(values)
+        intent=named(values.get("guess", "?")), percent=_percent(values)
     )
 
 
 def _unseen_words(values: Values) -> str:
     return _("most of its words are new to the model ({percent} familiar): perhaps {intent}").format(
-        intent=_named(values.get("guess", "?")), percent=_percent(values, "known")
+        intent=named(values.get("guess", "?")), percent=_percent(values, "known")
     )
 
 

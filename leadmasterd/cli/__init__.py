@@ -13,6 +13,8 @@ from pathlib import Path
 from leadmasterd.cli.encoding import print_for_people, print_json
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.errors import INTERNAL, STATE, CannotUseDatabase, DatabaseBusy, LeadmasterdError, MayNotWrite
+from leadmasterd.settings.language_light import language_of
+from leadmasterd.text import _, speak
 
 _SUDO_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Debian's secure_path."""
@@ -28,9 +30,11 @@ def main(argv: list[str] | None = None) -> int:
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     print_for_people()
     try:
+        speak(language_of(sys.argv[1:] if argv is None else argv))
         arguments = make_parser().parse_args(argv)
         if getattr(arguments, "json", False) or arguments.command == "replay":  # it always prints JSON
             print_json()
+            speak("en")  # what programs read is English
         code = int(arguments.run(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -93,9 +97,9 @@ def _device_problem(error: Exception) -> str | None:
     """The message for an I/O error of the disk or the terminal; None for any other error."""
     match getattr(error, "errno", None):
         case errno.ENOSPC:
-            return f"cannot write: {error}; free some space"
+            return _("cannot write: {error}; free some space").format(error=error)
         case errno.EIO:
-            return f"cannot read or write: {error}; check the disk and the terminal"
+            return _("cannot read or write: {error}; check the disk and the terminal").format(error=error)
         case _:
             return None
 
@@ -107,7 +111,6 @@ def _not_allowed(path: object) -> str:
 
     from leadmasterd.settings.paths import SYSTEM_FILE
     from leadmasterd.state.files import owner_of
-    from leadmasterd.text import _
 
     owner = owner_of(Path(str(path)))
     typed, words = Path(sys.argv[0]), sys.argv[1:]
@@ -126,7 +129,6 @@ def _busy_daemon(arguments: argparse.Namespace | None) -> str | None:
     """If our own daemon holds the database, say so; None if it may be another program."""
     from leadmasterd.settings.paths import find_paths
     from leadmasterd.state.files import is_running, read_status
-    from leadmasterd.text import _
 
     if arguments is None:
         return None

@@ -10,8 +10,8 @@ from leadmasterd.cli.times import clock_of
 from leadmasterd.clock import Clock
 from leadmasterd.queries.alert_history import Delivery, alert_history
 from leadmasterd.queries.words import alert_state
-from leadmasterd.settings.model import load
-from leadmasterd.text import _, ngettext, speak
+from leadmasterd.settings.paths import find_paths
+from leadmasterd.text import _, ngettext
 
 _STYLES = {"due": "yellow", "given_up": "bold red"}
 
@@ -31,8 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """An empty list is not an error."""
-    settings, paths = load(arguments.config)
-    speak(settings.language())
+    paths = find_paths(arguments.config)
     answer = alert_history(paths, limit=arguments.limit)
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))

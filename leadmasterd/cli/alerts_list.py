@@ -12,7 +12,7 @@ from leadmasterd.queries.alert_history import OpenAlert, open_alerts
 from leadmasterd.queries.words import alert_state
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running
-from leadmasterd.text import _, printable, speak
+from leadmasterd.text import _, printable
 
 _LABEL = 12
 
@@ -45,7 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     from leadmasterd.alerts.addresses import addresses_of
 
     settings, paths = load(arguments.config)
-    speak(settings.language())
     usable, unusable = addresses_of(settings.alerts, paths)
     answer = AlertList(
         addresses=[

@@ -10,7 +10,7 @@ from typing import TypedDict
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.errors import NO, CannotUseSettings, Refused
 from leadmasterd.settings.model import load
-from leadmasterd.text import _, figure, printable, speak, translated
+from leadmasterd.text import _, figure, printable, speaking, translated
 
 
 class Tested(TypedDict):
@@ -47,11 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.getLogger("leadmasterd").addHandler(logging.NullHandler())  # what failed is told here
     settings, paths = load(arguments.config)
-    speak(settings.language())
     if not settings.alerts.tells:
         raise Refused(_("Nobody is told anything: no address is configured. docs/alerts.md shows how."))
     addresses, unusable = addresses_of(settings.alerts, paths)
-    text = Text(_("leadmasterd: a test"), _("This is a test: alerts of leadmasterd reach you here. Nothing is wrong."))
+    with speaking(settings.language()):  # whatever the answer is printed in
+        title, body = (
+            _("leadmasterd: a test"),
+            _("This is a test: alerts of leadmasterd reach you here. Nothing is wrong."),
+        )
+    text = Text(title, body)
 
     async def tested(address: Address) -> Tested:
         began = time.monotonic()

@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
 from leadmasterd.text import _
+from leadmasterd.usage import translate_usage
+
+translate_usage()
 
 _WIDTH = 80
 _LARGEST = 2**63 - 1
@@ -58,7 +61,8 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Usage and the message on stderr; exit code 64."""
         self.print_usage(sys.stderr)
-        self.exit(64, f"{self.prog}: {message}\n{_('Try')} `{self.prog} --help`.\n")
+        advice = _("Try `{command} --help`.").format(command=self.prog)
+        self.exit(64, f"{self.prog}: {message}\n{advice}\n")
 
 
 def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
@@ -136,10 +140,8 @@ def add_limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
 
 def add_time(parser: Any, flag: str, text: str, *, required: bool = False) -> None:
     """A flag that takes a date or a time. `parser` may be a group of flags."""
-    parser.add_argument(flag, type=typed, metavar="TIME", help=f"{text} {_TIME}", required=required)
-
-
-_TIME = _("(ISO 8601, hoy, ayer, 7d or 12h; without an offset: in leads.timezone)")
+    form = _("(ISO 8601, hoy, ayer, 7d or 12h; without an offset: in leads.timezone)")
+    parser.add_argument(flag, type=typed, metavar="TIME", help=f"{text} {form}", required=required)
 
 
 # ---------------------------------------------------------------------- types of arguments

@@ -2,21 +2,23 @@
 
 import argparse
 from collections.abc import Mapping
-from typing import Final
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog
 from leadmasterd.text import _
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "list": Command(_("who is told of what, and which alerts are open"), "alerts_list"),
-    "test": Command(_("send one alert to each address now, and show what came of it"), "alerts_test"),
-    "history": Command(_("what was told, when and to whom, and what was held back or failed"), "alerts_history"),
-}
+
+def commands() -> Mapping[str, Command]:
+    """In the order of `--help`."""
+    return {
+        "list": Command(_("who is told of what, and which alerts are open"), "alerts_list"),
+        "test": Command(_("send one alert to each address now, and show what came of it"), "alerts_test"),
+        "history": Command(_("what was told, when and to whom, and what was held back or failed"), "alerts_history"),
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its subcommands."""
-    add_commands(parser, COMMANDS, dest="action")
+    add_commands(parser, commands(), dest="action")
     add_epilog(
         parser,
         "leadmasterd alerts test",

@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final, TypedDict
+from typing import TypedDict
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
 from leadmasterd.cli.auth_lock import locked
@@ -16,19 +16,22 @@ from leadmasterd.state.control import ask
 from leadmasterd.state.files import is_running
 from leadmasterd.text import _
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "list": Command(_("list the session, its snapshots, and sessions that were set aside"), "cmd_auth", "list"),
-    "snapshot": Command(_("take a snapshot; a running listener stops for a moment"), "cmd_auth", "snapshot"),
-    "restore": Command(_("put a snapshot back; the daemon must be stopped"), "cmd_auth", "restore"),
-    "pair": Command(_("link an account in a window of this computer, into a file"), "auth_pair"),
-    "import": Command(_("put a session in place that was linked on another computer"), "auth_import"),
-    "reset": Command(_("set the session aside, to scan again; the daemon must be stopped"), "cmd_auth", "reset"),
-}
+
+def commands() -> Mapping[str, Command]:
+    """In the order of `--help`."""
+    return {
+        "list": Command(_("list the session, its snapshots, and sessions that were set aside"), "cmd_auth", "list"),
+        "snapshot": Command(_("take a snapshot; a running listener stops for a moment"), "cmd_auth", "snapshot"),
+        "restore": Command(_("put a snapshot back; the daemon must be stopped"), "cmd_auth", "restore"),
+        "pair": Command(_("link an account in a window of this computer, into a file"), "auth_pair"),
+        "import": Command(_("put a session in place that was linked on another computer"), "auth_import"),
+        "reset": Command(_("set the session aside, to scan again; the daemon must be stopped"), "cmd_auth", "reset"),
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its subcommands."""
-    add_commands(parser, COMMANDS, dest="action")
+    add_commands(parser, commands(), dest="action")
     add_json_before_command(parser)
     add_epilog(parser, "leadmasterd auth list", "leadmasterd auth snapshot", "leadmasterd auth restore")
 

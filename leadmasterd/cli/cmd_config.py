@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, add_json_before_command
 from leadmasterd.errors import CannotUseProgram, CannotUseSettings
@@ -31,15 +31,17 @@ class Shown(TypedDict):
     settings: dict[str, Any]
 
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "check": Command(_("check the settings: every problem at once"), "cmd_config", "check"),
-    "show": Command(_("show the settings in force, defaults and environment included"), "cmd_config", "show"),
-}
+def commands() -> Mapping[str, Command]:
+    """In the order of `--help`."""
+    return {
+        "check": Command(_("check the settings: every problem at once"), "cmd_config", "check"),
+        "show": Command(_("show the settings in force, defaults and environment included"), "cmd_config", "show"),
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its subcommands."""
-    add_commands(parser, COMMANDS, dest="action")
+    add_commands(parser, commands(), dest="action")
     add_json_before_command(parser)
     add_epilog(parser, "leadmasterd config check", "leadmasterd config show")
 
@@ -69,9 +71,10 @@ def run_check(arguments: argparse.Namespace) -> int:
         report = Checked(ok=True, file=str(paths.file) if paths.file else None, warnings=warnings)
         print(json.dumps(report, ensure_ascii=False))
         return 0
-    found = [_("it can be used, but {warning}").format(warning=each) for each in warnings] or [_("all good")]
-    for each in found:
-        print(f"{_source(paths)}: {each}.")
+    for each in warnings:
+        print(_("{file}: it can be used, but {warning}.").format(file=_source(paths), warning=each))
+    if not warnings:
+        print(_("{file}: all good.").format(file=_source(paths)))
     return 0
 
 
@@ -120,7 +123,8 @@ def run_show(arguments: argparse.Namespace) -> int:
         print(json.dumps(shown, ensure_ascii=False))
         return 0
     print(f"# {printable(_source(paths))}")
-    print(f"# state: {printable(str(paths.state_dir))}, database: {printable(str(paths.database))}")
+    places = _("# state: {state}, database: {database}")
+    print(places.format(state=printable(str(paths.state_dir)), database=printable(str(paths.database))))
     sys.stdout.write(_toml(values))
     return 0
 

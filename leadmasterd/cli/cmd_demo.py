@@ -16,7 +16,7 @@ from leadmasterd.demo.standin import StandInError
 from leadmasterd.errors import CannotUseState, DemoFailed
 from leadmasterd.leads.calendar import WEEKDAYS
 from leadmasterd.listener.programs import find_node
-from leadmasterd.text import _
+from leadmasterd.text import _, spoken_language
 
 _SETTINGS: Final = "config.toml"
 
@@ -92,8 +92,14 @@ def _prepare(folder: Path) -> None:
                 _("cannot keep the demo in {folder}: it is not empty; name a new folder").format(folder=folder)
             )
         hours = "".join(f'{day} = [["00:00", "24:00"]]\n' for day in WEEKDAYS)
-        shop = '# The shop of the demo, which never closes.\nstate_dir = "."\n\n[leads]\ncountry = ""\n'
-        (folder / _SETTINGS).write_text(f'{shop}timezone = "{zone_here()}"\n\n[leads.hours]\n{hours}')
+        lines = (
+            "# " + _("The shop of the demo, which never closes."),
+            'state_dir = "."\n',
+            f'[general]\nlanguage = "{spoken_language()}"\n',
+            f'[leads]\ncountry = ""\ntimezone = "{zone_here()}"\n',
+            f"[leads.hours]\n{hours}",
+        )
+        (folder / _SETTINGS).write_text("\n".join(lines), encoding="utf-8")
     except OSError as error:
         raise CannotUseState(
             _("cannot keep the demo in {folder}: {why}; name another folder").format(folder=folder, why=error.strerror)
@@ -129,7 +135,8 @@ def _report(outcome: Outcome) -> None:
     print(_("  captured live:               {n:4}").format(n=outcome.live))
     print(_("  backfilled after an outage:  {n:4}").format(n=outcome.sweep))
     print(_("Sent by us:                    {n:4}").format(n=outcome.attempts_to_send))
-    for label, lines in ((_("missing"), outcome.missing), (_("too many"), outcome.doubled)):
-        for line in lines:
-            print(f"  {label}: {line}")
+    for line in outcome.missing:
+        print(_("  missing: {line}").format(line=line))
+    for line in outcome.doubled:
+        print(_("  too many: {line}").format(line=line))
     print(_("All of it was captured, nothing was sent.") if outcome.good else _("This is a bug: please report it."))

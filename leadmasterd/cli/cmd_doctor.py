@@ -13,7 +13,6 @@ from leadmasterd.state.control import ask
 from leadmasterd.state.status_object import Page
 from leadmasterd.text import _, ngettext, printable
 
-_SIGNS = {"ok": "ok", "warning": "!", "wrong": "WRONG"}
 _COLOURS = {"ok": "\x1b[32m", "warning": "\x1b[33m", "wrong": "\x1b[31m"}
 _FOUND = 22
 """Column where the findings begin, for continuation lines."""
@@ -91,25 +90,52 @@ def _print_page(page: PageObject) -> None:
     _print("ok", "page", "WhatsApp Web " + printable(page["web_version"] or "?"))
     for each in page["missing"]:
         mend = _("this costs {what}; look for a newer leadmasterd").format(what=health.cost(each["costs"]))
-        _print("wrong", "gone", printable(f"{each['module']}.{each['function']}"), printable(mend))
+        _print("wrong", _("gone"), printable(f"{each['module']}.{each['function']}"), printable(mend))
     for each in page["late"]:
         mend = _("it may come yet; without it, {what} is lost").format(what=health.cost(each["costs"]))
-        _print("warning", "not loaded", printable(f"{each['module']}.{each['function']}"), printable(mend))
+        _print("warning", _("not loaded"), printable(f"{each['module']}.{each['function']}"), printable(mend))
     for type_ in page["new_types"]:
         mend = _("captured, and shown by that name; look for a newer leadmasterd")
-        _print("warning", "new", _("messages of the type {type}").format(type=printable(type_)), mend)
+        _print("warning", _("new"), _("messages of the type {type}").format(type=printable(type_)), mend)
     for name, value in page["ab"].items():
-        shown = _("the page does not tell") if value is None else switch_in_words(name, value)
-        _print("ok", "switch", shown if value is not None else f"{printable(name)}: {shown}")
+        if value is None:
+            shown = _("{switch}: the page does not tell").format(switch=printable(name))
+        else:
+            shown = switch_in_words(name, value)
+        _print("ok", _("switch"), shown)
     there, wanted = page["required"] - len(page["missing"]) - len(page["late"]), page["required"]
     print(_("{n} of {all} names that capture relies on are there.").format(n=there, all=wanted))
 
 
 def _print(level: Level, check: str, found: str, mend: str = "") -> None:
-    sign = f"{_SIGNS[level]:<6}"
-    text = folded(f"{sign} {check:<14} {found}", _FOUND)
+    sign = f"{_sign(level):<6}"
+    text = folded(f"{sign} {_name(check):<14} {found}", _FOUND)
     if sys.stdout.isatty():
         text = f"{_COLOURS[level]}{sign}\x1b[0m{text.removeprefix(sign)}"
     print(text, flush=True)
     if mend:
         print(folded(f"{'':<{_FOUND}}-> {mend}", _FOUND + 3), flush=True)
+
+
+def _sign(level: Level) -> str:
+    return {"ok": _("ok"), "warning": "!", "wrong": _("WRONG")}[level]
+
+
+def _name(check: str) -> str:
+    """A check, whose id is English."""
+    return {
+        "settings": _("settings"),
+        "clock": _("clock"),
+        "browser": _("browser"),
+        "sandbox": _("sandbox"),
+        "node packages": _("node packages"),
+        "rules": _("rules"),
+        "state": _("state"),
+        "disk": _("disk"),
+        "database": _("database"),
+        "profile": _("profile"),
+        "session": _("session"),
+        "page": _("page"),
+        "daemon": _("daemon"),
+        "network": _("network"),
+    }.get(check, check)

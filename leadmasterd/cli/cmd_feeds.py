@@ -2,26 +2,28 @@
 
 import argparse
 from collections.abc import Mapping
-from typing import Final
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog
 from leadmasterd.text import _
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "list": Command(_("all feeds: how far behind, and what was given up"), "feeds_list"),
-    "show": Command(_("one feed: its receiver, its events, and what is tried again when"), "feeds_show"),
-    "dead": Command(_("the events that a feed has given up, and why"), "feeds_dead"),
-    "pause": Command(_("stop delivering until `feeds resume`; nothing is lost meanwhile"), "feeds_decide", "pause"),
-    "resume": Command(_("deliver again after a pause, or after the receiver refused"), "feeds_decide", "resume"),
-    "retry": Command(_("deliver again what was given up"), "feeds_decide", "retry"),
-    "replay": Command(_("deliver again all that has happened since a time"), "feeds_decide", "replay"),
-    "test": Command(_("send one harmless event to the receiver and show its answer"), "feeds_decide", "test"),
-}
+
+def commands() -> Mapping[str, Command]:
+    """In the order of `--help`."""
+    return {
+        "list": Command(_("all feeds: how far behind, and what was given up"), "feeds_list"),
+        "show": Command(_("one feed: its receiver, its events, and what is tried again when"), "feeds_show"),
+        "dead": Command(_("the events that a feed has given up, and why"), "feeds_dead"),
+        "pause": Command(_("stop delivering until `feeds resume`; nothing is lost meanwhile"), "feeds_decide", "pause"),
+        "resume": Command(_("deliver again after a pause, or after the receiver refused"), "feeds_decide", "resume"),
+        "retry": Command(_("deliver again what was given up"), "feeds_decide", "retry"),
+        "replay": Command(_("deliver again all that has happened since a time"), "feeds_decide", "replay"),
+        "test": Command(_("send one harmless event to the receiver and show its answer"), "feeds_decide", "test"),
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its subcommands."""
-    add_commands(parser, COMMANDS, dest="action")
+    add_commands(parser, commands(), dest="action")
     add_epilog(
         parser,
         "leadmasterd feeds list",

@@ -14,7 +14,7 @@ from leadmasterd.clock import Clock, length
 from leadmasterd.queries.database import open_for_reading
 from leadmasterd.queries.history import Gap, History, nothing, read
 from leadmasterd.settings.paths import find_paths
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _, figure, ngettext
 
 _DEFAULT_DAYS = 7
 _TIME = len("2026-11-23 14:03:07  ")
@@ -84,8 +84,10 @@ def _gap(gap: Gap, clock: Clock) -> str:
 def _summary(history: History, clock: Clock) -> list[str]:
     lines = [_("since {at}").format(at=clock.exact(history.since)) + clock.where()]
     if history.uptime is not None:
-        lines.append(_("  listening   {share:.2f} % of the time").format(share=history.uptime * 100))
-    lines.append(_("  captured    {live:,} live, {sweep:,} by sweep").format(live=history.live, sweep=history.sweep))
+        lines.append(_("  listening   {share} % of the time").format(share=figure(history.uptime * 100, 2)))
+    lines.append(
+        _("  captured    {live} live, {sweep} by sweep").format(live=figure(history.live), sweep=figure(history.sweep))
+    )
     still_open = sum(gap.closed_at is None for gap in history.gaps)
     lines.append(_("  gaps        {n}, of which {open} open").format(n=len(history.gaps), open=still_open))
     if history.restarts:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, typed
 from leadmasterd.errors import CannotUseRules, CannotUseState, Refused
-from leadmasterd.text import _, ngettext, spoken_language
+from leadmasterd.text import _, figure, ngettext, spoken_language
 
 if TYPE_CHECKING:
     from leadmasterd.classify.classifier import Classifier
@@ -46,17 +46,21 @@ class TryRecord(TypedDict):
     because: str
 
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "check": Command(_("check the rules file and its examples"), "cmd_rules", "check"),
-    "test": Command(_("measure rules and model on messages whose intent is known"), "cmd_rules", "test"),
-    "train": Command(_("learn from people's corrections; never replaces a better model"), "cmd_rules", "train"),
-    "reclassify": Command(_("re-run classification on stored messages; manual labels are kept"), "rules_reclassify"),
-}
+def commands() -> Mapping[str, Command]:
+    """In the order of `--help`."""
+    return {
+        "check": Command(_("check the rules file and its examples"), "cmd_rules", "check"),
+        "test": Command(_("measure rules and model on messages whose intent is known"), "cmd_rules", "test"),
+        "train": Command(_("learn from people's corrections; never replaces a better model"), "cmd_rules", "train"),
+        "reclassify": Command(
+            _("re-run classification on stored messages; manual labels are kept"), "rules_reclassify"
+        ),
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its subcommands."""
-    add_commands(parser, COMMANDS, dest="action")
+    add_commands(parser, commands(), dest="action")
     add_epilog(
         parser,
         "leadmasterd rules check rules.toml",
@@ -97,8 +101,10 @@ def run_check(arguments: argparse.Namespace) -> int:
     elif problems:
         print("\n".join(problems), file=sys.stderr)
     else:
-        text = ngettext("{n} rule, and its examples pass", "{n} rules, and all their examples pass", number)
-        print(f"{where}: {text.format(n=number)}")
+        text = ngettext(
+            "{file}: {n} rule, and its examples pass", "{file}: {n} rules, and all their examples pass", number
+        )
+        print(text.format(file=where, n=figure(number)))
     return 1 if problems else 0
 
 
@@ -252,7 +258,7 @@ def _show(figures: "Figures") -> None:
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
+    return "-" if share is None else f"{figure(share * 100, 1)}%"
 
 
 # ---------------------------------------------------------------------- train

@@ -15,7 +15,7 @@ from leadmasterd.daemon.app import Daemon
 from leadmasterd.journal import set_up_logging
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths
-from leadmasterd.text import _
+from leadmasterd.text import _, speak
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     os.umask(0o077)
     clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
     presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
+    speak("en")  # the log and status.json
     asyncio.run(Daemon(settings, paths, presenter).run())
     return 0
 
@@ -66,34 +67,31 @@ def _run_with_page(settings: Settings, paths: Paths) -> int:
 
 
 class TerminalPresenter:
-    """Shows codes on a terminal: in colour, with instructions."""
+    """Shows codes on a terminal: in colour, with instructions in the language that the process speaks at first."""
 
     ink = qr.Ink.COLOURS
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self._scan = (
+            _("On the phone: WhatsApp > Settings > Linked devices > Link a device."),
+            _("This code is good until {time}; a new one follows by itself."),
+        )
+        self._type = (
+            _("Pairing code: {code}"),
+            _("On the phone: Linked devices > Link with phone number instead. Good until {time}."),
+        )
 
     def code(self, text: str, valid_until: datetime) -> None:
         """Draw the QR code and say how long it is valid."""
         until = self.clock.until(valid_until.isoformat())
-        print(
-            f"\n{qr.draw(text, self.ink)}\n"
-            + _("On the phone: WhatsApp > Settings > Linked devices > Link a device.")
-            + "\n"
-            + _("This code is good until {time}; a new one follows by itself.").format(time=until),
-            flush=True,
-        )
+        print("", qr.draw(text, self.ink), "\n".join(self._scan).format(time=until), sep="\n", flush=True)
 
     def pairing_code(self, code: str, valid_until: datetime) -> None:
         """Show the 8 characters to type on the phone."""
         until = self.clock.until(valid_until.isoformat())
-        print(
-            "\n"
-            + _("Pairing code: {code}").format(code=f"{code[:4]}-{code[4:]}")
-            + "\n"
-            + _("On the phone: Linked devices > Link with phone number instead. Good until {time}.").format(time=until),
-            flush=True,
-        )
+        lines = "\n".join(self._type).format(code=f"{code[:4]}-{code[4:]}", time=until)
+        print("", lines, sep="\n", flush=True)
 
 
 class JournalPresenter(TerminalPresenter):

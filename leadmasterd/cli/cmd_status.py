@@ -22,7 +22,7 @@ from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import is_running, read_status
-from leadmasterd.text import _, ngettext, printable, translated
+from leadmasterd.text import _, figure, ngettext, printable, translated
 from leadmasterd.times import iso
 
 READY: Final = 0
@@ -122,7 +122,7 @@ def _reliability(connection: Connection, now: datetime) -> list[tuple[str, str]]
     found = reliability(connection, since=now - timedelta(days=7), now=now)
     if found.uptime is None:
         return []
-    text = _("listening {share:.2f} % of the time").format(share=found.uptime * 100)
+    text = _("listening {share} % of the time").format(share=figure(found.uptime * 100, 2))
     number = len(found.gaps)
     text += "; " + ngettext("{n} gap", "{n} gaps", number).format(n=number)
     if found.recovery_median is not None:
@@ -144,7 +144,7 @@ def _who_waits(
     waiters = []
     # Without the calendar, whose holidays take longer to load than everything else.
     rows = waiting(connection, clock.now, limit=_SHOWN, target_seconds=target, business_seconds=None)
-    wanted = [words.wants(row)[1] for row in rows]
+    wanted = [words.wants(row)[-1] for row in rows]
     room = min(24, max(8, columns_of_screen() - _OTHER_COLUMNS - max(map(len, wanted))))
     for row, wants in zip(rows, wanted, strict=True):
         text = _("{bar}  {length:>10}  {who}  {wants}").format(
@@ -213,7 +213,7 @@ def _ban_ends(values: Mapping[str, Any]) -> str | None:
 
 
 def _captured(capture: Mapping[str, Any], clock: Clock) -> str:
-    text = _("{live} live, {sweep} by sweep").format(live=f"{capture['live']:,}", sweep=f"{capture['sweep']:,}")
+    text = _("{live} live, {sweep} by sweep").format(live=figure(capture["live"]), sweep=figure(capture["sweep"]))
     if last := capture.get("last_message_at"):
         text += "; " + _("last message {ago}").format(ago=_ago(last, clock))
     return text
@@ -252,10 +252,10 @@ def _feed(feed: Mapping[str, Any]) -> str:
         text = _("{name}: everything is delivered").format(name=feed["name"])
     else:
         text = ngettext("{name}: {n} event to deliver", "{name}: {n} events to deliver", behind).format(
-            name=feed["name"], n=f"{behind:,}"
+            name=feed["name"], n=figure(behind)
         )
     if dead:
-        text += ", " + ngettext("{n} given up", "{n} given up", dead).format(n=f"{dead:,}")
+        text += ", " + ngettext("{n} given up", "{n} given up", dead).format(n=figure(dead))
     if feed["state"] != "active":
         text += "; " + {
             "down": _("its receiver seems to be down"),
@@ -313,7 +313,7 @@ def _size(number: float) -> str:
         if number < 1000:
             return f"{number:.0f} {unit}"
         number /= 1000
-    return f"{number:.1f} TB"
+    return f"{figure(number, 1)} TB"
 
 
 def _print_rich(heading: str, rows: list[tuple[str, str]], waiters: list[tuple[str, bool]], code: int) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Final
 
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, positive, typed
 from leadmasterd.settings.model import Settings, load
@@ -13,11 +12,14 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _
 from leadmasterd.web.place import Place
 
-COMMANDS: Final[Mapping[str, Command]] = {
-    "link": Command(_("print a link that lets one browser in: once, within ten minutes"), "web_link"),
-    "sessions": Command(_("the browsers that were let in, and when they were last seen"), "web_sessions"),
-    "revoke": Command(_("let a browser in no longer"), "web_revoke"),
-}
+
+def commands() -> Mapping[str, Command]:
+    """In the order of `--help`."""
+    return {
+        "link": Command(_("print a link that lets one browser in: once, within ten minutes"), "web_link"),
+        "sessions": Command(_("the browsers that were let in, and when they were last seen"), "web_sessions"),
+        "revoke": Command(_("let a browser in no longer"), "web_revoke"),
+    }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=_("end after N seconds without a visit, for systemd to start it again"),
     )
-    add_commands(parser, COMMANDS, dest="action", required=False)
+    add_commands(parser, commands(), dest="action", required=False)
     add_epilog(
         parser,
         "leadmasterd web",
         "leadmasterd web --port 9000",
         'leadmasterd web link --name "Ana\'s phone"',
         notes=_(
-            "Without a subcommand the page is served until Ctrl-C. docs/operations.md says how a\nphone reaches it."
+            "Without a subcommand the page is served until Ctrl-C. docs/operations.md says\nhow a phone reaches it."
         ),
     )
 

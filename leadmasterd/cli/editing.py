@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from leadmasterd.actions.unit_of_work import Change, LeadEditor, open_editor
 from leadmasterd.cli.tables import folded
 from leadmasterd.clock import Clock
-from leadmasterd.sentences import stage_es
+from leadmasterd.sentences import named_stage
 from leadmasterd.settings.model import load
 from leadmasterd.text import _, ngettext
 
@@ -54,18 +54,18 @@ def change_sentence(change: Change, clock: Clock) -> str:
     before, after = change.before, change.after
     match change.what:
         case "opened":
-            return _("Lead {lead} was opened as {stage}.").format(lead=change.lead_id, stage=both_names(after))
+            return _("Lead {lead} was opened as {stage}.").format(lead=change.lead_id, stage=named_stage(str(after)))
         case "withdrawn":
             return _("Lead {lead} was withdrawn: this was not a lead.").format(lead=change.lead_id)
         case "stage":
             return _("Lead {lead}: {before} -> {after}.").format(
-                lead=change.lead_id, before=both_names(before), after=both_names(after)
+                lead=change.lead_id, before=named_stage(str(before)), after=named_stage(str(after))
             )
         case "intent":
-            from leadmasterd.classify.reasons import intent_es
+            from leadmasterd.classify.reasons import intent_lines, named
 
             return _("Lead {lead} is about {after}, not {before}.").format(
-                lead=change.lead_id, before=before, after=f"{after} ({intent_es(str(after))})"
+                lead=change.lead_id, before=intent_lines(str(before))[0], after=named(after)
             )
         case "waiting":
             if after is None:
@@ -75,8 +75,3 @@ def change_sentence(change: Change, clock: Clock) -> str:
             if not after:
                 return _("No follow-up is planned any more.")
             return ngettext("{n} follow-up is planned.", "{n} follow-ups are planned.", int(after)).format(n=after)
-
-
-def both_names(stage: object) -> str:
-    """A stage's id and its Spanish name."""
-    return f"{stage} ({stage_es(str(stage))})"

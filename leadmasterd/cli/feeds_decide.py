@@ -11,7 +11,7 @@ from leadmasterd.cli.times import time_from
 from leadmasterd.errors import NO, Interrupted
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running
-from leadmasterd.text import _, ngettext, printable
+from leadmasterd.text import _, figure, ngettext, printable
 
 
 def _add_name(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +86,7 @@ def run_retry(arguments: argparse.Namespace) -> int:
         done = feeds.retry(editor, arguments.name, arguments.events)
     if done.number or not done.stay:
         print(
-            ngettext("{n} event is due again.", "{n} events are due again.", done.number).format(n=f"{done.number:,}")
+            ngettext("{n} event is due again.", "{n} events are due again.", done.number).format(n=figure(done.number))
         )
     if done.stay:
         text = ngettext(
@@ -94,7 +94,7 @@ def run_retry(arguments: argparse.Namespace) -> int:
             "{n} events stay: {name} delivers their kinds no longer.",
             done.stay,
         )
-        print(text.format(n=f"{done.stay:,}", name=arguments.name))
+        print(text.format(n=figure(done.stay), name=arguments.name))
     return 0
 
 
@@ -106,7 +106,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
         nonlocal written
         written = done
         if sys.stderr.isatty() and total > feeds.PART:
-            line = f"\r{done:,} / {total:,}" if done < total else "\r\x1b[K"
+            line = f"\r{figure(done)} / {figure(total)}" if done < total else "\r\x1b[K"
             print(line, end="", file=sys.stderr, flush=True)
 
     with lead_editor(arguments.config) as editor:
@@ -121,10 +121,10 @@ def run_replay(arguments: argparse.Namespace) -> int:
                 "stopped: {n} events were written, and will be delivered",
                 written,
             )
-            raise Interrupted(text.format(n=f"{written:,}")) from error
+            raise Interrupted(text.format(n=figure(written))) from error
     print(
         ngettext("{n} event is due for {name}.", "{n} events are due for {name}.", written).format(
-            n=f"{written:,}", name=arguments.name
+            n=figure(written), name=arguments.name
         )
     )
     return 0
@@ -132,14 +132,14 @@ def run_replay(arguments: argparse.Namespace) -> int:
 
 def _say_how_much(number: int, size: int) -> None:
     text = ngettext("{n} event, some {size} MB.", "{n} events, some {size} MB.", number)
-    print(text.format(n=f"{number:,}", size=f"{size / 1e6:,.1f}"), file=sys.stderr, flush=True)
+    print(text.format(n=figure(number), size=figure(size / 1e6, 1)), file=sys.stderr, flush=True)
 
 
 def run_test(arguments: argparse.Namespace) -> int:
     """Exit code 1 unless the receiver took it."""
     settings, paths = load(arguments.config)
     answer = feeds.send_test(settings, paths, arguments.name)
-    seconds, why = f"{answer.seconds:.2f}", printable(answer.why)
+    seconds, why = figure(answer.seconds, 2), printable(answer.why)
     if answer.result == "delivered":
         answered = f" ({why})" if why else ""
         print(

@@ -12,7 +12,7 @@ from leadmasterd.queries.feeds import Feed, feed_list
 from leadmasterd.queries.words import feed_state
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running
-from leadmasterd.text import _
+from leadmasterd.text import _, figure
 
 _STYLES = {"active": "green", "down": "yellow", "disabled": "bold red", "unusable": "bold red"}
 
@@ -50,9 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
                 cell(feed["name"]),
                 cell(feed["kind"]),
                 cell(feed_state(feed["state"]), style=_STYLES.get(feed["state"], "")),
-                cell(f"{feed['behind']:,}" if feed["behind"] else "-"),
+                cell(figure(feed["behind"]) if feed["behind"] else "-"),
                 cell(length(clock.seconds_since(feed["oldest_at"])) if feed["oldest_at"] else ""),
-                cell(f"{given_up(feed):,}" if given_up(feed) else "-", style="red" if given_up(feed) else ""),
+                cell(figure(given_up(feed)) if given_up(feed) else "-", style="red" if given_up(feed) else ""),
                 cell(feed["why"]),
             ]
             for feed in answer["feeds"]

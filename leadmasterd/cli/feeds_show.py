@@ -13,7 +13,7 @@ from leadmasterd.queries.feeds import FeedDetail, feed_detail
 from leadmasterd.queries.words import feed_state
 from leadmasterd.settings.model import load
 from leadmasterd.state.files import is_running
-from leadmasterd.text import _, ngettext, printable
+from leadmasterd.text import _, figure, ngettext, printable
 
 _LABEL = 12
 
@@ -62,7 +62,7 @@ def _rows(feed: FeedDetail, clock: Clock, *, running: bool) -> list[tuple[str, s
         behind = _("everything is delivered")
         if feed["behind"]:
             behind = ngettext("{n} event to deliver", "{n} events to deliver", feed["behind"]).format(
-                n=f"{feed['behind']:,}"
+                n=figure(feed["behind"])
             )
         if feed["oldest_at"]:
             behind += ", " + _("the oldest of {ago} ago").format(ago=length(clock.seconds_since(feed["oldest_at"])))
@@ -71,7 +71,7 @@ def _rows(feed: FeedDetail, clock: Clock, *, running: bool) -> list[tuple[str, s
         found.append(
             (
                 _("given up"),
-                ngettext("{n} event", "{n} events", feed["dead"]).format(n=f"{feed['dead']:,}")
+                ngettext("{n} event", "{n} events", feed["dead"]).format(n=figure(feed["dead"]))
                 + _("; `leadmasterd feeds dead {name}` lists them").format(name=feed["name"]),
             )
         )
@@ -84,7 +84,7 @@ def _rows(feed: FeedDetail, clock: Clock, *, running: bool) -> list[tuple[str, s
         after_last = times.iso(datetime.fromisoformat(gone["last_at"]) + timedelta(minutes=1))
         first, last = (clock.full(at).replace(" ", "T") for at in (gone["first_at"], after_last))
         command = f"leadmasterd feeds replay {feed['name']} --from {first} --until {last}"
-        found.append((_("given up"), text.format(n=f"{gone['number']:,}", command=command)))
+        found.append((_("given up"), text.format(n=figure(gone["number"]), command=command)))
     return found
 
 

@@ -5,7 +5,7 @@ import json
 import sys
 
 from leadmasterd.actions.labels import label, undo_label
-from leadmasterd.classify.reasons import intent_es
+from leadmasterd.classify.reasons import named
 from leadmasterd.cli import names
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, positive
 from leadmasterd.cli.editing import clock_of, lead_editor, print_changes
@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     add_epilog(
         parser,
-        "leadmasterd leads label 5 price",
-        "leadmasterd leads label +5491155550001 supplier",
-        "leadmasterd leads label 5 delivery --message 1234",
+        _("leadmasterd leads label 5 price"),
+        _("leadmasterd leads label +5491155550001 supplier"),
+        _("leadmasterd leads label 5 delivery --message 1234"),
         "leadmasterd leads label 5 --undo",
     )
 
@@ -48,14 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(done.as_json(), ensure_ascii=False))
         return 0
     text = _("{text} is now labelled {intent}.") if intent else _("{text} is {intent} again, by rules and model.")
-    lines = [text.format(text=done.excerpt, intent=_both(done.intent))]
+    lines = [text.format(text=done.excerpt, intent=named(done.intent))]
     if done.intent_before not in (None, done.intent):
-        lines[0] += " " + _("Before, it was {before}.").format(before=_both(done.intent_before))
+        lines[0] += " " + _("Before, it was {before}.").format(before=named(done.intent_before))
     if not done.changes:
         lines.append(_("Nothing else changed."))
     print_changes(lines, done.changes, clock_of(editor))
     return 0
-
-
-def _both(intent: str | None) -> str:
-    return f"{intent} ({intent_es(str(intent))})"

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", type=_text, metavar="TEXT", nargs="?")
     parser.add_argument("--undo", action="store_true", help=_("withdraw the latest note"))
     add_json(parser)
-    add_epilog(parser, 'leadmasterd leads note 5 "calls back on Monday"', "leadmasterd leads note 5 --undo")
+    add_epilog(parser, _('leadmasterd leads note 5 "calls back on Monday"'), "leadmasterd leads note 5 --undo")
 
 
 def _text(text: str) -> str:

@@ -8,7 +8,7 @@ from leadmasterd.actions.rebuild import SLICE, Failure, RebuildRecord, rebuild
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.editing import lead_editor
 from leadmasterd.errors import INTERNAL
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _, figure, ngettext
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 def show_progress(done: int, total: int) -> None:
     """A progress line on a terminal, erased at the end; nothing elsewhere."""
     if sys.stderr.isatty() and total > SLICE:
-        line = f"\r{done:,} / {total:,}" if done < total else "\r\x1b[K"
+        line = f"\r{figure(done)} / {figure(total)}" if done < total else "\r\x1b[K"
         print(line, end="", file=sys.stderr, flush=True)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from leadmasterd import times
-from leadmasterd.classify.reasons import group_es, intent_es, why
+from leadmasterd.classify.reasons import group_es, named, why
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, add_limit
 from leadmasterd.cli.message_text import message_text
@@ -30,10 +30,10 @@ from leadmasterd.queries.lead_detail import (
 )
 from leadmasterd.queries.leads import AsOf, Lead, touch_name
 from leadmasterd.queries.people import find_or_refuse, is_blank
-from leadmasterd.sentences import lead_event, stage_es
+from leadmasterd.sentences import lead_event, named_stage, stage_lines
 from leadmasterd.settings.leads_light import LightLeadsSettings
 from leadmasterd.settings.paths import find_paths
-from leadmasterd.text import _, printable
+from leadmasterd.text import _, printable, spoken_language
 
 if TYPE_CHECKING:
     from leadmasterd.leads.calendar import BusinessCalendar
@@ -99,7 +99,7 @@ def _print(answer: LeadDetail, now: datetime, settings: LightLeadsSettings) -> N
     _section(_("Came by"), [_touch(each, clock) for each in answer["touches"]])
     _section(_("Record"), [_event(each, clock) for each in answer["record"]])
     _section(_("To do"), [_follow_up(each, clock) for each in planned])
-    _section(_("Waiting"), [_cycle(each, clock) for each in answer["waiting"] if each["ended_at"]])
+    _section(_("Waited"), [_cycle(each, clock) for each in answer["waiting"] if each["ended_at"]])
     _section(_("Messages"), [_message(each, clock) for each in answer["messages"]])
 
 
@@ -127,22 +127,22 @@ def _contact_rows(contact: Person, conversations: list[Conversation]) -> list[tu
         rows.append((_("merged"), _("merge {n}, by {who}").format(n=merge["merge_id"], who=by)))
     category = next((each["category"] for each in conversations if each["category"]), None)
     if category:
-        rows.append((_("about"), f"{category} ({group_es(category)})"))
+        rows.append(
+            (_("about"), group_es(category) if spoken_language() == "es" else f"{category} ({group_es(category)})")
+        )
     return rows
 
 
 def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[str, str]]:
     topics = lead["topics"] or [lead["intent"]]
-    stage = _("{stage} since {at}").format(
-        stage=f"{lead['stage']} ({stage_es(lead['stage'])})", at=clock.full(lead["stage_at"])
-    )
+    stage = _("{stage} since {at}").format(stage=named_stage(lead["stage"]), at=clock.full(lead["stage_at"]))
     opened_by = {"message": _("by a message"), "ad": _("by an ad"), "person": _("by hand")}
     opened_text = f"{clock.full(lead['opened_at'])}, {opened_by.get(lead['source'], lead['source'])}"
     if lead["reopened"]:
         opened_text += ", " + _("reopened {n}x").format(n=lead["reopened"])
     rows = [
         (_("stage"), stage),
-        (_("wants"), ", ".join(f"{each} ({intent_es(each)})" for each in topics)),
+        (_("wants"), ", ".join(map(named, topics))),
         (_("opened"), opened_text),
     ]
     if lead["first_response_seconds"] is not None:
@@ -154,7 +154,7 @@ def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[
         rows.append((_("answered"), _("not yet")))
     notes = []
     if lead["proposed"]:
-        notes.append(_("may need closing: {intent}").format(intent=_intent(lead["proposed"])))
+        notes.append(_("may need closing: {intent}").format(intent=named(lead["proposed"])))
     if lead["dormant_proposed"]:
         notes.append(_("silent for so long that it may be dormant"))
     elif lead["stale"]:
@@ -163,7 +163,7 @@ def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[
         notes.append(_("merged into lead {lead}").format(lead=lead["merged_into_id"]))
     rows += [(_("note"), note) for note in notes]
     if others:
-        listed = ", ".join(f"{each['lead_id']} ({each['stage']})" for each in others)
+        listed = ", ".join(f"{each['lead_id']} ({stage_lines(each['stage'])[0]})" for each in others)
         rows.append((_("also"), _("leads {leads}").format(leads=listed)))
     return rows
 
@@ -194,10 +194,10 @@ def _answered_by(machine: str | None) -> str:
 def _classified(row: Classification, clock: Clock) -> str:
     body = printable(" / ".join(text for text in row["texts"] if text.strip()))
     burst = f"«{body[:59] + '…' if len(body) > 60 else body}»" if body else f"[{row['first_message_id']}]"
-    text = f"{clock.full(row['sent_at'])}  {burst}: {_intent(row['intent'])}, {why(row['code'], row['values'])}"
+    text = f"{clock.full(row['sent_at'])}  {burst}: {named(row['intent'])}, {why(row['code'], row['values'])}"
     if label := row["person"]:
         who = printable(label["actor"].removeprefix("person:"))
-        text += "; " + _("{who} says: {intent}").format(who=who, intent=_intent(label["intent"]))
+        text += "; " + _("{who} says: {intent}").format(who=who, intent=named(label["intent"]))
     return text
 
 
@@ -209,14 +209,15 @@ def _touch(touch: Touch, clock: Clock) -> str:
 
 
 def _event(event: RecordEntry, clock: Clock) -> str:
-    who = printable(event["actor"].removeprefix("person:"))
+    actor = event["actor"]
+    who = _("system") if actor == "system" else printable(actor.removeprefix("person:"))
     change = lead_event(
         kind=event["kind"],
         before=event["before"],
         after=event["after"],
         code=event["code"],
         values=event["values"],
-        actor=event["actor"],
+        actor=actor,
     )
     return f"{clock.full(event['at'])}  {who}: {change}"
 
@@ -224,7 +225,8 @@ def _event(event: RecordEntry, clock: Clock) -> str:
 def _follow_up(follow_up: FollowUp, clock: Clock) -> str:
     what = words.follow_up(follow_up["kind"], follow_up["number"])
     late = follow_up["due_at"] <= times.iso(clock.now)
-    return f"{clock.full(follow_up['due_at'])}  {what}{' (' + _('now') + ')' if late else ''}"
+    when = clock.full(follow_up["due_at"])
+    return f"{when}  {what} " + _("(now)") if late else f"{when}  {what}"
 
 
 def _message(message: DetailMessage, clock: Clock) -> str:
@@ -255,7 +257,3 @@ def _cycle(row: WaitingCycle, clock: Clock) -> str:
 
 def _open(seconds: float) -> str:
     return _("{business} of them open").format(business=open_length(seconds))
-
-
-def _intent(intent: str) -> str:
-    return f"{intent} ({intent_es(intent)})"

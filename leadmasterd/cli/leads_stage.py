@@ -7,10 +7,10 @@ import sys
 from leadmasterd.actions.stages import ColleaguesDecision, StageUndone, move_to_stage, undo_stage
 from leadmasterd.cli import names
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, typed
-from leadmasterd.cli.editing import both_names, clock_of, lead_editor, print_changes
+from leadmasterd.cli.editing import clock_of, lead_editor, print_changes
 from leadmasterd.clock import Clock
 from leadmasterd.leads.stages import DECIDABLE
-from leadmasterd.sentences import lead_event
+from leadmasterd.sentences import lead_event, named_stage, stage_lines
 from leadmasterd.text import _, printable
 
 
@@ -21,15 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "stage",
         metavar="STAGE",
         nargs="?",
-        help=_("by its id or in Spanish: {stages}").format(stages=", ".join(DECIDABLE)),
+        help=_("by its id or in Spanish: {stages}").format(
+            stages=", ".join(stage_lines(each)[0] for each in DECIDABLE)
+        ),
     )
     parser.add_argument("--note", type=typed, metavar="TEXT", help=_("why, for the record"))
     parser.add_argument("--undo", action="store_true", help=_("undo the latest decision, with its note"))
     add_json(parser)
     add_epilog(
         parser,
-        "leadmasterd leads stage 5 quoted",
-        'leadmasterd leads stage 5 lost --note "too expensive"',
+        _("leadmasterd leads stage 5 quoted"),
+        _('leadmasterd leads stage 5 lost --note "too expensive"'),
         "leadmasterd leads stage 5 --undo",
     )
 
@@ -53,11 +55,11 @@ def _move(arguments: argparse.Namespace) -> int:
     if done.colleague and done.before:
         lines.append(_colleague(done.colleague, done.before.lead_id, clock))
     if done.before and done.unchanged:
-        lines.append(_("Lead {lead} is already {stage}.").format(lead=done.before.lead_id, stage=both_names(stage)))
+        lines.append(_("Lead {lead} is already {stage}.").format(lead=done.before.lead_id, stage=named_stage(stage)))
         if arguments.note:
             lines.append(_("Noted on lead {lead}.").format(lead=done.before.lead_id))
     elif done.before and done.before.stage == stage:
-        lines.append(_("Lead {lead} is {stage} again.").format(lead=done.before.lead_id, stage=both_names(stage)))
+        lines.append(_("Lead {lead} is {stage} again.").format(lead=done.before.lead_id, stage=named_stage(stage)))
         if not done.changes:
             lines.append(_("Nothing else changed."))
     print_changes(lines, done.changes, clock)
@@ -80,7 +82,7 @@ def _undo(arguments: argparse.Namespace) -> int:
 
 def _undone(done: StageUndone, clock: Clock) -> str:
     return _("Undone: {stage}, which {who} had decided at {at}.").format(
-        stage=both_names(done.stage),
+        stage=named_stage(done.stage),
         who=printable(done.decided_by.removeprefix("person:")),
         at=clock.brief(done.decided_at) + clock.where(),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from leadmasterd.errors import CannotUseArgument
-from leadmasterd.text import _, nearest, unaccented
+from leadmasterd.text import _, nearest, spoken_language, unaccented
 
 
 def stage(text: str, *, allowed: Iterable[str] | None = None) -> str:
@@ -11,29 +11,49 @@ def stage(text: str, *, allowed: Iterable[str] | None = None) -> str:
     from leadmasterd.sentences import STAGES_ES
 
     known = {each: STAGES_ES[each] for each in allowed or STAGES_ES}
-    return _find(text, known, _("cannot use the stage {text}: there is no such stage"))
+    names = _names(known)
+    if found := names.get(_normalised(text)):
+        return found
+    close, listed = _close(text, names, known), _listed(known)
+    if close:
+        told = _("cannot use the stage {text}: there is no such stage; did you mean {name}? known: {known}")
+    else:
+        told = _("cannot use the stage {text}: there is no such stage; known: {known}")
+    raise CannotUseArgument(told.format(text=repr(text), name=close, known=listed))
 
 
 def intent(text: str) -> str:
     """An intent's id. Raises CannotUseArgument for an unknown name."""
     from leadmasterd.classify.reasons import INTENT_ES
 
-    return _find(text, INTENT_ES, _("cannot use the label {text}: there is no such intent"))
+    names = _names(INTENT_ES)
+    if found := names.get(_normalised(text)):
+        return found
+    close, listed = _close(text, names, INTENT_ES), _listed(INTENT_ES)
+    if close:
+        told = _("cannot use the label {text}: there is no such intent; did you mean {name}? known: {known}")
+    else:
+        told = _("cannot use the label {text}: there is no such intent; known: {known}")
+    raise CannotUseArgument(told.format(text=repr(text), name=close, known=listed))
 
 
-def _find(text: str, known: Mapping[str, str], problem: str) -> str:
-    """`known`: ids with their Spanish names."""
+def _names(known: Mapping[str, str]) -> dict[str, str]:
+    """What may be typed, with the id that it means. `known`: ids with their Spanish names."""
     names = {_normalised(name): name for name in known}
     for name, spanish in known.items():
         # «stock/disponibilidad» has two names.
         names |= {_normalised(each): name for each in (spanish, *spanish.split("/"))}
-    wanted = _normalised(text)
-    if wanted in names:
-        return names[wanted]
-    close = nearest(wanted, names)
-    suggestion = _("did you mean {name}?").format(name=_both(names[close], known)) + " " if close else ""
-    listed = ", ".join(_both(name, known) for name in known)
-    raise CannotUseArgument(f"{problem.format(text=repr(text))}; {suggestion}{_('known:')} {listed}")
+    return names
+
+
+def _close(text: str, names: Mapping[str, str], known: Mapping[str, str]) -> str:
+    """What was most likely meant; empty if nothing is near."""
+    close = nearest(_normalised(text), names)
+    return _both(names[close], known) if close else ""
+
+
+def _listed(known: Mapping[str, str]) -> str:
+    return ", ".join(_both(name, known) for name in known)
 
 
 def _normalised(text: str) -> str:
@@ -42,4 +62,7 @@ def _normalised(text: str) -> str:
 
 
 def _both(name: str, known: Mapping[str, str]) -> str:
-    return name if known[name] == name else f"{name} ({known[name]})"
+    """An id with its Spanish name; the name alone to who reads Spanish."""
+    if spoken_language() == "es" or known[name] == name:
+        return known[name]
+    return f"{name} ({known[name]})"

@@ -29,7 +29,7 @@ from leadmasterd.queries.messages import captured_texts
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import resolve_paths
 from leadmasterd.state.files import read_status
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _, ngettext, spoken_language
 
 OUR_PHONE: Final = "5491155550100"
 _LEADMASTERD: Final = (sys.executable, "-P", "-m", "leadmasterd")
@@ -111,6 +111,7 @@ class Demo:
             **os.environ,
             "PYTHONPATH": str(Path(__file__).resolve().parent.parent.parent),
             "LEADMASTERD_STATE_DIR": str(self._paths.state_dir),
+            "LEADMASTERD_GENERAL__LANGUAGE": spoken_language(),
             "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(self._standin.browser_args),
             # The stand-in does not unlink us for an early backfill, and a demo should be short.
             "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
@@ -153,7 +154,8 @@ class Demo:
             if conversation.when == when:
                 for said in conversation.said:
                     who = _("the shop, to {name}").format(name=conversation.name) if said.own else conversation.name
-                    self._say(f"   {who}: {said.body or '[' + str(said.fields.get('type', '?')) + ']'}")
+                    what = said.body or _("[location]")
+                    self._say(f"   {who}: {what}")
                 self._speak(conversation)
 
     def _speak(self, conversation: Conversation) -> None:

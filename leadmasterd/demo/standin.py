@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from leadmasterd.text import _
+
 ENTRY: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" / "standin" / "main.js"
 
 
@@ -34,7 +36,7 @@ class StandIn:
             said = json.loads(self._process.stdout.readline())
         except ValueError as error:
             self.__exit__(None, None, None)
-            raise StandInError("the stand-in did not start; see its output above") from error
+            raise StandInError(_("the stand-in did not start; see its output above")) from error
         self.browser_args = said["browser_args"]
         self._control = said["control"]
         return self

@@ -5,14 +5,18 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from io import TextIOWrapper
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from leadmasterd import __version__
 from leadmasterd.errors import INTERNAL, STATE, USAGE, LeadmasterdError
 from leadmasterd.outbound import commands
 from leadmasterd.outbound.decision import Purpose, TemplateStatus
 from leadmasterd.outbound.records import State
-from leadmasterd.text import _
+from leadmasterd.settings.language_light import language_of
+from leadmasterd.text import _, speak
+from leadmasterd.usage import translate_usage
+
+translate_usage()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,7 +25,10 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a question mark for what the terminal can't show
     try:
+        speak(language_of(sys.argv[1:] if argv is None else argv))
         arguments = make_parser().parse_args(argv)
+        if arguments.json:
+            speak("en")  # what programs read is English
         code = int(arguments.run(arguments))
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -51,7 +58,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n{_('Try')} `{self.prog} --help`.\n")
+        advice = _("Try `{command} --help`.").format(command=self.prog)
+        self.exit(USAGE, f"{self.prog}: {message}\n{advice}\n")
 
 
 def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
@@ -161,34 +169,70 @@ class _Command(NamedTuple):
     examples: tuple[str, ...]
 
 
-COMMANDS: Final[Mapping[str, _Command]] = {
-    "status": _Command(_("what is on and what is off, and how many requests there are"), _no_flags, commands.status,
-                       ("status",)),
-    "request": _Command(_("draft a message to one person; nothing is sent"), _request_flags, commands.request, (
-        'request "+54 9 11 5555-0001" --text "Sí, tenemos."',
-        'request 12 --for utility --template pedido_listo --value Ana')),
-    "check": _Command(_("may these be sent now, and if not, why; exits with 1 if one may not"), _ids, commands.check,
-                      ("check 3",)),
-    "approve": _Command(_("a person approves drafts as they are"), _ids, commands.approve, ("approve 3",)),
-    "cancel": _Command(_("take drafts or approved requests back"), _ids, commands.cancel, ("cancel 3",)),
-    "list": _Command(_("requests and what became of them, the newest first"), _list_flags, commands.list_requests,
-                     ("list", "list --state unknown")),
-    "send": _Command(_("hand approved requests to the gateway, which sends nothing yet"), _no_flags, commands.send,
-                     ("send",)),
-    "stop": _Command(_("the kill switch: nothing is sent until it is lifted"), _stop_flags, commands.stop,
-                     ("stop", "stop --lift")),
-    "template": _Command(_("record what Meta has, and approve its text"), _template_flags, commands.template, (
-        "template",
-        'template pedido_listo --category utility --status approved --body "Hola {{1}}, ya está."',
-        "template pedido_listo --approve")),
-    "consent": _Command(_("record that somebody agreed to be written to, or took it back"), _consent_flags,
-                        commands.consent, ('consent "+54 9 11 5555-0001" --for marketing --evidence "form, 3 May"',)),
-    "suppress": _Command(_("never write to somebody who asked for that"), _suppress_flags, commands.suppress,
-                         ('suppress "+54 9 11 5555-0001"',)),
-    "forget": _Command(_("erase somebody from these records, and never write to them"), _forget_flags,
-                       commands.forget, ('forget "+54 9 11 5555-0001"',)),
-}  # fmt: skip
-"""In the order of `--help`."""
+def subcommands() -> Mapping[str, _Command]:
+    """In the order of `--help`."""
+    return {
+        "status": _Command(
+            _("what is on and what is off, and how many requests there are"), _no_flags, commands.status, ("status",)
+        ),
+        "request": _Command(
+            _("draft a message to one person; nothing is sent"),
+            _request_flags,
+            commands.request,
+            (
+                'request "+54 9 11 5555-0001" --text "Sí, tenemos."',
+                "request 12 --for utility --template pedido_listo --value Ana",
+            ),
+        ),
+        "check": _Command(
+            _("may these be sent now, and if not, why; exits with 1 if one may not"), _ids, commands.check, ("check 3",)
+        ),
+        "approve": _Command(_("a person approves drafts as they are"), _ids, commands.approve, ("approve 3",)),
+        "cancel": _Command(_("take drafts or approved requests back"), _ids, commands.cancel, ("cancel 3",)),
+        "list": _Command(
+            _("requests and what became of them, the newest first"),
+            _list_flags,
+            commands.list_requests,
+            ("list", "list --state unknown"),
+        ),
+        "send": _Command(
+            _("hand approved requests to the gateway, which sends nothing yet"), _no_flags, commands.send, ("send",)
+        ),
+        "stop": _Command(
+            _("the kill switch: nothing is sent until it is lifted"),
+            _stop_flags,
+            commands.stop,
+            ("stop", "stop --lift"),
+        ),
+        "template": _Command(
+            _("record what Meta has, and approve its text"),
+            _template_flags,
+            commands.template,
+            (
+                "template",
+                'template pedido_listo --category utility --status approved --body "Hola {{1}}, ya está."',
+                "template pedido_listo --approve",
+            ),
+        ),
+        "consent": _Command(
+            _("record that somebody agreed to be written to, or took it back"),
+            _consent_flags,
+            commands.consent,
+            (_('consent "+54 9 11 5555-0001" --for marketing --evidence "form, 3 May"'),),
+        ),
+        "suppress": _Command(
+            _("never write to somebody who asked for that"),
+            _suppress_flags,
+            commands.suppress,
+            ('suppress "+54 9 11 5555-0001"',),
+        ),
+        "forget": _Command(
+            _("erase somebody from these records, and never write to them"),
+            _forget_flags,
+            commands.forget,
+            ('forget "+54 9 11 5555-0001"',),
+        ),
+    }
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -201,14 +245,15 @@ def make_parser() -> argparse.ArgumentParser:
             "73 the records can't be used, 78 settings wrong"
         ),
     )
-    parser.add_argument("--version", action="version", version=f"leadmaster-outbound {__version__}")
+    version = _("show program's version number and exit")  # Python 3.11 has these words in English only
+    parser.add_argument("--version", action="version", version=f"leadmaster-outbound {__version__}", help=version)
     parser.add_argument(
         "--config",
         metavar="FILE",
         help=_("settings file (else ./config.toml, /etc/leadmasterd/config.toml, or defaults)"),
     )
     added = parser.add_subparsers(title=_("commands"), metavar="COMMAND", required=True, dest="command")
-    for name, command in COMMANDS.items():
+    for name, command in subcommands().items():
         sub = added.add_parser(
             name,
             help=command.summary,

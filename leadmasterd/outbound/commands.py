@@ -37,7 +37,7 @@ from leadmasterd.outbound.sender import Sender, only_sender
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.settings.sending import OutboundSettings, outbound_database, read_outbound
-from leadmasterd.text import _, ngettext, printable
+from leadmasterd.text import _, ngettext, printable, spoken_language
 from leadmasterd.times import iso
 
 _LIFETIME: Final = timedelta(hours=24)
@@ -77,7 +77,9 @@ def _desk(arguments: argparse.Namespace) -> Iterator[_Desk]:
     zone = leads.zone()
     if "leads.timezone" in leads.wrong() or not isinstance(zone, ZoneInfo):
         raise CannotUseSettings(
-            f"cannot use `leads.timezone` = {leads.timezone!r}: `leadmasterd config check` says what is allowed"
+            _("cannot use `leads.timezone` = {zone}: `leadmasterd config check` says what is allowed").format(
+                zone=repr(leads.timezone)
+            )
         )
     quiet = settings.quiet()
     policy = Policy(
@@ -349,8 +351,12 @@ def _print_request(desk: _Desk, stored: StoredRequest) -> None:
 
 
 def _print_denied(desk: _Desk, denied: Denied) -> None:
+    spanish = printable(sentences.spanish(denied, desk.policy.zone))
+    if spoken_language() == "es":
+        print(f"  {denied.reason.value}: {spanish}")
+        return
     print(f"  {denied.reason.value}: {printable(sentences.english(denied, desk.policy.zone))}")
-    print(f"    {printable(sentences.spanish(denied, desk.policy.zone))}")
+    print(f"    {spanish}")
 
 
 def _as_json(stored: StoredRequest) -> dict[str, object]:
@@ -459,8 +465,12 @@ def consent(arguments: argparse.Namespace) -> int:
         desk.records.add_consent(desk.person(arguments.phone), said, actor=_actor())
         if arguments.json:
             return _print(purpose=said.purpose.value, granted=said.granted, at=iso(said.at))
-        what = _("agreed to") if said.granted else _("no longer agree to")
-        print(_("Recorded: they {what} {purpose} messages.").format(what=what, purpose=said.purpose.value))
+        recorded = (
+            _("Recorded: they agreed to {purpose} messages.")
+            if said.granted
+            else _("Recorded: they no longer agree to {purpose} messages.")
+        )
+        print(recorded.format(purpose=said.purpose.value))
         return 0
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from leadmasterd.text import _, ngettext
+from leadmasterd.text import _, ngettext, spoken_language
 
 if TYPE_CHECKING:  # commands that have to answer at once need the words alone
     from leadmasterd.queries.alerts import NewLead
@@ -20,13 +20,13 @@ def person(row: "Lead | NewLead | WaitingConversation | DueFollowUp") -> tuple[s
     return (number, _("no phone known")) if who == row["chat"] else (who, number)
 
 
-def wants(row: "WaitingConversation") -> tuple[str, str]:
-    """What somebody is waiting for, as an id and in Spanish."""
-    from leadmasterd.classify.reasons import intent_es
+def wants(row: "WaitingConversation") -> tuple[str, ...]:
+    """What somebody is waiting for: as an id and in Spanish, or to who reads Spanish in Spanish alone."""
+    from leadmasterd.classify.reasons import intent_lines
 
-    if row["intent"]:
-        return row["intent"], intent_es(row["intent"])
-    return (_("missed call"), "llamada perdida") if row["missed_call"] else ("unknown", intent_es("unknown"))
+    if row["missed_call"] and not row["intent"]:
+        return (_("missed call"),) if spoken_language() == "es" else (_("missed call"), "llamada perdida")
+    return intent_lines(row["intent"] or "unknown")
 
 
 def came_by(touch: "LeadTouch") -> str:

@@ -13,6 +13,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from leadmasterd.errors import CannotUseSettings
+from leadmasterd.settings.language_light import DEFAULT_COUNTRY
 from leadmasterd.settings.paths import ENV_PREFIX, Paths, read_file
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _SPLIT_DAY: Final = (("09:00", "13:00"), ("16:00", "20:00"))
 DEFAULTS: Final[Mapping[str, Any]] = {
     "timezone": "America/Argentina/Buenos_Aires",
-    "country": "AR",
+    "country": DEFAULT_COUNTRY,
     "target_minutes": 15.0,
     "stale_days": 14,
     "dormant_days": 60,

@@ -61,8 +61,9 @@ class GeneralSettings(Section):
     language: Literal["auto", "es", "en"] = Field(
         "auto",
         description=(
-            'The language of alerts: "es" or "en". "auto": the one of the environment (LC_ALL, LC_MESSAGES, LANG), and '
-            "where that says nothing, as in a service, the one of leads.country."
+            'The language of what people read, commands and alerts: "es" or "en". "auto": the one of the environment '
+            "(LC_ALL, LC_MESSAGES, LANG), and where that says nothing, as in a service, the one of leads.country. JSON "
+            "and logs are English."
         ),
     )
 

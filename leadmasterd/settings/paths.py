@@ -4,10 +4,8 @@ Read-only commands must answer in a blink, and even when other settings are wron
 """
 
 import os
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from leadmasterd import causes
 from leadmasterd.errors import CannotUseSettings
@@ -19,8 +17,7 @@ DEFAULT_STATE_DIR: Final = "./state"
 DEFAULT_DATABASE: Final = "leadmaster.db"
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(NamedTuple):
     """The settings file (None: built-in defaults), and where state and the database are."""
 
     file: Path | None
@@ -79,6 +76,8 @@ def find_file(explicit: str | None) -> Path | None:
 
 def read_file(path: Path) -> dict[str, Any]:
     """The TOML of a settings file. Raises CannotUseSettings with the line for what is not TOML."""
+    import tomllib  # `--help` has no need of it
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8").removeprefix("\ufeff"))  # as editors on Windows write
     except PermissionError as error:
@@ -123,15 +122,15 @@ def find_paths(explicit: str | None) -> Paths:
     data = read_file(file) if file else {}
     section = data.get("database")
     database = section.get("path", DEFAULT_DATABASE) if isinstance(section, dict) else DEFAULT_DATABASE
-    database = _variable("DATABASE__PATH") or database
+    database = variable("DATABASE__PATH") or database
     return resolve_paths(
         file,
-        _variable("STATE_DIR") or data.get("state_dir", DEFAULT_STATE_DIR),
+        variable("STATE_DIR") or data.get("state_dir", DEFAULT_STATE_DIR),
         database.strip() if isinstance(database, str) else database,  # as every key in a section
     )
 
 
-def _variable(name: str) -> str | None:
+def variable(name: str) -> str | None:
     """A setting from the environment, in any case, as the full settings read it."""
     wanted = f"{ENV_PREFIX}{name}"
     return next((value for variable, value in os.environ.items() if variable.upper() == wanted), None)

@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -81,7 +80,7 @@ def run(
         database = small / "leadmaster.db"
         settings["LEADMASTERD_DATABASE__PATH"] = str(database)
         daemon = Played(folder / "state", standin, {})
-        daemon.places = replace(daemon.places, database=database)
+        daemon.places = daemon.places._replace(database=database)
         known = product.known(settings, daemon.environment)
         if left_out := settings.keys() - known.keys():
             say(f"{product.label} does not have {', '.join(sorted(left_out))}")

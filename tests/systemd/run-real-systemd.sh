@@ -17,7 +17,7 @@ usage() { sed -n '5,8s/^# *//p' "$0" >&2; exit 64; }
 [ $# -ge 2 ] || usage
 command=$1 state=$2
 shift 2
-clean=(env -i container=other TERM=dumb LANG=C.UTF-8 SYSTEMD_PAGER='' SYSTEMD_COLORS=0
+clean=(env -i container=other TERM=dumb LANG=en_US.UTF-8 LC_CTYPE=C.UTF-8 SYSTEMD_PAGER='' SYSTEMD_COLORS=0
   PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 
 run_inside() {
