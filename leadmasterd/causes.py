@@ -2,6 +2,7 @@
 
 import errno
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from leadmasterd.text import _, later, translated
@@ -102,5 +103,30 @@ _SQLITE: Final = (
 
 def of_sqlite(said: str) -> str:
     """SQLite's words, those that are known in ours. What follows them, a name or a place, stays."""
-    known = next((each for each in _SQLITE if said.startswith(each)), "")
-    return _(known) + said.removeprefix(known) if known else said
+    return _begun(said, _SQLITE)
+
+
+_RE2: Final = (
+    later("bad repetition operator"),
+    later("invalid character class range"),
+    later("invalid escape sequence"),
+    later("invalid named capture group"),
+    later("invalid perl operator"),
+    later("invalid repetition size"),
+    later("missing )"),
+    later("missing ]"),
+    later("no argument for repetition operator"),
+    later("pattern too large"),
+    later("trailing \\"),
+    later("unexpected )"),
+)
+
+
+def of_re2(said: str) -> str:
+    """What RE2 says of a regex, as `of_sqlite`: the part of it that is wrong follows."""
+    return _begun(said, _RE2)
+
+
+def _begun(said: str, known: Sequence[str]) -> str:
+    begin = next((each for each in known if said.startswith(each)), "")
+    return translated(begin) + said.removeprefix(begin)

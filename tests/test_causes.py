@@ -8,8 +8,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import re2
 
 from leadmasterd import causes
+from leadmasterd.classify.rules import compiled
 from leadmasterd.text import speaking
 
 BROKEN = [
@@ -57,6 +59,20 @@ def test_the_system_refuses_in_the_readers_language(tmp_path: Path) -> None:
         assert causes.of_system(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) == "el disco está lleno"
         assert causes.of_system(OSError(errno.EXDEV, "x")) == "error del sistema EXDEV"
         assert causes.of_system(TimeoutError()) == "no respondió a tiempo"
+
+
+@pytest.mark.parametrize(
+    "regex", ["(a", "a)", "[a", "a**", "*a", "(?=a)", "\\1", "[z-a]", "a{1001}", "a\\", "(?P<n", "x{1000}{1000}"]
+)
+def test_what_is_no_regex_is_told_in_the_readers_language(regex: str) -> None:
+    with pytest.raises(re2.error) as caught:
+        compiled(regex)
+    said = caught.value.args[0].decode()
+    assert causes.of_re2(said) == said
+    with speaking("es"):
+        told = causes.of_re2(said)
+    assert said.partition(":")[0] not in told
+    assert told.partition(":")[2] == said.partition(":")[2]
 
 
 def test_sqlite_refuses_in_the_readers_language(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ class _Table:
             self.complain(
                 key,
                 _("regex {regex!r}: {why} (RE2: no look-around, no back-references; see `unless`)").format(
-                    regex=pattern, why=said
+                    regex=pattern, why=causes.of_re2(said)
                 ),
             )
         else:
