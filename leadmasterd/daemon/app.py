@@ -38,7 +38,7 @@ from leadmasterd.daemon.systemd import Systemd
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.errors import CannotUseState, DatabaseBusy, DatabaseDamaged, LeadmasterdError
-from leadmasterd.health import DATABASE_UNUSABLE, DATABASE_UPDATE, SESSION_ELSEWHERE
+from leadmasterd.health import DATABASE_UNUSABLE, DATABASE_UPDATE, DISK_FULL, SESSION_ELSEWHERE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
 from leadmasterd.listener.profile import captured_before
@@ -54,6 +54,7 @@ from leadmasterd.store.writer import StoreError, Writer
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Facts, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
+from leadmasterd.text import speaking
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +101,10 @@ class Daemon:
         self._publisher.offer(Sections(account=lambda: account))  # from here on it is written anew
         if not await self._lock_state():
             return
-        self._node = find_node(self._settings.listener.node)
-        self._browser = find_browser(self._settings.listener.browser)
-        check_temporary_folder()
+        with speaking(self._settings.language()):  # what ends the daemon here is for who has started it
+            self._node = find_node(self._settings.listener.node)
+            self._browser = find_browser(self._settings.listener.browser)
+            check_temporary_folder()
         self._leads = LeadJobs(
             self._settings.leads, self._paths, warnings=self._warnings, changed=self._publisher.changed
         )
@@ -145,11 +147,12 @@ class Daemon:
         """Take the lock, retrying while the disk is too full for its file. False: asked to stop."""
         while True:
             try:
-                self._lock.acquire()
+                with speaking(self._settings.language()):
+                    self._lock.acquire()
             except CannotUseState as error:
                 if not error.disk_full:
                     raise
-                if not await self._wait_to_try_again("disk_full", str(error)):
+                if not await self._wait_to_try_again(DISK_FULL.code, DISK_FULL.text("")):
                     return False
             else:
                 self._store_error(None)

@@ -1,0 +1,56 @@
+"""The daemon speaks English to its files and its log, and to people in their language."""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from leadmasterd.queries.database import open_for_reading
+from leadmasterd.settings.paths import resolve_paths
+from tests.daemons import CHECKOUT, running
+from tests.waiting import wait_for
+
+SPANISH = {"LANG": "es_AR.UTF-8"}
+
+
+def typed(state: Path, *words: str) -> str:
+    """What a command says to somebody who speaks Spanish."""
+    environment = {**os.environ, **SPANISH, "PYTHONPATH": str(CHECKOUT), "LEADMASTERD_STATE_DIR": str(state)}
+    done = subprocess.run(
+        [sys.executable, "-m", "leadmasterd", *words],
+        cwd=state.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_files_and_log_are_english_and_people_are_told_in_spanish(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with running(tmp_path, state, **SPANISH) as daemon:
+        wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
+        assert daemon.status["because"].startswith("WhatsApp asks for a scan")
+        assert "WhatsApp pide un escaneo" in typed(state, "status")
+        assert "no se puede hacer una copia de la sesión: la sesión no está lista" in typed(state, "auth", "snapshot")
+    log = daemon.log.read_text()
+    assert "waiting for a scan: WhatsApp asks for a scan" in log
+    assert "stopped: asked to stop" in log
+    assert "En el teléfono: WhatsApp > Ajustes > Dispositivos vinculados" in log, "around the code"
+    paths = resolve_paths(None, str(state), "leadmaster.db")
+    with closing(open_for_reading(paths)) as connection:
+        stored = " ".join(str(each) for row in connection.execute("SELECT * FROM session_events") for each in row)
+    assert "escaneo" not in stored
+    assert "esperando el escaneo" in typed(state, "history")
+
+
+def test_what_ends_the_daemon_is_told_in_spanish(tmp_path: Path) -> None:
+    """A program that is missing, or another daemon on the same state."""
+    state = tmp_path / "state"
+    with running(tmp_path, state) as daemon:
+        wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
+        assert "otro leadmasterd la está usando (pid " in typed(state, "run")
+    (tmp_path / "config.toml").write_text('[listener]\nnode = "/nowhere/node"\n')
+    assert "listener.node = /nowhere/node: no existe ese programa" in typed(state, "run")
