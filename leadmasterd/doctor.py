@@ -39,7 +39,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, owner_of, read_status
 from leadmasterd.state.status_object import PageMember
 from leadmasterd.store.database import words_of
-from leadmasterd.text import _, later, printable
+from leadmasterd.text import _, later, printable, translated
 from leadmasterd.times import iso
 
 TESTED_BROWSER_MAJOR: Final = 156
@@ -209,6 +209,50 @@ KINDS: Final[Mapping[str, Kind]] = {
     "network_missing_yet": Kind("network", "warning", later("{host} can't be reached: {why}"), _NETWORK),
 }
 """Every finding by its stable code, except the daemon's own warnings, which have the codes of `status`."""
+
+
+CHECKS: Final = (
+    later("browser"),
+    later("clock"),
+    later("daemon"),
+    later("database"),
+    later("disk"),
+    later("network"),
+    later("node"),
+    later("node packages"),
+    later("page"),
+    later("profile"),
+    later("rules"),
+    later("sandbox"),
+    later("session"),
+    later("settings"),
+    later("state"),
+    later("store"),
+    # The daemon's own warnings.
+    later("alerts undelivered"),
+    later("browser storage"),
+    later("contract"),
+    later("database update"),
+    later("dialog"),
+    later("disk low"),
+    later("feed dead"),
+    later("feed disabled"),
+    later("feed down"),
+    later("feed overflow"),
+    later("feeds down"),
+    later("hours changed"),
+    later("memory high"),
+    later("phone silent"),
+    later("screen"),
+    later("send refused"),
+    later("session elsewhere"),
+)
+"""What a finding can be about."""
+
+
+def check_in_words(check: str) -> str:
+    """What a finding is about, for people."""
+    return translated(check)
 
 
 SWITCHES: Final[Mapping[str, str]] = {

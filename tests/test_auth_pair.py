@@ -181,5 +181,5 @@ def test_a_linked_session_that_can_not_be_written_is_kept(
     assert answer.code == 1
     [kept] = (shop.folder / "work").iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o700
-    assert f"No space left on device; the account is linked, so zip the folder {kept}/profile" in answer.err
+    assert f"the disk is full; the account is linked, so zip the folder {kept}/profile" in answer.err
     assert session().items() <= read_profile(kept / "profile").items()

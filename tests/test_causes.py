@@ -44,6 +44,12 @@ def test_no_word_of_the_system_reaches_a_person(number: int) -> None:
         assert "SISTEMA" not in causes.of_system(error)
 
 
+def test_nothing_but_this_module_says_what_the_system_says() -> None:
+    """`strerror` is of the C library, and of the machine's locale."""
+    said = [file.name for file in Path("leadmasterd").rglob("*.py") if "strerror" in file.read_text(encoding="utf-8")]
+    assert said == []
+
+
 def test_the_system_refuses_in_the_readers_language(tmp_path: Path) -> None:
     errors = {}
     for path in (tmp_path / "missing", tmp_path, tmp_path / ("x" * 300)):

@@ -112,7 +112,7 @@ async def test_a_program_that_is_not_there_can_not_be_started() -> None:
     """The error names it in one sentence, and no descriptor leaks."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
     for _ in range(20):
-        with pytest.raises(CannotStart, match=r"cannot start /nowhere/node: No such file"):
+        with pytest.raises(CannotStart, match=r"cannot start /nowhere/node: no such file"):
             await Child.start(
                 ["/nowhere/node"],
                 environment={},

@@ -188,7 +188,7 @@ def test_a_try_says_the_label_and_why_as_one_object_too(here: Path, capsys: pyte
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "No such file"), (b"", "it has no lines"), (b"{}", "line 1: "), (b"\xff", "it is not UTF-8")],
+    [(None, "no such file"), (b"", "it has no lines"), (b"{}", "line 1: "), (b"\xff", "it is not UTF-8")],
 )
 def test_a_file_that_can_not_be_tested_is_1(
     here: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, said: str

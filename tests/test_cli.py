@@ -236,7 +236,7 @@ def test_a_terminal_that_is_gone_is_73(tmp_path: Path) -> None:
     )
     os.close(follower)
     assert done.returncode == 73
-    assert done.stderr == "cannot read or write: [Errno 5] Input/output error; check the disk and the terminal\n"
+    assert done.stderr == "cannot read or write: the disk fails; check the disk and the terminal\n"
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_a_daemon_that_finds_no_room_is_started_again(tmp_path: Path) -> None:
     )
     done = typed(tmp_path, program=("-c", program))
     assert done.returncode == 70
-    assert done.stderr == "cannot write: [Errno 28] No space left on device; free some space\n"
+    assert done.stderr == "cannot write: the disk is full; free some space\n"
 
 
 def test_a_missing_node_is_78_and_one_sentence(tmp_path: Path) -> None:

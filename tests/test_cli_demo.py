@@ -39,5 +39,5 @@ def test_a_demo_is_not_kept_where_something_is(tmp_path: Path) -> None:
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     """The error comes before anything starts."""
     (tmp_path / "file").touch()
-    with pytest.raises(CannotUseState, match=r"cannot keep the demo in .*: Not a directory; name another folder"):
+    with pytest.raises(CannotUseState, match=r"cannot keep the demo in .*: a part of the path is not a folder; name"):
         _prepare(tmp_path / "file" / "demo")

@@ -1381,7 +1381,7 @@ def test_an_answer_that_finds_no_room_on_the_disk_is_told(shop: Shop, words: lis
             stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=LIMIT,
         )  # fmt: skip
     assert done.returncode == 73
-    assert done.stderr == "cannot write: [Errno 28] No space left on device; free some space\n"
+    assert done.stderr == "cannot write: the disk is full; free some space\n"
 
 
 def test_an_export_to_a_file_is_whole_and_private_or_not_at_all(shop: Shop) -> None:

@@ -20,7 +20,7 @@ LESSONS = "".join(
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(None, "No such file or directory"), (b"", None), (b"\xff\xfe\x00", "it is not UTF-8")]
+    ("content", "why"), [(None, "no such file or folder"), (b"", None), (b"\xff\xfe\x00", "it is not UTF-8")]
 )
 @pytest.mark.parametrize("words", [["rules", "test"], ["rules", "train", "--corrections"]])
 def test_a_file_that_can_not_be_read_is_told(
@@ -70,10 +70,8 @@ def test_a_model_that_can_not_be_written_is_73_before_anything_is_learned(tmp_pa
     (tmp_path / "state").write_text("a file")
     done = called(tmp_path, "rules", "train", "--corrections", "lines.jsonl")
     assert (done.returncode, done.stdout) == (73, "")
-    assert (
-        done.stderr
-        == f"cannot use the state directory {tmp_path / 'state'}: File exists; set state_dir to another one\n"
-    )
+    why = "there is already something in its place; set state_dir to another one"
+    assert done.stderr == f"cannot use the state directory {tmp_path / 'state'}: {why}\n"
 
 
 def test_what_is_learned_from_is_read_as_utf8_whatever_the_terminal_speaks(tmp_path: Path) -> None:

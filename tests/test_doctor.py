@@ -14,11 +14,21 @@ import pytest
 from leadmasterd import sentences
 from leadmasterd.cli import cmd_doctor, main
 from leadmasterd.daemon.status import Sections, StatusPublisher
-from leadmasterd.doctor import KINDS, Finding, _finding, _sandbox, clock_against_messages, examine
-from leadmasterd.health import COSTS
+from leadmasterd.doctor import (
+    CHECKS,
+    KINDS,
+    Finding,
+    _finding,
+    _sandbox,
+    check_in_words,
+    clock_against_messages,
+    examine,
+)
+from leadmasterd.health import COSTS, WARNINGS
 from leadmasterd.listener.profile import Auth
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import Page, PageMember
+from leadmasterd.text import speaking
 from tests import wire
 from tests.captures import Store, item, opened, reading
 
@@ -357,3 +367,12 @@ def test_what_the_browser_says_of_its_sandbox_is_named_alike_by_status_and_docto
     detail = "[1:1:FATAL:zygote_host_impl_linux.cc(128)] No usable sandbox!"
     said = sentences.because("child_died", {"bye": "browser_failed", "detail": detail})
     assert said == "the browser did not start: no usable sandbox; `leadmasterd doctor` says what to allow"
+
+
+def test_every_check_has_its_words() -> None:
+    """Ids are English; a page and a command show words."""
+    concerns = {code.replace("_", " ") for code, each in WARNINGS.items() if not each.of_the_store}
+    assert {*CHECKS} == {kind.check for kind in KINDS.values()} | concerns | {"store"}
+    with speaking("es"):
+        assert check_in_words("clock") == "reloj"
+        assert check_in_words("of a newer version") == "of a newer version"

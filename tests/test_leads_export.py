@@ -198,7 +198,7 @@ def test_a_full_disk_leaves_the_old_spreadsheet(shop: Shop, free_kib: int) -> No
         os.truncate(filler, filler.stat().st_size - free_kib * 1024)
         done = piped(shop, "--format", "xlsx", "--output", str(file))
         assert (done.returncode, done.stdout) == (1, b""), "there was room: choose less"
-        assert done.stderr.decode() == f"cannot write {file}: No space left on device; name another --output\n"
+        assert done.stderr.decode() == f"cannot write {file}: the disk is full; name another --output\n"
         assert file.read_bytes() == b"old"
         assert {path.name for path in disk.iterdir()} == {"leads.xlsx", "filler"}
 

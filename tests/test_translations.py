@@ -269,7 +269,6 @@ NOT_FOR_THE_CATALOGUE: Final = {
     "classify/text.py": "what customers write",
     "classify/train.py": "a module that only other processes run",
     "cli/cmd_auth.py": "stored beside a session that was set aside",
-    "cli/cmd_doctor.py": "the id of a check",
     "cli/leads_export.py": "how characters are encoded",
     "cli/web_link.py": "a URL",
     "daemon/feeds.py": "stored in status.json",

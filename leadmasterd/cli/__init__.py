@@ -95,11 +95,13 @@ def _cause_in_database(error: Exception, arguments: argparse.Namespace) -> Canno
 
 def _device_problem(error: Exception) -> str | None:
     """The message for an I/O error of the disk or the terminal; None for any other error."""
+    from leadmasterd import causes
+
     match getattr(error, "errno", None):
         case errno.ENOSPC:
-            return _("cannot write: {error}; free some space").format(error=error)
+            return _("cannot write: {why}; free some space").format(why=causes.of_system(error))
         case errno.EIO:
-            return _("cannot read or write: {error}; check the disk and the terminal").format(error=error)
+            return _("cannot read or write: {why}; check the disk and the terminal").format(why=causes.of_system(error))
         case _:
             return None
 

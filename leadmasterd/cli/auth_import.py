@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from leadmasterd import causes
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.auth_lock import locked
 from leadmasterd.cli.times import clock_of
@@ -140,7 +141,7 @@ def _put_in_place(file: SessionFile, auth: Auth, paths: Paths) -> Path | None:
     except OSError as error:
         raise Refused(
             _("cannot import {file}: cannot write {path}: {why}; the session here was not changed").format(
-                file=file.path, path=error.filename or paths.profile.parent, why=error.strerror or error
+                file=file.path, path=error.filename or paths.profile.parent, why=causes.of_system(error)
             )
         ) from error
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from leadmasterd.listener.profile import Auth
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import Lock
+from leadmasterd.text import _
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def locked(paths: Paths) -> Iterator[Auth]:
     Raises PermissionError to root when the state is another user's: the daemon could not read what root writes there.
     """
     if os.geteuid() == 0 and paths.state_dir.exists() and paths.state_dir.stat().st_uid != 0:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(paths.state_dir))
+        raise PermissionError(errno.EPERM, _("permission denied"), str(paths.state_dir))
     lock = Lock(paths)
     lock.acquire()
     try:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypedDict, TypeVar
 
+from leadmasterd import causes
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.errors import Refused
 from leadmasterd.listener import tree
@@ -124,7 +125,7 @@ def _work_folder(place: str | None) -> Iterator[Path]:
     except OSError as error:
         raise Refused(
             _("cannot use {folder}: {why}; name another --work-dir").format(
-                folder=place or tempfile.gettempdir(), why=error.strerror
+                folder=place or tempfile.gettempdir(), why=causes.of_system(error)
             )
         ) from error
     try:
@@ -165,6 +166,6 @@ def _pack(folder: Path, file: Path, linked: Linked) -> Packed:
         profile.rename(kept / "profile")
         raise Refused(
             _("cannot write {file}: {why}; the account is linked, so zip the folder {kept} and import that").format(
-                file=file, why=error.strerror or error, kept=kept / "profile"
+                file=file, why=causes.of_system(error), kept=kept / "profile"
             )
         ) from error

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
+from leadmasterd import causes
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.demo.conversations import CONVERSATIONS
 from leadmasterd.demo.show import Demo, Outcome, zone_here
@@ -102,7 +103,9 @@ def _prepare(folder: Path) -> None:
         (folder / _SETTINGS).write_text("\n".join(lines), encoding="utf-8")
     except OSError as error:
         raise CannotUseState(
-            _("cannot keep the demo in {folder}: {why}; name another folder").format(folder=folder, why=error.strerror)
+            _("cannot keep the demo in {folder}: {why}; name another folder").format(
+                folder=folder, why=causes.of_system(error)
+            )
         ) from error
 
 

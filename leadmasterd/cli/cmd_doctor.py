@@ -7,7 +7,7 @@ import sys
 from leadmasterd import health
 from leadmasterd.cli.arguments import add_epilog, add_json
 from leadmasterd.cli.tables import folded
-from leadmasterd.doctor import Finding, Level, PageObject, Report, examine, switch_in_words
+from leadmasterd.doctor import Finding, Level, PageObject, Report, check_in_words, examine, switch_in_words
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.control import ask
 from leadmasterd.state.status_object import Page
@@ -109,7 +109,7 @@ def _print_page(page: PageObject) -> None:
 
 def _print(level: Level, check: str, found: str, mend: str = "") -> None:
     sign = f"{_sign(level):<6}"
-    text = folded(f"{sign} {_name(check):<14} {found}", _FOUND)
+    text = folded(f"{sign} {check_in_words(check):<14} {found}", _FOUND)
     if sys.stdout.isatty():
         text = f"{_COLOURS[level]}{sign}\x1b[0m{text.removeprefix(sign)}"
     print(text, flush=True)
@@ -119,23 +119,3 @@ def _print(level: Level, check: str, found: str, mend: str = "") -> None:
 
 def _sign(level: Level) -> str:
     return {"ok": _("ok"), "warning": "!", "wrong": _("WRONG")}[level]
-
-
-def _name(check: str) -> str:
-    """A check, whose id is English."""
-    return {
-        "settings": _("settings"),
-        "clock": _("clock"),
-        "browser": _("browser"),
-        "sandbox": _("sandbox"),
-        "node packages": _("node packages"),
-        "rules": _("rules"),
-        "state": _("state"),
-        "disk": _("disk"),
-        "database": _("database"),
-        "profile": _("profile"),
-        "session": _("session"),
-        "page": _("page"),
-        "daemon": _("daemon"),
-        "network": _("network"),
-    }.get(check, check)

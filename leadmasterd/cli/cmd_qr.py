@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from leadmasterd import health, qr, sentences
+from leadmasterd import causes, health, qr, sentences
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.cli.cmd_run import JournalPresenter, TerminalPresenter
 from leadmasterd.cli.times import clock_of
@@ -64,7 +64,7 @@ def _save_picture(paths: Paths, target: str) -> int:
     try:
         Path(target).write_bytes(qr.png(scan["qr"]))
     except OSError as error:
-        why = error.strerror or error
+        why = causes.of_system(error)
         raise Refused(_("cannot write {file}: {why}; name another --png").format(file=target, why=why)) from error
     print(_("Wrote {file}, good until {time}.").format(file=target, time=clock_of(paths).until(scan["valid_until"])))
     return 0

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from leadmasterd import causes
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.times import time_from
 from leadmasterd.errors import Refused
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise Refused(
             _("cannot read {file}: {why}; name a file of wire lines, or - for standard input").format(
-                file=arguments.file, why=error.strerror or error
+                file=arguments.file, why=causes.of_system(error)
             )
         ) from error
     for refused in replay.refused:

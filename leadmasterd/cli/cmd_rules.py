@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Final, TypedDict
 
+from leadmasterd import causes
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, typed
 from leadmasterd.errors import CannotUseRules, CannotUseState, Refused
 from leadmasterd.text import _, figure, ngettext, spoken_language
@@ -212,7 +213,7 @@ def _read(file: str) -> str:
     try:
         return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else _("it is not UTF-8")
+        reason = causes.of_system(error) if isinstance(error, OSError) else _("it is not UTF-8")
         raise Refused(
             _("cannot read {file}: {reason}; name a file of JSON lines in UTF-8").format(file=file, reason=reason)
         ) from error
@@ -309,15 +310,18 @@ def _make_state_dir(state_dir: Path) -> None:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(state_dir, os.W_OK):
             ours = state_dir.stat().st_uid == os.geteuid()
-            raise OSError(errno.EROFS if ours else errno.EACCES, _("it can't be written"), str(state_dir))  # noqa: TRY301
+            if not ours:
+                raise PermissionError(errno.EACCES, _("permission denied"), str(state_dir))  # noqa: TRY301
+            raise _cannot_use_state(state_dir, _("it can't be written"))
     except PermissionError:
         raise
     except OSError as error:
-        raise CannotUseState(
-            _("cannot use the state directory {folder}: {why}; set state_dir to another one").format(
-                folder=state_dir, why=error.strerror
-            )
-        ) from error
+        raise _cannot_use_state(state_dir, causes.of_system(error)) from error
+
+
+def _cannot_use_state(state_dir: Path, why: str) -> CannotUseState:
+    sentence = _("cannot use the state directory {folder}: {why}; set state_dir to another one")
+    return CannotUseState(sentence.format(folder=state_dir, why=why))
 
 
 def summary(record: "TrainingRecord") -> str:

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypedDict
 
-from leadmasterd import times
+from leadmasterd import causes, times
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.encoding import print_utf8
@@ -163,7 +163,7 @@ def _write_file(file: Path, table: _Table) -> None:
         with replacing(file) as target:
             table.write(target, file.parent)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = causes.of_system(error)
         raise Refused(_("cannot write {file}: {why}; name another --output").format(file=file, why=why)) from error
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from leadmasterd import causes
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.health import (
     ALERTS_UNDELIVERED,
@@ -94,7 +95,7 @@ class FeedsProcess:
                 env=environment,
             )
         except OSError as error:
-            return error.strerror or "it can't be started"
+            return causes.of_system(error)
         with tree.not_the_listeners(process.pid):
             self._process = process
             log.info("started the feeds process, pid %d", process.pid, extra={"action": "feeds_started"})

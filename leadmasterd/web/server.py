@@ -15,6 +15,7 @@ from typing import Final
 from uvicorn.config import Config
 from uvicorn.server import Server
 
+from leadmasterd import causes
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.language import Language
 from leadmasterd.settings.paths import Paths
@@ -123,7 +124,7 @@ def _listen(place: Place) -> socket.socket:
             ) from error
         raise CannotUseSettings(
             _("cannot serve the page on {where}: {why}; choose another with --host, --port or [web]").format(
-                where=where, why=error.strerror or error
+                where=where, why=causes.of_system(error)
             )
         ) from error
     return listening

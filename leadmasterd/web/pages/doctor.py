@@ -12,10 +12,11 @@ from leadmasterd.web.site import site_of
 
 def show(request: Request) -> Response:
     """As `leadmasterd doctor --quick`: no browser is started, and the network is not tried."""
-    from leadmasterd.doctor import examine
+    from leadmasterd.doctor import check_in_words, examine
 
     file = site_of(request).paths.file
-    return render(request, "doctor.html", findings=list(examine(str(file) if file else None, start_browser=False)))
+    findings = list(examine(str(file) if file else None, start_browser=False))
+    return render(request, "doctor.html", findings=findings, check=check_in_words)
 
 
 ROUTES: Final = [Route("/session/doctor", show)]
