@@ -14,9 +14,12 @@ from tests.waiting import wait_for
 SPANISH = {"LANG": "es_AR.UTF-8"}
 
 
-def typed(state: Path, *words: str) -> str:
-    """What a command says to somebody who speaks Spanish."""
+def typed(state: Path, *words: str, node: bool = False) -> str:
+    """What a command says to somebody who speaks Spanish. `node`: where it finds one, and a browser."""
     environment = {**os.environ, **SPANISH, "PYTHONPATH": str(CHECKOUT), "LEADMASTERD_STATE_DIR": str(state)}
+    if node:
+        programs = {"NODE": str(state.parent / "node"), "BROWSER": "/bin/true"}
+        environment |= {f"LEADMASTERD_LISTENER__{name}": path for name, path in programs.items()}
     done = subprocess.run(
         [sys.executable, "-m", "leadmasterd", *words],
         cwd=state.parent,
@@ -52,5 +55,8 @@ def test_what_ends_the_daemon_is_told_in_spanish(tmp_path: Path) -> None:
     with running(tmp_path, state) as daemon:
         wait_for(lambda: daemon.status.get("phase") == "waiting_for_scan", "the code")
         assert "otro leadmasterd la está usando (pid " in typed(state, "run")
+    (state / "leadmaster.db").unlink()
+    (state / "leadmaster.db").mkdir()
+    assert "leadmaster.db: es una carpeta; indicá un archivo" in typed(state, "run", node=True)
     (tmp_path / "config.toml").write_text('[listener]\nnode = "/nowhere/node"\n')
     assert "listener.node = /nowhere/node: no existe ese programa" in typed(state, "run")

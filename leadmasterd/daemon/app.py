@@ -37,7 +37,7 @@ from leadmasterd.daemon.status import Counters, Sections, StatusPublisher
 from leadmasterd.daemon.systemd import Systemd
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
-from leadmasterd.errors import CannotUseState, DatabaseBusy, DatabaseDamaged, LeadmasterdError
+from leadmasterd.errors import CannotUseDatabase, CannotUseState, DatabaseBusy, DatabaseDamaged, LeadmasterdError
 from leadmasterd.health import DATABASE_UNUSABLE, DATABASE_UPDATE, DISK_FULL, SESSION_ELSEWHERE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
@@ -48,7 +48,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.state.control import ControlServer
 from leadmasterd.state.files import Lock, read_status
 from leadmasterd.state.status_object import Account, Session
-from leadmasterd.store.database import Update, check_not_emptied, megabytes
+from leadmasterd.store.database import Update, check_not_emptied, megabytes, open_for_writing
 from leadmasterd.store.records import BatchResult
 from leadmasterd.store.writer import StoreError, Writer
 from leadmasterd.supervisor.inbox import Inbox
@@ -176,6 +176,10 @@ class Daemon:
                 code = error.code if isinstance(error, DatabaseBusy) else DATABASE_UNUSABLE.code
                 if not await self._wait_to_try_again(code, str(error)):
                     return False
+            except CannotUseDatabase:
+                with speaking(self._settings.language()):  # it ends the daemon: for who has started it, once more
+                    await asyncio.to_thread(lambda: open_for_writing(self._paths.database).close())
+                raise
             else:
                 self._store_error(None)
                 return True
