@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from leadmasterd.errors import CannotUseState, DatabaseBusy, LeadmasterdError
 from leadmasterd.text import _
 from leadmasterd.web.guard import Guard
-from leadmasterd.web.pages import board, decisions, doctor, events, export, feeds, login, session, waiting
+from leadmasterd.web.pages import board, decisions, doctor, events, export, feeds, login, session, waiting, week
 from leadmasterd.web.render import STATIC, problem
 from leadmasterd.web.site import Site
 
@@ -25,6 +25,7 @@ ROUTES: Final[list[BaseRoute]] = [
     *waiting.ROUTES,
     *decisions.ROUTES,
     *board.ROUTES,
+    *week.ROUTES,
     *export.ROUTES,
     *session.ROUTES,
     *feeds.ROUTES,

@@ -12,7 +12,7 @@ from tests.web.clients import Client
 
 pytestmark = pytest.mark.e2e
 
-NO_PAGES = {"/events", "/qr.png", "/health"}
+NO_PAGES = {"/events", "/qr.png", "/health", "/week.css", "/week.html"}
 """What a browser does not show by itself."""
 
 
