@@ -60,7 +60,7 @@ def test_the_sentence_of_the_record_says_what_was_filled(report: Report) -> None
 @pytest.mark.usefixtures("_spanish")
 def test_the_sentences_are_spanish_where_spanish_is_spoken(report: Report) -> None:
     """Plain, with voseo and numbers as they are written there."""
-    assert words.stretch(report["period"], CLOCK) == "lunes 16 de noviembre a domingo 22 de noviembre de 2026"
+    assert words.stretch(report["period"], CLOCK) == "lunes 16 de noviembre al domingo 22 de noviembre de 2026"
     assert words.complete(report["period"], CLOCK) == (
         "No se escuchó durante 12 min, en 2 cortes; después se recuperaron todos (5 mensajes); lo que venció o se "
         "borró mientras tanto no se puede saber."
@@ -101,7 +101,7 @@ def test_a_period_that_runs_says_until_when(report: Report) -> None:
         future = told(books, week_of(moment("12-08 12:00"), ZONE))
     assert words.so_far(running["period"], CLOCK) == "So far: until Tuesday 24 November 2026, 12:00."
     assert words.compared_with(running, CLOCK) == (
-        "Compared with Monday 16 November to Sunday 22 November 2026, until Tuesday 17 November 2026, 12:00."
+        "Compared with: Monday 16 November to Sunday 22 November 2026, until Tuesday 17 November 2026, 12:00."
     )
     assert words.so_far(report["period"], CLOCK) == ""
     assert words.so_far(future["period"], CLOCK) == "This period has not begun yet."

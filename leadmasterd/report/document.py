@@ -98,8 +98,8 @@ def _lengths(rows: Sequence[words.Row], typical: Sequence[tuple[str, str, str]])
         ]
         for row in rows
     ]
-    lines += [[label, "", this, that] for label, this, that in typical]
-    return _table([_("answered after"), "", _("now"), _("before")], lines, drawn=1)
+    found = _table([_("answered after"), "", _("now"), _("before")], lines, drawn=1)
+    return found + _table([_("typically"), _("now"), _("before")], typical)
 
 
 def _hours(now: Figures, before: Figures) -> str:
@@ -112,7 +112,7 @@ def _hours(now: Figures, before: Figures) -> str:
     for hour in hours_shown(asked["hours"]):
         cells = [counts.get((weekday, hour)) for weekday in range(1, 8)]
         lines.append([f"{hour:02}", *(f"{each['asked']} / {each['missed']}" if each else "" for each in cells)])
-    table = _table([_("hour"), *words.short_weekdays()], lines, kind="numbers")
+    table = _table([_("hour"), *words.short_weekdays()], lines, kind="numbers", most=24)
     caption = escape(_("Blue: how many asked. Orange: how many of them were not answered in time."))
     return f"{said}<figure>{week(asked['hours'])}<figcaption>{caption}</figcaption></figure>\n" + _details(
         _("As a table: asked / not answered in time"), table
@@ -204,7 +204,14 @@ def _details(title: str, content: str) -> str:
     return f"<details>\n<summary>{escape(title)}</summary>\n{content}</details>\n"
 
 
-def _table(titles: Sequence[str], lines: Iterable[Sequence[str]], *, drawn: int | None = None, kind: str = "") -> str:
+def _table(
+    titles: Sequence[str],
+    lines: Iterable[Sequence[str]],
+    *,
+    drawn: int | None = None,
+    kind: str = "",
+    most: int = MOST,
+) -> str:
     """Texts, escaped, the first of each line its heading; the column `drawn` is a picture, which nobody hears."""
     lines = [*lines]
     if not lines:
@@ -212,7 +219,7 @@ def _table(titles: Sequence[str], lines: Iterable[Sequence[str]], *, drawn: int 
 
     def cell(place: int, text: str) -> str:
         if place == drawn:
-            return f'<td class="drawn" width="34%" aria-hidden="true">{text}</td>'
+            return f'<td class="drawn" width="30%" aria-hidden="true">{text}</td>'
         if place == 0:
             return f'<th scope="row" align="left"><bdi>{escape(text)}</bdi></th>'
         return f'<td align="right"><bdi>{escape(text)}</bdi></td>'
@@ -223,8 +230,8 @@ def _table(titles: Sequence[str], lines: Iterable[Sequence[str]], *, drawn: int 
         else f'<th scope="col" align="{"left" if place == 0 else "right"}">{escape(title)}</th>'
         for place, title in enumerate(titles)
     )
-    rows = "".join(f"<tr>{''.join(cell(*each) for each in enumerate(line))}</tr>\n" for line in lines[:MOST])
-    more = len(lines) - MOST
+    rows = "".join(f"<tr>{''.join(cell(*each) for each in enumerate(line))}</tr>\n" for line in lines[:most])
+    more = len(lines) - most
     note = (
         _paragraphs("note", ngettext("and {n} more", "and {n} more", more).format(n=figure(more))) if more > 0 else ""
     )

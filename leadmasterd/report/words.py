@@ -95,7 +95,7 @@ def so_far(figures: Figures, clock: Clock) -> str:
 def compared_with(report: Report, clock: Clock) -> str:
     """What the figures in the last column are of."""
     before = report["before"]
-    words = _("Compared with {stretch}").format(stretch=stretch(before, clock))
+    words = _("Compared with: {stretch}").format(stretch=stretch(before, clock))
     if before["until"] == before["ends"]:
         return words + "."
     until = _moment(datetime.fromisoformat(before["until"]).astimezone(clock.zone))
