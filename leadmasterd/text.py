@@ -94,6 +94,8 @@ _JOINER: Final = "\u200d"
 
 def printable(text: str) -> str:
     """Untrusted text as one line without control characters, safe to print to a terminal."""
+    if text.isprintable():
+        return text
     return "".join(
         " " if char in "\r\n\t" else char if char.isprintable() or char == _JOINER else "\ufffd" for char in text
     )

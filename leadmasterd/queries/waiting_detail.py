@@ -54,7 +54,7 @@ _DETAILS: Final = f"""
             AND t.at >= coalesce(l.opened_at, v.waiting_since) ORDER BY t.at, t.touch_id LIMIT 1) AS touch,
            v.chat, coalesce(c.phone, r.phone) AS phone,
            (SELECT json_group_array(value) FROM (SELECT value FROM contact_identities i
-            WHERE i.contact_id IN (c.contact_id, r.contact_id) AND kind = 'wa_jid' ORDER BY identity_id DESC)) AS jids
+            WHERE i.contact_id IN (c.contact_id, r.contact_id) AND +kind = 'wa_jid' ORDER BY identity_id DESC)) AS jids
     FROM conversations v
     LEFT JOIN contacts c ON c.contact_id = v.contact_id
     LEFT JOIN contacts r ON r.contact_id = c.merged_into_id
@@ -62,6 +62,7 @@ _DETAILS: Final = f"""
     LEFT JOIN leads l ON l.lead_id = w.lead_id
     WHERE v.conversation_id IN (SELECT value FROM json_each(:ids)) AND v.waiting_since IS NOT NULL
 """
+"""`+kind`: not by the index of all phones."""
 _WORDS: Final = f"""
     SELECT m.message_id, m.conversation_id, m.direction, m.author, m.type, substr(m.body, 1, {_LONGEST}) AS body,
            m.sent_at, m.edited_at, m.revoked_at, m.readable_at, m.media, m.quoted, m.details

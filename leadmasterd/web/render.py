@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -123,7 +123,7 @@ def _ago(context: Context, at: str) -> str:
 def _when(context: Context, at: str) -> Markup:
     """A stored time: `14:03` today, else with its date."""
     shown = _clock(context).brief(at)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(at, _clock(context).exact(at), shown)
+    return Markup(f'<time datetime="{escape(at)}" title="{_clock(context).exact(at)}">{shown}</time>')
 
 
 def _alert_state(state: str) -> str:

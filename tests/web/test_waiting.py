@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from leadmasterd.web.pages.waiting import PAGE
 from tests.test_cli_leads import chat
 from tests.web.browser import Browser, Page
 from tests.web.clients import Client, let_in
@@ -125,17 +126,17 @@ def test_it_says_that_it_does_not_listen_and_what_is_not_processed(shop: WebShop
 
 def test_a_long_list_has_pages(shop: WebShop, client: Client) -> None:
     """With a way back; a page that does not exist is empty, and a wrong one the first."""
-    shop.hears(*((100 + n, 200 + n, "cuánto sale?") for n in range(26)))
+    shop.hears(*((100 + n, 1000 + n, "cuánto sale?") for n in range(PAGE + 1)))
     first = client.asks("/").text
-    assert (len(order(first)), 'href="/?from=25"' in first) == (25, True)
-    second = client.asks("/?from=25").text
+    assert (len(order(first)), f'href="/?from={PAGE}"' in first) == (PAGE, True)
+    second = client.asks(f"/?from={PAGE}").text
     assert set(order(second)).isdisjoint(order(first))
     assert order(second)
-    assert 'data-live="/?fragment=waiting&amp;from=25"' in second
-    assert order(client.asks("/?fragment=waiting&from=25").text) == order(second)
+    assert f'data-live="/?fragment=waiting&amp;from={PAGE}"' in second
+    assert order(client.asks(f"/?fragment=waiting&from={PAGE}").text) == order(second)
     assert order(client.asks("/?from=x").text) == order(first)
     assert order(client.asks("/?from=9999").text) == []
-    for n in range(26):
+    for n in range(PAGE + 1):
         assert shop.types("leads", "dismiss", chat(100 + n)).code == 0
 
 
@@ -144,9 +145,9 @@ def test_a_long_list_has_pages(shop: WebShop, client: Client) -> None:
 
 @pytest.fixture
 def asks(shop: WebShop) -> Iterator[int]:
-    """A conversation that waits, for one test."""
+    """A conversation that waits the longest, for one test."""
     customer = 200 + len(shop.asks("SELECT 1 FROM conversations"))
-    shop.hears((customer, 20, "hola, cuánto sale?", {"notify_name": "Dora"}))
+    shop.hears((customer, 500, "hola, cuánto sale?", {"notify_name": "Dora"}))
     yield number_of(shop, customer)
     shop.types("leads", "dismiss", chat(customer))
 
@@ -197,7 +198,7 @@ def test_a_label_a_stage_and_a_note_are_one_press_each_with_its_undo(shop: WebSh
     labelled, _again = (
         client.decides(f"/chats/{asks}/label", intent="delivery", message=message[1], back="/") for _press in range(2)
     )
-    assert notices(labelled) == ["\u2068Dora\u2069: labelled envío."]
+    assert notices(labelled) == ["Dora: labelled envío."]
     assert "Ana says so" in row_of(labelled, asks)
     undoes(client, labelled)
     assert lead_of(shop, asks) == ("new", "price")
@@ -278,7 +279,7 @@ def page(browser: Browser, client: Client) -> Iterator[Page]:
 def test_a_row_comes_by_itself_and_goes_when_they_are_answered(shop: WebShop, page: Page) -> None:
     """No reload: a mark in the page is still there at the end."""
     page.evaluates("() => { globalThis.sameLoad = true }")
-    shop.hears((301, 1, "hola, tienen stock?", {"notify_name": "Elsa"}))
+    shop.hears((301, 300, "hola, tienen stock?", {"notify_name": "Elsa"}))
     page.shows("Elsa", "#waiting")
     page.shows("hola, tienen stock?", "#waiting")
     shop.hears((301, 0, "> sí"))
@@ -292,7 +293,7 @@ def test_a_tap_decides_and_its_undo_takes_it_back(shop: WebShop, page: Page, ask
     row = f"#waits-{asks}"
     page.waits_for("(s) => document.querySelector(s)", row)
     page.clicks(f"#stage-{asks} summary")
-    shop.hears((302, 1, "hola, precio?"))
+    shop.hears((302, 300, "hola, precio?"))
     page.waits_for("(s) => document.querySelector(s)", f"#waits-{number_of(shop, 302)}")
     assert page.evaluates("(s) => document.querySelector(s).open", f"#stage-{asks}") is True
     page.follows(f"#stage-{asks} button[value=won]")
@@ -315,7 +316,7 @@ def test_it_reads_and_acts_on_a_phone_by_keyboard_and_without_a_script(
     shop: WebShop, browser: Browser, client: Client, asks: int
 ) -> None:
     """Nothing is wider than 360 pixels, whatever somebody is called; axe-core finds nothing, light and dark."""
-    shop.hears((303, 30, "W" * 300, {"notify_name": "Ñ" * 120}))
+    shop.hears((303, 400, "W" * 300, {"notify_name": "Ñ" * 120}))
     for dark in (False, True):
         shown = browser.opens(client, dark=dark)
         assert shown.goes_to("/") == 200

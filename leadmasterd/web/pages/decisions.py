@@ -31,8 +31,7 @@ def _chat(request: Request) -> int:
 
 
 def _name(request: Request, editor: "LeadEditor") -> str:
-    """The person's name, isolated from the direction of the sentence around it."""
-    return f"\u2068{printable(name_of_conversation(editor.connection, _chat(request)))}\u2069"
+    return printable(name_of_conversation(editor.connection, _chat(request)))
 
 
 def _number(form: Form, field: str) -> int | None:

@@ -26,7 +26,7 @@ from leadmasterd.text import _, printable, shortened
 from leadmasterd.web.render import environment, render
 from leadmasterd.web.site import site_of
 
-PAGE: Final = 25
+PAGE: Final = 10
 """Rows on one page."""
 _SOON: Final = 2 / 3
 """Of the target: from here on it is about to be missed."""
@@ -98,11 +98,11 @@ def _row(row: WaitingConversation, detail: WaitingDetail, target: float, clock: 
         who=printable(who),
         under=printable(under),
         state="late" if row["overdue"] else "soon" if part >= _SOON else "ok",
-        part=1.0 if row["overdue"] else part,
+        part=1.0 if row["overdue"] else round(part, 3),
         waited_seconds=row["waited_seconds"],
         due_at=row["due_at"],
         overdue=row["overdue"],
-        wants=words.wants(row)[1],
+        wants=words.wants(row)[-1],
         why=_why(detail),
         stage=row["stage"],
         stage_name=stage_es(row["stage"]) if row["stage"] else "",
