@@ -266,6 +266,7 @@ class OperatorIsTold(RuleBasedStateMachine):
             for _hour in range(30):
                 self.now += 61 * MINUTE
                 self.run(self.alerts.look())
+                self.forget_who_no_longer_waits()
                 self.tell()
             said = "\n".join(f"{each.title}\n{each.body}" for each in self.receiver.told)
             assert [each for each in self.wanted if each not in said] == [], "lost"
@@ -330,16 +331,20 @@ class OperatorIsTold(RuleBasedStateMachine):
         self.look(minutes)
 
     def look(self, minutes: int) -> None:
-        """After so long, and tell what follows from it. Nobody has to be told of who no longer waits."""
+        """After so long, and tell what follows from it."""
         self.now += minutes * MINUTE
         self.run(self.alerts.look())
-        assert self.store._connection
-        over = self.store._connection.execute("SELECT title FROM notes WHERE state = 'over' AND kind = 'missed'")
-        self.wanted -= {title for [title] in over}
+        self.forget_who_no_longer_waits()
         for each in self.shop.look(self.now):
             if FACTS[each.kind].urgent or not RULES.is_quiet(self.now):
                 self.wanted.add(each.text.title)
         self.tell()
+
+    def forget_who_no_longer_waits(self) -> None:
+        """Nobody has to be told of them."""
+        assert self.store._connection
+        over = self.store._connection.execute("SELECT title FROM notes WHERE state = 'over' AND kind = 'missed'")
+        self.wanted -= {title for [title] in over}
 
     @invariant()
     def nothing_is_told_twice(self) -> None:

@@ -21,6 +21,7 @@ from leadmasterd.settings.alerts import KINDS
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_private, write_status
+from leadmasterd.store.schema import SCHEMA_VERSION
 from leadmasterd.text import speaking
 from tests import wire
 from tests.stories import Books, Customer, Line, moment, seconds
@@ -805,7 +806,7 @@ def test_a_database_of_a_newer_version_is_told_if_it_lasts(shop: Shop) -> None:
     told = shop.only("17 08:02")
     assert (told.kind, told.subject) == (Kind.TROUBLE, "store")
     assert "it was written by a newer leadmasterd" in told.text.body
-    shop.books.db.execute("PRAGMA user_version = 9")
+    shop.books.db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     assert shop.holds("17 08:03") == []
     over = shop.came_back(told, "17 08:03")
     assert over
