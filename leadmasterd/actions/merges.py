@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TypedDict
 
 from leadmasterd import times
-from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor
+from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who
 from leadmasterd.errors import Refused
 from leadmasterd.queries.database import rows
 from leadmasterd.queries.people import ContactSummary, Subject, contact_summaries, conversations_of, root_of
@@ -65,7 +65,7 @@ class Merged:
         }
 
 
-def merge(editor: LeadEditor, who: str, other: str) -> Merged:
+def merge(editor: LeadEditor, who: Who, other: Who) -> Merged:
     """Merge `other` into `who`. Raises Refused."""
     keep, drop = editor.find(who), editor.find(other)
     if keep.contact_id == drop.contact_id:

@@ -17,16 +17,31 @@ from starlette.types import ASGIApp
 from leadmasterd.errors import CannotUseState, DatabaseBusy, LeadmasterdError
 from leadmasterd.text import _
 from leadmasterd.web.guard import Guard
-from leadmasterd.web.pages import board, decisions, doctor, events, export, feeds, login, session, waiting, week
+from leadmasterd.web.pages import (
+    board,
+    decisions,
+    doctor,
+    events,
+    export,
+    feeds,
+    lead,
+    login,
+    search,
+    session,
+    waiting,
+    week,
+)
 from leadmasterd.web.render import STATIC, problem
 from leadmasterd.web.site import Site
 
 ROUTES: Final[list[BaseRoute]] = [
     *waiting.ROUTES,
     *decisions.ROUTES,
+    *lead.ROUTES,
     *board.ROUTES,
     *week.ROUTES,
     *export.ROUTES,
+    *search.ROUTES,
     *session.ROUTES,
     *feeds.ROUTES,
     *doctor.ROUTES,

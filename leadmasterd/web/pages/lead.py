@@ -1,0 +1,182 @@
+"""`/chats/N`: one conversation as it was written, its lead with every reason, and what can be decided about it."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, Literal
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from leadmasterd.clock import Clock
+from leadmasterd.errors import Refused
+from leadmasterd.queries.conversation import Bubble, thread, whose
+from leadmasterd.queries.database import Connection
+from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.queries.lead_detail import Merge, lead_detail
+from leadmasterd.queries.leads import AsOf, Lead
+from leadmasterd.queries.people import ContactSummary, Subject, conversations_of, duplicates_of
+from leadmasterd.queries.waiting_detail import wa_number, waiting_details
+from leadmasterd.text import _
+from leadmasterd.web import lead_words
+from leadmasterd.web.forms import Done, Form, Undo, decision
+from leadmasterd.web.lead_words import Entry
+from leadmasterd.web.pages.waiting import label_buttons, stage_buttons
+from leadmasterd.web.render import render
+from leadmasterd.web.site import Site, site_of
+
+if TYPE_CHECKING:
+    from leadmasterd.actions.unit_of_work import LeadEditor
+
+_MESSAGES: Final = 50
+"""On one page."""
+_REASONS: Final = 20
+"""Bursts and touchpoints that are told."""
+_Side = Literal["older", "newer", "around"]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The person and their lead, in words. `waits`: with whether that is too long; `seen`: their last message."""
+
+    name: str
+    names: list[str]
+    ids: list[str]
+    number: str | None
+    lead: Lead | None
+    facts: list[tuple[str, str]]
+    waits: list[tuple[str, bool]]
+    seen: str | None
+    planned: list[Entry]
+    classified: list[Entry]
+    touches: list[Entry]
+    record: list[Entry]
+    cycles: list[Entry]
+    others: list[Entry]
+    merges: list[Merge]
+    duplicates: list[ContactSummary]
+
+
+def show(request: Request) -> Response:
+    """The page. `at`: the message to show; `older`, `newer`: the message beside which it ends or begins."""
+    site = site_of(request)
+    clock = Clock(datetime.now(UTC), site.leads.zone())
+    side, of = _wanted(request.query_params)
+    with site.reading() as connection:
+        found = whose(connection, request.path_params["id"])
+        if found is None:
+            raise HTTPException(404)
+        contact = found["contact_id"]
+        chats = (found["conversation_id"],) if contact is None else conversations_of(connection, contact)
+        shown = thread(connection, chats, limit=_MESSAGES, clock=clock.full, side=side, of=of)
+        about = (
+            None
+            if contact is None
+            else _about(connection, site, Subject(contact, chats, found["conversation_id"]), clock)
+        )
+    return render(
+        request,
+        "lead.html",
+        chat=found["conversation_id"],
+        about=about,
+        name=about.name if about else _("Group {id}").format(id=found["chat"].partition("@")[0]),
+        days=list(_by_day(shown["messages"], clock)),
+        thread=shown,
+        chosen=of if side == "around" else None,
+        full=clock.full,
+        label_buttons=label_buttons(),
+        stage_buttons=stage_buttons(about.lead["stage"] if about and about.lead else None),
+    )
+
+
+def _wanted(query: Mapping[str, str]) -> tuple[_Side | None, int | None]:
+    sides: dict[str, _Side] = {"older": "older", "newer": "newer", "at": "around"}
+    for name, side in sides.items():
+        with suppress(ValueError):
+            if 0 < (of := int(query.get(name, ""))) < 2**63:
+                return side, of
+    return None, None
+
+
+def _by_day(messages: Iterable[Bubble], clock: Clock) -> Iterable[tuple[str, list[Bubble]]]:
+    """Messages under the day on which they were sent, in the shop's zone."""
+    for day, of_day in groupby(messages, key=lambda message: clock.full(message["sent_at"])[:10]):
+        yield day, list(of_day)
+
+
+def _about(connection: Connection, site: Site, subject: Subject, clock: Clock) -> About:
+    settings = site.leads
+    by_hours_of(connection, settings)
+    as_of = AsOf(clock.now, settings.stale_days, settings.dormant_days)
+    detail = lead_detail(connection, subject, as_of, limit=_REASONS)
+    person, lead, conversations = detail["contact"], detail["lead"], detail["conversations"]
+    waiting = [each for each in conversations if each["waiting_since"]]
+    calendar = settings.calendar() if waiting else None
+    chat = next(each["chat"] for each in conversations if each["conversation_id"] == subject.conversation_id)
+    here = waiting_details(connection, [subject.conversation_id]).get(subject.conversation_id)
+    jids = [each["value"] for each in reversed(person["identities"]) if each["kind"] == "wa_jid"]
+    return About(
+        name=lead_words.name_of(person, chat),
+        names=lead_words.names_of(person),
+        ids=lead_words.ids_of(person, [each["chat"] for each in conversations]),
+        number=wa_number(chat, person["phone"], jids),
+        lead=lead,
+        facts=lead_words.facts(lead, clock) if lead else [],
+        waits=[
+            (lead_words.waits(each, calendar, clock), each["due_at"] is not None and each["due_at"] <= detail["as_of"])
+            for each in waiting
+        ],
+        seen=here["last_at"] if here else None,
+        planned=[lead_words.follow_up(each, clock) for each in detail["follow_ups"] if each["state"] == "planned"],
+        classified=[lead_words.classified(each) for each in reversed(detail["classifications"])],
+        touches=[lead_words.touch(each) for each in detail["touches"]],
+        record=[lead_words.event(each) for each in reversed(detail["record"])],
+        cycles=[lead_words.cycle(each) for each in reversed(detail["waiting"]) if each["ended_at"]],
+        others=[lead_words.other(each) for each in detail["other_leads"]],
+        merges=[each for each in person["merges"] if each["actor"] != "system"],
+        duplicates=_others_like(connection, subject.contact_id),
+    )
+
+
+def _others_like(connection: Connection, root: int) -> list[ContactSummary]:
+    """Contacts that may be the same person."""
+    found = {
+        each["contact_id"]: each
+        for proposal in duplicates_of(connection, root)
+        for each in proposal["contacts"]
+        if each["contact_id"] != root and each["chat"]
+    }
+    return list(found.values())
+
+
+# ---------------------------------------------------------------------- one person, or two
+
+
+def _merge(request: Request, form: Form, editor: "LeadEditor") -> Done:
+    """`other`: a chat of the contact that is this person too."""
+    from leadmasterd.actions.merges import merge
+
+    done = merge(editor, request.path_params["id"], form.get("other", ""))
+    undo = Undo(f"/chats/{request.path_params['id']}/merge/undo", {"merge": str(done.merge_id)})
+    return Done(_("They are one person now."), undo)
+
+
+def _undo_merge(_request: Request, form: Form, editor: "LeadEditor") -> Done:
+    from leadmasterd.actions.merges import undo_merge
+
+    number = form.get("merge", "")
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
+        raise Refused(_("This form is incomplete. Load the page again and repeat it."))
+    undo_merge(editor, int(number))
+    return Done(_("They are two people again."))
+
+
+ROUTES: Final[list[Route]] = [
+    Route("/chats/{id:int}", show),
+    decision("/chats/{id:int}/merge", _merge),
+    decision("/chats/{id:int}/merge/undo", _undo_merge),
+]

@@ -1,0 +1,34 @@
+"""`/search`: every word that was captured, and people by a name or a part of their phone."""
+
+from contextlib import suppress
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from leadmasterd.queries.search import Found, nothing_found, search
+from leadmasterd.sentences import stage_es
+from leadmasterd.web.render import render
+from leadmasterd.web.site import site_of
+
+_MOST_TYPED: Final = 200
+"""Characters; nobody types more."""
+
+
+def show(request: Request) -> Response:
+    """The form, and what fits what was typed. `before`: where the page before ended."""
+    typed = request.query_params.get("q", "")[:_MOST_TYPED]
+    before = None
+    with suppress(ValueError):
+        before = int(request.query_params.get("before", "")) % 2**63
+    found: Found | None = None
+    if typed.strip():
+        site = site_of(request)
+        found = nothing_found(typed)
+        with suppress(FileNotFoundError), site.reading() as connection:
+            found = search(connection, typed, country=site.leads.country, before=before)
+    return render(request, "search.html", typed=typed, found=found, further=before is not None, stage_word=stage_es)
+
+
+ROUTES: Final = [Route("/search", show)]
