@@ -14,10 +14,13 @@ from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
-from leadmasterd.settings.leads_light import LightLeadsSettings
+from leadmasterd.queries.deadlines import by_hours_of
+from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.model import load
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.writer import Writer
+from tests.captures import reading
 from tests.test_cli_leads import ALWAYS_OPEN, DAY, HELLO, NOON, PRICE, Shop
 from tests.test_cli_leads import shop as shop
 from tests.waiting import LIMIT
@@ -166,6 +169,18 @@ def test_until_all_is_derived_anew_the_old_deadlines_do_not_count(shop: Shop) ->
     with projector(shop) as started:
         started.adopt_policy()
     assert everywhere(shop) == {(False, this_evening())}
+
+
+def test_a_page_loads_no_calendar_while_messages_come(shop: Shop) -> None:
+    """Each leaves a conversation to be projected for a moment; only other hours count there."""
+    shop.hears((1, 60, PRICE))
+    shop.hears((1, 1, HELLO), judged=False)
+    for settings, computes in ((ALWAYS_OPEN, False), (EVENINGS, True)):
+        write(shop, settings)
+        with reading(shop.database) as connection:
+            by_hours_of(connection, read_leads_settings(find_paths(None)), in_doubt=False)
+            views = connection.execute("SELECT count(*) FROM sqlite_temp_schema").fetchone()[0]
+        assert bool(views) == computes
 
 
 def test_hours_that_can_not_be_used_leave_the_deadlines_as_they_were(shop: Shop) -> None:

@@ -20,9 +20,13 @@ _ANEW: Final = {
 }
 
 
-def by_hours_of(connection: Connection, settings: LightLeadsSettings) -> Connection:
-    """The connection, whose `due_at` are from now on by these settings; as stored if their calendar can't be used."""
-    if derived_by(connection, settings.hours_version()):
+def by_hours_of(connection: Connection, settings: LightLeadsSettings, *, in_doubt: bool = True) -> Connection:
+    """The connection, whose `due_at` are from now on by these settings; as stored if their calendar can't be used.
+
+    `in_doubt`: also while some conversations are still to be projected, as after each message; what is stored of them
+    may be by other hours. A page that says how many those are does without, and so without the calendar's 7 MB.
+    """
+    if derived_by(connection, settings.hours_version(), in_doubt=in_doubt):
         return connection
     calendar = cache(settings.calendar)
 
@@ -49,9 +53,10 @@ def by_hours_of(connection: Connection, settings: LightLeadsSettings) -> Connect
     return connection
 
 
-def derived_by(connection: Connection, version: str) -> bool:
-    """Whether everything that depends on opening hours was derived with these."""
+def derived_by(connection: Connection, version: str, *, in_doubt: bool = True) -> bool:
+    """Whether everything that depends on opening hours was derived with these. `in_doubt`: as above."""
     row = connection.execute(
-        "SELECT value = ? AND NOT EXISTS (SELECT 1 FROM unjudged) FROM derived_with WHERE name = 'hours'", (version,)
+        "SELECT value = ? AND NOT (? AND EXISTS (SELECT 1 FROM unjudged)) FROM derived_with WHERE name = 'hours'",
+        (version, in_doubt),
     ).fetchone()
     return row is not None and bool(row[0])

@@ -324,6 +324,14 @@ def test_it_reads_and_acts_on_a_phone_by_keyboard_and_without_a_script(
         assert shown.accessibility() == []
         assert shown.wrong() == []
         shown.closes()
+    typed = browser.opens(client)
+    assert typed.goes_to("/") == 200
+    typed.evaluates("(s) => document.querySelector(s).focus()", f"#stage-{asks} summary")
+    for key in ("Enter", "Tab", "Enter"):
+        typed.presses(key)
+    typed.shows("it is bandeja now")
+    typed.follows(".notice button")
+    typed.closes()
     plain = browser.opens(client, script=False)
     assert plain.goes_to("/") == 200
     plain.follows(f'#waits-{asks} form[action$="/dismiss"] button')

@@ -32,7 +32,7 @@ def show(request: Request) -> Response:
     days = _days(asked.get("days"), site.leads.stale_days)
     with site.reading() as connection:
         found = board(
-            by_hours_of(connection, site.leads),
+            by_hours_of(connection, site.leads, in_doubt=False),
             datetime.now(UTC),
             days=days,
             limit=MORE if more else CARDS,

@@ -66,7 +66,7 @@ def show(request: Request) -> Response:
     target = site.leads.target_seconds
     clock = Clock(now, site.leads.zone())
     with site.reading() as plain:
-        connection = by_hours_of(plain, site.leads)
+        connection = by_hours_of(plain, site.leads, in_doubt=False)
         count = count_waiting(connection, now)
         found = waiting(connection, now, limit=PAGE, skip=skip, target_seconds=target, business_seconds=None)
         details = waiting_details(connection, [row["conversation_id"] for row in found])
