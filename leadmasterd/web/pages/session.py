@@ -34,6 +34,7 @@ def show(request: Request) -> Response:
         state=state_of(site),
         record=_record_of(site),
         alerts=_alerts_of(site),
+        feeds=_feeds_of(site),
         browsers=site.access.sessions(),
         days=_DAYS,
     )
@@ -85,6 +86,13 @@ def _record_of(site: Site) -> history.History | str:
         return _("Nothing has been captured yet.")
     except LeadmasterdError as error:
         return str(error)
+
+
+def _feeds_of(site: Site) -> list[dict[str, Any]]:
+    """What the daemon last said of each feed, for the settings take memory; `/session/feeds` knows more."""
+    from leadmasterd.queries.words import feed_state
+
+    return [{**feed, "words": feed_state(feed["state"])} for feed in (site.status() or {}).get("feeds") or ()]
 
 
 def _alerts_of(site: Site) -> Any:
