@@ -21,7 +21,7 @@ from leadmasterd.web.access import Access, Session
 from leadmasterd.web.app import ROUTES
 from leadmasterd.web.failures import MOST
 from tests.web.clients import Client, let_in
-from tests.web.shops import CHECKOUT, Served, WebShop, served
+from tests.web.shops import CHECKOUT, Served, WebShop, served, tell_a_story
 
 PUBLIC = "/login"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -234,11 +234,20 @@ def test_a_taken_port_is_told_in_one_sentence(shop: WebShop, tmp_path: Path) -> 
 # ---------------------------------------------------------------------- the guard
 
 
+@pytest.fixture(scope="module")
+def named_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A page with a story behind a proxy, which says for each request who asks."""
+    shop = WebShop(tmp_path_factory.mktemp("proxied"), settings='[web]\nproxies = ["127.0.0.1"]\n')
+    tell_a_story(shop)
+    with served(shop) as page:
+        yield page
+
+
 @pytest.mark.parametrize("path", [each for each in paths_of("GET") if each != PUBLIC])
-def test_no_page_is_shown_without_a_cookie(site: Served, path: str) -> None:
-    """The list of pages is the router's."""
+def test_no_page_is_shown_without_a_cookie(named_proxy: Served, path: str) -> None:
+    """The list of pages is the router's. A forged cookie is as good as none."""
     for secret in ("", "forged"):
-        reply = Client(site.port, secret).asks(path)
+        reply = Client(named_proxy.port, secret).asks(path, {"X-Forwarded-For": f"a stranger at {path}"})
         assert reply.status == 401
         assert "This browser is not let in" in reply.text
         assert "Ana" not in reply.text
@@ -246,10 +255,11 @@ def test_no_page_is_shown_without_a_cookie(site: Served, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [each for each in paths_of("POST") if each != PUBLIC])
-def test_nothing_is_decided_without_a_cookie(site: Served, path: str) -> None:
+def test_nothing_is_decided_without_a_cookie(named_proxy: Served, path: str) -> None:
     """Also with a token that would fit."""
-    assert Client(site.port).posts(path, {}).status == 401
-    assert Client(site.port, "forged").posts(path, {}).status == 401
+    for secret in ("", "forged"):
+        who = Client(named_proxy.port, secret)
+        assert who.posts(path, {}, {"X-Forwarded-For": f"a stranger at {path}"}).status == 401
 
 
 def test_a_path_that_is_no_page_says_nothing_to_strangers(site: Served, client: Client) -> None:

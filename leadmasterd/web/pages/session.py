@@ -92,7 +92,9 @@ def _feeds_of(site: Site) -> list[dict[str, Any]]:
     """What the daemon last said of each feed, for the settings take memory; `/session/feeds` knows more."""
     from leadmasterd.queries.words import feed_state
 
-    return [{**feed, "words": feed_state(feed["state"])} for feed in (site.status() or {}).get("feeds") or ()]
+    status = site.status()
+    feeds = (status["feeds"] or []) if status else []
+    return [{**feed, "words": feed_state(feed["state"])} for feed in feeds]
 
 
 def _alerts_of(site: Site) -> Any:
