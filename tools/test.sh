@@ -37,6 +37,9 @@ node_output=$work/node-output
 # Each stand-in of WhatsApp Web adds what is sent through it.
 export STANDIN_WRITES=$work/writes
 : >"$STANDIN_WRITES"
+# They all show one certificate: to load what makes one costs each process more than the rest of its start.
+export STANDIN_CERTIFICATE=$work/certificate.pem
+(umask 077 && node node_listener/test/support/make-certificate.js >"$STANDIN_CERTIFICATE") || exit
 
 # Each runs in a session of its own, so that all of its processes can be signalled; what a script starts with & would
 # ignore SIGINT.

@@ -1,7 +1,7 @@
 // Composes the stand-in from certificate, phone server, pairing, the page's HTTPS server and the control interface.
 
 import { createServer } from 'node:https';
-import { makeCertificate } from './certificate.js';
+import { ownCertificate } from './certificate.js';
 import { act, describeState, serveControl } from './control.js';
 import { completeOptions } from './options.js';
 import { PageServer } from './page-server.js';
@@ -33,7 +33,7 @@ import { PhoneServer } from './phone-server.js';
  * @returns {Promise<Address>}
  */
 export async function openAddress(port = 0) {
-  const certificate = await makeCertificate();
+  const certificate = await ownCertificate();
   const server = createServer(certificate);
   await new Promise((resolve) => server.listen(port, '127.0.0.1', () => resolve(null)));
   const bound = /** @type {import('node:net').AddressInfo} */ (server.address());
