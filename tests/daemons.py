@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.forked import Forked
 from tests.waiting import LIMIT
 
 CHECKOUT = Path(__file__).parent.parent
@@ -27,7 +26,7 @@ exec head -n 1 >/dev/null # the first command it gets is to stop
 class Running:
     """A daemon with a listener that only shows a code."""
 
-    def __init__(self, folder: Path, process: "subprocess.Popen[bytes]", log: Path, state: Path) -> None:
+    def __init__(self, folder: Path, process: Forked, log: Path, state: Path) -> None:
         self.folder, self.process, self.log, self.state = folder, process, log, state
 
     @property
@@ -56,22 +55,19 @@ def running(folder: Path, state: Path, **environment: str) -> Iterator[Running]:
     node.write_text(NODE)
     node.chmod(0o755)
     log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "leadmasterd", "run"],
-            cwd=folder,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")},
-                "PYTHONPATH": str(CHECKOUT),
-                "LEADMASTERD_STATE_DIR": str(state),
-                "LEADMASTERD_LISTENER__NODE": str(node),
-                "LEADMASTERD_LISTENER__BROWSER": "/bin/true",
-                **environment,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+    log.write_bytes(b"")
+    process = Forked(
+        "run",
+        cwd=folder,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")},
+            "LEADMASTERD_STATE_DIR": str(state),
+            "LEADMASTERD_LISTENER__NODE": str(node),
+            "LEADMASTERD_LISTENER__BROWSER": "/bin/true",
+            **environment,
+        },
+        output=log,
+    )
     try:
         yield Running(folder, process, log, state)
         assert process.poll() is None, log.read_text()

@@ -1,0 +1,81 @@
+"""`leadmasterd` in a process of its own, forked from one that has imported it.
+
+To start Python and import the daemon takes half of the processor time of most tests that run it. The process is real:
+it has its own environment, signals, output and exit code. For what the start itself does, tests run `python -m
+leadmasterd`.
+"""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from leadmasterd.cli import main
+
+_CONTEXT: Final = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [__name__, *(f"leadmasterd.cli.{module}" for module in ("cmd_run", "leads_list", "leads_show", "leads_stage"))]
+)
+
+
+class Forked:
+    """A running `leadmasterd WORDS`, with the methods of subprocess.Popen that tests use.
+
+    `output` and `errors` are files, created if they are missing and written at their end; or a terminal.
+    """
+
+    def __init__(
+        self, *words: str, cwd: Path, env: Mapping[str, str], output: Path, errors: Path | None = None
+    ) -> None:
+        given = (list(words), cwd, dict(env), output, errors or output)
+        self._process = _CONTEXT.Process(target=_run, args=given)
+        self._process.start()
+        self.pid: Final = self._process.pid or 0
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, or minus the signal that ended it; None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """The same."""
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, at most so many seconds; returns its exit code."""
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
+        return self.returncode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Signal it, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _run(words: list[str], cwd: Path, env: dict[str, str], output: Path, errors: Path) -> None:
+    """What the forked process does, as if a shell had started it."""
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    for number, file in ((1, output), (2, errors)):
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY, 0o666)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", buffering=1 if os.isatty(1) else -1)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, errors="backslashreplace")
+    sys.argv = ["leadmasterd", *words]
+    sys.exit(main(words))
