@@ -51,6 +51,7 @@ from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
 from tests import test_cli, wire
 from tests.captures import account, item, opened, reading
+from tests.forked import Forked
 from tests.waiting import LIMIT, until_true
 
 CHECKOUT = Path(__file__).parent.parent
@@ -140,19 +141,29 @@ class Shop:
         """The output of `leadmasterd …` on a terminal of this width."""
         leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "TERM": "xterm-256color"}
-        running = subprocess.Popen(
-            [sys.executable, "-m", "leadmasterd", *words],
+        environment = {**os.environ, "TERM": "xterm-256color"}
+        running = Forked(
+            *words,
             cwd=self.folder,
             env={name: value for name, value in environment.items() if name not in ("COLUMNS", "NO_COLOR")},
-            stdout=follower,
+            output=Path(os.ttyname(follower)),
+            errors=self.folder / "errors",
         )
-        os.close(follower)
+
+        # Ours is the only end until the process has opened its own; reading ends with the last one.
+        def close_ours() -> None:
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(60)
+            os.close(follower)
+
+        closing_ours = threading.Thread(target=close_ours)
+        closing_ours.start()
         shown = b""
         with suppress(OSError), open(leader, "rb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
             while part := terminal.read(4096):
                 shown += part
-        assert running.wait(60) in (0, 3)
+        closing_ours.join()
+        assert running.returncode in (0, 3)
         return shown.decode()
 
     def asks(self, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -1086,18 +1097,17 @@ def test_two_people_who_decide_at_once_are_both_kept(shop: Shop) -> None:
     shop.hears((1, 120, PRICE))
     stages = ("qualified", "quoted", "won", "lost", "junk", "dormant")
     running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "leadmasterd", "leads", "stage", "1", stage],
+        Forked(
+            *("leads", "stage", "1", stage),
             cwd=shop.folder,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            env=os.environ,
+            output=shop.folder / "output",
+            errors=shop.folder / f"{stage}.errors",
         )
         for stage in stages
     ]
-    said = [(each.communicate(timeout=100), each.returncode) for each in running]
-    assert [(errors, code) for (_, errors), code in said] == [("", 0)] * len(stages)
+    assert [each.wait(100) for each in running] == [0] * len(stages)
+    assert [(shop.folder / f"{stage}.errors").read_text() for stage in stages] == [""] * len(stages)
     decided = [stage for (stage,) in shop.asks("SELECT stage FROM decisions ORDER BY at, decision_id")]
     assert sorted(decided) == sorted(stages)
     assert shop.lead(1)["stage"] == decided[-1]
