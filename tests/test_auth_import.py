@@ -382,7 +382,7 @@ def test_a_disk_that_fails_while_it_is_written_changes_nothing(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", fails)
-    assert "Input/output error; the session here was not changed" in refused(shop.types("auth", "import", str(file)))
+    assert "the disk fails; the session here was not changed" in refused(shop.types("auth", "import", str(file)))
     after = state_of(paths)
     after.pop("auth/profile/why.txt", None)
     assert after == before
