@@ -278,6 +278,16 @@ def test_a_lost_lead_is_told_with_what_was_written_and_what_they_said() -> None:
     ]
 
 
+def test_an_older_lead_that_is_closed_now_was_lost_now() -> None:
+    """And one of this week that was closed next week was not."""
+    ana, bea = customer(1), customer(2)
+    lines = [ana.says("10 10:00", "price"), bea.says("17 10:00", "price")]
+    with heard(*lines, ana.decided("18 10:00", "lost"), bea.decided("24 10:00", "lost")) as books:
+        found = told(books)
+    assert (found["period"]["opened"], found["before"]["opened"]) == (1, 1)
+    assert (found["period"]["closings"]["lost"], found["before"]["closings"]["lost"]) == (1, 0)
+
+
 def test_a_lead_that_was_merged_counts_once() -> None:
     """Its enquiry is the other one's."""
     ana, bea = customer(1), customer(2)
@@ -421,6 +431,7 @@ def test_a_period_that_runs_is_compared_with_as_much_of_the_one_before() -> None
     assert week.before_until(local("2026-11-20 18:00")).ends == local("2026-11-13 18:00")
     winter = week_of(local("2026-10-28 18:00", MADRID), MADRID)
     assert winter.before_until(local("2026-10-28 18:00", MADRID)).ends == local("2026-10-21 18:00", MADRID)
+    assert winter.before_until(local("2026-11-01 18:00", MADRID)).ends == local("2026-10-25 18:00", MADRID)
     march = month_of(local("2026-03-30 18:00"), ZONE)
     assert march.before_until(local("2026-03-30 18:00")).ends == local("2026-03-01 00:00")
 

@@ -245,6 +245,8 @@ def test_the_week_is_told_on_the_terminal(shop: Shop) -> None:
         in done.out
     )
     assert "an ad: Campera Campera" in done.out
+    assert re.search(r"^within the target +0 of 1 +-$", done.out, re.MULTILINE)
+    assert " more\n" not in done.out
     assert max(map(cells, uncoloured(shop.sees(80, "report")).splitlines())) <= 80
 
 

@@ -134,14 +134,14 @@ def _section(title: str, *notes: str) -> None:
             print(folded(note, 0))
 
 
-def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+def _table(titles: Sequence[str], lines: Sequence[Sequence[str]], *, most: int = _MOST) -> None:
     """The first column is words, the others are numbers."""
     if not lines:
         print(_("Nobody."))
         return
     columns = [Column(titles[0], shrinks=True), *(Column(title, right=True) for title in titles[1:])]
-    show(columns, [[cell(text) for text in line] for line in lines[:_MOST]])
-    if more := max(0, len(lines) - _MOST):
+    show(columns, [[cell(text) for text in line] for line in lines[:most]])
+    if more := max(0, len(lines) - most):
         print(ngettext("and {n} more", "and {n} more", more).format(n=figure(more)))
 
 
@@ -161,7 +161,7 @@ def _first_answers(now: Figures, before: Figures) -> None:
     )
     lines += [[*by_hours, *by_clock[1:]] for by_hours, by_clock in typical]
     lines.append([*words.within_target(this, that), "", ""])
-    _table([_("answered after"), _("open hours"), _("before"), _("by the clock"), _("before")], lines)
+    _table([_("answered after"), _("open hours"), _("before"), _("by the clock"), _("before")], lines, most=len(lines))
 
 
 def _hours(now: Figures, before: Figures) -> None:

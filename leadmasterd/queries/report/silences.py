@@ -65,7 +65,9 @@ def silences(connection: Connection, windows: Sequence[Window]) -> list[Silences
         for (begins, ends), counts in zip(bounds, counted, strict=True):
             for days in DAYS:
                 old = began + days * _DAY_MS
-                if begins <= old < ends and old < closed and (ended is None or ended > old):
+                if old >= min(ends, closed) or (ended is not None and ended <= old):
+                    break
+                if old >= begins:
                     counts[days][0] += 1
                     counts[days][1] += ended is not None and ended < ends
     return [_answer(span, counts) for span, counts in zip(spans, counted, strict=True)]
