@@ -66,7 +66,7 @@ def test_the_sentences_are_spanish_where_spanish_is_spoken(report: Report) -> No
         "borró mientras tanto no se puede saber."
     )
     assert words.answered(report["period"]["first_answers"]) == (
-        "8 consultas: 6 respondidas, 4 de ellas dentro del objetivo. A 2 no se les respondió nunca hasta ahora (siguen "
+        "8 consultas. Respondidas: 6; dentro del objetivo: 4. A 2 no se les respondió nunca hasta ahora (siguen "
         "esperando: 1)."
     )
 
