@@ -1,7 +1,9 @@
 """The page of one conversation: what was written, what is known and why, and what is decided there."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from html import unescape
 from pathlib import Path
 
@@ -152,6 +154,20 @@ def test_long_conversations_are_read_page_by_page(tmp_path: Path) -> None:
             found = re.search(r'rel="prev" href="([^"#]*)', text)
             path = unescape(found[1]) if found else ""
     assert seen == [f"mensaje {number}!" for number in range(130)]
+
+
+def test_a_record_of_hundreds_of_events_is_cut(client: Client, shop: WebShop) -> None:
+    """The page says how many there are, and where the others are."""
+    with closing(sqlite3.connect(shop.database)) as connection, connection:
+        [[lead]] = connection.execute("SELECT lead_id FROM leads WHERE conversation_id = 3").fetchall()
+        connection.executemany(
+            "INSERT INTO lead_events (lead_id, at, recorded_at, actor, kind, code, value_json) "
+            "VALUES (?, '2026-11-01T00:00:00.000Z', '2026-11-01T00:00:00.000Z', 'person:Ana', 'note', 'note', ?)",
+            [(lead, '{"text": "nota de prueba"}')] * 300,
+        )
+    page = client.asks("/chats/3").text
+    assert page.count("nota de prueba") == 49
+    assert "The latest 50 are shown" in page
 
 
 @pytest.mark.e2e
