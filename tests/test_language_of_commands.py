@@ -183,8 +183,10 @@ def test_the_daemon_logs_in_english_and_shows_its_code_in_the_shops_language(
     assert "Código para vincular: ABCD-1234" in shown
 
 
-def test_a_program_that_is_missing_is_told_in_the_log(tmp_path: Path) -> None:
-    """systemd's journal gets it, which is English."""
+def test_what_ends_the_daemon_at_its_start_is_told_to_who_started_it(tmp_path: Path) -> None:
+    """Below its log, which is English."""
     done = typed(tmp_path, "run", variables={"LEADMASTERD_LISTENER__NODE": "/nonexistent", **SPANISH})
     assert done.returncode == 78
-    assert done.stderr.splitlines()[-1] == "cannot use listener.node = /nonexistent: there is no such program"
+    first, *_others, last = done.stderr.splitlines()
+    assert ", state in " in first
+    assert last == "no se puede usar listener.node = /nonexistent: no existe ese programa"

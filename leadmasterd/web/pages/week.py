@@ -58,7 +58,7 @@ def keep(request: Request) -> Response:
     site, clock = site_of(request), _clock(request)
     period = _asked_for(request, clock)
     days = _days(period, clock)
-    name = f"{_('report')}-{days.first}-{days.last}.html"
+    name = "{report}-{first}-{last}.html".format(report=_("report"), first=days.first, last=days.last)
     return Response(
         document.file(_report(site, period, clock), clock),
         media_type="text/html",
