@@ -84,6 +84,7 @@ def status(phase: str, code: str, values: dict[str, Any] | None = None, **more: 
             status("needs_passkey", "passkey_asked", {"step": "code", "code": "ABCD-1234"}),
             ["waiting for a passkey", "WhatsApp shows the code ABCD-1234", "<code>leadmasterd auth pair</code>"],
         ),
+        (status("starting", "not_started", since=""), ["starting", "not started yet"]),
         (status("paused", "paused"), ["paused", "<code>leadmasterd resume</code> continues"]),
         (
             status("ready", "ready", trouble={"code": "disk_full", "detail": "x"}),
@@ -107,6 +108,7 @@ def test_the_state_says_why_and_what_to_do(
         assert each not in line
     assert ("Not listening" in line) is False
     assert ('class="health"' in line) == (written["phase"] != "ready")
+    assert client.asks("/session").status == 200, "the daemon has died meanwhile"
     shop.paths.status_file.unlink()
 
 
