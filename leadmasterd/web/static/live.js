@@ -69,7 +69,7 @@ async function fetchSection(id) {
 /** Whether somebody types or chooses there: then it stays until they are done. @param {HTMLElement} section */
 function isBeingUsed(section) {
   const active = document.activeElement;
-  return section.contains(active) && active?.matches('input, textarea, select');
+  return section.contains(active) && active?.matches('input, textarea, select, details button');
 }
 
 function sections() {
