@@ -2,7 +2,8 @@
 // hundreds of waiting messages after hasSynced.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { drivenListening, sharedChild } from '../support/listening.js';
+import { amount } from '../support/depth.js';
+import { drivenListening, sharedChild, whileAway } from '../support/listening.js';
 import { until } from '../support/waiting.js';
 
 const SHOP = { phone: '5491155550100', name: 'Tienda' };
@@ -151,13 +152,13 @@ test('a first sync that takes too long ends by the page itself, which says why',
 });
 
 test('hundreds of messages that come after hasSynced, live and by a sweep beside: none is missing', async (context) => {
-  const { standin, start, linked } = await setUp(context);
-  await stopped(await linked());
-  const ids = Array.from({ length: 900 }, (_, index) => `BURST${index}`);
-  for (const [index, id] of ids.entries())
-    await standin.act('deliver', { id, from: `54911555500${10 + (index % 30)}`, body: `hola ${index}` });
-  const child = await start();
-  await child.line('ready');
+  const { standin, drive, linked } = await setUp(context);
+  const child = await linked();
+  const ids = Array.from({ length: amount(300, 900) }, (_, index) => `BURST${index}`);
+  await whileAway({ standin, drive, child }, async () => {
+    for (const [index, id] of ids.entries())
+      await standin.act('deliver', { id, from: `54911555500${10 + (index % 30)}`, body: `hola ${index}` });
+  });
   child.send({ type: 'sweep', sweep: 1, from: 0, chats: {}, ignore: [] });
   await child.line('sweep_done');
   const seen = () => new Set(child.ofType('message').map((line) => line.id.id));
