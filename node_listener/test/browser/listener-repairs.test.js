@@ -101,15 +101,19 @@ test('endless OPENING is reported, outlives every timeout, and ends when the net
 });
 
 test('an answer that Chromium loses is asked for again', async (context) => {
-  const { standin, start } = await linkedAndOffline(context); // the library will wait in OPENING
+  const { standin, start } = await listening(context);
+  await standin.act('offline'); // the library will wait in OPENING
   const lost = new URL('../support/lost-answer.js', import.meta.url).href;
-  const second = await start(
+  const child = await start(
     { browser_args: [...standin.browserArgs, '--js-flags=--expose-gc'] },
     { node: [`--import=${lost}`] },
   );
-  await second.stderrHas('the answer will be lost');
+  await child.stderrHas('the answer will be lost');
   await standin.act('online');
-  const { type, detail } = await second.line((line) => ['ready', 'bye'].includes(line.type));
+  const next = await child.line((line) => ['qr', 'bye'].includes(line.type));
+  assert.deepEqual([next.type, next.detail], ['qr', undefined]);
+  await standin.act('scan', SHOP);
+  const { type, detail } = await child.line((line) => ['ready', 'bye'].includes(line.type));
   assert.deepEqual([type, detail], ['ready', undefined]);
 });
 

@@ -59,6 +59,14 @@ describe('with one linked child', () => {
     await reload();
   });
 
+  test('CONFLICT is reported, and the browser stays: the daemon decides what follows', async () => {
+    const { standin, child, line, reload } = next();
+    await standin.act('state', { state: 'CONFLICT' });
+    assert.equal((await line('disconnected')).reason, 'CONFLICT');
+    await child.answers();
+    await reload();
+  });
+
   test('a temporary ban says until when, once; that there is none, said at each connection, is no line', async () => {
     const { standin, drive, line, said } = next();
     const ban = `${CMD}.trigger('account_temporarily_banned_from_bridge', { banned: true, code: 104, expire: 3600 })`;

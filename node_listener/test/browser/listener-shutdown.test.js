@@ -55,19 +55,6 @@ async function nothingLeft(child) {
   await until(() => pid === 0 || processesInGroup(pid).length === 0);
 }
 
-test('asked to stop, it closes the browser, says bye and exits with 0', async (context) => {
-  const { child } = await start(context);
-  await child.line('qr');
-  const { pid } = await child.line('browser_started');
-  assert.deepEqual(
-    processesWith(`--leadmasterd-instance=${child.instance}`),
-    [pid],
-    'the browser carries the marker',
-  );
-  child.send({ type: 'stop' });
-  await left(child, 0, 'stop');
-});
-
 test('a browser that has to be killed shows in the exit code: its profile may be torn', async (context) => {
   const { child } = await start(context);
   await child.line('qr');
@@ -93,13 +80,21 @@ test('when nobody reads stdout any more it exits', async (context) => {
   await nothingLeft(child);
 });
 
-for (const signal of /** @type {const} */ (['SIGTERM', 'SIGINT', 'SIGHUP'])) {
+/**
+ * @param {Child} child
+ * @param {'SIGTERM' | 'SIGINT' | 'SIGHUP'} signal
+ */
+async function leavesGracefullyBy(child, signal) {
+  child.process.kill(signal);
+  await left(child, 0, 'signal');
+  assert.equal(child.lines.at(-1)?.detail, signal);
+}
+
+for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) {
   test(`${signal} makes it exit gracefully`, async (context) => {
     const { child } = await start(context);
     await child.line(signal === 'SIGTERM' ? 'browser_started' : 'qr');
-    child.process.kill(signal);
-    await left(child, 0, 'signal');
-    assert.equal(child.lines.at(-1)?.detail, signal);
+    await leavesGracefullyBy(child, signal);
   });
 }
 
@@ -252,15 +247,14 @@ describe('unlinked on the phone', () => {
     assert.equal(child.ofType('disconnected').length, 1);
   });
 
-  test('while it was down, it reports the same at the next start', async (context) => {
+  test('after SIGINT, which makes it exit gracefully, it reports the same at the next start', async (context) => {
     const profile = await temporaryProfile();
     const first = await startChild(profile.path, standin.browserArgs);
     context.after(profile.remove);
     await first.line('qr');
     await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
     await first.line('ready');
-    first.send({ type: 'stop' });
-    await first.exit;
+    await leavesGracefullyBy(first, 'SIGINT');
     await standin.act('logout', { reason: 2 });
     const second = await startChild(profile.path, standin.browserArgs);
     context.after(second.end);
@@ -269,16 +263,6 @@ describe('unlinked on the phone', () => {
     assert.deepEqual(second.ofType('qr'), []);
     await left(second, 70, 'logged_out');
   });
-});
-
-test('CONFLICT is reported, and the browser stays: the daemon decides what follows', async (context) => {
-  const { child } = await start(context);
-  await child.line('qr');
-  await standin.act('scan', { phone: '5491155550100', name: 'Tienda' });
-  await child.line('ready');
-  await standin.act('state', { state: 'CONFLICT' });
-  assert.deepEqual((await child.line('disconnected')).reason, 'CONFLICT');
-  await child.answers();
 });
 
 test('a pairing code is reported, by option', async (context) => {
@@ -332,7 +316,13 @@ describe('with one child that is not linked', () => {
     await child.line('pairing_code');
   });
 
-  test('after all of it, it stops as it should', async () => {
+  test('after all of it, asked to stop, it closes the browser, says bye and exits with 0', async () => {
+    const { pid } = await child.line('browser_started');
+    assert.deepEqual(
+      processesWith(`--leadmasterd-instance=${child.instance}`),
+      [pid],
+      'the browser carries the marker',
+    );
     child.send({ type: 'stop' });
     await left(child, 0, 'stop');
   });
