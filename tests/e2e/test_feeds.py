@@ -72,8 +72,8 @@ def test_what_is_captured_reaches_a_feed_and_that_a_scan_is_needed_a_mailbox(
     assert [each["message_id"] for each in told("all", "message.stored")] == stored
     assert "body" not in told("all", "message.stored")[0]
     assert told("leads", "lead.opened")[0]["phone"] == f"+{ANA}"
-    assert "all: everything is delivered" in wait_long(
-        lambda: text if "delivered" in (text := daemon.command("status").stdout) else None, "the feeds in `status`"
+    assert "all: está todo entregado" in wait_long(
+        lambda: text if "entregado" in (text := daemon.command("status").stdout) else None, "the feeds in `status`"
     )
     code, seconds = daemon.stop()
     assert (code, seconds < 25) == (0, True)
