@@ -1,10 +1,8 @@
 """Feeds: how many events a second reach a receiver, whether all do in order, and what capture pays for it."""
 
 import asyncio
-import contextlib
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from benchmarks import burst, whole
 from benchmarks.daemon import setup, until
 from benchmarks.figures import Figure
 from benchmarks.lines import message_line, ready_line
+from benchmarks.ports import free_port, is_open
 from leadmasterd.outbox import triggers
 from leadmasterd.store.database import open_for_writing
 
@@ -50,7 +49,7 @@ def run() -> list[Figure]:
 
 def _deliveries() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         with _receiver(port, folder / "bare"):
             bare = EVENTS / asyncio.run(_bare(f"http://127.0.0.1:{port}/"))
         _fill(folder / "leadmaster.db")
@@ -95,7 +94,7 @@ async def _bare(url: str) -> float:
 
 def _unreliable() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         _fill(folder / "leadmaster.db")
         began = time.perf_counter()
         with _feeds(folder, port, LEADMASTERD_SUPERVISOR__TIME_DIVISOR=SCALED_DOWN):
@@ -131,7 +130,7 @@ def _unreliable() -> list[Figure]:
 def _capture() -> list[Figure]:
     """The daemon without feeds and with three, in turn on one profile."""
     with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name, setup() as parts:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         p99: dict[bool, float] = {}
         uss: dict[bool, float] = {}
         delivering = 0.0
@@ -254,23 +253,11 @@ def _receiver(port: int, log: Path, *more: str) -> Iterator[None]:
     """Killed at the end, whatever it does then."""
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.receiver", "--port", str(port), "--log", log, *more])
     try:
-        until(lambda: _is_open(port))
+        until(lambda: is_open(port))
         yield
     finally:
         process.kill()
         process.wait()
-
-
-def _is_open(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def _lines(log: Path) -> list[list[str]]:

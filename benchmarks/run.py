@@ -15,8 +15,8 @@ from benchmarks.against import ROUNDS, CannotCompare, compare
 from benchmarks.figures import Figure, report
 
 ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "page_ways", "restarts")
-LONG = ("noticing", "feeds")
-"""Only when named: some seven and six minutes."""
+LONG = ("noticing", "feeds", "web")
+"""Only when named: some six to twelve minutes each."""
 
 
 def measure(chosen: Sequence[str], json_file: Path | None) -> None:
@@ -48,7 +48,7 @@ def main() -> None:
         "chosen",
         nargs="*",
         metavar="NAME",
-        help=f"one of {', '.join(ALL)} (all of these when none is named) or {' or '.join(LONG)} (some seven minutes)",
+        help=f"one of {', '.join(ALL)} (all of these when none is named) or {' or '.join(LONG)} (ten minutes each)",
     )
     output = parser.add_mutually_exclusive_group()
     output.add_argument(

@@ -40,14 +40,14 @@ def run() -> list[Figure]:
         for place in (empty, full):
             place.mkdir()
             open_for_writing(place / "leadmaster.db").close()
-        _fill(full / "leadmaster.db")
-        rebuild = _rebuild(full / "leadmaster.db")
-        index = _index(full / "leadmaster.db")
+        write_history(full / "leadmaster.db")
+        rebuilt = rebuild(full / "leadmaster.db")
+        indexed = index(full / "leadmaster.db")
         burst = _burst(folder, full / "leadmaster.db")
-        return [rebuild, index, burst, _searches(empty, full), *_commands(empty, full)]
+        return [rebuilt, indexed, burst, _searches(empty, full), *_commands(empty, full)]
 
 
-def _fill(database: Path) -> None:
+def write_history(database: Path, *, contacts: int = CONTACTS) -> None:
     """Straight into the tables: invented messages; a tenth of the contacts still waits for an answer."""
     with closing(open_for_writing(database)) as db:
         db.execute("PRAGMA synchronous = OFF")
@@ -56,7 +56,7 @@ def _fill(database: Path) -> None:
             "INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES ('5491155550100@c.us', ?, ?)",
             (iso(START), iso(START)),
         )
-        for contact in range(1, CONTACTS + 1):
+        for contact in range(1, contacts + 1):
             chat = _chat_of(contact)
             at = iso(START)
             phone = chat.removesuffix("@c.us")
@@ -76,7 +76,7 @@ def _fill(database: Path) -> None:
             "INSERT INTO messages (account_id, conversation_id, direction, author, type, body, sent_at, captured_at, "
             "captured_via, readable_at, business, truncated, forwarded, stanza_id, wire_t) "
             "VALUES (1, ?, ?, ?, 'chat', ?, ?, ?, 'live', ?, 0, 0, 0, ?, ?)",
-            _messages(),
+            _messages(contacts),
         )
         db.execute(
             "INSERT INTO message_aliases SELECT message_id, chat, '' "
@@ -92,11 +92,11 @@ def _chat_of(contact: int) -> str:
     return chat_of(contact - 1) if contact <= CHATS else f"54911{contact + 10_000_000}@c.us"
 
 
-def _messages() -> Iterator[tuple[object, ...]]:
+def _messages(contacts: int) -> Iterator[tuple[object, ...]]:
     bodies = [text for texts in TEXTS for text in texts]
     number = 0
     for step in range(MESSAGES_EACH):
-        for contact in range(1, CONTACTS + 1):
+        for contact in range(1, contacts + 1):
             number += 1
             ours = step % 3 == 2 or (step == MESSAGES_EACH - 1 and contact % 10 != 0)
             moment = START + timedelta(days=step * 15, seconds=contact * 20 + (60 if ours else 0))
@@ -106,8 +106,9 @@ def _messages() -> Iterator[tuple[object, ...]]:
             yield contact, direction, author, body, at, at, at, f"3EB0{number:016X}", int(moment.timestamp())
 
 
-def _rebuild(database: Path) -> Figure:
+def rebuild(database: Path, *, contacts: int = CONTACTS) -> Figure:
     """What `leads rebuild` does: the whole history of every contact."""
+    messages = contacts * MESSAGES_EACH
     with closing(open_for_writing(database)) as db:
         work = projection_worker()(db)
         began, more = time.perf_counter(), True
@@ -120,16 +121,16 @@ def _rebuild(database: Path) -> Figure:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (waiting,) = db.execute("SELECT count(*) FROM conversations WHERE waiting_since IS NOT NULL").fetchone()
     return Figure(
-        name=f"rebuilding the leads of {CONTACTS:,} contacts from {MESSAGES:,} messages",
+        name=f"rebuilding the leads of {contacts:,} contacts from {messages:,} messages",
         number=took,
         unit="s",
-        measured=f"{took:.0f} s ({MESSAGES / took:,.0f} messages/s; {waiting:,} contacts wait)",
+        measured=f"{took:.0f} s ({messages / took:,.0f} messages/s; {waiting:,} contacts wait)",
         promised="",
         held=waiting > 0,
     )
 
 
-def _index(database: Path) -> Figure:
+def index(database: Path) -> Figure:
     """What the daemon does in its idle time after an update from a version without the index of words."""
     with closing(open_for_writing(database)) as db:
         before = database.stat().st_size
