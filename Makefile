@@ -77,7 +77,7 @@ canary: ## compare a saved copy of WhatsApp Web's modules with what we rely on: 
 	@node node_listener/canary/main.js $(ARGS)
 
 # The terminal emulator comes from PyPI into an environment that is thrown away: nothing else needs it.
-picture: ## record the demo anew as docs/demo.svg
+picture: ## record the demo anew as docs/demo.svg, and its page as docs/page.webp
 	@tools/setup.sh run
 	@set -e; packages=$$(mktemp -d); trap 'rm -rf "$$packages"' EXIT; \
 	$(PY) -m pip install --quiet --disable-pip-version-check --target "$$packages" pyte==0.8.2; \

@@ -41,3 +41,10 @@ def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CannotUseState, match=r"cannot keep the demo in .*: a part of the path is not a folder; name"):
         _prepare(tmp_path / "file" / "demo")
+
+
+def test_a_picture_is_of_a_kind_that_can_be_made(tmp_path: Path) -> None:
+    """The file's name says which; told before anything starts."""
+    done = typed(tmp_path, "demo", "--auto", "--picture", "page.jpg")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "'page.jpg' must end with .png or .webp" in done.stderr

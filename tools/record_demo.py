@@ -1,4 +1,4 @@
-"""Record the demo as an animated picture: `make picture`, which installs pyte for it and calls this.
+"""Record the demo as an animated picture, and its page as another: `make picture`, which installs pyte and calls this.
 
 It runs `leadmasterd demo --auto` in a real pseudo-terminal, keeps the screens with their times, and writes
 them as one SVG without scripts. With prefers-reduced-motion only the last screen is shown.
@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -23,6 +24,7 @@ import pyte
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PICTURE: Final = ROOT / "docs" / "demo.svg"
+PAGE: Final = ROOT / "docs" / "page.webp"
 COLUMNS, ROWS = 80, 36
 CELL_WIDTH, CELL_HEIGHT = 8.0, 17.0
 MARGIN = 12.0
@@ -51,6 +53,19 @@ def main() -> None:
     frames = record([sys.executable, "-m", "leadmasterd", "demo", "--auto"])
     PICTURE.write_text(svg(frames), encoding="utf-8")
     print(f"{PICTURE.relative_to(ROOT)}: {len(frames)} screens, {PICTURE.stat().st_size // 1024} KB")
+    picture_page()
+    print(f"{PAGE.relative_to(ROOT)}: {PAGE.stat().st_size // 1024} KB")
+
+
+def picture_page() -> None:
+    """The page in Spanish, as those read it who answer. Raises CalledProcessError."""
+    command = [sys.executable, "-m", "leadmasterd", "demo", "--auto", "--picture", str(PAGE)]
+    environment = {**os.environ, **_speaking("es")}
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+
+def _speaking(language: str) -> dict[str, str]:
+    return {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "LEADMASTERD_GENERAL__LANGUAGE": language}
 
 
 def record(command: Sequence[str]) -> list[Frame]:
@@ -62,7 +77,7 @@ def record(command: Sequence[str]) -> list[Frame]:
         for name in ("LC_ALL", "LC_MESSAGES"):
             os.environ.pop(name, None)
         os.environ.update(LANG="en_US.UTF-8", LC_CTYPE="C.UTF-8")  # the picture is in English
-        os.environ.update(TERM="xterm-256color", COLUMNS=str(COLUMNS), LINES=str(ROWS), PYTHONPATH=str(ROOT))
+        os.environ.update(TERM="xterm-256color", COLUMNS=str(COLUMNS), LINES=str(ROWS), **_speaking("en"))
         os.execvp(command[0], list(command))
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     began, frames, changed = time.monotonic(), [], False

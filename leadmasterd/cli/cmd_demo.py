@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from leadmasterd.demo.show import Demo, Outcome, zone_here
 from leadmasterd.demo.standin import StandInError
 from leadmasterd.errors import CannotUseState, DemoFailed
 from leadmasterd.leads.calendar import WEEKDAYS
-from leadmasterd.listener.programs import find_node
+from leadmasterd.listener.programs import find_browser, find_node
 from leadmasterd.text import _, spoken_language
 
 _SETTINGS: Final = "config.toml"
@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How to scan, and what to keep."""
     parser.add_argument("--auto", action="store_true", help=_("scan without asking (the default without a terminal)"))
     parser.add_argument("--keep", metavar="FOLDER", help=_("keep the demo's state in FOLDER, to look around in"))
+    parser.add_argument(
+        "--picture",
+        metavar="FILE",
+        type=_picture,
+        help=_("take a picture of the page at the end: .png or .webp (with --auto and --keep: FOLDER/page.png)"),
+    )
     parser.add_argument(
         "--key-shape",
         choices=("serialized", "dollar"),
@@ -43,6 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.keep:
         _prepare(Path(arguments.keep))
     by_hand = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.auto
+    picture: Path | None = arguments.picture
+    if arguments.keep and not by_hand:
+        picture = picture or Path(arguments.keep, "page.png")
     print(
         _(
             "This is a demo. WhatsApp is played by a stand-in on this machine: no phone,\n"
@@ -61,27 +70,51 @@ def run(arguments: argparse.Namespace) -> int:
             say=lambda line: print(line, flush=True),
         )
         try:
-            outcome = demo.run()
+            outcome = demo.run(
+                lambda outcome: _show(demo, outcome, by_hand=by_hand, keep=arguments.keep, picture=picture)
+            )
         except (DemoFailed, StandInError) as error:
             print(_("The demo failed: {error}").format(error=error), file=sys.stderr)
             return 1
-        _report(outcome)
-        for heading, words in (
-            (_("What each customer wants (`leadmasterd leads list`):"), ("leads", "list")),
-            (
-                _("Who is waiting for an answer, and how long (`leadmasterd leads waiting`):"),
-                ("leads", "waiting", *_as_many_as_fit()),
-            ),
-        ):
-            print(f"\n{heading}\n", flush=True)
-            demo.show(*words)
-        print()
-        if arguments.keep:
-            command = shlex.join([_program(), "--config", str(Path(arguments.keep, _SETTINGS)), "leads", "show", "1"])
-            print(_("Look around:"), command)
-        else:
-            print(_('To look around in it afterwards: --keep FOLDER (make demo ARGS="--keep FOLDER")'))
     return 0 if outcome.good else 1
+
+
+def _show(demo: Demo, outcome: Outcome, *, by_hand: bool, keep: str | None, picture: Path | None) -> None:
+    """What was captured, the tables, and the page. Raises DemoFailed."""
+    _report(outcome)
+    for heading, words in (
+        (_("What each customer wants (`leadmasterd leads list`):"), ("leads", "list")),
+        (
+            _("Who is waiting for an answer, and how long (`leadmasterd leads waiting`):"),
+            ("leads", "waiting", *_as_many_as_fit()),
+        ),
+    ):
+        print(f"\n{heading}\n", flush=True)
+        demo.show(*words)
+    print()
+    if by_hand:
+        with demo.page() as link, suppress(KeyboardInterrupt, EOFError):
+            print(_("The page for whoever answers them, in a browser on this machine:") + f"\n  {link}\n")
+            input(_("It is open until you press Enter. "))
+            print()
+    if picture:
+        demo.take_picture(find_browser(""), picture.absolute())
+        print(_("A picture of the page for whoever answers them:"), picture)
+    if not keep:
+        print(_('To look around in it afterwards: --keep FOLDER (make demo ARGS="--keep FOLDER")'))
+        return
+    program = [_program(), "--config", str(Path(keep, _SETTINGS))]
+    lead, page = (shlex.join([*program, *words]) for words in (("leads", "show", "1"), ("web",)))
+    print(_("Look around:"), lead)
+    print(_("The page:"), page)
+
+
+def _picture(text: str) -> Path:
+    """A file whose name says what it will be."""
+    file = Path(text)
+    if file.suffix not in (".png", ".webp"):
+        raise argparse.ArgumentTypeError(_("{text} must end with .png or .webp").format(text=repr(text)))
+    return file
 
 
 def _prepare(folder: Path) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import psutil
 
+from leadmasterd.demo import page
 from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.errors import DemoFailed
@@ -74,8 +75,8 @@ class Demo:
         self._say = say
         self._standin: StandIn
 
-    def run(self) -> Outcome:
-        """Play it. Raises DemoFailed and StandInError."""
+    def run(self, at_end: Callable[[Outcome], None]) -> Outcome:
+        """Play it; `at_end` is called while everything still runs. Raises DemoFailed and StandInError."""
         # As after a long outage: what waited is stored, and a sweep brings it. The page might emit a few by itself.
         with StandIn(self._node, "--way", "resume=blocking", key_shape=self._key_shape) as self._standin:
             self._environment = self._settings()
@@ -96,11 +97,22 @@ class Demo:
                 self._await_captured("live", "node_down", "daemon_down")
                 self._await(_("the last gap to be closed"), lambda: self._status()["capture"]["open_gaps"] == 0)
                 self._await(_("leads to be made"), lambda: self._pending() == 0)
-            return self._outcome()
+                outcome = self._outcome()
+                at_end(outcome)
+            return outcome
 
     def show(self, *words: str) -> None:
         """Run a command on the demo's state."""
         subprocess.run([*_LEADMASTERD, *words], env=self._environment, cwd=self._paths.state_dir, check=True)
+
+    def page(self) -> AbstractContextManager[str]:
+        """A link to the page on the demo's data, which is served meanwhile."""
+        return page.served(_LEADMASTERD, self._environment, self._paths.state_dir)
+
+    def take_picture(self, browser: Path, file: Path) -> None:
+        """A picture of that page."""
+        with self.page() as link:
+            page.take_picture(self._node, browser, link, file)
 
     # ------------------------------------------------------------------ the parts
 

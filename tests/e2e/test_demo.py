@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.depth import only_deep
 from tests.e2e.daemon import ROOT
@@ -41,3 +42,7 @@ def test_the_demo_captures_everything_once_and_says_that_it_is_a_stand_in(shape:
     assert "Julián" in waits
     assert re.search(r"2 h 1\d min", waits), "ten minutes, and as long as the demo took"
     assert "reclamo" in waits
+    with Image.open(tmp_path / "demo/page.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.width == 800
+        assert len(picture.convert("L").getcolors() or ()) > 50, "the picture is empty"
