@@ -55,7 +55,7 @@ REQUESTS: Final = 2_000
 CLIENTS: Final = 20
 ASKED: Final = ("/", "/board", "/search?q=hola", "/chats/1", "/session")
 MEGABYTE: Final = 1e6
-CACHE: Final = "LEADMASTERD_BENCH_DATABASE"
+CACHE: Final = "BENCH_DATABASE"
 """A file to keep the large database in, so that it need not be made again."""
 
 
