@@ -68,7 +68,8 @@ def test_without_a_hearer_nothing_is_written() -> None:
         books.tell([ANA.says("17 10:00", "price"), ANA.hears("17 10:05", "a thousand")])
         assert due(books) == []
         assert heard(books) == []
-        assert books.column("SELECT name FROM sqlite_schema WHERE type = 'trigger'") == []
+        names = books.column("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
+        assert [name for name in names if name.startswith("outbox")] == []
 
 
 def test_an_enquiry_and_its_answer_in_order(books: Books) -> None:

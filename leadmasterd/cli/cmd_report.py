@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from leadmasterd import causes
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time, typed
 from leadmasterd.cli.tables import Column, cell, folded, show
@@ -97,7 +98,7 @@ def _write(file: Path, answer: Report, clock: Clock) -> None:
             raise Refused(_("cannot write {file}: it is not a regular file; name another --html").format(file=file))
         write_private(file, text.encode("utf-8", "replace"))
     except OSError as error:
-        why = error.strerror or str(error)
+        why = causes.of_system(error)
         raise Refused(_("cannot write {file}: {why}; name another --html").format(file=file, why=why)) from error
     print(
         _("{file}: {stretch}. Readable only by you.").format(file=file, stretch=words.stretch(answer["period"], clock))

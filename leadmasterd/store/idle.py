@@ -14,12 +14,13 @@ class InTurn:
         self._current = works[0]
 
     def step(self) -> bool:
-        """A step of the next one. True when there may be more."""
+        """A step of the next one. True when there may be more. One that fails is tried again in its turn."""
         if not self._left:
             self._left.extend(self._works)
-        self._current = self._left.popleft()
-        if self._current.step():
-            self._left.append(self._current)
+        self._current = self._left[0]
+        self._left.rotate(-1)
+        if not self._current.step():
+            self._left.remove(self._current)
         return bool(self._left)
 
     def done(self) -> None:
