@@ -1,6 +1,7 @@
 """What operators ask over the control socket."""
 
 from collections.abc import Mapping
+from string import digits
 from typing import Any
 
 from leadmasterd.daemon.page_report import PageReport
@@ -36,7 +37,7 @@ class Control:
                     return {"ok": False, "error": _("cannot restart: {why}").format(why=self._session.sentence)}
                 self._inbox.post(Happened.RESTART)
             case "pairing-code":
-                phone = "".join(filter(str.isdigit, str(request.get("phone", ""))))
+                phone = "".join(each for each in str(request.get("phone", "")) if each in digits)
                 cannot_pair = _("cannot ask for a pairing code: {why}")
                 if self._session.phase is Phase.NEEDS_PASSKEY:
                     return {"ok": False, "error": cannot_pair.format(why=self._session.sentence)}

@@ -63,8 +63,8 @@ class Access:
     """The file of links and sessions. Every method raises CannotUseState for one that is damaged, and OSError."""
 
     paths: Paths
-    _read_as: tuple[int, int, int] | None = field(default=None, init=False)
-    _book: _Book = field(default_factory=_Book, init=False)
+    _known: tuple[tuple[int, int, int] | None, _Book] = field(default=(None, _Book()), init=False)
+    """What was read last, and as which file: together, for threads read at once."""
 
     @property
     def file(self) -> Path:
@@ -132,7 +132,7 @@ class Access:
         try:
             self._give_away(lock)
             fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            self._read_as = None  # two changes may leave the same size and time
+            self._forget()  # two changes may leave the same size and time
             yield _alive(self._read())
         finally:
             os.close(fd)
@@ -140,7 +140,7 @@ class Access:
     def _write(self, book: _Book) -> None:
         write_private(self.file, json.dumps({"v": 1, **asdict(book)}, ensure_ascii=False, indent=1).encode() + b"\n")
         self._give_away(self.file)
-        self._read_as = None
+        self._forget()
 
     def _give_away(self, path: Path) -> None:
         """What root writes belongs to whom the state belongs to: the page of the service must be able to read it."""
@@ -148,29 +148,42 @@ class Access:
             owner = self.paths.state_dir.stat()
             os.chown(path, owner.st_uid, owner.st_gid)
 
+    def _forget(self) -> None:
+        self._known = None, _Book()
+
     def _read(self) -> _Book:
         try:
             stat = self.file.stat()
         except FileNotFoundError:
             return _Book()
         read_as = stat.st_mtime_ns, stat.st_ino, stat.st_size
-        if read_as != self._read_as:
-            self._book = _book_of(self.file)
-            self._read_as = read_as
-        return self._book
+        known_as, book = self._known
+        if read_as != known_as:
+            book = _book_of(self.file)
+            self._known = read_as, book
+        return book
 
 
 def _book_of(file: Path) -> _Book:
     try:
         data: dict[str, Any] = json.loads(file.read_bytes())
-        links = tuple(Link(**link) for link in data["links"])
-        return _Book(int(data["next_id"]), links, tuple(Session(**session) for session in data["sessions"]))
+        links = tuple(_checked(Link(**link)) for link in data["links"])
+        return _Book(int(data["next_id"]), links, tuple(_checked(Session(**each)) for each in data["sessions"]))
     except (ValueError, TypeError, KeyError) as error:
         raise CannotUseState(
             _(
                 "cannot use {path}: it is damaged; remove it, and let people in again with `leadmasterd web link`"
             ).format(path=file)
         ) from error
+
+
+def _checked(kept: "_Kept") -> "_Kept":
+    """What is read is used in comparisons, which take no other types. Raises TypeError and ValueError."""
+    bytes.fromhex(kept.hash)
+    for name, value in asdict(kept).items():
+        if not isinstance(value, int if name == "id" else str):
+            raise TypeError(name)
+    return kept
 
 
 def _alive(book: _Book) -> _Book:

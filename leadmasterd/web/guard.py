@@ -90,7 +90,7 @@ class Guard:
         except (LeadmasterdError, OSError) as error:
             return problem(request, 503, _("Nobody can be let in now."), str(error))
         request.scope["leadmasterd.session"] = session
-        if session is not None or is_public(request.url.path):
+        if session is not None or is_public(request.scope["path"]):
             return None
         if cookie:
             self._site.failures.note(address)
@@ -118,11 +118,16 @@ def believe_proxy(scope: MutableMapping[str, Any], proxies: tuple[str, ...]) -> 
         return
     headers = Headers(scope=scope)
     # A client may send the header too: what the proxy itself adds stands last.
-    if who := headers.get("x-forwarded-for", "").rpartition(",")[2].strip():
+    if who := _last(headers, "x-forwarded-for"):
         scope["client"] = (who, 0)
-    if (scheme := headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()) in ("http", "https"):
+    if (scheme := _last(headers, "x-forwarded-proto")) in ("http", "https"):
         scope["scheme"] = scheme
         scope["leadmasterd.proxied"] = True
+
+
+def _last(headers: Headers, name: str) -> str:
+    """Of values in one line or in several (HAProxy adds a line of its own)."""
+    return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 
 def is_from_here(request: Request) -> bool:

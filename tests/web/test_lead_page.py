@@ -83,9 +83,14 @@ def test_hostile_words_names_and_files_are_shown_as_text(client: Client) -> None
     assert unescape(reply.text).count("<script>alert(1)</script>") >= 4
 
 
-@pytest.mark.parametrize("number", ["99", "0", "9" * 18])
+@pytest.mark.parametrize("number", ["99", "0", "9" * 18, str(2**63), "9" * 5_000])
 def test_there_is_no_page_for_no_conversation(client: Client, number: str) -> None:
     assert client.asks(f"/chats/{number}").status == 404
+
+
+@pytest.mark.parametrize("number", [str(2**63), "9" * 5_000])
+def test_nothing_is_decided_of_a_number_that_no_conversation_can_have(client: Client, number: str) -> None:
+    assert client.posts(f"/chats/{number}/dismiss", {}).status == 404
 
 
 @pytest.mark.parametrize("query", ["older=1", "newer=1", "at=1", "older=x", "newer=99", "at=" + "9" * 30, "older=-1"])

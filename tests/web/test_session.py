@@ -147,11 +147,19 @@ def test_problems_are_looked_for_when_somebody_asks(client: Client) -> None:
     assert "not running" in text
 
 
-@pytest.mark.parametrize("phone", ["", "abc", "011 15 5555", "0" * 10, "1" * 16, "0054 9 11 5555 0100"])
+@pytest.mark.parametrize(
+    "phone", ["", "abc", "011 15 5555", "0" * 10, "1" * 16, "0054 9 11 5555 0100", "\u0665" * 12, "\u00b2" * 12]
+)
 def test_a_code_is_not_asked_for_what_is_no_phone(client: Client, phone: str) -> None:
     """The page says how it is written."""
     text = client.decides("/session/pairing-code", phone=phone, back="/session")
     assert "That is no phone number" in text
+
+
+@pytest.mark.parametrize("number", ["", "x", "\u0663", "999", "9" * 5_000])
+def test_a_browser_that_is_not_there_cannot_be_shut_out(client: Client, number: str) -> None:
+    """A sentence."""
+    assert "That browser is let in no longer." in client.decides("/session/revoke", id=number, back="/session")
 
 
 def test_without_a_daemon_no_code_can_be_asked_for(client: Client) -> None:

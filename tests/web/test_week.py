@@ -58,6 +58,13 @@ def test_both_days_belong_to_a_period(client: Client) -> None:
     assert "<h1>Monday 9 November to Sunday 15 November 2026</h1>" in alone
 
 
+def test_the_last_days_of_the_calendar_are_shown(client: Client) -> None:
+    """Though no month after them ends theirs."""
+    answer = client.asks("/week?from=9999-12-29&to=9999-12-29")
+    assert answer.status == 200
+    assert "The month" not in answer.text
+
+
 @pytest.mark.parametrize(
     "query", ["from=2026-11-12&to=2026-11-10", "from=x&to=y", "from=0001-01-01&to=2026-01-01", "from=9999-12-31"]
 )

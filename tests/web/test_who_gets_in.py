@@ -20,6 +20,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.web.access import Access, Session
 from leadmasterd.web.app import ROUTES
 from leadmasterd.web.failures import MOST
+from leadmasterd.web.guard import believe_proxy
 from tests.web.clients import Client, let_in
 from tests.web.shops import CHECKOUT, Served, WebShop, served, tell_a_story
 
@@ -140,7 +141,12 @@ def test_all_sessions_and_links_end_at_once(access: Access) -> None:
 def test_a_damaged_file_is_told(access: Access) -> None:
     """Nobody gets in by it."""
     access.make_link("Ana")
-    for text in ("", "{", "[]", '{"v": 1}', '{"next_id": 1, "links": [1], "sessions": []}'):
+    link = {"hash": "00", "name": "Ana", "until": "2099-01-01T00:00:00Z"}
+    wrong = [
+        json.dumps({"next_id": 1, "links": [link | change], "sessions": []})
+        for change in ({"hash": None}, {"hash": "ñ"}, {"until": 1}, {"name": []})
+    ]
+    for text in ("", "{", "[]", '{"v": 1}', '{"next_id": 1, "links": [1], "sessions": []}', *wrong):
         access.file.write_text(text)
         with pytest.raises(CannotUseState, match="it is damaged; remove it"):
             Access(access.paths).session("x")
@@ -423,6 +429,19 @@ def test_attempts_are_limited_by_address(behind_a_proxy: Served) -> None:
     assert (reply.status, reply.headers["retry-after"]) == (429, "600")
     assert inside.asks("/session", theirs).status == 200
     assert stranger.posts("/login", {"link": token}, {"X-Forwarded-For": "198.51.100.7, 203.0.113.1"}).status == 303
+
+
+def test_what_a_proxy_says_in_a_line_of_its_own_stands_last() -> None:
+    """As HAProxy adds it below what the client sent."""
+    lines = [(b"x-forwarded-for", b"203.0.113.1"), (b"x-forwarded-proto", b"https")]
+    scope = {
+        "type": "http",
+        "client": ("127.0.0.1", 1),
+        "scheme": "http",
+        "headers": [*lines, (b"x-forwarded-for", b"198.51.100.7"), (b"x-forwarded-proto", b"http")],
+    }
+    believe_proxy(scope, ("127.0.0.1",))
+    assert (scope["client"], scope["scheme"]) == (("198.51.100.7", 0), "http")
 
 
 def test_a_damaged_file_of_sessions_is_a_calm_page(tmp_path: Path) -> None:

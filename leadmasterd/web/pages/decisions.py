@@ -14,6 +14,7 @@ from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.queries.people import name_of_conversation
 from leadmasterd.sentences import lead_event, stage_es
 from leadmasterd.text import _, printable
+from leadmasterd.web.chat_paths import CHAT
 from leadmasterd.web.forms import Done, Form, Undo, decision
 
 # `actions` is imported by what needs it: with all that it imports it takes 30 MB, and most visits decide nothing.
@@ -166,12 +167,12 @@ def _undo_dismissal(request: Request, form: Form, editor: "LeadEditor") -> Done:
 
 
 ROUTES: Final[list[Route]] = [
-    decision("/chats/{id:int}/label", _label),
-    decision("/chats/{id:int}/label/undo", _undo_label),
-    decision("/chats/{id:int}/stage", _stage),
-    decision("/chats/{id:int}/stage/undo", _undo_stage),
-    decision("/chats/{id:int}/note", _note),
-    decision("/chats/{id:int}/note/undo", _undo_note),
-    decision("/chats/{id:int}/dismiss", _dismiss),
-    decision("/chats/{id:int}/dismiss/undo", _undo_dismissal),
+    decision(f"{CHAT}/label", _label),
+    decision(f"{CHAT}/label/undo", _undo_label),
+    decision(f"{CHAT}/stage", _stage),
+    decision(f"{CHAT}/stage/undo", _undo_stage),
+    decision(f"{CHAT}/note", _note),
+    decision(f"{CHAT}/note/undo", _undo_note),
+    decision(f"{CHAT}/dismiss", _dismiss),
+    decision(f"{CHAT}/dismiss/undo", _undo_dismissal),
 ]

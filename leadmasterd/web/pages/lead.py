@@ -23,6 +23,7 @@ from leadmasterd.queries.people import ContactSummary, Subject, conversations_of
 from leadmasterd.queries.waiting_detail import wa_number, waiting_details
 from leadmasterd.text import _
 from leadmasterd.web import lead_words
+from leadmasterd.web.chat_paths import CHAT
 from leadmasterd.web.forms import Done, Form, Undo, decision
 from leadmasterd.web.lead_words import Entry
 from leadmasterd.web.pages.waiting import label_buttons, stage_buttons
@@ -176,7 +177,7 @@ def _undo_merge(_request: Request, form: Form, editor: "LeadEditor") -> Done:
 
 
 ROUTES: Final[list[Route]] = [
-    Route("/chats/{id:int}", show),
-    decision("/chats/{id:int}/merge", _merge),
-    decision("/chats/{id:int}/merge/undo", _undo_merge),
+    Route(CHAT, show),
+    decision(f"{CHAT}/merge", _merge),
+    decision(f"{CHAT}/merge/undo", _undo_merge),
 ]

@@ -1,6 +1,7 @@
 """`/session`: whether it listens, and if not, why and what to do; how complete the record is; alerts; browsers."""
 
 from datetime import UTC, datetime, timedelta
+from string import digits
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -121,11 +122,11 @@ def picture(request: Request) -> Response:
 
 def ask_for_code(request: Request, form: Form) -> Done:
     """A code to type on the phone instead of a QR code to scan."""
-    digits = "".join(filter(str.isdigit, form.get("phone", "")))
-    if not 7 <= len(digits) <= 15 or digits.startswith("0"):
+    phone = "".join(each for each in form.get("phone", "") if each in digits)
+    if not 7 <= len(phone) <= 15 or phone.startswith("0"):
         raise Refused(_("That is no phone number: write it with the country code, such as 54 9 11 5555 0100."))
     try:
-        ask(site_of(request).paths.socket, "pairing-code", phone=digits)
+        ask(site_of(request).paths.socket, "pairing-code", phone=phone)
     except LeadmasterdError as error:
         raise Refused(str(error)) from error
     return Done(_("Asked WhatsApp for a code. It is shown here in a moment."))
@@ -134,7 +135,7 @@ def ask_for_code(request: Request, form: Form) -> Done:
 def revoke(request: Request, form: Form) -> Done:
     """Let a browser in no longer."""
     number = form.get("id", "")
-    if not number.isascii() or not number.isdigit():
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
         raise Refused(_("That browser is let in no longer."))
     ended: list[Session] = site_of(request).access.revoke([int(number)])
     if not ended:

@@ -23,6 +23,7 @@ from leadmasterd.queries.waiting_detail import WaitingDetail, waiting_details
 from leadmasterd.readable import line
 from leadmasterd.sentences import stage_es
 from leadmasterd.text import _, printable, shortened
+from leadmasterd.web.chat_paths import CHAT
 from leadmasterd.web.render import environment, render
 from leadmasterd.web.site import site_of
 
@@ -81,7 +82,7 @@ def show(request: Request) -> Response:
         more=skip + len(rows) if skip + len(rows) < count["conversations"] else None,
         label_buttons=label_buttons(),
         stage_buttons=stage_buttons,
-        has_chat_page="/chats/{id:int}" in site.pages,
+        has_chat_page=CHAT in site.pages,
     )
 
 

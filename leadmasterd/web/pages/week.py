@@ -6,6 +6,7 @@ Both days belong to the period.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from markupsafe import Markup
@@ -49,7 +50,7 @@ def show(request: Request) -> Response:
         days=_days(period, clock),
         before=_link(period.earlier, clock),
         after=_link(period.later, clock) if period.ends <= clock.now else "",
-        month=_days(month_of(period.begins, clock.zone), clock).path(),
+        month=_link(partial(month_of, period.begins, clock.zone), clock),
     )
 
 
