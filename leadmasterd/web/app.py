@@ -31,7 +31,7 @@ from leadmasterd.web.pages import (
     waiting,
     week,
 )
-from leadmasterd.web.render import STATIC, problem
+from leadmasterd.web.render import STATIC, problem, refusal_of
 from leadmasterd.web.site import Site
 
 ROUTES: Final[list[BaseRoute]] = [
@@ -71,6 +71,7 @@ def make_app(site: Site) -> ASGIApp:
             FileNotFoundError: _nothing_captured,
             PermissionError: _may_not,
             LeadmasterdError: _cannot,
+            OSError: _cannot,
             Exception: _defect,
         },
     )
@@ -107,10 +108,11 @@ def _may_not(request: Request, error: Exception) -> Response:
 
 
 def _cannot(request: Request, error: Exception) -> Response:
-    busy = isinstance(error, DatabaseBusy | CannotUseState)
+    assert isinstance(error, LeadmasterdError | OSError)
+    busy = isinstance(error, DatabaseBusy | CannotUseState | OSError)
     logging.getLogger("leadmasterd.web").warning("%s %s: %s", request.method, request.url.path, error)
     what = _("That is not possible now.") if busy else _("That can't be shown.")
-    return problem(request, 503, what, str(error))
+    return problem(request, 503, what, refusal_of(error))
 
 
 def _defect(request: Request, _error: Exception) -> Response:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # with what it imports it takes 30 MB
 
 MOST_BYTES: Final = 16 * 1024
 _MOST_FIELDS: Final = 100
+_deciding: Final = CapacityLimiter(3)
+"""Threads of their own: while the database is locked each decision waits for a minute, and pages must go on."""
 
 Form = Mapping[str, str]
 
@@ -66,7 +68,7 @@ def posted(path: str, act: Callable[[Request, Form], Done]) -> Route:
         if session is None or not is_form_token(form.get("csrf", ""), request.cookies.get(COOKIE, "")):
             raise HTTPException(403, _("This form is too old. Go back, load the page again and repeat it."))
         try:
-            done = await run_in_threadpool(partial(act, request, form))
+            done = await to_thread.run_sync(partial(act, request, form), limiter=_deciding)
         except Refused as error:
             done = Done(str(error), refused=True)
         site_of(request).notices.setdefault(session.id, []).append(done)

@@ -17,7 +17,7 @@ from leadmasterd.text import _
 from leadmasterd.web.access import COOKIE, SESSION_DAYS
 from leadmasterd.web.failures import WAIT
 from leadmasterd.web.place import is_loopback
-from leadmasterd.web.render import problem, render
+from leadmasterd.web.render import problem, refusal_of, render
 from leadmasterd.web.site import Site, site_of
 
 POLICY: Final = (
@@ -88,7 +88,7 @@ class Guard:
             cookie = request.cookies.get(COOKIE)
             session = self._site.access.session(cookie) if cookie else None
         except (LeadmasterdError, OSError) as error:
-            return problem(request, 503, _("Nobody can be let in now."), str(error))
+            return problem(request, 503, _("Nobody can be let in now."), refusal_of(error))
         request.scope["leadmasterd.session"] = session
         if session is not None or is_public(request.scope["path"]):
             return None

@@ -13,8 +13,9 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from leadmasterd import clock, sentences, text
+from leadmasterd import causes, clock, sentences, text
 from leadmasterd.clock import Clock
+from leadmasterd.errors import LeadmasterdError
 from leadmasterd.text import _, ngettext
 from leadmasterd.web.access import COOKIE, form_token
 from leadmasterd.web.site import Site, session_of, site_of
@@ -57,6 +58,13 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
 def problem(request: Request, status: int, what: str, why: str = "") -> HTMLResponse:
     """A calm page for what is not to be had. `what`: one sentence; `why`: more about it."""
     return render(request, "problem.html", status=status, what=what, why=why)
+
+
+def refusal_of(error: LeadmasterdError | OSError) -> str:
+    """Why something is not to be had, in our words where the system refuses it."""
+    if isinstance(error, LeadmasterdError):
+        return str(error)
+    return _("cannot use {path}: {why}").format(path=error.filename or "?", why=causes.of_system(error))
 
 
 def back_to(request: Request) -> str:

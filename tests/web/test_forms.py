@@ -1,5 +1,9 @@
 """Forms: what is taken for one of ours, and where one goes on."""
 
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import pytest
 
 from leadmasterd.web.forms import MOST_BYTES, local_path
@@ -65,6 +69,18 @@ def test_one_comes_back_to_a_page_of_ours(client: Client, back: str, goes_to: st
     assert local_path(back) == goes_to
     reply = client.posts(PATH, {"id": "99", "back": back})
     assert (reply.status, reply.headers["location"]) == (303, goes_to)
+
+
+def test_pages_go_on_while_decisions_wait_for_the_database(shop: WebShop, client: Client) -> None:
+    """Somebody presses more often than there are threads for pages."""
+    with ThreadPoolExecutor(13) as pressing, closing(sqlite3.connect(shop.database)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        pressed = [pressing.submit(client.posts, "/chats/1/note", {"text": f"note {n}"}) for n in range(13)]
+        assert [client.asks(path).status for path in ("/", "/chats/1", "/board")] == [200] * 3
+        assert not any(each.done() for each in pressed)
+        writer.rollback()
+        assert {each.result().status for each in pressed} == {303}
+    assert "note 12" in client.asks("/chats/1").text
 
 
 def test_a_notice_is_told_once_and_to_one_session(shop: WebShop, site: Served, client: Client) -> None:

@@ -141,12 +141,10 @@ def test_all_sessions_and_links_end_at_once(access: Access) -> None:
 def test_a_damaged_file_is_told(access: Access) -> None:
     """Nobody gets in by it."""
     access.make_link("Ana")
+    changes: list[dict[str, object]] = [{"hash": None}, {"hash": "ñ"}, {"until": 1}, {"name": []}]
     link = {"hash": "00", "name": "Ana", "until": "2099-01-01T00:00:00Z"}
-    wrong = [
-        json.dumps({"next_id": 1, "links": [link | change], "sessions": []})
-        for change in ({"hash": None}, {"hash": "ñ"}, {"until": 1}, {"name": []})
-    ]
-    for text in ("", "{", "[]", '{"v": 1}', '{"next_id": 1, "links": [1], "sessions": []}', *wrong):
+    wrong: list[str] = [json.dumps({"next_id": 1, "links": [link | change], "sessions": []}) for change in changes]
+    for text in ("", "{", "[]", '{"v": 1}', '{"next_id": 1, "links": [1], "sessions": []}', "[" * 99_999, *wrong):
         access.file.write_text(text)
         with pytest.raises(CannotUseState, match="it is damaged; remove it"):
             Access(access.paths).session("x")
@@ -454,6 +452,21 @@ def test_a_damaged_file_of_sessions_is_a_calm_page(tmp_path: Path) -> None:
         reply = client.asks("/session")
         assert reply.status == 503
         assert "it is damaged; remove it" in reply.text
+
+
+def test_a_file_that_cannot_be_written_is_a_calm_page(tmp_path: Path) -> None:
+    """Nobody new gets in, and the page says why; who is in stays."""
+    shop = WebShop(tmp_path)
+    shop.is_new()
+    with served(shop) as page:
+        client = let_in(shop.paths, page.port)
+        lock = Access(shop.paths).file.with_suffix(".lock")
+        lock.unlink()
+        lock.mkdir()
+        reply = Client(page.port).posts("/login", {"link": "x"})
+        assert (reply.status, f"{lock}: it is a folder" in reply.text) == (503, True)
+        assert client.asks("/session").status == 200
+        assert "Traceback" not in page.log.read_text()
 
 
 def test_a_session_is_not_a_hash(access: Access) -> None:
