@@ -15,7 +15,7 @@ export PUPPETEER_CACHE_DIR := $(or $(PUPPETEER_CACHE_DIR),$(CURDIR)/.browser)
 
 help: ## list what can be done
 	@echo "leadmasterd: make TARGET [ARGS=\"…\"]"
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
 # Daemon and page in the foreground, on config.toml if there is one; Ctrl-C stops both in good order.
 run: ## set up what is missing and start the daemon and the operator's page in the foreground

@@ -1,8 +1,9 @@
 """Times and lengths as people read them: all in one zone, the business's (`leads.timezone`)."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+from leadmasterd.text import _
 from leadmasterd.times import Day
 
 _HALF_A_YEAR = timedelta(days=182)
@@ -35,6 +36,29 @@ class Clock:
     def brief(self, at: str) -> str:
         """`14:03` today, else with its date."""
         return f"{self._local(at):%H:%M}" if self._is_today(at) else self.full(at)
+
+    def spoken(self, at: str) -> str:
+        """`14:03` today, `yesterday 14:03`, `Mon 23/11 14:03`, and with the year if it is another one."""
+        local, today = self._local(at), self.now.astimezone(self.zone).date()
+        if local.date() == today:
+            return f"{local:%H:%M}"
+        if local.date() == today - timedelta(days=1):
+            return _("yesterday {time}").format(time=f"{local:%H:%M}")
+        numbers = f"{local.day}/{local.month}" + ("" if local.year == today.year else f"/{local.year}")
+        return f"{short_weekdays()[local.weekday()]} {numbers} {local:%H:%M}"
+
+    def day_spoken(self, day_of: date) -> str:
+        """`Monday 23 November`, and with the year if it is another one."""
+        this_year = day_of.year == self.now.astimezone(self.zone).year
+        return day_of_the_year(day_of) if this_year else day(day_of)
+
+    def date_of(self, at: str) -> date:
+        """The day that it was there."""
+        return self._local(at).date()
+
+    def time_of_day(self, at: str) -> str:
+        """`14:03`."""
+        return f"{self._local(at):%H:%M}"
 
     def short(self, at: str) -> tuple[str, str]:
         """Two short lines: `14:03` today; `11-21` with the time below it, or with the year if it was another one."""
@@ -87,3 +111,33 @@ def length(seconds: float) -> str:
 def open_length(seconds: float) -> str:
     """A duration of opening hours. Never in days: how long an open day is depends on the business."""
     return length(seconds) if seconds < 86400 else f"{seconds // 3600:.0f} h"
+
+
+def weekdays() -> list[str]:
+    """In full, Monday first."""
+    return [_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday")]
+
+
+def short_weekdays() -> list[str]:
+    """In three letters, Monday first."""
+    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
+
+
+def months() -> list[str]:
+    """In full, January first."""
+    return [
+        _("January"), _("February"), _("March"), _("April"), _("May"), _("June"), _("July"), _("August"),
+        _("September"), _("October"), _("November"), _("December"),
+    ]  # fmt: skip
+
+
+def day(at: date) -> str:
+    """`Monday 23 November 2026`."""
+    return _("{day} {year}").format(day=day_of_the_year(at), year=at.year)
+
+
+def day_of_the_year(at: date) -> str:
+    """`Monday 23 November`."""
+    return _("{weekday} {day} {month}").format(
+        weekday=weekdays()[at.weekday()], day=at.day, month=months()[at.month - 1]
+    )

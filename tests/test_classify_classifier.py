@@ -14,7 +14,7 @@ from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.intents import FLAGS, GROUP_OF, INTENTS, Label, Signals
 from leadmasterd.classify.loading import load_classifier
 from leadmasterd.classify.model import LEAST_KNOWN
-from leadmasterd.classify.reasons import GROUP_ES, INTENT_ES, REASONS, group_es, intent_es, why
+from leadmasterd.classify.reasons import GROUP_ES, INTENT_ES, REASONS, group_es, intent_es, plain_why, why
 from leadmasterd.classify.rules_file import parse
 from leadmasterd.classify.text import normalise
 from tests.depth import examples
@@ -36,6 +36,9 @@ def test_a_rule_decides_first_and_says_by_which_words() -> None:
     assert label("cuánto sale la torta?").confidence > 0.95
     assert why(found.code, found.values) == (
         "rule price-how-much, by «cuanto sale»; also about delivery (envío), answered after it"
+    )
+    assert plain_why(found.code, found.values) == (
+        "because of «cuanto sale»; also about delivery (envío), answered after it"
     )
 
 

@@ -49,6 +49,7 @@ from leadmasterd.settings.paths import find_paths
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
+from leadmasterd.text import speaking
 from tests import test_cli, wire
 from tests.captures import account, item, opened, reading
 from tests.forked import Forked
@@ -410,6 +411,22 @@ def test_a_day_begins_when_it_does_where_the_business_is(
     time.tzset()
     clock = Clock(datetime.fromisoformat(now), ZoneInfo(zone) if zone else None)
     assert (clock.brief(at), clock.short(at)) == (brief, short)
+
+
+@pytest.mark.parametrize(
+    ("at", "spoken", "day"),
+    [
+        ("2026-11-30T11:05Z", "08:05", "lunes 30 de noviembre"),
+        ("2026-11-30T02:59Z", "ayer 23:59", "domingo 29 de noviembre"),
+        ("2026-12-02T12:15Z", "mié 2/12 09:15", "miércoles 2 de diciembre"),
+        ("2025-12-02T12:15Z", "mar 2/12/2025 09:15", "martes 2 de diciembre de 2025"),
+    ],
+)
+def test_the_page_tells_the_day_as_people_say_it(at: str, spoken: str, day: str) -> None:
+    """The weekday where it is not today's; the year only where it is another one."""
+    clock = Clock(datetime.fromisoformat("2026-11-30T12:00Z"), ZoneInfo("America/Argentina/Buenos_Aires"))
+    with speaking("es"):
+        assert (clock.spoken(at), clock.day_spoken(clock.date_of(at))) == (spoken, day)
 
 
 # ---------------------------------------------------------------------- list

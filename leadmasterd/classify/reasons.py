@@ -22,7 +22,7 @@ INTENT_ES: Final[Mapping[str, str]] = {
     "order_status": "estado del pedido",
     "return": "cambio/devolución",
     "greeting": "saludo",
-    "acknowledgement": "acuse",
+    "acknowledgement": "ok/gracias",
     "not_interested": "no le interesa",
     "opt_out": "pide no recibir más",
     "wrong_number": "número equivocado",
@@ -82,11 +82,14 @@ def _rule(values: Values) -> str:
         if matched
         else _("rule {rule}, by what kind of message it is").format(rule=rule)
     )
+    return said + _others(values)
+
+
+def _others(values: Values) -> str:
     others = values.get("others")
-    if isinstance(others, list | tuple) and others:
-        names = ", ".join(map(named, others))
-        said += _("; also about {intents}, answered after it").format(intents=names)
-    return said
+    if not isinstance(others, list | tuple) or not others:
+        return ""
+    return _("; also about {intents}, answered after it").format(intents=", ".join(map(named, others)))
 
 
 def _model(values: Values) -> str:
@@ -110,6 +113,17 @@ def _unseen_words(values: Values) -> str:
     return _("most of its words are new to the model ({percent} familiar): perhaps {intent}").format(
         intent=named(values.get("guess", "?")), percent=_percent(values, "known")
     )
+
+
+def plain_why(code: str, values: Values) -> str:
+    """The same without a rule's id, which means nothing to who answers customers."""
+    if code == "rule":
+        matched = values.get("matched")
+        said = _("because of {words}").format(words=_quoted([matched])) if matched else _("by the kind of message")
+        return said + _others(values)
+    if code == "model":
+        return _("it is like other messages, {percent} sure").format(percent=_percent(values))
+    return why(code, values)
 
 
 REASONS: Final[Mapping[str, Callable[[Values], str]]] = {

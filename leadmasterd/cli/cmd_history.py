@@ -52,9 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(history.as_json(), ensure_ascii=False))
         return 0
+    wide = max((len(sentences.phase(event.phase)) for event in history.events), default=0)
     for event in history.events:
         reason = sentences.because(event.code, event.values)
-        print(folded(f"{clock.exact(event.at)}  {sentences.phase(event.phase):<22} {reason}", _TIME))
+        print(folded(f"{clock.exact(event.at)}  {sentences.phase(event.phase):<{wide}}  {reason}", _TIME))
     if history.gaps:
         print()
         for gap in history.gaps:

@@ -12,7 +12,7 @@ from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time, typed
 from leadmasterd.cli.tables import Column, cell, folded, show
 from leadmasterd.cli.times import end_from, time_from
-from leadmasterd.clock import Clock
+from leadmasterd.clock import Clock, short_weekdays
 from leadmasterd.errors import CannotUseArgument, Refused
 from leadmasterd.queries.report import Figures, Report, nothing, report
 from leadmasterd.queries.report.periods import Period, between, month_of, week_of
@@ -181,7 +181,7 @@ def _hours(now: Figures, before: Figures) -> None:
             text = "" if found is None else f"{found['asked']}/{found['missed']}" if found["missed"] else found["asked"]
             line.append(cell(text, style="bold red" if found and found["missed"] else ""))
         lines.append(line)
-    show([Column(_("hour")), *(Column(name, right=True) for name in words.short_weekdays())], lines)
+    show([Column(_("hour")), *(Column(name, right=True) for name in short_weekdays())], lines)
 
 
 def _wants(now: Figures, before: Figures) -> None:

@@ -61,7 +61,8 @@ def _run_with_page(settings: Settings, paths: Paths) -> int:
     place.check()
     os.umask(0o077)
     command = [sys.executable, "-m", "leadmasterd", *(["--config", str(paths.file)] if paths.file else [])]
-    link = f"{place.url()}login?link={Access(paths).make_link('operator')}"
+    token = Access(paths).make_link(_("operator"))
+    link = f"{place.url()}login?link={token}"
     print(_("The page, once, within ten minutes: {link}").format(link=link), flush=True)
     return run_both([*command, "run"], [*command, "web"])
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name",
         type=typed,
-        default="operator",
+        default=_("operator"),
         metavar="NAME",
         help=_("whose browser it is: the record shows who decided what (default operator)"),
     )

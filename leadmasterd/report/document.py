@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from leadmasterd.clock import Clock
+from leadmasterd.clock import Clock, short_weekdays
 from leadmasterd.queries.report import Figures, Report
 from leadmasterd.queries.report.first_answers import FirstAnswers
 from leadmasterd.report import words
@@ -112,7 +112,7 @@ def _hours(now: Figures, before: Figures) -> str:
     for hour in hours_shown(asked["hours"]):
         cells = [counts.get((weekday, hour)) for weekday in range(1, 8)]
         lines.append([f"{hour:02}", *(f"{each['asked']} / {each['missed']}" if each else "" for each in cells)])
-    table = _table([_("hour"), *words.short_weekdays()], lines, kind="numbers", most=24)
+    table = _table([_("hour"), *short_weekdays()], lines, kind="numbers", most=24)
     caption = escape(_("Blue: how many asked. Orange: how many of them were not answered in time."))
     return f"{said}<figure>{week(asked['hours'])}<figcaption>{caption}</figcaption></figure>\n" + _details(
         _("As a table: asked / not answered in time"), table

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
+from leadmasterd.clock import short_weekdays, weekdays
 from leadmasterd.queries.report.asked import Hour
-from leadmasterd.report import words
 from leadmasterd.text import _, figure
 
 PLAIN: Final = "#3b82c4"
@@ -65,7 +65,7 @@ def week(hours: Sequence[Hour]) -> str:
         f'font-family="system-ui, sans-serif" font-size="{small}" text-anchor="middle" fill="currentColor">',
         f"<title>{title}</title>",
     ]
-    for column, name in enumerate(words.short_weekdays()):
+    for column, name in enumerate(short_weekdays()):
         drawn.append(f'<text x="{_LABELS + _WIDE * (column + 0.5):g}" y="16">{escape(name)}</text>')
     for row, hour in enumerate(shown, 1):
         drawn.append(f'<text x="{_LABELS - 6}" y="{row * _HIGH + 16}" text-anchor="end">{hour:02}</text>')
@@ -95,7 +95,7 @@ def _cell(hour: Hour, first: int, most: int) -> str:
 def told(hour: Hour) -> str:
     """One cell in words."""
     return _("{weekday}, {hour}: {asked} asked, {missed} not answered in time").format(
-        weekday=words.weekdays()[hour["weekday"] - 1],
+        weekday=weekdays()[hour["weekday"] - 1],
         hour=f"{hour['hour']:02}:00",
         asked=figure(hour["asked"]),
         missed=figure(hour["missed"]),

@@ -1,11 +1,11 @@
 """A report in words: periods, lengths, sources and reasons, and how complete the record is."""
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from leadmasterd.classify.reasons import group_es, intent_es
-from leadmasterd.clock import Clock, length, open_length
+from leadmasterd.clock import Clock, day, day_of_the_year, length, months, open_length
 from leadmasterd.queries.report import Figures, Report
 from leadmasterd.queries.report.asked import Asked
 from leadmasterd.queries.report.closings import ClosingReason, Closings
@@ -35,34 +35,6 @@ class Row(NamedTuple):
 # ---------------------------------------------------------------------- when
 
 
-def weekdays() -> list[str]:
-    """In full, Monday first."""
-    return [_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday")]
-
-
-def short_weekdays() -> list[str]:
-    """In three letters, Monday first."""
-    return [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
-
-
-def _months() -> list[str]:
-    return [
-        _("January"), _("February"), _("March"), _("April"), _("May"), _("June"), _("July"), _("August"),
-        _("September"), _("October"), _("November"), _("December"),
-    ]  # fmt: skip
-
-
-def day(at: date) -> str:
-    """`Monday 23 November 2026`."""
-    return _("{day} {year}").format(day=_day_of_the_year(at), year=at.year)
-
-
-def _day_of_the_year(at: date) -> str:
-    return _("{weekday} {day} {month}").format(
-        weekday=weekdays()[at.weekday()], day=at.day, month=_months()[at.month - 1]
-    )
-
-
 def stretch(figures: Figures, clock: Clock) -> str:
     """From when to when: in days where it is whole days."""
     begins, ends = (datetime.fromisoformat(figures[each]).astimezone(clock.zone) for each in ("begins", "ends"))
@@ -73,8 +45,8 @@ def stretch(figures: Figures, clock: Clock) -> str:
     if first == last:
         return day(first)
     if first.day == 1 and after.day == 1 and (first.year, first.month) == (last.year, last.month):
-        return _("{month} {year}").format(month=_months()[first.month - 1], year=first.year)
-    begin = _day_of_the_year(first) if first.year == last.year else day(first)
+        return _("{month} {year}").format(month=months()[first.month - 1], year=first.year)
+    begin = day_of_the_year(first) if first.year == last.year else day(first)
     return _("{begins} to {ends}").format(begins=begin, ends=day(last))
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from leadmasterd import times
-from leadmasterd.classify.reasons import intent_es, why
+from leadmasterd.classify.reasons import intent_es, plain_why, why
 from leadmasterd.clock import Clock, length, open_length
 from leadmasterd.queries import words
 from leadmasterd.queries.lead_detail import (
@@ -33,11 +33,12 @@ _BURST = 160
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of a list: when, what, and more about it. None of it is safe for a page yet."""
+    """A line of a list: when, what, and more about it; `exactly`: with ids. None of it is safe for a page yet."""
 
     at: str
     what: str
     why: str = ""
+    exactly: str = ""
 
 
 def name_of(person: Person, chat: str) -> str:
@@ -71,7 +72,7 @@ def waits(conversation: Conversation, calendar: "BusinessCalendar | None", clock
     """Since when, how long in open hours, and whether that is too long."""
     since = conversation["waiting_since"] or ""
     text = _("for an answer since {at}: {length}").format(
-        at=clock.brief(since), length=length(clock.seconds_since(since))
+        at=clock.spoken(since), length=length(clock.seconds_since(since))
     )
     if calendar:
         text += ", " + _open(calendar.business_seconds(datetime.fromisoformat(since), clock.now))
@@ -86,11 +87,11 @@ def waits(conversation: Conversation, calendar: "BusinessCalendar | None", clock
 def facts(lead: Lead, clock: Clock) -> list[tuple[str, str]]:
     """The lead in labelled lines."""
     opened_by = {"message": _("by a message"), "ad": _("by an ad"), "person": _("by hand")}
-    opened = f"{clock.brief(lead['opened_at'])}, {opened_by.get(lead['source'], lead['source'])}"
+    opened = f"{clock.spoken(lead['opened_at'])}, {opened_by.get(lead['source'], lead['source'])}"
     if lead["reopened"]:
         opened += ", " + _("reopened {n}x").format(n=lead["reopened"])
     found = [
-        (_("stage"), _("{stage} since {at}").format(stage=stage_es(lead["stage"]), at=clock.brief(lead["stage_at"]))),
+        (_("stage"), _("{stage} since {at}").format(stage=stage_es(lead["stage"]), at=clock.spoken(lead["stage_at"]))),
         (_("wants"), ", ".join(map(intent_es, lead["topics"] or [lead["intent"]]))),
         (_("opened"), opened),
         (_("answered"), _answered(lead)),
@@ -133,10 +134,11 @@ def who(actor: str) -> str:
 def classified(row: Classification) -> Entry:
     """What they wrote together, what it was taken for, and why."""
     said = " / ".join(text for text in row["texts"] if text.strip())
-    text = f"{intent_es(row['intent'])}: {why(row['code'], row['values'])}"
+    text = f"{intent_es(row['intent'])}: {plain_why(row['code'], row['values'])}"
     if label := row["person"]:
         text += "; " + _("{who} says: {intent}").format(who=who(label["actor"]), intent=intent_es(label["intent"]))
-    return Entry(row["sent_at"], f"«{shortened(said, _BURST)}»" if said else f"[{row['first_message_id']}]", text)
+    words_of = f"«{shortened(said, _BURST)}»" if said else f"[{row['first_message_id']}]"
+    return Entry(row["sent_at"], words_of, text, why(row["code"], row["values"]))
 
 
 def touch(row: Touch) -> Entry:

@@ -129,8 +129,8 @@ def _ago(context: Context, at: str) -> str:
 
 @pass_context
 def _when(context: Context, at: str) -> Markup:
-    """A stored time: `14:03` today, else with its date."""
-    shown = _clock(context).brief(at)
+    """A stored time: `14:03` today, else with its day."""
+    shown = escape(_clock(context).spoken(at))
     return Markup(f'<time datetime="{escape(at)}" title="{_clock(context).exact(at)}">{shown}</time>')
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -88,7 +88,6 @@ def show(request: Request) -> Response:
         days=list(_by_day(shown["messages"], clock)),
         thread=shown,
         chosen=of if side == "around" else None,
-        full=clock.full,
         label_buttons=label_buttons(),
         stage_buttons=stage_buttons(about.lead["stage"] if about and about.lead else None),
     )
@@ -103,9 +102,9 @@ def _wanted(query: Mapping[str, str]) -> tuple[_Side | None, int | None]:
     return None, None
 
 
-def _by_day(messages: Iterable[Bubble], clock: Clock) -> Iterable[tuple[str, list[Bubble]]]:
+def _by_day(messages: Iterable[Bubble], clock: Clock) -> Iterable[tuple[date, list[Bubble]]]:
     """Messages under the day on which they were sent, in the shop's zone."""
-    for day, of_day in groupby(messages, key=lambda message: clock.full(message["sent_at"])[:10]):
+    for day, of_day in groupby(messages, key=lambda message: clock.date_of(message["sent_at"])):
         yield day, list(of_day)
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadmasterd.classify.intents import INTENTS, UNKNOWN
-from leadmasterd.classify.reasons import GROUP_ES, intent_es, why
+from leadmasterd.classify.reasons import GROUP_ES, intent_es, plain_why, why
 from leadmasterd.clock import Clock
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.queries import words
@@ -49,6 +49,7 @@ class Row:
     overdue: bool
     wants: str
     why: str
+    exactly_why: str
     stage: str | None
     stage_name: str
     has_lead: bool
@@ -105,6 +106,7 @@ def _row(row: WaitingConversation, detail: WaitingDetail, target: float, clock: 
         overdue=row["overdue"],
         wants=words.wants(row)[-1],
         why=_why(detail),
+        exactly_why=_exactly_why(detail),
         stage=row["stage"],
         stage_name=stage_es(row["stage"]) if row["stage"] else "",
         has_lead=row["lead_id"] is not None,
@@ -121,8 +123,14 @@ def _why(detail: WaitingDetail) -> str:
     if labelled := detail["labelled"]:
         return _("{who} says so").format(who=printable(labelled["actor"].removeprefix("person:")))
     if classified := detail["classified"]:
-        return why(classified["code"], classified["values"])
+        return plain_why(classified["code"], classified["values"])
     return ""
+
+
+def _exactly_why(detail: WaitingDetail) -> str:
+    """With the rule's id, for who looks after the rules."""
+    classified = None if detail["labelled"] else detail["classified"]
+    return printable(why(classified["code"], classified["values"])) if classified else ""
 
 
 def _line(message: DetailMessage, clock: Clock) -> str:
