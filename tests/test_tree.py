@@ -117,7 +117,7 @@ def test_the_dead_are_not_found(started: Started) -> None:
     marked = started.start(f"--instance={OURS}")
     marked.kill()
     until_true(lambda: marked.status() == psutil.STATUS_ZOMBIE)
-    assert tree.find_ours(OURS, since=0) == []
+    assert marked not in tree.find_ours(OURS, since=0)  # others may have been forked for tests before this one
 
 
 def test_signalling_the_gone_is_as_good(started: Started) -> None:

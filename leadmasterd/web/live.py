@@ -41,6 +41,7 @@ class Watch:
         self._paths = paths
         self._streams: set[_Stream] = set()
         self._wanted = asyncio.Event()
+        self._looking = asyncio.Event()
         self._closed = False
 
     @property
@@ -60,12 +61,14 @@ class Watch:
         while True:
             await self._wanted.wait()
             look = _Look(self._paths)
+            self._looking.set()
             try:
                 while self._streams:
                     self._tell(look.changed())
                     await asyncio.sleep(LOOK_EVERY)
             finally:
                 look.close()
+            self._looking.clear()
             self._wanted.clear()
 
     def close(self) -> None:
@@ -85,6 +88,7 @@ class Watch:
         self._streams.add(stream)
         self._wanted.set()
         try:
+            await self._looking.wait()  # what is shown then may be fetched before anything is told
             yield "retry: 2000\n\n"
             while not self._closed and may_go_on():
                 try:

@@ -260,7 +260,7 @@ async function withManyChats(context, ways) {
   return { standin, child };
 }
 
-test(`${MANY} chats that the page has not loaded yet are read from the disk at once`, async (context) => {
+test(`chats that the page has not loaded yet, ${MANY}, are read from the disk at once`, async (context) => {
   const ways = /** @type {const} */ ({ ...DISK, resume: 'nonblocking', chats_in_memory: 5 });
   const { child, standin } = await withManyChats(context, ways);
   const { done, ids, chats } = await sweepAll(child);

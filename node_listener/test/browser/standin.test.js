@@ -532,7 +532,11 @@ test('history and bursts: 10,000 stored messages in 500 chats load quickly, 1,00
 });
 
 test('a browser trusts the key that was made for it and no other', async (context) => {
-  const [ours, other] = await Promise.all([startStandin(), startStandin()]);
+  const shared = process.env.STANDIN_CERTIFICATE;
+  delete process.env.STANDIN_CERTIFICATE; // so that each makes its own
+  const [ours, other] = await Promise.all([startStandin(), startStandin()]).finally(() => {
+    if (shared !== undefined) process.env.STANDIN_CERTIFICATE = shared;
+  });
   context.after(() => Promise.all([ours.close(), other.close()]));
   const args = [ours.browserArgs[0], other.browserArgs[1]];
   const browser = await puppeteer.launch(launchOptions(args));
