@@ -25,14 +25,21 @@ _CONTEXT.set_forkserver_preload(
 class Forked:
     """A running `leadmasterd WORDS`, with the methods of subprocess.Popen that tests use.
 
-    `output` and `errors` are files, created if they are missing and written at their end; or a terminal.
+    `output` and `errors` are files, created if they are missing and written at their end; or a terminal. `session`: it
+    leads a session of its own.
     """
 
     def __init__(
-        self, *words: str, cwd: Path, env: Mapping[str, str], output: Path, errors: Path | None = None
+        self,
+        *words: str,
+        cwd: Path,
+        env: Mapping[str, str],
+        output: Path,
+        errors: Path | None = None,
+        session: bool = False,
     ) -> None:
-        given = (list(words), cwd, dict(env), output, errors or output)
-        self._process = _CONTEXT.Process(target=_run, args=given)
+        given = {"words": words, "cwd": cwd, "env": dict(env), "output": output, "errors": errors or output}
+        self._process = _CONTEXT.Process(target=_run, kwargs={**given, "session": session})
         self._process.start()
         self.pid: Final = self._process.pid or 0
 
@@ -66,8 +73,10 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def _run(words: list[str], cwd: Path, env: dict[str, str], output: Path, errors: Path) -> None:
+def _run(*, words: tuple[str, ...], cwd: Path, env: dict[str, str], output: Path, errors: Path, session: bool) -> None:
     """What the forked process does, as if a shell had started it."""
+    if session:
+        os.setsid()
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
@@ -78,4 +87,4 @@ def _run(words: list[str], cwd: Path, env: dict[str, str], output: Path, errors:
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", buffering=1 if os.isatty(1) else -1)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, errors="backslashreplace")
     sys.argv = ["leadmasterd", *words]
-    sys.exit(main(words))
+    sys.exit(main(list(words)))

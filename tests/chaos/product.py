@@ -91,6 +91,7 @@ class Played(DaemonUnderTest):
     """The daemon of a product on one state directory, found by what any version of it starts."""
 
     patience: float = OURS.patience
+    forks = False
 
     def tree(self) -> list[psutil.Process]:
         """All living descendants of the daemon; orphans come back to it."""

@@ -19,6 +19,7 @@ from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
 from leadmasterd.settings.paths import Paths, resolve_paths
 from leadmasterd.state.files import read_status
+from tests.forked import Forked
 from tests.processes import carries
 from tests.waiting import Answer, wait_for
 
@@ -67,6 +68,11 @@ def new_standin(key_shape: str, rotation: tuple[str, ...] = ROTATION) -> StandIn
 class DaemonUnderTest:
     """One state directory and the daemon processes that run on it, one after another."""
 
+    forks: bool = True
+    """Whether each is forked from a process that has imported it. What starts as `python -m leadmasterd run` is tested
+    with systemd, by the demo and in storms.
+    """
+
     def __init__(self, state_dir: Path, standin: StandIn, settings: dict[str, str]) -> None:
         self.places: Paths = resolve_paths(None, str(state_dir), "leadmaster.db")
         self.standin = standin
@@ -82,7 +88,7 @@ class DaemonUnderTest:
         self.python = sys.executable
         self.root = ROOT
         """The checkout whose code runs."""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
         self._hidden: dict[str, int] = {}
         """The last row of each table that belongs to an earlier test on the same daemon."""
 
@@ -90,6 +96,9 @@ class DaemonUnderTest:
 
     def start(self) -> None:
         """Start it and return at once; after a restart, `status` may still be the previous process's."""
+        if self.forks:
+            self.process = Forked("run", cwd=self.root, env=self.environment, output=self.log, session=True)
+            return
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [self.python, "-m", "leadmasterd", "run"],
