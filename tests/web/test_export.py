@@ -1,17 +1,27 @@
 """Downloads: the same tables as `leadmasterd leads export`, from the page."""
 
+import asyncio
 import csv
 import io
 import json
 import re
+import threading
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
+from anyio import to_thread
 from python_calamine import CalamineWorkbook
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
 from leadmasterd.settings.leads_light import read_leads_settings
-from leadmasterd.web.access import COOKIE
+from leadmasterd.web.access import COOKIE, Access
+from leadmasterd.web.app import PAGES
+from leadmasterd.web.live import Watch
+from leadmasterd.web.pages.export import xlsx
+from leadmasterd.web.place import Place
+from leadmasterd.web.site import Site
 from tests.waiting import LIMIT
 from tests.web.clients import Client, let_in
 from tests.web.shops import Served, WebShop, served
@@ -48,6 +58,33 @@ def test_a_spreadsheet_is_downloaded_under_todays_name(shop: WebShop, client: Cl
     answer, data = downloaded(client, "/export.xlsx?by=conversation")
     assert named(answer).startswith("conversations-")
     assert CalamineWorkbook.from_filelike(io.BytesIO(data)).sheet_names == ["Conversations"]
+
+
+async def test_pages_go_on_while_somebody_presses_for_spreadsheets(
+    shop: WebShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who wait for their turn leave the threads of the process to others."""
+    began, ends = threading.Event(), threading.Event()
+
+    def slowly(*_: object, **__: object) -> None:
+        began.set()
+        assert ends.wait(LIMIT)
+
+    monkeypatch.setattr("leadmasterd.export.workbook.write_workbook", slowly)
+    access, watch = Access(shop.paths), Watch(shop.paths)
+    site = Site(Place("127.0.0.1", 0), shop.paths, "en", access=access, watch=watch, pages=PAGES)
+    asked = Request({"type": "http", "query_string": b"", "headers": [], "leadmasterd.site": site})
+    usual = to_thread.current_default_thread_limiter()
+    pressed = [asyncio.create_task(xlsx(asked)) for _ in range(3)]
+    try:
+        assert await asyncio.to_thread(began.wait, LIMIT)
+        assert usual.borrowed_tokens == 0
+    finally:
+        ends.set()
+        answers = await asyncio.gather(*pressed)
+    for answer in answers:
+        assert isinstance(answer, StreamingResponse)
+        assert [part async for part in answer.body_iterator] == []
 
 
 def test_csv_is_excels_and_json_lines_are_for_programs(shop: WebShop, client: Client) -> None:

@@ -10,9 +10,9 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from threading import Lock
 from typing import IO, Final
 
+from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -27,8 +27,8 @@ _CSV: Final = "text/csv; charset=utf-8"
 _JSON_LINES: Final = "application/x-ndjson"
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _CHUNK: Final = 64 * 1024
-_one_spreadsheet = Lock()
-"""Making one takes seconds of a core, and people press twice."""
+_one_spreadsheet: Final = CapacityLimiter(1)
+"""Making one takes seconds of a core, and people press twice. Those who wait hold no thread that a page needs."""
 
 
 def csv(request: Request) -> Response:
@@ -47,14 +47,21 @@ def json_lines(request: Request) -> Response:
     return _streamed(site, kind, as_json_lines(kind.keys, _rows(site, kind)), _JSON_LINES)
 
 
-def xlsx(request: Request) -> Response:
+async def xlsx(request: Request) -> Response:
     """A spreadsheet, which is complete before its first byte is sent."""
+    site, kind = site_of(request), _kind(request)
+    file, length = await to_thread.run_sync(_spreadsheet, site, kind, limiter=_one_spreadsheet)
+    headers = {**_as_file(site, kind, "xlsx"), "content-length": str(length)}
+    return StreamingResponse(_sent(file), media_type=_XLSX, headers=headers)
+
+
+def _spreadsheet(site: Site, kind: Kind) -> tuple[IO[bytes], int]:
+    """The file, at its beginning, and its bytes."""
     from leadmasterd.export.workbook import write_workbook
 
-    site, kind = site_of(request), _kind(request)
     file = TemporaryFile()  # noqa: SIM115 - closed when it has been sent
     try:
-        with _one_spreadsheet, TemporaryDirectory(prefix="leadmasterd-") as scratch:
+        with TemporaryDirectory(prefix="leadmasterd-") as scratch:
             write_workbook(
                 file,
                 kind.columns(),
@@ -68,8 +75,7 @@ def xlsx(request: Request) -> Response:
     except BaseException:
         file.close()
         raise
-    headers = {**_as_file(site, kind, "xlsx"), "content-length": str(length)}
-    return StreamingResponse(_sent(file), media_type=_XLSX, headers=headers)
+    return file, length
 
 
 def _kind(request: Request) -> Kind:
