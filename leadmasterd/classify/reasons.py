@@ -10,7 +10,7 @@ Values = Mapping[str, Any]
 
 INTENT_ES: Final[Mapping[str, str]] = {
     "price": "precio",
-    "availability": "stock/disponibilidad",
+    "availability": "stock",
     "order": "pedido",
     "appointment": "turno",
     "delivery": "envío",

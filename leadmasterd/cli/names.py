@@ -26,7 +26,7 @@ def intent(text: str) -> str:
     """An intent's id. Raises CannotUseArgument for an unknown name."""
     from leadmasterd.classify.reasons import INTENT_ES
 
-    names = _names(INTENT_ES)
+    names = _names(INTENT_ES) | {"disponibilidad": "availability"}
     if found := names.get(_normalised(text)):
         return found
     close, listed = _close(text, names, INTENT_ES), _listed(INTENT_ES)
@@ -41,7 +41,7 @@ def _names(known: Mapping[str, str]) -> dict[str, str]:
     """What may be typed, with the id that it means. `known`: ids with their Spanish names."""
     names = {_normalised(name): name for name in known}
     for name, spanish in known.items():
-        # «stock/disponibilidad» has two names.
+        # «cambio/devolución» has two names.
         names |= {_normalised(each): name for each in (spanish, *spanish.split("/"))}
     return names
 

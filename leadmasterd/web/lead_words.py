@@ -75,7 +75,7 @@ def waits(conversation: Conversation, calendar: "BusinessCalendar | None", clock
         at=clock.spoken(since), length=length(clock.seconds_since(since))
     )
     if calendar:
-        text += ", " + _open(calendar.business_seconds(datetime.fromisoformat(since), clock.now))
+        text += _open(calendar.business_seconds(datetime.fromisoformat(since), clock.now), clock.seconds_since(since))
     machine = {
         "assistant": _("answered by the assistant, nobody of yours yet"),
         "api": _("answered by a program, nobody of yours yet"),
@@ -110,7 +110,7 @@ def _answered(lead: Lead) -> str:
         return _("not yet")
     text = _("after {wall}").format(wall=length(lead["first_response_seconds"]))
     business = lead["first_response_business_seconds"]
-    return text if business is None else f"{text}, {_open(business)}"
+    return text if business is None else text + _open(business, lead["first_response_seconds"])
 
 
 def event(row: RecordEntry) -> Entry:
@@ -169,9 +169,11 @@ def cycle(row: WaitingCycle) -> Entry:
     }.get(row["ended_by"] or "", row["ended_by"] or "")
     text = length(row["wall_seconds"] or 0)
     if row["business_seconds"] is not None:
-        text += ", " + _open(row["business_seconds"])
+        text += _open(row["business_seconds"], row["wall_seconds"] or 0)
     return Entry(row["started_at"], text, ended)
 
 
-def _open(seconds: float) -> str:
-    return _("{business} of them open").format(business=open_length(seconds))
+def _open(seconds: float, wall: float) -> str:
+    """How much of a length was in opening hours, to append to it; empty where all of it was."""
+    business = open_length(seconds)
+    return "" if business == length(wall) else ", " + _("{business} of them open").format(business=business)
