@@ -19,7 +19,7 @@ from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
 from leadmasterd.web.access import Access, Session
 from leadmasterd.web.app import ROUTES
-from leadmasterd.web.failures import MOST
+from leadmasterd.web.failures import MOST, MOST_ADDRESSES, Failures
 from leadmasterd.web.guard import believe_proxy
 from tests.web.clients import Client, let_in
 from tests.web.shops import CHECKOUT, Served, WebShop, served, tell_a_story
@@ -440,6 +440,17 @@ def test_what_a_proxy_says_in_a_line_of_its_own_stands_last() -> None:
     }
     believe_proxy(scope, ("127.0.0.1",))
     assert (scope["client"], scope["scheme"]) == (("198.51.100.7", 0), "http")
+
+
+def test_attempts_from_ever_new_addresses_take_no_more_memory() -> None:
+    """The latest are kept."""
+    failures = Failures()
+    for n in range(MOST_ADDRESSES + 10):
+        failures.note(f"2001:db8::{n:x}")
+    assert len(failures) == MOST_ADDRESSES
+    for _ in range(MOST):
+        failures.note("198.51.100.7")
+    assert failures.are_too_many("198.51.100.7")
 
 
 def test_a_damaged_file_of_sessions_is_a_calm_page(tmp_path: Path) -> None:
