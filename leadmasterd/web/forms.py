@@ -1,5 +1,6 @@
 """What people decide on a page: forms that are posted, checked, and answered by going back to the page."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # with what it imports it takes 30 MB
     from leadmasterd.actions.unit_of_work import LeadEditor
 
 MOST_BYTES: Final = 16 * 1024
+LONGEST: Final = 20.0
+"""Seconds that a form may take to arrive: while one does, the process can't leave."""
 _MOST_FIELDS: Final = 100
 _deciding: Final = CapacityLimiter(3)
 """Threads of their own: while the database is locked each decision waits for a minute, and pages must go on."""
@@ -78,14 +81,18 @@ def posted(path: str, act: Callable[[Request, Form], Done]) -> Route:
 
 
 async def read_form(request: Request) -> Form:
-    """The fields of a form; of equal names the last counts. Raises HTTPException for what is none or too large."""
+    """The fields of a form; of equal names the last counts. Raises HTTPException for no, too large or late a form."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise HTTPException(415, _("This is not a form of this page."))
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, _("That is too long."))
+    try:
+        async with asyncio.timeout(LONGEST):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise HTTPException(413, _("That is too long."))
+    except TimeoutError as error:
+        raise HTTPException(408, _("That took too long. Repeat it.")) from error
     try:
         fields = parse_qsl(
             body.decode("ascii", "replace"), keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS

@@ -28,6 +28,8 @@ from leadmasterd.web.site import Site
 
 _FIRST_PASSED_FD: Final = 3
 """Where systemd puts the socket (sd_listen_fds(3))."""
+_BACKLOG: Final = 64
+"""Connections that may wait to be taken. While no file can be opened asyncio logs so many tracebacks each second."""
 _LAST_ANSWERS: Final = 3
 """Seconds that answers may still take when the process is to end."""
 
@@ -54,6 +56,7 @@ def serve(paths: Paths, place: Place, language: Language, *, idle: float | None)
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_LAST_ANSWERS,
+        backlog=_BACKLOG,
     )
     _log_with_ours()
     logging.getLogger("leadmasterd.web").info(

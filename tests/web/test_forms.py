@@ -1,12 +1,16 @@
 """Forms: what is taken for one of ours, and where one goes on."""
 
+import asyncio
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message
 
-from leadmasterd.web.forms import MOST_BYTES, local_path
+from leadmasterd.web.forms import MOST_BYTES, local_path, read_form
 from tests.web.clients import Client, let_in
 from tests.web.shops import Served, WebShop
 
@@ -69,6 +73,20 @@ def test_one_comes_back_to_a_page_of_ours(client: Client, back: str, goes_to: st
     assert local_path(back) == goes_to
     reply = client.posts(PATH, {"id": "99", "back": back})
     assert (reply.status, reply.headers["location"]) == (303, goes_to)
+
+
+async def test_a_form_that_never_arrives_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would keep the process from leaving."""
+    monkeypatch.setattr("leadmasterd.web.forms.LONGEST", 0.01)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    kind = (b"content-type", b"application/x-www-form-urlencoded")
+    with pytest.raises(HTTPException) as refused:
+        await read_form(Request({"type": "http", "headers": [kind]}, receive))
+    assert refused.value.status_code == 408
 
 
 def test_pages_go_on_while_decisions_wait_for_the_database(shop: WebShop, client: Client) -> None:
