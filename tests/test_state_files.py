@@ -136,7 +136,7 @@ def test_a_status_comes_back_as_it_was_written(here: Paths) -> None:
     assert read_status(here) == {"v": 1, "because": "ñandú"}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"v": 2}', "{}", "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"v": 2}', "{}", "\x00", "[" * 99_999])
 def test_a_status_file_that_is_not_ours_is_none(here: Paths, text: str) -> None:
     """It may be damaged by a power cut or written by another version."""
     here.state_dir.mkdir()

@@ -147,6 +147,6 @@ def read_status(paths: Paths) -> dict[str, Any] | None:
     """What the daemon last wrote, or None if it never did (or the file is not what we write)."""
     try:
         status = json.loads(paths.status_file.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     return status if isinstance(status, dict) and status.get("v") == 1 else None
