@@ -58,9 +58,12 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
-    """A command that was run within a test may have chosen another language for the whole process."""
+def _as_before() -> Iterator[None]:
+    """A command that was run within a test may have chosen another language or umask for the whole process."""
+    umask = os.umask(0o077)
+    os.umask(umask)
     yield
+    os.umask(umask)
     speak("en")
 
 
