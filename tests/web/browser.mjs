@@ -18,6 +18,19 @@ const browser = await puppeteer.launch({
 /** Pages by number, each with the violations of its policy and the errors of its scripts. */
 const pages = new Map();
 
+/** A section that changes by itself may be another one between the look and the press: then once more. */
+async function click(page, selector) {
+  for (let tries = 0; ; tries++) {
+    await page.waitForSelector(selector);
+    try {
+      await page.click(selector);
+      return;
+    } catch (error) {
+      if (tries === 20 || !/detached|not clickable|No element/.test(String(error))) throw error;
+    }
+  }
+}
+
 const commands = {
   async page({ width, height, dark, cookies, script }) {
     const context = await browser.createBrowserContext();
@@ -54,12 +67,11 @@ const commands = {
     }
   },
   async click({ page, selector }) {
-    await page.waitForSelector(selector);
-    await page.click(selector);
+    await click(page, selector);
   },
   async follow({ page, selector }) {
     await page.waitForSelector(selector);
-    await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), page.click(selector)]);
+    await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), click(page, selector)]);
   },
   async type({ page, selector, text }) {
     await page.type(selector, text);
