@@ -9,7 +9,7 @@ from typing import Any
 
 from leadmasterd.listener.programs import find_browser, find_node
 from leadmasterd.web.access import COOKIE
-from tests.waiting import LIMIT
+from tests.waiting import LIMIT, wait_for
 from tests.web.clients import Client
 
 PHONE = 360
@@ -50,6 +50,18 @@ class Page:
     def clicks(self, selector: str) -> None:
         """Where nothing is loaded by it."""
         self._asks("click", selector=selector)
+
+    def unfolds(self, details: str) -> None:
+        """Open it. A press is lost where the page puts a newer section in its place just then."""
+
+        def is_open() -> bool:
+            return bool(self.evaluates("(s) => document.querySelector(s)?.open", details))
+
+        def pressed() -> bool:
+            self.clicks(f"{details} summary")
+            return is_open()
+
+        wait_for(lambda: is_open() or pressed(), f"{details} to open")
 
     def follows(self, selector: str) -> None:
         """Click, and wait for the page that is loaded by it."""

@@ -185,7 +185,7 @@ def test_it_is_read_and_used_on_a_phone(client: Client, browser: Browser, dark: 
         assert tab.too_wide() <= 0
         assert tab.accessibility() == []
     tab.goes_to("/chats/1")
-    tab.clicks("#note summary")
+    tab.unfolds("#note")
     tab.types("#note textarea", "llamarla mañana")
     tab.follows("#note button")
     tab.shows("llamarla mañana")

@@ -188,7 +188,7 @@ def test_a_code_appears_by_itself_and_is_scanned_from_the_page(
     [found] = zxingcpp.read_barcodes(np.asarray(Image.open(tmp_path / "page.png").convert("RGB")))
     assert found.text == CODE
     assert page.accessibility() == []
-    page.clicks("#by-code summary")
+    page.unfolds("#by-code")
     page.types("#by-code input[name=phone]", "+54 9 11 5555-0100")
     page.follows("#by-code button")
     assert "Asked WhatsApp for a code." in page.text(".notice")

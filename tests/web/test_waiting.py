@@ -288,11 +288,31 @@ def test_a_row_comes_by_itself_and_goes_when_they_are_answered(shop: WebShop, pa
 
 
 @pytest.mark.e2e
+def test_what_is_pressed_is_not_replaced_under_the_finger(shop: WebShop, page: Page) -> None:
+    """A press counts where it began and ended; the newer list comes right after it."""
+    looks = "() => performance.getEntriesByType('resource').filter((r) => r.name.includes('fragment=waiting')).length"
+    page.evaluates("() => { globalThis.was = document.querySelector('#waiting') }")
+    page.evaluates("() => { dispatchEvent(new PointerEvent('pointerdown')) }")
+    before = page.evaluates(looks)
+    shop.hears((303, 200, "hola, hacen envíos?", {"notify_name": "Flor"}))
+    page.waits_for(
+        "(n) => performance.getEntriesByType('resource')"
+        ".filter((r) => r.name.includes('fragment=waiting')).length > n + 2",
+        before,
+    )
+    assert page.evaluates("() => globalThis.was === document.querySelector('#waiting')") is True
+    page.evaluates("() => { dispatchEvent(new PointerEvent('pointerup')) }")
+    page.shows("Flor", "#waiting")
+    shop.hears((303, 0, "> sí"))
+    page.waits_for("() => !document.querySelector('#waiting').innerText.includes('Flor')")
+
+
+@pytest.mark.e2e
 def test_a_tap_decides_and_its_undo_takes_it_back(shop: WebShop, page: Page, asks: int) -> None:
     """Label, stage and no answer needed; what was opened stays open while the list changes."""
     row = f"#waits-{asks}"
     page.waits_for("(s) => document.querySelector(s)", row)
-    page.clicks(f"#stage-{asks} summary")
+    page.unfolds(f"#stage-{asks}")
     shop.hears((302, 300, "hola, precio?"))
     page.waits_for("(s) => document.querySelector(s)", f"#waits-{number_of(shop, 302)}")
     assert page.evaluates("(s) => document.querySelector(s).open", f"#stage-{asks}") is True
@@ -301,7 +321,7 @@ def test_a_tap_decides_and_its_undo_takes_it_back(shop: WebShop, page: Page, ask
     assert not waits(shop, asks)
     page.follows(".notice button")
     page.waits_for("(s) => document.querySelector(s)", row)
-    page.clicks(f"#label-{asks} summary")
+    page.unfolds(f"#label-{asks}")
     page.follows(f"#label-{asks} button[value=delivery]")
     page.shows("labelled envío")
     page.follows(f'{row} form[action$="/dismiss"] button')

@@ -52,6 +52,10 @@ async function fetchSection(id) {
   const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(id);
   const shown = document.getElementById(id);
   if (!fresh || !shown || fresh.outerHTML === written.get(id)) return;
+  if (pressed) {
+    setTimeout(look, LEAST_PAUSE, id);
+    return;
+  }
   if (isBeingUsed(shown)) {
     shown.addEventListener('focusout', () => setTimeout(look, LEAST_PAUSE, id), { once: true });
     return;
@@ -64,6 +68,17 @@ async function fetchSection(id) {
     if (open.has(each.id)) each.setAttribute('open', '');
   }
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+}
+
+// What is replaced between a finger's touch and its lifting would not be pressed.
+let pressed = false;
+addEventListener('pointerdown', () => {
+  pressed = true;
+});
+for (const end of ['pointerup', 'pointercancel']) {
+  addEventListener(end, () => {
+    pressed = false;
+  });
 }
 
 /** Whether somebody types or chooses there: then it stays until they are done. @param {HTMLElement} section */
