@@ -7,42 +7,36 @@ from typing import Final
 
 from leadmasterd.text import _, later, translated
 
+_SYSTEM: Final = {
+    errno.EACCES: later("permission denied"),
+    errno.EPERM: later("permission denied"),
+    errno.ENOENT: later("no such file or folder"),
+    errno.ENOSPC: later("the disk is full"),
+    errno.EDQUOT: later("the disk is full"),
+    errno.EROFS: later("the disk is read-only"),
+    errno.EIO: later("the disk fails"),
+    errno.EISDIR: later("it is a folder"),
+    errno.ENOTDIR: later("a part of the path is not a folder"),
+    errno.EEXIST: later("there is already something in its place"),
+    errno.ENOTEMPTY: later("there is already something in its place"),
+    errno.ENOEXEC: later("it is not a program for this machine"),
+    errno.ENOMEM: later("no memory is left"),
+    errno.EMFILE: later("too many files are open"),
+    errno.ENFILE: later("too many files are open"),
+    errno.ENAMETOOLONG: later("the name is too long"),
+    errno.ECONNREFUSED: later("connection refused"),
+    errno.ETIMEDOUT: later("no answer in time"),
+}
+
 
 def of_system(error: BaseException) -> str:
     """Why the system refused something, in our words: its own are of another language, or too terse."""
-    match getattr(error, "errno", None):
-        case errno.EACCES | errno.EPERM:
-            return _("permission denied")
-        case errno.ENOENT:
-            return _("no such file or folder")
-        case errno.ENOSPC | errno.EDQUOT:
-            return _("the disk is full")
-        case errno.EROFS:
-            return _("the disk is read-only")
-        case errno.EIO:
-            return _("the disk fails")
-        case errno.EISDIR:
-            return _("it is a folder")
-        case errno.ENOTDIR:
-            return _("a part of the path is not a folder")
-        case errno.EEXIST | errno.ENOTEMPTY:
-            return _("there is already something in its place")
-        case errno.ENOEXEC:
-            return _("it is not a program for this machine")
-        case errno.ENOMEM:
-            return _("no memory is left")
-        case errno.EMFILE | errno.ENFILE:
-            return _("too many files are open")
-        case errno.ENAMETOOLONG:
-            return _("the name is too long")
-        case errno.ECONNREFUSED:
-            return _("connection refused")
-        case errno.ETIMEDOUT:
-            return _("no answer in time")
-        case int(number):
-            return _("system error {name}").format(name=errno.errorcode.get(number, number))
-        case _:
-            return _("no answer in time") if isinstance(error, TimeoutError) else type(error).__name__
+    number = getattr(error, "errno", None)
+    if number in _SYSTEM:
+        return translated(_SYSTEM[number])
+    if isinstance(number, int):
+        return _("system error {name}").format(name=errno.errorcode.get(number, number))
+    return _("no answer in time") if isinstance(error, TimeoutError) else type(error).__name__
 
 
 _AT: Final = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>[0-9]+), column (?P<column>[0-9]+)|end of document)\)")

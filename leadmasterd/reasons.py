@@ -11,6 +11,11 @@ SYSTEM: Final = "system"
 """The actor of what the program did by itself; people are `person:NAME`."""
 
 
+def person_name(actor: str) -> str:
+    """The NAME of `person:NAME`. Not yet safe for a terminal."""
+    return actor.removeprefix("person:")
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A stored code, and what its sentence names."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from leadmasterd import health
+from leadmasterd.reasons import person_name
 from leadmasterd.text import _, ngettext, printable, spoken_language
 
 Values = Mapping[str, Any]
@@ -274,7 +275,7 @@ LEAD_REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
     "merged": lambda v: _("its contact is the same person as that of lead {lead}").format(lead=v.get("into")),
     "note": lambda v: str(v.get("text") or ""),
     "note_withdrawn": lambda v: _("a note was withdrawn"),
-    "undone": lambda v: _("what {who} had decided").format(who=str(v.get("actor") or "?").removeprefix("person:")),
+    "undone": lambda v: _("what {who} had decided").format(who=person_name(str(v.get("actor") or "?"))),
 }
 
 
@@ -291,7 +292,7 @@ def lead_event(
     """One line of a lead's record: what changed and why. `actor`: `system` or `person:LOGIN`."""
     by_person = REASONS_BY_A_PERSON.get(code) if actor.startswith("person:") else None
     make = LEAD_REASONS.get(code)
-    why = by_person(actor.removeprefix("person:")) if by_person else make(values) if make else code
+    why = by_person(person_name(actor)) if by_person else make(values) if make else code
     match kind:
         case "note" | "note_withdrawn":
             return printable(why)

@@ -13,6 +13,7 @@ from leadmasterd.errors import Refused
 from leadmasterd.leads.stages import CLOSED, DISMISSED
 from leadmasterd.queries.database import Row, id_list, rows
 from leadmasterd.queries.people import Subject
+from leadmasterd.sentences import lead_event
 from leadmasterd.text import _
 
 RECENT: Final = timedelta(minutes=10)
@@ -63,6 +64,17 @@ class ColleaguesDecision:
     after: str | None
     code: str
     values: dict[str, Any]
+
+    def in_words(self) -> str:
+        """What it changed, and why."""
+        return lead_event(
+            kind=self.kind,
+            before=self.before,
+            after=self.after,
+            code=self.code,
+            values=self.values,
+            actor=self.actor,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -130,7 +130,8 @@ def run(arguments: argparse.Namespace) -> int:
         rows: Iterator[Mapping[str, Any]] = iter(())
         if connection := reading.leads_database(paths, settings):
             stack.enter_context(closing(connection))
-            rows = chain.from_iterable(pages(kind, connection, as_of, since=since))
+            opened = nullcontext(connection)
+            rows = chain.from_iterable(pages(kind, lambda: opened, as_of, since=since))
             if pending := count_pending(connection):
                 print(words.pending_note(pending), file=sys.stderr)
         clock = Clock(as_of.now, settings.zone())

@@ -29,11 +29,12 @@ from leadmasterd.queries.lead_detail import (
     lead_detail,
 )
 from leadmasterd.queries.leads import AsOf, Lead, touch_name
-from leadmasterd.queries.people import find_or_refuse, is_blank
-from leadmasterd.sentences import lead_event, named_stage, stage_lines
+from leadmasterd.queries.people import find_or_refuse
+from leadmasterd.reasons import person_name
+from leadmasterd.sentences import named_stage, stage_lines
 from leadmasterd.settings.leads_light import LightLeadsSettings
 from leadmasterd.settings.paths import find_paths
-from leadmasterd.text import _, printable, spoken_language
+from leadmasterd.text import _, printable, shortened, spoken_language
 
 if TYPE_CHECKING:
     from leadmasterd.leads.calendar import BusinessCalendar
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 _LABEL: Final = len("  contact    ")
 _TIME: Final = len("  2026-11-23 14:03  ")
 """Columns where texts begin, for continuation lines."""
+_BURST: Final = 60
+"""Characters of what somebody wrote together."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,8 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(answer: LeadDetail, now: datetime, settings: LightLeadsSettings) -> None:
     clock = Clock(now, settings.zone())
     lead, contact, conversations = answer["lead"], answer["contact"], answer["conversations"]
-    names = (contact["saved_name"], contact["verified_name"], contact["push_name"], contact["phone"])
-    name = next((each for each in names if each and not is_blank(each)), conversations[0]["chat"])
+    name = words.best_name(contact) or conversations[0]["chat"]
     heading = _("Lead {lead}: {name}") if lead else _("No lead: {name}")
     print(folded(heading.format(lead=lead and lead["lead_id"], name=printable(name)), 2))
     labelled = _contact_rows(contact, conversations)
@@ -86,9 +88,7 @@ def _print(answer: LeadDetail, now: datetime, settings: LightLeadsSettings) -> N
         labelled += _lead_rows(lead, answer["other_leads"], clock)
     calendar = settings.calendar() if any(each["waiting_since"] for each in conversations) else None
     labelled += [
-        (_("waits"), _waits(since, each["due_at"], calendar, clock) + _answered_by(each["answered_by"]))
-        for each in conversations
-        if (since := each["waiting_since"])
+        (_("waits"), _waits(since, each, calendar, clock)) for each in conversations if (since := each["waiting_since"])
     ]
     if zone := clock.zone_name():
         labelled.append((_("times"), _("in {zone} time (leads.timezone)").format(zone=zone)))
@@ -111,19 +111,11 @@ def _section(title: str, lines: list[str]) -> None:
 
 
 def _contact_rows(contact: Person, conversations: list[Conversation]) -> list[tuple[str, str]]:
-    names = []
-    if contact["saved_name"]:
-        names.append(_("{name} in the address book").format(name=contact["saved_name"]))
-    if contact["verified_name"]:
-        names.append(_("{name} as a business").format(name=contact["verified_name"]))
-    if contact["push_name"] and not is_blank(contact["push_name"]):
-        names.append(_("calls themselves {name}").format(name=contact["push_name"]))
-    if contact["business"]:
-        names.append(_("a business account"))
+    names = words.names(contact)
     ids = [*contact["phones"], *(each["chat"] for each in conversations)]
     rows = [(_("contact"), "; ".join(names) or _("no name is known")), (_("reach"), ", ".join(dict.fromkeys(ids)))]
     for merge in contact["merges"]:
-        by = merge["actor"].removeprefix("person:")
+        by = person_name(merge["actor"])
         rows.append((_("merged"), _("merge {n}, by {who}").format(n=merge["merge_id"], who=by)))
     category = next((each["category"] for each in conversations if each["category"]), None)
     if category:
@@ -136,8 +128,7 @@ def _contact_rows(contact: Person, conversations: list[Conversation]) -> list[tu
 def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[str, str]]:
     topics = lead["topics"] or [lead["intent"]]
     stage = _("{stage} since {at}").format(stage=named_stage(lead["stage"]), at=clock.full(lead["stage_at"]))
-    opened_by = {"message": _("by a message"), "ad": _("by an ad"), "person": _("by hand")}
-    opened_text = f"{clock.full(lead['opened_at'])}, {opened_by.get(lead['source'], lead['source'])}"
+    opened_text = f"{clock.full(lead['opened_at'])}, {words.opened_by(lead['source'])}"
     if lead["reopened"]:
         opened_text += ", " + _("reopened {n}x").format(n=lead["reopened"])
     rows = [
@@ -168,7 +159,8 @@ def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[
     return rows
 
 
-def _waits(since: str, due_at: str | None, calendar: "BusinessCalendar | None", clock: Clock) -> str:
+def _waits(since: str, conversation: Conversation, calendar: "BusinessCalendar | None", clock: Clock) -> str:
+    due_at, machine = conversation["due_at"], conversation["answered_by"]
     text = _("for an answer since {at}: {length}").format(
         at=clock.full(since), length=length(clock.seconds_since(since))
     )
@@ -178,25 +170,15 @@ def _waits(since: str, due_at: str | None, calendar: "BusinessCalendar | None", 
         text += "; " + _("overdue since {at}").format(at=clock.full(due_at))
     elif due_at:
         text += "; " + _("due at {at}").format(at=clock.full(due_at))
-    return text
-
-
-def _answered_by(machine: str | None) -> str:
-    """Who has answered meanwhile, where nobody of the operator's has."""
-    said = {
-        "assistant": _("answered by the assistant, nobody of yours yet"),
-        "api": _("answered by a program, nobody of yours yet"),
-        "auto_reply": _("answered automatically, nobody of yours yet"),
-    }
-    return f"; {said[machine]}" if machine else ""
+    return f"{text}; {words.answered_by(machine)}" if machine else text
 
 
 def _classified(row: Classification, clock: Clock) -> str:
     body = printable(" / ".join(text for text in row["texts"] if text.strip()))
-    burst = f"«{body[:59] + '…' if len(body) > 60 else body}»" if body else f"[{row['first_message_id']}]"
+    burst = f"«{shortened(body, _BURST)}»" if body else f"[{row['first_message_id']}]"
     text = f"{clock.full(row['sent_at'])}  {burst}: {named(row['intent'])}, {why(row['code'], row['values'])}"
     if label := row["person"]:
-        who = printable(label["actor"].removeprefix("person:"))
+        who = printable(person_name(label["actor"]))
         text += "; " + _("{who} says: {intent}").format(who=who, intent=named(label["intent"]))
     return text
 
@@ -210,16 +192,8 @@ def _touch(touch: Touch, clock: Clock) -> str:
 
 def _event(event: RecordEntry, clock: Clock) -> str:
     actor = event["actor"]
-    who = _("system") if actor == "system" else printable(actor.removeprefix("person:"))
-    change = lead_event(
-        kind=event["kind"],
-        before=event["before"],
-        after=event["after"],
-        code=event["code"],
-        values=event["values"],
-        actor=actor,
-    )
-    return f"{clock.full(event['at'])}  {who}: {change}"
+    who = _("system") if actor == "system" else printable(person_name(actor))
+    return f"{clock.full(event['at'])}  {who}: {words.recorded(event)}"
 
 
 def _follow_up(follow_up: FollowUp, clock: Clock) -> str:

@@ -10,7 +10,8 @@ from leadmasterd.cli.arguments import add_epilog, add_id, add_json, typed
 from leadmasterd.cli.editing import clock_of, lead_editor, print_changes
 from leadmasterd.clock import Clock
 from leadmasterd.leads.stages import DECIDABLE
-from leadmasterd.sentences import lead_event, named_stage, stage_lines
+from leadmasterd.reasons import person_name
+from leadmasterd.sentences import named_stage, stage_lines
 from leadmasterd.text import _, printable
 
 
@@ -83,23 +84,15 @@ def _undo(arguments: argparse.Namespace) -> int:
 def _undone(done: StageUndone, clock: Clock) -> str:
     return _("Undone: {stage}, which {who} had decided at {at}.").format(
         stage=named_stage(done.stage),
-        who=printable(done.decided_by.removeprefix("person:")),
+        who=printable(person_name(done.decided_by)),
         at=clock.brief(done.decided_at) + clock.where(),
     )
 
 
 def _colleague(decision: ColleaguesDecision, lead: int, clock: Clock) -> str:
-    what = lead_event(
-        kind=decision.kind,
-        before=decision.before,
-        after=decision.after,
-        code=decision.code,
-        values=decision.values,
-        actor=decision.actor,
-    )
     return _("Note: at {at} {who} decided on lead {lead}: {what}.").format(
         at=clock.brief(decision.at) + clock.where(),
-        who=printable(decision.actor.removeprefix("person:")),
+        who=printable(person_name(decision.actor)),
         lead=lead,
-        what=what,
+        what=decision.in_words(),
     )

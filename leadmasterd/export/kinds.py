@@ -5,6 +5,7 @@ was read.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -69,17 +70,19 @@ KINDS: Final[Mapping[KindName, Kind]] = {
 
 
 def pages(
-    kind: Kind, connection: Connection, as_of: AsOf, *, since: str | None = None
+    kind: Kind, reading: Callable[[], AbstractContextManager[Connection]], as_of: AsOf, *, since: str | None = None
 ) -> Iterator[Sequence[ExportRow]]:
-    """All rows, the oldest first; with `since` only those active since then. No page is empty."""
+    """All rows, the oldest first; with `since` only those active since then. No page is empty.
+
+    `reading`: the database for one page; it is left before the page is given on.
+    """
     after = 0
-    while page := kind.page(connection, as_of, after=after, limit=PAGE, since=since):
+    while True:
+        with reading() as connection:
+            page = kind.page(connection, as_of, after=after, limit=PAGE, since=since)
+        if not page:
+            return
         yield page
-        after = last_id(kind, page)
-
-
-def last_id(kind: Kind, page: Sequence[ExportRow]) -> int:
-    """What the next page comes after."""
-    last = page[-1][kind.keys[0]]
-    assert isinstance(last, int)
-    return last
+        last = page[-1][kind.keys[0]]
+        assert isinstance(last, int)
+        after = last

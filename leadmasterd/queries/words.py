@@ -6,6 +6,7 @@ from leadmasterd.text import _, ngettext, spoken_language
 
 if TYPE_CHECKING:  # commands that have to answer at once need the words alone
     from leadmasterd.queries.alerts import NewLead
+    from leadmasterd.queries.lead_detail import Person, RecordEntry
     from leadmasterd.queries.leads import Lead, LeadTouch
     from leadmasterd.queries.today import DueFollowUp
     from leadmasterd.queries.waiting import WaitingConversation
@@ -18,6 +19,58 @@ def person(row: "Lead | NewLead | WaitingConversation | DueFollowUp") -> tuple[s
         return who, row["phone"] if row["phone"] != who else ""
     number = row["chat"].removesuffix("@lid")
     return (number, _("no phone known")) if who == row["chat"] else (who, number)
+
+
+def best_name(contact: "Person") -> str | None:
+    """The best name that is known, or else the phone."""
+    from leadmasterd.queries.people import is_blank
+
+    names = (contact["saved_name"], contact["verified_name"], contact["push_name"], contact["phone"])
+    return next((each for each in names if each and not is_blank(each)), None)
+
+
+def names(contact: "Person") -> list[str]:
+    """Every name and what it is."""
+    from leadmasterd.queries.people import is_blank
+
+    found = []
+    if contact["saved_name"]:
+        found.append(_("{name} in the address book").format(name=contact["saved_name"]))
+    if contact["verified_name"]:
+        found.append(_("{name} as a business").format(name=contact["verified_name"]))
+    if contact["push_name"] and not is_blank(contact["push_name"]):
+        found.append(_("calls themselves {name}").format(name=contact["push_name"]))
+    if contact["business"]:
+        found.append(_("a business account"))
+    return found
+
+
+def opened_by(source: str) -> str:
+    """How a lead began."""
+    return {"message": _("by a message"), "ad": _("by an ad"), "person": _("by hand")}.get(source, source)
+
+
+def answered_by(machine: str) -> str:
+    """Which machine of ours has answered, where nobody of the operator's has."""
+    return {
+        "assistant": _("answered by the assistant, nobody of yours yet"),
+        "api": _("answered by a program, nobody of yours yet"),
+        "auto_reply": _("answered automatically, nobody of yours yet"),
+    }[machine]
+
+
+def recorded(entry: "RecordEntry") -> str:
+    """What a line of a lead's record says: what changed, and why."""
+    from leadmasterd.sentences import lead_event
+
+    return lead_event(
+        kind=entry["kind"],
+        before=entry["before"],
+        after=entry["after"],
+        code=entry["code"],
+        values=entry["values"],
+        actor=entry["actor"],
+    )
 
 
 def wants(row: "WaitingConversation") -> tuple[str, ...]:

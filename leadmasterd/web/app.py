@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -49,7 +49,6 @@ ROUTES: Final[list[BaseRoute]] = [
     *events.ROUTES,
     Mount("/static", StaticFiles(directory=STATIC)),
 ]
-PAGES: Final = frozenset(route.path for route in ROUTES if isinstance(route, Route))
 _THREADS: Final = 12
 """Pages that are made at the same time. Forty, as anyio has it, would each keep memory of their own."""
 

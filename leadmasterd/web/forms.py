@@ -102,6 +102,20 @@ async def read_form(request: Request) -> Form:
     return dict(fields)
 
 
+def number_in(form: Form, field: str) -> int | None:
+    """None for what is no number: a form of ours always has one."""
+    text = form.get(field, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def needed_number(form: Form, field: str) -> int:
+    """Raises Refused for what is no number."""
+    number = number_in(form, field)
+    if number is None:
+        raise Refused(_("This form is incomplete. Load the page again and repeat it."))
+    return number
+
+
 def local_path(back: str) -> str:
     """Where to go on: a path of ours, and never another site."""
     is_ours = back.startswith("/") and back[1:2] not in ("/", "\\") and back.isprintable()

@@ -20,8 +20,8 @@ from leadmasterd.queries.lead_detail import (
     WaitingCycle,
 )
 from leadmasterd.queries.leads import Lead, touch_name
-from leadmasterd.queries.people import is_blank
-from leadmasterd.sentences import lead_event, stage_es
+from leadmasterd.reasons import person_name
+from leadmasterd.sentences import stage_es
 from leadmasterd.text import _, shortened
 
 if TYPE_CHECKING:
@@ -43,22 +43,7 @@ class Entry:
 
 def name_of(person: Person, chat: str) -> str:
     """The best name, or else a phone or the chat's id."""
-    names = (person["saved_name"], person["verified_name"], person["push_name"], person["phone"])
-    return next((each for each in names if each and not is_blank(each)), chat.removesuffix("@lid"))
-
-
-def names_of(person: Person) -> list[str]:
-    """Every name and what it is."""
-    found = []
-    if person["saved_name"]:
-        found.append(_("{name} in the address book").format(name=person["saved_name"]))
-    if person["verified_name"]:
-        found.append(_("{name} as a business").format(name=person["verified_name"]))
-    if person["push_name"] and not is_blank(person["push_name"]):
-        found.append(_("calls themselves {name}").format(name=person["push_name"]))
-    if person["business"]:
-        found.append(_("a business account"))
-    return found
+    return words.best_name(person) or chat.removesuffix("@lid")
 
 
 def ids_of(person: Person, chats: Iterable[str]) -> list[str]:
@@ -76,18 +61,13 @@ def waits(conversation: Conversation, calendar: "BusinessCalendar | None", clock
     )
     if calendar:
         text += _open(calendar.business_seconds(datetime.fromisoformat(since), clock.now), clock.seconds_since(since))
-    machine = {
-        "assistant": _("answered by the assistant, nobody of yours yet"),
-        "api": _("answered by a program, nobody of yours yet"),
-        "auto_reply": _("answered automatically, nobody of yours yet"),
-    }.get(conversation["answered_by"] or "")
-    return f"{text}; {machine}" if machine else text
+    machine = conversation["answered_by"]
+    return f"{text}; {words.answered_by(machine)}" if machine else text
 
 
 def facts(lead: Lead, clock: Clock) -> list[tuple[str, str]]:
     """The lead in labelled lines."""
-    opened_by = {"message": _("by a message"), "ad": _("by an ad"), "person": _("by hand")}
-    opened = f"{clock.spoken(lead['opened_at'])}, {opened_by.get(lead['source'], lead['source'])}"
+    opened = f"{clock.spoken(lead['opened_at'])}, {words.opened_by(lead['source'])}"
     if lead["reopened"]:
         opened += ", " + _("reopened {n}x").format(n=lead["reopened"])
     found = [
@@ -115,20 +95,12 @@ def _answered(lead: Lead) -> str:
 
 def event(row: RecordEntry) -> Entry:
     """Who or what changed what, and why."""
-    change = lead_event(
-        kind=row["kind"],
-        before=row["before"],
-        after=row["after"],
-        code=row["code"],
-        values=row["values"],
-        actor=row["actor"],
-    )
-    return Entry(row["at"], change, who(row["actor"]))
+    return Entry(row["at"], words.recorded(row), who(row["actor"]))
 
 
 def who(actor: str) -> str:
     """A person by name; the program itself has none."""
-    return _("leadmasterd itself") if actor == "system" else actor.removeprefix("person:").removeprefix("web:")
+    return _("leadmasterd itself") if actor == "system" else person_name(actor)
 
 
 def classified(row: Classification) -> Entry:

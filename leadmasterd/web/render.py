@@ -46,7 +46,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
         "csrf": form_token(request.cookies.get(COOKIE, "")) if session else "",
         "here": request.url.path,
         "back": back_to(request),
-        "menu": [(path, label) for path, label in menu() if path in site.pages],
+        "menu": menu(),
         "language": site.language,
         "clock": Clock(datetime.now(UTC), site.leads.zone()),
         "health": lambda: health_line(site),

@@ -21,7 +21,7 @@ from leadmasterd.language import Language
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _
 from leadmasterd.web.access import Access
-from leadmasterd.web.app import PAGES, make_app
+from leadmasterd.web.app import make_app
 from leadmasterd.web.live import Watch
 from leadmasterd.web.place import Place
 from leadmasterd.web.site import Site
@@ -44,7 +44,7 @@ def serve(paths: Paths, place: Place, language: Language, *, idle: float | None)
         host, port = listening.getsockname()[:2]
         place = replace(place, host=host, port=port)
         place.check()
-    site = Site(place, paths, language, access=Access(paths), watch=Watch(paths), pages=PAGES)
+    site = Site(place, paths, language, access=Access(paths), watch=Watch(paths))
     config = Config(
         make_app(site),
         http="h11",

@@ -60,8 +60,6 @@ class Site:
     language: Language
     access: Access
     watch: Watch
-    pages: frozenset[str]
-    """The paths that there are."""
     failures: Failures = field(default_factory=Failures)
     visits: Visits = field(default_factory=Visits)
     notices: "dict[int, list[Done]]" = field(default_factory=dict)

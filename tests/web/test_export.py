@@ -17,7 +17,6 @@ from starlette.responses import StreamingResponse
 
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.web.access import COOKIE, Access
-from leadmasterd.web.app import PAGES
 from leadmasterd.web.live import Watch
 from leadmasterd.web.pages.export import xlsx
 from leadmasterd.web.place import Place
@@ -72,7 +71,7 @@ async def test_pages_go_on_while_somebody_presses_for_spreadsheets(
 
     monkeypatch.setattr("leadmasterd.export.workbook.write_workbook", slowly)
     access, watch = Access(shop.paths), Watch(shop.paths)
-    site = Site(Place("127.0.0.1", 0), shop.paths, "en", access=access, watch=watch, pages=PAGES)
+    site = Site(Place("127.0.0.1", 0), shop.paths, "en", access=access, watch=watch)
     asked = Request({"type": "http", "query_string": b"", "headers": [], "leadmasterd.site": site})
     usual = to_thread.current_default_thread_limiter()
     pressed = [asyncio.create_task(xlsx(asked)) for _ in range(3)]

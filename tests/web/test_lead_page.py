@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from html import unescape
 from pathlib import Path
@@ -13,7 +12,7 @@ from tests import wire
 from tests.captures import Store, item
 from tests.web.browser import Browser
 from tests.web.clients import Client, let_in
-from tests.web.shops import Served, WebShop, served
+from tests.web.shops import WebShop, served
 
 HOSTILE = "<script>alert(1)</script> \"><img src=x onerror=alert(2)> \u202eolleh\x07 'fin"
 GROUP = "120363000000000001@g.us"
@@ -39,19 +38,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> WebShop:
         (4, 10, "hola, precio de la mesa?", beto),
     )
     return made
-
-
-@pytest.fixture(scope="module")
-def site(shop: WebShop) -> Iterator[Served]:
-    """Its page, served by a real process."""
-    with served(shop) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
-def client(shop: WebShop, site: Served) -> Client:
-    """Somebody who is let in."""
-    return let_in(shop.paths, site.port)
 
 
 def read(client: Client, path: str) -> str:

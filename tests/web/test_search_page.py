@@ -1,6 +1,5 @@
 """The page on which everything that was captured is searched."""
 
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from tests.web.browser import Browser
 from tests.web.clients import Client, let_in
-from tests.web.shops import Served, WebShop, served
+from tests.web.shops import WebShop, served
 
 HOSTILE = '<script>alert(1)</script> "><img src=x onerror=alert(2)> ‮olleh\x07 girasol'.replace("‮", "\u202e")
 
@@ -24,19 +23,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> WebShop:
         (2, 29, "> dale, te mando", evil),
     )
     return made
-
-
-@pytest.fixture(scope="module")
-def site(shop: WebShop) -> Iterator[Served]:
-    """Its page, served by a real process."""
-    with served(shop) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
-def client(shop: WebShop, site: Served) -> Client:
-    """Somebody who is let in."""
-    return let_in(shop.paths, site.port)
 
 
 @pytest.mark.parametrize("typed", ["envio", "ENV%C3%8DO+nandu", "gomez", "5555+0001"])

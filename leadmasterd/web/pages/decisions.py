@@ -12,10 +12,11 @@ from leadmasterd.classify.reasons import INTENT_ES, intent_es
 from leadmasterd.errors import Refused
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.queries.people import name_of_conversation
-from leadmasterd.sentences import lead_event, stage_es
+from leadmasterd.reasons import person_name
+from leadmasterd.sentences import stage_es
 from leadmasterd.text import _, printable
 from leadmasterd.web.chat_paths import CHAT
-from leadmasterd.web.forms import Done, Form, Undo, decision
+from leadmasterd.web.forms import Done, Form, Undo, decision, needed_number, number_in
 
 # `actions` is imported by what needs it: with all that it imports it takes 30 MB, and most visits decide nothing.
 if TYPE_CHECKING:
@@ -35,19 +36,6 @@ def _name(request: Request, editor: "LeadEditor") -> str:
     return printable(name_of_conversation(editor.connection, _chat(request)))
 
 
-def _number(form: Form, field: str) -> int | None:
-    """None for what is no number: a form of ours always has one."""
-    text = form.get(field, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
-def _needed(form: Form, field: str) -> int:
-    number = _number(form, field)
-    if number is None:
-        raise Refused(_("This form is incomplete. Load the page again and repeat it."))
-    return number
-
-
 # ---------------------------------------------------------------------- labels
 
 
@@ -57,7 +45,7 @@ def _label(request: Request, form: Form, editor: "LeadEditor") -> Done:
     intent = form.get("intent", "")
     if intent not in INTENT_ES:
         raise Refused(_("Choose one of the labels."))
-    done = label(editor, _chat(request), intent, message_id=_number(form, "message"))
+    done = label(editor, _chat(request), intent, message_id=number_in(form, "message"))
     text = _("{who}: labelled {intent}.").format(who=_name(request, editor), intent=intent_es(intent))
     if done.correction_id is None:
         return Done(text)
@@ -69,7 +57,10 @@ def _undo_label(request: Request, form: Form, editor: "LeadEditor") -> Done:
     from leadmasterd.actions.labels import undo_label
 
     done = undo_label(
-        editor, _chat(request), message_id=_needed(form, "message"), correction_id=_needed(form, "correction")
+        editor,
+        _chat(request),
+        message_id=needed_number(form, "message"),
+        correction_id=needed_number(form, "correction"),
     )
     return Done(
         _("{who}: the label is undone; it is {intent} again.").format(
@@ -100,22 +91,14 @@ def _stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
 
 
 def _colleague(decision: "ColleaguesDecision") -> str:
-    what = lead_event(
-        kind=decision.kind,
-        before=decision.before,
-        after=decision.after,
-        code=decision.code,
-        values=decision.values,
-        actor=decision.actor,
-    )
-    who = printable(decision.actor.removeprefix("person:"))
-    return _("Just before, {who} decided: {what}.").format(who=who, what=what)
+    who = printable(person_name(decision.actor))
+    return _("Just before, {who} decided: {what}.").format(who=who, what=decision.in_words())
 
 
 def _undo_stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
     from leadmasterd.actions.stages import undo_stage
 
-    done = undo_stage(editor, _chat(request), decision_id=_needed(form, "decision"))
+    done = undo_stage(editor, _chat(request), decision_id=needed_number(form, "decision"))
     return Done(
         _("{who}: {stage} is undone.").format(who=_name(request, editor), stage=stage_es(done.stage))
         + (" " + _("It is {stage} again.").format(stage=stage_es(done.after.stage)) if done.after else "")
@@ -141,7 +124,7 @@ def _note(request: Request, form: Form, editor: "LeadEditor") -> Done:
 def _undo_note(request: Request, form: Form, editor: "LeadEditor") -> Done:
     from leadmasterd.actions.notes import undo_note
 
-    undo_note(editor, _chat(request), note_id=_needed(form, "note"))
+    undo_note(editor, _chat(request), note_id=needed_number(form, "note"))
     return Done(_("{who}: the note is withdrawn.").format(who=_name(request, editor)))
 
 

@@ -5,6 +5,7 @@ page, or for a spreadsheet a file without a name.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain, islice
@@ -18,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from leadmasterd.export.kinds import KINDS, PAGE, ExportRow, Kind, last_id
+from leadmasterd.export.kinds import KINDS, PAGE, ExportRow, Kind, pages
+from leadmasterd.queries.database import Connection
 from leadmasterd.queries.deadlines import by_hours_of
 from leadmasterd.queries.leads import AsOf
 from leadmasterd.web.site import Site, site_of
@@ -88,14 +90,13 @@ def _kind(request: Request) -> Kind:
 
 def _rows(site: Site, kind: Kind) -> Iterator[ExportRow]:
     as_of = AsOf(datetime.now(UTC), site.leads.stale_days, site.leads.dormant_days)
-    after = 0
-    while True:
-        with site.reading() as connection:
-            page = kind.page(by_hours_of(connection, site.leads), as_of, after=after, limit=PAGE)
-        if not page:
-            return
-        yield from page
-        after = last_id(kind, page)
+    yield from chain.from_iterable(pages(kind, partial(_reading, site), as_of))
+
+
+@contextmanager
+def _reading(site: Site) -> Iterator[Connection]:
+    with site.reading() as connection:
+        yield by_hours_of(connection, site.leads)
 
 
 def _streamed(site: Site, kind: Kind, lines: Iterator[str], media_type: str) -> Response:

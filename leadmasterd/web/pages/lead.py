@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadmasterd.clock import Clock
-from leadmasterd.errors import Refused
+from leadmasterd.queries import words
 from leadmasterd.queries.conversation import Bubble, thread, whose
 from leadmasterd.queries.database import Connection
 from leadmasterd.queries.deadlines import by_hours_of
@@ -24,7 +24,7 @@ from leadmasterd.queries.waiting_detail import wa_number, waiting_details
 from leadmasterd.text import _
 from leadmasterd.web import lead_words
 from leadmasterd.web.chat_paths import CHAT
-from leadmasterd.web.forms import Done, Form, Undo, decision
+from leadmasterd.web.forms import Done, Form, Undo, decision, needed_number
 from leadmasterd.web.lead_words import Entry
 from leadmasterd.web.pages.waiting import label_buttons, stage_buttons
 from leadmasterd.web.render import render
@@ -121,7 +121,7 @@ def _about(connection: Connection, site: Site, subject: Subject, clock: Clock) -
     jids = [each["value"] for each in reversed(person["identities"]) if each["kind"] == "wa_jid"]
     return About(
         name=lead_words.name_of(person, chat),
-        names=lead_words.names_of(person),
+        names=words.names(person),
         ids=lead_words.ids_of(person, [each["chat"] for each in conversations]),
         number=wa_number(chat, person["phone"], jids),
         lead=lead,
@@ -168,10 +168,7 @@ def _merge(request: Request, form: Form, editor: "LeadEditor") -> Done:
 def _undo_merge(_request: Request, form: Form, editor: "LeadEditor") -> Done:
     from leadmasterd.actions.merges import undo_merge
 
-    number = form.get("merge", "")
-    if not (number.isascii() and number.isdigit() and len(number) < 19):
-        raise Refused(_("This form is incomplete. Load the page again and repeat it."))
-    undo_merge(editor, int(number))
+    undo_merge(editor, needed_number(form, "merge"))
     return Done(_("They are two people again."))
 
 

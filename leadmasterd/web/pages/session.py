@@ -15,8 +15,7 @@ from leadmasterd.queries import history
 from leadmasterd.state.control import ask
 from leadmasterd.state.status_object import Scan
 from leadmasterd.text import _
-from leadmasterd.web.access import Session
-from leadmasterd.web.forms import Done, Form, posted
+from leadmasterd.web.forms import Done, Form, number_in, posted
 from leadmasterd.web.render import render
 from leadmasterd.web.site import Site, site_of
 
@@ -134,10 +133,8 @@ def ask_for_code(request: Request, form: Form) -> Done:
 
 def revoke(request: Request, form: Form) -> Done:
     """Let a browser in no longer."""
-    number = form.get("id", "")
-    if not (number.isascii() and number.isdigit() and len(number) < 19):
-        raise Refused(_("That browser is let in no longer."))
-    ended: list[Session] = site_of(request).access.revoke([int(number)])
+    number = number_in(form, "id")
+    ended = site_of(request).access.revoke([number]) if number is not None else []
     if not ended:
         raise Refused(_("That browser is let in no longer."))
     return Done(_("{name} is let in no longer.").format(name=ended[0].name))

@@ -21,9 +21,9 @@ from leadmasterd.queries.messages import content_of
 from leadmasterd.queries.waiting import WaitingConversation, count_waiting, waiting
 from leadmasterd.queries.waiting_detail import WaitingDetail, waiting_details
 from leadmasterd.readable import line
+from leadmasterd.reasons import person_name
 from leadmasterd.sentences import stage_es
 from leadmasterd.text import _, printable, shortened
-from leadmasterd.web.chat_paths import CHAT
 from leadmasterd.web.render import environment, render
 from leadmasterd.web.site import site_of
 
@@ -83,7 +83,6 @@ def show(request: Request) -> Response:
         more=skip + len(rows) if skip + len(rows) < count["conversations"] else None,
         label_buttons=label_buttons(),
         stage_buttons=stage_buttons,
-        has_chat_page=CHAT in site.pages,
     )
 
 
@@ -121,7 +120,7 @@ def _row(row: WaitingConversation, detail: WaitingDetail, target: float, clock: 
 def _why(detail: WaitingDetail) -> str:
     """Why they are taken for what they want: the person who said so, else the classifier's reason."""
     if labelled := detail["labelled"]:
-        return _("{who} says so").format(who=printable(labelled["actor"].removeprefix("person:")))
+        return _("{who} says so").format(who=printable(person_name(labelled["actor"])))
     if classified := detail["classified"]:
         return plain_why(classified["code"], classified["values"])
     return ""
