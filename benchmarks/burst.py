@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from benchmarks.lines import message_line, ready_line
+from benchmarks.lines import write_lines
 from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.listener.child import Child
@@ -39,10 +39,7 @@ def run() -> list[Figure]:
         with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
             folder = Path(name)
             lines = folder / "lines"
-            with lines.open("wb") as file:
-                file.write(ready_line())
-                for number in range(LINES):
-                    file.write(message_line(number, number + 2))
+            write_lines(lines, LINES)
             took = asyncio.run(capture(lines, folder / "ours.db", WordIndex))
             ratios.append(took / raw(folder / "ours.db", folder / "raw.db"))
             seconds.append(took)

@@ -21,7 +21,7 @@ import psutil
 from benchmarks import burst, whole
 from benchmarks.daemon import setup, until
 from benchmarks.figures import Figure
-from benchmarks.lines import message_line, ready_line
+from benchmarks.lines import write_lines
 from benchmarks.ports import free_port, is_open
 from leadmasterd.outbox import triggers
 from leadmasterd.store.database import open_for_writing
@@ -184,10 +184,7 @@ def _burst() -> Figure:
         with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
             folder = Path(name)
             lines = folder / "lines"
-            with lines.open("wb") as file:
-                file.write(ready_line())
-                for number in range(burst.LINES):
-                    file.write(message_line(number, number + 2))
+            write_lines(lines, burst.LINES)
             without = asyncio.run(burst.capture(lines, folder / "without.db"))
             with closing(open_for_writing(folder / "with.db")) as database:
                 database.execute("BEGIN IMMEDIATE")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Final
 
 from tests import wire
@@ -34,6 +35,14 @@ def message_line(number: int, seq: int, body: str = BODY) -> bytes:
 def ready_line() -> bytes:
     """The line that names the account of the messages that follow, with its newline."""
     return _compact(wire.ready())
+
+
+def write_lines(file: Path, number: int) -> None:
+    """The account's line, and so many messages."""
+    with file.open("wb") as lines:
+        lines.write(ready_line())
+        for each in range(number):
+            lines.write(message_line(each, each + 2))
 
 
 def _compact(message: dict[str, object]) -> bytes:

@@ -17,7 +17,7 @@ from benchmarks.burst import capture
 from benchmarks.burst import raw as raw_seconds
 from benchmarks.figures import Figure
 from benchmarks.leads import TEXTS, idle_work, projection_worker
-from benchmarks.lines import CHATS, chat_of, message_line, ready_line
+from benchmarks.lines import CHATS, chat_of, write_lines
 from leadmasterd.queries.search import search
 from leadmasterd.store.database import open_for_reading, open_for_writing
 from leadmasterd.store.word_index import fill
@@ -185,10 +185,7 @@ def _search(state_dir: Path, typed: str) -> float:
 def _burst(folder: Path, database: Path) -> Figure:
     """A burst into that database with leads on, against the same rows into the same file."""
     lines = folder / "lines"
-    with lines.open("wb") as file:
-        file.write(ready_line())
-        for number in range(LINES):
-            file.write(message_line(number, number + 2))
+    write_lines(lines, LINES)
     ratios = []
     for _ in range(3):
         ours, raw = folder / "ours.db", folder / "raw.db"

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,7 @@ from benchmarks import burst, size, whole
 from benchmarks.daemon import setup, until
 from benchmarks.figures import Figure, percentile
 from benchmarks.leads import idle_work
-from benchmarks.lines import message_line, ready_line
+from benchmarks.lines import ready_line, write_lines
 from benchmarks.ports import free_port, is_open
 from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
@@ -311,10 +311,7 @@ def _while_a_burst_comes(page: Served, folder: Path) -> Figure:
     asking = page.visitors("ask", "--clients", CLIENTS, "--requests", REQUESTS, *ASKED)
     while asking.poll() is None:
         lines = folder / "lines"
-        with lines.open("wb") as file:
-            file.write(ready_line())
-            for number in range(size.LINES):
-                file.write(message_line(number, number + 2))
+        write_lines(lines, size.LINES)
         asyncio.run(burst.capture(lines, database, idle_work()))
         bursts += 1
     answers = json.loads(asking.communicate()[0])
@@ -349,7 +346,7 @@ def _beside_capture() -> list[Figure]:
         parts.pair()
         whole.milliseconds_to_commit(parts, 200)
         for with_pages in (False, True, True, False):
-            with _open_pages(page) if with_pages else _nothing():
+            with _open_pages(page) if with_pages else nullcontext():
                 times[with_pages] += whole.milliseconds_to_commit(parts, MESSAGES)
                 uss[with_pages].append(psutil.Process(process.pid).memory_full_info().uss / MEGABYTE)
     slow, fast = percentile(times[True], 99), percentile(times[False], 99)
@@ -385,8 +382,3 @@ def _open_pages(page: Served) -> Iterator[None]:
     yield
     looks, _ = visitors.communicate()
     assert int(looks) > PAGES, "the open pages fetched nothing"
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
