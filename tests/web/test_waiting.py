@@ -291,8 +291,9 @@ def test_a_row_comes_by_itself_and_goes_when_they_are_answered(shop: WebShop, pa
 def test_what_is_pressed_is_not_replaced_under_the_finger(shop: WebShop, page: Page) -> None:
     """A press counts where it began and ended; the newer list comes right after it."""
     looks = "() => performance.getEntriesByType('resource').filter((r) => r.name.includes('fragment=waiting')).length"
-    page.evaluates("() => { globalThis.was = document.querySelector('#waiting') }")
-    page.evaluates("() => { dispatchEvent(new PointerEvent('pointerdown')) }")
+    page.evaluates(
+        "() => { globalThis.was = document.querySelector('#waiting'); dispatchEvent(new PointerEvent('pointerdown')) }"
+    )
     before = page.evaluates(looks)
     shop.hears((303, 200, "hola, hacen envíos?", {"notify_name": "Flor"}))
     page.waits_for(
