@@ -9,7 +9,7 @@ PY := .venv/bin/python
 export PUPPETEER_CACHE_DIR := $(or $(PUPPETEER_CACHE_DIR),$(CURDIR)/.browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast test-deep check format bench chaos canary picture translations lock clean
+.PHONY: help run demo test test-fast test-deep check format bench soak chaos canary picture translations lock clean
 # Targets share one environment; recipes that run side by side would only fight for it.
 .NOTPARALLEL:
 
@@ -64,6 +64,11 @@ format: ## rewrite Python and JavaScript in the one format
 bench: ## measure, compare with what was promised, and write docs/benchmarks.md
 	@tools/setup.sh test
 	@$(PY) -m benchmarks.run $(ARGS)
+
+# One hour at 20 times a shop's speed unless told otherwise: make soak ARGS="--hours 24 --speed 30". All of it: ARGS=--help
+soak: ## run the whole with a shop's traffic for hours, and fail when something grows too fast
+	@tools/setup.sh test
+	@exec $(PY) -m benchmarks.soak.run $(ARGS)
 
 # 20,000 messages and 200 faults unless told otherwise, on real parts. To repeat one: make chaos ARGS="--seed 7". To play
 # the same with another checkout's daemon, and then with ours: make chaos ARGS="--seed 7 --product COMMIT --beside"

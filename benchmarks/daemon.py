@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.settings.paths import Paths, resolve_paths
@@ -26,10 +26,15 @@ class Setup:
     where: Paths
     standin: StandIn
     node: Path
+    output: IO[bytes] | int = subprocess.DEVNULL
+    """Where its log goes."""
 
     @contextmanager
     def daemon(self, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run it with production's timing, then stop it with SIGTERM. `settings` are environment variables."""
+        """Run it with production's timing, then stop it with SIGTERM. `settings` are environment variables.
+
+        It leads a session of its own: Ctrl-C is the benchmark's alone.
+        """
         environment = {
             **os.environ,
             "LEADMASTERD_STATE_DIR": str(self.where.state_dir),
@@ -40,8 +45,9 @@ class Setup:
         process = subprocess.Popen(
             [sys.executable, "-m", "leadmasterd", "run"],
             env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
+            start_new_session=True,
         )
         try:
             yield process
@@ -65,7 +71,7 @@ class Setup:
 
 
 @contextmanager
-def setup(ways: Literal["page", "old"] = "old") -> Iterator[Setup]:
+def setup(ways: Literal["page", "old"] = "old", output: IO[bytes] | int = subprocess.DEVNULL) -> Iterator[Setup]:
     """In a temporary folder; the stand-in is up, no daemon is.
 
     By default it plays its old ways, the only ones of earlier commits, with whose rows these are compared.
@@ -76,7 +82,7 @@ def setup(ways: Literal["page", "old"] = "old") -> Iterator[Setup]:
         tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name,
         StandIn(Path(node), "--ways", ways, key_shape="dollar") as standin,
     ):
-        yield Setup(resolve_paths(None, name, "leadmaster.db"), standin, Path(node))
+        yield Setup(resolve_paths(None, name, "leadmaster.db"), standin, Path(node), output)
 
 
 def until(test: Callable[[], bool], limit: float = 90) -> None:
