@@ -82,7 +82,7 @@ def write_history(database: Path, *, contacts: int = CONTACTS) -> None:
             "INSERT INTO message_aliases SELECT message_id, chat, '' "
             "FROM messages JOIN conversations USING (conversation_id)"
         )
-        db.execute("INSERT INTO unjudged SELECT conversation_id FROM conversations")
+        db.execute("INSERT INTO unjudged (conversation_id) SELECT conversation_id FROM conversations")
         db.execute("COMMIT")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -18,11 +18,11 @@ from leadmasterd import times
 from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules, Skipped, chat_ids, ids_of, ids_of_change
 from leadmasterd.identity import canonical_id, spellings
 from leadmasterd.leads.stages import DECIDABLE, DISMISSED
-from leadmasterd.projection.dirty import dirty_conversations, mark_dirty
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
 from leadmasterd.queries.database import records
+from leadmasterd.store.dirty import dirty_conversations, mark_dirty
 from leadmasterd.store.records import Item, Record
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
@@ -329,7 +329,7 @@ class Replay:
             "INSERT INTO decisions (conversation_id, at, actor, stage) VALUES (?, ?, 'person', ?)",
             (row[0], times.iso(decision.at), decision.stage),
         )
-        mark_dirty(self._connection, row)
+        mark_dirty(self._connection, {row[0]: times.iso(decision.at)})
         return True
 
     def _project_all(self) -> None:

@@ -27,10 +27,10 @@ from sqlite_utils import Database
 from leadmasterd import times
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Label, Method, Signals
 from leadmasterd.leads.calendar import BusinessCalendar
-from leadmasterd.projection.dirty import dirty_conversations, mark_all_dirty, mark_dirty
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
 from leadmasterd.replay import Replay, ReplayAlert, ReplayConversation, ReplayLead, ReplayRecord
+from leadmasterd.store.dirty import dirty_conversations, mark_all_dirty, mark_dirty
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.schema import migrate
 from tests import captures, wire
@@ -265,7 +265,7 @@ class Books:
                     "INSERT INTO decisions (conversation_id, at, actor, stage, seen_at) VALUES (?, ?, 'person', ?, ?)",
                     (conversation, line["at"], line["stage"], line.get("seen_at")),
                 )
-                mark_dirty(self.db, [conversation])
+                mark_dirty(self.db, {conversation: min(line["at"], line.get("seen_at") or line["at"])})
             else:
                 self.rows.apply([captures.item(line, now=line["at"] / 1000, text=None)])
         self.db.execute("COMMIT")
@@ -273,18 +273,18 @@ class Books:
     def undo(self, at: str) -> None:
         """A person undoes the decision of that time (ISO)."""
         self.db.execute("UPDATE decisions SET undone_at = ?, undone_by = 'person' WHERE at = ?", (iso("30 12:00"), at))
-        mark_dirty(self.db, self.column("SELECT conversation_id FROM decisions WHERE at = ?", at))
+        mark_dirty(self.db, dict(self.ask("SELECT conversation_id, at FROM decisions WHERE at = ?", at)))
 
     def correct(self, line: Line, intent: str, at: str = "30 12:00") -> None:
         """A person labels a message, as with `leads label`."""
-        [(conversation, message)] = self.ask(
-            "SELECT conversation_id, message_id FROM messages WHERE stanza_id = ?", line["id"]["id"]
+        [(conversation, message, sent_at)] = self.ask(
+            "SELECT conversation_id, message_id, sent_at FROM messages WHERE stanza_id = ?", line["id"]["id"]
         )
         self.db.execute(
             "INSERT INTO corrections (conversation_id, message_ids, intent, at, actor) VALUES (?, ?, ?, ?, 'person')",
             (conversation, json.dumps([message]), intent, iso(at)),
         )
-        mark_dirty(self.db, [conversation])
+        mark_dirty(self.db, {conversation: sent_at})
 
     def project_some(self, limit: int = 64) -> bool:
         """Project the dirty conversations, at most `limit`. False when there was none."""

@@ -301,6 +301,7 @@ def make_older(path: Path, version: int) -> None:
         9: "m010_decisions",
         10: "m011_stages",
         11: "m012_words",
+        12: "m013_checkpoints",
     }
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         migrate(Database(old, execute_plugins=False), stop_before=newer[version])

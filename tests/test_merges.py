@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadmasterd.errors import CannotMerge
-from leadmasterd.projection.dirty import mark_all_dirty
 from leadmasterd.store import merges
 from leadmasterd.store.absorption import MOVED, absorb
+from leadmasterd.store.dirty import mark_all_dirty
 from leadmasterd.store.duplicates import Duplicate, possible_duplicates
 from tests import wire
 from tests.captures import Store, account, at, item, opened

@@ -15,12 +15,12 @@ import pytest
 from leadmasterd.classify.intents import Label, Signals
 from leadmasterd.leads import fold
 from leadmasterd.projection import worker as worker_module
-from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import policy_of
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.store import writer as writer_module
+from leadmasterd.store.dirty import mark_wholly_dirty
 from leadmasterd.store.records import BatchResult
 from leadmasterd.store.waiting import WhoWaits
 from leadmasterd.store.writer import PAUSE_SECONDS, IdleWork, StoreError, Writer
@@ -230,7 +230,7 @@ def test_conversations_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         work = projecting(books.classifier)(books.db)
         for _ in range(3):
             work.step()
-            mark_dirty(books.db, [1])
+            mark_wholly_dirty(books.db, [1])
         assert books.column("SELECT conversation_id FROM leads ORDER BY lead_id") == [1, 2, 3]
 
 

@@ -60,7 +60,7 @@ def dismiss(editor: LeadEditor, who: Who, *, seen_at: str | None = None) -> Dism
     subject = editor.find(who)
     chats = (subject.conversation_id,) if isinstance(who, int) else subject.conversations
 
-    def decide() -> tuple[list[int], str]:
+    def decide() -> tuple[list[int], str, str]:
         at, waiting = editor.time_after(subject), _waiting(editor, chats, seen_at)
         if not waiting and not _was_dismissed(editor, chats):
             raise Refused(
@@ -73,10 +73,11 @@ def dismiss(editor: LeadEditor, who: Who, *, seen_at: str | None = None) -> Dism
             "INSERT INTO decisions (conversation_id, at, actor, stage, seen_at) VALUES (?, ?, ?, ?, ?)",
             [(row["conversation_id"], at, editor.actor, DISMISSED, seen) for row in waiting],
         )
-        return [row["conversation_id"] for row in waiting], at
+        return [row["conversation_id"] for row in waiting], at, seen
 
-    applied = editor.apply([subject], decide, lambda _: None)
-    decided, at = applied.written
+    # What came after `seen` goes on waiting: its messages are looked at again.
+    applied = editor.apply([subject], decide, lambda _: None, since=lambda decided: min(decided[1:]))
+    decided, at, _seen = applied.written
     return Dismissed(
         conversation_ids=decided,
         decision_at=at if decided else None,
@@ -91,10 +92,10 @@ def undo_dismissal(editor: LeadEditor, who: Who, *, decision_at: str | None = No
     subject = editor.find(who)
     at = times.iso(datetime.now(UTC))
 
-    def undo() -> list[int]:
+    def undo() -> list[Row]:
         found = rows(
             editor.connection,
-            "SELECT decision_id, conversation_id FROM decisions WHERE stage = :dismissed AND undone_at IS NULL "
+            "SELECT decision_id, conversation_id, at FROM decisions WHERE stage = :dismissed AND undone_at IS NULL "
             "AND conversation_id IN (SELECT value FROM json_each(:chats)) AND at = coalesce(:at, (SELECT max(at) "
             "FROM decisions WHERE stage = :dismissed AND undone_at IS NULL "
             "AND conversation_id IN (SELECT value FROM json_each(:chats))))",
@@ -110,11 +111,15 @@ def undo_dismissal(editor: LeadEditor, who: Who, *, decision_at: str | None = No
             "UPDATE decisions SET undone_at = ?, undone_by = ? WHERE decision_id IN (SELECT value FROM json_each(?))",
             (at, editor.actor, id_list(row["decision_id"] for row in found)),
         )
-        return [row["conversation_id"] for row in found]
+        return found
 
-    applied = editor.apply([subject], undo, lambda _: None)
+    applied = editor.apply([subject], undo, lambda _: None, since=lambda undone: min(row["at"] for row in undone))
     return Dismissed(
-        conversation_ids=applied.written, decision_at=None, actor=editor.actor, at=at, changes=applied.changes
+        conversation_ids=[row["conversation_id"] for row in applied.written],
+        decision_at=None,
+        actor=editor.actor,
+        at=at,
+        changes=applied.changes,
     )
 
 

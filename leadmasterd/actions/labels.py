@@ -1,17 +1,17 @@
 """Manual labels of bursts: they win over the classifier, which learns from them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, TypedDict
+from typing import Final, TypedDict, cast
 
 from leadmasterd import times
 from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who
 from leadmasterd.errors import Refused
 from leadmasterd.leads.timeline import Burst
 from leadmasterd.projection.history import bursts_of
-from leadmasterd.queries.database import rows
+from leadmasterd.queries.database import id_list, rows
 from leadmasterd.queries.people import Subject
 from leadmasterd.text import _, printable, shortened
 
@@ -70,16 +70,16 @@ def label(editor: LeadEditor, who: Who, intent: str, *, message_id: int | None =
     Raises Refused when there is no such person or burst.
     """
 
-    def write(burst: Burst, at: str) -> int | None:
+    def write(burst: Burst, at: str) -> tuple[int | None, list[int]]:
         message_ids = [message.message_id for message in burst.messages]
         in_force = _corrections_of(editor, burst)
         if in_force and in_force[max(in_force)] == (intent, message_ids):
-            return None
+            return None, message_ids
         cursor = editor.connection.execute(
             "INSERT INTO corrections (conversation_id, message_ids, intent, at, actor) VALUES (?, ?, ?, ?, ?)",
             (burst.conversation, json.dumps(message_ids), intent, at, editor.actor),
         )
-        return cursor.lastrowid
+        return cursor.lastrowid, message_ids
 
     return _change_label(editor, who, message_id, write)
 
@@ -89,31 +89,42 @@ def undo_label(
 ) -> Labelled:
     """Undo the manual labels of that burst, or only this one. Raises Refused, also if it has none."""
 
-    def write(burst: Burst, at: str) -> None:
-        corrections = [each for each in _corrections_of(editor, burst) if correction_id in (None, each)]
+    def write(burst: Burst, at: str) -> tuple[None, list[int]]:
+        in_force = _corrections_of(editor, burst)
+        corrections = [each for each in in_force if correction_id in (None, each)]
         if not corrections:
             raise Refused(_("nobody has labelled {text}: there is no label to undo").format(text=_excerpt(burst)))
         editor.connection.execute(
             "UPDATE corrections SET undone_at = ? WHERE correction_id IN (SELECT value FROM json_each(?))",
             (at, json.dumps(corrections)),
         )
+        return None, [message for each in corrections for message in in_force[each][1]]
 
     return _change_label(editor, who, message_id, write)
 
 
 def _change_label(
-    editor: LeadEditor, who: Who, message_id: int | None, write: Callable[[Burst, str], int | None]
+    editor: LeadEditor,
+    who: Who,
+    message_id: int | None,
+    write: Callable[[Burst, str], tuple[int | None, Sequence[int]]],
 ) -> Labelled:
+    """`write` returns the correction that it wrote, and which messages are labelled otherwise then."""
     subject = editor.find(who)
     burst = _burst(editor, subject, who, message_id)
     at = times.iso(datetime.now(UTC))
 
-    def read_and_write() -> tuple[str | None, int | None]:
+    def read_and_write() -> tuple[str | None, int | None, Sequence[int]]:
         before = _label_of(editor, burst)
-        return before, write(burst, at)
+        return before, *write(burst, at)
 
-    applied = editor.apply([subject], read_and_write, lambda _written: _label_of(editor, burst))
-    before, correction_id = applied.written
+    applied = editor.apply(
+        [subject],
+        read_and_write,
+        lambda _written: _label_of(editor, burst),
+        since=lambda written: _earliest(editor, written[2]),
+    )
+    before, correction_id, _messages = applied.written
     return Labelled(
         excerpt=_excerpt(burst),
         correction_id=correction_id,
@@ -158,6 +169,16 @@ def _corrections_of(editor: LeadEditor, burst: Burst) -> dict[int, tuple[str, li
     )
     labels = {row["correction_id"]: (row["intent"], json.loads(row["message_ids"])) for row in found}
     return {each: label for each, label in labels.items() if message_ids & set(label[1])}
+
+
+def _earliest(editor: LeadEditor, message_ids: Sequence[int]) -> str | None:
+    """When the first of these was sent."""
+    [row] = rows(
+        editor.connection,
+        "SELECT min(sent_at) AS at FROM messages WHERE message_id IN (SELECT value FROM json_each(:ids))",
+        ids=id_list(message_ids),
+    )
+    return cast("str | None", row["at"])
 
 
 def _label_of(editor: LeadEditor, burst: Burst) -> str | None:

@@ -77,7 +77,7 @@ def merge(editor: LeadEditor, who: Who, other: Who) -> Merged:
             editor.connection, keep.contact_id, drop.contact_id, actor=editor.actor, code="person", at=at
         )
 
-    applied = editor.apply([keep, drop], write, lambda _merge: None)
+    applied = editor.apply([keep, drop], write, lambda _merge: None, since=lambda _merge: None)
     contacts = contact_summaries(editor.connection, (keep.contact_id, drop.contact_id))
     return Merged(merge_id=applied.written, contacts=contacts, actor=editor.actor, at=at, changes=applied.changes)
 
@@ -97,6 +97,6 @@ def undo_merge(editor: LeadEditor, merge_id: int) -> Merged:
     def write() -> None:
         merges.undo(editor.connection, merge_id, editor.actor, at)
 
-    changes = editor.apply(subjects, write, lambda _: None).changes
+    changes = editor.apply(subjects, write, lambda _: None, since=lambda _: None).changes
     summaries = contact_summaries(editor.connection, contacts)
     return Merged(merge_id=merge_id, contacts=summaries, actor=editor.actor, at=at, changes=changes)

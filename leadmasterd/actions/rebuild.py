@@ -9,9 +9,9 @@ from typing import Final, TypedDict, cast
 from leadmasterd import times
 from leadmasterd.actions.unit_of_work import LeadEditor
 from leadmasterd.errors import LeadmasterdError
-from leadmasterd.projection.dirty import mark_all_dirty, mark_dirty
 from leadmasterd.queries.database import Row, cause_in_file, id_list, rows
 from leadmasterd.state.files import is_running
+from leadmasterd.store.dirty import mark_all_dirty, mark_wholly_dirty
 from leadmasterd.store.mending import decide_again
 
 SLICE: Final = 64
@@ -67,7 +67,7 @@ def rebuild(editor: LeadEditor, on_progress: OnProgress = lambda _done, _total: 
     dirty = rows(editor.connection, "SELECT conversation_id FROM unjudged ORDER BY conversation_id")
 
     def project(conversations: Sequence[int]) -> None:
-        mark_dirty(editor.connection, decide_again(editor.connection, conversations))
+        mark_wholly_dirty(editor.connection, decide_again(editor.connection, conversations))
         # Skip those that the daemon has projected meanwhile.
         left = rows(
             editor.connection,

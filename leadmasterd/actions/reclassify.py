@@ -10,6 +10,7 @@ from leadmasterd import times
 from leadmasterd.actions.rebuild import OnProgress, RebuildRecord, Rebuilt, in_slices
 from leadmasterd.actions.unit_of_work import LeadEditor
 from leadmasterd.queries.database import id_list, rows
+from leadmasterd.store.dirty import mark_dirty
 
 
 class Relabelled(TypedDict):
@@ -73,6 +74,7 @@ def reclassify(
             "WHERE conversation_id IN (SELECT value FROM json_each(:slice)) AND sent_at >= :since)",
             {"slice": id_list(conversations), "since": since},
         )
+        mark_dirty(editor.connection, dict.fromkeys(conversations, since or None))
         editor.projector.project(conversations, datetime.now(UTC))
         after = _labels(editor, conversations, since)
         bursts += len(after)

@@ -169,7 +169,7 @@ def move_to_stage(
             write_note(editor, after.lead_id, at=decided[0].at, text=note)
         return after
 
-    applied = editor.apply([subject], decide, read_again)
+    applied = editor.apply([subject], decide, read_again, since=lambda decided: decided[0].at)
     decision, decision_id = applied.written
     return StageMoved(
         before=decision.lead,
@@ -203,7 +203,9 @@ def undo_stage(editor: LeadEditor, who: Who, *, decision_id: int | None = None) 
                 withdraw_note(editor, note["lead_id"], note["event_id"], at=at)
         return current_lead(editor, subject), decision
 
-    applied = editor.apply([subject], undo, lambda _: current_lead(editor, subject))
+    applied = editor.apply(
+        [subject], undo, lambda _: current_lead(editor, subject), since=lambda undone: undone[1]["at"]
+    )
     before, decision = applied.written
     return StageUndone(
         before=before,

@@ -16,7 +16,6 @@ from typing import Final, Generic, Literal, TypedDict, TypeVar
 
 from leadmasterd import times
 from leadmasterd.errors import CannotUseModel, CannotUseRules, DatabaseBusy, Refused
-from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
 from leadmasterd.queries.database import id_list, open_for_reading, rows
@@ -24,6 +23,7 @@ from leadmasterd.queries.people import Subject, find_or_refuse, of_conversation
 from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.store.database import cannot_use, is_damage, open_for_writing
+from leadmasterd.store.dirty import mark_dirty
 from leadmasterd.text import _
 
 _T = TypeVar("_T")
@@ -127,9 +127,17 @@ class LeadEditor:
             now = max(now, datetime.fromisoformat(row["at"]) + timedelta(milliseconds=1))
         return times.iso(now)
 
-    def apply(self, subjects: Sequence[Subject], write: Callable[[], _T], then: Callable[[_T], _U]) -> Applied[_T, _U]:
+    def apply(
+        self,
+        subjects: Sequence[Subject],
+        write: Callable[[], _T],
+        then: Callable[[_T], _U],
+        *,
+        since: Callable[[_T], str | None],
+    ) -> Applied[_T, _U]:
         """Run `write` in one transaction; project these people, and run `then` with its result, in the next.
 
+        `since`: of that result, the earliest time of what it changed in their history (`store.dirty`).
         Raises CannotUseRules or CannotUseModel if the projection must wait: what was written is kept.
         """
         contacts = [subject.contact_id for subject in subjects]
@@ -137,7 +145,7 @@ class LeadEditor:
         with self.transaction():
             before = self._state(contacts, conversations)
             written = write()
-            mark_dirty(self.connection, conversations)
+            mark_dirty(self.connection, dict.fromkeys(conversations, since(written)))
         try:
             with self.transaction():
                 self.projector.project(conversations, datetime.now(UTC), self.actor)

@@ -20,10 +20,10 @@ from typing import Final, NamedTuple
 
 from leadmasterd.authors import OURS
 from leadmasterd.leads.timeline import Inbound, Sent, quick_replies, untyped
-from leadmasterd.projection.dirty import mark_dirty
 from leadmasterd.projection.history import History, Outgoing
 from leadmasterd.projection.persons import several_persons
 from leadmasterd.projection.sql import with_ids
+from leadmasterd.store.dirty import mark_dirty
 from leadmasterd.times import iso_ms, to_ms
 
 QUICK_REPLY_MS: Final = 10_000
@@ -206,10 +206,13 @@ def _judge(connection: sqlite3.Connection, history: History, kept: dict[int, _Ke
                 else "DELETE FROM automatic_bodies WHERE body_key = ?",
                 (body_key,),
             )
-            elsewhere = connection.execute(
-                "SELECT DISTINCT conversation_id FROM sent_bodies WHERE body_key = ?", (body_key,)
-            ).fetchall()
-            mark_dirty(connection, {conversation for (conversation,) in elsewhere} - set(history.conversations))
+            since = dict(
+                connection.execute(
+                    "SELECT conversation_id, min(sent_at) FROM sent_bodies WHERE body_key = ? GROUP BY conversation_id",
+                    (body_key,),
+                )
+            )
+            mark_dirty(connection, {each: at for each, at in since.items() if each not in history.people})
     return automatic
 
 

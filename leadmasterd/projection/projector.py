@@ -14,7 +14,6 @@ from typing import Final
 
 from leadmasterd.leads.fold import DAY_MS, fold
 from leadmasterd.projection.auto_replies import mark_auto_replies
-from leadmasterd.projection.dirty import mark_all_dirty
 from leadmasterd.projection.history import History, histories_of, load
 from leadmasterd.projection.labels import Classifies, Labels
 from leadmasterd.projection.policy import Policy
@@ -22,6 +21,7 @@ from leadmasterd.projection.rows import LeadRows
 from leadmasterd.projection.sql import with_ids
 from leadmasterd.projection.touchpoints import write_touchpoints
 from leadmasterd.reasons import SYSTEM
+from leadmasterd.store.dirty import mark_all_dirty
 from leadmasterd.times import iso
 
 _OURS: Final = "('policy', 'hours')"

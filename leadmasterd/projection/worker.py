@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from leadmasterd.projection.dirty import dirty_conversations
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
 from leadmasterd.store.database import is_damage, words_of
+from leadmasterd.store.dirty import dirty_conversations
 from leadmasterd.store.waiting import WhoWaits, who_waits
 
 log = logging.getLogger(__name__)

@@ -20,10 +20,11 @@ LINE_AFTER: Final = timedelta(hours=1)
 
 _INSERT: Final = (
     "INSERT INTO calls (account_id, conversation_id, call_id, started_at, outgoing, answered, video) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered)"
+    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET answered = max(answered, excluded.answered) "
+    "RETURNING started_at"
 )
 _RINGING_OF_LINE: Final = f"""
-SELECT call_row_id FROM calls c
+SELECT call_row_id, started_at FROM calls c
 WHERE conversation_id = :conversation AND outgoing = :outgoing AND call_id <> :line
 AND (julianday(:at) - julianday(started_at)) * 86400
     BETWEEN {-LINE_BEFORE.total_seconds()} AND {LINE_AFTER.total_seconds()}
@@ -46,14 +47,14 @@ class Calls:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
-    def rang(self, account: int | None, conversation: int, call: Call, at: str) -> None:
-        """A call was seen ringing, at the time of capture `at`."""
+    def rang(self, account: int | None, conversation: int, call: Call, at: str) -> str:
+        """A call was seen ringing, at the time of capture `at`. Returns the earliest time of what that changes."""
         started = sent_at(call.t, datetime.fromisoformat(at))
         values = (account, conversation, call.call_id, started, call.outgoing, call.answered, call.video)
-        self._db.execute(_INSERT, values)
+        return self._write(values, started)
 
-    def has_line(self, account: int, conversation: int, line: CapturedMessage) -> None:
-        """A call's line in the chat has been captured. The line knows how the call ended."""
+    def has_line(self, account: int, conversation: int, line: CapturedMessage) -> str:
+        """A call's line in the chat has been captured, and knows how it ended. Returns the same as `rang`."""
         call = json.loads(line.details or "{}").get("call")
         told = call if isinstance(call, dict) else {}
         answered, outgoing = told.get("answered") is True, line.direction == "out"
@@ -67,10 +68,13 @@ class Calls:
             },
         ).fetchone()
         if ringing:
-            self._db.execute(
-                "UPDATE calls SET answered = max(answered, ?) WHERE call_row_id = ?", (answered, ringing[0])
-            )
-            return
+            call, started = int(ringing[0]), str(ringing[1])
+            self._db.execute("UPDATE calls SET answered = max(answered, ?) WHERE call_row_id = ?", (answered, call))
+            return min(started, line.sent_at)
         video = told.get("video") is True
         values = (account, conversation, line.key.stanza_id, line.sent_at, outgoing, answered, video)
-        self._db.execute(_INSERT, values)
+        return self._write(values, line.sent_at)
+
+    def _write(self, values: tuple[object, ...], at: str) -> str:
+        [(started,)] = self._db.execute(_INSERT, values).fetchall()
+        return min(str(started), at)

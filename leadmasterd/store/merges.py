@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from leadmasterd.errors import CannotMerge
 from leadmasterd.reasons import SYSTEM
+from leadmasterd.store.dirty import mark_contacts_dirty
 from leadmasterd.store.forest import Forest, Pointer
 from leadmasterd.text import _
 
@@ -221,9 +222,5 @@ def give_leads(connection: sqlite3.Connection, giver: int, root: int, *, actor: 
 
 
 def mark_members_dirty(connection: sqlite3.Connection, root: int) -> None:
-    """Have the leads of this person derived again."""
-    connection.execute(
-        "INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations "
-        "WHERE contact_id IN (SELECT value FROM json_each(?))",
-        (json.dumps(members_of(connection, root)),),
-    )
+    """Have the leads of this person derived again, from the beginning: whose a message is has changed."""
+    mark_contacts_dirty(connection, members_of(connection, root))

@@ -19,6 +19,7 @@ from leadmasterd.identity import canonical_id, chat_kind
 from leadmasterd.readable import VOTE
 from leadmasterd.store.calls import CALL_LOG, Calls
 from leadmasterd.store.coverage import Coverage
+from leadmasterd.store.dirty import earliest
 from leadmasterd.store.people import People
 from leadmasterd.store.records import BatchResult, Item
 from leadmasterd.store.same_message import (
@@ -148,7 +149,8 @@ _Identity = tuple[int, str, str, tuple[str, ...]]
 class Messages:
     """Messages behind one connection, within the writer's transaction.
 
-    What changes a message returns the conversations that are dirty then: whose leads have to be derived again.
+    What changes a message returns the conversations that are dirty then, whose leads have to be derived again, each
+    with the earliest time of what changed.
     """
 
     def __init__(self, connection: sqlite3.Connection, *, people: People, coverage: Coverage, calls: Calls) -> None:
@@ -165,7 +167,7 @@ class Messages:
 
     def write(
         self, account: int | None, messages: Sequence[tuple[CapturedMessage, str | None]], result: BatchResult
-    ) -> set[int]:
+    ) -> Mapping[int, str]:
         """Write messages that arrived one after the other, each with its wire line. Returns the dirty conversations.
 
         All contacts are resolved before the first message is looked up: it may show that two contacts are one, and
@@ -182,7 +184,8 @@ class Messages:
                 self._people.note_facts(arrival.conversation, message)
         dirty = self._insert(account, arrivals)
         self._count(arrivals, result)
-        return dirty | self._update_from_copies(account, arrivals, result)
+        changed = self._update_from_copies(account, arrivals, result)
+        return earliest([*dirty.items(), *changed.items()]) if changed else dirty
 
     def _resolve_people(self, account: int, messages: Sequence[CapturedMessage]) -> list[_Place]:
         """Create and merge contacts and conversations, in the order of arrival."""
@@ -266,8 +269,8 @@ class Messages:
             identity = (self._people.thread(conversation)[0], direction, stanza_id, member)
             remember(found.setdefault(identity, []), Stored(*columns))
 
-    def _insert(self, account: int, arrivals: Sequence[_Arrival]) -> set[int]:
-        """Insert new messages, the ids of all, and the lines of the new ones. Returns the new ones' conversations."""
+    def _insert(self, account: int, arrivals: Sequence[_Arrival]) -> Mapping[int, str]:
+        """Insert new messages, the ids of all, and the lines of the new ones. Returns what is dirty by the new ones."""
         new = [each for each in arrivals if each.is_new]
         # Generators: thousands of rows in lists would be work for the garbage collector. Plain tuples: sqlite3 binds
         # them so much faster than named ones that the copy pays.
@@ -290,11 +293,13 @@ class Messages:
                 if line is not None
             ),
         )
-        for message, _, conversation, _, _ in new:
-            if message.type == CALL_LOG:
-                self._calls.has_line(account, conversation, message)
+        calls = [
+            (conversation, self._calls.has_line(account, conversation, message))
+            for message, _, conversation, _, _ in new
+            if message.type == CALL_LOG
+        ]
         self._move_latest(new)
-        return {each.conversation for each in new}
+        return earliest([*((each.conversation, each.message.sent_at) for each in new), *calls])
 
     def _move_latest(self, new: Sequence[_Arrival]) -> None:
         """Keep the times of each conversation's newest messages, in and out."""
@@ -324,7 +329,7 @@ class Messages:
 
     # ------------------------------------------------------------------ copies that tell more
 
-    def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival], result: BatchResult) -> set[int]:
+    def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival], result: BatchResult) -> Mapping[int, str]:
         changed: set[int] = set()
         for message, line, _, stored, is_new in arrivals:
             if is_new:
@@ -345,7 +350,7 @@ class Messages:
                 self._keep_differing(account, stored, message, line)
             else:
                 result.repeated += 1
-        return self.conversations_of(changed)
+        return self.dirty_by(changed)
 
     def _has_another_sender(self, stored: Stored, copy: CapturedMessage) -> bool:
         one, other = stored.sender, copy.sender
@@ -443,35 +448,35 @@ class Messages:
         ).fetchone()
         return Stored(*row) if row else None
 
-    def edit(self, account: int | None, edit: MessageEdit, item: Item) -> set[int]:
+    def edit(self, account: int | None, edit: MessageEdit, item: Item) -> Mapping[int, str]:
         """Change a message's text and keep the earlier one. Returns the dirty conversations."""
         stored = self.find(account, edit.key, edit.t)
         body = clean(edit.body)
         if stored is None or stored.body == body or stored.revoked:
-            return set()  # unknown: a sweep brings the message with its current text
+            return {}  # unknown: a sweep brings the message with its current text
         at = sent_at(edit.edited_t, datetime.fromisoformat(item.at)) if edit.edited_t else item.at
         self._change_body(stored, body, at)
         self._keep_line_of_change(account, stored, item)
-        return self.conversations_of([stored.message_id])
+        return self.dirty_by([stored.message_id])
 
-    def revoke(self, account: int | None, revoke: MessageRevoke, item: Item) -> set[int]:
+    def revoke(self, account: int | None, revoke: MessageRevoke, item: Item) -> Mapping[int, str]:
         """Mark a message that was deleted for everyone. Returns the dirty conversations.
 
         One deleted only on our side was still sent: only the line is kept.
         """
         stored = self.find(account, revoke.key, revoke.t)
         if stored is None or stored.revoked:
-            return set()
+            return {}
         self._keep_line_of_change(account, stored, item)
         if revoke.scope != "everyone":
-            return set()
+            return {}
         self._mark_revoked(stored, item.at)
-        return self.conversations_of([stored.message_id])
+        return self.dirty_by([stored.message_id])
 
-    def conversations_of(self, message_ids: Iterable[int]) -> set[int]:
-        """The conversations that these messages belong to."""
-        query = "SELECT conversation_id FROM messages WHERE message_id = ?"
-        return {found for each in message_ids for (found,) in self._db.execute(query, (each,))}
+    def dirty_by(self, message_ids: Iterable[int]) -> Mapping[int, str]:
+        """The conversations that are dirty when these messages have changed."""
+        query = "SELECT conversation_id, sent_at FROM messages WHERE message_id = ?"
+        return earliest(row for each in message_ids for row in self._db.execute(query, (each,)))
 
     def _keep_line_of_change(self, account: int | None, stored: Stored, item: Item) -> None:
         keep_line(self._db, account=account, message_id=stored.message_id, at=item.at, problem=None, line=item.text)

@@ -4,6 +4,7 @@ A reaction names a message as the message names itself: by its chat, direction, 
 """
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -32,18 +33,21 @@ class Reactions:
         self._people = people
         self._messages = messages
 
-    def write(self, account: int | None, reaction: Reaction, item: Item) -> set[int]:
-        """Ours is an answer, so it makes the conversation dirty. Sweeps bring known ones again: they change nothing."""
+    def write(self, account: int | None, reaction: Reaction, item: Item) -> Mapping[int, str]:
+        """Ours is an answer, so it makes the conversation dirty: returns which, and since when.
+
+        Sweeps bring known ones again: they change nothing.
+        """
         key = reaction.key
         stored = self._messages.find(account, key, None)
         chat = canonical_id(key.remote)
         is_group = chat_kind(chat) == "group"
         conversation = self._people.conversation_for(account, () if is_group else (chat,), chat, item.at)
         direction = "out" if key.from_me else "in"
-        participant = ""
+        participant, message_at = "", None
         if stored:
-            query = "SELECT conversation_id, participant FROM messages WHERE message_id = ?"
-            [(conversation, participant)] = self._db.execute(query, (stored.message_id,))
+            query = "SELECT conversation_id, participant, sent_at FROM messages WHERE message_id = ?"
+            [(conversation, participant, message_at)] = self._db.execute(query, (stored.message_id,))
         elif is_group and not key.from_me and key.participant:
             participant = canonical_id(key.participant)
         sender = canonical_id(reaction.sender) if reaction.sender else "me" if reaction.from_me else chat
@@ -52,13 +56,15 @@ class Reactions:
         known = self._known(about, sender, is_group=is_group, from_me=reaction.from_me)
         for _, what, when, linked in known:
             if when > at or ((what, when) == (emoji, at) and (linked or not stored)):
-                return set()
+                return {}
         self._db.executemany(
             f"DELETE FROM reactions WHERE {_SAME} AND sender = ?", [(*about, each) for each, _, _, _ in known]
         )
         message_id = stored.message_id if stored else None
         self._db.execute(_INSERT, (account, *about, sender, reaction.from_me, message_id, emoji, at))
-        return {conversation} if stored and reaction.from_me else set()
+        if message_at is None or not reaction.from_me:
+            return {}
+        return {conversation: min(message_at, at, *(when for _, _, when, _ in known))}
 
     def _known(
         self, about: tuple[int, str, str, str], sender: str, *, is_group: bool, from_me: bool

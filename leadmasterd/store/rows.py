@@ -5,7 +5,7 @@ Messages have a file of their own (`messages`), and so has what says how complet
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -13,6 +13,7 @@ from leadmasterd.capture import CapturedMessage, ids_of, ids_of_change
 from leadmasterd.identity import canonical_id, chat_kind
 from leadmasterd.store.calls import Calls
 from leadmasterd.store.coverage import Coverage, Tally
+from leadmasterd.store.dirty import earliest, mark_dirty
 from leadmasterd.store.messages import Messages, keep_line
 from leadmasterd.store.people import People
 from leadmasterd.store.reactions import Reactions
@@ -30,12 +31,6 @@ from leadmasterd.wire.events import (
     SweepChat,
     SweepDone,
 )
-
-MARK_DIRTY: Final = (
-    "INSERT OR IGNORE INTO unjudged SELECT conversation_id FROM conversations "
-    "WHERE conversation_id = ? AND contact_id IS NOT NULL"
-)
-"""Have the leads of this conversation derived again, unless it is a group's or was merged into another."""
 
 MAX_MALFORMED_TEXT: Final = 4096
 """Characters of a malformed line that are kept; of a longer one only its head."""
@@ -73,13 +68,13 @@ class Rows:
         """Write a batch inside an open transaction; the caller commits, or rolls back and calls `forget`."""
         self._notice_other_writers()
         result = BatchResult()
-        dirty: set[int] = set()
+        dirty: list[tuple[int, str]] = []
         for run in _runs(items):
-            dirty |= self._apply(run, result)
+            dirty += self._apply(run, result).items()
         # A message that a sweep brought under another id was delivered if it is one that came live.
         result.delivered |= self._people.gone
         self._people.gone.clear()
-        self._db.executemany(MARK_DIRTY, [(conversation,) for conversation in dirty])
+        mark_dirty(self._db, earliest(dirty))
         return result
 
     def _notice_other_writers(self) -> None:
@@ -90,8 +85,8 @@ class Rows:
         self._data_version = version
         self._messages.reload_next_id()
 
-    def _apply(self, run: Sequence[Item], result: BatchResult) -> set[int]:
-        """Write a run of messages, or a run of one other thing. Returns the dirty conversations."""
+    def _apply(self, run: Sequence[Item], result: BatchResult) -> Mapping[int, str]:
+        """Write a run of messages, or a run of one other thing. Returns the dirty conversations, and since when."""
         item = run[0]
         match item.record:
             case CapturedMessage():
@@ -107,7 +102,7 @@ class Rows:
                 return self._reactions.write(self.account_id, reaction, item)
             case Call() as call:
                 self._learn_ids(call, item.at)
-                return {self._call(call, item)}
+                return self._call(call, item)
             case NumberChange() as change:
                 # What a sweep reads again may be older than what is known.
                 self._people.join(ids_of_change(change), item.at, shown=change.via == "live")
@@ -129,7 +124,7 @@ class Rows:
                 self._coverage.gap_opened(self.account_id, cause, since_at)
             case GapEnded():
                 self._coverage.gap_ended(self.account_id, item.at)
-        return set()
+        return {}
 
     def is_dated(self, key: MessageKey, t: int | None) -> bool:
         """Whether this message is stored, and with exactly this time."""
@@ -154,14 +149,13 @@ class Rows:
         if len(ids) > 1:
             self._people.join(ids, at, shown=False)
 
-    def _call(self, call: Call, item: Item) -> int:
-        """Returns its conversation."""
+    def _call(self, call: Call, item: Item) -> Mapping[int, str]:
+        """Returns its conversation, and when it began."""
         chat = canonical_id(call.chat)
         conversation = self._people.conversation_for(
             self.account_id, () if chat_kind(chat) == "group" else (chat,), chat, item.at
         )
-        self._calls.rang(self.account_id, conversation, call, item.at)
-        return conversation
+        return {conversation: self._calls.rang(self.account_id, conversation, call, item.at)}
 
     def _use_account(self, account: Account, at: str, result: BatchResult) -> None:
         """From here on everything belongs to this account."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 12
+SCHEMA_VERSION: Final = 13
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -569,6 +569,31 @@ END;
 """
 """Triggers, so that no writer forgets it. The index itself is made by `word_index`: capture opens without it."""
 
+_CHECKPOINTS: Final = """
+ALTER TABLE unjudged ADD COLUMN since TEXT;          -- the earliest time of what came; null: not known
+
+CREATE TABLE checkpoints (                           -- where the folding of a contact's history may begin
+    checkpoint_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    contact_id    INTEGER NOT NULL REFERENCES contacts ON DELETE CASCADE,   -- a root
+    at            TEXT NOT NULL,                     -- all before this time is in the state
+    position      INTEGER NOT NULL,                  -- how many events that is
+    made_with     TEXT NOT NULL,                     -- the settings and the build that it holds for
+    state         TEXT NOT NULL,                     -- JSON
+    checksum      TEXT NOT NULL,
+    UNIQUE (contact_id, at)
+) STRICT;
+
+-- Only what is later than a checkpoint is read.
+CREATE INDEX calls_by_time ON calls (conversation_id, started_at);
+CREATE INDEX reactions_of_ours ON reactions (conversation_id, reacted_at) WHERE from_me = 1;
+DROP INDEX decisions_by_conversation;
+CREATE INDEX decisions_by_conversation ON decisions (conversation_id, at);
+DROP INDEX leads_by_contact;
+CREATE INDEX leads_by_contact ON leads (contact_id, opened_at);
+DROP INDEX leads_by_conversation;
+CREATE INDEX leads_by_conversation ON leads (conversation_id, opened_at);
+"""
+
 _AUTHORS: Final = (
     "author IN ('contact', 'operator', 'auto_reply', 'api')",
     "author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api', 'system')",
@@ -582,6 +607,7 @@ _ENDS_OF_WAITING: Final = (
 
 _SCRIPTS: Final = (
     _CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS, _OUTBOX, _DECISIONS, _WORDS,
+    _CHECKPOINTS,
 )  # fmt: skip
 
 
@@ -677,6 +703,12 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         for statement in _statements(_WORDS):
             db.execute(statement)
         db.execute("PRAGMA user_version = 12")
+
+    @migrations()
+    def m013_checkpoints(db: "Database") -> None:
+        for statement in _statements(_CHECKPOINTS):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 13")
 
     [(enforced,)] = db.execute("PRAGMA foreign_keys").fetchall()
     db.execute("PRAGMA foreign_keys = OFF")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from leadmasterd.store.dirty import mark_wholly_dirty
 from leadmasterd.store.same_message import (
     CONTENT,
     REVOKED,
@@ -89,8 +90,14 @@ def _unify(
         else:
             gone[younger.message_id] = older.message_id
     if gone:
+        mark_wholly_dirty(connection, _conversations_of(connection, [*gone, *gone.values()]))
         _move(connection, gone)
     return set(gone)
+
+
+def _conversations_of(connection: sqlite3.Connection, message_ids: Sequence[int]) -> list[int]:
+    query = "SELECT DISTINCT conversation_id FROM messages WHERE message_id IN (SELECT value FROM json_each(?))"
+    return [conversation for (conversation,) in connection.execute(query, (json.dumps(message_ids),))]
 
 
 def _take(connection: sqlite3.Connection, older: Stored, younger: _Row) -> bool:
