@@ -4,7 +4,7 @@ import io
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
@@ -27,13 +27,14 @@ def problems(po: bytes, language: str) -> list[str]:
     found += [f"twice: {each}" for each, times in ids.items() if times > 1]
     if '"Plural-Forms: nplurals=2; plural=(n != 1);\\n"' not in text:
         found.append("its plurals are other ones")
-    for message in read_po(io.BytesIO(po), locale=language, abort_invalid=True):
-        if message.id:
-            found += _of_message(message)
+    messages = [each for each in read_po(io.BytesIO(po), locale=language, abort_invalid=True) if each.id]
+    placeholders = {str(each.id): str(each.string) for each in messages if re.fullmatch("[A-Z_]+", str(each.id))}
+    for message in messages:
+        found += _of_message(message, placeholders)
     return found
 
 
-def _of_message(message: Message) -> Iterator[str]:
+def _of_message(message: Message, placeholders: Mapping[str, str]) -> Iterator[str]:
     sources = [message.id] if isinstance(message.id, str) else list(message.id)
     forms = [str(each or "") for each in (message.string if isinstance(message.string, tuple) else [message.string])]
     if message.fuzzy:
@@ -46,7 +47,9 @@ def _of_message(message: Message) -> Iterator[str]:
             yield f"other names in braces: {form!r}"
         if _percents(form) != _percents(source):
             yield f"other values after %: {form!r}"
-        if _commands(form) != _commands(source):
+        if _commands(form) != _commands(
+            re.sub(r"\b[A-Z_]+\b", lambda word: placeholders.get(word[0], word[0]), source)
+        ):
             yield f"other words in backticks: {form!r}"
         if _edges(form) != _edges(source):
             yield f"begins or ends otherwise: {form!r}"

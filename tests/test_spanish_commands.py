@@ -23,8 +23,8 @@ from tests.test_cli_leads import shop as shop
 ROOT = Path(__file__).parent.parent
 
 SAME = re.compile(
-    r"|\s*COMMAND|\s+leadmaster(d|-outbound)\b.*"  # examples are typed as they are
-    r"|\s+(-{1,2}[\w-]+( ([A-Z_]+|\{[\w,]+\}))?(, )?)+|\s+[A-Z_]+"  # a flag or an argument whose help is below it
+    r"|\s+leadmaster(d|-outbound)\b.*"  # examples are typed as they are
+    r"|\s+(-{1,2}[\w-]+( (ID|N|\{[\w,]+\}))?(, )?)+|\s+(ID|N)"  # a flag or an argument whose help is below it
     r"|\s+[\[(A-Z].*[\]A-Z)]"  # the second line of a usage
     r'|\s+\{?"\w+":.*'  # a line of JSON
     r"|\s+\w+(, \w+)+"  # values that are typed
@@ -143,8 +143,8 @@ def test_the_words_of_other_versions_of_argparse_have_their_spanish(word: str) -
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("", "faltan argumentos: COMMAND"),
-        ("stats", "argumento COMMAND: no se conoce 'stats' (se puede: 'run', "),
+        ("", "faltan argumentos: COMANDO"),
+        ("stats", "argumento COMANDO: no se conoce 'stats' (se puede: 'run', "),
         ("leads list --limit", "argumento --limit: falta un valor"),
         ("leads list --limit x", "argumento --limit: 'x' tiene que ser un número entero, de 1 o más"),
         ("leads list extra", "argumentos que no se conocen: extra"),

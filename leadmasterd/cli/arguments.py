@@ -74,7 +74,7 @@ def add_commands(
 ) -> None:
     """One subcommand each. The name that is typed becomes `arguments.<dest>`."""
     subcommands = parser.add_subparsers(
-        title=_("commands"), metavar="COMMAND", required=required, parser_class=CommandParser, dest=dest
+        title=_("commands"), metavar=_("COMMAND"), required=required, parser_class=CommandParser, dest=dest
     )
     for name, command in commands.items():
         sub = subcommands.add_parser(
@@ -128,20 +128,20 @@ def add_json_before_command(parser: argparse.ArgumentParser) -> None:
 
 def add_id(parser: argparse.ArgumentParser) -> None:
     """`ID`, as `queries.people.find` takes it."""
-    parser.add_argument("id", type=typed, metavar="ID", help=_("a lead's number, a phone, a chat id or a name"))
+    parser.add_argument("id", type=typed, metavar=_("ID"), help=_("a lead's number, a phone, a chat id or a name"))
 
 
 def add_limit(parser: argparse.ArgumentParser, text: str | None = None) -> None:
     """`--limit N`, 20 unless given."""
     parser.add_argument(
-        "--limit", type=positive, default=20, metavar="N", help=text or _("show at most N (default 20)")
+        "--limit", type=positive, default=20, metavar=_("N"), help=text or _("show at most N (default 20)")
     )
 
 
 def add_time(parser: Any, flag: str, text: str, *, required: bool = False) -> None:
     """A flag that takes a date or a time. `parser` may be a group of flags."""
     form = _("(ISO 8601, hoy, ayer, 7d or 12h; without an offset: in leads.timezone)")
-    parser.add_argument(flag, type=typed, metavar="TIME", help=f"{text} {form}", required=required)
+    parser.add_argument(flag, type=typed, metavar=_("TIME"), help=f"{text} {form}", required=required)
 
 
 # ---------------------------------------------------------------------- types of arguments

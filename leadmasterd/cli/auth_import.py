@@ -23,7 +23,7 @@ from leadmasterd.text import _, printable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which file, and whether the number may change."""
-    parser.add_argument("file", metavar="FILE", help=_("from `auth pair`, or Chrome's zipped profile folder"))
+    parser.add_argument("file", metavar=_("FILE"), help=_("from `auth pair`, or Chrome's zipped profile folder"))
     parser.add_argument("--dry-run", action="store_true", help=_("only verify it; the daemon may run meanwhile"))
     parser.add_argument("--new-number", action="store_true", help=_("accept another number than the linked one"))
     add_json(parser, after_command=True)

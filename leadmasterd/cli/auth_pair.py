@@ -34,11 +34,11 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the file goes, and where the browser's profile is meanwhile."""
     parser.add_argument(
-        "--output", metavar="FILE", help=_("the file to write (default: leadmasterd-session-DATE.zip here)")
+        "--output", metavar=_("FILE"), help=_("the file to write (default: leadmasterd-session-DATE.zip here)")
     )
     parser.add_argument(
         "--work-dir",
-        metavar="FOLDER",
+        metavar=_("FOLDER"),
         help=_("where the browser's profile is meanwhile (default: for temporary files)"),
     )
     add_json(parser, after_command=True)

@@ -50,7 +50,9 @@ def add_snapshot_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
     """Which snapshot."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help=_("a snapshot's name (default: the newest good one)"))
+    parser.add_argument(
+        "name", nargs="?", metavar=_("NAME"), help=_("a snapshot's name (default: the newest good one)")
+    )
     add_json(parser, after_command=True)
     add_epilog(parser, "leadmasterd auth restore", "leadmasterd auth restore 20261123T033000Z")
 

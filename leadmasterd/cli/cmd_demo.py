@@ -28,10 +28,10 @@ _BESIDE_ROWS: Final = 12
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How to scan, and what to keep."""
     parser.add_argument("--auto", action="store_true", help=_("scan without asking (the default without a terminal)"))
-    parser.add_argument("--keep", metavar="FOLDER", help=_("keep the demo's state in FOLDER, to look around in"))
+    parser.add_argument("--keep", metavar=_("FOLDER"), help=_("keep the demo's state in FOLDER, to look around in"))
     parser.add_argument(
         "--picture",
-        metavar="FILE",
+        metavar=_("FILE"),
         type=_picture,
         help=_("take a picture of the page at the end: .png or .webp (with --auto and --keep: FOLDER/page.png)"),
     )

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The window, and how many events."""
     add_time(parser, "--since", _("from this date or time; default: 7 days ago"))
     parser.add_argument(
-        "--limit", type=positive, default=50, metavar="N", help=_("show at most N events, the newest (default 50)")
+        "--limit", type=positive, default=50, metavar=_("N"), help=_("show at most N events, the newest (default 50)")
     )
     add_json(parser)
     add_epilog(parser, "leadmasterd history", "leadmasterd history --since 2026-11-01 --json")

@@ -32,10 +32,10 @@ from leadmasterd.times import iso
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which messages."""
     parser.add_argument(
-        "--chat", type=typed, metavar="ID", help=_("only this chat: a name, a phone, a chat id or a lead's number")
+        "--chat", type=typed, metavar=_("ID"), help=_("only this chat: a name, a phone, a chat id or a lead's number")
     )
     parser.add_argument(
-        "--search", type=typed, metavar="TEXT", help=_("only those with this text; case and accents are ignored")
+        "--search", type=typed, metavar=_("TEXT"), help=_("only those with this text; case and accents are ignored")
     )
     add_time(parser, "--since", _("only those since this date or time"))
     parser.add_argument(

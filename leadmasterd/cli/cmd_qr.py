@@ -29,9 +29,9 @@ _NO_CODE_FOLLOWS = frozenset({"syncing", "ready", "paused", "halted", "needs_pas
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How the code is shown."""
-    parser.add_argument("--png", metavar="FILE", help=_("write it to FILE as a picture and exit"))
+    parser.add_argument("--png", metavar=_("FILE"), help=_("write it to FILE as a picture and exit"))
     parser.add_argument(
-        "--pairing-code", type=phone, metavar="PHONE", help=_("request an 8-character code for this phone instead")
+        "--pairing-code", type=phone, metavar=_("PHONE"), help=_("request an 8-character code for this phone instead")
     )
     parser.add_argument("--light", action="store_true", help=_("for light backgrounds, where colours can't be used"))
     parser.add_argument("--once", action="store_true", help=_("show the current code once and exit"))

@@ -17,7 +17,7 @@ from leadmasterd.text import _
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lines, and as of when."""
     parser.add_argument(
-        "file", metavar="FILE", help=_("wire lines (docs/protocol.md) and decisions; - for standard input")
+        "file", metavar=_("FILE"), help=_("wire lines (docs/protocol.md) and decisions; - for standard input")
     )
     add_time(parser, "--at", _("as of this date or time; default: now"))
     add_json(parser)

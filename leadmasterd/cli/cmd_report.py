@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--week", _("the week, from Monday, with this day; the default, with today")),
         ("--month", _("the calendar month with this day; without one: with today")),
     ):
-        which.add_argument(flag, nargs="?", const=_NOW, type=typed, metavar="TIME", help=text)
+        which.add_argument(flag, nargs="?", const=_NOW, type=typed, metavar=_("TIME"), help=text)
     add_time(which, "--from", _("any period from this date or time"))
     add_time(parser, "--to", _("until this time, or the end of this day; with --from; default: now"))
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--html", type=typed, metavar="FILE", help=_("write it as one HTML file, with its pictures"))
+    output.add_argument("--html", type=typed, metavar=_("FILE"), help=_("write it as one HTML file, with its pictures"))
     add_json(output)
     add_epilog(
         parser,

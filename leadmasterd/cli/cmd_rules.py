@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     """Which file."""
-    parser.add_argument("file", metavar="FILE", nargs="?", help=_("default: the file in leads.rules"))
+    parser.add_argument("file", metavar=_("FILE"), nargs="?", help=_("default: the file in leads.rules"))
     add_json(parser)
     add_epilog(parser, "leadmasterd rules check", "leadmasterd rules check rules.toml")
 
@@ -133,7 +133,7 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
     """A file of labelled messages, or texts to classify."""
     parser.add_argument(
         "file",
-        metavar="FILE",
+        metavar=_("FILE"),
         nargs="?",
         help=_("JSON lines with texts (or text), intent, also, context; - for standard input"),
     )
@@ -141,7 +141,7 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
         "--text",
         type=typed,
         action="append",
-        metavar="TEXT",
+        metavar=_("TEXT"),
         help=_("classify this instead; repeatable: messages of one burst"),
     )
     add_json(parser)
@@ -268,7 +268,7 @@ def _percent(share: float | None) -> str:
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """What to learn from."""
     parser.add_argument(
-        "--corrections", metavar="FILE", help=_("JSON lines with texts and intent (default: those in the database)")
+        "--corrections", metavar=_("FILE"), help=_("JSON lines with texts and intent (default: those in the database)")
     )
     add_json(parser)
     add_epilog(parser, "leadmasterd rules train", "leadmasterd rules train --corrections labelled.jsonl")

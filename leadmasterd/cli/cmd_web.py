@@ -24,12 +24,14 @@ def commands() -> Mapping[str, Command]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where it is served, and the subcommands. Without one the page is served."""
-    parser.add_argument("--host", type=typed, metavar="ADDRESS", help=_("address to serve it on (default web.host)"))
-    parser.add_argument("--port", type=_port, metavar="N", help=_("its port (default web.port; 0: any that is free)"))
+    parser.add_argument("--host", type=typed, metavar=_("ADDRESS"), help=_("address to serve it on (default web.host)"))
+    parser.add_argument(
+        "--port", type=_port, metavar=_("N"), help=_("its port (default web.port; 0: any that is free)")
+    )
     parser.add_argument(
         "--idle",
         type=positive,
-        metavar="N",
+        metavar=_("N"),
         help=_("end after N seconds without a visit, for systemd to start it again"),
     )
     add_commands(parser, commands(), dest="action", required=False)

@@ -14,7 +14,7 @@ from leadmasterd.text import _
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which feed, and how many."""
-    parser.add_argument("name", type=typed, metavar="NAME", help=_("the feed"))
+    parser.add_argument("name", type=typed, metavar=_("NAME"), help=_("the feed"))
     add_limit(parser)
     add_json(parser)
     add_epilog(

@@ -15,7 +15,7 @@ from leadmasterd.text import _, figure, ngettext, printable
 
 
 def _add_name(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", type=typed, metavar="NAME", help=_("the feed"))
+    parser.add_argument("name", type=typed, metavar=_("NAME"), help=_("the feed"))
 
 
 def add_pause_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_retry_arguments(parser: argparse.ArgumentParser) -> None:
     """Which feed, and which events."""
     _add_name(parser)
     parser.add_argument(
-        "events", type=positive, nargs="*", metavar="EVENT", help=_("events that `feeds dead` lists; default: all")
+        "events", type=positive, nargs="*", metavar=_("EVENT"), help=_("events that `feeds dead` lists; default: all")
     )
     add_epilog(parser, "leadmasterd feeds retry crm", "leadmasterd feeds retry crm 1207 1213")
 

@@ -20,7 +20,7 @@ _LABEL = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which feed."""
-    parser.add_argument("name", type=typed, metavar="NAME", help=_("the feed"))
+    parser.add_argument("name", type=typed, metavar=_("NAME"), help=_("the feed"))
     add_limit(parser)
     add_json(parser)
     add_epilog(parser, "leadmasterd feeds show crm", "leadmasterd feeds show crm --json")

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by", choices=tuple(KINDS), default="lead", help=_("one row a lead (default) or a conversation")
     )
     add_time(parser, "--since", _("only what was active since this date or time"))
-    parser.add_argument("--output", metavar="FILE", help=_("write to FILE, atomically (default: stdout)"))
+    parser.add_argument("--output", metavar=_("FILE"), help=_("write to FILE, atomically (default: stdout)"))
     add_json(parser)
     add_epilog(
         parser,

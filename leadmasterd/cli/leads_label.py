@@ -15,11 +15,11 @@ from leadmasterd.text import _
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which burst, and its intent."""
     add_id(parser)
-    parser.add_argument("intent", metavar="INTENT", nargs="?", help=_("an intent, by its id or in Spanish"))
+    parser.add_argument("intent", metavar=_("INTENT"), nargs="?", help=_("an intent, by its id or in Spanish"))
     parser.add_argument(
         "--message",
         type=positive,
-        metavar="MESSAGE_ID",
+        metavar=_("MESSAGE_ID"),
         help=_("the burst with this message (default: the one that opened the lead, or the chat's last)"),
     )
     parser.add_argument("--undo", action="store_true", help=_("remove its manual label"))

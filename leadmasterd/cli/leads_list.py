@@ -23,11 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stage",
         action="append",
         default=[],
-        metavar="STAGE",
+        metavar=_("STAGE"),
         help=_("only this stage, closed ones included; repeatable"),
     )
     parser.add_argument(
-        "--intent", action="append", default=[], metavar="INTENT", help=_("only this intent; repeatable")
+        "--intent", action="append", default=[], metavar=_("INTENT"), help=_("only this intent; repeatable")
     )
     parser.add_argument("--all", action="store_true", help=_("closed leads too"))
     add_limit(parser)

@@ -17,9 +17,9 @@ _MOST_PROPOSALS: Final = 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Whom to merge, or which merge to undo."""
-    parser.add_argument("id", type=typed, metavar="ID", nargs="?", help=_("the contact to keep"))
-    parser.add_argument("other", type=typed, metavar="OTHER", nargs="?", help=_("the contact to merge into it"))
-    parser.add_argument("--undo", type=positive, metavar="MERGE_ID", help=_("undo this merge"))
+    parser.add_argument("id", type=typed, metavar=_("ID"), nargs="?", help=_("the contact to keep"))
+    parser.add_argument("other", type=typed, metavar=_("OTHER"), nargs="?", help=_("the contact to merge into it"))
+    parser.add_argument("--undo", type=positive, metavar=_("MERGE_ID"), help=_("undo this merge"))
     parser.add_argument("--proposals", action="store_true", help=_("list likely duplicates"))
     add_json(parser)
     add_epilog(

@@ -13,7 +13,7 @@ from leadmasterd.text import _, printable
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which lead, and the note."""
     add_id(parser)
-    parser.add_argument("text", type=_text, metavar="TEXT", nargs="?")
+    parser.add_argument("text", type=_text, metavar=_("TEXT"), nargs="?")
     parser.add_argument("--undo", action="store_true", help=_("withdraw the latest note"))
     add_json(parser)
     add_epilog(parser, _('leadmasterd leads note 5 "calls back on Monday"'), "leadmasterd leads note 5 --undo")

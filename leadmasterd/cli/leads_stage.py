@@ -20,13 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_id(parser)
     parser.add_argument(
         "stage",
-        metavar="STAGE",
+        metavar=_("STAGE"),
         nargs="?",
         help=_("by its id or in Spanish: {stages}").format(
             stages=", ".join(stage_lines(each)[0] for each in DECIDABLE)
         ),
     )
-    parser.add_argument("--note", type=typed, metavar="TEXT", help=_("why, for the record"))
+    parser.add_argument("--note", type=typed, metavar=_("TEXT"), help=_("why, for the record"))
     parser.add_argument("--undo", action="store_true", help=_("undo the latest decision, with its note"))
     add_json(parser)
     add_epilog(

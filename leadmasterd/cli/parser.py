@@ -52,7 +52,7 @@ def make_parser() -> CommandParser:
     parser.add_argument("--version", action="version", version=f"leadmasterd {__version__}", help=version)
     parser.add_argument(
         "--config",
-        metavar="FILE",
+        metavar=_("FILE"),
         help=_("settings file (else ./config.toml, /etc/leadmasterd/config.toml, or defaults)"),
     )
     add_commands(parser, commands(), dest="command")

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--name",
         type=typed,
         default=_("operator"),
-        metavar="NAME",
+        metavar=_("NAME"),
         help=_("whose browser it is: the record shows who decided what (default operator)"),
     )
     add_epilog(parser, "leadmasterd web link", "leadmasterd web link --name Ana")

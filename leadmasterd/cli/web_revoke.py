@@ -12,7 +12,7 @@ from leadmasterd.web.access import Access
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("id", type=positive, nargs="?", metavar="ID", help=_("its number in `web sessions`"))
+    which.add_argument("id", type=positive, nargs="?", metavar=_("ID"), help=_("its number in `web sessions`"))
     which.add_argument("--all", action="store_true", help=_("all of them, and links that were not used yet"))
     add_epilog(parser, "leadmasterd web revoke 3", "leadmasterd web revoke --all")
 

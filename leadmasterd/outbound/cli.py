@@ -74,29 +74,29 @@ def _no_flags(_parser: argparse.ArgumentParser) -> None:
 
 
 def _request_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("to", metavar="TO", help=_("a phone, or a lead's number"))
+    parser.add_argument("to", metavar=_("TO"), help=_("a phone, or a lead's number"))
     parser.add_argument(
         "--for",
         dest="purpose",
         type=Purpose,
         choices=list(Purpose),
         default=Purpose.SERVICE,
-        metavar="PURPOSE",
+        metavar=_("PURPOSE"),
         help=_("service (an answer, the default), utility or marketing"),
     )
     content = parser.add_mutually_exclusive_group(required=True)
-    content.add_argument("--text", metavar="TEXT", help=_("free text, for an open window"))
-    content.add_argument("--template", metavar="NAME", help=_("a recorded template"))
+    content.add_argument("--text", metavar=_("TEXT"), help=_("free text, for an open window"))
+    content.add_argument("--template", metavar=_("NAME"), help=_("a recorded template"))
     parser.add_argument("--language", default="es_AR", help=_("of the template (default es_AR)"))
     parser.add_argument(
-        "--value", action="append", default=[], metavar="TEXT", help=_("for {{1}}, then {{2}}, … of the template")
+        "--value", action="append", default=[], metavar=_("TEXT"), help=_("for {{1}}, then {{2}}, … of the template")
     )
-    parser.add_argument("--not-before", metavar="TIME", help=_("ISO 8601; without an offset in leads.timezone"))
-    parser.add_argument("--not-after", metavar="TIME", help=_("the same (default: 24 hours from now)"))
+    parser.add_argument("--not-before", metavar=_("TIME"), help=_("ISO 8601; without an offset in leads.timezone"))
+    parser.add_argument("--not-after", metavar=_("TIME"), help=_("the same (default: 24 hours from now)"))
 
 
 def _ids(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("requests", metavar="REQUEST", type=_number, nargs="+", help=_("as `list` shows them"))
+    parser.add_argument("requests", metavar=_("REQUEST"), type=_number, nargs="+", help=_("as `list` shows them"))
 
 
 def _list_flags(parser: argparse.ArgumentParser) -> None:
@@ -104,10 +104,10 @@ def _list_flags(parser: argparse.ArgumentParser) -> None:
         "--state",
         type=State,
         choices=list(State),
-        metavar="STATE",
+        metavar=_("STATE"),
         help=_("only those that are: {states}").format(states=", ".join(State)),
     )
-    parser.add_argument("--limit", type=_number, default=20, metavar="N", help=_("show at most N (default 20)"))
+    parser.add_argument("--limit", type=_number, default=20, metavar=_("N"), help=_("show at most N (default 20)"))
 
 
 def _stop_flags(parser: argparse.ArgumentParser) -> None:
@@ -115,21 +115,21 @@ def _stop_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _template_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", nargs="?", help=_("its name at Meta; without it all are listed"))
+    parser.add_argument("name", metavar=_("NAME"), nargs="?", help=_("its name at Meta; without it all are listed"))
     parser.add_argument("--language", default="es_AR", help=_("(default es_AR)"))
-    parser.add_argument("--body", metavar="TEXT", help=_("its text at Meta, with {{1}}, {{2}}, … for values"))
+    parser.add_argument("--body", metavar=_("TEXT"), help=_("its text at Meta, with {{1}}, {{2}}, … for values"))
     parser.add_argument(
         "--category",
         choices=[Purpose.UTILITY, Purpose.MARKETING],
         type=Purpose,
-        metavar="CATEGORY",
+        metavar=_("CATEGORY"),
         help=_("what Meta takes it for: utility or marketing"),
     )
     parser.add_argument(
         "--status",
         choices=list(TemplateStatus),
         type=TemplateStatus,
-        metavar="STATUS",
+        metavar=_("STATUS"),
         help=_("what Meta says: {states}").format(states=", ".join(TemplateStatus)),
     )
     ours = parser.add_mutually_exclusive_group()
@@ -138,22 +138,24 @@ def _template_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _consent_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("phone", metavar="PHONE")
+    parser.add_argument("phone", metavar=_("PHONE"))
     parser.add_argument(
         "--for", dest="purpose", type=Purpose, choices=[Purpose.UTILITY, Purpose.MARKETING], required=True,
-        metavar="PURPOSE", help=_("utility or marketing"),
+        metavar=_("PURPOSE"), help=_("utility or marketing"),
     )  # fmt: skip
-    parser.add_argument("--evidence", required=True, metavar="TEXT", help=_("where it can be seen that they said so"))
+    parser.add_argument(
+        "--evidence", required=True, metavar=_("TEXT"), help=_("where it can be seen that they said so")
+    )
     parser.add_argument("--withdraw", action="store_true", help=_("they took it back"))
 
 
 def _suppress_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("phone", metavar="PHONE")
+    parser.add_argument("phone", metavar=_("PHONE"))
     parser.add_argument("--lift", action="store_true", help=_("they want to be written to again"))
 
 
 def _forget_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("phone", metavar="PHONE")
+    parser.add_argument("phone", metavar=_("PHONE"))
 
 
 def _number(text: str) -> int:
@@ -249,10 +251,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"leadmaster-outbound {__version__}", help=version)
     parser.add_argument(
         "--config",
-        metavar="FILE",
+        metavar=_("FILE"),
         help=_("settings file (else ./config.toml, /etc/leadmasterd/config.toml, or defaults)"),
     )
-    added = parser.add_subparsers(title=_("commands"), metavar="COMMAND", required=True, dest="command")
+    added = parser.add_subparsers(title=_("commands"), metavar=_("COMMAND"), required=True, dest="command")
     for name, command in subcommands().items():
         sub = added.add_parser(
             name,
