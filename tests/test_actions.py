@@ -1,6 +1,9 @@
 """Decisions as a web page would make them: no command line, a typed result, one unit of work each."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -9,8 +12,8 @@ from leadmasterd.actions.labels import label, undo_label
 from leadmasterd.actions.merges import merge, undo_merge
 from leadmasterd.actions.notes import add_note, undo_note
 from leadmasterd.actions.stages import move_to_stage, undo_stage
-from leadmasterd.actions.unit_of_work import Change, LeadEditor, open_editor
-from leadmasterd.errors import CannotUseArgument, CannotUseRules, Refused
+from leadmasterd.actions.unit_of_work import Change, LeadEditor, Patience, open_editor
+from leadmasterd.errors import CannotUseArgument, CannotUseRules, DatabaseBusy, Refused
 from leadmasterd.settings.model import load
 from tests.test_cli_leads import BROKEN, DELIVERY, PRICE, Shop
 from tests.test_cli_leads import shop as shop
@@ -21,7 +24,7 @@ def editor(shop: Shop, capsys: pytest.CaptureFixture[str]) -> Iterator[LeadEdito
     """Beto's editor; customers 1 and 2 have a lead each, and 3 complains."""
     shop.hears((1, 120, PRICE), (2, 60, DELIVERY), (3, 50, BROKEN))
     settings, paths = load(None)
-    with open_editor(settings, paths, actor="person:beto") as editor:
+    with open_editor(settings, paths, actor="person:beto", patience=Patience(1)) as editor:
         yield editor
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", ""), "an action prints nothing"
@@ -36,6 +39,18 @@ def test_a_stage_is_moved_with_its_note_and_says_what_changed(editor: LeadEditor
     assert move_to_stage(editor, "1", "won").unchanged
     assert shop.asks("SELECT actor, stage, note FROM decisions") == [("person:beto", "won", "in cash")]
     assert shop.asks("SELECT json_extract(value_json, '$.text') FROM lead_events WHERE kind = 'note'") == [("in cash",)]
+
+
+def test_a_locked_database_is_waited_for_as_long_as_told(editor: LeadEditor, shop: Shop) -> None:
+    """A page gives up sooner than a command."""
+    with closing(sqlite3.connect(shop.database, isolation_level=None)) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(DatabaseBusy):
+            move_to_stage(editor, "1", "won")
+        assert 1 <= time.monotonic() - began < 20
+        locker.execute("ROLLBACK")
+    assert shop.asks("SELECT * FROM decisions") == []
 
 
 def test_what_can_not_be_decided_is_refused_and_nothing_is_written(editor: LeadEditor, shop: Shop) -> None:

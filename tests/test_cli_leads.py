@@ -32,7 +32,7 @@ import pytest
 
 from leadmasterd import sentences, times
 from leadmasterd.actions import rebuild, unit_of_work
-from leadmasterd.cli import main, names, parser
+from leadmasterd.cli import editing, main, names, parser
 from leadmasterd.cli.arguments import subcommands
 from leadmasterd.cli.bars import bar
 from leadmasterd.cli.times import time_from
@@ -1174,7 +1174,7 @@ def test_a_database_that_is_locked_for_long_is_told(
         return connection
 
     monkeypatch.setattr(unit_of_work, "open_for_writing", hasty)
-    monkeypatch.setattr(unit_of_work, "LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(editing, "LOCK_TIMEOUT", 0.2)
     with (
         closing(sqlite3.connect(shop.database, isolation_level=None)) as locker,
         (shop.database.parent / "leadmasterd.lock").open("w") as lock,

@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 _U = TypeVar("_U")
 
 LOCK_TIMEOUT: Final = 60
-"""Seconds to wait for the write lock: a daemon that catches up on thousands of messages holds it most of the time."""
+"""Seconds that a command waits for the write lock: a daemon that catches up on thousands of messages often holds it."""
 _ONE_TRY: Final = 0.05
 """Seconds for which SQLite waits by itself; it ignores Ctrl-C meanwhile, and tries less often the longer it waits."""
 _QUIET: Final = 2.0
@@ -41,6 +41,15 @@ Who = str | int
 
 OnWait = Callable[[int], None]
 """Called once when the lock takes long, with the seconds we wait at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds to wait for the write lock, and whom to tell when that takes long."""
+
+    seconds: int
+    on_wait: OnWait = lambda _seconds: None
+
 
 What = Literal["opened", "withdrawn", "stage", "intent", "waiting", "follow_ups"]
 
@@ -90,20 +99,20 @@ class LeadEditor:
     """One connection for writing, on behalf of `actor` (`person:LOGIN`)."""
 
     def __init__(
-        self, connection: sqlite3.Connection, settings: Settings, paths: Paths, *, actor: str, on_wait: OnWait
+        self, connection: sqlite3.Connection, settings: Settings, paths: Paths, *, actor: str, patience: Patience
     ) -> None:
         self.connection = connection
         self.settings = settings
         self.paths = paths
         self.actor = actor
-        self._on_wait = on_wait
+        self._patience = patience
         self.classifier = cache(lambda: classifier_of(settings.leads, paths))
         self.projector = Projector(connection, self.classifier, policy_of(settings.leads))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """BEGIN IMMEDIATE, so that nobody writes between what we read and what we write. Raises CannotUseDatabase."""
-        with _transaction(self.connection, self.paths.database, self._on_wait):
+        with _transaction(self.connection, self.paths.database, self._patience):
             yield
 
     def find(self, who: Who) -> Subject:
@@ -201,9 +210,7 @@ def _changes(before: _State, after: _State) -> list[Change]:
 
 
 @contextmanager
-def open_editor(
-    settings: Settings, paths: Paths, *, actor: str, on_wait: OnWait = lambda _seconds: None
-) -> Iterator[LeadEditor]:
+def open_editor(settings: Settings, paths: Paths, *, actor: str, patience: Patience) -> Iterator[LeadEditor]:
     """An editor of this database. Raises Refused before anything has been captured: deciding creates no database.
 
     Nor does it update one of an earlier version, whose daemon may still be running.
@@ -211,20 +218,20 @@ def open_editor(
     if not paths.database.exists():
         raise Refused(_("Nothing has been captured here yet: there is no {path}.").format(path=paths.database))
     open_for_reading(paths).close()
-    connection = _retrying(lambda: open_for_writing(paths.database, timeout=_ONE_TRY), on_wait)
+    connection = _retrying(lambda: open_for_writing(paths.database, timeout=_ONE_TRY), patience)
     with closing(connection):
-        yield LeadEditor(connection, settings, paths, actor=actor, on_wait=on_wait)
+        yield LeadEditor(connection, settings, paths, actor=actor, patience=patience)
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection, path: Path, on_wait: OnWait) -> Iterator[None]:
+def _transaction(connection: sqlite3.Connection, path: Path, patience: Patience) -> Iterator[None]:
     def begin() -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             raise cannot_use(path, error) from error
 
-    _retrying(begin, on_wait)
+    _retrying(begin, patience)
     try:
         yield
         connection.execute("COMMIT")
@@ -236,16 +243,16 @@ def _transaction(connection: sqlite3.Connection, path: Path, on_wait: OnWait) ->
         raise
 
 
-def _retrying(attempt: Callable[[], _T], on_wait: OnWait) -> _T:
-    """Retry while another program holds the write lock, for at most LOCK_TIMEOUT seconds; Ctrl-C ends it."""
+def _retrying(attempt: Callable[[], _T], patience: Patience) -> _T:
+    """Retry while another program holds the write lock, as long as `patience` lasts; Ctrl-C ends it."""
     began, announced = time.monotonic(), False
     while True:
         try:
             return attempt()
         except DatabaseBusy as error:
             waited = time.monotonic() - began
-            if error.code != "database_locked" or waited >= LOCK_TIMEOUT:
+            if error.code != "database_locked" or waited >= patience.seconds:
                 raise
             if waited >= _QUIET and not announced:
                 announced = True
-                on_wait(LOCK_TIMEOUT)
+                patience.on_wait(patience.seconds)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from leadmasterd.actions.unit_of_work import Change, LeadEditor, open_editor
+from leadmasterd.actions.unit_of_work import LOCK_TIMEOUT, Change, LeadEditor, Patience, open_editor
 from leadmasterd.cli.tables import folded
 from leadmasterd.clock import Clock
 from leadmasterd.sentences import named_stage
@@ -20,7 +20,8 @@ from leadmasterd.text import _, ngettext
 def lead_editor(config: str | None) -> Iterator[LeadEditor]:
     """An editor on behalf of the person at the terminal. Raises Refused before anything was captured."""
     settings, paths = load(config)
-    with open_editor(settings, paths, actor=f"person:{_login()}", on_wait=_say_that_we_wait) as editor:
+    patience = Patience(LOCK_TIMEOUT, _say_that_we_wait)
+    with open_editor(settings, paths, actor=f"person:{_login()}", patience=patience) as editor:
         yield editor
 
 

@@ -25,8 +25,10 @@ MOST_BYTES: Final = 16 * 1024
 LONGEST: Final = 20.0
 """Seconds that a form may take to arrive: while one does, the process can't leave."""
 _MOST_FIELDS: Final = 100
+LONGEST_LOCK: Final = 15
+"""Seconds that a decision waits for the write lock: people press again when a page says nothing for longer."""
 _deciding: Final = CapacityLimiter(3)
-"""Threads of their own: while the database is locked each decision waits for a minute, and pages must go on."""
+"""Threads of their own: while the database is locked each decision waits, and pages must go on."""
 
 Form = Mapping[str, str]
 
@@ -52,11 +54,12 @@ def decision(path: str, act: "Callable[[Request, Form, LeadEditor], Done]") -> R
     """A POST that changes leads, on behalf of the session's name; `act` runs in a thread."""
 
     def decide(request: Request, form: Form) -> Done:
-        from leadmasterd.actions.unit_of_work import open_editor
+        from leadmasterd.actions.unit_of_work import Patience, open_editor
 
         session, site = session_of(request), site_of(request)
         assert session is not None
-        with open_editor(site.settings, site.paths, actor=f"person:{session.name}") as editor:
+        patience = Patience(LONGEST_LOCK)
+        with open_editor(site.settings, site.paths, actor=f"person:{session.name}", patience=patience) as editor:
             return act(request, form, editor)
 
     return posted(path, decide)
