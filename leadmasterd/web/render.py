@@ -57,7 +57,7 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
 
 def problem(request: Request, status: int, what: str, why: str = "") -> HTMLResponse:
     """A calm page for what is not to be had. `what`: one sentence; `why`: more about it."""
-    return render(request, "problem.html", status=status, what=what, why=why)
+    return render(request, "problem.html", status=status, what=what, why=why, missing=status == 404)
 
 
 def refusal_of(error: LeadmasterdError | OSError) -> str:

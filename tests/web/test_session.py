@@ -202,9 +202,14 @@ def test_a_code_appears_by_itself_and_is_scanned_from_the_page(
 
 
 def test_a_gap_is_told(shop: WebShop, client: Client) -> None:
-    """With how long it was, its cause, and what was fetched."""
+    """With how long it was, its cause, and what was fetched. That there is none is said only once it has listened."""
     at = times.iso(datetime.now(UTC))
     with closing(open_for_writing(shop.database)) as connection:
+        linked = connection.execute("SELECT first_linked_at FROM accounts").fetchone()
+        connection.execute("UPDATE accounts SET first_linked_at = '2999-01-01T00:00:00.000Z'")
+        assert "None yet: it has not listened to a phone so far." in client.asks("/session").text
+        connection.execute("UPDATE accounts SET first_linked_at = ?", linked)
+        assert "None: everything that WhatsApp delivered is here." in client.asks("/session").text
         connection.execute(
             "INSERT INTO gaps (account_id, from_at, to_at, closed_at, cause, recovered) "
             "SELECT account_id, ?, ?, ?, 'connection_lost', 3 FROM accounts",

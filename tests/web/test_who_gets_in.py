@@ -271,6 +271,7 @@ def test_a_path_that_is_no_page_says_nothing_to_strangers(site: Served, client: 
     assert Client(site.port).asks("/nothing").status == 401
     reply = client.asks("/nothing")
     assert (reply.status, "There is no such page." in reply.text) == (404, True)
+    assert "Try again" not in reply.text
     assert client.asks("/static/../app.py").status == 404
     assert client.asks("/static/nothing.css").status == 404
 
