@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import json
 import random
-import re
 import sqlite3
 import tempfile
 import time
@@ -13,10 +11,11 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+from benchmarks.bodies import Bodies
 from benchmarks.figures import Figure
 from benchmarks.lines import CHATS, message_line, ready_line
 from leadmasterd.capture import CaptureRules
-from leadmasterd.classify.loading import EXAMPLES, PACKAGED, load_classifier
+from leadmasterd.classify.loading import load_classifier
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.projection.policy import policy_of
 from leadmasterd.projection.worker import ProjectionWorker
@@ -27,13 +26,6 @@ from leadmasterd.store.writer import IdleWork, Writer
 
 SECONDS = 20
 RATE = 1500
-TEXTS = (
-    ["hola buenas tardes", "cuánto sale el combo de 12 empanadas con envío a caballito?"],
-    ["tenés la campera negra en talle m?"],
-    ["gracias!!"],
-    ["che disculpá que moleste, el otro día te compré unas zapas y me quedaron chicas, se podrán cambiar por un 42?"],
-    ["👍"],
-)
 
 
 def run() -> list[Figure]:
@@ -95,9 +87,7 @@ async def _lag(database: Path) -> float:
 
 def _questions() -> Iterator[str]:
     """One question with different words each time, drawn by how often people use them: the classifier caches words."""
-    texts = (json.loads(line)["texts"] for line in (PACKAGED / EXAMPLES).read_text(encoding="utf-8").splitlines())
-    words = [word for each in texts for text in each for word in re.findall(r"[^\W\d_]{4,}", text.lower())]
-    draw = random.Random(1)
+    words, draw = Bodies().words, random.Random(1)
     while True:
         first, second, third = draw.sample(words, 3)
         yield f"Hola, buenas tardes! cuánto sale el {first} de 12 {second} con envío a {third}?"

@@ -13,10 +13,11 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.bodies import Bodies
 from benchmarks.burst import capture
 from benchmarks.burst import raw as raw_seconds
 from benchmarks.figures import Figure
-from benchmarks.leads import TEXTS, idle_work, projection_worker
+from benchmarks.leads import idle_work, projection_worker
 from benchmarks.lines import CHATS, chat_of, write_lines
 from leadmasterd.queries.search import search
 from leadmasterd.store.database import open_for_reading, open_for_writing
@@ -48,7 +49,7 @@ def run() -> list[Figure]:
 
 
 def write_history(database: Path, *, contacts: int = CONTACTS) -> None:
-    """Straight into the tables: invented messages; a tenth of the contacts still waits for an answer."""
+    """Straight into the tables: invented messages, no text twice; a tenth of the contacts still waits for an answer."""
     with closing(open_for_writing(database)) as db:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("BEGIN")
@@ -93,7 +94,7 @@ def _chat_of(contact: int) -> str:
 
 
 def _messages(contacts: int) -> Iterator[tuple[object, ...]]:
-    bodies = [text for texts in TEXTS for text in texts]
+    bodies = Bodies()
     number = 0
     for step in range(MESSAGES_EACH):
         for contact in range(1, contacts + 1):
@@ -101,7 +102,7 @@ def _messages(contacts: int) -> Iterator[tuple[object, ...]]:
             ours = step % 3 == 2 or (step == MESSAGES_EACH - 1 and contact % 10 != 0)
             moment = START + timedelta(days=step * 15, seconds=contact * 20 + (60 if ours else 0))
             at = iso(moment)
-            body = "Sí, hay! Sale 25.000" if ours else bodies[(number + step) % len(bodies)]
+            body = bodies.answered() if ours else bodies.asked()
             direction, author = ("out", "operator") if ours else ("in", "contact")
             yield contact, direction, author, body, at, at, at, f"3EB0{number:016X}", int(moment.timestamp())
 
@@ -121,7 +122,7 @@ def rebuild(database: Path, *, contacts: int = CONTACTS) -> Figure:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (waiting,) = db.execute("SELECT count(*) FROM conversations WHERE waiting_since IS NOT NULL").fetchone()
     return Figure(
-        name=f"rebuilding the leads of {contacts:,} contacts from {messages:,} messages",
+        name=f"rebuilding the leads of {contacts:,} contacts from {messages:,} messages, no body twice",
         number=took,
         unit="s",
         measured=f"{took:.0f} s ({messages / took:,.0f} messages/s; {waiting:,} contacts wait)",
