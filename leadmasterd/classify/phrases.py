@@ -5,15 +5,16 @@
     reserv*     any word that begins like this
     #           a number or an amount of money
 
-All phrases of a file form one nondeterministic automaton, run from each word of the burst. Its cost grows with the
-number of states that are active at once, so the length of a phrase may vary by `SLACK` words only.
+All phrases of a file form one nondeterministic automaton, run from each word of the burst. What it does at a word is
+worked out once, when that happens first, and kept: customers say the same things. Its cost grows with the number of
+states that are active at once, so the length of a phrase may vary by `SLACK` words only.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from leadmasterd.classify.text import MONEY, QUESTION, words_of
 from leadmasterd.text import _
@@ -30,9 +31,13 @@ _MIN_PREFIX: Final = 3
 """Letters before a star."""
 _MOST_SPELLINGS: Final = 100
 """Of one word with choices in it."""
-_FIRST_WORDS_CACHED: Final = 4_096
-"""Words whose first step is cached: customers use the same words again and again."""
+_WORDS_CACHED: Final = 4_096
+"""Words of which it is cached what phrases know of them: customers use the same words again and again."""
+_PLACES_KEPT: Final = 4_096
+"""Some 600 bytes each. Then all are forgotten."""
 _INNERMOST: Final = re.compile(r"\(([^()]*)\)")
+
+_NOT_KNOWN: Final[Any] = object()
 
 Mark = TypeVar("Mark")
 
@@ -56,6 +61,19 @@ class _State(Generic[Mark]):
         self.ends += tuple(mark for mark in other.ends if mark not in self.ends)
 
 
+class _Place(Generic[Mark]):
+    """The states that are active at once, and where each kind of word leads from there: a place, None for nowhere."""
+
+    __slots__ = ("after", "ends", "otherwise", "states")
+
+    def __init__(self, states: tuple[_State[Mark], ...], after: "dict[str, _Place[Mark] | None]") -> None:
+        """`after`: all kinds of words that lead elsewhere than other words do."""
+        self.states = states
+        self.ends = tuple(mark for state in states for mark in state.ends)
+        self.after = after
+        self.otherwise: _Place[Mark] | None = _NOT_KNOWN
+
+
 class _Rest(NamedTuple, Generic[Mark]):
     """What follows in a phrase: the state to enter it by, and the fewest and most words it matches."""
 
@@ -70,7 +88,12 @@ class Phrases(Generic[Mark]):
 
     def __init__(self) -> None:
         self._start: _State[Mark] = _State()
-        self._after_first = lru_cache(maxsize=_FIRST_WORDS_CACHED)(self._step_from_start)
+        self._words: set[str] = set()
+        self._prefixes: dict[str, list[str]] = {}
+        """Beginnings of words in phrases, and the kinds of words that begin so."""
+        self._numbers: list[str] = []
+        self._kind = lru_cache(maxsize=_WORDS_CACHED)(self._kind_of)
+        self._ready = False
 
     def add(self, phrase: str, mark: Mark) -> None:
         """Raises ValueError, which says what is wrong with the phrase."""
@@ -88,25 +111,90 @@ class Phrases(Generic[Mark]):
                 ).format(n=most - fewest, most=SLACK, gap=GAP, words=_GAP_WORDS)
             )
         self._start.join(begin)
-        self._after_first.cache_clear()
+        self._ready = False
 
     def found(self, words: Sequence[str]) -> Iterator[tuple[Mark, int, int]]:
         """Every match: the phrase's mark, the index of its first word and the index after its last."""
-        for start, first in enumerate(words):
-            states = self._after_first(first)
+        if not self._ready:
+            self._complete()
+        kinds = list(map(self._kind, words))
+        for start, first in enumerate(kinds):
+            place = self._first.after.get(first)
+            if place is _NOT_KNOWN:
+                place = self._step(self._first, first)
             end = start + 1
-            while states:
-                for state in states:
-                    for mark in state.ends:
-                        yield mark, start, end
-                if end == len(words):
+            while place is not None:
+                for mark in place.ends:
+                    yield mark, start, end
+                if end == len(kinds):
                     break
-                states = _step(states, words[end])
+                following = place.after.get(kinds[end], place.otherwise)
+                place = self._step(place, kinds[end]) if following is _NOT_KNOWN else following
                 end += 1
 
-    def _step_from_start(self, word: str) -> dict[_State[Mark], None]:
-        """Cached as `_after_first`."""
-        return _step((self._start,), word)
+    def _kind_of(self, word: str) -> str:
+        """A word for which `_step` does the same as for this one: there are few. Cached as `_kind`."""
+        if word in self._words:
+            return word
+        known = (word[:end] for end in range(len(word), _MIN_PREFIX - 1, -1) if word[:end] in self._prefixes)
+        begin = next(known, "0" if _is_number(word) else "")
+        return begin + GAP  # no word has a star
+
+    def _step(self, place: _Place[Mark], kind: str) -> _Place[Mark] | None:
+        """Where this kind of word leads, worked out and kept."""
+        states = tuple(_step(place.states, kind))
+        following: _Place[Mark] | None = None
+        if states:
+            following = self._places.get(states)
+            if following is None:
+                following = self._places[states] = _Place(states, dict.fromkeys(self._kinds_of(states), _NOT_KNOWN))
+        if kind in place.after:
+            place.after[kind] = following
+        else:
+            place.otherwise = following
+        if len(self._places) > _PLACES_KEPT:
+            self._forget()
+        return following
+
+    def _kinds_of(self, states: Iterable[_State[Mark]]) -> Iterator[str]:
+        """The kinds of words that these states tell from other words."""
+        for state in states:
+            yield from state.words
+            for prefix in state.prefixes:
+                yield from self._prefixes[prefix]
+            if state.number:
+                yield from self._numbers
+
+    def _forget(self) -> None:
+        """Forget what was worked out. A search that is under way goes on with what it has."""
+        self._first = _Place((self._start,), dict.fromkeys(self._kinds_of((self._start,)), _NOT_KNOWN))
+        self._first.otherwise = None
+        self._places: dict[tuple[_State[Mark], ...], _Place[Mark]] = {}
+
+    def _complete(self) -> None:
+        """Gather the words of all phrases, once the last of them is added."""
+        waiting, met = [self._start], {self._start}
+        words, prefixes = set[str](), set[str]()
+        while waiting:
+            state = waiting.pop()
+            words.update(state.words)
+            prefixes.update(state.prefixes)
+            edges = (*state.words.values(), *state.prefixes.values(), state.number, state.any_word)
+            following = {each for states in edges for each in states} - met
+            met |= following
+            waiting += following
+        kinds = [*words, *(prefix + GAP for prefix in prefixes)]
+        self._words = words
+        self._prefixes = {prefix: [each for each in kinds if each.startswith(prefix)] for prefix in prefixes}
+        self._numbers = ["0" + GAP, *(each for each in kinds if _is_number(each))]
+        self._kind.cache_clear()
+        self._forget()
+        self._ready = True
+
+
+def _is_number(word: str) -> bool:
+    """Or an amount of money."""
+    return word[0].isdigit() or word == MONEY
 
 
 def _step(states: Iterable[_State[Mark]], word: str) -> dict[_State[Mark], None]:
@@ -117,7 +205,7 @@ def _step(states: Iterable[_State[Mark]], word: str) -> dict[_State[Mark], None]
             found.update(dict.fromkeys(after))
         if state.any_word:
             found.update(dict.fromkeys(state.any_word))
-        if state.number and (word[0].isdigit() or word == MONEY):
+        if state.number and _is_number(word):
             found.update(dict.fromkeys(state.number))
         if state.prefixes:
             for end in range(_MIN_PREFIX, len(word) + 1):

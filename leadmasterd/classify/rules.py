@@ -34,12 +34,16 @@ class When:
     """At least one message of the burst has one of these types."""
     only_types: tuple[str, ...] = ()
     """Every message of the burst has."""
+    _wanted: tuple[tuple[str, bool], ...] = field(default=(), init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        wanted = tuple((name, value) for name in FLAGS if (value := getattr(self, name)) is not None)
+        object.__setattr__(self, "_wanted", wanted)
 
     def holds(self, signals: Signals) -> bool:
         """Whether a burst with these signals meets all conditions."""
-        for name in FLAGS:
-            wanted = getattr(self, name)
-            if wanted is not None and wanted != getattr(signals, name):
+        for name, wanted in self._wanted:
+            if wanted != getattr(signals, name):
                 return False
         if self.types and not set(self.types) & set(signals.types):
             return False

@@ -204,8 +204,9 @@ def normalise(texts: Sequence[str]) -> Normalised:
 
 def words_of(raw: str) -> Iterable[str]:
     """The normalised words of one body. Chat spelling may make two of one; repeated emoji become one."""
-    named = _FROM_EMOJI_ON.sub(_emoji_meaning, raw.lower())
-    kept = without_accents(named).lower()
+    kept = raw.lower()
+    if not kept.isascii():
+        kept = without_accents(_FROM_EMOJI_ON.sub(_emoji_meaning, kept)).lower()
     if "/" in kept or "www." in kept:
         kept = _LINK.sub(f" {LINK} ", kept)
     if _DIGIT.search(kept):  # most texts have none, and these two are slow
@@ -221,9 +222,14 @@ def words_of(raw: str) -> Iterable[str]:
 
 def without_accents(text: str) -> str:
     """Without accents and invisible characters; letters and signs in their plain form."""
-    return _NOT_ASCII.sub(_without_marks, unicodedata.normalize("NFKD", text))
+    parted = unicodedata.normalize("NFKD", text)
+    for accent in _ACCENTS:  # most texts have no others, and looking each one up is slow
+        parted = parted.replace(accent, "")
+    return parted if parted.isascii() else _NOT_ASCII.sub(_without_marks, parted)
 
 
+_ACCENTS: Final = ("\u0301", "\u0303", "\u0308")
+"""Those of Spanish: acute, tilde, diaeresis."""
 _DROPPED: Final = frozenset({"Mn", "Me", "Cf", "Cs"})
 """Combining accents, variation selectors, joiners, direction and zero-width marks, lone surrogates."""
 
