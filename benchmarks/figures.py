@@ -9,6 +9,10 @@ from typing import Literal, TypedDict
 import leadmasterd
 
 
+class CannotMeasure(Exception):
+    """A benchmark cannot be run here; the text says why and what to do."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One row of the table.

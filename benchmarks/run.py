@@ -12,33 +12,44 @@ from pathlib import Path
 import leadmasterd
 from benchmarks import document
 from benchmarks.against import ROUNDS, CannotCompare, compare
-from benchmarks.figures import Figure, report
+from benchmarks.figures import CannotMeasure, Figure, report
 
 ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "page_ways", "restarts")
-LONG = ("noticing", "feeds", "web")
-"""Only when named: some six to twelve minutes each."""
+LONG = ("noticing", "feeds", "web", "peers")
+"""Only when named: some six to twenty minutes each."""
 
 
-def measure(chosen: Sequence[str], json_file: Path | None) -> None:
-    """Print each figure as soon as it is there, then the table; write them to `json_file`, or else to the document."""
+def measure(chosen: Sequence[str], json_file: Path | None) -> bool:
+    """Print each figure as soon as it is there, then the table; write them to `json_file`, or else to the document.
+
+    False if a benchmark could not be run here: the others are measured all the same, and its old rows stay.
+    """
     # Under PYTHONDONTWRITEBYTECODE each command would otherwise be measured with compiling the package.
     compileall.compile_dir(Path(leadmasterd.__file__).parent, quiet=1)
     figures: dict[str, list[Figure]] = {}
     for name in chosen or ALL:
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
-        figures[name] = import_module(f"benchmarks.{name}").run()
+        try:
+            figures[name] = import_module(f"benchmarks.{name}").run()
+        except CannotMeasure as why:
+            print(f"cannot measure {name}: {why}", file=sys.stderr, flush=True)
+            continue
         for figure in figures[name]:
             print(f"  {figure.name}: {figure.measured}", file=sys.stderr, flush=True)
+    complete = figures.keys() >= {*(chosen or ALL)}
+    if not figures:
+        return complete
     rows = {name: document.rows(name, each, document.today()) for name, each in figures.items()}
     print("\n".join([*document.HEADER, *chain.from_iterable(rows.values())]))
     if json_file:
         content = report(chain.from_iterable(figures.values()))
         json_file.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        return
+        return complete
     try:
         document.update(rows, usual=ALL, known=(*ALL, *LONG))
     except document.CannotUpdate as error:
         print(f"cannot update {document.FILE}: {error}", file=sys.stderr)
+    return complete
 
 
 def main() -> None:
@@ -48,7 +59,7 @@ def main() -> None:
         "chosen",
         nargs="*",
         metavar="NAME",
-        help=f"one of {', '.join(ALL)} (all of these when none is named) or {' or '.join(LONG)} (ten minutes each)",
+        help=f"one of {', '.join(ALL)} (all of these if none is named) or {' or '.join(LONG)} (six to twenty minutes)",
     )
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
@@ -62,7 +73,8 @@ def main() -> None:
     if arguments.rounds is not None and (arguments.rounds < 1 or not arguments.against):
         parser.error("--rounds needs --against and a number above 0")
     if arguments.against is None:
-        measure(arguments.chosen, arguments.json)
+        if not measure(arguments.chosen, arguments.json):
+            sys.exit(1)
         return
     try:
         compare(arguments.against, arguments.chosen, arguments.rounds or ROUNDS)
