@@ -39,13 +39,17 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running, owner_of, read_status
 from leadmasterd.state.status_object import PageMember
 from leadmasterd.store.database import words_of
+from leadmasterd.store.growth import DatabaseSize, days_until_full, size_of
 from leadmasterd.text import _, later, printable, translated
+from leadmasterd.text import size as in_words
 from leadmasterd.times import iso
 
 TESTED_BROWSER_MAJOR: Final = 156
 """The version of Debian's Chromium that the tests ran with."""
 WHATSAPP: Final = ("web.whatsapp.com", 443)
 LITTLE_SPACE: Final = 500_000_000
+SOON_FULL: Final = 60
+"""A disk that is full within so many days is a warning."""
 CLOCK_LEAST: Final = 1_795_000_000
 """November 2026, when this version was written: an earlier clock is wrong."""
 
@@ -156,6 +160,15 @@ KINDS: Final[Mapping[str, Kind]] = {
         later("free some space: a full disk stops capture and can cost the link"),
     ),
     "database_ok": Kind("database", "ok", later("{messages} messages")),
+    "growth_ok": Kind("disk", "ok", later("the database is {size} and grows by {growth} a day")),
+    "growth_none": Kind("disk", "ok", later("the database is {size} and does not grow")),
+    "growth_unknown": Kind("disk", "ok", later("the database is {size}; how fast it grows is known after a day")),
+    "disk_full_soon": Kind(
+        "disk",
+        "warning",
+        later("full in about {days} days: the database is {size} and grows by {growth} a day"),
+        later("free some space, or move state_dir to a larger disk"),
+    ),
     "database_absent": Kind("database", "ok", later("none yet")),
     "database_unusable": Kind("database", "wrong", "{error}", "{what_to_do}"),
     "database_damaged": Kind("database", "wrong", "{error}", "{what_to_do}"),
@@ -557,6 +570,7 @@ def _database(paths: Paths) -> Iterator[Finding]:
             messages = connection.execute("SELECT count(*) FROM messages").fetchone()[0]
             accounts = connection.execute("SELECT count(*) FROM accounts").fetchone()[0]
             off = clock_against_messages(connection, datetime.now(UTC))
+            size = size_of(connection, datetime.now(UTC))
             result = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         except (sqlite3.Error, ValueError, TypeError) as error:  # a damaged row can hold anything
             result = words_of(error)
@@ -566,12 +580,24 @@ def _database(paths: Paths) -> Iterator[Finding]:
         yield _finding("database_damaged", error=found, what_to_do=what_to_do, path=paths.database)
         return
     yield _finding("database_ok", messages=messages)
+    yield _growth(size, shutil.disk_usage(paths.database.parent).free)
     if off is not None:
         yield _wrong_clock(off)
     if (paths.profile / "Default" / "IndexedDB").is_dir():
         yield _finding("session_ok")
     else:
         yield _finding("session_lost" if accounts else "session_absent")
+
+
+def _growth(size: DatabaseSize, free: int) -> Finding:
+    has = in_words(size.used + size.unused)
+    if size.growth is None:
+        return _finding("growth_unknown", size=has)
+    if size.growth <= 0:
+        return _finding("growth_none", size=has)
+    days = days_until_full(size, free)
+    soon = days is not None and days < SOON_FULL
+    return _finding("disk_full_soon" if soon else "growth_ok", size=has, growth=in_words(size.growth), days=days or 0)
 
 
 def clock_against_messages(connection: sqlite3.Connection, now: datetime) -> timedelta | None:

@@ -88,6 +88,15 @@ def figure(value: float, decimals: int = 0) -> str:
     return text.translate(_SWAPPED) if _of_the_context.get(_of_the_process) else text
 
 
+def size(number: float) -> str:
+    """Bytes as people read them: `12 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}"
+        number /= 1000
+    return f"{figure(number, 1)} TB"
+
+
 _JOINER: Final = "\u200d"
 """The zero-width joiner combines emoji into one. Not printable by Python's definition, but harmless."""
 

@@ -302,6 +302,7 @@ def make_older(path: Path, version: int) -> None:
         10: "m011_stages",
         11: "m012_words",
         12: "m013_checkpoints",
+        13: "m014_raw_blocks",
     }
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         migrate(Database(old, execute_plugins=False), stop_before=newer[version])

@@ -45,6 +45,7 @@ from leadmasterd.queries.lead_detail import LeadDetail
 from leadmasterd.queries.leads import Lead, LeadExport, LeadList
 from leadmasterd.queries.messages import MessageList, ProblemList
 from leadmasterd.queries.people import DuplicateList
+from leadmasterd.queries.raw_lines import StoredLines
 from leadmasterd.queries.report import Figures as PeriodFigures
 from leadmasterd.queries.report import Report as PeriodReport
 from leadmasterd.queries.today import Today
@@ -53,6 +54,7 @@ from leadmasterd.replay import ReplayRecord
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import write_status
 from leadmasterd.state.status_object import FeedStatus, Page, PageMember, Session, Status
+from leadmasterd.store import raw_blocks
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.web.access import Access
 from tests.feeds import AT
@@ -201,6 +203,7 @@ RECORDS: Final[dict[str, type]] = {
     "config check": cmd_config.Checked,
     "config show": cmd_config.Shown,
     "messages": MessageList,
+    "messages --raw": StoredLines,
     "messages --problems": ProblemList,
     "replay": ReplayRecord,
     "leads list": LeadList,
@@ -294,6 +297,9 @@ def filled(shop: Shop) -> Paths:
         "(1, 1, ?1, 'another message has the chat, id and time of this one', '{}')",
         (now,),
     )
+    line = raw_blocks.RawLine(raw_id=1, account_id=1, message_id=None, captured_at=now, line="{}")
+    raw_blocks.store(connection, [line], at=now)
+    connection.execute("INSERT INTO raw_blocks VALUES (0, 1, ?1, ?1, x'00')", (now,))
     # So that reclassifying changes something.
     connection.execute("UPDATE classifications SET intent = 'spam' WHERE intent = 'greeting'")
     connection.close()
@@ -308,7 +314,7 @@ def filled(shop: Shop) -> Paths:
             phase="ready", since=now, because="listening", code="ready", values={"account": chat(0)}
         ),
         account=lambda: {"wid": chat(0), "push_name": "Tienda"},
-        resources=lambda: measure(paths),
+        resources=lambda: {**measure(paths), "database_unused_bytes": 4096, "database_growth_bytes": -1},
         trouble=lambda: {"code": "disk_full", "detail": "x"},
         scan=lambda: {"qr": "2@x", "valid_until": now},
         next_jobs=lambda: [{"job": "sweep", "at": now}],
@@ -375,6 +381,7 @@ TYPED: Final = {
     "config check": ["config check", "--config bad.toml config check", "--config bad.toml config show"],
     "config show": ["config show"],
     "messages": ["messages"],
+    "messages --raw": ["messages --raw"],
     "messages --problems": ["messages --problems"],
     "replay": ["replay lines.jsonl", "replay lines.jsonl --at 2026-11-17T14:00:00Z"],
     "leads list": ["leads list --all"],

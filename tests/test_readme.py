@@ -16,7 +16,7 @@ WITH_COMMANDS = ("README.md", "README.es.md", "docs/operations.md", "docs/guia.e
 LANDING_PAGE_LINES = 110
 INTERNAL = {
     "unjudged", "sent_bodies", "automatic_bodies", "derived_with", "outbox", "told", "word_index", "reworded",
-    "checkpoints", "_sqlite_migrations",
+    "checkpoints", "database_sizes", "raw_blocks", "_sqlite_migrations",
 }  # fmt: skip
 """Tables that other programs should not read."""
 

@@ -303,7 +303,7 @@ def test_a_rebuild_mends_what_an_older_version_took_for_an_answer(
         assert books.column("SELECT stage FROM leads") == ["contacted"]
         [conversation] = books.column("SELECT conversation_id FROM conversations")
         for changes in ({conversation} if marks else set(), set()):
-            assert decide_again(books.db, [conversation]) == changes
+            assert decide_again(books.db, [conversation], {}) == changes
         books.rebuild()
         [(now, kept)] = books.ask("SELECT author, marks FROM messages WHERE direction = 'out'")
         assert (now, json.loads(kept) if kept else None) == (author, marks)
@@ -319,7 +319,7 @@ def test_a_rebuild_withdraws_the_leads_of_chats_that_are_not_captured_any_more()
         books.rows.apply([item])
         books.project_all()
         assert len(books.column("SELECT lead_id FROM leads")) == 2
-        decide_again(books.db, books.column("SELECT conversation_id FROM conversations"))
+        decide_again(books.db, books.column("SELECT conversation_id FROM conversations"), {})
         books.rebuild()
         assert books.column("SELECT chat FROM leads JOIN conversations USING (conversation_id)") == [wire.ANA]
         assert len(books.column("SELECT message_id FROM messages")) == 2

@@ -12,7 +12,7 @@ from leadmasterd.errors import LeadmasterdError
 from leadmasterd.queries.database import Row, cause_in_file, id_list, rows
 from leadmasterd.state.files import is_running
 from leadmasterd.store.dirty import mark_all_dirty, mark_wholly_dirty
-from leadmasterd.store.mending import decide_again
+from leadmasterd.store.mending import decide_again, decided_by_packed
 
 SLICE: Final = 64
 """Conversations per transaction, which takes some tens of milliseconds."""
@@ -65,9 +65,10 @@ def rebuild(editor: LeadEditor, on_progress: OnProgress = lambda _done, _total: 
         editor.projector.adopt_policy()
         mark_all_dirty(editor.connection)
     dirty = rows(editor.connection, "SELECT conversation_id FROM unjudged ORDER BY conversation_id")
+    packed = decided_by_packed(editor.connection)
 
     def project(conversations: Sequence[int]) -> None:
-        mark_wholly_dirty(editor.connection, decide_again(editor.connection, conversations))
+        mark_wholly_dirty(editor.connection, decide_again(editor.connection, conversations, packed))
         # Skip those that the daemon has projected meanwhile.
         left = rows(
             editor.connection,

@@ -23,9 +23,10 @@ from leadmasterd.queries.messages import (
     problem_list,
 )
 from leadmasterd.queries.people import is_blank
+from leadmasterd.queries.raw_lines import StoredLines, stored_lines
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.paths import find_paths
-from leadmasterd.text import _, figure, ngettext, printable
+from leadmasterd.text import _, figure, ngettext, printable, size
 from leadmasterd.times import iso
 
 
@@ -44,9 +45,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=_("instead: lines of the listener that could not be used, or differ from a stored message"),
     )
     parser.add_argument(
+        "--raw",
+        action="store_true",
+        help=_("instead: the listener's own lines behind them, as they were captured (docs/protocol.md)"),
+    )
+    parser.add_argument(
         "--reindex",
         action="store_true",
         help=_("instead: make the index anew by which the page finds words, as after damage to it"),
+    )
+    parser.add_argument(
+        "--compact",
+        action="store_true",
+        help=_("instead: give the disk back what the database does not use any more; with the daemon stopped"),
     )
     add_limit(parser, _("show at most N, the newest (default 20)"))
     add_json(parser)
@@ -57,7 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "leadmasterd messages --chat Ana --since ayer",
         "leadmasterd messages --search precio --json",
         "leadmasterd messages --problems",
+        "leadmasterd messages --raw --chat Ana --limit 200",
         "leadmasterd messages --reindex",
+        "leadmasterd messages --compact",
     )
 
 
@@ -65,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     """No match is not an error; exit code 1 if there is no such chat."""
     if arguments.reindex:
         return _reindex(arguments)
+    if arguments.compact:
+        return _compact(arguments)
     paths = find_paths(arguments.config)
     settings = read_leads_settings(paths)
     zone = settings.zone()
@@ -73,14 +88,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.problems:
         return _show_problems(arguments, connection, since, Clock(datetime.now(UTC), zone))
     answer: MessageList = {"messages": []}
+    lines: StoredLines = {"lines": [], "damaged": []}
     chats = None
     if connection:
         with closing(connection):
             if arguments.chat is not None:
                 chats = conversations_meant(connection, arguments.chat, settings.country)
-            answer = message_list(
-                connection, limit=arguments.limit, conversations=chats, search=arguments.search, since=since
-            )
+            if arguments.raw:
+                lines = stored_lines(connection, limit=arguments.limit, conversations=chats, since=since)
+            else:
+                answer = message_list(
+                    connection, limit=arguments.limit, conversations=chats, search=arguments.search, since=since
+                )
     unknown = chats == ()
     if unknown:
         print(
@@ -91,9 +110,14 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     if arguments.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(json.dumps(lines if arguments.raw else answer, ensure_ascii=False))
         return int(unknown)
     clock = Clock(datetime.now(UTC), zone)
+    if arguments.raw:
+        _show_lines(lines, arguments.limit, clock)
+        if connection and not unknown and not lines["lines"]:
+            print(_("No lines."), file=sys.stderr)
+        return int(unknown)
     for message in answer["messages"]:
         print(_line(message, clock))
     if answer["messages"]:
@@ -115,6 +139,42 @@ def _reindex(arguments: argparse.Namespace) -> int:
         number = reindex(editor, show_progress)
     print(ngettext("{n} message indexed.", "{n} messages indexed.", number).format(n=figure(number)))
     return 0
+
+
+def _compact(arguments: argparse.Namespace) -> int:
+    if arguments.json:
+        raise CannotUseArgument(_("--compact has no answer in JSON; leave --json out"))
+    from leadmasterd.actions.compact import compact  # it writes, and showing messages must answer at once
+    from leadmasterd.cli.editing import lead_editor
+    from leadmasterd.state.files import Lock
+
+    with lead_editor(arguments.config) as editor:
+        lock = Lock(editor.paths)
+        lock.acquire()
+        try:
+            done = compact(editor)
+        finally:
+            lock.release()
+    print(_("{before} before, {after} now.").format(before=size(done.before), after=size(done.after)))
+    return 0
+
+
+def _show_lines(found: StoredLines, limit: int, clock: Clock) -> None:
+    """As they are, for other programs; on a terminal without what could change it."""
+    for each in found["lines"]:
+        print(printable(each["line"]) if sys.stdout.isatty() else each["line"])
+    for damaged in found["damaged"]:
+        text = ngettext(
+            "cannot read {n} line captured from {begin} to {end}: its block in the database is damaged; restore a "
+            "backup if you need it",
+            "cannot read {n} lines captured from {begin} to {end}: their block in the database is damaged; restore a "
+            "backup if you need them",
+            damaged["lines"],
+        )
+        begin, end = clock.full(damaged["from_at"]), clock.full(damaged["to_at"])
+        print(text.format(n=figure(damaged["lines"]), begin=begin, end=end), file=sys.stderr)
+    if found["lines"]:
+        note_more(len(found["lines"]), limit)
 
 
 def _show_problems(

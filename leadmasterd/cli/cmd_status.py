@@ -22,7 +22,7 @@ from leadmasterd.queries.waiting import count_waiting, waiting
 from leadmasterd.settings.leads_light import LightLeadsSettings, read_leads_settings
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import is_running, read_status
-from leadmasterd.text import _, figure, ngettext, printable, translated
+from leadmasterd.text import _, figure, ngettext, printable, size, translated
 from leadmasterd.times import iso
 
 READY: Final = 0
@@ -38,6 +38,8 @@ _KEYS: Final = (
 _SHOWN: Final = 5
 """How many waiting people are listed."""
 
+_FORESEEN_DAYS: Final = 365
+"""A full disk is told of this long before."""
 _OTHER_COLUMNS: Final = 40
 """Columns for labels, bar, waited time and the spaces between them."""
 
@@ -274,12 +276,14 @@ def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, st
             (
                 _("resources"),
                 _("memory {tree} (daemon {own}), disk {disk} free").format(
-                    tree=_size(resources["tree_pss_bytes"]),
-                    own=_size(resources["daemon_pss_bytes"]),
-                    disk=_size(resources.get("disk_free_bytes", 0)),
+                    tree=size(resources["tree_pss_bytes"]),
+                    own=size(resources["daemon_pss_bytes"]),
+                    disk=size(resources.get("disk_free_bytes", 0)),
                 ),
             )
         )
+    if "database_bytes" in resources:
+        rows.append((_("database"), _database(resources)))
     rows += [(_("feed"), _feed(feed)) for feed in status.get("feeds") or ()]
     rows += [
         (_("next"), _("{job} {when}").format(job=sentences.job(job["job"]), when=_ago(job["at"], clock)))
@@ -299,6 +303,20 @@ def _running_rows(status: Mapping[str, Any], clock: Clock) -> list[tuple[str, st
     return rows
 
 
+def _database(resources: Mapping[str, int]) -> str:
+    """How large it is, and how fast that fills the disk."""
+    text = size(resources["database_bytes"])
+    growth = resources.get("database_growth_bytes", 0)
+    if growth > 0:
+        text += ", " + _("growing by {size} a day").format(size=size(growth))
+        days = (resources.get("disk_free_bytes", 0) + resources.get("database_unused_bytes", 0)) // growth
+        if days < _FORESEEN_DAYS:
+            text += "; " + ngettext(
+                "the disk is full in about {n} day", "the disk is full in about {n} days", days
+            ).format(n=days)
+    return text
+
+
 def _ago(at: str | None, clock: Clock) -> str:
     """`14:03 (2 h 5 min ago)`."""
     if not at:
@@ -306,14 +324,6 @@ def _ago(at: str | None, clock: Clock) -> str:
     seconds = int((clock.now - datetime.fromisoformat(at)).total_seconds())
     text = _("{at} (in {length})") if seconds < 0 else _("{at} ({length} ago)")
     return text.format(at=clock.brief(at), length=length(abs(seconds)))
-
-
-def _size(number: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}"
-        number /= 1000
-    return f"{figure(number, 1)} TB"
 
 
 def _print_rich(heading: str, rows: list[tuple[str, str]], waiters: list[tuple[str, bool]], code: int) -> None:

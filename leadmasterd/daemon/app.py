@@ -9,6 +9,7 @@ import contextlib
 import logging
 import math
 import signal
+import sqlite3
 import time
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -49,8 +50,11 @@ from leadmasterd.state.control import ControlServer
 from leadmasterd.state.files import Lock, read_status
 from leadmasterd.state.status_object import Account, Session
 from leadmasterd.store.database import Update, check_not_emptied, megabytes, open_for_writing
+from leadmasterd.store.disk_upkeep import DiskUpkeep
+from leadmasterd.store.idle import InTurn
 from leadmasterd.store.records import BatchResult
-from leadmasterd.store.writer import StoreError, Writer
+from leadmasterd.store.word_index import WordIndex
+from leadmasterd.store.writer import IdleWork, StoreError, Writer
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Facts, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
@@ -166,7 +170,7 @@ class Daemon:
                 on_batch=on_loop(self._batch_committed),
                 on_error=on_loop(self._store_error),
                 on_update=on_loop(self._update_began),
-                idle_work=self._leads.idle_work,
+                idle_work=self._idle_work,
             )
             try:
                 check_not_emptied(self._paths.database, lambda: self._captured_before)
@@ -183,6 +187,14 @@ class Daemon:
             else:
                 self._store_error(None)
                 return True
+
+    def _idle_work(self, connection: sqlite3.Connection) -> IdleWork:
+        """On the writer's thread while nothing waits to be written."""
+        return InTurn(
+            self._leads.idle_work(connection),
+            WordIndex(connection),
+            DiskUpkeep(connection, days=self._settings.database.raw_days),
+        )
 
     def _stopped_before_listening(self, account: Account | None) -> None:
         """Say so where the session would, and leave in `status` what was in the way."""

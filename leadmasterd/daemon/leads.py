@@ -26,9 +26,7 @@ from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import Waiting
-from leadmasterd.store.idle import InTurn
 from leadmasterd.store.waiting import WhoWaits, who_waits
-from leadmasterd.store.word_index import WordIndex
 from leadmasterd.store.writer import IdleWork, Writer
 from leadmasterd.text import printable
 
@@ -55,11 +53,8 @@ class LeadJobs:
         )
 
     def idle_work(self, connection: sqlite3.Connection) -> IdleWork:
-        """On the writer's thread while nothing waits to be written: derives leads, and indexes words."""
-        return InTurn(
-            ProjectionWorker(connection, self.classifying.current, policy_of(self._leads), self._on_projected),
-            WordIndex(connection),
-        )
+        """On the writer's thread while nothing waits to be written: derives leads."""
+        return ProjectionWorker(connection, self.classifying.current, policy_of(self._leads), self._on_projected)
 
     async def train(self) -> None:
         """Nightly, in a process of its own, because training takes memory that a daemon should not hold."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
@@ -11,6 +12,8 @@ from leadmasterd.daemon.maintenance import Observation, was_replaced
 from leadmasterd.daemon.status import measure
 from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.settings.paths import Paths
+from leadmasterd.store.growth import size_of
+from leadmasterd.store.rows import Rows
 from leadmasterd.store.start import phone_silent_since
 from leadmasterd.store.writer import Writer
 
@@ -27,6 +30,7 @@ class Observer:
         self._live_path = live_path
         self._changed = changed
         self._resources: Mapping[str, int] = {}
+        self._of_database: Mapping[str, int] = {}
 
     def resources(self) -> Mapping[str, int]:
         """Memory, disk and database in bytes, for `status`; empty before the first measurement."""
@@ -36,11 +40,13 @@ class Observer:
         """Measure again."""
         browser = self._report.browser_pid
         measured, replaced = await asyncio.to_thread(lambda: (measure(self._paths), was_replaced(browser)))
-        self._resources = measured
+        self._resources = {**measured, **self._of_database}
         self._changed()
         silent = None
         with contextlib.suppress(DatabaseDamaged):  # the writer tells it
             silent = await asyncio.wrap_future(self._writer.call(phone_silent_since))
+            self._of_database = await asyncio.wrap_future(self._writer.call(_size))
+        self._resources = {**measured, **self._of_database}
         return Observation(
             tree_pss=measured.get("tree_pss_bytes", 0),
             disk_free=measured.get("disk_free_bytes"),
@@ -48,3 +54,9 @@ class Observer:
             quiet_seconds=self._live_path.quiet_seconds,
             phone_silent=datetime.now(UTC) - silent if silent else None,
         )
+
+
+def _size(connection: sqlite3.Connection, _rows: Rows) -> dict[str, int]:
+    size = size_of(connection, datetime.now(UTC))
+    growth = {} if size.growth is None else {"database_growth_bytes": size.growth}
+    return {"database_unused_bytes": size.unused, **growth}

@@ -178,6 +178,15 @@ class DatabaseSettings(Section):
     """Where messages go."""
 
     path: str = Field(DEFAULT_DATABASE, min_length=1, description="Relative to state_dir.")
+    raw_days: int = Field(
+        7,
+        ge=0,
+        le=MOST_DAYS,
+        description=(
+            "Days for which the listener's own lines behind the messages are kept: the last day's in raw_events, older "
+            "ones compressed (`leadmasterd messages --raw`). 0: for ever."
+        ),
+    )
 
 
 def _times(value: Any) -> Any:

@@ -94,6 +94,8 @@ def open_for_writing(
 
 def _prepare(connection: sqlite3.Connection, path: Path, on_update: Callable[[Update], None]) -> None:
     version = _checked_version(connection, path)
+    if not path.stat().st_size:  # later only a VACUUM changes that
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -232,8 +234,11 @@ def error_name(error: Exception) -> str:
 
 
 def words_of(error: Exception) -> str:
-    """What an error says, without the text that SQLite quotes when it can't decode it: people's words, of any form."""
-    return str(error).partition(" with text ")[0]
+    """What an error says, in one line, as SQLite quotes its schema in several.
+
+    Without the text that it quotes when it can't decode it: people's words, of any form.
+    """
+    return " ".join(str(error).partition(" with text ")[0].split())
 
 
 def is_damage(error: Exception) -> bool:

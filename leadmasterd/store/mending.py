@@ -9,52 +9,121 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd.authors import OURS
 from leadmasterd.capture import CapturedMessage, CaptureFilter, CaptureRules
 from leadmasterd.identity import canonical_id, chat_kind
+from leadmasterd.store import raw_blocks
 from leadmasterd.wire.decode import decode_line
 from leadmasterd.wire.events import Account, Ciphertext, Message
 
 _LINES: Final = """
     SELECT m.message_id, m.conversation_id, m.account_id, m.author, m.marks, r.line
     FROM messages m JOIN raw_events r USING (message_id)
-    WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND r.problem IS NULL ORDER BY r.raw_id
+    WHERE m.{column} IN (SELECT value FROM json_each(?)) AND r.problem IS NULL ORDER BY r.raw_id
+"""
+_STORED: Final = """
+    SELECT message_id, conversation_id, account_id, author, marks
+    FROM messages WHERE message_id IN (SELECT value FROM json_each(?))
 """
 _EVERYTHING: Final = CaptureRules(groups=True)
 _HOSTED: Final = re.compile(r"@hosted(\.lid)?$|:99@")
 """An id of a business's device at a provider."""
 
 
-def decide_again(connection: sqlite3.Connection, conversations: Sequence[int]) -> set[int]:
-    """Correct authors and marks in these conversations. Returns those where anything changed."""
+Decided = tuple[str, str | None]
+"""Author and marks of a message."""
+DecidedBy = Mapping[int, Mapping[int, Decided]]
+"""Those of messages, by their conversation and id."""
+
+
+def decide_again(connection: sqlite3.Connection, conversations: Sequence[int], packed: DecidedBy) -> set[int]:
+    """Correct authors and marks in these conversations. Returns those where anything changed.
+
+    `packed`: what the lines say that are not in `raw_events` any more (`decided_by_packed`); they are the older ones.
+    """
     changed: set[int] = set()
-    now: dict[int, tuple[str, str | None]] = {}
-    filters = {
+    for conversation in conversations:
+        for message_id, (author, marks) in packed.get(conversation, {}).items():
+            done = connection.execute(
+                "UPDATE messages SET author = ?1, marks = ?2 WHERE message_id = ?3 AND (author, marks) IS NOT (?1, ?2)",
+                (author, marks, message_id),
+            )
+            if done.rowcount:
+                changed.add(conversation)
+    return changed | _decide_by_lines(connection, "conversation_id", conversations)
+
+
+def decide_again_by(connection: sqlite3.Connection, messages: Sequence[int]) -> set[int]:
+    """Correct authors and marks of these messages, by what is in `raw_events`. Returns the changed conversations."""
+    return _decide_by_lines(connection, "message_id", messages)
+
+
+def decided_by_packed(connection: sqlite3.Connection) -> DecidedBy:
+    """What the packed lines say, where that is not what is stored. Of damaged blocks nothing."""
+    filters = _filters(connection)
+    merged = dict(connection.execute("SELECT merged_id, kept_id FROM message_merges").fetchall())
+    found: dict[int, dict[int, Decided]] = {}
+    for block in raw_blocks.stored(connection):
+        with suppress(raw_blocks.BlockDamaged):
+            lines = raw_blocks.unpack(block.packed)
+            about = [merged.get(each.message_id or 0, each.message_id or 0) for each in lines]
+            stored = {row[0]: row[1:] for row in connection.execute(_STORED, (json.dumps(about),))}
+            for message_id, each in zip(about, lines, strict=True):
+                if message_id in stored:
+                    conversation, account, author, marks = stored[message_id]
+                    of_conversation = found.get(conversation, {})
+                    was = of_conversation.get(message_id, (author, marks))
+                    now = _decided(filters[account], each.line, was)
+                    if now != was:
+                        found.setdefault(conversation, of_conversation)[message_id] = now
+    return found
+
+
+def _decide_by_lines(connection: sqlite3.Connection, column: str, ids: Sequence[int]) -> set[int]:
+    changed: set[int] = set()
+    now: dict[int, Decided] = {}
+    filters = _filters(connection)
+    lines = connection.execute(_LINES.format(column=column), (json.dumps(list(ids)),)).fetchall()
+    for message_id, conversation, account, *stored, line in lines:
+        was = now.setdefault(message_id, (stored[0], stored[1]))
+        decided = _decided(filters[account], line, was)
+        if decided != was:
+            connection.execute("UPDATE messages SET author = ?, marks = ? WHERE message_id = ?", (*decided, message_id))
+            now[message_id] = decided
+            changed.add(conversation)
+    return changed
+
+
+def _decided(rules: CaptureFilter, line: str, was: Decided) -> Decided:
+    """What a line says of its message, of which this was known before."""
+    told = _told(line)
+    if told is None:
+        return was
+    author, marks = was
+    known: dict[str, str | bool] = json.loads(marks) if marks else {}
+    lacks = bool(told.marks.keys() - known.keys())
+    all_marks = {**known, **told.marks}
+    with_all = replace(told, marks=all_marks) if isinstance(told, Ciphertext) else told._replace(marks=all_marks)
+    decision = rules.decide(with_all, datetime.now(UTC))
+    if not isinstance(decision, CapturedMessage):
+        return "system", marks
+    if lacks:
+        marks = decision.marks
+    if author in OURS and decision.author in OURS:  # which of the two is the projection's to say
+        return author, marks
+    return decision.author, marks
+
+
+def _filters(connection: sqlite3.Connection) -> dict[int, CaptureFilter]:
+    return {
         account: _filter_of(wid, lid)
         for account, wid, lid in connection.execute("SELECT account_id, wid, lid FROM accounts").fetchall()
     }
-    found = connection.execute(_LINES, (json.dumps(list(conversations)),)).fetchall()
-    for message_id, conversation, account, *stored, line in found:
-        told = _told(line)
-        if told is None:
-            continue
-        author, marks = now.setdefault(message_id, (stored[0], stored[1]))
-        decision = filters[account].decide(told, datetime.now(UTC))
-        new_author, new_marks = "system", marks
-        if isinstance(decision, CapturedMessage):
-            new_author, new_marks = decision.author, decision.marks or marks
-        if author in OURS and new_author in OURS:
-            new_author = author  # which of the two is the projection's to say
-        if (new_author, new_marks) != (author, marks):
-            connection.execute(
-                "UPDATE messages SET author = ?, marks = ? WHERE message_id = ?", (new_author, new_marks, message_id)
-            )
-            now[message_id] = new_author, new_marks
-            changed.add(conversation)
-    return changed
 
 
 def _filter_of(wid: str, lid: str | None) -> CaptureFilter:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION: Final = 13
+SCHEMA_VERSION: Final = 14
 
 _CAPTURE: Final = """
 CREATE TABLE accounts (
@@ -133,7 +133,7 @@ CREATE TABLE calls (
     UNIQUE (account_id, call_id)
 ) STRICT;
 
-CREATE TABLE raw_events (                           -- the wire line behind every row; purged after some days
+CREATE TABLE raw_events (                           -- the wire line behind every row; after a day in raw_blocks
     raw_id      INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id  INTEGER REFERENCES accounts,
     message_id  INTEGER,
@@ -594,6 +594,20 @@ DROP INDEX leads_by_conversation;
 CREATE INDEX leads_by_conversation ON leads (conversation_id, opened_at);
 """
 
+_RAW_BLOCKS: Final = """
+CREATE TABLE raw_blocks (                            -- lines of raw_events that are over a day old, many in each
+    block_id  INTEGER PRIMARY KEY,                   -- the raw_id of its first line
+    lines     INTEGER NOT NULL,
+    oldest_at TEXT NOT NULL,                         -- captured_at of its lines
+    newest_at TEXT NOT NULL,
+    packed    BLOB NOT NULL
+) STRICT;
+CREATE TABLE database_sizes (                        -- about one a day, by which its growth is told
+    at    TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL                           -- in use
+) STRICT, WITHOUT ROWID;
+"""
+
 _AUTHORS: Final = (
     "author IN ('contact', 'operator', 'auto_reply', 'api')",
     "author IN ('contact', 'operator', 'auto_reply', 'mailing', 'assistant', 'api', 'system')",
@@ -607,7 +621,7 @@ _ENDS_OF_WAITING: Final = (
 
 _SCRIPTS: Final = (
     _CAPTURE, _LEADS, _TOUCHES, _MORE_TOUCHES, _IDENTITY, _SENT_BODIES, _MARKS, _OUTBOX, _DECISIONS, _WORDS,
-    _CHECKPOINTS,
+    _CHECKPOINTS, _RAW_BLOCKS,
 )  # fmt: skip
 
 
@@ -709,6 +723,13 @@ def migrate(db: "Database", *, stop_before: str | None = None) -> None:
         for statement in _statements(_CHECKPOINTS):
             db.execute(statement)
         db.execute("PRAGMA user_version = 13")
+
+    @migrations()
+    def m014_raw_blocks(db: "Database") -> None:
+        # What is in raw_events is packed later, in the writer's idle time (`disk_upkeep`).
+        for statement in _statements(_RAW_BLOCKS):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 14")
 
     [(enforced,)] = db.execute("PRAGMA foreign_keys").fetchall()
     db.execute("PRAGMA foreign_keys = OFF")

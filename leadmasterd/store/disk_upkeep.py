@@ -1,0 +1,155 @@
+"""Idle work that keeps the file small, and notes each day how large it is.
+
+Wire lines over a day old leave `raw_events` for blocks (`raw_blocks`), those past their time go, and space that is then
+unused is given back. Before a line leaves, it is decided by it once more who wrote its message (`mending`), so that
+whatever leads are derived from stands in columns. Lines that tell of a problem stay where they are: they may be all
+that there is of what somebody wrote.
+"""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from leadmasterd.store import raw_blocks
+from leadmasterd.store.database import words_of
+from leadmasterd.store.dirty import mark_wholly_dirty
+from leadmasterd.store.growth import note_size
+from leadmasterd.store.mending import decide_again_by
+from leadmasterd.store.raw_blocks import RawLine
+from leadmasterd.times import iso
+
+log = logging.getLogger(__name__)
+
+IN_THE_OPEN: Final = timedelta(days=1)
+"""How long a line stays in `raw_events` at least."""
+_LATEST: Final = timedelta(days=2)
+"""How long at most, where too few come to fill a block."""
+LINES: Final = 128
+"""Of a block; fewer where they are long."""
+_LETTERS: Final = 200_000
+"""Of the lines of a block, roughly: a step must not take long, because no message is written meanwhile."""
+_LONGEST_SECONDS: Final = 0.04
+_AT_ONCE: Final = 8
+"""Blocks that go in one step."""
+_PAGES: Final = 32
+"""Given back between two looks at the clock."""
+UNUSED: Final = 0.05
+"""The share of the file that may stay unused, for what comes next."""
+_LEAST_PAGES: Final = 256
+_LOOKS_AGAIN_SECONDS: Final = 60
+_REST_SECONDS: Final = 3600
+"""After a failure."""
+
+_OLDEST: Final = (
+    "SELECT raw_id, account_id, message_id, captured_at, line FROM raw_events "
+    "WHERE raw_id > ? AND problem IS NULL ORDER BY raw_id"
+)
+_INCREMENTAL: Final = 2
+
+
+class DiskUpkeep:
+    """Idle work of the writer. Belongs to the writer's thread. `days`: how long lines are kept; 0: for ever."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        days: int,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._db = connection
+        self._days = days
+        self._clock = clock
+        self._through = self._through_now = 0
+        """No line up to this one is left to pack."""
+        self._rests_until = 0.0
+
+    def step(self) -> bool:
+        """Do one thing for a while, in the caller's transaction. True when there is more."""
+        if time.monotonic() < self._rests_until:
+            return False
+        now = self._clock()
+        if self._pack(now) or self._drop(now) or give_back(self._db):
+            return True
+        note_size(self._db, now)
+        self._rests_until = time.monotonic() + _LOOKS_AGAIN_SECONDS
+        return False
+
+    def done(self) -> None:
+        """The step was committed."""
+        self._through = self._through_now
+
+    def failed(self, error: Exception) -> None:
+        """The step was rolled back, and not because of the database as a whole."""
+        log.error(
+            "cannot pack old lines, which is tried again in an hour: %s", words_of(error), extra={"action": "pack"}
+        )
+        self._rests_until = time.monotonic() + _REST_SECONDS
+
+    def _pack(self, now: datetime) -> bool:
+        """Take the oldest lines out of `raw_events`, once there are enough of them."""
+        lines = self._oldest(now)
+        if not lines:
+            return False
+        about = [each.message_id for each in lines if each.message_id is not None]
+        mark_wholly_dirty(self._db, decide_again_by(self._db, about))
+        past = self._past(now)
+        if kept := [each for each in lines if each.captured_at >= past]:
+            raw_blocks.store(self._db, kept, at=iso(now))
+        self._db.executemany("DELETE FROM raw_events WHERE raw_id = ?", [(each.raw_id,) for each in lines])
+        self._through_now = lines[-1].raw_id
+        return True
+
+    def _oldest(self, now: datetime) -> list[RawLine]:
+        """Enough for a block, or what has waited too long for one; none that is not old enough."""
+        young, latest = iso(now - IN_THE_OPEN), max(iso(now - _LATEST), self._past(now))
+        wrong = iso(now + IN_THE_OPEN)  # captured while the clock was ahead, who knows when
+        found: list[RawLine] = []
+        letters = 0
+        for row in self._db.execute(_OLDEST, (self._through,)):
+            line = RawLine(*row)
+            if young <= line.captured_at <= wrong:
+                break
+            found.append(line)
+            letters += len(line.line)
+            if len(found) == LINES or letters >= _LETTERS:
+                return found
+        return found if any(each.captured_at < latest for each in found) else []
+
+    def _drop(self, now: datetime) -> bool:
+        """Delete the blocks that are past their time."""
+        past = self._past(now)
+        oldest = self._db.execute("SELECT block_id, newest_at FROM raw_blocks ORDER BY 1 LIMIT ?", (_AT_ONCE,))
+        gone = [(block,) for block, newest in oldest.fetchall() if newest < past]
+        self._db.executemany("DELETE FROM raw_blocks WHERE block_id = ?", gone)
+        return bool(gone)
+
+    def _past(self, now: datetime) -> str:
+        return iso(now - timedelta(days=self._days)) if self._days else ""
+
+
+def give_back(connection: sqlite3.Connection) -> bool:
+    """Give some of the file's unused space back to the disk, in the caller's transaction. True when there is more.
+
+    Only where the file was made for that (`auto_vacuum`): in one of an earlier version free pages wait to be used.
+    """
+    if _pragma(connection, "auto_vacuum") != _INCREMENTAL:
+        return False
+    until, gave = time.monotonic() + _LONGEST_SECONDS, False
+    while _unused(connection) and time.monotonic() < until:
+        connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()  # a page each row
+        gave = True
+    return gave
+
+
+def _unused(connection: sqlite3.Connection) -> bool:
+    """Whether more is unused than is kept for what comes next."""
+    free = _pragma(connection, "freelist_count")
+    return free > _LEAST_PAGES and free > _pragma(connection, "page_count") * UNUSED
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
