@@ -1,4 +1,6 @@
-"""Fixtures of the page's tests. They last for a module, whose tests share the shop and its story."""
+"""Fixtures of the page's tests. They last for a module, whose tests share the shop and its story; the browser lasts for
+all, and each of its tabs has a profile of its own.
+"""
 
 from collections.abc import Iterator
 
@@ -36,7 +38,7 @@ def client(shop: WebShop, site: Served) -> Client:
     return let_in(shop.paths, site.port)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A real Chromium."""
     with started() as running:
