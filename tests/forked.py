@@ -10,16 +10,38 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from leadmasterd.cli import main
+from tests.waiting import LIMIT
 
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    [__name__, *(f"leadmasterd.cli.{module}" for module in ("cmd_run", "leads_list", "leads_show", "leads_stage"))]
+    [
+        __name__,
+        *(
+            f"leadmasterd.cli.{module}"
+            for module in ("cmd_run", "cmd_status", "cmd_history", "cmd_web", "leads_list", "leads_show", "leads_stage")
+        ),
+    ]
 )
+
+
+def run(*words: str, cwd: Path, env: Mapping[str, str], limit: float = LIMIT) -> "subprocess.CompletedProcess[str]":
+    """`leadmasterd WORDS` until its end, at most so many seconds, as subprocess.run would run it."""
+    with TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        process = Forked(*words, cwd=cwd, env=env, output=output, errors=errors)
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(words, code, output.read_text(), errors.read_text())
 
 
 class Forked:
@@ -80,6 +102,7 @@ def _run(*, words: tuple[str, ...], cwd: Path, env: dict[str, str], output: Path
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    time.tzset()
     for number, file in ((1, output), (2, errors)):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY, 0o666)
         os.dup2(opened, number)

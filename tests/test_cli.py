@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from importlib import import_module
 from io import BytesIO, TextIOWrapper
@@ -27,7 +27,7 @@ from leadmasterd import cli, errors
 from leadmasterd.cli import main, parser
 from leadmasterd.cli.arguments import Command, CommandParser, subcommands
 from leadmasterd.settings.model import load
-from tests import wire
+from tests import forked, wire
 from tests.captures import item, opened
 
 CHECKOUT = Path(__file__).parent.parent
@@ -52,6 +52,14 @@ def typed(
         timeout=60,
         **more,
     )
+
+
+def ran(
+    folder: Path, *arguments: str, variables: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
+    """The same by a process that does not import all of it anew."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")}
+    return forked.run(*arguments, cwd=folder, env={**environment, "TZ": "UTC", **variables})
 
 
 def called(
@@ -357,7 +365,7 @@ def test_a_missing_node_is_78_and_one_sentence(tmp_path: Path) -> None:
 
 def test_a_missing_browser_is_78_and_one_sentence(tmp_path: Path) -> None:
     """systemd does not restart on it."""
-    done = typed(tmp_path, "run", variables={"LEADMASTERD_LISTENER__BROWSER": "/nonexistent"})
+    done = ran(tmp_path, "run", variables={"LEADMASTERD_LISTENER__BROWSER": "/nonexistent"})
     assert done.returncode == 78
     assert done.stderr.splitlines()[-1] == "cannot use listener.browser = /nonexistent: there is no such program"
 
@@ -367,7 +375,7 @@ def test_a_temporary_folder_that_is_too_deep_for_the_browser_is_told(tmp_path: P
     """Chromium opens a socket there and would abort; `run` ends with 78."""
     deep = tmp_path / ("deep" * 30)
     deep.mkdir()
-    done = typed(tmp_path, command, variables={"TMPDIR": str(deep)})
+    done = ran(tmp_path, command, variables={"TMPDIR": str(deep)})
     assert done.returncode == (78 if command == "run" else 1)
     [line] = [line for line in (done.stdout + done.stderr).splitlines() if "TMPDIR" in line]
     assert f"cannot start a browser with TMPDIR = {deep}: a path of at most 62 bytes is needed; set TMPDIR=/tmp" in line
@@ -377,7 +385,7 @@ def test_a_temporary_folder_that_is_too_deep_for_the_browser_is_told(tmp_path: P
 def test_wrong_settings_are_78_and_one_sentence_each(tmp_path: Path) -> None:
     """They are checked before anything else happens."""
     (tmp_path / "config.toml").write_text("zzz = 1\n[listener]\nnode = 5\n")
-    done = typed(tmp_path, "run")
+    done = ran(tmp_path, "run")
     assert done.returncode == 78
     assert len(done.stderr.splitlines()) == 2
     assert not (tmp_path / "state").exists()
@@ -385,7 +393,7 @@ def test_wrong_settings_are_78_and_one_sentence_each(tmp_path: Path) -> None:
 
 def test_a_state_directory_that_can_not_be_written_is_73(tmp_path: Path) -> None:
     """The error names the directory and the user."""
-    done = typed(tmp_path, "run", variables={"LEADMASTERD_STATE_DIR": "/proc/leadmasterd"})
+    done = ran(tmp_path, "run", variables={"LEADMASTERD_STATE_DIR": "/proc/leadmasterd"})
     assert done.returncode == 73
     assert "cannot use the state directory /proc/leadmasterd: " in done.stderr.splitlines()[-1]
 
@@ -397,7 +405,7 @@ def test_the_second_daemon_on_one_state_directory_is_73(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("4711\n")
         lock.flush()
-        done = typed(tmp_path, "run")
+        done = ran(tmp_path, "run")
     assert done.returncode == 73
     assert "another leadmasterd runs on it (pid 4711); stop that one" in done.stderr.splitlines()[-1]
 
@@ -412,7 +420,7 @@ def test_a_database_that_is_not_ours_is_73(tmp_path: Path, make: str, why: str) 
     with closing(sqlite3.connect(tmp_path / "state" / "leadmaster.db")) as connection:
         connection.execute(make)
     # a browser that is there: what it is does not matter before the database is open
-    for types, command in ((typed, "run"), (called, "messages")):
+    for types, command in ((ran, "run"), (called, "messages")):
         done = types(tmp_path, command, variables={"LEADMASTERD_LISTENER__BROWSER": "/bin/true"})
         assert done.returncode == 73, done.stderr
         assert why in done.stderr.splitlines()[-1]
@@ -431,7 +439,7 @@ def test_messages_are_shown_newest_last(tmp_path: Path) -> None:
         wire.ciphertext("3", t=wire.NOON + 2),
         wire.message("4", body="foto", message_type="image", t=wire.NOON + 3),
     )
-    done = typed(tmp_path, "messages")
+    done = called(tmp_path, "messages")
     assert done.returncode == 0
     assert [line.split("  ", 1)[1] for line in done.stdout.splitlines()] == [
         "<- Ana                   Hola, precio?",
@@ -647,6 +655,11 @@ sys.exit(leadmasterd.cli.main(sys.argv[1:]))
 """Switches to another user after all imports, since the interpreter may be readable by root only."""
 
 
+def typed_by_nobody(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """By a process that has become another user for good."""
+    return typed(folder, *arguments, program=("-c", AS_NOBODY))
+
+
 def called_by_nobody(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The same within this process, which is root again after it."""
     for found in pkgutil.iter_modules(cli.__path__):
@@ -674,15 +687,25 @@ def test_the_line_for_another_user_can_be_typed_as_it_is(monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
-@pytest.mark.parametrize("command", [["messages"], ["status"], ["qr", "--once"], ["pause"]])
-def test_somebody_without_the_rights_is_told_the_line_to_use(tmp_path: Path, command: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("types", "words"),
+    [
+        (typed_by_nobody, "messages"),
+        (called_by_nobody, "status"),
+        (called_by_nobody, "qr --once"),
+        (called_by_nobody, "pause"),
+    ],
+)
+def test_somebody_without_the_rights_is_told_the_line_to_use(
+    tmp_path: Path, types: Callable[..., subprocess.CompletedProcess[str]], words: str
+) -> None:
     """The error is that command, not a traceback."""
     captured(tmp_path, wire.message())
     for folder in (tmp_path, *tmp_path.parents):
         if str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
     (tmp_path / "state").chmod(0o700)
-    done = typed(tmp_path, *command, program=("-c", AS_NOBODY))
+    done = types(tmp_path, *words.split())
     assert "Traceback" not in done.stderr
     assert "sudo -u root leadmasterd" in done.stderr
     assert done.stdout == ""
@@ -695,7 +718,7 @@ def test_somebody_without_the_rights_is_told_the_line_to_use(tmp_path: Path, com
 def test_config_check_is_0_or_78(tmp_path: Path) -> None:
     """Both for people and with --json."""
     (tmp_path / "config.toml").write_text("[capture]\ngroups = true\n")
-    good = typed(tmp_path, "config", "check")
+    good = called(tmp_path, "config", "check")
     assert (good.returncode, good.stdout, good.stderr) == (0, "config.toml: all good.\n", "")
     assert json.loads(called(tmp_path, "config", "check", "--json").stdout) == {
         "ok": True,
@@ -703,7 +726,7 @@ def test_config_check_is_0_or_78(tmp_path: Path) -> None:
         "warnings": [],
     }
     (tmp_path / "config.toml").write_text("[capture]\ngroup = true\n")
-    bad = typed(tmp_path, "config", "check")
+    bad = called(tmp_path, "config", "check")
     assert (bad.returncode, bad.stdout) == (78, "")
     assert "did you mean `groups`?" in bad.stderr
     bad = called(tmp_path, "config", "check", "--json")

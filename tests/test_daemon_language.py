@@ -1,14 +1,13 @@
 """The daemon speaks English to its files and its log, and to people in their language."""
 
 import os
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 from leadmasterd.queries.database import open_for_reading
 from leadmasterd.settings.paths import resolve_paths
-from tests.daemons import CHECKOUT, running
+from tests import forked
+from tests.daemons import running
 from tests.waiting import wait_for
 
 SPANISH = {"LANG": "es_AR.UTF-8"}
@@ -16,18 +15,11 @@ SPANISH = {"LANG": "es_AR.UTF-8"}
 
 def typed(state: Path, *words: str, node: bool = False) -> str:
     """What a command says to somebody who speaks Spanish. `node`: where it finds one, and a browser."""
-    environment = {**os.environ, **SPANISH, "PYTHONPATH": str(CHECKOUT), "LEADMASTERD_STATE_DIR": str(state)}
+    environment = {**os.environ, **SPANISH, "LEADMASTERD_STATE_DIR": str(state)}
     if node:
         programs = {"NODE": str(state.parent / "node"), "BROWSER": "/bin/true"}
         environment |= {f"LEADMASTERD_LISTENER__{name}": path for name, path in programs.items()}
-    done = subprocess.run(
-        [sys.executable, "-m", "leadmasterd", *words],
-        cwd=state.parent,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forked.run(*words, cwd=state.parent, env=environment)
     return done.stdout + done.stderr
 
 

@@ -19,6 +19,7 @@ from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
 from leadmasterd.settings.paths import Paths, resolve_paths
 from leadmasterd.state.files import read_status
+from tests import forked
 from tests.forked import Forked
 from tests.processes import carries
 from tests.waiting import Answer, wait_for
@@ -69,8 +70,8 @@ class DaemonUnderTest:
     """One state directory and the daemon processes that run on it, one after another."""
 
     forks: bool = True
-    """Whether each is forked from a process that has imported it. What starts as `python -m leadmasterd run` is tested
-    with systemd, by the demo and in storms.
+    """Whether they and commands are forked from a process that has imported them. What starts as `python -m
+    leadmasterd` is tested with systemd, by the demo and in storms.
     """
 
     def __init__(self, state_dir: Path, standin: StandIn, settings: dict[str, str]) -> None:
@@ -200,6 +201,8 @@ class DaemonUnderTest:
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a command on the same state directory."""
+        if self.forks:
+            return forked.run(*words, cwd=self.root, env=self.environment, limit=LIMIT)
         return subprocess.run(
             [self.python, "-m", "leadmasterd", *words],
             env=self.environment,

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
@@ -15,6 +13,7 @@ import pytest
 from leadmasterd.cli import main
 from leadmasterd.settings.paths import Paths, find_paths
 from tests.captures import make_database
+from tests.forked import Forked
 from tests.test_cli_leads import ALWAYS_OPEN, Answer, Shop
 from tests.waiting import LIMIT, wait_for
 
@@ -55,7 +54,7 @@ class WebShop(Shop):
 class Served:
     """A page that is served by a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    def __init__(self, process: Forked, url: str, log: Path) -> None:
         self.process = process
         self.url = url
         self.log = log
@@ -66,13 +65,13 @@ class Served:
 def served(shop: WebShop, *words: str, **variables: str) -> Iterator[Served]:
     """The page of this shop on a free port; `words` are more of `leadmasterd web`."""
     log = shop.folder / "web.log"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "leadmasterd", "--config", str(shop.config), "web", "--port", "0", *words],
-            cwd=shop.folder,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT), **variables},
-            stderr=stderr,
-        )
+    log.write_bytes(b"")
+    process = Forked(
+        *("--config", str(shop.config), "web", "--port", "0", *words),
+        cwd=shop.folder,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **variables},
+        output=log,
+    )
     try:
         wait_for(lambda: process.poll() is not None or _SERVING.search(log.read_text()), "the page to be served")
         found = _SERVING.search(log.read_text())

@@ -15,6 +15,7 @@ import pytest
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.state.control import ask
 from leadmasterd.state.files import read_status
+from tests.forked import Forked
 from tests.processes import lives
 from tests.waiting import LIMIT, wait_for
 from tests.web.clients import Client, Stream, let_in
@@ -73,27 +74,24 @@ def test_it_takes_little_memory_when_it_is_idle(site: Served, client: Client) ->
 
 
 @pytest.fixture
-def both(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def both(tmp_path: Path) -> Iterator[Forked]:
     """`leadmasterd run --web` with a listener that shows a code and waits."""
     settings = f'[web]\nport = 0\n[listener]\nnode = "{SHOWS_A_CODE}"\nbrowser = "/bin/true"\n'
     shop = WebShop(tmp_path, settings=settings)
     shop.is_new()
-    log = (tmp_path / "run.log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "leadmasterd", "--config", str(shop.config), "run", "--web"],
+    process = Forked(
+        *("--config", str(shop.config), "run", "--web"),
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        stdout=log,
-        stderr=log,
+        output=tmp_path / "run.log",
     )
     yield process
-    log.close()
     if process.poll() is None:
         process.terminate()
         process.wait(LIMIT)
 
 
-def part(parent: subprocess.Popen[bytes], ends_with: str) -> psutil.Process:
+def part(parent: Forked, ends_with: str) -> psutil.Process:
     """The child that runs this command, once it does."""
 
     def found() -> psutil.Process | None:
@@ -106,12 +104,12 @@ def part(parent: subprocess.Popen[bytes], ends_with: str) -> psutil.Process:
     return wait_for(found, f"the process of {ends_with}")
 
 
-def daemon_of(parent: subprocess.Popen[bytes]) -> psutil.Process:
+def daemon_of(parent: Forked) -> psutil.Process:
     """The daemon, once it listens."""
     return part(parent, "run")
 
 
-def page_of(parent: subprocess.Popen[bytes]) -> psutil.Process:
+def page_of(parent: Forked) -> psutil.Process:
     """The page, once it has become itself."""
     return part(parent, "leadmasterd.web")
 
@@ -126,7 +124,7 @@ def port_of(page: psutil.Process) -> int:
     return wait_for(port, "the page to be served")
 
 
-def test_a_dead_page_comes_back_and_the_daemon_goes_on(both: subprocess.Popen[bytes]) -> None:
+def test_a_dead_page_comes_back_and_the_daemon_goes_on(both: Forked) -> None:
     """It is another process, on the same state."""
     daemon, page = daemon_of(both), page_of(both)
     port_of(page)
@@ -136,7 +134,7 @@ def test_a_dead_page_comes_back_and_the_daemon_goes_on(both: subprocess.Popen[by
     assert daemon_of(both).pid == daemon.pid
 
 
-def test_a_dead_daemon_comes_back_and_the_page_goes_on(both: subprocess.Popen[bytes], tmp_path: Path) -> None:
+def test_a_dead_daemon_comes_back_and_the_page_goes_on(both: Forked, tmp_path: Path) -> None:
     """An open page stays open meanwhile. A restart of the listener leaves it alone too."""
     paths = find_paths(str(tmp_path / "config.toml"))
     daemon, page = daemon_of(both), page_of(both)
@@ -156,7 +154,7 @@ def test_a_dead_daemon_comes_back_and_the_page_goes_on(both: subprocess.Popen[by
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_both_end_in_good_order(both: subprocess.Popen[bytes], tmp_path: Path, number: signal.Signals) -> None:
+def test_both_end_in_good_order(both: Forked, tmp_path: Path, number: signal.Signals) -> None:
     """With the daemon's exit code, and nothing is left."""
     daemon, page = daemon_of(both), page_of(both)
     port_of(page)
@@ -172,7 +170,7 @@ def test_both_end_in_good_order(both: subprocess.Popen[bytes], tmp_path: Path, n
     assert "Traceback" not in said
 
 
-def test_a_killed_parent_takes_both_along(both: subprocess.Popen[bytes]) -> None:
+def test_a_killed_parent_takes_both_along(both: Forked) -> None:
     """Nothing would look after them."""
     daemon, page = daemon_of(both), page_of(both)
     port_of(page)

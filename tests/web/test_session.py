@@ -1,8 +1,7 @@
 """The page Sesión: the state and what to do, the code to scan, gaps, feeds, and what is wrong on the machine."""
 
 import fcntl
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import read_status, write_status
 from leadmasterd.store.database import open_for_writing
 from tests.feeds import AT
+from tests.forked import Forked
 from tests.test_cli_feeds import HUB, begun, given_up
 from tests.waiting import LIMIT, wait_for
 from tests.web.browser import Browser
@@ -176,11 +176,8 @@ def test_a_code_appears_by_itself_and_is_scanned_from_the_page(
     page = browser.opens(let_in(shop.paths, site.port), height=1800)
     page.goes_to("/session")
     assert "leadmasterd is not running" in page.text("#session-state")
-    daemon = subprocess.Popen(
-        [sys.executable, "-m", "leadmasterd", "--config", str(shop.config), "run"],
-        cwd=CHECKOUT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    daemon = Forked(
+        *("--config", str(shop.config), "run"), cwd=CHECKOUT, env=os.environ, output=tmp_path / "daemon.log"
     )
     page.shows("This code is", "#session-state")
     page.waits_for("() => document.querySelector('img.qr')?.complete")
