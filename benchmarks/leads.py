@@ -47,7 +47,7 @@ def run() -> list[Figure]:
 def projection_worker() -> Callable[[sqlite3.Connection], ProjectionWorker]:
     """The daemon's own worker that derives leads: packaged rules and model, default settings."""
     classifier = load_classifier(None, None)
-    policy = policy_of(LeadsSettings())
+    policy = policy_of(LeadsSettings().plain())
 
     def make(connection: sqlite3.Connection) -> ProjectionWorker:
         return ProjectionWorker(connection, lambda: classifier, policy, lambda who: None)

@@ -443,9 +443,9 @@ def _node_packages() -> Finding:
 
 def _rules(settings: Settings, paths: Paths) -> Finding:
     """Rules and model on disk. A running daemon may still use the last ones that it could read."""
-    own = existing(rules_file(settings.leads, paths))
+    own = existing(rules_file(settings.leads.rules, paths))
     try:
-        classifier_of(settings.leads, paths)
+        classifier_of(settings.leads.rules, paths)
     except CannotUseRules as error:
         return _finding("rules_wrong", error=error)
     except CannotUseModel as error:

@@ -5,7 +5,7 @@ Errors that the program handles by itself stay with the module that raises them.
 """
 
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 NO: Final = 1
 NOT_RUNNING: Final = 3
@@ -20,6 +20,17 @@ class LeadmasterdError(Exception):
     """Base of the errors below."""
 
     exit_code: ClassVar[int] = INTERNAL
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it is: the arguments that made it are not kept."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[LeadmasterdError], args: tuple[object, ...], values: dict[str, object]) -> LeadmasterdError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(values)
+    return error
 
 
 # ---------------------------------------------------------------------- 1: the answer is no

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 from hypothesis import HealthCheck, settings
 
 from leadmasterd.text import speak
@@ -23,6 +24,9 @@ settings.register_profile(
     print_blob=DEEP,
 )
 settings.load_profile("leadmasterd")
+
+# Where it is loaded, a new database is made without a process of its own.
+assert sqlite_utils
 
 # A script that starts the tests with `&` makes them ignore Ctrl-C, and so would every command that they stop with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from leadmasterd.daemon.outbox import mode_of
 from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_status
@@ -45,7 +44,7 @@ async def test_it_tells_without_any_feed_and_writes_no_outbox(tmp_path: Path) ->
     """Also where the database does not exist yet."""
     async with mail_server() as box:
         paths = settings_in(tmp_path, f'[alerts]\nto = ["{mailto(box.place)}"]')
-        assert mode_of(load(str(paths.file))[0]) == "off"
+        assert load(str(paths.file))[0].plain().outbox == "off"
         told(paths, **SCAN)
         async with delivering(paths) as feeds:
             await until(lambda: box.mails)

@@ -65,7 +65,9 @@ def projector(shop: Shop) -> Iterator[Projector]:
     settings, paths = load(None)
     with closing(open_for_writing(shop.database)) as connection:
         connection.execute("BEGIN")
-        yield Projector(connection, lambda: classifier_of(settings.leads, paths), policy_of(settings.leads))
+        yield Projector(
+            connection, lambda: classifier_of(settings.leads.rules, paths), policy_of(settings.leads.plain())
+        )
         connection.execute("COMMIT")
 
 
@@ -208,7 +210,7 @@ async def test_the_daemon_says_while_the_settings_have_other_hours_than_it(
     settings, paths = load(None)
     shop.keeps()
     warnings = ActiveWarnings(lambda: None)
-    jobs = LeadJobs(settings.leads, paths, warnings=warnings, changed=lambda: None)
+    jobs = LeadJobs(settings.leads.plain(), paths, warnings=warnings, changed=lambda: None)
     writer = Writer(paths.database, on_batch=lambda _: None, on_error=lambda _: None)
     writer.start()
     warned = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from leadmasterd.daemon.outbox import OutboxUpkeep, mode_of
+from leadmasterd.daemon.outbox import OutboxUpkeep
 from leadmasterd.feeds.events import without_words
 from leadmasterd.outbox import triggers
 from leadmasterd.outbox.events import SOURCES
@@ -28,7 +28,7 @@ FULL = {"kind": "jsonl", "full": True}
 )
 def test_words_are_written_only_when_some_feed_wants_them(feeds: dict[str, Any], mode: str) -> None:
     """And nothing at all without a feed."""
-    assert mode_of(Settings.model_validate({"feeds": feeds})) == mode
+    assert Settings.model_validate({"feeds": feeds}).plain().outbox == mode
 
 
 def test_a_thin_feed_gets_no_words_whatever_the_others_want() -> None:

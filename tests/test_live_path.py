@@ -57,7 +57,7 @@ class World:
         self.counters = Counters(lambda: None)
         self.changes = 0
         self.path = LivePath(
-            Settings(),
+            Settings().plain(),
             cast("Writer", self.store),
             self.inbox,
             send=lambda *_, **__: None,
@@ -203,7 +203,7 @@ class Linked:
         self.sent: dict[str, Any] = {}
         self.linked_for = linked_for
         self.path = LivePath(
-            Settings(),
+            Settings().plain(),
             store.writer,
             Inbox(),
             send=lambda _, **fields: self.sent.update(fields),

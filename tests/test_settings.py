@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from leadmasterd.settings.alerts import KINDS
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths, find_paths
+from leadmasterd.settings.plain import read_plain
 from leadmasterd.settings.sending import OutboundSettings, outbound_database, read_outbound
 from leadmasterd.supervisor.timing import Timing
 from leadmasterd.text import speaking
@@ -403,7 +404,7 @@ def test_the_settings_of_leads_make_their_calendar() -> None:
     leads = load(None)[0].leads
     assert leads.country == "ES-MD"
     sunday = (600, 1440)
-    assert leads.calendar() == BusinessCalendar(
+    assert leads.plain().calendar() == BusinessCalendar(
         ((), (), (), (), (), (), (sunday,)), {date(2026, 5, 2): ((0, 60),)}, "Europe/Madrid", "ES-MD"
     )
 
@@ -411,15 +412,38 @@ def test_the_settings_of_leads_make_their_calendar() -> None:
 def test_the_default_hours_are_a_split_day_and_saturday_morning() -> None:
     """The zone is Buenos Aires, and Argentina's holidays are closed."""
     split, morning = ((540, 780), (960, 1200)), ((540, 780),)
-    assert Settings().leads.calendar() == BusinessCalendar(
+    assert Settings().leads.plain().calendar() == BusinessCalendar(
         (*(split,) * 5, morning, ()), {}, "America/Argentina/Buenos_Aires", "AR"
     )
+
+
+def test_what_leads_are_derived_by_is_told_as_pydantic_told_it() -> None:
+    """Otherwise an update of the program would fold everything again."""
+    Path("config.toml").write_text(
+        "[leads]\ntarget_minutes = 12.5\nburst_seconds = 90\nstale_days = 3\n[leads.overrides]\n"
+        '"2026-05-02" = [["00:00", "01:00"]]\n[leads.campaigns]\n"Verano ☀" = "¡Hola! \\"promo\\" de mañana"\n'
+    )
+    keys = ["timezone", "country", "target_minutes", "reopen_days", "burst_seconds", "hours", "overrides", "campaigns"]
+    for leads in (Settings().leads, load(None)[0].leads):
+        assert leads.plain().derived_by() == leads.model_dump_json(include={*keys})
+
+
+def test_the_daemon_knows_the_holidays_of_some_years_without_their_library() -> None:
+    """Of all others it asks the library; a calendar is the same either way."""
+    leads = read_plain(None)[0].leads
+    year = datetime.now(UTC).year
+    assert {*range(year - 2, year + 3)} <= leads.holidays.keys()
+    bare = replace(leads, holidays={}).calendar()
+    for day in (date(year, 5, 25), date(year, 5, 26), date(1999, 5, 25)):
+        assert leads.calendar().openings_on(day) == bare.openings_on(day)
+    assert leads.calendar().openings_on(date(year, 5, 25)) == ()
+    assert replace(leads, holidays={year: frozenset()}).calendar().openings_on(date(year, 5, 25)) != ()
 
 
 def test_without_a_country_there_are_no_holidays() -> None:
     """The holidays library is not used."""
     written('[leads]\ncountry = ""')
-    assert load(None)[0].leads.calendar().openings_on(date(2026, 5, 25)) == ((540, 780), (960, 1200))
+    assert load(None)[0].leads.plain().calendar().openings_on(date(2026, 5, 25)) == ((540, 780), (960, 1200))
 
 
 def test_the_explicit_file_comes_first_then_here_then_the_systems_then_none(tmp_path: Path) -> None:
@@ -702,7 +726,7 @@ def test_the_light_reader_of_leads_takes_and_refuses_what_the_full_one_does(
             full.timezone,
         ), text
         assert light.country == full.country.upper(), text
-        assert light.calendar() == full.calendar(), text
+        assert light.calendar() == full.plain().calendar(), text
 
 
 OUTBOUND: list[tuple[str, object]] = [

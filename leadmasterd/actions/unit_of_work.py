@@ -106,8 +106,8 @@ class LeadEditor:
         self.paths = paths
         self.actor = actor
         self._patience = patience
-        self.classifier = cache(lambda: classifier_of(settings.leads, paths))
-        self.projector = Projector(connection, self.classifier, policy_of(settings.leads))
+        self.classifier = cache(lambda: classifier_of(settings.leads.rules, paths))
+        self.projector = Projector(connection, self.classifier, policy_of(settings.leads.plain()))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings, paths = load(arguments.config)
     zone = ZoneInfo(settings.leads.timezone)
     replay = Replay(
-        classifier=classifier_of(settings.leads, paths),
-        policy=policy_of(settings.leads),
+        classifier=classifier_of(settings.leads.rules, paths),
+        policy=policy_of(settings.leads.plain()),
         as_of=time_from(arguments.at, zone) if arguments.at is not None else datetime.now(UTC),
         rules=settings.capture_rules(),
         dormant_days=settings.leads.dormant_days,

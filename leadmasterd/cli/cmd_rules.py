@@ -115,7 +115,7 @@ def _own_rules(arguments: argparse.Namespace) -> Path | None:
     from leadmasterd.settings.model import load
 
     settings, paths = load(arguments.config)
-    return existing(rules_file(settings.leads, paths))
+    return existing(rules_file(settings.leads.rules, paths))
 
 
 def _classifier(arguments: argparse.Namespace) -> "Classifier":
@@ -123,7 +123,7 @@ def _classifier(arguments: argparse.Namespace) -> "Classifier":
     from leadmasterd.settings.model import load
 
     settings, paths = load(arguments.config)
-    return classifier_of(settings.leads, paths)
+    return classifier_of(settings.leads.rules, paths)
 
 
 # ---------------------------------------------------------------------- test

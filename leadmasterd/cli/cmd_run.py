@@ -13,8 +13,7 @@ from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.clock import Clock
 from leadmasterd.daemon.app import Daemon
 from leadmasterd.journal import set_up_logging
-from leadmasterd.settings.model import Settings, load
-from leadmasterd.settings.paths import Paths
+from leadmasterd.settings.plain import read_plain
 from leadmasterd.text import _, speak
 
 
@@ -35,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Until SIGTERM or Ctrl-C."""
-    settings, paths = load(arguments.config)
-    set_up_logging()
     if arguments.web:
-        return _run_with_page(settings, paths)
+        return _run_with_page(arguments.config)
+    settings, paths = read_plain(arguments.config)
+    set_up_logging()
     logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, paths.state_dir)
     if os.geteuid() == 0:
         logging.getLogger("leadmasterd").warning(
@@ -52,11 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run_with_page(settings: Settings, paths: Paths) -> int:
+def _run_with_page(config: str | None) -> int:
     from leadmasterd.cli.cmd_web import place_of
     from leadmasterd.cli.run_with_page import run_both
+    from leadmasterd.settings.model import load
     from leadmasterd.web.access import Access
 
+    settings, paths = load(config)
+    set_up_logging()
     place = place_of(settings, None, None)
     place.check()
     os.umask(0o077)

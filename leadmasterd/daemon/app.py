@@ -28,7 +28,7 @@ from leadmasterd.daemon.leads import LeadJobs
 from leadmasterd.daemon.live_path import LivePath
 from leadmasterd.daemon.maintenance import Limits, Maintenance, Observation
 from leadmasterd.daemon.observer import Observer
-from leadmasterd.daemon.outbox import OutboxUpkeep, mode_of
+from leadmasterd.daemon.outbox import OutboxUpkeep
 from leadmasterd.daemon.page_report import PageReport
 from leadmasterd.daemon.pairing import CodeDisplay, Pairing
 from leadmasterd.daemon.profile import BrowserProfile
@@ -44,8 +44,8 @@ from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
 from leadmasterd.listener.profile import captured_before
 from leadmasterd.listener.programs import check_temporary_folder, find_browser, find_node
-from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
+from leadmasterd.settings.plain import PlainSettings
 from leadmasterd.state.control import ControlServer
 from leadmasterd.state.files import Lock, read_status
 from leadmasterd.state.status_object import Account, Session
@@ -70,10 +70,10 @@ _REOPEN_SECONDS: Final = 5.0
 class Daemon:
     """One life of the daemon. `run` returns when it was asked to stop."""
 
-    def __init__(self, settings: Settings, paths: Paths, display: CodeDisplay) -> None:
+    def __init__(self, settings: PlainSettings, paths: Paths, display: CodeDisplay) -> None:
         self._settings = settings
         self._paths = paths
-        self._timing = settings.timing()
+        self._timing = settings.timing
         self._lock = Lock(paths)
         self._systemd = Systemd()
         self._stop_asked = False
@@ -88,12 +88,12 @@ class Daemon:
         self._spawner = Spawner(settings, paths, self._profile)
         self._pause_file = PauseFile(paths.state_dir)
         self._ban = BanFile(paths.state_dir)
-        self._ignored = IgnoredIds(paths.state_dir, settings.capture_rules())
+        self._ignored = IgnoredIds(paths.state_dir, settings.capture)
         self._report = ChildReport()
         self._page = PageReport(send=self._spawner.send, changed=self._publisher.changed)
         self._feeds = FeedsProcess(paths, warnings=self._warnings, changed=self._publisher.changed)
         self._outbox = OutboxUpkeep(
-            mode_of(settings), low_water=lambda: self._feeds.low_water, crowded=lambda: self._feeds.crowded
+            settings.outbox, low_water=lambda: self._feeds.low_water, crowded=lambda: self._feeds.crowded
         )
 
     async def run(self) -> None:
@@ -105,7 +105,7 @@ class Daemon:
         self._publisher.offer(Sections(account=lambda: account))  # from here on it is written anew
         if not await self._lock_state():
             return
-        with speaking(self._settings.language()):  # what ends the daemon here is for who has started it
+        with speaking(self._settings.language):  # what ends the daemon here is for who has started it
             self._node = find_node(self._settings.listener.node)
             self._browser = find_browser(self._settings.listener.browser)
             check_temporary_folder()
@@ -119,7 +119,7 @@ class Daemon:
                 concerns=self._warnings.concerns,
             )
         )
-        if not self._settings.alerts.in_use:
+        if not self._settings.alerts_in_use:
             await self._listen(account)
             return
         # Before the database is open: that it can't be opened is what somebody may have to be told.
@@ -151,7 +151,7 @@ class Daemon:
         """Take the lock, retrying while the disk is too full for its file. False: asked to stop."""
         while True:
             try:
-                with speaking(self._settings.language()):
+                with speaking(self._settings.language):
                     self._lock.acquire()
             except CannotUseState as error:
                 if not error.disk_full:
@@ -181,7 +181,7 @@ class Daemon:
                 if not await self._wait_to_try_again(code, str(error)):
                     return False
             except CannotUseDatabase:
-                with speaking(self._settings.language()):  # it ends the daemon: for who has started it, once more
+                with speaking(self._settings.language):  # it ends the daemon: for who has started it, once more
                     await asyncio.to_thread(lambda: open_for_writing(self._paths.database).close())
                 raise
             else:
@@ -193,7 +193,7 @@ class Daemon:
         return InTurn(
             self._leads.idle_work(connection),
             WordIndex(connection),
-            DiskUpkeep(connection, days=self._settings.database.raw_days),
+            DiskUpkeep(connection, days=self._settings.raw_days),
         )
 
     def _stopped_before_listening(self, account: Account | None) -> None:
@@ -264,7 +264,7 @@ class Daemon:
                     tasks.create_task(self._maintenance.run(), name="maintenance"),
                     tasks.create_task(self._systemd.feed_watchdog(self._healthy), name="watchdog"),
                 ]
-                if self._settings.feeds and not self._settings.alerts.in_use:
+                if self._settings.outbox != "off" and not self._settings.alerts_in_use:
                     tasks.create_task(self._feeds.run(), name="feeds")
                 await self._runner.run()
                 self._feeds.stop()
@@ -305,7 +305,7 @@ class Daemon:
             counters=self._counters,
         )
         self._intake = Intake(
-            self._settings.capture_rules(),
+            self._settings.capture,
             self._writer,
             on_lifecycle=self._dispatch.handle,
             on_missing=self._live_path.lines_missing,
@@ -330,9 +330,9 @@ class Daemon:
         self._observer = Observer(
             self._paths, self._writer, report=self._report, live_path=self._live_path, changed=changed
         )
-        supervisor = self._settings.supervisor
+        settings = self._settings
         self._maintenance = Maintenance(
-            Limits(supervisor.nightly_restart, supervisor.memory_ceiling_mb, supervisor.disk_floor_mb),
+            Limits(settings.nightly_restart, settings.memory_ceiling_mb, settings.disk_floor_mb),
             check_every=self._timing.status_every,
             observe=self._observe,
             restart=lambda why: self._inbox.post(Happened.PLANNED_RESTART, why=why),
@@ -355,7 +355,7 @@ class Daemon:
                 next_jobs=lambda: [*self._live_path.next_sweep(), *self._maintenance.next_jobs()],
                 versions=lambda: self._report.versions,
                 page=self._page.section,
-                feeds=self._feeds.section if self._settings.feeds else lambda: None,
+                feeds=self._feeds.section if self._settings.outbox != "off" else lambda: None,
             )
         )
 

@@ -23,8 +23,8 @@ from leadmasterd.listener import tree
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.leads_light import read_leads_settings
-from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Paths
+from leadmasterd.settings.plain import PlainLeads
 from leadmasterd.state.status_object import Waiting
 from leadmasterd.store.waiting import WhoWaits, who_waits
 from leadmasterd.store.writer import IdleWork, Writer
@@ -37,7 +37,7 @@ class LeadJobs:
     """Made on the loop. The caller starts `classifying`, and stops it."""
 
     def __init__(
-        self, leads: LeadsSettings, paths: Paths, *, warnings: ActiveWarnings, changed: Callable[[], None]
+        self, leads: PlainLeads, paths: Paths, *, warnings: ActiveWarnings, changed: Callable[[], None]
     ) -> None:
         self._leads = leads
         self._paths = paths
@@ -46,7 +46,7 @@ class LeadJobs:
         self._waiting = WhoWaits()
         self._on_projected = on_loop(self._keep_waiting)
         self.classifying = Reloading(
-            rules_file(leads, paths),
+            rules_file(leads.rules, paths),
             model_file(paths),
             on_problem=on_loop(self._rules_problem),
             on_change=on_loop(self._rules_changed),

@@ -12,7 +12,7 @@ from leadmasterd import times
 from leadmasterd.daemon.status import Counters
 from leadmasterd.daemon.sweeper import Asked, Sweeper
 from leadmasterd.errors import DatabaseDamaged
-from leadmasterd.settings.model import Settings
+from leadmasterd.settings.plain import PlainSettings
 from leadmasterd.state import status_object
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
 from leadmasterd.store.rows import Rows
@@ -40,7 +40,7 @@ class LivePath:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: PlainSettings,
         writer: Writer,
         inbox: Inbox,
         *,
@@ -50,8 +50,8 @@ class LivePath:
         counters: Counters,
         changed: Callable[[], None],
     ) -> None:
-        self._first_link_days = settings.capture.first_link_days
-        self._ignored = settings.capture_rules().ignore
+        self._first_link_days = settings.first_link_days
+        self._ignored = settings.capture.ignore
         self._writer = writer
         self._inbox = inbox
         self._send = send
@@ -59,7 +59,7 @@ class LivePath:
         self._learnt = learnt
         self._history: str | None = None
         self._history_due: float | None = None
-        self._history_timeout = settings.timing().history_timeout
+        self._history_timeout = settings.timing.history_timeout
         self._counters = counters
         self._changed = changed
         self._live = False
@@ -69,7 +69,7 @@ class LivePath:
         self._account: status_object.Account | None = None
         self._capture = status_object.Capture(live=0, sweep=0, open_gaps=0, last_message_at=None, alive_at=None)
         self.sweeper = Sweeper(
-            settings.timing(), make_plan=self._plan_sweep, ask_child=self._ask_sweep, on_stalled=self._delivery_stalled
+            settings.timing, make_plan=self._plan_sweep, ask_child=self._ask_sweep, on_stalled=self._delivery_stalled
         )
 
     async def resume(self) -> None:

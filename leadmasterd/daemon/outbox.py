@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 from leadmasterd import times
 from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.outbox.triggers import DROPPED_AT_ONCE, Mode, drop_delivered, sync, write_due
-from leadmasterd.settings.model import Settings
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.writer import Writer
 
@@ -18,13 +17,6 @@ _T = TypeVar("_T")
 
 _KEPT: Final = timedelta(days=1)
 """How long delivered events stay, for people who look into what was delivered."""
-
-
-def mode_of(settings: Settings) -> Mode:
-    """What is to be written: nothing without a feed, words and names only when some feed wants them."""
-    if not settings.feeds:
-        return "off"
-    return "full" if any(feed.full for feed in settings.feeds.values()) else "thin"
 
 
 class OutboxUpkeep:

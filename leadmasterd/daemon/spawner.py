@@ -10,8 +10,8 @@ from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
 from leadmasterd.listener.options import child_options
-from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
+from leadmasterd.settings.plain import PlainSettings
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Spawner:
     """`current` is the child that was started last, dead or alive; None before the first."""
 
-    def __init__(self, settings: Settings, paths: Paths, profile: BrowserProfile) -> None:
+    def __init__(self, settings: PlainSettings, paths: Paths, profile: BrowserProfile) -> None:
         self._settings = settings
         self._profile_folder = paths.profile
         self._profile = profile

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -60,20 +61,30 @@ class BusinessCalendar:
     overrides: Mapping[date, Openings] = field(hash=False)
     timezone: str
     country: str = ""
+    holidays: Mapping[int, frozenset[date]] = field(default_factory=dict, repr=False, compare=False)
+    """By year, where they are known already: the library is not loaded for these."""
     _days: dict[int, _OpenSpans] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         known_timezone(self.timezone)
 
     @classmethod
-    def of(cls, hours: Mapping[str, object], overrides: Mapping[str, object], timezone: str, country: str = "") -> Self:
+    def of(
+        cls,
+        hours: Mapping[str, object],
+        overrides: Mapping[str, object],
+        timezone: str,
+        country: str = "",
+        *,
+        holidays: Mapping[int, frozenset[date]] = MappingProxyType({}),
+    ) -> Self:
         """From settings: `{"mon": [["09:00", "13:00"]]}` and `{"2026-12-31": []}`. A weekday not named is closed.
 
         Raises ValueError; its text completes "must be".
         """
         named = {known_weekday(day): openings(value) for day, value in hours.items()}
         dates = {date.fromisoformat(known_date(day)): openings(value) for day, value in overrides.items()}
-        return cls(tuple(named.get(day, ()) for day in WEEKDAYS), dates, timezone, country)
+        return cls(tuple(named.get(day, ()) for day in WEEKDAYS), dates, timezone, country, holidays=holidays)
 
     def openings_on(self, day: date) -> Openings:
         """The override, else closed on a holiday, else the weekday's."""
@@ -81,9 +92,10 @@ class BusinessCalendar:
         if override is not None:
             return override
         usual = self.weekly[day.weekday()]
-        if usual and self.country and day in holidays_in(self.country, day.year):
-            return ()
-        return usual
+        if not usual or not self.country:
+            return usual
+        known = self.holidays.get(day.year)
+        return () if day in (holidays_in(self.country, day.year) if known is None else known) else usual
 
     def is_open(self, at: datetime) -> bool:
         """An opening includes its first instant and not its last."""

@@ -204,7 +204,7 @@ async def link(settings: Settings, *, node: Path, browser: Path, profile: Path, 
     """
     tree.become_subreaper()
     marker = tree.marker_of(profile)
-    options = child_options(settings, profile=profile, browser=browser, instance=marker, headless=False)
+    options = child_options(settings.plain(), profile=profile, browser=browser, instance=marker, headless=False)
     progress = Progress(say, limit=HISTORY_LIMIT / settings.supervisor.time_divisor)
     inbox: asyncio.Queue[Event | None] = asyncio.Queue()
 

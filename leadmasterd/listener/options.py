@@ -3,14 +3,14 @@
 import os
 from pathlib import Path
 
-from leadmasterd.settings.model import Settings
+from leadmasterd.settings.plain import PlainSettings
 
 
 def child_options(
-    settings: Settings, *, profile: Path, browser: Path, instance: str, headless: bool = True
+    settings: PlainSettings, *, profile: Path, browser: Path, instance: str, headless: bool = True
 ) -> dict[str, object]:
     """`instance`: the marker on the command lines of its processes. Not `headless`: the browser opens a window."""
-    listener, timing = settings.listener, settings.timing()
+    listener, timing = settings.listener, settings.timing
     return {
         "profile": str(profile.resolve()),
         "browser": str(browser),

@@ -9,8 +9,8 @@ from leadmasterd.classify.loading import existing, load_classifier
 from leadmasterd.leads import fold
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.leads.touchpoints import Campaign
-from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.settings.paths import Paths, base_folder, path_from
+from leadmasterd.settings.plain import PlainLeads
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,34 +29,22 @@ class Policy:
     hours: str = ""
 
 
-def policy_of(leads: LeadsSettings) -> Policy:
+def policy_of(leads: PlainLeads) -> Policy:
     """Its version also changes with `fold.FOLD_VERSION`: any change makes everything dirty."""
-    relevant = leads.model_dump_json(
-        include={
-            "timezone",
-            "country",
-            "target_minutes",
-            "reopen_days",
-            "burst_seconds",
-            "hours",
-            "overrides",
-            "campaigns",
-        }
-    )
     return Policy(
         calendar=leads.calendar(),
         target_seconds=leads.target_minutes * 60,
         reopen_days=leads.reopen_days,
         burst_seconds=leads.burst_seconds,
-        version=hashlib.sha256(f"{fold.FOLD_VERSION} {relevant}".encode()).hexdigest()[:12],
+        version=hashlib.sha256(f"{fold.FOLD_VERSION} {leads.derived_by()}".encode()).hexdigest()[:12],
         campaigns=leads.named_campaigns(),
         hours=leads.hours_version(),
     )
 
 
-def rules_file(leads: LeadsSettings, paths: Paths) -> Path | None:
-    """The operator's own rules file, which may not exist yet; None selects the packaged rules."""
-    return path_from(base_folder(paths.file), leads.rules) if leads.rules else None
+def rules_file(rules: str, paths: Paths) -> Path | None:
+    """The operator's own rules file by `leads.rules`; it may not exist yet. None selects the packaged rules."""
+    return path_from(base_folder(paths.file), rules) if rules else None
 
 
 def model_file(paths: Paths) -> Path:
@@ -64,6 +52,6 @@ def model_file(paths: Paths) -> Path:
     return paths.state_dir / "model.json.gz"
 
 
-def classifier_of(leads: LeadsSettings, paths: Paths) -> Classifier:
-    """The rules and the model in force. Raises CannotUseRules or CannotUseModel."""
-    return load_classifier(existing(rules_file(leads, paths)), existing(model_file(paths)))
+def classifier_of(rules: str, paths: Paths) -> Classifier:
+    """The rules and the model in force, by `leads.rules`. Raises CannotUseRules or CannotUseModel."""
+    return load_classifier(existing(rules_file(rules, paths)), existing(model_file(paths)))

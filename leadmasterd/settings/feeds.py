@@ -4,7 +4,7 @@ import base64
 import binascii
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Secr
 
 from leadmasterd.hosts import is_whatsapps
 from leadmasterd.outbox.events import KINDS
+from leadmasterd.outbox.triggers import Mode
 from leadmasterd.settings.section import Section, at_least_one, meant
 from leadmasterd.settings.template import names_in
 from leadmasterd.text import _
@@ -247,6 +248,13 @@ FeedSettings = Annotated[
     Discriminator(_tag),
     BeforeValidator(_section),
 ]
+
+
+def outbox_mode(feeds: Collection[FeedSettings]) -> Mode:
+    """What is to be written: nothing without a feed, words and names only when some feed wants them."""
+    if not feeds:
+        return "off"
+    return "full" if any(feed.full for feed in feeds) else "thin"
 
 
 def _is_private(host: str) -> bool:

@@ -27,12 +27,12 @@ from pydantic_settings.exceptions import SettingsError
 from leadmasterd.capture import CaptureRules, ignore_list
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.language import Language, spoken
-from leadmasterd.leads.calendar import BusinessCalendar, known_date, known_timezone, known_weekday, openings
+from leadmasterd.leads.calendar import known_date, known_timezone, known_weekday, openings
 from leadmasterd.leads.public_holidays import known_country
 from leadmasterd.leads.touchpoints import Campaign
 from leadmasterd.settings.alerts import AlertsSettings
-from leadmasterd.settings.feeds import FEED_KINDS, FeedName, FeedSettings, JsonLinesFeed, OtherFeed
-from leadmasterd.settings.leads_light import DEFAULTS, MOST_DAYS, MOST_MINUTES, hours_version
+from leadmasterd.settings.feeds import FEED_KINDS, FeedName, FeedSettings, JsonLinesFeed, OtherFeed, outbox_mode
+from leadmasterd.settings.leads_light import DEFAULTS, MOST_DAYS, MOST_MINUTES
 from leadmasterd.settings.paths import (
     DEFAULT_DATABASE,
     DEFAULT_STATE_DIR,
@@ -44,6 +44,7 @@ from leadmasterd.settings.paths import (
     read_file,
     resolve_paths,
 )
+from leadmasterd.settings.plain import PlainLeads, PlainListener, PlainSettings
 from leadmasterd.settings.section import Section
 from leadmasterd.settings.sending import OutboundSettings
 from leadmasterd.settings.web import WebSettings
@@ -280,22 +281,18 @@ class LeadsSettings(Section):
         ),
     )
 
-    def named_campaigns(self) -> tuple[Campaign, ...]:
-        """Prepared for searching messages."""
-        return tuple(Campaign.of(name, text) for name, text in self.campaigns.items())
-
-    def calendar(self) -> BusinessCalendar:
-        """When the business is open."""
-        return BusinessCalendar.of(self.hours, self.overrides, self.timezone, self.country)
-
-    def hours_version(self) -> str:
-        """As the light reader's."""
-        return hours_version(
-            target_seconds=self.target_minutes * 60,
+    def plain(self) -> PlainLeads:
+        """Without pydantic."""
+        return PlainLeads(
+            rules=self.rules,
             timezone=self.timezone,
             country=self.country,
-            hours=self.hours,
-            overrides=self.overrides,
+            target_minutes=float(self.target_minutes),
+            reopen_days=self.reopen_days,
+            burst_seconds=float(self.burst_seconds),  # a default is not converted
+            hours=dict(self.hours),
+            overrides=dict(self.overrides),
+            campaigns=dict(self.campaigns),
         )
 
 
@@ -358,6 +355,31 @@ class Settings(BaseSettings):
         """`[capture]` as `capture` takes it."""
         country = self.leads.country.partition("-")[0].upper()
         return CaptureRules(self.capture.groups, ignore_list(self.capture.ignore, country))
+
+    def plain(self) -> PlainSettings:
+        """What the daemon runs by, without pydantic."""
+        listener, supervisor = self.listener, self.supervisor
+        return PlainSettings(
+            language=self.language(),
+            listener=PlainListener(
+                node=listener.node,
+                browser=listener.browser,
+                browser_args=listener.browser_args,
+                user_agent=listener.user_agent,
+                pairing_phone=listener.pairing_phone,
+                presence_unavailable=listener.presence_unavailable,
+            ),
+            timing=self.timing(),
+            capture=self.capture_rules(),
+            first_link_days=self.capture.first_link_days,
+            leads=self.leads.plain(),
+            nightly_restart=supervisor.nightly_restart,
+            memory_ceiling_mb=supervisor.memory_ceiling_mb,
+            disk_floor_mb=supervisor.disk_floor_mb,
+            raw_days=self.database.raw_days,
+            alerts_in_use=self.alerts.in_use,
+            outbox=outbox_mode(self.feeds.values()),
+        )
 
 
 def load(explicit: str | None) -> tuple[Settings, Paths]:

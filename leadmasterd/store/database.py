@@ -81,7 +81,10 @@ def open_for_writing(
     except (OSError, sqlite3.Error) as error:
         raise cannot_use(path, error) from error
     try:
-        _prepare(connection, path, on_update)
+        if _prepare(connection, path, on_update) < SCHEMA_VERSION:
+            from leadmasterd.apart import apart  # commands never come here
+
+            apart(_migrate, path, timeout, package="sqlite_utils")
     except BaseException as error:
         connection.close()
         if is_new and not path.stat().st_size:
@@ -92,26 +95,36 @@ def open_for_writing(
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, on_update: Callable[[Update], None]) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, on_update: Callable[[Update], None]) -> int:
+    """The version of its schema; one that is about to be updated is told."""
     version = _checked_version(connection, path)
     if not path.stat().st_size:  # later only a VACUUM changes that
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
+    _set_up(connection)
     # Prove now that writing is possible, and not at the first message.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
-    if version < SCHEMA_VERSION:
-        if version:
-            if version < _COPIED_BEFORE:
-                _check_room(path)
-            [[messages]] = connection.execute("SELECT count(*) FROM messages")
-            on_update(Update(messages, path.stat().st_size))
-        from sqlite_utils import Database
+    if 0 < version < SCHEMA_VERSION:
+        if version < _COPIED_BEFORE:
+            _check_room(path)
+        [[messages]] = connection.execute("SELECT count(*) FROM messages")
+        on_update(Update(messages, path.stat().st_size))
+    return version
 
-        from leadmasterd.store.schema import migrate
 
+def _set_up(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _migrate(path: Path, timeout: float) -> None:
+    from sqlite_utils import Database
+
+    from leadmasterd.store.schema import migrate
+
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=timeout)) as connection:
+        _set_up(connection)
         migrate(Database(connection, execute_plugins=False))
 
 

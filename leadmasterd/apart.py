@@ -1,0 +1,85 @@
+"""Work in a short-lived process: for what needs a package once that a long-running process should not keep.
+
+What was imported stays in memory, and what it made leaves holes there.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from leadmasterd.errors import LeadmasterdError
+from leadmasterd.text import speak, spoken_language
+
+_T = TypeVar("_T")
+_LOST: Final = b""
+
+
+def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
+    """What `work(*arguments)` returns or raises, in a process of its own that imports `package` in our stead.
+
+    Where the package is loaded anyway, and where no process can be started or it is killed, it is done here. `work` is
+    a module's function; what goes in and out is pickled. The process ends with ours, however that ends.
+    """
+    if package in sys.modules:
+        return work(*arguments)
+    request = pickle.dumps((spoken_language(), work, arguments))
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "leadmasterd.apart"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us
+        )
+    except OSError:
+        return work(*arguments)
+    with process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            process.stdin.write(request)
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has said why on stderr, or was killed
+        answer = process.stdout.read()
+        process.stdin.close()
+    if not answer:
+        return work(*arguments)
+    result, error = pickle.loads(answer)
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    """The process: a request on stdin, the answer on stdout. What `work` prints goes to stderr."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    language, work, arguments = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    speak(language)
+    with answers:
+        answers.write(pickle.dumps(_answer(work, arguments)))
+
+
+def _answer(work: Callable[..., object], arguments: tuple[Any, ...]) -> tuple[object, Exception | None]:
+    try:
+        return work(*arguments), None
+    except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
+        if not isinstance(error, LeadmasterdError):
+            error.add_note("".join(traceback.format_exception(error)))
+        return None, error.with_traceback(None)
+
+
+def _end_with_the_parent() -> None:
+    """The other end of stdin closes with it."""
+    os.read(0, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
