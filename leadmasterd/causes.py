@@ -39,7 +39,7 @@ def of_system(error: BaseException) -> str:
     return _("no answer in time") if isinstance(error, TimeoutError) else type(error).__name__
 
 
-_AT: Final = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>[0-9]+), column (?P<column>[0-9]+)|end of document)\)")
+_AT: Final = r"(?P<what>.*) \(at (?:line (?P<line>[0-9]+), column (?P<column>[0-9]+)|end of document)\)"
 _TOML: Final = (
     later("Cannot declare"),
     later("Cannot mutate immutable namespace"),
@@ -69,7 +69,7 @@ _TOML: Final = (
 
 def of_toml(error: ValueError) -> str:
     """What is wrong with a text that is not TOML, and where. `error`: of tomllib."""
-    found = _AT.fullmatch(str(error))
+    found = re.fullmatch(_AT, str(error))
     said = found["what"] if found else str(error)
     known = next((each for each in _TOML if said.startswith(each)), "")
     what = said if translated(known) == known else translated(known)

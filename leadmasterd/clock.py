@@ -1,7 +1,7 @@
 """Times and lengths as people read them: all in one zone, the business's (`leads.timezone`)."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
 
 from leadmasterd.text import _
 from leadmasterd.times import Day
@@ -10,8 +10,7 @@ _HALF_A_YEAR = timedelta(days=182)
 """Two zones that agree both now and half a year ago agree in summer and in winter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """Shows stored times. `zone`: None for the machine's, if no zones are installed."""
 
     now: datetime

@@ -6,9 +6,8 @@ made here when a person reads. docs/json.md lists the codes, and a test compares
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from leadmasterd.text import _, later, printable, translated
 
@@ -24,8 +23,7 @@ class Severity(StrEnum):
     """Capture stands still, wholly or in part, until a person acts; `status` exits with 4."""
 
 
-@dataclass(frozen=True, slots=True)
-class Warnable:
+class Warnable(NamedTuple):
     """A condition that people are warned of. `sentence` takes the detail that is stored with the code."""
 
     code: str
@@ -67,25 +65,25 @@ def cost(code: str) -> str:
     return COSTS.get(code, lambda: code)()
 
 
-_FEEDS: Final = re.compile(r"\(((?:[0-9]+ h, )?)([^()]*)\)")
+_FEEDS: Final = r"\(((?:[0-9]+ h, )?)([^()]*)\)"
 """As the daemon writes what is wrong with each of them: `crm (3 h, no answer in time), sheet (HTTP 410)`."""
 
 
 def feeds(detail: str) -> str:
     """Names of feeds, each with its reason in words."""
-    return _FEEDS.sub(lambda found: f"({found[1]}{translated(found[2])})", detail)
+    return re.sub(_FEEDS, lambda found: f"({found[1]}{translated(found[2])})", detail)
 
 
 _FORMS: Final = (
-    (re.compile(r"exit code (?P<code>-?[0-9]+)"), later("exit code {code}")),
-    (re.compile(r"(?P<n>[0-9,]+) messages, (?P<size>.+)"), later("{n} messages, {size}")),
+    (r"exit code (?P<code>-?[0-9]+)", later("exit code {code}")),
+    (r"(?P<n>[0-9,]+) messages, (?P<size>.+)", later("{n} messages, {size}")),
 )
-"""Details with figures in them, as the daemon writes them."""
+"""Details with figures in them, as the daemon writes them. Compiled when one is told."""
 
 
 def _in_words(detail: str) -> str:
     for form, template in _FORMS:
-        if found := form.fullmatch(detail):
+        if found := re.fullmatch(form, detail):
             return _(template).format(**found.groupdict())
     return translated(detail)
 

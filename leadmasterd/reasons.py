@@ -4,8 +4,7 @@ Never a sentence: `sentences` makes those when a person reads.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 SYSTEM: Final = "system"
 """The actor of what the program did by itself; people are `person:NAME`."""
@@ -16,9 +15,8 @@ def person_name(actor: str) -> str:
     return actor.removeprefix("person:")
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """A stored code, and what its sentence names."""
 
     code: str
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = {}

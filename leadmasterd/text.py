@@ -1,4 +1,4 @@
-"""Text: translation through gettext, and forms that are safe to print, compare and store.
+"""Text: translation through catalogues of gettext, and forms that are safe to print, compare and store.
 
 English is the source and needs no catalogue; `speak` chooses another language for the whole process.
 """
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, overload
 from unicodedata import combining, normalize
 
 if TYPE_CHECKING:
-    from gettext import NullTranslations
+    from leadmasterd.catalogue import Catalogue
 
 LOCALE_DIR: Final = Path(__file__).parent / "locale"
 
-_of_the_process: "NullTranslations | None" = None
+_of_the_process: "Catalogue | None" = None
 """None: English."""
-_of_the_context: "ContextVar[NullTranslations | None]" = ContextVar("catalogue")
+_of_the_context: "ContextVar[Catalogue | None]" = ContextVar("catalogue")
 
 
 def speak(language: str) -> None:
@@ -41,18 +41,19 @@ def speaking(language: str) -> Iterator[None]:
         _of_the_context.reset(before)
 
 
-def _catalogue(language: str) -> "NullTranslations | None":
+@lru_cache(maxsize=4)
+def _catalogue(language: str) -> "Catalogue | None":
     if language == "en":
         return None
-    import gettext  # English has no need of it
+    from leadmasterd.catalogue import Catalogue  # English has no need of it
 
-    return gettext.translation("leadmasterd", LOCALE_DIR, [language])
+    return Catalogue(language, LOCALE_DIR / language / "LC_MESSAGES" / "leadmasterd.mo")
 
 
 def spoken_language() -> str:
     """The language in which words are made now: `en`, `es`."""
     catalogue = _of_the_context.get(_of_the_process)
-    return catalogue.info()["language"] if catalogue else "en"
+    return catalogue.language if catalogue else "en"
 
 
 def _(message: str) -> str:

@@ -3,10 +3,9 @@
 Pure. Always UTC: ISO 8601 text with milliseconds and `Z` in the tables, whole milliseconds since 1970 in `leads`.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 FUTURE_SLACK: Final = timedelta(minutes=10)
 """A message dated further ahead of the clock than this has a wrong date and gets the time of its capture."""
@@ -15,8 +14,7 @@ EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
 """WhatsApp did not exist before 2009: anything older is a wrong date."""
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(NamedTuple):
     """A calendar day in some zone. `ends`: when the next one begins there; both in UTC."""
 
     date: date

@@ -33,6 +33,7 @@ SHARED: Final = {
     "leadmasterd.settings.section",
     "leadmasterd.settings.sending",
     "leadmasterd.text",
+    "leadmasterd.catalogue",
     "leadmasterd.times",
     "leadmasterd.usage",
 }
@@ -157,7 +158,7 @@ def test_the_wheel_has_both_commands(site: Path) -> None:
     """Each is a program of its own."""
     [file] = site.glob("*.dist-info/entry_points.txt")
     assert {
-        "leadmasterd = leadmasterd.cli:main",
+        "leadmasterd = leadmasterd.__main__:run",
         "leadmaster-outbound = leadmasterd.outbound.cli:main",
     } <= set(file.read_text().splitlines())
 

@@ -715,7 +715,7 @@ def test_the_light_reader_of_leads_takes_and_refuses_what_the_full_one_does(
         except CannotUseSettings:
             assert f"leads.{key}" in light.wrong() or light.calendar() is None, text
             if key in ("target_minutes", "stale_days", "dormant_days"):
-                assert replace(light, refused=()) == default, text
+                assert light._replace(refused=()) == default, text
             continue
         full = settings.leads
         assert light.wrong() == [], text

@@ -1,6 +1,7 @@
 """In which language a process speaks, and that its catalogue says all that the code says."""
 
 import ast
+import gettext
 import importlib.util
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from jinja2 import TemplateSyntaxError
 
 from leadmasterd import health, sentences, text
+from leadmasterd.catalogue import Catalogue
 from leadmasterd.language import spoken
 from leadmasterd.settings.model import Settings
 from tests import catalogue
@@ -126,7 +128,9 @@ def test_what_was_marked_for_later_is_translated_when_it_is_shown(spanish: None)
 
 def test_english_needs_no_catalogue() -> None:
     """Nor the module that reads one: most commands have to answer at once."""
-    program = "import sys, leadmasterd.text as t; t.speak('en'); t._('x'); print('gettext' in sys.modules)"
+    program = (
+        "import sys, leadmasterd.text as t; t.speak('en'); t._('x'); print('leadmasterd.catalogue' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
@@ -181,6 +185,24 @@ def test_a_template_that_can_not_be_read_is_an_error(tmp_path: Path, monkeypatch
 def test_every_form_says_the_same_as_an_argentine_would(file: Path) -> None:
     """A name in braces that is missing crashes, a command in backticks is typed as it stands, and operators say vos."""
     assert catalogue.problems(file.read_bytes(), file.parent.parent.name) == []
+
+
+def test_our_reader_finds_what_gettexts_own_finds(file: Path) -> None:
+    """Each message, one and several, and none that is not there."""
+    compiled = file.with_suffix(".mo")
+    ours = Catalogue("es", compiled)
+    with compiled.open("rb") as stream:
+        theirs = gettext.GNUTranslations(stream)
+    messages = [[message.id] if isinstance(message.id, str) else [*message.id] for message in TOOL.read(file)]
+    assert len(messages) > 1000
+    for single, *plural in messages[1:]:  # the first is the header
+        assert ours.gettext(single) == theirs.gettext(single)
+        for several in plural:
+            for n in (0, 1, 2):
+                assert ours.ngettext(single, several, n) == theirs.ngettext(single, several, n)
+    for unknown in ("", "A", "zzz", "no such words", messages[1][0][:-1], messages[-1][0] + "x"):
+        assert ours.gettext(unknown) == unknown
+        assert [ours.ngettext(unknown, "many", n) for n in (1, 2)] == [unknown, "many"]
 
 
 @pytest.mark.skipif(shutil.which("msgfmt") is None, reason="needs msgfmt (Debian: gettext)")

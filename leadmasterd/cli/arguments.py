@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 from leadmasterd.text import _
 from leadmasterd.usage import translate_usage
@@ -73,18 +73,48 @@ def add_commands(
     parser: argparse.ArgumentParser, commands: Mapping[str, Command], *, dest: str, required: bool = True
 ) -> None:
     """One subcommand each. The name that is typed becomes `arguments.<dest>`."""
-    subcommands = parser.add_subparsers(
-        title=_("commands"), metavar=_("COMMAND"), required=required, parser_class=CommandParser, dest=dest
+    subcommands = cast(
+        "_Subcommands",
+        parser.add_subparsers(
+            title=_("commands"), metavar=_("COMMAND"), required=required, dest=dest, action=_Subcommands
+        ),
     )
     for name, command in commands.items():
-        sub = subcommands.add_parser(
-            name,
-            help=command.summary,
-            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
-            command=command,
-        )
-        # `--config` may also follow the command; only the top-level help lists it.
-        sub.add_argument("--config", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        subcommands.add_command(name, command)
+
+
+class _Subcommands(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """Makes a command's parser when it is typed: to make all of them takes as long as many a command."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._name_parser_map = self.choices = _Parsers(self._prog_prefix)
+
+    def add_command(self, name: str, command: Command) -> None:
+        """As `add_parser` does for a parser that is made already."""
+        self._choices_actions.append(self._ChoicesPseudoAction(name, (), command.summary))
+        self.choices[name] = command
+
+
+class _Parsers(dict[str, Any]):
+    """Commands by name; each is its parser where somebody asks for it."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def __getitem__(self, name: str) -> Any:
+        """The parser. Raises KeyError."""
+        found = super().__getitem__(name)
+        if isinstance(found, Command):
+            summary = found.summary
+            made = CommandParser(
+                prog=f"{self._prefix} {name}", description=f"{summary[0].upper()}{summary[1:]}.", command=found
+            )
+            # `--config` may also follow the command; only the top-level help lists it.
+            made.add_argument("--config", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+            self[name] = found = made
+        return found
 
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
@@ -92,7 +122,7 @@ def subcommands(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
     found: dict[str, CommandParser] = {}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            found |= action.choices
+            found |= {name: action.choices[name] for name in action.choices or ()}
     for each in found.values():
         each.load()
     return found

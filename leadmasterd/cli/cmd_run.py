@@ -2,10 +2,12 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
 from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from leadmasterd import __version__, qr
@@ -15,6 +17,9 @@ from leadmasterd.daemon.app import Daemon
 from leadmasterd.journal import set_up_logging
 from leadmasterd.settings.plain import read_plain
 from leadmasterd.text import _, speak
+
+_GARBAGE_AFTER: Final = (700, 10, 10)
+"""Python's own. What a command waits for is too much for a process that stays: garbage would take megabytes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             "running as root, so the browser's sandbox is off: fine for a trial, not for production"
         )
     os.umask(0o077)
+    gc.set_threshold(*_GARBAGE_AFTER)
     clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
     presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
     speak("en")  # the log and status.json

@@ -9,13 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from leadmasterd import health, sentences
-from leadmasterd.cli import leads_waiting
 from leadmasterd.cli.arguments import add_epilog, add_json
-from leadmasterd.cli.bars import bar
-from leadmasterd.cli.tables import columns_of_screen, padded
 from leadmasterd.clock import Clock, length
 from leadmasterd.errors import CannotUseDatabase, DatabaseDamaged
-from leadmasterd.queries import words
 from leadmasterd.queries.database import Connection, cause_in_file, open_for_reading
 from leadmasterd.queries.deadlines import by_hours_of
 from leadmasterd.queries.waiting import count_waiting, waiting
@@ -139,9 +135,16 @@ def _who_waits(
     count = count_waiting(connection, clock.now)
     label, unjudged = _("waiting"), []
     if count["unjudged"]:
-        unjudged.append((label, words.pending_note(count["unjudged"])))
+        from leadmasterd.queries.words import pending_note
+
+        unjudged.append((label, pending_note(count["unjudged"])))
     if not count["conversations"]:
         return unjudged or [(label, _("nobody is waiting for an answer"))], []
+    from leadmasterd.cli import leads_waiting
+    from leadmasterd.cli.bars import bar
+    from leadmasterd.cli.tables import columns_of_screen, padded
+    from leadmasterd.queries import words
+
     target = settings.target_seconds
     waiters = []
     # Without the calendar, whose holidays take longer to load than everything else.

@@ -7,9 +7,8 @@ longer than the rest of a command.
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Final
+from typing import Final, NamedTuple
 from unicodedata import combining, east_asian_width
 
 from leadmasterd.text import _, printable
@@ -24,8 +23,7 @@ _JOINED: Final = re.compile("[\u200d\ufe0f\U0001f3fb-\U0001f3ff]")
 """What joins or changes emoji: terminals disagree on the width of the result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column of a table. `shrinks`: may be cut when space is short; the others are cut only beyond `most`.
 
     `spare`: may be left out when cutting is not enough, from left to right.
@@ -38,8 +36,7 @@ class Column:
     spare: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One or more lines: the first in rich's style `style`, the others in `below`."""
 
     lines: tuple[str, ...]

@@ -5,12 +5,10 @@ Reasons are codes; they become sentences where they are printed.
 
 import json
 import sqlite3
-import statistics
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
 from leadmasterd.times import iso
 
@@ -35,8 +33,7 @@ RESTARTS: Final = frozenset(
 """Reasons that count as a restart of the listener."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """An outage: no live path. `to_at` None: still down; `closed_at` None: not backfilled yet."""
 
     from_at: str
@@ -52,11 +49,10 @@ class Gap:
         return max(0.0, (end - datetime.fromisoformat(self.from_at)).total_seconds())
 
 
-_GAP_COLUMNS: Final = tuple(each.name for each in fields(Gap))
+_GAP_COLUMNS: Final = Gap._fields
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseChange:
+class PhaseChange(NamedTuple):
     """One change of the supervisor's phase, with its reason."""
 
     at: str
@@ -112,8 +108,7 @@ class HistoryObject(TypedDict):
     events: list[EventObject]
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """The window from `since` to `until` (ISO), oldest first."""
 
     since: str
@@ -171,8 +166,7 @@ def nothing(since: datetime, until: datetime) -> History:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Reliability:
+class Reliability(NamedTuple):
     """What `gaps` alone says about a window: fast, whatever the number of messages."""
 
     since: datetime
@@ -180,6 +174,13 @@ class Reliability:
     recovery_median: float | None
     recovery_max: float | None
     gaps: tuple[Gap, ...]
+
+
+def _median(numbers: Iterable[float]) -> float:
+    """As `statistics` has it, which takes as long to import as a query."""
+    ordered = sorted(numbers)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetime) -> Reliability:
@@ -193,7 +194,7 @@ def reliability(connection: sqlite3.Connection, *, since: datetime, now: datetim
     return Reliability(
         since=start,
         uptime=None if not first or window <= 0 else max(0.0, 1 - down / window),
-        recovery_median=round(statistics.median(over), 1) if over else None,
+        recovery_median=round(_median(over), 1) if over else None,
         recovery_max=round(max(over), 1) if over else None,
         gaps=gaps,
     )

@@ -5,9 +5,8 @@ What depends on the current time is computed here: overdue, stale, and whether `
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, NamedTuple, TypedDict, cast
 
 from leadmasterd.queries.database import Connection, Row, rows
 from leadmasterd.queries.people import DISPLAY_NAME, is_blank
@@ -71,8 +70,7 @@ class LeadExport(TypedDict):
     leads: list[Lead]
 
 
-@dataclass(frozen=True, slots=True)
-class AsOf:
+class AsOf(NamedTuple):
     """The current time, and the `[leads]` settings that are measured from it."""
 
     now: datetime

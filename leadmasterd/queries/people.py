@@ -1,8 +1,7 @@
 """People: finding one by an id that somebody types, and what they are called."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
 from leadmasterd.errors import Refused
 from leadmasterd.queries.database import Connection, id_list, records, rows
@@ -34,8 +33,7 @@ def is_blank(name: str) -> bool:
 # ---------------------------------------------------------------------- who is meant
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """The person behind an id: their root contact, all their conversations, and the lead if one was named.
 
     `conversation_id`: the lead's or the chat's, to which a decision belongs. `opened_by`: the message that opened the

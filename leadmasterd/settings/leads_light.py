@@ -8,9 +8,8 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from leadmasterd.errors import CannotUseSettings
 from leadmasterd.settings.language_light import DEFAULT_COUNTRY
@@ -38,8 +37,7 @@ MOST_MINUTES: Final = 10080
 MOST_DAYS: Final = 3650
 
 
-@dataclass(frozen=True, slots=True)
-class LightLeadsSettings:
+class LightLeadsSettings(NamedTuple):
     """What is stale, what is overdue, and when the business is open."""
 
     target_seconds: float

@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, Final
 from leadmasterd import causes
 from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
-from leadmasterd.state.status_object import Status
 from leadmasterd.text import _
 
 _PASSING_BY: Final = 1.0
@@ -138,7 +137,7 @@ def sync(path: Path) -> None:
         os.close(fd)
 
 
-def write_status(paths: Paths, status: Mapping[str, object] | Status) -> None:
+def write_status(paths: Paths, status: Mapping[str, object]) -> None:
     """Rewrite `status.json`. Raises OSError."""
     write_private(paths.status_file, json.dumps(status, ensure_ascii=False, indent=1).encode() + b"\n")
 

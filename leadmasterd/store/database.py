@@ -3,13 +3,11 @@
 import errno
 import math
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from leadmasterd import causes
 from leadmasterd.errors import CannotUseDatabase, DatabaseBusy, DatabaseDamaged, MayNotWrite
@@ -33,8 +31,7 @@ _NEEDS_ROOM: Final = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 """What SQLite says, beside SQLITE_FULL, when it finds no room for those files."""
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """What is in a database of an earlier version that is about to be brought up to date."""
 
     messages: int
@@ -130,6 +127,8 @@ def _migrate(path: Path, timeout: float) -> None:
 
 def _check_room(path: Path) -> None:
     """Raises DatabaseBusy where an update would fill the disk, before it has begun."""
+    import shutil  # brings three compression libraries along
+
     needed = path.stat().st_size * _ROOM_OF_UPDATE
     if shutil.disk_usage(path.parent).free < needed:
         raise DatabaseBusy(

@@ -1,14 +1,13 @@
 """How many conversations wait for an answer: what status, alerts and lists count alike."""
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from leadmasterd.times import iso
 
 
-@dataclass(frozen=True, slots=True)
-class WhoWaits:
+class WhoWaits(NamedTuple):
     """How many conversations wait, how many of them past the target, and the earliest start."""
 
     conversations: int = 0
