@@ -9,13 +9,13 @@ PY := .venv/bin/python
 export PUPPETEER_CACHE_DIR := $(or $(PUPPETEER_CACHE_DIR),$(CURDIR)/.browser)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast test-deep check format bench soak chaos canary picture translations lock clean
+.PHONY: help run demo test test-fast test-deep test-versions check format bench soak chaos canary picture translations lock clean
 # Targets share one environment; recipes that run side by side would only fight for it.
 .NOTPARALLEL:
 
 help: ## list what can be done
 	@echo "leadmasterd: make TARGET [ARGS=\"…\"]"
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 # Daemon and page in the foreground, on config.toml if there is one; Ctrl-C stops both in good order.
 run: ## set up what is missing and start the daemon and the operator's page in the foreground
@@ -39,6 +39,11 @@ test-fast: ## run the tests that need no browser and no systemd, for daily work
 test-deep: ## run all tests with fresh seeds, many examples and the big storm (an hour and more)
 	@tools/setup.sh test
 	@tools/test.sh deep $(ARGS)
+
+# Or one: tools/test-versions.sh node 22
+test-versions: ## run the tests on Node 20, 22 and 24 and on Python 3.11, 3.12 and 3.13
+	@tools/setup.sh test
+	@tools/test-versions.sh
 
 # Style, formatting, types and the import contracts, of both languages. Changes nothing, and shows all that is wrong
 # before it fails.

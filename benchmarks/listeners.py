@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -114,7 +115,7 @@ class Bare(Listener):
                     self._node,
                     HERE / "bare_listener.mjs",
                     self._folder,
-                    find_browser(""),
+                    shutil.which("chromium") or find_browser(""),  # where ours takes another, its README knows none
                     *self.standin.browser_args,
                     *root,
                 ],

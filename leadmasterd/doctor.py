@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ from leadmasterd.errors import (
     CannotUseSettings,
     DatabaseDamaged,
 )
-from leadmasterd.listener import programs
+from leadmasterd.listener import programs, support
 from leadmasterd.listener.child import ENTRY
 from leadmasterd.listener.profile import Auth
 from leadmasterd.projection.policy import classifier_of, rules_file
@@ -94,11 +94,28 @@ KINDS: Final[Mapping[str, Kind]] = {
     "clock_behind": Kind(
         "clock", "warning", later("this machine's clock is {hours} h {minutes} min behind WhatsApp's"), _SET_CLOCK
     ),
-    "node_ok": Kind("node", "ok", "{path}"),
+    "node_ok": Kind("node", "ok", "{path}, {version}"),
+    "node_end_unknown": Kind(
+        "node",
+        "ok",
+        later("{path}, {version}: newer than this leadmasterd, which does not know when its support ends"),
+    ),
+    "node_ended": Kind(
+        "node",
+        "warning",
+        later("{path}, {version}: out of support since {date}"),
+        later("install Node.js {newer} for the whole machine, unless your distribution supports its own for longer"),
+    ),
     "node_wrong": Kind("node", "wrong", "{error}", later("install Node.js {oldest} or newer")),
     "browser_ok": Kind("browser", "ok", "{path}, {version}"),
     "browser_untested": Kind(
         "browser", "warning", "{path}, {version}", later("tested with version {tested}; this one will most likely work")
+    ),
+    "browser_old": Kind(
+        "browser",
+        "warning",
+        later("{path}, {version}, was built {days} days ago and lacks all security fixes since"),
+        later("update it with the system: browsers get security fixes every week"),
     ),
     "browser_unknown": Kind(
         "browser", "wrong", later("{path} does not report its version"), later("run it by hand with --version")
@@ -391,7 +408,7 @@ def _clock(zone: str) -> Finding:
 
 def _programs(settings: Settings, *, start_browser: bool) -> Iterator[Finding]:
     try:
-        yield _finding("node_ok", path=programs.find_node(settings.listener.node))
+        yield node_support(programs.find_node(settings.listener.node), datetime.now(UTC).date())
     except CannotUseProgram as error:
         yield _finding("node_wrong", error=error, oldest=programs.OLDEST_NODE)
     try:
@@ -404,10 +421,25 @@ def _programs(settings: Settings, *, start_browser: bool) -> Iterator[Finding]:
     yield _sandbox(browser) if start_browser else _finding("sandbox_skipped")
 
 
+def node_support(node: Path, today: date) -> Finding:
+    """Whether it is still supported."""
+    values = {"path": node, "version": programs.node_version(node)}
+    end = support.node_end(programs.node_major(node) or 0)
+    if end is None:
+        return _finding("node_end_unknown", **values)
+    if end >= today:
+        return _finding("node_ok", **values)
+    newer = [str(major) for major in support.good_nodes(today)]
+    return _finding("node_ended", date=end.isoformat(), newer=" / ".join(newer) or _("in a newer version"), **values)
+
+
 def _browser_version(browser: Path, version: str) -> Finding:
     major = _major(version)
     if major is None:
         return _finding("browser_unknown", path=browser)
+    days = support.browser_age(browser, datetime.now(UTC).date())
+    if days is not None and days > support.BROWSER_DAYS:
+        return _finding("browser_old", path=browser, version=version, days=days)
     if major != TESTED_BROWSER_MAJOR:
         return _finding("browser_untested", path=browser, version=version, tested=TESTED_BROWSER_MAJOR)
     return _finding("browser_ok", path=browser, version=version)

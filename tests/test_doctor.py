@@ -4,8 +4,9 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from leadmasterd.daemon.status import Sections, StatusPublisher
 from leadmasterd.doctor import (
     CHECKS,
     KINDS,
+    TESTED_BROWSER_MAJOR,
     Finding,
+    _browser_version,
     _finding,
     _sandbox,
     check_in_words,
     clock_against_messages,
     examine,
+    node_support,
 )
 from leadmasterd.health import COSTS, WARNINGS
 from leadmasterd.listener.profile import Auth
@@ -376,3 +380,43 @@ def test_every_check_has_its_words() -> None:
     with speaking("es"):
         assert check_in_words("clock") == "reloj"
         assert check_in_words("of a newer version") == "of a newer version"
+
+
+@pytest.mark.parametrize(
+    ("version", "today", "code", "newer"),
+    [
+        ("v20.20.2", date(2026, 4, 30), "node_ok", None),
+        ("v20.20.2", date(2026, 5, 1), "node_ended", "22 / 24"),
+        ("v22.12.0", date(2026, 11, 30), "node_ok", None),
+        ("v22.12.0", date(2027, 5, 1), "node_ended", "24"),
+        ("v25.0.0", date(2026, 11, 30), "node_ended", "22 / 24"),
+        ("v24.0.0", date(2031, 1, 1), "node_ended", "in a newer version"),
+        ("v30.0.0", date(2031, 1, 1), "node_end_unknown", None),
+    ],
+)
+def test_a_node_that_is_out_of_support_is_a_warning(
+    tmp_path: Path, version: str, today: date, code: str, newer: str | None
+) -> None:
+    """With what to install; of what is newer than this table, nothing bad is said."""
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\necho {version}\n")
+    node.chmod(0o755)
+    finding = node_support(node, today)
+    assert (finding.code, finding.values.get("newer")) == (code, newer)
+    assert finding.level == ("warning" if code == "node_ended" else "ok")
+    assert version in finding.found
+
+
+@pytest.mark.parametrize(
+    ("days", "code"), [(0, "browser_ok"), (60, "browser_ok"), (62, "browser_old"), (365 * 20, "browser_ok")]
+)
+def test_a_browser_that_was_built_long_ago_is_a_warning(tmp_path: Path, days: int, code: str) -> None:
+    """By the time of its file; a time from before there was this program is none."""
+    browser = tmp_path / "chromium"
+    browser.write_text(f"#!/bin/sh\necho Chromium {TESTED_BROWSER_MAJOR}.0.1\n")
+    browser.chmod(0o755)
+    built = time.time() - days * DAY
+    os.utime(browser, (built, built))
+    finding = _browser_version(browser, f"Chromium {TESTED_BROWSER_MAJOR}.0.1")
+    assert finding.code == code
+    assert finding.level == ("warning" if code == "browser_old" else "ok")

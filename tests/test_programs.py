@@ -1,11 +1,14 @@
 """Finding node and a browser."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from leadmasterd.errors import CannotUseProgram
 from leadmasterd.listener.programs import find_browser, find_node
+
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def program(path: Path, text: str) -> Path:
@@ -59,3 +62,32 @@ def test_a_configured_program_that_is_not_there_is_named(tmp_path: Path) -> None
         find_node(str(tmp_path / "missing"))
     with pytest.raises(CannotUseProgram, match=r"listener\.browser = .*missing"):
         find_browser(str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(
+    ("versions", "taken"),
+    [
+        ({"node": 20, "node-22": 22, "node-24": 24}, "node-24"),
+        ({"node": 20, "node22": 22}, "node22"),
+        ({"node": 22, "node-24": 24}, "node"),
+        ({"node": 26, "node-24": 24}, "node"),
+        ({"node": 18, "nodejs-22": 22}, "nodejs-22"),
+        ({"nodejs-24": 24}, "nodejs-24"),
+        ({"node": 20}, "node"),
+        ({"node": 20, "node-24": 18}, "node"),
+    ],
+)
+def test_a_supported_node_is_taken_before_one_that_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, versions: dict[str, int], taken: str
+) -> None:
+    """The one named `node` first, and the set-up makes the same choice: it installs for what the daemon runs."""
+    bin_folder = tmp_path / "bin"
+    for name, major in versions.items():
+        program(bin_folder / name, f"#!/bin/sh\necho v{major}.1.0\n")
+    monkeypatch.setenv("PATH", str(bin_folder))
+    assert find_node("") == bin_folder / taken
+    script = (CHECKOUT / "tools" / "setup.sh").read_text()
+    choice = script[script.index("nodes=(") : script.index("# The unit hides")]
+    shell = f'need() {{ echo "$*"; }}\nnpm() {{ :; }}\n{choice}\nlook_for_node\necho "$node"'
+    said = subprocess.run(["/bin/bash", "-euc", shell], capture_output=True, text=True, check=True).stdout
+    assert said == f"{bin_folder / taken}\n"

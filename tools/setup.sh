@@ -85,15 +85,31 @@ look_for_python() {
   fi
 }
 
+# Node 20 is out of support since April 2026, so a newer one is taken before it, under any of these names: the same that
+# the daemon looks for (leadmasterd/listener/programs.py).
+nodes=(node node-24 node24 nodejs-24 node-22 node22 nodejs-22)
+node=
+
+node_major() {
+  local version
+  version=$("$1" --version 2>/dev/null) && [[ $version =~ ^v([0-9]+)\. ]] && printf '%s' "${BASH_REMATCH[1]}"
+}
+
 look_for_node() {
-  local version major
-  if ! version=$(node --version 2>/dev/null); then
-    need "cannot run node: install Node.js 20 or newer"
-    return
-  fi
-  major=${version#v}
-  if ! [ "${major%%.*}" -ge 20 ] 2>/dev/null; then
-    need "node is $version: leadmasterd needs Node.js 20 or newer (nodejs.org or NodeSource have packages for Debian)"
+  local name path major
+  for name in "${nodes[@]}"; do
+    path=$(command -v "$name") || continue
+    node=${node:-$path}
+    major=$(node_major "$path") || continue
+    if [ "$major" -ge 22 ]; then
+      node=$path
+      break
+    fi
+  done
+  if [ -z "$node" ] || ! "$node" --version >/dev/null 2>&1; then
+    need "cannot run node: install Node.js 22 or newer"
+  elif ! major=$(node_major "$node") || [ "$major" -lt 20 ]; then
+    need "$node is $("$node" --version): leadmasterd needs Node.js 20 or newer (nodejs.org or NodeSource have packages for Debian)"
   elif ! command -v npm >/dev/null; then
     need "cannot find npm: install it beside Node.js"
   fi
@@ -103,7 +119,7 @@ look_for_node() {
 in_a_home() { case $1 in /root/* | /home/* | /run/user/*) return 0 ;; *) return 1 ;; esac }
 
 look_for_homes() {
-  local base node
+  local base real
   in_a_home "$root/" && need "this checkout is in a home folder ($root), which the service can't read: put it in /opt/leadmasterd"
   base=$("$python" -c 'import sys; print(sys.base_prefix + "/")' 2>/dev/null) || base=
   if venv_works; then
@@ -113,8 +129,8 @@ look_for_homes() {
   elif in_a_home "$base"; then
     need "$python is in a home folder (${base%/}), which the service can't read: run this with PYTHON=/usr/bin/python3"
   fi
-  node=$(command -v node) && node=$(readlink -f "$node") || node=
-  ! in_a_home "$node" || need "node is in a home folder ($node), which the service can't read:" \
+  real=$(readlink -f "${node:-/}")
+  ! in_a_home "$real" || need "node is in a home folder ($real), which the service can't read:" \
     "install it for the whole machine (docs/operations.md)"
 }
 
@@ -191,6 +207,9 @@ npm_ci() (
   export PUPPETEER_SKIP_DOWNLOAD=1 npm_config_update_notifier=false
   # npm wants to write below the home directory; a service user often has none.
   [ -w "${HOME:-/nonexistent}" ] || export npm_config_cache="$root/.setup/npm-cache"
+  # npm runs on the `node` of PATH, whatever it is.
+  mkdir -p .setup/bin && ln -sfn "$node" .setup/bin/node
+  PATH=$root/.setup/bin:$PATH
   cd node_listener && npm ci --no-audit --no-fund --loglevel=error "$@"
 )
 

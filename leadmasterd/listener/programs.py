@@ -11,6 +11,10 @@ from leadmasterd.errors import CannotUseProgram
 from leadmasterd.text import _
 
 OLDEST_NODE: Final = 20
+SUPPORTED_NODE: Final = 22
+"""Node 20 is out of support since April 2026 (support.py), so a newer one is taken before it. As in tools/setup.sh."""
+NODES: Final = ("node", "node-24", "node24", "nodejs-24", "node-22", "node22", "nodejs-22")
+"""Its names on PATH: distributions that have several name the others like this."""
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 LONGEST_TMPDIR: Final = 107 - len("/org.chromium.Chromium.XXXXXX/SingletonSocket")
 """Bytes. The browser opens a socket in a folder of its own there, or aborts: "Socket path too long" (Chromium 150)."""
@@ -20,29 +24,45 @@ _CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 
 
 def find_node(configured: str) -> Path:
-    """The node to run: the configured one, or the one on PATH. Raises CannotUseProgram when missing or too old."""
+    """The node to run: the configured one, or the best one on PATH. Raises CannotUseProgram when missing or too old."""
     if configured:
-        node = Path(configured)
-        if not _is_program(node):
-            raise CannotUseProgram(_("cannot use listener.node = {path}: there is no such program").format(path=node))
-    else:
-        found = shutil.which("node")
-        if found is None:
+        found = [Path(configured)]
+        if not _is_program(found[0]):
             raise CannotUseProgram(
-                _("cannot find node on PATH: install Node.js {oldest} or newer, or set listener.node").format(
-                    oldest=OLDEST_NODE
-                )
+                _("cannot use listener.node = {path}: there is no such program").format(path=configured)
             )
-        node = Path(found)
-    version = _output(node, "--version")
-    match = re.match(r"v(\d+)\.", version)
-    if match is None or int(match[1]) < OLDEST_NODE:
+    else:
+        found = [Path(path) for name in NODES if (path := shutil.which(name))]
+    if not found:
+        raise CannotUseProgram(
+            _("cannot find node on PATH: install Node.js {oldest} or newer, or set listener.node").format(
+                oldest=OLDEST_NODE
+            )
+        )
+    majors: dict[Path, int] = {}
+    for node in found:
+        majors[node] = node_major(node) or 0
+        if majors[node] >= SUPPORTED_NODE:
+            return node
+    node = found[0]
+    if majors[node] < OLDEST_NODE:
         raise CannotUseProgram(
             _("cannot use {node}: it is version {version}, and {oldest} or newer is needed").format(
-                node=node, version=version or "?", oldest=OLDEST_NODE
+                node=node, version=node_version(node) or "?", oldest=OLDEST_NODE
             )
         )
     return node
+
+
+def node_version(node: Path) -> str:
+    """What `--version` says, such as v22.12.0, or an empty text."""
+    return _output(node, "--version")
+
+
+def node_major(node: Path) -> int | None:
+    """Its major version; None if it does not tell."""
+    match = re.match(r"v(\d+)\.", node_version(node))
+    return int(match[1]) if match else None
 
 
 def find_browser(configured: str) -> Path:

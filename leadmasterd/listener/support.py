@@ -1,0 +1,47 @@
+"""Until when Node is supported, and how old the browser is. Used by `doctor`.
+
+For Node a table. It can only be too short: a date that is past stays true, and of a newer Node nothing is said but
+that its date is not known here. For the browser no table, since its versions come every two weeks: what counts is when
+it was built, which packages keep as the time of the file.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+NODE_ENDS: Final[Mapping[int, date]] = {
+    20: date(2026, 4, 30),
+    21: date(2024, 6, 1),
+    22: date(2027, 4, 30),
+    23: date(2025, 6, 1),
+    24: date(2028, 4, 30),
+    25: date(2026, 6, 1),
+    26: date(2029, 4, 30),
+}
+"""From schedule.json of github.com/nodejs/Release, as of November 2026."""
+TESTED_NODES: Final = (20, 22, 24)
+"""What `make test-versions` runs the Node tests on."""
+BROWSER_DAYS: Final = 60
+"""Chrome's longest channel, Extended Stable, gets security fixes for eight weeks."""
+_EARLIEST: Final = date(2020, 1, 1)
+"""Before it, the time of a file is no date: some packers write 1970 or 1980."""
+
+
+def node_end(major: int) -> date | None:
+    """The last day of support of this version; None if that is not known here."""
+    return NODE_ENDS.get(major)
+
+
+def good_nodes(today: date) -> list[int]:
+    """The versions that are tested, and supported today; none once this table is too old."""
+    return [major for major in TESTED_NODES if NODE_ENDS[major] >= today]
+
+
+def browser_age(browser: Path, today: date) -> int | None:
+    """Days since the browser was built; None if its file does not tell."""
+    try:
+        built = datetime.fromtimestamp(browser.stat().st_mtime, UTC).date()
+    except OSError:
+        return None
+    return max(0, (today - built).days) if built >= _EARLIEST else None
