@@ -15,7 +15,7 @@ from benchmarks.against import ROUNDS, CannotCompare, compare
 from benchmarks.figures import CannotMeasure, Figure, report
 
 ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "page_ways", "restarts")
-LONG = ("noticing", "feeds", "web", "peers")
+LONG = ("noticing", "feeds", "web", "peers", "disk")
 """Only when named: some six to twenty minutes each."""
 
 

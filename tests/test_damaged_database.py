@@ -39,6 +39,8 @@ COMMANDS = [
     ["status", "--json"],
     ["messages", "--limit", "1000"],
     ["messages", "--search", "precio"],
+    ["messages", "--raw", "--limit", "1000"],
+    ["messages", "--compact"],
     ["history"],
     ["leads", "list", "--all"],
     ["leads", "waiting"],

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd.actions.unit_of_work import LeadEditor
 from leadmasterd.errors import DatabaseBusy
-from leadmasterd.store.database import megabytes
+from leadmasterd.store.database import cannot_use, megabytes
 from leadmasterd.store.growth import size_of
 from leadmasterd.text import _
 
@@ -27,7 +28,7 @@ class Compacted:
 def compact(editor: LeadEditor) -> Compacted:
     """The caller sees to it that no daemon runs: nobody else can write meanwhile, for some seconds a gigabyte.
 
-    Raises DatabaseBusy where the disk has no room for it; an end in the middle leaves the file as it was.
+    Raises CannotUseDatabase, also where the disk has no room for it; an end in the middle leaves the file as it was.
     """
     connection, path = editor.connection, editor.paths.database
     before = path.stat().st_size
@@ -40,7 +41,10 @@ def compact(editor: LeadEditor) -> Compacted:
             ),
         )
     os.environ["SQLITE_TMPDIR"] = str(path.parent)  # /tmp may be small, or in memory
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise cannot_use(path, error) from error
     return Compacted(before, path.stat().st_size)
