@@ -16,7 +16,7 @@ import pytest
 from leadmasterd.store.records import BatchResult
 from tests import wire
 from tests.captures import account, item
-from tests.depth import examples, seed
+from tests.depth import DEEP, examples, seed
 from tests.stories import Books
 
 CARO = "5491155550003@c.us"
@@ -343,6 +343,10 @@ def test_a_mapping_that_contradicts_an_earlier_one_loses_no_words(books: Books) 
 # ---------------------------------------------------------------------- thousands under one id
 
 
+TENFOLD = [(1500, 1), (10_000, 5000)] if DEEP else [(500, 1), (4000, 2000)]
+"""So many lines, captured in transactions of so many."""
+
+
 def _many(kind: str, number: int) -> list[dict[str, Any]]:
     match kind:
         case "chats":
@@ -382,7 +386,7 @@ def _steps(kind: str, number: int, size: int) -> int:
     return steps
 
 
-@pytest.mark.parametrize(("number", "size"), [(1500, 1), (10_000, 5000)], ids=["one by one", "together"])
+@pytest.mark.parametrize(("number", "size"), TENFOLD, ids=["one by one", "together"])
 @pytest.mark.parametrize("kind", ["chats", "times", "contents", "members", "mapped late"])
 def test_ten_times_as_many_under_one_id_take_about_ten_times_as_long(kind: str, number: int, size: int) -> None:
     """A hundred times as long would let anybody stop the daemon."""
@@ -496,7 +500,7 @@ def _check(books: Books, world: World, note: str) -> None:
 def test_in_any_order_each_message_is_one_row_and_no_words_are_lost(contradict: bool) -> None:
     """Against a model that only knows who is whom in the end. To repeat a failure, give its seed to `seed`."""
     first = seed(0)
-    for number in range(first, first + examples(60)):
+    for number in range(first, first + examples(30)):
         world = World(random.Random(number))
         world.write(contradict=contradict)
         size = world.chance.choice([1, 1, 3, 100])
