@@ -48,7 +48,7 @@ def run(messages: int = MESSAGES, *, show_objects: bool = False) -> list[Figure]
             db.execute("PRAGMA synchronous = OFF")
             _capture(db, messages)
             ended = START + BETWEEN * messages
-            _finish(db, projection_worker()(db))
+            _finish(db, projection_worker(path)(db))
             _finish(db, WordIndex(db, lag=1))
             opened = _taken(db, path, messages, show_objects=show_objects)
             packing = _finish(db, DiskUpkeep(db, days=0, clock=lambda: ended + timedelta(days=3)))

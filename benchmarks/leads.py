@@ -17,6 +17,7 @@ from benchmarks.lines import CHATS, message_line, ready_line
 from leadmasterd.capture import CaptureRules
 from leadmasterd.classify.loading import load_classifier
 from leadmasterd.daemon.intake import Intake
+from leadmasterd.projection.ahead import Ahead, command_for
 from leadmasterd.projection.policy import policy_of
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.model import LeadsSettings
@@ -44,27 +45,28 @@ def run() -> list[Figure]:
     ]
 
 
-def projection_worker() -> Callable[[sqlite3.Connection], ProjectionWorker]:
+def projection_worker(database: Path) -> Callable[[sqlite3.Connection], ProjectionWorker]:
     """The daemon's own worker that derives leads: packaged rules and model, default settings."""
     classifier = load_classifier(None, None)
     policy = policy_of(LeadsSettings().plain())
+    labeller = command_for(database, None, None, policy.burst_seconds)
 
     def make(connection: sqlite3.Connection) -> ProjectionWorker:
-        return ProjectionWorker(connection, lambda: classifier, policy, lambda who: None)
+        return ProjectionWorker(connection, lambda: classifier, policy, lambda who: None, ahead=Ahead(labeller))
 
     return make
 
 
-def idle_work() -> Callable[[sqlite3.Connection], IdleWork]:
+def idle_work(database: Path) -> Callable[[sqlite3.Connection], IdleWork]:
     """All that the daemon's writer does in its idle time: leads and words."""
-    projecting = projection_worker()
+    projecting = projection_worker(database)
     return lambda connection: InTurn(projecting(connection), WordIndex(connection))
 
 
 async def _lag(database: Path) -> float:
     questions = islice(_questions(), RATE * SECONDS)
     lines = [message_line(number, number + 2, body).rstrip() for number, body in enumerate(questions)]
-    writer = Writer(database, on_batch=lambda _: None, on_error=print, idle_work=idle_work())
+    writer = Writer(database, on_batch=lambda _: None, on_error=print, idle_work=idle_work(database))
     intake = Intake(CaptureRules(), writer, on_lifecycle=lambda _: None, on_missing=lambda _: None, on_pressure=print)
     writer.start()
     intake.lines([ready_line().rstrip()])

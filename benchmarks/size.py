@@ -108,10 +108,10 @@ def _messages(contacts: int) -> Iterator[tuple[object, ...]]:
 
 
 def rebuild(database: Path, *, contacts: int = CONTACTS) -> Figure:
-    """What `leads rebuild` does: the whole history of every contact."""
+    """What the daemon does with messages that no lead was made from yet: the whole history of every contact."""
     messages = contacts * MESSAGES_EACH
     with closing(open_for_writing(database)) as db:
-        work = projection_worker()(db)
+        work = projection_worker(database)(db)
         began, more = time.perf_counter(), True
         while more:
             db.execute("BEGIN IMMEDIATE")
@@ -192,7 +192,7 @@ def _burst(folder: Path, database: Path) -> Figure:
         ours, raw = folder / "ours.db", folder / "raw.db"
         for copy in (ours, raw):
             shutil.copy(database, copy)
-        ours_seconds = asyncio.run(capture(lines, ours, idle_work()))
+        ours_seconds = asyncio.run(capture(lines, ours, idle_work(ours)))
         ratios.append(ours_seconds / raw_seconds(ours, raw, since=database))
         for copy in (ours, raw):
             for suffix in ("", "-wal", "-shm"):

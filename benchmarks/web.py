@@ -274,7 +274,7 @@ def _writing(database: Path) -> Iterator[Callable[[Mapping[str, Any]], float]]:
     def durable(_: BatchResult) -> None:
         committed.append(time.time() * 1000)
 
-    writer = Writer(database, on_batch=durable, on_error=print, idle_work=idle_work())
+    writer = Writer(database, on_batch=durable, on_error=print, idle_work=idle_work(database))
     intake = Intake(CaptureRules(), writer, on_lifecycle=lambda _: None, on_missing=lambda _: None, on_pressure=print)
     writer.start()
 
@@ -312,7 +312,7 @@ def _while_a_burst_comes(page: Served, folder: Path) -> Figure:
     while asking.poll() is None:
         lines = folder / "lines"
         write_lines(lines, size.LINES)
-        asyncio.run(burst.capture(lines, database, idle_work()))
+        asyncio.run(burst.capture(lines, database, idle_work(database)))
         bursts += 1
     answers = json.loads(asking.communicate()[0])
     lost = bursts * size.LINES - (_count(database) - before)

@@ -141,6 +141,10 @@ class Model:
         self._rows = {name: self._packed(bytes.fromhex(row)) for name, row in document["features"].items()}
         self._word = lru_cache(maxsize=_WORDS_CACHED)(self._look_up)
 
+    def remember_words(self, many: int) -> None:
+        """Cache so many words: for a process that classifies very much and does not live long."""
+        self._word = lru_cache(maxsize=many)(self._look_up)
+
     def guess(self, burst: Normalised, signals: Signals = _NO_SIGNALS) -> Guess:
         """The likeliest intent of the likeliest group. Never sure of a burst whose words are mostly new to it."""
         seen, known = self._seen(burst)
@@ -223,11 +227,10 @@ class Model:
         """The words and pairs that weighed most for this intent. Of a word and a pair with it, the heavier one."""
         weighed = []
         zero, lane = self._zero, _LANE * intent
-        for name, row in seen.items():
-            if name[0] == "=" and len(name) > 3:
-                weight = (zero + row >> lane & _LANE_MASK) - _MIDDLE
-                if weight > 0:
-                    weighed.append((-weight, name[1:].strip("^$ ")))
+        for name in [each for each in seen if each[0] == "=" and len(each) > 3]:
+            weight = (zero + seen[name] >> lane & _LANE_MASK) - _MIDDLE
+            if weight > 0:
+                weighed.append((-weight, name[1:].strip("^$ ")))
         shown: list[str] = []
         for _weight, words in sorted(weighed):
             if not any(words in each or each in words for each in shown):

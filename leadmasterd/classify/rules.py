@@ -142,9 +142,10 @@ class RuleSet:
 
     def _by_regex(self, burst: Normalised) -> dict[int, tuple[str, int]]:
         matches = {}
+        text = burst.text.encode()  # normalised text has no other than ASCII characters
         for number, regex in self._regexes.items():
-            if match := regex.search(burst.text):
-                matches[number] = match.group(), len(burst.text[: match.start()].split())
+            if match := regex.search(text):
+                matches[number] = match.group().decode(), len(text[: match.start()].split())
         return matches
 
     def _order(self, hit: Hit) -> tuple[bool, int, int, int, int]:

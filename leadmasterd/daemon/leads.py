@@ -20,6 +20,7 @@ from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.health import HOURS_CHANGED, RULES
 from leadmasterd.listener import tree
+from leadmasterd.projection.ahead import Ahead, command_for
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.leads_light import read_leads_settings
@@ -54,7 +55,11 @@ class LeadJobs:
 
     def idle_work(self, connection: sqlite3.Connection) -> IdleWork:
         """On the writer's thread while nothing waits to be written: derives leads."""
-        return ProjectionWorker(connection, self.classifying.current, policy_of(self._leads), self._on_projected)
+        leads, paths, policy = self._leads, self._paths, policy_of(self._leads)
+        ahead = Ahead(
+            command_for(paths.database, rules_file(leads.rules, paths), model_file(paths), policy.burst_seconds)
+        )
+        return ProjectionWorker(connection, self.classifying.current, policy, self._on_projected, ahead=ahead)
 
     async def train(self) -> None:
         """Nightly, in a process of its own, because training takes memory that a daemon should not hold."""

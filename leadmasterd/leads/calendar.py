@@ -29,6 +29,7 @@ WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LOOK_AHEAD_DAYS: Final = 2 * 366
 
 _DAY: Final = 86400
+_ADDED_DAYS: Final = 8
 _PROBE: Final = 6 * 3600
 _MICRO: Final = 1_000_000
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
@@ -64,6 +65,8 @@ class BusinessCalendar:
     holidays: Mapping[int, frozenset[date]] = field(default_factory=dict, repr=False, compare=False)
     """By year, where they are known already: the library is not loaded for these."""
     _days: dict[int, _OpenSpans] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _added: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Microseconds open in `_ADDED_DAYS` days, by the first of them."""
 
     def __post_init__(self) -> None:
         known_timezone(self.timezone)
@@ -110,7 +113,7 @@ class BusinessCalendar:
         first, last = _utc_day(first_instant), _utc_day(last_instant)
         if first == last:
             return self._day(first).within(first_instant, last_instant) / _MICRO
-        between = sum(self._day(day).total for day in range(first + 1, last))
+        between = self._total(first + 1, last)
         edges = sum(self._day(day).within(first_instant, last_instant) for day in (first, last))
         return (between + edges) / _MICRO
 
@@ -142,6 +145,21 @@ class BusinessCalendar:
             for span in self._day(day).spans:
                 if span[1] > instant:
                     yield span
+
+    def _total(self, day: int, end: int) -> int:
+        """Microseconds open in the UTC days from `day` to before `end`: people wait for weeks, so weeks are kept."""
+        total = 0
+        while day < end:
+            following = day + _ADDED_DAYS
+            if day % _ADDED_DAYS or following > end:
+                total += self._day(day).total
+                day += 1
+                continue
+            if day not in self._added:
+                self._added[day] = sum(self._day(each).total for each in range(day, following))
+            total += self._added[day]
+            day = following
+        return total
 
     def _day(self, day: int) -> _OpenSpans:
         found = self._days.get(day)

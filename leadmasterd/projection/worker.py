@@ -11,11 +11,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from leadmasterd.projection.ahead import Ahead
 from leadmasterd.projection.labels import Classifies
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
 from leadmasterd.store.database import is_damage, words_of
-from leadmasterd.store.dirty import dirty_conversations
+from leadmasterd.store.dirty import NO_ID, dirty_conversations, is_dirty, last_dirty_conversations
 from leadmasterd.store.waiting import WhoWaits, who_waits
 
 log = logging.getLogger(__name__)
@@ -33,12 +34,16 @@ class ProjectionWorker:
         classifier: Callable[[], Classifies],
         policy: Policy,
         on_projected: Callable[[WhoWaits], None],
+        ahead: Ahead | None = None,
     ) -> None:
+        """`ahead`: makes labels on another core while very much waits."""
         self._db = connection
-        self._projector = Projector(connection, classifier, policy)
+        self._ahead = ahead or Ahead(None)
+        self._projector = Projector(connection, lambda: self._ahead.before(classifier()), policy)
         self._on_projected = on_projected
         self._policy_adopted = False
         self._last = 0
+        self._first_taken = NO_ID
         self._set_aside: set[int] = set()
         self._current: int | None = None
         self._projected = False
@@ -49,6 +54,7 @@ class ProjectionWorker:
         self._current, self._projected = None, False
         if not self._policy_adopted:
             self._projector.adopt_policy()
+        self._ahead.begin(self._db)
         until = time.monotonic() + LONGEST_SECONDS
         while (conversation := self._next()) is not None:
             self._current = conversation
@@ -56,10 +62,24 @@ class ProjectionWorker:
             self._projected = True
             if time.monotonic() >= until:
                 return True
+        self._ahead.end()
         return False
 
     def _next(self) -> int | None:
-        """Round robin: a busy conversation must not starve those after it."""
+        """Round robin: a busy conversation must not starve those after it.
+
+        Those that are labelled come first, and while more of them are to come, the others from the last one on.
+        """
+        while (labelled := self._ahead.take()) is not None:
+            if labelled not in self._set_aside and is_dirty(self._db, labelled):
+                return labelled
+        if self._ahead.runs:
+            for before in (self._first_taken, NO_ID):
+                for conversation in last_dirty_conversations(self._db, 1 + len(self._set_aside), before):
+                    if conversation not in self._set_aside:
+                        self._first_taken = conversation
+                        return conversation
+            return None
         for after in (self._last, 0):
             for conversation in dirty_conversations(self._db, 1 + len(self._set_aside), after):
                 if conversation not in self._set_aside:

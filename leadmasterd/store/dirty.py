@@ -21,6 +21,9 @@ _MARK_ALL: Final = (
     f"WHERE contact_id IS NOT NULL {_LATER}true"
 )
 
+NO_ID: Final = 1 << 62
+"""Above all ids of conversations."""
+
 
 def mark_dirty(connection: sqlite3.Connection, since: Mapping[int, str | None]) -> None:
     """Mark these conversations for projection: each with the earliest time of what changed there; None: unknown."""
@@ -53,6 +56,22 @@ def dirty_conversations(connection: sqlite3.Connection, limit: int, after: int =
         (after, limit),
     ).fetchall()
     return [conversation for (conversation,) in rows]
+
+
+def last_dirty_conversations(connection: sqlite3.Connection, limit: int, before: int = NO_ID) -> list[int]:
+    """The next ids below `before`, the highest first."""
+    rows = connection.execute(
+        "SELECT conversation_id FROM unjudged WHERE conversation_id < ? ORDER BY conversation_id DESC LIMIT ?",
+        (before, limit),
+    ).fetchall()
+    return [conversation for (conversation,) in rows]
+
+
+def is_dirty(connection: sqlite3.Connection, conversation: int) -> bool:
+    """Whether it is marked."""
+    return (
+        connection.execute("SELECT 1 FROM unjudged WHERE conversation_id = ?", (conversation,)).fetchone() is not None
+    )
 
 
 def earliest(times: Iterable[tuple[int, str]]) -> dict[int, str]:
