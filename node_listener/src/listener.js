@@ -32,6 +32,7 @@ export function createListener(options, userAgent, wire, stopReading) {
     namespace: 'leadmasterd',
     report: 'onLeadmasterdReport',
     groups: options.groups,
+    headless: options.headless,
     heartbeat: options.timing.heartbeat,
     senders: SENDERS,
     ignored: IGNORED,

@@ -2,6 +2,7 @@
 // never watches (its own page and browser).
 
 import { CALLED_BY_THE_PAGE, GUARDED } from './boundary.js';
+import { takeFocusAway } from './page/focus.js';
 import { guardPage } from './page/guard.js';
 import { pageSources } from './page/install.js';
 import { guardListeners } from './page/listeners.js';
@@ -69,6 +70,7 @@ export async function hookPage(client, config, on) {
     namespace: config.namespace,
     report: config.report,
   };
+  if (config.headless) await page.evaluateOnNewDocument(takeFocusAway);
   await page.evaluateOnNewDocument(guardPage, guard);
   await page.evaluateOnNewDocument(installShims, { namespace: config.namespace });
   await page.evaluateOnNewDocument(guardListeners, { namespace: config.namespace });

@@ -92,9 +92,10 @@ export const WAYS = {
     since: '2026-04-27',
   },
   focus: {
-    page: false,
+    page: 'document',
     old: true,
-    what: 'the page takes itself for focused and announces `available`; false, as headless Chromium 150 has no focus: `unavailable`',
+    also: [false],
+    what: 'whether the page takes itself for focused and announces `available`, else `unavailable`. `document`: as document.hasFocus() says when it connects, and again with each `focus` and `blur` of its window (false in headless Chromium 150, true in its headless shell); true, false: always or never',
     evidence: 'WAWebStreamModel, WAWebPresenceChatAction',
     since: '2026-04-27',
   },

@@ -117,7 +117,7 @@ WAYS: Final[Mapping[str, tuple[Value, ...]]] = {
     "reconnect": ("opening", "timeout"),
     "second_page": ("replaced", "conflict"),
     "unlink": ("reload", "post_logout", "params"),
-    "focus": (False, True),
+    "focus": ("document", True, False),
     "listeners": ("throw", "isolated"),
     "add_order": ("msg_first", "chat_first"),
     "edit_key": ("edit", "message"),

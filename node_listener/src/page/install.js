@@ -75,6 +75,7 @@ const SWEEPING = [
  * @property {string} namespace the property of window that holds our functions
  * @property {string} report the binding by which our page scripts report to Node
  * @property {boolean} groups
+ * @property {boolean} headless nobody looks at the page
  * @property {number} heartbeat milliseconds
  * @property {string[]} senders functions of window.WWebJS that send
  * @property {string[]} ignored bindings of the library that we do not listen to

@@ -33,7 +33,7 @@ function infoNow() {
 export const Stream = new Model({
   info: infoNow(),
   mode: 'SYNCING',
-  available: config.ways.focus,
+  available: isFocused(),
   phoneAuthed: Socket.stream !== 'DISCONNECTED',
 });
 
@@ -43,15 +43,32 @@ export function setOnline(answered) {
   update();
 }
 
-function update() {
-  const authed = Socket.stream !== 'DISCONNECTED';
-  const announces = authed && !Stream.phoneAuthed && config.autoPresence;
-  Stream.set({ info: infoNow(), mode: modeNow(), phoneAuthed: authed });
-  setScreen('offline', Stream.mode === 'OFFLINE');
-  // Being there silences the phone's notifications (OpenWA#1175).
-  if (announces)
-    reportQuietly('presence', { available: Stream.available, module: 'page', function: 'connect' });
+/** As the document says, or always the same. */
+function isFocused() {
+  const { focus } = config.ways;
+  return focus === 'document' ? document.hasFocus() : focus;
 }
 
+/** Being there silences the phone's notifications (OpenWA#1175). */
+function announce(cause) {
+  Stream.set({ available: isFocused() });
+  if (config.autoPresence)
+    reportQuietly('presence', { available: Stream.available, module: 'page', function: cause });
+}
+
+function update() {
+  const authed = Socket.stream !== 'DISCONNECTED';
+  const connects = authed && !Stream.phoneAuthed;
+  Stream.set({ info: infoNow(), mode: modeNow(), phoneAuthed: authed });
+  setScreen('offline', Stream.mode === 'OFFLINE');
+  if (connects) announce('connect');
+}
+
+if (config.ways.focus === 'document') {
+  for (const change of ['focus', 'blur'])
+    addEventListener(change, () => {
+      if (Stream.phoneAuthed) announce(change);
+    });
+}
 watchSocket(update);
 update();

@@ -6,21 +6,36 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const USUAL = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+/** What the listener looks for, in its order (leadmasterd/listener/programs.py). */
+const USUAL = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome'];
 
-/** @returns {string} the browser of LEADMASTERD_BROWSER, or the first one in the usual places */
-export function findBrowser() {
-  const named = process.env.LEADMASTERD_BROWSER;
-  if (named) return named;
-  for (const path of USUAL) {
+/** @param {string} name of a program on PATH, or its path */
+function find(name) {
+  for (const folder of name.includes('/') ? [''] : (process.env.PATH ?? '').split(':')) {
     try {
+      const path = join(folder, name);
       accessSync(path, constants.X_OK);
       return path;
     } catch {
       // the next one
     }
   }
-  throw new Error(`cannot find a browser: set LEADMASTERD_BROWSER or install one as ${USUAL.join(' or ')}`);
+  return null;
+}
+
+/** @returns {string} the browser of TEST_BROWSER (a name or a path), or the first one that the listener would find */
+export function findBrowser() {
+  const named = process.env.TEST_BROWSER;
+  for (const name of named ? [named] : USUAL) {
+    const path = find(name);
+    if (path) return path;
+  }
+  throw new Error(`cannot find a browser: set TEST_BROWSER or install one as ${USUAL.join(' or ')}`);
+}
+
+/** @returns {string[]} the headless shell and Chromium, those that are here: what differs between them is tested in both */
+export function bothBrowsers() {
+  return USUAL.slice(0, 2).flatMap((name) => find(name) ?? []);
 }
 
 /** @returns {string[]} Chromium's sandbox refuses root */
@@ -31,10 +46,11 @@ export function sandboxArgs() {
 /**
  * Options for puppeteer.launch.
  * @param {string[]} args what the stand-in says a browser needs
+ * @param {string} [browser] path
  */
-export function launchOptions(args) {
+export function launchOptions(args, browser = findBrowser()) {
   return {
-    executablePath: findBrowser(),
+    executablePath: browser,
     headless: true,
     pipe: true,
     handleSIGINT: false,
