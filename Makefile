@@ -36,9 +36,10 @@ test-fast: ## run the tests that need no browser and no systemd, for daily work
 	@tools/setup.sh check
 	@tools/test.sh fast $(ARGS)
 
-test-deep: ## run all tests with fresh seeds, many examples and the big storm (an hour and more)
+test-deep: ## run all tests with fresh seeds, many examples, the big storm and both browsers (an hour and more)
 	@tools/setup.sh test
 	@tools/test.sh deep $(ARGS)
+	@tools/test.sh other $(ARGS)
 
 # Or one: tools/test-versions.sh node 22
 test-versions: ## run the tests on Node 20, 22 and 24 and on Python 3.11, 3.12 and 3.13

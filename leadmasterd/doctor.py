@@ -107,9 +107,12 @@ KINDS: Final[Mapping[str, Kind]] = {
         later("install Node.js {newer} for the whole machine, unless your distribution supports its own for longer"),
     ),
     "node_wrong": Kind("node", "wrong", "{error}", later("install Node.js {oldest} or newer")),
-    "browser_ok": Kind("browser", "ok", "{path}, {version}"),
+    "browser_ok": Kind("browser", "ok", later("{path}, {version}: {why}")),
     "browser_untested": Kind(
-        "browser", "warning", "{path}, {version}", later("tested with version {tested}; this one will most likely work")
+        "browser",
+        "warning",
+        later("{path}, {version}: {why}"),
+        later("tested with version {tested}; this one will most likely work"),
     ),
     "browser_old": Kind(
         "browser",
@@ -211,7 +214,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         "profile",
         "wrong",
         later(
-            "the profile was last used by version {profile} of the browser, and {path} is {version}: it may not open it"
+            "version {profile} of the browser has used the session, and {path} is {version}, which may lose it: the "
+            "daemon does not open it"
         ),
         later("install version {profile} or newer again, or name that browser in listener.browser"),
     ),
@@ -382,7 +386,7 @@ def examine(config: str | None, *, start_browser: bool) -> Iterator[Finding]:
         return
     yield _finding("settings_ok", file=paths.file) if paths.file else _finding("settings_default")
     yield _clock(settings.leads.timezone)
-    yield from _programs(settings, start_browser=start_browser)
+    yield from _programs(settings, paths, start_browser=start_browser)
     yield _node_packages()
     yield _rules(settings, paths)
     yield from _state(paths)
@@ -406,19 +410,19 @@ def _clock(zone: str) -> Finding:
     return _finding("clock_ok", time=f"{now:%Y-%m-%d %H:%M}", zone=zone)
 
 
-def _programs(settings: Settings, *, start_browser: bool) -> Iterator[Finding]:
+def _programs(settings: Settings, paths: Paths, *, start_browser: bool) -> Iterator[Finding]:
     try:
         yield node_support(programs.find_node(settings.listener.node), datetime.now(UTC).date())
     except CannotUseProgram as error:
         yield _finding("node_wrong", error=error, oldest=programs.OLDEST_NODE)
     try:
-        browser = programs.find_browser(settings.listener.browser)
+        browser = _browser(settings.listener.browser, used_by=Auth(paths).used_by())
         programs.check_temporary_folder()
     except CannotUseProgram as error:
         yield _finding("browser_wrong", error=error)
         return
-    yield _browser_version(browser, programs.browser_version(browser))
-    yield _sandbox(browser) if start_browser else _finding("sandbox_skipped")
+    yield _browser_version(browser, programs.browser_version(browser.path))
+    yield _sandbox(browser.path) if start_browser else _finding("sandbox_skipped")
 
 
 def node_support(node: Path, today: date) -> Finding:
@@ -433,16 +437,36 @@ def node_support(node: Path, today: date) -> Finding:
     return _finding("node_ended", date=end.isoformat(), newer=" / ".join(newer) or _("in a newer version"), **values)
 
 
-def _browser_version(browser: Path, version: str) -> Finding:
-    major = _major(version)
+def _browser(configured: str, *, used_by: str | None) -> programs.Browser:
+    """The one that the daemon takes, or would if none were too old, which the check of the profile tells."""
+    try:
+        return programs.choose_browser(configured, used_by=used_by)
+    except CannotUseProgram:
+        return programs.choose_browser(configured, used_by=None)
+
+
+def _browser_version(browser: programs.Browser, version: str) -> Finding:
+    major, why = programs.major(version), _why(browser.why)
     if major is None:
-        return _finding("browser_unknown", path=browser)
-    days = support.browser_age(browser, datetime.now(UTC).date())
+        return _finding("browser_unknown", path=browser.path)
+    days = support.browser_age(browser.path, datetime.now(UTC).date())
     if days is not None and days > support.BROWSER_DAYS:
-        return _finding("browser_old", path=browser, version=version, days=days)
+        return _finding("browser_old", path=browser.path, version=version, days=days)
     if major != TESTED_BROWSER_MAJOR:
-        return _finding("browser_untested", path=browser, version=version, tested=TESTED_BROWSER_MAJOR)
-    return _finding("browser_ok", path=browser, version=version)
+        return _finding("browser_untested", path=browser.path, version=version, why=why, tested=TESTED_BROWSER_MAJOR)
+    return _finding("browser_ok", path=browser.path, version=version, why=why)
+
+
+def _why(why: programs.Why) -> str:
+    match why:
+        case "configured":
+            return _("named in listener.browser")
+        case "headless_shell":
+            return _("the headless shell, which takes the least memory")
+        case "no_headless_shell":
+            return _("no headless shell is installed, which would take a quarter less memory")
+        case "newer":
+            return _("the headless shell is older than what has used the session")
 
 
 def _sandbox(browser: Path) -> Finding:
@@ -544,22 +568,17 @@ def _everything_in(folder: Path) -> Iterator[Path]:
 
 
 def _newer_than_browser(paths: Paths, configured: str) -> Finding | None:
-    """Chromium notes its version in `Last Version`, and does not open a newer profile, or loses parts of it."""
+    """An older browser does not open a newer one's profile, or loses parts of it: the daemon refuses to let it."""
+    used_by = Auth(paths).used_by()
     try:
-        browser = programs.find_browser(configured)
-        wrote = (paths.profile / "Last Version").read_text(encoding="ascii").strip()
-    except (CannotUseProgram, OSError, UnicodeDecodeError):
+        browser = _browser(configured, used_by=used_by).path
+    except CannotUseProgram:
         return None
     version = programs.browser_version(browser)
-    profile, installed = _major(wrote), _major(version)
+    profile, installed = programs.major(used_by), programs.major(version)
     if profile is None or installed is None or profile <= installed:
         return None
     return _finding("profile_too_new", profile=profile, path=browser, version=version)
-
-
-def _major(version: str) -> int | None:
-    numbers = (word.split(".")[0] for word in version.split() if word[:1].isdigit())
-    return next((int(number) for number in numbers if number.isdigit()), None)
 
 
 def _was_linked(paths: Paths) -> bool:

@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,13 @@ from leadmasterd.doctor import (
 )
 from leadmasterd.health import COSTS, WARNINGS
 from leadmasterd.listener.profile import Auth
+from leadmasterd.listener.programs import Browser
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import Page, PageMember
 from leadmasterd.text import speaking
 from tests import wire
 from tests.captures import Store, item, opened, reading
+from tests.test_programs import here as here
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -361,6 +363,27 @@ def test_a_profile_that_is_newer_than_the_browser_is_wrong(linked: Paths, wrote:
     assert finding("profile").code == code
 
 
+def test_doctor_says_which_browser_is_used_and_why(linked: Paths, here: Callable[..., Path]) -> None:
+    """The headless shell, unless it is older than what has opened the session; then the other, or none."""
+    path = here(chromium_headless_shell=149, chromium=150)
+    told = finding("browser")
+    assert (
+        told.found
+        == f"{path}/chromium-headless-shell, Chromium 149.0.1.2: the headless shell, which takes the least memory"
+    )
+    assert told.values["path"] == f"{path}/chromium-headless-shell"
+    Auth(linked).note_browser("Chromium 150.0.1.2")
+    assert finding("browser").found == (
+        f"{path}/chromium, Chromium 150.0.1.2: the headless shell is older than what has used the session"
+    )
+    assert finding("profile").level == "ok"
+    Auth(linked).note_browser("Chromium 151.0.1.2")
+    assert (finding("profile").code, finding("profile").values["profile"]) == ("profile_too_new", 151)
+    (path / "chromium-headless-shell").unlink()
+    (linked.profile / "leadmasterd-browser").unlink()
+    assert "no headless shell is installed" in finding("browser").found
+
+
 def test_what_the_browser_says_of_its_sandbox_is_named_alike_by_status_and_doctor(tmp_path: Path) -> None:
     """`status` had only puppeteer's "Target closed"."""
     browser = tmp_path / "browser"
@@ -417,6 +440,6 @@ def test_a_browser_that_was_built_long_ago_is_a_warning(tmp_path: Path, days: in
     browser.chmod(0o755)
     built = time.time() - days * DAY
     os.utime(browser, (built, built))
-    finding = _browser_version(browser, f"Chromium {TESTED_BROWSER_MAJOR}.0.1")
+    finding = _browser_version(Browser(browser, "headless_shell"), f"Chromium {TESTED_BROWSER_MAJOR}.0.1")
     assert finding.code == code
     assert finding.level == ("warning" if code == "browser_old" else "ok")

@@ -1,16 +1,21 @@
 """Snapshots of the session, their restore, and the quarantine, on real files."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import CACHE_FOLDERS, SESSION_FOLDERS, Auth
 from leadmasterd.settings.paths import Paths, resolve_paths
+from tests.waiting import LIMIT, wait_for
 
 NOW = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
 ACCOUNT = "5491155550100@c.us"
@@ -170,13 +175,91 @@ def test_a_link_that_was_made_elsewhere_is_known_until_it_has_worked_here(where:
     profile = BrowserProfile(where, grace_seconds=0)
     profile.stopped(cleanly=False)  # the clean-up before the first start
     for _life in range(2):
-        profile.before_spawn()
+        profile.before_spawn(Path("/usr/bin/chromium"))
         assert profile.linked_elsewhere_at == at
         profile.stopped(cleanly=False)
-    profile.before_spawn()
+    profile.before_spawn(Path("/usr/bin/chromium"))
     profile.session_works(ACCOUNT, browser=None, fresh=False)
     assert profile.linked_elsewhere_at is None, "the next ready is an ordinary one"
     assert Auth(where).linked_elsewhere_at() == at
     profile.stopped(cleanly=True)
-    profile.before_spawn()
+    profile.before_spawn(Path("/usr/bin/chromium"))
     assert profile.linked_elsewhere_at is None
+
+
+@pytest.mark.parametrize(
+    ("last_version", "ours", "newest"),
+    [
+        ("150.0.7871.100", None, "150.0.7871.100"),
+        (None, "Chromium 150.0.7871.100 built on Debian", "Chromium 150.0.7871.100 built on Debian"),
+        ("149.0.1.2", "Chromium 151.0.1.2", "Chromium 151.0.1.2"),
+        ("151.0.1.2", "Chromium 150.0.1.2", "151.0.1.2"),
+        ("?", "nonsense", None),
+        (None, None, None),
+    ],
+)
+def test_the_newest_browser_that_has_opened_a_linked_session_is_known(
+    where: Paths, last_version: str | None, ours: str | None, newest: str | None
+) -> None:
+    """By Chromium's own note or by ours, as the headless shell makes none. Without a link there is no session."""
+    auth = Auth(where)
+    if last_version:
+        (where.profile / "Last Version").write_text(last_version)
+    auth.note_browser(ours)
+    assert auth.used_by() is None
+    auth.mark_linked(ACCOUNT)
+    assert auth.used_by() == newest
+
+
+def test_a_restored_session_is_still_known_to_be_a_newer_browsers(where: Paths) -> None:
+    """The snapshot holds the session's folders only, and its manifest the version."""
+    auth = Auth(where)
+    auth.mark_linked(ACCOUNT)
+    snapshot = auth.take(account=ACCOUNT, browser="Chromium 151.0.1.2", now=NOW)
+    auth.restore(snapshot, now=NOW, why="test")
+    assert auth.used_by() == "Chromium 151.0.1.2"
+
+
+def test_a_browser_on_the_profile_is_found_in_any_spelling_and_without_a_lock(where: Paths) -> None:
+    """The headless shell keeps no lock. The pid is the browser's, not that of a script that has started it."""
+    auth = Auth(where)
+    (where.state_dir / "link").symlink_to(where.profile)
+    sleeps = "import time; time.sleep(1000)"
+    for folder in (where.profile, where.state_dir / "auth" / ".." / "link", Path("auth/profile/")):
+        argument = f"--user-data-dir={folder}"
+        with subprocess.Popen(
+            ["sh", "-c", f'"{sys.executable}" -c "$0" "$1"; exit', sleeps, argument], cwd=where.state_dir
+        ) as shell:
+            try:
+                browser = wait_for(lambda: psutil.Process(shell.pid).children(), "the browser")[0]
+                wait_for(lambda: auth.browser_using_it() not in (None, shell.pid), "it to be found")
+                assert auth.browser_using_it() == browser.pid, "not its script"
+            finally:
+                for each in (browser, shell):
+                    each.kill()
+                psutil.wait_procs([browser], LIMIT)
+        assert auth.browser_using_it() is None
+    part = subprocess.Popen([sys.executable, "-c", sleeps, f"--user-data-dir={where.profile}", "--type=renderer"])
+    other = subprocess.Popen([sys.executable, "-c", sleeps, f"--user-data-dir={where.profile}-2"])
+    try:
+        assert auth.browser_using_it() is None
+    finally:
+        for each in (part, other):
+            each.kill()
+            each.wait()
+
+
+def test_our_lock_keeps_chromium_out_while_the_headless_shell_runs(where: Paths) -> None:
+    """It is gone after the stop, and no other lock is taken away then."""
+    profile = BrowserProfile(where, grace_seconds=0)
+    lock = where.profile / "SingletonLock"
+    profile.before_spawn(Path("/usr/bin/chromium-headless-shell"))
+    assert str(lock.readlink()) == f"leadmasterd-{os.getpid()}"
+    profile.before_spawn(Path("/usr/bin/chromium-headless-shell"))
+    profile.stopped(cleanly=True)
+    assert not lock.is_symlink()
+    lock.symlink_to("another-host-4242")
+    profile.stopped(cleanly=True)
+    assert lock.is_symlink()
+    profile.before_spawn(Path("/usr/bin/chromium"))
+    assert not lock.is_symlink(), "Chromium makes its own"

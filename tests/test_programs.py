@@ -1,12 +1,13 @@
 """Finding node and a browser."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from leadmasterd.errors import CannotUseProgram
-from leadmasterd.listener.programs import find_browser, find_node
+from leadmasterd.listener.programs import choose_browser, find_browser, find_node, newest_version
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -91,3 +92,62 @@ def test_a_supported_node_is_taken_before_one_that_is_not(
     shell = f'need() {{ echo "$*"; }}\nnpm() {{ :; }}\n{choice}\nlook_for_node\necho "$node"'
     said = subprocess.run(["/bin/bash", "-euc", shell], capture_output=True, text=True, check=True).stdout
     assert said == f"{bin_folder / taken}\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Puts programs on an otherwise empty PATH: `here(chromium=150)`."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PUPPETEER_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("leadmasterd.listener.programs._CHECKOUT", tmp_path)
+
+    def install(**versions: int) -> Path:
+        for name, version in versions.items():
+            program(tmp_path / name.replace("_", "-"), f"#!/bin/sh\necho Chromium {version}.0.1.2\n")
+        return tmp_path
+
+    return install
+
+
+def test_the_headless_shell_comes_first_and_never_where_a_window_is_wanted(here: Callable[..., Path]) -> None:
+    """It takes less memory, and can open none."""
+    path = here(chromium_headless_shell=150, chromium=150)
+    assert choose_browser("", used_by=None) == (path / "chromium-headless-shell", "headless_shell")
+    assert find_browser("") == path / "chromium-headless-shell"
+    assert find_browser("", window=True) == path / "chromium"
+    assert find_browser(str(path / "chromium-headless-shell"), window=True) == path / "chromium"
+    (path / "chromium").unlink()
+    with pytest.raises(CannotUseProgram, match="cannot find a browser that opens windows: install one"):
+        find_browser("", window=True)
+
+
+def test_without_a_headless_shell_chromium_does(here: Callable[..., Path]) -> None:
+    """As on a machine where it was not installed."""
+    path = here(chromium=150)
+    assert choose_browser("", used_by="150.0.1.2") == (path / "chromium", "no_headless_shell")
+
+
+@pytest.mark.parametrize(("shell", "chromium", "name"), [(149, 150, "chromium"), (150, 149, "chromium-headless-shell")])
+def test_what_the_newer_of_the_two_has_opened_the_older_one_never_opens(
+    here: Callable[..., Path], shell: int, chromium: int, name: str
+) -> None:
+    """Their packages may differ. An older browser may lose the session, so the newer one goes on."""
+    path = here(chromium_headless_shell=shell, chromium=chromium)
+    assert choose_browser("", used_by="Chromium 150.0.1.2 built on Debian").path == path / name
+    assert choose_browser("", used_by="149.0.1.2").path == path / "chromium-headless-shell"
+    assert newest_version("") == "Chromium 150.0.1.2"
+
+
+def test_a_session_that_is_newer_than_every_browser_here_is_refused_in_one_sentence(here: Callable[..., Path]) -> None:
+    """Nothing is opened, so nothing is lost; the sentence names the versions."""
+    path = here(chromium_headless_shell=149, chromium=150)
+    with pytest.raises(CannotUseProgram) as refused:
+        choose_browser("", used_by="151.0.1.2")
+    assert str(refused.value) == (
+        "cannot open the session with an older browser, which may lose it: version 151 has used it, and here is "
+        f"{path}/chromium-headless-shell: 149, {path}/chromium: 150; install version 151 or newer"
+    )
+    with pytest.raises(CannotUseProgram, match="version 151 has used it"):
+        choose_browser(str(path / "chromium"), used_by="151.0.1.2")
+    assert choose_browser(str(path / "chromium"), used_by=None) == (path / "chromium", "configured")

@@ -10,7 +10,8 @@ import pytest
 
 from leadmasterd.errors import Refused
 from leadmasterd.listener import session_file
-from leadmasterd.listener.session_file import Origin, SessionFile, major, pack
+from leadmasterd.listener.programs import major
+from leadmasterd.listener.session_file import Origin, SessionFile, pack
 from tests.sessions import (
     ACCOUNT,
     BROWSER,

@@ -4,7 +4,7 @@
 #   tools/setup.sh run      the program: Python packages, Node packages, a browser
 #   tools/setup.sh service  the same for a service, whose user sees no home folder: refuses a Python or Node from there
 #   tools/setup.sh check    what the checks need: the same with the development packages, without a browser
-#   tools/setup.sh test     all of it, and (as root on Debian or Ubuntu) a real systemd and a screen for the tests
+#   tools/setup.sh test     all of it, and (as root on Debian or Ubuntu) a real systemd, a screen and a second browser
 #
 # It expects python3 (3.11 or newer), node (20 or newer) and npm. What a step is done for is written to .setup/, so a
 # second run only compares; `make clean` forgets it. What the tools print goes to .setup/setup.log and is shown when a
@@ -144,20 +144,29 @@ is_snap() {
 
 browsers=${PUPPETEER_CACHE_DIR:-$root/.browser}
 
+has_a_browser_of() { # DOWNLOAD NAME...: on PATH by one of these names, or as puppeteer downloads it
+  local download=$1 name path
+  shift
+  for name in "$@"; do
+    path=$(command -v "$name") || continue
+    is_snap "$path" || return 0
+  done
+  for path in "$browsers/$download"/*/"$download"-linux64/"$download"; do
+    [ ! -x "$path" ] || return 0
+  done
+  return 1
+}
+
+# Without windows a browser takes a quarter less memory.
+has_headless_shell() { has_a_browser_of chrome-headless-shell chromium-headless-shell chrome-headless-shell; }
+has_windows() { has_a_browser_of chrome chromium chromium-browser google-chrome-stable google-chrome; }
+
 has_browser() {
   if [ -n "${LEADMASTERD_LISTENER__BROWSER-}" ]; then
     [ -x "$LEADMASTERD_LISTENER__BROWSER" ]
     return
   fi
-  local name path
-  for name in chromium chromium-browser google-chrome-stable google-chrome; do
-    path=$(command -v "$name") || continue
-    is_snap "$path" || return 0
-  done
-  for path in "$browsers"/chrome/*/chrome-linux64/chrome; do
-    [ ! -x "$path" ] || return 0
-  done
-  return 1
+  has_headless_shell || has_windows
 }
 
 # Debian has a browser in a package; elsewhere one is downloaded.
@@ -170,7 +179,7 @@ look_for_browser() {
   if [ -n "${LEADMASTERD_LISTENER__BROWSER-}" ]; then
     need "LEADMASTERD_LISTENER__BROWSER names $LEADMASTERD_LISTENER__BROWSER, which cannot be run"
   elif browser_is_a_package && ! is_root; then
-    need "cannot find a browser: install one with  sudo apt-get install chromium" \
+    need "cannot find a browser: install one with  sudo apt-get install chromium-headless-shell" \
       "(or name one with LEADMASTERD_LISTENER__BROWSER=/path/to/it)"
   fi
 }
@@ -240,13 +249,32 @@ download_chrome_now() (
   node_listener/node_modules/.bin/puppeteer browsers install chrome "${libraries[@]}"
 )
 
+knows_package() { apt-cache show "$1" >/dev/null 2>&1; }
+
+# Beside a browser that will do it is no must: once in vain is enough.
+headless_shell_beside() {
+  [ ! -e .setup/no-headless-shell ] || return 0
+  say "installing chromium-headless-shell with apt-get, which takes less memory"
+  if ! apt_install_now chromium-headless-shell >>"$log" 2>&1 9>&-; then
+    say "that failed; the browser that is here will do"
+    : >.setup/no-headless-shell
+  fi
+}
+
 browser() {
-  if has_browser; then
+  if [ -n "${LEADMASTERD_LISTENER__BROWSER-}" ] || has_headless_shell; then
     return
   fi
-  if browser_is_a_package; then
-    apt_install chromium
-  else
+  if browser_is_a_package && is_root; then
+    has_browser || knows_package chromium || step "fetching the lists of packages" apt-get update
+    if ! knows_package chromium-headless-shell; then
+      has_browser || apt_install chromium
+    elif has_browser; then
+      headless_shell_beside
+    else
+      apt_install chromium-headless-shell
+    fi
+  elif ! has_browser; then
     step "no browser that can be used: downloading Chrome (about 180 MB) to $browsers" download_chrome_now
   fi
   has_browser || fail "cannot find the browser just installed; name it with LEADMASTERD_LISTENER__BROWSER=/path/to/it"
@@ -262,6 +290,7 @@ system_packages() {
   command -v ip >/dev/null || packages+=(iproute2)
   command -v unshare >/dev/null || packages+=(util-linux)
   command -v Xvfb >/dev/null || packages+=(xvfb)
+  has_windows || ! browser_is_a_package || packages+=(chromium)
   if [ ${#packages[@]} -gt 0 ]; then
     apt_install "${packages[@]}"
   fi

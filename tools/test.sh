@@ -1,9 +1,12 @@
 #!/bin/bash
 # Runs the tests; `make test`, `make test-fast` and `make test-deep` call it once the set-up is done.
 #
-#   tools/test.sh all  [PYTEST ARGUMENTS]   everything that guards a change, from fixed seeds
-#   tools/test.sh fast [PYTEST ARGUMENTS]   without browser and systemd, for daily work
-#   tools/test.sh deep [PYTEST ARGUMENTS]   fresh seeds, at least 2,000 examples of each property, the big storm
+#   tools/test.sh all   [PYTEST ARGUMENTS]   everything that guards a change, from fixed seeds
+#   tools/test.sh fast  [PYTEST ARGUMENTS]   without browser and systemd, for daily work
+#   tools/test.sh deep  [PYTEST ARGUMENTS]   fresh seeds, at least 2,000 examples of each property, the big storm
+#   tools/test.sh other [PYTEST ARGUMENTS]   what runs in a browser, in Chromium instead of its headless shell
+#
+# TEST_BROWSER=NAME (or a path) makes any of them use that browser; else they use the one that the daemon takes by itself.
 #
 # The Node tests run beside the Python ones, since both often wait; their output is printed when both have ended. Exit
 # status 0 only if all of both passed.
@@ -17,7 +20,8 @@ case ${1-} in
   all) ;;
   fast) workers=$(nproc) npm_script=test:fast chosen=(-m "not e2e and not systemd") ;;
   deep) export TEST_DEPTH=deep; chosen=(--timeout 0) ;;
-  *) sed -n '4,6s/^# *//p' "$0" >&2; exit 64 ;;
+  other) export TEST_BROWSER=${TEST_BROWSER:-chromium} npm_script=test:browser chosen=(-m e2e) ;;
+  *) sed -n '4,7s/^# *//p' "$0" >&2; exit 64 ;;
 esac
 shift
 
@@ -72,7 +76,7 @@ outcomes=
 outcome_of Python "$python"
 outcome_of Node "$node"
 cat "$node_output"
-if [ "$npm_script" = test ]; then # the fast tests send nothing that could be counted
+if [ "$npm_script" != test:fast ]; then # the fast tests send nothing that could be counted
   node node_listener/test/support/count-writes.js "$STANDIN_WRITES" || failed=1
 fi
 printf '%s-- after %s s\n' "$outcomes" "$SECONDS"

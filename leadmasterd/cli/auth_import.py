@@ -14,8 +14,8 @@ from leadmasterd.cli.auth_lock import locked
 from leadmasterd.cli.times import clock_of
 from leadmasterd.errors import CannotUseState, Refused
 from leadmasterd.listener.profile import Auth
-from leadmasterd.listener.programs import browser_version, find_browser
-from leadmasterd.listener.session_file import Kind, SessionFile, check_browser, check_space, major
+from leadmasterd.listener.programs import major, newest_version
+from leadmasterd.listener.session_file import Kind, SessionFile, check_browser, check_space
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.state.files import is_running, read_status
 from leadmasterd.text import _, printable
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         _require_stopped(paths)
     with SessionFile(Path(arguments.file)) as file:
-        ours = browser_version(find_browser(_configured_browser(arguments.config)))
+        ours = newest_version(_configured_browser(arguments.config))
         check_browser(file, ours)
         if not arguments.new_number:
             _require_same_number(file, paths)
@@ -135,6 +135,7 @@ def _put_in_place(file: SessionFile, auth: Auth, paths: Paths) -> Path | None:
     try:
         with auth.unfinished() as fresh:
             file.unpack(fresh)
+            auth.note_browser(file.browser, profile=fresh)
             if file.linked_at:
                 auth.note_link_elsewhere(fresh, file.linked_at)
             return auth.adopt(fresh, account=file.account, now=datetime.now(UTC), why=f"imported {file.path}")

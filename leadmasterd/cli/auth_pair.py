@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "run it on your own computer, in a terminal of its desktop"
             )
         )
-    node, browser = find_node(settings.listener.node), find_browser(settings.listener.browser)
+    node, browser = find_node(settings.listener.node), find_browser(settings.listener.browser, window=True)
     check_temporary_folder()
     now = datetime.now(UTC)
     file = Path(arguments.output or f"leadmasterd-session-{now.astimezone():%Y-%m-%d}.zip")

@@ -43,7 +43,7 @@ from leadmasterd.health import DATABASE_UNUSABLE, DATABASE_UPDATE, DISK_FULL, SE
 from leadmasterd.listener import tree
 from leadmasterd.listener.child import Child
 from leadmasterd.listener.profile import captured_before
-from leadmasterd.listener.programs import check_temporary_folder, find_browser, find_node
+from leadmasterd.listener.programs import check_temporary_folder, choose_browser, find_node
 from leadmasterd.settings.paths import Paths
 from leadmasterd.settings.plain import PlainSettings
 from leadmasterd.state.control import ControlServer
@@ -107,7 +107,7 @@ class Daemon:
             return
         with speaking(self._settings.language):  # what ends the daemon here is for who has started it
             self._node = find_node(self._settings.listener.node)
-            self._browser = find_browser(self._settings.listener.browser)
+            self._browser = choose_browser(self._settings.listener.browser, used_by=self._profile.used_by).path
             check_temporary_folder()
         self._leads = LeadJobs(
             self._settings.leads, self._paths, warnings=self._warnings, changed=self._publisher.changed

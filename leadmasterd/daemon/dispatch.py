@@ -83,6 +83,7 @@ class Dispatch:
                 self._report.versions = versions if whole else {**self._report.versions, **versions}
             case lifecycle.KeepBrowser(pid):
                 self._report.browser_pid = pid
+                self._profile.opened_by(self._report.versions.get("browser"))
             case lifecycle.KeepBye(bye):
                 self._report.bye = bye
             case lifecycle.KeepStorageBroken():

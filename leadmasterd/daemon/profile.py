@@ -8,9 +8,11 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import Auth
+from leadmasterd.listener.programs import is_headless_shell
 from leadmasterd.settings.paths import Paths
 from leadmasterd.supervisor.machine import Effect
 
@@ -56,8 +58,13 @@ class BrowserProfile:
         """How long ago the phone was linked (or the profile restored); zero if it is not."""
         return self._auth.linked_for(now=datetime.now(UTC))
 
-    def before_spawn(self) -> None:
-        """Make the folders, remove a dead browser's locks. Raises OSError when a live browser holds the profile."""
+    @property
+    def used_by(self) -> str | None:
+        """The version of the newest browser that has opened the linked session; None: unknown, or there is none."""
+        return self._auth.used_by()
+
+    def before_spawn(self, browser: Path) -> None:
+        """Make the folders and see to the locks. Raises OSError when a live browser holds the profile."""
         self._closed_cleanly = False
         for folder in (self._paths.profile.parent, self._paths.profile):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -65,9 +72,16 @@ class BrowserProfile:
             raise OSError(f"another browser (pid {pid}) has {self._paths.profile} open; close it")
         if removed := self._auth.clear_stale_singletons():
             log.debug("removed stale locks of the browser profile: %s", ", ".join(removed))
+        if is_headless_shell(browser):
+            self._auth.keep_chromium_out()
         self._linked_to = self._auth.linked_account()
         self.linked_elsewhere_at = self._auth.linked_elsewhere_at()
         self._has_snapshot = any(each.account in (None, self._linked_to) for each in self._auth.snapshots())
+
+    def opened_by(self, version: str | None) -> None:
+        """The browser has started on it."""
+        with contextlib.suppress(OSError):  # a full disk is told elsewhere; the next start notes it
+            self._auth.note_browser(version)
 
     def session_works(self, account: str, *, browser: str | None, fresh: bool) -> None:
         """The session is this account's, and ready. `fresh`: it has just been linked."""
@@ -84,6 +98,7 @@ class BrowserProfile:
     def stopped(self, *, cleanly: bool) -> None:
         """The child's tree is gone. `cleanly`: the browser closed by itself, so that the profile on disk is whole."""
         self._closed_cleanly = cleanly
+        self._auth.let_chromium_in()
         if self._linked_to is not None and self.linked_elsewhere_at is None:
             with contextlib.suppress(OSError):  # not earlier: the account is in the database by now
                 self._auth.forget_link_elsewhere()

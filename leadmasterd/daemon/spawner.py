@@ -4,6 +4,9 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
+from typing import Final
+
+import psutil
 
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.daemon.profile import BrowserProfile
@@ -14,6 +17,9 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.settings.plain import PlainSettings
 
 log = logging.getLogger(__name__)
+
+_GONE_WITHIN: Final = 3.0
+"""Seconds: what has just been killed may still be seen to hold the profile."""
 
 
 class Spawner:
@@ -28,7 +34,7 @@ class Spawner:
 
     async def start(self, node: Path, browser: Path, intake: Intake) -> Child:
         """Start the next child on a prepared profile; its lines go to `intake`. Raises OSError."""
-        await asyncio.to_thread(self._profile.before_spawn)
+        await asyncio.to_thread(self._profile.before_spawn, browser)
         options = child_options(self._settings, profile=self._profile_folder, browser=browser, instance=self._marker)
         try:
             self.current = await Child.start(
@@ -50,6 +56,7 @@ class Spawner:
         if leftovers:
             log.warning("killed %d processes of an earlier child", len(leftovers), extra={"action": "orphans"})
             tree.signal_all(leftovers, signal.SIGKILL)
+            await asyncio.to_thread(psutil.wait_procs, leftovers, _GONE_WITHIN)
 
     def send(self, command: str, **fields: object) -> None:
         """Send the child a command; without a child nothing happens."""

@@ -13,16 +13,19 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import shutil
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from leadmasterd import causes
 from leadmasterd.errors import CannotUseSnapshot
+from leadmasterd.listener.programs import major
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import read_status, sync, write_private
 from leadmasterd.text import _
@@ -48,6 +51,9 @@ CACHE_FOLDERS: Final = (
     "Crashpad",
 )
 """What the browser rebuilds. IndexedDB, the part that grows with messages, is not among them: it is the link."""
+_USER_DATA: Final = "--user-data-dir="
+_OUR_HOST: Final = "leadmasterd"
+"""In a lock of ours, where Chromium writes the host's name."""
 SINGLETONS: Final = ("SingletonLock", "SingletonSocket", "SingletonCookie")
 KEEP_SNAPSHOTS: Final = 3
 KEEP_QUARANTINED: Final = 2
@@ -55,6 +61,9 @@ QUARANTINE_DAYS: Final = 30
 _MANIFEST: Final = "manifest.json"
 _LINKED: Final = "leadmasterd-linked"
 _ELSEWHERE: Final = "leadmasterd-linked-elsewhere"
+_BROWSER: Final = "leadmasterd-browser"
+"""The newest browser that has opened the profile. Chromium's own note of it is `Last Version`; its headless shell keeps
+none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +183,7 @@ class Auth:
         self.verify(snapshot)
         with self.unfinished() as fresh:
             _copy_session(snapshot.path, fresh)
+            self.note_browser(snapshot.browser, profile=fresh)
             self.adopt(fresh, account=snapshot.account, now=now, why=why)
 
     @contextlib.contextmanager
@@ -285,18 +295,52 @@ class Auth:
         """The account is known from then on."""
         (self._profile / _ELSEWHERE).unlink(missing_ok=True)
 
-    def browser_using_it(self) -> int | None:
-        """The pid of a live browser on this host that holds the profile, or None.
+    def note_browser(self, version: str | None, *, profile: Path | None = None) -> None:
+        """Write into the profile (the live one, if none is given) that this version opens it. Raises OSError."""
+        profile = profile or self._profile
+        if (major(version) or 0) > (major(used_by(profile)) or 0):
+            write_private(profile / _BROWSER, f"{version}\n".encode())
 
-        Chromium's lock is a symbolic link that reads `host-pid`.
+    def used_by(self) -> str | None:
+        """The version of the newest browser that has opened the session; None: unknown, or no session is in it."""
+        with contextlib.suppress(OSError):  # not ours to read
+            if (self._profile / _LINKED).exists():
+                return used_by(self._profile)
+        return None
+
+    def browser_using_it(self) -> int | None:
+        """The pid of a live browser on this host that has the profile open, or None.
+
+        Found by its command line: Chromium's lock tells only of Chromium, and the headless shell keeps none. Not the
+        script that may have started it.
         """
-        try:
-            host, _dash, pid = str((self._profile / "SingletonLock").readlink()).rpartition("-")
-            arguments = Path(f"/proc/{int(pid)}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
-        ours = f"--user-data-dir={self._profile.resolve()}".encode()
-        return int(pid) if host == socket.gethostname() and ours in arguments else None
+        profile, parents = self._profile.resolve(), {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                arguments = process.cmdline()
+                named = next((each for each in arguments if each.startswith(_USER_DATA)), None)
+                if named is None or any(each.startswith("--type=") for each in arguments):
+                    continue
+                folder = Path(named.removeprefix(_USER_DATA))
+                if not folder.is_absolute():
+                    folder = process.cwd() / folder
+                if folder.resolve() == profile:
+                    parents[process.pid] = process.ppid()
+        return next((pid for pid in parents if pid not in parents.values()), None)
+
+    def keep_chromium_out(self) -> None:
+        """Put Chromium's lock in its place, as of another host: Chromium then ends (21) and leaves the profile alone.
+
+        For the headless shell, which makes none. Of its own host Chromium would see that the holder is no Chromium.
+        """
+        (self._profile / SINGLETONS[0]).symlink_to(f"{_OUR_HOST}-{os.getpid()}")
+
+    def let_chromium_in(self) -> None:
+        """Remove that lock, and no other."""
+        lock = self._profile / SINGLETONS[0]
+        with contextlib.suppress(OSError):
+            if str(lock.readlink()).startswith(f"{_OUR_HOST}-"):
+                lock.unlink()
 
     def clear_stale_singletons(self) -> list[str]:
         """Remove the locks of a browser that is gone.
@@ -314,6 +358,15 @@ class Auth:
     def _remove_unfinished(self) -> None:
         for path in self._snapshots.glob(".*"):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def used_by(profile: Path) -> str | None:
+    """The newest version that says to have opened it, as text; None if none does."""
+    said = []
+    for name in (_BROWSER, "Last Version"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            said.append((profile / name).read_text(encoding="ascii").strip())
+    return max((each for each in said if major(each)), key=lambda version: major(version) or 0, default=None)
 
 
 def captured_before(paths: Paths) -> bool:

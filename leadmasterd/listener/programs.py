@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from leadmasterd.errors import CannotUseProgram
 from leadmasterd.text import _
@@ -15,10 +15,12 @@ SUPPORTED_NODE: Final = 22
 """Node 20 is out of support since April 2026 (support.py), so a newer one is taken before it. As in tools/setup.sh."""
 NODES: Final = ("node", "node-24", "node24", "nodejs-24", "node-22", "node22", "nodejs-22")
 """Its names on PATH: distributions that have several name the others like this."""
+HEADLESS_SHELLS: Final = ("chromium-headless-shell", "chrome-headless-shell")
+"""Browsers that can open no window, and so take a quarter less memory: Debian's and Google's."""
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 LONGEST_TMPDIR: Final = 107 - len("/org.chromium.Chromium.XXXXXX/SingletonSocket")
 """Bytes. The browser opens a socket in a folder of its own there, or aborts: "Socket path too long" (Chromium 150)."""
-_DOWNLOADED: Final = "chrome/linux*/chrome-linux64/chrome"
+_DOWNLOADED: Final = "{name}/linux*/{name}-linux64/{name}"
 """Where puppeteer puts a browser under its cache folder."""
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 
@@ -65,24 +67,106 @@ def node_major(node: Path) -> int | None:
     return int(match[1]) if match else None
 
 
-def find_browser(configured: str) -> Path:
-    """The browser to run: the configured one, the system's, or puppeteer's download. Raises CannotUseProgram."""
+Why = Literal["configured", "headless_shell", "no_headless_shell", "newer"]
+
+
+class Browser(NamedTuple):
+    """A browser and why it is the one. `newer`: what would come first is older than what has used the session."""
+
+    path: Path
+    why: Why
+
+
+def choose_browser(configured: str, *, used_by: str | None) -> Browser:
+    """The browser for a session that this version has used last (None: none has): never an older one.
+
+    Raises CannotUseProgram.
+    """
+    found = _browsers(configured, window=False)
+    needed = major(used_by)
+    if needed is None:
+        return Browser(found[0], _why(found[0], configured))
+    older: list[str] = []
+    for path in found:
+        version = major(browser_version(path))
+        if version is None or version >= needed:
+            return Browser(path, "newer" if older else _why(path, configured))
+        older.append(f"{path}: {version}")
+    raise CannotUseProgram(
+        _(
+            "cannot open the session with an older browser, which may lose it: version {needed} has used it, and here "
+            "is {older}; install version {needed} or newer"
+        ).format(needed=needed, older=", ".join(older))
+    )
+
+
+def find_browser(configured: str, *, window: bool = False) -> Path:
+    """The browser to run: the configured one, the system's, or puppeteer's download. Raises CannotUseProgram.
+
+    `window`: one that can open a window.
+    """
+    return _browsers(configured, window=window)[0]
+
+
+def newest_version(configured: str) -> str:
+    """What the newest browser that may be run says of its version; empty if none does. Raises CannotUseProgram."""
+    return max((browser_version(path) for path in _browsers(configured, window=False)), key=lambda v: major(v) or 0)
+
+
+def _browsers(configured: str, *, window: bool) -> list[Path]:
+    """The configured one alone, or else all that are here, the best first; never none."""
     if configured:
         browser = Path(configured)
         if not _is_program(browser):
             raise CannotUseProgram(
                 _("cannot use listener.browser = {path}: there is no such program").format(path=browser)
             )
-        return browser
-    for name in BROWSERS:
-        if (found := shutil.which(name)) and not is_snap(Path(found)):
-            return Path(found)
+        if not (window and is_headless_shell(browser)):
+            return [browser]
+    found = _with_windows() if window else [*_shells(), *_with_windows()]
+    if not found and window:
+        raise CannotUseProgram(
+            _(
+                "cannot find a browser that opens windows: install one (Debian: `sudo apt-get install chromium`) or "
+                "set listener.browser"
+            )
+        )
+    if not found:
+        raise CannotUseProgram(
+            _(
+                "cannot find a browser: install one (Debian: `sudo apt-get install chromium-headless-shell`) or set "
+                "listener.browser"
+            )
+        )
+    return found
+
+
+def _shells() -> list[Path]:
+    return _installed(HEADLESS_SHELLS, download="chrome-headless-shell")
+
+
+def _with_windows() -> list[Path]:
+    return _installed(BROWSERS, download="chrome")
+
+
+def _installed(names: tuple[str, ...], *, download: str) -> list[Path]:
+    """On PATH by one of these names, then what puppeteer has downloaded under its own name, the newest first."""
+    found = [Path(path) for name in names if (path := shutil.which(name)) and not is_snap(Path(path))]
     for cache in (os.environ.get("PUPPETEER_CACHE_DIR"), _CHECKOUT / ".browser", Path.home() / ".cache" / "puppeteer"):
-        if cache and (downloaded := sorted(Path(cache).glob(_DOWNLOADED))):
-            return downloaded[-1]
-    raise CannotUseProgram(
-        _("cannot find a browser: install one (Debian: `sudo apt-get install chromium`) or set listener.browser")
-    )
+        if cache:
+            found += sorted(Path(cache).glob(_DOWNLOADED.format(name=download)), reverse=True)
+    return found
+
+
+def _why(browser: Path, configured: str) -> Why:
+    if configured:
+        return "configured"
+    return "headless_shell" if is_headless_shell(browser) else "no_headless_shell"
+
+
+def is_headless_shell(browser: Path) -> bool:
+    """By its name: Debian's, Google's, or `headless_shell` as Chromium's own build calls it."""
+    return "headless-shell" in browser.name.replace("_", "-")
 
 
 def check_temporary_folder() -> None:
@@ -113,6 +197,12 @@ def is_snap(browser: Path) -> bool:
 def browser_version(browser: Path) -> str:
     """What `--version` says, or an empty text."""
     return _output(browser, "--version")
+
+
+def major(version: str | None) -> int | None:
+    """156 of `Chromium 156.0.8078.79 built on Debian` and of `156.0.8078.79`; None if there is none."""
+    found = re.search(r"(\d+)\.\d", version or "")
+    return int(found[1]) if found else None
 
 
 def _is_program(path: Path) -> bool:

@@ -29,6 +29,7 @@ from typing import IO, Any, Final, Literal, Self
 
 from leadmasterd.errors import Refused
 from leadmasterd.listener.profile import SESSION_FOLDERS
+from leadmasterd.listener.programs import major
 from leadmasterd.text import _, printable
 from leadmasterd.times import iso
 
@@ -345,12 +346,6 @@ def check_browser(file: SessionFile, ours: str) -> None:
                 "update the browser here first (Debian: `sudo apt-get update && sudo apt-get install chromium`)"
             ).format(file=file.path, theirs=theirs, here=here)
         )
-
-
-def major(version: str | None) -> int | None:
-    """156 of `Chromium 156.0.8078.79 built on Debian` and of `156.0.8078.79`; None if there is none."""
-    found = re.search(r"(\d+)\.\d", version or "")
-    return int(found[1]) if found else None
 
 
 def check_space(file: SessionFile, place: Path) -> None:

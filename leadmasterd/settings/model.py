@@ -73,7 +73,7 @@ class ListenerSettings(Section):
     """The Node child and its browser."""
 
     node: str = Field("", description="Path of node. Empty: found on PATH.")
-    browser: str = Field("", description="Path of Chromium or Chrome. Empty: found on PATH and in the usual places.")
+    browser: str = Field("", description="Path of a headless shell, Chromium or Chrome. Empty: the best that is here.")
     browser_args: tuple[str, ...] = Field((), description="Extra browser arguments, for special cases only.")
     user_agent: str = Field(
         "", description="Empty: made from the browser's own version, which is what WhatsApp Web expects."

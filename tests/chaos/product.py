@@ -16,6 +16,7 @@ from typing import Final
 
 import psutil
 
+from tests.browsers import is_main_process
 from tests.e2e.daemon import ROOT, DaemonUnderTest
 
 _SETTINGS_WRONG: Final = 78
@@ -135,7 +136,5 @@ def _is_node(process: psutil.Process) -> bool:
 def _is_browser(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         arguments = process.cmdline()
-        return any(each.startswith("--user-data-dir=") for each in arguments) and not any(
-            each.startswith("--type=") for each in arguments
-        )
+        return any(is_main_process(process, each) for each in arguments if each.startswith("--user-data-dir="))
     return False

@@ -6,6 +6,7 @@ same schedule, not the same run.
 
 import argparse
 import json
+import os
 import random
 import shutil
 import signal
@@ -17,6 +18,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from leadmasterd.errors import CannotUseProgram
+from leadmasterd.listener import programs
+from tests import browsers
 from tests.chaos import storm
 from tests.chaos.mix import MIX
 from tests.chaos.plan import SIDES, Side, make_plan
@@ -32,8 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.mix:
         sys.stdout.write("\n".join(f"{kind.weight} {name}: {kind.recovery.value}" for name, kind in MIX.items()) + "\n")
         return 0
+    if chosen.browser:
+        os.environ[browsers.VARIABLE] = chosen.browser
     for number in _INTERRUPTS:
         signal.signal(number, _interrupt)
+    try:
+        browser = browsers.browser()
+    except CannotUseProgram as why:
+        storm.to_stderr(str(why))
+        return 2
+    storm.to_stderr(f"in {browser.name}, {programs.browser_version(browser)}")
     storm.to_stderr(f"seed {chosen.seed}, {chosen.messages} messages, {chosen.faults} faults")
     folder = Path(tempfile.mkdtemp(prefix="leadmasterd-chaos-"))
     verdicts: dict[str, Verdict] = {}
@@ -97,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
         help="play the same storm with the daemon of another checkout, a folder or a commit, on this stand-in",
     )
     parser.add_argument("--beside", action="store_true", help="with --product: then also with this checkout's")
+    parser.add_argument(
+        "--browser", metavar="NAME", help="chromium, chromium-headless-shell or a path; default: as the daemon chooses"
+    )
     parser.add_argument("--mix", action="store_true", help="list the faults with how often each comes, and end")
     parser.add_argument("--json", action="store_true", help="print one object a product instead of tables")
     return parser

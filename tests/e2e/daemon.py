@@ -1,5 +1,6 @@
 """The real daemon under test, with Node, library and browser, against the stand-in of WhatsApp Web."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from leadmasterd.listener import tree
 from leadmasterd.settings.paths import Paths, resolve_paths
 from leadmasterd.state.files import read_status
 from tests import forked
+from tests.browsers import chosen, is_main_process
 from tests.forked import Forked
 from tests.processes import carries
 from tests.waiting import Answer, wait_for
@@ -66,6 +68,12 @@ def new_standin(key_shape: str, rotation: tuple[str, ...] = ROTATION) -> StandIn
     return StandIn(Path(node), *rotation, key_shape=key_shape)
 
 
+def _is_browser(process: psutil.Process, argument: str) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return is_main_process(process, argument)
+    return False
+
+
 class DaemonUnderTest:
     """One state directory and the daemon processes that run on it, one after another."""
 
@@ -84,6 +92,7 @@ class DaemonUnderTest:
             "LEADMASTERD_LISTENER__BROWSER_ARGS": json.dumps(standin.browser_args),
             "LEADMASTERD_LISTENER__SETTLE_AFTER_PAIRING": "0",
             "LEADMASTERD_SUPERVISOR__TIME_DIVISOR": str(DIVISOR),
+            **chosen(),
             **settings,
         }
         self.python = sys.executable
@@ -182,7 +191,7 @@ class DaemonUnderTest:
 
     def browser(self) -> psutil.Process:
         """The browser's main process."""
-        return next(each for each in self.ours() if carries(each, f"--leadmasterd-instance={self.marker}"))
+        return next(each for each in self.ours() if _is_browser(each, f"--leadmasterd-instance={self.marker}"))
 
     # ------------------------------------------------------------------ what it says
 

@@ -20,7 +20,7 @@ import pytest
 
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener import tree
-from leadmasterd.listener.programs import find_browser
+from tests.browsers import browser as browser_of_tests
 from tests.depth import only_deep
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.customers import Customers
@@ -282,7 +282,7 @@ def test_no_names_at_the_start_are_waited_for(make_daemon: MakeDaemon, standin: 
     browser = tmp_path / "browser"
     browser.write_text(
         f'#!/bin/sh\n[ -e {nowhere} ] && set -- "$@" "--host-resolver-rules=MAP * ~NOTFOUND"\n'
-        f'exec {find_browser("")} "$@"\n'
+        f'exec {browser_of_tests()} "$@"\n'
     )
     browser.chmod(0o755)
     daemon = make_daemon(LEADMASTERD_LISTENER__BROWSER=str(browser))

@@ -4,17 +4,20 @@ test_faults.py has the other half, test_bad_pipe.py the pipe; docs/faults.md is 
 """
 
 import json
+import os
 import shutil
 import signal
 import socket
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
+import psutil
 import pytest
 
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener.profile import Auth
-from leadmasterd.listener.programs import find_browser
+from tests.browsers import both
 from tests.e2e.customers import Customers
 from tests.e2e.daemon import OUR_PHONE, DaemonUnderTest, wait_long
 
@@ -161,16 +164,17 @@ def test_a_lock_that_nobody_holds_is_removed(
     customers.nothing_was_lost("asked_to_stop")
 
 
+@pytest.mark.parametrize("program", both(), ids=lambda program: program.name)
 def test_a_profile_that_a_living_browser_holds_is_waited_for(
-    daemon: DaemonUnderTest, standin: StandIn, customers: Customers
+    daemon: DaemonUnderTest, standin: StandIn, customers: Customers, program: Path
 ) -> None:
-    """A browser that is not ours is left alone; the listener starts once it is closed."""
+    """A browser that is not ours is left alone, also one that keeps no lock; the listener starts once it is closed."""
     daemon.stop()
     profile = daemon.places.profile
     mark = daemon.last_event()
     other = subprocess.Popen(
         [
-            find_browser(""),
+            program,
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
@@ -180,16 +184,17 @@ def test_a_profile_that_a_living_browser_holds_is_waited_for(
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
-        wait_long(lambda: (profile / "SingletonLock").is_symlink(), "the other browser's lock")
+        browser = wait_long(Auth(daemon.places).browser_using_it, "the other browser")
         customers.write("durante")
         daemon.start_again()
         [event, *_] = daemon.await_events(mark, code="cannot_spawn")
-        assert f"pid {other.pid}" in json.loads(event["value_json"])["detail"]
-        assert other.poll() is None, "the other browser was ended"
+        assert f"pid {browser}" in json.loads(event["value_json"])["detail"]
+        assert psutil.pid_exists(browser), "the other browser was ended"
     finally:
-        other.send_signal(signal.SIGTERM)
+        os.killpg(other.pid, signal.SIGTERM)  # the headless shell is started by a script that stays
         other.wait(30)
     daemon.await_ready_again(mark)
     customers.nothing_was_lost("asked_to_stop")

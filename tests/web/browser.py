@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from leadmasterd.listener.programs import find_browser, find_node
+from leadmasterd.listener.programs import find_node
 from leadmasterd.web.access import COOKIE
+from tests import browsers
 from tests.waiting import LIMIT, wait_for
 from tests.web.clients import Client
 
@@ -133,7 +134,7 @@ class Browser:
 def started() -> Iterator[Browser]:
     """A browser, until the end."""
     process = subprocess.Popen(
-        [str(find_node("")), str(Path(__file__).with_suffix(".mjs")), str(find_browser(""))],
+        [str(find_node("")), str(Path(__file__).with_suffix(".mjs")), str(browsers.browser())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -7,7 +7,13 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startStandin } from '../../standin/server.js';
 import { findBrowser, makeFolder, removeFolder } from '../support/browser.js';
-import { processesInGroup, processesWith, startChild, temporaryProfile } from '../support/child.js';
+import {
+  browserOf,
+  processesInGroup,
+  processesWith,
+  startChild,
+  temporaryProfile,
+} from '../support/child.js';
 import { until } from '../support/waiting.js';
 
 /** @type {Awaited<ReturnType<typeof startStandin>>} */
@@ -58,8 +64,7 @@ async function nothingLeft(child) {
 test('a browser that has to be killed shows in the exit code: its profile may be torn', async (context) => {
   const { child } = await start(context);
   await child.line('qr');
-  const { pid } = await child.line('browser_started');
-  process.kill(pid, 'SIGSTOP');
+  process.kill(await browserOf(child), 'SIGSTOP');
   child.send({ type: 'stop' });
   await left(child, 70, 'stop');
 });
@@ -108,9 +113,8 @@ test('killed itself, it leaves no browser behind', async (context) => {
 
 test('a killed browser is reported', async (context) => {
   const { child } = await start(context);
-  const { pid } = await child.line('browser_started');
   await child.line('qr');
-  process.kill(pid, 'SIGKILL');
+  process.kill(await browserOf(child), 'SIGKILL');
   await left(child, 70, 'browser_gone');
 });
 
@@ -124,9 +128,9 @@ describe("behind a launcher script that does not exec, as that of Debian's headl
     const { child } = await start(context, { browser });
     await child.line('qr');
     const { pid } = await child.line('browser_started');
-    const behind = processesWith(`--leadmasterd-instance=${child.instance}`).filter((each) => each !== pid);
-    assert.equal(behind.length, 1, 'the browser itself');
-    return { child, script: pid, browserPid: behind[0] };
+    const browserPid = await browserOf(child);
+    assert.notEqual(browserPid, pid);
+    return { child, script: pid, browserPid };
   }
 
   test('a stop leaves nothing', async (context) => {
@@ -169,9 +173,8 @@ describe("behind a launcher script that does not exec, as that of Debian's headl
 test('pipes that a dying browser resets do not end Node', async (context) => {
   const breaking = new URL('../support/broken-pipe.js', import.meta.url).href;
   const { child } = await start(context, {}, { node: [`--import=${breaking}`] });
-  const { pid } = await child.line('browser_started');
   await child.line('qr');
-  process.kill(pid, 'SIGKILL');
+  process.kill(await browserOf(child), 'SIGKILL');
   await left(child, 70, 'browser_gone');
   await child.stderrHas('reset 5 pipes');
   assert.doesNotMatch(child.stderr, /uncaught_exception/);
@@ -317,12 +320,7 @@ describe('with one child that is not linked', () => {
   });
 
   test('after all of it, asked to stop, it closes the browser, says bye and exits with 0', async () => {
-    const { pid } = await child.line('browser_started');
-    assert.deepEqual(
-      processesWith(`--leadmasterd-instance=${child.instance}`),
-      [pid],
-      'the browser carries the marker',
-    );
+    assert.ok(await browserOf(child), 'the browser carries the marker');
     child.send({ type: 'stop' });
     await left(child, 0, 'stop');
   });

@@ -124,11 +124,11 @@ export class BareClient extends EventEmitter {
     return this.client.pupPage.evaluate(work, ...args);
   }
 
-  /** The browser's main process dies at once, as in a crash or an OOM kill. */
+  /** The browser dies at once, as in a crash or an OOM kill, with the script that may have started it. */
   async kill() {
     const child = this.client.pupBrowser.process();
     const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
+    process.kill(-child.pid, 'SIGKILL');
     await gone;
   }
 

@@ -1,7 +1,7 @@
 // Runs the real child against the stand-in, and reads its lines.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { findBrowser, makeFolder, removeFolder } from './browser.js';
@@ -159,6 +159,19 @@ export function processesWith(marker) {
   return ofEveryProcess('cmdline')
     .filter(({ text }) => text.includes(marker))
     .map(({ pid }) => pid);
+}
+
+/**
+ * @param {Child} child
+ * @returns {Promise<number>} the pid of the browser itself, which puppeteer does not know behind a script that stays
+ */
+export async function browserOf(child) {
+  await child.line('browser_started');
+  const [pid, ...others] = processesWith(`--leadmasterd-instance=${child.instance}`).filter(
+    (each) => !/\/(da|ba)?sh$/.test(readlinkSync(`/proc/${each}/exe`)),
+  );
+  if (others.length > 0) throw new Error(`several browsers: ${[pid, ...others]}`);
+  return pid;
 }
 
 /**
