@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +17,7 @@ import psutil
 from benchmarks.daemon import until
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener.programs import find_browser
+from tests.browsers import is_main_process
 from tests.chaos.product import OURS, Played
 
 HERE: Final = Path(__file__).resolve().parent
@@ -115,7 +115,7 @@ class Bare(Listener):
                     self._node,
                     HERE / "bare_listener.mjs",
                     self._folder,
-                    shutil.which("chromium") or find_browser(""),  # where ours takes another, its README knows none
+                    find_browser("", window=True),  # where ours takes a headless shell, its README knows none
                     *self.standin.browser_args,
                     *root,
                 ],
@@ -211,7 +211,7 @@ def _is_of_browser(process: psutil.Process, kind: str) -> bool:
         types = [word.removeprefix("--type=") for word in words if word.startswith("--type=")]
         if kind:
             return kind in types
-        return not types and any(word.startswith("--user-data-dir=") for word in words)
+        return any(is_main_process(process, word) for word in words if word.startswith("--user-data-dir="))
     return False
 
 

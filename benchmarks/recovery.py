@@ -11,6 +11,7 @@ from benchmarks.figures import Figure
 from leadmasterd.listener import tree
 from leadmasterd.listener.programs import find_browser
 from leadmasterd.store.database import open_for_reading
+from tests.browsers import is_main_process
 
 DEATHS = 5
 BARE_STARTS = 3
@@ -65,7 +66,7 @@ def _bare_start(parts: Setup) -> float:
 
 def _recovery(parts: Setup) -> float:
     marker = tree.marker_of(parts.where.state_dir)
-    browser = next(each for each in tree.find_ours(marker) if f"--leadmasterd-instance={marker}" in each.cmdline())
+    browser = next(each for each in tree.find_ours(marker) if is_main_process(each, f"--leadmasterd-instance={marker}"))
     since = parts.status()["since"]
     time.sleep(2)  # the calm period
     browser.kill()
