@@ -5,13 +5,19 @@ it has its own environment, signals, output and exit code. For what the start it
 leadmasterd`.
 """
 
+import fcntl
 import multiprocessing
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -43,6 +49,33 @@ def run(*words: str, cwd: Path, env: Mapping[str, str], limit: float = LIMIT) ->
             process.kill()
             raise
         return subprocess.CompletedProcess(words, code, output.read_text(), errors.read_text())
+
+
+def on_terminal(
+    *words: str, columns: int, rows: int, cwd: Path, env: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """The same on a terminal of this size, which shows `stdout`; stderr goes elsewhere."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    with TemporaryDirectory() as folder:
+        errors = Path(folder, "errors")
+        process = Forked(*words, cwd=cwd, env=env, output=Path(os.ttyname(follower)), errors=errors)
+
+        # Ours is the only end until the process has opened its own; reading ends with the last one.
+        def close_ours() -> None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LIMIT)
+            os.close(follower)
+
+        closing_ours = threading.Thread(target=close_ours)
+        closing_ours.start()
+        shown = b""
+        with suppress(OSError), open(leader, "rb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
+            while part := terminal.read(4096):
+                shown += part
+        closing_ours.join()
+        assert process.returncode is not None
+        return subprocess.CompletedProcess(words, process.returncode, shown.decode(), errors.read_text())
 
 
 class Forked:

@@ -5,20 +5,17 @@ import fcntl
 import io
 import json
 import os
-import pty
 import re
 import shlex
 import signal
 import sqlite3
 import stat
-import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -50,7 +47,7 @@ from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.records import Item
 from leadmasterd.store.writer import Writer
 from leadmasterd.text import speaking
-from tests import test_cli, wire
+from tests import forked, test_cli, wire
 from tests.captures import account, item, opened, reading
 from tests.forked import Forked
 from tests.waiting import LIMIT, until_true
@@ -140,32 +137,16 @@ class Shop:
 
     def sees(self, columns: int, *words: str) -> str:
         """The output of `leadmasterd …` on a terminal of this width."""
-        leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color"}
-        running = Forked(
+        done = forked.on_terminal(
             *words,
+            columns=columns,
+            rows=24,
             cwd=self.folder,
             env={name: value for name, value in environment.items() if name not in ("COLUMNS", "NO_COLOR")},
-            output=Path(os.ttyname(follower)),
-            errors=self.folder / "errors",
         )
-
-        # Ours is the only end until the process has opened its own; reading ends with the last one.
-        def close_ours() -> None:
-            with suppress(subprocess.TimeoutExpired):
-                running.wait(60)
-            os.close(follower)
-
-        closing_ours = threading.Thread(target=close_ours)
-        closing_ours.start()
-        shown = b""
-        with suppress(OSError), open(leader, "rb", buffering=0) as terminal:  # noqa: PTH123 - a descriptor
-            while part := terminal.read(4096):
-                shown += part
-        closing_ours.join()
-        assert running.returncode in (0, 3)
-        return shown.decode()
+        assert done.returncode in (0, 3)
+        return done.stdout
 
     def asks(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Query the database directly."""

@@ -1,15 +1,10 @@
 """What `status` tells a tired admin in ten seconds, even when the daemon is dead."""
 
-import fcntl
 import json
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +20,7 @@ from leadmasterd.state.files import Lock, write_status
 from leadmasterd.state.status_object import Session
 from leadmasterd.supervisor.machine import Phase
 from leadmasterd.times import iso
+from tests import forked
 from tests.waiting import until
 
 NOW = datetime(2026, 11, 23, 15, 0, 0, tzinfo=UTC)
@@ -308,13 +304,6 @@ def test_a_pairing_code_for_no_phone_is_64_at_once(
     assert "digits with the country code" in capsys.readouterr().err
 
 
-def drain(screen: int) -> None:
-    """Read a terminal until its program has ended."""
-    with suppress(OSError):  # EIO: the last one has closed it
-        while os.read(screen, 65536):
-            pass
-
-
 @pytest.mark.parametrize(
     ("columns", "rows", "fits"), [(80, 24, False), (60, 50, False), (80, 33, False), (65, 36, True), (0, 0, True)]
 )
@@ -325,19 +314,12 @@ def test_qr_says_what_a_window_lacks_for_the_code_and_where_the_picture_is(
     code = "2@" + "Ab3/" * 22 + "," + "Zx9+" * 10 + "kQ8=," + "Qw7/" * 10 + "Yh0=," + "Er5+" * 20 + "Ui2=,1"
     scan = {"qr": code, "valid_until": iso(NOW)}
     write_status(paths, {**status_of(paths, Phase.WAITING_FOR_SCAN, "scan_needed"), "scan": scan})
-    screen, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
-    command = [sys.executable, "-m", "leadmasterd", "qr", "--once"]
-    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=subprocess.PIPE, text=True) as process:
-        os.close(follower)
-        drain(screen)
-        assert process.stderr is not None
-        err = process.stderr.read()
-    os.close(screen)
+    done = forked.on_terminal("qr", "--once", columns=columns, rows=rows, cwd=Path.cwd(), env=os.environ)
+    err = done.stderr
     if fits:
-        assert (process.returncode, err) == (0, "")
+        assert (done.returncode, err) == (0, "")
         return
-    assert process.returncode == 1
+    assert done.returncode == 1
     assert "needs 65 columns and 33 rows, with 3 more" in err
     assert f"this window has {columns} and {rows}" in err
     assert str(paths.qr_picture) in err
@@ -432,23 +414,11 @@ def test_a_detail_can_not_command_the_terminal(paths: Paths, held: Lock) -> None
     """Details come from the page and the browser; markup in them is printed as text."""
     detail = "[bold]no[/bold] \x1b]0;title\x07\x1b[2J"
     write_status(paths, status_of(paths, Phase.BACKING_OFF, "cannot_spawn", detail=detail))
-    reading, writing = pty.openpty()
-    with subprocess.Popen([sys.executable, "-m", "leadmasterd", "status"], stdout=writing, stderr=writing) as status:
-        os.close(writing)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(reading, 4096)
-            except OSError:
-                break
-            if not piece:
-                break
-            shown += piece
-        assert status.wait(20) == 2
-    os.close(reading)
-    assert b"[bold]no[/bold]" in shown
-    assert b"title\x07" not in shown
-    assert b"\x1b[2J" not in shown
+    done = forked.on_terminal("status", columns=80, rows=24, cwd=Path.cwd(), env=os.environ)
+    assert done.returncode == 2
+    assert "[bold]no[/bold]" in done.stdout
+    assert "title\x07" not in done.stdout + done.stderr
+    assert "\x1b[2J" not in done.stdout + done.stderr
 
 
 async def test_many_changes_are_written_once(paths: Paths) -> None:
