@@ -71,7 +71,7 @@ bench: ## measure, compare with what was promised, and write docs/benchmarks.md
 	@tools/setup.sh test
 	@$(PY) -m benchmarks.run $(ARGS)
 
-# One hour at 20 times a shop's speed unless told otherwise: make soak ARGS="--hours 24 --speed 30". All of it: ARGS=--help
+# One hour at 20 times a shop's speed unless told otherwise: make soak ARGS="--hours 36 --speed 20". All of it: ARGS=--help
 soak: ## run the whole with a shop's traffic for hours, and fail when something grows too fast
 	@tools/setup.sh test
 	@exec $(PY) -m benchmarks.soak.run $(ARGS)

@@ -206,23 +206,26 @@ class Ours(Listener):
 
 
 def _is_of_browser(process: psutil.Process, kind: str) -> bool:
+    """Whether it is a browser's main process (no kind), or one of its processes of a kind; False once it has ended."""
     with contextlib.suppress(psutil.Error):
         words = process.cmdline()
-        types = [word.removeprefix("--type=") for word in words if word.startswith("--type=")]
-        if kind:
-            return kind in types
+        kinds = [word.removeprefix("--type=") for word in words if word.startswith("--type=")]
+        if kind or kinds:
+            return kind in kinds
+        if process.name() in _BROWSERS and not any(word.startswith("--user-data-dir=") for word in words):
+            return True
         return any(is_main_process(process, word) for word in words if word.startswith("--user-data-dir="))
     return False
+
+
+_BROWSERS: Final = ("chromium", "chrome", "google-chrome", "headless_shell", "chromium-headless-shell", "firefox")
 
 
 def other_browsers() -> list[str]:
     """The browsers that run on this machine, by pid and name: memory is shared between those of one program."""
     found = []
-    for process in psutil.process_iter(["pid", "name"]):
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if _is_of_browser(process, "") or process.name() in _BROWSER_NAMES:
+            if _is_of_browser(process, ""):
                 found.append(f"{process.pid} ({process.name()})")
     return found
-
-
-_BROWSER_NAMES: Final = ("chromium", "chrome", "google-chrome", "headless_shell", "chromium-headless-shell", "firefox")

@@ -232,6 +232,20 @@ def test_a_folder_without_samples_is_refused_in_one_sentence(
     assert not (tmp_path / "soak.svg").exists()
 
 
+@pytest.mark.parametrize("words", [["--hours", "x"], ["--speed", "0"], ["--hours", "inf"]])
+def test_a_length_or_speed_that_is_none_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The error shows what was given."""
+    with pytest.raises(SystemExit):
+        soak.main(words)
+    assert f"cannot use '{words[1]}': a number above 0 is needed" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may hold the samples of another run."""
+    assert soak.main(["--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"cannot make {tmp_path} (")
+
+
 def started(folder: Path, *words: str) -> "subprocess.Popen[str]":
     """A soak as a process."""
     return subprocess.Popen(

@@ -11,12 +11,14 @@ import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
 from benchmarks.daemon import Setup, setup
 from benchmarks.document import machine
+from benchmarks.listeners import other_browsers
 from benchmarks.soak.picture import picture
 from benchmarks.soak.play import Interrupted, Outcome, Play, listen
 from benchmarks.soak.samples import CEILINGS, Sample, judged, series
@@ -32,7 +34,7 @@ FASTEST: Final = 20.0
 _SAMPLES, _PICTURE, _LOG = "samples.jsonl", "soak.svg", "daemon.log"
 _EXAMPLES: Final = """examples:
   make soak ARGS="--hours 1 --speed 20"      20 hours of a shop in one
-  make soak ARGS="--hours 24 --speed 30"     a month of a shop in a day
+  make soak ARGS="--hours 36 --speed 20"     a month of a shop in a day and a half
   make soak ARGS="--hours 8 --seed 7 --json" one object on stdout, for programs
   make soak ARGS="--read soak-…"             judge and draw again what a run has left, however it ended
   make soak ARGS=--ceilings                  what each series may come to, and why
@@ -85,6 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         _say(f"cannot make {folder} ({causes.of_system(error)}): name a new folder with --out")
         return 2
+    if browsers := other_browsers():
+        _say(
+            f"other browsers run ({', '.join(browsers[:5])}): the memory that this one shares moves as they come and go"
+        )
     listen()
     try:
         samples, outcome = _soak(what, folder)
@@ -120,10 +126,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _above_nothing(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"cannot use {text}: a number above 0 is needed")
-    return number
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < float("inf"):
+            return number
+    raise argparse.ArgumentTypeError(f"cannot use {text!r}: a number above 0 is needed")
 
 
 def _soak(what: Run, folder: Path) -> tuple[list[Sample], Outcome]:

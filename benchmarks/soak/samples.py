@@ -147,7 +147,7 @@ def processes(daemon: psutil.Process) -> tuple[dict[str, Kind], str]:
 def _kind(process: psutil.Process) -> str:
     """By its program, and of a browser's process by its type."""
     name, arguments = Path(process.exe()).name, process.cmdline()
-    if name == "node":
+    if name.startswith("node"):  # or node-24, as some distributions name it
         return NODE
     of_browser = next((each.removeprefix("--type=") for each in arguments if each.startswith("--type=")), None)
     if of_browser:

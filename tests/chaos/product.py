@@ -129,7 +129,7 @@ class Played(DaemonUnderTest):
 
 def _is_node(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
-        return Path(process.exe()).name == "node"
+        return Path(process.exe()).name.startswith("node")
     return False
 
 
