@@ -21,6 +21,7 @@ from leadmasterd.projection.ahead import Ahead, command_for
 from leadmasterd.projection.policy import policy_of
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.model import LeadsSettings
+from leadmasterd.store.disk_upkeep import DiskUpkeep
 from leadmasterd.store.idle import InTurn
 from leadmasterd.store.word_index import WordIndex
 from leadmasterd.store.writer import IdleWork, Writer
@@ -58,9 +59,9 @@ def projection_worker(database: Path) -> Callable[[sqlite3.Connection], Projecti
 
 
 def idle_work(database: Path) -> Callable[[sqlite3.Connection], IdleWork]:
-    """All that the daemon's writer does in its idle time: leads and words."""
+    """All that the daemon's writer does in its idle time: leads, words, and keeping the file small."""
     projecting = projection_worker(database)
-    return lambda connection: InTurn(projecting(connection), WordIndex(connection))
+    return lambda connection: InTurn(projecting(connection), WordIndex(connection), DiskUpkeep(connection, days=7))
 
 
 async def _lag(database: Path) -> float:

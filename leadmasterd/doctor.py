@@ -60,6 +60,9 @@ LATEST_LIVE: Final = 20
 SPREAD: Final = timedelta(minutes=10)
 """They must be captured over at least this long: a burst may be what waited while there was no connection."""
 
+MUCH_UNUSED: Final = 0.2
+"""Of what is used in the database's file; a new one stays below that by itself."""
+
 Level = Literal["ok", "warning", "wrong"]
 
 
@@ -642,6 +645,10 @@ def _database(paths: Paths) -> Iterator[Finding]:
 
 def _growth(size: DatabaseSize, free: int) -> Finding:
     has = in_words(size.used + size.unused)
+    if size.unused > max(size.used * MUCH_UNUSED, 10_000_000):
+        has += " " + _("({unused} unused: `leadmasterd messages --compact` gives it back)").format(
+            unused=in_words(size.unused)
+        )
     if size.growth is None:
         return _finding("growth_unknown", size=has)
     if size.growth <= 0:

@@ -82,6 +82,8 @@ def test_lines_can_be_chosen_as_messages_are(state: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == ""
     assert main(["messages", "--raw", "--since", (NOW - DAY).isoformat()]) == 0
     assert capsys.readouterr() == ("", "No lines.\n")
+    assert main(["messages", "--raw", "--search", "hola"]) == 64
+    capsys.readouterr()
     assert main(["messages", "--raw", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [each["line"] for each in found["lines"]] == old
@@ -217,6 +219,14 @@ def test_doctor_foresees_a_full_disk(state: Path, monkeypatch: pytest.MonkeyPatc
     with speaking("es"):
         found = about_the_disk()
         assert found.found.startswith(f"se llena en unos {found.values['days']} días: la base de datos ocupa ")
+
+
+def test_doctor_says_what_an_old_file_could_give_back(state: Path) -> None:
+    """Only where it is much."""
+    old_database(state, 12_000)
+    assert "MB unused: `leadmasterd messages --compact` gives it back)" in about_the_disk().found
+    assert main(["messages", "--compact"]) == 0
+    assert "unused" not in about_the_disk().found
 
 
 @pytest.mark.parametrize(

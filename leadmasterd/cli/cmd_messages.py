@@ -80,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _reindex(arguments)
     if arguments.compact:
         return _compact(arguments)
+    if arguments.raw and arguments.search:
+        raise CannotUseArgument(_("--raw can't be narrowed by --search; leave one of them out"))
     paths = find_paths(arguments.config)
     settings = read_leads_settings(paths)
     zone = settings.zone()

@@ -140,7 +140,8 @@ def give_back(connection: sqlite3.Connection) -> bool:
         return False
     until, gave = time.monotonic() + _LONGEST_SECONDS, False
     while _unused(connection) and time.monotonic() < until:
-        connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()  # a page each row
+        for _ in range(_PAGES):  # a page each, whatever number it is given: Python takes only the first step of it
+            connection.execute("PRAGMA incremental_vacuum(1)")
         gave = True
     return gave
 
