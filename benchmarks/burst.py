@@ -1,6 +1,10 @@
-"""A burst of 100,000 message lines from a pipe to committed rows, against `executemany` of the same rows."""
+"""A burst of 100,000 message lines from a pipe to committed rows, against `executemany` of every row that was written.
+
+Without a feed and with one: the index of words and the outbox are such rows too.
+"""
 
 import asyncio
+import gc
 import sqlite3
 import statistics
 import tempfile
@@ -8,21 +12,26 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.figures import Figure
 from benchmarks.lines import write_lines
 from leadmasterd.capture import CaptureRules
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.listener.child import Child
+from leadmasterd.outbox import triggers
 from leadmasterd.store.database import open_for_writing
 from leadmasterd.store.records import BatchResult
-from leadmasterd.store.word_index import WordIndex
+from leadmasterd.store.word_index import WordIndex, documents, fill, indexed_through
 from leadmasterd.store.writer import IdleWork, Writer
 from leadmasterd.supervisor.timing import Timing
 
 LINES = 100_000
 ROUNDS = 3
-TABLES = ("accounts", "contacts", "contact_identities", "conversations", "messages", "message_aliases", "raw_events")
+TABLES = (
+    "accounts", "contacts", "contact_identities", "conversations", "messages", "message_aliases", "raw_events",
+    "unjudged", "outbox",
+)  # fmt: skip
 KEYS_OF_NEW_ROWS = {
     "contact_identities": "identity_id",
     "messages": "message_id",
@@ -33,33 +42,55 @@ KEYS_OF_NEW_ROWS = {
 
 
 def run() -> list[Figure]:
-    """Both in turn; the median of the ratios."""
-    ratios, seconds = [], []
+    """Each way in turn with its limit; the medians of the ratios."""
+    gc.collect()
+    gc.freeze()  # as the daemon does
+    ways = {"": [], " with a feed": []}  # type: dict[str, list[tuple[float, float]]]
     for _ in range(ROUNDS):
-        with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
-            folder = Path(name)
-            lines = folder / "lines"
-            write_lines(lines, LINES)
-            took = asyncio.run(capture(lines, folder / "ours.db", WordIndex))
-            ratios.append(took / raw(folder / "ours.db", folder / "raw.db"))
-            seconds.append(took)
-    ratio, rate = statistics.median(ratios), LINES / statistics.median(seconds)
-    return [
-        Figure(
-            name=f"burst of {LINES:,} lines, pipe to committed rows, against raw executemany",
-            number=ratio,
-            unit="x",
-            measured=f"1/{ratio:.1f} ({rate:,.0f} messages/s)",
-            promised="at least 1/8",
-            held=ratio <= 8,
+        for way, measured in ways.items():
+            with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
+                folder = Path(name)
+                lines, ours = folder / "lines", folder / "ours.db"
+                write_lines(lines, LINES)
+                if way:
+                    _with_a_feed(ours)
+                took, indexed = asyncio.run(capture(lines, ours, WordIndex))
+                measured.append((took / raw(ours, folder / "raw.db", indexed=indexed), took))
+    figures = []
+    for way, measured in ways.items():
+        ratio, seconds = (statistics.median(column) for column in zip(*measured, strict=True))
+        figures.append(
+            Figure(
+                name=f"burst of {LINES:,} lines{way}, pipe to committed rows, against raw executemany of every row",
+                number=ratio,
+                unit="x",
+                measured=f"1/{ratio:.1f} ({LINES / seconds:,.0f} messages/s)",
+                promised="at least 1/1.8",
+                held=ratio <= 1.8,
+            )
         )
-    ]
+    return figures
+
+
+def _with_a_feed(database: Path) -> None:
+    """Somebody hears, as in `feeds`: then each message is an event as well."""
+    with closing(open_for_writing(database)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        triggers.sync(connection, "thin")
+        connection.execute("COMMIT")
+
+
+class Captured(NamedTuple):
+    """How long it took, and up to which message words are indexed by then (None: there is no index)."""
+
+    seconds: float
+    indexed: int | None
 
 
 async def capture(
     lines: Path, database: Path, idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None
-) -> float:
-    """Seconds on the daemon's own path: the child's pipe, framing, the intake with backpressure, the writer."""
+) -> Captured:
+    """On the daemon's own path: the child's pipe, framing, the intake with backpressure, the writer."""
     loop = asyncio.get_running_loop()
     all_written = asyncio.Event()
 
@@ -95,20 +126,25 @@ async def capture(
     while writer.pending:
         all_written.clear()
         await all_written.wait()
+    indexed = await asyncio.wrap_future(writer.call(lambda connection, _: indexed_through(connection)))
     took = time.perf_counter() - began
     await child.stop(Timing())
     writer.stop(10)
-    return took
+    return Captured(took, indexed)
 
 
-def raw(ours: Path, raw: Path, *, since: Path | None = None) -> float:
+def raw(ours: Path, raw: Path, *, since: Path | None = None, indexed: int | None = None) -> float:
     """Seconds for the rows of `ours` into the same schema and nothing else: the limit of SQLite from Python.
 
-    `since`: a database without the new rows; only those are copied.
+    `since`: a database without the new rows; only those are copied. `indexed`: the words of messages up to this one are
+    among the rows.
     """
+    words: list[tuple[int, str]] = []
     with closing(sqlite3.connect(ours)) as source:
         if since is None:
             rows = {table: source.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
+            ids = list(range(1, (indexed or 0) + 1))
+            words = sorted((each.place, " ".join(each.words())) for each in documents(source, ids))
         else:
             source.execute("ATTACH ? AS before", (str(since),))
             rows = {
@@ -119,10 +155,14 @@ def raw(ours: Path, raw: Path, *, since: Path | None = None) -> float:
             }
     with closing(open_for_writing(raw)) as target:
         target.execute("PRAGMA foreign_keys = OFF")
+        if words:
+            fill(target, least=0)  # makes the table
         began = time.perf_counter()
         target.execute("BEGIN IMMEDIATE")
         for table, values in rows.items():
             if values:
                 target.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values[0]))})", values)
+        if words:
+            target.executemany("INSERT INTO message_words (rowid, words) VALUES (?, ?)", words)
         target.execute("COMMIT")
         return time.perf_counter() - began

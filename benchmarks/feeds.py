@@ -185,12 +185,12 @@ def _burst() -> Figure:
             folder = Path(name)
             lines = folder / "lines"
             write_lines(lines, burst.LINES)
-            without = asyncio.run(burst.capture(lines, folder / "without.db"))
+            without = asyncio.run(burst.capture(lines, folder / "without.db")).seconds
             with closing(open_for_writing(folder / "with.db")) as database:
                 database.execute("BEGIN IMMEDIATE")
                 triggers.sync(database, "thin")
                 database.execute("COMMIT")
-            ratios.append(asyncio.run(burst.capture(lines, folder / "with.db")) / without)
+            ratios.append(asyncio.run(burst.capture(lines, folder / "with.db")).seconds / without)
     ratio = statistics.median(ratios)
     return Figure(
         name="feeds: the burst with one feed against none",

@@ -192,7 +192,7 @@ def _burst(folder: Path, database: Path) -> Figure:
         ours, raw = folder / "ours.db", folder / "raw.db"
         for copy in (ours, raw):
             shutil.copy(database, copy)
-        ours_seconds = asyncio.run(capture(lines, ours, idle_work(ours)))
+        ours_seconds = asyncio.run(capture(lines, ours, idle_work(ours))).seconds
         ratios.append(ours_seconds / raw_seconds(ours, raw, since=database))
         for copy in (ours, raw):
             for suffix in ("", "-wal", "-shm"):
