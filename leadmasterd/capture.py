@@ -43,6 +43,8 @@ _CHAT_ID: Final = re.compile(
 _CHAT_NAMED: Final = re.compile(r'"(?:remote|chat)":\s*"([^"\\]+)"')
 """In the text of a line of which nothing else is sure."""
 
+_CHATS_REMEMBERED: Final = 1_024
+
 _captured_at: Final = lru_cache(maxsize=1)(iso)
 """One read of the pipe brings many messages, all with the same time of capture."""
 
@@ -140,9 +142,12 @@ class CaptureFilter:
         self.learnt = dict(learnt or {})
         """Ids that the rules do not name, and the entry of the rules whose person each is."""
         self._own: set[str] = set()
+        self._let_in: set[tuple[str, tuple[str, ...]]] = set()
+        """Chats and ids that nothing refuses, as things are."""
 
     def use_account(self, account: Account) -> None:
         """From now on, a chat with this number or LID is the operator's notes to himself."""
+        self._let_in.clear()
         digits, _, server = canonical_id(account.wid).partition("@")
         self._own = {f"{each}@{server}" for each in spellings(digits)}
         if account.lid:
@@ -184,7 +189,17 @@ class CaptureFilter:
             self._refusal(chat, (chat,)) for chat in chats
         )
 
-    def _refusal(self, chat: str, aliases: Sequence[str]) -> Skipped | None:
+    def _refusal(self, chat: str, aliases: tuple[str, ...]) -> Skipped | None:
+        if (chat, aliases) in self._let_in:
+            return None
+        refusal = self._reason_to_refuse(chat, aliases)
+        if refusal is None:
+            if len(self._let_in) >= _CHATS_REMEMBERED:
+                self._let_in.clear()
+            self._let_in.add((chat, aliases))
+        return refusal
+
+    def _reason_to_refuse(self, chat: str, aliases: Sequence[str]) -> Skipped | None:
         if chat_kind(chat) == "group" and not self._rules.groups:
             return Skipped("a group chat")
         for each in (chat, *aliases):
@@ -201,6 +216,7 @@ class CaptureFilter:
         if self._own.isdisjoint(aliases):
             return False
         self._own.update(aliases)
+        self._let_in.clear()
         return True
 
     def _ignored_by(self, ids: Iterable[str]) -> str | None:
@@ -217,6 +233,7 @@ class CaptureFilter:
             for form in [f"{digits}@c.us" for digits in spellings(digits)] if server == "c.us" else [each]:
                 if self._ignored_by((form,)) is None:
                     self.learnt[form] = entry
+                    self._let_in.clear()
 
 
 def ignore_list(entries: Iterable[str], country: str = "") -> frozenset[str]:
@@ -283,42 +300,44 @@ def _with_others(wid: str, contact: Contact) -> tuple[str, ...]:
 
 
 def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
-    extras = dict(event.extras)
+    details: Mapping[str, object] = event.extras
     if event.ephemeral_seconds:
-        extras["ephemeral_seconds"] = event.ephemeral_seconds
+        details = {**details, "ephemeral_seconds": event.ephemeral_seconds}
     author = author_of(
         from_me=event.key.from_me,
         message_type=event.message_type,
         marks=event.marks,
         has_content=bool(event.body or event.media or event.extras),
     )
-    return CapturedMessage(
-        key=event.key,
-        chat=ids.chat,
-        group=ids.group,
-        aliases=ids.aliases,
-        members=ids.members,
-        direction="out" if event.key.from_me else "in",
-        author=author,
-        type=event.message_type,
-        readable=True,
-        t=event.t,
-        sent_at=sent_at(event.t, now),
-        captured_at=_captured_at(now),
-        via=event.via,
-        sender=event.author or event.sender,
-        notify_name=clean(event.notify_name),
-        saved_name=clean(event.contact.saved_name),
-        business=event.contact.business,
-        body=clean(event.body),
-        truncated=event.truncated,
-        forwarded=event.forwarded,
-        media=_json(event.media),
-        quoted=_json(event.quoted),
-        referral=_json(event.referral),
-        details=_json(extras),
-        marks=_json(event.marks),
-        verified_name=_verified_name(event),
+    return CapturedMessage._make(  # in order: naming two dozen fields takes three times as long
+        (
+            event.key,
+            ids.chat,
+            ids.group,
+            ids.aliases,
+            ids.members,
+            "out" if event.key.from_me else "in",
+            author,
+            event.message_type,
+            True,
+            event.t,
+            sent_at(event.t, now),
+            _captured_at(now),
+            event.via,
+            event.author or event.sender,
+            clean(event.notify_name),
+            clean(event.contact.saved_name),
+            event.contact.business,
+            clean(event.body),
+            event.truncated,
+            event.forwarded,
+            _json(event.media),
+            _json(event.quoted),
+            _json(event.referral),
+            _json(details),
+            _json(event.marks),
+            _verified_name(event),
+        )
     )
 
 

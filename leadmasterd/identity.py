@@ -7,6 +7,7 @@ E.164 for one phone, so phones are compared by `match_key`.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 ChatKind = Literal["direct", "group", "status", "broadcast", "channel", "bot", "whatsapp"]
@@ -20,6 +21,8 @@ class Phone:
     match_key: str
 
 
+_IDS_CACHED: Final = 1_024
+"""The same few hundred people write at a time, and each message asks several times."""
 _SAME_SERVER: Final = {"s.whatsapp.net": "c.us", "hosted": "c.us", "hosted.lid": "lid"}
 
 _BOT: Final = re.compile(r"1313555\d{4}|131655500\d\d")
@@ -38,6 +41,7 @@ _BRAZIL: Final = re.compile(r"55(\d\d)9?([6-9]\d{7})")
 """Mobiles got a ninth digit, a leading 9, which WhatsApp's ids may lack. Landlines start with 2 to 5."""
 
 
+@lru_cache(maxsize=_IDS_CACHED)
 def chat_kind(chat: str) -> ChatKind:
     """The kind of a chat, by its canonical id. An unknown server counts as direct, so that nothing is lost."""
     server = chat.rpartition("@")[2]
@@ -54,6 +58,7 @@ def chat_kind(chat: str) -> ChatKind:
     return "whatsapp" if chat in _WHATSAPP else "direct"
 
 
+@lru_cache(maxsize=_IDS_CACHED)
 def canonical_id(wid: str) -> str:
     """The id without its device number, `c.us` for phones: `549…:12@s.whatsapp.net` becomes `549…@c.us`.
 

@@ -12,6 +12,8 @@ FUTURE_SLACK: Final = timedelta(minutes=10)
 
 EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
 """WhatsApp did not exist before 2009: anything older is a wrong date."""
+_EARLIEST_T: Final = EARLIEST.timestamp()
+_SLACK_SECONDS: Final = FUTURE_SLACK.total_seconds()
 
 
 class Day(NamedTuple):
@@ -60,10 +62,6 @@ def sent_at(t: int | None, now: datetime) -> str:
 
 def believable(t: int | None, now: datetime) -> str | None:
     """Seconds since 1970 from WhatsApp as ISO text, or None when they are missing or wrong."""
-    if t is None:
+    if t is None or not _EARLIEST_T <= t <= now.timestamp() + _SLACK_SECONDS:
         return None
-    try:
-        moment = datetime.fromtimestamp(t, UTC)
-    except (OverflowError, OSError, ValueError):
-        return None
-    return None if moment > now + FUTURE_SLACK or moment < EARLIEST else iso(moment)
+    return f"{datetime.fromtimestamp(t, UTC).isoformat()[:19]}.000Z"

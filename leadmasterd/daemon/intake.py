@@ -103,6 +103,10 @@ class Intake:
         try:
             for raw in lines:
                 event, line = decode.decode_line(raw)
+                if type(event) is Message:  # nearly always: it need not be compared with everything else
+                    self._count(event.seq)
+                    self._take_message(event, line, read)
+                    continue
                 if not isinstance(event, Malformed):
                     self._count(event.seq)
                 self._take(event, line, read)
@@ -129,9 +133,7 @@ class Intake:
     def _take(self, event: Event, line: str | None, read: _Read) -> None:
         match event:
             case Message() | Ciphertext():
-                decision = self._filter.decide(event, read.now)
-                if not isinstance(decision, Skipped):
-                    read.items.append(Item(decision, line, read.at))
+                self._take_message(event, line, read)
             case MessageEdit() | MessageRevoke() | Reaction() | Call():
                 if not self._filter.refusal(event):
                     read.items.append(Item(event, line, read.at))
@@ -153,6 +155,11 @@ class Intake:
                 self._on_lifecycle(event)
             case lifecycle:  # all that is left; the type checker refuses any other event
                 self._on_lifecycle(lifecycle)
+
+    def _take_message(self, event: Message | Ciphertext, line: str | None, read: _Read) -> None:
+        decision = self._filter.decide(event, read.now)
+        if not isinstance(decision, Skipped):
+            read.items.append(Item(decision, line, read.at))
 
     def _note_doubt(self, event: SweepChat | SweepDone) -> None:
         """Say in the journal why a sweep could not read something, each reason once a child: many chats may have it."""
@@ -191,6 +198,9 @@ class Intake:
         return [Item(bad, line, iso(self._clock()))]
 
     def _count(self, seq: int) -> None:
+        if seq == self._seq + 1:
+            self._seq = seq
+            return
         missing = seq - self._seq - 1
         self._seq = max(seq, self._seq)
         if missing > 0:

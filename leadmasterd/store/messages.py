@@ -116,6 +116,11 @@ CROSS JOIN messages m ON m.conversation_id = json_each.value AND m.stanza_id = j
 AND m.wire_t IS NULL
 """
 """By an object of ids and their conversations."""
+_STORED_KEYS: Final = """
+SELECT json_each.key, json_each.value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM messages m
+WHERE m.conversation_id = json_each.value AND m.stanza_id = json_each.key AND m.participant = '')
+"""
+"""Those of such an object that are stored at all: of what comes live, hardly any."""
 _OF_MEMBER: Final = f"""
 SELECT m.conversation_id, m.direction, m.stanza_id, {_COLUMNS} FROM messages m
 WHERE m.conversation_id = :conversation AND m.stanza_id = :id
@@ -251,8 +256,10 @@ class Messages:
             elif keys.setdefault(stanza_id, conversation) != conversation or len(thread) > 1:
                 others.update((stanza_id, each) for each in thread)
         found: dict[_Identity, list[Stored]] = {}
-        for some in (keys, *({stanza_id: each} for stanza_id, each in others if keys[stanza_id] != each)):
-            self._note_stored(found, _OF_KEYS, {"keys": json.dumps(some), **span}, _NO_MEMBER)
+        stored = dict(self._db.execute(_STORED_KEYS, (json.dumps(keys),))) if keys else {}
+        for some in (stored, *({stanza_id: each} for stanza_id, each in others if keys[stanza_id] != each)):
+            if some:
+                self._note_stored(found, _OF_KEYS, {"keys": json.dumps(some), **span}, _NO_MEMBER)
         for stanza_id, conversation, member in members:
             values = {"id": stanza_id, "conversation": conversation, "members": json.dumps(member), **span}
             self._note_stored(found, _OF_MEMBER, values, member)
@@ -273,22 +280,22 @@ class Messages:
         """Insert new messages, the ids of all, and the lines of the new ones. Returns what is dirty by the new ones."""
         new = [each for each in arrivals if each.is_new]
         # Generators: thousands of rows in lists would be work for the garbage collector. Plain tuples: sqlite3 binds
-        # them so much faster than named ones that the copy pays.
+        # them so much faster than named ones.
         self._db.executemany(
             INSERT_MESSAGE,
-            (tuple(_row(account, conversation, stored, message)) for message, _, conversation, stored, _ in new),
+            (_row(account, conversation, stored, message) for message, _, conversation, stored, _ in new),
         )
         self._db.executemany(
             INSERT_ALIAS,
             (
-                AliasRow(stored.message_id, message.key.remote, message.key.participant or "")
+                (stored.message_id, message.key.remote, message.key.participant or "")
                 for message, _, _, stored, _ in arrivals
             ),
         )
         self._db.executemany(
             INSERT_RAW,
             (
-                tuple(RawRow(account, stored.message_id, message.captured_at, line))
+                (account, stored.message_id, message.captured_at, line, None)
                 for message, line, _, stored, _ in new
                 if line is not None
             ),
@@ -524,33 +531,34 @@ def keep_line(
         )
 
 
-def _row(account: int, conversation: int, stored: Stored, message: CapturedMessage) -> MessageRow:
-    return MessageRow(
-        message_id=stored.message_id,
-        account_id=account,
-        conversation_id=conversation,
-        direction=message.direction,
-        author=message.author,
-        type=message.type,
-        body=message.body,
-        sent_at=message.sent_at,
-        captured_at=message.captured_at,
-        captured_via=message.via,
-        readable_at=message.captured_at if message.readable else None,
-        revoked_at=message.captured_at if message.type == REVOKED else None,
-        sender=message.sender,
-        notify_name=message.notify_name,
-        saved_name=message.saved_name,
-        business=message.business,
-        truncated=message.truncated,
-        forwarded=message.forwarded,
-        media=message.media,
-        quoted=message.quoted,
-        referral=message.referral,
-        details=message.details,
-        marks=message.marks,
-        stanza_id=message.key.stanza_id,
-        group_id=message.group,
-        participant=message.members[0] if message.members else "",
-        wire_t=message.t,
+def _row(account: int, conversation: int, stored: Stored, message: CapturedMessage) -> tuple[object, ...]:
+    """A `MessageRow`, in its order."""
+    return (
+        stored.message_id,
+        account,
+        conversation,
+        message.direction,
+        message.author,
+        message.type,
+        message.body,
+        message.sent_at,
+        message.captured_at,
+        message.via,
+        message.captured_at if message.readable else None,
+        message.captured_at if message.type == REVOKED else None,
+        message.sender,
+        message.notify_name,
+        message.saved_name,
+        message.business,
+        message.truncated,
+        message.forwarded,
+        message.media,
+        message.quoted,
+        message.referral,
+        message.details,
+        message.marks,
+        message.key.stanza_id,
+        message.group,
+        message.members[0] if message.members else "",
+        message.t,
     )

@@ -7,7 +7,7 @@ other are one contact, for good (`absorption`); two spellings of one phone are m
 
 import json
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from leadmasterd.capture import CapturedMessage
 from leadmasterd.identity import canonical_id, phone_of
@@ -213,10 +213,16 @@ class People:
         verified = record.verified_name or facts.verified_name
         push = record.notify_name or facts.push_name
         business = record.business or facts.business
-        told = replace(facts, saved_name=saved, verified_name=verified, push_name=push, business=business)
-        if told == facts:
+        if (saved, verified, push, business) == (
+            facts.saved_name,
+            facts.verified_name,
+            facts.push_name,
+            facts.business,
+        ):
             return
-        self._contacts[conversation] = told
+        self._contacts[conversation] = _Facts(
+            contact_id=facts.contact_id, saved_name=saved, verified_name=verified, push_name=push, business=business
+        )
         self._db.execute(
             "UPDATE contacts SET saved_name = ?, verified_name = ?, push_name = ?, business = ?, updated_at = ? "
             "WHERE contact_id = ?",

@@ -54,6 +54,7 @@ from leadmasterd.wire.events import (
     Unknown,
     Via,
 )
+from leadmasterd.wire.quick import plain_message
 
 VERSION: Final = 1
 MAX_LINE: Final = 1 << 20
@@ -78,24 +79,31 @@ def decode_line(raw: bytes) -> tuple[Event, str | None]:
         text = raw.decode()
     except UnicodeDecodeError as error:
         return malformed(f"is not UTF-8 (byte {error.start})", raw), None
+    if (message := plain_message(raw)) is not None:
+        return message, text
+    return read(text, raw), text
+
+
+def read(text: str, raw: bytes) -> Event:
+    """The event on a line, whatever it is."""
     try:
         obj = _READ(text)
     except (ValueError, RecursionError) as error:
-        return malformed(f"is not JSON ({_short(error)})", raw), text
+        return malformed(f"is not JSON ({_short(error)})", raw)
     if type(obj) is not dict:
-        return malformed("is not a JSON object", raw), text
+        return malformed("is not a JSON object", raw)
     if obj.get("v") != VERSION:
-        return malformed(f"speaks protocol version {_shown(obj.get('v'))}, not {VERSION}", raw), text
+        return malformed(f"speaks protocol version {_shown(obj.get('v'))}, not {VERSION}", raw)
     type_, seq = obj.get("type"), obj.get("seq")
     if type(seq) is not int or not 0 < seq < _MAX_INT:
-        return malformed(f"has no whole number in seq ({_shown(seq)})", raw), text
+        return malformed(f"has no whole number in seq ({_shown(seq)})", raw)
     build = EVENT_TYPES.get(type_) if isinstance(type_, str) else None
     if build is None:
-        return Unknown(_shown(type_), seq), text
+        return Unknown(_shown(type_), seq)
     try:
-        return build(obj, seq), text
+        return build(obj, seq)
     except _BadField as problem:
-        return malformed(f"is a {type_} {problem}", raw), text
+        return malformed(f"is a {type_} {problem}", raw)
 
 
 def malformed(why: str, raw: bytes) -> Malformed:
