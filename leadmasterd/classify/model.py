@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Signals
 from leadmasterd.classify.text import Normalised
+from leadmasterd.classify.weights import Rows
 from leadmasterd.errors import CannotUseModel
 from leadmasterd.text import _
 
@@ -43,6 +44,8 @@ ZERO: Final = 128
 _LANE: Final = 20
 """Bits of one intent's sum: `READ` characters have below 2,000 features, of at most 128 each."""
 _LANE_MASK: Final = (1 << _LANE) - 1
+_NORM: Final = 16
+"""Bits of one feature's part in the squared norm."""
 _MIDDLE: Final = 1 << (_LANE - 1)
 """0, in a lane: sums may be negative, and must not borrow from the lane above."""
 
@@ -138,7 +141,12 @@ class Model:
         self._zero = sum(_MIDDLE << _LANE * number for number in range(len(self.intents)))
         self._norm_at = _LANE * len(self.intents)
         """The bit where the squared norm begins, above all lanes."""
-        self._rows = {name: self._packed(bytes.fromhex(row)) for name, row in document["features"].items()}
+        rows: Mapping[str, str] = document["features"]
+        self._rows = Rows(
+            ((name, self._packed(bytes.fromhex(row))) for name, row in rows.items()),
+            most=len(rows),
+            bits=self._norm_at + _NORM,
+        )
         self._word = lru_cache(maxsize=_WORDS_CACHED)(self._look_up)
 
     def remember_words(self, many: int) -> None:
@@ -172,7 +180,7 @@ class Model:
     def _seen(self, burst: Normalised) -> tuple[Mapping[str, int], float]:
         """The rows of a burst's features, as far as the model has any, and `Guess.known`."""
         words = _words_read(burst)
-        seen = self._rows_of(_pairs(words))
+        seen = self._rows.of(_pairs(words))
         letters, known = 0, 0.0
         for word in words:
             rows, its_letters, its_known = self._word(word)
@@ -184,16 +192,12 @@ class Model:
     def _look_up(self, word: str) -> _Word:
         """Cached as `_word`."""
         ngrams = _ngrams(word)
-        rows = self._rows_of([_word_feature(word), *ngrams])
+        rows = self._rows.of([_word_feature(word), *ngrams])
         if not word[0].isalpha():
             return _Word(rows, 0, 0.0)
         if _word_feature(word) in rows:
             return _Word(rows, len(word), len(word))
         return _Word(rows, len(word), len(word) * sum(each in rows for each in ngrams) / max(1, len(ngrams)))
-
-    def _rows_of(self, names: Iterable[str]) -> dict[str, int]:
-        rows = self._rows
-        return {name: rows[name] for name in names if name in rows}
 
     def _shares(self, seen: Mapping[str, int], signals: Signals) -> list[float]:
         """The probability of each of `intents`."""
@@ -209,7 +213,7 @@ class Model:
 
     def logits(self, seen: Iterable[str]) -> list[float]:
         """The score of each of `intents` for these features."""
-        return self._logits(self._rows_of(seen).values())
+        return self._logits(self._rows.of(seen).values())
 
     def _logits(self, rows: Iterable[int]) -> list[float]:
         summed = sum(rows, self._zero)
