@@ -123,10 +123,12 @@ def test_it_ends_with_the_process_that_asked(tmp_path: Path) -> None:
 
 
 def test_the_daemon_keeps_nothing_that_it_needs_once(tmp_path: Path) -> None:
-    """Neither what checks the settings nor what updates the database, which is new here."""
+    """Neither what checks the settings nor what updates the database, which is new here; and garbage is little."""
     program = (
-        "import atexit, sys; from leadmasterd.cli import main;"
+        "import atexit, gc, sys; from leadmasterd.cli import main; from leadmasterd.__main__ import _GARBAGE_AFTER;"
+        "gc.set_threshold(_GARBAGE_AFTER);"
         f"atexit.register(lambda: print(sorted({set(HEAVY)!r} & sys.modules.keys())));"
+        "atexit.register(lambda: print(gc.get_threshold(), gc.get_freeze_count() > 10_000));"
         "sys.exit(main(['run']))"
     )
     state, node = tmp_path / "state", tmp_path / "node"
@@ -144,4 +146,4 @@ def test_the_daemon_keeps_nothing_that_it_needs_once(tmp_path: Path) -> None:
     until_true(lambda: (read_status(resolve_paths(None, str(state), "leadmaster.db")) or {}).get("scan"))
     daemon.terminate()
     output, log = daemon.communicate(timeout=LIMIT)
-    assert (daemon.returncode, output.splitlines()[-1]) == (0, "[]"), log
+    assert (daemon.returncode, output.splitlines()[-2:]) == (0, ["(700, 10, 10) True", "[]"]), log

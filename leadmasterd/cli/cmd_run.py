@@ -2,24 +2,20 @@
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
 import sys
 from datetime import UTC, datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from leadmasterd import __version__, qr
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.clock import Clock
+from leadmasterd.daemon import memory
 from leadmasterd.daemon.app import Daemon
 from leadmasterd.journal import set_up_logging
 from leadmasterd.settings.plain import read_plain
 from leadmasterd.text import _, speak
-
-_GARBAGE_AFTER: Final = (700, 10, 10)
-"""Python's own. What a command waits for is too much for a process that stays: garbage would take megabytes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Until SIGTERM or Ctrl-C."""
     if arguments.web:
         return _run_with_page(arguments.config)
+    memory.use_little()
     settings, paths = read_plain(arguments.config)
     set_up_logging()
     logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, paths.state_dir)
@@ -49,7 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
             "running as root, so the browser's sandbox is off: fine for a trial, not for production"
         )
     os.umask(0o077)
-    gc.set_threshold(*_GARBAGE_AFTER)
     clock = Clock(datetime.now(UTC), ZoneInfo(settings.leads.timezone))
     presenter = TerminalPresenter(clock) if sys.stdout.isatty() else JournalPresenter(clock)
     speak("en")  # the log and status.json

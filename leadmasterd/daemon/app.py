@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from leadmasterd import sentences, times
+from leadmasterd.daemon import memory
 from leadmasterd.daemon.audit import AuditFile
 from leadmasterd.daemon.ban import BanFile
 from leadmasterd.daemon.child_report import ChildReport
@@ -257,6 +258,7 @@ class Daemon:
         tree.become_subreaper()
         self._leads.classifying.start()
         self._compose()
+        memory.started()
         await self._outbox.begin(self._writer)
         await self._live_path.resume()
         await self._spawner.clean_up()
