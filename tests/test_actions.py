@@ -1,6 +1,8 @@
 """Decisions as a web page would make them: no command line, a typed result, one unit of work each."""
 
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,7 +26,7 @@ def editor(shop: Shop, capsys: pytest.CaptureFixture[str]) -> Iterator[LeadEdito
     """Beto's editor; customers 1 and 2 have a lead each, and 3 complains."""
     shop.hears((1, 120, PRICE), (2, 60, DELIVERY), (3, 50, BROKEN))
     settings, paths = load(None)
-    with open_editor(settings, paths, actor="person:beto", patience=Patience(1)) as editor:
+    with open_editor(settings.plain(), paths, actor="person:beto", patience=Patience(1)) as editor:
         yield editor
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", ""), "an action prints nothing"
@@ -240,3 +242,11 @@ def test_a_conversation_is_meant_by_its_number(editor: LeadEditor, shop: Shop) -
     assert add_note(editor, 2, "x")["lead_id"] == 2
     with pytest.raises(Refused, match="no conversation 99"):
         dismiss(editor, 99)
+
+
+def test_deciding_needs_no_pydantic() -> None:
+    """The page's process stays, and would keep its 13 MB after the first decision."""
+    parts = "dismissals, labels, merges, notes, stages"
+    program = f"import sys; from leadmasterd.actions import {parts}; print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"

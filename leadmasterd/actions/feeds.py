@@ -65,13 +65,13 @@ def set_state(settings: Settings, paths: Paths, name: str, state: State) -> None
             raise _not_begun(name)
 
 
-def retry(editor: LeadEditor, name: str, events: Collection[int]) -> Retried:
+def retry(editor: LeadEditor, settings: Settings, name: str, events: Collection[int]) -> Retried:
     """Deliver again what was given up: these events, or all if there are none. Raises Refused.
 
     They become events for this feed alone, in their old order, and have new ids: their receiver may have seen the old
     ones. They leave the dead letters after that is committed, so a crash between makes them come twice.
     """
-    feed = feed_of(editor.settings, name)
+    feed = feed_of(settings, name)
     with open_books(editor.paths, "rw") as books:
         if books is None:
             raise _not_begun(name)
@@ -103,6 +103,7 @@ def retry(editor: LeadEditor, name: str, events: Collection[int]) -> Retried:
 
 def replay(
     editor: LeadEditor,
+    settings: Settings,
     name: str,
     from_at: str,
     *,
@@ -118,7 +119,7 @@ def replay(
     `on_plan` gets that number and about how many bytes they take, before any is written; `on_progress` how many are
     written, and of how many. Raises Refused where the disk is too small.
     """
-    feed = feed_of(editor.settings, name)
+    feed = feed_of(settings, name)
     with open_books(editor.paths, "ro") as books:
         if books is None or not _has_begun(books, name):
             raise _not_begun(name)
@@ -192,7 +193,7 @@ def _not_begun(name: str) -> Refused:
 
 def _check_room(editor: LeadEditor, size: int) -> None:
     """Each event is written to the database and to its log, and must not be too many for the outbox."""
-    free, floor = shutil.disk_usage(editor.paths.database.parent).free, editor.settings.supervisor.disk_floor_mb
+    free, floor = shutil.disk_usage(editor.paths.database.parent).free, editor.settings.disk_floor_mb
     needed = 2 * size + floor * 1_000_000
     now = room(editor.connection, free=free)
     if now.taken + size > now.most:

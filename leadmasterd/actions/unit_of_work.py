@@ -20,8 +20,8 @@ from leadmasterd.projection.policy import classifier_of, policy_of
 from leadmasterd.projection.projector import Projector
 from leadmasterd.queries.database import id_list, open_for_reading, rows
 from leadmasterd.queries.people import Subject, find_or_refuse, of_conversation
-from leadmasterd.settings.model import Settings
 from leadmasterd.settings.paths import Paths
+from leadmasterd.settings.plain import PlainSettings
 from leadmasterd.store.database import cannot_use, is_damage, open_for_writing
 from leadmasterd.store.dirty import mark_dirty
 from leadmasterd.text import _
@@ -99,7 +99,7 @@ class LeadEditor:
     """One connection for writing, on behalf of `actor` (`person:LOGIN`)."""
 
     def __init__(
-        self, connection: sqlite3.Connection, settings: Settings, paths: Paths, *, actor: str, patience: Patience
+        self, connection: sqlite3.Connection, settings: PlainSettings, paths: Paths, *, actor: str, patience: Patience
     ) -> None:
         self.connection = connection
         self.settings = settings
@@ -107,7 +107,7 @@ class LeadEditor:
         self.actor = actor
         self._patience = patience
         self.classifier = cache(lambda: classifier_of(settings.leads.rules, paths))
-        self.projector = Projector(connection, self.classifier, policy_of(settings.leads.plain()))
+        self.projector = Projector(connection, self.classifier, policy_of(settings.leads))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -210,7 +210,7 @@ def _changes(before: _State, after: _State) -> list[Change]:
 
 
 @contextmanager
-def open_editor(settings: Settings, paths: Paths, *, actor: str, patience: Patience) -> Iterator[LeadEditor]:
+def open_editor(settings: PlainSettings, paths: Paths, *, actor: str, patience: Patience) -> Iterator[LeadEditor]:
     """An editor of this database. Raises Refused before anything has been captured: deciding creates no database.
 
     Nor does it update one of an earlier version, whose daemon may still be running.

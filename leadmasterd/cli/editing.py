@@ -21,7 +21,7 @@ def lead_editor(config: str | None) -> Iterator[LeadEditor]:
     """An editor on behalf of the person at the terminal. Raises Refused before anything was captured."""
     settings, paths = load(config)
     patience = Patience(LOCK_TIMEOUT, _say_that_we_wait)
-    with open_editor(settings, paths, actor=f"person:{_login()}", patience=patience) as editor:
+    with open_editor(settings.plain(), paths, actor=f"person:{_login()}", patience=patience) as editor:
         yield editor
 
 

@@ -82,8 +82,9 @@ def _set_state(arguments: argparse.Namespace, state: feeds.State) -> bool:
 
 def run_retry(arguments: argparse.Namespace) -> int:
     """Without any dead letter there is nothing to do."""
+    settings, _paths = load(arguments.config)
     with lead_editor(arguments.config) as editor:
-        done = feeds.retry(editor, arguments.name, arguments.events)
+        done = feeds.retry(editor, settings, arguments.name, arguments.events)
     if done.number or not done.stay:
         print(
             ngettext("{n} event is due again.", "{n} events are due again.", done.number).format(n=figure(done.number))
@@ -109,12 +110,15 @@ def run_replay(arguments: argparse.Namespace) -> int:
             line = f"\r{figure(done)} / {figure(total)}" if done < total else "\r\x1b[K"
             print(line, end="", file=sys.stderr, flush=True)
 
+    settings, _paths = load(arguments.config)
     with lead_editor(arguments.config) as editor:
         zone = clock_of(editor).zone
         from_at = times.iso(time_from(vars(arguments)["from"], zone))
         until = times.iso(time_from(arguments.until, zone)) if arguments.until else "9999"
         try:
-            feeds.replay(editor, arguments.name, from_at, until=until, on_plan=_say_how_much, on_progress=on_progress)
+            feeds.replay(
+                editor, settings, arguments.name, from_at, until=until, on_plan=_say_how_much, on_progress=on_progress
+            )
         except KeyboardInterrupt as error:
             text = ngettext(
                 "stopped: {n} event was written, and will be delivered",

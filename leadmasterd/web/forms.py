@@ -59,7 +59,7 @@ def decision(path: str, act: "Callable[[Request, Form, LeadEditor], Done]") -> R
         session, site = session_of(request), site_of(request)
         assert session is not None
         patience = Patience(LONGEST_LOCK)
-        with open_editor(site.settings, site.paths, actor=f"person:{session.name}", patience=patience) as editor:
+        with open_editor(site.plain, site.paths, actor=f"person:{session.name}", patience=patience) as editor:
             return act(request, form, editor)
 
     return posted(path, decide)

@@ -25,6 +25,7 @@ from leadmasterd.web.place import Place
 
 if TYPE_CHECKING:
     from leadmasterd.settings.model import Settings
+    from leadmasterd.settings.plain import PlainSettings
     from leadmasterd.web.forms import Done
 
 
@@ -67,10 +68,21 @@ class Site:
 
     @cached_property
     def settings(self) -> "Settings":
-        """All settings, which take 13 MB: only where something is decided. Raises CannotUseSettings."""
+        """All settings, which take 13 MB: only where feeds are shown. Raises CannotUseSettings."""
         from leadmasterd.settings.model import load
 
-        return load(str(self.paths.file) if self.paths.file else None)[0]
+        return load(self._file)[0]
+
+    @cached_property
+    def plain(self) -> "PlainSettings":
+        """What people decide by: checked like all, and without pydantic. Raises CannotUseSettings."""
+        from leadmasterd.settings.plain import read_plain
+
+        return read_plain(self._file)[0]
+
+    @property
+    def _file(self) -> str | None:
+        return str(self.paths.file) if self.paths.file else None
 
     @cached_property
     def leads(self) -> LightLeadsSettings:

@@ -18,7 +18,7 @@ from leadmasterd.text import _, printable
 from leadmasterd.web.chat_paths import CHAT
 from leadmasterd.web.forms import Done, Form, Undo, decision, needed_number, number_in
 
-# `actions` is imported by what needs it: with all that it imports it takes 30 MB, and most visits decide nothing.
+# `actions` is imported by what needs it: most visits decide nothing.
 if TYPE_CHECKING:
     from leadmasterd.actions.stages import ColleaguesDecision
     from leadmasterd.actions.unit_of_work import LeadEditor

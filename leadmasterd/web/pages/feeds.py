@@ -44,9 +44,8 @@ def retry(request: Request, form: Form, editor: "LeadEditor") -> Done:
     """Deliver again what a feed has given up."""
     from leadmasterd.actions.feeds import retry
 
-    del request
     name = form.get("feed", "")
-    done = retry(editor, name, [])
+    done = retry(editor, site_of(request).settings, name, [])
     return Done(
         ngettext(
             "{n} event of {name} is delivered again.", "{n} events of {name} are delivered again.", done.number
