@@ -23,15 +23,22 @@ export function createPageCall(page, limit) {
   };
 }
 
+const BY_NAVIGATION = [
+  'context was destroyed',
+  'Cannot find context',
+  'detached Frame',
+  'frame was detached',
+  'Execution context is not available',
+  'Could not load response body', // the library reads each document that comes (Client.js, initWebVersionCache)
+];
+
 /**
- * Whether the page navigated during an evaluation. The next load answers.
+ * Whether the page navigated during an evaluation, or while its document was read. The next load answers.
  * @param {unknown} error
  */
 export function isNavigation(error) {
-  const text = error instanceof Error ? error.message : String(error);
-  return /context was destroyed|Cannot find context|detached Frame|frame was detached|Execution context is not available/i.test(
-    text,
-  );
+  const text = (error instanceof Error ? error.message : String(error)).toLowerCase();
+  return BY_NAVIGATION.some((words) => text.includes(words.toLowerCase()));
 }
 
 /**
