@@ -104,7 +104,7 @@ def judge(ceiling: Ceiling, xs: Sequence[float], ys: Sequence[float]) -> Judged:
         carried, at_least, at_most = late.middle, surely, late.high
         settles = False
     else:
-        carried = now + late.middle * DAYS
+        carried = max(0.0, now + late.middle * DAYS)
         at_least, at_most = now + max(0.0, surely) * DAYS, now + max(0.0, late.high) * DAYS
         settles = now <= ceiling.most and late.middle < SETTLING * early.middle
     verdict: Verdict = "unclear"
