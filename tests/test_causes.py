@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,8 +85,8 @@ def test_what_is_no_regex_is_told_in_the_readers_language(regex: str) -> None:
 def test_sqlite_refuses_in_the_readers_language(tmp_path: Path) -> None:
     file = tmp_path / "damaged.db"
     file.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 40)
-    with pytest.raises(sqlite3.DatabaseError) as caught:
-        sqlite3.connect(file).execute("SELECT * FROM sqlite_schema")
+    with closing(sqlite3.connect(file)) as connection, pytest.raises(sqlite3.DatabaseError) as caught:
+        connection.execute("SELECT * FROM sqlite_schema")
     assert causes.of_sqlite(str(caught.value)) == str(caught.value)
     with speaking("es"):
         assert causes.of_sqlite("database disk image is malformed") == "el contenido del archivo está roto"

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -280,7 +281,7 @@ async def test_a_sweep_that_looks_back_asks_for_changes(tmp_path: Path) -> None:
     with opened(tmp_path / "leadmaster.db") as store:
         linked = Linked(store, linked_for=timedelta(days=30))
         for seconds_ago, changes_from in ((30 * 86400, 2 * 86400), (3600, 3600)):
-            with sqlite3.connect(store.path) as connection:
+            with closing(sqlite3.connect(store.path)) as connection, connection:
                 connection.execute("UPDATE accounts SET first_linked_at = ?", (at(time.time() - seconds_ago),))
             linked.path._ask_sweep(1, await linked.path._plan_sweep(Asked(1, CATCH_UP_SLACK, looks_back=True)))
             assert linked.sent["changes_from"] == pytest.approx(time.time() - changes_from, abs=60)

@@ -3,6 +3,7 @@
 import random
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +299,7 @@ def test_a_reaction_that_is_known_changes_nothing(store: Store) -> None:
     """Sweeps bring it repeatedly, and one read before a change arrives too late to count."""
     store.write(wire.message(), reaction("👍", from_me=True, sender=wire.US))
     store.rows("SELECT 1")
-    with sqlite3.connect(store.path) as connection:
+    with closing(sqlite3.connect(store.path)) as connection, connection:
         connection.execute("DELETE FROM unjudged")
     store.write(reaction("👍", from_me=True, sender=wire.US))
     assert store.rows("SELECT * FROM unjudged") == [], "nothing is to be judged again"
