@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from leadmasterd.listener.child import CannotStart, Child, environment_for
+from leadmasterd.listener.child import NODE_HEAP, CannotStart, Child, environment_for
 from leadmasterd.supervisor.timing import Timing
 from leadmasterd.wire.decode import MAX_LINE
 from tests.processes import adopting_orphans
@@ -261,6 +262,20 @@ def test_the_options_travel_as_one_json_object() -> None:
         "profile": "/p",
         "ñ": [1],
     }
+
+
+def test_nodes_heap_is_bounded_unless_somebody_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real Node takes both bounds from its environment, and of two values the last."""
+
+    def limit() -> float:
+        code = "console.log(require('v8').getHeapStatistics().heap_size_limit / 2 ** 20)"
+        return float(
+            subprocess.run(["node", "-e", code], env=environment_for({}), capture_output=True, check=True).stdout
+        )
+
+    assert NODE_HEAP <= limit() < 2 * NODE_HEAP
+    monkeypatch.setenv("NODE_OPTIONS", "--max-old-space-size=900")
+    assert 900 <= limit() < 1000
 
 
 async def test_two_hundred_starts_leave_no_file_and_no_thread() -> None:

@@ -25,6 +25,12 @@ from leadmasterd.text import _
 from leadmasterd.wire import decode
 
 ENTRY: Final = Path(__file__).resolve().parent.parent.parent / "node_listener" / "src" / "main.js"
+NODE_HEAP: Final = 256
+"""MiB, three times what was needed at most: 81 MB for 1,000 live messages of 20 KB at once, 78 MB for 5,000 of 1 KB,
+29 MB for a sweep of 20,000 into a pipe that nobody read for half a minute. Node's own limit grows with the machine."""
+NODE_YOUNG: Final = 2
+"""MiB of each half of the space for new objects, which Node lets grow to 16 and keeps. With 2 it takes some 10 MB less
+when idle, and no more processor time for a sweep (1.28 s for 5,000 messages with 2, 4 and 16; 1.36 s with 1)."""
 _PIPE_BYTES: Final = 1 << 20
 _DRAIN_SECONDS: Final = 1.0
 _HIGH_WATER: Final = 1 << 20
@@ -174,8 +180,13 @@ def _created(pid: int) -> float:
 
 
 def environment_for(options: Mapping[str, object]) -> dict[str, str]:
-    """The child's environment: ours without our settings, plus its options as one JSON object."""
+    """The child's environment: ours without our settings, plus its options as one JSON object and bounds for its heap.
+
+    NODE_OPTIONS of our own environment come last, and so hold.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LEADMASTERD_")}
     inherited.pop("NOTIFY_SOCKET", None)
     inherited.pop("WATCHDOG_USEC", None)
+    bounds = f"--max-old-space-size={NODE_HEAP} --max-semi-space-size={NODE_YOUNG}"
+    inherited["NODE_OPTIONS"] = f"{bounds} {inherited.get('NODE_OPTIONS', '')}".strip()
     return {**inherited, "LEADMASTERD_LISTENER": json.dumps(options)}

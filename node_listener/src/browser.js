@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { access, constants, mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { flagsFor } from './flags.js';
 
 const run = promisify(execFile);
 
@@ -79,7 +80,7 @@ export async function prepareProfile(profile) {
  * Options for puppeteer's launch.
  * `pipe`: when Node dies, in whatever way, Chromium sees the pipe close and exits; over a websocket it stayed behind.
  * `handleSIG…`: puppeteer's handlers kill the browser, which loses the last seconds of localStorage, and leave Node alive.
- * `--lang`: dialogs.js matches texts of the page.
+ * The arguments are in flags.js.
  * @param {import('./options.js').Options} options
  * @param {string | null} userAgent
  */
@@ -95,12 +96,7 @@ export function launchOptions(options, userAgent) {
     handleSIGHUP: false,
     protocolTimeout: options.timing.protocol,
     args: [
-      '--disable-gpu',
-      '--disable-dev-shm-usage',
-      '--disable-software-rasterizer',
-      '--disk-cache-size=67108864',
-      '--media-cache-size=1048576',
-      '--lang=en-US',
+      ...flagsFor(options.headless),
       `--leadmasterd-instance=${options.instance}`,
       ...(userAgent === null ? [] : [`--user-agent=${userAgent}`]),
       ...(options.no_sandbox ? ['--no-sandbox'] : []),
