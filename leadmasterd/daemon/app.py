@@ -6,7 +6,6 @@ is decided here. Events flow one way: child -> intake -> dispatch -> the supervi
 
 import asyncio
 import contextlib
-import gc
 import logging
 import math
 import signal
@@ -114,9 +113,6 @@ class Daemon:
         self._leads = LeadJobs(
             self._settings.leads, self._paths, warnings=self._warnings, changed=self._publisher.changed
         )
-        # What the program consists of is no garbage, and looking at it again and again would slow down every burst.
-        gc.collect()
-        gc.freeze()
         self._publisher.offer(
             Sections(
                 account=lambda: account,
