@@ -31,7 +31,9 @@ export function crash(pagePort, what) {
   const all = processes();
   const marker = `web.whatsapp.com:443 127.0.0.1:${pagePort},`;
   const browsers = all.filter(({ command }) => command.includes(marker) && !command.includes('--type='));
-  const found = what === 'browser' ? browsers : browsers.flatMap(({ pid }) => renderersBelow(pid, all));
+  // a script that has started the browser carries the same arguments: what is below it would be found twice
+  const found =
+    what === 'browser' ? browsers : [...new Set(browsers.flatMap(({ pid }) => renderersBelow(pid, all)))];
   for (const { pid } of found) process.kill(pid, 'SIGKILL');
   return found.map(({ pid }) => pid);
 }
