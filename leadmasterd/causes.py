@@ -65,10 +65,19 @@ _TOML: Final = (
     later("Unterminated string"),
 )
 """How tomllib begins what it says. With a value in it, that is left out in another language."""
+_TOO_MANY_DIGITS: Final = "Exceeds the limit"
 
 
-def of_toml(error: ValueError) -> str:
-    """What is wrong with a text that is not TOML, and where. `error`: of tomllib."""
+NO_TOML: Final = (ValueError, RecursionError)
+"""What tomllib raises: of a number of thousands of digits, and of thousands of levels, what Python itself says."""
+
+
+def of_toml(error: ValueError | RecursionError) -> str:
+    """What is wrong with a text that is not TOML, and where. `error`: of tomllib (`NO_TOML`)."""
+    if isinstance(error, RecursionError):
+        return _("it is nested too deeply")
+    if str(error).startswith(_TOO_MANY_DIGITS):
+        return _("it has a number with thousands of digits")
     found = re.fullmatch(_AT, str(error))
     said = found["what"] if found else str(error)
     known = next((each for each in _TOML if said.startswith(each)), "")

@@ -14,7 +14,8 @@ import pytest
 from pydantic import BaseModel
 
 from leadmasterd.alerts.kinds import Kind
-from leadmasterd.errors import CannotUseSettings
+from leadmasterd.classify.rules_file import parse
+from leadmasterd.errors import CannotUseRules, CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.settings import paths
 from leadmasterd.settings.alerts import KINDS
@@ -307,6 +308,27 @@ def test_what_is_not_toml_is_told_with_its_line(text: str) -> None:
     [line] = problems(text)
     assert "cannot read config.toml: it is not TOML: " in line
     assert "(line " in line or "(at the end of the file)" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"a = {'[' * 5000}{']' * 5000}", "it is nested too deeply"),
+        (f"a = 1{'0' * 5000}", "it has a number with thousands of digits"),
+    ],
+)
+def test_what_python_itself_refuses_of_a_file_is_told(text: str, why: str) -> None:
+    """One sentence, as for all that is no TOML."""
+    assert problems(text) == [f"cannot read config.toml: it is not TOML: {why}"]
+    with pytest.raises(CannotUseRules, match=f"^cannot use mine.toml: it is not TOML: {why}$"):
+        parse(text, "mine.toml")
+
+
+def test_a_list_in_the_environment_without_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the full settings; those who only read take the default."""
+    monkeypatch.setenv("LEADMASTERD_LEADS__HOURS", "[" * 100_000)
+    assert "LEADMASTERD_LEADS__HOURS" in problems("")[0]
+    assert read_leads_settings(find_paths(None)).refused == ("leads.hours",)
 
 
 def test_a_file_that_is_not_utf_8_or_not_there_is_told(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def parse(text: str, where: str, packaged: RuleSet | None = None) -> RuleSet:
     """
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        why = causes.of_toml(error) if isinstance(error, tomllib.TOMLDecodeError) else _("it is nested too deeply")
+    except causes.NO_TOML as error:
+        why = causes.of_toml(error)
         raise CannotUseRules(_("cannot use {where}: it is not TOML: {why}").format(where=where, why=why)) from error
     problems = _Problems(text, where)
     file = _Table(data, problems.of_the_file)

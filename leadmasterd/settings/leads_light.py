@@ -135,7 +135,7 @@ def _zone_of(name: str) -> tzinfo | None:
 def _from_json(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -393,7 +393,7 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
         settings = Settings(**data)
     except ValidationError as error:
         problems += [_sentence(where, each) for each in _worth_telling(error.errors())]
-    except SettingsError:
+    except (SettingsError, RecursionError):
         if not problems:
             problems.append(_("cannot read the environment: lists and tables are written as JSON"))
     except TypeError:  # a key that pydantic takes for one of its own arguments
@@ -526,7 +526,7 @@ def _drop_tables_of_the_environment(data: dict[str, Any]) -> None:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

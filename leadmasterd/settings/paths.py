@@ -92,7 +92,7 @@ def read_file(path: Path) -> dict[str, Any]:
         raise CannotUseSettings(
             _("cannot read {path}: it is not TOML: not UTF-8 text (byte {n})").format(path=path, n=error.start)
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except causes.NO_TOML as error:
         raise CannotUseSettings(
             _("cannot read {path}: it is not TOML: {why}").format(path=path, why=causes.of_toml(error))
         ) from error
