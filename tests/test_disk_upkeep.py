@@ -144,6 +144,20 @@ def test_what_was_captured_under_a_wrong_clock_holds_up_nothing(store: Store) ->
     assert told(store) == {"lines": [], "damaged": []}
 
 
+@pytest.mark.parametrize("behind", [timedelta(days=2), timedelta(days=20000)])
+def test_a_clock_that_starts_behind_costs_no_line(store: Store, behind: timedelta) -> None:
+    """As that of a machine without a battery, until it hears of the time: nothing is packed or dropped by it."""
+    says(store, *range(LINES + 10), age=3)
+    says(store, *range(500, 500 + LINES), age=0.5)
+    keep_up(store, now=NOW - behind)
+    says(store, 1000, age=behind / DAY)
+    keep_up(store, now=NOW - behind)
+    assert in_the_open(store) == 2 * LINES + 11
+    keep_up(store)
+    found = numbers(told(store))
+    assert [each for each in found if each != 1000] == [*range(LINES + 10), *range(500, 500 + LINES)]
+
+
 def test_packing_twice_is_nothing(store: Store) -> None:
     says(store, *range(5), age=3)
     assert keep_up(store) == 1

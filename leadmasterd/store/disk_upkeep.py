@@ -106,18 +106,29 @@ class DiskUpkeep:
     def _oldest(self, now: datetime) -> list[RawLine]:
         """Enough for a block, or what has waited too long for one; none that is not old enough."""
         young, latest = iso(now - IN_THE_OPEN), max(iso(now - _LATEST), self._past(now))
-        wrong = iso(now + IN_THE_OPEN)  # captured while the clock was ahead, who knows when
+        wrong = iso(now + IN_THE_OPEN)  # captured while the clock was ahead, who knows when; or else it is behind now
         found: list[RawLine] = []
-        letters = 0
+        letters, enough = 0, False
         for row in self._db.execute(_OLDEST, (self._through,)):
             line = RawLine(*row)
-            if young <= line.captured_at <= wrong:
+            if enough or young <= line.captured_at <= wrong:
                 break
             found.append(line)
             letters += len(line.line)
-            if len(found) == LINES or letters >= _LETTERS:
-                return found
-        return found if any(each.captured_at < latest for each in found) else []
+            enough = len(found) == LINES or letters >= _LETTERS
+        if found and found[-1].captured_at > wrong and not self._is_followed(found[-1], young):
+            enough = False
+            while found and found[-1].captured_at > wrong:
+                found.pop()
+        return found if enough or any(each.captured_at < latest for each in found) else []
+
+    def _is_followed(self, line: RawLine, young: str) -> bool:
+        """Whether a later line is old enough: then the clock has been right for a day."""
+        later = self._db.execute(
+            "SELECT 1 FROM raw_events WHERE raw_id > ? AND problem IS NULL AND captured_at < ? LIMIT 1",
+            (line.raw_id, young),
+        )
+        return later.fetchone() is not None
 
     def _drop(self, now: datetime) -> bool:
         """Delete the blocks that are past their time."""
