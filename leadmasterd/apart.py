@@ -30,7 +30,7 @@ def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
     request = pickle.dumps((spoken_language(), work, arguments))
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "leadmasterd.apart"],
+            [sys.executable, "-P", "-m", "leadmasterd.apart"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for us

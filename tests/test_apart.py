@@ -1,6 +1,7 @@
 """Work in a process of its own: what comes back, and that nothing stays."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -99,6 +100,21 @@ def test_sqlites_errors_keep_their_names() -> None:
 def test_work_whose_process_is_killed_is_done_here() -> None:
     """As where the machine is short of memory."""
     assert apart(die_unless_in, os.getpid(), package=MISSING) == os.getpid()
+
+
+def test_nothing_is_imported_from_the_folder_where_a_command_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which may be anybody's, and hold a `pickle.py`. So it is for every process of ours in Python."""
+    (tmp_path / "pickle.py").write_text("open('imported', 'w')")
+    monkeypatch.chdir(tmp_path)
+    _total, pid = apart(add, 1, 2, package=MISSING)
+    assert pid != os.getpid()
+    assert not (tmp_path / "imported").exists()
+    sources = [file.read_text(encoding="utf-8") for file in (CHECKOUT / "leadmasterd").rglob("*.py")]
+    begun = [found for text in sources for found in re.findall(r'sys\.executable,\s*"[^"]*"', text)]
+    assert begun
+    assert {found.rpartition('"-')[2] for found in begun} == {'P"'}
 
 
 def test_work_is_done_here_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:

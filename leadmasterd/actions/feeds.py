@@ -163,7 +163,7 @@ def send_test(settings: Settings, paths: Paths, name: str) -> Tested:
     try:
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "leadmasterd.feeds.trial", *config),
+                *(sys.executable, "-P", "-m", "leadmasterd.feeds.trial", *config),
                 f"--language={spoken_language()}",
                 name,
             ],

@@ -285,7 +285,7 @@ def run_train(arguments: argparse.Namespace) -> int:
         _make_state_dir(paths.state_dir)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "leadmasterd.classify.train", "--corrections", "-"),
+            *(sys.executable, "-P", "-m", "leadmasterd.classify.train", "--corrections", "-"),
             f"--source={arguments.corrections or paths.database}",
             f"--model={model_file(paths)}",
             f"--language={spoken_language()}",

@@ -64,7 +64,7 @@ def _run_with_page(config: str | None) -> int:
     place = place_of(settings, None, None)
     place.check()
     os.umask(0o077)
-    command = [sys.executable, "-m", "leadmasterd", *(["--config", str(paths.file)] if paths.file else [])]
+    command = [sys.executable, "-P", "-m", "leadmasterd", *(["--config", str(paths.file)] if paths.file else [])]
     token = Access(paths).make_link(_("operator"))
     link = f"{place.url()}login?link={token}"
     print(_("The page, once, within ten minutes: {link}").format(link=link), flush=True)

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     environment = {**os.environ, "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}
     os.execve(
         sys.executable,
-        [sys.executable, "-m", "leadmasterd.web", _as_json(settings, paths, place, arguments.idle)],
+        [sys.executable, "-P", "-m", "leadmasterd.web", _as_json(settings, paths, place, arguments.idle)],
         environment,
     )
 

@@ -87,7 +87,7 @@ class FeedsProcess:
         }
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "leadmasterd.feeds", *config),
+                *(sys.executable, "-P", "-m", "leadmasterd.feeds", *config),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LONGEST_LINE,

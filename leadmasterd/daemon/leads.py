@@ -65,7 +65,7 @@ class LeadJobs:
         """Nightly, in a process of its own, because training takes memory that a daemon should not hold."""
         config = ["--config", str(self._paths.file)] if self._paths.file else []
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "leadmasterd", *config, "rules", "train"),
+            *(sys.executable, "-P", "-m", "leadmasterd", *config, "rules", "train"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

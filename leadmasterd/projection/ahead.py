@@ -184,4 +184,4 @@ class Ahead:
 def command_for(database: Path, rules: Path | None, model: Path | None, burst_seconds: float) -> list[str]:
     """The process that labels ahead in this database. `rules`, `model`: as for `load_classifier`."""
     files = [str(file) if file else "" for file in (rules, model)]
-    return [sys.executable, "-m", "leadmasterd.projection.labeller", str(database), str(burst_seconds), *files]
+    return [sys.executable, "-P", "-m", "leadmasterd.projection.labeller", str(database), str(burst_seconds), *files]
