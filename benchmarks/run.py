@@ -15,8 +15,8 @@ from benchmarks.against import ROUNDS, CannotCompare, compare
 from benchmarks.figures import CannotMeasure, Figure, report
 
 ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "page_ways", "restarts")
-LONG = ("noticing", "feeds", "web", "peers", "disk")
-"""Only when named: some six to twenty minutes each."""
+LONG = ("noticing", "feeds", "web", "peers", "disk", "long_history")
+"""Only when named: some one to twenty minutes each."""
 
 
 def measure(chosen: Sequence[str], json_file: Path | None) -> bool:

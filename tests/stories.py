@@ -27,6 +27,7 @@ from sqlite_utils import Database
 from leadmasterd import times
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Label, Method, Signals
 from leadmasterd.leads.calendar import BusinessCalendar
+from leadmasterd.projection.checkpoints import EVERY
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
 from leadmasterd.replay import Replay, ReplayAlert, ReplayConversation, ReplayLead, ReplayRecord
@@ -236,7 +237,8 @@ def _empty_database() -> bytes:
 class Books:
     """Real tables and the code that writes and projects them, one step at a time. To be closed."""
 
-    def __init__(self, path: Path | None = None, *, policy: Policy | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, policy: Policy | None = None, every: int = EVERY) -> None:
+        """`every`: events between two checkpoints."""
         if path is not None and not path.exists():
             path.write_bytes(_empty_database())
         self.db = sqlite3.connect(path or ":memory:", isolation_level=None)
@@ -244,9 +246,11 @@ class Books:
             self.db.deserialize(_empty_database())
         self.db.execute("PRAGMA synchronous = OFF")
         self.db.execute("PRAGMA foreign_keys = ON")
+        self.now: datetime | None = None
+        """When leads are projected; None: by the clock."""
         self.rows = Rows(self.db)
         self.classifier = Literal()
-        self.projector = Projector(self.db, lambda: self.classifier, policy or globals()["policy"]())
+        self.projector = Projector(self.db, lambda: self.classifier, policy or globals()["policy"](), every=every)
         self.capture(wire.ready())
 
     def __enter__(self) -> Self:
@@ -291,7 +295,7 @@ class Books:
         conversations = dirty_conversations(self.db, limit)
         if conversations:
             self.db.execute("BEGIN")
-            self.projector.project(conversations, datetime.now(UTC))
+            self.projector.project(conversations, self.now or datetime.now(UTC))
             self.db.execute("COMMIT")
         return bool(conversations)
 

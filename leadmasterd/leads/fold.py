@@ -6,13 +6,14 @@ or a missed call starts a waiting cycle; an answer, a reaction of ours, the clos
 that it needs no answer ends it. The two are separate on purpose: a conversation without a lead waits all the same, and
 no learned label silences it.
 
-Everything is recomputed whenever anything of the contact changes, because messages may be captured late and out of
-order. Nothing here looks at a clock: what depends on the time of asking (overdue, stale) is left to `queries`.
+What is later than a change is recomputed whenever anything of the contact changes, because messages may be captured
+late and out of order; the state at a moment (`leads.state`) stands for all before it. Nothing here looks at a clock:
+what depends on the time of asking (overdue, stale) is left to `queries`.
 docs/leads.md shows the rules to people; its table is `OPENING`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, assert_never
@@ -22,7 +23,7 @@ from leadmasterd.leads.stages import CLOSED
 from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Dismissed, Merged, Reacted, Step
 from leadmasterd.reasons import SYSTEM, Reason
 
-FOLD_VERSION: Final = 9
+FOLD_VERSION: Final = 10
 """Bump when the same history would give different leads; the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
@@ -104,9 +105,19 @@ class Change:
     message_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A lead that was over before the fold began: only its number is known, and nothing can change it any more."""
+
+    lead_id: int
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Lead:
-    """One commercial enquiry. Times in milliseconds; `opened_at` is that of its first message."""
+    """One commercial enquiry. Times in milliseconds; `opened_at` is that of its first message.
+
+    `lead_id`: of one that was there before the fold began; its `changes` are its opening and those since then.
+    """
 
     conversation: int
     opened_at: int
@@ -115,7 +126,7 @@ class Lead:
     stage_at: int
     intent: str = UNKNOWN
     source: Literal["message", "ad", "person"]
-    previous: "Lead | None" = None
+    previous: "Lead | Former | None" = None
     topics: list[str] = field(default_factory=list)
     closed_at: int | None = None
     reopened: int = 0
@@ -124,6 +135,7 @@ class Lead:
     last_message_at: int
     merged_into: "Lead | None" = None
     changes: list[Change] = field(default_factory=list)
+    lead_id: int | None = None
 
 
 EndOfWaiting = Literal["reply", "call", "reaction", "closed", "dismissed"]
@@ -139,7 +151,7 @@ class Waiting:
     kind: Literal["first", "next"]
     started_at: int
     message_id: int | None
-    lead: Lead | None
+    lead: Lead | Former | None
     asked: list[Asked]
     ended_at: int | None = None
     ended_by: EndOfWaiting | None = None
@@ -150,7 +162,7 @@ class FollowUp:
     """Something for a person to do."""
 
     conversation: int
-    lead: Lead | None = None
+    lead: Lead | Former | None = None
     kind: Literal["quote_silent", "after_sale"]
     planned_at: int
     number: int = 1
@@ -190,38 +202,51 @@ class Folded:
     categories: dict[int, Category] = field(default_factory=dict)
 
 
-def fold(
-    history: Iterable[Step],
-    label_of: Callable[[Burst], BurstLabel],
-    people: Mapping[int, int],
-    threads: Mapping[int, int],
-    *,
-    reopen_ms: int,
-) -> Folded:
-    """Fold ordered steps (`timeline.steps`).
-
-    `people`: conversation -> whose it was before any person merged contacts. `threads`: conversation -> which WhatsApp
-    thread it is part of.
+class Fold:
+    """A contact's history, folded step by step. `people`: conversation -> whose it was before any person merged
+    contacts. `threads`: conversation -> which WhatsApp thread it is part of.
     """
-    result = Folded()
-    folds: dict[int, _PersonFold] = {}
 
-    def of(person: int) -> _PersonFold:
-        if person not in folds:
-            folds[person] = _PersonFold(result, threads, reopen_ms)
-        return folds[person]
+    def __init__(
+        self,
+        label_of: Callable[[Burst], BurstLabel],
+        people: Mapping[int, int],
+        threads: Mapping[int, int],
+        *,
+        reopen_ms: int,
+    ) -> None:
+        self.result = Folded()
+        self.persons: dict[int, PersonFold] = {}
+        """Two that a person has merged share one."""
+        self.wrote: set[int] = set()
+        """The persons who have written."""
+        self._label_of = label_of
+        self._people = people
+        self._threads = threads
+        self._reopen_ms = reopen_ms
 
-    for step in history:
+    def add_person(self) -> "PersonFold":
+        """Somebody of whom nothing is known yet."""
+        return PersonFold(self.result, self._threads, self._reopen_ms)
+
+    def _of(self, person: int) -> "PersonFold":
+        if person not in self.persons:
+            self.persons[person] = self.add_person()
+        return self.persons[person]
+
+    def take(self, step: Step) -> None:
+        """The next step (`timeline.steps`)."""
         if isinstance(step, Merged):
-            kept, merged = of(step.kept), of(step.merged)
+            kept, merged = self._of(step.kept), self._of(step.merged)
             if kept is not merged:
                 kept.merge(merged, step)
-                folds |= {person: kept for person, each in folds.items() if each is merged}
-            continue
-        person = of(people[step.conversation])
+                self.persons |= {person: kept for person, each in self.persons.items() if each is merged}
+            return
+        person = self._of(self._people[step.conversation])
         match step:
             case Burst():
-                person.inbound(step, label_of(step))
+                self.wrote.add(self._people[step.conversation])
+                person.inbound(step, self._label_of(step))
             case Answered():
                 person.answered(step.at, step.conversation, "reply")
             case Called():
@@ -234,28 +259,31 @@ def fold(
                 person.dismissed(step)
             case _:
                 assert_never(step)
-    return result
 
 
-class _PersonFold:
-    """The state of the fold for one person. `result` is shared by all persons of the history."""
+class PersonFold:
+    """The state of the fold for one person. `result` is shared by all persons of the history.
+
+    What is public is the state that a checkpoint keeps (`leads.state`).
+    """
 
     def __init__(self, result: Folded, threads: Mapping[int, int], reopen_ms: int) -> None:
         self.result = result
         self._threads = threads
         self._reopen_ms = reopen_ms
-        self._open: Lead | None = None
-        self._closed: Lead | None = None
+        self.open: Lead | None = None
+        self.closed: Lead | None = None
         """The lead that was closed last."""
-        self._answered = False
+        self.has_answered = False
         """Whether anybody on our side ever answered; until then they are a stranger, unless saved."""
-        self._last_burst: Burst | None = None
-        self._planned: list[FollowUp] = []
-        self._waiting: dict[int, Waiting] = {}
+        self.last_words: tuple[int, int] | None = None
+        """When their last burst began, and its first message."""
+        self.planned: list[FollowUp] = []
+        self.waiting: dict[int, Waiting] = {}
         """Conversation -> its running cycle."""
-        self._ended_by_closing: dict[int, Waiting] = {}
+        self.ended_by_closing: dict[int, Waiting] = {}
         """Conversation -> the cycle that a closing ended, without an answer since."""
-        self._muted: dict[int, BurstLabel] = {}
+        self.muted: dict[int, BurstLabel] = {}
         """Conversation -> a person's label as noise: it holds for what follows, until another label by a person."""
 
     # ------------------------------------------------------------------ the customer
@@ -264,18 +292,18 @@ class _PersonFold:
         """Open, reopen or add to a lead; start a waiting cycle."""
         conversation, at = burst.conversation, burst.at
         if label.method == "person":
-            self._muted.pop(conversation, None)
+            self.muted.pop(conversation, None)
             if label.group == "noise":
-                self._muted[conversation] = label
-        label = self._muted.get(conversation, label)
-        self._last_burst = burst
+                self.muted[conversation] = label
+        label = self.muted.get(conversation, label)
+        self.last_words = (at, burst.first_message_id)
         self._categorise(conversation, label)
         self._cancel_quotes(at, "opt_out" if label.intent == "opt_out" else "inbound")
         enquiry = self._enquiry(burst, label)
-        lead = self._open
+        lead = self.open
         if lead is None:
             self._open_for(burst, label, enquiry)
-            lead = self._open
+            lead = self.open
         else:
             self._add_to(lead, burst, label, commercial=enquiry is Enquiry.COMMERCIAL)
         if lead is not None:
@@ -293,17 +321,17 @@ class _PersonFold:
         groups = {GROUP_OF[intent] for intent in intents}
         if burst.shares and label.method != "person":
             groups.add("unknown")
-        if burst.conversation not in self._muted and (burst.ad or "commercial" in groups):
+        if burst.conversation not in self.muted and (burst.ad or "commercial" in groups):
             return Enquiry.COMMERCIAL
-        stranger = not self._answered and not burst.saved
+        stranger = not self.has_answered and not burst.saved
         return Enquiry.UNCLEAR if stranger and not groups.isdisjoint(("courtesy", "unknown")) else Enquiry.NONE
 
     def _follows_a_sale(self, at: int) -> bool:
-        sale = self._closed
-        return self._open is None and sale is not None and sale.stage == "won" and at - sale.stage_at <= OF_THE_SALE_MS
+        sale = self.closed
+        return self.open is None and sale is not None and sale.stage == "won" and at - sale.stage_at <= OF_THE_SALE_MS
 
     def _last_lead(self, at: int) -> LastLead:
-        closed = self._closed
+        closed = self.closed
         if closed is None:
             return LastLead.NONE
         if closed.stage == "won":
@@ -327,11 +355,11 @@ class _PersonFold:
             reason = Reason("commercial", {"intent": label.intent})
         if opening != "reopen":
             self._start(burst, label, opening, reason)
-        elif self._closed is not None:
+        elif self.closed is not None:
             self._reopen(
-                self._closed, at=burst.at, stage="new", reason=reason, actor=SYSTEM, message_id=burst.first_message_id
+                self.closed, at=burst.at, stage="new", reason=reason, actor=SYSTEM, message_id=burst.first_message_id
             )
-            self._add_topic(self._closed, burst, label)
+            self._add_topic(self.closed, burst, label)
 
     def _add_to(self, lead: Lead, burst: Burst, label: BurstLabel, *, commercial: bool) -> None:
         if commercial:
@@ -378,7 +406,7 @@ class _PersonFold:
         if label.intent != "acknowledgement" or not label.reasoned:
             return True
         only_words = all(message.type in _WORDS_ONLY for message in burst.messages)
-        conversation_over = self._answered or (self._open is None and self._closed is not None)
+        conversation_over = self.has_answered or (self.open is None and self.closed is not None)
         return not (only_words and conversation_over)
 
     def called(self, call: Called) -> None:
@@ -392,16 +420,16 @@ class _PersonFold:
 
     def _wait(self, conversation: int, asked: list[Asked]) -> None:
         """Start a waiting cycle, or add to the one that runs."""
-        if conversation in self._waiting:
-            self._waiting[conversation].asked += asked
+        if conversation in self.waiting:
+            self.waiting[conversation].asked += asked
             return
         at, message_id = asked[0]
-        waiting = self._waiting[conversation] = Waiting(
+        waiting = self.waiting[conversation] = Waiting(
             conversation=conversation,
-            kind="next" if self._answered else "first",
+            kind="next" if self.has_answered else "first",
             started_at=at,
             message_id=message_id,
-            lead=self._open,
+            lead=self.open,
             asked=asked,
         )
         self.result.waiting.append(waiting)
@@ -410,16 +438,16 @@ class _PersonFold:
 
     def answered(self, at: int, conversation: int, how: Literal["reply", "call"]) -> None:
         """Somebody on our side answered, in words."""
-        self._answered = True
+        self.has_answered = True
         self.stop_waiting(conversation, at, how)
-        lead = self._open or self._closed
+        lead = self.open or self.closed
         if lead is not None and lead.first_response_at is None and at >= lead.opened_at:
             lead.first_response_at = at
-        if self._open is not None:
-            self._open.last_message_at = at
-            if self._open.stage in ("unsorted", "new"):
+        if self.open is not None:
+            self.open.last_message_at = at
+            if self.open.stage in ("unsorted", "new"):
                 reason = Reason("answered" if how == "reply" else "called")
-                self._move(self._open, at=at, stage="contacted", reason=reason)
+                self._move(self.open, at=at, stage="contacted", reason=reason)
         for follow_up in self._still_planned():
             if follow_up.due_at <= at:
                 follow_up.end("done", at, how)
@@ -427,17 +455,17 @@ class _PersonFold:
     def stop_waiting(self, conversation: int, at: int, by: EndOfWaiting) -> None:
         """End the waiting here, and in the same WhatsApp thread under other spellings of the phone."""
         thread = self._threads[conversation]
-        self._ended_by_closing = {
-            each: waiting for each, waiting in self._ended_by_closing.items() if self._threads[each] != thread
+        self.ended_by_closing = {
+            each: waiting for each, waiting in self.ended_by_closing.items() if self._threads[each] != thread
         }
         for each in self._waiting_in(thread):
-            waiting = self._waiting.pop(each)
+            waiting = self.waiting.pop(each)
             waiting.ended_at, waiting.ended_by = at, by
             if by == "closed":
-                self._ended_by_closing[each] = waiting
+                self.ended_by_closing[each] = waiting
 
     def _waiting_in(self, thread: int) -> list[int]:
-        return [each for each in self._waiting if self._threads[each] == thread]
+        return [each for each in self.waiting if self._threads[each] == thread]
 
     def dismissed(self, dismissal: Dismissed) -> None:
         """End the waiting in this thread, but of what the person had not seen a new cycle starts.
@@ -445,10 +473,10 @@ class _PersonFold:
         A message may be captured after the decision and have been sent before it: nobody has said that it needs none.
         """
         for each in self._waiting_in(self._threads[dismissal.conversation]):
-            waiting = self._waiting[each]
+            waiting = self.waiting[each]
             if waiting.started_at > dismissal.seen:
                 continue
-            del self._waiting[each]
+            del self.waiting[each]
             waiting.ended_at, waiting.ended_by = dismissal.at, "dismissed"
             if unseen := [asked for asked in waiting.asked if asked[0] > dismissal.seen]:
                 self._wait(each, unseen)
@@ -459,11 +487,11 @@ class _PersonFold:
             self._close(decision)
             return
         at, stage, actor = decision.at, decision.stage, decision.actor
-        lead = self._open
+        lead = self.open
         if lead is None and stage in ("unsorted", "new"):
             self._restore_waiting()
-        if lead is None and self._closed is not None:
-            lead = self._closed
+        if lead is None and self.closed is not None:
+            lead = self.closed
             self._reopen(lead, at=at, stage=stage, reason=Reason("decided"), actor=actor, message_id=None)
         elif lead is None:
             lead = self._start_by_hand(decision)
@@ -474,11 +502,11 @@ class _PersonFold:
             self._plan_quotes(decision.conversation, lead, at)
 
     def _close(self, decision: Decided) -> None:
-        lead = self._open
+        lead = self.open
         discarded, ended = decision.stage == "junk", False
         # Without any lead, the conversation itself is closed; and of what is discarded, nothing is left to do.
-        if lead is not None or self._closed is None or discarded:
-            for conversation in list(self._waiting):
+        if lead is not None or self.closed is None or discarded:
+            for conversation in list(self.waiting):
                 ended = True
                 self.stop_waiting(conversation, decision.at, "closed")
         if discarded:
@@ -488,10 +516,10 @@ class _PersonFold:
         if lead is not None:
             lead.closed_at = decision.at
             lead.proposed = None
-            self._open, self._closed = None, lead
+            self.open, self.closed = None, lead
             self._cancel_quotes(decision.at, "closed")
         else:
-            lead = self._closed
+            lead = self.closed
         if lead is not None and lead.stage != decision.stage:
             self._move(lead, at=decision.at, stage=decision.stage, reason=Reason("decided"), actor=decision.actor)
         elif lead is not None and ended:  # junk already: what it ended this time is on record
@@ -505,15 +533,15 @@ class _PersonFold:
 
         A cycle that started since then in the same conversation is part of the restored one.
         """
-        absorbed = {self._waiting[each] for each in self._ended_by_closing if each in self._waiting}
+        absorbed = {self.waiting[each] for each in self.ended_by_closing if each in self.waiting}
         for waiting in absorbed:
-            self._ended_by_closing[waiting.conversation].asked += waiting.asked
+            self.ended_by_closing[waiting.conversation].asked += waiting.asked
         if absorbed:
             self.result.waiting = [each for each in self.result.waiting if each not in absorbed]
-        for waiting in self._ended_by_closing.values():
+        for waiting in self.ended_by_closing.values():
             waiting.ended_at = waiting.ended_by = None
-        self._waiting |= self._ended_by_closing
-        self._ended_by_closing = {}
+        self.waiting |= self.ended_by_closing
+        self.ended_by_closing = {}
 
     # ------------------------------------------------------------------ leads
 
@@ -526,7 +554,7 @@ class _PersonFold:
             stage_at=burst.at,
             intent=label.intent,
             source="ad" if burst.ad else "message",
-            previous=self._closed,
+            previous=self.closed,
             topics=[label.intent] if label.group == "commercial" else [],
             last_message_at=burst.at,
         )
@@ -536,7 +564,7 @@ class _PersonFold:
         lead = Lead(
             conversation=decision.conversation,
             opened_at=decision.at,
-            opened_by=self._last_burst.first_message_id if self._last_burst else None,
+            opened_by=self.last_words[1] if self.last_words else None,
             stage=decision.stage,
             stage_at=decision.at,
             source="person",
@@ -577,8 +605,8 @@ class _PersonFold:
 
     def _set_open(self, lead: Lead) -> None:
         """Running cycles belong to this lead: those of an earlier one ended when it was closed."""
-        self._open = lead
-        for waiting in self._waiting.values():
+        self.open = lead
+        for waiting in self.waiting.values():
             waiting.lead = lead
 
     @staticmethod
@@ -594,18 +622,18 @@ class _PersonFold:
 
     # ------------------------------------------------------------------ two contacts become one
 
-    def merge(self, other: "_PersonFold", merged: Merged) -> None:
+    def merge(self, other: "PersonFold", merged: Merged) -> None:
         """Take in the other person. Of two open leads the older stays open, the other ends as `merged`."""
-        self._answered |= other._answered
-        self._waiting |= other._waiting
-        self._ended_by_closing |= other._ended_by_closing
-        self._muted |= other._muted
-        self._planned += other._planned
-        bursts = [each for each in (self._last_burst, other._last_burst) if each]
-        self._last_burst = max(bursts, key=lambda burst: burst.at, default=None)
-        closed = [each for each in (self._closed, other._closed) if each]
-        self._closed = max(closed, key=lambda lead: lead.closed_at or 0, default=None)
-        open_leads = sorted((each for each in (self._open, other._open) if each), key=lambda lead: lead.opened_at)
+        self.has_answered |= other.has_answered
+        self.waiting |= other.waiting
+        self.ended_by_closing |= other.ended_by_closing
+        self.muted |= other.muted
+        self.planned += other.planned
+        last_words = [each for each in (self.last_words, other.last_words) if each]
+        self.last_words = max(last_words, key=lambda words: words[0], default=None)
+        closed = [each for each in (self.closed, other.closed) if each]
+        self.closed = max(closed, key=lambda lead: lead.closed_at or 0, default=None)
+        open_leads = sorted((each for each in (self.open, other.open) if each), key=lambda lead: lead.opened_at)
         for lead in open_leads[1:]:
             self._end_as_merged(lead, open_leads[0], merged)
         if open_leads:
@@ -650,11 +678,11 @@ class _PersonFold:
 
     def _plan(self, follow_up: FollowUp) -> None:
         self.result.follow_ups.append(follow_up)
-        self._planned.append(follow_up)
+        self.planned.append(follow_up)
 
     def _still_planned(self) -> list[FollowUp]:
-        self._planned = [follow_up for follow_up in self._planned if follow_up.state == "planned"]
-        return self._planned
+        self.planned = [follow_up for follow_up in self.planned if follow_up.state == "planned"]
+        return self.planned
 
     def _cancel_quotes(self, at: int, by: str) -> None:
         for follow_up in self._still_planned():

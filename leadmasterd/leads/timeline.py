@@ -4,10 +4,9 @@ Times are whole milliseconds since 1970 UTC. The order never depends on the orde
 messages come first, then calls (missed ones first), answers, reactions, decisions and merges; then the own id decides.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import groupby
 from typing import Final, NamedTuple
 
 from leadmasterd.classify.intents import Signals
@@ -16,6 +15,9 @@ PROMPT_MS: Final = 10_000
 """Their first words so soon after our first message may be a machine's: a person has to read it first."""
 _NEXT_PART_MS: Final = 5_000
 """A machine that sends a picture, a greeting and a menu sends each part this soon after the one before."""
+LONGEST_BURST: Final = 100
+"""Messages. Who goes on and on says nothing new, and each message must cost the same to judge."""
+NEVER: Final = 1 << 60
 INSTANT_MS: Final = 5_000
 """A long text of ours so soon after the first words of a burst was not typed."""
 
@@ -200,6 +202,28 @@ def _place(event: Event) -> tuple[int, int, bool, str]:
     return event.at, _RANK[type(event)], answered, own_id
 
 
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A moment that parts a history: nothing that is later can change how what is earlier is read.
+
+    No burst goes on beyond it, and no run of prompt messages. `steps`, `events`: how many of those given came earlier.
+    """
+
+    at: int
+    steps: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A stretch of a history as steps, and where it may be parted."""
+
+    steps: list[Step]
+    boundaries: list[Boundary]
+    events: int
+    """How many events that is."""
+
+
 def steps(
     events: Sequence[Event],
     burst_ms: int,
@@ -207,23 +231,42 @@ def steps(
     threads: Mapping[int, int],
     *,
     written_to: Mapping[int, int] | None = None,
-) -> list[Step]:
+    received: Set[int] = frozenset(),
+    wrote: Set[int] = frozenset(),
+    every: int = NEVER,
+    may_part: Callable[[int], bool] = lambda _at: True,
+) -> Reading:
     """Ordered events, with inbound messages joined to bursts; a burst stands where it began.
 
-    A burst ends with a silence of `burst_ms`, and with anything that we do in its thread, except a call that was
-    not taken; and prompt messages share no burst with later ones. `people`: conversation -> whose it is; `threads`:
-    conversation -> which WhatsApp thread it is part of; `written_to`: thread -> when anything of ours was first sent
-    there.
+    A burst ends with a silence of `burst_ms`, with `LONGEST_BURST` messages, and with anything that we do in its
+    thread, except a call that was not taken; and prompt messages share no burst with later ones. `people`:
+    conversation -> whose it is; `threads`: conversation -> which WhatsApp thread it is part of; `written_to`: thread ->
+    when anything of ours was first sent there.
+
+    Of a stretch that begins at a boundary: `received`: threads where something had come in before; `wrote`: the people
+    who had written. `every`: boundaries are at least so many events apart; `may_part`: of a moment, what else decides.
     """
     found: list[Step | list[Inbound]] = []
+    boundaries: list[Boundary] = []
     running: dict[int, list[Inbound]] = {}
-    prompt = _prompt_messages(events, threads, written_to or {})
-    for event in events:
+    prompt, prompt_times = _prompt_messages(events, threads, written_to or {}, received)
+    last_at, wanted = -1, every
+    for number, event in enumerate(events):
+        if (
+            number >= wanted
+            and event.at > last_at
+            and not any(begins < event.at <= ends for begins, ends in prompt_times)
+            and not any(_goes_on(burst, event.at, burst_ms) for burst in running.values())
+            and may_part(event.at)
+        ):
+            boundaries.append(Boundary(event.at, len(found), number))
+            wanted = number + every
+        last_at = event.at
         if isinstance(event, Inbound):
             burst = running.get(event.conversation)
             if burst is not None and prompt and (event.message_id in prompt) != (burst[-1].message_id in prompt):
                 burst = None
-            if burst is not None and event.at - burst[-1].at < burst_ms:
+            if burst is not None and _goes_on(burst, event.at, burst_ms):
                 burst.append(event)
             else:
                 running[event.conversation] = burst = [event]
@@ -233,7 +276,7 @@ def steps(
             thread = threads[event.conversation]
             running = {each: burst for each, burst in running.items() if threads[each] != thread}
         found.append(event)
-    already_wrote: set[int] = set()
+    already_wrote = set(wrote)
     done: list[Step] = []
     for step in found:
         if isinstance(step, list):
@@ -242,13 +285,24 @@ def steps(
             already_wrote.add(person)
         else:
             done.append(step)
-    return done
+    return Reading(done, boundaries, len(events))
 
 
-def _prompt_messages(events: Iterable[Event], threads: Mapping[int, int], written_to: Mapping[int, int]) -> Set[int]:
-    """The ids of the first messages in a thread where we wrote first, if they came within seconds."""
-    until: dict[int, int] = {}
+def _goes_on(burst: Sequence[Inbound], at: int, burst_ms: int) -> bool:
+    """Whether a message at this time would still be part of it."""
+    return at - burst[-1].at < burst_ms and len(burst) < LONGEST_BURST
+
+
+def _prompt_messages(
+    events: Iterable[Event], threads: Mapping[int, int], written_to: Mapping[int, int], received: Set[int]
+) -> tuple[Set[int], Collection[tuple[int, int]]]:
+    """The ids of the first messages in a thread where we wrote first, if they came within seconds.
+
+    And of each such thread from when until when they, or a next part of them, may come.
+    """
+    until: dict[int, int] = dict.fromkeys(received, -1)
     found = set()
+    times: dict[int, tuple[int, int]] = {}
     for event in events:
         if isinstance(event, Inbound):
             thread = threads[event.conversation]
@@ -258,21 +312,24 @@ def _prompt_messages(events: Iterable[Event], threads: Mapping[int, int], writte
             if event.at <= until[thread]:
                 found.add(event.message_id)
                 until[thread] = max(until[thread], event.at + _NEXT_PART_MS)
-    return found
+                times[thread] = times.get(thread, (event.at, 0))[0], until[thread]
+    return found, times.values()
 
 
-def quick_replies(inbound: Sequence[int], outgoing: Sequence[tuple[int, int]], within_ms: int) -> list[int]:
-    """The ids of outgoing messages (time, id) at most `within_ms` after an inbound one (time). Both in any order."""
-    events = sorted([(at, 0, 0) for at in inbound] + [(at, 1, message_id) for at, message_id in outgoing])
+class Heard(NamedTuple):
+    """What is remembered of a thread while its messages are looked at in order, to tell what nobody typed. Times.
+
+    `first`: of the first inbound message of the running burst; `last`: of the last inbound one; `ours`: of the last
+    that a person on our side wrote; `written`: of the first that was sent from our side. None: of none yet.
+    """
+
+    first: int | None = None
     last: int | None = None
-    quick = []
-    for at, group in groupby(events, key=lambda event: event[0]):
-        for _, is_outgoing, message_id in group:
-            if not is_outgoing:
-                last = at
-            elif last is not None and at - last <= within_ms:
-                quick.append(message_id)
-    return quick
+    ours: int | None = None
+    written: int | None = None
+
+
+NOTHING_HEARD: Final = Heard()
 
 
 class Sent(NamedTuple):
@@ -285,28 +342,46 @@ class Sent(NamedTuple):
     long: bool
 
 
-def untyped(inbound: Sequence[int], outgoing: Sequence[Sent], burst_ms: int) -> set[int]:
-    """The ids of one thread's outgoing messages that nobody typed. `inbound`: times, in any order.
+def quick_replies(
+    inbound: Sequence[int], outgoing: Sequence[tuple[int, int]], within_ms: int, before: Heard = NOTHING_HEARD
+) -> list[int]:
+    """The ids of outgoing messages (time, id) at most `within_ms` after an inbound one (time). Both in any order."""
+    events = sorted([(at, 0, 0) for at in inbound] + [(at, 1, message_id) for at, message_id in outgoing])
+    last = before.last
+    quick = []
+    for at, is_outgoing, message_id in events:
+        if not is_outgoing:
+            last = at
+        elif last is not None and at - last <= within_ms:
+            quick.append(message_id)
+    return quick
 
-    A long one is untyped within seconds of the first words of a burst, unless a person on our side wrote shortly before
-    them: they may have been typing since then. What nobody typed does not end a burst.
+
+def untyped(
+    inbound: Sequence[int], outgoing: Sequence[Sent], burst_ms: int, before: Heard = NOTHING_HEARD
+) -> tuple[set[int], list[tuple[int, Heard]]]:
+    """The ids of one thread's outgoing messages that nobody typed; and what is remembered after each time.
+
+    `inbound`: times, in any order. A long one is untyped within seconds of the first words of a burst, unless a person
+    on our side wrote shortly before them: they may have been typing since then. What nobody typed ends no burst.
     """
     events = sorted(
         [*((at, 0, "", None) for at in inbound), *((each.at, 1, each.own_id, each) for each in outgoing)],
         key=lambda event: event[:3],
     )
-    first: int | None = None
-    last = ours = -burst_ms
+    first, last, ours, written = before
     found = set()
+    trail = []
     for at, _rank, _own_id, sent in events:
         if sent is None:
-            if first is None or at - last >= burst_ms:
+            if first is None or last is None or at - last >= burst_ms:
                 first = at
             last = at
         elif sent.automatic or (
-            sent.long and first is not None and at - first <= INSTANT_MS and first - ours >= burst_ms
+            sent.long and first is not None and at - first <= INSTANT_MS and (ours is None or first - ours >= burst_ms)
         ):
             found.add(sent.message_id)
         else:
             first, ours = None, at
-    return found
+        trail.append((at, Heard(first, last, ours, written)))
+    return found, trail

@@ -6,6 +6,8 @@ first inbound message is automatic by itself. What was forwarded was chosen by h
 
 So a new message may show that earlier ones were automatic, in other conversations too, and a merge of contacts that
 they were not. What was sent is kept in `sent_bodies`, because bodies are purged, and is counted again each time.
+
+Of a history that is loaded from a checkpoint on, what is earlier is remembered (`timeline.Heard`).
 """
 
 import json
@@ -13,13 +15,15 @@ import re
 import sqlite3
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from leadmasterd.authors import OURS
-from leadmasterd.leads.timeline import Inbound, Sent, quick_replies, untyped
+from leadmasterd.leads.timeline import NOTHING_HEARD, Heard, Inbound, Sent, quick_replies, untyped
 from leadmasterd.projection.history import History, Outgoing
 from leadmasterd.projection.persons import several_persons
 from leadmasterd.projection.sql import with_ids
@@ -52,8 +56,35 @@ class _Kept(NamedTuple):
     automatic: bool
 
 
-def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms: int) -> set[int]:
-    """Set `messages.author` where it becomes `auto_reply`, or no longer is. Returns this history's automatic messages.
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """This history's automatic messages, and what is remembered of its threads.
+
+    `since`: where a body becomes automatic, or no longer is, that was sent before what was loaded: the first time that
+    it was, for the history to be loaded from there. All else is to be found again then.
+    """
+
+    automatic: set[int]
+    since: str | None
+    _before: Mapping[int, Heard]
+    _trails: Mapping[int, Sequence[tuple[int, Heard]]]
+    _first_written: Mapping[int, int]
+
+    def heard(self, at: int) -> dict[int, Heard]:
+        """What is remembered of each thread at this time, of what was earlier."""
+        found = dict(self._before)
+        for thread, trail in self._trails.items():
+            place = bisect_left(trail, at, key=itemgetter(0))
+            if place:
+                found[thread] = trail[place - 1][1]
+        for thread, written in self._first_written.items():
+            if written < at:
+                found[thread] = found.get(thread, NOTHING_HEARD)._replace(written=written)
+        return found
+
+
+def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms: int) -> Marked:
+    """Set `messages.author` where it becomes `auto_reply`, or no longer is.
 
     Marks conversations of other contacts dirty if a body sent there becomes automatic, or no longer is.
     """
@@ -61,8 +92,8 @@ def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms
     received = _received(history)
     kept = _kept(connection, history)
     bodies = _update_sent(connection, history, typed, kept, received=received)
-    automatic_bodies = _judge(connection, history, kept, bodies)
-    automatic = _automatic(history, typed, kept, bodies=automatic_bodies, received=received, burst_ms=burst_ms)
+    automatic_bodies, since = _judge(connection, history, kept, bodies)
+    automatic, trails = _automatic(history, typed, kept, bodies=automatic_bodies, received=received, burst_ms=burst_ms)
     for author, other in (("auto_reply", "operator"), ("operator", "auto_reply")):
         changed = [
             message.message_id
@@ -74,7 +105,13 @@ def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms
                 "UPDATE messages SET author = ? WHERE message_id IN (SELECT value FROM json_each(?))",
                 (author, json.dumps(changed)),
             )
-    return automatic
+    return Marked(
+        automatic=automatic,
+        since=since,
+        _before=history.heard,
+        _trails=trails,
+        _first_written=history.first_written(),
+    )
 
 
 def _received(history: History) -> Mapping[int, list[int]]:
@@ -89,15 +126,25 @@ def _received(history: History) -> Mapping[int, list[int]]:
 # ---------------------------------------------------------------------- what was sent
 
 
+_WITH_JUDGEMENT: Final = (
+    "SELECT s.message_id, s.body_key, s.long, s.signs, a.body_key IS NOT NULL "
+    "FROM {} LEFT JOIN automatic_bodies a USING (body_key) "
+    "WHERE {}.conversation_id IN (SELECT value FROM json_each(?1))"
+)
+_KEPT: Final = _WITH_JUDGEMENT.format("sent_bodies s", "s")
+_KEPT_SINCE: Final = (
+    _WITH_JUDGEMENT.format("messages m CROSS JOIN sent_bodies s USING (message_id)", "m") + " AND m.sent_at >= ?2"
+)
+
+
 def _kept(connection: sqlite3.Connection, history: History) -> dict[int, _Kept]:
     return {
         message_id: _Kept(body_key, bool(long), signs, bool(automatic))
         for message_id, body_key, long, signs, automatic in with_ids(
             connection,
-            "SELECT message_id, body_key, long, signs, a.body_key IS NOT NULL "
-            "FROM sent_bodies s LEFT JOIN automatic_bodies a USING (body_key) "
-            "WHERE conversation_id IN (SELECT value FROM json_each(?))",
+            _KEPT if history.since is None else _KEPT_SINCE,
             history.conversations,
+            *(() if history.since is None else (history.since_at,)),
         )
     }
 
@@ -153,7 +200,9 @@ def _quick(history: History, messages: Iterable[Outgoing], received: Mapping[int
     return {
         message_id
         for thread, sent in outgoing.items()
-        for message_id in quick_replies(received.get(thread, ()), sent, QUICK_REPLY_MS)
+        for message_id in quick_replies(
+            received.get(thread, ()), sent, QUICK_REPLY_MS, history.heard.get(thread, NOTHING_HEARD)
+        )
     }
 
 
@@ -185,8 +234,14 @@ def _is_long(body: str) -> bool:
 # ---------------------------------------------------------------------- which bodies are automatic
 
 
-def _judge(connection: sqlite3.Connection, history: History, kept: dict[int, _Kept], changed: set[str]) -> set[str]:
-    """The bodies of this history that are automatic. Tells the other conversations where that is new."""
+def _judge(
+    connection: sqlite3.Connection, history: History, kept: dict[int, _Kept], changed: set[str]
+) -> tuple[set[str], str | None]:
+    """The bodies of this history that are automatic. Tells the other conversations where that is new.
+
+    And since when it is new in this one, if that is earlier than what was loaded.
+    """
+    earlier: list[str] = []
     before = {row.body_key for row in kept.values() if row.automatic}
     doubtful = changed | before | {row.body_key for row in kept.values() if row.signs}
     automatic = set()
@@ -213,7 +268,8 @@ def _judge(connection: sqlite3.Connection, history: History, kept: dict[int, _Ke
                 )
             )
             mark_dirty(connection, {each: at for each, at in since.items() if each not in history.people})
-    return automatic
+            earlier += [at for each, at in since.items() if each in history.people and at < history.since_at]
+    return automatic, min(earlier, default=None)
 
 
 _CONTACT: Final = (
@@ -260,7 +316,7 @@ def _automatic(
     bodies: set[str],
     received: Mapping[int, list[int]],
     burst_ms: int,
-) -> set[int]:
+) -> tuple[set[int], dict[int, list[tuple[int, Heard]]]]:
     sent: dict[int, list[Sent]] = defaultdict(list)
     for message in typed:
         row = kept.get(message.message_id)
@@ -273,4 +329,11 @@ def _automatic(
                 long=row is not None and row.long,
             )
         )
-    return {each for thread, messages in sent.items() for each in untyped(received.get(thread, ()), messages, burst_ms)}
+    automatic: set[int] = set()
+    trails = {}
+    for thread in {*received, *sent}:
+        found, trails[thread] = untyped(
+            received.get(thread, ()), sent[thread], burst_ms, history.heard.get(thread, NOTHING_HEARD)
+        )
+        automatic |= found
+    return automatic, trails

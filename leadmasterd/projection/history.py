@@ -1,13 +1,15 @@
 """A contact's history, loaded from the tables: messages, calls, reactions, decisions and corrections.
 
+Of a long history only what is later than a checkpoint is loaded, and what is remembered of all before stands for it.
 Reads only. Outgoing messages are kept apart in `outgoing`, because whether a person wrote them is not known yet. What
 nobody wrote, and what came to us as one of many, is no part of the history.
 """
 
 import json
 import sqlite3
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -15,21 +17,23 @@ from leadmasterd import times
 from leadmasterd.authors import OURS
 from leadmasterd.leads.stages import DISMISSED
 from leadmasterd.leads.timeline import (
+    NEVER,
     Answered,
     Burst,
     Called,
     Decided,
     Dismissed,
     Event,
+    Heard,
     Inbound,
     Merged,
     Reacted,
-    Step,
+    Reading,
     in_order,
     steps,
 )
 from leadmasterd.projection.persons import persons_of
-from leadmasterd.projection.sql import with_ids
+from leadmasterd.projection.sql import BEGINNING, each_with_ids, with_ids
 from leadmasterd.readable import NOTHING, VOTE, votes_for_something, written_words
 from leadmasterd.store.calls import CALL_LOG, LINE_AFTER, LINE_BEFORE
 
@@ -39,6 +43,8 @@ _VCARD: Final = "BEGIN:VCARD"
 """A body that begins with this was written by a program, not by the customer."""
 _LINE_BEFORE_MS: Final = int(LINE_BEFORE.total_seconds() * 1000)
 _LINE_AFTER_MS: Final = int(LINE_AFTER.total_seconds() * 1000)
+_OF_ONE_CALL_MS: Final = _LINE_BEFORE_MS + _LINE_AFTER_MS + 1000
+"""A call's ringing and its line are not further apart."""
 
 
 class Outgoing(NamedTuple):
@@ -71,13 +77,41 @@ class History:
     outgoing: list[Outgoing] = field(default_factory=list)
     corrections: dict[int, str] = field(default_factory=dict)
     """Message -> the intent that a person gave it."""
+    merges: list[Merged] = field(default_factory=list)
+    """By hand."""
+    rung: list[int] = field(default_factory=list)
+    """When each call rang and when each line of a call was written."""
+    since: int | None = None
+    """What was loaded is not earlier; None: all was."""
+    heard: Mapping[int, Heard] = field(default_factory=dict)
+    """Thread -> what is remembered of it from before then."""
+    wrote: Set[int] = frozenset()
+    """The people who had written before then."""
 
     @property
     def conversations(self) -> list[int]:
         return list(self.people)
 
-    def steps(self, burst_seconds: float, automatic: Container[int] | None = None) -> list[Step]:
-        """All of it in order, with bursts. `automatic`: outgoing messages that nobody typed; None: as stored."""
+    @property
+    def since_at(self) -> str:
+        """As the tables have times."""
+        return BEGINNING if self.since is None else times.iso_ms(self.since)
+
+    def first_written(self) -> dict[int, int]:
+        """Thread -> when anything of ours was first sent there."""
+        found = {thread: each.written for thread, each in self.heard.items() if each.written is not None}
+        for message in self.outgoing:
+            if message.author == "system":
+                continue  # an ad's greeting stands before the customer's own first words
+            thread = self.threads[message.conversation]
+            found[thread] = min(message.at, found.get(thread, message.at))
+        return found
+
+    def read(self, burst_seconds: float, automatic: Container[int] | None = None, *, every: int = NEVER) -> Reading:
+        """All that was loaded in order, with bursts. `automatic`: outgoing messages that nobody typed; None: as stored.
+
+        `every`: boundaries are at least so many events apart.
+        """
         if automatic is None:
             automatic = {message.message_id for message in self.outgoing if message.author == "auto_reply"}
         answers = [
@@ -85,19 +119,34 @@ class History:
             for message in self.outgoing
             if message.author in OURS and not message.deleted and message.message_id not in automatic
         ]
-        written_to: dict[int, int] = {}
-        for message in self.outgoing:
-            if message.author == "system":
-                continue  # an ad's greeting stands before the customer's own first words
-            thread = self.threads[message.conversation]
-            written_to[thread] = min(message.at, written_to.get(thread, message.at))
         return steps(
-            in_order([*self.events, *answers]),
+            in_order([*self.events, *(each for each in self.merges if self.has(each.at)), *answers]),
             round(burst_seconds * 1000),
             self.people,
             self.threads,
-            written_to=written_to,
+            written_to=self.first_written(),
+            received={thread for thread, each in self.heard.items() if each.last is not None},
+            wrote=self.wrote,
+            every=every,
+            may_part=self._may_part(),
         )
+
+    def has(self, at: int) -> bool:
+        """Whether what happened then is loaded."""
+        return self.since is None or at >= self.since
+
+    def _may_part(self) -> Callable[[int], bool]:
+        """Whether a moment parts no call from its line, and no dismissal from what it says nothing of."""
+        rung = sorted(self.rung)
+        unseen = [(event.seen, event.at) for event in self.events if isinstance(event, Dismissed)]
+
+        def may_part(at: int) -> bool:
+            first = bisect_left(rung, at - _OF_ONE_CALL_MS)
+            return (first == len(rung) or rung[first] >= at) and not any(
+                seen < at <= decided for seen, decided in unseen
+            )
+
+        return may_part
 
 
 def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[History]:
@@ -131,7 +180,7 @@ def histories_of(connection: sqlite3.Connection, conversations: Sequence[int]) -
 def _tell_persons_apart(connection: sqlite3.Connection, history: History) -> None:
     persons = persons_of(connection, history.contact)
     history.people = {conversation: persons.person_of[contact] for conversation, contact in history.people.items()}
-    history.events += [
+    history.merges = [
         Merged(
             at=times.to_ms(merge.at),
             kept=persons.person_of[merge.kept],
@@ -143,40 +192,42 @@ def _tell_persons_apart(connection: sqlite3.Connection, history: History) -> Non
     ]
 
 
-def load(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
-    """Fill in what happened."""
-    of = {conversation: history for history in histories for conversation in history.conversations}
-    call_lines = _load_messages(connection, of)
-    _load_calls(connection, of, call_lines)
-    _load_reactions(connection, of)
-    _load_decisions(connection, of)
-    _load_corrections(connection, of)
+def load(connection: sqlite3.Connection, history: History) -> None:
+    """Fill in what happened from `history.since` on."""
+    history.events, history.outgoing, history.corrections, history.rung = [], [], {}, []
+    _load_calls(connection, history, _load_messages(connection, history))
+    _load_reactions(connection, history)
+    _load_decisions(connection, history)
+    _load_corrections(connection, history)
 
 
-def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) -> dict[int, list[Called]]:
+def _load_messages(connection: sqlite3.Connection, history: History) -> dict[int, list[Called]]:
     """Returns the lines of calls in the chats, by conversation."""
-    earlier = _earlier_texts(connection, of)
+    earlier = _earlier_texts(connection, history)
     call_lines: dict[int, list[Called]] = defaultdict(list)
     for (
         conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
         media, about_product, on_status, details, own_id, forwarded, file, revoked,
-    ) in with_ids(
+    ) in each_with_ids(
         connection,
         "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
         "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name <> '', business, referral IS NOT NULL, "
         "media IS NOT NULL, quoted LIKE '%\"product\":%', details LIKE '%\"status_reply\":%', details, stanza_id, "
         "forwarded, CASE WHEN direction = 'out' AND type <> 'sticker' THEN media ->> 'filehash' END, "
-        "revoked_at IS NOT NULL FROM messages WHERE conversation_id IN (SELECT value FROM json_each(?)) "
+        "revoked_at IS NOT NULL FROM messages WHERE conversation_id IN (SELECT value FROM json_each(?1)) "
+        "AND sent_at >= ?2 "
         f"AND author <> 'system' AND (direction = 'out' OR (author = 'contact' AND NOT {TO_MANY}))",
-        of,
+        history.conversations,
+        history.since_at,
     ):  # fmt: skip
-        history, at = of[conversation], times.to_ms(sent_at)
+        at = times.to_ms(sent_at)
         if type_ == VOTE and not incoming:
             history.events.append(Reacted(at, conversation, own_id))  # a tap that answers no words
             continue
         if type_ == VOTE and not votes_for_something(json.loads(details) if details else NOTHING):
             continue
         if type_ == CALL_LOG:
+            history.rung.append(at)
             call_lines[conversation].append(
                 Called(
                     at=at,
@@ -224,14 +275,15 @@ def _load_messages(connection: sqlite3.Connection, of: Mapping[int, History]) ->
     return call_lines
 
 
-def _earlier_texts(connection: sqlite3.Connection, conversations: Iterable[int]) -> dict[int, tuple[str, ...]]:
+def _earlier_texts(connection: sqlite3.Connection, history: History) -> dict[int, tuple[str, ...]]:
     found: dict[int, list[str]] = defaultdict(list)
     for message_id, before in with_ids(
         connection,
         "SELECT message_id, body_before FROM messages m JOIN message_versions USING (message_id) "
-        "WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND m.edited_at IS NOT NULL "
-        "AND change = 'edit' ORDER BY version_id",
-        conversations,
+        "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND m.sent_at >= ?2 "
+        "AND m.edited_at IS NOT NULL AND change = 'edit' ORDER BY version_id",
+        history.conversations,
+        history.since_at,
     ):
         found[message_id].append(before or "")
     return {message_id: tuple(texts) for message_id, texts in found.items()}
@@ -243,16 +295,19 @@ def _line_says_answered(details: str | None) -> bool:
     return isinstance(call, dict) and call.get("answered") is True
 
 
-def _load_calls(connection: sqlite3.Connection, of: Mapping[int, History], call_lines: dict[int, list[Called]]) -> None:
+def _load_calls(connection: sqlite3.Connection, history: History, lines_of: Mapping[int, list[Called]]) -> None:
     """Each call once: a ringing takes the outcome from its line in the chat; a line without a ringing is a call too.
 
     From the latest call on, each takes the nearest free line.
     """
+    lines = {key: sorted(found, key=_when_and_which) for key, found in _by_direction(lines_of).items()}
     for conversation, started_at, outgoing, answered, call_id in with_ids(
         connection,
         "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?)) ORDER BY started_at DESC, call_id",
-        of,
+        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND started_at >= ?2 "
+        "ORDER BY started_at DESC, call_id",
+        history.conversations,
+        history.since_at,
     ):
         call = Called(
             at=times.to_ms(started_at),
@@ -261,61 +316,91 @@ def _load_calls(connection: sqlite3.Connection, of: Mapping[int, History], call_
             outgoing=bool(outgoing),
             answered=bool(answered),
         )
-        lines = [line for line in call_lines[conversation] if _is_line_of(line, call)]
-        if lines:
-            nearest = min(lines, key=lambda line: (abs(line.at - call.at), line.at, line.own_id))
-            call_lines[conversation].remove(nearest)
+        history.rung.append(call.at)
+        free = lines.get((conversation, call.outgoing), [])
+        first = bisect_left(free, call.at - _LINE_BEFORE_MS, key=_when)
+        near = free[first : bisect_right(free, call.at + _LINE_AFTER_MS, key=_when)]
+        if near:
+            nearest = min(near, key=lambda line: (abs(line.at - call.at), line.at, line.own_id))
+            free.remove(nearest)
             call = replace(nearest, answered=nearest.answered or call.answered)
-        of[conversation].events.append(call)
-    for conversation, lines in call_lines.items():
-        of[conversation].events += lines
+        history.events.append(call)
+    for free in lines.values():
+        history.events += free
 
 
-def _is_line_of(line: Called, call: Called) -> bool:
-    return line.outgoing == call.outgoing and -_LINE_BEFORE_MS <= line.at - call.at <= _LINE_AFTER_MS
+def _by_direction(lines_of: Mapping[int, list[Called]]) -> dict[tuple[int, bool], list[Called]]:
+    found: dict[tuple[int, bool], list[Called]] = defaultdict(list)
+    for conversation, lines in lines_of.items():
+        for line in lines:
+            found[conversation, line.outgoing].append(line)
+    return found
 
 
-def _load_reactions(connection: sqlite3.Connection, of: Mapping[int, History]) -> None:
+def _when(call: Called) -> int:
+    return call.at
+
+
+def _when_and_which(call: Called) -> tuple[int, str]:
+    return call.at, call.own_id
+
+
+_REACTION: Final = (
+    # By the message's own id: a reaction may have been captured before the message. It is never earlier than that.
+    "SELECT m.conversation_id, max(r.reacted_at, m.sent_at), r.stanza_id"
+)
+_OF_MESSAGE: Final = (
+    "m.conversation_id = r.conversation_id AND m.stanza_id = r.stanza_id AND m.direction = r.direction "
+    "AND coalesce(r.message_id, m.message_id) = m.message_id AND m.direction = 'in'"
+)
+_OURS: Final = "r.from_me = 1 AND r.emoji <> ''"
+
+
+def _load_reactions(connection: sqlite3.Connection, history: History) -> None:
     for conversation, reacted_at, own_id in with_ids(
         connection,
-        # By the message's own id: a reaction may have been captured before the message.
-        "SELECT m.conversation_id, r.reacted_at, r.stanza_id FROM messages m "
-        "JOIN reactions r USING (conversation_id, stanza_id, direction) "
-        "WHERE m.conversation_id IN (SELECT value FROM json_each(?)) AND m.direction = 'in' AND r.from_me = 1 "
-        "AND r.emoji <> '' AND coalesce(r.message_id, m.message_id) = m.message_id",
-        of,
+        f"{_REACTION} FROM reactions r CROSS JOIN messages m ON {_OF_MESSAGE} "
+        f"WHERE r.conversation_id IN (SELECT value FROM json_each(?1)) AND r.reacted_at >= ?2 AND {_OURS} "
+        f"UNION ALL {_REACTION} FROM messages m CROSS JOIN reactions r ON {_OF_MESSAGE} "
+        "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND ?2 > '' AND m.sent_at >= ?2 "
+        f"AND +r.reacted_at < ?2 AND {_OURS}",
+        history.conversations,
+        history.since_at,
     ):
-        of[conversation].events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
+        history.events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
 
 
-def _load_decisions(connection: sqlite3.Connection, of: Mapping[int, History]) -> None:
+def _load_decisions(connection: sqlite3.Connection, history: History) -> None:
     for conversation, decided_at, stage, actor, number, seen_at in with_ids(
         connection,
         "SELECT conversation_id, at, stage, actor, decision_id, coalesce(seen_at, at) FROM decisions "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL",
-        of,
+        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND undone_at IS NULL",
+        history.conversations,
+        history.since_at,
     ):
         at = times.to_ms(decided_at)
-        of[conversation].events.append(
+        history.events.append(
             Dismissed(at=at, conversation=conversation, seen=times.to_ms(seen_at), number=number)
             if stage == DISMISSED
             else Decided(at=at, conversation=conversation, stage=stage, actor=actor, number=number)
         )
 
 
-def _load_corrections(connection: sqlite3.Connection, of: Mapping[int, History]) -> None:
-    for conversation, message_ids, intent in with_ids(
+def _load_corrections(connection: sqlite3.Connection, history: History) -> None:
+    for message_ids, intent in with_ids(
         connection,
-        "SELECT conversation_id, message_ids, intent FROM corrections "
+        "SELECT message_ids, intent FROM corrections "
         "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL "
         "ORDER BY at, correction_id",
-        of,
+        history.conversations,
     ):
-        of[conversation].corrections |= dict.fromkeys(json.loads(message_ids), intent)
+        history.corrections |= dict.fromkeys(json.loads(message_ids), intent)
 
 
 def bursts_of(connection: sqlite3.Connection, conversation: int, burst_seconds: float) -> list[Burst]:
     """All bursts of the person behind this conversation, by time."""
-    histories = histories_of(connection, [conversation])
-    load(connection, histories)
-    return [step for history in histories for step in history.steps(burst_seconds) if isinstance(step, Burst)]
+    found: list[Burst] = []
+    for history in histories_of(connection, [conversation]):
+        load(connection, history)
+        found += [step for step in history.read(burst_seconds).steps if isinstance(step, Burst)]
+    return found

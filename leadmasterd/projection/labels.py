@@ -34,6 +34,19 @@ class _ClassificationRow(NamedTuple):
     classified_at: str
 
 
+def _stored(connection: sqlite3.Connection, history: History) -> list[tuple[int, str, str, Method]]:
+    """Of the bursts that begin in what was loaded."""
+    columns = "k.conversation_id, k.burst, k.intent, k.method"
+    if history.since is None:
+        query = f"SELECT {columns} FROM classifications k WHERE k.conversation_id IN (SELECT value FROM json_each(?))"
+        return with_ids(connection, query, history.conversations)
+    query = (
+        f"SELECT {columns} FROM messages m CROSS JOIN classifications k ON k.first_message_id = m.message_id "
+        "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND m.sent_at >= ?2"
+    )
+    return with_ids(connection, query, history.conversations, history.since_at)
+
+
 class Labels:
     """The labels of one history: a person's, else the stored one, else a new one, which `write` then stores."""
 
@@ -46,12 +59,7 @@ class Labels:
         self._now = now
         self._known: dict[tuple[int, str], tuple[str, Method]] = {
             (conversation, burst): (intent, method)
-            for conversation, burst, intent, method in with_ids(
-                connection,
-                "SELECT conversation_id, burst, intent, method FROM classifications "
-                "WHERE conversation_id IN (SELECT value FROM json_each(?))",
-                history.conversations,
-            )
+            for conversation, burst, intent, method in _stored(connection, history)
         }
         self._used: set[tuple[int, str]] = set()
         self._new: list[_ClassificationRow] = []

@@ -1,23 +1,26 @@
-"""From stored messages to leads: load a contact's whole history, label and fold it, write what differs.
+"""From stored messages to leads: load a contact's history, label and fold it, write what differs.
 
 Runs inside the caller's transaction, on the writer's thread or in a command. The table `unjudged` holds the dirty
 conversations: whatever is captured or decided marks its conversation there in the same transaction, so a crash loses
-nothing, and leads may lag behind. The whole history of a contact is folded each time: the same history gives the same
-rows, and a lead keeps its `lead_id` by the message that opened it.
+nothing, and leads may lag behind. A history is folded from the latest checkpoint on that nothing has changed before:
+the rows are those of a fold of the whole. The same history gives the same rows, and a lead keeps its `lead_id` by the
+message that opened it.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Final
 
-from leadmasterd.leads.fold import DAY_MS, fold
+from leadmasterd.leads.fold import DAY_MS, Fold
+from leadmasterd.leads.state import Taken, resume
+from leadmasterd.leads.timeline import Boundary, Reading
 from leadmasterd.projection.auto_replies import mark_auto_replies
+from leadmasterd.projection.checkpoints import EVERY, Checkpoints, Made
 from leadmasterd.projection.history import History, histories_of, load
 from leadmasterd.projection.labels import Classifies, Labels
 from leadmasterd.projection.policy import Policy
-from leadmasterd.projection.rows import LeadRows
+from leadmasterd.projection.rows import Earlier, LeadRows
 from leadmasterd.projection.sql import with_ids
 from leadmasterd.projection.touchpoints import write_touchpoints
 from leadmasterd.reasons import SYSTEM
@@ -31,8 +34,17 @@ _OURS: Final = "('policy', 'hours')"
 class Projector:
     """Derives the leads of one database. Not thread-safe: it belongs to the owner of the connection."""
 
-    def __init__(self, connection: sqlite3.Connection, classifier: Callable[[], Classifies], policy: Policy) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        classifier: Callable[[], Classifies],
+        policy: Policy,
+        *,
+        every: int = EVERY,
+    ) -> None:
+        """`every`: events between two checkpoints."""
         self._db = connection
+        self._every = every
         self._classifier = classifier
         self._policy = policy
         self._derived_with = {"policy": policy.version, "hours": policy.hours}
@@ -60,26 +72,71 @@ class Projector:
             self._derived_with,
         )
         histories = histories_of(self._db, conversations)
-        done = {*conversations, *chain.from_iterable(history.conversations for history in histories)}
-        with_ids(self._db, "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))", done)
+        of_nobody = {*conversations}.difference(*(history.conversations for history in histories))
+        if of_nobody:
+            self._clean(of_nobody)
         number = len(histories)
         histories.reverse()
         while histories:
             history = histories.pop()  # loaded one at a time, and dropped before the next: a long one takes megabytes
-            load(self._db, [history])
-            automatic = mark_auto_replies(self._db, history, round(self._policy.burst_seconds * 1000))
-            self._derive(history, automatic, now=iso(now), actor=actor)
+            since: dict[int, str | None] = dict.fromkeys({*conversations} & {*history.conversations})
+            since |= self._clean(history.conversations)
+            known = [at for at in since.values() if at is not None]
+            self._derive(history, min(known) if len(known) == len(since) else None, now=iso(now), actor=actor)
         return number
 
-    def _derive(self, history: History, automatic: set[int], *, now: str, actor: str) -> None:
+    def _clean(self, conversations: Collection[int]) -> dict[int, str | None]:
+        """Returns which of these were dirty, and since when."""
+        where = "FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))"
+        found = with_ids(self._db, f"SELECT conversation_id, since {where}", conversations)
+        if found:
+            with_ids(self._db, f"DELETE {where}", conversations)
+        return dict(found)
+
+    def _derive(self, history: History, since: str | None, *, now: str, actor: str) -> None:
+        """`since`: nothing of this history has changed that is earlier. None: not known."""
+        checkpoints = Checkpoints(self._db, self._policy, history)
+        while True:
+            begun = checkpoints.latest(since)
+            if begun is not None:
+                history.since, history.heard, history.wrote = begun.at, begun.heard, set(begun.fold["wrote"])
+            else:
+                history.since, history.heard, history.wrote = None, {}, frozenset()
+            load(self._db, history)
+            marked = mark_auto_replies(self._db, history, round(self._policy.burst_seconds * 1000))
+            if marked.since is None:
+                break
+            since = marked.since
         labels = Labels(self._db, history, self._classifier, now)
-        folded = fold(
-            history.steps(self._policy.burst_seconds, automatic),
-            labels.of,
-            history.people,
-            history.threads,
-            reopen_ms=self._policy.reopen_days * DAY_MS,
-        )
+        fold = Fold(labels.of, history.people, history.threads, reopen_ms=self._policy.reopen_days * DAY_MS)
+        if begun is not None:
+            resume(fold, begun.fold)
+        rows = LeadRows(self._db, self._policy, history, now=now, actor=actor, earlier=Earlier.of(fold.result))
+        reading = history.read(self._policy.burst_seconds, marked.automatic, every=self._every)
+        taken = _fold_all(fold, reading)
         labels.write()
-        LeadRows(self._db, self._policy, history, now=now, actor=actor).write(folded)
+        rows.write(fold.result)
         write_touchpoints(self._db, history, self._policy.campaigns)
+        position = begun.position if begun else 0
+        checkpoints.keep(
+            [
+                Made(each.at, position + each.events, state.numbered(rows.number_of), marked.heard(each.at))
+                for each, state in taken
+            ],
+            position + reading.events,
+            self._every,
+        )
+
+
+def _fold_all(fold: Fold, reading: Reading) -> list[tuple[Boundary, Taken]]:
+    """Fold all steps. Returns the state at each boundary."""
+    taken = []
+    done = 0
+    for boundary in reading.boundaries:
+        for step in reading.steps[done : boundary.steps]:
+            fold.take(step)
+        done = boundary.steps
+        taken.append((boundary, Taken(fold)))
+    for step in reading.steps[done:]:
+        fold.take(step)
+    return taken

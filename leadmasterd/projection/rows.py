@@ -3,13 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from leadmasterd import times
-from leadmasterd.leads.fold import Change, Folded, FollowUp, Lead, Waiting
+from leadmasterd.leads.fold import Change, Folded, FollowUp, Former, Lead, Waiting
 from leadmasterd.projection.history import History
 from leadmasterd.projection.policy import Policy
-from leadmasterd.projection.sql import insert, upsert
+from leadmasterd.projection.sql import BEGINNING, insert, upsert
 from leadmasterd.reasons import SYSTEM, Reason
 
 
@@ -100,6 +101,19 @@ class _Recorded(NamedTuple):
     actor: str
     message_id: int | None
 
+    @classmethod
+    def of(cls, change: Change) -> "_Recorded":
+        """How it is recorded."""
+        at = times.iso_ms(change.at)
+        return cls(
+            at=at,
+            kind=change.kind,
+            before=change.before,
+            after=change.after,
+            actor=change.actor,
+            message_id=change.message_id,
+        )
+
 
 _LEAD_COLUMNS: Final = ", ".join(LeadRow._fields)
 _INSERT_LEAD: Final = insert("leads", ("lead_id", *LeadRow._fields, "created_at", "updated_at"))
@@ -110,11 +124,40 @@ _INSERT_EVENT: Final = insert("lead_events", EventRow._fields)
 _KINDS_WITH_A_STAGE: Final = ("opened", "stage", "reopened", "merged", "withdrawn")
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The rows from before a checkpoint that a fold goes on with: ids of leads, keys of waits and of follow-ups."""
+
+    leads: Sequence[int] = ()
+    waits: Sequence[tuple[object, ...]] = ()
+    follow_ups: Sequence[tuple[object, ...]] = ()
+
+    @classmethod
+    def of(cls, folded: Folded) -> "Earlier":
+        """Of a fold that has just been resumed."""
+        return cls(
+            [lead.lead_id for lead in folded.leads if lead.lead_id is not None],
+            [(wait.conversation, times.iso_ms(wait.started_at)) for wait in folded.waiting],
+            [(each.conversation, each.kind, times.iso_ms(each.planned_at), each.number) for each in folded.follow_ups],
+        )
+
+
 class LeadRows:
-    """Writes one history. `actor`: the person whose decision caused this projection, or `system`."""
+    """Writes one history. `actor`: the person whose decision caused this projection, or `system`.
+
+    Of a history that is loaded from a checkpoint on, rows of what is earlier stay as they are, but for those that the
+    fold has gone on with.
+    """
 
     def __init__(
-        self, connection: sqlite3.Connection, policy: Policy, history: History, *, now: str, actor: str
+        self,
+        connection: sqlite3.Connection,
+        policy: Policy,
+        history: History,
+        *,
+        now: str,
+        actor: str,
+        earlier: Earlier,
     ) -> None:
         self._db = connection
         self._policy = policy
@@ -122,16 +165,25 @@ class LeadRows:
         self._now = now
         self._actor = actor
         self._conversations = json.dumps(history.conversations)
+        self._earlier = earlier
         self._ids: dict[Lead, int] = {}
 
     def write(self, folded: Folded) -> None:
         """Leads first, because the other rows refer to them."""
         self._write_leads(folded.leads)
         waiting = {each: self._waiting_row(each) for each in folded.waiting}
-        self._sync("waiting_cycles", WaitingRow, waiting.values(), key=2)
-        self._sync("follow_ups", FollowUpRow, map(self._follow_up_row, folded.follow_ups), key=4)
+        self._sync("waiting_cycles", WaitingRow, waiting.values(), key=2, at="started_at", earlier=self._earlier.waits)
+        follow_ups = map(self._follow_up_row, folded.follow_ups)
+        self._sync("follow_ups", FollowUpRow, follow_ups, key=4, at="planned_at", earlier=self._earlier.follow_ups)
         still_waiting = {row.conversation_id: row for each, row in waiting.items() if each.ended_at is None}
         self._write_conversations(folded, still_waiting)
+
+    def number_of(self, lead: Lead | Former) -> int:
+        """The `lead_id` of a lead of the fold that was written."""
+        return lead.lead_id if isinstance(lead, Former) else self._ids[lead]
+
+    def _id_of(self, lead: Lead | Former | None) -> int | None:
+        return None if lead is None else self.number_of(lead)
 
     # ------------------------------------------------------------------ leads
 
@@ -140,10 +192,18 @@ class LeadRows:
             lead_id: _Stored(LeadRow._make(columns[:-2]), _Links._make(columns[-2:]))
             for lead_id, *columns in self._db.execute(
                 f"SELECT lead_id, {_LEAD_COLUMNS}, previous_lead_id, merged_into_id FROM leads "
-                "WHERE conversation_id IN (SELECT value FROM json_each(?)) OR contact_id = ?",
-                (self._conversations, self._history.contact),
+                "WHERE (conversation_id IN (SELECT value FROM json_each(:conversations)) AND opened_at >= :since) "
+                "OR (contact_id = :contact AND opened_at >= :since) "
+                "OR lead_id IN (SELECT value FROM json_each(:earlier))",
+                {
+                    "conversations": self._conversations,
+                    "contact": self._history.contact,
+                    "since": self._history.since_at,
+                    "earlier": json.dumps(self._earlier.leads),
+                },
             )
         }
+        self._ids = {lead: lead.lead_id for lead in leads if lead.lead_id is not None}
         self._match_by_opening(leads, stored)
         self._match_by_overlap(leads, stored)
         matched = set(self._ids.values())
@@ -153,7 +213,7 @@ class LeadRows:
             self._write_lead(lead, stored)
         for lead in leads:
             lead_id = self._ids[lead]
-            links = _Links(*(self._ids[each] if each else None for each in (lead.previous, lead.merged_into)))
+            links = _Links(self._id_of(lead.previous), self._id_of(lead.merged_into))
             if links != (stored[lead_id].links if lead_id in stored else _Links()):
                 self._db.execute(
                     "UPDATE leads SET previous_lead_id = ?, merged_into_id = ? WHERE lead_id = ?", (*links, lead_id)
@@ -165,8 +225,10 @@ class LeadRows:
         merged_first = sorted(stored.items(), key=lambda each: each[1].row.stage != "merged")
         by_message = {each.row.opened_by_message_id: lead_id for lead_id, each in merged_first}
         by_moment = {(each.row.conversation_id, each.row.opened_at): lead_id for lead_id, each in stored.items()}
-        free = set(stored)
+        free = stored.keys() - self._ids.values()
         for lead in leads:
+            if lead in self._ids:
+                continue
             lead_id = (
                 by_message.get(lead.opened_by)
                 if lead.opened_by
@@ -228,7 +290,7 @@ class LeadRows:
             lead_id = self._ids[lead] = int(cursor.lastrowid or 0)
         elif stored[lead_id].row != row:
             self._db.execute(_UPDATE_LEAD, (*row, self._now, lead_id))
-        self._write_record(lead_id, lead)
+        self._write_record(lead_id, lead, stage_before=stored[lead_id].row.stage if lead_id in stored else None)
 
     def _lead_row(self, lead: Lead) -> LeadRow:
         wall = business = None
@@ -265,45 +327,40 @@ class LeadRows:
 
     # ------------------------------------------------------------------ the record
 
-    def _write_record(self, lead_id: int, lead: Lead) -> None:
+    def _write_record(self, lead_id: int, lead: Lead, *, stage_before: str | None) -> None:
         """Append the lead's changes that `lead_events` does not have yet.
 
         The record is append-only, but late messages, manual labels and merges can change the past that the fold
         produces. So lines that the fold no longer produces stay, and a lead has one `opened` line, even if the fold now
         says that another message opened it. But the last line with a stage must match the lead's stage. If it does not,
         one more line is added: with the reason of the new opening if that explains the stage (a stranger's lead that
-        turns out to have begun with a price), else `recomputed`.
+        turns out to have begun with a price), else `recomputed`. Of a lead that was there before what was loaded, the
+        last line so far matches its stage so far (`stage_before`).
         """
-        recorded = [
-            _Recorded._make(row)
-            for row in self._db.execute(
-                "SELECT at, kind, before, after, actor, message_id FROM lead_events WHERE lead_id = ? "
-                "ORDER BY event_id",
-                (lead_id,),
-            )
-        ]
-        known = set(recorded)
+        goes_on = lead.lead_id is not None
+        recorded = self._recorded(lead_id, "at >= ?", self._history.since_at if goes_on else BEGINNING)
+        known, so_far = set(recorded), len(recorded)
         opened = any(each.kind == "opened" for each in recorded)
         other_opening: Change | None = None
         for change in lead.changes:
-            line = _Recorded(
-                at=times.iso_ms(change.at),
-                kind=change.kind,
-                before=change.before,
-                after=change.after,
-                actor=change.actor,
-                message_id=change.message_id,
-            )
+            line = _Recorded.of(change)
             if line in known:
                 continue
-            if change.kind == "opened" and opened:
+            if change.kind == "opened" and (opened or goes_on):
                 other_opening = change
             else:
                 self._record(lead_id, change)
                 recorded.append(line)
-        last = next((each.after for each in reversed(recorded) if each.kind in _KINDS_WITH_A_STAGE), None)
+        lines = recorded[so_far:] if goes_on else recorded
+        last = next(
+            (each.after for each in reversed(lines) if each.kind in _KINDS_WITH_A_STAGE),
+            stage_before if goes_on else None,
+        )
         if last == lead.stage:
             return
+        if goes_on and other_opening is not None:
+            same = _Recorded.of(other_opening) in self._recorded(lead_id, "kind = ?", "opened")
+            other_opening = None if same else other_opening
         if other_opening is not None and other_opening.after == lead.stage:
             reason, actor, message_id = other_opening.reason, SYSTEM, other_opening.message_id
         else:
@@ -318,6 +375,12 @@ class LeadRows:
             message_id=message_id,
         )
         self._record(lead_id, change)
+
+    def _recorded(self, lead_id: int, which: str, value: str) -> list[_Recorded]:
+        query = (
+            f"SELECT {', '.join(_Recorded._fields)} FROM lead_events WHERE lead_id = ? AND {which} ORDER BY event_id"
+        )
+        return [_Recorded._make(row) for row in self._db.execute(query, (lead_id, value))]
 
     def _record(self, lead_id: int, change: Change, *, kind: str | None = None) -> None:
         row = EventRow(
@@ -343,18 +406,26 @@ class LeadRows:
         rows: Iterable[WaitingRow | FollowUpRow],
         *,
         key: int,
+        at: str,
+        earlier: Iterable[tuple[object, ...]],
     ) -> None:
-        """Give a table these rows for these conversations. The first `key` columns identify a row."""
+        """Give a table these rows for these conversations, from what was loaded on.
+
+        The first `key` columns identify a row. `at`: the column with its time; `earlier`: keys of others to replace.
+        """
         names = columns._fields
+        same_key = " AND ".join(f"{name} = ?" for name in names[:key])
+        select = f"SELECT {', '.join(names)} FROM {table} WHERE "
         stored = {
             row[:key]: row
             for row in self._db.execute(
-                f"SELECT {', '.join(names)} FROM {table} WHERE conversation_id IN (SELECT value FROM json_each(?))",
-                (self._conversations,),
+                f"{select}conversation_id IN (SELECT value FROM json_each(?)) AND {at} >= ?",
+                (self._conversations, self._history.since_at),
             )
         }
+        for each in earlier:
+            stored |= {row[:key]: row for row in self._db.execute(select + same_key, each)}
         wanted = {row[:key]: row for row in rows}
-        same_key = " AND ".join(f"{name} = ?" for name in names[:key])
         self._db.executemany(f"DELETE FROM {table} WHERE {same_key}", stored.keys() - wanted.keys())
         self._db.executemany(
             upsert(table, names, names[:key]), [row for place, row in wanted.items() if stored.get(place) != row]
@@ -369,7 +440,7 @@ class LeadRows:
         return WaitingRow(
             conversation_id=waiting.conversation,
             started_at=times.iso_ms(waiting.started_at),
-            lead_id=self._ids[waiting.lead] if waiting.lead else None,
+            lead_id=self._id_of(waiting.lead),
             kind=waiting.kind,
             message_id=waiting.message_id,
             due_at=times.iso(due) if due else None,
@@ -386,7 +457,7 @@ class LeadRows:
             kind=follow_up.kind,
             planned_at=times.iso_ms(follow_up.planned_at),
             number=follow_up.number,
-            lead_id=self._ids[follow_up.lead] if follow_up.lead else None,
+            lead_id=self._id_of(follow_up.lead),
             due_at=times.iso(self._policy.calendar.opens(due) or due),  # nobody follows up at night
             state=follow_up.state,
             ended_at=times.iso_ms_or_none(follow_up.ended_at),

@@ -1,14 +1,25 @@
 """SQL that several parts of the projection share."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Final
+
+BEGINNING: Final = ""
+"""Earlier than every time in a table."""
 
 
-def with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int]) -> list[Any]:
-    """All rows of a query about many ids: a JSON list in its one parameter, so that SQL text and plan stay the same."""
-    return connection.execute(query, (f"[{','.join(map(str, ids))}]",)).fetchall()
+def with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int], *since: str) -> list[Any]:
+    """All rows of a query about many ids: a JSON list in its first parameter, so that SQL text and plan stay the same.
+
+    `since`: its second, a time from which on rows are wanted.
+    """
+    return list(each_with_ids(connection, query, ids, *since))
+
+
+def each_with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int], *since: str) -> Iterator[Any]:
+    """The same, one at a time: of messages, which are long, never all rows are held."""
+    return connection.execute(query, (f"[{','.join(map(str, ids))}]", *since))
 
 
 @cache

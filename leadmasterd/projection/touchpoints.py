@@ -62,8 +62,10 @@ def _write_worded(
             with_ids(
                 connection,
                 f"SELECT {', '.join(_TouchRow._fields)} FROM touches "
-                "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND kind IN ('link', 'campaign')",
+                "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 "
+                "AND kind IN ('link', 'campaign')",
                 history.conversations,
+                history.since_at,
             ),
         )
     }
