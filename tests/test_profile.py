@@ -249,6 +249,33 @@ def test_a_browser_on_the_profile_is_found_in_any_spelling_and_without_a_lock(wh
             each.wait()
 
 
+def test_links_that_go_round_on_a_command_line_are_no_browser(where: Paths) -> None:
+    """Whatever stands there is looked at, and must end nothing."""
+    loop = where.state_dir / "loop"
+    loop.symlink_to(loop)
+    sleeps = [sys.executable, "-c", "import time; time.sleep(1000)", f"--user-data-dir={loop}/profile"]
+    with subprocess.Popen(sleeps) as process:
+        try:
+            wait_for(lambda: psutil.Process(process.pid).cmdline() == sleeps, "it to be what it says")
+            assert Auth(where).browser_using_it() is None
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a process as somebody else")
+def test_a_command_line_of_another_user_keeps_no_browser_out(where: Paths) -> None:
+    """Anybody on the machine can write such a one; only root and the profile's owner can open the profile."""
+    nobody = 65534
+    sleeps = ["/bin/sh", "-c", "read -r line", "sh", f"--user-data-dir={where.profile}"]
+    with subprocess.Popen(sleeps, stdin=subprocess.PIPE, user=nobody, cwd="/") as process:
+        wait_for(lambda: psutil.Process(process.pid).cmdline() == sleeps, "it to be what it says")
+        assert Auth(where).browser_using_it() is None
+        os.chown(where.profile, nobody, nobody)
+        assert Auth(where).browser_using_it() == process.pid, "a daemon of another user than root"
+        assert process.stdin
+        process.stdin.close()
+
+
 def test_our_lock_keeps_chromium_out_while_the_headless_shell_runs(where: Paths) -> None:
     """It is gone after the stop, and no other lock is taken away then."""
     profile = BrowserProfile(where, grace_seconds=0)

@@ -312,11 +312,17 @@ class Auth:
         """The pid of a live browser on this host that has the profile open, or None.
 
         Found by its command line: Chromium's lock tells only of Chromium, and the headless shell keeps none. Not the
-        script that may have started it.
+        script that may have started it, and no process of a user who may not open the profile: anybody can write this
+        on a command line.
         """
         profile, parents = self._profile.resolve(), {}
+        users = {0, os.geteuid()}
+        with contextlib.suppress(OSError):
+            users.add(profile.stat().st_uid)
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
+                if process.uids().effective not in users:
+                    continue
                 arguments = process.cmdline()
                 named = next((each for each in arguments if each.startswith(_USER_DATA)), None)
                 if named is None or any(each.startswith("--type=") for each in arguments):
@@ -324,7 +330,7 @@ class Auth:
                 folder = Path(named.removeprefix(_USER_DATA))
                 if not folder.is_absolute():
                     folder = process.cwd() / folder
-                if folder.resolve() == profile:
+                if Path(os.path.realpath(folder)) == profile:  # `resolve` raises where links go round
                     parents[process.pid] = process.ppid()
         return next((pid for pid in parents if pid not in parents.values()), None)
 
