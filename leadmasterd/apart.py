@@ -10,13 +10,12 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from leadmasterd.errors import LeadmasterdError
 from leadmasterd.text import speak, spoken_language
 
 _T = TypeVar("_T")
-_LOST: Final = b""
 
 
 def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
@@ -47,9 +46,10 @@ def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
             pass  # it has said why on stderr, or was killed
         answer = process.stdout.read()
         process.stdin.close()
-    if not answer:
+    try:
+        result, error = pickle.loads(answer)
+    except (EOFError, pickle.UnpicklingError):  # nothing, or only its beginning
         return work(*arguments)
-    result, error = pickle.loads(answer)
     if error is not None:
         raise error
     return result  # type: ignore[no-any-return]

@@ -117,6 +117,18 @@ def test_nothing_is_imported_from_the_folder_where_a_command_is_typed(
     assert {found.rpartition('"-')[2] for found in begun} == {'P"'}
 
 
+@pytest.mark.parametrize("letters", [0, 1, 11])
+def test_work_whose_process_is_killed_while_it_answers_is_done_here(
+    letters: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long answer does not fit into the pipe at once."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n{sys.executable} "$@" | head -c {letters}\n')
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert apart(add, 1, 2, package=MISSING) == (3, os.getpid())
+
+
 def test_work_is_done_here_where_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the limit of processes, say."""
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")

@@ -51,7 +51,7 @@ def unpack(packed: bytes) -> list[RawLine]:
         ends = list(accumulate(lengths, initial=0))
         texts = [text[begin:end] for begin, end in pairwise(ends)]
         return [RawLine(*each) for each in zip(*columns, texts, strict=True)]
-    except (zlib.error, ValueError, TypeError) as error:
+    except (zlib.error, ValueError, TypeError, RecursionError) as error:
         raise BlockDamaged(str(error)) from error
 
 
