@@ -44,8 +44,8 @@ from leadmasterd.text import _, later, printable, translated
 from leadmasterd.text import size as in_words
 from leadmasterd.times import iso
 
-TESTED_BROWSER_MAJOR: Final = 156
-"""The version of Debian's Chromium that the tests ran with."""
+TESTED_BROWSER_MAJOR: Final = 150
+"""The version of Debian 12's Chromium that the tests ran with."""
 WHATSAPP: Final = ("web.whatsapp.com", 443)
 LITTLE_SPACE: Final = 500_000_000
 SOON_FULL: Final = 60
@@ -111,17 +111,26 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "node_wrong": Kind("node", "wrong", "{error}", later("install Node.js {oldest} or newer")),
     "browser_ok": Kind("browser", "ok", later("{path}, {version}: {why}")),
+    "browser_newer": Kind(
+        "browser",
+        "ok",
+        later("{path}, {version}: {why}. Newer than version {tested}, which was tested; it will most likely work"),
+    ),
     "browser_untested": Kind(
         "browser",
         "warning",
-        later("{path}, {version}: {why}"),
-        later("tested with version {tested}; this one will most likely work"),
+        later("{path}, {version}: {why}. Older than version {tested}, which was tested"),
+        later("run `sudo apt-get update && sudo apt-get upgrade`, and restart the daemon"),
     ),
     "browser_old": Kind(
         "browser",
         "warning",
-        later("{path}, {version}, was built {days} days ago and lacks all security fixes since"),
-        later("update it with the system: browsers get security fixes every week"),
+        later("{path}, {version}: {why}. It was built {days} days ago and lacks all security fixes since"),
+        later(
+            "run `sudo apt-get update && sudo apt-get upgrade`, and restart the daemon; if no newer one comes, this "
+            "release of the system no longer gets one: upgrade it, or install Google Chrome and name it in "
+            "listener.browser"
+        ),
     ),
     "browser_unknown": Kind(
         "browser", "wrong", later("{path} does not report its version"), later("run it by hand with --version")
@@ -453,11 +462,13 @@ def _browser_version(browser: programs.Browser, version: str) -> Finding:
     if major is None:
         return _finding("browser_unknown", path=browser.path)
     days = support.browser_age(browser.path, datetime.now(UTC).date())
+    values = {"path": browser.path, "version": version, "why": why}
     if days is not None and days > support.BROWSER_DAYS:
-        return _finding("browser_old", path=browser.path, version=version, days=days)
-    if major != TESTED_BROWSER_MAJOR:
-        return _finding("browser_untested", path=browser.path, version=version, why=why, tested=TESTED_BROWSER_MAJOR)
-    return _finding("browser_ok", path=browser.path, version=version, why=why)
+        return _finding("browser_old", days=days, **values)
+    if major == TESTED_BROWSER_MAJOR:
+        return _finding("browser_ok", **values)
+    code = "browser_newer" if major > TESTED_BROWSER_MAJOR else "browser_untested"
+    return _finding(code, tested=TESTED_BROWSER_MAJOR, **values)
 
 
 def _why(why: programs.Why) -> str:
