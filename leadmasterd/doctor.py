@@ -478,7 +478,7 @@ def _why(why: programs.Why) -> str:
         case "headless_shell":
             return _("the headless shell, which takes the least memory")
         case "no_headless_shell":
-            return _("no headless shell is installed, which would take a quarter less memory")
+            return _("no headless shell that works is installed, which would take a quarter less memory")
         case "newer":
             return _("the headless shell is older than what has used the session")
 

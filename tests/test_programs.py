@@ -128,6 +128,15 @@ def test_without_a_headless_shell_chromium_does(here: Callable[..., Path]) -> No
     assert choose_browser("", used_by="150.0.1.2") == (path / "chromium", "no_headless_shell")
 
 
+@pytest.mark.parametrize("used_by", [None, "150.0.1.2", "9" * 5000 + ".0"])
+def test_a_headless_shell_that_does_not_run_is_the_last_resort(here: Callable[..., Path], used_by: str | None) -> None:
+    """As halfway through an update of packages; a note of a version that can be none counts for nothing."""
+    path = here(chromium=150)
+    program(path / "chromium-headless-shell", "#!/bin/sh\necho cannot open shared object file >&2; exit 127\n")
+    assert choose_browser("", used_by=used_by) == (path / "chromium", "no_headless_shell")
+    assert choose_browser("", used_by="151.0.1.2").path == path / "chromium-headless-shell"
+
+
 @pytest.mark.parametrize(("shell", "chromium", "name"), [(149, 150, "chromium"), (150, 149, "chromium-headless-shell")])
 def test_what_the_newer_of_the_two_has_opened_the_older_one_never_opens(
     here: Callable[..., Path], shell: int, chromium: int, name: str

@@ -80,18 +80,23 @@ class Browser(NamedTuple):
 def choose_browser(configured: str, *, used_by: str | None) -> Browser:
     """The browser for a session that this version has used last (None: none has): never an older one.
 
+    One that does not tell its version (a library is missing, say) would hardly start, so it is the last resort.
     Raises CannotUseProgram.
     """
     found = _browsers(configured, window=False)
-    needed = major(used_by)
-    if needed is None:
-        return Browser(found[0], _why(found[0], configured))
+    needed = major(used_by) or 0
     older: list[str] = []
+    silent: list[Path] = []
     for path in found:
         version = major(browser_version(path))
-        if version is None or version >= needed:
+        if version is None:
+            silent.append(path)
+        elif version >= needed:
             return Browser(path, "newer" if older else _why(path, configured))
-        older.append(f"{path}: {version}")
+        else:
+            older.append(f"{path}: {version}")
+    if silent:
+        return Browser(silent[0], "newer" if older else _why(silent[0], configured))
     raise CannotUseProgram(
         _(
             "cannot open the session with an older browser, which may lose it: version {needed} has used it, and here "
@@ -201,7 +206,7 @@ def browser_version(browser: Path) -> str:
 
 def major(version: str | None) -> int | None:
     """156 of `Chromium 156.0.8078.79 built on Debian` and of `156.0.8078.79`; None if there is none."""
-    found = re.search(r"(\d+)\.\d", version or "")
+    found = re.search(r"(?<!\d)(\d{1,9})\.\d", version or "")
     return int(found[1]) if found else None
 
 
