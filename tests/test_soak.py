@@ -102,6 +102,13 @@ def test_what_levels_off_does_not_pass_a_ceiling(after: float) -> None:
         assert said != "passes", seed
 
 
+def test_what_fills_up_by_design_is_not_judged_before_it_is_full() -> None:
+    """A WAL grows to 4 MB before its first checkpoint: a run of a minute ended there, and failed."""
+    wal = next(each for each in CEILINGS if each.name == "WAL")
+    assert verdict(lambda x: 1 + 100 * x, days=0.02, ceiling=wal) == "unclear"
+    assert verdict(lambda x: 4 + 100 * x, days=0.02, ceiling=wal) == "passes"
+
+
 def test_what_is_freed_again_and_again_holds() -> None:
     """A garbage collector's saw teeth, each a fifth of the run, on a floor that stays."""
     assert verdict(lambda day: 60 + 50 * (day * 5 % 1), samples=480, days=30) == "holds"

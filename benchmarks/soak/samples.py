@@ -60,7 +60,7 @@ CEILINGS: Final = (
     Ceiling("Node, descriptors", "", 512, "the same"),
     Ceiling("browser, descriptors", "", 2048, "1,024 for each of its processes; they have some 350 in all"),
     Ceiling("all, threads", "", 512, "TasksMax of the unit"),
-    Ceiling("WAL", "MB", 64, "a checkpoint at each 4 MB keeps it small, unless a reader never ends"),
+    Ceiling("WAL", "MB", 64, "a checkpoint at each 4 MB keeps it small, unless a reader never ends", fills=5),
     Ceiling("state besides the database", "MB", 1000, "the profile and its snapshots, on a disk of 10 GB"),
     Ceiling("database, a message", "bytes", 4000, "a million messages in 4 GB", by_message=True),
     Ceiling("latency", "ms", 250, "what `whole` promises of 99 of 100 messages, of their median"),

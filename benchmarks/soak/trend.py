@@ -48,6 +48,8 @@ class Ceiling:
     why: str
     by_message: bool = False
     """The slope itself is judged, by message, and not what it comes to in 30 days."""
+    fills: float = 0
+    """Up to here it grows by design; until it has been above, its slope tells nothing."""
 
 
 class Judged(TypedDict):
@@ -110,7 +112,7 @@ def judge(ceiling: Ceiling, xs: Sequence[float], ys: Sequence[float]) -> Judged:
     verdict: Verdict = "unclear"
     if at_most <= ceiling.most:
         verdict = "holds"
-    elif at_least > ceiling.most and not settles:
+    elif at_least > ceiling.most and not settles and max(ys) > ceiling.fills:
         verdict = "passes"
     judged["now"], judged["carried_on"], judged["verdict"] = now, carried, verdict
     judged["slope"], judged["slope_low"], judged["slope_high"] = late.middle, _finite(late.low), _finite(late.high)
