@@ -394,6 +394,15 @@ def test_a_wrong_variable_is_named(
     assert allowed in lines[0]
 
 
+def test_an_unknown_variable_is_told_once_with_those_that_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was told twice, once with the names of all 53."""
+    monkeypatch.setenv("LEADMASTERD_GENERAL__STATE_DIR", "/x")
+    assert problems() == [
+        "cannot use the variable LEADMASTERD_GENERAL__STATE_DIR: it is unknown; "
+        "known here: LEADMASTERD_GENERAL__LANGUAGE, LEADMASTERD_STATE_DIR"
+    ]
+
+
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """It wins key by key; lists are JSON."""
     written("[listener]\nsweep_interval = 7\nnode = '/a'\n[capture]\ngroups = false")

@@ -392,7 +392,10 @@ def load(explicit: str | None) -> tuple[Settings, Paths]:
     try:
         settings = Settings(**data)
     except ValidationError as error:
-        problems += [_sentence(where, each) for each in _worth_telling(error.errors())]
+        told = _unknown_variables()
+        problems += [
+            _sentence(where, each) for each in _worth_telling(error.errors()) if _variable(each["loc"]) not in told
+        ]
     except (SettingsError, RecursionError):
         if not problems:
             problems.append(_("cannot read the environment: lists and tables are written as JSON"))
@@ -494,14 +497,14 @@ def _variables() -> dict[str, tuple[str, str]]:
 def _environment_problems() -> list[str]:
     """What pydantic ignores or does not name: unknown variables; lists and tables that are not JSON."""
     problems = []
-    variables = _variables()
+    variables, unknown = _variables(), _unknown_variables()
     for name, value in os.environ.items():
         if not name.upper().startswith(ENV_PREFIX):
             continue
-        if name.upper() not in variables:
+        if name.upper() in unknown:
             problems.append(
                 _("cannot use the variable {name}: it is unknown; {hint}").format(
-                    name=name, hint=_known_keys(name, set(variables))
+                    name=name, hint=_known_keys(name, _alike(name.upper(), set(variables)))
                 )
             )
             continue
@@ -509,6 +512,25 @@ def _environment_problems() -> list[str]:
         if written and not _is_json(value):
             problems.append(_must_be(_the_variable(name), key, repr(value), _(written).format()))
     return problems
+
+
+def _unknown_variables() -> set[str]:
+    """In capitals."""
+    return {name.upper() for name in os.environ if name.upper().startswith(ENV_PREFIX)} - set(_variables())
+
+
+def _alike(name: str, variables: set[str]) -> set[str]:
+    """Of more than fifty those of its section, or with its last word; all if there are none."""
+    section, last = name.removeprefix(ENV_PREFIX).split("__")[0], name.rpartition("__")[2].removeprefix(ENV_PREFIX)
+    close = nearest(name, variables)
+    alike = {each for each in variables if each.removeprefix(ENV_PREFIX).split("__")[0] == section}
+    alike |= {each for each in variables if each.endswith((f"__{last}", f"{ENV_PREFIX}{last}"))}
+    return alike | ({close} if close else set()) or variables
+
+
+def _variable(loc: Sequence[int | str]) -> str:
+    """That of a setting."""
+    return ENV_PREFIX + "__".join(str(part) for part in loc[:2]).upper()
 
 
 def _drop_tables_of_the_environment(data: dict[str, Any]) -> None:
