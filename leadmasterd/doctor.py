@@ -109,7 +109,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         later("{path}, {version}: out of support since {date}"),
         later("install Node.js {newer} for the whole machine, unless your distribution supports its own for longer"),
     ),
-    "node_wrong": Kind("node", "wrong", "{error}", later("install Node.js {oldest} or newer")),
+    "node_wrong": Kind("node", "wrong", "{error}", "{what_to_do}"),
     "browser_ok": Kind("browser", "ok", later("{path}, {version}: {why}")),
     "browser_newer": Kind(
         "browser",
@@ -135,7 +135,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "browser_unknown": Kind(
         "browser", "wrong", later("{path} does not report its version"), later("run it by hand with --version")
     ),
-    "browser_wrong": Kind("browser", "wrong", "{error}", later("install Chromium")),
+    "browser_wrong": Kind("browser", "wrong", "{error}", "{what_to_do}"),
     "sandbox_ok": Kind("sandbox", "ok", later("the browser starts with its sandbox on")),
     "sandbox_skipped": Kind("sandbox", "ok", later("not tried (--quick)")),
     "sandbox_off": Kind(
@@ -426,12 +426,21 @@ def _programs(settings: Settings, paths: Paths, *, start_browser: bool) -> Itera
     try:
         yield node_support(programs.find_node(settings.listener.node), datetime.now(UTC).date())
     except CannotUseProgram as error:
-        yield _finding("node_wrong", error=error, oldest=programs.OLDEST_NODE)
+        if settings.listener.node:
+            what_to_do = _("correct listener.node, or take it out of the settings")
+        else:
+            what_to_do = _("install Node.js {oldest} or newer").format(oldest=programs.OLDEST_NODE)
+        yield _finding("node_wrong", error=error, oldest=programs.OLDEST_NODE, what_to_do=what_to_do)
     try:
         browser = _browser(settings.listener.browser, used_by=Auth(paths).used_by())
         programs.check_temporary_folder()
     except CannotUseProgram as error:
-        yield _finding("browser_wrong", error=error)
+        what, _semicolon, what_to_do = str(error).rpartition("; ")
+        if not what and settings.listener.browser:
+            what_to_do = _("correct listener.browser, or take it out of the settings")
+        elif not what:
+            what_to_do = _("install a headless shell or Chromium, or set listener.browser")
+        yield _finding("browser_wrong", error=what or error, what_to_do=what_to_do)
         return
     yield _browser_version(browser, programs.browser_version(browser.path))
     yield _sandbox(browser.path) if start_browser else _finding("sandbox_skipped")

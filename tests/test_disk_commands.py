@@ -180,6 +180,17 @@ def test_without_room_nothing_is_written_anew(
     assert main(["messages", "--compact", "--json"]) == 64
 
 
+@pytest.mark.parametrize("option", ["--compact", "--reindex"])
+def test_what_is_done_to_the_whole_database_is_refused_for_a_part(
+    state: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """It was done to the whole without a word."""
+    assert main(["messages", option, "--chat", "Ana"]) == 64
+    assert capsys.readouterr().err == (
+        f"{option} is for the whole database, and not for a part by --chat; leave one of them out\n"
+    )
+
+
 # ---------------------------------------------------------------------- growth
 
 

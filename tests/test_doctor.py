@@ -472,3 +472,26 @@ def test_a_browser_newer_than_the_tested_one_is_no_warning(
     version = f"Chromium {TESTED_BROWSER_MAJOR + newer_by}.0.1"
     finding = _browser_version(Browser(browser, "headless_shell"), version)
     assert (finding.code, finding.level) == (code, level)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "check", "mend"),
+    [
+        ("LEADMASTERD_LISTENER__NODE", "/nope", "node", "correct listener.node, or take it out of the settings"),
+        (
+            "LEADMASTERD_LISTENER__BROWSER",
+            "/nope",
+            "browser",
+            "correct listener.browser, or take it out of the settings",
+        ),
+        ("TMPDIR", "/" + "x" * 90, "browser", "set TMPDIR=/tmp"),
+    ],
+)
+def test_a_wrong_setting_is_to_be_corrected_and_nothing_installed(
+    linked: Paths, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, check: str, mend: str
+) -> None:
+    """It said "install Chromium" to a typing error."""
+    monkeypatch.setenv(variable, value)
+    told = finding(check)
+    assert (told.level, told.mend) == ("wrong", mend)
+    assert mend not in told.found

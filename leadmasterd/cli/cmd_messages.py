@@ -133,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _reindex(arguments: argparse.Namespace) -> int:
     if arguments.json:
         raise CannotUseArgument(_("--reindex has no answer in JSON; leave --json out"))
+    _refuse_a_choice(arguments, "--reindex")
     from leadmasterd.actions.reindex import reindex  # it writes, and showing messages must answer at once
     from leadmasterd.cli.editing import lead_editor
     from leadmasterd.cli.leads_rebuild import show_progress
@@ -143,9 +144,21 @@ def _reindex(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_a_choice(arguments: argparse.Namespace, option: str) -> None:
+    given = {"--chat": arguments.chat, "--search": arguments.search, "--since": arguments.since}
+    for other, value in given.items():
+        if value is not None:
+            raise CannotUseArgument(
+                _("{option} is for the whole database, and not for a part by {other}; leave one of them out").format(
+                    option=option, other=other
+                )
+            )
+
+
 def _compact(arguments: argparse.Namespace) -> int:
     if arguments.json:
         raise CannotUseArgument(_("--compact has no answer in JSON; leave --json out"))
+    _refuse_a_choice(arguments, "--compact")
     from leadmasterd.actions.compact import compact  # it writes, and showing messages must answer at once
     from leadmasterd.cli.editing import lead_editor
     from leadmasterd.state.files import Lock
