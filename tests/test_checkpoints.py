@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leadmasterd.leads import timeline
 from leadmasterd.leads.timeline import NEVER, Boundary, Reading
-from leadmasterd.projection import history
+from leadmasterd.projection import checkpoints, history
 from tests.depth import examples
 from tests.stories import Books, Customer, edited, policy
 from tests.test_projection_order import Clerk, Story, everything, picture, shuffled, stories
@@ -156,6 +156,38 @@ def test_one_that_is_damaged_or_of_another_build_is_replaced(harm: str, caplog: 
         books.tell([Customer().says("20 11:00", "order")])
         assert caplog.records == []
         assert books.ask("SELECT 1 FROM checkpoints")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "",
+        "null",
+        "1",
+        "[]",
+        "{}",
+        '{"fold":{},"heard":[]}',
+        '{"fold":null,"heard":[]}',
+        '{"heard":[[1]]}',
+        "[" * 20_000,
+    ],
+    ids=lambda state: str(state)[:30],
+)
+def test_one_that_is_whole_but_no_state_is_replaced(state: str) -> None:
+    """As of a build whose states looked otherwise, and that said nothing of it."""
+    told = [*a_long_story(), Customer().says("20 10:00", "delivery")]
+    with Books(every=4) as books, Books(every=NEVER) as whole:
+        books.now = whole.now = NOW
+        for each in (books, whole):
+            each.tell(told[:-1])
+        for number, at, position in books.ask("SELECT checkpoint_id, at, position FROM checkpoints"):
+            checksum = checkpoints._checksum(at, position, state)
+            books.db.execute(
+                "UPDATE checkpoints SET state = ?, checksum = ? WHERE checkpoint_id = ?", (state, checksum, number)
+            )
+        for each in (books, whole):
+            each.tell(told[-1:])
+        assert rows(books) == rows(whole)
 
 
 def test_other_settings_fold_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
