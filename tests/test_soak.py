@@ -5,17 +5,22 @@ import math
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
 from benchmarks.soak import run as soak
+from benchmarks.soak.play import Interrupted, Play
 from benchmarks.soak.samples import CEILINGS, Kind, Sample, judged, series
 from benchmarks.soak.traffic import DAY, HOUR, OPENING, Happening, traffic
 from benchmarks.soak.trend import Ceiling, judge
@@ -278,6 +283,23 @@ def test_a_soak_of_seconds_loses_nothing_and_reports(tmp_path: Path) -> None:
     assert lines[-2]["captured"] > 0
     assert any(line["latency"] for line in lines[1:-1])
     ET.parse(tmp_path / "it" / "soak.svg")
+
+
+def test_a_message_whose_delivery_is_interrupted_is_not_missed() -> None:
+    """Whether it came is not known."""
+
+    def interrupted(_action: str, **_body: object) -> None:
+        raise Interrupted
+
+    parts: Any = SimpleNamespace(standin=SimpleNamespace(act=interrupted))
+    process: Any = None
+    play = Play(parts, process, speed=1, every=1, sampled=lambda _sample: None)
+    message = next(each for each in traffic(7) if each.message)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE messages (message_id INTEGER)")
+        with pytest.raises(Interrupted):
+            play._happen(connection, message)
+    assert play.outcome.delivered == []
 
 
 @pytest.mark.e2e

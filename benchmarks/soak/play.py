@@ -142,9 +142,9 @@ class Play:
         standin = self._parts.standin
         before = connection.execute("SELECT coalesce(max(message_id), 0) FROM messages").fetchone()[0]
         began = time.perf_counter()
-        if it.message:
-            self.outcome.delivered.append(it.message)
         standin.act(it.action, **it.body)
+        if it.message:  # from now on: whether one whose delivery is interrupted came at all is not known
+            self.outcome.delivered.append(it.message)
         match it.action:
             case "offline":
                 self._cut = self._disturbed = True
