@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from leadmasterd.leads.fold import BurstLabel, Category, Change, Fold, FollowUp, Former, Lead, PersonFold, Waiting
+from leadmasterd.leads.timeline import Burst
 from leadmasterd.reasons import Reason
 
 State = dict[str, Any]
@@ -146,6 +147,19 @@ def resume(fold: Fold, state: State) -> None:
     fold.persons |= {person: persons[place] for person, place in state["persons"]}
     fold.wrote |= set(state["wrote"])
     fold.result.categories |= {where: Category(group, by) for where, group, by in state["categories"]}
+
+
+def is_state(state: Any) -> bool:
+    """Whether a fold can go on from it: what is in a file may be of another build."""
+
+    def label_of(burst: Burst) -> BurstLabel:
+        raise AssertionError(burst)
+
+    try:
+        resume(Fold(label_of, {}, {}, reopen_ms=0), state)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return False
+    return True
 
 
 def _changes(opening: Sequence[Any] | None) -> list[Change]:

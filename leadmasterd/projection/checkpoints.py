@@ -23,7 +23,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from leadmasterd import times
-from leadmasterd.leads.state import State, numbers_in
+from leadmasterd.leads.state import State, is_state, numbers_in
 from leadmasterd.leads.timeline import Heard
 from leadmasterd.projection.history import History
 from leadmasterd.projection.policy import Policy
@@ -160,10 +160,9 @@ def _state_of(at: str, position: int, state: str) -> Checkpoint | None:
     try:
         value = json.loads(state)
         found = Checkpoint(times.to_ms(at), position, value["fold"], _heard_from(value["heard"]))
-        numbers_in(found.fold)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
-    return found
+    return found if is_state(found.fold) else None
 
 
 def _checksum(at: str, position: int, state: str) -> str:
