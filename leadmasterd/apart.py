@@ -18,6 +18,14 @@ from leadmasterd.text import speak, spoken_language
 _T = TypeVar("_T")
 
 
+def python_module(name: str, *arguments: str) -> list[str]:
+    """The command that runs a module of ours in a process of its own.
+
+    `-P`: nothing is imported from the current folder, which may be anybody's; `-m` alone would look there first.
+    """
+    return [sys.executable, "-P", "-m", name, *arguments]
+
+
 def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
     """What `work(*arguments)` returns or raises, in a process of its own that imports `package` in our stead.
 
@@ -29,7 +37,7 @@ def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
     request = pickle.dumps((spoken_language(), work, arguments))
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "leadmasterd.apart"],
+            python_module("leadmasterd.apart"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for us

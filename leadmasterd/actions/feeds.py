@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any, Final, Literal
 from leadmasterd import times
 from leadmasterd.actions.rebuild import PAUSE
 from leadmasterd.actions.unit_of_work import LeadEditor
+from leadmasterd.apart import python_module
 from leadmasterd.errors import CannotUseSettings, CannotUseState, LeadmasterdError, Refused
 from leadmasterd.outbox import replaying
 from leadmasterd.outbox.room import SHARE, room
@@ -159,14 +159,9 @@ def send_test(settings: Settings, paths: Paths, name: str) -> Tested:
     feed_of(settings, name)
     if paths.state_dir.exists() and not os.access(paths.state_dir, os.W_OK | os.X_OK):
         raise PermissionError(EACCES, _("permission denied"), str(paths.state_dir))
-    config = ["--config", str(paths.file)] if paths.file else []
     try:
         done = subprocess.run(
-            [
-                *(sys.executable, "-P", "-m", "leadmasterd.feeds.trial", *config),
-                f"--language={spoken_language()}",
-                name,
-            ],
+            python_module("leadmasterd.feeds.trial", *paths.config_arguments, f"--language={spoken_language()}", name),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -14,6 +14,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from leadmasterd import causes
+from leadmasterd.apart import python_module
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, add_json, typed
 from leadmasterd.errors import CannotUseRules, CannotUseState, Refused
 from leadmasterd.text import _, figure, ngettext, spoken_language
@@ -284,12 +285,13 @@ def run_train(arguments: argparse.Namespace) -> int:
     if text.strip():  # else nothing is written
         _make_state_dir(paths.state_dir)
     done = subprocess.run(
-        [
-            *(sys.executable, "-P", "-m", "leadmasterd.classify.train", "--corrections", "-"),
+        python_module(
+            "leadmasterd.classify.train",
+            *("--corrections", "-"),
             f"--source={arguments.corrections or paths.database}",
             f"--model={model_file(paths)}",
             f"--language={spoken_language()}",
-        ],
+        ),
         input=text,
         env={**os.environ, "PYTHONUTF8": "1"},
         encoding="utf-8",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from leadmasterd import __version__, qr
+from leadmasterd.apart import python_module
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.clock import Clock
 from leadmasterd.daemon import memory
@@ -64,7 +65,7 @@ def _run_with_page(config: str | None) -> int:
     place = place_of(settings, None, None)
     place.check()
     os.umask(0o077)
-    command = [sys.executable, "-P", "-m", "leadmasterd", *(["--config", str(paths.file)] if paths.file else [])]
+    command = python_module("leadmasterd", *paths.config_arguments)
     token = Access(paths).make_link(_("operator"))
     link = f"{place.url()}login?link={token}"
     print(_("The page, once, within ten minutes: {link}").format(link=link), flush=True)

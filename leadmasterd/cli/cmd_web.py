@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 
+from leadmasterd.apart import python_module
 from leadmasterd.cli.arguments import Command, add_commands, add_epilog, positive, typed
 from leadmasterd.settings.model import Settings, load
 from leadmasterd.settings.paths import Paths
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     environment = {**os.environ, "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}
     os.execve(
         sys.executable,
-        [sys.executable, "-P", "-m", "leadmasterd.web", _as_json(settings, paths, place, arguments.idle)],
+        python_module("leadmasterd.web", _as_json(settings, paths, place, arguments.idle)),
         environment,
     )
 

@@ -5,11 +5,11 @@ import contextlib
 import json
 import logging
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from leadmasterd import causes
+from leadmasterd.apart import python_module
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.health import (
     ALERTS_UNDELIVERED,
@@ -81,13 +81,12 @@ class FeedsProcess:
 
     async def _one_life(self) -> str:
         """How it ended, in words."""
-        config = ["--config", str(self._paths.file)] if self._paths.file else []
         environment = {
             name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
         }
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "leadmasterd.feeds", *config),
+                *python_module("leadmasterd.feeds", *self._paths.config_arguments),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LONGEST_LINE,

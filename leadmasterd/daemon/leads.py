@@ -9,10 +9,10 @@ import logging
 import os
 import signal
 import sqlite3
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from leadmasterd.apart import python_module
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.reloading import Reloading
 from leadmasterd.daemon.threads import on_loop
@@ -63,9 +63,8 @@ class LeadJobs:
 
     async def train(self) -> None:
         """Nightly, in a process of its own, because training takes memory that a daemon should not hold."""
-        config = ["--config", str(self._paths.file)] if self._paths.file else []
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "leadmasterd", *config, "rules", "train"),
+            *python_module("leadmasterd", *self._paths.config_arguments, "rules", "train"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

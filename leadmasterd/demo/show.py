@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import psutil
 
+from leadmasterd.apart import python_module
 from leadmasterd.demo import page
 from leadmasterd.demo.conversations import CONVERSATIONS, Conversation, When
 from leadmasterd.demo.standin import StandIn
@@ -33,7 +33,7 @@ from leadmasterd.state.files import read_status
 from leadmasterd.text import _, ngettext, spoken_language
 
 OUR_PHONE: Final = "5491155550100"
-_LEADMASTERD: Final = (sys.executable, "-P", "-m", "leadmasterd")
+_LEADMASTERD: Final = python_module("leadmasterd")
 _LIMIT: Final = 90.0
 _LOOK_EVERY: Final = 0.05
 

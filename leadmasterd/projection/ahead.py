@@ -11,7 +11,6 @@ import os
 import pickle
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, Final
 
+from leadmasterd.apart import python_module
 from leadmasterd.classify.intents import FLAGS, Label, Signals
 from leadmasterd.listener import tree
 from leadmasterd.projection.labels import Classifies
@@ -184,4 +184,4 @@ class Ahead:
 def command_for(database: Path, rules: Path | None, model: Path | None, burst_seconds: float) -> list[str]:
     """The process that labels ahead in this database. `rules`, `model`: as for `load_classifier`."""
     files = [str(file) if file else "" for file in (rules, model)]
-    return [sys.executable, "-P", "-m", "leadmasterd.projection.labeller", str(database), str(burst_seconds), *files]
+    return python_module("leadmasterd.projection.labeller", str(database), str(burst_seconds), *files)

@@ -25,6 +25,11 @@ class Paths(NamedTuple):
     database: Path
 
     @property
+    def config_arguments(self) -> list[str]:
+        """What tells another process of ours to read the same settings."""
+        return ["--config", str(self.file)] if self.file else []
+
+    @property
     def lock_file(self) -> Path:
         """Held by the running daemon (flock)."""
         return self.state_dir / "leadmasterd.lock"
