@@ -20,7 +20,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from leadmasterd import times
 from leadmasterd.leads.state import State, is_state, numbers_in
@@ -44,15 +44,6 @@ _INSERT: Final = insert("checkpoints", _COLUMNS).replace("INSERT", "INSERT OR RE
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Everything before `at` (ms), `position` events, as state."""
-
-    at: int
-    position: int
-    fold: State
-    heard: dict[int, Heard]
-
-
-class Made(NamedTuple):
-    """A checkpoint to keep."""
 
     at: int
     position: int
@@ -115,15 +106,15 @@ class Checkpoints:
         query = "SELECT count(*) FROM leads WHERE lead_id IN (SELECT value FROM json_each(?))"
         return bool(self._db.execute(query, (json.dumps(numbers),)).fetchone()[0] == len(numbers))
 
-    def keep(self, made: Iterable[Made], end: int, every: int) -> None:
+    def keep(self, made: Iterable[Checkpoint], end: int, every: int) -> None:
         """Keep these, and of all that there are a few, at growing distances from the end (a position)."""
         rows = []
-        for at, position, fold, heard in made:
-            state = json.dumps({"fold": fold, "heard": _plain(heard)}, separators=(",", ":"))
+        for each in made:
+            state = json.dumps({"fold": each.fold, "heard": _plain(each.heard)}, separators=(",", ":"))
             if len(state) <= _LONGEST:
-                when = times.iso_ms(at)
-                checksum = _checksum(when, position, state)
-                rows.append((self._history.contact, when, position, self._made_with, state, checksum))
+                at = times.iso_ms(each.at)
+                checksum = _checksum(at, each.position, state)
+                rows.append((self._history.contact, at, each.position, self._made_with, state, checksum))
         if not rows:
             return
         stored = self._db.execute(

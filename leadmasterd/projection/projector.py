@@ -16,7 +16,7 @@ from leadmasterd.leads.fold import DAY_MS, Fold
 from leadmasterd.leads.state import Taken, resume
 from leadmasterd.leads.timeline import Boundary, Reading
 from leadmasterd.projection.auto_replies import mark_auto_replies
-from leadmasterd.projection.checkpoints import EVERY, Checkpoints, Made
+from leadmasterd.projection.checkpoints import EVERY, Checkpoint, Checkpoints
 from leadmasterd.projection.history import History, histories_of, load
 from leadmasterd.projection.labels import Classifies, Labels
 from leadmasterd.projection.policy import Policy
@@ -120,7 +120,7 @@ class Projector:
         position = begun.position if begun else 0
         checkpoints.keep(
             [
-                Made(each.at, position + each.events, state.numbered(rows.number_of), marked.heard(each.at))
+                Checkpoint(each.at, position + each.events, state.numbered(rows.number_of), marked.heard(each.at))
                 for each, state in taken
             ],
             position + reading.events,
