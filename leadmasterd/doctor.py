@@ -28,6 +28,7 @@ from leadmasterd.errors import (
     CannotUseRules,
     CannotUseSettings,
     DatabaseDamaged,
+    LeadmasterdError,
 )
 from leadmasterd.listener import programs, support
 from leadmasterd.listener.child import ENTRY
@@ -435,21 +436,27 @@ def _programs(settings: Settings, paths: Paths, *, start_browser: bool) -> Itera
         browser = _browser(settings.listener.browser, used_by=Auth(paths).used_by())
         programs.check_temporary_folder()
     except CannotUseProgram as error:
-        what, _semicolon, what_to_do = str(error).rpartition("; ")
-        if not what and settings.listener.browser:
-            what_to_do = _("correct listener.browser, or take it out of the settings")
-        elif not what:
-            what_to_do = _("install a headless shell or Chromium, or set listener.browser")
-        yield _finding("browser_wrong", error=what or error, what_to_do=what_to_do)
+        if settings.listener.browser:
+            otherwise = _("correct listener.browser, or take it out of the settings")
+        else:
+            otherwise = _("install a headless shell or Chromium, or set listener.browser")
+        yield _finding("browser_wrong", **_parted(error, otherwise))
         return
-    yield _browser_version(browser, programs.browser_version(browser.path))
+    yield _browser_version(browser)
     yield _sandbox(browser.path) if start_browser else _finding("sandbox_skipped")
+
+
+def _parted(error: LeadmasterdError, otherwise: str) -> dict[str, str]:
+    """An error, and what it says to do; `otherwise` where it says nothing."""
+    what, _semicolon, what_to_do = str(error).rpartition("; ")
+    return {"error": what, "what_to_do": what_to_do} if what else {"error": str(error), "what_to_do": otherwise}
 
 
 def node_support(node: Path, today: date) -> Finding:
     """Whether it is still supported."""
-    values = {"path": node, "version": programs.node_version(node)}
-    end = support.node_end(programs.node_major(node) or 0)
+    version = programs.node_version(node)
+    values = {"path": node, "version": version}
+    end = support.node_end(programs.node_major(version) or 0)
     if end is None:
         return _finding("node_end_unknown", **values)
     if end >= today:
@@ -466,8 +473,9 @@ def _browser(configured: str, *, used_by: str | None) -> programs.Browser:
         return programs.choose_browser(configured, used_by=None)
 
 
-def _browser_version(browser: programs.Browser, version: str) -> Finding:
-    major, why = programs.major(version), _why(browser.why)
+def _browser_version(browser: programs.Browser) -> Finding:
+    version, why = browser.version, _why(browser.why)
+    major = programs.major(version)
     if major is None:
         return _finding("browser_unknown", path=browser.path)
     days = support.browser_age(browser.path, datetime.now(UTC).date())
@@ -594,14 +602,13 @@ def _newer_than_browser(paths: Paths, configured: str) -> Finding | None:
     """An older browser does not open a newer one's profile, or loses parts of it: the daemon refuses to let it."""
     used_by = Auth(paths).used_by()
     try:
-        browser = _browser(configured, used_by=used_by).path
+        browser = _browser(configured, used_by=used_by)
     except CannotUseProgram:
         return None
-    version = programs.browser_version(browser)
-    profile, installed = programs.major(used_by), programs.major(version)
+    profile, installed = programs.major(used_by), programs.major(browser.version)
     if profile is None or installed is None or profile <= installed:
         return None
-    return _finding("profile_too_new", profile=profile, path=browser, version=version)
+    return _finding("profile_too_new", profile=profile, path=browser.path, version=browser.version)
 
 
 def _was_linked(paths: Paths) -> bool:
@@ -634,10 +641,8 @@ def _database(paths: Paths) -> Iterator[Finding]:
         return
     except CannotUseDatabase as error:
         code = "database_damaged" if isinstance(error, DatabaseDamaged) else "database_unusable"
-        what, _semicolon, what_to_do = str(error).rpartition("; ")
-        if not what:
-            what, what_to_do = str(error), _("look at the file, or restore a backup")
-        yield _finding(code, error=what, what_to_do=what_to_do, path=paths.database)
+        told = _parted(error, _("look at the file, or restore a backup"))
+        yield _finding(code, **told, path=paths.database)
         return
     with closing(connection):
         try:

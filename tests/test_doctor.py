@@ -439,7 +439,7 @@ def test_a_browser_that_was_built_long_ago_is_a_warning(tmp_path: Path, days: in
     browser.chmod(0o755)
     built = time.time() - days * DAY
     os.utime(browser, (built, built))
-    finding = _browser_version(Browser(browser, "headless_shell"), f"Chromium {TESTED_BROWSER_MAJOR}.0.1")
+    finding = _browser_version(Browser(browser, "headless_shell", f"Chromium {TESTED_BROWSER_MAJOR}.0.1"))
     assert finding.code == code
     assert finding.level == ("warning" if code == "browser_old" else "ok")
 
@@ -451,10 +451,10 @@ def test_a_script_that_starts_the_browser_does_not_tell_its_age(tmp_path: Path) 
         path.parent.mkdir()
         path.write_text(text)
     os.utime(script, (time.time() - 700 * DAY,) * 2)
-    finding = _browser_version(Browser(script, "headless_shell"), f"Chromium {TESTED_BROWSER_MAJOR}.0.1")
+    finding = _browser_version(Browser(script, "headless_shell", f"Chromium {TESTED_BROWSER_MAJOR}.0.1"))
     assert finding.code == "browser_ok"
     os.utime(program, (time.time() - 100 * DAY,) * 2)
-    finding = _browser_version(Browser(script, "headless_shell"), f"Chromium {TESTED_BROWSER_MAJOR}.0.1")
+    finding = _browser_version(Browser(script, "headless_shell", f"Chromium {TESTED_BROWSER_MAJOR}.0.1"))
     assert (finding.code, finding.values["days"]) == ("browser_old", 100)
     assert "the headless shell" in finding.found
 
@@ -470,7 +470,7 @@ def test_a_browser_newer_than_the_tested_one_is_no_warning(
     browser = tmp_path / "chromium"
     browser.write_text("#!/bin/sh\n")
     version = f"Chromium {TESTED_BROWSER_MAJOR + newer_by}.0.1"
-    finding = _browser_version(Browser(browser, "headless_shell"), version)
+    finding = _browser_version(Browser(browser, "headless_shell", version))
     assert (finding.code, finding.level) == (code, level)
 
 

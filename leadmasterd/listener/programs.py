@@ -41,16 +41,16 @@ def find_node(configured: str) -> Path:
                 oldest=OLDEST_NODE
             )
         )
-    majors: dict[Path, int] = {}
+    versions: dict[Path, str] = {}
     for node in found:
-        majors[node] = node_major(node) or 0
-        if majors[node] >= SUPPORTED_NODE:
+        versions[node] = node_version(node)
+        if (node_major(versions[node]) or 0) >= SUPPORTED_NODE:
             return node
     node = found[0]
-    if majors[node] < OLDEST_NODE:
+    if (node_major(versions[node]) or 0) < OLDEST_NODE:
         raise CannotUseProgram(
             _("cannot use {node}: it is version {version}, and {oldest} or newer is needed").format(
-                node=node, version=node_version(node) or "?", oldest=OLDEST_NODE
+                node=node, version=versions[node] or "?", oldest=OLDEST_NODE
             )
         )
     return node
@@ -61,9 +61,9 @@ def node_version(node: Path) -> str:
     return _output(node, "--version")
 
 
-def node_major(node: Path) -> int | None:
-    """Its major version; None if it does not tell."""
-    match = re.match(r"v(\d+)\.", node_version(node))
+def node_major(version: str) -> int | None:
+    """22 of v22.12.0; None if that is no version of node."""
+    match = re.match(r"v(\d+)\.", version)
     return int(match[1]) if match else None
 
 
@@ -71,10 +71,14 @@ Why = Literal["configured", "headless_shell", "no_headless_shell", "newer"]
 
 
 class Browser(NamedTuple):
-    """A browser and why it is the one. `newer`: what would come first is older than what has used the session."""
+    """A browser and why it is the one. `newer`: what would come first is older than what has used the session.
+
+    `version`: what it says of itself, or an empty text.
+    """
 
     path: Path
     why: Why
+    version: str
 
 
 def choose_browser(configured: str, *, used_by: str | None) -> Browser:
@@ -86,17 +90,19 @@ def choose_browser(configured: str, *, used_by: str | None) -> Browser:
     found = _browsers(configured, window=False)
     needed = major(used_by) or 0
     older: list[str] = []
-    silent: list[Path] = []
+    silent: list[tuple[Path, str]] = []
     for path in found:
-        version = major(browser_version(path))
-        if version is None:
-            silent.append(path)
-        elif version >= needed:
-            return Browser(path, "newer" if older else _why(path, configured))
+        version = browser_version(path)
+        its_major = major(version)
+        if its_major is None:
+            silent.append((path, version))
+        elif its_major >= needed:
+            return Browser(path, "newer" if older else _why(path, configured), version)
         else:
-            older.append(f"{path}: {version}")
+            older.append(f"{path}: {its_major}")
     if silent:
-        return Browser(silent[0], "newer" if older else _why(silent[0], configured))
+        path, version = silent[0]
+        return Browser(path, "newer" if older else _why(path, configured), version)
     raise CannotUseProgram(
         _(
             "cannot open the session with an older browser, which may lose it: version {needed} has used it, and here "
