@@ -17,7 +17,7 @@ import psutil
 from benchmarks.daemon import until
 from leadmasterd.demo.standin import StandIn
 from leadmasterd.listener.programs import find_browser
-from tests.browsers import is_main_process
+from tests.browsers import is_browser
 from tests.chaos.product import OURS, Played
 
 HERE: Final = Path(__file__).resolve().parent
@@ -214,7 +214,7 @@ def _is_of_browser(process: psutil.Process, kind: str) -> bool:
             return kind in kinds
         if process.name() in _BROWSERS and not any(word.startswith("--user-data-dir=") for word in words):
             return True
-        return any(is_main_process(process, word) for word in words if word.startswith("--user-data-dir="))
+        return is_browser(process)
     return False
 
 

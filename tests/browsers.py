@@ -28,6 +28,11 @@ def both() -> list[Path]:
     return [Path(found) for name in (HEADLESS_SHELLS[0], BROWSERS[0]) if (found := shutil.which(name))]
 
 
+def is_browser(process: psutil.Process) -> bool:
+    """Whether it is a browser's own process, whatever profile it has open."""
+    return any(is_main_process(process, each) for each in process.cmdline() if each.startswith("--user-data-dir="))
+
+
 def is_main_process(process: psutil.Process, argument: str) -> bool:
     """Whether it is a browser's own process with this argument: no part of it, and no script that has started it."""
     arguments = process.cmdline()

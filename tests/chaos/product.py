@@ -16,7 +16,7 @@ from typing import Final
 
 import psutil
 
-from tests.browsers import is_main_process
+from tests.browsers import is_browser
 from tests.e2e.daemon import ROOT, DaemonUnderTest
 
 _SETTINGS_WRONG: Final = 78
@@ -135,6 +135,5 @@ def _is_node(process: psutil.Process) -> bool:
 
 def _is_browser(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
-        arguments = process.cmdline()
-        return any(is_main_process(process, each) for each in arguments if each.startswith("--user-data-dir="))
+        return is_browser(process)
     return False
