@@ -14,8 +14,11 @@ from benchmarks import document
 from benchmarks.against import ROUNDS, CannotCompare, compare
 from benchmarks.figures import CannotMeasure, Figure, report
 
-ALL = ("burst", "single", "commands", "classification", "leads", "size", "whole", "recovery", "page_ways", "restarts")
-LONG = ("noticing", "feeds", "web", "peers", "disk", "long_history")
+ALL = (
+    "burst", "single", "commands", "classification", "leads", "long_history", "size", "whole", "recovery", "page_ways",
+    "restarts",
+)  # fmt: skip
+LONG = ("noticing", "feeds", "web", "peers", "disk")
 """Only when named: some one to twenty minutes each."""
 
 
