@@ -8,6 +8,7 @@ does, until stdin ends.
 import argparse
 import asyncio
 import json
+import os
 import re
 import sys
 import time
@@ -18,6 +19,8 @@ import aiohttp
 
 _LEAST_PAUSE: Final = 0.25
 """Seconds between two looks at one section, as in live.js."""
+_NICE: Final = 15
+"""Browsers are on other machines, so on this one they give way to whatever is measured."""
 _SECTION: Final = re.compile(r'data-live="([^"]+)"[^>]*data-on="([^"]+)"')
 
 
@@ -58,11 +61,13 @@ async def stay(client: aiohttp.ClientSession, path: str, *, pages: int) -> None:
         async with client.get("/events", timeout=aiohttp.ClientTimeout(total=None)) as stream:
             print("listening", flush=True)
             looking = asyncio.get_running_loop().create_task(look(due))
-            async for line in stream.content:
-                if line.startswith(b"event: "):
-                    event = line.removeprefix(b"event: ").strip().decode()
-                    due.update(url for url, names in sections if event in names)
-            looking.cancel()
+            try:
+                async for line in stream.content:
+                    if line.startswith(b"event: "):
+                        event = line.removeprefix(b"event: ").strip().decode()
+                        due.update(url for url, names in sections if event in names)
+            finally:
+                looking.cancel()
 
     async def look(due: set[str]) -> None:
         nonlocal looks
@@ -93,6 +98,7 @@ async def main() -> None:
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--requests", type=int, default=0)
     given = parser.parse_args()
+    os.nice(_NICE)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(given.url, headers={"Cookie": given.cookie}, connector=connector) as client:
         if given.what == "ask":

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 from leadmasterd.errors import LeadmasterdError
 from leadmasterd.journal import set_up_logging
@@ -15,12 +15,16 @@ from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import speak
 from leadmasterd.web.place import Place
 
+_NICE: Final = 10
+"""Lower than the daemon's: on a busy machine capture comes first."""
+
 
 def main() -> int:
     """The exit code."""
     given: dict[str, Any] = json.loads(sys.argv[1])
     set_up_logging()
     os.umask(0o077)
+    os.nice(_NICE)
     speak(given["language"])
     try:
         from leadmasterd.web.server import serve

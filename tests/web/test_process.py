@@ -153,6 +153,13 @@ def test_a_dead_daemon_comes_back_and_the_page_goes_on(both: Forked, tmp_path: P
     stream.closes()
 
 
+def test_capture_goes_before_the_page(both: Forked) -> None:
+    """Whoever looks at it costs the daemon nothing on a busy machine."""
+    daemon, page = daemon_of(both), page_of(both)
+    port_of(page)
+    assert page.nice() == daemon.nice() + 10
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_both_end_in_good_order(both: Forked, tmp_path: Path, number: signal.Signals) -> None:
     """With the daemon's exit code, and nothing is left."""
