@@ -18,6 +18,7 @@ from leadmasterd.identity import ChatKind, canonical_id, certain_phone, chat_kin
 from leadmasterd.text import _, clean
 from leadmasterd.times import iso, sent_at
 from leadmasterd.wire.events import (
+    NO_MARKS,
     Account,
     Call,
     Ciphertext,
@@ -267,11 +268,15 @@ def _ids_of_entry(entry: str, country: str) -> frozenset[str]:
 
 def chat_ids(key: MessageKey, contact: Contact, author: str | None = None) -> ChatIds:
     """The chat of a message, and the ids of the other party. `author`: who wrote it in a group, if the key does not."""
-    chat = canonical_id(key.remote)
+    return _chat_ids(key.remote, contact.phone, contact.lid, None if key.from_me else key.participant or author)
+
+
+@lru_cache(maxsize=_CHATS_REMEMBERED)
+def _chat_ids(remote: str, phone: str | None, lid: str | None, sender: str | None) -> ChatIds:
+    chat = canonical_id(remote)
     if chat_kind(chat) != "group":
-        return ChatIds(chat, "", _with_others(chat, contact))
-    sender = None if key.from_me else key.participant or author
-    return ChatIds(chat, chat, (), _with_others(canonical_id(sender), contact) if sender else ())
+        return ChatIds(chat, "", _with_others(chat, phone, lid))
+    return ChatIds(chat, chat, (), _with_others(canonical_id(sender), phone, lid) if sender else ())
 
 
 def ids_of(event: MessageEdit | MessageRevoke | Reaction | Call) -> ChatIds:
@@ -281,7 +286,7 @@ def ids_of(event: MessageEdit | MessageRevoke | Reaction | Call) -> ChatIds:
     chat = canonical_id(event.chat)
     if chat_kind(chat) == "group":
         return ChatIds(chat, chat, ())
-    return ChatIds(chat, "", _with_others(chat, event.contact))
+    return ChatIds(chat, "", _with_others(chat, event.contact.phone, event.contact.lid))
 
 
 def ids_of_change(change: NumberChange) -> tuple[str, ...]:
@@ -290,55 +295,64 @@ def ids_of_change(change: NumberChange) -> tuple[str, ...]:
     return tuple(dict.fromkeys(canonical_id(wid) for wid in named if wid))
 
 
-def _with_others(wid: str, contact: Contact) -> tuple[str, ...]:
+def _with_others(wid: str, *others: str | None) -> tuple[str, ...]:
     """This id, and those that WhatsApp maps to it."""
     ids = [wid]
-    for known in (contact.phone, contact.lid):
+    for known in others:
         if known and (other := canonical_id(known)) not in ids:
             ids.append(other)
     return tuple(ids)
 
 
 def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
-    details: Mapping[str, object] = event.extras
-    if event.ephemeral_seconds:
-        details = {**details, "ephemeral_seconds": event.ephemeral_seconds}
-    author = author_of(
-        from_me=event.key.from_me,
-        message_type=event.message_type,
-        marks=event.marks,
-        has_content=bool(event.body or event.media or event.extras),
+    # Taken apart at once, and put together in order: naming two dozen fields takes three times as long.
+    (
+        _seq, via, key, t, message_type, sender, _to, author, notify_name, body, truncated, contact, forwarded,
+        ephemeral_seconds, media, quoted, referral, extras, marks,
+    ) = event  # fmt: skip
+    details: Mapping[str, object] = extras
+    if ephemeral_seconds:
+        details = {**details, "ephemeral_seconds": ephemeral_seconds}
+    has_content = bool(body or media or extras)
+    who = (
+        author_of(from_me=key.from_me, message_type=message_type, marks=marks, has_content=has_content)
+        if marks
+        else _unmarked(key.from_me, message_type, has_content)
     )
-    return CapturedMessage._make(  # in order: naming two dozen fields takes three times as long
+    return tuple.__new__(
+        CapturedMessage,
         (
-            event.key,
-            ids.chat,
-            ids.group,
-            ids.aliases,
-            ids.members,
-            "out" if event.key.from_me else "in",
-            author,
-            event.message_type,
+            key,
+            *ids,
+            "out" if key.from_me else "in",
+            who,
+            message_type,
             True,
-            event.t,
-            sent_at(event.t, now),
+            t,
+            sent_at(t, now),
             _captured_at(now),
-            event.via,
-            event.author or event.sender,
-            clean(event.notify_name),
-            clean(event.contact.saved_name),
-            event.contact.business,
-            clean(event.body),
-            event.truncated,
-            event.forwarded,
-            _json(event.media),
-            _json(event.quoted),
-            _json(event.referral),
-            _json(details),
-            _json(event.marks),
-            _verified_name(event),
-        )
+            via,
+            author or sender,
+            clean(notify_name),
+            clean(contact.saved_name),
+            contact.business,
+            clean(body),
+            truncated,
+            forwarded,
+            _json(media) if media else None,
+            _json(quoted) if quoted else None,
+            _json(referral) if referral else None,
+            _json(details) if details else None,
+            _json(marks) if marks else None,
+            _verified_name(event) if marks else None,
+        ),
     )
+
+
+@lru_cache(maxsize=_CHATS_REMEMBERED)
+def _unmarked(from_me: bool, message_type: str, has_content: bool) -> Author:
+    """The author of a message whose record shows nothing of its sender: of most."""
+    return author_of(from_me=from_me, message_type=message_type, marks=NO_MARKS, has_content=has_content)
 
 
 def _unreadable(event: Ciphertext, ids: ChatIds, now: datetime) -> CapturedMessage:

@@ -90,12 +90,3 @@ class BatchResult:
     sweeps_done: list[SweepOutcome] = field(default_factory=list)
     delivered: set[int] = field(default_factory=set)
     """Ids of stored messages that arrived live as well: the live path works for them."""
-
-    def add_message(self, via: str, at: str) -> None:
-        """Count one new message row."""
-        if via == "live":
-            self.live += 1
-        else:
-            self.sweep += 1
-        if self.last_message_at is None or at > self.last_message_at:
-            self.last_message_at = at

@@ -179,6 +179,9 @@ class Rows:
 
 def _runs(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """Messages that follow each other as one run, which is much faster to write; everything else alone."""
+    if items and all(map(_is_message, items)):  # of a burst
+        yield items
+        return
     for are_messages, group in groupby(items, key=_is_message):
         if are_messages:
             yield list(group)

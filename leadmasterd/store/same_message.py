@@ -17,7 +17,7 @@ REVOKED: Final = "revoked"
 """The type of a message that was deleted before anybody here could read it."""
 
 CONTENT: Final = (
-    "message_id, wire_t, type, body, media, sender, readable_at IS NOT NULL, revoked_at IS NOT NULL, truncated, marks"
+    "message_id, wire_t, type, body, media, sender, readable_at IS NOT NULL, truncated, marks, revoked_at IS NOT NULL"
 )
 """The columns of `Stored`, in order."""
 
@@ -48,9 +48,9 @@ class Stored:
     media: str | None
     sender: str | None
     readable: bool
-    revoked: bool
     truncated: bool
     marks: str | None
+    revoked: bool
 
     def is_same(self, t: int | None) -> bool:
         """Whether a message with the same ids and this time is the same message."""
