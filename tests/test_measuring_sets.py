@@ -9,7 +9,6 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from leadmasterd.classify.intents import GROUP_OF, Signals
 
 DATA = Path(__file__).parent / "data"
 ANSWERS = set(GROUP_OF)
-BOOLEAN_SIGNALS = {signal.name for signal in fields(Signals) if isinstance(signal.default, bool)}
+BOOLEAN_SIGNALS = {name for name, default in Signals._field_defaults.items() if isinstance(default, bool)}
 LEAST_PER_INTENT = 20
 LEAST_INTENTS = 16
 

@@ -4,13 +4,13 @@ Pure. Every label has a reason.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Label, Signals
 from leadmasterd.classify.model import LEAST_KNOWN, Guess, Model
 from leadmasterd.classify.rules import Hit, RuleSet
-from leadmasterd.classify.text import LINK, Normalised, normalise
+from leadmasterd.classify.text import LINK, Normalised, normalise, remember_words
 
 OVERRULES: Final = 0.8
 """Probability from which the model decides against a rule that yields. By cross-validation on the examples, where it
@@ -36,11 +36,18 @@ class Classifier:
         """Of rules and model together; another version may give other labels."""
         return f"{self.rules_version}+{self.model.version if self.model else 'no-model'}"
 
+    def remember_words(self, many: int) -> None:
+        """Cache so many words: for a process that classifies very much and does not live long."""
+        remember_words(many)
+        self.rules.remember_words(many)
+        if self.model:
+            self.model.remember_words(many)
+
     def classify(self, texts: Sequence[str], signals: Signals) -> Label:
         """Label one burst: its bodies in order, and its signals. Takes any text, in bounded time."""
         burst = normalise(texts)
         label = self._label(burst, signals)
-        return replace(label, values={**label.values, "cut": True}) if burst.cut else label
+        return label._replace(values={**label.values, "cut": True}) if burst.cut else label
 
     def _label(self, burst: Normalised, signals: Signals) -> Label:
         hits = self.rules.hits(burst, signals)

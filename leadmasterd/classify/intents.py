@@ -4,8 +4,7 @@ The ids are stored and read by other programs; people read them through `reasons
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Group = Literal["commercial", "after_sale", "courtesy", "closing", "noise", "unknown"]
 Method = Literal["rule", "model", "person", "none"]
@@ -34,8 +33,7 @@ INTENTS: Final[Mapping[Group, tuple[str, ...]]] = {
 GROUP_OF: Final[Mapping[str, Group]] = {intent: group for group, intents in INTENTS.items() for intent in intents}
 
 
-@dataclass(frozen=True, slots=True)
-class Signals:
+class Signals(NamedTuple):
     """What was known of a burst besides its words when it arrived."""
 
     saved_contact: bool = False
@@ -52,12 +50,11 @@ class Signals:
     """The message types of the burst, as WhatsApp names them: chat, image, ptt, vcard, order, ..."""
 
 
-FLAGS: Final = tuple(signal.name for signal in fields(Signals) if signal.default is False)
+FLAGS: Final = tuple(signal for signal, default in Signals._field_defaults.items() if default is False)
 """The signals that are true or false."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
+class Label(NamedTuple):
     """An intent, how it was found, and why: a stable `code` and its values, which `reasons` puts into words.
 
     `confidence` is 0 to 1. A rule's is 0.5 and more, by how far the model agrees; a rule of last resort has the model's
@@ -69,7 +66,7 @@ class Label:
     confidence: float
     source: str
     code: str
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = {}
 
     @property
     def group(self) -> Group:

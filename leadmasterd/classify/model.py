@@ -15,7 +15,6 @@ import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -63,8 +62,7 @@ _DIGITS: Final = re.compile(r"\d[\d.,:]*")
 _SHOWN: Final = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
+class Guess(NamedTuple):
     """The likeliest intent (never `unknown`), its probability, and the words that weighed most for it."""
 
     intent: str
@@ -108,6 +106,8 @@ class _Word(NamedTuple):
     """What the model knows of one word."""
 
     rows: Mapping[str, int]
+    own: tuple[str, int] | None
+    """The word's own feature and its row, if the model has it."""
     letters: int
     """Its length; 0 of what is no word (`?`, a number, an emoji)."""
     known: float
@@ -151,11 +151,12 @@ class Model:
 
     def remember_words(self, many: int) -> None:
         """Cache so many words: for a process that classifies very much and does not live long."""
+        self._rows.unpack()
         self._word = lru_cache(maxsize=many)(self._look_up)
 
     def guess(self, burst: Normalised, signals: Signals = _NO_SIGNALS) -> Guess:
         """The likeliest intent of the likeliest group. Never sure of a burst whose words are mostly new to it."""
-        seen, known = self._seen(burst)
+        seen, named, known = self._seen(burst)
         shares = self._shares(seen, signals)
         groups = {group: sum([shares[each] for each in members]) for group, members in self._members.items()}
         group = max(groups, key=groups.__getitem__)
@@ -166,7 +167,7 @@ class Model:
             confidence=shares[best],
             known=known,
             sure=sure,
-            because=self._because(seen, best),
+            because=self._because(named, best),
             signals=tuple([each for each in self._odds if getattr(signals, each) and best in dict(self._odds[each])]),
         )
 
@@ -174,30 +175,35 @@ class Model:
         """The probability of this intent, 0 to 1; 0 for an intent that the model doesn't know."""
         if intent not in self.intents:
             return 0.0
-        seen, _known = self._seen(burst)
+        seen, _named, _known = self._seen(burst)
         return self._shares(seen, signals)[self.intents.index(intent)]
 
-    def _seen(self, burst: Normalised) -> tuple[Mapping[str, int], float]:
-        """The rows of a burst's features, as far as the model has any, and `Guess.known`."""
+    def _seen(self, burst: Normalised) -> tuple[Mapping[str, int], list[tuple[str, int]], float]:
+        """The rows of a burst's features, as far as the model has any; those of words and pairs; and `Guess.known`."""
         words = _words_read(burst)
         seen = self._rows.of(_pairs(words))
+        named = list(seen.items())
         letters, known = 0, 0.0
-        for word in words:
-            rows, its_letters, its_known = self._word(word)
+        for rows, own, its_letters, its_known in map(self._word, words):
             seen |= rows
+            if own is not None:
+                named.append(own)
             letters += its_letters
             known += its_known
-        return seen, known / letters if letters else 1.0
+        return seen, named, known / letters if letters else 1.0
 
     def _look_up(self, word: str) -> _Word:
         """Cached as `_word`."""
         ngrams = _ngrams(word)
-        rows = self._rows.of([_word_feature(word), *ngrams])
+        own = _word_feature(word)
+        rows = self._rows.of([own, *ngrams])
+        named = (own, rows[own]) if own in rows else None
         if not word[0].isalpha():
-            return _Word(rows, 0, 0.0)
-        if _word_feature(word) in rows:
-            return _Word(rows, len(word), len(word))
-        return _Word(rows, len(word), len(word) * sum(each in rows for each in ngrams) / max(1, len(ngrams)))
+            return _Word(rows, named, 0, 0.0)
+        if named is not None:
+            return _Word(rows, named, len(word), len(word))
+        known = len(word) * sum(each in rows for each in ngrams) / max(1, len(ngrams))
+        return _Word(rows, named, len(word), known)
 
     def _shares(self, seen: Mapping[str, int], signals: Signals) -> list[float]:
         """The probability of each of `intents`."""
@@ -227,13 +233,13 @@ class Model:
         lanes = sum([(weight - ZERO) << _LANE * intent for intent, weight in weights])
         return lanes + (row[0] * row[0] << self._norm_at)
 
-    def _because(self, seen: Mapping[str, int], intent: int) -> tuple[str, ...]:
+    def _because(self, named: Iterable[tuple[str, int]], intent: int) -> tuple[str, ...]:
         """The words and pairs that weighed most for this intent. Of a word and a pair with it, the heavier one."""
         weighed = []
         zero, lane = self._zero, _LANE * intent
-        for name in [each for each in seen if each[0] == "=" and len(each) > 3]:
-            weight = (zero + seen[name] >> lane & _LANE_MASK) - _MIDDLE
-            if weight > 0:
+        for name, row in named:
+            weight = (zero + row >> lane & _LANE_MASK) - _MIDDLE
+            if weight > 0 and len(name) > 3:
                 weighed.append((-weight, name[1:].strip("^$ ")))
         shown: list[str] = []
         for _weight, words in sorted(weighed):

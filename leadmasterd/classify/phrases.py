@@ -113,6 +113,10 @@ class Phrases(Generic[Mark]):
         self._start.join(begin)
         self._ready = False
 
+    def remember_words(self, many: int) -> None:
+        """Cache what phrases know of so many words: for a process that searches very much and does not live long."""
+        self._kind = lru_cache(maxsize=many)(self._kind_of)
+
     def found(self, words: Sequence[str]) -> Iterator[tuple[Mark, int, int]]:
         """Every match: the phrase's mark, the index of its first word and the index after its last."""
         if not self._ready:

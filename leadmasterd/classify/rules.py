@@ -105,17 +105,29 @@ class RuleSet:
         self.answer_first: Final = tuple(answer_first)
         self._rank = {intent: number for number, equals in enumerate(answer_first) for intent in equals}
         self._regexes = {number: compiled(rule.regex) for number, rule in enumerate(self.rules) if rule.regex}
-        self._by_signals = [n for n, rule in enumerate(self.rules) if not rule.phrases and not rule.regex]
+        self._by_signals = [
+            (number, frozenset((*rule.when.types, *rule.when.only_types)))
+            for number, rule in enumerate(self.rules)
+            if not rule.phrases and not rule.regex
+        ]
+        """Rules on signals only, and of which types a message must be: most bursts have none of these."""
         self._phrases: Phrases[tuple[int, _Kind]] = Phrases()
         for number, rule in enumerate(self.rules):
             for kind in _KINDS:
                 for phrase in getattr(rule, kind):
                     self._phrases.add(phrase, (number, kind))
 
+    def remember_words(self, many: int) -> None:
+        """Cache so many words: for a process that classifies very much and does not live long."""
+        self._phrases.remember_words(many)
+
     def hits(self, burst: Normalised, signals: Signals) -> list[Hit]:
         """Every rule that matches; the first one decides."""
         spans = self._phrases_in(burst)
-        matches = dict.fromkeys(self._by_signals, ("", 0)) | self._by_regex(burst) | self._by_phrases(burst, spans)
+        by_signals = {
+            number: ("", 0) for number, types in self._by_signals if not types or not types.isdisjoint(signals.types)
+        }
+        matches = by_signals | self._by_regex(burst, signals) | self._by_phrases(burst, spans)
         hits = [
             Hit(self.rules[number], matched, at)
             for number, (matched, at) in matches.items()
@@ -140,11 +152,12 @@ class RuleSet:
             matches[number] = " ".join(burst.words[start:end]), min(own)[0]
         return matches
 
-    def _by_regex(self, burst: Normalised) -> dict[int, tuple[str, int]]:
+    def _by_regex(self, burst: Normalised, signals: Signals) -> dict[int, tuple[str, int]]:
+        """Only of rules that are allowed: a search takes much longer than to see that."""
         matches = {}
         text = burst.text.encode()  # normalised text has no other than ASCII characters
         for number, regex in self._regexes.items():
-            if match := regex.search(text):
+            if _allowed(self.rules[number], burst, signals) and (match := regex.search(text)):
                 matches[number] = match.group().decode(), len(text[: match.start()].split())
         return matches
 

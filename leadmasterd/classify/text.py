@@ -247,11 +247,20 @@ def _phone_or_number(found: re.Match[str]) -> str:
     return f" {PHONE} " if 8 <= digits <= 15 else found.group()
 
 
-@lru_cache(maxsize=4_096)
-def _spelled(word: str) -> Sequence[str]:
+def remember_words(many: int) -> None:
+    """Cache how so many words are spelled: for a process that reads very much and does not live long."""
+    global _spelled
+    _spelled = lru_cache(maxsize=many)(_as_spelled)
+
+
+def _as_spelled(word: str) -> Sequence[str]:
+    """Cached as `_spelled`."""
     if not word[0].isalpha():
         return (word,)
     if _LAUGHTER.match(word):
         return (":laugh:",)
     short = _DOUBLE_END.sub(r"\1", _ELONGATED.sub(r"\1", word))
     return tuple(_CHAT_SPELLING.get(short, short).split())
+
+
+_spelled = lru_cache(maxsize=4_096)(_as_spelled)
