@@ -14,6 +14,10 @@ EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
 """WhatsApp did not exist before 2009: anything older is a wrong date."""
 _EARLIEST_T: Final = EARLIEST.timestamp()
 _SLACK_SECONDS: Final = FUTURE_SLACK.total_seconds()
+_CHARACTERS: Final = len("2009-01-01T00:00:00.000Z")
+_TEXTS_KEPT: Final = 512
+_texts: Final[dict[int, str]] = {}
+"""Times as text: a contact's rows repeat the same few times, most of which were read from its messages."""
 
 
 class Day(NamedTuple):
@@ -36,7 +40,12 @@ def iso(moment: datetime) -> str:
 
 def to_ms(at: str) -> int:
     """ISO text from a table as milliseconds since 1970."""
-    return round(datetime.fromisoformat(at).timestamp() * 1000)
+    milliseconds = round(datetime.fromisoformat(at).timestamp() * 1000)
+    if len(at) == _CHARACTERS and at[10] == "T" and at[-1] == "Z":
+        if len(_texts) >= _TEXTS_KEPT:
+            _texts.clear()
+        _texts[milliseconds] = at
+    return milliseconds
 
 
 def from_ms(at: int) -> datetime:
@@ -44,10 +53,14 @@ def from_ms(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1000, UTC)
 
 
-@lru_cache(maxsize=256)  # one contact's rows repeat the same few times
 def iso_ms(at: int) -> str:
     """Milliseconds since 1970 as ISO text."""
-    return iso(from_ms(at))
+    text = _texts.get(at)
+    if text is None:
+        if len(_texts) >= _TEXTS_KEPT:
+            _texts.clear()
+        text = _texts[at] = iso(from_ms(at))
+    return text
 
 
 def iso_ms_or_none(at: int | None) -> str | None:
@@ -62,6 +75,11 @@ def sent_at(t: int | None, now: datetime) -> str:
 
 def believable(t: int | None, now: datetime) -> str | None:
     """Seconds since 1970 from WhatsApp as ISO text, or None when they are missing or wrong."""
-    if t is None or not _EARLIEST_T <= t <= now.timestamp() + _SLACK_SECONDS:
+    if t is None or not _EARLIEST_T <= t <= _latest_t(now):
         return None
     return f"{datetime.fromtimestamp(t, UTC).isoformat()[:19]}.000Z"
+
+
+@lru_cache(maxsize=1)  # of one read of the pipe
+def _latest_t(now: datetime) -> float:
+    return now.timestamp() + _SLACK_SECONDS

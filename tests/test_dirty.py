@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import leadmasterd
-from leadmasterd.store.dirty import mark_all_dirty, mark_dirty, mark_wholly_dirty
+from leadmasterd.store.dirty import dirty_together, mark_all_dirty, mark_dirty, mark_wholly_dirty
 from tests import wire
 from tests.stories import Books, Customer, edited, iso, reacted, revoked
 
@@ -116,3 +116,18 @@ def test_only_one_module_marks() -> None:
         if re.search(r"(INTO|UPDATE) unjudged", file.read_text()):
             writers.add(str(file.relative_to(CODE)))
     assert writers == {"store/dirty.py", "store/schema.py"}
+
+
+def test_only_short_ones_that_are_wholly_dirty_are_taken_together() -> None:
+    """A long one, or one of which little has changed, is taken alone, so that a step does not take long."""
+    with Books() as books:
+        for number, messages in enumerate((2, 1, 3, 1), 1):
+            who = Customer(f"549115555{number:04}@c.us")
+            books.capture(*(who.says(f"17 10:{minute:02}", "price") for minute in range(messages)))
+        assert dirty_together(books.db, [1, 2, 3, 4], 100) == [1]
+        mark_wholly_dirty(books.db, [1, 2, 3])
+        assert dirty_together(books.db, [1, 2, 3, 4], 100) == [1, 2, 3]
+        assert dirty_together(books.db, [1, 2, 3, 4], 5) == [1, 2]
+        assert dirty_together(books.db, [3, 2, 1], 3) == [3]
+        assert dirty_together(books.db, [3, 2, 1], 1) == [3]
+        assert dirty_together(books.db, [], 5) == []

@@ -20,7 +20,7 @@ from leadmasterd.projection.policy import policy_of
 from leadmasterd.projection.worker import ProjectionWorker
 from leadmasterd.settings.model import LeadsSettings
 from leadmasterd.store import writer as writer_module
-from leadmasterd.store.dirty import mark_wholly_dirty
+from leadmasterd.store.dirty import mark_all_dirty, mark_wholly_dirty
 from leadmasterd.store.records import BatchResult
 from leadmasterd.store.waiting import WhoWaits
 from leadmasterd.store.writer import PAUSE_SECONDS, IdleWork, StoreError, Writer
@@ -211,6 +211,7 @@ def test_between_two_steps_somebody_else_can_write(tmp_path: Path) -> None:
 def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many conversations are dirty, messages are written next."""
     monkeypatch.setattr(worker_module, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(worker_module, "AT_ONCE", 1)
     with Books() as books:
         books.capture(*(asks(number) for number in range(3)))
         work = projecting(books.classifier)(books.db)
@@ -225,6 +226,7 @@ def test_a_step_ends_when_it_has_taken_long_enough(monkeypatch: pytest.MonkeyPat
 def test_conversations_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A conversation with endless messages must not block the others."""
     monkeypatch.setattr(worker_module, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(worker_module, "AT_ONCE", 1)
     with Books() as books:
         books.capture(*(asks(number) for number in range(3)))
         work = projecting(books.classifier)(books.db)
@@ -307,6 +309,32 @@ def test_a_conversation_that_fails_is_put_aside_and_the_others_go_on(
     with open_shop(path, projecting(stumbling)) as shop:
         until_true(lambda: shop.leads() == 11)
         assert shop.ask("SELECT * FROM unjudged") == []
+
+
+def test_of_several_that_are_read_at_once_only_the_one_that_fails_is_put_aside(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The others are tried again, each alone."""
+    stumbling = Stumbling(ValueError("a defect"))
+    with Books() as books:
+        books.capture(*(asks(number, text="stumble" if number == 5 else "price") for number in range(10)))
+        mark_all_dirty(books.db)
+        worker = projecting(stumbling)(books.db)
+        more, failures = True, 0
+        while more:
+            books.db.execute("BEGIN")
+            try:
+                more = worker.step()
+                books.db.execute("COMMIT")
+                worker.done()
+            except ValueError as error:
+                books.db.execute("ROLLBACK")
+                worker.failed(error)
+                failures += 1
+        assert failures == 2
+        assert books.column("SELECT conversation_id FROM unjudged") == [6]
+        assert books.column("SELECT count(*) FROM leads") == [9]
+    assert [record.getMessage() for record in caplog.records] == ["cannot make leads of conversation 6"]
 
 
 def test_a_locked_database_is_tried_again(tmp_path: Path) -> None:

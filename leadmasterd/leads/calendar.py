@@ -30,6 +30,7 @@ LOOK_AHEAD_DAYS: Final = 2 * 366
 
 _DAY: Final = 86400
 _ADDED_DAYS: Final = 8
+_TOTALS_KEPT: Final = 1_024
 _PROBE: Final = 6 * 3600
 _MICRO: Final = 1_000_000
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
@@ -47,7 +48,12 @@ class _OpenSpans:
 
     def within(self, start: int, end: int) -> int:
         """Microseconds open between two instants."""
-        return sum(max(0, min(end, closes) - max(start, opens)) for opens, closes in self.spans)
+        total = 0
+        for opens, closes in self.spans:
+            begins, ends = max(start, opens), min(end, closes)
+            if begins < ends:
+                total += ends - begins
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ class BusinessCalendar:
     _days: dict[int, _OpenSpans] = field(default_factory=dict, init=False, repr=False, compare=False)
     _added: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Microseconds open in `_ADDED_DAYS` days, by the first of them."""
+    _totals: dict[tuple[int, int], int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Microseconds open between two days: of a few pairs, since many customers wait from one day to another."""
 
     def __post_init__(self) -> None:
         known_timezone(self.timezone)
@@ -113,8 +121,14 @@ class BusinessCalendar:
         first, last = _utc_day(first_instant), _utc_day(last_instant)
         if first == last:
             return self._day(first).within(first_instant, last_instant) / _MICRO
-        between = self._total(first + 1, last)
-        edges = sum(self._day(day).within(first_instant, last_instant) for day in (first, last))
+        between = self._totals.get((first, last))
+        if between is None:
+            if len(self._totals) >= _TOTALS_KEPT:
+                self._totals.clear()
+            between = self._totals[first, last] = self._total(first + 1, last)
+        edges = self._day(first).within(first_instant, last_instant) + self._day(last).within(
+            first_instant, last_instant
+        )
         return (between + edges) / _MICRO
 
     def due(self, start: datetime, seconds: float) -> datetime | None:

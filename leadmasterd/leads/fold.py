@@ -685,7 +685,7 @@ class PersonFold:
         return self.planned
 
     def _cancel_quotes(self, at: int, by: str) -> None:
-        for follow_up in self._still_planned():
+        for follow_up in self._still_planned() if self.planned else ():
             if follow_up.kind == "quote_silent":
                 follow_up.end("cancelled", at, by)
 

@@ -141,16 +141,18 @@ class Burst:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return tuple(message.text for message in self.messages)
+        return tuple([message.text for message in self.messages])
 
     @property
     def key(self) -> str:
         """Identifies these messages in this state: with one more, or one edited, it is a new burst to classify."""
-        parts = [
-            f"{each.message_id}{'' if each.readable else '?'}{f'/{len(each.earlier)}' if each.edited else ''}"
-            for each in self.messages
-        ]
-        text = f"{','.join(parts)}|{self.first_contact:d}{'|prompt' if self.prompt else ''}"
+        parts = ",".join(
+            [
+                f"{each.message_id}{'' if each.readable else '?'}{f'/{len(each.earlier)}' if each.edited else ''}"
+                for each in self.messages
+            ]
+        )
+        text = f"{parts}|{'1' if self.first_contact else '0'}{'|prompt' if self.prompt else ''}"
         return blake2b(text.encode(), digest_size=12).hexdigest()
 
     @property
@@ -171,6 +173,18 @@ class Burst:
     @property
     def signals(self) -> Signals:
         """What the classifier gets besides the text."""
+        if len(self.messages) == 1:  # of most bursts
+            [only] = self.messages
+            return Signals(
+                saved_contact=only.saved,
+                business_account=only.business,
+                first_contact=self.first_contact,
+                prompt_reply=self.prompt,
+                ad_referral=only.ad,
+                has_media=only.media,
+                about_product=only.about_product,
+                types=(only.type,),
+            )
         return Signals(
             saved_contact=self.saved,
             business_account=any(each.business for each in self.messages),
@@ -197,6 +211,8 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 
 def _place(event: Event) -> tuple[int, int, bool, str]:
+    if isinstance(event, Inbound | Answered):  # most are
+        return event.at, _RANK[type(event)], False, event.own_id
     answered = isinstance(event, Called) and event.answered
     own_id = f"{event.number:012d}" if isinstance(event, Decided | Dismissed | Merged) else event.own_id
     return event.at, _RANK[type(event)], answered, own_id
@@ -272,7 +288,7 @@ def steps(
                 running[event.conversation] = burst = [event]
                 found.append(burst)
             continue
-        if not isinstance(event, Called | Merged) or (isinstance(event, Called) and event.answered):
+        if running and not isinstance(event, Merged) and (not isinstance(event, Called) or event.answered):
             thread = threads[event.conversation]
             running = {each: burst for each, burst in running.items() if threads[each] != thread}
         found.append(event)

@@ -15,15 +15,13 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from operator import attrgetter
 from pathlib import Path
 from struct import Struct
-from typing import Any, Final
+from typing import Final
 
 from leadmasterd.apart import python_module
-from leadmasterd.classify.intents import FLAGS, Label, Signals
 from leadmasterd.listener import tree
-from leadmasterd.projection.labels import Classifies
+from leadmasterd.projection.labels import Classifies, Told
 
 log = logging.getLogger(__name__)
 
@@ -37,37 +35,8 @@ _READ: Final = 1 << 16
 _LOOKS_EVERY: Final = 10.0
 """Seconds between two looks at how much waits."""
 
-Labelled = tuple[int, dict[object, object]]
-"""A conversation, and the labels of its bursts."""
-
-_facts: Final = attrgetter(*FLAGS, "types")
-_told: Final = attrgetter("intent", "method", "confidence", "source", "code", "values")
-
-
-def place_of(texts: Sequence[str], signals: Signals) -> object:
-    """What a label is found again by."""
-    return tuple(texts), _facts(signals)
-
-
-def told_of(label: Label) -> object:
-    """A label as it is written to the pipe."""
-    return _told(label)
-
-
-class _Ready:
-    """A classifier that has answers ready."""
-
-    def __init__(self, classifier: Classifies, ready: Mapping[object, Any]) -> None:
-        self._classifier = classifier
-        self._ready = ready
-
-    def classify(self, texts: Sequence[str], signals: Signals) -> Label:
-        """As the classifier would."""
-        told = self._ready.get(place_of(texts, signals))
-        if told is None:
-            return self._classifier.classify(texts, signals)
-        intent, method, confidence, source, code, values = told
-        return Label(intent=intent, method=method, confidence=confidence, source=source, code=code, values=values)
+Labelled = tuple[int, int, dict[object, Told]]
+"""A conversation, how many messages its contact has, and the labels of its bursts by `place_of`."""
 
 
 class Ahead:
@@ -83,14 +52,12 @@ class Ahead:
         self._buffer = bytearray()
         self._version = ""
         self._ready: deque[Labelled] = deque()
-        self._labels: dict[object, object] = {}
+        self._labels: dict[object, Told] = {}
         self._looks_again = 0.0
 
-    def before(self, classifier: Classifies) -> Classifies:
-        """This classifier, asked only where no label of its version is ready."""
-        if not self._labels or getattr(classifier, "version", None) != self._version:
-            return classifier
-        return _Ready(classifier, self._labels)
+    def made_as(self, classifier: Classifies) -> Mapping[object, Told]:
+        """The labels of what was taken last, if this classifier would give the same."""
+        return self._labels if getattr(classifier, "version", None) == self._version else {}
 
     @property
     def runs(self) -> bool:
@@ -124,15 +91,20 @@ class Ahead:
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
 
-    def take(self) -> int | None:
-        """The next conversation that is labelled. Its labels are the ready ones from now on."""
-        if len(self._ready) < _READY and self._process is not None:
-            self._read(self._process)
-        if not self._ready:
-            self._labels = {}
-            return None
-        conversation, self._labels = self._ready.popleft()
-        return conversation
+    def take(self, conversations: int, messages: int) -> list[int]:
+        """The next conversations that are labelled: at most so many, and with so many messages together, unless it is
+        one. Theirs are the labels that are ready from now on.
+        """
+        while len(self._ready) < _READY and self._process is not None and self._read(self._process):
+            pass
+        self._labels = {}
+        taken: list[int] = []
+        while self._ready and len(taken) < conversations and (not taken or self._ready[0][1] <= messages):
+            conversation, its_messages, labels = self._ready.popleft()
+            taken.append(conversation)
+            messages -= its_messages
+            self._labels |= labels
+        return taken
 
     def end(self) -> None:
         """Nothing waits any more."""
@@ -143,19 +115,20 @@ class Ahead:
             self._reap(self._process)
             self._looks_again = 0.0
 
-    def _read(self, process: "subprocess.Popen[bytes]") -> None:
+    def _read(self, process: "subprocess.Popen[bytes]") -> bool:
+        """Whether there was anything to read."""
         assert process.stdout is not None
         try:
             content = os.read(process.stdout.fileno(), _READ)
         except BlockingIOError:
-            return
+            return False
         if not content:
             if code := self._reap(process):
                 self._command = None
                 log.warning(
                     "labelling ahead ended with %d, and goes on in this process", code, extra={"action": "label_ahead"}
                 )
-            return
+            return False
         self._buffer += content
         begin = 0
         while (at := begin + LENGTH.size) <= len(self._buffer):
@@ -169,6 +142,7 @@ class Ahead:
             else:
                 self._ready.append(told)
         del self._buffer[:begin]
+        return True
 
     def _reap(self, process: "subprocess.Popen[bytes]") -> int:
         """It has ended, or was just killed. Returns its exit code."""

@@ -138,6 +138,8 @@ _KEPT_SINCE: Final = (
 
 
 def _kept(connection: sqlite3.Connection, history: History) -> dict[int, _Kept]:
+    if history.is_new:
+        return {}
     return {
         message_id: _Kept(body_key, bool(long), signs, bool(automatic))
         for message_id, body_key, long, signs, automatic in with_ids(
@@ -176,20 +178,19 @@ def _update_sent(
             kept[message_id] = known._replace(signs=signs)
             changed.add(known.body_key)
             connection.execute("UPDATE sent_bodies SET signs = ? WHERE message_id = ?", (signs, message_id))
-    connection.executemany(
-        "INSERT INTO sent_bodies (message_id, conversation_id, body_key, sent_at, long, signs) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
-        [
-            (each.message_id, each.conversation, row.body_key, iso_ms(each.at), row.long, row.signs)
-            for each in new
-            for row in (kept[each.message_id],)
-        ],
-    )
-    for message in new:
-        row = kept[message.message_id]
-        changed.add(row.body_key)
-        if _mark_near(connection, message, row.body_key):
-            kept[message.message_id] = row._replace(signs=row.signs | _NEAR)
+    if new:
+        connection.executemany(
+            "INSERT INTO sent_bodies (message_id, conversation_id, body_key, sent_at, long, signs) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (each.message_id, each.conversation, row.body_key, iso_ms(each.at), row.long, row.signs)
+                for each in new
+                for row in (kept[each.message_id],)
+            ],
+        )
+        changed.update(kept[each.message_id].body_key for each in new)
+        for message_id in _mark_near(connection, [each.message_id for each in new]):
+            kept[message_id] = kept[message_id]._replace(signs=kept[message_id].signs | _NEAR)
     return changed
 
 
@@ -206,17 +207,27 @@ def _quick(history: History, messages: Iterable[Outgoing], received: Mapping[int
     }
 
 
-def _mark_near(connection: sqlite3.Connection, message: Outgoing, body_key: str) -> bool:
-    """Mark this message and those with its body that went elsewhere at nearly the same time, if there are any."""
-    window = (body_key, iso_ms(message.at - TOGETHER_MS), iso_ms(message.at + TOGETHER_MS), message.conversation)
-    where = "body_key = ? AND sent_at BETWEEN ? AND ? AND conversation_id <> ?"
-    others = connection.execute(f"SELECT message_id FROM sent_bodies WHERE {where}", window).fetchall()
-    if others:
+_OF_NEARLY_ONE_TIME: Final = (
+    "SELECT n.message_id, other.message_id FROM sent_bodies n CROSS JOIN sent_bodies other "
+    "ON other.body_key = n.body_key AND other.conversation_id <> n.conversation_id AND other.sent_at "
+    f"BETWEEN strftime('%Y-%m-%dT%H:%M:%fZ', n.sent_at, '-{TOGETHER_MS / 1000} seconds') "
+    f"AND strftime('%Y-%m-%dT%H:%M:%fZ', n.sent_at, '+{TOGETHER_MS / 1000} seconds') "
+    "WHERE n.message_id IN (SELECT value FROM json_each(?))"
+)
+
+
+def _mark_near(connection: sqlite3.Connection, message_ids: Sequence[int]) -> set[int]:
+    """Mark those of these messages whose body went elsewhere too at nearly the same time, and what went there.
+
+    Returns which of these messages that are.
+    """
+    near = with_ids(connection, _OF_NEARLY_ONE_TIME, message_ids)
+    if near:
         connection.execute(
             "UPDATE sent_bodies SET signs = signs | ? WHERE message_id IN (SELECT value FROM json_each(?))",
-            (_NEAR, json.dumps([message.message_id, *(other for (other,) in others)])),
+            (_NEAR, json.dumps(sorted({message_id for pair in near for message_id in pair}))),
         )
-    return bool(others)
+    return {message_id for message_id, _other in near}
 
 
 def _body_key(message: Outgoing) -> str | None:

@@ -62,6 +62,8 @@ class Checkpoints:
     def latest(self, since: str | None) -> Checkpoint | None:
         """The latest that holds, when nothing before `since` has changed. Drops all others that are as late."""
         found = None
+        if self._history.is_new:
+            return None
         while since is not None and found is None:
             row = self._db.execute(
                 "SELECT checkpoint_id, at, position, made_with, state, checksum FROM checkpoints "

@@ -9,9 +9,9 @@ import json
 import sqlite3
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Container, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from leadmasterd import times
 from leadmasterd.authors import OURS
@@ -43,6 +43,8 @@ _VCARD: Final = "BEGIN:VCARD"
 """A body that begins with this was written by a program, not by the customer."""
 _LINE_BEFORE_MS: Final = int(LINE_BEFORE.total_seconds() * 1000)
 _LINE_AFTER_MS: Final = int(LINE_AFTER.total_seconds() * 1000)
+SHORT: Final = 1_000
+"""Messages of a history that is not long, and of all that are loaded at once."""
 _OF_ONE_CALL_MS: Final = _LINE_BEFORE_MS + _LINE_AFTER_MS + 1000
 """A call's ringing and its line are not further apart."""
 
@@ -87,10 +89,19 @@ class History:
     """Thread -> what is remembered of it from before then."""
     wrote: Set[int] = frozenset()
     """The people who had written before then."""
+    messages: int = 0
+    """How many there are, once `look_over` has counted them: of a long history some more than `SHORT`."""
+    is_new: bool = False
+    """Nothing was ever derived from it, as far as `look_over` knows: so no table need be asked what it has of it."""
 
     @property
     def conversations(self) -> list[int]:
         return list(self.people)
+
+    @property
+    def is_of_one(self) -> bool:
+        """One conversation, and nobody merged into another."""
+        return [*self.people.values()] == [self.contact]
 
     @property
     def since_at(self) -> str:
@@ -192,34 +203,86 @@ def _tell_persons_apart(connection: sqlite3.Connection, history: History) -> Non
     ]
 
 
-def load(connection: sqlite3.Connection, history: History) -> None:
-    """Fill in what happened from `history.since` on."""
-    history.events, history.outgoing, history.corrections, history.rung = [], [], {}, []
-    _load_calls(connection, history, _load_messages(connection, history))
-    _load_reactions(connection, history)
-    _load_decisions(connection, history)
-    _load_corrections(connection, history)
+_LOOK_OVER: Final = (
+    "SELECT conversation_id, (SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.conversation_id = "
+    "v.conversation_id LIMIT ?2)), "
+    + " OR ".join(
+        f"EXISTS (SELECT 1 FROM {table} d WHERE d.conversation_id = v.conversation_id)"
+        for table in ("classifications", "sent_bodies", "waiting_cycles", "follow_ups", "touches", "leads")
+    )
+    + " OR EXISTS (SELECT 1 FROM leads d WHERE d.contact_id = v.contact_id)"
+    " OR EXISTS (SELECT 1 FROM checkpoints d WHERE d.contact_id = v.contact_id) "
+    "FROM json_each(?1) CROSS JOIN conversations v ON v.conversation_id = value"
+)
 
 
-def _load_messages(connection: sqlite3.Connection, history: History) -> dict[int, list[Called]]:
+def look_over(connection: sqlite3.Connection, histories: Iterable[History]) -> None:
+    """Set `messages` and `is_new` of these."""
+    for history in histories:
+        history.messages, history.is_new = 0, history.is_of_one
+    of = _by_conversation(histories)
+    for conversation, messages, derived in with_ids(connection, _LOOK_OVER, of, SHORT + 1):
+        history = of[conversation]
+        history.messages += messages
+        history.is_new &= not derived
+
+
+def short_together(histories: list[History]) -> list[History]:
+    """Take off the end of the list: one, or some that are new and have at most `SHORT` messages together."""
+    some = [histories.pop()]
+    left = SHORT - some[0].messages
+    while some[0].is_new and histories and histories[-1].is_new and histories[-1].messages <= left:
+        left -= histories[-1].messages
+        some.append(histories.pop())
+    return some
+
+
+def _by_conversation(histories: Iterable[History]) -> dict[int, History]:
+    return {conversation: history for history in histories for conversation in history.people}
+
+
+def load(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
+    """Fill in what happened from `since` on, which is the same of all of these."""
+    for history in histories:
+        history.events, history.outgoing, history.corrections, history.rung = [], [], {}, []
+    if not histories:
+        return
+    some = _Some(connection, _by_conversation(histories), histories[0].since_at)
+    _load_calls(some, _load_messages(some))
+    _load_reactions(some)
+    _load_decisions(some)
+    _load_corrections(some)
+
+
+class _Some(NamedTuple):
+    """Where histories are read from, whose each conversation is, and since when."""
+
+    connection: sqlite3.Connection
+    of: Mapping[int, History]
+    since_at: str
+
+    def rows(self, query: str) -> Iterator[Any]:
+        """`query`: with the conversations in its first parameter, and the time in its second."""
+        return each_with_ids(self.connection, query, self.of, self.since_at)
+
+
+def _load_messages(some: _Some) -> dict[int, list[Called]]:
     """Returns the lines of calls in the chats, by conversation."""
-    earlier = _earlier_texts(connection, history)
+    earlier = _earlier_texts(some)
     call_lines: dict[int, list[Called]] = defaultdict(list)
     for (
         conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
         media, about_product, on_status, details, own_id, forwarded, file, revoked,
-    ) in each_with_ids(
-        connection,
+    ) in some.rows(
         "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
         "readable_at IS NOT NULL, edited_at IS NOT NULL, saved_name <> '', business, referral IS NOT NULL, "
         "media IS NOT NULL, quoted LIKE '%\"product\":%', details LIKE '%\"status_reply\":%', details, stanza_id, "
         "forwarded, CASE WHEN direction = 'out' AND type <> 'sticker' THEN media ->> 'filehash' END, "
         "revoked_at IS NOT NULL FROM messages WHERE conversation_id IN (SELECT value FROM json_each(?1)) "
         "AND sent_at >= ?2 "
-        f"AND author <> 'system' AND (direction = 'out' OR (author = 'contact' AND NOT {TO_MANY}))",
-        history.conversations,
-        history.since_at,
+        f"AND author <> 'system' AND (direction = 'out' OR (author = 'contact' AND NOT {TO_MANY}))"
     ):  # fmt: skip
+        history = some.of[conversation]
         at = times.to_ms(sent_at)
         if type_ == VOTE and not incoming:
             history.events.append(Reacted(at, conversation, own_id))  # a tap that answers no words
@@ -238,52 +301,53 @@ def _load_messages(connection: sqlite3.Connection, history: History) -> dict[int
                 )
             )
         elif incoming:
-            words = written_words(body, json.loads(details) if details else NOTHING)
+            words = written_words(body, json.loads(details)) if details else body or ""
             history.events.append(
-                Inbound(
-                    at=at,
-                    conversation=conversation,
-                    message_id=message_id,
-                    own_id=own_id,
-                    type=type_,
-                    text="" if words.startswith(_VCARD) else words,
-                    readable=bool(readable),
-                    edited=bool(edited),
-                    earlier=earlier.get(message_id, ()),
-                    saved=bool(saved),
-                    business=bool(business),
-                    ad=bool(ad),
-                    media=bool(media),
-                    about_product=bool(about_product),
-                    on_status=bool(on_status),
+                Inbound._make(  # in order: naming so many fields takes three times as long
+                    (
+                        at,
+                        conversation,
+                        message_id,
+                        own_id,
+                        type_,
+                        "" if words.startswith(_VCARD) else words,
+                        bool(readable),
+                        bool(edited),
+                        earlier.get(message_id, ()),
+                        bool(saved),
+                        bool(business),
+                        bool(ad),
+                        bool(media),
+                        bool(about_product),
+                        bool(on_status),
+                    )
                 )
             )
         else:
             history.outgoing.append(
-                Outgoing(
-                    at=at,
-                    conversation=conversation,
-                    message_id=message_id,
-                    own_id=own_id,
-                    author=author,
-                    body=earlier[message_id][0] if message_id in earlier else body or "",
-                    forwarded=bool(forwarded),
-                    file=file,
-                    deleted=bool(revoked),
+                Outgoing._make(
+                    (
+                        at,
+                        conversation,
+                        message_id,
+                        own_id,
+                        author,
+                        earlier[message_id][0] if message_id in earlier else body or "",
+                        bool(forwarded),
+                        file,
+                        bool(revoked),
+                    )
                 )
             )
     return call_lines
 
 
-def _earlier_texts(connection: sqlite3.Connection, history: History) -> dict[int, tuple[str, ...]]:
+def _earlier_texts(some: _Some) -> dict[int, tuple[str, ...]]:
     found: dict[int, list[str]] = defaultdict(list)
-    for message_id, before in with_ids(
-        connection,
+    for message_id, before in some.rows(
         "SELECT message_id, body_before FROM messages m JOIN message_versions USING (message_id) "
         "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND m.sent_at >= ?2 "
-        "AND m.edited_at IS NOT NULL AND change = 'edit' ORDER BY version_id",
-        history.conversations,
-        history.since_at,
+        "AND m.edited_at IS NOT NULL AND change = 'edit' ORDER BY version_id"
     ):
         found[message_id].append(before or "")
     return {message_id: tuple(texts) for message_id, texts in found.items()}
@@ -295,20 +359,18 @@ def _line_says_answered(details: str | None) -> bool:
     return isinstance(call, dict) and call.get("answered") is True
 
 
-def _load_calls(connection: sqlite3.Connection, history: History, lines_of: Mapping[int, list[Called]]) -> None:
+def _load_calls(some: _Some, lines_of: Mapping[int, list[Called]]) -> None:
     """Each call once: a ringing takes the outcome from its line in the chat; a line without a ringing is a call too.
 
     From the latest call on, each takes the nearest free line.
     """
     lines = {key: sorted(found, key=_when_and_which) for key, found in _by_direction(lines_of).items()}
-    for conversation, started_at, outgoing, answered, call_id in with_ids(
-        connection,
+    for conversation, started_at, outgoing, answered, call_id in some.rows(
         "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
         "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND started_at >= ?2 "
-        "ORDER BY started_at DESC, call_id",
-        history.conversations,
-        history.since_at,
+        "ORDER BY started_at DESC, call_id"
     ):
+        history = some.of[conversation]
         call = Called(
             at=times.to_ms(started_at),
             conversation=conversation,
@@ -325,8 +387,8 @@ def _load_calls(connection: sqlite3.Connection, history: History, lines_of: Mapp
             free.remove(nearest)
             call = replace(nearest, answered=nearest.answered or call.answered)
         history.events.append(call)
-    for free in lines.values():
-        history.events += free
+    for (conversation, _outgoing), free in lines.items():
+        some.of[conversation].events += free
 
 
 def _by_direction(lines_of: Mapping[int, list[Called]]) -> dict[tuple[int, bool], list[Called]]:
@@ -356,51 +418,45 @@ _OF_MESSAGE: Final = (
 _OURS: Final = "r.from_me = 1 AND r.emoji <> ''"
 
 
-def _load_reactions(connection: sqlite3.Connection, history: History) -> None:
-    for conversation, reacted_at, own_id in with_ids(
-        connection,
+def _load_reactions(some: _Some) -> None:
+    for conversation, reacted_at, own_id in some.rows(
         f"{_REACTION} FROM reactions r CROSS JOIN messages m ON {_OF_MESSAGE} "
         f"WHERE r.conversation_id IN (SELECT value FROM json_each(?1)) AND r.reacted_at >= ?2 AND {_OURS} "
         f"UNION ALL {_REACTION} FROM messages m CROSS JOIN reactions r ON {_OF_MESSAGE} "
         "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND ?2 > '' AND m.sent_at >= ?2 "
-        f"AND +r.reacted_at < ?2 AND {_OURS}",
-        history.conversations,
-        history.since_at,
+        f"AND +r.reacted_at < ?2 AND {_OURS}"
     ):
-        history.events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
+        some.of[conversation].events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
 
 
-def _load_decisions(connection: sqlite3.Connection, history: History) -> None:
-    for conversation, decided_at, stage, actor, number, seen_at in with_ids(
-        connection,
+def _load_decisions(some: _Some) -> None:
+    for conversation, decided_at, stage, actor, number, seen_at in some.rows(
         "SELECT conversation_id, at, stage, actor, decision_id, coalesce(seen_at, at) FROM decisions "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND undone_at IS NULL",
-        history.conversations,
-        history.since_at,
+        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND undone_at IS NULL"
     ):
         at = times.to_ms(decided_at)
-        history.events.append(
+        some.of[conversation].events.append(
             Dismissed(at=at, conversation=conversation, seen=times.to_ms(seen_at), number=number)
             if stage == DISMISSED
             else Decided(at=at, conversation=conversation, stage=stage, actor=actor, number=number)
         )
 
 
-def _load_corrections(connection: sqlite3.Connection, history: History) -> None:
-    for message_ids, intent in with_ids(
-        connection,
-        "SELECT message_ids, intent FROM corrections "
+def _load_corrections(some: _Some) -> None:
+    for conversation, message_ids, intent in with_ids(
+        some.connection,
+        "SELECT conversation_id, message_ids, intent FROM corrections "
         "WHERE conversation_id IN (SELECT value FROM json_each(?)) AND undone_at IS NULL "
         "ORDER BY at, correction_id",
-        history.conversations,
+        some.of,
     ):
-        history.corrections |= dict.fromkeys(json.loads(message_ids), intent)
+        some.of[conversation].corrections |= dict.fromkeys(json.loads(message_ids), intent)
 
 
 def bursts_of(connection: sqlite3.Connection, conversation: int, burst_seconds: float) -> list[Burst]:
     """All bursts of the person behind this conversation, by time."""
     found: list[Burst] = []
     for history in histories_of(connection, [conversation]):
-        load(connection, history)
+        load(connection, [history])
         found += [step for step in history.read(burst_seconds).steps if isinstance(step, Burst)]
     return found

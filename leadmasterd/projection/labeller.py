@@ -4,6 +4,7 @@ It reads the database and never writes it. For each conversation that waits to b
 labels that its bursts still lack to its stdout, and ends after the last, or when nobody reads any more.
 """
 
+import gc
 import os
 import pickle
 import sqlite3
@@ -15,17 +16,22 @@ from typing import BinaryIO, Final
 
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.loading import existing, load_classifier
-from leadmasterd.projection.ahead import LENGTH, Labelled, place_of, told_of
-from leadmasterd.projection.history import bursts_of
+from leadmasterd.leads.timeline import Burst
+from leadmasterd.projection.ahead import LENGTH, Labelled
+from leadmasterd.projection.history import SHORT, History, histories_of, load, look_over, short_together
+from leadmasterd.projection.labels import Told, place_of, told_of
+from leadmasterd.projection.sql import with_ids
 from leadmasterd.store.database import open_for_reading
 from leadmasterd.store.dirty import dirty_conversations
 
 _AT_ONCE: Final = 16
 """Conversations of one read, and of one write."""
-_LONGEST: Final = 1_000
-"""Messages: what is longer is left to the writer, which reads only what has changed of it."""
 _WORDS_REMEMBERED: Final = 32_768
 """A shop's customers do not know more, and this process lives for minutes only."""
+_GARBAGE_AFTER: Final = 50_000
+"""Objects. What is made here refers to nothing in a circle, so that a look for garbage finds next to none."""
+_MAPPED: Final = 1 << 34
+"""Bytes of the file that are read without a call of the system for each page: messages of a chat lie far apart."""
 _NICE: Final = 10
 """Capture and everybody else go first."""
 
@@ -34,14 +40,16 @@ def main() -> None:
     """The command line."""
     database, seconds, rules, model = sys.argv[1:]
     os.nice(_NICE)
+    gc.set_threshold(_GARBAGE_AFTER)
     classifier = load_classifier(*(existing(Path(file) if file else None) for file in (rules, model)))
-    if classifier.model:
-        classifier.model.remember_words(_WORDS_REMEMBERED)
+    classifier.remember_words(_WORDS_REMEMBERED)
     out = os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
     try:
         _write(out, classifier.version)
         out.flush()
         with closing(open_for_reading(Path(database))) as connection:
+            connection.row_factory = None
+            connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
             for labelled in _labelled(connection, classifier, float(seconds)):
                 for each in labelled:
                     _write(out, each)
@@ -54,28 +62,31 @@ def _labelled(connection: sqlite3.Connection, classifier: Classifier, seconds: f
     after = 0
     while conversations := dirty_conversations(connection, _AT_ONCE, after):
         after = conversations[-1]
-        yield [(each, _labels_of(connection, classifier, each, seconds)) for each in conversations]
+        asked = {*conversations}
+        histories = histories_of(connection, conversations)
+        look_over(connection, histories)
+        histories.reverse()
+        while histories:
+            some = short_together(histories)
+            if some[0].messages <= SHORT:
+                load(connection, some)
+            yield [
+                (min(asked & each.people.keys()), each.messages, _labels_of(connection, classifier, each, seconds))
+                for each in some
+            ]
 
 
 def _labels_of(
-    connection: sqlite3.Connection, classifier: Classifier, conversation: int, seconds: float
-) -> dict[object, object]:
-    """By what `Classifier.classify` is asked."""
-    [[messages]] = connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM messages WHERE conversation_id = ? LIMIT ?)",
-        (conversation, _LONGEST + 1),
-    )
-    if messages > _LONGEST:
-        return {}
-    known = {
-        burst
-        for (burst,) in connection.execute(
-            "SELECT burst FROM classifications WHERE conversation_id = ?", (conversation,)
-        )
-    }
-    found: dict[object, object] = {}
-    for burst in bursts_of(connection, conversation, seconds):
-        if not known or burst.key not in known:
+    connection: sqlite3.Connection, classifier: Classifier, history: History, seconds: float
+) -> dict[object, Told]:
+    """By what `Classifier.classify` is asked. None of what is not loaded."""
+    known: set[str] = set()
+    if not history.is_new:
+        query = "SELECT burst FROM classifications WHERE conversation_id IN (SELECT value FROM json_each(?))"
+        known = {burst for (burst,) in with_ids(connection, query, history.conversations)}
+    found: dict[object, Told] = {}
+    for burst in history.read(seconds).steps:
+        if isinstance(burst, Burst) and (not known or burst.key not in known):
             texts, signals = burst.texts, burst.signals
             found[place_of(texts, signals)] = told_of(classifier.classify(texts, signals))
     return found

@@ -2,8 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 from leadmasterd.classify.intents import Label, Method, Signals
 from leadmasterd.leads.fold import BurstLabel
@@ -19,23 +19,32 @@ class Classifies(Protocol):
         """A label with its reason; never fails."""
 
 
-class _ClassificationRow(NamedTuple):
-    """The columns of `classifications`."""
+Told = tuple[str, Method, float, str, str, str]
+"""A label as it is stored: intent, method, confidence, source, code, value_json."""
 
-    conversation_id: int
-    burst: str
-    first_message_id: int
-    intent: str
-    method: Method
-    confidence: float
-    source: str
-    code: str
-    value_json: str
-    classified_at: str
+_COLUMNS: Final = (
+    "conversation_id", "burst", "first_message_id", "intent", "method", "confidence", "source", "code", "value_json",
+    "classified_at",
+)  # fmt: skip
+_INSERT: Final = insert("classifications", _COLUMNS)
+_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def place_of(texts: Sequence[str], signals: Signals) -> object:
+    """What a label is found again by."""
+    return tuple(texts), tuple(signals)
+
+
+def told_of(label: Label) -> Told:
+    """A label as it is stored."""
+    values = _json(dict(label.values))
+    return label.intent, label.method, label.confidence, label.source, label.code, values
 
 
 def _stored(connection: sqlite3.Connection, history: History) -> list[tuple[int, str, str, Method]]:
     """Of the bursts that begin in what was loaded."""
+    if history.is_new:
+        return []
     columns = "k.conversation_id, k.burst, k.intent, k.method"
     if history.since is None:
         query = f"SELECT {columns} FROM classifications k WHERE k.conversation_id IN (SELECT value FROM json_each(?))"
@@ -48,11 +57,21 @@ def _stored(connection: sqlite3.Connection, history: History) -> list[tuple[int,
 
 
 class Labels:
-    """The labels of one history: a person's, else the stored one, else a new one, which `write` then stores."""
+    """The labels of one history: a person's, else the stored one, else a new one, which `write` then stores.
+
+    `ready`: labels that are made already, by `place_of`.
+    """
 
     def __init__(
-        self, connection: sqlite3.Connection, history: History, classifier: Callable[[], Classifies], now: str
+        self,
+        connection: sqlite3.Connection,
+        history: History,
+        classifier: Callable[[], Classifies],
+        *,
+        ready: Mapping[object, Told],
+        now: str,
     ) -> None:
+        self._ready = ready
         self._db = connection
         self._history = history
         self._classifier = classifier
@@ -62,7 +81,7 @@ class Labels:
             for conversation, burst, intent, method in _stored(connection, history)
         }
         self._used: set[tuple[int, str]] = set()
-        self._new: list[_ClassificationRow] = []
+        self._new: list[tuple[object, ...]] = []
 
     def of(self, burst: Burst) -> BurstLabel:
         """The label of a burst. Its earlier texts are always classified as well."""
@@ -87,27 +106,18 @@ class Labels:
         self._used.add(place)
         known = self._known.get(place)
         if known is None:
-            label = self._classifier().classify(texts, burst.signals)
-            known = self._known[place] = (label.intent, label.method)
-            self._new.append(
-                _ClassificationRow(
-                    conversation_id=burst.conversation,
-                    burst=key,
-                    first_message_id=burst.first_message_id,
-                    intent=label.intent,
-                    method=label.method,
-                    confidence=label.confidence,
-                    source=label.source,
-                    code=label.code,
-                    value_json=json.dumps(dict(label.values), ensure_ascii=False),
-                    classified_at=self._now,
-                )
-            )
+            told = self._told(texts, burst.signals)
+            known = self._known[place] = told[:2]
+            self._new.append((burst.conversation, key, burst.first_message_id, *told, self._now))
         return known
+
+    def _told(self, texts: Sequence[str], signals: Signals) -> Told:
+        told = self._ready.get(place_of(texts, signals)) if self._ready else None
+        return told or told_of(self._classifier().classify(texts, signals))
 
     def write(self) -> None:
         """Store new labels; delete those of bursts that no longer exist."""
-        self._db.executemany(insert("classifications", _ClassificationRow._fields), self._new)
-        self._db.executemany(
-            "DELETE FROM classifications WHERE conversation_id = ? AND burst = ?", self._known.keys() - self._used
-        )
+        if self._new:
+            self._db.executemany(_INSERT, self._new)
+        if gone := self._known.keys() - self._used:
+            self._db.executemany("DELETE FROM classifications WHERE conversation_id = ? AND burst = ?", gone)

@@ -8,7 +8,7 @@ message that opened it.
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,8 +17,8 @@ from leadmasterd.leads.state import Taken, resume
 from leadmasterd.leads.timeline import Boundary, Reading
 from leadmasterd.projection.auto_replies import mark_auto_replies
 from leadmasterd.projection.checkpoints import EVERY, Checkpoint, Checkpoints
-from leadmasterd.projection.history import History, histories_of, load
-from leadmasterd.projection.labels import Classifies, Labels
+from leadmasterd.projection.history import History, histories_of, load, look_over, short_together
+from leadmasterd.projection.labels import Classifies, Labels, Told
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.rows import Earlier, LeadRows
 from leadmasterd.projection.sql import with_ids
@@ -41,8 +41,10 @@ class Projector:
         policy: Policy,
         *,
         every: int = EVERY,
+        ready: Callable[[], Mapping[object, Told]] = dict,
     ) -> None:
-        """`every`: events between two checkpoints."""
+        """`every`: events between two checkpoints. `ready`: labels that are made already, by `place_of`."""
+        self._ready = ready
         self._db = connection
         self._every = every
         self._classifier = classifier
@@ -72,26 +74,29 @@ class Projector:
             self._derived_with,
         )
         histories = histories_of(self._db, conversations)
-        of_nobody = {*conversations}.difference(*(history.conversations for history in histories))
+        asked = {*conversations}
+        of_nobody = asked.difference(*(history.conversations for history in histories))
         if of_nobody:
             self._clean(of_nobody)
-        number = len(histories)
+        number, at = len(histories), iso(now)
+        if number > 1:
+            look_over(self._db, histories)
         histories.reverse()
         while histories:
-            history = histories.pop()  # loaded one at a time, and dropped before the next: a long one takes megabytes
-            since: dict[int, str | None] = dict.fromkeys({*conversations} & {*history.conversations})
-            since |= self._clean(history.conversations)
-            known = [at for at in since.values() if at is not None]
-            self._derive(history, min(known) if len(known) == len(since) else None, now=iso(now), actor=actor)
+            some = short_together(histories)  # dropped before the next: a long one takes megabytes
+            if some[0].is_new:
+                load(self._db, some)
+            for history in some:
+                since: dict[int, str | None] = dict.fromkeys(asked & history.people.keys())
+                since |= self._clean(history.conversations)
+                known = [each for each in since.values() if each is not None]
+                self._derive(history, min(known) if len(known) == len(since) else None, now=at, actor=actor)
         return number
 
     def _clean(self, conversations: Collection[int]) -> dict[int, str | None]:
         """Returns which of these were dirty, and since when."""
-        where = "FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))"
-        found = with_ids(self._db, f"SELECT conversation_id, since {where}", conversations)
-        if found:
-            with_ids(self._db, f"DELETE {where}", conversations)
-        return dict(found)
+        query = "DELETE FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?)) "
+        return dict(with_ids(self._db, query + "RETURNING conversation_id, since", conversations))
 
     def _derive(self, history: History, since: str | None, *, now: str, actor: str) -> None:
         """`since`: nothing of this history has changed that is earlier. None: not known."""
@@ -102,12 +107,13 @@ class Projector:
                 history.since, history.heard, history.wrote = begun.at, begun.heard, set(begun.fold["wrote"])
             else:
                 history.since, history.heard, history.wrote = None, {}, frozenset()
-            load(self._db, history)
+            if not history.is_new:
+                load(self._db, [history])
             marked = mark_auto_replies(self._db, history, round(self._policy.burst_seconds * 1000))
             if marked.since is None:
                 break
             since = marked.since
-        labels = Labels(self._db, history, self._classifier, now)
+        labels = Labels(self._db, history, self._classifier, ready=self._ready(), now=now)
         fold = Fold(labels.of, history.people, history.threads, reopen_ms=self._policy.reopen_days * DAY_MS)
         if begun is not None:
             resume(fold, begun.fold)

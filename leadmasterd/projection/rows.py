@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from leadmasterd import times
@@ -121,6 +122,20 @@ _UPDATE_LEAD: Final = (
     f"UPDATE leads SET {', '.join(f'{column} = ?' for column in LeadRow._fields)}, updated_at = ? WHERE lead_id = ?"
 )
 _INSERT_EVENT: Final = insert("lead_events", EventRow._fields)
+_CACHED: Final = 256
+"""There are as many reasons as intents, and few lists of topics."""
+
+
+@lru_cache(maxsize=_CACHED)
+def _as_json(*values: tuple[str, object]) -> str:
+    return json.dumps(dict(values))
+
+
+@lru_cache(maxsize=_CACHED)
+def _list_as_json(*values: str) -> str:
+    return json.dumps(values)
+
+
 _KINDS_WITH_A_STAGE: Final = ("opened", "stage", "reopened", "merged", "withdrawn")
 
 
@@ -188,21 +203,7 @@ class LeadRows:
     # ------------------------------------------------------------------ leads
 
     def _write_leads(self, leads: Sequence[Lead]) -> None:
-        stored = {
-            lead_id: _Stored(LeadRow._make(columns[:-2]), _Links._make(columns[-2:]))
-            for lead_id, *columns in self._db.execute(
-                f"SELECT lead_id, {_LEAD_COLUMNS}, previous_lead_id, merged_into_id FROM leads "
-                "WHERE (conversation_id IN (SELECT value FROM json_each(:conversations)) AND opened_at >= :since) "
-                "OR (contact_id = :contact AND opened_at >= :since) "
-                "OR lead_id IN (SELECT value FROM json_each(:earlier))",
-                {
-                    "conversations": self._conversations,
-                    "contact": self._history.contact,
-                    "since": self._history.since_at,
-                    "earlier": json.dumps(self._earlier.leads),
-                },
-            )
-        }
+        stored = {} if self._history.is_new else self._stored_leads()
         self._ids = {lead: lead.lead_id for lead in leads if lead.lead_id is not None}
         self._match_by_opening(leads, stored)
         self._match_by_overlap(leads, stored)
@@ -218,6 +219,23 @@ class LeadRows:
                 self._db.execute(
                     "UPDATE leads SET previous_lead_id = ?, merged_into_id = ? WHERE lead_id = ?", (*links, lead_id)
                 )
+
+    def _stored_leads(self) -> dict[int, _Stored]:
+        return {
+            lead_id: _Stored(LeadRow._make(columns[:-2]), _Links._make(columns[-2:]))
+            for lead_id, *columns in self._db.execute(
+                f"SELECT lead_id, {_LEAD_COLUMNS}, previous_lead_id, merged_into_id FROM leads "
+                "WHERE (conversation_id IN (SELECT value FROM json_each(:conversations)) AND opened_at >= :since) "
+                "OR (contact_id = :contact AND opened_at >= :since) "
+                "OR lead_id IN (SELECT value FROM json_each(:earlier))",
+                {
+                    "conversations": self._conversations,
+                    "contact": self._history.contact,
+                    "since": self._history.since_at,
+                    "earlier": json.dumps(self._earlier.leads),
+                },
+            )
+        }
 
     def _match_by_opening(self, leads: Iterable[Lead], stored: Mapping[int, _Stored]) -> None:
         """Match rows that the same message opened; without a message, at the same time."""
@@ -286,11 +304,17 @@ class LeadRows:
         row = self._lead_row(lead)
         lead_id = self._ids.get(lead)
         if lead_id is None:
-            cursor = self._db.execute(_INSERT_LEAD, (self._former_id(lead), *row, self._now, self._now))
+            former = self._former_id(lead)
+            cursor = self._db.execute(_INSERT_LEAD, (former, *row, self._now, self._now))
             lead_id = self._ids[lead] = int(cursor.lastrowid or 0)
-        elif stored[lead_id].row != row:
-            self._db.execute(_UPDATE_LEAD, (*row, self._now, lead_id))
-        self._write_record(lead_id, lead, stage_before=stored[lead_id].row.stage if lead_id in stored else None)
+            recorded = [] if former is None else self._recorded(lead_id, "at >= ?", BEGINNING)
+        else:
+            if stored[lead_id].row != row:
+                self._db.execute(_UPDATE_LEAD, (*row, self._now, lead_id))
+            since = BEGINNING if lead.lead_id is None else self._history.since_at
+            recorded = self._recorded(lead_id, "at >= ?", since)
+        stage_before = stored[lead_id].row.stage if lead_id in stored else None
+        self._write_record(lead_id, lead, recorded, stage_before=stage_before)
 
     def _lead_row(self, lead: Lead) -> LeadRow:
         wall = business = None
@@ -302,7 +326,7 @@ class LeadRows:
             conversation_id=lead.conversation,
             stage=lead.stage,
             intent=lead.intent,
-            topics=json.dumps(lead.topics),
+            topics=_list_as_json(*lead.topics),
             source=lead.source,
             opened_at=times.iso_ms(lead.opened_at),
             opened_by_message_id=lead.opened_by,
@@ -327,8 +351,9 @@ class LeadRows:
 
     # ------------------------------------------------------------------ the record
 
-    def _write_record(self, lead_id: int, lead: Lead, *, stage_before: str | None) -> None:
-        """Append the lead's changes that `lead_events` does not have yet.
+    def _write_record(self, lead_id: int, lead: Lead, recorded: list[_Recorded], *, stage_before: str | None) -> None:
+        """Append the lead's changes that `lead_events` does not have yet. `recorded`: its lines, from what was loaded
+        on.
 
         The record is append-only, but late messages, manual labels and merges can change the past that the fold
         produces. So lines that the fold no longer produces stay, and a lead has one `opened` line, even if the fold now
@@ -338,10 +363,10 @@ class LeadRows:
         last line so far matches its stage so far (`stage_before`).
         """
         goes_on = lead.lead_id is not None
-        recorded = self._recorded(lead_id, "at >= ?", self._history.since_at if goes_on else BEGINNING)
         known, so_far = set(recorded), len(recorded)
         opened = any(each.kind == "opened" for each in recorded)
         other_opening: Change | None = None
+        new: list[EventRow] = []
         for change in lead.changes:
             line = _Recorded.of(change)
             if line in known:
@@ -349,8 +374,9 @@ class LeadRows:
             if change.kind == "opened" and (opened or goes_on):
                 other_opening = change
             else:
-                self._record(lead_id, change)
+                new.append(self._event_row(lead_id, change))
                 recorded.append(line)
+        self._db.executemany(_INSERT_EVENT, new)
         lines = recorded[so_far:] if goes_on else recorded
         last = next(
             (each.after for each in reversed(lines) if each.kind in _KINDS_WITH_A_STAGE),
@@ -383,7 +409,10 @@ class LeadRows:
         return [_Recorded._make(row) for row in self._db.execute(query, (lead_id, value))]
 
     def _record(self, lead_id: int, change: Change, *, kind: str | None = None) -> None:
-        row = EventRow(
+        self._db.execute(_INSERT_EVENT, self._event_row(lead_id, change, kind=kind))
+
+    def _event_row(self, lead_id: int, change: Change, *, kind: str | None = None) -> EventRow:
+        return EventRow(
             lead_id=lead_id,
             at=times.iso_ms(change.at),
             recorded_at=self._now,
@@ -393,9 +422,8 @@ class LeadRows:
             after=change.after,
             message_id=change.message_id,
             code=change.reason.code,
-            value_json=json.dumps(dict(change.reason.values)),
+            value_json=_as_json(*change.reason.values.items()),
         )
-        self._db.execute(_INSERT_EVENT, row)
 
     # ------------------------------------------------------------------ waiting and follow-ups
 
@@ -414,6 +442,11 @@ class LeadRows:
         The first `key` columns identify a row. `at`: the column with its time; `earlier`: keys of others to replace.
         """
         names = columns._fields
+        wanted = {row[:key]: row for row in rows}
+        if self._history.is_new:
+            if wanted:
+                self._db.executemany(upsert(table, names, names[:key]), list(wanted.values()))
+            return
         same_key = " AND ".join(f"{name} = ?" for name in names[:key])
         select = f"SELECT {', '.join(names)} FROM {table} WHERE "
         stored = {
@@ -425,7 +458,6 @@ class LeadRows:
         }
         for each in earlier:
             stored |= {row[:key]: row for row in self._db.execute(select + same_key, each)}
-        wanted = {row[:key]: row for row in rows}
         self._db.executemany(f"DELETE FROM {table} WHERE {same_key}", stored.keys() - wanted.keys())
         self._db.executemany(
             upsert(table, names, names[:key]), [row for place, row in wanted.items() if stored.get(place) != row]

@@ -9,17 +9,17 @@ BEGINNING: Final = ""
 """Earlier than every time in a table."""
 
 
-def with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int], *since: str) -> list[Any]:
+def with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int], *others: str | int) -> list[Any]:
     """All rows of a query about many ids: a JSON list in its first parameter, so that SQL text and plan stay the same.
 
-    `since`: its second, a time from which on rows are wanted.
+    `others`: its other parameters.
     """
-    return list(each_with_ids(connection, query, ids, *since))
+    return list(each_with_ids(connection, query, ids, *others))
 
 
-def each_with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int], *since: str) -> Iterator[Any]:
+def each_with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int], *others: str | int) -> Iterator[Any]:
     """The same, one at a time: of messages, which are long, never all rows are held."""
-    return connection.execute(query, (f"[{','.join(map(str, ids))}]", *since))
+    return connection.execute(query, (f"[{','.join(map(str, ids))}]", *others))
 
 
 @cache

@@ -55,26 +55,26 @@ def _write_worded(
                 raw=json.dumps(touchpoint.raw, ensure_ascii=False),
             )
             wanted[row.message_id, row.kind] = row
-    stored = {
-        (row.message_id, row.kind): row
-        for row in map(
-            _TouchRow._make,
-            with_ids(
-                connection,
-                f"SELECT {', '.join(_TouchRow._fields)} FROM touches "
-                "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 "
-                "AND kind IN ('link', 'campaign')",
-                history.conversations,
-                history.since_at,
-            ),
+    stored = {} if history.is_new else _stored(connection, history)
+    if stored:
+        with_words = {event.message_id for event in inbound if event.text or event.earlier}
+        connection.executemany(
+            "DELETE FROM touches WHERE message_id = ? AND kind = ?",
+            [key for key, row in stored.items() if row.message_id in with_words and wanted.get(key) != row],
         )
-    }
-    with_words = {event.message_id for event in inbound if event.text or event.earlier}
-    connection.executemany(
-        "DELETE FROM touches WHERE message_id = ? AND kind = ?",
-        [key for key, row in stored.items() if row.message_id in with_words and wanted.get(key) != row],
+    if wanted:
+        connection.executemany(_INSERT, [row for key, row in wanted.items() if stored.get(key) != row])
+
+
+def _stored(connection: sqlite3.Connection, history: History) -> dict[tuple[int, str], _TouchRow]:
+    found = with_ids(
+        connection,
+        f"SELECT {', '.join(_TouchRow._fields)} FROM touches "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND kind IN ('link', 'campaign')",
+        history.conversations,
+        history.since_at,
     )
-    connection.executemany(_INSERT, [row for key, row in wanted.items() if stored.get(key) != row])
+    return {(row.message_id, row.kind): row for row in map(_TouchRow._make, found)}
 
 
 def _write_reported(connection: sqlite3.Connection, message_ids: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ history is folded again. Nothing else writes the table; the projection clears it
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 _LATER: Final = "ON CONFLICT (conversation_id) DO UPDATE SET since = excluded.since WHERE since IS NOT NULL AND "
@@ -67,11 +67,36 @@ def last_dirty_conversations(connection: sqlite3.Connection, limit: int, before:
     return [conversation for (conversation,) in rows]
 
 
-def is_dirty(connection: sqlite3.Connection, conversation: int) -> bool:
-    """Whether it is marked."""
-    return (
-        connection.execute("SELECT 1 FROM unjudged WHERE conversation_id = ?", (conversation,)).fetchone() is not None
-    )
+def dirty_among(connection: sqlite3.Connection, conversations: Sequence[int]) -> list[int]:
+    """Those of these that are marked, in order."""
+    rows = connection.execute(
+        "SELECT conversation_id FROM unjudged WHERE conversation_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(conversations),),
+    ).fetchall()
+    return [conversation for (conversation,) in rows]
+
+
+_MESSAGES: Final = (
+    "SELECT conversation_id, CASE WHEN since IS NULL THEN (SELECT count(*) FROM "
+    "(SELECT 1 FROM messages m WHERE m.conversation_id = u.conversation_id LIMIT ?2 + 1)) END "
+    "FROM unjudged u WHERE conversation_id IN (SELECT value FROM json_each(?1))"
+)
+
+
+def dirty_together(connection: sqlite3.Connection, conversations: Sequence[int], most: int) -> list[int]:
+    """The first of these, and those after it as long as all are dirty from their beginning and short.
+
+    `most`: messages that they have together.
+    """
+    messages = dict(connection.execute(_MESSAGES, (json.dumps(conversations), most)))
+    together: list[int] = []
+    for conversation in conversations:
+        number = messages.get(conversation)
+        most -= most + 1 if number is None else number
+        if together and most < 0:
+            break
+        together.append(conversation)
+    return together
 
 
 def earliest(times: Iterable[tuple[int, str]]) -> dict[int, str]:
