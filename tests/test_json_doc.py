@@ -1,6 +1,5 @@
 """docs/json.md compared with what the commands print: every key of every object, with its type, and no other."""
 
-import argparse
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ from leadmasterd.classify.measure import Figures, TrainingRecord
 from leadmasterd.cli import auth_import, auth_pair, cmd_auth, cmd_config, cmd_doctor, cmd_rules, web_sessions
 from leadmasterd.cli.alerts_list import AlertList
 from leadmasterd.cli.alerts_test import AlertTest
-from leadmasterd.cli.arguments import subcommands
+from leadmasterd.cli.arguments import CommandParser, subcommands
 from leadmasterd.cli.leads_export import ExportedFile
 from leadmasterd.cli.parser import make_parser
 from leadmasterd.daemon.status import Sections, StatusPublisher, measure
@@ -418,7 +417,7 @@ TYPED: Final = {
 def test_every_command_that_takes_json_has_its_section_and_no_other_has() -> None:
     """Subcommands count one by one."""
 
-    def commands(parser: argparse.ArgumentParser, words: str = "") -> Iterator[str]:
+    def commands(parser: CommandParser, words: str = "") -> Iterator[str]:
         if below := subcommands(parser):
             for word, sub in below.items():
                 yield from commands(sub, f"{words} {word}".strip())

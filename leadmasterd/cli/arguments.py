@@ -6,6 +6,7 @@ Light imports, because `leadmasterd --help` imports it; a command's own file is 
 import argparse
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn, cast
 
@@ -34,6 +35,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, *, command: Command | None = None, **options: Any) -> None:
         super().__init__(formatter_class=_formatter, **options)
         self._command = command
+        self.below: Mapping[str, _Later] = {}
 
     def load(self) -> None:
         """Add the command's flags and its `run`. Does nothing the second time."""
@@ -73,56 +75,42 @@ def add_commands(
     parser: argparse.ArgumentParser, commands: Mapping[str, Command], *, dest: str, required: bool = True
 ) -> None:
     """One subcommand each. The name that is typed becomes `arguments.<dest>`."""
-    subcommands = cast(
-        "_Subcommands",
-        parser.add_subparsers(
-            title=_("commands"), metavar=_("COMMAND"), required=required, dest=dest, action=_Subcommands
-        ),
+    group = parser.add_subparsers(
+        title=_("commands"),
+        metavar=_("COMMAND"),
+        required=required,
+        dest=dest,
+        parser_class=cast("type[CommandParser]", _Later),
     )
     for name, command in commands.items():
-        subcommands.add_command(name, command)
+        group.add_parser(name, help=command.summary, command=command)
+    assert isinstance(parser, CommandParser)
+    parser.below = cast("Mapping[str, _Later]", group.choices)
 
 
-class _Subcommands(argparse._SubParsersAction):  # type: ignore[type-arg]
-    """Makes a command's parser when it is typed: to make all of them takes as long as many a command."""
+class _Later:
+    """A command's parser, made when it is asked for anything: to make all of them takes as long as many a command."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._name_parser_map = self.choices = _Parsers(self._prog_prefix)
+    def __init__(self, *, command: Command, prog: str) -> None:
+        self._command, self._prog = command, prog
 
-    def add_command(self, name: str, command: Command) -> None:
-        """As `add_parser` does for a parser that is made already."""
-        self._choices_actions.append(self._ChoicesPseudoAction(name, (), command.summary))
-        self.choices[name] = command
+    @cached_property
+    def parser(self) -> CommandParser:
+        """Itself."""
+        summary = self._command.summary
+        description = f"{summary[0].upper()}{summary[1:]}."
+        made = CommandParser(prog=self._prog, description=description, command=self._command)
+        # `--config` may also follow the command; only the top-level help lists it.
+        made.add_argument("--config", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return made
 
-
-class _Parsers(dict[str, Any]):
-    """Commands by name; each is its parser where somebody asks for it."""
-
-    def __init__(self, prefix: str) -> None:
-        super().__init__()
-        self._prefix = prefix
-
-    def __getitem__(self, name: str) -> Any:
-        """The parser. Raises KeyError."""
-        found = super().__getitem__(name)
-        if isinstance(found, Command):
-            summary = found.summary
-            made = CommandParser(
-                prog=f"{self._prefix} {name}", description=f"{summary[0].upper()}{summary[1:]}.", command=found
-            )
-            # `--config` may also follow the command; only the top-level help lists it.
-            made.add_argument("--config", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-            self[name] = found = made
-        return found
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.parser, name)
 
 
-def subcommands(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
+def subcommands(parser: CommandParser) -> dict[str, CommandParser]:
     """This command's subcommands by name, with their flags loaded; empty if it has none."""
-    found: dict[str, CommandParser] = {}
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            found |= {name: action.choices[name] for name in action.choices or ()}
+    found = {name: each.parser for name, each in parser.below.items()}
     for each in found.values():
         each.load()
     return found
