@@ -24,6 +24,7 @@ run: ## set up what is missing and start the daemon and the operator's page in t
 
 # The whole program against the bundled stand-in of WhatsApp Web; needs no phone and no network.
 demo: ## show the whole thing against an offline stand-in: no phone needed
+	@tools/demo-folder.sh $(ARGS)
 	@tools/setup.sh run
 	@exec $(PY) -m leadmasterd demo $(ARGS)
 

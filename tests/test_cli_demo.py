@@ -1,5 +1,6 @@
 """`leadmasterd demo` before and after the demo itself, which tests/e2e/test_demo.py runs."""
 
+import subprocess
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -48,3 +49,15 @@ def test_a_picture_is_of_a_kind_that_can_be_made(tmp_path: Path) -> None:
     done = typed(tmp_path, "demo", "--auto", "--picture", "page.jpg")
     assert (done.returncode, done.stdout) == (64, "")
     assert "'page.jpg' must end with .png or .webp" in done.stderr
+
+
+def test_make_refuses_a_folder_before_it_sets_anything_up(tmp_path: Path) -> None:
+    """The set-up takes minutes."""
+    (tmp_path / "something").touch()
+    checkout = Path(__file__).parent.parent
+    for words in (f"--keep {tmp_path}", f"--auto --keep={tmp_path}"):
+        command = ["make", "demo", f"ARGS={words}"]
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert done.stdout == ""
+        assert done.stderr.startswith(f"cannot keep the demo in {tmp_path}: it is not empty; name a new folder\nmake: ")
