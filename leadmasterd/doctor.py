@@ -461,8 +461,8 @@ def node_support(node: Path, today: date) -> Finding:
         return _finding("node_end_unknown", **values)
     if end >= today:
         return _finding("node_ok", **values)
-    newer = [str(major) for major in support.good_nodes(today)]
-    return _finding("node_ended", date=end.isoformat(), newer=" / ".join(newer) or _("in a newer version"), **values)
+    newer = _(" or ").join(str(major) for major in support.good_nodes(today)) or _("in a newer version")
+    return _finding("node_ended", date=end.isoformat(), newer=newer, **values)
 
 
 def _browser(configured: str, *, used_by: str | None) -> programs.Browser:

@@ -408,10 +408,10 @@ def test_every_check_has_its_words() -> None:
     ("version", "today", "code", "newer"),
     [
         ("v20.20.2", date(2026, 4, 30), "node_ok", None),
-        ("v20.20.2", date(2026, 5, 1), "node_ended", "22 / 24"),
+        ("v20.20.2", date(2026, 5, 1), "node_ended", "22 or 24"),
         ("v22.12.0", date(2026, 11, 30), "node_ok", None),
         ("v22.12.0", date(2027, 5, 1), "node_ended", "24"),
-        ("v25.0.0", date(2026, 11, 30), "node_ended", "22 / 24"),
+        ("v25.0.0", date(2026, 11, 30), "node_ended", "22 or 24"),
         ("v24.0.0", date(2031, 1, 1), "node_ended", "in a newer version"),
         ("v30.0.0", date(2031, 1, 1), "node_end_unknown", None),
     ],
