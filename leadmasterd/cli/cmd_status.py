@@ -312,8 +312,10 @@ def _database(resources: Mapping[str, int]) -> str:
     growth = resources.get("database_growth_bytes", 0)
     if growth > 0:
         text += ", " + _("growing by {size} a day").format(size=size(growth))
-        days = (resources.get("disk_free_bytes", 0) + resources.get("database_unused_bytes", 0)) // growth
-        if days < _FORESEEN_DAYS:
+        from leadmasterd.queries.disk import full_in_days
+
+        days = full_in_days(resources)
+        if days is not None and days < _FORESEEN_DAYS:
             text += "; " + ngettext(
                 "the disk is full in about {n} day", "the disk is full in about {n} days", days
             ).format(n=days)
