@@ -4,12 +4,20 @@ The format, from the manual of GNU gettext: a header of seven numbers, then a ta
 of the translations, each entry a length and an offset. Forms of a plural are parted by NUL.
 """
 
+import re
 import struct
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 PLURALS: Final = "nplurals=2; plural=(n != 1)"
 """The only kind that is read here: one form for 1 and one for all other numbers. A test holds the catalogues to it."""
+_PLACE: Final = re.compile(r"\{([a-z_]\w*)[^{}]*\}")
+_LEAST: Final = 8
+"""Characters of a message around its places by which a sentence is known to be made of it."""
+_SENTENCES: Final = frozenset({"cause", "error", "hint", "reason", "what", "why"})
+"""Places that hold words of ours. Others hold names and values, which stay as they are even if they are words."""
 
 
 class Catalogue:
@@ -34,6 +42,39 @@ class Catalogue:
             return singular if n == 1 else plural
         return forms[0] if n == 1 else forms[-1]
 
+    def retold(self, sentence: str) -> str:
+        """The translation of an English sentence that was made of a message by filling its places, if it was."""
+        known = self.gettext(sentence)
+        return known if known != sentence else self._retold(sentence)
+
+    @lru_cache(maxsize=64)  # noqa: B019 - there is one for each language, for as long as the process lives
+    def _retold(self, sentence: str) -> str:
+        found = [
+            (match.groupdict(), translation)
+            for original, translation in self._with_places(sentence.encode())
+            if len(_PLACE.sub("", original)) >= _LEAST and (match := re.fullmatch(_pattern(original), sentence))
+        ]
+        if not found:
+            return sentence
+        # By the message that leaves least to its places, the first one first.
+        values, translation = min(found, key=lambda each: [len(value) for value in each[0].values()])
+        return self._filled(translation, values)
+
+    def _filled(self, translation: str, values: dict[str, str]) -> str:
+        words = {place: self.retold(said) if place in _SENTENCES else said for place, said in values.items()}
+        return _PLACE.sub(lambda place: words[place[1]], translation)
+
+    def _with_places(self, sentence: bytes) -> Iterator[tuple[str, str]]:
+        """Messages with places that begin and end as the sentence does, each with its translation."""
+        for number in range(self._size):
+            originals = self._text(self._originals, number)
+            if b"{" not in originals:
+                continue
+            for place, original in enumerate(originals.split(b"\0")):
+                begin, brace, rest = original.partition(b"{")
+                if brace and sentence.startswith(begin) and sentence.endswith(rest.rpartition(b"}")[2]):
+                    yield original.decode(), self._text(self._translations, number).decode().split("\0")[place]
+
     def _forms(self, message: str) -> list[str] | None:
         if message not in self._known:
             self._known[message] = self._found(message.encode())
@@ -55,3 +96,15 @@ class Catalogue:
     def _text(self, table: int, number: int) -> bytes:
         length, begin = struct.unpack_from("<2I", self._data, table + 8 * number)
         return self._data[begin : begin + length]
+
+
+def _pattern(message: str) -> str:
+    """What a sentence matches that was made of it. What stands twice is the same twice; a hint may be none."""
+    pattern, seen = "", set[str]()
+    for number, part in enumerate(_PLACE.split(message)):
+        if number % 2 == 0:
+            pattern += re.escape(part)
+        else:
+            pattern += f"(?P={part})" if part in seen else f"(?P<{part}>.{'*' if part == 'hint' else '+'}?)"
+            seen.add(part)
+    return pattern

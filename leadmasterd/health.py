@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from leadmasterd.text import _, later, printable, translated
+from leadmasterd.text import _, printable, translated
 
 
 class Severity(StrEnum):
@@ -72,20 +72,6 @@ _FEEDS: Final = r"\(((?:[0-9]+ h, )?)([^()]*)\)"
 def feeds(detail: str) -> str:
     """Names of feeds, each with its reason in words."""
     return re.sub(_FEEDS, lambda found: f"({found[1]}{translated(found[2])})", detail)
-
-
-_FORMS: Final = (
-    (r"exit code (?P<code>-?[0-9]+)", later("exit code {code}")),
-    (r"(?P<n>[0-9,]+) messages, (?P<size>.+)", later("{n} messages, {size}")),
-)
-"""Details with figures in them, as the daemon writes them. Compiled when one is told."""
-
-
-def _in_words(detail: str) -> str:
-    for form, template in _FORMS:
-        if found := re.fullmatch(form, detail):
-            return _(template).format(**found.groupdict())
-    return translated(detail)
 
 
 def _lost(detail: str) -> str:
@@ -156,7 +142,7 @@ PHONE_SILENT: Final = Warnable(
 RULES: Final = Warnable(
     "rules",
     Severity.MEDIUM,
-    lambda detail: _("the rules file has an error: {what}").format(what=detail),
+    lambda detail: _("the rules file has an error: {what}").format(what=translated(detail)),
     lambda: _("the previous rules stay in force until it is fixed"),
 )
 HOURS_CHANGED: Final = Warnable(
@@ -168,14 +154,14 @@ HOURS_CHANGED: Final = Warnable(
 DATABASE_UPDATE: Final = Warnable(
     "database_update",
     Severity.LOW,
-    lambda detail: _("the database is updated to this version ({what})").format(what=_in_words(detail)),
+    lambda detail: _("the database is updated to this version ({what})").format(what=translated(detail)),
     lambda: _("nothing is captured until that is done; the backfill fetches it then"),
 )
 FEEDS_DOWN: Final = Warnable(
     "feeds_down",
     Severity.MEDIUM,
     lambda detail: _("nothing is delivered to other programs or told to people ({detail})").format(
-        detail=_in_words(detail)
+        detail=translated(detail)
     ),
     lambda: _("retrying, and nothing is lost meanwhile; if it lasts, `leadmasterd feeds list` or the journal says why"),
 )
@@ -248,7 +234,7 @@ DATABASE_DAMAGED: Final = Warnable(
 DATABASE_UNUSABLE: Final = Warnable(
     "database_unusable",
     Severity.HIGH,
-    lambda detail: detail,
+    translated,
     lambda: _("the file is left as it is and tried again; nothing is captured meanwhile"),
     of_the_store=True,
 )

@@ -71,13 +71,17 @@ def ngettext(singular: str, plural: str, n: int) -> str:
 
 
 def later(message: str) -> str:
-    """The English message itself, for the catalogue: it is stored or sent, and `translated` where it is shown."""
+    """The English message itself, for the catalogue: it is stored or sent, and `translated` where it is shown.
+
+    What fills its places may be in it by then.
+    """
     return message
 
 
 def translated(stored: str) -> str:
-    """What `later` marked, in the language that is spoken; anything else as it is."""
-    return _(stored) if stored else ""
+    """What was made in English of our messages, in the language that is spoken, line by line; the rest as it is."""
+    catalogue = _of_the_context.get(_of_the_process)
+    return "\n".join(map(catalogue.retold, stored.split("\n"))) if catalogue else stored
 
 
 _SWAPPED: Final = str.maketrans(",.", ".,")

@@ -52,3 +52,24 @@ def test_what_ends_the_daemon_is_told_in_spanish(tmp_path: Path) -> None:
     assert "leadmaster.db: es una carpeta; indicá un archivo" in typed(state, "run", node=True)
     (tmp_path / "config.toml").write_text('[listener]\nnode = "/nowhere/node"\n')
     assert "listener.node = /nowhere/node: no existe ese programa" in typed(state, "run")
+
+
+def test_what_is_wrong_with_the_rules_is_told_in_spanish(tmp_path: Path) -> None:
+    """The daemon stores it in English."""
+    state = tmp_path / "state"
+    (tmp_path / "rules.toml").write_text('extend = true\n[[rule]]\nid = "mine"\nintent = "nonsense"\n')
+    with running(tmp_path, state, **SPANISH) as daemon:
+        wait_for(lambda: "rules" in daemon.status.get("concerns", {}), "the mistake")
+        assert daemon.status["concerns"]["rules"].startswith("cannot use ")
+        shown = typed(state, "status")
+    assert "el archivo de reglas tiene un error: no se puede usar" in " ".join(shown.split())
+
+
+def test_a_database_that_cannot_be_used_is_told_in_spanish(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    (state / "leadmaster.db").write_bytes(b"no database" * 1000)
+    with running(tmp_path, state, **SPANISH) as daemon:
+        wait_for(lambda: daemon.trouble == "database_unusable", "the trouble")
+        shown = typed(state, "status")
+    assert "no es una base de datos SQLite" in " ".join(shown.split())

@@ -59,7 +59,7 @@ from leadmasterd.store.writer import IdleWork, StoreError, Writer
 from leadmasterd.supervisor.inbox import Inbox
 from leadmasterd.supervisor.machine import Facts, Happened, Phase, State
 from leadmasterd.supervisor.runner import Runner
-from leadmasterd.text import speaking
+from leadmasterd.text import later, speaking
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +229,7 @@ class Daemon:
         return True
 
     def _update_began(self, update: Update) -> None:
-        what = f"{update.messages:,} messages, {megabytes(update.size)}"
+        what = later("{n} messages, {size}").format(n=f"{update.messages:,}", size=megabytes(update.size))
         self._warnings.set(DATABASE_UPDATE, what)
         self._systemd.notify(f"STATUS={DATABASE_UPDATE.text(what)}")
 

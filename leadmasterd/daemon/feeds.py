@@ -23,6 +23,7 @@ from leadmasterd.health import (
 from leadmasterd.listener import tree
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.status_object import FeedStatus
+from leadmasterd.text import later
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class FeedsProcess:
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
-        return f"exit code {process.returncode}"
+        return later("exit code {code}").format(code=process.returncode)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         """Read its reports until it has ended, or takes too long to."""
