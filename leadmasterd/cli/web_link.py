@@ -8,6 +8,7 @@ from leadmasterd.cli.cmd_web import place_of
 from leadmasterd.errors import CannotUseArgument
 from leadmasterd.settings.model import load
 from leadmasterd.text import _
+from leadmasterd.web import address
 from leadmasterd.web.access import LINK_MINUTES, SESSION_DAYS, Access
 
 _LONGEST_NAME = 40
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     settings, paths = load(arguments.config)
     token = Access(paths).make_link(name)
-    print(f"{place_of(settings, None, None).url()}login?link={token}", flush=True)
+    print(f"{address.kept(paths) or place_of(settings, None, None).url()}login?link={token}", flush=True)
     print(
         _("It works once, within {minutes} minutes, and lets that browser in for {days} days.").format(
             minutes=LINK_MINUTES, days=SESSION_DAYS

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
 from typing import Final
@@ -20,8 +20,10 @@ from leadmasterd.errors import CannotUseSettings
 from leadmasterd.language import Language
 from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _
+from leadmasterd.web import address
 from leadmasterd.web.access import Access
 from leadmasterd.web.app import make_app
+from leadmasterd.web.connections import PageConnection
 from leadmasterd.web.live import Watch
 from leadmasterd.web.place import Place
 from leadmasterd.web.site import Site
@@ -44,10 +46,12 @@ def serve(paths: Paths, place: Place, language: Language, *, idle: float | None)
         host, port = listening.getsockname()[:2]
         place = replace(place, host=host, port=port)
         place.check()
+        with suppress(OSError):  # `web link` goes by the settings then
+            address.keep(paths, place.url())
     site = Site(place, paths, language, access=Access(paths), watch=Watch(paths))
     config = Config(
         make_app(site),
-        http="h11",
+        http=PageConnection,
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -139,3 +143,9 @@ def _log_with_ours() -> None:
     log.handlers[:] = logging.getLogger("leadmasterd").handlers
     log.setLevel(logging.WARNING)
     log.propagate = False
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for the traceback of an answer that was cancelled at the end: that it was has been told."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))

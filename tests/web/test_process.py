@@ -6,15 +6,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
+from socket import create_connection
 
 import psutil
 import pytest
 
 from leadmasterd.settings.paths import find_paths
+from leadmasterd.settings.web import DEFAULT_PORT
 from leadmasterd.state.control import ask
 from leadmasterd.state.files import read_status
+from leadmasterd.web.access import COOKIE
+from leadmasterd.web.connections import MOST_SILENT
 from tests.forked import Forked
 from tests.processes import lives
 from tests.waiting import LIMIT, wait_for
@@ -68,6 +73,54 @@ def test_it_takes_little_memory_when_it_is_idle(site: Served, client: Client) ->
         assert client.asks(path).status == 200
     pss = psutil.Process(site.process.pid).memory_full_info().pss
     assert pss < PSS_LIMIT
+
+
+def test_an_answer_that_is_cut_at_the_end_leaves_no_traceback(alone: tuple[WebShop, Served]) -> None:
+    """Half a form, whose rest never comes."""
+    shop, page = alone
+    client = let_in(shop.paths, page.port)
+    with closing(HTTPConnection("127.0.0.1", page.port, timeout=LIMIT)) as connection:
+        connection.putrequest("POST", "/chats/1/note")
+        for name, value in (
+            ("Cookie", f"{COOKIE}={client.secret}"),
+            ("Origin", client.origin),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            ("Content-Length", "100"),
+        ):
+            connection.putheader(name, value)
+        connection.endheaders(b"text=")
+        assert client.asks("/session").status == 200
+        page.process.terminate()
+        assert page.process.wait(LIMIT) == 0
+    log = page.log.read_text()
+    assert "Traceback" not in log
+    assert "Cancel 1 running task(s)" in log
+
+
+def test_however_many_connections_ask_nothing_a_page_is_shown(alone: tuple[WebShop, Served]) -> None:
+    """The oldest give way; some have begun to ask."""
+    shop, page = alone
+    client = let_in(shop.paths, page.port)
+    with ExitStack() as opened:
+        silent = []
+        for number in range(MOST_SILENT + 50):
+            silent.append(opened.enter_context(create_connection(("127.0.0.1", page.port), timeout=LIMIT)))
+            silent[-1].sendall(b"GET / HT" if number % 2 else b"")
+        assert client.asks("/session").status == 200
+        with suppress(ConnectionResetError):
+            assert silent[0].recv(1) == b""
+        silent[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent[-1].recv(1)
+
+
+def test_a_link_leads_to_where_the_page_is_served(alone: tuple[WebShop, Served]) -> None:
+    """Whatever the settings say; when it has ended they are all that is known."""
+    shop, page = alone
+    assert shop.types("web", "link").out.startswith(f"http://127.0.0.1:{page.port}/login?link=")
+    page.process.terminate()
+    page.process.wait(LIMIT)
+    assert shop.types("web", "link").out.startswith(f"http://127.0.0.1:{DEFAULT_PORT}/login?link=")
 
 
 # ---------------------------------------------------------------------- run --web
