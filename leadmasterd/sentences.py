@@ -242,12 +242,17 @@ STAGES_ES: Final[Mapping[str, str]] = {
     "dormant": "en pausa",
     "merged": "unido",
 }
-"""The people who answer customers read Spanish, whatever language the rest is in."""
+"""Commands show it beside the id in English too: who answers customers reads Spanish, and may type either."""
 
 
 def stage_es(stage: str) -> str:
     """A stage as the shop calls it. An unknown one (from a newer version) is shown as it is."""
     return STAGES_ES.get(stage, stage)
+
+
+def stage_name(stage: str) -> str:
+    """A stage's name in the language that is spoken."""
+    return stage_es(stage) if spoken_language() == "es" else stage.replace("_", " ")
 
 
 def stage_lines(stage: str) -> tuple[str, ...]:

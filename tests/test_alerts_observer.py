@@ -163,13 +163,13 @@ def test_who_waits_is_told_before_the_target_is_missed_and_then(shop: Shop) -> N
     assert (soon.kind, soon.since) == (ABOUT, moment("17 10:10"))
     assert soon.text == Text(
         "Ana waits: answer by 10:15",
-        "Ana, +5491155550001: precio, since 10:00\nThe target of 15 min of opening hours ends at 10:15.",
+        "Ana, +5491155550001: price, since 10:00\nThe target of 15 min of opening hours ends at 10:15.",
     )
     late = shop.only("17 10:15")
     assert (late.kind, late.subject, late.since) == (MISSED, soon.subject, moment("17 10:15"))
     assert late.text == Text(
         "Ana has waited too long",
-        "Ana, +5491155550001: precio, since 10:00\nThe target of 15 min of opening hours ended at 10:15.",
+        "Ana, +5491155550001: price, since 10:00\nThe target of 15 min of opening hours ended at 10:15.",
     )
     shop.hears(ana.hears("17 10:30"))
     assert shop.holds("17 10:31") == []
@@ -200,7 +200,7 @@ def test_each_wait_is_its_own(shop: Shop) -> None:
     shop.hears(ana.hears("17 10:30"), ana.says("17 10:31", "and delivery"))
     again = shop.only("17 11:00")
     assert (again.kind, again.subject != first.subject) == (MISSED, True)
-    assert ": envío, since 10:31" in again.text.body
+    assert ": delivery, since 10:31" in again.text.body
 
 
 def test_somebody_without_a_name_is_told_by_phone_or_lid(shop: Shop) -> None:
@@ -227,7 +227,7 @@ def test_words_are_told_only_if_the_settings_say_so(shop: Shop, tmp_path: Path) 
 def test_a_missed_call_waits_too(shop: Shop) -> None:
     """It has no words, so what they want is the call."""
     shop.hears(ana.call("17 10:00"))
-    assert ": llamada perdida, since 10:00" in shop.only("17 10:15:05").text.body
+    assert ": missed call, since 10:00" in shop.only("17 10:15:05").text.body
 
 
 def test_deadlines_follow_the_opening_hours_of_now(shop: Shop) -> None:
@@ -247,7 +247,7 @@ def test_a_new_lead_is_told_for_a_day_if_the_settings_say_so(shop: Shop, tmp_pat
     shop.hears(*lines)
     new = shop.only("17 10:01", Kind.NEW_LEAD)
     assert (new.subject, new.since) == ("1", moment("17 10:00"))
-    assert new.text == Text("New lead: Ana", "Ana, +5491155550001: precio, since 10:00")
+    assert new.text == Text("New lead: Ana", "Ana, +5491155550001: price, since 10:00")
     assert shop.holds("18 10:00", Kind.NEW_LEAD) == []
     shop.hears(ana.decided("17 10:02", "junk"))
     assert shop.holds("17 10:03", Kind.NEW_LEAD) == []
@@ -280,7 +280,7 @@ def test_many_are_told_as_one(shop: Shop) -> None:
     text = words.digest(shop.holds("17 10:30"))
     lines = text.body.splitlines()
     assert text.title == "300 people have waited too long"
-    assert lines[0] == "Ana, +5491155500000: precio, since 10:00"
+    assert lines[0] == "Ana, +5491155500000: price, since 10:00"
     assert 50 < len(lines) < 120
     assert lines[-1] == f"and {301 - len(lines)} more"
     assert len(text.body) <= 3500
@@ -291,7 +291,7 @@ def test_a_digest_of_several_kinds_has_their_titles(shop: Shop) -> None:
     shop.says("17 10:00", concerns={"disk_low": "40"})
     shop.hears(asks("17 10:00"))
     assert words.digest(shop.holds("17 10:20", MISSED, Kind.DISK)) == Text(
-        "2 alerts", "Ana, +5491155550001: precio, since 10:00\nOnly 40 MB of disk are free"
+        "2 alerts", "Ana, +5491155550001: price, since 10:00\nOnly 40 MB of disk are free"
     )
     assert words.digest(shop.holds("17 10:20", MISSED)).title == "1 person has waited too long"
 
@@ -380,7 +380,7 @@ def test_the_summary_of_the_morning(shop: Shop) -> None:
     assert (told.subject, told.since) == ("2026-11-17", moment("17 08:30"))
     assert told.text == Text(
         "Good morning: 1 waits, 0 overdue",
-        "Ana, +5491155550001: precio, since 2026-11-16 19:50\n"
+        "Ana, +5491155550001: price, since 2026-11-16 19:50\n"
         "1 follow-up is due today.\n"
         "1 new lead in the last 24 hours.\n"
         "6 messages were fetched after outages.\n"
@@ -399,7 +399,7 @@ def test_the_summary_of_the_evening_names_five(shop: Shop) -> None:
     text = shop.only("17 20:00", Kind.EVENING).text
     lines = text.body.splitlines()
     assert text.title == "End of the day: 8 wait, 8 overdue"
-    assert lines[0] == "Ana, +5491155550000: precio, since 10:00, overdue"
+    assert lines[0] == "Ana, +5491155550000: price, since 10:00, overdue"
     assert lines[5:8] == ["and 3 more", "No follow-up is due today.", "8 new leads today."]
 
 

@@ -708,7 +708,7 @@ def test_status_shows_who_waits(shop: Shop) -> None:
     first = next(number for number, line in enumerate(lines) if line.startswith("  waiting"))
     assert re.fullmatch(r"  waiting    7 conversations, the first since \d\d:\d\d", lines[first])
     assert len(lines[first + 1 :]) == 5
-    assert lines[first + 1].split() == ["████████░░", "12", "min", "Cliente", "7", "precio"]
+    assert lines[first + 1].split() == ["████████░░", "12", "min", "Cliente", "7", "price"]
     assert shop.types("leads", "stage", chat(1), "won").code == 0
     for customer in range(2, 8):
         shop.hears((customer, 1, "> hola"))

@@ -97,7 +97,7 @@ def test_a_spreadsheet_has_real_dates_and_no_text_that_became_something_else(sho
     waited = rows[0][titles.index("First answer after")]
     assert waited.value in (time(0, 2), timedelta(minutes=2))
     assert waited.number_format == "[h]:mm:ss"
-    assert [row[titles.index("Stage")].value for row in rows[:2]] == ["contactado", "nuevo"]
+    assert [row[titles.index("Stage")].value for row in rows[:2]] == ["contacted", "new"]
 
 
 def test_pandas_own_reader_gets_every_name_and_phone_unchanged(shop: Shop) -> None:
@@ -287,7 +287,7 @@ def test_one_row_a_conversation_also_where_there_is_no_lead(shop: Shop) -> None:
     assert len(lately) == 3  # the first said thanks
     words = ("leads", "export", "--by", "conversation", "--format", "xlsx", "--output", "chats.xlsx")
     assert shop.types(*words).out == "3 conversations in chats.xlsx, readable only by you.\n"
-    assert [row["Stage"] for row in read_by_calamine(shop.folder / "chats.xlsx")] == ["ganado", "nuevo", ""]
+    assert [row["Stage"] for row in read_by_calamine(shop.folder / "chats.xlsx")] == ["won", "new", ""]
 
 
 def test_a_person_who_was_merged_has_one_name_in_all_their_conversations(shop: Shop) -> None:

@@ -231,7 +231,7 @@ def _person(row: WaitingConversation | DueFollowUp | NewLead) -> str:
 def _waiter(row: WaitingConversation, clock: Clock) -> str:
     """`Ana, +5491155550001: precio, since 14:03`: a line that also stands in digests and summaries."""
     return _("{person}: {wants}, since {at}").format(
-        person=_person(row), wants=words.wants(row)[-1], at=clock.brief(row["waiting_since"])
+        person=_person(row), wants=words.wanted(row), at=clock.brief(row["waiting_since"])
     )
 
 
@@ -264,12 +264,12 @@ def missed(row: WaitingConversation, said: str | None, clock: Clock, target: flo
 
 def new_lead(lead: NewLead, said: str | None, clock: Clock) -> Text:
     """`said`: what they wrote, if that is to be told."""
-    from leadmasterd.classify.reasons import intent_es
+    from leadmasterd.classify.reasons import intent_name
 
     return make(
         _titled(_("New lead: {who}"), lead["who"]),
         _("{person}: {wants}, since {at}").format(
-            person=_person(lead), wants=intent_es(lead["intent"]), at=clock.brief(lead["opened_at"])
+            person=_person(lead), wants=intent_name(lead["intent"]), at=clock.brief(lead["opened_at"])
         ),
         _quoted(said),
     )

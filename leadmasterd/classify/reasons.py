@@ -33,7 +33,7 @@ INTENT_ES: Final[Mapping[str, str]] = {
     "spam": "spam",
     "unknown": "sin clasificar",
 }
-"""Shown beside the id in English too: who answers customers reads Spanish, whatever language the rest is in."""
+"""Commands show it beside the id in English too: who answers customers reads Spanish, and may type either."""
 
 GROUP_ES: Final[Mapping[str, str]] = {
     "commercial": "comercial",
@@ -53,6 +53,16 @@ def intent_es(intent: str) -> str:
 def group_es(group: str) -> str:
     """A group's Spanish name; an id from a later version as it is stored."""
     return GROUP_ES.get(group, group)
+
+
+def intent_name(intent: str) -> str:
+    """An intent's name in the language that is spoken."""
+    return intent_es(intent) if spoken_language() == "es" else intent.replace("_", " ")
+
+
+def group_name(group: str) -> str:
+    """A group's name in the language that is spoken."""
+    return group_es(group) if spoken_language() == "es" else group.replace("_", " ")
 
 
 def intent_lines(intent: str) -> tuple[str, ...]:

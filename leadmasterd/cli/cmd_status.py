@@ -149,7 +149,7 @@ def _who_waits(
     waiters = []
     # Without the calendar, whose holidays take longer to load than everything else.
     rows = waiting(connection, clock.now, limit=_SHOWN, target_seconds=target, business_seconds=None)
-    wanted = [words.wants(row)[-1] for row in rows]
+    wanted = [words.wanted(row) for row in rows]
     room = min(24, max(8, columns_of_screen() - _OTHER_COLUMNS - max(map(len, wanted))))
     for row, wants in zip(rows, wanted, strict=True):
         text = _("{bar}  {length:>10}  {who}  {wants}").format(

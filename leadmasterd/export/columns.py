@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from leadmasterd.classify.reasons import group_es, intent_es
+from leadmasterd.classify.reasons import group_name, intent_name
 from leadmasterd.queries import words
-from leadmasterd.sentences import stage_es
+from leadmasterd.sentences import stage_name
 from leadmasterd.text import _
 
 Cell = str | int | datetime | timedelta | None
@@ -34,9 +34,9 @@ def lead_columns() -> list[Column]:
         _number("lead_id", _("Lead"), 9),
         _text("who", _("Name"), 26),
         _text("phone", _("Phone"), 18),
-        _said("stage", _("Stage"), stage_es, 15),
-        _said("intent", _("Wants"), intent_es, 20),
-        Column(_("Topics"), 24, lambda row: ", ".join(map(intent_es, row["topics"]))),
+        _said("stage", _("Stage"), stage_name, 15),
+        _said("intent", _("Wants"), intent_name, 20),
+        Column(_("Topics"), 24, lambda row: ", ".join(map(intent_name, row["topics"]))),
         Column(_("Came by"), 28, _came_by),
         _time("opened_at", _("Opened")),
         _time("last_message_at", _("Last message")),
@@ -51,7 +51,7 @@ def lead_columns() -> list[Column]:
         _time("closed_at", _("Closed")),
         _flag("stale", _("Nothing planned and silent")),
         _flag("dormant_proposed", _("To be put aside?")),
-        _said("proposed", _("To be closed?"), intent_es, 18),
+        _said("proposed", _("To be closed?"), intent_name, 18),
         _number("reopened", _("Times reopened"), 11),
         _number("previous_lead_id", _("Lead before"), 11),
         _number("merged_into_id", _("Merged into"), 11),
@@ -67,7 +67,7 @@ def conversation_columns() -> list[Column]:
         _number("conversation_id", _("Conversation"), 13),
         _text("who", _("Name"), 26),
         _text("phone", _("Phone"), 18),
-        _said("category", _("About"), group_es, 14),
+        _said("category", _("About"), group_name, 14),
         _time("waiting_since", _("Waiting since")),
         _time("due_at", _("Answer by")),
         _flag("overdue", _("Overdue")),
@@ -77,8 +77,8 @@ def conversation_columns() -> list[Column]:
         _time("last_outbound_at", _("Our last")),
         _number("leads", _("Leads"), 10),
         _number("lead_id", _("Lead"), 9),
-        _said("stage", _("Stage"), stage_es, 15),
-        _said("intent", _("Wants"), intent_es, 20),
+        _said("stage", _("Stage"), stage_name, 15),
+        _said("intent", _("Wants"), intent_name, 20),
         _time("opened_at", _("Opened")),
         _time("closed_at", _("Closed")),
         _length("first_response_seconds", _("First answer after")),

@@ -82,6 +82,13 @@ def wants(row: "WaitingConversation") -> tuple[str, ...]:
     return intent_lines(row["intent"] or "unknown")
 
 
+def wanted(row: "WaitingConversation") -> str:
+    """The same by one name, in the language that is spoken."""
+    from leadmasterd.classify.reasons import intent_name
+
+    return _("missed call") if row["missed_call"] and not row["intent"] else intent_name(row["intent"] or "unknown")
+
+
 def came_by(touch: "LeadTouch") -> str:
     """`a campaign: Verano 2027`."""
     from leadmasterd.queries.leads import touch_name

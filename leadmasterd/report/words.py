@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from leadmasterd.classify.reasons import group_es, intent_es
+from leadmasterd.classify.reasons import group_name, intent_name
 from leadmasterd.clock import Clock, day, day_of_the_year, length, months, open_length
 from leadmasterd.queries.report import Figures, Report
 from leadmasterd.queries.report.asked import Asked
@@ -14,7 +14,7 @@ from leadmasterd.queries.report.opened import CameBy
 from leadmasterd.queries.report.periods import day_begun
 from leadmasterd.queries.report.silences import LOOK_BACK
 from leadmasterd.queries.words import kind_of_touch, pending_note
-from leadmasterd.sentences import stage_es
+from leadmasterd.sentences import stage_name
 from leadmasterd.text import _, figure, ngettext, printable, shortened
 
 _NAME: Final = 60
@@ -203,17 +203,17 @@ def not_processed(report: Report) -> str:
 
 def intent(name: str) -> str:
     """As the shop calls it."""
-    return intent_es(name)
+    return intent_name(name)
 
 
 def group(name: str) -> str:
     """Likewise; a missed call has no words to be about anything."""
-    return _("missed call") if name == "missed_call" else group_es(name)
+    return _("missed call") if name == "missed_call" else group_name(name)
 
 
 def stage(name: str) -> str:
     """As the shop calls it."""
-    return stage_es(name)
+    return stage_name(name)
 
 
 def came_by(row: CameBy) -> str:

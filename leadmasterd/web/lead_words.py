@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from leadmasterd import times
-from leadmasterd.classify.reasons import intent_es, plain_why, why
+from leadmasterd.classify.reasons import intent_name, plain_why, why
 from leadmasterd.clock import Clock, length, open_length
 from leadmasterd.queries import words
 from leadmasterd.queries.lead_detail import (
@@ -21,7 +21,7 @@ from leadmasterd.queries.lead_detail import (
 )
 from leadmasterd.queries.leads import Lead, touch_name
 from leadmasterd.reasons import person_name
-from leadmasterd.sentences import stage_es
+from leadmasterd.sentences import stage_name
 from leadmasterd.text import _, shortened
 
 if TYPE_CHECKING:
@@ -70,14 +70,15 @@ def facts(lead: Lead, clock: Clock) -> list[tuple[str, str]]:
     opened = f"{clock.spoken(lead['opened_at'])}, {words.opened_by(lead['source'])}"
     if lead["reopened"]:
         opened += ", " + _("reopened {n}x").format(n=lead["reopened"])
+    stage = stage_name(lead["stage"])
     found = [
-        (_("stage"), _("{stage} since {at}").format(stage=stage_es(lead["stage"]), at=clock.spoken(lead["stage_at"]))),
-        (_("wants"), ", ".join(map(intent_es, lead["topics"] or [lead["intent"]]))),
+        (_("stage"), _("{stage} since {at}").format(stage=stage, at=clock.spoken(lead["stage_at"]))),
+        (_("wants"), ", ".join(map(intent_name, lead["topics"] or [lead["intent"]]))),
         (_("opened"), opened),
         (_("answered"), _answered(lead)),
     ]
     if lead["proposed"]:
-        found.append((_("note"), _("may need closing: {intent}").format(intent=intent_es(lead["proposed"]))))
+        found.append((_("note"), _("may need closing: {intent}").format(intent=intent_name(lead["proposed"]))))
     if lead["dormant_proposed"]:
         found.append((_("note"), _("silent for so long that it may be dormant")))
     elif lead["stale"]:
@@ -106,9 +107,9 @@ def who(actor: str) -> str:
 def classified(row: Classification) -> Entry:
     """What they wrote together, what it was taken for, and why."""
     said = " / ".join(text for text in row["texts"] if text.strip())
-    text = f"{intent_es(row['intent'])}: {plain_why(row['code'], row['values'])}"
+    text = f"{intent_name(row['intent'])}: {plain_why(row['code'], row['values'])}"
     if label := row["person"]:
-        text += "; " + _("{who} says: {intent}").format(who=who(label["actor"]), intent=intent_es(label["intent"]))
+        text += "; " + _("{who} says: {intent}").format(who=who(label["actor"]), intent=intent_name(label["intent"]))
     words_of = f"«{shortened(said, _BURST)}»" if said else f"[{row['first_message_id']}]"
     return Entry(row["sent_at"], words_of, text, why(row["code"], row["values"]))
 
@@ -121,7 +122,7 @@ def touch(row: Touch) -> Entry:
 
 def other(row: OtherLead) -> Entry:
     """Another lead of the same person."""
-    return Entry(row["opened_at"], intent_es(row["intent"]), stage_es(row["stage"]))
+    return Entry(row["opened_at"], intent_name(row["intent"]), stage_name(row["stage"]))
 
 
 def follow_up(row: FollowUp, clock: Clock) -> Entry:

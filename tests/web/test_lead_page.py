@@ -49,7 +49,7 @@ def read(client: Client, path: str) -> str:
 
 def test_the_conversation_and_the_reasons_are_shown(client: Client) -> None:
     text = read(client, "/chats/1")
-    for part in ("Ana Gómez", "¿cuánto sale la campera? la azul", "for an answer since", "precio", "What they wanted"):
+    for part in ("Ana Gómez", "¿cuánto sale la campera? la azul", "for an answer since", "price", "What they wanted"):
         assert part in text
     assert 'href="https://wa.me/' in client.asks("/chats/1").text
 

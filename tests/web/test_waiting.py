@@ -67,11 +67,26 @@ def test_who_waits_is_listed_the_longest_first_with_what_it_takes_to_answer(clie
     assert order(page)[:2] == [1, 3]
     assert 2 not in order(page)
     ana = row_of(page, 1)
-    for text in ("Ana", "+5491155550001", "precio", "hola, cuánto sale la campera?", "waits for 40 min"):
+    for text in ("Ana", "+5491155550001", "price", "hola, cuánto sale la campera?", "waits for 40 min"):
         assert text in ana, text
     assert 'class="bar late"' in ana
     assert 'href="https://wa.me/5491155550001" target="_blank" rel="noopener noreferrer"' in ana
     assert 'class="bar ok"' in row_of(page, 3)
+
+
+def test_the_likely_stages_and_labels_are_one_press_each(shop: WebShop, client: Client) -> None:
+    """Of the label that it has nothing is offered; what the model was not sure of comes first."""
+    shop.hears((23, 30, "asdf qwer zxcv", {"notify_name": "Gino"}))
+    page = client.asks("/").text
+    ana = row_of(page, 1)
+    assert re.findall(r'<button id="(\w+)-1" name="(stage|intent)"', ana) == [
+        *(("quoted", "stage"), ("won", "stage")),
+        *(("availability", "intent"), ("order", "intent"), ("personal", "intent")),
+    ]
+    gino = number_of(shop, 23)
+    offered = re.findall(rf'<button id="(\w+)-{gino}" name="intent"', row_of(page, gino))
+    assert len(offered) == 3
+    assert "price" in offered
 
 
 def test_the_reason_and_how_they_came_stand_beside_it(shop: WebShop, client: Client) -> None:
@@ -84,7 +99,7 @@ def test_the_reason_and_how_they_came_stand_beside_it(shop: WebShop, client: Cli
     assert "Came by an ad: Camperas" in asked
     assert "rule " in asked
     called = row_of(page, number_of(shop, 22))
-    assert "llamada perdida" in called
+    assert "missed call" in called
     assert "hidden" in called
     assert 'class="bar soon"' in called
 
@@ -194,11 +209,11 @@ def test_a_label_a_stage_and_a_note_are_one_press_each_with_its_undo(shop: WebSh
     row = row_of(client.asks("/").text, asks)
     message = re.search(r'name="message" value="(\d+)"', row)
     assert message
-    assert '<button name="intent" value="delivery">envío</button>' in row
+    assert '<button name="intent" value="delivery">delivery</button>' in row
     labelled, _again = (
         client.decides(f"/chats/{asks}/label", intent="delivery", message=message[1], back="/") for _press in range(2)
     )
-    assert notices(labelled) == ["Dora: labelled envío."]
+    assert notices(labelled) == ["Dora: labelled delivery."]
     assert "Ana says so" in row_of(labelled, asks)
     undoes(client, labelled)
     assert lead_of(shop, asks) == ("new", "price")
@@ -317,14 +332,14 @@ def test_a_tap_decides_and_its_undo_takes_it_back(shop: WebShop, page: Page, ask
     shop.hears((302, 300, "hola, precio?"))
     page.waits_for("(s) => document.querySelector(s)", f"#waits-{number_of(shop, 302)}")
     assert page.evaluates("(s) => document.querySelector(s).open", f"#stage-{asks}") is True
-    page.follows(f"#stage-{asks} button[value=won]")
-    page.shows("it is ganado now")
+    page.follows(f"#won-{asks}")
+    page.shows("it is won now")
     assert not waits(shop, asks)
     page.follows(".notice button")
     page.waits_for("(s) => document.querySelector(s)", row)
     page.unfolds(f"#label-{asks}")
     page.follows(f"#label-{asks} button[value=delivery]")
-    page.shows("labelled envío")
+    page.shows("labelled delivery")
     page.follows(f'{row} form[action$="/dismiss"] button')
     page.shows("no answer is needed")
     assert page.evaluates("(s) => document.querySelector(s)", row) is None
@@ -350,7 +365,7 @@ def test_it_reads_and_acts_on_a_phone_by_keyboard_and_without_a_script(
     typed.evaluates("(s) => document.querySelector(s).focus()", f"#stage-{asks} summary")
     for key in ("Enter", "Tab", "Enter"):
         typed.presses(key)
-    typed.shows("it is bandeja now")
+    typed.shows("it is unsorted now")
     typed.follows(".notice button")
     typed.closes()
     plain = browser.opens(client, script=False)
@@ -367,5 +382,12 @@ def test_in_spanish_it_speaks_as_the_shop_does(shop: WebShop) -> None:
     """No id of a stage or an intent in English."""
     with served(shop, LEADMASTERD_GENERAL__LANGUAGE="es") as page:
         text = let_in(shop.paths, page.port).asks("/").text
-    for words in ("Quién espera", "Responder", "No hace falta contestar", "espera hace", "Etiqueta", "presupuestado"):
+    for words in (
+        "Quién espera",
+        "Responder",
+        "No hace falta contestar",
+        "espera hace",
+        "Otra etiqueta",
+        "presupuestado",
+    ):
         assert words in text, words

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leadmasterd.classify.reasons import intent_es
+from leadmasterd.classify.reasons import intent_name
 from leadmasterd.queries.board import Only, board
 from leadmasterd.queries.deadlines import by_hours_of
-from leadmasterd.sentences import stage_es
+from leadmasterd.sentences import stage_name
 from leadmasterd.text import _
 from leadmasterd.web.render import render
 from leadmasterd.web.site import site_of
@@ -47,8 +47,8 @@ def show(request: Request) -> Response:
         choices=_choices(),
         totals={key: sum(column[key] for column in found["columns"]) for key in _NUMBERS},
         link=partial(_link, {"days": str(days), "only": only, "more": "1" if more else None}),
-        stage_word=stage_es,
-        intent_word=intent_es,
+        stage_word=stage_name,
+        intent_word=intent_name,
     )
 
 

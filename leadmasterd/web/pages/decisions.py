@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import Request
 from starlette.routing import Route
 
-from leadmasterd.classify.reasons import INTENT_ES, intent_es
+from leadmasterd.classify.reasons import INTENT_ES, intent_name
 from leadmasterd.errors import Refused
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.queries.people import name_of_conversation
 from leadmasterd.reasons import person_name
-from leadmasterd.sentences import stage_es
+from leadmasterd.sentences import stage_name
 from leadmasterd.text import _, printable
 from leadmasterd.web.chat_paths import CHAT
 from leadmasterd.web.forms import Done, Form, Undo, decision, needed_number, number_in
@@ -46,7 +46,7 @@ def _label(request: Request, form: Form, editor: "LeadEditor") -> Done:
     if intent not in INTENT_ES:
         raise Refused(_("Choose one of the labels."))
     done = label(editor, _chat(request), intent, message_id=number_in(form, "message"))
-    text = _("{who}: labelled {intent}.").format(who=_name(request, editor), intent=intent_es(intent))
+    text = _("{who}: labelled {intent}.").format(who=_name(request, editor), intent=intent_name(intent))
     if done.correction_id is None:
         return Done(text)
     values = {"message": str(done.message_ids[0]), "correction": str(done.correction_id)}
@@ -64,7 +64,7 @@ def _undo_label(request: Request, form: Form, editor: "LeadEditor") -> Done:
     )
     return Done(
         _("{who}: the label is undone; it is {intent} again.").format(
-            who=_name(request, editor), intent=intent_es(done.intent or "unknown")
+            who=_name(request, editor), intent=intent_name(done.intent or "unknown")
         )
     )
 
@@ -81,9 +81,9 @@ def _stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
     done = move_to_stage(editor, _chat(request), stage, seen=form.get("seen"))
     who = _name(request, editor)
     if done.unchanged:
-        text = _("{who}: it is {stage} already.").format(who=who, stage=stage_es(stage))
+        text = _("{who}: it is {stage} already.").format(who=who, stage=stage_name(stage))
     else:
-        text = _("{who}: it is {stage} now.").format(who=who, stage=stage_es(stage))
+        text = _("{who}: it is {stage} now.").format(who=who, stage=stage_name(stage))
     if done.colleague:
         text += " " + _colleague(done.colleague)
     undo = None if done.unchanged else Undo(f"/chats/{_chat(request)}/stage/undo", {"decision": str(done.decision_id)})
@@ -100,8 +100,8 @@ def _undo_stage(request: Request, form: Form, editor: "LeadEditor") -> Done:
 
     done = undo_stage(editor, _chat(request), decision_id=needed_number(form, "decision"))
     return Done(
-        _("{who}: {stage} is undone.").format(who=_name(request, editor), stage=stage_es(done.stage))
-        + (" " + _("It is {stage} again.").format(stage=stage_es(done.after.stage)) if done.after else "")
+        _("{who}: {stage} is undone.").format(who=_name(request, editor), stage=stage_name(done.stage))
+        + (" " + _("It is {stage} again.").format(stage=stage_name(done.after.stage)) if done.after else "")
     )
 
 

@@ -22,7 +22,7 @@ from leadmasterd.queries.leads import AsOf, Lead
 from leadmasterd.queries.people import ContactSummary, Subject, conversations_of, duplicates_of
 from leadmasterd.queries.waiting_detail import wa_number, waiting_details
 from leadmasterd.text import _
-from leadmasterd.web import lead_words
+from leadmasterd.web import lead_words, likely
 from leadmasterd.web.chat_paths import CHAT
 from leadmasterd.web.forms import Done, Form, Undo, decision, needed_number
 from leadmasterd.web.lead_words import Entry
@@ -88,6 +88,8 @@ def show(request: Request) -> Response:
         days=list(_by_day(shown["messages"], clock)),
         thread=shown,
         chosen=of if side == "around" else None,
+        labels=likely.labels(about.lead["intent"] if about and about.lead else None),
+        stages=likely.stages(about.lead["stage"] if about and about.lead else None),
         label_buttons=label_buttons(),
         stage_buttons=stage_buttons(about.lead["stage"] if about and about.lead else None),
     )

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadmasterd.queries.search import Found, nothing_found, search
-from leadmasterd.sentences import stage_es
+from leadmasterd.sentences import stage_name
 from leadmasterd.web.render import render
 from leadmasterd.web.site import site_of
 
@@ -28,7 +28,7 @@ def show(request: Request) -> Response:
         found = nothing_found(typed)
         with suppress(FileNotFoundError), site.reading() as connection:
             found = search(connection, typed, country=site.leads.country, before=before)
-    return render(request, "search.html", typed=typed, found=found, further=before is not None, stage_word=stage_es)
+    return render(request, "search.html", typed=typed, found=found, further=before is not None, stage_word=stage_name)
 
 
 ROUTES: Final = [Route("/search", show)]

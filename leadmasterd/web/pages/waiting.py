@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadmasterd.classify.intents import INTENTS, UNKNOWN
-from leadmasterd.classify.reasons import GROUP_ES, intent_es, plain_why, why
+from leadmasterd.classify.reasons import group_name, intent_name, plain_why, why
 from leadmasterd.clock import Clock
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.queries import words
@@ -22,8 +22,9 @@ from leadmasterd.queries.waiting import WaitingConversation, count_waiting, wait
 from leadmasterd.queries.waiting_detail import WaitingDetail, waiting_details
 from leadmasterd.readable import line
 from leadmasterd.reasons import person_name
-from leadmasterd.sentences import stage_es
+from leadmasterd.sentences import stage_name
 from leadmasterd.text import _, printable, shortened
+from leadmasterd.web import likely
 from leadmasterd.web.render import environment, render
 from leadmasterd.web.site import site_of
 
@@ -52,6 +53,8 @@ class Row:
     exactly_why: str
     stage: str | None
     stage_name: str
+    labels: list[likely.Choice]
+    stages: list[likely.Choice]
     has_lead: bool
     lines: list[str]
     touch: str
@@ -93,6 +96,7 @@ def _skip(text: str) -> int:
 
 def _row(row: WaitingConversation, detail: WaitingDetail, target: float, clock: Clock) -> Row:
     who, under = words.person(row)
+    classified = detail["classified"]
     part = row["waited_business_seconds"] / target
     return Row(
         conversation=row["conversation_id"],
@@ -103,11 +107,13 @@ def _row(row: WaitingConversation, detail: WaitingDetail, target: float, clock: 
         waited_seconds=row["waited_seconds"],
         due_at=row["due_at"],
         overdue=row["overdue"],
-        wants=words.wants(row)[-1],
+        wants=words.wanted(row),
         why=_why(detail),
         exactly_why=_exactly_why(detail),
         stage=row["stage"],
-        stage_name=stage_es(row["stage"]) if row["stage"] else "",
+        stage_name=stage_name(row["stage"]) if row["stage"] else "",
+        labels=likely.labels(row["intent"], classified["values"].get("guess") if classified else None),
+        stages=likely.stages(row["stage"]),
         has_lead=row["lead_id"] is not None,
         lines=[_line(message, clock) for message in detail["words"]],
         touch=_touch(detail),
@@ -158,14 +164,14 @@ def _touch(detail: WaitingDetail) -> str:
 @cache
 def label_buttons() -> Markup:
     """A button for each label, made once: with them on each of many rows, a template would make thousands."""
-    groups = {GROUP_ES[group]: intents for group, intents in INTENTS.items() if group != UNKNOWN}
-    return _buttons("intent", {name: [(each, intent_es(each)) for each in ids] for name, ids in groups.items()})
+    groups = {group_name(group): intents for group, intents in INTENTS.items() if group != UNKNOWN}
+    return _buttons("intent", {name: [(each, intent_name(each)) for each in ids] for name, ids in groups.items()})
 
 
 @cache
 def stage_buttons(current: str | None) -> Markup:
     """A button for each stage but the current one."""
-    return _buttons("stage", {"": [(stage, stage_es(stage)) for stage in DECIDABLE if stage != current]})
+    return _buttons("stage", {"": [(stage, stage_name(stage)) for stage in DECIDABLE if stage != current]})
 
 
 def _buttons(field: str, groups: dict[str, list[tuple[str, str]]]) -> Markup:
