@@ -293,6 +293,7 @@ def test_a_file_of_ones_own_can_extend_replace_and_drop_packaged_rules() -> None
         ),
         (rule('phrases = ["a"]', intent="unknown"), "is no intent"),
         (rule('phrase = ["a"]'), "line 4, rule `one`: `phrase` is unknown .did you mean `phrases`"),
+        ("# uno\u2028dos\x85tres\n" + rule('phrase = ["a"]'), "line 5, rule `one`: `phrase` is unknown"),
         (rule('phrases = "a"'), "line 4, rule `one`: `phrases` = 'a': must be a list of texts"),
         (rule('phrases = ["(a|b"]'), r"rule `one`: phrase '\(a\|b': alternatives are written \(one\|other\)"),
         (rule('phrases = ["* hola"]'), "phrase '. hola': .*stands between words"),

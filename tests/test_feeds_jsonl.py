@@ -37,6 +37,18 @@ def ids(data: bytes) -> list[str]:
     return [json.loads(line)["id"] for line in data.splitlines()]
 
 
+async def test_an_event_is_one_line_for_whatever_splits_lines(tmp_path: Path) -> None:
+    """JSON may hold separators that many readers take for the end of a line."""
+    text = "quince\x85quinientos\u2028mil\u2029y\x0bpico\x1c"
+    path = tmp_path / "all.jsonl"
+    receiver = JsonLines(path, rotate_bytes=10**6, keep=0)
+    await receiver.deliver(Event(1, "message.stored", 3, AT, {"text": text}, None), after_gap=False)
+    receiver.flush()
+    await receiver.close()
+    [line] = path.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["data"]["text"] == text
+
+
 async def test_a_line_is_an_event_and_the_file_is_private(tmp_path: Path) -> None:
     """The same members as a webhook's body, and the id."""
     path = tmp_path / "feeds" / "all.jsonl"

@@ -266,6 +266,13 @@ def test_lengths_beyond_a_day_stay_hours() -> None:
 # ---------------------------------------------------------------------- by conversation
 
 
+def test_a_row_is_one_line_for_whatever_splits_lines(shop: Shop) -> None:
+    """JSON may hold separators that many readers take for the end of a line."""
+    shop.hears((1, 60, PRICE, {"notify_name": "Ana\u2028Bea\x85Cora\u2029"}))
+    [line] = shop.types("leads", "export", "--by", "conversation", "--format", "jsonl").out.splitlines()
+    assert "Ana" in json.loads(line)["who"]
+
+
 def test_one_row_a_conversation_also_where_there_is_no_lead(shop: Shop) -> None:
     """With the open lead, or else the last; groups and missed calls too."""
     shop.hears((1, 5 * DAY, PRICE), (1, 5 * DAY - 3, "> $ 5"), (2, 60, DELIVERY), (1, 10, "gracias"))

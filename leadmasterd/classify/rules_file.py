@@ -108,7 +108,7 @@ class _Problems:
     def __init__(self, text: str, where: str) -> None:
         self.sentences: list[str] = []
         self._where = where
-        self._lines = text.splitlines()
+        self._lines = text.split("\n")  # as TOML counts them
         self._rules = [number for number, line in enumerate(self._lines) if _RULE_STARTS.match(line)]
 
     def of_the_file(self, key: str, what: str) -> None:

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from leadmasterd.export.columns import CONTROLS
+from leadmasterd.json_line import json_line
 from leadmasterd.queries.leads import touch_name
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -26,7 +26,7 @@ def as_csv(keys: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[s
 def as_json_lines(keys: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """A row at a time."""
     for row in rows:
-        yield json.dumps({key: row[key] for key in keys}, ensure_ascii=False) + "\n"
+        yield json_line({key: row[key] for key in keys}) + "\n"
 
 
 def csv_lines(rows: Iterable[Sequence[object]], *, delimiter: str = ",") -> Iterator[str]:

@@ -6,11 +6,11 @@ The id is made from the event itself, so every try has the same, and another dat
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from leadmasterd.feeds.events import NO_STREAM
+from leadmasterd.json_line import json_line
 from leadmasterd.outbox.reading import Event
 from leadmasterd.settings.template import filled
 
@@ -68,8 +68,8 @@ def _marks(event: Event, name: str, after_gap: bool) -> dict[str, bool]:
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
-    """UTF-8 without spaces."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """UTF-8 without spaces, on one line."""
+    return json_line(value, separators=(",", ":")).encode()
 
 
 def signature(keys: Iterable[bytes], *, webhook_id: str, timestamp: int, body: bytes) -> str:
