@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from benchmarks.figures import Figure
@@ -20,29 +21,35 @@ RUNS = 31
 def run() -> list[Figure]:
     """Medians of each command and the bare Python in turn. `status` reads the files of a daemon that has run."""
     with tempfile.TemporaryDirectory(prefix="leadmasterd-bench-") as name:
-        where = resolve_paths(None, name, "leadmaster.db")
-        write_status(
-            where,
-            {
-                "v": 1,
-                "phase": "ready",
-                "since": "2026-11-23T12:00:00.000Z",
-                "code": "ready",
-                "values": {"account": "5491155550100@c.us"},
-                "capture": {"live": 1234, "sweep": 56, "open_gaps": 0, "last_message_at": "2026-11-23T12:00:00.000Z"},
-            },
-        )
-        database = open_for_writing(where.database)  # status sums up the last seven days too
+        state = prepared_state(Path(name))
+        return [
+            _compare(["status"], 5, state),
+            _compare(["leads", "waiting"], 5, state),
+            _compare(["--help"], 4, state),
+        ]
+
+
+def prepared_state(folder: Path) -> Path:
+    """The state folder as a daemon leaves it that has run: `status.json`, and a database with an account."""
+    folder.mkdir(exist_ok=True)
+    where = resolve_paths(None, str(folder), "leadmaster.db")
+    write_status(
+        where,
+        {
+            "v": 1,
+            "phase": "ready",
+            "since": "2026-11-23T12:00:00.000Z",
+            "code": "ready",
+            "values": {"account": "5491155550100@c.us"},
+            "capture": {"live": 1234, "sweep": 56, "open_gaps": 0, "last_message_at": "2026-11-23T12:00:00.000Z"},
+        },
+    )
+    with closing(open_for_writing(where.database)) as database:  # status sums up the last seven days too
         database.execute(
             "INSERT INTO accounts (wid, first_linked_at, last_ready_at) VALUES "
             "('5491155550100@c.us', '2026-11-01T10:00:00.000Z', '2026-11-23T10:00:00.000Z')"
         )
-        database.close()
-        return [
-            _compare(["status"], 5, Path(name)),
-            _compare(["leads", "waiting"], 5, Path(name)),
-            _compare(["--help"], 4, Path(name)),
-        ]
+    return folder
 
 
 def _compare(words: Sequence[str], limit: float, state_dir: Path) -> Figure:

@@ -1,4 +1,4 @@
-"""The table in docs/benchmarks.md, between two marks: each run replaces the rows of the benchmarks that it measured."""
+"""The tables in docs/benchmarks.md, between marks: each run replaces the rows of the benchmarks that it measured."""
 
 import os
 import platform
@@ -59,10 +59,7 @@ def updated(
     Rows of other benchmarks stay, but not beside those of another machine: a run of all the `usual` ones then drops
     them, and a run of some raises CannotUpdate, as a text without the marks does.
     """
-    before, begin, rest = text.partition(BEGIN)
-    old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise CannotUpdate(f"it has no marks; put {BEGIN} and {END} on lines of their own")
+    before, old, after = _parted(text, BEGIN, END)
     kept: dict[str, list[str]] = {}
     for line in old.splitlines():
         if line.startswith("| `") and (name := line.split("`")[1]) in known and name not in measured:
@@ -75,6 +72,32 @@ def updated(
         kept = {}
     table = [row for name in known for row in (*measured.get(name, ()), *kept.get(name, ()))]
     return "\n".join([f"{before}{BEGIN}", "", machine, "", *HEADER, *table, "", f"{END}{after}"])
+
+
+def update_parts(figures: Sequence[Figure]) -> None:
+    """Write the tables of what each megabyte and millisecond is for. Raises CannotUpdate."""
+    text = FILE.read_text(encoding="utf-8")
+    FILE.write_text(with_parts(text, figures, measured_on=f"{today()}: {machine()}"), encoding="utf-8")
+
+
+def with_parts(text: str, figures: Sequence[Figure], *, measured_on: str) -> str:
+    """`text` with a table for each unit, between marks of its own. Raises CannotUpdate."""
+    for unit in dict.fromkeys(each.unit for each in figures):
+        begin, end = f"<!-- bench:parts {unit}:begin -->", f"<!-- bench:parts {unit}:end -->"
+        before, _, after = _parted(text, begin, end)
+        rows = [f"| {each.name} | {each.number:.1f} |" for each in figures if each.unit == unit]
+        table = [f"| what | {unit} |", "|---|---|", *rows]
+        text = "\n".join([f"{before}{begin}", "", measured_on, "", *table, "", f"{end}{after}"])
+    return text
+
+
+def _parted(text: str, begin: str, end: str) -> tuple[str, str, str]:
+    """What is before two marks, between and after them."""
+    before, found, rest = text.partition(begin)
+    between, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise CannotUpdate(f"it has no marks; put {begin} and {end} on lines of their own")
+    return before, between, after
 
 
 def _node() -> str:

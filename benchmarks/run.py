@@ -18,7 +18,7 @@ ALL = (
     "burst", "single", "commands", "classification", "leads", "long_history", "size", "whole", "recovery", "page_ways",
     "restarts",
 )  # fmt: skip
-LONG = ("noticing", "feeds", "web", "peers", "disk")
+LONG = ("noticing", "feeds", "web", "peers", "disk", "parts")
 """Only when named: some one to twenty minutes each."""
 
 
@@ -49,7 +49,10 @@ def measure(chosen: Sequence[str], json_file: Path | None) -> bool:
         json_file.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         return complete
     try:
-        document.update(rows, usual=ALL, known=(*ALL, *LONG))
+        if parts := figures.pop("parts", None):
+            document.update_parts(parts)
+        if figures:
+            document.update({name: rows[name] for name in figures}, usual=ALL, known=(*ALL, *LONG))
     except document.CannotUpdate as error:
         print(f"cannot update {document.FILE}: {error}", file=sys.stderr)
     return complete
@@ -72,7 +75,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, metavar="N", help=f"for --against: how often each (default {ROUNDS})")
     arguments = parser.parse_args()
     if unknown := set(arguments.chosen) - {*ALL, *LONG}:
-        parser.error(f"unknown: {', '.join(unknown)}")
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join((*ALL, *LONG))}")
     if arguments.rounds is not None and (arguments.rounds < 1 or not arguments.against):
         parser.error("--rounds needs --against and a number above 0")
     if arguments.against is None:

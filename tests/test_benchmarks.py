@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -296,3 +297,57 @@ def test_the_document_explains_each_benchmark_and_has_its_rows() -> None:
     explained, measured = (set(re.findall(r"^\| `(\w+)` \| ", part, re.MULTILINE)) for part in (around, table))
     assert explained == {*ALL, *LONG}
     assert {*ALL} <= measured <= {*ALL, *LONG}
+
+
+def test_an_unknown_benchmark_is_refused_with_the_names_of_those_that_there_are() -> None:
+    command = [sys.executable, "-m", "benchmarks.run", "peerz"]
+    done = subprocess.run(command, cwd=document.FILE.parent.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"unknown: peerz; known are {', '.join((*ALL, *LONG))}" in done.stderr
+
+
+PARTS: Final = """# Before
+<!-- bench:parts MB:begin -->
+old
+<!-- bench:parts MB:end -->
+Between
+<!-- bench:parts ms:begin -->
+<!-- bench:parts ms:end -->
+After
+"""
+
+
+def test_what_each_part_takes_is_a_table_for_each_unit() -> None:
+    """Below the machine that it was measured on."""
+    parts = [
+        Figure(name=name, number=number, unit=unit, measured="", promised="", held=True)
+        for name, number, unit in (("Python", 3.44, "MB"), ("ours", 7, "MB"), ("`status`", 49, "ms"))
+    ]
+    assert (
+        document.with_parts(PARTS, parts, measured_on="2026-12-01: 2 cores")
+        == """# Before
+<!-- bench:parts MB:begin -->
+
+2026-12-01: 2 cores
+
+| what | MB |
+|---|---|
+| Python | 3.4 |
+| ours | 7.0 |
+
+<!-- bench:parts MB:end -->
+Between
+<!-- bench:parts ms:begin -->
+
+2026-12-01: 2 cores
+
+| what | ms |
+|---|---|
+| `status` | 49.0 |
+
+<!-- bench:parts ms:end -->
+After
+"""
+    )
+    with pytest.raises(document.CannotUpdate, match="<!-- bench:parts MB:begin -->"):
+        document.with_parts("# Before", parts, measured_on="")
