@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fcntl import ioctl
@@ -106,57 +107,81 @@ def _frame(screen: Any, at: float) -> Frame:
 
 
 def svg(frames: Sequence[Frame]) -> str:
-    """All screens in one picture, one after the other, forever."""
+    """All screens in one picture, one after the other, forever. Each row is drawn once, however often it is shown."""
     shown = [min(LONGEST, after.at - frame.at) for frame, after in pairwise(frames)] + [LAST]
     total = sum(shown)
     width, height = COLUMNS * CELL_WIDTH + 2 * MARGIN, ROWS * CELL_HEIGHT + 2 * MARGIN
     styles, groups, since = [], [], 0.0
+    drawn: dict[str, int] = {}
     for number, (frame, seconds) in enumerate(zip(frames, shown, strict=True)):
         begin, end = 100 * since / total, 100 * (since + seconds) / total
         styles.append(
             f"@keyframes f{number}{{0%{{opacity:{int(begin == 0)}}}{begin:.3f}%{{opacity:1}}{end:.3f}%{{opacity:0}}"
             f"100%{{opacity:0}}}}#f{number}{{animation:f{number} {total:.1f}s step-end infinite}}"
         )
-        groups.append(f'<g id="f{number}" class="f">{"".join(_screen(frame))}</g>')
+        rows = [(row, drawn.setdefault(picture, len(drawn))) for row, picture in _rows(frame)]
+        uses = "".join(f'<use href="#r{which}" y="{MARGIN + row * CELL_HEIGHT:g}"/>' for row, which in rows)
+        groups.append(f'<g id="f{number}" class="f">{uses}</g>')
         since += seconds
     last = len(frames) - 1
     still = f"@media(prefers-reduced-motion:reduce){{.f{{animation:none!important}}#f{last}{{opacity:1}}}}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img" '
-        f'aria-label="A recording of leadmasterd demo in a terminal">'
-        f"<style>.f{{opacity:0}}{''.join(styles)}{still}"
+        f'fill="{COLOURS["default"]}" aria-label="A recording of leadmasterd demo in a terminal">'
+        f"<style>.f{{opacity:0}}{''.join(styles)}{still}path{{shape-rendering:crispEdges}}"
         "text{font:13px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}</style>"
+        f"<defs>{''.join(_defined(number, row) for row, number in drawn.items())}</defs>"
         f'<rect width="100%" height="100%" rx="8" fill="#15171c"/>{"".join(groups)}</svg>\n'
     )
 
 
-def _screen(frame: Frame) -> Iterator[str]:
+def _defined(number: int, row: str) -> str:
+    return f'<g id="r{number}">{row}</g>'
+
+
+def _rows(frame: Frame) -> Iterator[tuple[int, str]]:
+    """The number of each row that shows something, and its drawing at the height 0."""
     for row, cells in enumerate(frame.rows):
-        top = MARGIN + row * CELL_HEIGHT
-        column = 0
-        for look, run in groupby(cells, key=_look):
-            run_cells = list(run)
-            left, wide = MARGIN + column * CELL_WIDTH, len(run_cells) * CELL_WIDTH
-            column += len(run_cells)
-            colour, behind, bold, block = look
-            if behind:
-                yield _area(left, top, wide, CELL_HEIGHT, behind)
-            if block:
-                share_from, share = BLOCKS[block]
-                yield _area(left, top + share_from * CELL_HEIGHT, wide, share * CELL_HEIGHT, colour)
-                continue
-            text = "".join(cell.data for cell in run_cells)
-            if text.strip():
-                weight = ' font-weight="bold"' if bold else ""
-                yield (
-                    f'<text x="{left:g}" y="{top + 13:g}" fill="{colour}"{weight} textLength="{wide:g}" '
-                    f'lengthAdjust="spacingAndGlyphs">{html.escape(text)}</text>'
-                )
+        if picture := _row(cells):
+            yield row, picture
 
 
-def _area(left: float, top: float, wide: float, high: float, colour: str) -> str:
-    place = f'x="{left:g}" y="{top:g}" width="{wide:g}" height="{high:g}"'
-    return f'<rect {place} fill="{colour}" shape-rendering="crispEdges"/>'
+def _row(cells: Sequence[Any]) -> str:
+    behinds, blocks, texts, column = defaultdict[str, str](str), defaultdict[str, str](str), "", 0
+    for look, run in groupby(cells, key=_look):
+        run_cells = list(run)
+        left, wide = MARGIN + column * CELL_WIDTH, len(run_cells) * CELL_WIDTH
+        column += len(run_cells)
+        colour, behind, bold, block = look
+        if behind:
+            behinds[behind] += _area(left, 0, wide, CELL_HEIGHT)
+        if block:
+            share_from, share = BLOCKS[block]
+            blocks[colour] += _area(left, share_from * CELL_HEIGHT, wide, share * CELL_HEIGHT)
+        elif any(cell.data.strip() for cell in run_cells):
+            first, end = _inked(run_cells)
+            text = "".join(cell.data for cell in run_cells[first:end])
+            place = f'x="{left + first * CELL_WIDTH:g}" y="13" textLength="{(end - first) * CELL_WIDTH:g}"'
+            weight = ' font-weight="bold"' if bold else ""
+            words = html.escape(text, quote=False)
+            texts += f'<text {place} lengthAdjust="spacingAndGlyphs"{_fill(colour)}{weight}>{words}</text>'
+    paths = [f'<path{_fill(colour)} d="{d}"/>' for each in (behinds, blocks) for colour, d in each.items()]
+    return "".join(paths) + texts
+
+
+def _inked(cells: Sequence[Any]) -> tuple[int, int]:
+    """From where to where something stands. The second cell of a wide character is empty."""
+    spaces = [cell.data == " " for cell in cells]
+    return spaces.index(False), len(spaces) - spaces[::-1].index(False)
+
+
+def _fill(colour: str) -> str:
+    return "" if colour == COLOURS["default"] else f' fill="{colour}"'
+
+
+def _area(left: float, top: float, wide: float, high: float) -> str:
+    """A part of a path."""
+    return f"M{left:g} {top:g}h{wide:g}v{high:g}h-{wide:g}z"
 
 
 def _look(cell: Any) -> tuple[str, str, bool, str]:
