@@ -9,8 +9,8 @@ from leadmasterd.sentences import stage_name
 
 Choice = tuple[str, str]
 """What is stored, and its name."""
-_LABELS: Final = ("price", "availability", "order", "personal")
-_MOST_LABELS: Final = 3
+_LABELS: Final = ("price", "personal", "availability")
+_MOST_LABELS: Final = 2
 _NEXT: Final[Mapping[str | None, tuple[str, ...]]] = {
     None: ("new", "junk"),
     "unsorted": ("new", "junk"),
