@@ -41,7 +41,7 @@ from leadmasterd.state.files import is_running, owner_of, read_status
 from leadmasterd.state.status_object import PageMember
 from leadmasterd.store.database import words_of
 from leadmasterd.store.growth import DatabaseSize, days_until_full, size_of
-from leadmasterd.text import _, later, printable, translated
+from leadmasterd.text import _, figure, later, printable, translated
 from leadmasterd.text import size as in_words
 from leadmasterd.times import iso
 
@@ -184,7 +184,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         later("{path} is not writable by uid {uid}"),
         later("run this as {owner}: `sudo -u {owner} leadmasterd doctor`"),
     ),
-    "state_readable": Kind("state", "warning", later("{path} can be read by others (mode {mode})"), "chmod 700 {path}"),
+    "state_readable": Kind(
+        "state", "warning", later("{path} can be read by others (mode {mode})"), later("run `chmod 700 {path}`")
+    ),
     "disk_ok": Kind("disk", "ok", later("{gigabytes} GB free")),
     "disk_low": Kind(
         "disk",
@@ -380,11 +382,12 @@ def _finding(code: str, **values: object) -> Finding:
     """Numbers stay numbers, all other values become text."""
     kind = KINDS[code]
     filled = {name: value if isinstance(value, int | float) else str(value) for name, value in values.items()}
+    said = {name: figure(value, 1) if isinstance(value, float) else value for name, value in filled.items()}
     return Finding(
         check=kind.check,
         level=kind.level,
-        found=_(kind.found).format(**filled),
-        mend=_(kind.fix).format(**filled) if kind.fix else "",
+        found=_(kind.found).format(**said),
+        mend=_(kind.fix).format(**said) if kind.fix else "",
         code=code,
         values=filled,
     )

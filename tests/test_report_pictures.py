@@ -60,7 +60,7 @@ def test_the_sentence_of_the_record_says_what_was_filled(report: Report) -> None
 @pytest.mark.usefixtures("_spanish")
 def test_the_sentences_are_spanish_where_spanish_is_spoken(report: Report) -> None:
     """Plain, with voseo and numbers as they are written there."""
-    assert words.stretch(report["period"], CLOCK) == "lunes 16 de noviembre al domingo 22 de noviembre de 2026"
+    assert words.stretch(report["period"], CLOCK) == "del lunes 16 de noviembre al domingo 22 de noviembre de 2026"
     assert words.complete(report["period"], CLOCK) == (
         "No se escuchó durante 12 min, en 2 cortes; después se recuperaron todos (5 mensajes); lo que venció o se "
         "borró mientras tanto no se puede saber."
