@@ -61,15 +61,19 @@ def silences(connection: Connection, windows: Sequence[Window]) -> list[Silences
     counted = [{days: [0, 0] for days in DAYS} for _ in spans]
     bounds = [(to_ms(iso(span.begins)), to_ms(iso(span.ends))) for span in spans]
     first, last = min(span.begins for span in spans), max(span.ends for span in spans)
+    ages = [(days, days * _DAY_MS) for days in DAYS]
     for began, ended, closed in _all(connection, first, last):
+        lasted = min(ended, closed)
+        if lasted - began <= _DAY_MS:  # as most are
+            continue
         for (begins, ends), counts in zip(bounds, counted, strict=True):
-            for days in DAYS:
-                old = began + days * _DAY_MS
-                if old >= min(ends, closed) or (ended is not None and ended <= old):
+            for days, age in ages:
+                old = began + age
+                if old >= ends or old >= lasted:
                     break
                 if old >= begins:
                     counts[days][0] += 1
-                    counts[days][1] += ended is not None and ended < ends
+                    counts[days][1] += ended < ends
     return [_answer(span, counts) for span, counts in zip(spans, counted, strict=True)]
 
 
@@ -91,8 +95,8 @@ def _answer(span: Window, counts: dict[int, list[int]]) -> Silences:
     }
 
 
-def _all(connection: Connection, since: datetime, ends: datetime) -> Iterator[tuple[int, int | None, int]]:
-    """Of each silence in milliseconds: when it began, when it ended, and when its lead was closed."""
+def _all(connection: Connection, since: datetime, ends: datetime) -> Iterator[tuple[int, int, int]]:
+    """Of each silence that may have lasted a day, in milliseconds: when it began, ended, and its lead was closed."""
     begins = iso(since - timedelta(days=max(DAYS)))
     values = {"begins": begins, "ends": iso(ends), "closed": iso(since)}
     leads: dict[int, list[tuple[int, int]]] = {}
@@ -106,17 +110,18 @@ def _all(connection: Connection, since: datetime, ends: datetime) -> Iterator[tu
                     yield began, ended, closed
 
 
-def _stretches(messages: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int | None]]:
-    """From our answer to their next words; None where they have not come."""
+def _stretches(messages: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
+    """From our answer to their next words, unless these came on the same day; _NEVER where they have not come."""
     began: str | None = None
     for at, ours in messages:
         if ours:
             began = began or at
         elif began is not None:
-            yield to_ms(began), to_ms(at)
+            if began[:10] != at[:10]:
+                yield to_ms(began), to_ms(at)
             began = None
     if began is not None:
-        yield to_ms(began), None
+        yield to_ms(began), _NEVER
 
 
 def _tuples(connection: Connection, query: str, values: dict[str, str]) -> Iterator[tuple[int, str, Any]]:
