@@ -34,6 +34,7 @@ _CONTEXT.set_forkserver_preload(
             for module in ("cmd_run", "cmd_status", "cmd_history", "cmd_web", "leads_list", "leads_show", "leads_stage")
         ),
         *("leadmasterd.settings.model", "sqlite_utils"),  # what the daemon would start a process for
+        "tests.parsed",  # what takes most of its start
     ]
 )
 
