@@ -493,7 +493,7 @@ describe('unlinking', () => {
       );
       await standin.act('scan', SHOP);
       await standin.act('wait', { for: 'synced' });
-      await standin.act('logout', { reason: 3 });
+      await Promise.all([page.waitForNavigation(), standin.act('logout', { reason: 3 })]);
       await standin.act('wait', { for: 'qr' });
       assert.equal(page.url(), `https://web.whatsapp.com${address}`);
       assert.equal(await stored(page), 0);
@@ -591,7 +591,7 @@ describe('failures and screens', () => {
   ]))
     test(`${code}: the page is logged out, at ${address}, without a word before`, async (context) => {
       const { standin, page } = await linkedPage(context);
-      await standin.act('failure', { code });
+      await Promise.all([page.waitForNavigation(), standin.act('failure', { code })]);
       await standin.act('wait', { for: 'qr' });
       assert.equal(page.url(), `https://web.whatsapp.com${address}`);
       assert.equal(standin.state().paired, false);
