@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from leadmasterd.authors import OURS
@@ -22,10 +24,13 @@ from leadmasterd.wire.decode import decode_line
 from leadmasterd.wire.events import Account, Ciphertext, Message
 
 _LINES: Final = """
-    SELECT m.message_id, m.conversation_id, m.account_id, m.author, m.marks, r.line
-    FROM messages m JOIN raw_events r USING (message_id)
-    WHERE m.{column} IN (SELECT value FROM json_each(?)) AND r.problem IS NULL ORDER BY r.raw_id
+    SELECT message_id, m.conversation_id, m.account_id, m.author, m.marks, r.line
+    FROM messages m CROSS JOIN raw_events r USING (message_id)
+    WHERE {} AND r.problem IS NULL ORDER BY {} message_id, r.raw_id
 """
+_OF_CONVERSATION: Final = _LINES.format("m.conversation_id = ?", "m.sent_at,")
+_OF_MESSAGES: Final = _LINES.format("message_id IN (SELECT value FROM json_each(?))", "")
+"""In an order that SQLite's indexes give, so that it need not hold all lines to sort them."""
 _STORED: Final = """
     SELECT message_id, conversation_id, account_id, author, marks
     FROM messages WHERE message_id IN (SELECT value FROM json_each(?))
@@ -47,6 +52,7 @@ def decide_again(connection: sqlite3.Connection, conversations: Sequence[int], p
     `packed`: what the lines say that are not in `raw_events` any more (`decided_by_packed`); they are the older ones.
     """
     changed: set[int] = set()
+    filters = _filters(connection)
     for conversation in conversations:
         for message_id, (author, marks) in packed.get(conversation, {}).items():
             done = connection.execute(
@@ -55,12 +61,13 @@ def decide_again(connection: sqlite3.Connection, conversations: Sequence[int], p
             )
             if done.rowcount:
                 changed.add(conversation)
-    return changed | _decide_by_lines(connection, "conversation_id", conversations)
+        changed |= _decide_by_lines(connection, filters, _OF_CONVERSATION, conversation)
+    return changed
 
 
 def decide_again_by(connection: sqlite3.Connection, messages: Sequence[int]) -> set[int]:
     """Correct authors and marks of these messages, by what is in `raw_events`. Returns the changed conversations."""
-    return _decide_by_lines(connection, "message_id", messages)
+    return _decide_by_lines(connection, _filters(connection), _OF_MESSAGES, json.dumps(list(messages)))
 
 
 def decided_by_packed(connection: sqlite3.Connection) -> DecidedBy:
@@ -84,17 +91,18 @@ def decided_by_packed(connection: sqlite3.Connection) -> DecidedBy:
     return found
 
 
-def _decide_by_lines(connection: sqlite3.Connection, column: str, ids: Sequence[int]) -> set[int]:
+def _decide_by_lines(
+    connection: sqlite3.Connection, filters: Mapping[int, CaptureFilter], query: str, which: int | str
+) -> set[int]:
+    """`query`: gives the lines of one message after the other. They are never all held."""
     changed: set[int] = set()
-    now: dict[int, Decided] = {}
-    filters = _filters(connection)
-    lines = connection.execute(_LINES.format(column=column), (json.dumps(list(ids)),)).fetchall()
-    for message_id, conversation, account, *stored, line in lines:
-        was = now.setdefault(message_id, (stored[0], stored[1]))
-        decided = _decided(filters[account], line, was)
-        if decided != was:
+    for message, lines in groupby(connection.execute(query, (which,)), key=itemgetter(slice(5))):
+        message_id, conversation, account, author, marks = message
+        decided = stored = (author, marks)
+        for *_, line in lines:
+            decided = _decided(filters[account], line, decided)
+        if decided != stored:
             connection.execute("UPDATE messages SET author = ?, marks = ? WHERE message_id = ?", (*decided, message_id))
-            now[message_id] = decided
             changed.add(conversation)
     return changed
 
