@@ -4,13 +4,30 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from leadmasterd import times
 from leadmasterd.actions.rebuild import OnProgress, RebuildRecord, Rebuilt, in_slices
 from leadmasterd.actions.unit_of_work import LeadEditor
 from leadmasterd.queries.database import id_list, rows
 from leadmasterd.store.dirty import mark_dirty
+
+_LABELS: Final = (
+    "SELECT k.conversation_id, k.burst, k.intent FROM classifications k "
+    "JOIN messages m ON m.message_id = k.first_message_id "
+    "WHERE k.conversation_id IN (SELECT value FROM json_each(:slice)) AND instr(k.burst, ':') = 0 "
+    "AND m.sent_at >= :since"
+)
+_BEFORE: Final = (
+    "CREATE TEMP TABLE labels_before (conversation_id INTEGER, burst TEXT, intent TEXT, "
+    "PRIMARY KEY (conversation_id, burst)) WITHOUT ROWID"
+)
+"""Of a long history too many to be held in memory."""
+_COMPARED: Final = (
+    f"SELECT b.intent, k.intent, count(*) FROM ({_LABELS}) k "
+    "LEFT JOIN labels_before b USING (conversation_id, burst) GROUP BY 1, 2"
+)
+"""How many bursts had which intent, none if they were not labelled, and have which now."""
 
 
 class Relabelled(TypedDict):
@@ -67,18 +84,22 @@ def reclassify(
 
     def work(conversations: Sequence[int]) -> None:
         nonlocal bursts
-        before = _labels(editor, conversations, since)
+        values = {"slice": id_list(conversations), "since": since}
+        editor.connection.execute(_BEFORE)
+        editor.connection.execute(f"INSERT INTO labels_before {_LABELS}", values)
         editor.connection.execute(
             "DELETE FROM classifications WHERE conversation_id IN (SELECT value FROM json_each(:slice)) "
             "AND first_message_id IN (SELECT message_id FROM messages "
             "WHERE conversation_id IN (SELECT value FROM json_each(:slice)) AND sent_at >= :since)",
-            {"slice": id_list(conversations), "since": since},
+            values,
         )
         mark_dirty(editor.connection, dict.fromkeys(conversations, since or None))
         editor.projector.project(conversations, datetime.now(UTC))
-        after = _labels(editor, conversations, since)
-        bursts += len(after)
-        changed.update((before[key], intent) for key, intent in after.items() if before.get(key, intent) != intent)
+        for before, after, number in editor.connection.execute(_COMPARED, values).fetchall():
+            bursts += number
+            if before not in (None, after):
+                changed[before, after] += number
+        editor.connection.execute("DROP TABLE temp.labels_before")
 
     rebuilt = in_slices(editor, [row["conversation_id"] for row in chosen], work, began=began, on_progress=on_progress)
     ranked = sorted(changed.items(), key=lambda change: (-change[1], change[0]))
@@ -87,17 +108,3 @@ def reclassify(
         relabelled=[{"before": before, "after": after, "bursts": number} for (before, after), number in ranked],
         rebuilt=rebuilt,
     )
-
-
-def _labels(editor: LeadEditor, conversations: Sequence[int], since: str) -> dict[tuple[int, str], str]:
-    """Intents by conversation and burst."""
-    found = rows(
-        editor.connection,
-        "SELECT k.conversation_id, k.burst, k.intent FROM classifications k "
-        "JOIN messages m ON m.message_id = k.first_message_id "
-        "WHERE k.conversation_id IN (SELECT value FROM json_each(:slice)) AND instr(k.burst, ':') = 0 "
-        "AND m.sent_at >= :since",
-        slice=id_list(conversations),
-        since=since,
-    )
-    return {(row["conversation_id"], row["burst"]): row["intent"] for row in found}
