@@ -30,6 +30,7 @@ from leadmasterd.leads.calendar import BusinessCalendar
 from leadmasterd.projection.checkpoints import EVERY
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.projector import Projector
+from leadmasterd.projection.windows import MESSAGES
 from leadmasterd.replay import Replay, ReplayAlert, ReplayConversation, ReplayLead, ReplayRecord
 from leadmasterd.store.dirty import dirty_conversations, mark_all_dirty, mark_dirty
 from leadmasterd.store.rows import Rows
@@ -237,8 +238,10 @@ def _empty_database() -> bytes:
 class Books:
     """Real tables and the code that writes and projects them, one step at a time. To be closed."""
 
-    def __init__(self, path: Path | None = None, *, policy: Policy | None = None, every: int = EVERY) -> None:
-        """`every`: events between two checkpoints."""
+    def __init__(
+        self, path: Path | None = None, *, policy: Policy | None = None, every: int = EVERY, window: int = MESSAGES
+    ) -> None:
+        """`every`: events between two checkpoints; `window`: messages that are folded at once."""
         if path is not None and not path.exists():
             path.write_bytes(_empty_database())
         self.db = sqlite3.connect(path or ":memory:", isolation_level=None)
@@ -250,7 +253,9 @@ class Books:
         """When leads are projected; None: by the clock."""
         self.rows = Rows(self.db)
         self.classifier = Literal()
-        self.projector = Projector(self.db, lambda: self.classifier, policy or globals()["policy"](), every=every)
+        self.projector = Projector(
+            self.db, lambda: self.classifier, policy or globals()["policy"](), every=every, window=window
+        )
         self.capture(wire.ready())
 
     def __enter__(self) -> Self:

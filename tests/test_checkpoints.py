@@ -1,4 +1,4 @@
-"""A history that is folded from a checkpoint on gives the same rows as one that is folded from its beginning."""
+"""A history that is folded from a checkpoint on, or in windows, gives the same rows as one that is folded at once."""
 
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -17,6 +17,7 @@ from tests.test_projection_order import Clerk, Story, everything, picture, shuff
 
 THOROUGH = settings(max_examples=examples(30), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 DISTANCES = (1, 2, 3, 7)
+WINDOWS = (NEVER, 1, 2, 3, 5, 7)
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 
 
@@ -24,15 +25,20 @@ UNLIKE = ("checkpoints", "sqlite_sequence", "message_merges", "conversation_merg
 """Tables with nothing derived, or with the time at which this test ran."""
 
 
+NUMBERED_AS_WRITTEN = ("touches", "classifications", "waiting_cycles", "follow_ups")
+"""Tables whose numbers follow the order of writing, and nobody refers to: one that is written again uses up another."""
+
+
 def rows(books: Books) -> dict[str, list[Any]]:
-    """Every row that is to be the same; without the numbers of touches: one that is written again uses up another."""
+    """Every row that is to be the same, in any order."""
     found = {table: each for table, each in everything(books).items() if table not in UNLIKE}
-    return {**found, "touches": [each[1:] for each in found["touches"]]}
+    found |= {table: [each[1:] for each in found[table]] for table in NUMBERED_AS_WRITTEN}
+    return {table: sorted(each, key=repr) for table, each in found.items()}
 
 
-def books_with(every: int) -> Books:
-    """Checkpoints are so far apart."""
-    books = Books(every=every)
+def books_with(every: int, window: int = NEVER) -> Books:
+    """Checkpoints are so far apart, and so many messages are folded at once."""
+    books = Books(every=every, window=window)
     books.now = NOW
     return books
 
@@ -41,10 +47,10 @@ def books_with(every: int) -> Books:
 @THOROUGH
 def test_from_checkpoints_on_every_row_is_that_of_folding_the_whole(story: Story, data: st.DataObject) -> None:
     """Whatever is captured late, edited, merged, parted, labelled, decided and undone, to the last row."""
-    every = data.draw(st.sampled_from(DISTANCES))
+    every, window = data.draw(st.sampled_from(DISTANCES)), data.draw(st.sampled_from(WINDOWS))
     order = data.draw(st.permutations(range(len(story.lines))))
     pauses = data.draw(st.lists(st.integers(0, 3), min_size=len(order), max_size=len(order)))
-    with books_with(every) as partly, books_with(NEVER) as wholly:
+    with books_with(every, window) as partly, books_with(NEVER) as wholly:
         clerks = Clerk(partly), Clerk(wholly)
         for line, pause in zip(shuffled(story, order), pauses, strict=True):
             note(str({name: line.get(name) for name in ("type", "id", "body", "stage", "t", "at")}))
@@ -62,11 +68,11 @@ def test_from_checkpoints_on_every_row_is_that_of_folding_the_whole(story: Story
         assert rows(partly) == before
 
 
-@given(stories(), st.sampled_from(DISTANCES))
+@given(stories(), st.sampled_from(DISTANCES), st.sampled_from(WINDOWS))
 @THOROUGH
-def test_line_by_line_from_checkpoints_on_it_is_as_if_told_at_once(story: Story, every: int) -> None:
+def test_line_by_line_from_checkpoints_on_it_is_as_if_told_at_once(story: Story, every: int, window: int) -> None:
     """Each line is projected as it comes, so that each begins at the latest checkpoint that it can."""
-    with books_with(every) as partly, books_with(NEVER) as at_once:
+    with books_with(every, window) as partly, books_with(NEVER) as at_once:
         clerk, other = Clerk(partly), Clerk(at_once)
         for line in story.lines:
             clerk.take(line)

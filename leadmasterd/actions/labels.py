@@ -10,7 +10,7 @@ from leadmasterd import times
 from leadmasterd.actions.unit_of_work import Change, ChangeRecord, LeadEditor, Who
 from leadmasterd.errors import Refused
 from leadmasterd.leads.timeline import Burst
-from leadmasterd.projection.history import bursts_of
+from leadmasterd.projection.windows import bursts_of
 from leadmasterd.queries.database import id_list, rows
 from leadmasterd.queries.people import Subject
 from leadmasterd.text import _, printable, shortened
@@ -140,11 +140,12 @@ def _change_label(
 
 
 def _burst(editor: LeadEditor, subject: Subject, who: Who, message_id: int | None) -> Burst:
-    bursts = bursts_of(editor.connection, subject.conversation_id, editor.settings.leads.burst_seconds)
-    wanted = message_id or subject.opened_by
-    for burst in bursts:
+    wanted, last_of_chat = message_id or subject.opened_by, None
+    for burst in bursts_of(editor.connection, subject.conversation_id, editor.settings.leads.burst_seconds):
         if wanted in [message.message_id for message in burst.messages]:
             return burst
+        if burst.conversation == subject.conversation_id:
+            last_of_chat = burst
     if message_id is not None:
         raise Refused(
             _(
@@ -152,10 +153,9 @@ def _burst(editor: LeadEditor, subject: Subject, who: Who, message_id: int | Non
                 "`leadmasterd leads show {who}` lists its messages with their numbers"
             ).format(message=message_id, who=who)
         )
-    of_chat = [burst for burst in bursts if burst.conversation == subject.conversation_id]
-    if not of_chat:
+    if last_of_chat is None:
         raise Refused(_("cannot label {who}: nothing was received there").format(who=who))
-    return of_chat[-1]
+    return last_of_chat
 
 
 def _corrections_of(editor: LeadEditor, burst: Burst) -> dict[int, tuple[str, list[int]]]:

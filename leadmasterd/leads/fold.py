@@ -260,6 +260,24 @@ class Fold:
             case _:
                 assert_never(step)
 
+    def let_go(self) -> tuple[list[Waiting], list[FollowUp]]:
+        """The waits and follow-ups that nothing can change any more. From now on they are in no result.
+
+        Only at a boundary: of what a running wait was asked before it, nothing is asked for again (`leads.state`).
+        """
+        running: set[Waiting] = set()
+        planned: set[FollowUp] = set()
+        for person in self.persons.values():
+            running.update(person.waiting.values(), person.ended_by_closing.values())
+            planned.update(each for each in person.planned if each.state == "planned")
+        for wait in running:
+            wait.asked = []
+        over = [each for each in self.result.waiting if each not in running]
+        done = [each for each in self.result.follow_ups if each not in planned]
+        self.result.waiting = [each for each in self.result.waiting if each in running]
+        self.result.follow_ups = [each for each in self.result.follow_ups if each in planned]
+        return over, done
+
 
 class PersonFold:
     """The state of the fold for one person. `result` is shared by all persons of the history.

@@ -132,8 +132,9 @@ _WITH_JUDGEMENT: Final = (
     "WHERE {}.conversation_id IN (SELECT value FROM json_each(?1))"
 )
 _KEPT: Final = _WITH_JUDGEMENT.format("sent_bodies s", "s")
-_KEPT_SINCE: Final = (
-    _WITH_JUDGEMENT.format("messages m CROSS JOIN sent_bodies s USING (message_id)", "m") + " AND m.sent_at >= ?2"
+_KEPT_LOADED: Final = (
+    _WITH_JUDGEMENT.format("messages m CROSS JOIN sent_bodies s USING (message_id)", "m")
+    + " AND m.sent_at >= ?2 AND m.sent_at < ?3"
 )
 
 
@@ -144,9 +145,9 @@ def _kept(connection: sqlite3.Connection, history: History) -> dict[int, _Kept]:
         message_id: _Kept(body_key, bool(long), signs, bool(automatic))
         for message_id, body_key, long, signs, automatic in with_ids(
             connection,
-            _KEPT if history.since is None else _KEPT_SINCE,
+            _KEPT if history.is_whole else _KEPT_LOADED,
             history.conversations,
-            *(() if history.since is None else (history.since_at,)),
+            *(() if history.is_whole else (history.since_at, history.until_at)),
         )
     }
 

@@ -1,8 +1,9 @@
 """A contact's history, loaded from the tables: messages, calls, reactions, decisions and corrections.
 
-Of a long history only what is later than a checkpoint is loaded, and what is remembered of all before stands for it.
-Reads only. Outgoing messages are kept apart in `outgoing`, because whether a person wrote them is not known yet. What
-nobody wrote, and what came to us as one of many, is no part of the history.
+Of a long history only what is later than a checkpoint is loaded, and what is remembered of all before stands for it;
+and never more than a window of it at once (`windows`). Reads only. Outgoing messages are kept apart in `outgoing`,
+because whether a person wrote them is not known yet. What nobody wrote, and what came to us as one of many, is no part
+of the history.
 """
 
 import json
@@ -19,7 +20,6 @@ from leadmasterd.leads.stages import DISMISSED
 from leadmasterd.leads.timeline import (
     NEVER,
     Answered,
-    Burst,
     Called,
     Decided,
     Dismissed,
@@ -33,7 +33,7 @@ from leadmasterd.leads.timeline import (
     steps,
 )
 from leadmasterd.projection.persons import persons_of
-from leadmasterd.projection.sql import BEGINNING, each_with_ids, with_ids
+from leadmasterd.projection.sql import BEGINNING, END, each_with_ids, with_ids
 from leadmasterd.readable import NOTHING, VOTE, votes_for_something, written_words
 from leadmasterd.store.calls import CALL_LOG, LINE_AFTER, LINE_BEFORE
 
@@ -83,8 +83,12 @@ class History:
     """By hand."""
     rung: list[int] = field(default_factory=list)
     """When each call rang and when each line of a call was written."""
+    unseen: list[tuple[int, int]] = field(default_factory=list)
+    """Of dismissals, also later ones, until when their author had seen what came, and when they said so."""
     since: int | None = None
     """What was loaded is not earlier; None: all was."""
+    until: int | None = None
+    """It is earlier than this; None: what is later was loaded too."""
     heard: Mapping[int, Heard] = field(default_factory=dict)
     """Thread -> what is remembered of it from before then."""
     wrote: Set[int] = frozenset()
@@ -92,7 +96,8 @@ class History:
     messages: int = 0
     """How many there are, once `look_over` has counted them: of a long history some more than `SHORT`."""
     is_new: bool = False
-    """Nothing was ever derived from it, as far as `look_over` knows: so no table need be asked what it has of it."""
+    """It is not long, and as far as `look_over` knows nothing was ever derived from it: so no table need be asked what
+    it has of it."""
 
     @property
     def conversations(self) -> list[int]:
@@ -107,6 +112,11 @@ class History:
     def since_at(self) -> str:
         """As the tables have times."""
         return BEGINNING if self.since is None else times.iso_ms(self.since)
+
+    @property
+    def until_at(self) -> str:
+        """The same."""
+        return END if self.until is None else times.iso_ms(self.until)
 
     def first_written(self) -> dict[int, int]:
         """Thread -> when anything of ours was first sent there."""
@@ -144,17 +154,27 @@ class History:
 
     def has(self, at: int) -> bool:
         """Whether what happened then is loaded."""
-        return self.since is None or at >= self.since
+        return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is loaded."""
+        return self.since is None and self.until is None
+
+    def end_at(self, at: int) -> None:
+        """Forget what was loaded of this time and later."""
+        self.until = at
+        self.events = [event for event in self.events if event.at < at]
+        self.outgoing = [message for message in self.outgoing if message.at < at]
 
     def _may_part(self) -> Callable[[int], bool]:
         """Whether a moment parts no call from its line, and no dismissal from what it says nothing of."""
         rung = sorted(self.rung)
-        unseen = [(event.seen, event.at) for event in self.events if isinstance(event, Dismissed)]
 
         def may_part(at: int) -> bool:
             first = bisect_left(rung, at - _OF_ONE_CALL_MS)
             return (first == len(rung) or rung[first] >= at) and not any(
-                seen < at <= decided for seen, decided in unseen
+                seen < at <= decided for seen, decided in self.unseen
             )
 
         return may_part
@@ -224,7 +244,7 @@ def look_over(connection: sqlite3.Connection, histories: Iterable[History]) -> N
     for conversation, messages, derived in with_ids(connection, _LOOK_OVER, of, SHORT + 1):
         history = of[conversation]
         history.messages += messages
-        history.is_new &= not derived
+        history.is_new &= not derived and history.messages <= SHORT
 
 
 def short_together(histories: list[History]) -> list[History]:
@@ -242,12 +262,13 @@ def _by_conversation(histories: Iterable[History]) -> dict[int, History]:
 
 
 def load(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
-    """Fill in what happened from `since` on, which is the same of all of these."""
+    """Fill in what happened from `since` on and before `until`, which are the same of all of these."""
     for history in histories:
-        history.events, history.outgoing, history.corrections, history.rung = [], [], {}, []
+        history.events, history.outgoing, history.corrections = [], [], {}
+        history.rung, history.unseen = [], []
     if not histories:
         return
-    some = _Some(connection, _by_conversation(histories), histories[0].since_at)
+    some = _Some(connection, _by_conversation(histories), histories[0].since_at, histories[0].until_at)
     _load_calls(some, _load_messages(some))
     _load_reactions(some)
     _load_decisions(some)
@@ -255,15 +276,16 @@ def load(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
 
 
 class _Some(NamedTuple):
-    """Where histories are read from, whose each conversation is, and since when."""
+    """Where histories are read from, whose each conversation is, since when and until when."""
 
     connection: sqlite3.Connection
     of: Mapping[int, History]
     since_at: str
+    until_at: str
 
     def rows(self, query: str) -> Iterator[Any]:
-        """`query`: with the conversations in its first parameter, and the time in its second."""
-        return each_with_ids(self.connection, query, self.of, self.since_at)
+        """`query`: with the conversations in its first parameter, and the times in its second and third."""
+        return each_with_ids(self.connection, query, self.of, self.since_at, self.until_at)
 
 
 def _load_messages(some: _Some) -> dict[int, list[Called]]:
@@ -279,7 +301,7 @@ def _load_messages(some: _Some) -> dict[int, list[Called]]:
         "media IS NOT NULL, quoted LIKE '%\"product\":%', details LIKE '%\"status_reply\":%', details, stanza_id, "
         "forwarded, CASE WHEN direction = 'out' AND type <> 'sticker' THEN media ->> 'filehash' END, "
         "revoked_at IS NOT NULL FROM messages WHERE conversation_id IN (SELECT value FROM json_each(?1)) "
-        "AND sent_at >= ?2 "
+        "AND sent_at >= ?2 AND sent_at < ?3 "
         f"AND author <> 'system' AND (direction = 'out' OR (author = 'contact' AND NOT {TO_MANY}))"
     ):  # fmt: skip
         history = some.of[conversation]
@@ -346,7 +368,7 @@ def _earlier_texts(some: _Some) -> dict[int, tuple[str, ...]]:
     found: dict[int, list[str]] = defaultdict(list)
     for message_id, before in some.rows(
         "SELECT message_id, body_before FROM messages m JOIN message_versions USING (message_id) "
-        "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND m.sent_at >= ?2 "
+        "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND m.sent_at >= ?2 AND m.sent_at < ?3 "
         "AND m.edited_at IS NOT NULL AND change = 'edit' ORDER BY version_id"
     ):
         found[message_id].append(before or "")
@@ -367,7 +389,7 @@ def _load_calls(some: _Some, lines_of: Mapping[int, list[Called]]) -> None:
     lines = {key: sorted(found, key=_when_and_which) for key, found in _by_direction(lines_of).items()}
     for conversation, started_at, outgoing, answered, call_id in some.rows(
         "SELECT conversation_id, started_at, outgoing, answered, call_id FROM calls "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND started_at >= ?2 "
+        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND started_at >= ?2 AND started_at < ?3 "
         "ORDER BY started_at DESC, call_id"
     ):
         history = some.of[conversation]
@@ -421,10 +443,11 @@ _OURS: Final = "r.from_me = 1 AND r.emoji <> ''"
 def _load_reactions(some: _Some) -> None:
     for conversation, reacted_at, own_id in some.rows(
         f"{_REACTION} FROM reactions r CROSS JOIN messages m ON {_OF_MESSAGE} "
-        f"WHERE r.conversation_id IN (SELECT value FROM json_each(?1)) AND r.reacted_at >= ?2 AND {_OURS} "
+        f"WHERE r.conversation_id IN (SELECT value FROM json_each(?1)) AND r.reacted_at >= ?2 AND r.reacted_at < ?3 "
+        f"AND +m.sent_at < ?3 AND {_OURS} "
         f"UNION ALL {_REACTION} FROM messages m CROSS JOIN reactions r ON {_OF_MESSAGE} "
         "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND ?2 > '' AND m.sent_at >= ?2 "
-        f"AND +r.reacted_at < ?2 AND {_OURS}"
+        f"AND m.sent_at < ?3 AND +r.reacted_at < ?2 AND {_OURS}"
     ):
         some.of[conversation].events.append(Reacted(times.to_ms(reacted_at), conversation, own_id))
 
@@ -432,11 +455,17 @@ def _load_reactions(some: _Some) -> None:
 def _load_decisions(some: _Some) -> None:
     for conversation, decided_at, stage, actor, number, seen_at in some.rows(
         "SELECT conversation_id, at, stage, actor, decision_id, coalesce(seen_at, at) FROM decisions "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND undone_at IS NULL"
+        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND undone_at IS NULL "
+        "AND (at < ?3 OR seen_at < ?3)"
     ):
-        at = times.to_ms(decided_at)
-        some.of[conversation].events.append(
-            Dismissed(at=at, conversation=conversation, seen=times.to_ms(seen_at), number=number)
+        history = some.of[conversation]
+        at, seen = times.to_ms(decided_at), times.to_ms(seen_at)
+        if stage == DISMISSED:
+            history.unseen.append((seen, at))
+        if not history.has(at):
+            continue
+        history.events.append(
+            Dismissed(at=at, conversation=conversation, seen=seen, number=number)
             if stage == DISMISSED
             else Decided(at=at, conversation=conversation, stage=stage, actor=actor, number=number)
         )
@@ -451,12 +480,3 @@ def _load_corrections(some: _Some) -> None:
         some.of,
     ):
         some.of[conversation].corrections |= dict.fromkeys(json.loads(message_ids), intent)
-
-
-def bursts_of(connection: sqlite3.Connection, conversation: int, burst_seconds: float) -> list[Burst]:
-    """All bursts of the person behind this conversation, by time."""
-    found: list[Burst] = []
-    for history in histories_of(connection, [conversation]):
-        load(connection, [history])
-        found += [step for step in history.read(burst_seconds).steps if isinstance(step, Burst)]
-    return found

@@ -46,14 +46,14 @@ def _stored(connection: sqlite3.Connection, history: History) -> list[tuple[int,
     if history.is_new:
         return []
     columns = "k.conversation_id, k.burst, k.intent, k.method"
-    if history.since is None:
+    if history.is_whole:
         query = f"SELECT {columns} FROM classifications k WHERE k.conversation_id IN (SELECT value FROM json_each(?))"
         return with_ids(connection, query, history.conversations)
     query = (
         f"SELECT {columns} FROM messages m CROSS JOIN classifications k ON k.first_message_id = m.message_id "
-        "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND m.sent_at >= ?2"
+        "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND m.sent_at >= ?2 AND m.sent_at < ?3"
     )
-    return with_ids(connection, query, history.conversations, history.since_at)
+    return with_ids(connection, query, history.conversations, history.since_at, history.until_at)
 
 
 class Labels:

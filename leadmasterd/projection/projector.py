@@ -12,17 +12,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from leadmasterd.leads.fold import DAY_MS, Fold
-from leadmasterd.leads.state import Taken, resume
-from leadmasterd.leads.timeline import Boundary, Reading
-from leadmasterd.projection.auto_replies import mark_auto_replies
-from leadmasterd.projection.checkpoints import EVERY, Checkpoint, Checkpoints
-from leadmasterd.projection.history import History, histories_of, load, look_over, short_together
-from leadmasterd.projection.labels import Classifies, Labels, Told
+from leadmasterd.projection import windows
+from leadmasterd.projection.checkpoints import EVERY, Checkpoints
+from leadmasterd.projection.folding import Distances, Folding
+from leadmasterd.projection.history import SHORT, History, histories_of, load, look_over, short_together
+from leadmasterd.projection.labels import Classifies, Told
 from leadmasterd.projection.policy import Policy
-from leadmasterd.projection.rows import Earlier, LeadRows
 from leadmasterd.projection.sql import with_ids
-from leadmasterd.projection.touchpoints import write_touchpoints
 from leadmasterd.reasons import SYSTEM
 from leadmasterd.store.dirty import mark_all_dirty
 from leadmasterd.times import iso
@@ -41,12 +37,16 @@ class Projector:
         policy: Policy,
         *,
         every: int = EVERY,
+        window: int = windows.MESSAGES,
         ready: Callable[[], Mapping[object, Told]] = dict,
     ) -> None:
-        """`every`: events between two checkpoints. `ready`: labels that are made already, by `place_of`."""
+        """`every`: events between two checkpoints; `window`: messages that are folded at once.
+
+        `ready`: labels that are made already, by `place_of`.
+        """
         self._ready = ready
         self._db = connection
-        self._every = every
+        self._distances = Distances(every, window)
         self._classifier = classifier
         self._policy = policy
         self._derived_with = {"policy": policy.version, "hours": policy.hours}
@@ -79,7 +79,7 @@ class Projector:
         if of_nobody:
             self._clean(of_nobody)
         number, at = len(histories), iso(now)
-        if number > 1:
+        if number > 1 and self._distances.window >= SHORT:
             look_over(self._db, histories)
         histories.reverse()
         while histories:
@@ -102,47 +102,19 @@ class Projector:
         """`since`: nothing of this history has changed that is earlier. None: not known."""
         checkpoints = Checkpoints(self._db, self._policy, history)
         while True:
-            begun = checkpoints.latest(since)
-            if begun is not None:
-                history.since, history.heard, history.wrote = begun.at, begun.heard, set(begun.fold["wrote"])
-            else:
-                history.since, history.heard, history.wrote = None, {}, frozenset()
-            if not history.is_new:
-                load(self._db, [history])
-            marked = mark_auto_replies(self._db, history, round(self._policy.burst_seconds * 1000))
-            if marked.since is None:
-                break
-            since = marked.since
-        labels = Labels(self._db, history, self._classifier, ready=self._ready(), now=now)
-        fold = Fold(labels.of, history.people, history.threads, reopen_ms=self._policy.reopen_days * DAY_MS)
-        if begun is not None:
-            resume(fold, begun.fold)
-        rows = LeadRows(self._db, self._policy, history, now=now, actor=actor, earlier=Earlier.of(fold.result))
-        reading = history.read(self._policy.burst_seconds, marked.automatic, every=self._every)
-        taken = _fold_all(fold, reading)
-        labels.write()
-        rows.write(fold.result)
-        write_touchpoints(self._db, history, self._policy.campaigns)
-        position = begun.position if begun else 0
-        checkpoints.keep(
-            [
-                Checkpoint(each.at, position + each.events, state.numbered(rows.number_of), marked.heard(each.at))
-                for each, state in taken
-            ],
-            position + reading.events,
-            self._every,
-        )
-
-
-def _fold_all(fold: Fold, reading: Reading) -> list[tuple[Boundary, Taken]]:
-    """Fold all steps. Returns the state at each boundary."""
-    taken = []
-    done = 0
-    for boundary in reading.boundaries:
-        for step in reading.steps[done : boundary.steps]:
-            fold.take(step)
-        done = boundary.steps
-        taken.append((boundary, Taken(fold)))
-    for step in reading.steps[done:]:
-        fold.take(step)
-    return taken
+            folding = Folding(
+                self._db,
+                self._policy,
+                self._classifier,
+                history,
+                begun=checkpoints.latest(since),
+                distances=self._distances,
+                ready=self._ready(),
+                now=now,
+                actor=actor,
+            )
+            again = folding.run()
+            if again is None:
+                folding.write(checkpoints)
+                return
+            since = again

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from leadmasterd import times
 from leadmasterd.leads.fold import Change, Folded, FollowUp, Former, Lead, Waiting
+from leadmasterd.projection.aside import Aside
 from leadmasterd.projection.history import History
 from leadmasterd.projection.policy import Policy
 from leadmasterd.projection.sql import BEGINNING, insert, upsert
@@ -181,15 +182,40 @@ class LeadRows:
         self._actor = actor
         self._conversations = json.dumps(history.conversations)
         self._earlier = earlier
+        self._since_at = history.since_at
         self._ids: dict[Lead, int] = {}
+        self._aside: tuple[Aside, Aside] | None = None
+        self._places: dict[Lead | Former, int] = {}
+        """Of the leads that rows aside refer to, in the order of their places."""
+
+    def put_aside(self, waits: Iterable[Waiting], follow_ups: Iterable[FollowUp]) -> None:
+        """Keep what cannot change any more until `write`, out of memory."""
+        if self._aside is None:
+            self._aside = (
+                Aside(self._db, "waiting_cycles", WaitingRow._fields, key=2, at="started_at"),
+                Aside(self._db, "follow_ups", FollowUpRow._fields, key=4, at="planned_at"),
+            )
+        for_waits, for_follow_ups = self._aside
+        for_waits.put(self._waiting_row(each, self._place(each.lead)) for each in waits)
+        for_follow_ups.put(self._follow_up_row(each, self._place(each.lead)) for each in follow_ups)
+
+    def _place(self, lead: Lead | Former | None) -> int | None:
+        return None if lead is None else self._places.setdefault(lead, len(self._places))
 
     def write(self, folded: Folded) -> None:
         """Leads first, because the other rows refer to them."""
         self._write_leads(folded.leads)
-        waiting = {each: self._waiting_row(each) for each in folded.waiting}
-        self._sync("waiting_cycles", WaitingRow, waiting.values(), key=2, at="started_at", earlier=self._earlier.waits)
-        follow_ups = map(self._follow_up_row, folded.follow_ups)
-        self._sync("follow_ups", FollowUpRow, follow_ups, key=4, at="planned_at", earlier=self._earlier.follow_ups)
+        waiting = {each: self._waiting_row(each, self._id_of(each.lead)) for each in folded.waiting}
+        if self._aside is None:
+            waits = waiting.values()
+            self._sync("waiting_cycles", WaitingRow, waits, key=2, at="started_at", earlier=self._earlier.waits)
+            follow_ups = [self._follow_up_row(each, self._id_of(each.lead)) for each in folded.follow_ups]
+            self._sync("follow_ups", FollowUpRow, follow_ups, key=4, at="planned_at", earlier=self._earlier.follow_ups)
+        else:
+            self.put_aside(folded.waiting, folded.follow_ups)
+            numbers = json.dumps([self.number_of(lead) for lead in self._places])
+            for aside, earlier in zip(self._aside, (self._earlier.waits, self._earlier.follow_ups), strict=True):
+                aside.write(numbers, self._conversations, self._since_at, earlier)
         still_waiting = {row.conversation_id: row for each, row in waiting.items() if each.ended_at is None}
         self._write_conversations(folded, still_waiting)
 
@@ -231,7 +257,7 @@ class LeadRows:
                 {
                     "conversations": self._conversations,
                     "contact": self._history.contact,
-                    "since": self._history.since_at,
+                    "since": self._since_at,
                     "earlier": json.dumps(self._earlier.leads),
                 },
             )
@@ -311,7 +337,7 @@ class LeadRows:
         else:
             if stored[lead_id].row != row:
                 self._db.execute(_UPDATE_LEAD, (*row, self._now, lead_id))
-            since = BEGINNING if lead.lead_id is None else self._history.since_at
+            since = BEGINNING if lead.lead_id is None else self._since_at
             recorded = self._recorded(lead_id, "at >= ?", since)
         stage_before = stored[lead_id].row.stage if lead_id in stored else None
         self._write_record(lead_id, lead, recorded, stage_before=stage_before)
@@ -453,7 +479,7 @@ class LeadRows:
             row[:key]: row
             for row in self._db.execute(
                 f"{select}conversation_id IN (SELECT value FROM json_each(?)) AND {at} >= ?",
-                (self._conversations, self._history.since_at),
+                (self._conversations, self._since_at),
             )
         }
         for each in earlier:
@@ -463,7 +489,7 @@ class LeadRows:
             upsert(table, names, names[:key]), [row for place, row in wanted.items() if stored.get(place) != row]
         )
 
-    def _waiting_row(self, waiting: Waiting) -> WaitingRow:
+    def _waiting_row(self, waiting: Waiting, lead_id: int | None) -> WaitingRow:
         due = self._policy.calendar.due(times.from_ms(waiting.started_at), self._policy.target_seconds)
         wall = business = None
         if waiting.ended_at is not None:
@@ -472,7 +498,7 @@ class LeadRows:
         return WaitingRow(
             conversation_id=waiting.conversation,
             started_at=times.iso_ms(waiting.started_at),
-            lead_id=self._id_of(waiting.lead),
+            lead_id=lead_id,
             kind=waiting.kind,
             message_id=waiting.message_id,
             due_at=times.iso(due) if due else None,
@@ -482,14 +508,14 @@ class LeadRows:
             business_seconds=business,
         )
 
-    def _follow_up_row(self, follow_up: FollowUp) -> FollowUpRow:
+    def _follow_up_row(self, follow_up: FollowUp, lead_id: int | None) -> FollowUpRow:
         due = times.from_ms(follow_up.due_at)
         return FollowUpRow(
             conversation_id=follow_up.conversation,
             kind=follow_up.kind,
             planned_at=times.iso_ms(follow_up.planned_at),
             number=follow_up.number,
-            lead_id=self._id_of(follow_up.lead),
+            lead_id=lead_id,
             due_at=times.iso(self._policy.calendar.opens(due) or due),  # nobody follows up at night
             state=follow_up.state,
             ended_at=times.iso_ms_or_none(follow_up.ended_at),

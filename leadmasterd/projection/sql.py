@@ -7,6 +7,8 @@ from typing import Any, Final
 
 BEGINNING: Final = ""
 """Earlier than every time in a table."""
+END: Final = "~"
+"""Later than every time in a table."""
 
 
 def with_ids(connection: sqlite3.Connection, query: str, ids: Iterable[int], *others: str | int) -> list[Any]:

@@ -70,9 +70,11 @@ def _stored(connection: sqlite3.Connection, history: History) -> dict[tuple[int,
     found = with_ids(
         connection,
         f"SELECT {', '.join(_TouchRow._fields)} FROM touches "
-        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND kind IN ('link', 'campaign')",
+        "WHERE conversation_id IN (SELECT value FROM json_each(?1)) AND at >= ?2 AND at < ?3 "
+        "AND kind IN ('link', 'campaign')",
         history.conversations,
         history.since_at,
+        history.until_at,
     )
     return {(row.message_id, row.kind): row for row in map(_TouchRow._make, found)}
 
