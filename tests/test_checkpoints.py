@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from leadmasterd.leads import timeline
 from leadmasterd.leads.timeline import NEVER, Boundary, Reading
 from leadmasterd.projection import checkpoints, history
+from leadmasterd.store import merges
+from tests import wire
 from tests.depth import examples
-from tests.stories import Books, Customer, edited, policy
+from tests.stories import Books, Customer, edited, iso, policy
 from tests.test_projection_order import Clerk, Story, everything, picture, shuffled, stories
 
 THOROUGH = settings(max_examples=examples(30), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -210,6 +212,23 @@ def test_other_settings_fold_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         other.projector.project([1], NOW)
         books.db.execute("COMMIT")
         assert read == [81]
+
+
+def test_a_lead_that_was_reopened_and_then_merged_stays_merged_into_the_other() -> None:
+    """It was closed last too, so a checkpoint keeps it."""
+    ana, beto = Customer(), Customer(wire.BETO)
+    asked = [ana.says("17 10:00", "price"), beto.says("17 11:00", "price")]
+    decided = [beto.decided("17 12:00", "lost"), beto.decided("17 13:00", "new")]
+    later = [ana.says("18 10:00", "delivery"), ana.says("18 11:00", "delivery")]
+    with books_with(1) as partly, books_with(NEVER) as wholly:
+        for books in (partly, wholly):
+            books.tell(asked).tell(decided)
+            merges.merge(books.db, 1, 2, actor="person", code="by_hand", at=iso("17 14:00"))
+            books.project_all()
+            for line in later:
+                books.tell([line])
+        assert wholly.column("SELECT merged_into_id FROM leads WHERE stage = 'merged'") == [1]
+        assert rows(partly) == rows(wholly)
 
 
 def test_a_wrong_boundary_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,7 +133,7 @@ class Lead:
     proposed: str | None = None
     first_response_at: int | None = None
     last_message_at: int
-    merged_into: "Lead | None" = None
+    merged_into: "Lead | Former | None" = None
     changes: list[Change] = field(default_factory=list)
     lead_id: int | None = None
 

@@ -51,7 +51,7 @@ class Taken:
         return [
             lead.conversation, lead.opened_at, lead.opened_by, lead.stage, lead.stage_at, lead.intent, lead.source,
             self._place(lead.previous), list(lead.topics), lead.closed_at, lead.reopened, lead.proposed,
-            lead.first_response_at, lead.last_message_at, self._opening(lead),
+            lead.first_response_at, lead.last_message_at, self._opening(lead), self._place(lead.merged_into),
         ]  # fmt: skip
 
     @staticmethod
@@ -96,11 +96,11 @@ def resume(fold: Fold, state: State) -> None:
     """Let a new fold go on from a state. Raises KeyError, TypeError, ValueError or IndexError for what is none."""
     numbers = [int(number) for number in state["leads"]]
     leads: list[Lead | Former] = [Former(number) for number in numbers]
-    previous: dict[int, int] = {}
+    others: list[tuple[Lead, int | None, int | None]] = []
     for place, *columns in state["changing"]:
         (
             conversation, opened_at, opened_by, stage, stage_at, intent, source, before, topics, closed_at, reopened,
-            proposed, first_response_at, last_message_at, opening,
+            proposed, first_response_at, last_message_at, opening, into,
         ) = columns  # fmt: skip
         lead = leads[place] = Lead(
             conversation=conversation,
@@ -119,15 +119,14 @@ def resume(fold: Fold, state: State) -> None:
             changes=_changes(opening),
             lead_id=numbers[place],
         )
-        if before is not None:
-            previous[place] = before
+        others.append((lead, before, into))
         fold.result.leads.append(lead)
-    for place, before in previous.items():
-        lead = _changing(leads[place])
-        lead.previous = leads[before]
 
     def at(place: int | None) -> Lead | Former | None:
         return None if place is None else leads[place]
+
+    for lead, before, into in others:
+        lead.previous, lead.merged_into = at(before), at(into)
 
     waits = [
         Waiting(
