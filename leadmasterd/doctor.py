@@ -457,7 +457,7 @@ def _parted(error: LeadmasterdError, otherwise: str) -> dict[str, str]:
 
 def node_support(node: Path, today: date) -> Finding:
     """Whether it is still supported."""
-    version = programs.node_version(node)
+    version = programs.node_version(node) or "?"
     values = {"path": node, "version": version}
     end = support.node_end(programs.node_major(version) or 0)
     if end is None:

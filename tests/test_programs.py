@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.errors import CannotUseProgram
-from leadmasterd.listener.programs import choose_browser, find_browser, find_node, newest_version
+from leadmasterd.listener.programs import choose_browser, find_browser, find_node, newest_version, node_version
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -55,6 +55,25 @@ def test_a_node_that_is_too_old_is_refused_with_its_version(tmp_path: Path, vers
     node = program(tmp_path / "node", f"#!/bin/sh\necho {version}\n")
     with pytest.raises(CannotUseProgram, match="20 or newer"):
         find_node(str(node))
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_node_that_is_killed_when_it_is_asked_is_not_too_old(tmp_path: Path, times: int) -> None:
+    """As when memory is short: to refuse it would end the service, and systemd would not start it again."""
+    asked = tmp_path / "asked"
+    lines = ("#!/bin/sh", f"echo >>{asked}", f"[ $(wc -l <{asked}) -gt {times} ] || kill -KILL $$", "echo v22.1.0\n")
+    node = program(tmp_path / "node", "\n".join(lines))
+    assert find_node(str(node)) == node
+    assert node_version(node) == ("v22.1.0" if times == 1 else None)
+
+
+def test_a_browser_that_is_killed_when_it_is_asked_is_asked_again(here: Callable[..., Path]) -> None:
+    """Or else another one would be taken."""
+    folder = here(chromium=150)
+    asked = folder / "asked"
+    lines = ("#!/bin/sh", f"[ -e {asked} ] || {{ : >{asked}; kill -KILL $$; }}", "echo Chromium 150.0.1.2\n")
+    shell = program(folder / "chromium-headless-shell", "\n".join(lines))
+    assert choose_browser("", used_by=None).path == shell
 
 
 def test_a_configured_program_that_is_not_there_is_named(tmp_path: Path) -> None:

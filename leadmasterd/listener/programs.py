@@ -20,13 +20,17 @@ HEADLESS_SHELLS: Final = ("chromium-headless-shell", "chrome-headless-shell")
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 LONGEST_TMPDIR: Final = 107 - len("/org.chromium.Chromium.XXXXXX/SingletonSocket")
 """Bytes. The browser opens a socket in a folder of its own there, or aborts: "Socket path too long" (Chromium 150)."""
+_TRIES: Final = 3
 _DOWNLOADED: Final = "{name}/linux*/{name}-linux64/{name}"
 """Where puppeteer puts a browser under its cache folder."""
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent
 
 
 def find_node(configured: str) -> Path:
-    """The node to run: the configured one, or the best one on PATH. Raises CannotUseProgram when missing or too old."""
+    """The node to run: the configured one, or the best one on PATH. Raises CannotUseProgram when missing or too old.
+
+    One that was ended before it told its version counts as usable: an error here ends the service for good.
+    """
     if configured:
         found = [Path(configured)]
         if not _is_program(found[0]):
@@ -41,13 +45,13 @@ def find_node(configured: str) -> Path:
                 oldest=OLDEST_NODE
             )
         )
-    versions: dict[Path, str] = {}
+    versions: dict[Path, str | None] = {}
     for node in found:
         versions[node] = node_version(node)
         if (node_major(versions[node]) or 0) >= SUPPORTED_NODE:
             return node
     node = found[0]
-    if (node_major(versions[node]) or 0) < OLDEST_NODE:
+    if versions[node] is not None and (node_major(versions[node]) or 0) < OLDEST_NODE:
         raise CannotUseProgram(
             _("cannot use {node}: it is version {version}, and {oldest} or newer is needed").format(
                 node=node, version=versions[node] or "?", oldest=OLDEST_NODE
@@ -56,14 +60,14 @@ def find_node(configured: str) -> Path:
     return node
 
 
-def node_version(node: Path) -> str:
-    """What `--version` says, such as v22.12.0, or an empty text."""
+def node_version(node: Path) -> str | None:
+    """What `--version` says, such as v22.12.0, or an empty text; None if it was ended before it said anything."""
     return _output(node, "--version")
 
 
-def node_major(version: str) -> int | None:
+def node_major(version: str | None) -> int | None:
     """22 of v22.12.0; None if that is no version of node."""
-    match = re.match(r"v(\d+)\.", version)
+    match = re.match(r"v(\d+)\.", version or "")
     return int(match[1]) if match else None
 
 
@@ -207,7 +211,7 @@ def is_snap(browser: Path) -> bool:
 
 def browser_version(browser: Path) -> str:
     """What `--version` says, or an empty text."""
-    return _output(browser, "--version")
+    return _output(browser, "--version") or ""
 
 
 def major(version: str | None) -> int | None:
@@ -220,11 +224,17 @@ def _is_program(path: Path) -> bool:
     return path.is_file() and os.access(path, os.X_OK)
 
 
-def _output(program: Path, argument: str) -> str:
-    try:
-        answer = subprocess.run(
-            [program, argument], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return ""
-    return answer.stdout.strip()
+def _output(program: Path, argument: str) -> str | None:
+    """What it prints, or an empty text; None if it took too long, or was killed each time, as when memory is short."""
+    for _try in range(_TRIES):
+        try:
+            answer = subprocess.run(
+                [program, argument], capture_output=True, text=True, timeout=20, check=False, stdin=subprocess.DEVNULL
+            )
+        except subprocess.TimeoutExpired:
+            return None
+        except (OSError, UnicodeDecodeError):
+            return ""
+        if answer.returncode >= 0:
+            return answer.stdout.strip()
+    return None
