@@ -1,4 +1,4 @@
-"""Connections that ask nothing: however many are opened, the page can still be asked for.
+"""Connections that ask nothing, or not all of it: however many are opened, the page can still be asked for.
 
 Uvicorn waits for a first request for ever, and for the rest of one that has begun; 1,000 such connections would take
 all files that a process may have open.
@@ -39,8 +39,13 @@ class PageConnection(H11Protocol):
         self._silent.pop(self, None)
         super().connection_lost(exc)
 
+    @property
+    def _is_answered(self) -> bool:
+        """Whether it has asked the whole, a form with all of its fields, and the answer is not."""
+        return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+
     def _sort(self) -> None:
-        if self.transport.is_closing() or (self.cycle is not None and not self.cycle.response_complete):
+        if self.transport.is_closing() or self._is_answered:
             self._silent.pop(self, None)
             return
         self._silent.setdefault(self)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -96,6 +96,8 @@ async def read_form(request: Request) -> Form:
                     raise HTTPException(413, _("That is too long."))
     except TimeoutError as error:
         raise HTTPException(408, _("That took too long. Repeat it.")) from error
+    except ClientDisconnect as error:  # nobody reads the answer
+        raise HTTPException(400, _("This is not a form of this page.")) from error
     try:
         fields = parse_qsl(
             body.decode("ascii", "replace"), keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS

@@ -97,6 +97,17 @@ def test_an_answer_that_is_cut_at_the_end_leaves_no_traceback(alone: tuple[WebSh
     assert "Cancel 1 running task(s)" in log
 
 
+def test_a_form_that_breaks_off_leaves_no_traceback(alone: tuple[WebShop, Served]) -> None:
+    """A phone that loses its network, or anybody who is not let in."""
+    shop, page = alone
+    with create_connection(("127.0.0.1", page.port), timeout=LIMIT) as half:
+        half.sendall(_half_a_form(page.port))
+        assert let_in(shop.paths, page.port).asks("/session").status == 200
+    page.process.terminate()
+    assert page.process.wait(LIMIT) == 0
+    assert page.log.read_text().count("\n") == 1
+
+
 def test_however_many_connections_ask_nothing_a_page_is_shown(alone: tuple[WebShop, Served]) -> None:
     """The oldest give way; some have begun to ask."""
     shop, page = alone
@@ -105,13 +116,23 @@ def test_however_many_connections_ask_nothing_a_page_is_shown(alone: tuple[WebSh
         silent = []
         for number in range(MOST_SILENT + 50):
             silent.append(opened.enter_context(create_connection(("127.0.0.1", page.port), timeout=LIMIT)))
-            silent[-1].sendall(b"GET / HT" if number % 2 else b"")
+            silent[-1].sendall((b"", b"GET / HT", _half_a_form(page.port))[number % 3])
         assert client.asks("/session").status == 200
-        with suppress(ConnectionResetError):
-            assert silent[0].recv(1) == b""
+        for each in silent[:3]:
+            with suppress(ConnectionResetError):
+                assert each.recv(1) == b""
         silent[-1].setblocking(False)
         with pytest.raises(BlockingIOError):
             silent[-1].recv(1)
+    assert "Traceback" not in page.log.read_text()
+
+
+def _half_a_form(port: int) -> bytes:
+    """Of the one page that anybody may post to."""
+    return (
+        f"POST /login HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nlink="
+    ).encode()
 
 
 def test_a_link_leads_to_where_the_page_is_served(alone: tuple[WebShop, Served]) -> None:
