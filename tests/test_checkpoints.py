@@ -28,7 +28,7 @@ UNLIKE = ("checkpoints", "sqlite_sequence", "message_merges", "conversation_merg
 
 
 NUMBERED_AS_WRITTEN = ("touches", "classifications", "waiting_cycles", "follow_ups")
-"""Tables whose numbers follow the order of writing, and nobody refers to: one that is written again uses up another."""
+"""Tables whose numbers follow the order of writing, and no row refers to: one that is written again uses up another."""
 
 
 def rows(books: Books) -> dict[str, list[Any]]:
