@@ -7,8 +7,8 @@
 #   time and a colon, "1/12/2026 9:00 Marta: corte", is a message of Marta's, who never wrote, in the future. A line that
 #   begins with an identity number and holds a time, "30.123.456 Ana Gómez, paso 18:30", is a notice of the system, in the
 #   year 2466, and the name is dropped. The message itself ends before that line.
-# Who is hurt: whoever imports a shop's exported chats: contacts who never wrote, leads of tomorrow, orders cut short. It
-#   reads Spanish exports with "a. m." right where others do not, so one trusts it, and nothing tells of what it made up.
+# Who is hurt: whoever imports a shop's exported chats: contacts who never wrote, leads of tomorrow, orders cut short.
+#   Nothing tells of what it made up.
 # Way out: put a space before each line that has not the form of the first one; then it belongs to the message above.
 # Versions: whatsapp-chat-parser 4.0.2. Seen 2026-11-30. The people are made up.
 set -euo pipefail

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # npm `parse-price` 1.1.8: whether "$ 1.599" is a thousand and a half or one and a half hangs on its last digit.
 #
-# One would guess: a lone point with three digits behind it is taken in one way, whichever; with luck as thousands, since its
-#   README reads "R$1.234,56" and has no currency with three decimals.
+# One would guess: a lone point with three digits behind it is taken in one way, whichever, and the
+#   same for every price.
 # What happens: with a last digit of 0 the point parts thousands, with any other it is the decimal point. "$ 1.590" is 1590
 #   and "$ 1.599" is 1.599. Of "$ 1.234.567" only 1.234 is left, of "$ 1.234.560" all.
 # Who is hurt: whoever reads prices that people write in Argentina, where cents are not written and the point parts

@@ -1,5 +1,6 @@
 """`leadmasterd demo` before and after the demo itself, which tests/e2e/test_demo.py runs."""
 
+import os
 import subprocess
 from datetime import datetime
 from pathlib import Path
@@ -55,9 +56,24 @@ def test_make_refuses_a_folder_before_it_sets_anything_up(tmp_path: Path) -> Non
     """The set-up takes minutes."""
     (tmp_path / "something").touch()
     checkout = Path(__file__).parent.parent
-    for words in (f"--keep {tmp_path}", f"--auto --keep={tmp_path}"):
-        command = ["make", "demo", f"ARGS={words}"]
-        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    apart = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "LC_ALL", "LC_MESSAGES")
+    environment = {name: value for name, value in os.environ.items() if name not in apart}
+    for words, language, said in (
+        (f"--keep {tmp_path}", "C.UTF-8", f"cannot keep the demo in {tmp_path}: it is not empty; name a new folder"),
+        (
+            f"--auto --keep={tmp_path}",
+            "es_AR.UTF-8",
+            f"no se puede guardar la demo en {tmp_path}: no está vacía; nombrá una carpeta nueva",
+        ),
+    ):
+        done = subprocess.run(
+            ["make", "demo", f"ARGS={words}"],
+            cwd=checkout,
+            env={**environment, "LANG": language},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode != 0
         assert done.stdout == ""
-        assert done.stderr.startswith(f"cannot keep the demo in {tmp_path}: it is not empty; name a new folder\nmake: ")
+        assert done.stderr.startswith(f"{said}\nmake: ")

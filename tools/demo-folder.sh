@@ -10,6 +10,9 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ -z "$folder" ] || [ -z "$(ls -A "$folder" 2>/dev/null)" ] && exit
-echo "cannot keep the demo in $folder: it is not empty; name a new folder" >&2
+[ -d "$folder" ] && [ -n "$(ls -A "$folder")" ] || exit 0
+case ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} in
+es*) echo "no se puede guardar la demo en $folder: no está vacía; nombrá una carpeta nueva" >&2 ;;
+*) echo "cannot keep the demo in $folder: it is not empty; name a new folder" >&2 ;;
+esac
 exit 73

@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit
 
 # A test with a browser waits for half of its time, so there are more workers than cores. Each takes the next file, those
 # with browsers first (tests/conftest.py): none is left alone with them when the others and Node are done.
-workers=$(($(nproc) + 2)) npm_script=test chosen=()
+workers=$(($(nproc) + 4)) npm_script=test chosen=()
 case ${1-} in
   all) ;;
   fast) workers=$(nproc) npm_script=test:fast chosen=(-m "not e2e and not systemd") ;;

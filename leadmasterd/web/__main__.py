@@ -15,7 +15,7 @@ from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import speak
 from leadmasterd.web.place import Place
 
-_NICE: Final = 10
+_NICE: Final = 5
 """Lower than the daemon's: on a busy machine capture comes first."""
 
 

@@ -16,8 +16,8 @@ from leadmasterd.queries.database import Connection, data_version, open_for_read
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import is_running
 
-LOOK_EVERY: Final = 0.1
-"""Seconds between two looks; one takes some ten microseconds."""
+LOOK_EVERY: Final = 0.25
+"""Seconds between two looks: as often as a page fetches what has changed, so that all of them fetch the same."""
 _SLOWLY: Final = 1.0
 """Seconds between two looks at what is dearer, or seldom changes."""
 HEARTBEAT: Final = 15.0
@@ -43,6 +43,8 @@ class Watch:
         self._wanted = asyncio.Event()
         self._looking = asyncio.Event()
         self._closed = False
+        self.told = 0
+        """How often a change was told."""
 
     @property
     def open_pages(self) -> int:
@@ -78,6 +80,7 @@ class Watch:
 
     def _tell(self, events: tuple[str, ...]) -> None:
         if events or self._closed:
+            self.told += 1
             for stream in self._streams:
                 stream.events.update(events)
                 stream.woken.set()

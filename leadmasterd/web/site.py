@@ -22,6 +22,7 @@ from leadmasterd.web.access import Access, Session
 from leadmasterd.web.failures import Failures
 from leadmasterd.web.live import Watch
 from leadmasterd.web.place import Place
+from leadmasterd.web.shared import Shared
 
 if TYPE_CHECKING:
     from leadmasterd.settings.model import Settings
@@ -63,6 +64,7 @@ class Site:
     watch: Watch
     failures: Failures = field(default_factory=Failures)
     visits: Visits = field(default_factory=Visits)
+    shared: Shared = field(default_factory=Shared)
     notices: "dict[int, list[Done]]" = field(default_factory=dict)
     """What is to be told once, by session."""
 

@@ -231,7 +231,7 @@ def test_capture_goes_before_the_page(both: Forked) -> None:
     """Whoever looks at it costs the daemon nothing on a busy machine."""
     daemon, page = daemon_of(both), page_of(both)
     port_of(page)
-    assert page.nice() == daemon.nice() + 10
+    assert page.nice() == daemon.nice() + 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from leadmasterd.classify.intents import INTENTS, UNKNOWN
@@ -26,7 +26,7 @@ from leadmasterd.sentences import stage_name
 from leadmasterd.text import _, printable, shortened
 from leadmasterd.web import likely
 from leadmasterd.web.render import environment, render
-from leadmasterd.web.site import site_of
+from leadmasterd.web.site import session_of, site_of
 
 PAGE: Final = 10
 """Rows on one page."""
@@ -65,6 +65,14 @@ class Row:
 
 def show(request: Request) -> Response:
     """The page, or the part of it that changes. `from`: how many to skip."""
+    site, session = site_of(request), session_of(request)
+    if "fragment" not in request.query_params or session is None or not site.watch.open_pages:
+        return _made(request)
+    question = session.id, _skip(request.query_params.get("from", ""))
+    return HTMLResponse(site.shared.get(question, site.watch.told, lambda: bytes(_made(request).body)))
+
+
+def _made(request: Request) -> HTMLResponse:
     site = site_of(request)
     now = datetime.now(UTC)
     skip = _skip(request.query_params.get("from", ""))
