@@ -73,14 +73,6 @@ def _as_before() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that wait for processes: the others keep the cores busy beside them and to the end.
-
-    First of all in a deep run is what waits for minutes, for a package registry.
-    """
-    waiting = {item.path for item in items if item.get_closest_marker("e2e") or item.get_closest_marker("systemd")}
-
-    def turn(item: pytest.Item) -> tuple[bool, bool, bool]:
-        is_late = DEEP and item.path.name != "test_install.py"
-        return is_late, item.path not in waiting, item.path.parent == Path(__file__).parent
-
-    items.sort(key=turn)
+    """Begin with what waits for minutes, for a package registry: at the end the other workers would wait for it."""
+    if DEEP:
+        items.sort(key=lambda item: item.path.name != "test_install.py")

@@ -56,7 +56,7 @@ on_python() { # VERSION
   fi
   said=$("$folder/bin/python" --version)
   echo "-- $said" >&2
-  if "$folder/bin/python" -m pytest -q -n "$(nproc)" --dist loadfile --no-loadscope-reorder -p no:cacheprovider -m "not e2e and not systemd" >&2; then
+  if "$folder/bin/python" -m pytest -q -n "$(nproc)" --dist worksteal -p no:cacheprovider -m "not e2e and not systemd" >&2; then
     outcome "$said: passed"
   else
     outcome "$said: FAILED"

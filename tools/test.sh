@@ -13,9 +13,9 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-# A test with a browser waits for half of its time, so there are more workers than cores. Each takes the next file, those
-# with browsers first (tests/conftest.py): none is left alone with them when the others and Node are done.
-workers=$(($(nproc) + 4)) npm_script=test chosen=()
+# A test with a browser waits for half of its time. These workers and as many of Node (package.json) keep the cores busy
+# until both end, at about the same time.
+workers=$(($(nproc) + 2)) npm_script=test chosen=()
 case ${1-} in
   all) ;;
   fast) workers=$(nproc) npm_script=test:fast chosen=(-m "not e2e and not systemd") ;;
@@ -48,8 +48,7 @@ export STANDIN_CERTIFICATE=$work/certificate.pem
 # Each runs in a session of its own, so that all of its processes can be signalled; what a script starts with & would
 # ignore SIGINT.
 own_session=(setsid env --default-signal=INT)
-by_file=(--dist loadfile --no-loadscope-reorder)
-"${own_session[@]}" .venv/bin/python -m pytest -n "$workers" "${by_file[@]}" "${chosen[@]}" "$@" <&0 &
+"${own_session[@]}" .venv/bin/python -m pytest -n "$workers" --dist worksteal "${chosen[@]}" "$@" <&0 &
 python=$!
 "${own_session[@]}" npm --prefix node_listener run --silent "$npm_script" >"$node_output" 2>&1 </dev/null &
 node=$!
