@@ -144,7 +144,7 @@ export class PageServer extends EventEmitter {
     if (url.pathname === '/standin/report') return await this.#takeReport(request, response);
     const file = /^\/standin\/([a-z]+\.(js|html))$/.exec(url.pathname);
     if (!file) return void response.writeHead(404).end();
-    response.writeHead(200, { 'content-type': TYPES[file[2]], 'cache-control': 'max-age=3600' });
+    response.writeHead(200, { 'content-type': TYPES[file[2]], 'cache-control': 'no-store' });
     response.end(await readFile(new URL(file[1], PAGE)));
   }
 
