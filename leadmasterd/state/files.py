@@ -17,7 +17,7 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.text import _
 
 _PASSING_BY: Final = 1.0
-"""`status` probes the lock by sharing it for a moment; a daemon that starts just then must not give up."""
+"""Seconds. Who looks whether a lock is held shares it for a moment; who wants to hold it just then must not give up."""
 
 
 class Lock:
@@ -47,7 +47,7 @@ class Lock:
                     "or set state_dir"
                 ).format(path=self._state_dir, why=causes.of_system(error), uid=os.getuid())
             ) from error
-        if not _lock_within(fd, _PASSING_BY):
+        if not lock_unless_held(fd):
             holder = os.read(fd, 32).decode("ascii", "replace").strip()
             os.close(fd)
             raise CannotUseState(
@@ -68,8 +68,9 @@ class Lock:
             self._fd = None
 
 
-def _lock_within(fd: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
+def lock_unless_held(fd: int) -> bool:
+    """Lock a file until it is closed. False if another process holds it for longer than a look takes."""
+    deadline = time.monotonic() + _PASSING_BY
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,6 +103,13 @@ def owner_of(path: Path) -> str:
         with contextlib.suppress(OSError, KeyError):  # not visible to us, or a user without a name
             return place.owner()
     return "leadmasterd"
+
+
+def give_away(what: Path | int, paths: Paths) -> None:
+    """What root writes belongs to whom the state belongs to, so that the service can use it. By path or descriptor."""
+    if os.geteuid() == 0:
+        owner = paths.state_dir.stat()
+        os.chown(what, owner.st_uid, owner.st_gid)
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from leadmasterd import times
 from leadmasterd.errors import CannotUseState
 from leadmasterd.settings.paths import Paths
-from leadmasterd.state.files import write_private
+from leadmasterd.state.files import give_away, write_private
 from leadmasterd.text import _
 
 COOKIE: Final = "leadmasterd"
@@ -130,7 +130,7 @@ class Access:
         lock = self.file.with_suffix(".lock")
         fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._give_away(lock)
+            give_away(lock, self.paths)
             fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             self._forget()  # two changes may leave the same size and time
             yield _alive(self._read())
@@ -139,14 +139,8 @@ class Access:
 
     def _write(self, book: _Book) -> None:
         write_private(self.file, json.dumps({"v": 1, **asdict(book)}, ensure_ascii=False, indent=1).encode() + b"\n")
-        self._give_away(self.file)
+        give_away(self.file, self.paths)
         self._forget()
-
-    def _give_away(self, path: Path) -> None:
-        """What root writes belongs to whom the state belongs to: the page of the service must be able to read it."""
-        if os.geteuid() == 0:
-            owner = self.paths.state_dir.stat()
-            os.chown(path, owner.st_uid, owner.st_gid)
 
     def _forget(self) -> None:
         self._known = None, _Book()

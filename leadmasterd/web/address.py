@@ -2,15 +2,11 @@
 
 import fcntl
 import os
-import time
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
 
 from leadmasterd.settings.paths import Paths
-
-_TRIES: Final = 5
-"""Who looks where the page is holds the lock for a moment too."""
+from leadmasterd.state.files import give_away, lock_unless_held
 
 
 def keep(paths: Paths, url: str) -> int | None:
@@ -19,18 +15,10 @@ def keep(paths: Paths, url: str) -> int | None:
     Raises OSError.
     """
     fd = os.open(_file(paths), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if os.geteuid() == 0:  # the service's page, which is not root's, must be able to write it later
-        owner = paths.state_dir.stat()
-        os.fchown(fd, owner.st_uid, owner.st_gid)
-    for number in range(_TRIES):
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if number + 1 == _TRIES:
-                os.close(fd)
-                return None
-            time.sleep(0.02)
+    give_away(fd, paths)
+    if not lock_unless_held(fd):
+        os.close(fd)
+        return None
     os.ftruncate(fd, 0)
     os.write(fd, f"{url}\n".encode())
     return fd

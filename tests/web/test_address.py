@@ -33,7 +33,7 @@ def test_whoever_looks_where_it_is_keeps_no_page_from_saying_so(paths: Paths, mo
     file.touch()
     looks = os.open(file, os.O_RDONLY)
     fcntl.flock(looks, fcntl.LOCK_SH)
-    monkeypatch.setattr("leadmasterd.web.address.time.sleep", lambda _: fcntl.flock(looks, fcntl.LOCK_UN))
+    monkeypatch.setattr("leadmasterd.state.files.time.sleep", lambda _: fcntl.flock(looks, fcntl.LOCK_UN))
     page = address.keep(paths, "http://127.0.0.1:8080/")
     assert page is not None
     os.close(page)
