@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from leadmasterd.daemon.maintenance import (
 from leadmasterd.daemon.warnings import ActiveWarnings
 from tests.waiting import until, until_true
 
+ROOT = Path(__file__).resolve().parent.parent
 LIMITS = Limits(nightly_restart="", memory_ceiling_mb=1000, disk_floor_mb=500)
 FINE = Observation(
     tree_pss=400_000_000,
@@ -94,6 +96,40 @@ async def test_a_warning_is_cleared_when_all_is_well_again() -> None:
         seen = FINE
         await until(lambda: warnings.concerns() == {})
         task.cancel()
+
+
+async def _memory_around_a_check() -> tuple[int, int, int]:
+    """The bytes of this process before and after a check when it keeps little of what it had, and how much it keeps."""
+    blocks = [bytes(1_000) for _ in range(30_000)]  # too large for Python's own blocks: malloc has them
+    kept = blocks[::1_000]
+    del blocks
+    before, checked = psutil.Process().memory_info().rss, asyncio.Event()
+
+    async def observe() -> Observation:
+        checked.set()
+        return FINE
+
+    maintenance = Maintenance(
+        LIMITS,
+        check_every=60,
+        observe=observe,
+        restart=lambda _: None,
+        train=idle,
+        warnings=ActiveWarnings(lambda: None),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(maintenance.run(), name="maintenance")
+        await checked.wait()
+        task.cancel()
+    return before, psutil.Process().memory_info().rss, len(kept)
+
+
+def test_a_check_gives_back_the_memory_that_is_not_needed_any_more() -> None:
+    """The libc of the system keeps free memory that has something in use behind it."""
+    code = f"import asyncio\nfrom {__name__} import _memory_around_a_check as run\nprint(*asyncio.run(run()))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    before, after, _ = (int(number) for number in said.stdout.split())
+    assert before - after > 20_000_000
 
 
 def test_a_running_program_whose_file_was_replaced_is_noticed(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What happens by the calendar, and what is checked once a minute: memory, disk, the browser's file, the phone.
 
+Before each check the daemon gives back the memory that it does not need any more.
+
 A planned restart loses nothing: it is a graceful stop, a snapshot, trimmed caches and a start, and the sweep after it
 fetches what came meanwhile.
 """
@@ -18,6 +20,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from leadmasterd import times
+from leadmasterd.daemon import memory
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.health import DISK_LOW, MEMORY_HIGH, PHONE_SILENT, Warnable
 from leadmasterd.state.status_object import Job
@@ -164,6 +167,7 @@ class Maintenance:
         self._calendar.start()
         try:
             while True:
+                memory.give_back()
                 seen = await self._observe()
                 for warning, detail in find_warnings(seen, self._limits).items():
                     if detail is None:

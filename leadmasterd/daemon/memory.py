@@ -29,3 +29,13 @@ def started() -> None:
     """What is there now stays to the end: to look for garbage in it takes 25 ms each time, while nothing else runs."""
     gc.collect()
     gc.freeze()
+
+
+def give_back() -> None:
+    """Give whole free pages back to the system, wherever they lie: 4 to 6 MB after 20,000 messages.
+
+    By itself malloc gives back the free end of its memory only.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # not in musl
+        libc.malloc_trim(0)
