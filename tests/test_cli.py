@@ -390,6 +390,31 @@ def test_a_temporary_folder_that_is_too_deep_for_the_browser_is_told(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["status", "status --json", "leads waiting", "history", "messages --json", "pause", "auth list"],
+)
+def test_an_unknown_variable_is_told_by_who_reads_little_of_the_settings(tmp_path: Path, command: str) -> None:
+    """It may have been meant to say where the state is. What the command answers is the same."""
+    captured(tmp_path, wire.message("M1"))
+    wrong = {"LEADMASTERD_STATEDIR": "/elsewhere", "leadmasterd_database__path": "leadmaster.db"}
+    plain, done = called(tmp_path, *command.split()), called(tmp_path, *command.split(), variables=wrong)
+    note = (
+        "the variable LEADMASTERD_STATEDIR is no setting, so it is ignored; `leadmasterd config check` says which "
+        "there are\n"
+    )
+    assert done.stderr == plain.stderr + note
+    assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout)
+
+
+@pytest.mark.parametrize("command", ["config check", "config show --json", "doctor --quick", "leads stage 1 won"])
+def test_an_unknown_variable_is_told_once_by_who_reads_all_settings(tmp_path: Path, command: str) -> None:
+    """They do not go on with it."""
+    done = called(tmp_path, *command.split(), variables={"LEADMASTERD_STATEDIR": "/elsewhere"})
+    assert done.returncode in (1, 78)
+    assert (done.stdout + done.stderr).count("LEADMASTERD_STATEDIR") == 1
+
+
 def test_wrong_settings_are_78_and_one_sentence_each(tmp_path: Path) -> None:
     """They are checked before anything else happens."""
     (tmp_path / "config.toml").write_text("zzz = 1\n[listener]\nnode = 5\n")

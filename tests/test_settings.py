@@ -17,7 +17,7 @@ from leadmasterd.alerts.kinds import Kind
 from leadmasterd.classify.rules_file import parse
 from leadmasterd.errors import CannotUseRules, CannotUseSettings
 from leadmasterd.leads.calendar import BusinessCalendar
-from leadmasterd.settings import paths
+from leadmasterd.settings import paths, variables
 from leadmasterd.settings.alerts import KINDS
 from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import Settings, load
@@ -401,6 +401,14 @@ def test_an_unknown_variable_is_told_once_with_those_that_are_alike(monkeypatch:
         "cannot use the variable LEADMASTERD_GENERAL__STATE_DIR: it is unknown; "
         "known here: LEADMASTERD_GENERAL__LANGUAGE, LEADMASTERD_STATE_DIR"
     ]
+
+
+def test_the_quick_list_of_variables_is_that_of_the_full_settings() -> None:
+    """By it `status` tells which it ignores."""
+    keys = keys_of(Settings)
+    names = {name for name, inner in keys.items() if not isinstance(inner, dict) or not inner}
+    names |= {f"{name}__{key}" for name, inner in keys.items() if isinstance(inner, dict) for key in inner}
+    assert {f"LEADMASTERD_{name}".upper() for name in names} == variables.VARIABLES
 
 
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

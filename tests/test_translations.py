@@ -354,6 +354,7 @@ NOT_FOR_THE_CATALOGUE: Final = {
     "resolver.py": "an error that is known by its class",
     "sentences.py": "names of stages in Spanish, which English shows too",
     "settings/model.py": "how a library begins an error",
+    "settings/variables.py": "names of settings",
     "store/database.py": "how SQLite begins its errors",
     "store/forest.py": "a defect",
     "store/messages.py": "stored with a raw line; a defect",

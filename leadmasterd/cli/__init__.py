@@ -12,8 +12,17 @@ from pathlib import Path
 
 from leadmasterd.cli.encoding import print_for_people, print_json
 from leadmasterd.cli.parser import make_parser
-from leadmasterd.errors import INTERNAL, STATE, CannotUseDatabase, DatabaseBusy, LeadmasterdError, MayNotWrite
+from leadmasterd.errors import (
+    INTERNAL,
+    SETTINGS,
+    STATE,
+    CannotUseDatabase,
+    DatabaseBusy,
+    LeadmasterdError,
+    MayNotWrite,
+)
 from leadmasterd.settings.language_light import language_of
+from leadmasterd.settings.paths import ENV_PREFIX
 from leadmasterd.text import _, speak
 
 _SUDO_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -37,6 +46,8 @@ def main(argv: list[str] | None = None) -> int:
             speak("en")  # what programs read is English
         code = int(arguments.run(arguments))
         sys.stdout.flush()
+        if code != SETTINGS and arguments.command != "doctor":  # they say it themselves
+            _note_unknown_variables()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -73,7 +84,19 @@ def _report(error: LeadmasterdError, arguments: argparse.Namespace | None) -> in
     print((locked and _busy_daemon(arguments)) or error, file=sys.stderr)
     if isinstance(error, MayNotWrite) and error.of_another_user:
         print(_not_allowed(error.of_another_user), file=sys.stderr)
+    if error.exit_code != SETTINGS:
+        _note_unknown_variables()
     return error.exit_code
+
+
+def _note_unknown_variables() -> None:
+    """Say what was ignored. Whoever reads all settings has refused it instead."""
+    if any(name.upper().startswith(ENV_PREFIX) for name in os.environ):
+        from leadmasterd.settings.variables import unknown_variables
+
+        told = _("the variable {name} is no setting, so it is ignored; `leadmasterd config check` says which there are")
+        for name in unknown_variables():
+            print(told.format(name=name), file=sys.stderr)
 
 
 def _cause_in_database(error: Exception, arguments: argparse.Namespace) -> CannotUseDatabase | None:

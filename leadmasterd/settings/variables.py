@@ -1,0 +1,43 @@
+"""The environment variables that are settings, by name, without pydantic.
+
+For commands that read little of the settings: they go on where the full settings would refuse, and only say so.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from leadmasterd.settings.paths import ENV_PREFIX
+
+_KEYS: Final[Mapping[str, str]] = {
+    "general": "language",
+    "listener": (
+        "node browser browser_args user_agent pairing_phone settle_after_pairing sweep_interval presence_unavailable"
+    ),
+    "supervisor": (
+        "backoff_first backoff_max calm_period start_timeout heartbeat_timeout nightly_restart memory_ceiling_mb "
+        "disk_floor_mb time_divisor"
+    ),
+    "capture": "groups first_link_days ignore",
+    "database": "path raw_days",
+    "leads": (
+        "rules timezone country target_minutes reopen_days burst_seconds stale_days dormant_days hours overrides "
+        "campaigns"
+    ),
+    "alerts": ("to to_file kinds down_after about_to_miss quiet_hours morning evening bodies ping_url"),
+    "web": "host port proxies names",
+    "outbound": "enabled account database quiet_hours account_cap contact_cap",
+}
+"""By section. A test compares them with the full settings."""
+VARIABLES: Final = frozenset(
+    {
+        f"{ENV_PREFIX}STATE_DIR",
+        f"{ENV_PREFIX}FEEDS",
+        *(f"{ENV_PREFIX}{section}__{key}".upper() for section, keys in _KEYS.items() for key in keys.split()),
+    }
+)
+
+
+def unknown_variables() -> list[str]:
+    """Those of ours in the environment that are no setting, as they are written."""
+    return [name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in VARIABLES]
