@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from leadmasterd import health
 from leadmasterd.reasons import person_name
-from leadmasterd.text import _, ngettext, printable, spoken_language
+from leadmasterd.text import _, name_of, ngettext, printable
 
 Values = Mapping[str, Any]
 
@@ -245,25 +245,9 @@ STAGES_ES: Final[Mapping[str, str]] = {
 """Commands show it beside the id in English too: who answers customers reads Spanish, and may type either."""
 
 
-def stage_es(stage: str) -> str:
-    """A stage as the shop calls it. An unknown one (from a newer version) is shown as it is."""
-    return STAGES_ES.get(stage, stage)
-
-
 def stage_name(stage: str) -> str:
     """A stage's name in the language that is spoken."""
-    return stage_es(stage) if spoken_language() == "es" else stage.replace("_", " ")
-
-
-def stage_lines(stage: str) -> tuple[str, ...]:
-    """A stage for a table: its id and its Spanish name; the name alone to who reads Spanish, and may type it too."""
-    return (stage_es(stage),) if spoken_language() == "es" else (stage, stage_es(stage))
-
-
-def named_stage(stage: str) -> str:
-    """The same in a sentence: `new (nuevo)`, or `nuevo`."""
-    name, *spanish = stage_lines(stage)
-    return f"{name} ({spanish[0]})" if spanish else name
+    return name_of(stage, STAGES_ES)
 
 
 LEAD_REASONS: Final[Mapping[str, Callable[[Values], str]]] = {
@@ -330,10 +314,10 @@ def lead_event(
 
 
 def _stage(stage: str | None) -> str:
-    return named_stage(stage) if stage else "?"
+    return stage_name(stage) if stage else "?"
 
 
 def _intent(intent: object) -> str:
-    from leadmasterd.classify.reasons import named  # `status` has no need of it
+    from leadmasterd.classify.reasons import intent_name  # `status` has no need of it
 
-    return named(intent) if intent else "?"
+    return intent_name(str(intent)) if intent else "?"

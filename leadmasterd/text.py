@@ -4,7 +4,7 @@ English is the source and needs no catalogue; `speak` chooses another language f
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -54,6 +54,11 @@ def spoken_language() -> str:
     """The language in which words are made now: `en`, `es`."""
     catalogue = _of_the_context.get(_of_the_process)
     return catalogue.language if catalogue else "en"
+
+
+def name_of(stored: str, spanish: Mapping[str, str]) -> str:
+    """An id's name in the language that is spoken. `spanish`: its names there; an id that is not in it stays one."""
+    return spanish.get(stored, stored) if spoken_language() == "es" else stored.replace("_", " ")
 
 
 def _(message: str) -> str:

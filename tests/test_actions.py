@@ -122,7 +122,7 @@ def test_a_stage_is_undone_with_its_note_and_the_record_says_both(editor: LeadEd
     ]
     assert sorted(kinds_on_record(shop, 1), key=repr) == sorted(expected, key=repr)
     shown = shop.types("leads", "show", "1").out
-    assert "undone: won (ganado): what beto had decided" in shown
+    assert "undone: won: what beto had decided" in shown
     assert "in cash" not in shown
     before = (shop.asks("SELECT * FROM leads"), shop.asks("SELECT * FROM lead_events"))
     assert shop.types("leads", "rebuild").code == 0

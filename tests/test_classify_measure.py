@@ -158,7 +158,7 @@ def test_the_rules_of_the_settings_are_the_ones_in_force(here: Path, capsys: pyt
     """rules.toml next to the settings is used; if it is broken, that is an error of the settings."""
     (here / "rules.toml").write_text(RULES.replace("precio", "trulala"))
     assert main(["rules", "test", "--text", "hola", "--text", "trulala"]) == 0
-    assert capsys.readouterr().out == "price (precio), comercial: rule p, by «trulala»\n"
+    assert capsys.readouterr().out == "price, commercial: rule p, by «trulala»\n"
     (here / "rules.toml").write_text("[[rule]]")
     assert main(["rules", "test", "--text", "hola"]) == 78
     assert "every rule has an `id`" in capsys.readouterr().err

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadmasterd import sentences
+from leadmasterd.classify.reasons import INTENT_ES, REASONS, plain_why, why
 from leadmasterd.supervisor import machine
 from leadmasterd.supervisor.machine import FirstOf, Phase, Then, To
+from leadmasterd.text import speaking
 
 SOURCES = Path(__file__).parent.parent / "leadmasterd"
 BYES = ["browser_missing", "browser_failed", "browser_gone", "page_crashed", "initialize_failed", "internal"]
@@ -112,3 +114,36 @@ def test_no_sentence_can_command_a_terminal() -> None:
     """Details come from the page, the browser and the system."""
     wild = "\x1b]0;title\x07 a\nb \x9b2J"
     assert sentences.because("cannot_spawn", {"detail": wild}).isprintable()
+
+
+KINDS = ["undone", "opened", "reopened", "decision", "stage", "merged", "new_topic", "proposed"]
+
+
+def told_of(stage: str, intent: str) -> set[str]:
+    """Every line of a record, and every reason of a label, that names this stage or this intent."""
+    values = {"intent": intent, "guess": intent, "others": [intent], "decision": stage}
+    events = {
+        sentences.lead_event(
+            kind=kind,
+            before=stage,
+            after=intent if kind in ("new_topic", "proposed") else stage,
+            code=code,
+            values=values,
+        )
+        for kind in KINDS
+        for code in sentences.LEAD_REASONS
+    }
+    return events | {make(code, values) for make in (why, plain_why) for code in REASONS}
+
+
+@pytest.mark.parametrize(("stage", "intent"), [("quoted", "business_info"), ("junk", "not_interested")])
+def test_a_record_names_stages_and_intents_in_the_language_that_is_spoken(stage: str, intent: str) -> None:
+    """In that one only, for the page shows it as well."""
+    english, spanish = (stage, intent.replace("_", " ")), (sentences.STAGES_ES[stage], INTENT_ES[intent])
+    for language, named, never in (("en", english, spanish), ("es", spanish, (*english, intent))):
+        with speaking(language):
+            lines = told_of(stage, intent)
+        for name in named:
+            assert any(name in line for line in lines)
+        for name in never:
+            assert not [line for line in lines if name in line]

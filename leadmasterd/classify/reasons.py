@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from leadmasterd.classify.text import JUDGED
-from leadmasterd.text import _, figure, printable, spoken_language
+from leadmasterd.text import _, figure, name_of, printable
 
 Values = Mapping[str, Any]
 
@@ -45,35 +45,14 @@ GROUP_ES: Final[Mapping[str, str]] = {
 }
 
 
-def intent_es(intent: str) -> str:
-    """An intent's Spanish name; an id from a later version as it is stored."""
-    return INTENT_ES.get(intent, intent)
-
-
-def group_es(group: str) -> str:
-    """A group's Spanish name; an id from a later version as it is stored."""
-    return GROUP_ES.get(group, group)
-
-
 def intent_name(intent: str) -> str:
     """An intent's name in the language that is spoken."""
-    return intent_es(intent) if spoken_language() == "es" else intent.replace("_", " ")
+    return name_of(intent, INTENT_ES)
 
 
 def group_name(group: str) -> str:
     """A group's name in the language that is spoken."""
-    return group_es(group) if spoken_language() == "es" else group.replace("_", " ")
-
-
-def intent_lines(intent: str) -> tuple[str, ...]:
-    """An intent for a table: its id and its Spanish name; the name alone to who reads Spanish, and may type it too."""
-    return (intent_es(intent),) if spoken_language() == "es" else (intent, intent_es(intent))
-
-
-def named(intent: object) -> str:
-    """The same in a sentence: `price (precio)`, or `precio`."""
-    name, *spanish = intent_lines(str(intent))
-    return f"{name} ({spanish[0]})" if spanish else name
+    return name_of(group, GROUP_ES)
 
 
 def _quoted(words: object) -> str:
@@ -99,7 +78,9 @@ def _others(values: Values) -> str:
     others = values.get("others")
     if not isinstance(others, list | tuple) or not others:
         return ""
-    return _("; also about {intents}, answered after it").format(intents=", ".join(map(named, others)))
+    return _("; also about {intents}, answered after it").format(
+        intents=", ".join(intent_name(str(each)) for each in others)
+    )
 
 
 def _model(values: Values) -> str:
@@ -115,13 +96,13 @@ def _model(values: Values) -> str:
 
 def _unsure(values: Values) -> str:
     return _("not sure enough: perhaps {intent} ({percent})").format(
-        intent=named(values.get("guess", "?")), percent=_percent(values)
+        intent=intent_name(str(values.get("guess", "?"))), percent=_percent(values)
     )
 
 
 def _unseen_words(values: Values) -> str:
     return _("most of its words are new to the model ({percent} familiar): perhaps {intent}").format(
-        intent=named(values.get("guess", "?")), percent=_percent(values, "known")
+        intent=intent_name(str(values.get("guess", "?"))), percent=_percent(values, "known")
     )
 
 

@@ -175,7 +175,7 @@ def run_test(arguments: argparse.Namespace) -> int:
 def _classify(arguments: argparse.Namespace) -> int:
     """Classify one burst."""
     from leadmasterd.classify.intents import Signals
-    from leadmasterd.classify.reasons import group_es, intent_es, why
+    from leadmasterd.classify.reasons import group_name, intent_name, why
 
     label = _classifier(arguments).classify(arguments.text, Signals())
     because = why(label.code, label.values)
@@ -190,7 +190,7 @@ def _classify(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(record, ensure_ascii=False))
     else:
-        print(f"{label.intent} ({intent_es(label.intent)}), {group_es(label.group)}: {because}")
+        print(f"{intent_name(label.intent)}, {group_name(label.group)}: {because}")
     return 0
 
 
@@ -222,7 +222,7 @@ def _read(file: str) -> str:
 
 def _show(figures: "Figures") -> None:
     """Overall figures, then each intent and what it was mistaken for."""
-    from leadmasterd.classify.reasons import intent_es
+    from leadmasterd.classify.reasons import INTENT_ES
     from leadmasterd.cli.tables import Column, cell, show
 
     accuracy = figures["accuracy"]
@@ -248,7 +248,7 @@ def _show(figures: "Figures") -> None:
         rows.append(
             [
                 cell(intent),
-                cell(intent_es(intent), style="dim"),
+                cell(INTENT_ES.get(intent, intent), style="dim"),
                 cell(own["n"]),
                 cell(_percent(own["right"])),
                 cell(_percent(own["precision"])),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from leadmasterd.actions.unit_of_work import LOCK_TIMEOUT, Change, LeadEditor, Patience, open_editor
 from leadmasterd.cli.tables import folded
 from leadmasterd.clock import Clock
-from leadmasterd.sentences import named_stage
+from leadmasterd.sentences import stage_name
 from leadmasterd.settings.model import load
 from leadmasterd.text import _, ngettext
 
@@ -51,22 +51,22 @@ def print_changes(lines: Sequence[str], changes: Sequence[Change], clock: Clock)
 
 
 def change_sentence(change: Change, clock: Clock) -> str:
-    """`Lead 5: new (nuevo) -> won (ganado).`"""
+    """`Lead 5: new -> won.`"""
     before, after = change.before, change.after
     match change.what:
         case "opened":
-            return _("Lead {lead} was opened as {stage}.").format(lead=change.lead_id, stage=named_stage(str(after)))
+            return _("Lead {lead} was opened as {stage}.").format(lead=change.lead_id, stage=stage_name(str(after)))
         case "withdrawn":
             return _("Lead {lead} was withdrawn: this was not a lead.").format(lead=change.lead_id)
         case "stage":
             return _("Lead {lead}: {before} -> {after}.").format(
-                lead=change.lead_id, before=named_stage(str(before)), after=named_stage(str(after))
+                lead=change.lead_id, before=stage_name(str(before)), after=stage_name(str(after))
             )
         case "intent":
-            from leadmasterd.classify.reasons import intent_lines, named
+            from leadmasterd.classify.reasons import intent_name
 
             return _("Lead {lead} is about {after}, not {before}.").format(
-                lead=change.lead_id, before=intent_lines(str(before))[0], after=named(after)
+                lead=change.lead_id, before=intent_name(str(before)), after=intent_name(str(after))
             )
         case "waiting":
             if after is None:

@@ -5,7 +5,7 @@ import json
 import sys
 
 from leadmasterd.actions.labels import label, undo_label
-from leadmasterd.classify.reasons import named
+from leadmasterd.classify.reasons import intent_name
 from leadmasterd.cli import names
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, positive
 from leadmasterd.cli.editing import clock_of, lead_editor, print_changes
@@ -48,9 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(done.as_json(), ensure_ascii=False))
         return 0
     text = _("{text} is now labelled {intent}.") if intent else _("{text} is {intent} again, by rules and model.")
-    lines = [text.format(text=done.excerpt, intent=named(done.intent))]
+    lines = [text.format(text=done.excerpt, intent=intent_name(done.intent or "unknown"))]
     if done.intent_before not in (None, done.intent):
-        lines[0] += " " + _("Before, it was {before}.").format(before=named(done.intent_before))
+        lines[0] += " " + _("Before, it was {before}.").format(before=intent_name(done.intent_before))
     if not done.changes:
         lines.append(_("Nothing else changed."))
     print_changes(lines, done.changes, clock_of(editor))

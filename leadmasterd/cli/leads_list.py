@@ -12,7 +12,6 @@ from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.clock import Clock, length
 from leadmasterd.queries import words
 from leadmasterd.queries.leads import AsOf, Lead, lead_list, no_leads
-from leadmasterd.sentences import stage_lines
 from leadmasterd.settings.paths import find_paths
 from leadmasterd.text import _
 
@@ -77,7 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show_table(leads: list[Lead], clock: Clock) -> None:
-    from leadmasterd.classify.reasons import intent_lines
     from leadmasterd.cli.tables import Column, cell, show
 
     columns = [
@@ -96,8 +94,8 @@ def _show_table(leads: list[Lead], clock: Clock) -> None:
             [
                 cell(lead["lead_id"]),
                 cell(*words.person(lead)),
-                cell(*stage_lines(lead["stage"])),
-                cell(*intent_lines(lead["intent"])),
+                cell(*names.stage_lines(lead["stage"])),
+                cell(*names.intent_lines(lead["intent"])),
                 cell(*clock.short(lead["opened_at"])),
                 cell(*clock.short(lead["last_message_at"])),
                 cell(waits, *_flags(lead, clock.now), style="bold red" if lead["overdue"] else "", below="yellow"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from leadmasterd import times
-from leadmasterd.classify.reasons import group_es, named, why
+from leadmasterd.classify.reasons import group_name, intent_name, why
 from leadmasterd.cli import reading
 from leadmasterd.cli.arguments import add_epilog, add_id, add_json, add_limit
 from leadmasterd.cli.message_text import message_text
@@ -31,10 +31,10 @@ from leadmasterd.queries.lead_detail import (
 from leadmasterd.queries.leads import AsOf, Lead, touch_name
 from leadmasterd.queries.people import find_or_refuse
 from leadmasterd.reasons import person_name
-from leadmasterd.sentences import named_stage, stage_lines
+from leadmasterd.sentences import stage_name
 from leadmasterd.settings.leads_light import LightLeadsSettings
 from leadmasterd.settings.paths import find_paths
-from leadmasterd.text import _, printable, shortened, spoken_language
+from leadmasterd.text import _, printable, shortened
 
 if TYPE_CHECKING:
     from leadmasterd.leads.calendar import BusinessCalendar
@@ -119,21 +119,19 @@ def _contact_rows(contact: Person, conversations: list[Conversation]) -> list[tu
         rows.append((_("merged"), _("merge {n}, by {who}").format(n=merge["merge_id"], who=by)))
     category = next((each["category"] for each in conversations if each["category"]), None)
     if category:
-        rows.append(
-            (_("about"), group_es(category) if spoken_language() == "es" else f"{category} ({group_es(category)})")
-        )
+        rows.append((_("about"), group_name(category)))
     return rows
 
 
 def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[str, str]]:
     topics = lead["topics"] or [lead["intent"]]
-    stage = _("{stage} since {at}").format(stage=named_stage(lead["stage"]), at=clock.full(lead["stage_at"]))
+    stage = _("{stage} since {at}").format(stage=stage_name(lead["stage"]), at=clock.full(lead["stage_at"]))
     opened_text = f"{clock.full(lead['opened_at'])}, {words.opened_by(lead['source'])}"
     if lead["reopened"]:
         opened_text += ", " + _("reopened {n}x").format(n=lead["reopened"])
     rows = [
         (_("stage"), stage),
-        (_("wants"), ", ".join(map(named, topics))),
+        (_("wants"), ", ".join(map(intent_name, topics))),
         (_("opened"), opened_text),
     ]
     if lead["first_response_seconds"] is not None:
@@ -145,7 +143,7 @@ def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[
         rows.append((_("answered"), _("not yet")))
     notes = []
     if lead["proposed"]:
-        notes.append(_("may need closing: {intent}").format(intent=named(lead["proposed"])))
+        notes.append(_("may need closing: {intent}").format(intent=intent_name(lead["proposed"])))
     if lead["dormant_proposed"]:
         notes.append(_("silent for so long that it may be dormant"))
     elif lead["stale"]:
@@ -154,7 +152,7 @@ def _lead_rows(lead: Lead, others: list[OtherLead], clock: Clock) -> list[tuple[
         notes.append(_("merged into lead {lead}").format(lead=lead["merged_into_id"]))
     rows += [(_("note"), note) for note in notes]
     if others:
-        listed = ", ".join(f"{each['lead_id']} ({stage_lines(each['stage'])[0]})" for each in others)
+        listed = ", ".join(f"{each['lead_id']} ({stage_name(each['stage'])})" for each in others)
         rows.append((_("also"), _("leads {leads}").format(leads=listed)))
     return rows
 
@@ -176,10 +174,10 @@ def _waits(since: str, conversation: Conversation, calendar: "BusinessCalendar |
 def _classified(row: Classification, clock: Clock) -> str:
     body = printable(" / ".join(text for text in row["texts"] if text.strip()))
     burst = f"«{shortened(body, _BURST)}»" if body else f"[{row['first_message_id']}]"
-    text = f"{clock.full(row['sent_at'])}  {burst}: {named(row['intent'])}, {why(row['code'], row['values'])}"
+    text = f"{clock.full(row['sent_at'])}  {burst}: {intent_name(row['intent'])}, {why(row['code'], row['values'])}"
     if label := row["person"]:
         who = printable(person_name(label["actor"]))
-        text += "; " + _("{who} says: {intent}").format(who=who, intent=named(label["intent"]))
+        text += "; " + _("{who} says: {intent}").format(who=who, intent=intent_name(label["intent"]))
     return text
 
 

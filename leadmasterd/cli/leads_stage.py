@@ -11,7 +11,7 @@ from leadmasterd.cli.editing import clock_of, lead_editor, print_changes
 from leadmasterd.clock import Clock
 from leadmasterd.leads.stages import DECIDABLE
 from leadmasterd.reasons import person_name
-from leadmasterd.sentences import named_stage, stage_lines
+from leadmasterd.sentences import stage_name
 from leadmasterd.text import _, printable
 
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=_("STAGE"),
         nargs="?",
         help=_("by its id or in Spanish: {stages}").format(
-            stages=", ".join(stage_lines(each)[0] for each in DECIDABLE)
+            stages=", ".join(names.stage_lines(each)[0] for each in DECIDABLE)
         ),
     )
     parser.add_argument("--note", type=typed, metavar=_("TEXT"), help=_("why, for the record"))
@@ -56,11 +56,11 @@ def _move(arguments: argparse.Namespace) -> int:
     if done.colleague and done.before:
         lines.append(_colleague(done.colleague, done.before.lead_id, clock))
     if done.before and done.unchanged:
-        lines.append(_("Lead {lead} is already {stage}.").format(lead=done.before.lead_id, stage=named_stage(stage)))
+        lines.append(_("Lead {lead} is already {stage}.").format(lead=done.before.lead_id, stage=stage_name(stage)))
         if arguments.note:
             lines.append(_("Noted on lead {lead}.").format(lead=done.before.lead_id))
     elif done.before and done.before.stage == stage:
-        lines.append(_("Lead {lead} is {stage} again.").format(lead=done.before.lead_id, stage=named_stage(stage)))
+        lines.append(_("Lead {lead} is {stage} again.").format(lead=done.before.lead_id, stage=stage_name(stage)))
         if not done.changes:
             lines.append(_("Nothing else changed."))
     print_changes(lines, done.changes, clock)
@@ -83,7 +83,7 @@ def _undo(arguments: argparse.Namespace) -> int:
 
 def _undone(done: StageUndone, clock: Clock) -> str:
     return _("Undone: {stage}, which {who} had decided at {at}.").format(
-        stage=named_stage(done.stage),
+        stage=stage_name(done.stage),
         who=printable(person_name(done.decided_by)),
         at=clock.brief(done.decided_at) + clock.where(),
     )

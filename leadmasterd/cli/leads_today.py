@@ -5,7 +5,7 @@ import json
 from contextlib import closing
 from datetime import UTC, datetime
 
-from leadmasterd.cli import reading
+from leadmasterd.cli import names, reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.clock import Clock
 from leadmasterd.queries import words
@@ -125,7 +125,7 @@ def _show_waiting(conversations: list[WaitingConversation], clock: Clock) -> Non
             [
                 reading.lead_cell(row["lead_id"]),
                 cell(*words.person(row)),
-                cell(*words.wants(row)),
+                cell(*names.wanted_lines(row)),
                 cell(*clock.short(row["waiting_since"])),
                 cell(due, _("overdue") if late else more, style="bold red" if late else "", below="red"),
             ]

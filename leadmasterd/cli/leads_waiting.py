@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 
-from leadmasterd.cli import reading
+from leadmasterd.cli import names, reading
 from leadmasterd.cli.arguments import add_epilog, add_json, add_limit
 from leadmasterd.cli.bars import bar
 from leadmasterd.clock import Clock, length, open_length
@@ -94,7 +94,7 @@ def _show_table(conversations: list[WaitingConversation], target: float, clock: 
             [
                 reading.lead_cell(row["lead_id"]),
                 cell(*words.person(row)),
-                cell(*words.wants(row)),
+                cell(*names.wanted_lines(row)),
                 cell(*clock.short(row["waiting_since"])),
                 cell(
                     length(row["waited_seconds"]),

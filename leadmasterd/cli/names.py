@@ -1,9 +1,16 @@
-"""Stages and intents as people type them: by id or in Spanish, with a suggestion for a typo."""
+"""Stages and intents as people type them: by id or in Spanish, with a suggestion for a typo.
+
+So tables and suggestions show both in English: who answers customers reads Spanish. In Spanish the name says it all.
+"""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from leadmasterd.errors import CannotUseArgument
 from leadmasterd.text import _, nearest, spoken_language, unaccented
+
+if TYPE_CHECKING:
+    from leadmasterd.queries.waiting import WaitingConversation
 
 
 def stage(text: str, *, allowed: Iterable[str] | None = None) -> str:
@@ -61,8 +68,39 @@ def _normalised(text: str) -> str:
     return " ".join(unaccented(text).replace("_", " ").replace("-", " ").split())
 
 
-def _both(name: str, known: Mapping[str, str]) -> str:
-    """An id with its Spanish name; the name alone to who reads Spanish."""
-    if spoken_language() == "es" or known[name] == name:
-        return known[name]
-    return f"{name} ({known[name]})"
+# ---------------------------------------------------------------------- as they are shown
+
+
+def stage_lines(stage: str) -> tuple[str, ...]:
+    """For a table: `new` and `nuevo`, or `nuevo`."""
+    from leadmasterd.sentences import STAGES_ES
+
+    return _lines(stage, STAGES_ES)
+
+
+def intent_lines(intent: str) -> tuple[str, ...]:
+    """For a table: `price` and `precio`, or `precio`."""
+    from leadmasterd.classify.reasons import INTENT_ES
+
+    return _lines(intent, INTENT_ES)
+
+
+def wanted_lines(row: "WaitingConversation") -> tuple[str, ...]:
+    """What somebody is waiting for, for a table."""
+    from leadmasterd.queries.words import only_called
+
+    if only_called(row):
+        return (_("missed call"),) if spoken_language() == "es" else (_("missed call"), "llamada perdida")
+    return intent_lines(row["intent"] or "unknown")
+
+
+def _lines(stored: str, spanish: Mapping[str, str]) -> tuple[str, ...]:
+    """An id and its Spanish name, once if they are the same; the name alone to who reads Spanish."""
+    name = spanish.get(stored, stored)
+    return (name,) if spoken_language() == "es" else tuple(dict.fromkeys((stored, name)))
+
+
+def _both(stored: str, spanish: Mapping[str, str]) -> str:
+    """In a line: `new (nuevo)`, or `nuevo`."""
+    first, *second = _lines(stored, spanish)
+    return f"{first} ({second[0]})" if second else first

@@ -6,7 +6,7 @@ from typing import Final
 
 from leadmasterd import times
 from leadmasterd.actions.reclassify import Reclassified, reclassify
-from leadmasterd.classify.reasons import named
+from leadmasterd.classify.reasons import intent_name
 from leadmasterd.cli.arguments import add_epilog, add_json, add_time
 from leadmasterd.cli.editing import lead_editor
 from leadmasterd.cli.leads_rebuild import print_failures, show_progress, summary
@@ -49,7 +49,7 @@ def _print(done: Reclassified) -> None:
     text += ", " + ngettext("{n} label changed", "{n} labels changed", total).format(n=total)
     print(text + (":" if total else "."))
     for each in done.relabelled[:_SHOWN]:
-        before, after = named(each["before"]), named(each["after"])
+        before, after = intent_name(each["before"]), intent_name(each["after"])
         print(f"  {each['bursts']:>5}  {before} -> {after}")
     if rest := sum(each["bursts"] for each in done.relabelled[_SHOWN:]):
         print(_("  {n:>5}  in other ways").format(n=rest))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from leadmasterd.text import _, ngettext, spoken_language
+from leadmasterd.text import _, ngettext
 
 if TYPE_CHECKING:  # commands that have to answer at once need the words alone
     from leadmasterd.queries.alerts import NewLead
@@ -73,20 +73,16 @@ def recorded(entry: "RecordEntry") -> str:
     )
 
 
-def wants(row: "WaitingConversation") -> tuple[str, ...]:
-    """What somebody is waiting for: as an id and in Spanish, or to who reads Spanish in Spanish alone."""
-    from leadmasterd.classify.reasons import intent_lines
-
-    if row["missed_call"] and not row["intent"]:
-        return (_("missed call"),) if spoken_language() == "es" else (_("missed call"), "llamada perdida")
-    return intent_lines(row["intent"] or "unknown")
+def only_called(row: "WaitingConversation") -> bool:
+    """Whether all that is known of somebody who waits is a call that nobody took."""
+    return row["missed_call"] and not row["intent"]
 
 
 def wanted(row: "WaitingConversation") -> str:
-    """The same by one name, in the language that is spoken."""
+    """What somebody is waiting for."""
     from leadmasterd.classify.reasons import intent_name
 
-    return _("missed call") if row["missed_call"] and not row["intent"] else intent_name(row["intent"] or "unknown")
+    return _("missed call") if only_called(row) else intent_name(row["intent"] or "unknown")
 
 
 def came_by(touch: "LeadTouch") -> str:

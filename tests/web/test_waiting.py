@@ -245,7 +245,7 @@ def test_a_colleagues_decision_just_before_is_told(shop: WebShop, site: Served, 
     page = client.decides(f"/chats/{asks}/stage", stage="qualified", seen="new", back="/")
     other = let_in(shop.paths, site.port, "Beto")
     theirs = other.decides(f"/chats/{asks}/stage", stage="quoted", seen="new", back="/")
-    assert "Just before, Ana decided: new (nuevo) -> qualified (calificado)" in notices(theirs)[0]
+    assert "Just before, Ana decided: new -> qualified" in notices(theirs)[0]
     undoes(client, page)
     assert lead_of(shop, asks)[0] == "quoted"
 
