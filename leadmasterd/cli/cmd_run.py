@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from leadmasterd import __version__, qr
@@ -15,8 +16,11 @@ from leadmasterd.clock import Clock
 from leadmasterd.daemon import memory
 from leadmasterd.daemon.app import Daemon
 from leadmasterd.journal import set_up_logging
+from leadmasterd.settings.paths import Paths
 from leadmasterd.settings.plain import read_plain
 from leadmasterd.text import _, speak
+
+_LOOK_EVERY: Final = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,14 +66,21 @@ def _run_with_page(config: str | None) -> int:
 
     settings, paths = load(config)
     set_up_logging()
-    place = place_of(settings, None, None)
-    place.check()
+    place_of(settings, None, None).check()
     os.umask(0o077)
     command = python_module("leadmasterd", *paths.config_arguments)
     token = Access(paths).make_link(_("operator"))
-    link = f"{place.url()}login?link={token}"
+    return run_both([*command, "run"], [*command, "web"], _print_link(paths, token))
+
+
+async def _print_link(paths: Paths, token: str) -> None:
+    """Once the page is served: only then is it known on which port, if it may have any that is free."""
+    from leadmasterd.web import address
+
+    while (url := address.kept(paths)) is None:  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(_LOOK_EVERY)
+    link = f"{url}login?link={token}"
     print(_("The page, once, within ten minutes: {link}").format(link=link), flush=True)
-    return run_both([*command, "run"], [*command, "web"])
 
 
 class TerminalPresenter:

@@ -9,7 +9,7 @@ import ctypes
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -68,16 +68,16 @@ class _Kept:
                 self._process.terminate()
 
 
-def run_both(daemon: Sequence[str], page: Sequence[str]) -> int:
+def run_both(daemon: Sequence[str], page: Sequence[str], beside: Coroutine[None, None, None]) -> int:
     """Run these two command lines until SIGTERM, SIGINT or SIGHUP. Returns the daemon's exit code.
 
-    A daemon that can't use its settings or its state ends both: a person has to see to that.
+    A daemon that can't use its settings or its state ends both: a person has to see to that. `beside` is run meanwhile.
     """
-    code = asyncio.run(_run_both(_Kept("daemon", daemon, final=(STATE, SETTINGS)), _Kept("page", page)))
+    code = asyncio.run(_run_both(_Kept("daemon", daemon, final=(STATE, SETTINGS)), _Kept("page", page), beside))
     return code if code >= 0 else 128 - code
 
 
-async def _run_both(daemon: _Kept, page: _Kept) -> int:
+async def _run_both(daemon: _Kept, page: _Kept, beside: Coroutine[None, None, None]) -> int:
     def end() -> None:
         page.end()
         daemon.end()
@@ -86,7 +86,9 @@ async def _run_both(daemon: _Kept, page: _Kept) -> int:
         asyncio.get_running_loop().add_signal_handler(number, end)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(page.run(), name="keep the page running")
+        other = tasks.create_task(beside, name="run beside both")
         code = await daemon.run()
+        other.cancel()
         page.end()
     return code
 

@@ -238,17 +238,18 @@ def test_capture_goes_before_the_page(both: Forked) -> None:
 def test_both_end_in_good_order(both: Forked, tmp_path: Path, number: signal.Signals) -> None:
     """With the daemon's exit code, and nothing is left."""
     daemon, page = daemon_of(both), page_of(both)
-    port_of(page)
+    port, log = port_of(page), tmp_path / "run.log"
     paths = find_paths(str(tmp_path / "config.toml"))
     wait_for(lambda: (read_status(paths) or {}).get("phase") == "waiting_for_scan", "the code")
+    # The port is any that is free, which only the page knows.
+    link = rf"The page, once, within ten minutes: http://127\.0\.0\.1:{port}/login\?link=\S+\n"
+    wait_for(lambda: re.search(link, log.read_text()), "the link")
     both.send_signal(number)
     assert both.wait(LIMIT) == 0
     assert not lives(daemon)
     assert not lives(page)
     assert (read_status(paths) or {})["phase"] == "stopped"
-    said = (tmp_path / "run.log").read_text()
-    assert re.search(r"The page, once, within ten minutes: http://\S+/login\?link=\S+\n", said)
-    assert "Traceback" not in said
+    assert "Traceback" not in log.read_text()
 
 
 def test_a_killed_parent_takes_both_along(both: Forked) -> None:
