@@ -20,6 +20,11 @@ _SENTENCES: Final = frozenset({"cause", "error", "hint", "reason", "what", "why"
 """Places that hold words of ours. Others hold names and values, which stay as they are even if they are words."""
 
 
+_FIGURE: Final = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?: [kMGT]?B)?|[0-9]+\.[0-9]+ [kMGT]?B")
+"""What can only be a number as English writes it: grouped, or with a unit. `22.5` may be a version."""
+_SWAPPED: Final = str.maketrans(",.", ".,")
+
+
 class Catalogue:
     """The translations into `language`. Any thread may ask it."""
 
@@ -42,6 +47,10 @@ class Catalogue:
             return singular if n == 1 else plural
         return forms[0] if n == 1 else forms[-1]
 
+    def figure(self, english: str) -> str:
+        """A number that is written in the English way."""
+        return english.translate(_SWAPPED)
+
     def retold(self, sentence: str) -> str:
         """The translation of an English sentence that was made of a message by filling its places, if it was."""
         known = self.gettext(sentence)
@@ -61,8 +70,13 @@ class Catalogue:
         return self._filled(translation, values)
 
     def _filled(self, translation: str, values: dict[str, str]) -> str:
-        words = {place: self.retold(said) if place in _SENTENCES else said for place, said in values.items()}
+        words = {place: self._shown(place, said) for place, said in values.items()}
         return _PLACE.sub(lambda place: words[place[1]], translation)
+
+    def _shown(self, place: str, said: str) -> str:
+        if place in _SENTENCES:
+            return self.retold(said)
+        return self.figure(said) if _FIGURE.fullmatch(said) else said
 
     def _with_places(self, sentence: bytes) -> Iterator[tuple[str, str]]:
         """Messages with places that begin and end as the sentence does, each with its translation."""

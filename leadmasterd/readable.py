@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Final, NamedTuple
 
 from leadmasterd import times
-from leadmasterd.text import _, clean, ngettext, shortened
+from leadmasterd.text import _, clean, figure, ngettext, shortened
 
 Fields = Mapping[str, object]
 NOTHING: Final[Fields] = {}
@@ -188,11 +188,11 @@ def _moment(fields: Fields, name: str, clock: Clock) -> str | None:
 
 
 def _money(fields: Fields, name: str) -> str | None:
-    """Thousandths of the currency's unit. Without separators: a comma means one thing here and another there."""
+    """Thousandths of the currency's unit. Not grouped, so that who searches for a sum finds it."""
     amount = _number(fields, name)
     if amount is None:
         return None
-    units = f"{amount / 1000:.2f}".removesuffix(".00")
+    units = figure(amount / 1000, 2 if round(amount / 10) % 100 else 0, grouped=False)
     return f"{_text(fields, 'currency') or ''} {units}".strip()
 
 
@@ -207,7 +207,7 @@ def _length(seconds: float | None) -> str | None:
 def _size(size: float | None) -> str | None:
     if size is None or size <= 0:
         return None
-    return f"{size / 1_000_000:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} KB"
+    return f"{figure(size / 1_000_000, 1)} MB" if size >= 1_000_000 else f"{max(1, round(size / 1000))} KB"
 
 
 # ---------------------------------------------------------------------- the kinds

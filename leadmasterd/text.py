@@ -89,13 +89,11 @@ def translated(stored: str) -> str:
     return "\n".join(map(catalogue.retold, stored.split("\n"))) if catalogue else stored
 
 
-_SWAPPED: Final = str.maketrans(",.", ".,")
-
-
-def figure(value: float, decimals: int = 0) -> str:
-    """Grouped in thousands, as the language that is spoken writes numbers: `5,000` is five in Argentina."""
-    text = f"{value:,.{decimals}f}"
-    return text.translate(_SWAPPED) if _of_the_context.get(_of_the_process) else text
+def figure(value: float, decimals: int = 0, *, grouped: bool = True) -> str:
+    """A number as the language that is spoken writes it: `5,000` is five in Argentina."""
+    text = f"{value:{',' if grouped else ''}.{decimals}f}"
+    catalogue = _of_the_context.get(_of_the_process)
+    return catalogue.figure(text) if catalogue else text
 
 
 def size(number: float) -> str:

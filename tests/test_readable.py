@@ -9,6 +9,7 @@ import pytest
 from leadmasterd.authors import NOTICES
 from leadmasterd.classify.text import normalise
 from leadmasterd.readable import KNOWN_TYPES, VOTE, Content, line, searched_text, written_words
+from leadmasterd.text import speaking
 from leadmasterd.wire.decode import EXTRAS
 
 TYPES_OF_THE_PAGE = set(
@@ -34,6 +35,15 @@ def test_a_message_of_any_type_is_never_an_empty_line(type_: str) -> None:
     lists: dict[str, Any] = {name: [7, None, {}] for name in EXTRAS}
     assert "answer to our status" in line(Content(type_, media={"filename": 1, "pages": "x"}, details=lists))
     assert line(Content(type_, "words")).endswith("words") or type_ in {"ciphertext", "revoked"}
+
+
+def test_numbers_are_written_as_the_language_does() -> None:
+    """A search for the sum finds it in both."""
+    sold = {"items": 3, "total": 12_345_500, "currency": "ARS"}
+    told = Content("video", media={"size": 12_340_000}), Content("order", details={"order": sold})
+    assert [line(each) for each in told] == ["[video: 12.3 MB]", "[order: 3 items, ARS 12345.50]"]
+    with speaking("es"):
+        assert [line(each) for each in told] == ["[video: 12,3 MB]", "[pedido: 3 artículos, ARS 12345,50]"]
 
 
 PRODUCT = {"product_id": "88", "title": "Lámpara", "description": "bronce", "price": 45_000_000, "currency": "ARS"}

@@ -127,6 +127,14 @@ def test_what_was_marked_for_later_is_translated_when_it_is_shown(spanish: None)
     assert text.translated("") == ""
 
 
+def test_a_number_in_what_was_stored_is_written_as_here(spanish: None) -> None:
+    """The daemon writes English: `2,300 MB` would be two. What is no number for sure stays, as a version does."""
+    assert "(1.250.000 mensajes, 2.300 MB)" in health.sentence("database_update", "1,250,000 messages, 2,300 MB")
+    for size, written in (("2,300 MB", "2.300 MB"), ("2.3 TB", "2,3 TB"), ("22.5", "22.5"), ("999 MB", "999 MB")):
+        told = f"cannot compact /x: that needs {size} of free disk; free some space"
+        assert written in text.translated(told)
+
+
 def test_english_needs_no_catalogue() -> None:
     """Nor the module that reads one: most commands have to answer at once."""
     program = (
