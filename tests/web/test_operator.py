@@ -5,6 +5,7 @@ import pytest
 from leadmasterd.web.access import Access
 from tests.web.browser import Browser
 from tests.web.clients import Client
+from tests.web.old_safari import without_fetch_metadata
 from tests.web.shops import Served, WebShop
 
 pytestmark = pytest.mark.e2e
@@ -51,6 +52,24 @@ def test_another_site_can_not_post(browser: Browser, client: Client, site: Serve
     assert "This came from another site, so nothing was done." in page.text()
     assert client.asks("/session").status == 200
     page.closes()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_browser_that_sends_no_fetch_metadata_decides_too(
+    browser: Browser, shop: WebShop, site: Served, script: bool
+) -> None:
+    """As Safari before 16.4: from where a form comes is told by its origin alone."""
+    with without_fetch_metadata(site.port) as port:
+        page = browser.opens(Client(port), script=script)
+        page.goes_to(f"/login?link={Access(shop.paths).make_link('Ana')}")
+        page.follows("button.main")
+        page.goes_to("/chats/1")
+        page.follows("form[action='/chats/1/dismiss'] button")
+        assert "no answer is needed" in page.text(".notice")
+        page.follows(".notice button")
+        assert "waits again, as before" in page.text(".notice")
+        assert page.wrong() == []
+        page.closes()
 
 
 def test_a_browser_is_let_in_no_longer(browser: Browser, shop: WebShop, site: Served) -> None:

@@ -318,7 +318,8 @@ def test_it_answers_to_its_own_names_only(site: Served, client: Client, host: st
         ({"Origin": "https://127.0.0.1:{port}"}, False),
         ({"Origin": "http://127.0.0.1:1"}, False),
         ({"Origin": "http://evil.example"}, False),
-        ({"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}, False),
+        ({"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
         ({"Origin": "http://127.0.0.1:{port}", "Sec-Fetch-Site": "cross-site"}, False),
         ({"Origin": "null"}, False),
         ({}, False),
@@ -346,7 +347,7 @@ def test_every_answer_has_the_headers_that_keep_it_apart(client: Client, path: s
         assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
         assert headers["cache-control"] == ("no-cache" if "static" in path else "no-store")
         assert "server" not in headers
 
