@@ -1,5 +1,6 @@
 """A history that is folded from a checkpoint on, or in windows, gives the same rows as one that is folded at once."""
 
+import json
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -222,7 +223,7 @@ def test_other_settings_fold_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lead_that_was_reopened_and_then_merged_stays_merged_into_the_other() -> None:
-    """It was closed last too, so a checkpoint keeps it."""
+    """And is closed for good: no checkpoint keeps it as one that may be reopened."""
     ana, beto = Customer(), Customer(wire.BETO)
     asked = [ana.says("17 10:00", "price"), beto.says("17 11:00", "price")]
     decided = [beto.decided("17 12:00", "lost"), beto.decided("17 13:00", "new")]
@@ -236,6 +237,9 @@ def test_a_lead_that_was_reopened_and_then_merged_stays_merged_into_the_other() 
                 books.tell([line])
         assert wholly.column("SELECT merged_into_id FROM leads WHERE stage = 'merged'") == [1]
         assert rows(partly) == rows(wholly)
+        states = [json.loads(state)["fold"] for state in partly.column("SELECT state FROM checkpoints ORDER BY at")]
+        assert states
+        assert "merged" not in [column for state in states for lead in state["changing"] for column in lead]
 
 
 def test_a_wrong_boundary_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

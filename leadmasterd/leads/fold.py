@@ -133,7 +133,7 @@ class Lead:
     proposed: str | None = None
     first_response_at: int | None = None
     last_message_at: int
-    merged_into: "Lead | Former | None" = None
+    merged_into: "Lead | None" = None
     changes: list[Change] = field(default_factory=list)
     lead_id: int | None = None
 
@@ -291,7 +291,7 @@ class PersonFold:
         self._reopen_ms = reopen_ms
         self.open: Lead | None = None
         self.closed: Lead | None = None
-        """The lead that was closed last."""
+        """The lead that was closed last, unless it is open again."""
         self.has_answered = False
         """Whether anybody on our side ever answered; until then they are a stranger, unless saved."""
         self.last_words: tuple[int, int] | None = None
@@ -373,11 +373,9 @@ class PersonFold:
             reason = Reason("commercial", {"intent": label.intent})
         if opening != "reopen":
             self._start(burst, label, opening, reason)
-        elif self.closed is not None:
-            self._reopen(
-                self.closed, at=burst.at, stage="new", reason=reason, actor=SYSTEM, message_id=burst.first_message_id
-            )
-            self._add_topic(self.closed, burst, label)
+        elif (lead := self.closed) is not None:
+            self._reopen(lead, at=burst.at, stage="new", reason=reason, actor=SYSTEM, message_id=burst.first_message_id)
+            self._add_topic(lead, burst, label)
 
     def _add_to(self, lead: Lead, burst: Burst, label: BurstLabel, *, commercial: bool) -> None:
         if commercial:
@@ -619,6 +617,7 @@ class PersonFold:
         )
         lead.stage, lead.stage_at, lead.closed_at = stage, at, None
         lead.reopened += 1
+        self.closed = None
         self._set_open(lead)
 
     def _set_open(self, lead: Lead) -> None:

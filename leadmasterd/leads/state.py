@@ -51,7 +51,7 @@ class Taken:
         return [
             lead.conversation, lead.opened_at, lead.opened_by, lead.stage, lead.stage_at, lead.intent, lead.source,
             self._place(lead.previous), list(lead.topics), lead.closed_at, lead.reopened, lead.proposed,
-            lead.first_response_at, lead.last_message_at, self._opening(lead), self._place(lead.merged_into),
+            lead.first_response_at, lead.last_message_at, self._opening(lead),
         ]  # fmt: skip
 
     @staticmethod
@@ -96,11 +96,11 @@ def resume(fold: Fold, state: State) -> None:
     """Let a new fold go on from a state. Raises KeyError, TypeError, ValueError or IndexError for what is none."""
     numbers = [int(number) for number in state["leads"]]
     leads: list[Lead | Former] = [Former(number) for number in numbers]
-    others: list[tuple[Lead, int | None, int | None]] = []
+    previous: list[tuple[Lead, int | None]] = []
     for place, *columns in state["changing"]:
         (
             conversation, opened_at, opened_by, stage, stage_at, intent, source, before, topics, closed_at, reopened,
-            proposed, first_response_at, last_message_at, opening, into,
+            proposed, first_response_at, last_message_at, opening,
         ) = columns  # fmt: skip
         lead = leads[place] = Lead(
             conversation=conversation,
@@ -119,14 +119,14 @@ def resume(fold: Fold, state: State) -> None:
             changes=_changes(opening),
             lead_id=numbers[place],
         )
-        others.append((lead, before, into))
+        previous.append((lead, before))
         fold.result.leads.append(lead)
 
     def at(place: int | None) -> Lead | Former | None:
         return None if place is None else leads[place]
 
-    for lead, before, into in others:
-        lead.previous, lead.merged_into = at(before), at(into)
+    for lead, before in previous:
+        lead.previous = at(before)
 
     waits = [
         Waiting(

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 EVERY: Final = 64
 """Events between two checkpoints: loading and folding these takes as long as all else of a projection."""
-FORM: Final = 2
+FORM: Final = 3
 """Of the state. Another one makes all checkpoints of older builds void."""
 _LONGEST: Final = 1 << 18
 """Characters of a state. A longer one is not kept, so that checkpoints take bounded room."""
