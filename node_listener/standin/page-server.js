@@ -125,6 +125,14 @@ export class PageServer extends EventEmitter {
     return done;
   }
 
+  /**
+   * Lets go of commands of this name that no page has done: one that is killed first never says so.
+   * @param {string} name
+   */
+  forget(name) {
+    this.commands = this.commands.filter((command) => command.name !== name);
+  }
+
   /** Cuts the page's stream. The page reports TIMEOUT and tries again. */
   cut() {
     this.#phone.connection?.close();

@@ -36,6 +36,7 @@ export const FAULTS = {
     if (!STATES.has(state))
       throw new BadRequest(`cannot set the state ${state}; known: ${[...STATES].join(', ')}`);
     if (state === 'UNPAIRED_IDLE') stage.pairing.stopRotating();
+    stage.pages.forget('state');
     return { done: await stage.pages.command('state', { state }) };
   },
   async stream(stage, { stream }) {
