@@ -16,7 +16,7 @@ from leadmasterd.text import speak
 from leadmasterd.web.place import Place
 
 _NICE: Final = 5
-"""Lower than the daemon's: on a busy machine capture comes first."""
+"""Lower than the daemon's: on a busy machine capture comes first. Only decisions are not niced."""
 
 
 def main() -> int:
@@ -24,9 +24,12 @@ def main() -> int:
     given: dict[str, Any] = json.loads(sys.argv[1])
     set_up_logging()
     os.umask(0o077)
-    os.nice(_NICE)
     speak(given["language"])
     try:
+        from leadmasterd.web.forms import begin_deciding
+
+        begin_deciding()
+        os.nice(_NICE)  # of this thread, and of those that it starts from now on
         from leadmasterd.web.server import serve
 
         place = Place(given["host"], given["port"], tuple(given["proxies"]), tuple(given["names"]))

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Barrier
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -27,7 +28,8 @@ LONGEST: Final = 20.0
 _MOST_FIELDS: Final = 100
 LONGEST_LOCK: Final = 15
 """Seconds that a decision waits for the write lock: people press again when a page says nothing for longer."""
-_deciding: Final = CapacityLimiter(3)
+_AT_ONCE: Final = 3
+_deciding: Final = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="decide")
 """Threads of their own: while the database is locked each decision waits, and pages must go on."""
 
 Form = Mapping[str, str]
@@ -48,6 +50,16 @@ class Done:
     text: str
     undo: Undo | None = None
     refused: bool = False
+
+
+def begin_deciding() -> None:
+    """Start the threads that decide. They keep the priority that the caller has now, whatever it gets later.
+
+    Whoever holds the database's lock must not stand back: on a busy machine the daemon would wait as long.
+    """
+    all_there = Barrier(_AT_ONCE)
+    for begun in [_deciding.submit(all_there.wait) for _number in range(_AT_ONCE)]:
+        begun.result()
 
 
 def decision(path: str, act: "Callable[[Request, Form, LeadEditor], Done]") -> Route:
@@ -74,7 +86,7 @@ def posted(path: str, act: Callable[[Request, Form], Done]) -> Route:
         if session is None or not is_form_token(form.get("csrf", ""), request.cookies.get(COOKIE, "")):
             raise HTTPException(403, _("This form is too old. Go back, load the page again and repeat it."))
         try:
-            done = await to_thread.run_sync(partial(act, request, form), limiter=_deciding)
+            done = await asyncio.get_running_loop().run_in_executor(_deciding, partial(act, request, form))
         except Refused as error:
             done = Done(str(error), refused=True)
         site_of(request).notices.setdefault(session.id, []).append(done)

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
@@ -232,6 +233,29 @@ def test_capture_goes_before_the_page(both: Forked) -> None:
     daemon, page = daemon_of(both), page_of(both)
     port_of(page)
     assert page.nice() == daemon.nice() + 5
+
+
+def test_a_decision_has_the_daemons_priority(site: Served, client: Client) -> None:
+    """It holds the database's lock, for which the daemon may wait. Whatever else the page does comes later."""
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def times() -> dict[int, list[int]]:
+        """The processor's ticks that each thread has taken, by priority."""
+        found = defaultdict(list)
+        for stat in Path(f"/proc/{site.process.pid}/task").glob("*/stat"):
+            fields = stat.read_text().rpartition(")")[2].split()
+            found[int(fields[16])].append(int(fields[11]) + int(fields[12]))
+        return found
+
+    assert client.asks("/").status == 200
+    before = times()
+    assert (set(before), len(before[usual])) == ({usual, usual + 5}, 3)
+
+    def took_time() -> bool:
+        client.decides("/chats/1/note", text="llama el lunes")
+        return sum(times()[usual]) > sum(before[usual])
+
+    wait_for(took_time, "a decision to take time")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
