@@ -12,7 +12,7 @@ while [ $# -gt 0 ]; do
 done
 [ -d "$folder" ] && [ -n "$(ls -A "$folder")" ] || exit 0
 case ${LC_ALL:-${LC_MESSAGES:-${LANG-}}} in
-es*) echo "no se puede guardar la demo en $folder: no está vacía; nombrá una carpeta nueva" >&2 ;;
+es*) echo "no se puede guardar la demo en $folder: no está vacía; elegí una carpeta nueva" >&2 ;;
 *) echo "cannot keep the demo in $folder: it is not empty; name a new folder" >&2 ;;
 esac
 exit 73
