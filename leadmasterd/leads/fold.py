@@ -24,7 +24,7 @@ from leadmasterd.leads.timeline import Answered, Burst, Called, Decided, Dismiss
 from leadmasterd.reasons import SYSTEM, Reason
 
 FOLD_VERSION: Final = 10
-"""Bump when the same history would give different leads; the daemon then rebuilds them all at start."""
+"""Raise it when the same history gives other leads (a test notices): the daemon then rebuilds them all at start."""
 DAY_MS: Final = 86_400_000
 QUOTE_DAYS: Final = (1, 3, 7, 14)
 """Days after an unanswered quote on which to follow up; not more often."""
