@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 from benchmarks.figures import Figure
@@ -53,7 +54,11 @@ def run(messages: int = MESSAGES, *, show_objects: bool = False) -> list[Figure]
             opened = _taken(db, path, messages, show_objects=show_objects)
             packing = _finish(db, DiskUpkeep(db, days=0, clock=lambda: ended + timedelta(days=3)))
             packed = _taken(db, path, messages, show_objects=show_objects)
-            dropping = _finish(db, DiskUpkeep(db, days=7, clock=lambda: ended + timedelta(days=30)))
+            lived = count(step=30 * 86400.0)
+            dropping = _finish(
+                db,
+                DiskUpkeep(db, days=7, clock=lambda: ended + timedelta(days=30), elapsed=lambda: next(lived)),
+            )
             gone = _taken(db, path, messages, show_objects=show_objects)
     what = f"bytes on disk a message, {messages:,} messages with leads and search"
     longest = max(packing.longest, dropping.longest) * 1000

@@ -41,9 +41,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def capture(state: Path, number: int, *, age: float, body: str = "hola") -> list[str]:
     """So many messages of that many days ago, each with its line. Returns the lines."""
-    told = [wire.message(f"M{age}-{each}", t=wire.NOON + each, body=f"{body} {each}") for each in range(number)]
-    lines = [json.dumps(each, ensure_ascii=False) for each in told]
     at = (NOW - timedelta(days=age)).timestamp()
+    told = [wire.message(f"M{age}-{each}", t=int(at) + each, body=f"{body} {each}") for each in range(number)]
+    lines = [json.dumps(each, ensure_ascii=False) for each in told]
     with opened(
         state / "leadmaster.db", [item(each, now=at, text=line) for each, line in zip(told, lines, strict=True)]
     ):
@@ -268,9 +268,10 @@ def test_the_daemon_keeps_the_file_small_by_itself(state: Path, tmp_path: Path) 
         until_true(packed)
         until_true(lambda: "database_unused_bytes" in (daemon.status.get("resources") or {}))
         assert _asked(state, "SELECT count(*) FROM raw_events") == (0,)
+    capture(state, 1, age=0)
     with running(tmp_path, state, LEADMASTERD_DATABASE__RAW_DAYS="2"):
         until_true(lambda: _asked(state, "SELECT count(*) FROM raw_blocks") == (0,))
-    assert _asked(state, "SELECT count(*) FROM messages") == (20,)
+    assert _asked(state, "SELECT count(*) FROM messages") == (21,)
 
 
 def _asked(state: Path, query: str) -> tuple[object, ...]:

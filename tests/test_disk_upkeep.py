@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,14 @@ def says(store: Store, *numbers: int, age: float = 0, chat: str = wire.ANA) -> N
     store.write(*items)
 
 
-def keep_up(store: Store, *, days: int = 7, now: datetime = NOW) -> int:
-    """All of the upkeep that is due, as the writer does it. Returns its steps."""
+def keep_up(store: Store, *, days: int = 7, now: datetime = NOW, lived: timedelta = 1000 * DAY) -> int:
+    """All of the upkeep that is due, as the writer does it. Returns its steps. `lived`: since it has looked first."""
 
     def work(connection: sqlite3.Connection, _rows: object) -> int:
-        upkeep, steps = DiskUpkeep(connection, days=days, clock=lambda: now), 0
+        seconds = [0.0]
+        upkeep, steps = DiskUpkeep(connection, days=days, clock=lambda: now, elapsed=lambda: seconds[-1]), 0
+        upkeep._past(now)
+        seconds.append(lived.total_seconds())
         while upkeep.step():
             upkeep.done()
             steps += 1
@@ -177,6 +181,19 @@ def test_lines_go_after_the_days_of_the_setting(store: Store, days: int, left: l
     keep_up(store, days=days)
     keep_up(store, days=days, now=NOW + DAY / 3)
     assert numbers(told(store)) == left
+
+
+def test_a_clock_that_jumps_ahead_costs_no_line(store: Store) -> None:
+    """It was a week's, at once. Time that has passed counts, whether or not anything was captured meanwhile."""
+    says(store, 1, age=3)
+    says(store, 2, age=-400)
+    keep_up(store)
+    for minutes in (1, 2):
+        keep_up(store, now=NOW + 400 * DAY, lived=timedelta(minutes=minutes))
+        says(store, 2 + minutes, age=-400)
+    assert numbers(told(store)) == [1, 2, 3, 4]
+    keep_up(store, now=NOW + 400 * DAY, lived=5 * DAY)
+    assert numbers(told(store)) == [2, 3, 4]
 
 
 def test_after_days_off_all_that_is_due_happens(store: Store) -> None:
@@ -419,7 +436,8 @@ def _rebuild(books: Books) -> None:
 
 
 def _keep_up(books: Books, *, days: int) -> None:
-    upkeep = DiskUpkeep(books.db, days=days, clock=lambda: datetime(2026, 12, 1, tzinfo=UTC))
+    seconds, now = count(step=30 * 86400.0), datetime(2026, 12, 1, tzinfo=UTC)
+    upkeep = DiskUpkeep(books.db, days=days, clock=lambda: now, elapsed=lambda: next(seconds))
     while upkeep.step():
         upkeep.done()
     books.project_all()

@@ -43,6 +43,8 @@ _LOOKS_AGAIN_SECONDS: Final = 60
 _REST_SECONDS: Final = 3600
 """After a failure."""
 
+_NEWEST: Final = "SELECT max(sent_at) FROM (SELECT sent_at FROM messages ORDER BY message_id DESC LIMIT 20)"
+"""When the latest messages were sent, by WhatsApp's clock."""
 _OLDEST: Final = (
     "SELECT raw_id, account_id, message_id, captured_at, line FROM raw_events "
     "WHERE raw_id > ? AND problem IS NULL ORDER BY raw_id"
@@ -51,7 +53,10 @@ _INCREMENTAL: Final = 2
 
 
 class DiskUpkeep:
-    """Idle work of the writer. Belongs to the writer's thread. `days`: how long lines are kept; 0: for ever."""
+    """Idle work of the writer. Belongs to the writer's thread.
+
+    `days`: how long lines are kept; 0: for ever. `elapsed`: seconds by a clock that does not jump.
+    """
 
     def __init__(
         self,
@@ -59,10 +64,15 @@ class DiskUpkeep:
         *,
         days: int,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._db = connection
         self._days = days
         self._clock = clock
+        self._elapsed = elapsed
+        self._looked_at = elapsed()
+        self._at_least: datetime | None = None
+        """How late it was then, for sure."""
         self._through = self._through_now = 0
         """No line up to this one is left to pack."""
         self._rests_until = 0.0
@@ -139,7 +149,18 @@ class DiskUpkeep:
         return bool(gone)
 
     def _past(self, now: datetime) -> str:
-        return iso(now - timedelta(days=self._days)) if self._days else ""
+        """What was captured before it goes. Our clock may have jumped ahead, and then that is too late."""
+        return iso(min(now, self._for_sure() or now) - timedelta(days=self._days)) if self._days else ""
+
+    def _for_sure(self) -> datetime | None:
+        """How late it is, at least: by WhatsApp's times and by how long we have lived. None: nothing was captured."""
+        before, self._looked_at = self._looked_at, self._elapsed()
+        if self._at_least is not None:
+            self._at_least += timedelta(seconds=self._looked_at - before)
+        (newest,) = self._db.execute(_NEWEST).fetchone()
+        known = datetime.fromisoformat(newest) if newest else None
+        self._at_least = max(filter(None, (self._at_least, known)), default=None)
+        return self._at_least
 
 
 def give_back(connection: sqlite3.Connection) -> bool:
