@@ -58,6 +58,8 @@ def find_ours(marker: str, *, since: float = math.inf) -> list[psutil.Process]:
                     if process.create_time() >= since:
                         found[process.pid] = process
     for process in psutil.process_iter():
+        if process.pid in found:  # with all below it; to ask for those is to look at every process once more
+            continue
         with contextlib.suppress(psutil.Error):
             arguments = process.cmdline()
             if f"--instance={marker}" in arguments or f"--leadmasterd-instance={marker}" in arguments:
