@@ -3,12 +3,15 @@
 To start Python and import the daemon takes half of the processor time of most tests that run it. The process is real:
 it has its own environment, signals, output and exit code. For what the start itself does, tests run `python -m
 leadmasterd`.
+
+The page is served by what `leadmasterd web` becomes: here it goes on as that without a new Python.
 """
 
 import fcntl
 import multiprocessing
 import os
 import pty
+import runpy
 import signal
 import struct
 import subprocess
@@ -16,11 +19,11 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NoReturn
 
 from leadmasterd.cli import main
 from tests.waiting import LIMIT
@@ -33,6 +36,7 @@ _CONTEXT.set_forkserver_preload(
             f"leadmasterd.cli.{module}"
             for module in ("cmd_run", "cmd_status", "cmd_history", "cmd_web", "leads_list", "leads_show", "leads_stage")
         ),
+        "leadmasterd.web.server",
         *("leadmasterd.settings.model", "sqlite_utils"),  # what the daemon would start a process for
         "tests.parsed",  # what takes most of its start
     ]
@@ -83,7 +87,7 @@ class Forked:
     """A running `leadmasterd WORDS`, with the methods of subprocess.Popen that tests use.
 
     `output` and `errors` are files, created if they are missing and written at their end; or a terminal. `session`: it
-    leads a session of its own.
+    leads a session of its own. `new_python`: what it becomes starts anew, as it does outside of tests.
     """
 
     def __init__(
@@ -94,9 +98,10 @@ class Forked:
         output: Path,
         errors: Path | None = None,
         session: bool = False,
+        new_python: bool = False,
     ) -> None:
         given = {"words": words, "cwd": cwd, "env": dict(env), "output": output, "errors": errors or output}
-        self._process = _CONTEXT.Process(target=_run, kwargs={**given, "session": session})
+        self._process = _CONTEXT.Process(target=_run, kwargs={**given, "session": session, "new_python": new_python})
         self._process.start()
         self.pid: Final = self._process.pid or 0
 
@@ -130,10 +135,21 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def _run(*, words: tuple[str, ...], cwd: Path, env: dict[str, str], output: Path, errors: Path, session: bool) -> None:
+def _run(
+    *,
+    words: tuple[str, ...],
+    cwd: Path,
+    env: dict[str, str],
+    output: Path,
+    errors: Path,
+    session: bool,
+    new_python: bool,
+) -> None:
     """What the forked process does, as if a shell had started it."""
     if session:
         os.setsid()
+    if not new_python:
+        os.execve = _go_on_as  # type: ignore[assignment]
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
@@ -146,3 +162,12 @@ def _run(*, words: tuple[str, ...], cwd: Path, env: dict[str, str], output: Path
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", buffering=1, errors="backslashreplace")
     sys.argv = ["leadmasterd", *words]
     sys.exit(main(list(words)))
+
+
+def _go_on_as(_python: str, command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """`python -P -m MODULE WORDS` within this process."""
+    os.environ.clear()
+    os.environ.update(environment)
+    module, sys.argv = command[3], [command[0], *command[4:]]
+    runpy.run_module(module, run_name="__main__")
+    sys.exit(0)

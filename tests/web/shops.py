@@ -62,8 +62,8 @@ class Served:
 
 
 @contextmanager
-def served(shop: WebShop, *words: str, **variables: str) -> Iterator[Served]:
-    """The page of this shop on a free port; `words` are more of `leadmasterd web`."""
+def served(shop: WebShop, *words: str, new_python: bool = False, **variables: str) -> Iterator[Served]:
+    """The page of this shop on a free port; `words` are more of `leadmasterd web`. `new_python`: see `Forked`."""
     log = shop.folder / "web.log"
     log.write_bytes(b"")
     process = Forked(
@@ -71,6 +71,7 @@ def served(shop: WebShop, *words: str, **variables: str) -> Iterator[Served]:
         cwd=shop.folder,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT), **variables},
         output=log,
+        new_python=new_python,
     )
     try:
         wait_for(lambda: process.poll() is not None or _SERVING.search(log.read_text()), "the page to be served")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import create_connection
@@ -68,11 +68,13 @@ def test_its_log_has_no_secret(alone: tuple[WebShop, Served]) -> None:
     assert "Traceback" not in log
 
 
-def test_it_takes_little_memory_when_it_is_idle(site: Served, client: Client) -> None:
+def test_it_takes_little_memory_when_it_is_idle(shop: WebShop) -> None:
     """After every page without a parameter was shown once, but the one that looks for problems."""
-    for path in ("/session", "/health", "/login", "/static/page.css"):
-        assert client.asks(path).status == 200
-    pss = psutil.Process(site.process.pid).memory_full_info().pss
+    with served(shop, new_python=True) as page:
+        client = let_in(shop.paths, page.port)
+        for path in ("/session", "/health", "/login", "/static/page.css"):
+            assert client.asks(path).status == 200
+        pss = psutil.Process(page.process.pid).memory_full_info().pss
     assert pss < PSS_LIMIT
 
 
@@ -148,17 +150,17 @@ def test_a_link_leads_to_where_the_page_is_served(alone: tuple[WebShop, Served])
 # ---------------------------------------------------------------------- run --web
 
 
-@pytest.fixture
-def both(tmp_path: Path) -> Iterator[Forked]:
+@contextmanager
+def running_both(folder: Path) -> Iterator[Forked]:
     """`leadmasterd run --web` with a listener that shows a code and waits."""
     settings = f'[web]\nport = 0\n[listener]\nnode = "{SHOWS_A_CODE}"\nbrowser = "/bin/true"\n'
-    shop = WebShop(tmp_path, settings=settings)
+    shop = WebShop(folder, settings=settings)
     shop.is_new()
     process = Forked(
         *("--config", str(shop.config), "run", "--web"),
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        output=tmp_path / "run.log",
+        output=folder / "run.log",
     )
     yield process
     if process.poll() is None:
@@ -166,17 +168,37 @@ def both(tmp_path: Path) -> Iterator[Forked]:
         process.wait(LIMIT)
 
 
-def part(parent: Forked, ends_with: str) -> psutil.Process:
-    """The child that runs this command, once it does."""
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[Forked]:
+    """Those of one test, which ends them."""
+    with running_both(tmp_path) as parent:
+        yield parent
+
+
+@pytest.fixture(scope="module")
+def folder_of_shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where those run that are shared."""
+    return tmp_path_factory.mktemp("both")
+
+
+@pytest.fixture(scope="module")
+def shared(folder_of_shared: Path) -> Iterator[Forked]:
+    """Those of all tests after which both run."""
+    with running_both(folder_of_shared) as parent:
+        yield parent
+
+
+def part(parent: Forked, word: str) -> psutil.Process:
+    """The child that runs this command, once it does. Until then its command line is the parent's."""
 
     def found() -> psutil.Process | None:
         for each in psutil.Process(parent.pid).children():
             with suppress(psutil.Error):
-                if any(ends_with in word for word in each.cmdline()[2:]) and lives(each):
+                if word in each.cmdline()[2:] and lives(each):
                     return each
         return None
 
-    return wait_for(found, f"the process of {ends_with}")
+    return wait_for(found, f"the process of {word}")
 
 
 def daemon_of(parent: Forked) -> psutil.Process:
@@ -199,38 +221,38 @@ def port_of(page: psutil.Process) -> int:
     return wait_for(port, "the page to be served")
 
 
-def test_a_dead_page_comes_back_and_the_daemon_goes_on(both: Forked) -> None:
+def test_a_dead_page_comes_back_and_the_daemon_goes_on(shared: Forked) -> None:
     """It is another process, on the same state."""
-    daemon, page = daemon_of(both), page_of(both)
+    daemon, page = daemon_of(shared), page_of(shared)
     port_of(page)
     page.kill()
     page.wait(LIMIT)
-    port_of(page_of(both))
-    assert daemon_of(both).pid == daemon.pid
+    port_of(page_of(shared))
+    assert daemon_of(shared).pid == daemon.pid
 
 
-def test_a_dead_daemon_comes_back_and_the_page_goes_on(both: Forked, tmp_path: Path) -> None:
+def test_a_dead_daemon_comes_back_and_the_page_goes_on(shared: Forked, folder_of_shared: Path) -> None:
     """An open page stays open meanwhile. A restart of the listener leaves it alone too."""
-    paths = find_paths(str(tmp_path / "config.toml"))
-    daemon, page = daemon_of(both), page_of(both)
+    paths = find_paths(str(folder_of_shared / "config.toml"))
+    daemon, page = daemon_of(shared), page_of(shared)
     stream = Stream(let_in(paths, port_of(page)))
     wait_for(lambda: (read_status(paths) or {}).get("phase") == "waiting_for_scan", "the code")
     ask(paths.socket, "restart-listener")
     wait_for(lambda: (read_status(paths) or {}).get("phase") != "waiting_for_scan", "the restart")
     daemon.kill()
     daemon.wait(LIMIT)
-    again = daemon_of(both)
+    again = daemon_of(shared)
     assert again.pid != daemon.pid
     wait_for(lambda: (read_status(paths) or {}).get("pid") == again.pid, "the daemon's next life")
-    assert page_of(both).pid == page.pid
+    assert page_of(shared).pid == page.pid
     while stream.events(1) != ["session"]:
         pass
     stream.closes()
 
 
-def test_capture_goes_before_the_page(both: Forked) -> None:
+def test_capture_goes_before_the_page(shared: Forked) -> None:
     """Whoever looks at it costs the daemon nothing on a busy machine."""
-    daemon, page = daemon_of(both), page_of(both)
+    daemon, page = daemon_of(shared), page_of(shared)
     port_of(page)
     assert page.nice() == daemon.nice() + 5
 
