@@ -16,7 +16,7 @@ from leadmasterd.state.files import write_status
 from tests.feeds import Committer
 from tests.mailboxes import mail_server, mail_server_beside
 from tests.receivers import answers, receiving
-from tests.test_feeds_process import JSONL, delivering, lines, settings_in, warnings_of
+from tests.test_feeds_process import JSONL, delivering, delivering_here, lines, settings_in, warnings_of
 from tests.waiting import LIMIT, until, until_true
 
 SCAN = {"phase": "waiting_for_scan", "since": "2026-11-30T12:00:00.000Z", "code": "no_session", "values": {}}
@@ -46,7 +46,7 @@ async def test_it_tells_without_any_feed_and_writes_no_outbox(tmp_path: Path) ->
         paths = settings_in(tmp_path, f'[alerts]\nto = ["{mailto(box.place)}"]')
         assert load(str(paths.file))[0].plain().outbox == "off"
         told(paths, **SCAN)
-        async with delivering(paths) as feeds:
+        async with delivering_here(paths) as feeds:
             await until(lambda: box.mails)
             assert warnings_of(feeds) == {}
         assert len(box.mails) == 1
@@ -58,7 +58,7 @@ async def test_feeds_that_can_not_begin_do_not_keep_alerts_from_telling(tmp_path
         paths = settings_in(tmp_path, f'{JSONL}\n[alerts]\nto = ["{mailto(box.place)}"]')
         paths.database.write_bytes(b"no database " * 1000)
         told(paths, trouble={"code": "database_unusable", "detail": "it is no database"})
-        async with delivering(paths) as feeds:
+        async with delivering_here(paths) as feeds:
             await until(lambda: box.mails)
             await until(lambda: "feeds_down" in warnings_of(feeds))
             paths.database.unlink()
@@ -95,7 +95,7 @@ async def test_an_address_that_refuses_is_told_until_it_takes_something(tmp_path
     async with receiving(answers("500 Internal Server Error")) as server:
         paths = settings_in(tmp_path, f'[alerts]\nto = ["ntfy://127.0.0.1:{server.port}/shop"]')
         told(paths, **SCAN)
-        async with delivering(paths) as feeds:
+        async with delivering_here(paths) as feeds:
             await until(lambda: "ntfy topic" in warnings_of(feeds).get("alerts_undelivered", ""))
             server.behaviour = answers("200 OK", body=b"{}")
             await until(lambda: warnings_of(feeds) == {})
@@ -106,7 +106,7 @@ async def test_a_dead_mans_switch_alone_starts_it(tmp_path: Path) -> None:
     async with receiving(answers("200 OK")) as switch:
         paths = settings_in(tmp_path, f'[alerts]\nping_url = "http://127.0.0.1:{switch.port}/uuid"')
         told(paths, **SCAN)
-        async with delivering(paths):
+        async with delivering_here(paths):
             await until(lambda: len(switch.requests) > 1)
     assert [each.line for each in switch.requests[:2]] == ["GET /uuid/start HTTP/1.1", "POST /uuid/fail HTTP/1.1"]
     assert switch.requests[1].body == b"no_session"

@@ -7,9 +7,12 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from subprocess import CompletedProcess
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +21,7 @@ from standardwebhooks.webhooks import Webhook as Judge
 
 from leadmasterd.actions import feeds as decisions
 from leadmasterd.feeds import books as books_module
+from leadmasterd.feeds import trial
 from leadmasterd.feeds.books import Books, Changes, GivenUp, PutOff
 from leadmasterd.outbox import replaying, room, triggers
 from leadmasterd.outbox.reading import Event
@@ -29,7 +33,7 @@ from tests.feeds import AT
 from tests.receivers import Behaviour, answers, receiving
 from tests.test_cli_leads import ALWAYS_OPEN, BROKEN, PRICE, Answer, Shop
 from tests.test_cli_leads import shop as shop
-from tests.test_feeds_process import JSONL, SECRET, delivering, lines
+from tests.test_feeds_process import JSONL, SECRET, delivering, delivering_here, lines
 from tests.waiting import until
 
 HUB = (
@@ -293,7 +297,7 @@ async def test_what_was_given_up_comes_again_in_order_and_marked(shop: Shop) -> 
     assert (answer.code, answer.err) == (
         1, "all has given up no event 7, 8; `leadmasterd feeds dead all` lists them\n",
     )  # fmt: skip
-    async with delivering(paths):
+    async with delivering_here(paths):
         assert (await types(shop, "feeds retry all 2")).out == "1 event is due again.\n"
         await until(lambda: len(lines(paths)) == 1)
         answer = await types(shop, "feeds retry all")
@@ -325,7 +329,7 @@ async def test_a_replay_is_for_one_feed_and_as_thin_as_that_is(shop: Shop, monke
     begun(paths, "all", "hub")
     answer = shop.types("feeds", "replay", "all", "--from", "2h")
     assert (answer.out, answer.err) == ("3 events are due for all.\n", "3 events, some 0.0 MB.\n")
-    async with delivering(paths):
+    async with delivering_here(paths):
         await until(lambda: len(lines(paths)) == 3)
     assert all(line["replayed"] for line in lines(paths))
     assert [line["data"]["conversation_id"] for line in lines(paths)] == [1, 2, 3]
@@ -418,6 +422,20 @@ def test_a_replay_that_is_stopped_says_what_is_written(shop: Shop, monkeypatch: 
 
 # ---------------------------------------------------------------------- trying a receiver
 
+
+@pytest.fixture
+def _within_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tries a receiver starts no Python of its own, which takes half a second of a processor."""
+
+    def run(command: Sequence[str], **_: object) -> CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", command[3:])
+        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+            code = trial.main()
+        return CompletedProcess(command, code, out.getvalue(), err.getvalue())
+
+    monkeypatch.setattr("leadmasterd.actions.feeds.subprocess.run", run)
+
+
 WEBHOOK_ANSWERS: list[tuple[Behaviour, int, str]] = [
     (answers("204 No Content"), 0, "s (HTTP 204).\n"),
     (answers("401 Unauthorized"), 1, "HTTP 401"),
@@ -440,6 +458,7 @@ async def test_a_test_goes_straight_to_the_receiver(shop: Shop, behaviour: Behav
     assert not (shop.folder / "state" / "feeds.db").exists()
 
 
+@pytest.mark.usefixtures("_within_this_process")
 async def test_a_test_of_a_template_has_null_for_what_only_real_events_have(shop: Shop) -> None:
     """A hub's own JSON has its form, and nobody's data."""
     template = 'events = ["lead.opened"]\ntemplate = { what = "{type}", lead = "{data.lead_id}", at = "{timestamp}" }\n'
@@ -462,6 +481,7 @@ def no_secret(shop: Shop) -> None:
     configured(shop, HUB.format(port=1).replace("secrets = [", 'secret_file = "none"\n#'))
 
 
+@pytest.mark.usefixtures("_within_this_process")
 @pytest.mark.parametrize(
     ("prepare", "code", "said"),
     [
