@@ -4,7 +4,7 @@ Functions and classes are found through the imports of the file; methods by thei
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,22 +22,31 @@ def files() -> Iterator[Path]:
         yield from sorted((ROOT / package).rglob("*.py"))
 
 
-def defined(tree: ast.AST) -> set[str]:
+Nodes = Sequence[ast.AST]
+"""All that a file has, in any depth."""
+
+
+def nodes_of(source: str) -> Nodes:
+    """Those of a file."""
+    return [*ast.walk(ast.parse(source))]
+
+
+def defined(nodes: Nodes) -> set[str]:
     """Names of all functions, methods and classes that a file defines."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
+    return {node.name for node in nodes if isinstance(node, kinds)}
 
 
-def variadic(tree: ast.AST) -> set[str]:
+def variadic(nodes: Nodes) -> set[str]:
     """Names of functions with `*args`, whose arguments are a list of one kind of thing."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {node.name for node in ast.walk(tree) if isinstance(node, kinds) and node.args.vararg}
+    return {node.name for node in nodes if isinstance(node, kinds) and node.args.vararg}
 
 
-def imported(tree: ast.AST) -> dict[str, str]:
+def imported(nodes: Nodes) -> dict[str, str]:
     """What each imported name stands for, as a dotted path."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Import(names=names):
                 found |= {each.asname or each.name.partition(".")[0]: each.name for each in names}
@@ -54,16 +63,16 @@ class Calls:
     `ours`: names that our code defines anywhere; `lists`: those of them that take `*args`.
     """
 
-    def __init__(self, source: str, ours: set[str], lists: set[str]) -> None:
-        self._tree = ast.parse(source)
+    def __init__(self, nodes: Nodes, ours: set[str], lists: set[str]) -> None:
+        self._nodes = nodes
         self._lists = lists
         self._ours = ours | {"cls"}
-        self._here = defined(self._tree) | {"cls"}
-        self._imported = imported(self._tree)
+        self._here = defined(nodes) | {"cls"}
+        self._imported = imported(nodes)
 
     def too_long(self) -> Iterator[str]:
         """The place and the name of each such call."""
-        for node in ast.walk(self._tree):
+        for node in self._nodes:
             if isinstance(node, ast.Call):
                 called, arguments = node.func, node.args
                 if arguments and _last_name(called) in CALLERS and self._is_ours(arguments[0]):
@@ -100,10 +109,9 @@ def _in_our_packages(path: str) -> bool:
 
 def all_too_long() -> dict[str, list[str]]:
     """Such calls by file, without files that have none."""
-    sources = {file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8") for file in files()}
-    trees = [ast.parse(source) for source in sources.values()]
-    ours, lists = set().union(*map(defined, trees)), set().union(*map(variadic, trees))
-    found = {name: list(Calls(source, ours, lists).too_long()) for name, source in sources.items()}
+    parsed = {file.relative_to(ROOT).as_posix(): nodes_of(file.read_text(encoding="utf-8")) for file in files()}
+    ours, lists = set().union(*map(defined, parsed.values())), set().union(*map(variadic, parsed.values()))
+    found = {name: list(Calls(nodes, ours, lists).too_long()) for name, nodes in parsed.items()}
     return {name: calls for name, calls in found.items() if calls}
 
 
@@ -128,7 +136,7 @@ def test_calls_of_our_own_name_their_arguments() -> None:
 )
 def test_a_long_call_is_found(source: str) -> None:
     """Shows that these checks can fail."""
-    assert list(Calls(source, {"method", "several"}, {"several"}).too_long())
+    assert list(Calls(nodes_of(source), {"method", "several"}, {"several"}).too_long())
 
 
 @pytest.mark.parametrize(
@@ -145,4 +153,4 @@ def test_a_long_call_is_found(source: str) -> None:
 )
 def test_other_calls_are_left_alone(source: str) -> None:
     """Short calls, calls of foreign functions, and lists of one kind of thing are allowed."""
-    assert not list(Calls(source, {"method", "several"}, {"several"}).too_long())
+    assert not list(Calls(nodes_of(source), {"method", "several"}, {"several"}).too_long())
