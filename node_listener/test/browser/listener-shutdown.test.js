@@ -14,6 +14,7 @@ import {
   startChild,
   temporaryProfile,
 } from '../support/child.js';
+import { onlyDeep } from '../support/depth.js';
 import { until } from '../support/waiting.js';
 
 /** @type {Awaited<ReturnType<typeof startStandin>>} */
@@ -119,6 +120,7 @@ test('a killed browser is reported', async (context) => {
 });
 
 describe("behind a launcher script that does not exec, as that of Debian's headless shell", () => {
+  const ALIKE = onlyDeep('the headless shell of the tests above is behind such a script');
   /** The pid that puppeteer holds is the script's. @param {import('node:test').TestContext} context */
   async function behindAScript(context) {
     const folder = makeFolder('launcher');
@@ -133,7 +135,7 @@ describe("behind a launcher script that does not exec, as that of Debian's headl
     return { child, script: pid, browserPid };
   }
 
-  test('a stop leaves nothing', async (context) => {
+  test('a stop leaves nothing', ALIKE, async (context) => {
     const { child } = await behindAScript(context);
     child.send({ type: 'stop' });
     await left(child, 0, 'stop');
@@ -156,13 +158,13 @@ describe("behind a launcher script that does not exec, as that of Debian's headl
     await left(child, 0, 'stop');
   });
 
-  test('a killed browser is reported', async (context) => {
+  test('a killed browser is reported', ALIKE, async (context) => {
     const { child, browserPid } = await behindAScript(context);
     process.kill(browserPid, 'SIGKILL');
     await left(child, 70, 'browser_gone');
   });
 
-  test('a killed listener takes both with it', async (context) => {
+  test('a killed listener takes both with it', ALIKE, async (context) => {
     const { child } = await behindAScript(context);
     child.process.kill('SIGKILL');
     await child.exit;
