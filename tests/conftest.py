@@ -17,7 +17,7 @@ from tests.depth import DEEP, examples
 # A slow machine is no failure; a found example is. With a fixed seed there is nothing to store.
 settings.register_profile(
     "leadmasterd",
-    max_examples=examples(100),
+    max_examples=examples(50),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=not DEEP,

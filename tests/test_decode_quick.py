@@ -97,14 +97,14 @@ def test_any_value_in_any_place_is_read_alike_by_both(place: tuple[str, str | No
     agree(line(message))
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(st.dictionaries(st.sampled_from(list(places())), st.sampled_from(HOSTILE), max_size=6))
 def test_any_values_in_several_places_are_read_alike_by_both(replaced: dict[tuple[str, str | None], str]) -> None:
     """One that is refused hides no other."""
     agree(with_values(replaced))
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(st.integers(0, 1 << 30), st.integers(1, 8))
 def test_a_damaged_line_is_read_alike_by_both(seed: int, times: int) -> None:
     """Characters are changed, lost or doubled anywhere."""
@@ -117,7 +117,7 @@ def test_a_damaged_line_is_read_alike_by_both(seed: int, times: int) -> None:
     agree("".join(damaged).encode())
 
 
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(80))
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -343,7 +343,7 @@ def test_a_mapping_that_contradicts_an_earlier_one_loses_no_words(books: Books) 
 # ---------------------------------------------------------------------- thousands under one id
 
 
-TENFOLD = [(1500, 1), (10_000, 5000)] if DEEP else [(500, 1), (4000, 2000)]
+TENFOLD = [(1500, 1), (10_000, 5000)] if DEEP else [(500, 1), (2000, 1000)]
 """So many lines, captured in transactions of so many."""
 
 

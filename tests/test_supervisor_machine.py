@@ -921,11 +921,11 @@ class AnyOrder(RuleBasedStateMachine):
         assert sentences.because(because.code, because.values)
 
 
-AnyOrder.TestCase.settings = settings(max_examples=examples(75), stateful_step_count=40)
+AnyOrder.TestCase.settings = settings(max_examples=examples(50), stateful_step_count=40)
 TestAnyOrder = AnyOrder.TestCase
 
 
-@settings(max_examples=examples(75))
+@settings(max_examples=examples(50))
 @given(st.lists(EVENTS, max_size=40))
 def test_even_events_that_can_not_be_never_raise(events: list[Any]) -> None:
     """A bug elsewhere must not crash the machine, and it can still quit from any state."""
