@@ -9,14 +9,19 @@ from contextlib import closing
 
 import pytest
 
+from leadmasterd.actions import unit_of_work
 from leadmasterd.actions.dismissals import dismiss, undo_dismissal
 from leadmasterd.actions.labels import label, undo_label
 from leadmasterd.actions.merges import merge, undo_merge
 from leadmasterd.actions.notes import add_note, undo_note
 from leadmasterd.actions.stages import move_to_stage, undo_stage
 from leadmasterd.actions.unit_of_work import Change, LeadEditor, Patience, open_editor
+from leadmasterd.classify.classifier import Classifier
 from leadmasterd.errors import CannotUseArgument, CannotUseRules, DatabaseBusy, Refused
+from leadmasterd.projection.policy import classifier_of
 from leadmasterd.settings.model import load
+from leadmasterd.settings.paths import Paths
+from leadmasterd.store.dirty import mark_all_dirty
 from tests.test_cli_leads import BROKEN, DELIVERY, PRICE, Shop
 from tests.test_cli_leads import shop as shop
 
@@ -41,6 +46,26 @@ def test_a_stage_is_moved_with_its_note_and_says_what_changed(editor: LeadEditor
     assert move_to_stage(editor, "1", "won").unchanged
     assert shop.asks("SELECT actor, stage, note FROM decisions") == [("person:beto", "won", "in cash")]
     assert shop.asks("SELECT json_extract(value_json, '$.text') FROM lead_events WHERE kind = 'note'") == [("in cash",)]
+
+
+def test_rules_and_model_are_read_while_others_may_write(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon has not labelled what they wrote just now. It takes a third of a second, and nothing else does."""
+    shop.hears((1, 120, PRICE))
+    with closing(sqlite3.connect(shop.database)) as connection, connection:
+        connection.execute("DELETE FROM classifications")
+        mark_all_dirty(connection)
+    settings, paths = load(None)
+    locked = []
+
+    def read(rules: str, paths: Paths) -> Classifier:
+        locked.append(mine.connection.in_transaction)
+        return classifier_of(rules, paths)
+
+    monkeypatch.setattr(unit_of_work, "classifier_of", read)
+    with open_editor(settings.plain(), paths, actor="person:beto", patience=Patience(1)) as mine:
+        move_to_stage(mine, "1", "won")
+    assert locked == [False]
+    assert shop.asks("SELECT intent FROM classifications") == [("price",)]
 
 
 def test_a_locked_database_is_waited_for_as_long_as_told(editor: LeadEditor, shop: Shop) -> None:

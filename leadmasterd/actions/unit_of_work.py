@@ -23,7 +23,7 @@ from leadmasterd.queries.people import Subject, find_or_refuse, of_conversation
 from leadmasterd.settings.paths import Paths
 from leadmasterd.settings.plain import PlainSettings
 from leadmasterd.store.database import cannot_use, is_damage, open_for_writing
-from leadmasterd.store.dirty import mark_dirty
+from leadmasterd.store.dirty import dirty_among, mark_dirty
 from leadmasterd.text import _
 
 _T = TypeVar("_T")
@@ -153,9 +153,12 @@ class LeadEditor:
         conversations = sorted({each for subject in subjects for each in subject.conversations})
         with self.transaction():
             before = self._state(contacts, conversations)
+            unjudged = dirty_among(self.connection, conversations)
             written = write()
             mark_dirty(self.connection, dict.fromkeys(conversations, since(written)))
         try:
+            if unjudged:  # to read rules and model takes a hundred times as long as all else that is done with the lock
+                self.classifier()
             with self.transaction():
                 self.projector.project(conversations, datetime.now(UTC), self.actor)
                 after = self._state(contacts, conversations)
