@@ -31,8 +31,9 @@ from leadmasterd.projection.sql import insert
 
 log = logging.getLogger(__name__)
 
-EVERY: Final = 64
-"""Events between two checkpoints: loading and folding these takes as long as all else of a projection."""
+EVERY: Final = 32
+"""Events between two checkpoints. With 64 a message takes a quarter more time; with 16 a twentieth less, but far more
+contacts have one."""
 FORM: Final = 3
 """Of the state. Another one makes all checkpoints of older builds void."""
 _LONGEST: Final = 1 << 18
