@@ -39,8 +39,10 @@ for name in ("LC_ALL", "LC_MESSAGES"):
 os.environ |= {"LANG": "en_US.UTF-8", "LC_CTYPE": "C.UTF-8"}
 
 
-# What collecting makes lives until the end, and nothing of it is garbage.
+# What collecting makes lives until the end, and nothing of it is garbage. What tests make is looked through less often
+# than usual.
 gc.disable()
+gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.hookimpl(wrapper=True)
