@@ -50,7 +50,7 @@ def find_ours(marker: str, *, since: float = math.inf) -> list[psutil.Process]:
     me = os.getpid()
     found: dict[int, psutil.Process] = {}
     with contextlib.suppress(psutil.Error):
-        for child in psutil.Process(me).children():
+        for child in psutil.Process(me).children() if math.isfinite(since) else ():
             if child.pid in _others:
                 continue
             with contextlib.suppress(psutil.Error):
