@@ -33,7 +33,7 @@ class Customers:
 
     def await_captured(self) -> None:
         """Wait for everything written so far, and check that each message is there once and no other."""
-        wait_long(lambda: self.daemon.count() >= len(self.written), f"{len(self.written)} messages")
+        self.daemon.await_rows(lambda: self.daemon.count() >= len(self.written), f"{len(self.written)} messages")
         rows = self.daemon.query("SELECT stanza_id FROM messages")
         assert sorted(row["stanza_id"] for row in rows) == sorted(self.written)
 
@@ -57,7 +57,9 @@ class Customers:
     def nothing_was_lost(self, *causes: str) -> None:
         """Ready again: captured live, each message once, all gaps closed (one of a cause named), nothing sent."""
         self.expect_to_be_heard_live()
-        wait_long(lambda: not self.daemon.query("SELECT 1 FROM gaps WHERE closed_at IS NULL"), "the gaps to be closed")
+        self.daemon.await_rows(
+            lambda: not self.daemon.query("SELECT 1 FROM gaps WHERE closed_at IS NULL"), "the gaps to be closed"
+        )
         if causes:
             assert {row["cause"] for row in self.daemon.query("SELECT cause FROM gaps")} & {*causes}
         self.await_captured()

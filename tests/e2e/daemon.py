@@ -68,6 +68,13 @@ def new_standin(key_shape: str, rotation: tuple[str, ...] = ROTATION) -> StandIn
     return StandIn(Path(node), *rotation, key_shape=key_shape)
 
 
+def _stamp(path: Path) -> tuple[int, ...]:
+    with contextlib.suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return ()
+
+
 def _is_browser(process: psutil.Process, argument: str) -> bool:
     with contextlib.suppress(psutil.Error):
         return is_main_process(process, argument)
@@ -264,12 +271,28 @@ class DaemonUnderTest:
 
     def await_messages(self, number: int) -> None:
         """Wait for exactly this many messages."""
-        wait_long(lambda: self.count() >= number, f"{number} messages")
+        self.await_rows(lambda: self.count() >= number, f"{number} messages")
         assert self.count() == number
 
     def await_sweep(self) -> None:
         """Wait until the first whole sweep is done."""
-        wait_long(lambda: self.query("SELECT 1 FROM accounts WHERE swept_through_at IS NOT NULL"), "a whole sweep")
+        self.await_rows(
+            lambda: self.query("SELECT 1 FROM accounts WHERE swept_through_at IS NOT NULL"), "a whole sweep"
+        )
+
+    def await_rows(self, answer: Callable[[], Answer | None], what: str) -> Answer:
+        """Wait for what the database holds: it is asked when its files have changed, or twice a second."""
+        before: list[object] = []
+        files = self.places.database, Path(f"{self.places.database}-wal")
+
+        def ask_when_changed() -> Answer | None:
+            now = [int(2 * time.monotonic()), *map(_stamp, files)]
+            if now == before:
+                return None
+            before[:] = now
+            return answer()
+
+        return wait_long(ask_when_changed, what)
 
     # ------------------------------------------------------------------ its log of sessions
 
@@ -284,7 +307,7 @@ class DaemonUnderTest:
 
     def await_events(self, after: int, **wanted: str) -> list[dict[str, Any]]:
         """Wait for at least one such row; returns them all."""
-        return wait_long(lambda: self.events(after, **wanted), f"an event with {wanted}")
+        return self.await_rows(lambda: self.events(after, **wanted), f"an event with {wanted}")
 
     def await_ready_again(self, after: int) -> None:
         """Wait for a ready after that event."""
