@@ -176,7 +176,9 @@ def test_an_end_after_the_link_leaves_a_device_on_the_phone(linked: dict[str, An
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., asyncio.Task[Linked]]]:
     """Link with a child that writes these lines."""
-    monkeypatch.setattr(linking, "ENTRY", PROGRAMS / "speaks.py")
+    monkeypatch.setattr(
+        linking, "command_for", lambda node, marker: [str(node), str(PROGRAMS / "speaks.py"), f"--instance={marker}"]
+    )
 
     def start(*lines: object, exit_code: int = 0) -> asyncio.Task[Linked]:
         monkeypatch.setenv("SPEAKS", json.dumps(lines))

@@ -11,7 +11,7 @@ import psutil
 from leadmasterd.daemon.intake import Intake
 from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.listener import tree
-from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
+from leadmasterd.listener.child import CannotStart, Child, command_for, environment_for
 from leadmasterd.listener.options import child_options
 from leadmasterd.settings.paths import Paths
 from leadmasterd.settings.plain import PlainSettings
@@ -38,7 +38,7 @@ class Spawner:
         options = child_options(self._settings, profile=self._profile_folder, browser=browser, instance=self._marker)
         try:
             self.current = await Child.start(
-                [str(node), str(ENTRY), f"--instance={self._marker}"],
+                command_for(node, self._marker),
                 environment=environment_for(options),
                 marker=self._marker,
                 on_lines=intake.lines,

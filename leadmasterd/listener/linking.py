@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from leadmasterd.errors import Interrupted, LeadmasterdError, Refused
 from leadmasterd.listener import tree
-from leadmasterd.listener.child import ENTRY, CannotStart, Child, environment_for
+from leadmasterd.listener.child import CannotStart, Child, command_for, environment_for
 from leadmasterd.listener.options import child_options
 from leadmasterd.settings.model import Settings
 from leadmasterd.supervisor.timing import Timing
@@ -214,7 +214,7 @@ async def link(settings: Settings, *, node: Path, browser: Path, profile: Path, 
 
     try:
         child = await Child.start(
-            [str(node), str(ENTRY), f"--instance={marker}"],
+            command_for(node, marker),
             environment=environment_for(options),
             marker=marker,
             on_lines=on_lines,
