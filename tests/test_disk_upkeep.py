@@ -196,6 +196,23 @@ def test_a_clock_that_jumps_ahead_costs_no_line(store: Store) -> None:
     assert numbers(told(store)) == [2, 3, 4]
 
 
+def test_blocks_from_a_clock_that_was_ahead_hold_up_no_later_ones(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stay until that time comes, and were the oldest: nothing behind them went, and the file grew."""
+    monkeypatch.setattr(disk_upkeep, "LINES", 1)
+    monkeypatch.setattr(disk_upkeep, "_AT_ONCE", 2)
+    says(store, 1, 2, 3, age=-40)
+    keep_up(store, now=NOW + 42 * DAY)
+    says(store, 4, 5, 6, age=3)
+    keep_up(store)
+    assert store.one("SELECT count(*) FROM raw_blocks") == 6
+    keep_up(store, now=NOW + 5 * DAY)
+    assert numbers(told(store)) == [1, 2, 3]
+    keep_up(store, now=NOW + 48 * DAY)
+    assert told(store)["lines"] == []
+
+
 def test_after_days_off_all_that_is_due_happens(store: Store) -> None:
     """Of an old database most lines are past their time, and are not packed first."""
     for number in range(20):

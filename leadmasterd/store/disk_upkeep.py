@@ -141,10 +141,12 @@ class DiskUpkeep:
         return later.fetchone() is not None
 
     def _drop(self, now: datetime) -> bool:
-        """Delete the blocks that are past their time."""
-        past = self._past(now)
-        oldest = self._db.execute("SELECT block_id, newest_at FROM raw_blocks ORDER BY 1 LIMIT ?", (_AT_ONCE,))
-        gone = [(block,) for block, newest in oldest.fetchall() if newest < past]
+        """Delete the blocks that are past their time. The oldest may say a later one: our clock was ahead then."""
+        if not self._days:
+            return False
+        gone = self._db.execute(
+            "SELECT block_id FROM raw_blocks WHERE newest_at < ? ORDER BY 1 LIMIT ?", (self._past(now), _AT_ONCE)
+        ).fetchall()
         self._db.executemany("DELETE FROM raw_blocks WHERE block_id = ?", gone)
         return bool(gone)
 
