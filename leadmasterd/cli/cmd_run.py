@@ -20,6 +20,8 @@ from leadmasterd.settings.paths import Paths
 from leadmasterd.settings.plain import read_plain
 from leadmasterd.text import _, speak
 
+log = logging.getLogger("leadmasterd.run")
+
 _LOOK_EVERY: Final = 0.1
 
 
@@ -80,7 +82,10 @@ async def _print_link(paths: Paths, token: str) -> None:
     while (url := address.kept(paths)) is None:  # noqa: ASYNC110 - another process writes it
         await asyncio.sleep(_LOOK_EVERY)
     link = f"{url}login?link={token}"
-    print(_("The page, once, within ten minutes: {link}").format(link=link), flush=True)
+    try:
+        print(_("The page, once, within ten minutes: {link}").format(link=link), flush=True)
+    except OSError as error:  # its disk is full, or who reads has left; `web link` remains
+        log.warning("cannot print the page's link here: %s", error, extra={"action": "link_not_printed"})
 
 
 class TerminalPresenter:

@@ -151,16 +151,19 @@ def test_a_link_leads_to_where_the_page_is_served(alone: tuple[WebShop, Served])
 
 
 @contextmanager
-def running_both(folder: Path) -> Iterator[Forked]:
-    """`leadmasterd run --web` with a listener that shows a code and waits."""
+def running_both(folder: Path, *, output: str = "run.log") -> Iterator[Forked]:
+    """`leadmasterd run --web` with a listener that shows a code and waits. What it logs goes to `run.log`."""
     settings = f'[web]\nport = 0\n[listener]\nnode = "{SHOWS_A_CODE}"\nbrowser = "/bin/true"\n'
     shop = WebShop(folder, settings=settings)
     shop.is_new()
+    log = folder / "run.log"
+    log.touch()
     process = Forked(
         *("--config", str(shop.config), "run", "--web"),
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        output=folder / "run.log",
+        output=folder / output,
+        errors=log,
     )
     yield process
     if process.poll() is None:
@@ -296,6 +299,18 @@ def test_both_end_in_good_order(both: Forked, tmp_path: Path, number: signal.Sig
     assert not lives(page)
     assert (read_status(paths) or {})["phase"] == "stopped"
     assert "Traceback" not in log.read_text()
+
+
+def test_a_link_that_can_not_be_printed_ends_neither(tmp_path: Path) -> None:
+    """Its disk is full, or who reads has left. Capture goes on, and `web link` prints another."""
+    with running_both(tmp_path, output="/dev/full") as both:
+        log = tmp_path / "run.log"
+        wait_for(lambda: "cannot print the page's link here" in log.read_text() or both.poll(), "the link")
+        assert both.poll() is None
+        paths = find_paths(str(tmp_path / "config.toml"))
+        wait_for(lambda: (read_status(paths) or {}).get("phase") == "waiting_for_scan", "the code")
+        assert lives(page_of(both))
+        assert "Traceback" not in log.read_text()
 
 
 def test_a_killed_parent_takes_both_along(both: Forked) -> None:
