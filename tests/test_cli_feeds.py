@@ -29,6 +29,7 @@ from leadmasterd.queries import feeds as queries
 from leadmasterd.settings.paths import Paths, find_paths
 from leadmasterd.store.database import open_for_writing
 from tests import test_cli
+from tests.captures import make_database
 from tests.feeds import AT
 from tests.receivers import Behaviour, answers, receiving
 from tests.test_cli_leads import ALWAYS_OPEN, BROKEN, PRICE, Answer, Shop
@@ -48,6 +49,8 @@ def configured(shop: Shop, *feeds: str) -> Paths:
     (shop.folder / "config.toml").write_text(text)
     paths = find_paths(None)
     paths.state_dir.mkdir(mode=0o700, exist_ok=True)
+    if not paths.database.exists():
+        make_database(paths.database)
     with closing(open_for_writing(paths.database)) as database:
         database.execute("BEGIN")
         triggers.sync(database, "full" if feeds else "off")
