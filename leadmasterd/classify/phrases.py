@@ -117,24 +117,28 @@ class Phrases(Generic[Mark]):
         """Cache what phrases know of so many words: for a process that searches very much and does not live long."""
         self._kind = lru_cache(maxsize=many)(self._kind_of)
 
-    def found(self, words: Sequence[str]) -> Iterator[tuple[Mark, int, int]]:
+    def found(self, words: Sequence[str]) -> list[tuple[Mark, int, int]]:
         """Every match: the phrase's mark, the index of its first word and the index after its last."""
         if not self._ready:
             self._complete()
         kinds = list(map(self._kind, words))
+        length, matches = len(kinds), []
         for start, first in enumerate(kinds):
             place = self._first.after.get(first)
+            if place is None:  # of most words
+                continue
             if place is _NOT_KNOWN:
                 place = self._step(self._first, first)
             end = start + 1
             while place is not None:
                 for mark in place.ends:
-                    yield mark, start, end
-                if end == len(kinds):
+                    matches.append((mark, start, end))  # noqa: PERF401 - a list made for each would take longer
+                if end == length:
                     break
                 following = place.after.get(kinds[end], place.otherwise)
                 place = self._step(place, kinds[end]) if following is _NOT_KNOWN else following
                 end += 1
+        return matches
 
     def _kind_of(self, word: str) -> str:
         """A word for which `_step` does the same as for this one: there are few. Cached as `_kind`."""

@@ -7,6 +7,7 @@ Phrases are described in `phrases`.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import re2
@@ -15,6 +16,8 @@ from leadmasterd.classify.intents import FLAGS, Signals
 from leadmasterd.classify.phrases import Phrases
 from leadmasterd.classify.text import Normalised, without_accents
 
+_TYPES_CACHED: Final = 64
+"""Types of a burst's messages: few bursts have others than one text."""
 _REGEX_MEMORY: Final = 1 << 18
 """Bytes for one compiled regex. A larger one is refused, which bounds its time too."""
 
@@ -111,6 +114,7 @@ class RuleSet:
             if not rule.phrases and not rule.regex
         ]
         """Rules on signals only, and of which types a message must be: most bursts have none of these."""
+        self._of_types = lru_cache(maxsize=_TYPES_CACHED)(self._by_types)
         self._phrases: Phrases[tuple[int, _Kind]] = Phrases()
         for number, rule in enumerate(self.rules):
             for kind in _KINDS:
@@ -124,16 +128,17 @@ class RuleSet:
     def hits(self, burst: Normalised, signals: Signals) -> list[Hit]:
         """Every rule that matches; the first one decides."""
         spans = self._phrases_in(burst)
-        by_signals = {
-            number: ("", 0) for number, types in self._by_signals if not types or not types.isdisjoint(signals.types)
-        }
-        matches = by_signals | self._by_regex(burst, signals) | self._by_phrases(burst, spans)
+        matches = self._of_types(signals.types) | self._by_regex(burst, signals) | self._by_phrases(burst, spans)
         hits = [
             Hit(self.rules[number], matched, at)
             for number, (matched, at) in matches.items()
             if number not in spans["unless"] and _allowed(self.rules[number], burst, signals)
         ]
-        return sorted(hits, key=self._order)
+        return sorted(hits, key=self._order) if len(hits) > 1 else hits
+
+    def _by_types(self, types: tuple[str, ...]) -> dict[int, tuple[str, int]]:
+        """The rules on signals only that may hold for messages of these types. Cached as `_of_types`."""
+        return {number: ("", 0) for number, its in self._by_signals if not its or not its.isdisjoint(types)}
 
     def _phrases_in(self, burst: Normalised) -> _Spans:
         """The first pass: all phrases of all rules at once."""

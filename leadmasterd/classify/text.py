@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 JUDGED: Final = 2_000
@@ -190,7 +191,7 @@ def normalise(texts: Sequence[str]) -> Normalised:
         if left <= 0 or room <= 0:
             cut = True
             break
-        line = " ".join(words_of(raw[:left]))
+        line = _line_of(raw[:left])
         cut = cut or len(raw) > left or len(line) > room
         left -= len(raw)
         line = line[:room].rstrip()
@@ -198,12 +199,18 @@ def normalise(texts: Sequence[str]) -> Normalised:
         if line:
             lines.append(line)
     text = "\n".join(lines)
+    question = QUESTION in text
     words = text.split()
-    return Normalised(text, tuple(word for word in words if word != QUESTION), QUESTION in words, cut)
+    return Normalised(text, tuple([word for word in words if word != QUESTION] if question else words), question, cut)
 
 
 def words_of(raw: str) -> Iterable[str]:
     """The normalised words of one body. Chat spelling may make two of one; repeated emoji become one."""
+    return _line_of(raw).split()
+
+
+def _line_of(raw: str) -> str:
+    """The same with single spaces between them."""
     kept = raw.lower()
     if not kept.isascii():
         kept = without_accents(_FROM_EMOJI_ON.sub(_emoji_meaning, kept)).lower()
@@ -212,12 +219,19 @@ def words_of(raw: str) -> Iterable[str]:
     if _DIGIT.search(kept):  # most texts have none, and these two are slow
         kept = _MONEY.sub(f" {MONEY} ", kept)
         kept = _PHONE.sub(_phone_or_number, kept)
-    last = ""
-    for found in _WORD.findall(kept):
-        for word in _spelled(found[:LONG_WORD]):
-            if word != last or word[0] not in ":?":
-                yield word
-            last = word
+    found = _WORD.findall(kept)
+    if max(map(len, found), default=0) > LONG_WORD:
+        found = [word[:LONG_WORD] for word in found]
+    line = " ".join(chain.from_iterable(map(_spelled, found)))
+    return _without_repeats(line) if "? ?" in line or ": :" in line else line
+
+
+def _without_repeats(line: str) -> str:
+    """With one `?` or emoji in place of several."""
+    words = line.split()
+    return " ".join(
+        [word for word, before in zip(words, ["", *words], strict=False) if word != before or word[0] not in ":?"]
+    )
 
 
 def without_accents(text: str) -> str:
