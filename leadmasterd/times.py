@@ -15,7 +15,7 @@ EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
 _EARLIEST_T: Final = EARLIEST.timestamp()
 _SLACK_SECONDS: Final = FUTURE_SLACK.total_seconds()
 _CHARACTERS: Final = len("2009-01-01T00:00:00.000Z")
-_TEXTS_KEPT: Final = 512
+_TEXTS_KEPT: Final = 1_024
 _texts: Final[dict[int, str]] = {}
 """Times as text: a contact's rows repeat the same few times, most of which were read from its messages."""
 

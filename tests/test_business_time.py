@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadmasterd import times
 from leadmasterd.leads.calendar import WEEKDAYS, BusinessCalendar, openings
 from leadmasterd.leads.public_holidays import holidays_in, known_country
 from tests.depth import examples
@@ -161,6 +162,18 @@ def test_due_is_the_first_instant_when_so_much_business_time_has_passed(
         assert due.tzinfo is UTC
         assert calendar.business_seconds(start, due) == seconds
         assert calendar.business_seconds(start, due - timedelta(microseconds=1)) < seconds
+
+
+@settings(max_examples=examples(60))
+@given(calendars(), st.integers(-3 * 86_400_000, 3 * 86_400_000), st.integers(-40 * HOUR * 1_000, 40 * HOUR * 1_000))
+def test_milliseconds_are_the_same_instants(drawn: Drawn, shift: int, more: int) -> None:
+    """Who has milliseconds gets what they would by datetimes."""
+    calendar, _, near = drawn
+    start = times.to_ms(times.iso(near)) + shift
+    begins, ends = times.from_ms(start), times.from_ms(start + more)
+    assert calendar.business_seconds_ms(start, start + more) == calendar.business_seconds(begins, ends)
+    due = calendar.due(begins, more / 7_000)
+    assert times.iso_ms_or_none(calendar.due_ms(start, more / 7_000)) == (times.iso(due) if due else None)
 
 
 def next_opening(calendar: BusinessCalendar, at: datetime) -> datetime | None:

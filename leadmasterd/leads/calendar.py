@@ -33,6 +33,8 @@ _ADDED_DAYS: Final = 8
 _TOTALS_KEPT: Final = 1_024
 _PROBE: Final = 6 * 3600
 _MICRO: Final = 1_000_000
+_MILLI: Final = 1_000
+"""Microseconds of a second and of a millisecond."""
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
@@ -115,7 +117,13 @@ class BusinessCalendar:
 
     def business_seconds(self, start: datetime, end: datetime) -> float:
         """Open seconds between two instants; 0 when `end` is not after `start`. Exact to the microsecond."""
-        first_instant, last_instant = _instant(start), _instant(end)
+        return self._seconds_within(_instant(start), _instant(end))
+
+    def business_seconds_ms(self, start: int, end: int) -> float:
+        """The same of milliseconds since 1970."""
+        return self._seconds_within(start * _MILLI, end * _MILLI)
+
+    def _seconds_within(self, first_instant: int, last_instant: int) -> float:
         if last_instant <= first_instant:
             return 0.0
         first, last = _utc_day(first_instant), _utc_day(last_instant)
@@ -136,14 +144,22 @@ class BusinessCalendar:
 
         None if the two years from `start` have fewer.
         """
-        instant = _instant(start)
+        due = self._due(_instant(start), seconds)
+        return None if due is None else _datetime(due)
+
+    def due_ms(self, start: int, seconds: float) -> int | None:
+        """The same in milliseconds since 1970; what is left of one is cut off."""
+        due = self._due(start * _MILLI, seconds)
+        return None if due is None else due // _MILLI
+
+    def _due(self, instant: int, seconds: float) -> int | None:
         left = round(seconds * _MICRO)
         if left <= 0:
-            return _datetime(instant)
+            return instant
         for opens, closes in self._ahead(instant):
             begins = max(opens, instant)
             if left <= closes - begins:
-                return _datetime(begins + left)
+                return begins + left
             left -= closes - begins
         return None
 

@@ -7,6 +7,7 @@ messages come first, then calls (missed ones first), answers, reactions, decisio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple
 
 from leadmasterd.classify.intents import Signals
@@ -158,32 +159,34 @@ class Burst:
     @property
     def saved(self) -> bool:
         """Whether they were in the operator's address book."""
-        return any(each.saved for each in self.messages)
+        return True in [each.saved for each in self.messages]
 
     @property
     def ad(self) -> bool:
         """Whether they came from an ad."""
-        return any(each.ad for each in self.messages)
+        return True in [each.ad for each in self.messages]
 
     @property
     def shares(self) -> bool:
         """Whether something was shared that somebody must look at, whatever the words with it."""
-        return any(each.type in SHARED_TYPES for each in self.messages)
+        return not SHARED_TYPES.isdisjoint([each.type for each in self.messages])
 
     @property
     def signals(self) -> Signals:
         """What the classifier gets besides the text."""
         if len(self.messages) == 1:  # of most bursts
             [only] = self.messages
-            return Signals(
-                saved_contact=only.saved,
-                business_account=only.business,
-                first_contact=self.first_contact,
-                prompt_reply=self.prompt,
-                ad_referral=only.ad,
-                has_media=only.media,
-                about_product=only.about_product,
-                types=(only.type,),
+            return Signals._make(  # in order, as it takes a third of the time
+                (
+                    only.saved,
+                    only.business,
+                    self.first_contact,
+                    self.prompt,
+                    only.ad,
+                    only.media,
+                    only.about_product,
+                    (only.type,),
+                )
             )
         return Signals(
             saved_contact=self.saved,
@@ -206,8 +209,14 @@ class Burst:
 Step = Burst | Called | Answered | Reacted | Decided | Dismissed | Merged
 
 
+_when: Final = attrgetter("at")
+
+
 def in_order(events: Iterable[Event]) -> list[Event]:
-    return sorted(events, key=_place)
+    """Sorted by their places; only events of one time need to be told apart by more than their time."""
+    in_time = sorted(events, key=_when)
+    times = list(map(_when, in_time))
+    return in_time if len({*times}) == len(times) else sorted(in_time, key=_place)
 
 
 def _place(event: Event) -> tuple[int, int, bool, str]:
@@ -319,6 +328,7 @@ def _prompt_messages(
     until: dict[int, int] = dict.fromkeys(received, -1)
     found = set()
     times: dict[int, tuple[int, int]] = {}
+    beginning = {*threads.values()}
     for event in events:
         if isinstance(event, Inbound):
             thread = threads[event.conversation]
@@ -329,6 +339,10 @@ def _prompt_messages(
                 found.add(event.message_id)
                 until[thread] = max(until[thread], event.at + _NEXT_PART_MS)
                 times[thread] = times.get(thread, (event.at, 0))[0], until[thread]
+            else:
+                beginning.discard(thread)
+                if not beginning:
+                    break
     return found, times.values()
 
 
@@ -374,20 +388,24 @@ def quick_replies(
 
 
 def untyped(
-    inbound: Sequence[int], outgoing: Sequence[Sent], burst_ms: int, before: Heard = NOTHING_HEARD
-) -> tuple[set[int], list[tuple[int, Heard]]]:
-    """The ids of one thread's outgoing messages that nobody typed; and what is remembered after each time.
+    inbound: Sequence[int],
+    outgoing: Sequence[Sent],
+    burst_ms: int,
+    before: Heard = NOTHING_HEARD,
+    *,
+    trail: list[tuple[int, Heard]] | None = None,
+) -> set[int]:
+    """The ids of one thread's outgoing messages that nobody typed. To `trail` what is remembered after each is added.
 
     `inbound`: times, in any order. A long one is untyped within seconds of the first words of a burst, unless a person
     on our side wrote shortly before them: they may have been typing since then. What nobody typed ends no burst.
     """
     events = sorted(
         [*((at, 0, "", None) for at in inbound), *((each.at, 1, each.own_id, each) for each in outgoing)],
-        key=lambda event: event[:3],
+        key=itemgetter(0, 1, 2),
     )
     first, last, ours, written = before
     found = set()
-    trail = []
     for at, _rank, _own_id, sent in events:
         if sent is None:
             if first is None or last is None or at - last >= burst_ms:
@@ -399,5 +417,6 @@ def untyped(
             found.add(sent.message_id)
         else:
             first, ours = None, at
-        trail.append((at, Heard(first, last, ours, written)))
-    return found, trail
+        if trail is not None:
+            trail.append((at, Heard(first, last, ours, written)))
+    return found

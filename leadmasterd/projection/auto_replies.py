@@ -14,17 +14,18 @@ import json
 import re
 import sqlite3
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from leadmasterd.authors import OURS
 from leadmasterd.leads.timeline import NOTHING_HEARD, Heard, Inbound, Sent, quick_replies, untyped
-from leadmasterd.projection.history import History, Outgoing
+from leadmasterd.projection.history import History, Outgoing, SentBodies
 from leadmasterd.projection.persons import several_persons
 from leadmasterd.projection.sql import with_ids
 from leadmasterd.store.dirty import mark_dirty
@@ -67,13 +68,13 @@ class Marked:
     automatic: set[int]
     since: str | None
     _before: Mapping[int, Heard]
-    _trails: Mapping[int, Sequence[tuple[int, Heard]]]
+    _trails: Callable[[], Mapping[int, Sequence[tuple[int, Heard]]]]
     _first_written: Mapping[int, int]
 
     def heard(self, at: int) -> dict[int, Heard]:
         """What is remembered of each thread at this time, of what was earlier."""
         found = dict(self._before)
-        for thread, trail in self._trails.items():
+        for thread, trail in self._trails().items():
             place = bisect_left(trail, at, key=itemgetter(0))
             if place:
                 found[thread] = trail[place - 1][1]
@@ -81,6 +82,22 @@ class Marked:
             if written < at:
                 found[thread] = found.get(thread, NOTHING_HEARD)._replace(written=written)
         return found
+
+
+def look_at_bodies(connection: sqlite3.Connection, histories: Sequence[History]) -> None:
+    """Set `bodies` of these, which are loaded and new: of a body that only one person was sent nothing is to be asked.
+
+    Only what went to several persons is automatic by its body.
+    """
+    keys_of = [
+        {each.message_id: _body_key(each) for each in history.outgoing if each.author in OURS and not each.forwarded}
+        for history in histories
+    ]
+    of_histories = Counter(key for keys in keys_of for key in {*keys.values()} if key)
+    known = connection.execute(_KNOWN_BODIES, (json.dumps([*of_histories]),)).fetchall()
+    elsewhere = {key for key, histories in of_histories.items() if histories > 1}.union(*known)
+    for history, keys in zip(histories, keys_of, strict=True):
+        history.bodies = SentBodies(keys, elsewhere)
 
 
 def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms: int) -> Marked:
@@ -112,6 +129,12 @@ def mark_auto_replies(connection: sqlite3.Connection, history: History, burst_ms
         _trails=trails,
         _first_written=history.first_written(),
     )
+
+
+_KNOWN_BODIES: Final = (
+    "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM sent_bodies WHERE body_key = value) "
+    "OR EXISTS (SELECT 1 FROM automatic_bodies WHERE body_key = value)"
+)
 
 
 def _received(history: History) -> Mapping[int, list[int]]:
@@ -168,10 +191,12 @@ def _update_sent(
         changed.add(kept.pop(message_id).body_key)
         connection.execute("DELETE FROM sent_bodies WHERE message_id = ?", (message_id,))
     new: list[Outgoing] = []
+    keys = history.bodies.keys if history.bodies else {}
+    elsewhere = history.bodies.elsewhere if history.bodies else None
     for message_id, message in chosen.items():
         known = kept.get(message_id)
         if known is None:
-            if body_key := _body_key(message):
+            if body_key := keys[message_id] if message_id in keys else _body_key(message):
                 kept[message_id] = _Kept(body_key, _is_long(message.body), _QUICK * (message_id in quick), False)
                 new.append(message)
         elif (known.signs & _QUICK) != _QUICK * (message_id in quick):
@@ -190,7 +215,8 @@ def _update_sent(
             ],
         )
         changed.update(kept[each.message_id].body_key for each in new)
-        for message_id in _mark_near(connection, [each.message_id for each in new]):
+        asked = [each.message_id for each in new if elsewhere is None or kept[each.message_id].body_key in elsewhere]
+        for message_id in _mark_near(connection, asked) if asked else ():
             kept[message_id] = kept[message_id]._replace(signs=kept[message_id].signs | _NEAR)
     return changed
 
@@ -240,7 +266,10 @@ def _body_key(message: Outgoing) -> str | None:
 
 
 def _is_long(body: str) -> bool:
-    return len(body) > _LONG and sum(map(str.isalpha, _LINK.sub("", body))) > _LONG
+    if len(body) <= _LONG:
+        return False
+    words = _LINK.sub("", body) if "/" in body or "www." in body else body  # to search for a link takes long
+    return sum(map(str.isalpha, words)) > _LONG
 
 
 # ---------------------------------------------------------------------- which bodies are automatic
@@ -256,6 +285,10 @@ def _judge(
     earlier: list[str] = []
     before = {row.body_key for row in kept.values() if row.automatic}
     doubtful = changed | before | {row.body_key for row in kept.values() if row.signs}
+    if history.bodies:
+        doubtful &= history.bodies.elsewhere
+    if not doubtful:
+        return set(), None
     automatic = set()
     for body_key, was_automatic, signs in connection.execute(
         "SELECT value, EXISTS (SELECT 1 FROM automatic_bodies WHERE body_key = value), "
@@ -328,7 +361,9 @@ def _automatic(
     bodies: set[str],
     received: Mapping[int, list[int]],
     burst_ms: int,
-) -> tuple[set[int], dict[int, list[tuple[int, Heard]]]]:
+) -> tuple[set[int], Callable[[], Mapping[int, Sequence[tuple[int, Heard]]]]]:
+    """Their ids, and how to learn what is remembered of each thread after each time: most histories are not parted."""
+    before = history.heard
     sent: dict[int, list[Sent]] = defaultdict(list)
     for message in typed:
         row = kept.get(message.message_id)
@@ -341,11 +376,17 @@ def _automatic(
                 long=row is not None and row.long,
             )
         )
-    automatic: set[int] = set()
-    trails = {}
-    for thread in {*received, *sent}:
-        found, trails[thread] = untyped(
-            received.get(thread, ()), sent[thread], burst_ms, history.heard.get(thread, NOTHING_HEARD)
-        )
-        automatic |= found
-    return automatic, trails
+    threads = {*received, *sent}
+
+    def untyped_in(thread: int, trail: list[tuple[int, Heard]] | None = None) -> set[int]:
+        heard = before.get(thread, NOTHING_HEARD)
+        return untyped(received.get(thread, ()), sent.get(thread, ()), burst_ms, heard, trail=trail)
+
+    @cache
+    def trails() -> Mapping[int, Sequence[tuple[int, Heard]]]:
+        found: dict[int, list[tuple[int, Heard]]] = {thread: [] for thread in threads}
+        for thread, trail in found.items():
+            untyped_in(thread, trail)
+        return found
+
+    return set().union(*map(untyped_in, threads)), trails

@@ -19,6 +19,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -57,8 +58,19 @@ class Checkpoints:
 
     def __init__(self, connection: sqlite3.Connection, policy: Policy, history: History) -> None:
         self._db = connection
+        self._policy = policy
         self._history = history
-        self._made_with = _made_with(policy, history)
+
+    @cached_property
+    def _made_with(self) -> str:
+        """What a state holds for: this form, the settings, and whose each conversation is."""
+        history = self._history
+        whose = [
+            sorted(history.people.items()),
+            sorted(history.threads.items()),
+            [[each.at, each.kept, each.merged, each.number] for each in history.merges],
+        ]
+        return _digest(json.dumps([FORM, self._policy.version, self._policy.hours, whose]))
 
     def latest(self, since: str | None) -> Checkpoint | None:
         """The latest that holds, when nothing before `since` has changed. Drops all others that are as late."""
@@ -137,16 +149,6 @@ def spaced(positions: Iterable[int], end: int, every: int) -> set[int]:
     for position in sorted(positions):
         by_distance.setdefault(((end - position) // every + 1).bit_length(), []).append(position)
     return {position for group in by_distance.values() for position in (group[0], group[-1])}
-
-
-def _made_with(policy: Policy, history: History) -> str:
-    """What a state holds for: this form, the settings, and whose each conversation is."""
-    whose = [
-        sorted(history.people.items()),
-        sorted(history.threads.items()),
-        [[each.at, each.kept, each.merged, each.number] for each in history.merges],
-    ]
-    return _digest(json.dumps([FORM, policy.version, policy.hours, whose]))
 
 
 def _state_of(at: str, position: int, state: str) -> Checkpoint | None:

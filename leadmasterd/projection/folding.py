@@ -8,9 +8,9 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from leadmasterd.leads.fold import DAY_MS, BurstLabel, Fold
+from leadmasterd.leads.fold import DAY_MS, Fold
 from leadmasterd.leads.state import Taken, resume
-from leadmasterd.leads.timeline import Burst, Heard, Reading
+from leadmasterd.leads.timeline import Heard, Reading
 from leadmasterd.projection.auto_replies import Marked, mark_auto_replies
 from leadmasterd.projection.checkpoints import Checkpoint, Checkpoints, spaced
 from leadmasterd.projection.history import History
@@ -56,14 +56,12 @@ class Folding:
         """`begun`: the checkpoint to go on from. `ready`: as for `Labels`; `now`, `actor`: as for `LeadRows`."""
         self._db = connection
         self._policy = policy
-        self._classifier = classifier
         self._history = history
-        self._ready = ready
-        self._now = now
         self._every = min(distances)
         self._windows = Windows(connection, history, distances.window)
-        self._labels: Labels
-        self._fold = Fold(self._label_of, history.people, history.threads, reopen_ms=policy.reopen_days * DAY_MS)
+        self._labels = Labels(connection, history, classifier, ready=ready, now=now)
+        # Not by a method of this object: it would refer to itself, and only a look for garbage would free it.
+        self._fold = Fold(self._labels.of, history.people, history.threads, reopen_ms=policy.reopen_days * DAY_MS)
         self._position = 0
         self._made: list[_Made] = []
         self._again: str | None = None
@@ -105,7 +103,7 @@ class Folding:
 
     def _take(self, reading: Reading, marked: Marked) -> None:
         """Label and fold all its steps, and take the state at each boundary."""
-        self._labels = Labels(self._db, self._history, self._classifier, ready=self._ready, now=self._now)
+        self._labels.begin()
         done = 0
         for boundary in reading.boundaries:
             for step in reading.steps[done : boundary.steps]:
@@ -124,9 +122,6 @@ class Folding:
         self._position += reading.events
         self._labels.write()
         write_touchpoints(self._db, self._history, self._policy.campaigns)
-
-    def _label_of(self, burst: Burst) -> BurstLabel:
-        return self._labels.of(burst)
 
     def write(self, checkpoints: Checkpoints) -> None:
         """Write the leads and what belongs to them, and keep some of the states."""

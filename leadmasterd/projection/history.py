@@ -66,6 +66,15 @@ class Outgoing(NamedTuple):
     deleted: bool
 
 
+class SentBodies(NamedTuple):
+    """What several histories that were loaded together, and are new, have of `sent_bodies`."""
+
+    keys: Mapping[int, str | None]
+    """The `body_key` of each message that counts there; None: it proves nothing."""
+    elsewhere: Set[str]
+    """Those of them that another history has too, or that the tables already know."""
+
+
 @dataclass(slots=True)
 class History:
     """One contact: the root, and all that were merged into it."""
@@ -98,6 +107,8 @@ class History:
     is_new: bool = False
     """It is not long, and as far as `look_over` knows nothing was ever derived from it: so no table need be asked what
     it has of it."""
+    bodies: SentBodies | None = None
+    """Once `auto_replies.look_at_bodies` has looked."""
 
     @property
     def conversations(self) -> list[int]:
@@ -290,10 +301,10 @@ class _Some(NamedTuple):
 
 def _load_messages(some: _Some) -> dict[int, list[Called]]:
     """Returns the lines of calls in the chats, by conversation."""
-    earlier = _earlier_texts(some)
+    edited: dict[int, tuple[list[Any], int]] = {}
     call_lines: dict[int, list[Called]] = defaultdict(list)
     for (
-        conversation, message_id, incoming, author, type_, body, sent_at, readable, edited, saved, business, ad,
+        conversation, message_id, incoming, author, type_, body, sent_at, readable, is_edited, saved, business, ad,
         media, about_product, on_status, details, own_id, forwarded, file, revoked,
     ) in some.rows(
         "SELECT conversation_id, message_id, direction = 'in', author, type, body, sent_at, "
@@ -322,7 +333,11 @@ def _load_messages(some: _Some) -> dict[int, list[Called]]:
                     answered=_line_says_answered(details),
                 )
             )
-        elif incoming:
+            continue
+        if is_edited:
+            said: list[Any] = history.events if incoming else history.outgoing
+            edited[message_id] = said, len(said)
+        if incoming:
             words = written_words(body, json.loads(details)) if details else body or ""
             history.events.append(
                 Inbound._make(  # in order: naming so many fields takes three times as long
@@ -334,8 +349,8 @@ def _load_messages(some: _Some) -> dict[int, list[Called]]:
                         type_,
                         "" if words.startswith(_VCARD) else words,
                         bool(readable),
-                        bool(edited),
-                        earlier.get(message_id, ()),
+                        bool(is_edited),
+                        (),
                         bool(saved),
                         bool(business),
                         bool(ad),
@@ -354,25 +369,32 @@ def _load_messages(some: _Some) -> dict[int, list[Called]]:
                         message_id,
                         own_id,
                         author,
-                        earlier[message_id][0] if message_id in earlier else body or "",
+                        body or "",
                         bool(forwarded),
                         file,
                         bool(revoked),
                     )
                 )
             )
+    if edited:
+        for message_id, texts in _earlier_texts(some.connection, edited).items():
+            of, place = edited[message_id]
+            message = of[place]
+            changed = {"earlier": tuple(texts)} if isinstance(message, Inbound) else {"body": texts[0]}
+            of[place] = message._replace(**changed)
     return call_lines
 
 
-def _earlier_texts(some: _Some) -> dict[int, tuple[str, ...]]:
+def _earlier_texts(connection: sqlite3.Connection, message_ids: Iterable[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
-    for message_id, before in some.rows(
-        "SELECT message_id, body_before FROM messages m JOIN message_versions USING (message_id) "
-        "WHERE m.conversation_id IN (SELECT value FROM json_each(?1)) AND m.sent_at >= ?2 AND m.sent_at < ?3 "
-        "AND m.edited_at IS NOT NULL AND change = 'edit' ORDER BY version_id"
+    for message_id, before in each_with_ids(
+        connection,
+        "SELECT message_id, body_before FROM message_versions "
+        "WHERE message_id IN (SELECT value FROM json_each(?)) AND change = 'edit' ORDER BY version_id",
+        message_ids,
     ):
         found[message_id].append(before or "")
-    return {message_id: tuple(texts) for message_id, texts in found.items()}
+    return found
 
 
 def _line_says_answered(details: str | None) -> bool:

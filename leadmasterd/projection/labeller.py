@@ -43,6 +43,7 @@ def main() -> None:
     gc.set_threshold(_GARBAGE_AFTER)
     classifier = load_classifier(*(existing(Path(file) if file else None) for file in (rules, model)))
     classifier.remember_words(_WORDS_REMEMBERED)
+    gc.freeze()
     out = os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
     try:
         _write(out, classifier.version)

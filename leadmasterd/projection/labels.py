@@ -27,7 +27,7 @@ _COLUMNS: Final = (
     "classified_at",
 )  # fmt: skip
 _INSERT: Final = insert("classifications", _COLUMNS)
-_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+_json: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 def place_of(texts: Sequence[str], signals: Signals) -> object:
@@ -57,9 +57,10 @@ def _stored(connection: sqlite3.Connection, history: History) -> list[tuple[int,
 
 
 class Labels:
-    """The labels of one history: a person's, else the stored one, else a new one, which `write` then stores.
+    """The labels of one history: a person's, else the stored one, else a new one.
 
-    `ready`: labels that are made already, by `place_of`.
+    `begin` when a stretch of it was loaded, and `write` to store what is new of that. `ready`: labels that are made
+    already, by `place_of`.
     """
 
     def __init__(
@@ -76,22 +77,32 @@ class Labels:
         self._history = history
         self._classifier = classifier
         self._now = now
-        self._known: dict[tuple[int, str], tuple[str, Method]] = {
-            (conversation, burst): (intent, method)
-            for conversation, burst, intent, method in _stored(connection, history)
-        }
+        self._known: dict[tuple[int, str], tuple[str, Method]] = {}
         self._used: set[tuple[int, str]] = set()
         self._new: list[tuple[object, ...]] = []
+
+    def begin(self) -> None:
+        """With what is stored of the stretch that is loaded."""
+        self._known = {
+            (conversation, burst): (intent, method)
+            for conversation, burst, intent, method in _stored(self._db, self._history)
+        }
+        self._used = set()
+        self._new = []
 
     def of(self, burst: Burst) -> BurstLabel:
         """The label of a burst. Its earlier texts are always classified as well."""
         intent, method = self._classified(burst, burst.key, burst.texts)
-        before = frozenset(
+        edited = [message for message in burst.messages if message.earlier]
+        before = self._before(burst) if edited else frozenset[str]()
+        by_hand = self._by_hand(burst)
+        return BurstLabel(by_hand, "person") if by_hand else BurstLabel(intent, method, before)
+
+    def _before(self, burst: Burst) -> frozenset[str]:
+        return frozenset(
             self._classified(burst, f"{burst.key}:{number}", texts)[0]
             for number, texts in enumerate(burst.earlier_texts())
         )
-        by_hand = self._by_hand(burst)
-        return BurstLabel(by_hand, "person") if by_hand else BurstLabel(intent, method, before)
 
     def _by_hand(self, burst: Burst) -> str | None:
         """A person labels messages; a burst takes the label of its last labelled one."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from leadmasterd.projection import windows
+from leadmasterd.projection.auto_replies import look_at_bodies
 from leadmasterd.projection.checkpoints import EVERY, Checkpoints
 from leadmasterd.projection.folding import Distances, Folding
 from leadmasterd.projection.history import SHORT, History, histories_of, load, look_over, short_together
@@ -86,10 +87,11 @@ class Projector:
             some = short_together(histories)  # dropped before the next: a long one takes megabytes
             if some[0].is_new:
                 load(self._db, some)
+                look_at_bodies(self._db, some)
+            dirty = self._clean([conversation for history in some for conversation in history.people])
             for history in some:
-                since: dict[int, str | None] = dict.fromkeys(asked & history.people.keys())
-                since |= self._clean(history.conversations)
-                known = [each for each in since.values() if each is not None]
+                since = [dirty.get(each) for each in history.people if each in asked or each in dirty]
+                known = [each for each in since if each is not None]
                 self._derive(history, min(known) if len(known) == len(since) else None, now=at, actor=actor)
         return number
 
