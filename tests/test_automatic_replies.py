@@ -94,6 +94,17 @@ def test_the_same_file_without_words_is_one_too() -> None:
     told_in_any_order(lines, ["auto_reply"] * 3)
 
 
+def test_what_new_contacts_were_sent_is_compared_when_they_are_read_together(books: Books) -> None:
+    """All of them are judged by one call: what three were sent is a machine's, what only one was sent is not."""
+    lines = list(chain.from_iterable(served([7, 10, 8], PRICES)))
+    own = [who.hears(at(3_000 + number), f"{PRICES}, {number} de oferta") for number, who in enumerate(customers(3))]
+    books.capture(*lines, *own)
+    assert books.project_some()
+    assert authors(books.project_all()) == [*["auto_reply"] * 3, *["operator"] * 3]
+    assert len(books.ask("SELECT * FROM automatic_bodies")) == 1
+    assert books.column("SELECT count(*) FROM sent_bodies") == [6]
+
+
 def test_what_is_too_long_to_be_typed_so_fast_is_a_machines_even_to_one_person() -> None:
     """A quiet shop's first customer was not answered either."""
     told_in_any_order(list(chain.from_iterable(served([5], GREETING))), ["auto_reply"])
