@@ -71,6 +71,15 @@ def test_marked_processes_and_their_children_are_ours(started: Started, argument
     assert found == {marked.pid, marked.children()[0].pid}
 
 
+def test_a_browser_that_its_node_has_left_is_ours_beside_the_next_node(started: Started) -> None:
+    """Each is found by its own marker, with what runs below it."""
+    left = started.start(f"--leadmasterd-instance={OURS}", code=NESTED)
+    node = started.start(f"--instance={OURS}", code=NESTED)
+    until_true(lambda: left.children() and node.children())
+    found = {process.pid for process in tree.find_ours(OURS)}
+    assert found == {left.pid, left.children()[0].pid, node.pid, node.children()[0].pid}
+
+
 @pytest.mark.parametrize("argument", ["--instance={}2", "x--instance={}", "{}", "--instance=lm-"])
 def test_processes_of_another_marker_are_not_ours(started: Started, argument: str) -> None:
     """A longer name is a different marker."""
