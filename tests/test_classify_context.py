@@ -276,6 +276,38 @@ def test_a_rule_that_yields_gives_way_to_a_model_that_is_sure_of_another_group()
     )
 
 
+def biased(**bias: float) -> Model:
+    """A model that knows the word «precio» and guesses by these biases, whatever the words."""
+    return Model(
+        {
+            "version": "1",
+            "made": "",
+            "learned": [],
+            "intents": list(bias),
+            "bias": list(bias.values()),
+            "step": 1.0,
+            "features": {"=precio": "200080"},
+        }
+    )
+
+
+def test_a_rule_yields_to_a_model_that_is_sure_of_a_group_though_not_of_the_intent() -> None:
+    """Whether they complain or ask for what they ordered matters less than that they are no new enquiry."""
+    torn = Classifier(parse(YIELDING, "rules.toml"), "1", biased(complaint=1.0, order_status=1.1, price=-1.5))
+    found = torn.classify(["precio"], Signals())
+    assert (found.intent, found.method) == ("order_status", "model")
+    assert found.confidence < OVERRULES
+
+
+def test_noise_is_guessed_only_where_it_is_clearly_likelier_than_all_that_customers_want() -> None:
+    """In doubt it is a customer: one enquiry too many costs a look, one too few a sale."""
+    burst = normalise(["precio"])
+    assert biased(complaint=0.0, price=0.1, spam=1.1).guess(burst).intent == "price"
+    assert biased(complaint=0.0, price=0.1, spam=1.9).guess(burst).intent == "spam"
+    assert biased(complaint=0.1, price=0.0, not_interested=0.5).guess(burst).intent == "complaint"
+    assert biased(greeting=0.5, price=0.0, spam=0.1).guess(burst).intent == "greeting", "courtesy hides nobody"
+
+
 @pytest.mark.parametrize(
     "words",
     [

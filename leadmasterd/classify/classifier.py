@@ -73,7 +73,7 @@ class Classifier:
         agreement = self.model.share(burst, rule.intent, signals)
         if rule.yields and agreement <= 1.0 - OVERRULES:
             guess = self.model.guess(burst, signals)
-            if guess.sure and guess.confidence >= OVERRULES and GROUP_OF[guess.intent] != GROUP_OF[rule.intent]:
+            if guess.sure and guess.group >= OVERRULES and GROUP_OF[guess.intent] != GROUP_OF[rule.intent]:
                 return _by_model(guess, self.model.version, against=rule.id)
         return _by_rule(hits, (1.0 + agreement) / 2)
 

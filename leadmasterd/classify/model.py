@@ -34,8 +34,8 @@ LENGTH_STEP: Final = 32
 LEAST_GROUP: Final = 0.4
 LEAST_INTENT: Final = 0.15
 """Probabilities from which a guess is a label. Chosen for most right groups on texts that the model did not learn."""
-LEAST_KNOWN: Final = 0.4
-"""Share of a burst's letters that must be familiar: misspelt Spanish has 0.42 or more, random keys mostly below 0.2."""
+LEAST_KNOWN: Final = 0.45
+"""Share of the letters that must be familiar: misspelt Spanish has 0.456 or more, random keys mostly below 0.2."""
 
 ZERO: Final = 128
 """The byte of a weight of 0."""
@@ -53,6 +53,11 @@ INTENTS_BY_SIGNAL: Final[Mapping[str, tuple[str, ...]]] = {"saved_contact": ("pe
 customers want, since friends buy, too. Business accounts were tried for offers, and hid companies that buy.
 """
 _NO_SIGNALS: Final = Signals()
+_OF_CUSTOMERS: Final[tuple[Group, ...]] = ("commercial", "after_sale")
+_TURNED_AWAY: Final[tuple[Group, ...]] = ("noise", "closing")
+_SURER: Final = 1.5
+"""These are guessed only where so much likelier than all that customers want together: in doubt it is a customer. By
+cross-validation on the examples a third fewer customers are taken for them, for 89 right groups of 12,143."""
 
 _NGRAM_SIZES: Final = (3, 4, 5)
 _LARGEST: Final = 64 << 20
@@ -71,6 +76,8 @@ class Guess(NamedTuple):
     """Share of the letters that the model has seen in such words or n-grams, 0 to 1. Without letters 1."""
     sure: bool
     """Sure enough for a label. The group counts most, since it decides what happens."""
+    group: float
+    """The probability of its group."""
     because: tuple[str, ...]
     signals: tuple[str, ...] = ()
     """The signals that made it likelier."""
@@ -160,13 +167,18 @@ class Model:
         shares = self._shares(seen, signals)
         groups = {group: sum([shares[each] for each in members]) for group, members in self._members.items()}
         group = max(groups, key=groups.__getitem__)
+        likely = groups[group]
+        customers = {each: groups[each] for each in _OF_CUSTOMERS if each in groups}
+        if group in _TURNED_AWAY and _SURER * sum(customers.values()) > likely:
+            group, likely = max(customers, key=customers.__getitem__), sum(customers.values())
         best = max(self._members[group], key=shares.__getitem__)
-        sure = known >= LEAST_KNOWN and groups[group] >= LEAST_GROUP and shares[best] >= LEAST_INTENT
+        sure = known >= LEAST_KNOWN and likely >= LEAST_GROUP and shares[best] >= LEAST_INTENT
         return Guess(
             intent=self.intents[best],
             confidence=shares[best],
             known=known,
             sure=sure,
+            group=groups[group],
             because=self._because(named, best),
             signals=tuple([each for each in self._odds if getattr(signals, each) and best in dict(self._odds[each])]),
         )

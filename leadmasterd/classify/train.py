@@ -24,7 +24,7 @@ from leadmasterd.classify.frames import CannotUseFrames, sentences
 from leadmasterd.classify.intents import GROUP_OF, Signals
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, existing, load_model
 from leadmasterd.classify.measure import Training, TrainingRecord, cases_from
-from leadmasterd.classify.model import FORMAT, FORMAT_VERSION, INTENTS_BY_SIGNAL, LENGTH_STEP, ZERO, Model, features
+from leadmasterd.classify.model import FORMAT, FORMAT_VERSION, INTENTS_BY_SIGNAL, Model, features
 from leadmasterd.classify.text import Normalised, normalise
 from leadmasterd.errors import CannotUseLine, CannotUseModel
 from leadmasterd.text import _, speak
@@ -36,16 +36,11 @@ FILLED_WEIGHT: Final = 0.5
 LEAST_CORRECTIONS: Final = 10
 """New ones; fewer are too few to measure by."""
 _OF_CUSTOMERS: Final = ("commercial", "after_sale")
-_CUSTOMERS: Final = 0.6
+_CUSTOMERS: Final = 0.4
 """Added to the scores of what customers want: shops get more of it than the examples, which have some of everything."""
 _FOLDS: Final = 5
-_STRENGTH: Final = 20.0
-_LEAST_SEEN: Final = 2
-_MOST_FEATURES: Final = 25_000
 _MOST_ODDS: Final = 1.75
 """Six to one, as a logarithm."""
-_LEAST_STEPS: Final = 5
-"""Of 127: lighter weights are left out, which halves the file. It and `_MOST_FEATURES` cost one burst in a hundred."""
 
 
 class CannotTrain(Exception):
@@ -125,47 +120,11 @@ def _calibrated(lessons: Sequence[Lesson], heat: float) -> dict[str, Any]:
 
 def _fitted(lessons: Sequence[Lesson]) -> dict[str, Any]:
     """A model without calibration."""
-    import numpy as np
-    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
-    from sklearn.linear_model import LogisticRegression
+    from leadmasterd.classify.fitting import fitted  # with numpy, scipy and scikit-learn
 
-    counted = CountVectorizer(analyzer=_features, binary=True, min_df=_LEAST_SEEN)
-    inverse = TfidfTransformer()
-    seen = inverse.fit_transform(counted.fit_transform([lesson.burst for lesson in lessons]))
-    given = np.array([lesson.intent for lesson in lessons])
-    importance = _importance(lessons)
-    intents = sorted(set(given))
-    coefficients, bias = [], []
-    for intent in intents:  # one against all others: as good as all at once, in a fifth of the time
-        regression = LogisticRegression(C=_STRENGTH, solver="liblinear", random_state=0)
-        regression.fit(seen, given == intent, importance)
-        coefficients.append(regression.coef_[0])
-        bias.append(round(float(regression.intercept_[0]), 4))
-    rarity = np.clip(np.round(inverse.idf_ * LENGTH_STEP), 1, 255)
-    weights = np.array(coefficients) * (rarity / LENGTH_STEP)
-    step = float(np.abs(weights).max() / 127)
-    in_steps = np.round(weights / step).astype(int)
-    heaviest = np.argsort(-np.abs(in_steps).max(axis=0), kind="stable")[:_MOST_FEATURES]
-    names = counted.get_feature_names_out()
-    rows = {}
-    for column in sorted(heaviest):
-        row = bytearray([int(rarity[column])])
-        for intent_number in np.flatnonzero(np.abs(in_steps[:, column]) >= _LEAST_STEPS):
-            row += bytes([int(intent_number), int(in_steps[intent_number, column]) + ZERO])
-        if len(row) > 1:
-            rows[str(names[column])] = row.hex()
-    return {
-        "format": FORMAT,
-        "v": FORMAT_VERSION,
-        "version": "",
-        "made": "",
-        "learned": [],
-        "intents": [str(intent) for intent in intents],
-        "bias": bias,
-        "step": step,
-        "features": rows,
-        "odds": _odds(lessons),
-    }
+    bursts, intents = [lesson.burst for lesson in lessons], [lesson.intent for lesson in lessons]
+    named = {"format": FORMAT, "v": FORMAT_VERSION, "version": "", "made": "", "learned": []}
+    return {**named, **fitted(bursts, intents, _importance(lessons)), "odds": _odds(lessons)}
 
 
 def _odds(lessons: Sequence[Lesson]) -> dict[str, dict[str, float]]:
@@ -205,10 +164,6 @@ def _importance(lessons: Sequence[Lesson]) -> list[float]:
         * (2.0 if GROUP_OF[lesson.intent] in _OF_CUSTOMERS else 1.0)
         for lesson in lessons
     ]
-
-
-def _features(burst: Normalised) -> list[str]:
-    return list(features(burst))
 
 
 def _best_temperature(unseen: Sequence[tuple[Lesson, Model]]) -> float:
