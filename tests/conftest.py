@@ -2,6 +2,7 @@
 
 import fcntl
 import gc
+import logging
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -65,10 +66,15 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """A command that was run within a test may have chosen another language or umask for the whole process."""
+    """What was run within a test may have chosen another language, umask or log for the whole process."""
     umask = os.umask(0o077)
     os.umask(umask)
+    log = logging.getLogger("leadmasterd")
+    handlers, level, propagates = log.handlers[:], log.level, log.propagate
     yield
+    log.handlers[:] = handlers
+    log.setLevel(level)
+    log.propagate = propagates
     os.umask(umask)
     speak("en")
 
