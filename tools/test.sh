@@ -18,7 +18,7 @@ cd "$(dirname "$0")/.." || exit
 workers=$(($(nproc) + 2)) npm_script=test chosen=()
 case ${1-} in
   all) ;;
-  fast) workers=$(nproc) npm_script=test:fast chosen=(-m "not e2e and not systemd") ;;
+  fast) npm_script=test:fast chosen=(-m "not e2e and not systemd") ;;
   deep) export TEST_DEPTH=deep; chosen=(--timeout 0) ;;
   other) export TEST_BROWSER=${TEST_BROWSER:-chromium} npm_script=test:browser chosen=(-m e2e) ;;
   *) sed -n '4,7s/^# *//p' "$0" >&2; exit 64 ;;
