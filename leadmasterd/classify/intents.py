@@ -30,6 +30,7 @@ INTENTS: Final[Mapping[Group, tuple[str, ...]]] = {
     "unknown": (UNKNOWN,),
 }
 
+OF_CUSTOMERS: Final[tuple[Group, ...]] = ("commercial", "after_sale")
 GROUP_OF: Final[Mapping[str, Group]] = {intent: group for group, intents in INTENTS.items() for intent in intents}
 
 

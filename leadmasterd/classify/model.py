@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Group, Signals
+from leadmasterd.classify.intents import GROUP_OF, OF_CUSTOMERS, UNKNOWN, Group, Signals
 from leadmasterd.classify.text import Normalised
 from leadmasterd.classify.weights import Rows
 from leadmasterd.errors import CannotUseModel
@@ -53,7 +53,6 @@ INTENTS_BY_SIGNAL: Final[Mapping[str, tuple[str, ...]]] = {"saved_contact": ("pe
 customers want, since friends buy, too. Business accounts were tried for offers, and hid companies that buy.
 """
 _NO_SIGNALS: Final = Signals()
-_OF_CUSTOMERS: Final[tuple[Group, ...]] = ("commercial", "after_sale")
 _TURNED_AWAY: Final[tuple[Group, ...]] = ("noise", "closing")
 _SURER: Final = 1.5
 """These are guessed only where so much likelier than all that customers want together: in doubt it is a customer. By
@@ -168,9 +167,11 @@ class Model:
         groups = {group: sum([shares[each] for each in members]) for group, members in self._members.items()}
         group = max(groups, key=groups.__getitem__)
         likely = groups[group]
-        customers = {each: groups[each] for each in _OF_CUSTOMERS if each in groups}
-        if group in _TURNED_AWAY and _SURER * sum(customers.values()) > likely:
-            group, likely = max(customers, key=customers.__getitem__), sum(customers.values())
+        if group in _TURNED_AWAY:
+            customers = {each: groups[each] for each in OF_CUSTOMERS if each in groups}
+            together = sum(customers.values())
+            if _SURER * together > likely:
+                group, likely = max(customers, key=customers.__getitem__), together
         best = max(self._members[group], key=shares.__getitem__)
         sure = known >= LEAST_KNOWN and likely >= LEAST_GROUP and shares[best] >= LEAST_INTENT
         return Guess(

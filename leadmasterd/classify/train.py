@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadmasterd.classify.frames import CannotUseFrames, sentences
-from leadmasterd.classify.intents import GROUP_OF, Signals
+from leadmasterd.classify.intents import GROUP_OF, OF_CUSTOMERS, Signals
 from leadmasterd.classify.loading import EXAMPLES, FRAMES, PACKAGED, existing, load_model
 from leadmasterd.classify.measure import Training, TrainingRecord, cases_from
 from leadmasterd.classify.model import FORMAT, FORMAT_VERSION, INTENTS_BY_SIGNAL, Model, features
@@ -35,7 +35,6 @@ FILLED_WEIGHT: Final = 0.5
 """A filled frame counts as half an example: it has siblings, and nobody wrote it quite like that."""
 LEAST_CORRECTIONS: Final = 10
 """New ones; fewer are too few to measure by."""
-_OF_CUSTOMERS: Final = ("commercial", "after_sale")
 _CUSTOMERS: Final = 0.4
 """Added to the scores of what customers want: shops get more of it than the examples, which have some of everything."""
 _FOLDS: Final = 5
@@ -112,7 +111,7 @@ def _calibrated(lessons: Sequence[Lesson], heat: float) -> dict[str, Any]:
     document = _fitted(lessons)
     document["step"] /= heat
     document["bias"] = [
-        round(bias / heat + (_CUSTOMERS if GROUP_OF[intent] in _OF_CUSTOMERS else 0.0), 4)
+        round(bias / heat + (_CUSTOMERS if GROUP_OF[intent] in OF_CUSTOMERS else 0.0), 4)
         for intent, bias in zip(document["intents"], document["bias"], strict=True)
     ]
     return document
@@ -161,7 +160,7 @@ def _importance(lessons: Sequence[Lesson]) -> list[float]:
     return [
         lesson.weight
         * math.sqrt(usual / number[lesson.intent])
-        * (2.0 if GROUP_OF[lesson.intent] in _OF_CUSTOMERS else 1.0)
+        * (2.0 if GROUP_OF[lesson.intent] in OF_CUSTOMERS else 1.0)
         for lesson in lessons
     ]
 
