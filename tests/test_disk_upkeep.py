@@ -43,11 +43,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def says(store: Store, *numbers: int, age: float = 0, chat: str = wire.ANA) -> None:
-    """Messages with these numbers, captured so many days before NOW, each with its own line."""
+def says(store: Store, *numbers: int, age: float = 0, sent: float | None = None, chat: str = wire.ANA) -> None:
+    """Messages with these numbers, captured so many days before NOW, each with its own line.
+
+    `sent`: days before NOW, by WhatsApp's clock; usually when it was captured, or NOW if our clock is ahead.
+    """
     items = []
+    days = max(age, 0) if sent is None else sent
     for number in numbers:
-        told = wire.message(f"M{number}", chat=chat, t=wire.NOON - number, body=f"hola {number}")
+        told = wire.message(f"M{number}", chat=chat, t=int(wire.NOON - number - days * 86400), body=f"hola {number}")
         line = json.dumps(told, ensure_ascii=False)
         items.append(captures.item(told, now=wire.NOON - age * 86400, text=line))
     store.write(*items)
@@ -128,7 +132,7 @@ def test_long_lines_make_blocks_of_fewer(store: Store, monkeypatch: pytest.Monke
 def test_a_line_that_tells_of_a_problem_stays(store: Store) -> None:
     """It may be all that there is of what somebody wrote."""
     says(store, 1, age=30)
-    other = wire.message("M1", t=wire.NOON - 1, body="something else")
+    other = wire.message("M1", t=wire.NOON - 1 - 30 * 86400, body="something else")
     store.write(captures.item(other, now=wire.NOON - 30 * 86400, text="another's line"))
     keep_up(store)
     assert [line for (line,) in store.rows("SELECT line FROM raw_events")] == ["another's line"]
@@ -154,12 +158,43 @@ def test_a_clock_that_starts_behind_costs_no_line(store: Store, behind: timedelt
     says(store, *range(LINES + 10), age=3)
     says(store, *range(500, 500 + LINES), age=0.5)
     keep_up(store, now=NOW - behind)
-    says(store, 1000, age=behind / DAY)
+    says(store, 1000, age=behind / DAY, sent=0)
     keep_up(store, now=NOW - behind)
     assert in_the_open(store) == 2 * LINES + 11
     keep_up(store)
     found = numbers(told(store))
     assert [each for each in found if each != 1000] == [*range(LINES + 10), *range(500, 500 + LINES)]
+
+
+@pytest.mark.parametrize("behind", [3, 30, 20000])
+def test_what_was_captured_while_the_clock_was_behind_is_kept_as_long_as_all(store: Store, behind: int) -> None:
+    """By our clock it seems old once that is right again; WhatsApp's says when it was sent."""
+    says(store, *range(LINES), age=5)
+    keep_up(store)
+    says(store, *range(LINES, 2 * LINES), age=2 + behind, sent=2)
+    says(store, 1000, 1001, age=behind, sent=0)
+    keep_up(store)
+    assert numbers(told(store)) == [*range(2 * LINES), 1000, 1001]
+    assert store.one("SELECT min(message_id) FROM raw_events") == 2 * LINES + 1, "those of today stay in the open"
+    keep_up(store, now=NOW + 4 * DAY)
+    assert numbers(told(store)) == [*range(LINES, 2 * LINES), 1000, 1001]
+    keep_up(store, now=NOW + 6 * DAY)
+    assert numbers(told(store)) == [1000, 1001]
+    keep_up(store, now=NOW + 8 * DAY)
+    assert told(store)["lines"] == []
+
+
+def test_what_does_not_say_when_it_was_sent_is_no_older_than_what_came_before(store: Store) -> None:
+    """Its clock was behind, too."""
+    says(store, *range(LINES), age=3)
+    keep_up(store)
+    for number in (500, 501):
+        line = wire.message(f"M{number}", t=None)
+        store.write(captures.item(line, now=wire.NOON - 30 * 86400, text=json.dumps(line)))
+    keep_up(store, now=NOW + 3 * DAY)
+    assert numbers(told(store)) == [*range(LINES), 500, 501]
+    keep_up(store, now=NOW + 5 * DAY)
+    assert told(store)["lines"] == []
 
 
 def test_packing_twice_is_nothing(store: Store) -> None:
@@ -196,10 +231,23 @@ def test_a_clock_that_jumps_ahead_costs_no_line(store: Store) -> None:
     assert numbers(told(store)) == [2, 3, 4]
 
 
-def test_blocks_from_a_clock_that_was_ahead_hold_up_no_later_ones(
+@pytest.mark.parametrize("dated", [-400, 0])
+def test_a_message_with_a_wrong_date_does_not_make_a_clock_right(store: Store, dated: int) -> None:
+    """The clock jumps ahead, and then a message is dated so, or has no date and gets that of the clock."""
+    says(store, 1, 2, 3, age=3)
+    says(store, 4, age=1.5)
+    keep_up(store)
+    says(store, 5, age=-400, sent=dated)
+    keep_up(store, now=NOW + 400 * DAY, lived=timedelta(minutes=1))
+    assert numbers(told(store)) == [1, 2, 3, 4, 5]
+    keep_up(store, lived=timedelta(minutes=2))
+    assert numbers(told(store)) == [1, 2, 3, 4, 5]
+
+
+def test_blocks_from_a_clock_that_was_ahead_go_with_those_after_them(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They stay until that time comes, and were the oldest: nothing behind them went, and the file grew."""
+    """They are older, whatever they say: for years they would hold up nothing, but stay."""
     monkeypatch.setattr(disk_upkeep, "LINES", 1)
     monkeypatch.setattr(disk_upkeep, "_AT_ONCE", 2)
     says(store, 1, 2, 3, age=-40)
@@ -207,9 +255,9 @@ def test_blocks_from_a_clock_that_was_ahead_hold_up_no_later_ones(
     says(store, 4, 5, 6, age=3)
     keep_up(store)
     assert store.one("SELECT count(*) FROM raw_blocks") == 6
+    keep_up(store, now=NOW + 3 * DAY)
+    assert store.one("SELECT count(*) FROM raw_blocks") == 6
     keep_up(store, now=NOW + 5 * DAY)
-    assert numbers(told(store)) == [1, 2, 3]
-    keep_up(store, now=NOW + 48 * DAY)
     assert told(store)["lines"] == []
 
 

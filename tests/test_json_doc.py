@@ -297,7 +297,7 @@ def filled(shop: Shop) -> Paths:
         (now,),
     )
     line = raw_blocks.RawLine(raw_id=1, account_id=1, message_id=None, captured_at=now, line="{}")
-    raw_blocks.store(connection, [line], at=now)
+    raw_blocks.store(connection, [line], at=[now])
     connection.execute("INSERT INTO raw_blocks VALUES (0, 1, ?1, ?1, x'00')", (now,))
     # So that reclassifying changes something.
     connection.execute("UPDATE classifications SET intent = 'spam' WHERE intent = 'greeting'")

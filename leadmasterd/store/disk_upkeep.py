@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Final
 
 from leadmasterd.store import raw_blocks
@@ -19,7 +20,8 @@ from leadmasterd.store.dirty import mark_wholly_dirty
 from leadmasterd.store.growth import note_size
 from leadmasterd.store.mending import decide_again_by
 from leadmasterd.store.raw_blocks import RawLine
-from leadmasterd.times import iso
+from leadmasterd.times import believable, iso
+from leadmasterd.wire.decode import decode_line
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +45,8 @@ _LOOKS_AGAIN_SECONDS: Final = 60
 _REST_SECONDS: Final = 3600
 """After a failure."""
 
-_NEWEST: Final = "SELECT max(sent_at) FROM (SELECT sent_at FROM messages ORDER BY message_id DESC LIMIT 20)"
-"""When the latest messages were sent, by WhatsApp's clock."""
+_LATEST_SENT: Final = "SELECT wire_t FROM messages ORDER BY message_id DESC LIMIT 20"
+"""By WhatsApp's clock, whatever ours said then."""
 _OLDEST: Final = (
     "SELECT raw_id, account_id, message_id, captured_at, line FROM raw_events "
     "WHERE raw_id > ? AND problem IS NULL ORDER BY raw_id"
@@ -101,36 +103,48 @@ class DiskUpkeep:
 
     def _pack(self, now: datetime) -> bool:
         """Take the oldest lines out of `raw_events`, once there are enough of them."""
-        lines = self._oldest(now)
-        if not lines:
+        found = self._oldest(now)
+        if not found:
             return False
+        lines = [line for line, _at in found]
         about = [each.message_id for each in lines if each.message_id is not None]
         mark_wholly_dirty(self._db, decide_again_by(self._db, about))
-        past = self._past(now)
-        if kept := [each for each in lines if each.captured_at >= past]:
-            raw_blocks.store(self._db, kept, at=iso(now))
+        past, latest = self._past(now), iso(now)
+        before = self._packed_through(latest)
+        times = accumulate((max(before, min(at, latest)) for _line, at in found), max)
+        if kept := {line: at for line, at in zip(lines, times, strict=True) if at >= past}:
+            raw_blocks.store(self._db, list(kept), at=list(kept.values()))
         self._db.executemany("DELETE FROM raw_events WHERE raw_id = ?", [(each.raw_id,) for each in lines])
         self._through_now = lines[-1].raw_id
         return True
 
-    def _oldest(self, now: datetime) -> list[RawLine]:
-        """Enough for a block, or what has waited too long for one; none that is not old enough."""
+    def _packed_through(self, now: str) -> str:
+        """When the last packed line was captured; "" if none is known, or by a clock that was ahead."""
+        row = self._db.execute("SELECT newest_at FROM raw_blocks ORDER BY block_id DESC LIMIT 1").fetchone()
+        return row[0] if row and row[0] <= now else ""
+
+    def _oldest(self, now: datetime) -> list[tuple[RawLine, str]]:
+        """Enough for a block, or what has waited too long for one; none that is not old enough.
+
+        Each with when it was captured: by our clock, or by WhatsApp's if that says later, as ours was behind then.
+        """
         young, latest = iso(now - IN_THE_OPEN), max(iso(now - _LATEST), self._past(now))
         wrong = iso(now + IN_THE_OPEN)  # captured while the clock was ahead, who knows when; or else it is behind now
-        found: list[RawLine] = []
+        found: list[tuple[RawLine, str]] = []
         letters, enough = 0, False
         for row in self._db.execute(_OLDEST, (self._through,)):
             line = RawLine(*row)
-            if enough or young <= line.captured_at <= wrong:
+            at = max(line.captured_at, _sent_at(line, now))
+            if enough or young <= at <= wrong:
                 break
-            found.append(line)
+            found.append((line, at))
             letters += len(line.line)
             enough = len(found) == LINES or letters >= _LETTERS
-        if found and found[-1].captured_at > wrong and not self._is_followed(found[-1], young):
+        if found and found[-1][1] > wrong and not self._is_followed(found[-1][0], young):
             enough = False
-            while found and found[-1].captured_at > wrong:
+            while found and found[-1][1] > wrong:
                 found.pop()
-        return found if enough or any(each.captured_at < latest for each in found) else []
+        return found if enough or any(at < latest for _line, at in found) else []
 
     def _is_followed(self, line: RawLine, young: str) -> bool:
         """Whether a later line is old enough: then the clock has been right for a day."""
@@ -141,28 +155,39 @@ class DiskUpkeep:
         return later.fetchone() is not None
 
     def _drop(self, now: datetime) -> bool:
-        """Delete the blocks that are past their time. The oldest may say a later one: our clock was ahead then."""
+        """Delete the blocks that are past their time, and those before them: if they say a later one, our clock was
+        ahead then.
+        """
         if not self._days:
             return False
         gone = self._db.execute(
-            "SELECT block_id FROM raw_blocks WHERE newest_at < ? ORDER BY 1 LIMIT ?", (self._past(now), _AT_ONCE)
+            "SELECT block_id FROM raw_blocks WHERE block_id <= "
+            "(SELECT max(block_id) FROM raw_blocks WHERE newest_at < ?) ORDER BY 1 LIMIT ?",
+            (self._past(now), _AT_ONCE),
         ).fetchall()
         self._db.executemany("DELETE FROM raw_blocks WHERE block_id = ?", gone)
         return bool(gone)
 
     def _past(self, now: datetime) -> str:
         """What was captured before it goes. Our clock may have jumped ahead, and then that is too late."""
-        return iso(min(now, self._for_sure() or now) - timedelta(days=self._days)) if self._days else ""
+        return iso(min(now, self._for_sure(now) or now) - timedelta(days=self._days)) if self._days else ""
 
-    def _for_sure(self) -> datetime | None:
+    def _for_sure(self, now: datetime) -> datetime | None:
         """How late it is, at least: by WhatsApp's times and by how long we have lived. None: nothing was captured."""
         before, self._looked_at = self._looked_at, self._elapsed()
         if self._at_least is not None:
             self._at_least += timedelta(seconds=self._looked_at - before)
-        (newest,) = self._db.execute(_NEWEST).fetchone()
-        known = datetime.fromisoformat(newest) if newest else None
-        self._at_least = max(filter(None, (self._at_least, known)), default=None)
+        latest = (believable(t, now) for (t,) in self._db.execute(_LATEST_SENT))
+        if sent := sorted(at for at in latest if at):
+            known = datetime.fromisoformat(sent[(len(sent) - 1) // 2])  # not the last, which may have a wrong date
+            self._at_least = max(self._at_least or known, known)
         return self._at_least
+
+
+def _sent_at(line: RawLine, now: datetime) -> str:
+    """When WhatsApp says that it happened; "" if it does not, or if that is yet to come."""
+    event, _ = decode_line(line.line.encode("utf-8", "replace"))
+    return believable(getattr(event, "t", None), now) or ""
 
 
 def give_back(connection: sqlite3.Connection) -> bool:

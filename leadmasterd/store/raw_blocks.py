@@ -23,7 +23,7 @@ class RawLine(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A block as it is stored. `oldest_at` and `newest_at`: when its lines were captured."""
+    """A block as it is stored. `oldest_at` and `newest_at`: when its lines were captured, as far as can be known."""
 
     block_id: int
     lines: int
@@ -55,16 +55,15 @@ def unpack(packed: bytes) -> list[RawLine]:
         raise BlockDamaged(str(error)) from error
 
 
-def store(connection: sqlite3.Connection, lines: Sequence[RawLine], *, at: str) -> None:
-    """Add a block of these lines, within the caller's transaction. `at`: now; no line is younger than that."""
-    times = [min(each.captured_at, at) for each in lines]
+def store(connection: sqlite3.Connection, lines: Sequence[RawLine], *, at: Sequence[str]) -> None:
+    """Add a block of these lines, within the caller's transaction. `at`: when each was captured, whatever it says."""
     connection.execute(
         "INSERT INTO raw_blocks VALUES (?, ?, ?, ?, ?)",
         Block(
             block_id=lines[0].raw_id,
             lines=len(lines),
-            oldest_at=min(times),
-            newest_at=max(times),
+            oldest_at=min(at),
+            newest_at=max(at),
             packed=pack(lines),
         ),
     )
