@@ -3,6 +3,7 @@
 Pure. Always UTC: ISO 8601 text with milliseconds and `Z` in the tables, whole milliseconds since 1970 in `leads`.
 """
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)
 """WhatsApp did not exist before 2009: anything older is a wrong date."""
 _EARLIEST_T: Final = EARLIEST.timestamp()
 _SLACK_SECONDS: Final = FUTURE_SLACK.total_seconds()
+_STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
 _CHARACTERS: Final = len("2009-01-01T00:00:00.000Z")
 _TEXTS_KEPT: Final = 1_024
 _texts: Final[dict[int, str]] = {}
@@ -66,6 +68,17 @@ def iso_ms(at: int) -> str:
 def iso_ms_or_none(at: int | None) -> str | None:
     """`iso_ms`, with None for what has not happened."""
     return None if at is None else iso_ms(at)
+
+
+def stamp(moment: datetime, *, after: str = "") -> str:
+    """A moment in a file's name, which sorts by time. Always after the stamp `after`, if that is one: a clock that was
+    set back must not make what is new the oldest, which goes first.
+    """
+    text = moment.astimezone(UTC).strftime(_STAMP)
+    if text <= after:
+        with suppress(ValueError):
+            return (datetime.strptime(after, _STAMP).replace(tzinfo=UTC) + timedelta(microseconds=1)).strftime(_STAMP)
+    return text
 
 
 def sent_at(t: int | None, now: datetime) -> str:

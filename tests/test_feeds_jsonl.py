@@ -153,6 +153,20 @@ async def test_what_a_crash_left_uncompressed_is_compressed_later(tmp_path: Path
     assert other.exists()
 
 
+async def test_a_clock_that_was_set_back_makes_no_new_file_the_oldest(tmp_path: Path) -> None:
+    """It would go at once, with lines that nobody has read yet."""
+    path = tmp_path / "all.jsonl"
+    (tmp_path / "all.jsonl.20991123T120000.000000Z.gz").write_bytes(gzip.compress(b"{}\n"))
+    receiver = JsonLines(path, rotate_bytes=400, keep=1)
+    for number in (1, 2, 3):
+        await write(receiver, number)
+        receiver.flush()
+    await receiver.close()
+    [kept] = files(tmp_path, ".gz")
+    assert ids(gzip.decompress(kept.read_bytes())) == [envelope.id_of(event(2))]
+    assert ids(path.read_bytes()) == [envelope.id_of(event(3))]
+
+
 async def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The event is tried again, and the file goes on where its last whole line ends."""
     path = tmp_path / "all.jsonl"

@@ -65,6 +65,22 @@ def test_three_snapshots_are_kept_newest_first(where: Paths) -> None:
     assert [each.made_at[:10] for each in auth.snapshots()] == ["2026-11-27", "2026-11-26", "2026-11-25"]
 
 
+@pytest.mark.parametrize("behind", [timedelta(hours=1), timedelta(days=20_000)])
+def test_a_clock_that_is_set_back_makes_no_new_snapshot_the_oldest(where: Paths, behind: timedelta) -> None:
+    """It would go at once where three are there, and an old session would be restored before it."""
+    auth = Auth(where)
+    for day in range(3):
+        auth.take(account=ACCOUNT, browser=None, now=NOW + timedelta(days=day))
+    for text in ("second", "third"):
+        write_session(where, text)
+        taken = auth.take(account=ACCOUNT, browser=None, now=NOW - behind)
+        assert auth.newest_good(account=ACCOUNT) == taken
+        assert len(auth.snapshots()) == 3
+    assert taken.made_at[:10] == (NOW - behind).date().isoformat()
+    auth.restore(taken, now=NOW, why="test")
+    assert session_text(where) == {"third"}
+
+
 @pytest.mark.parametrize("damage", ["changed", "shortened", "removed"])
 def test_a_damaged_snapshot_is_never_restored(where: Paths, damage: str) -> None:
     """It is named, and the next older one is used."""

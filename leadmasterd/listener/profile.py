@@ -29,6 +29,7 @@ from leadmasterd.listener.programs import major
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import read_status, sync, write_private
 from leadmasterd.text import _
+from leadmasterd.times import stamp
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class Auth:
                 "no_session",
                 _("cannot take a snapshot: the profile has no {folder}; scan first").format(folder=missing[0]),
             )
-        name = _stamp(now)
+        name = stamp(now, after=max((each.name for each in self.snapshots()), default=""))
         unfinished = self._snapshots / f".{name}"
         self._snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._remove_unfinished()
@@ -140,9 +141,11 @@ class Auth:
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-        for old in self.snapshots()[KEEP_SNAPSHOTS:]:
+        found = {each.name: each for each in self.snapshots()}
+        taken = found.pop(name)
+        for old in [*found.values()][KEEP_SNAPSHOTS - 1 :]:
             shutil.rmtree(old.path, ignore_errors=True)
-        return next(snapshot for snapshot in self.snapshots() if snapshot.name == name)
+        return taken
 
     def verify(self, snapshot: Snapshot) -> None:
         """Compare every file with the manifest. Raises CannotUseSnapshot with the first that differs."""
@@ -222,7 +225,7 @@ class Auth:
         if not self._profile.exists():
             return None
         self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target = self._quarantine / _stamp(now)
+        target = self._quarantine / stamp(now)
         self._profile.rename(target)
         with contextlib.suppress(OSError):
             write_private(target / "why.txt", why.encode() + b"\n")
@@ -240,7 +243,7 @@ class Auth:
 
         The newest, and of the others rather one that was linked: each first sync that fails leaves a worthless one.
         """
-        oldest = _stamp(now - timedelta(days=QUARANTINE_DAYS))
+        oldest = stamp(now - timedelta(days=QUARANTINE_DAYS))
         found = self.quarantined()
         others = sorted(found[1:], key=lambda path: not (path / _LINKED).exists())
         for position, path in enumerate([*found[:1], *others]):
@@ -387,11 +390,6 @@ def captured_before(paths: Paths) -> bool:
     return bool(Auth(paths).snapshots()) or any(
         (each / _LINKED).exists() and not (each / _ELSEWHERE).exists() for each in sessions
     )
-
-
-def _stamp(moment: datetime) -> str:
-    """A name that sorts by time."""
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from leadmasterd.feeds import envelope
 from leadmasterd.feeds.schedule import DELIVERED, Outcome, Result
 from leadmasterd.outbox.reading import Event
 from leadmasterd.text import _
+from leadmasterd.times import stamp
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _BEGINNING: Final = b'{"id":"evt_'
@@ -71,14 +72,16 @@ class JsonLines:
         self._size += len(line)
 
     def _rotate(self) -> None:
-        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        beginning = f"{self._path.name}."
+        before = [each.name.removeprefix(beginning).removesuffix(".gz") for each in self._rotated()]
+        name = beginning + stamp(datetime.now(UTC), after=before[-1] if before else "")
         new = self._path.with_name(f".{self._path.name}.new")
         file = os.open(new, _FLAGS | os.O_TRUNC, 0o600)  # the first step, since a full disk may refuse it
         try:
             with self._swapping:
                 os.fdatasync(self._file)
                 with contextlib.suppress(FileNotFoundError):  # a person has removed it
-                    self._path.rename(self._path.with_name(f"{self._path.name}.{moment}"))
+                    self._path.rename(self._path.with_name(name))
                 new.rename(self._path)
                 self._file, file = file, self._file
                 self._size = 0
