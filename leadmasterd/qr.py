@@ -6,8 +6,12 @@ a light one; phones read both, and `--light` draws the dark modules instead.
 """
 
 from enum import Enum
+from functools import lru_cache
 from io import BytesIO
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from segno import QRCode
 
 QUIET_ZONE: Final = 4
 """Modules around the code, as the standard wants. WhatsApp's codes (version 10) are 65 columns wide with it."""
@@ -26,10 +30,7 @@ class Ink(Enum):
 
 def matrix(text: str) -> list[list[bool]]:
     """The code's modules with quiet zone, True is dark."""
-    import segno
-
-    code = segno.make(text, error="l", micro=False, boost_error=False)
-    return [[bool(module) for module in row] for row in code.matrix_iter(border=QUIET_ZONE)]
+    return [[bool(module) for module in row] for row in _code(text).matrix_iter(border=QUIET_ZONE)]
 
 
 def draw(text: str, ink: Ink) -> str:
@@ -47,8 +48,13 @@ def draw(text: str, ink: Ink) -> str:
 
 def png(text: str) -> bytes:
     """The code as a PNG, 8 pixels a module."""
+    picture = BytesIO()
+    _code(text).save(picture, kind="png", scale=8, border=QUIET_ZONE)
+    return picture.getvalue()
+
+
+@lru_cache(maxsize=1)  # each code is drawn and stored as a picture, and to make it takes longest
+def _code(text: str) -> "QRCode":
     import segno
 
-    picture = BytesIO()
-    segno.make(text, error="l", micro=False, boost_error=False).save(picture, kind="png", scale=8, border=4)
-    return picture.getvalue()
+    return segno.make(text, error="l", micro=False, boost_error=False)
