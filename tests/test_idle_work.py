@@ -2,6 +2,7 @@
 
 import pytest
 
+from leadmasterd.store import idle
 from leadmasterd.store.idle import InTurn
 
 
@@ -43,6 +44,19 @@ def test_each_gets_its_steps() -> None:
     one, other = Work(5), Work(1)
     assert run(InTurn(one, other))
     assert (one.left, other.left) == (0, 0)
+
+
+def test_what_comes_while_another_has_much_to_do_is_done_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leads may lag for hours, and searches read every message that is not indexed."""
+    monkeypatch.setattr(idle, "ASKED_AGAIN_SECONDS", 0.0)
+    long, other = Work(1000), Work(1)
+    works = InTurn(long, other)
+    assert not run(works, 10)
+    assert other.left == 0
+    other.left = 3
+    assert not run(works, 10)
+    assert other.left == 0
+    assert 980 <= long.left < 1000
 
 
 @pytest.mark.parametrize("failing", [1, 3])

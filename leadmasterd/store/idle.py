@@ -1,8 +1,13 @@
 """Several kinds of idle work for the writer's thread, which take turns."""
 
+import time
 from collections import deque
+from typing import Final
 
 from leadmasterd.store.writer import IdleWork
+
+ASKED_AGAIN_SECONDS: Final = 1.0
+"""After which those that had nothing left to do are asked again while another has: it may have for hours."""
 
 
 class InTurn:
@@ -10,13 +15,16 @@ class InTurn:
 
     def __init__(self, *works: IdleWork) -> None:
         self._works = works
-        self._left = deque(works)
+        self._left = deque[IdleWork]()
         self._current = works[0]
+        self._all_again = 0.0
 
     def step(self) -> bool:
         """A step of the next one. True when there may be more. One that fails is tried again in its turn."""
-        if not self._left:
-            self._left.extend(self._works)
+        now = time.monotonic()
+        if not self._left or now >= self._all_again:
+            self._left.extend(each for each in self._works if each not in self._left)
+            self._all_again = now + ASKED_AGAIN_SECONDS
         self._current = self._left[0]
         self._left.rotate(-1)
         if not self._current.step():
