@@ -223,6 +223,21 @@ def test_what_makes_no_sense_is_refused_with_its_exit_code(shell: Shell, line: s
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.parametrize("line", ["status", "check 7", "stop"])
+def test_what_is_no_setting_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """A cap under a misspelt name is none. What is in other sections is not the sender's."""
+    shell.settings(ANY_TIME + "[outbuond]\naccount_cap = 5\n[leads]\nzzz = 1\n")
+    plain = shell.types(line)
+    monkeypatch.setenv("LEADMASTERD_OUTBUOND__CONTACT_CAP", "1")
+    monkeypatch.setenv("LEADMASTERD_OUTBOUND__CONTACT_CAP", "1")
+    told = shell.types(line)
+    advice = "is no setting, so it is ignored; `leadmasterd config check` says which there are\n"
+    assert plain.err.endswith(f"`outbuond` in config.toml {advice}")
+    variable = f"the variable LEADMASTERD_OUTBUOND__CONTACT_CAP {advice}"
+    assert told.err == plain.err.replace("`outbuond`", f"{variable}`outbuond`")
+    assert (told.code, told.out) == (plain.code, plain.out)
+
+
 def test_several_are_approved_together_or_not_at_all(shell: Shell) -> None:
     """One of them was cancelled."""
     for _each in range(2):

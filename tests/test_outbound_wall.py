@@ -32,6 +32,7 @@ SHARED: Final = {
     "leadmasterd.settings.paths",
     "leadmasterd.settings.section",
     "leadmasterd.settings.sending",
+    "leadmasterd.settings.variables",
     "leadmasterd.text",
     "leadmasterd.catalogue",
     "leadmasterd.times",

@@ -92,11 +92,10 @@ def _report(error: LeadmasterdError, arguments: argparse.Namespace | None) -> in
 def _note_unknown_variables() -> None:
     """Say what was ignored. Whoever reads all settings has refused it instead."""
     if any(name.upper().startswith(ENV_PREFIX) for name in os.environ):
-        from leadmasterd.settings.variables import unknown_variables
+        from leadmasterd.settings.variables import ignored_variables
 
-        told = _("the variable {name} is no setting, so it is ignored; `leadmasterd config check` says which there are")
-        for name in unknown_variables():
-            print(told.format(name=name), file=sys.stderr)
+        for sentence in ignored_variables():
+            print(sentence, file=sys.stderr)
 
 
 def _cause_in_database(error: Exception, arguments: argparse.Namespace) -> CannotUseDatabase | None:

@@ -8,11 +8,13 @@ from io import TextIOWrapper
 from typing import Any, NamedTuple, NoReturn
 
 from leadmasterd import __version__
-from leadmasterd.errors import INTERNAL, STATE, USAGE, LeadmasterdError
+from leadmasterd.errors import INTERNAL, SETTINGS, STATE, USAGE, LeadmasterdError
 from leadmasterd.outbound import commands
 from leadmasterd.outbound.decision import Purpose, TemplateStatus
 from leadmasterd.outbound.records import State
 from leadmasterd.settings.language_light import language_of
+from leadmasterd.settings.paths import find_file, read_file
+from leadmasterd.settings.variables import ignored_sections, ignored_variables
 from leadmasterd.text import _, speak
 from leadmasterd.usage import translate_usage
 
@@ -21,6 +23,7 @@ translate_usage()
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    arguments = None
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a question mark for what the terminal can't show
@@ -31,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
             speak("en")  # what programs read is English
         code = int(arguments.run(arguments))
         sys.stdout.flush()
+        _note_what_is_ignored(arguments.config)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -41,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         return STATE
     except LeadmasterdError as error:
         print(error, file=sys.stderr)
+        if arguments is not None and error.exit_code != SETTINGS:
+            _note_what_is_ignored(arguments.config)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the one place where everything ends
         import traceback
@@ -48,6 +54,13 @@ def main(argv: list[str] | None = None) -> int:
         traceback.print_exception(error)
         return INTERNAL
     return code
+
+
+def _note_what_is_ignored(config: str | None) -> None:
+    """A name that is misspelt must not seem to be in force."""
+    file = find_file(config)
+    for sentence in (*ignored_variables(), *(ignored_sections(file, read_file(file)) if file else ())):
+        print(sentence, file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,13 +1,15 @@
-"""The environment variables that are settings, by name, without pydantic.
+"""The names of all settings, without pydantic.
 
 For commands that read little of the settings: they go on where the full settings would refuse, and only say so.
 """
 
 import os
 from collections.abc import Mapping
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from leadmasterd.settings.paths import ENV_PREFIX
+from leadmasterd.text import _
 
 _KEYS: Final[Mapping[str, str]] = {
     "general": "language",
@@ -38,6 +40,14 @@ VARIABLES: Final = frozenset(
 )
 
 
-def unknown_variables() -> list[str]:
-    """Those of ours in the environment that are no setting, as they are written."""
-    return [name for name in os.environ if name.upper().startswith(ENV_PREFIX) and name.upper() not in VARIABLES]
+def ignored_variables() -> list[str]:
+    """A sentence about each of ours in the environment that is no setting."""
+    told = _("the variable {name} is no setting, so it is ignored; `leadmasterd config check` says which there are")
+    ours = (name for name in os.environ if name.upper().startswith(ENV_PREFIX))
+    return [told.format(name=name) for name in ours if name.upper() not in VARIABLES]
+
+
+def ignored_sections(file: Path, data: Mapping[str, Any]) -> list[str]:
+    """A sentence about each section of a settings file that is none."""
+    told = _("`{key}` in {path} is no setting, so it is ignored; `leadmasterd config check` says which there are")
+    return [told.format(key=key, path=file) for key in data if key not in (*_KEYS, "state_dir", "feeds")]
