@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from leadmasterd.text import speak
 from tests.depth import DEEP, examples
+from tests.order import in_order
 
 # A slow machine is no failure; a found example is. With a fixed seed there is nothing to store.
 settings.register_profile(
@@ -79,8 +80,7 @@ def _as_before() -> Iterator[None]:
     speak("en")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what waits for minutes, for a package registry: at the end the other workers would wait for it."""
-    if DEEP:
-        items.sort(key=lambda item: item.path.name != "test_install.py")
+    """Let tests that wait and tests that compute run side by side."""
+    items[:] = in_order(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))

@@ -25,6 +25,7 @@ PROOF = (570, 120, 5)
 """This seed's faults interrupt live capture; with others a run without sweeps may lose nothing."""
 
 
+@pytest.mark.long
 def test_a_storm_loses_nothing(tmp_path: Path) -> None:
     """Nothing is lost, duplicated or sent, and every gap is closed. A deep run has a random seed and the full size."""
     seed = depth.seed(SEED)
@@ -38,6 +39,7 @@ def test_a_storm_loses_nothing(tmp_path: Path) -> None:
     assert verdict.sweep > 0
 
 
+@pytest.mark.long
 def test_without_sweeps_the_same_storm_loses(tmp_path: Path) -> None:
     """Otherwise the storm would prove nothing about sweeps.
 

@@ -12,6 +12,7 @@ from tests.e2e.daemon import DaemonUnderTest, wait_long
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.long
 def test_a_missing_module_is_named_in_status_history_and_doctor(daemon: DaemonUnderTest, standin: StandIn) -> None:
     """Calls are not captured, but messages still are. When it is back, nothing is said any more."""
     standin.act("missing", modules=["WAWebCallCollection"])

@@ -18,6 +18,7 @@ FEEDS = (ROOT / "docs" / "feeds.md").read_text(encoding="utf-8")
 SHAPE = only_deep("shared_daemon/test_capture.py captures in both shapes")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", ["dollar", pytest.param("serialized", marks=SHAPE)])
 def test_the_demo_captures_everything_once_and_says_that_it_is_a_stand_in(shape: str, tmp_path: Path) -> None:
     """Exit code 0 means that it captured every message, live and by sweep. docs/feeds.md tries a feed with it."""

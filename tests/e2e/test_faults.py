@@ -304,6 +304,7 @@ def test_no_names_at_the_start_are_waited_for(make_daemon: MakeDaemon, standin: 
     Customers(daemon, standin).nothing_was_lost()
 
 
+@pytest.mark.long
 def test_a_start_that_takes_too_long_is_tried_again(make_daemon: MakeDaemon, standin: StandIn) -> None:
     """The state stays OPENING; then the server accepts and never answers, so no page loads.
 

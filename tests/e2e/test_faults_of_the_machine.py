@@ -67,6 +67,7 @@ def break_manifests(daemon: DaemonUnderTest) -> None:
         manifest.write_bytes(b"\xff" * 100)
 
 
+@pytest.mark.long
 def test_a_broken_profile_without_a_snapshot_waits_for_a_scan(
     own_daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_broken_profile_without_a_snapshot_waits_for_a_scan(
     customers.nothing_was_lost("asked_to_stop")
 
 
+@pytest.mark.long
 def test_a_broken_profile_is_restored_from_the_newest_good_snapshot(
     own_daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_broken_profile_is_restored_from_the_newest_good_snapshot(
     customers.nothing_was_lost("asked_to_stop")
 
 
+@pytest.mark.long
 def test_a_lost_session_is_restored_once_and_then_waits_for_a_scan(
     own_daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
@@ -127,6 +130,7 @@ def test_a_lost_session_is_restored_once_and_then_waits_for_a_scan(
     assert [event["code"] for event in daemon.events(mark, phase="stopping")] == ["session_lost"]
 
 
+@pytest.mark.long
 def test_an_outage_costs_no_session(own_daemon: DaemonUnderTest, standin: StandIn, customers: Customers) -> None:
     """Repeated starts find no server: the session is newer than the snapshot and is not replaced."""
     daemon = own_daemon

@@ -27,6 +27,7 @@ CODE_PATIENCE_MS = 150_000 // DIVISOR
 # ---------------------------------------------------------------------- a session that is used elsewhere
 
 
+@pytest.mark.long
 def test_a_session_that_another_listener_takes_is_noticed_and_taken_back(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:
@@ -119,6 +120,7 @@ def test_an_unlinked_device_is_never_taken_for_a_lost_session(
 # ---------------------------------------------------------------------- bans and unreachable servers
 
 
+@pytest.mark.long
 def test_a_temporary_ban_is_waited_for_across_restarts(
     daemon: DaemonUnderTest, standin: StandIn, customers: Customers
 ) -> None:

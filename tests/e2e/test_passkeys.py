@@ -15,6 +15,7 @@ CODE_PATIENCE = 150 / DIVISOR
 """Seconds after the last code at which the browser would normally be ended, in the divided profile."""
 
 
+@pytest.mark.long
 def test_a_passkey_after_the_scan_is_left_to_a_person(make_daemon: MakeDaemon, standin: StandIn) -> None:
     """It is noticed within ten seconds and the browser is left alone, however long; then the link goes on."""
     daemon = make_daemon()
