@@ -65,7 +65,6 @@ log = logging.getLogger(__name__)
 
 _STUCK_SECONDS: Final = 60.0
 """Without progress of the writer, for no reason that is known: systemd's watchdog may restart us."""
-_REOPEN_SECONDS: Final = 5.0
 
 
 class Daemon:
@@ -237,7 +236,7 @@ class Daemon:
         """Tell what is in the way, and wait. False: asked to stop."""
         self._store_error(StoreError(code, why))
         self._systemd.status(why)
-        await self._wait(_REOPEN_SECONDS)
+        await self._wait(self._timing.reopen_every)
         return not self._stop_asked
 
     async def _wait(self, seconds: float) -> None:

@@ -70,6 +70,9 @@ class Timing:
     look_back_every: float = 86400.0
     """How often a sweep also looks for revocations of the last two days."""
 
+    reopen_every: float = 5.0
+    """From one try to open a database that can't be used to the next: a person sees to it meanwhile."""
+
     status_every: float = 60.0
     """The status file is rewritten at each change, and this often for the numbers that only drift."""
 
