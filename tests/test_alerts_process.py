@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from leadmasterd.settings.model import load
 from leadmasterd.settings.paths import Paths
 from leadmasterd.state.files import write_status
 from tests.feeds import Committer
+from tests.forked import Forked
 from tests.mailboxes import mail_server, mail_server_beside
 from tests.receivers import answers, receiving
 from tests.test_feeds_process import JSONL, delivering, delivering_here, lines, settings_in, warnings_of
@@ -120,19 +119,19 @@ def test_a_daemon_that_can_not_open_its_database_tells_somebody(tmp_path: Path) 
         state = tmp_path / "state"
         state.mkdir(mode=0o700)
         (state / "leadmaster.db").write_bytes(b"no database " * 1000)
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "leadmasterd", "--config", str(file), "run"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+        log = tmp_path / "log"
+        daemon = Forked(
+            *("--config", str(file), "run"),
+            cwd=tmp_path,
             env={name: text for name, text in os.environ.items() if not name.startswith("LEADMASTERD_")},
+            output=log,
         )
         try:
             until_true(lambda: box.mails)
             [feeds] = psutil.Process(daemon.pid).children()
         finally:
             daemon.terminate()
-            output = daemon.communicate(timeout=LIMIT)[0].decode()
-        assert daemon.returncode == 0, output
+            daemon.wait(LIMIT)
+        assert daemon.returncode == 0, log.read_text()
         assert not feeds.is_running()
         assert str(box.mails[0]["subject"]).startswith("Cannot use ")

@@ -18,8 +18,8 @@ LIMIT = 20.0
 
 
 def rules(intent: str) -> str:
-    """A rules file that gives `trululu` this intent."""
-    return f'extend = true\n[[rule]]\nid = "own"\nintent = "{intent}"\nphrases = ["trululu"]\n'
+    """A rules file that gives `trululu` this intent. The packaged rules would be parsed anew with each."""
+    return f'# ours\n[[rule]]\nid = "own"\nintent = "{intent}"\nphrases = ["trululu"]\n'
 
 
 class Watched:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import psutil
@@ -45,13 +46,21 @@ def test_what_to_test_is_said_once(tmp_path: Path, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["test"], ["train", "--corrections"]])
-def test_lines_are_read_from_standard_input_too(tmp_path: Path, words: list[str]) -> None:
-    """As in `replay`, an error gives the number of its line."""
-    done = typed(tmp_path, "rules", *words, "-", "--json", input=f"\ufeff{LESSONS}")
+def test_lines_are_read_from_standard_input_too(
+    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `replay`, an error gives the number of its line. What is to be learned comes from a real stdin."""
+
+    def given(text: str, *more: str) -> "subprocess.CompletedProcess[str]":
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(text.encode()), "utf-8"))
+        return called(tmp_path, "rules", *words, "-", *more)
+
+    good = f"\ufeff{LESSONS}"
+    done = given(good, "--json") if "test" in words else typed(tmp_path, "rules", *words, "-", "--json", input=good)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["n" if "test" in words else "corrections"] == 4
-    done = typed(tmp_path, "rules", *words, "-", input='{"text": "a", "intent": "price"}\n{"texts": [], "intent": 1}\n')
+    done = given('{"text": "a", "intent": "price"}\n{"texts": [], "intent": 1}\n')
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("cannot use -, line 2: 1 is no intent")
 

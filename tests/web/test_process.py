@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -21,7 +19,7 @@ from leadmasterd.state.control import ask
 from leadmasterd.state.files import read_status
 from leadmasterd.web.access import COOKIE
 from leadmasterd.web.connections import MOST_SILENT
-from tests.forked import Forked
+from tests.forked import Forked, run
 from tests.processes import lives
 from tests.waiting import LIMIT, wait_for
 from tests.web.clients import Client, Stream, let_in
@@ -171,13 +169,6 @@ def running_both(folder: Path, *, output: str = "run.log") -> Iterator[Forked]:
         process.wait(LIMIT)
 
 
-@pytest.fixture
-def both(tmp_path: Path) -> Iterator[Forked]:
-    """Those of one test, which ends them."""
-    with running_both(tmp_path) as parent:
-        yield parent
-
-
 @pytest.fixture(scope="module")
 def folder_of_shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where those run that are shared."""
@@ -283,57 +274,58 @@ def test_a_decision_has_the_daemons_priority(site: Served, client: Client) -> No
     wait_for(took_time, "a decision to take time")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_both_end_in_good_order(both: Forked, tmp_path: Path, number: signal.Signals) -> None:
-    """With the daemon's exit code, and nothing is left."""
-    daemon, page = daemon_of(both), page_of(both)
-    port, log = port_of(page), tmp_path / "run.log"
-    paths = find_paths(str(tmp_path / "config.toml"))
-    wait_for(lambda: (read_status(paths) or {}).get("phase") == "waiting_for_scan", "the code")
-    # The port is any that is free, which only the page knows.
-    link = rf"The page, once, within ten minutes: http://127\.0\.0\.1:{port}/login\?link=\S+\n"
-    wait_for(lambda: re.search(link, log.read_text()), "the link")
-    both.send_signal(number)
-    assert both.wait(LIMIT) == 0
-    assert not lives(daemon)
-    assert not lives(page)
-    assert (read_status(paths) or {})["phase"] == "stopped"
-    assert "Traceback" not in log.read_text()
-
-
-def test_a_link_that_can_not_be_printed_ends_neither(tmp_path: Path) -> None:
-    """Its disk is full, or who reads has left. Capture goes on, and `web link` prints another."""
-    with running_both(tmp_path, output="/dev/full") as both:
+def test_a_link_that_can_not_be_printed_ends_neither_and_a_killed_parent_takes_both_along(tmp_path: Path) -> None:
+    """Its disk is full, or who reads has left. Capture goes on, and `web link` prints another. Without their parent
+    nothing would look after both.
+    """
+    with running_both(tmp_path, output="/dev/full") as parent:
         log = tmp_path / "run.log"
-        wait_for(lambda: "cannot print the page's link here" in log.read_text() or both.poll(), "the link")
-        assert both.poll() is None
+        wait_for(lambda: "cannot print the page's link here" in log.read_text() or parent.poll(), "the link")
+        assert parent.poll() is None
         paths = find_paths(str(tmp_path / "config.toml"))
         wait_for(lambda: (read_status(paths) or {}).get("phase") == "waiting_for_scan", "the code")
-        assert lives(page_of(both))
+        daemon, page = daemon_of(parent), page_of(parent)
+        port_of(page)
         assert "Traceback" not in log.read_text()
-
-
-def test_a_killed_parent_takes_both_along(both: Forked) -> None:
-    """Nothing would look after them."""
-    daemon, page = daemon_of(both), page_of(both)
-    port_of(page)
-    both.kill()
-    both.wait(LIMIT)
-    wait_for(lambda: not lives(daemon) and not lives(page), "both to end")
+        parent.kill()
+        parent.wait(LIMIT)
+        wait_for(lambda: not lives(daemon) and not lives(page), "both to end")
 
 
 def test_wrong_settings_end_it_with_the_daemons_exit_code(tmp_path: Path) -> None:
     """As without --web; the page does not stay behind."""
     shop = WebShop(tmp_path, settings='[web]\nport = 0\n[listener]\nnode = "/bin/false"\n')
     shop.is_new()
-    done = subprocess.run(
-        [sys.executable, "-m", "leadmasterd", "--config", str(shop.config), "run", "--web"],
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT,
+    done = run(
+        *("--config", str(shop.config), "run", "--web"), cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
     )
     assert done.returncode == 78
     assert "cannot use" in done.stderr
+
+
+def test_ctrl_c_ends_both_in_good_order(tmp_path: Path) -> None:
+    """Once the link was printed. Its port is any that is free, which only the page knows."""
+    with running_both(tmp_path) as parent:
+        port, log = port_of(page_of(parent)), tmp_path / "run.log"
+        link = rf"The page, once, within ten minutes: http://127\.0\.0\.1:{port}/login\?link=\S+\n"
+        wait_for(lambda: re.search(link, log.read_text()), "the link")
+        ends_in_good_order(parent, tmp_path, signal.SIGINT)
+
+
+def test_who_is_asked_to_end_ends_both_in_good_order(shared: Forked, folder_of_shared: Path) -> None:
+    """The last of this file: it ends what the others share."""
+    ends_in_good_order(shared, folder_of_shared, signal.SIGTERM)
+
+
+def ends_in_good_order(parent: Forked, folder: Path, number: signal.Signals) -> None:
+    """With the daemon's exit code, and nothing is left."""
+    daemon, page = daemon_of(parent), page_of(parent)
+    port_of(page)
+    paths = find_paths(str(folder / "config.toml"))
+    wait_for(lambda: (read_status(paths) or {}).get("phase") == "waiting_for_scan", "the code")
+    parent.send_signal(number)
+    assert parent.wait(LIMIT) == 0
+    assert not lives(daemon)
+    assert not lives(page)
+    assert (read_status(paths) or {})["phase"] == "stopped"
+    assert "Traceback" not in (folder / "run.log").read_text()
