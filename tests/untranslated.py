@@ -24,9 +24,8 @@ _NOT_TOLD: Final = frozenset({"AssertionError", "NotImplementedError", "RuntimeE
 """Defects: a person who meets one sees a traceback."""
 
 
-def literals(file: Path) -> Iterator[tuple[int, str]]:
+def literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Lines and literals that a person may read untranslated. Names in braces stand for values."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
     finder = _Finder()
     finder.visit(tree)
     yield from sorted(finder.found)
