@@ -359,5 +359,5 @@ class OperatorIsTold(RuleBasedStateMachine):
         assert not [each for each in self.store.notes.values() if each.state == "held" and FACTS[each.key.kind].urgent]
 
 
-OperatorIsTold.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=12, deadline=None)
+OperatorIsTold.TestCase.settings = settings(max_examples=examples(15), stateful_step_count=12, deadline=None)
 TestOperatorIsTold = OperatorIsTold.TestCase

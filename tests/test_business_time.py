@@ -116,7 +116,7 @@ spans = st.integers(-3 * 86_400_000_000, 3 * 86_400_000_000).map(lambda count: t
 # ---------------------------------------------------------------------- properties
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(20))
 @given(calendars(), minutes, minutes)
 def test_business_time_is_what_the_wall_clock_says_minute_by_minute(
     drawn: Drawn, one: timedelta, other: timedelta
@@ -127,7 +127,7 @@ def test_business_time_is_what_the_wall_clock_says_minute_by_minute(
     assert calendar.business_seconds(start, end) == slow.business_seconds(start, end)
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(20))
 @given(calendars(), spans)
 def test_open_now_is_what_the_wall_clock_says(drawn: Drawn, shift: timedelta) -> None:
     """This holds at every microsecond."""
@@ -135,7 +135,7 @@ def test_open_now_is_what_the_wall_clock_says(drawn: Drawn, shift: timedelta) ->
     assert calendar.is_open(near + shift) == slow.is_open(near + shift)
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(20))
 @given(calendars(), st.tuples(spans, spans, spans))
 def test_business_time_adds_up_and_is_never_more_than_time(drawn: Drawn, shifts: tuple[timedelta, ...]) -> None:
     """From a to c equals a to b plus b to c, so it never decreases."""
@@ -147,7 +147,7 @@ def test_business_time_adds_up_and_is_never_more_than_time(drawn: Drawn, shifts:
     assert calendar.business_seconds(second, first) == 0 or first == second
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(20))
 @given(calendars(), spans, st.integers(1, 40 * HOUR * 1_000_000))
 def test_due_is_the_first_instant_when_so_much_business_time_has_passed(
     drawn: Drawn, shift: timedelta, microseconds: int
@@ -164,7 +164,7 @@ def test_due_is_the_first_instant_when_so_much_business_time_has_passed(
         assert calendar.business_seconds(start, due - timedelta(microseconds=1)) < seconds
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(calendars(), st.integers(-3 * 86_400_000, 3 * 86_400_000), st.integers(-40 * HOUR * 1_000, 40 * HOUR * 1_000))
 def test_milliseconds_are_the_same_instants(drawn: Drawn, shift: int, more: int) -> None:
     """Who has milliseconds gets what they would by datetimes."""
@@ -182,7 +182,7 @@ def next_opening(calendar: BusinessCalendar, at: datetime) -> datetime | None:
     return due - timedelta(microseconds=1) if due else None
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(20))
 @given(calendars(), spans)
 def test_the_next_opening_is_open_and_nothing_is_before_it(drawn: Drawn, shift: timedelta) -> None:
     """If the shop is open, it is now."""

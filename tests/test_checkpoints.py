@@ -18,7 +18,7 @@ from tests.depth import examples
 from tests.stories import Books, Customer, edited, iso, policy
 from tests.test_projection_order import Clerk, Story, everything, picture, shuffled, stories
 
-THOROUGH = settings(max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+THOROUGH = settings(max_examples=examples(12), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 DISTANCES = (1, 2, 3, 7)
 WINDOWS = (NEVER, 1, 2, 3, 5, 7)
 NOW = datetime(2027, 1, 1, tzinfo=UTC)

@@ -154,7 +154,7 @@ def test_a_supplier_with_a_business_account_is_told_from_a_customer() -> None:
     assert label("me pasan la lista de precios?").intent == "price"
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(75))
 @given(
     st.lists(st.text(st.characters(exclude_categories=[])), max_size=4),
     st.builds(Signals, **dict.fromkeys(FLAGS, st.booleans())),

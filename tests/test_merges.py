@@ -624,7 +624,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(15))
 @given(STEPS)
 def test_in_whatever_order_ids_are_mapped_merged_and_parted_nothing_is_lost(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]

@@ -334,7 +334,7 @@ def assert_typed(event: reading.Event) -> None:
             assert type(value) is PYTHON[declared.type], (event.kind, name, value)
 
 
-@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(12), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(stories())
 def test_who_hears_only_the_events_knows_what_the_tables_hold(story: Story) -> None:
     """Whatever happens: merges, edits, labels, withdrawn leads, waits that were none."""

@@ -20,7 +20,7 @@ from tests import wire
 from tests.depth import examples
 from tests.stories import ZONE, Books, Customer, Line, edited, iso, reacted, revoked
 
-THOROUGH = settings(max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+THOROUGH = settings(max_examples=examples(12), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 WORDS = (
     "price", "delivery~", "order", "greeting", "acknowledgement", "acknowledgement~", "complaint", "personal",
     "personal~", "opt_out", "not_interested~", "mmm", "",

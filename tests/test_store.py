@@ -668,7 +668,7 @@ def outcome(store: Store) -> list[tuple[Any, ...]]:
     )
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(20))
 @given(ARRIVALS, st.randoms(use_true_random=False), st.integers(1, 5))
 def test_shuffling_and_repeating_gives_the_same_messages(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, Any]], chance: random.Random, size: int

@@ -94,14 +94,12 @@ def test_every_cell_is_filled() -> None:
         assert set(row) == set(Happened), phase
 
 
-@pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize("happened", Happened)
-def test_every_cell_gives_a_step(phase: Phase, happened: Happened) -> None:
+def test_every_cell_gives_a_step() -> None:
     """No event raises, and a step without a change has no effects."""
-    taken = happen(TO[phase], happened)
-    if not taken.changed:
-        assert taken.effects == ()
-        assert taken.state.phase is phase
+    for phase, happened in product(Phase, Happened):
+        taken = happen(TO[phase], happened)
+        if not taken.changed:
+            assert (taken.effects, taken.state.phase) == ((), phase), happened
 
 
 DIAGRAM: list[tuple[Phase, Any, Phase, tuple[Effect, ...]]] = [
@@ -921,7 +919,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert sentences.because(because.code, because.values)
 
 
-AnyOrder.TestCase.settings = settings(max_examples=examples(50), stateful_step_count=40)
+AnyOrder.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=40)
 TestAnyOrder = AnyOrder.TestCase
 
 

@@ -20,7 +20,7 @@ from tests.stories import Customer, Line, Literal
 from tests.test_checkpoints import WINDOWS, a_long_story, books_with, numbered, read_of, rows
 from tests.test_projection_order import Clerk, Story, stories
 
-THOROUGH = settings(max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+THOROUGH = settings(max_examples=examples(12), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 WINDOW = 8
 EVERY = 4
 CLOSED = "We are closed until tomorrow"
