@@ -26,7 +26,9 @@ import pytest
 from leadmasterd import cli, errors
 from leadmasterd.cli import main, parser
 from leadmasterd.cli.arguments import Command, CommandParser, subcommands
+from leadmasterd.settings.leads_light import read_leads_settings
 from leadmasterd.settings.model import load
+from leadmasterd.settings.paths import find_paths
 from leadmasterd.store.database import open_for_writing
 from tests import forked, wire
 from tests.captures import item, opened
@@ -153,24 +155,43 @@ def test_the_help_imports_no_command() -> None:
     assert set(ast.literal_eval(done.stdout)) == light
 
 
-@pytest.mark.parametrize("words", ["status", "leads waiting", "leads list"])
-def test_what_answers_at_once_imports_nothing_slow(words: str, tmp_path: Path) -> None:
-    """Each of these modules costs more than the command's own work. Somebody was linked, and nobody waits."""
+@pytest.mark.parametrize(
+    ("words", "waits"),
+    [("status", False), ("status", True), ("leads waiting", False), ("leads list", False), ("leads list", True)],
+)
+def test_what_answers_at_once_imports_nothing_slow(words: str, waits: bool, tmp_path: Path) -> None:
+    """Each of these modules costs more than the command's own work. `leads waiting` needs the calendar if anybody does."""
     config = tmp_path / "config.toml"
     config.write_text(f'state_dir = "{tmp_path / "state"}"\n')
     with closing(open_for_writing(tmp_path / "state" / "leadmaster.db")) as connection:
         at = "2026-11-01T10:00:00.000Z"
         columns = "wid, first_linked_at, last_ready_at"
         connection.execute(f"INSERT INTO accounts ({columns}) VALUES ('5@c.us', ?, ?)", (at, at))
+        if waits:
+            _somebody_waits(connection, at, read_leads_settings(find_paths(str(config))).hours_version())
     script = (
         f"import sys; from leadmasterd.cli import main; main(['--config', {str(config)!r}, *{words.split()!r}]);"
-        "slow = {'asyncio', 'dataclasses', 'decimal', 'holidays', 'inspect', 'logging', 'phonenumbers', 'pydantic',"
-        "'rich', 'shutil', 'statistics', 'subprocess', 'tempfile', 'threading'};"
+        "slow = {'asyncio', 'dataclasses', 'decimal', 'holidays', 'inspect', 'leadmasterd.classify.text', 'logging',"
+        "'phonenumbers', 'pydantic', 'rich', 'shutil', 'statistics', 'subprocess', 'tempfile', 'threading'};"
         "slow -= {'threading'} if sys.version_info >= (3, 12) else set();"  # zoneinfo itself imports it from there on
         "print(sorted(slow & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
+    assert ("Ana" in done.stdout) == waits
+
+
+def _somebody_waits(connection: sqlite3.Connection, at: str, hours: str) -> None:
+    """Ana asks for a price, and nobody has answered yet; deadlines are by these opening hours."""
+    connection.executescript(f"""
+        INSERT INTO contacts (push_name, created_at, updated_at) VALUES ('Ana', '{at}', '{at}');
+        INSERT INTO conversations (account_id, contact_id, chat, created_at, waiting_since, due_at, category)
+        VALUES (1, 1, '5491155550001@c.us', '{at}', '{at}', '{at}', 'commercial');
+        INSERT INTO leads (contact_id, conversation_id, stage, intent, topics, source, opened_at, stage_at,
+                           last_message_at, created_at, updated_at)
+        VALUES (1, 1, 'new', 'price', '["price"]', 'message', '{at}', '{at}', '{at}', '{at}', '{at}');
+    """)
+    connection.execute("INSERT INTO derived_with (name, value) VALUES ('hours', ?)", (hours,))
 
 
 @pytest.mark.parametrize("words", ["auth list", "config show"])

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from leadmasterd.classify.text import JUDGED
 from leadmasterd.text import _, figure, name_of, printable
 
 Values = Mapping[str, Any]
@@ -133,5 +132,7 @@ def why(code: str, values: Values) -> str:
     """A label's reason as a sentence; a code from a later version as it is stored."""
     said = REASONS[code](values) if code in REASONS else code
     if values.get("cut"):
+        from leadmasterd.classify.text import JUDGED  # takes longer to load than the rest of `status`
+
         said += _(" (long: the first {n} characters were read)").format(n=figure(JUDGED))
     return said
