@@ -278,6 +278,14 @@ def test_nodes_heap_is_bounded_unless_somebody_says_otherwise(monkeypatch: pytes
     assert 900 <= limit() < 1000
 
 
+def test_node_takes_one_arena_of_malloc_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thread's own would keep what it has freed."""
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    assert environment_for({})["MALLOC_ARENA_MAX"] == "1"
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
+    assert environment_for({})["MALLOC_ARENA_MAX"] == "4"
+
+
 async def test_two_hundred_starts_leave_no_file_and_no_thread() -> None:
     """A child that dies at once may be restarted forever."""
 

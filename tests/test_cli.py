@@ -160,7 +160,7 @@ def test_the_help_imports_no_command() -> None:
     [("status", False), ("status", True), ("leads waiting", False), ("leads list", False), ("leads list", True)],
 )
 def test_what_answers_at_once_imports_nothing_slow(words: str, waits: bool, tmp_path: Path) -> None:
-    """Each of these modules costs more than the command's own work. `leads waiting` needs the calendar if anybody does."""
+    """Each of these costs more than the command's own work. `leads waiting` needs the calendar if somebody does."""
     config = tmp_path / "config.toml"
     config.write_text(f'state_dir = "{tmp_path / "state"}"\n')
     with closing(open_for_writing(tmp_path / "state" / "leadmaster.db")) as connection:
