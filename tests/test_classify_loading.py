@@ -88,10 +88,10 @@ def test_what_is_shared_can_not_be_changed() -> None:
             hash(getattr(rule, field.name))
     assert classifier.model is not None
     burst = normalise(["me la reservarías hasta el viernes que cobro, la campera"])
-    known = {word: dict(classifier.model._word(word).rows) for word in burst.words}
+    known = [[*classifier.model._word(word).numbers] for word in burst.words]
     first = classifier.classify(["me la reservarías hasta el viernes que cobro, la campera"], Signals())
     assert isinstance(first.values, dict)
     first.values.clear()
     again = classifier.classify(["me la reservarías hasta el viernes que cobro, la campera"], Signals())
     assert again.values["because"]
-    assert {word: dict(classifier.model._word(word).rows) for word in burst.words} == known
+    assert [[*classifier.model._word(word).numbers] for word in burst.words] == known

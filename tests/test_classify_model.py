@@ -84,6 +84,7 @@ def test_what_is_remembered_of_words_changes_no_share() -> None:
         weights = [math.exp(each) for each in model.logits(set(features(burst)))]
         shares = [model.share(burst, intent) for intent in model.intents]
         assert shares == pytest.approx([each / sum(weights) for each in weights])
+        assert model.read(burst).logits == model.logits(set(features(burst)))
 
 
 def test_words_never_seen_are_guessed_with_little_confidence(document: dict[str, Any]) -> None:

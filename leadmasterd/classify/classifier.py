@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from leadmasterd.classify.intents import GROUP_OF, UNKNOWN, Label, Signals
-from leadmasterd.classify.model import LEAST_KNOWN, Guess, Model
+from leadmasterd.classify.model import LEAST_KNOWN, Guess, Model, Seen
 from leadmasterd.classify.rules import Hit, RuleSet
-from leadmasterd.classify.text import LINK, Normalised, normalise, remember_words
+from leadmasterd.classify.text import LINK, Normalised, normalise
 
 OVERRULES: Final = 0.8
 """Probability from which the model decides against a rule that yields. By cross-validation on the examples, where it
@@ -36,43 +36,41 @@ class Classifier:
         """Of rules and model together; another version may give other labels."""
         return f"{self.rules_version}+{self.model.version if self.model else 'no-model'}"
 
-    def remember_words(self, many: int) -> None:
-        """Cache so many words: for a process that classifies very much and does not live long."""
-        remember_words(many)
-        self.rules.remember_words(many)
-        if self.model:
-            self.model.remember_words(many)
-
     def classify(self, texts: Sequence[str], signals: Signals) -> Label:
         """Label one burst: its bodies in order, and its signals. Takes any text, in bounded time."""
         burst = normalise(texts)
-        label = self._label(burst, signals)
+        hits = self.rules.hits(burst, signals)
+        seen = self.model.read(burst) if self.model else None
+        return self.label(burst, signals, hits=hits, seen=seen)
+
+    def label(self, burst: Normalised, signals: Signals, *, hits: Sequence[Hit], seen: Seen | None) -> Label:
+        """The label of a burst in which the rules have these hits and the model, if there is one, sees this."""
+        label = self._label(burst, signals, hits, seen)
         return label._replace(values={**label.values, "cut": True}) if burst.cut else label
 
-    def _label(self, burst: Normalised, signals: Signals) -> Label:
-        hits = self.rules.hits(burst, signals)
+    def _label(self, burst: Normalised, signals: Signals, hits: Sequence[Hit], seen: Seen | None) -> Label:
         if hits and not hits[0].rule.last_resort:
-            return self._by_rule_or_model(hits, burst, signals)
+            return self._by_rule_or_model(hits, signals, seen)
         if not burst.words:
             media = signals.has_media or any(each != "chat" for each in signals.types)
             return _unknown("media_only" if media else "empty")
         if LINK in burst.words and set(burst.words) <= _ONLY_A_LINK:
             return _unknown("only_a_link")  # of a product, a place, an ad: the model takes any link for spam
-        if self.model is None:
+        if self.model is None or seen is None:
             return _by_rule(hits, 0.0) if hits else _unknown("no_model")
-        guess = self.model.guess(burst, signals)
+        guess = self.model.guess_of(seen, signals)
         if hits and not guess.sure:
-            return _by_rule(hits, self.model.share(burst, hits[0].rule.intent, signals))
+            return _by_rule(hits, self.model.share_of(seen, hits[0].rule.intent, signals))
         return _by_model(guess, self.model.version)
 
-    def _by_rule_or_model(self, hits: Sequence[Hit], burst: Normalised, signals: Signals) -> Label:
+    def _by_rule_or_model(self, hits: Sequence[Hit], signals: Signals, seen: Seen | None) -> Label:
         """The rule's label, unless the rule yields and the model is sure of another group."""
-        if self.model is None:
+        if self.model is None or seen is None:
             return _by_rule(hits, 1.0)
         rule = hits[0].rule
-        agreement = self.model.share(burst, rule.intent, signals)
+        agreement = self.model.share_of(seen, rule.intent, signals)
         if rule.yields and agreement <= 1.0 - OVERRULES:
-            guess = self.model.guess(burst, signals)
+            guess = self.model.guess_of(seen, signals)
             if guess.sure and guess.group >= OVERRULES and GROUP_OF[guess.intent] != GROUP_OF[rule.intent]:
                 return _by_model(guess, self.model.version, against=rule.id)
         return _by_rule(hits, (1.0 + agreement) / 2)

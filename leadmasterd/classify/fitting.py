@@ -8,7 +8,6 @@ words. They are fitted once with all features; then the heaviest weights are fit
 for those that are left out.
 """
 
-import dataclasses
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -83,7 +82,7 @@ def _copies(bursts: Sequence[Normalised]) -> Iterator[tuple[int, Normalised]]:
         missing = {at for at in range(len(words)) if draw.random() < _MISSING} or {draw.randrange(len(words))}
         if len(missing) < len(words):
             text = " ".join(_NOBODYS if at in missing else word for at, word in enumerate(words))
-            yield number, dataclasses.replace(burst, text=text)
+            yield number, burst._replace(text=text)
 
 
 def _of_length_one(present: Any, rarity: Any) -> Any:

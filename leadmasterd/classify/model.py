@@ -3,7 +3,8 @@
 `train` makes its file, `loading` reads it.
 
 Inference is plain Python: importing numpy would cost the idle daemon 12 MB and 0.2 s. A feature's weights for all
-intents are packed into one integer, a lane of bits for each intent, so that one addition adds them all.
+intents are packed into one integer, a lane of bits for each intent, so that one addition adds them all. `bulk` reads
+many bursts at once with numpy, and sees the same to the last bit.
 
 The file is gzipped JSON: {"format", "v", "version", "made", "learned", "intents", "bias", "step", "features":
 {name: row in hex}, "odds": {signal: {intent: what it adds to the score}}}. A row is bytes: the feature's part in the
@@ -14,8 +15,10 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from leadmasterd.classify.intents import GROUP_OF, OF_CUSTOMERS, UNKNOWN, Group, Signals
@@ -60,10 +63,23 @@ cross-validation on the examples a third fewer customers are taken for them, for
 
 _NGRAM_SIZES: Final = (3, 4, 5)
 _LARGEST: Final = 64 << 20
-_WORDS_CACHED: Final = 1_024
-"""Words whose rows are cached, some 1.5 KB each: a shop's customers use the same words again and again."""
+_WORDS_CACHED: Final = 4_096
+"""Words that are cached, some 650 bytes each: a shop's customers use the same words again and again."""
 _DIGITS: Final = re.compile(r"\d[\d.,:]*")
 _SHOWN: Final = 3
+_SHORTEST_SHOWN: Final = 3
+"""Letters of a word that a reason names."""
+
+
+class Seen(NamedTuple):
+    """What the model sees in the words of a burst, whoever writes them."""
+
+    logits: Sequence[float]
+    """The score of each of `intents`."""
+    named: Sequence[tuple[str, int]]
+    """The words and pairs that a reason may name, and their rows (`Model.raised`)."""
+    known: float
+    """As `Guess.known`."""
 
 
 class Guess(NamedTuple):
@@ -84,14 +100,15 @@ class Guess(NamedTuple):
 
 def features(burst: Normalised) -> Iterator[str]:
     """What the model sees, with repeats: words, pairs of words, and n-grams of three to five characters."""
-    words = _words_read(burst)
+    words = words_read(burst)
     for word in words:
         yield _word_feature(word)
         yield from _ngrams(word)
-    yield from _pairs(words)
+    yield from pairs(words)
 
 
-def _words_read(burst: Normalised) -> list[str]:
+def words_read(burst: Normalised) -> list[str]:
+    """The words that the model reads."""
     return _DIGITS.sub("0", burst.text[:READ]).split()
 
 
@@ -104,16 +121,25 @@ def _ngrams(word: str) -> list[str]:
     return [padded[start : start + size] for size in _NGRAM_SIZES for start in range(len(padded) - size + 1)]
 
 
-def _pairs(words: Sequence[str]) -> list[str]:
+def pairs(words: Sequence[str]) -> list[str]:
+    """The features of words that stand side by side."""
     return [f"={first} {second}" for first, second in zip(["^", *words], [*words, "$"], strict=True)]
 
 
-class _Word(NamedTuple):
+def shown_pair(pair: str) -> str:
+    """The words of such a feature."""
+    return pair[1:].strip("^$ ")
+
+
+class Word(NamedTuple):
     """What the model knows of one word."""
 
-    rows: Mapping[str, int]
-    own: tuple[str, int] | None
-    """The word's own feature and its row, if the model has it."""
+    summed: int
+    """The sum of the rows of its features."""
+    numbers: "array[int]"
+    """Theirs in `Model.rows`, each once."""
+    named: tuple[str, int] | None
+    """The word itself, if a reason may name it: as in `Seen`."""
     letters: int
     """Its length; 0 of what is no word (`?`, a number, an emoji)."""
     known: float
@@ -137,34 +163,39 @@ class Model:
         for number, intent in enumerate(self.intents):
             if GROUP_OF[intent] != UNKNOWN:
                 self._members.setdefault(GROUP_OF[intent], []).append(number)
-        self._biases = [(_LANE * number, float(bias)) for number, bias in enumerate(document["bias"])]
+        self._groups: dict[Group, Callable[[Sequence[float]], Iterable[float]]] = {
+            group: _picking(members) for group, members in self._members.items()
+        }
+        """What picks a group's shares."""
+        self.biases: Final = tuple(map(float, document["bias"]))
+        """Of each of `intents`."""
+        self._lanes = [(_LANE * number, bias) for number, bias in enumerate(self.biases)]
         """Of each intent: where its lane begins, and its bias."""
         self._odds: dict[str, list[tuple[int, float]]] = {
             signal: [(self.intents.index(intent), float(odds)) for intent, odds in by_intent.items()]
             for signal, by_intent in document.get("odds", {}).items()
         }
-        self._step = float(document["step"])
+        self.scale: Final = float(document["step"]) * LENGTH_STEP
+        """What a sum of weights is multiplied with, and divided by the norm."""
         self._zero = sum(_MIDDLE << _LANE * number for number in range(len(self.intents)))
         self._norm_at = _LANE * len(self.intents)
         """The bit where the squared norm begins, above all lanes."""
         rows: Mapping[str, str] = document["features"]
-        self._rows = Rows(
+        self.rows: Final = Rows(
             ((name, self._packed(bytes.fromhex(row))) for name, row in rows.items()),
             most=len(rows),
             bits=self._norm_at + _NORM,
         )
-        self._word = lru_cache(maxsize=_WORDS_CACHED)(self._look_up)
-
-    def remember_words(self, many: int) -> None:
-        """Cache so many words: for a process that classifies very much and does not live long."""
-        self._rows.unpack()
-        self._word = lru_cache(maxsize=many)(self._look_up)
+        self._word = lru_cache(maxsize=_WORDS_CACHED)(self.look_up)
 
     def guess(self, burst: Normalised, signals: Signals = _NO_SIGNALS) -> Guess:
         """The likeliest intent of the likeliest group. Never sure of a burst whose words are mostly new to it."""
-        seen, named, known = self._seen(burst)
-        shares = self._shares(seen, signals)
-        groups = {group: sum([shares[each] for each in members]) for group, members in self._members.items()}
+        return self.guess_of(self.read(burst), signals)
+
+    def guess_of(self, seen: Seen, signals: Signals) -> Guess:
+        """The same of a burst that was read."""
+        shares = self._shares(seen.logits, signals)
+        groups = {group: sum(its(shares)) for group, its in self._groups.items()}
         group = max(groups, key=groups.__getitem__)
         likely = groups[group]
         if group in _TURNED_AWAY:
@@ -173,58 +204,75 @@ class Model:
             if _SURER * together > likely:
                 group, likely = max(customers, key=customers.__getitem__), together
         best = max(self._members[group], key=shares.__getitem__)
-        sure = known >= LEAST_KNOWN and likely >= LEAST_GROUP and shares[best] >= LEAST_INTENT
+        sure = seen.known >= LEAST_KNOWN and likely >= LEAST_GROUP and shares[best] >= LEAST_INTENT
         return Guess(
             intent=self.intents[best],
             confidence=shares[best],
-            known=known,
+            known=seen.known,
             sure=sure,
             group=groups[group],
-            because=self._because(named, best),
+            because=_because(seen.named, _LANE * best),
             signals=tuple([each for each in self._odds if getattr(signals, each) and best in dict(self._odds[each])]),
         )
 
     def share(self, burst: Normalised, intent: str, signals: Signals = _NO_SIGNALS) -> float:
         """The probability of this intent, 0 to 1; 0 for an intent that the model doesn't know."""
-        if intent not in self.intents:
-            return 0.0
-        seen, _named, _known = self._seen(burst)
-        return self._shares(seen, signals)[self.intents.index(intent)]
+        return self.share_of(self.read(burst), intent, signals)
 
-    def _seen(self, burst: Normalised) -> tuple[Mapping[str, int], list[tuple[str, int]], float]:
-        """The rows of a burst's features, as far as the model has any; those of words and pairs; and `Guess.known`."""
-        words = _words_read(burst)
-        seen = self._rows.of(_pairs(words))
-        named = list(seen.items())
+    def share_of(self, seen: Seen, intent: str, signals: Signals) -> float:
+        """The same of a burst that was read."""
+        return self._shares(seen.logits, signals)[self.intents.index(intent)] if intent in self.intents else 0.0
+
+    def read(self, burst: Normalised) -> Seen:
+        """What `guess_of` and `share_of` go by."""
+        words = words_read(burst)
+        of_pairs = self.rows.numbers(pairs(words))
+        rows = self.rows.rows(of_pairs.values())
+        summed = sum(rows, self._zero)
+        named = [(shown_pair(pair), self._zero + row) for pair, row in zip(of_pairs, rows, strict=True)]
+        numbers = array("I")
         letters, known = 0, 0.0
-        for rows, own, its_letters, its_known in map(self._word, words):
-            seen |= rows
-            if own is not None:
-                named.append(own)
+        for its_sum, its_numbers, its_name, its_letters, its_known in map(self._word, words):
+            summed += its_sum
+            numbers += its_numbers
+            if its_name is not None:
+                named.append(its_name)
             letters += its_letters
             known += its_known
-        return seen, named, known / letters if letters else 1.0
+        summed -= self._counted_again(numbers)
+        return Seen(self._logits(summed), named, known / letters if letters else 1.0)
 
-    def _look_up(self, word: str) -> _Word:
+    def _counted_again(self, numbers: Iterable[int]) -> int:
+        """The sum of the rows that several words of a burst have in common, but for the first time: it counts once."""
+        met = set[int]()
+        again = []
+        for number in numbers:
+            if number in met:
+                again.append(number)
+            else:
+                met.add(number)
+        return sum(self.rows.rows(again))
+
+    def look_up(self, word: str) -> Word:
         """Cached as `_word`."""
         ngrams = _ngrams(word)
         own = _word_feature(word)
-        rows = self._rows.of([own, *ngrams])
-        named = (own, rows[own]) if own in rows else None
-        if not word[0].isalpha():
-            return _Word(rows, named, 0, 0.0)
-        if named is not None:
-            return _Word(rows, named, len(word), len(word))
-        known = len(word) * sum(each in rows for each in ngrams) / max(1, len(ngrams))
-        return _Word(rows, named, len(word), known)
+        there = self.rows.numbers([own, *ngrams])
+        rows = self.rows.rows(there.values())
+        named = (word, self.raised(rows[0])) if own in there and len(word) >= _SHORTEST_SHOWN else None
+        letters, known = (len(word), float(len(word))) if word[0].isalpha() else (0, 0.0)
+        if letters and own not in there:
+            known = letters * sum(each in there for each in ngrams) / max(1, len(ngrams))
+        return Word(summed=sum(rows), numbers=array("I", there.values()), named=named, letters=letters, known=known)
 
-    def _shares(self, seen: Mapping[str, int], signals: Signals) -> list[float]:
+    def _shares(self, logits: Sequence[float], signals: Signals) -> list[float]:
         """The probability of each of `intents`."""
-        logits = self._logits(seen.values())
         for signal, odds in self._odds.items():
             if getattr(signals, signal):
+                raised = [*logits]
                 for intent, more in odds:
-                    logits[intent] += more
+                    raised[intent] += more
+                logits = raised
         top = max(logits)
         weights = [math.exp(each - top) for each in logits]
         total = sum(weights)
@@ -232,13 +280,23 @@ class Model:
 
     def logits(self, seen: Iterable[str]) -> list[float]:
         """The score of each of `intents` for these features."""
-        return self._logits(self._rows.of(seen).values())
+        return self._logits(self.raised(sum(self.rows.rows(self.rows.numbers(seen).values()))))
 
-    def _logits(self, rows: Iterable[int]) -> list[float]:
-        summed = sum(rows, self._zero)
-        squared = summed >> self._norm_at
-        scale = self._step * LENGTH_STEP / math.sqrt(squared) if squared else 0.0
-        return [bias + scale * ((summed >> lane & _LANE_MASK) - _MIDDLE) for lane, bias in self._biases]
+    def _logits(self, raised: int) -> list[float]:
+        """Of a sum of rows."""
+        squared = raised >> self._norm_at
+        scale = self.scale / math.sqrt(squared) if squared else 0.0
+        return [bias + scale * ((raised >> lane & _LANE_MASK) - _MIDDLE) for lane, bias in self._lanes]
+
+    def raised(self, row: int) -> int:
+        """A row, or a sum of rows, so that no lane is negative."""
+        return self._zero + row
+
+    def parted(self, row: int) -> list[int]:
+        """The weight of a row, or of a sum of rows, for each of `intents`, and then its part in the squared norm."""
+        raised = self.raised(row)
+        weights = [(raised >> lane & _LANE_MASK) - _MIDDLE for lane, _bias in self._lanes]
+        return [*weights, raised >> self._norm_at]
 
     def _packed(self, row: bytes) -> int:
         """A row of the file as one integer."""
@@ -246,21 +304,25 @@ class Model:
         lanes = sum([(weight - ZERO) << _LANE * intent for intent, weight in weights])
         return lanes + (row[0] * row[0] << self._norm_at)
 
-    def _because(self, named: Iterable[tuple[str, int]], intent: int) -> tuple[str, ...]:
-        """The words and pairs that weighed most for this intent. Of a word and a pair with it, the heavier one."""
-        weighed = []
-        zero, lane = self._zero, _LANE * intent
-        for name, row in named:
-            weight = (zero + row >> lane & _LANE_MASK) - _MIDDLE
-            if weight > 0 and len(name) > 3:
-                weighed.append((-weight, name[1:].strip("^$ ")))
-        shown: list[str] = []
-        for _weight, words in sorted(weighed):
-            if not any(words in each or each in words for each in shown):
-                shown.append(words)
-            if len(shown) == _SHOWN:
-                break
-        return tuple(shown)
+
+def _picking(members: Sequence[int]) -> Callable[[Sequence[float]], Iterable[float]]:
+    """What takes these out of all."""
+    pick = itemgetter(*members)
+    return pick if len(members) > 1 else lambda shares: (pick(shares),)
+
+
+def _because(named: Iterable[tuple[str, int]], lane: int) -> tuple[str, ...]:
+    """The words and pairs that weighed most for the intent with this lane. Of a word and a pair with it, the heavier
+    one.
+    """
+    shown: list[str] = []
+    weighed = [(_MIDDLE - weight, words) for words, row in named if (weight := row >> lane & _LANE_MASK) > _MIDDLE]
+    for _weight, words in sorted(weighed):
+        if not any(words in each or each in words for each in shown):
+            shown.append(words)
+        if len(shown) == _SHOWN:
+            break
+    return tuple(shown)
 
 
 def parse(content: bytes, where: str) -> Model:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import re2
 
@@ -16,8 +16,8 @@ from leadmasterd.classify.intents import FLAGS, Signals
 from leadmasterd.classify.phrases import Phrases
 from leadmasterd.classify.text import Normalised, without_accents
 
-_TYPES_CACHED: Final = 64
-"""Types of a burst's messages: few bursts have others than one text."""
+_SIGNALS_CACHED: Final = 64
+"""Signals of a burst, some 500 bytes each: most bursts have the same few."""
 _REGEX_MEMORY: Final = 1 << 18
 """Bytes for one compiled regex. A larger one is refused, which bounds its time too."""
 
@@ -80,8 +80,7 @@ class Rule:
     """Where it begins in the file that was read; 0 for a rule of the packaged file below it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A rule that matched, and the words it matched (none for a rule on signals only)."""
 
     rule: Rule
@@ -97,6 +96,17 @@ _Spans = Mapping[_Kind, Mapping[int, Sequence[_Span]]]
 """Where phrases were found, by what they are for and the number of their rule."""
 
 
+class _Met(NamedTuple):
+    """What signals alone decide."""
+
+    rules: bytes
+    """By number: whether the conditions of the rule are met."""
+    regexes: Sequence[tuple[int, Any]]
+    """Those of such rules, with their numbers."""
+    alone: Mapping[int, tuple[str, int]]
+    """Such rules without words, as matches."""
+
+
 class RuleSet:
     """Rules in file order, and the order in which intents are answered; intents in one tuple rank equally.
 
@@ -108,13 +118,7 @@ class RuleSet:
         self.answer_first: Final = tuple(answer_first)
         self._rank = {intent: number for number, equals in enumerate(answer_first) for intent in equals}
         self._regexes = {number: compiled(rule.regex) for number, rule in enumerate(self.rules) if rule.regex}
-        self._by_signals = [
-            (number, frozenset((*rule.when.types, *rule.when.only_types)))
-            for number, rule in enumerate(self.rules)
-            if not rule.phrases and not rule.regex
-        ]
-        """Rules on signals only, and of which types a message must be: most bursts have none of these."""
-        self._of_types = lru_cache(maxsize=_TYPES_CACHED)(self._by_types)
+        self._met = lru_cache(maxsize=_SIGNALS_CACHED)(self._met_by)
         self._phrases: Phrases[tuple[int, _Kind]] = Phrases()
         for number, rule in enumerate(self.rules):
             for kind in _KINDS:
@@ -127,18 +131,28 @@ class RuleSet:
 
     def hits(self, burst: Normalised, signals: Signals) -> list[Hit]:
         """Every rule that matches; the first one decides."""
+        met = self._met(signals)
         spans = self._phrases_in(burst)
-        matches = self._of_types(signals.types) | self._by_regex(burst, signals) | self._by_phrases(burst, spans)
+        matches = {**met.alone, **self._by_regex(burst, met.regexes), **self._by_phrases(burst, spans)}
         hits = [
             Hit(self.rules[number], matched, at)
             for number, (matched, at) in matches.items()
-            if number not in spans["unless"] and _allowed(self.rules[number], burst, signals)
+            if met.rules[number] and number not in spans["unless"] and _suits(self.rules[number], burst)
         ]
         return sorted(hits, key=self._order) if len(hits) > 1 else hits
 
-    def _by_types(self, types: tuple[str, ...]) -> dict[int, tuple[str, int]]:
-        """The rules on signals only that may hold for messages of these types. Cached as `_of_types`."""
-        return {number: ("", 0) for number, its in self._by_signals if not its or not its.isdisjoint(types)}
+    def _met_by(self, signals: Signals) -> _Met:
+        """Cached as `_met`."""
+        met = bytes(rule.when.holds(signals) for rule in self.rules)
+        return _Met(
+            rules=met,
+            regexes=[(number, regex) for number, regex in self._regexes.items() if met[number]],
+            alone={
+                number: ("", 0)
+                for number, rule in enumerate(self.rules)
+                if met[number] and not rule.phrases and not rule.regex
+            },
+        )
 
     def _phrases_in(self, burst: Normalised) -> _Spans:
         """The first pass: all phrases of all rules at once."""
@@ -157,12 +171,12 @@ class RuleSet:
             matches[number] = " ".join(burst.words[start:end]), min(own)[0]
         return matches
 
-    def _by_regex(self, burst: Normalised, signals: Signals) -> dict[int, tuple[str, int]]:
-        """Only of rules that are allowed: a search takes much longer than to see that."""
+    def _by_regex(self, burst: Normalised, regexes: Iterable[tuple[int, Any]]) -> dict[int, tuple[str, int]]:
+        """Only of rules that the burst suits: a search takes much longer than to see that."""
         matches = {}
         text = burst.text.encode()  # normalised text has no other than ASCII characters
-        for number, regex in self._regexes.items():
-            if _allowed(self.rules[number], burst, signals) and (match := regex.search(text)):
+        for number, regex in regexes:
+            if _suits(self.rules[number], burst) and (match := regex.search(text)):
                 matches[number] = match.group().decode(), len(text[: match.start()].split())
         return matches
 
@@ -171,12 +185,11 @@ class RuleSet:
         return (hit.rule.last_resort, -hit.rule.priority, self._rank[hit.rule.intent], hit.at, -len(hit.matched))
 
 
-def _allowed(rule: Rule, burst: Normalised, signals: Signals) -> bool:
+def _suits(rule: Rule, burst: Normalised) -> bool:
+    """Whether a rule may decide about a burst with these words, as far as its phrases and its regex do not tell."""
     if rule.question is not None and rule.question != burst.question:
         return False
-    if rule.whole and not rule.phrases and not rule.regex and not burst.empty:
-        return False
-    return rule.when.holds(signals)
+    return not rule.whole or bool(rule.phrases) or bool(rule.regex) or burst.empty
 
 
 def _cover(spans: Iterable[_Span], length: int) -> bool:

@@ -7,10 +7,9 @@ numbers, money, links, and emoji by their meaning (`:ok:`, `:thanks:`, ...).
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 JUDGED: Final = 2_000
 """Normalised characters of a burst that are read. Nobody asks the price after them."""
@@ -164,8 +163,7 @@ _LAUGHTER: Final = re.compile(r"^(?=.*j.*j)[jaeiou]{3,}h?$|^(?:ha|he){2,}h?$|^(?
 _WORD: Final = re.compile(r":[a-z]+:|\?|\d+(?:[.,:]\d+)*[a-z]{0,3}\b|[a-z0-9]+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Normalised:
+class Normalised(NamedTuple):
     """A burst as it is read. `text`: words and `?`, separated by single spaces, with a newline between messages."""
 
     text: str

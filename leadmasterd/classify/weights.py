@@ -4,7 +4,7 @@
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _SPARE: Final = 2
@@ -12,7 +12,7 @@ _SPARE: Final = 2
 
 
 class Rows:
-    """An open-addressed table: a name's hash leads to its slot, the slot to its row. Immutable.
+    """An open-addressed table: a name's hash leads to its slot, the slot to its row's number, from 1 on. Immutable.
 
     A name is known by the 64 bits of its hash, which another name has once in 10^14: then it would count as that one.
     """
@@ -22,7 +22,7 @@ class Rows:
         self._width = -(-bits // 8)
         self._mask = (1 << max(1, most * _SPARE - 1).bit_length()) - 1
         self._slots = array("I", bytes(4 * (self._mask + 1)))
-        """The number of a row, from 1 on; 0: none."""
+        """The number of a row; 0: none."""
         self._hashes = array("q", [0])
         packed = bytearray(self._width)
         for number, (name, row) in enumerate(rows, 1):
@@ -34,37 +34,36 @@ class Rows:
             self._hashes.append(hashed)
             packed += row.to_bytes(self._width, "little")
         self._packed = bytes(packed)
-        self._by_hash: dict[int, int] | None = None
-
-    def unpack(self) -> None:
-        """Have an object for each row after all, to find it in a fifth of the time: for a process that looks up very
-        much and does not live long.
-        """
-        packed, width = self._packed, self._width
-        self._by_hash = {
-            hashed: int.from_bytes(packed[number * width : (number + 1) * width], "little")
-            for number, hashed in enumerate(self._hashes)
-            if number
-        }
 
     def __len__(self) -> int:
         """How many rows."""
         return len(self._hashes) - 1
 
-    def of(self, names: Iterable[str]) -> dict[str, int]:
-        """The rows of these names, in their order, without those that have none."""
-        if (rows := self._by_hash) is not None:
-            return {name: rows[hashed] for name in names if (hashed := hash(name)) in rows}
-        slots, hashes, mask = self._slots, self._hashes, self._mask
+    @property
+    def hashes(self) -> Sequence[int]:
+        """Of the names, by number; the first one is of no name."""
+        return self._hashes
+
+    def row(self, number: int) -> int:
+        """The row with this number."""
+        [row] = self.rows((number,))
+        return row
+
+    def rows(self, numbers: Iterable[int]) -> list[int]:
+        """The rows with these numbers."""
         packed, width, unpacked = self._packed, self._width, int.from_bytes
+        return [unpacked(packed[number * width : (number + 1) * width], "little") for number in numbers]
+
+    def numbers(self, names: Iterable[str]) -> dict[str, int]:
+        """The numbers of the rows of these names, in their order, without those that have none."""
+        slots, hashes, mask = self._slots, self._hashes, self._mask
         found: dict[str, int] = {}
         for name in names:
             hashed = hash(name)
             at = hashed & mask
             while number := slots[at]:
                 if hashes[number] == hashed:
-                    begin = number * width
-                    found[name] = unpacked(packed[begin : begin + width], "little")
+                    found[name] = number
                     break
                 at = at + 1 & mask
         return found

@@ -26,7 +26,7 @@ from leadmasterd.projection.labels import Classifies, Told
 log = logging.getLogger(__name__)
 
 LEAST: Final = 1_000
-"""Conversations without any label for which a process is started, which takes half a second and some 40 MB."""
+"""Conversations without any label for which a process is started, which takes half a second and some 50 MB."""
 LENGTH: Final = Struct(">I")
 """Before each thing that the process writes."""
 _READY: Final = 64

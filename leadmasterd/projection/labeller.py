@@ -9,12 +9,13 @@ import os
 import pickle
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from leadmasterd.classify.classifier import Classifier
+from leadmasterd.classify.bulk import Bulk
+from leadmasterd.classify.intents import Label, Signals
 from leadmasterd.classify.loading import existing, load_classifier
 from leadmasterd.leads.timeline import Burst
 from leadmasterd.projection.ahead import LENGTH, Labelled
@@ -26,8 +27,6 @@ from leadmasterd.store.dirty import dirty_conversations
 
 _AT_ONCE: Final = 16
 """Conversations of one read, and of one write."""
-_WORDS_REMEMBERED: Final = 32_768
-"""A shop's customers do not know more, and this process lives for minutes only."""
 _GARBAGE_AFTER: Final = 50_000
 """Objects. What is made here refers to nothing in a circle, so that a look for garbage finds next to none."""
 _MAPPED: Final = 1 << 34
@@ -41,17 +40,16 @@ def main() -> None:
     database, seconds, rules, model = sys.argv[1:]
     os.nice(_NICE)
     gc.set_threshold(_GARBAGE_AFTER)
-    classifier = load_classifier(*(existing(Path(file) if file else None) for file in (rules, model)))
-    classifier.remember_words(_WORDS_REMEMBERED)
+    bulk = Bulk(load_classifier(*(existing(Path(file) if file else None) for file in (rules, model))))
     gc.freeze()
     out = os.fdopen(sys.stdout.fileno(), "wb", closefd=False)
     try:
-        _write(out, classifier.version)
+        _write(out, bulk.version)
         out.flush()
         with closing(open_for_reading(Path(database))) as connection:
             connection.row_factory = None
             connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
-            for labelled in _labelled(connection, classifier, float(seconds)):
+            for labelled in _labelled(connection, bulk, float(seconds)):
                 for each in labelled:
                     _write(out, each)
                 out.flush()
@@ -59,7 +57,7 @@ def main() -> None:
         os._exit(0)  # and no complaint about the pipe
 
 
-def _labelled(connection: sqlite3.Connection, classifier: Classifier, seconds: float) -> Iterator[list[Labelled]]:
+def _labelled(connection: sqlite3.Connection, bulk: Bulk, seconds: float) -> Iterator[list[Labelled]]:
     after = 0
     while conversations := dirty_conversations(connection, _AT_ONCE, after):
         after = conversations[-1]
@@ -71,26 +69,32 @@ def _labelled(connection: sqlite3.Connection, classifier: Classifier, seconds: f
             some = short_together(histories)
             if some[0].messages <= SHORT:
                 load(connection, some)
+            unlabelled = [_unlabelled(connection, each, seconds) for each in some]
+            labels = iter(bulk.labels([burst for bursts in unlabelled for burst in bursts]))
             yield [
-                (min(asked & each.people.keys()), each.messages, _labels_of(connection, classifier, each, seconds))
-                for each in some
+                (min(asked & each.people.keys()), each.messages, _told(bursts, labels))
+                for each, bursts in zip(some, unlabelled, strict=True)
             ]
 
 
-def _labels_of(
-    connection: sqlite3.Connection, classifier: Classifier, history: History, seconds: float
-) -> dict[object, Told]:
-    """By what `Classifier.classify` is asked. None of what is not loaded."""
+def _unlabelled(
+    connection: sqlite3.Connection, history: History, seconds: float
+) -> list[tuple[Sequence[str], Signals]]:
+    """What the classifier is asked of the bursts that lack a label. None of what is not loaded."""
     known: set[str] = set()
     if not history.is_new:
         query = "SELECT burst FROM classifications WHERE conversation_id IN (SELECT value FROM json_each(?))"
         known = {burst for (burst,) in with_ids(connection, query, history.conversations)}
-    found: dict[object, Told] = {}
-    for burst in history.read(seconds).steps:
-        if isinstance(burst, Burst) and (not known or burst.key not in known):
-            texts, signals = burst.texts, burst.signals
-            found[place_of(texts, signals)] = told_of(classifier.classify(texts, signals))
-    return found
+    return [
+        (step.texts, step.signals)
+        for step in history.read(seconds).steps
+        if isinstance(step, Burst) and (not known or step.key not in known)
+    ]
+
+
+def _told(bursts: Iterable[tuple[Sequence[str], Signals]], labels: Iterator[Label]) -> dict[object, Told]:
+    """The next label for each of these, by what was asked."""
+    return {place_of(texts, signals): told_of(next(labels)) for texts, signals in bursts}
 
 
 def _write(out: BinaryIO, what: object) -> None:
