@@ -184,6 +184,18 @@ def test_what_was_captured_while_the_clock_was_behind_is_kept_as_long_as_all(sto
     assert told(store)["lines"] == []
 
 
+def test_nothing_is_packed_while_the_clock_is_behind(store: Store) -> None:
+    """For days, so that lines seem old by it. Once it is right, they would go, and all blocks before them."""
+    says(store, *range(LINES), age=2.5)
+    keep_up(store, now=NOW - DAY)
+    says(store, *range(500, 500 + LINES), age=30 + 2.4, sent=2.4)
+    keep_up(store, now=NOW - 30 * DAY, lived=DAY)
+    assert in_the_open(store) == LINES
+    keep_up(store)
+    assert in_the_open(store) == 0
+    assert numbers(told(store)) == [*range(LINES), *range(500, 500 + LINES)]
+
+
 def test_what_does_not_say_when_it_was_sent_is_no_older_than_what_came_before(store: Store) -> None:
     """Its clock was behind, too."""
     says(store, *range(LINES), age=3)

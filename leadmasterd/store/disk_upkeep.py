@@ -84,9 +84,10 @@ class DiskUpkeep:
         if time.monotonic() < self._rests_until:
             return False
         now = self._clock()
-        if self._pack(now) or self._drop(now) or give_back(self._db):
-            return True
-        note_size(self._db, now)
+        if not self._is_behind(now):
+            if self._pack(now) or self._drop(now) or give_back(self._db):
+                return True
+            note_size(self._db, now)
         self._rests_until = time.monotonic() + _LOOKS_AGAIN_SECONDS
         return False
 
@@ -100,6 +101,14 @@ class DiskUpkeep:
             "cannot pack old lines, which is tried again in an hour: %s", words_of(error), extra={"action": "pack"}
         )
         self._rests_until = time.monotonic() + _REST_SECONDS
+
+    def _is_behind(self, now: datetime) -> bool:
+        """Whether most of the latest messages were sent a day from now and later: then what is captured meanwhile would
+        be packed as older than it is, and go once our clock is right.
+        """
+        tomorrow = (now + IN_THE_OPEN).timestamp()
+        latest = [bool(t and t > tomorrow) for (t,) in self._db.execute(_LATEST_SENT)]
+        return sum(latest) * 2 > len(latest)
 
     def _pack(self, now: datetime) -> bool:
         """Take the oldest lines out of `raw_events`, once there are enough of them."""
