@@ -76,7 +76,7 @@ def stamp(moment: datetime, *, after: str = "") -> str:
     """
     text = moment.astimezone(UTC).strftime(_STAMP)
     if text <= after:
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):
             return (datetime.strptime(after, _STAMP).replace(tzinfo=UTC) + timedelta(microseconds=1)).strftime(_STAMP)
     return text
 

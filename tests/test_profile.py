@@ -15,6 +15,7 @@ from leadmasterd.daemon.profile import BrowserProfile
 from leadmasterd.errors import CannotUseSnapshot
 from leadmasterd.listener.profile import CACHE_FOLDERS, SESSION_FOLDERS, Auth
 from leadmasterd.settings.paths import Paths, resolve_paths
+from leadmasterd.supervisor.machine import Effect
 from tests.waiting import LIMIT, wait_for
 
 NOW = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
@@ -79,6 +80,13 @@ def test_a_clock_that_is_set_back_makes_no_new_snapshot_the_oldest(where: Paths,
     assert taken.made_at[:10] == (NOW - behind).date().isoformat()
     auth.restore(taken, now=NOW, why="test")
     assert session_text(where) == {"third"}
+
+
+def test_a_snapshot_from_the_last_moment_there_is_stops_no_other(where: Paths) -> None:
+    """No name is later."""
+    auth = Auth(where)
+    auth.take(account=ACCOUNT, browser=None, now=datetime.max.replace(tzinfo=UTC))
+    assert auth.take(account=ACCOUNT, browser=None, now=NOW) in auth.snapshots()
 
 
 @pytest.mark.parametrize("damage", ["changed", "shortened", "removed"])
@@ -164,6 +172,30 @@ def test_of_quarantine_two_are_kept_for_thirty_days(where: Paths) -> None:
     assert [path.name[:8] for path in auth.quarantined()] == ["20261125"]
     auth.prune_quarantine(now=NOW + timedelta(days=60))
     assert auth.quarantined() == []
+
+
+def test_a_profile_is_kept_that_is_set_aside_after_the_clock_was_set_back(where: Paths) -> None:
+    """By its name it is older than the others, and would go at once."""
+    auth = Auth(where)
+    for day in (1, 2, -40):
+        write_session(where, f"day {day}")
+        auth.mark_linked(ACCOUNT)
+        kept = auth.quarantine(now=NOW + timedelta(days=day), why="test")
+        assert kept in auth.quarantined()
+    assert len(auth.quarantined()) == 2
+
+
+async def test_a_planned_restart_removes_what_was_set_aside_a_month_ago(where: Paths) -> None:
+    """Nothing else may ever be set aside after it."""
+    now = datetime.now(UTC)
+    auth = Auth(where)
+    for days in (31, 29):
+        write_session(where, f"{days} days ago")
+        auth.quarantine(now=now - timedelta(days=days), why="test")
+    assert len(auth.quarantined()) == 2
+    await BrowserProfile(where, grace_seconds=0).chores[Effect.TRIM_CACHES]()
+    [kept] = auth.quarantined()
+    assert (kept / SESSION_FOLDERS[0] / "leveldb" / "000001.log").read_text() == "29 days ago"
 
 
 def test_caches_go_and_the_session_stays(where: Paths) -> None:

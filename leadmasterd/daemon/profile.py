@@ -145,5 +145,7 @@ class BrowserProfile:
             log.info("kept a snapshot of the session, %d MB", snapshot.size // 1_000_000, extra={"action": "snapshot"})
 
     async def _trim_caches(self) -> None:
+        """Of the live profile, and remove older ones that are past their time."""
         freed = await asyncio.to_thread(self._auth.trim_caches)
+        await asyncio.to_thread(self._auth.prune_quarantine, now=datetime.now(UTC))
         log.info("dropped %d MB of browser caches", freed // 1_000_000, extra={"action": "caches_trimmed"})

@@ -221,7 +221,7 @@ class Auth:
     # ------------------------------------------------------------------ the live profile
 
     def quarantine(self, *, now: datetime, why: str) -> Path | None:
-        """Move the live profile aside instead of deleting it; None when there is none. Then `prune_quarantine`."""
+        """Move the live profile aside instead of deleting it; None when there is none. Others may go then."""
         if not self._profile.exists():
             return None
         self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -229,7 +229,7 @@ class Auth:
         self._profile.rename(target)
         with contextlib.suppress(OSError):
             write_private(target / "why.txt", why.encode() + b"\n")
-        self.prune_quarantine(now=now)
+        self.prune_quarantine(now=now, latest=target)
         return target
 
     def quarantined(self) -> list[Path]:
@@ -238,15 +238,17 @@ class Auth:
             return []
         return sorted((path for path in self._quarantine.iterdir() if path.is_dir()), reverse=True)
 
-    def prune_quarantine(self, *, now: datetime) -> None:
+    def prune_quarantine(self, *, now: datetime, latest: Path | None = None) -> None:
         """Keep two, and none longer than 30 days: they hold keys and messages.
 
         The newest, and of the others rather one that was linked: each first sync that fails leaves a worthless one.
+        `latest`: has just been set aside, and stays, whatever clock named the others.
         """
         oldest = stamp(now - timedelta(days=QUARANTINE_DAYS))
         found = self.quarantined()
-        others = sorted(found[1:], key=lambda path: not (path / _LINKED).exists())
-        for position, path in enumerate([*found[:1], *others]):
+        newest = latest or next(iter(found), None)
+        found.sort(key=lambda path: (path != newest, not (path / _LINKED).exists()))
+        for position, path in enumerate(found):
             if position >= KEEP_QUARANTINED or path.name < oldest:
                 shutil.rmtree(path, ignore_errors=True)
 
