@@ -7,6 +7,10 @@ import { errorText } from './stderr.js';
 
 /** About how much one evaluation may return, in characters of JSON. */
 const PIECE = 1_000_000;
+/** How many chats one evaluation is asked for, and after how many characters of JSON and milliseconds it begins no further one:
+ *  to ask costs more than to read a short chat, and more at once would only wait in memory. */
+const AT_ONCE = 25;
+const TOGETHER = { bytes: 100_000, time: 200 };
 /** How many evaluations may read in one chat, each for `loadTime`. */
 const MOST_LOADS = 100;
 /** Messages that one read of the disk asks for: as many as the page itself does (WAWebCollectionConstants). */
@@ -19,7 +23,8 @@ const LONGEST_DELIVERY = 300_000;
  * @typedef {import('./commands.js').SweepCommand} SweepCommand
  * @typedef {import('./page/sweep.js').Piece} Piece
  * @typedef {{chat: string, t: number, aliases: string[]}} ListedChat
- * @typedef {{chat: string, since: number, depth: number}} Wanted
+ * @typedef {import('./page/sweep.js').Place} Place
+ * @typedef {Omit<Place, 'at'>} Wanted
  * @typedef {ReturnType<typeof nothingDone>} Done
  */
 
@@ -75,9 +80,8 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       for (let rest = chats; rest.length > 0; ) {
         const unloaded = [];
         const mayWait = Date.now() < until;
-        for (const chat of rest) {
+        for await (const { chat, done } of sweepChats(rest)) {
           if (stopped) throw new Error('the listener is stopping');
-          const done = await sweepChat(chat);
           if (done.unloaded && mayWait) unloaded.push(chat);
           else report(chat, done, delivering);
           if (done.gone) throw new PageGone('the page was reloaded');
@@ -152,27 +156,61 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
   }
 
   /**
+   * Several chats with one evaluation, where they are short. If that fails each is read alone: then only the one whose fault it
+   * is fails again.
+   * @param {Wanted[]} chats
+   */
+  async function* sweepChats(chats) {
+    for (let rest = chats; rest.length > 0; ) {
+      const some = rest.slice(0, AT_ONCE);
+      /** @type {Piece[] | null} */
+      let pieces = null;
+      try {
+        pieces = await pieceOfEach(some.map((wanted) => ({ ...wanted, at: null })));
+      } catch (error) {
+        if (error instanceof PageSilent) await call(askForChats, namespace); // a page that hangs fails here
+      }
+      const read = some.slice(0, pieces?.length);
+      for (const [index, chat] of read.entries())
+        yield { chat, done: await sweepChat(chat, pieces?.[index]) };
+      rest = rest.slice(read.length);
+    }
+  }
+
+  /**
+   * @param {Place[]} places
+   * @returns {Promise<Piece[] | null>} of the first of these chats, in turn; null when the page was reloaded
+   */
+  async function pieceOfEach(places) {
+    const limits = { page: PAGE, loadTime, bytes: PIECE, together: TOGETHER };
+    return JSON.parse((await call(askForPieces, namespace, places, limits)) ?? 'null');
+  }
+
+  /**
    * @param {Wanted} wanted
+   * @param {Piece} [first] its first piece, where that has been read
    * @returns {Promise<Done>}
    */
-  async function sweepChat({ chat, since, depth }) {
+  async function sweepChat(wanted, first) {
     const done = nothingDone();
     const state = { unreadable: 0, doubt: /** @type {string | null} */ (null) };
     let loads = 0;
     try {
+      let piece = first;
       /** @type {number | null} */
       let at = null;
       do {
-        const want = { chat, since, depth, at, page: PAGE, loadTime, bytes: PIECE };
-        const piece = /** @type {Piece | null} */ (await call(askForPiece, namespace, want));
-        if (piece === null) {
+        piece ??= (await pieceOfEach([{ ...wanted, at }]))?.[0];
+        if (piece === undefined) {
           done.gone = true;
           throw new PageGone('the page was reloaded');
         }
-        take(piece, done, state);
+        const read = piece;
+        wire.together(() => take(read, done, state));
         if (piece.loading) loads += 1;
         if (loads > MOST_LOADS) throw new Error('there is too much history to read through');
         at = piece.next;
+        piece = undefined;
         await wire.drained();
       } while (at !== null && !stopped);
       if (state.doubt !== null) throw new Error(state.doubt);
@@ -235,11 +273,12 @@ const askForChats = (namespace) =>
 
 /**
  * @param {string} namespace
- * @param {import('./page/sweep.js').Want} want
- * @returns {Promise<Piece> | null}
+ * @param {Place[]} places
+ * @param {import('./page/sweep.js').Limits} limits
+ * @returns {Promise<string> | null}
  */
-const askForPiece = (namespace, want) =>
-  /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.chat(want) ?? null;
+const askForPieces = (namespace, places, limits) =>
+  /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.read(places, limits) ?? null;
 
 /**
  * @param {string} namespace

@@ -3,6 +3,8 @@ import { limitedJson } from './line-limit.js';
 
 /** Beyond this, live messages are dropped: Node never blocks on a full pipe, but grows until it is killed. */
 export const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
+/** Characters after which a write takes no further line: what a pipe holds at least. Each write wakes the reader. */
+const AT_ONCE = 64 * 1024;
 
 /**
  * @typedef {{write(chunk: string): boolean, once(event: 'drain', listener: () => void): unknown,
@@ -22,16 +24,23 @@ export function createWire(sink, now = Date.now) {
   let dropped = 0;
   let blocked = false;
   let broken = false;
+  let held = false;
   /** @type {(() => void)[]} */
   let listeners = [];
 
   const queuedBytes = () => waiting + sink.writableLength;
 
+  function nextLines() {
+    let lines = '';
+    while (queue.length > 0 && lines.length < AT_ONCE) lines += queue.shift();
+    return lines;
+  }
+
   function pump() {
-    while (!blocked && queue.length > 0) {
-      const line = /** @type {string} */ (queue.shift());
-      waiting -= Buffer.byteLength(line, 'utf8');
-      if (!sink.write(line)) {
+    while (!blocked && !held && queue.length > 0) {
+      const chunk = nextLines();
+      waiting -= Buffer.byteLength(chunk, 'utf8');
+      if (!sink.write(chunk)) {
         blocked = true;
         sink.once('drain', () => {
           blocked = false;
@@ -63,6 +72,20 @@ export function createWire(sink, now = Date.now) {
       queue.push(line);
       waiting += size;
       pump();
+    },
+
+    /**
+     * Writes at once what this sends, all of it at the end.
+     * @param {() => void} work
+     */
+    together(work) {
+      held = true;
+      try {
+        work();
+      } finally {
+        held = false;
+        pump();
+      }
     },
 
     /** Resolves once the reader has taken everything. Sweeps wait here, so that none of their lines is dropped. */

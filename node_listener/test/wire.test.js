@@ -11,7 +11,8 @@ function reader() {
   let waiting = [];
   let reading = true;
   return {
-    lines: () => taken.map((line) => JSON.parse(line)),
+    writes: () => taken.length,
+    lines: () => taken.flatMap((chunk) => chunk.trimEnd().split('\n')).map((line) => JSON.parse(line)),
     pause() {
       reading = false;
     },
@@ -21,8 +22,8 @@ function reader() {
       waiting = [];
       for (const listener of listeners) listener();
     },
-    write(/** @type {string} */ line) {
-      taken.push(line);
+    write(/** @type {string} */ chunk) {
+      taken.push(chunk);
       return reading;
     },
     once(/** @type {string} */ _event, /** @type {() => void} */ listener) {
@@ -57,6 +58,41 @@ test('a reader that pauses gets everything later, in order', async () => {
     Array.from({ length: 100 }, (_, index) => index + 1),
   );
   assert.equal(wire.queuedBytes, 0);
+});
+
+test('what is sent together is written at once, also when sending it fails half-way', async () => {
+  const sink = reader();
+  const wire = createWire(sink);
+  wire.send('state', { n: 1 });
+  wire.together(() => {
+    for (let n = 2; n <= 50; n += 1) wire.send('state', { n });
+    assert.equal(sink.writes(), 1);
+  });
+  assert.equal(sink.writes(), 2);
+  assert.throws(() =>
+    wire.together(() => {
+      wire.send('state', { n: 51 });
+      throw new Error('half-way');
+    }),
+  );
+  wire.send('state', { n: 52 });
+  await wire.drained();
+  assert.deepEqual(
+    sink.lines().map((line) => line.n),
+    Array.from({ length: 52 }, (_, index) => index + 1),
+  );
+  assert.equal(wire.queuedBytes, 0);
+});
+
+test('a write takes no more than some lines, however many wait', async () => {
+  const sink = reader();
+  const wire = createWire(sink);
+  sink.pause();
+  for (let n = 1; n <= 100; n += 1) wire.send('state', { body: 'ñ'.repeat(10_000) });
+  sink.resume();
+  await wire.drained();
+  assert.equal(sink.lines().length, 100);
+  assert.ok(sink.writes() > 10, `${sink.writes()} writes`);
 });
 
 test('beyond the queue limit live messages are dropped, counted, and leave a sequence gap', async () => {

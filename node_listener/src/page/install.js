@@ -5,7 +5,15 @@ import { chatKind, isNumberChange, isSystemType, isWanted, isWantedChat } from '
 import { screenShown } from '../screens.js';
 import { patchHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
 import { answered, beginReading, gather, keyOf, pageBack, readDisk } from './reading.js';
-import { contactFacts, factsBehind, firstOf, messageRecord, plain, reactionRecords } from './records.js';
+import {
+  contactFacts,
+  factsBehind,
+  factsOnce,
+  firstOf,
+  messageRecord,
+  plain,
+  reactionRecords,
+} from './records.js';
 import {
   chooseMessages,
   emptyPiece,
@@ -15,6 +23,7 @@ import {
   prepareSweeping,
   reactionsTo,
   readChat,
+  readChats,
 } from './sweep.js';
 import { pollsOf, voteRecords, votesSince, voteTime, watchVotes } from './votes.js';
 import { watchCalls } from './watch-calls.js';
@@ -54,6 +63,7 @@ const SHARED = [
 ];
 
 const SWEEPING = [
+  factsOnce,
   beginReading,
   keyOf,
   gather,
@@ -67,6 +77,7 @@ const SWEEPING = [
   isDelivering,
   listChats,
   readChat,
+  readChats,
   votesSince,
 ];
 

@@ -3,7 +3,7 @@
 
 import type { MessageId } from '../message/ids.js';
 import type { contactFacts, messageRecord, plain } from './records.js';
-import type { listChats, Piece, Want } from './sweep.js';
+import type { Limits, listChats, Place } from './sweep.js';
 
 /** A chat's or user's id: text, or an object whose form depends on the build (message/ids.js reads it). */
 export type Wid = unknown;
@@ -169,8 +169,10 @@ export interface Agent {
 export interface Sweeping {
   isDelivering(): boolean;
   chats(): ReturnType<typeof listChats>;
-  chat(want: Want): Promise<Piece>;
+  read(places: Place[], limits: Limits): Promise<string>;
   votes(since: number): Promise<Record<string, any>[]>;
+  /** the chats as they were listed last, by id */
+  listed: Map<string, ChatModel>;
   /** the chats that are being read */
   reading: Map<string, ChatReading>;
   /** chats whose end has been proved by paging back */

@@ -104,9 +104,10 @@ export function contactFacts(wid) {
 /**
  * @param {any} message a model of the page's store
  * @param {any} [serialized] what the library made of it
+ * @param {typeof factsBehind} [facts]
  * @returns {Record<string, any>}
  */
-export function messageRecord(message, serialized) {
+export function messageRecord(message, serialized, facts = factsBehind) {
   const raw = plain(serialized ?? firstOf(() => message.serialize()) ?? message) ?? {};
   const id = messageId(message.id);
   // The live key and wids come first: a build may have left any of their forms out of what serialize() gives.
@@ -125,7 +126,7 @@ export function messageRecord(message, serialized) {
     );
     if (value !== null && value !== undefined) raw[name] = value;
   }
-  raw.leadmasterd_contact = factsBehind(message.id);
+  raw.leadmasterd_contact = facts(message.id);
   if (isHosted(message.author)) raw.leadmasterd_hosted = true;
   return raw;
 }
@@ -137,6 +138,20 @@ export function messageRecord(message, serialized) {
 export function factsBehind(key) {
   const inGroup = messageId(key)?.remote.endsWith('@g.us');
   return firstOf(() => contactFacts(inGroup ? key.participant : key.remote));
+}
+
+/**
+ * The same for many messages of one moment, looked up once for each other party.
+ * @returns {typeof factsBehind}
+ */
+export function factsOnce() {
+  const found = new Map();
+  return (key) => {
+    const id = messageId(key);
+    const party = id?.remote.endsWith('@g.us') ? id.participant : id?.remote;
+    if (!found.has(party)) found.set(party, factsBehind(key));
+    return found.get(party);
+  };
 }
 
 /**

@@ -5,7 +5,7 @@
 import { messageId, widText } from '../message/ids.js';
 import { isNumberChange, isWanted, isWantedChat } from '../message/kinds.js';
 import { beginReading, gather } from './reading.js';
-import { contactFacts, firstOf, messageRecord, reactionRecords } from './records.js';
+import { contactFacts, factsOnce, firstOf, messageRecord, reactionRecords } from './records.js';
 import { votesSince } from './votes.js';
 
 /**
@@ -27,14 +27,23 @@ import { votesSince } from './votes.js';
  * @property {string | null} doubt why there may be more than was read
  * @property {string | null} trouble why reactions could not be read
  *
- * @typedef {object} Want
+ * @typedef {Omit<Piece, 'records' | 'changes'> & {records: string[], changes: string[]}} PieceText the same while the page
+ *   makes it: each record is JSON already
+ *
+ * @typedef {object} Place
  * @property {string} chat
  * @property {number} since seconds
  * @property {number} depth seconds: changes since then are wanted too; at most `since`
  * @property {number | null} at where the piece starts: null for the first, then `next` of the piece before
+ *
+ * @typedef {object} Limits
  * @property {number} page messages that one read asks for
- * @property {number} loadTime milliseconds to read in one call
+ * @property {number} loadTime milliseconds to read of one chat in one call
  * @property {number} bytes about how much JSON one piece may hold
+ * @property {{bytes: number, time: number}} together about how much JSON, and after how many milliseconds, one call begins no
+ *   further chat
+ *
+ * @typedef {Place & Limits} Want
  */
 
 /**
@@ -48,9 +57,15 @@ export function prepareSweeping(config) {
   if (!agent?.messageRecord) return false;
   agent.sweeping ??= {
     isDelivering,
-    chats: () => listChats(config.groups),
-    chat: (want) => readChat(/** @type {Sweeping} */ (agent.sweeping), config.groups, want),
+    chats: () => listChats(/** @type {Sweeping} */ (agent.sweeping), config.groups),
+    read: (places, limits) =>
+      readChats(
+        (want) => readChat(/** @type {Sweeping} */ (agent.sweeping), config.groups, want),
+        places,
+        limits,
+      ),
     votes: (since) => votesSince(since, config.groups),
+    listed: new Map(),
     reading: new Map(),
     ended: new Set(),
   };
@@ -70,18 +85,21 @@ export function isDelivering() {
 
 /**
  * The chats, each with the time of its last message and the other id it may be known by.
+ * @param {Pick<Sweeping, 'listed'>} sweeping
  * @param {boolean} groups
  * @returns {{total: number, wanted: import('../sweep.js').ListedChat[]}}
  */
-export function listChats(groups) {
+export function listChats({ listed }, groups) {
   /** @type {Page} */
   const page = /** @type {any} */ (globalThis);
   const chats = page.require('WAWebCollections').Chat.getModelsArray();
   const wanted = [];
+  listed.clear();
   for (const chat of chats) {
     try {
       const id = widText(chat.id);
       if (id === null || !isWantedChat(id, groups)) continue;
+      if (!listed.has(id)) listed.set(id, chat);
       const facts = id.endsWith('@g.us') ? null : contactFacts(chat.id);
       const aliases = [facts?.phone, facts?.lid].flatMap((alias) => (alias && alias !== id ? [alias] : []));
       wanted.push({ chat: id, t: chat.t ?? 0, aliases });
@@ -93,20 +111,41 @@ export function listChats(groups) {
 }
 
 /**
+ * A piece of each of these chats, one chat after another, from the first one on: of one at least, and of as many as one call
+ * has room and time for. All of it is one text, since to hand over objects costs the page several times as much.
+ * @param {(want: Want) => Promise<PieceText>} readOne
+ * @param {Place[]} places
+ * @param {Limits} limits
+ * @returns {Promise<string>} JSON of a list of pieces
+ */
+export async function readChats(readOne, places, limits) {
+  const until = Date.now() + limits.together.time;
+  const pieces = [];
+  let size = 0;
+  for (const place of places) {
+    try {
+      const { records, changes, ...rest } = await readOne({ ...place, ...limits });
+      pieces.push(`{"records":[${records}],"changes":[${changes}],${JSON.stringify(rest).slice(1)}`);
+    } catch (error) {
+      if (pieces.length === 0) throw error;
+      break; // whoever asks for this chat first hears of it
+    }
+    size += pieces[pieces.length - 1].length;
+    if (size >= limits.together.bytes || Date.now() >= until) break;
+  }
+  return `[${pieces}]`;
+}
+
+/**
  * Messages of one chat since a time, oldest first, in pieces, with what changed since an earlier time.
  * @param {Sweeping} sweeping
  * @param {boolean} groups
  * @param {Want} want
- * @returns {Promise<Piece>}
+ * @returns {Promise<PieceText>}
  */
-export async function readChat({ reading: readings, ended }, groups, want) {
+export async function readChat({ listed, reading: readings, ended }, groups, want) {
   if (want.at === null) {
-    /** @type {Page} */
-    const page = /** @type {any} */ (globalThis);
-    const chat = page
-      .require('WAWebCollections')
-      .Chat.getModelsArray()
-      .find((known) => widText(known.id) === want.chat);
+    const chat = listed.get(want.chat);
     if (!chat) return { ...emptyPiece(), next: null };
     readings.set(want.chat, beginReading(chat, ended));
   }
@@ -120,7 +159,7 @@ export async function readChat({ reading: readings, ended }, groups, want) {
   return piece;
 }
 
-/** @returns {Piece} */
+/** @returns {PieceText} */
 export function emptyPiece() {
   return {
     records: [],
@@ -163,12 +202,13 @@ export function chooseMessages(reading, groups, want) {
  * @param {ChatReading} reading
  * @param {NonNullable<ChatReading['entries']>} entries
  * @param {Want} want
- * @returns {Promise<Piece>}
+ * @returns {Promise<PieceText>}
  */
 export async function nextPiece(reading, entries, want) {
   const { by, unloaded, doubt, through } = reading;
-  /** @type {Piece} */
+  /** @type {PieceText} */
   const piece = { ...emptyPiece(), by, unloaded, doubt, through };
+  const facts = factsOnce();
   const reactedTo = [];
   let size = 0;
   let next = want.at ?? 0;
@@ -180,11 +220,11 @@ export async function nextPiece(reading, entries, want) {
     }
     if (!fresh && !revoked && !message.latestEditSenderTimestampMs) continue;
     try {
-      const record = messageRecord(message);
+      const record = JSON.stringify(messageRecord(message, undefined, facts));
       (fresh ? piece.records : piece.changes).push(record);
-      size += JSON.stringify(record).length;
+      size += record.length;
     } catch {
-      if (fresh) piece.records.push(null);
+      if (fresh) piece.records.push('null');
     }
   }
   piece.next = next < entries.length ? next : null;

@@ -1,0 +1,160 @@
+// A sweep asks for several chats with one call of the page, and each of them still stands for itself.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { emptyPiece, readChats } from '../src/page/sweep.js';
+import { PageSilent } from '../src/page-calls.js';
+import { createRelay } from '../src/relay.js';
+import { createSweeper } from '../src/sweep.js';
+import { createWire } from '../src/wire.js';
+
+const NAMESPACE = 'leadmasterd_sweep_together';
+const T = 1795400000;
+
+/** @typedef {import('../src/page/sweep.js').Want} Want */
+/** @typedef {import('../src/page/sweep.js').PieceText} PieceText */
+
+/**
+ * @param {string} chat
+ * @param {number} [count]
+ * @param {string} [body]
+ */
+const records = (chat, count = 1, body = 'hola') =>
+  Array.from({ length: count }, (_, n) =>
+    JSON.stringify({ id: { fromMe: false, remote: chat, id: `M${n}` }, t: T + n, type: 'chat', body }),
+  );
+
+/** @param {Want} want */
+const oneMessage = async ({ chat }) => ({
+  ...emptyPiece(),
+  records: records(chat),
+  next: /** @type {number | null} */ (null),
+  through: T,
+});
+
+/**
+ * Sweeps chats of a page whose reading of one is as given.
+ * @param {number} count
+ * @param {(want: Want, sweeper: ReturnType<typeof createSweeper>) => Promise<PieceText>} readOne
+ */
+async function sweep(count, readOne) {
+  const names = Array.from({ length: count }, (_, n) => `${5491155560000 + n}@c.us`);
+  /** @type {string[][]} */
+  const calls = [];
+  /** @type {any[]} */
+  const lines = [];
+  const wire = createWire({
+    write(chunk) {
+      for (const line of chunk.trimEnd().split('\n')) lines.push(JSON.parse(line));
+      return true;
+    },
+    once() {},
+    writableLength: 0,
+  });
+  const sweeper = createSweeper({
+    wire,
+    call: async (source, ...args) => /** @type {any} */ (typeof source === 'string' ? true : source(...args)),
+    config: {
+      namespace: NAMESPACE,
+      report: '',
+      groups: false,
+      headless: true,
+      heartbeat: 1000,
+      senders: [],
+      ignored: [],
+    },
+    relay: createRelay(wire, false),
+    ready: () => true,
+    loadTime: 1000,
+    patience: 1000,
+    onTrouble: (message) => assert.fail(message),
+  });
+  /** @type {any} */ (globalThis)[NAMESPACE] = {
+    sweeping: {
+      isDelivering: () => false,
+      chats: () => ({ total: count, wanted: names.map((chat) => ({ chat, t: T, aliases: [] })) }),
+      read(/** @type {Want[]} */ places, /** @type {import('../src/page/sweep.js').Limits} */ limits) {
+        calls.push(places.map(({ chat }) => chat));
+        return readChats((want) => readOne(want, sweeper), places, limits);
+      },
+      votes: async () => [],
+    },
+  };
+  await sweeper.run({ type: 'sweep', sweep: 1, from: 0, chats: {}, ignore: [] });
+  const reports = lines.filter(({ type }) => type === 'sweep_chat');
+  return {
+    names,
+    calls,
+    lines,
+    reports,
+    failed: reports.filter(({ error }) => error !== null).map(({ chat }) => chat),
+    done: lines.find(({ type }) => type === 'sweep_done'),
+  };
+}
+
+test('many short chats take few calls, and the line of each chat follows its messages', async () => {
+  const { names, calls, lines, done } = await sweep(100, oneMessage);
+  assert.ok(calls.length <= 10, `${calls.length} calls`);
+  assert.deepEqual(
+    lines.slice(0, -1).map((line) => [line.type, line.id?.remote ?? line.chat, line.found]),
+    names.flatMap((name) => [
+      ['message', name, undefined],
+      ['sweep_chat', name, 1],
+    ]),
+  );
+  assert.deepEqual([done.messages, done.looked_at, done.failed, done.error], [100, 100, 0, null]);
+});
+
+test('long chats come one by one, each whole, piece by piece', async () => {
+  const { calls, done, reports } = await sweep(5, async ({ chat, at, bytes }) => {
+    const from = at ?? 0;
+    const all = records(chat, 300, 'x'.repeat(10_000));
+    const some = all.slice(from, from + bytes / 10_000);
+    const next = from + some.length;
+    return { ...emptyPiece(), records: some, next: next < all.length ? next : null, through: T };
+  });
+  assert.ok(calls.length >= 15, `${calls.length} calls`);
+  assert.deepEqual(
+    reports.map(({ found, through, error }) => [found, through, error]),
+    Array(5).fill([300, T, null]),
+  );
+  assert.equal(done.messages, 1500);
+});
+
+test('a chat that cannot be read costs only itself', async () => {
+  const bad = '5491155560007@c.us';
+  const { names, reports, failed, done } = await sweep(60, async (want) => {
+    if (want.chat === bad) throw new Error('a defect of the page');
+    return oneMessage(want);
+  });
+  assert.deepEqual(failed, [bad]);
+  assert.deepEqual(
+    reports.map(({ chat }) => chat),
+    names,
+  );
+  assert.deepEqual([done.messages, done.looked_at, done.failed, done.error], [59, 60, 1, null]);
+});
+
+test('a chat for which the page gives no answer costs only itself', async () => {
+  const silent = '5491155560007@c.us';
+  const { failed, done } = await sweep(60, async (want) => {
+    if (want.chat === silent) throw new PageSilent('the page did not answer within 1000 ms');
+    return oneMessage(want);
+  });
+  assert.deepEqual(failed, [silent]);
+  assert.equal(done.messages, 59);
+});
+
+test('where every chat fails, all are told and the sweep ends', async () => {
+  const { failed, done } = await sweep(60, async () => {
+    throw new Error('a defect of the page');
+  });
+  assert.deepEqual([failed.length, done.messages, done.looked_at, done.error], [60, 0, 60, null]);
+});
+
+test('a sweep that is stopped reports no chat that it has read in part', async () => {
+  const { reports, done } = await sweep(3, async (want, sweeper) => {
+    sweeper.stop();
+    return { ...(await oneMessage(want)), next: 1 };
+  });
+  assert.deepEqual([reports, done], [[], undefined]);
+});
