@@ -45,6 +45,13 @@ export function marksOf(raw, addressBook) {
     hosted: raw.senderOrRecipientAccountTypeHosted === true || isHosted(id?.remote) || isHosted(raw.from),
     verified_name: id?.fromMe ? null : (text(raw.verifiedBizName) ?? text(addressBook?.verified_name)),
   };
-  const shown = Object.entries(all).filter(([, value]) => typeof value === 'string' || value === true);
-  return shown.length === 0 ? null : /** @type {Record<string, string | true>} */ (Object.fromEntries(shown));
+  /** @type {Record<string, string | true> | null} */
+  let shown = null;
+  for (const name of Object.keys(all)) {
+    const value = all[name];
+    if (typeof value !== 'string' && value !== true) continue;
+    shown ??= {};
+    shown[name] = value;
+  }
+  return shown;
 }

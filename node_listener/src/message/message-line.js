@@ -20,6 +20,19 @@ import { eventOf, invitationOf, paymentOf, pollOf, productOf, voteOf } from './s
 /** The field in which the page's agent puts what the address book knows. */
 export const CONTACT = 'leadmasterd_contact';
 
+/** @type {[string, (raw: Raw) => object | null][]} */
+const RARE = [
+  ['product', productOf],
+  ['payment', paymentOf],
+  ['invitation', invitationOf],
+  ['event', eventOf],
+  ['poll', pollOf],
+  ['poll_vote', voteOf],
+  ['menu', menuOf],
+  ['status_reply', statusReplyOf],
+  ['unknown', unknownOf],
+];
+
 /**
  * @param {Raw} raw
  * @param {Via} via
@@ -60,18 +73,13 @@ export function messageFields(raw, via) {
  * @returns {Record<string, unknown>}
  */
 function sharedFields(raw) {
-  const fields = {
-    product: productOf(raw),
-    payment: paymentOf(raw),
-    invitation: invitationOf(raw),
-    event: eventOf(raw),
-    poll: pollOf(raw),
-    poll_vote: voteOf(raw),
-    menu: menuOf(raw),
-    status_reply: statusReplyOf(raw),
-    unknown: unknownOf(raw),
-  };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+  /** @type {Record<string, unknown>} */
+  const fields = {};
+  for (const [name, read] of RARE) {
+    const value = read(raw);
+    if (value !== null) fields[name] = value;
+  }
+  return fields;
 }
 
 /**
@@ -239,10 +247,10 @@ const PREVIEWS = new Set([
 export function slimData(raw) {
   /** @type {Raw} */
   const slim = {};
-  for (const [key, value] of Object.entries(raw)) {
+  for (const key of Object.keys(raw)) {
     if (PREVIEWS.has(key) || (key === 'body' && isMediaRecord(raw))) continue;
-    const nested = key === 'quotedMsg' ? record(value) : null;
-    slim[key] = nested === null ? value : slimData(nested);
+    const nested = key === 'quotedMsg' ? record(raw[key]) : null;
+    slim[key] = nested === null ? raw[key] : slimData(nested);
   }
   return slim;
 }
