@@ -95,14 +95,17 @@ async def capture(
     all_written = asyncio.Event()
 
     def caught_up() -> None:
-        intake.batch_committed()
+        intake.batch_written()
         if not writer.pending:
             all_written.set()
 
     def committed(_: BatchResult) -> None:
         loop.call_soon_threadsafe(caught_up)
 
-    writer = Writer(database, on_batch=committed, on_error=print, idle_work=idle_work)
+    def written() -> None:
+        loop.call_soon_threadsafe(intake.batch_written)
+
+    writer = Writer(database, on_batch=committed, on_error=print, on_written=written, idle_work=idle_work)
     child: Child | None = None
 
     def pressure(stop: bool) -> None:

@@ -102,11 +102,11 @@ def _capture(db: sqlite3.Connection, messages: int) -> None:
     rows, rules = Rows(db), CaptureFilter(CaptureRules())
     batch = [Item(Account("5491155550100@c.us", None, "Tienda", "android"), None, iso(START))]
     for at, line in _lines(messages):
-        event, text = decode_line(line.encode())
+        event, kept = decode_line(line.encode())
         assert isinstance(event, Message), event
         captured = rules.decide(event, at)
         assert isinstance(captured, CapturedMessage), captured
-        batch.append(Item(captured, text, iso(at)))
+        batch.append(Item(captured, kept, iso(at)))
         if len(batch) >= IN_A_BATCH:
             _write(db, rows, batch)
             batch = []

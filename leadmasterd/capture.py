@@ -310,6 +310,7 @@ def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
         _seq, via, key, t, message_type, sender, _to, author, notify_name, body, truncated, contact, forwarded,
         ephemeral_seconds, media, quoted, referral, extras, marks,
     ) = event  # fmt: skip
+    chat, group, aliases, members = ids
     details: Mapping[str, object] = extras
     if ephemeral_seconds:
         details = {**details, "ephemeral_seconds": ephemeral_seconds}
@@ -323,7 +324,10 @@ def _readable(event: Message, ids: ChatIds, now: datetime) -> CapturedMessage:
         CapturedMessage,
         (
             key,
-            *ids,
+            chat,
+            group,
+            aliases,
+            members,
             "out" if key.from_me else "in",
             who,
             message_type,

@@ -192,10 +192,10 @@ class Replay:
             if decision.at <= self.as_of:
                 self._decisions.append(decision)
             return
-        event, text = decode.decode_line(line)
+        event, valid = decode.decode_line(line)
         if isinstance(event, Malformed):
             raise ValueError(f"the line {event.why}")  # noqa: TRY004 - it is the line that is wrong, not a type of ours
-        now = _captured_at(text, self.as_of)
+        now = _captured_at(valid, self.as_of)
         match event:
             case Message() | Ciphertext():
                 ids = chat_ids(event.key, event.contact, event.author)
@@ -425,9 +425,9 @@ def _refuse_broken_ids(*ids: str) -> None:
         raise ValueError(f"the line has {broken!a}, half a character, in an id, which can't be kept") from error
 
 
-def _captured_at(text: str | None, as_of: datetime) -> datetime:
+def _captured_at(line: bytes | None, as_of: datetime) -> datetime:
     """The line's own `at`, else `as_of`."""
-    at = json.loads(text).get("at") if text else None
+    at = json.loads(line.decode()).get("at") if line else None
     try:
         return datetime.fromtimestamp(at / 1000, UTC) if isinstance(at, int | float) else as_of
     except (OverflowError, OSError, ValueError):

@@ -18,6 +18,7 @@ _SLACK_SECONDS: Final = FUTURE_SLACK.total_seconds()
 _STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
 _CHARACTERS: Final = len("2009-01-01T00:00:00.000Z")
 _TEXTS_KEPT: Final = 1_024
+_SECONDS: Final = tuple(f"{second:02}.000Z" for second in range(60))
 _texts: Final[dict[int, str]] = {}
 """Times as text: a contact's rows repeat the same few times, most of which were read from its messages."""
 
@@ -90,7 +91,12 @@ def believable(t: int | None, now: datetime) -> str | None:
     """Seconds since 1970 from WhatsApp as ISO text, or None when they are missing or wrong."""
     if t is None or not _EARLIEST_T <= t <= _latest_t(now):
         return None
-    return f"{datetime.fromtimestamp(t, UTC).isoformat()[:19]}.000Z"
+    return _minute(t // 60) + _SECONDS[t % 60]
+
+
+@lru_cache(maxsize=_TEXTS_KEPT)  # messages that come together were mostly sent together
+def _minute(number: int) -> str:
+    return datetime.fromtimestamp(number * 60, UTC).isoformat()[:17]
 
 
 @lru_cache(maxsize=1)  # of one read of the pipe

@@ -40,7 +40,7 @@ def item(obj: dict[str, Any], *, now: float = wire.NOON + 5, text: str | None = 
     else:
         assert not isinstance(event, Malformed), event
         record = event  # type: ignore[assignment]
-    return Item(record, text, at(now))
+    return Item(record, None if text is None else text.encode(), at(now))
 
 
 def account(wid: str = wire.US, *, now: float = wire.NOON) -> Item:

@@ -233,6 +233,12 @@ def test_an_absurd_time_becomes_the_time_of_capture(t: int | None, sent_at: str)
     assert captured.t == t
 
 
+@given(st.integers(round(times.EARLIEST.timestamp()), round(NOW.timestamp())))
+def test_a_credible_time_is_filed_to_the_second(t: int) -> None:
+    """As the calendar has it."""
+    assert times.sent_at(t, NOW) == times.iso(datetime.fromtimestamp(t, UTC))
+
+
 @given(st.none() | st.integers(min_value=-(1 << 53), max_value=1 << 53))
 def test_no_time_is_filed_in_the_future_or_before_whatsapp(t: int | None) -> None:
     """Whatever the page sends, catch-up works."""

@@ -340,9 +340,9 @@ def test_an_empty_emoji_means_taken_back_and_null_the_same() -> None:
 
 
 def test_the_exact_line_comes_back_with_the_event() -> None:
-    """The exact text is stored with the row."""
-    text = json.dumps(wire.message(body="ñandú 👍"), ensure_ascii=False, indent=None)
-    assert decode_line(text.encode())[1] == text
+    """The exact line is stored with the row."""
+    line = json.dumps(wire.message(body="ñandú 👍"), ensure_ascii=False, indent=None).encode()
+    assert decode_line(line)[1] == line
     assert decode_line(b"\xff")[1] is None
 
 

@@ -15,7 +15,7 @@ from leadmasterd.daemon.intake import Intake
 from leadmasterd.wire import decode
 from leadmasterd.wire.events import Lifecycle, Qr, Ready
 from tests import wire
-from tests.captures import Store, at, opened
+from tests.captures import Store, at, opened, reading
 from tests.test_store import call, edit, reaction, revoke
 
 OTHER = "5491155550200@c.us"
@@ -133,6 +133,23 @@ def test_a_link_that_was_made_elsewhere_is_dated_by_that(line: Line) -> None:
     line.elsewhere = at(wire.NOON - 3600)
     line.read(wire.ready(OTHER))
     assert line.store.one("SELECT first_linked_at FROM accounts WHERE wid = ?", OTHER) == at(wire.NOON - 3600)
+
+
+def test_reading_stops_while_too_much_waits_and_goes_on_once_it_is_written(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child keeps what it can't write meanwhile."""
+    monkeypatch.setattr(intake, "HIGH_WATER", 2)
+    monkeypatch.setattr(intake, "LOW_WATER", 1)
+    line.read(wire.ready())
+    with reading(line.store.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        line.intake.lines([wire.raw(wire.message(name, seq=seq)) for seq, name in enumerate("ABC", 2)])
+        line.intake.batch_written()
+        assert line.pressure == [True]
+    line.store.settle()
+    line.intake.batch_written()
+    assert line.pressure == [True, False]
 
 
 def test_a_hole_in_seq_is_told_with_its_size(line: Line) -> None:

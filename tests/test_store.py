@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadmasterd.outbox import triggers
+from leadmasterd.store import sql
 from leadmasterd.store.records import GapEnded, GapOpened, Item, SessionEvent
 from leadmasterd.wire.events import Malformed
 from tests import wire
 from tests.captures import Store, account, at, item, opened
 from tests.depth import examples
+from tests.waiting import LIMIT
 
 
 @pytest.fixture
@@ -134,9 +137,11 @@ def test_own_messages_are_the_operators_and_out(store: Store) -> None:
 
 
 def test_the_wire_line_is_kept_beside_its_row(store: Store) -> None:
-    """It is stored once, with the row's id."""
-    store.write(item(wire.message(), text="the first line"), item(wire.message(), text="a copy"))
-    assert store.rows("SELECT message_id, problem, line FROM raw_events") == [(1, None, "the first line")]
+    """It is stored once, as text, with the row's id."""
+    store.write(item(wire.message(), text="la primera línea 👍"), item(wire.message(), text="a copy"))
+    assert store.rows("SELECT message_id, problem, line, typeof(line) FROM raw_events") == [
+        (1, None, "la primera línea 👍", "text")
+    ]
 
 
 def test_a_contacts_names_are_written_and_silence_erases_nothing(store: Store) -> None:
@@ -614,10 +619,23 @@ def test_a_record_that_sqlite_refuses_is_kept_raw_and_the_others_go_on(store: St
     assert store.errors == []
 
 
+def test_a_bad_record_in_a_statement_of_many_rows_is_kept_raw_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those beside it are stored one by one, in order."""
+    monkeypatch.setattr(sql, "ROWS_TOGETHER", 2)
+    one, two, three, four = (item(wire.message(name)) for name in "ABCD")
+    store.write(one, two, item(POISON[0], text="bad"), three, four)
+    assert store.rows("SELECT stanza_id FROM messages ORDER BY message_id") == [("A",), ("B",), ("C",), ("D",)]
+    assert store.rows("SELECT line FROM raw_events WHERE problem IS NOT NULL") == [("bad",)]
+
+
 def test_a_malformed_line_is_kept_with_its_reason(store: Store) -> None:
     """A short line is stored whole, a long one by its beginning."""
     bad = Malformed("is not JSON", "the head", 10_000)
-    store.write(Item(bad, "short", at(wire.NOON)), Item(bad, "x" * 5000, at(wire.NOON)), Item(bad, None, at(wire.NOON)))
+    store.write(
+        Item(bad, b"short", at(wire.NOON)), Item(bad, b"x" * 5000, at(wire.NOON)), Item(bad, None, at(wire.NOON))
+    )
     assert store.rows("SELECT problem, line FROM raw_events") == [
         ("the line is not JSON", "short"),
         ("the line is not JSON", "the head"),
@@ -693,3 +711,25 @@ def test_shuffling_and_repeating_gives_the_same_messages(
         }
         told = any(line["contact"]["phone"] or line["contact"]["lid"] for line in lines)
         assert not told or len(contacts) == 1, "whoever was said to be one is one"
+
+
+TABLES = ("contacts", "contact_identities", "conversations", "messages", "message_aliases", "message_versions")
+
+
+@settings(max_examples=examples(30))
+@given(ARRIVALS, st.integers(1, 4))
+def test_rows_are_the_same_however_many_go_into_one_statement(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, Any]], together: int
+) -> None:
+    """The ids, the raw lines and what the outbox tells of them included."""
+    folder = tmp_path_factory.mktemp("statements")
+
+    def rows(at_once: int) -> list[list[tuple[Any, ...]]]:
+        with pytest.MonkeyPatch.context() as patch, opened(folder / f"{at_once}.db") as store:
+            patch.setattr(sql, "ROWS_TOGETHER", at_once)
+            store.writer.call(lambda connection, _: triggers.sync(connection, "full")).result(LIMIT)
+            store.write(*(item(line, text=repr(line)) for line in lines))
+            tables = [store.rows(f"SELECT * FROM {table}") for table in (*TABLES, "raw_events", "unjudged")]
+            return [*tables, store.rows("SELECT event_id, kind, stream, data FROM outbox")]
+
+    assert rows(together) == rows(100)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.errors import CannotUseDatabase
+from leadmasterd.store import sql
 from leadmasterd.store import writer as writer_module
 from leadmasterd.store.writer import StoreError, Writer, store_error
 from tests import wire
@@ -50,6 +51,29 @@ def test_the_order_of_put_is_the_order_of_rows(store: Store) -> None:
     store.settle()
     ids = [row[0] for row in store.rows("SELECT stanza_id FROM messages ORDER BY message_id")]
     assert ids == sorted(ids)
+
+
+def test_a_long_batch_is_told_of_when_it_is_written_and_not_durable_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More is read meanwhile, so what is written must not count as waiting any more, but still as pending."""
+    monkeypatch.setattr(writer_module, "LONG_BATCH", 3)
+    told: list[tuple[int, int, int]] = []
+
+    def written() -> None:
+        with reading(path) as other:
+            [(durable,)] = other.execute("SELECT count(*) FROM messages")
+        told.append((writer.waiting, writer.pending, durable))
+
+    path = tmp_path / "leadmaster.db"
+    writer = Writer(path, on_batch=lambda _: None, on_error=lambda _: None, on_written=written)
+    writer.start()
+    for names in ("ABC", "D", "EFGH"):
+        writer.put([account(), *(item(wire.message(name)) for name in names)])
+        writer.call(lambda connection, rows: None).result(LIMIT)
+    assert told == [(0, 4, 0), (0, 5, 4)]
+    assert (writer.waiting, writer.pending) == (0, 0)
+    assert writer.stop(LIMIT)
 
 
 def test_every_commit_survives_a_power_cut(store: Store) -> None:
@@ -113,6 +137,23 @@ def test_a_database_locked_by_another_program_is_waited_for(store: Store) -> Non
         other.execute("ROLLBACK")
     assert question.result(LIMIT) == 1
     assert store.healed.is_set()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may take /proc for a folder of temporary files")
+def test_many_messages_are_written_though_no_temporary_file_can_be_made(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite makes one to take back a statement of many rows. One by one they need none."""
+    monkeypatch.setattr(sql, "ROWS_TOGETHER", 1000)
+    chats = [f"54911555{number:05}@c.us" for number in range(1000)]
+    store.write(*(item(wire.message(chat, chat=chat)) for chat in chats))
+    store.writer.call(lambda connection, _: connection.execute("PRAGMA temp_store_directory = '/proc'")).result(LIMIT)
+    try:
+        store.write(*(item(wire.message(chat[::-1], chat=chat)) for chat in chats))
+    finally:
+        store.writer.call(lambda connection, _: connection.execute("PRAGMA temp_store_directory = ''")).result(LIMIT)
+    assert count(store) == 2000
+    assert [error and error.code for error in store.errors] == ["database_error", None]
 
 
 def test_a_question_waits_for_a_locked_database_as_a_write_does(store: Store) -> None:

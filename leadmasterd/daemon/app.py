@@ -11,6 +11,7 @@ import math
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Final
@@ -169,6 +170,7 @@ class Daemon:
                 self._paths.database,
                 on_batch=on_loop(self._batch_committed),
                 on_error=on_loop(self._store_error),
+                on_written=self._on_written(),
                 on_update=on_loop(self._update_began),
                 idle_work=self._idle_work,
             )
@@ -402,6 +404,11 @@ class Daemon:
         self._publisher.write()
         self._systemd.status(self._session.sentence)
 
+    def _on_written(self) -> Callable[[], None]:
+        """Lines are read while a batch is made durable, when nobody else needs the interpreter."""
+        on_the_loop = on_loop(lambda _: self._intake.batch_written())
+        return lambda: on_the_loop(None)
+
     def _batch_committed(self, batch: BatchResult) -> None:
         if batch.rejected:
             self._counters.bump("rejected_lines", batch.rejected)
@@ -416,7 +423,7 @@ class Daemon:
                 extra={"action": "another_number"},
             )
         self._live_path.committed(batch)
-        self._intake.batch_committed()
+        self._intake.batch_written()
 
     def _store_error(self, error: StoreError | None) -> None:
         self._warnings.store_error(error.code if error else None, error.detail if error else "")

@@ -42,6 +42,7 @@ LOW_WATER: Final = 500
 MAX_HELD: Final = 20_000
 MAX_REJECTED_PER_CHILD: Final = 1000
 """Bad lines of one child that are stored: a broken child must not fill the disk. All are logged."""
+_made: Final = tuple.__new__
 
 
 @dataclass(slots=True)
@@ -114,12 +115,12 @@ class Intake:
             self._queue(read.items)
         if len(self._filter.learnt) > known:
             self._on_learnt(self._filter.learnt)
-        if self._writer.pending > HIGH_WATER:
+        if self._writer.waiting > HIGH_WATER:
             self._on_pressure(True)
 
-    def batch_committed(self) -> None:
-        """The store has caught up with some of it."""
-        if self._writer.pending < LOW_WATER:
+    def batch_written(self) -> None:
+        """The store has caught up with some of it, which is durable or about to be."""
+        if self._writer.waiting < LOW_WATER:
             self._on_pressure(False)
 
     def oversize(self, head: bytes, length: int) -> None:
@@ -130,7 +131,7 @@ class Intake:
         """The child ended in the middle of a line."""
         self._queue(self._reject(decode.malformed("was cut short by the child's end", tail), None))
 
-    def _take(self, event: Event, line: str | None, read: _Read) -> None:
+    def _take(self, event: Event, line: bytes | None, read: _Read) -> None:
         match event:
             case Message() | Ciphertext():
                 self._take_message(event, line, read)
@@ -156,10 +157,10 @@ class Intake:
             case lifecycle:  # all that is left; the type checker refuses any other event
                 self._on_lifecycle(lifecycle)
 
-    def _take_message(self, event: Message | Ciphertext, line: str | None, read: _Read) -> None:
+    def _take_message(self, event: Message | Ciphertext, line: bytes | None, read: _Read) -> None:
         decision = self._filter.decide(event, read.now)
         if not isinstance(decision, Skipped):
-            read.items.append(Item(decision, line, read.at))
+            read.items.append(_made(Item, (decision, line, read.at)))
 
     def _note_doubt(self, event: SweepChat | SweepDone) -> None:
         """Say in the journal why a sweep could not read something, each reason once a child: many chats may have it."""
@@ -187,13 +188,13 @@ class Intake:
             case _:
                 return False
 
-    def _reject(self, bad: Malformed, line: str | None) -> list[Item]:
+    def _reject(self, bad: Malformed, line: bytes | None) -> list[Item]:
         self._rejected += 1
         # only its length: it may contain a message's text, and logs carry none
         log.warning("a line of %d bytes %s", bad.length, bad.why, extra={"action": "bad_line"})
         if self._rejected > MAX_REJECTED_PER_CHILD:
             return []
-        if self._filter.mentions_ignored(line or bad.head):
+        if self._filter.mentions_ignored(line.decode() if line else bad.head):
             bad, line = replace(bad, head="(not kept: it may be of a chat that is not captured)"), None
         return [Item(bad, line, iso(self._clock()))]
 

@@ -34,7 +34,7 @@ from leadmasterd.store.same_message import (
     marks_it_lacked,
     remember,
 )
-from leadmasterd.store.sql import insert
+from leadmasterd.store.sql import NULL, insert, insert_all
 from leadmasterd.store.unify import earlier_texts
 from leadmasterd.text import clean
 from leadmasterd.times import sent_at
@@ -87,7 +87,7 @@ class RawRow(NamedTuple):
     account_id: int | None
     message_id: int | None
     captured_at: str
-    line: str
+    line: str | bytes
     problem: str | None = None
 
 
@@ -103,7 +103,10 @@ class VersionRow(NamedTuple):
 
 INSERT_MESSAGE: Final = insert("messages", MessageRow._fields)
 INSERT_ALIAS: Final = insert("message_aliases", AliasRow._fields).replace("INSERT", "INSERT OR IGNORE", 1)
-INSERT_RAW: Final = insert("raw_events", RawRow._fields)
+INSERT_RAW: Final = insert("raw_events", RawRow._fields).replace("?, ?)", "CAST(? AS TEXT), ?)", 1)
+"""The bytes of a line are its text: to make a `str` of them and bytes again takes longer than all else of the row."""
+_INSERT_LINE: Final = INSERT_RAW.replace(", problem", "").replace("?, CAST(? AS TEXT), ?", "?, CAST(? AS TEXT)")
+"""Of a line that could be used, which nearly all can."""
 _INSERT_VERSION: Final = insert("message_versions", VersionRow._fields)
 DIFFERS: Final = "another message has the chat, id and time of this one"
 """The problem of a line in `raw_events`. In brackets follows what is equal for equal messages."""
@@ -134,13 +137,18 @@ _content_of: Final = attrgetter("t", "type", "body", "media", "sender", "readabl
 
 
 class _Arrival(NamedTuple):
-    """A captured message with its wire line, its conversation, and the row that it is or becomes."""
+    """A captured message with its wire line, its conversation and its row: a new one, or that of which it is a copy."""
 
     message: CapturedMessage
-    line: str | None
+    line: bytes | None
     conversation: int
-    stored: Stored
-    is_new: bool
+    message_id: int
+    copy_of: Stored | None
+
+    def as_stored(self) -> Stored:
+        """The new row, for copies that come after it."""
+        message = self.message
+        return Stored(*(self.message_id, *_content_of(message), message.type == REVOKED))
 
 
 _Place = tuple[int, tuple[int, ...], tuple[str, ...]]
@@ -162,6 +170,8 @@ class Messages:
         self._coverage = coverage
         self._calls = calls
         self._next_id = 0
+        self.together = True
+        """As in `insert_all`."""
 
     def reload_next_id(self) -> None:
         """Re-read the last id: another process may have inserted rows. An id is never used again."""
@@ -169,7 +179,7 @@ class Messages:
         self._next_id = (row[0] if row else 0) + 1
 
     def write(
-        self, account: int | None, messages: Sequence[tuple[CapturedMessage, str | None]], result: BatchResult
+        self, account: int | None, messages: Sequence[tuple[CapturedMessage, bytes | None]], result: BatchResult
     ) -> Mapping[int, str]:
         """Write messages that arrived one after the other, each with its wire line. Returns the dirty conversations.
 
@@ -183,7 +193,7 @@ class Messages:
         for arrival in arrivals:
             message = arrival.message
             # A copy under one id says nothing new about people.
-            if message.direction == "in" and message.aliases and (arrival.is_new or len(message.aliases) > 1):
+            if message.direction == "in" and message.aliases and (arrival.copy_of is None or len(message.aliases) > 1):
                 self._people.note_facts(arrival.conversation, message)
         dirty = self._insert(account, arrivals)
         self._count(arrivals, result)
@@ -205,24 +215,26 @@ class Messages:
         return conversation, people.thread(conversation), member
 
     def _deduplicate(
-        self, messages: Sequence[tuple[CapturedMessage, str | None]], places: Sequence[_Place]
+        self, messages: Sequence[tuple[CapturedMessage, bytes | None]], places: Sequence[_Place]
     ) -> list[_Arrival]:
         """Tell new messages from copies of those that are stored, or came earlier in this run."""
-        known = self._find_stored([message for message, _ in messages], places)
+        known: dict[_Identity, list[Stored] | _Arrival] = {**self._find_stored([each for each, _ in messages], places)}
         arrivals = []
         for (message, line), (conversation, thread, member) in zip(messages, places, strict=True):
             identity = (thread[0], message.direction, message.key.stanza_id, member)
             of_id = known.get(identity)
+            if isinstance(of_id, _Arrival):
+                of_id = known[identity] = [of_id.as_stored()]
             if of_id is not None and (stored := find_same(of_id, message.t, message)) is not None:
-                arrivals.append(_made(_Arrival, (message, line, conversation, stored, False)))
+                arrivals.append(_made(_Arrival, (message, line, conversation, stored.message_id, stored)))
                 continue
-            stored = Stored(*(self._next_id, *_content_of(message), message.type == REVOKED))
+            arrival = _made(_Arrival, (message, line, conversation, self._next_id, None))
             self._next_id += 1
-            if of_id is None:
-                known[identity] = [stored]
+            if of_id is None:  # nearly always, and then no other of this id comes
+                known[identity] = arrival
             else:
-                remember(of_id, stored)
-            arrivals.append(_made(_Arrival, (message, line, conversation, stored, True)))
+                remember(of_id, arrival.as_stored())
+            arrivals.append(arrival)
         return arrivals
 
     def _find_stored(
@@ -264,28 +276,21 @@ class Messages:
 
     def _insert(self, account: int, arrivals: Sequence[_Arrival]) -> Mapping[int, str]:
         """Insert new messages, the ids of all, and the lines of the new ones. Returns what is dirty by the new ones."""
-        new = [arrival for arrival in arrivals if arrival[-1]]
+        new = [arrival for arrival in arrivals if arrival.copy_of is None]
         # Generators: thousands of rows in lists would be work for the garbage collector. Plain tuples: sqlite3 binds
         # them so much faster than named ones.
-        self._db.executemany(
-            INSERT_MESSAGE,
-            (_row(account, conversation, stored, message) for message, _, conversation, stored, _ in new),
+        rows = (_row(account, conversation, message_id, message) for message, _, conversation, message_id, _ in new)
+        aliases = (
+            (message_id, message.key.remote, message.key.participant or "") for message, _, _, message_id, _ in arrivals
         )
-        self._db.executemany(
-            INSERT_ALIAS,
-            (
-                (stored.message_id, message.key.remote, message.key.participant or "")
-                for message, _, _, stored, _ in arrivals
-            ),
+        lines = (
+            (account, message_id, message.captured_at, bytearray(line))  # not `bytes`: see NULL
+            for message, line, _, message_id, _ in new
+            if line is not None
         )
-        self._db.executemany(
-            INSERT_RAW,
-            (
-                (account, stored.message_id, message.captured_at, line, None)
-                for message, line, _, stored, _ in new
-                if line is not None
-            ),
-        )
+        insert_all(self._db, INSERT_MESSAGE, rows, together=self.together)
+        insert_all(self._db, INSERT_ALIAS, aliases, together=self.together)
+        insert_all(self._db, _INSERT_LINE, lines, together=self.together)
         calls = [
             (conversation, self._calls.has_line(account, conversation, message))
             for message, _, conversation, _, _ in new
@@ -317,18 +322,18 @@ class Messages:
         """For the counters of `status`, and for the sweep under way."""
         new = {"live": 0, "sweep": 0}
         last = result.last_message_at or ""
-        for message, _, _, stored, is_new in arrivals:
+        for message, _, _, message_id, copy_of in arrivals:
             via = message.via
             if via == "sweep" and message.type != VOTE:  # votes say nothing about the path of messages
                 self._coverage.note_read(message)
-                if is_new:
-                    self._coverage.count_found(stored.message_id, message)
-            if is_new:
+                if copy_of is None:
+                    self._coverage.count_found(message_id, message)
+            if copy_of is None:
                 new[via] += 1
                 if message.sent_at > last:
                     last = message.sent_at
             elif via == "live":
-                result.delivered.add(stored.message_id)
+                result.delivered.add(message_id)
         result.live += new["live"]
         result.sweep += new["sweep"]
         result.last_message_at = last or None
@@ -337,8 +342,8 @@ class Messages:
 
     def _update_from_copies(self, account: int, arrivals: Sequence[_Arrival], result: BatchResult) -> Mapping[int, str]:
         changed: set[int] = set()
-        for message, line, _, stored, is_new in arrivals:
-            if is_new:
+        for message, line, _, _, stored in arrivals:
+            if stored is None:
                 continue
             verdict = judge(stored, message)
             if verdict == "tells_more":
@@ -364,7 +369,7 @@ class Messages:
             return False
         return not self._people.is_one_person(one, other)
 
-    def _keep_differing(self, account: int, stored: Stored, copy: CapturedMessage, line: str | None) -> None:
+    def _keep_differing(self, account: int, stored: Stored, copy: CapturedMessage, line: bytes | None) -> None:
         """Keep the line of another message that has the chat, id and time of a stored one. Once: sweeps repeat it.
 
         An earlier text of an edited message is no other one.
@@ -485,7 +490,7 @@ class Messages:
         return earliest(row for each in message_ids for row in self._db.execute(query, (each,)))
 
     def _keep_line_of_change(self, account: int | None, stored: Stored, item: Item) -> None:
-        keep_line(self._db, account=account, message_id=stored.message_id, at=item.at, problem=None, line=item.text)
+        keep_line(self._db, account=account, message_id=stored.message_id, at=item.at, problem=None, line=item.line)
 
     def _change_body(self, stored: Stored, body: str | None, at: str) -> None:
         self._keep_version(stored, "edit", at)
@@ -520,48 +525,52 @@ def keep_line(
     message_id: int | None,
     at: str,
     problem: str | None,
-    line: str | None,
+    line: bytes | str | None,
 ) -> None:
     """Keep the wire line behind a change, or a line that could not be used."""
     if line is not None:
+        text = clean(line.decode() if isinstance(line, bytes) else line)
         connection.execute(
             INSERT_RAW,
-            RawRow(account_id=account, message_id=message_id, captured_at=at, problem=problem, line=clean(line)),
+            RawRow(account_id=account, message_id=message_id, captured_at=at, problem=problem, line=text),
         )
 
 
-def _row(account: int, conversation: int, stored: Stored, message: CapturedMessage) -> tuple[object, ...]:
-    """A `MessageRow`, in its order. The message is taken apart at once: that takes half of the time."""
+def _row(account: int, conversation: int, message_id: int, message: CapturedMessage) -> tuple[object, ...]:
+    """A `MessageRow`, in its order. The message is taken apart at once: that takes half of the time.
+
+    Python binds nothing as fast as text and whole numbers: for a flag or None it first looks for an adapter.
+    """
     (
         key, _chat, group, _aliases, members, direction, author, type_, readable, t, sent, captured, via, sender,
         notify_name, saved_name, business, body, truncated, forwarded, media, quoted, referral, details, marks, _name,
     ) = message  # fmt: skip
     return (
-        stored.message_id,
+        message_id,
         account,
         conversation,
         direction,
         author,
         type_,
-        body,
+        NULL if body is None else body,
         sent,
         captured,
         via,
-        captured if readable else None,
-        captured if type_ == REVOKED else None,
-        sender,
-        notify_name,
-        saved_name,
-        business,
-        truncated,
-        forwarded,
-        media,
-        quoted,
-        referral,
-        details,
-        marks,
+        captured if readable else NULL,
+        captured if type_ == REVOKED else NULL,
+        NULL if sender is None else sender,
+        NULL if notify_name is None else notify_name,
+        NULL if saved_name is None else saved_name,
+        +business,
+        +truncated,
+        +forwarded,
+        NULL if media is None else media,
+        NULL if quoted is None else quoted,
+        NULL if referral is None else referral,
+        NULL if details is None else details,
+        NULL if marks is None else marks,
         key.stanza_id,
         group,
         members[0] if members else "",
-        t,
+        NULL if t is None else t,
     )

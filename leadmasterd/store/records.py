@@ -54,10 +54,11 @@ Record = (
 
 
 class Item(NamedTuple):
-    """One thing to write: the record, the wire line behind it (None when there is none), and when it was read (ISO)."""
+    """One thing to write: the record, the wire line behind it as it came (UTF-8; None when there is none), and when it
+    was read (ISO)."""
 
     record: Record
-    text: str | None
+    line: bytes | None
     at: str
 
 

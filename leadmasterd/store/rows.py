@@ -64,8 +64,12 @@ class Rows:
         self._people.clear()
         self._data_version = None
 
-    def apply(self, items: Sequence[Item]) -> BatchResult:
-        """Write a batch inside an open transaction; the caller commits, or rolls back and calls `forget`."""
+    def apply(self, items: Sequence[Item], *, together: bool = True) -> BatchResult:
+        """Write a batch inside an open transaction; the caller commits, or rolls back and calls `forget`.
+
+        `together`: as in `insert_all`.
+        """
+        self._messages.together = together
         self._notice_other_writers()
         result = BatchResult()
         dirty: list[tuple[int, str]] = []
@@ -133,14 +137,15 @@ class Rows:
 
     def reject(self, item: Item, problem: str) -> BatchResult:
         """Keep a record that SQLite refuses as a raw line with the reason, so that one bad record stops nothing."""
-        self._keep_unusable(item.text or repr(item.record), problem, item.at)
+        self._keep_unusable(item.line or repr(item.record), problem, item.at)
         return BatchResult(rejected=1)
 
     def _malformed(self, malformed: Malformed, item: Item) -> None:
-        short = item.text is not None and len(item.text) <= MAX_MALFORMED_TEXT
-        self._keep_unusable(item.text if short else malformed.head, f"the line {malformed.why}", item.at)
+        text = None if item.line is None else item.line.decode()
+        short = text is not None and len(text) <= MAX_MALFORMED_TEXT
+        self._keep_unusable(text if short else malformed.head, f"the line {malformed.why}", item.at)
 
-    def _keep_unusable(self, line: str | None, problem: str, at: str) -> None:
+    def _keep_unusable(self, line: bytes | str | None, problem: str, at: str) -> None:
         keep_line(self._db, account=self.account_id, message_id=None, at=at, problem=problem, line=line)
 
     def _learn_ids(self, event: MessageEdit | MessageRevoke | Reaction | Call, at: str) -> None:
@@ -193,5 +198,5 @@ def _is_message(item: Item) -> bool:
     return isinstance(item.record, CapturedMessage)
 
 
-def _messages(run: Sequence[Item]) -> list[tuple[CapturedMessage, str | None]]:
-    return [(item.record, item.text) for item in run if isinstance(item.record, CapturedMessage)]
+def _messages(run: Sequence[Item]) -> list[tuple[CapturedMessage, bytes | None]]:
+    return [(item.record, item.line) for item in run if isinstance(item.record, CapturedMessage)]

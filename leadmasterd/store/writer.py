@@ -26,6 +26,8 @@ from leadmasterd.store.rows import Rows
 
 MAX_BATCH: Final = 5000
 """Items per transaction, roughly: what was read together is never split."""
+LONG_BATCH: Final = 500
+"""Items that take so long to be made durable that more can be read meanwhile."""
 RETRY_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.005
 """Pause between two steps of idle work, so that commands can take the write lock."""
@@ -71,7 +73,10 @@ class _Stop:
 
 
 class Writer:
-    """Owns the writing connection. `put` and `call` may be used from any thread; callbacks run on the writer's."""
+    """Owns the writing connection. `put` and `call` may be used from any thread; callbacks run on the writer's.
+
+    `on_written`: the rows of a long batch are written, and will be durable soon. `on_batch`: they are.
+    """
 
     def __init__(
         self,
@@ -79,6 +84,7 @@ class Writer:
         *,
         on_batch: Callable[[BatchResult], None],
         on_error: Callable[[StoreError | None], None],
+        on_written: Callable[[], None] = lambda: None,
         on_update: Callable[[Update], None] = lambda _update: None,
         idle_work: Callable[[sqlite3.Connection], IdleWork] | None = None,
     ) -> None:
@@ -87,10 +93,12 @@ class Writer:
         self._idle_work = idle_work
         self._on_batch = on_batch
         self._on_error = on_error
+        self._on_written = on_written
         self._damage: StoreError | None = None
         self._kept_raw: set[str] = set()
         self._queue: SimpleQueue[Sequence[Item] | _Call | _Stop] = SimpleQueue()
         self._put = 0
+        self._written = 0
         self._done = 0
         self._progress = time.monotonic()
         self._giving_up = threading.Event()
@@ -113,6 +121,11 @@ class Writer:
     def pending(self) -> int:
         """Queued items that are not durable yet."""
         return self._put - self._done
+
+    @property
+    def waiting(self) -> int:
+        """Queued items that are not even written: those of a batch are while it is being made durable."""
+        return self._put - self._written
 
     @property
     def stalled_seconds(self) -> float:
@@ -192,8 +205,16 @@ class Writer:
 
     def _write(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
         """Commit a batch, however long it takes. False only when the program ends before that."""
-        work: Callable[[], BatchResult] = lambda: rows.apply(batch)  # noqa: E731
         failing = rejecting = False
+
+        def apply() -> BatchResult:
+            result = rows.apply(batch, together=not failing)  # what needs a temporary file may be what has failed
+            self._written = self._done + len(batch)
+            if len(batch) >= LONG_BATCH:
+                self._on_written()
+            return result
+
+        work: Callable[[], BatchResult] = apply
         while True:
             try:
                 result = _in_transaction(connection, rows, work)
@@ -218,6 +239,7 @@ class Writer:
                 rejecting = True
                 work = partial(rows.reject, batch[0], f"cannot store it: {type(error).__name__}: {error}")
         self._done += len(batch)
+        self._written = self._done
         self._progress = time.monotonic()
         if rejecting and self._damage:
             self._kept_raw.add(repr(batch[0].record))

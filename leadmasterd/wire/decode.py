@@ -73,15 +73,15 @@ def decode(raw: bytes) -> Event:
     return decode_line(raw)[0]
 
 
-def decode_line(raw: bytes) -> tuple[Event, str | None]:
-    """`decode`, and the exact text to store with the event (None if it is not UTF-8)."""
+def decode_line(raw: bytes) -> tuple[Event, bytes | None]:
+    """`decode`, and the exact line to store with the event (None if it is not UTF-8)."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
         return malformed(f"is not UTF-8 (byte {error.start})", raw), None
     if (message := plain_message(raw)) is not None:
-        return message, text
-    return read(text, raw), text
+        return message, raw
+    return read(text, raw), raw
 
 
 def read(text: str, raw: bytes) -> Event:
