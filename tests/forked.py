@@ -38,6 +38,7 @@ _CONTEXT.set_forkserver_preload(
         ),
         "leadmasterd.web.server",
         *("leadmasterd.settings.model", "sqlite_utils"),  # what the daemon would start a process for
+        *("apscheduler.executors.asyncio", "leadmasterd.settings.variables", "rich.table", "segno"),  # imported late
         "tests.parsed",  # what takes most of its start
     ]
 )
