@@ -19,6 +19,7 @@ from leadmasterd.state.control import ask
 from leadmasterd.state.files import read_status
 from leadmasterd.web.access import COOKIE
 from leadmasterd.web.connections import MOST_SILENT
+from tests.depth import only_deep
 from tests.forked import Forked, run
 from tests.processes import lives
 from tests.waiting import LIMIT, wait_for
@@ -215,6 +216,15 @@ def port_of(page: psutil.Process) -> int:
     return wait_for(port, "the page to be served")
 
 
+def test_the_link_is_printed_once_the_page_is_served(shared: Forked, folder_of_shared: Path) -> None:
+    """Its port is any that is free, which only the page knows. The first of those that share both: the next page has
+    another one.
+    """
+    port, log = port_of(page_of(shared)), folder_of_shared / "run.log"
+    link = rf"The page, once, within ten minutes: http://127\.0\.0\.1:{port}/login\?link=\S+\n"
+    wait_for(lambda: re.search(link, log.read_text()), "the link")
+
+
 def test_a_dead_page_comes_back_and_the_daemon_goes_on(shared: Forked) -> None:
     """It is another process, on the same state."""
     daemon, page = daemon_of(shared), page_of(shared)
@@ -303,18 +313,16 @@ def test_wrong_settings_end_it_with_the_daemons_exit_code(tmp_path: Path) -> Non
     assert "cannot use" in done.stderr
 
 
-def test_ctrl_c_ends_both_in_good_order(tmp_path: Path) -> None:
-    """Once the link was printed. Its port is any that is free, which only the page knows."""
+@only_deep("one function hears all signals")
+def test_who_is_asked_to_end_ends_both_in_good_order(tmp_path: Path) -> None:
+    """As by systemd."""
     with running_both(tmp_path) as parent:
-        port, log = port_of(page_of(parent)), tmp_path / "run.log"
-        link = rf"The page, once, within ten minutes: http://127\.0\.0\.1:{port}/login\?link=\S+\n"
-        wait_for(lambda: re.search(link, log.read_text()), "the link")
-        ends_in_good_order(parent, tmp_path, signal.SIGINT)
+        ends_in_good_order(parent, tmp_path, signal.SIGTERM)
 
 
-def test_who_is_asked_to_end_ends_both_in_good_order(shared: Forked, folder_of_shared: Path) -> None:
+def test_ctrl_c_ends_both_in_good_order(shared: Forked, folder_of_shared: Path) -> None:
     """The last of this file: it ends what the others share."""
-    ends_in_good_order(shared, folder_of_shared, signal.SIGTERM)
+    ends_in_good_order(shared, folder_of_shared, signal.SIGINT)
 
 
 def ends_in_good_order(parent: Forked, folder: Path, number: signal.Signals) -> None:
