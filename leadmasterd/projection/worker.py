@@ -4,12 +4,10 @@ The writer calls `step` between its batches. A conversation that cannot be proje
 with a line in the journal, so that the others go on; it is retried at the next start.
 """
 
-import gc
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -34,18 +32,6 @@ LONGEST_SECONDS: Final = 0.05
 AT_ONCE: Final = 16
 _MESSAGES_AT_ONCE: Final = 320
 """Conversations that are read at once, and how many messages they have together: it takes half of that."""
-
-
-@contextmanager
-def _without_garbage() -> Iterator[None]:
-    """For a moment: of what is made here nothing refers to itself, so that a look for garbage finds none."""
-    looks = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if looks:
-            gc.enable()
 
 
 class ProjectionWorker:
@@ -77,10 +63,6 @@ class ProjectionWorker:
     def step(self) -> bool:
         """Project for a while, in the caller's transaction. True when there may be more."""
         self._current, self._projected = (), False
-        with _without_garbage():
-            return self._step()
-
-    def _step(self) -> bool:
         if not self._policy_adopted:
             self._projector.adopt_policy()
         self._ahead.begin(self._db)
