@@ -38,7 +38,7 @@ LEAST_GROUP: Final = 0.4
 LEAST_INTENT: Final = 0.15
 """Probabilities from which a guess is a label. Chosen for most right groups on texts that the model did not learn."""
 LEAST_KNOWN: Final = 0.45
-"""Share of the letters that must be familiar: misspelt Spanish has 0.456 or more, random keys mostly below 0.2."""
+"""Share of the letters that must be familiar: misspelt Spanish has 0.47 or more, random keys mostly below 0.2."""
 
 ZERO: Final = 128
 """The byte of a weight of 0."""
