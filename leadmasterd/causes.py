@@ -2,6 +2,7 @@
 
 import errno
 import re
+import signal
 from collections.abc import Sequence
 from typing import Final
 
@@ -37,6 +38,13 @@ def of_system(error: BaseException) -> str:
     if isinstance(number, int):
         return _("system error {name}").format(name=errno.errorcode.get(number, number))
     return _("no answer in time") if isinstance(error, TimeoutError) else type(error).__name__
+
+
+def of_exit(code: int) -> str:
+    """How a process ended that has said nothing, by its exit code as `subprocess` gives it."""
+    if code == -signal.SIGKILL:
+        return _("it was killed, as the system does when no memory is left")
+    return _("it ended with {code}").format(code=code)
 
 
 _AT: Final = r"(?P<what>.*) \(at (?:line (?P<line>[0-9]+), column (?P<column>[0-9]+)|end of document)\)"

@@ -290,6 +290,7 @@ CHECKS: Final = (
     later("feed overflow"),
     later("feeds down"),
     later("hours changed"),
+    later("training"),
     later("memory high"),
     later("phone silent"),
     later("screen"),

@@ -145,6 +145,12 @@ RULES: Final = Warnable(
     lambda detail: _("the rules file has an error: {what}").format(what=translated(detail)),
     lambda: _("the previous rules stay in force until it is fixed"),
 )
+TRAINING: Final = Warnable(
+    "training",
+    Severity.LOW,
+    lambda detail: _("nothing was learned from corrections last night: {what}").format(what=translated(detail)),
+    lambda: _("the model in force stays, and the next night tries again"),
+)
 HOURS_CHANGED: Final = Warnable(
     "hours_changed",
     Severity.LOW,
@@ -252,6 +258,7 @@ WARNINGS: Final[Mapping[str, Warnable]] = {
         MEMORY_HIGH,
         PHONE_SILENT,
         RULES,
+        TRAINING,
         HOURS_CHANGED,
         DATABASE_UPDATE,
         FEEDS_DOWN,

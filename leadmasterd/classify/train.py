@@ -1,8 +1,8 @@
 """`python -m leadmasterd.classify.train`: learn a model from the packaged examples and frames, and from corrections.
 
-A process of its own, because scikit-learn is large and the daemon needs none of it. Reads corrections as JSON lines
-{"texts", "intent", "context"}, writes a model file, and prints one JSON object. The new model replaces the old one only
-if it is not worse on corrections that neither has learned from.
+A process of its own, because numpy and scipy are large and the daemon needs none of them. Reads corrections as JSON
+lines {"texts", "intent", "context"}, writes a model file, and prints one JSON object. The new model replaces the old
+one only if it is not worse on corrections that neither has learned from.
 """
 
 import argparse
@@ -15,10 +15,12 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import psutil
 
 from leadmasterd.classify.frames import CannotUseFrames, sentences
 from leadmasterd.classify.intents import GROUP_OF, OF_CUSTOMERS, Signals
@@ -27,7 +29,7 @@ from leadmasterd.classify.measure import Training, TrainingRecord, cases_from
 from leadmasterd.classify.model import FORMAT, FORMAT_VERSION, INTENTS_BY_SIGNAL, Model, features
 from leadmasterd.classify.text import Normalised, normalise
 from leadmasterd.errors import CannotUseLine, CannotUseModel
-from leadmasterd.text import _, speak
+from leadmasterd.text import _, size, speak
 
 CORRECTION_WEIGHT: Final = 5.0
 """Examples that a correction counts as: fifty of the shop's own words beat a thousand of somebody else's."""
@@ -35,6 +37,8 @@ FILLED_WEIGHT: Final = 0.5
 """A filled frame counts as half an example: it has siblings, and nobody wrote it quite like that."""
 LEAST_CORRECTIONS: Final = 10
 """New ones; fewer are too few to measure by."""
+NEEDED_BYTES: Final = 250_000_000
+"""Of memory, and some to spare."""
 _CUSTOMERS: Final = 0.4
 """Added to the scores of what customers want: shops get more of it than the examples, which have some of everything."""
 _FOLDS: Final = 5
@@ -119,7 +123,7 @@ def _calibrated(lessons: Sequence[Lesson], heat: float) -> dict[str, Any]:
 
 def _fitted(lessons: Sequence[Lesson]) -> dict[str, Any]:
     """A model without calibration."""
-    from leadmasterd.classify.fitting import fitted  # with numpy, scipy and scikit-learn
+    from leadmasterd.classify.fitting import fitted  # with numpy and scipy
 
     bursts, intents = [lesson.burst for lesson in lessons], [lesson.intent for lesson in lessons]
     named = {"format": FORMAT, "v": FORMAT_VERSION, "version": "", "made": "", "learned": []}
@@ -286,6 +290,9 @@ def main(words: Sequence[str] | None = None) -> int:
             record: Mapping[str, object] = {"result": "made", "version": document["version"]}
         else:
             record = _learn(arguments.corrections, arguments.model, arguments.source)
+    except MemoryError:
+        sys.stderr.write(_("cannot learn now: no memory is left; try again later") + "\n")
+        return 1
     except (CannotTrain, CannotUseFrames, CannotUseModel, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -311,13 +318,31 @@ def _learn(corrections: str | None, file: Path | None, source: str | None) -> Tr
         except CannotUseModel as error:  # damaged: compete with the packaged one, which would be used instead
             sys.stderr.write(f"{error}\n")
             current = load_model(None)
-        if outcome := _too_few(lessons, current):  # known at once, without the examples and scikit-learn
+        if outcome := _too_few(lessons, current):  # known at once, without the examples and numpy
             return {**outcome, "model": str(file)}
+        _check_memory()
         examples, filled = _packaged_lessons()
         outcome, document = train(examples, lessons, current, filled)
         if document:
             write(document, file)
     return {**outcome, "model": str(file)}
+
+
+def _check_memory() -> None:
+    """Better no new model than the kernel's choice of what to kill. Raises CannotTrain."""
+    free = psutil.virtual_memory().available
+    if free < NEEDED_BYTES:
+        raise CannotTrain(
+            _("cannot learn now: it takes {needed} of memory, and {free} are free; try again later").format(
+                needed=size(NEEDED_BYTES), free=size(free)
+            )
+        )
+
+
+def _die_first() -> None:
+    """Where memory ends all the same, the kernel kills this process before the daemon and the browser."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 @contextmanager
@@ -339,4 +364,5 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    _die_first()
     sys.exit(main())

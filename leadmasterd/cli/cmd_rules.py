@@ -276,7 +276,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_train(arguments: argparse.Namespace) -> int:
-    """Train in a process of its own: scikit-learn is large."""
+    """Train in a process of its own: numpy and scipy are large."""
     from leadmasterd.projection.policy import model_file
     from leadmasterd.settings.model import load
 
@@ -300,6 +300,9 @@ def run_train(arguments: argparse.Namespace) -> int:
     )
     print(done.stderr, end="", file=sys.stderr)
     if done.returncode:
+        if not done.stderr:
+            why = causes.of_exit(done.returncode)
+            print(_("cannot learn now: {why}; try again later").format(why=why), file=sys.stderr)
         return 1
     record: TrainingRecord = json.loads(done.stdout)
     print(json.dumps(record) if arguments.json else summary(record))

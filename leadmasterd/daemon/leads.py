@@ -12,13 +12,14 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from leadmasterd import causes
 from leadmasterd.apart import python_module
 from leadmasterd.classify.classifier import Classifier
 from leadmasterd.classify.reloading import Reloading
 from leadmasterd.daemon.threads import on_loop
 from leadmasterd.daemon.warnings import ActiveWarnings
 from leadmasterd.errors import DatabaseDamaged
-from leadmasterd.health import HOURS_CHANGED, RULES
+from leadmasterd.health import HOURS_CHANGED, RULES, TRAINING
 from leadmasterd.listener import tree
 from leadmasterd.projection.ahead import Ahead, command_for
 from leadmasterd.projection.policy import model_file, policy_of, rules_file
@@ -77,8 +78,12 @@ class LeadJobs:
         finally:
             if process.returncode is None:  # the daemon stops
                 os.killpg(process.pid, signal.SIGKILL)  # with the process that it trains in
-        level = logging.WARNING if process.returncode else logging.INFO
-        log.log(level, "%s", printable(output.decode(errors="replace").strip()), extra={"action": "learned"})
+        said = printable(output.decode(errors="replace").strip())
+        if process.returncode:
+            self._warnings.set(TRAINING, said or causes.of_exit(process.returncode))
+        else:
+            self._warnings.clear(TRAINING)
+            log.info("%s", said, extra={"action": "learned"})
 
     async def count_waiting(self, writer: Writer) -> None:
         """Conversations become overdue by themselves, with nothing to project."""
