@@ -198,3 +198,18 @@ def test_what_was_labelled_before_is_not_labelled_again(database: Path) -> None:
         connection.execute("INSERT INTO unjudged (conversation_id) SELECT conversation_id FROM conversations")
         ahead.begin(connection)
         assert not ahead.runs
+
+
+def test_the_wal_is_copied_less_often_while_very_much_is_written(database: Path) -> None:
+    """Afterwards as usual: what a crash leaves behind stays small."""
+    ahead = labeller(database)
+    with waiting(database, ahead) as (connection, worker, _asked):
+
+        def pages() -> int:
+            return int(connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0])
+
+        usual = pages()
+        ahead.begin(connection)
+        assert pages() > usual
+        judge(connection, worker)
+        assert pages() == usual

@@ -35,6 +35,11 @@ _READ: Final = 1 << 16
 _LOOKS_EVERY: Final = 10.0
 """Seconds between two looks at how much waits."""
 
+_CHECKPOINT_AFTER: Final = 4_000
+_CHECKPOINT_USUALLY: Final = 1_000
+"""Pages of the WAL, of 4 KB each, after which they are copied into the file: of many that are written again and again,
+more are then copied once. 1,000 is what SQLite does by itself."""
+
 Labelled = tuple[int, int, dict[object, Told]]
 """A conversation, how many messages its contact has, and the labels of its bursts by `place_of`."""
 
@@ -48,6 +53,8 @@ class Ahead:
     def __init__(self, command: Sequence[str] | None) -> None:
         self._command = command if len(os.sched_getaffinity(0)) > 1 else None
         self._process: subprocess.Popen[bytes] | None = None
+        self._db: sqlite3.Connection | None = None
+        """Where very much is written."""
         self._held = ExitStack()
         self._buffer = bytearray()
         self._version = ""
@@ -87,6 +94,8 @@ class Ahead:
         except OSError as error:
             log.warning("cannot label ahead: %s", error, extra={"action": "label_ahead"})
             return
+        self._db = connection
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_AFTER}")
         self._held.enter_context(tree.not_the_listeners(self._process.pid))
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
@@ -110,6 +119,9 @@ class Ahead:
         """Nothing waits any more."""
         self._labels = {}
         self._ready.clear()
+        if self._db is not None:
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_USUALLY}")
+            self._db = None
         if self._process is not None:
             self._process.kill()
             self._reap(self._process)
