@@ -76,6 +76,20 @@ def test_a_long_batch_is_told_of_when_it_is_written_and_not_durable_yet(
     assert writer.stop(LIMIT)
 
 
+def test_sqlite_keeps_more_pages_only_while_long_batches_come(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Afterwards their memory is free again."""
+    monkeypatch.setattr(writer_module, "LONG_BATCH", 3)
+    statements: list[str] = []
+    store.writer.call(lambda connection, _: connection.set_trace_callback(statements.append)).result(LIMIT)
+    for names in ("ABC", "DEF", "G"):
+        store.write(*(item(wire.message(name)) for name in names))
+    kept = [each.split()[-1] for each in statements if "cache_size" in each]
+    assert kept[0] == "-6000"
+    assert kept[-1] == "-2000"
+    [usual] = store.writer.call(lambda connection, _: connection.execute("PRAGMA cache_size").fetchone()).result(LIMIT)
+    assert usual == -2000
+
+
 def test_every_commit_survives_a_power_cut(store: Store) -> None:
     """The database uses WAL with synchronous=FULL and enforces foreign keys."""
 

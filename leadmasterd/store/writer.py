@@ -28,6 +28,11 @@ MAX_BATCH: Final = 5000
 """Items per transaction, roughly: what was read together is never split."""
 LONG_BATCH: Final = 500
 """Items that take so long to be made durable that more can be read meanwhile."""
+_USUAL_CACHE: Final = 2000
+"""KiB of pages that SQLite keeps, its own default."""
+_CACHE_OF_BURSTS: Final = 6000
+"""KiB for as long as long batches come. Their rows go to pages all over the indexes, and with fewer kept each page is
+written out and read again several times: a message takes 5 us longer."""
 RETRY_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.005
 """Pause between two steps of idle work, so that commands can take the write lock."""
@@ -101,6 +106,7 @@ class Writer:
         self._written = 0
         self._done = 0
         self._progress = time.monotonic()
+        self._cache = _USUAL_CACHE
         self._giving_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store writer", daemon=True)
         self._opened: Future[None] = Future()
@@ -179,6 +185,7 @@ class Writer:
                 entry = self._queue.get(timeout=self._until(next_step))
             except Empty:
                 assert idle is not None, "only idle work makes the queue time out"
+                self._keep(connection, _USUAL_CACHE)
                 next_step = self._step(connection, rows, idle)
                 continue
             batch: list[Item] = []
@@ -190,6 +197,7 @@ class Writer:
                     entry = self._queue.get_nowait()
                 except Empty:
                     break
+            self._keep(connection, _CACHE_OF_BURSTS if len(batch) >= LONG_BATCH else _USUAL_CACHE)
             if batch and not self._write(connection, rows, batch):  # gave up
                 return
             if idle:
@@ -202,6 +210,12 @@ class Writer:
                 self._answer(connection, rows, entry)
             elif isinstance(entry, _Stop):
                 return
+
+    def _keep(self, connection: sqlite3.Connection, cache: int) -> None:
+        """Have SQLite keep so many KiB of pages, and free what is beyond."""
+        if cache != self._cache:
+            connection.execute(f"PRAGMA cache_size = -{cache}")
+            self._cache = cache
 
     def _write(self, connection: sqlite3.Connection, rows: Rows, batch: list[Item]) -> bool:
         """Commit a batch, however long it takes. False only when the program ends before that."""
