@@ -29,6 +29,7 @@ export function createRelay(wire, groups, now = Date.now) {
   /** @type {Set<string>} */
   const calls = new Set();
   const seconds = () => Math.floor(now() / 1000);
+  let changes = 0;
 
   /**
    * @param {Raw} raw
@@ -72,12 +73,18 @@ export function createRelay(wire, groups, now = Date.now) {
     message,
     change,
 
+    /** How many edits and revocations the page has told of as they happened. */
+    get changes() {
+      return changes;
+    },
+
     /**
      * @param {Raw} raw
      * @param {unknown} newText
      * @param {unknown} oldText
      */
     edit(raw, newText, oldText) {
+      changes += 1;
       if (!isWanted(identity(raw), raw.type, groups)) return;
       // in media `body` is a preview that changes while it loads; only the caption is text
       if (isMediaRecord(raw) && newText !== raw.caption) return;
@@ -92,6 +99,7 @@ export function createRelay(wire, groups, now = Date.now) {
      * @param {'everyone' | 'me'} scope
      */
     revoke(raw, scope) {
+      changes += 1;
       const id = identity(raw);
       if (!isWanted(id, raw.type === 'revoked' ? 'chat' : raw.type, groups)) return;
       if (scope === 'me' && expired(raw, seconds())) return; // a disappearing message expired

@@ -36,7 +36,7 @@ class PageGone extends Error {}
  * @param {import('./wire.js').Wire} parts.wire
  * @param {import('./page-calls.js').PageCall} parts.call
  * @param {import('./page/install.js').PageConfig} parts.config
- * @param {Pick<ReturnType<typeof import('./relay.js').createRelay>, 'message' | 'change' | 'reactions'>} parts.relay
+ * @param {Pick<ReturnType<typeof import('./relay.js').createRelay>, 'message' | 'change' | 'changes' | 'reactions'>} parts.relay
  *   puts records on the wire
  * @param {() => boolean} parts.ready
  * @param {number} parts.loadTime milliseconds the page may read in one evaluation
@@ -157,12 +157,13 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
 
   /**
    * Several chats with one evaluation, where they are short. If that fails each is read alone: then only the one whose fault it
-   * is fails again.
+   * is fails again. When a message is changed meanwhile the rest is read again: its earlier text must not come after that.
    * @param {Wanted[]} chats
    */
   async function* sweepChats(chats) {
     for (let rest = chats; rest.length > 0; ) {
       const some = rest.slice(0, AT_ONCE);
+      const { changes } = relay;
       /** @type {Piece[] | null} */
       let pieces = null;
       try {
@@ -170,10 +171,13 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       } catch (error) {
         if (error instanceof PageSilent) await call(askForChats, namespace); // a page that hangs fails here
       }
-      const read = some.slice(0, pieces?.length);
-      for (const [index, chat] of read.entries())
-        yield { chat, done: await sweepChat(chat, pieces?.[index]) };
-      rest = rest.slice(read.length);
+      let taken = 0;
+      for (const chat of some.slice(0, pieces?.length)) {
+        if (taken > 0 && pieces !== null && relay.changes !== changes) break;
+        yield { chat, done: await sweepChat(chat, pieces?.[taken]) };
+        taken += 1;
+      }
+      rest = rest.slice(taken);
     }
   }
 

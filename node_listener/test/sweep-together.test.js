@@ -35,8 +35,9 @@ const oneMessage = async ({ chat }) => ({
  * Sweeps chats of a page whose reading of one is as given.
  * @param {number} count
  * @param {(want: Want, sweeper: ReturnType<typeof createSweeper>) => Promise<PieceText>} readOne
+ * @param {(line: any, relay: ReturnType<typeof createRelay>) => void} [onLine]
  */
-async function sweep(count, readOne) {
+async function sweep(count, readOne, onLine = () => {}) {
   const names = Array.from({ length: count }, (_, n) => `${5491155560000 + n}@c.us`);
   /** @type {string[][]} */
   const calls = [];
@@ -44,12 +45,17 @@ async function sweep(count, readOne) {
   const lines = [];
   const wire = createWire({
     write(chunk) {
-      for (const line of chunk.trimEnd().split('\n')) lines.push(JSON.parse(line));
+      for (const text of chunk.trimEnd().split('\n')) {
+        const line = JSON.parse(text);
+        lines.push(line);
+        onLine(line, relay);
+      }
       return true;
     },
     once() {},
     writableLength: 0,
   });
+  const relay = createRelay(wire, false);
   const sweeper = createSweeper({
     wire,
     call: async (source, ...args) => /** @type {any} */ (typeof source === 'string' ? true : source(...args)),
@@ -62,7 +68,7 @@ async function sweep(count, readOne) {
       senders: [],
       ignored: [],
     },
-    relay: createRelay(wire, false),
+    relay,
     ready: () => true,
     loadTime: 1000,
     patience: 1000,
@@ -157,4 +163,28 @@ test('a sweep that is stopped reports no chat that it has read in part', async (
     return { ...(await oneMessage(want)), next: 1 };
   });
   assert.deepEqual([reports, done], [[], undefined]);
+});
+
+test('no earlier text comes after an edit that happens while other chats are told', async () => {
+  const edited = '5491155560007@c.us';
+  let body = 'before';
+  const { lines, done } = await sweep(
+    20,
+    async (want) => ({ ...(await oneMessage(want)), records: records(want.chat, 1, body) }),
+    ({ type, chat }, relay) => {
+      if (type !== 'sweep_chat' || chat !== '5491155560001@c.us') return;
+      body = 'after';
+      const [raw] = records(edited, 1, body).map((text) => JSON.parse(text));
+      relay.edit({ ...raw, latestEditSenderTimestampMs: (T + 60) * 1000 }, 'after', 'before');
+    },
+  );
+  const told = lines.filter(({ id }) => id?.remote === edited);
+  assert.deepEqual(
+    told.map(({ type, body }) => [type, body]),
+    [
+      ['message_edit', 'after'],
+      ['message', 'after'],
+    ],
+  );
+  assert.deepEqual([done.messages, done.looked_at], [20, 20]);
 });
