@@ -173,8 +173,9 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       }
       let taken = 0;
       for (const chat of some.slice(0, pieces?.length)) {
-        if (taken > 0 && pieces !== null && relay.changes !== changes) break;
-        yield { chat, done: await sweepChat(chat, pieces?.[taken]) };
+        const holds = relay.changes === changes;
+        if (taken > 0 && pieces !== null && !holds) break;
+        yield { chat, done: await sweepChat(chat, holds ? pieces?.[taken] : undefined) };
         taken += 1;
       }
       rest = rest.slice(taken);

@@ -12,6 +12,7 @@ const T = 1795400000;
 
 /** @typedef {import('../src/page/sweep.js').Want} Want */
 /** @typedef {import('../src/page/sweep.js').PieceText} PieceText */
+/** @typedef {ReturnType<typeof createRelay>} Relay */
 
 /**
  * @param {string} chat
@@ -34,7 +35,7 @@ const oneMessage = async ({ chat }) => ({
 /**
  * Sweeps chats of a page whose reading of one is as given.
  * @param {number} count
- * @param {(want: Want, sweeper: ReturnType<typeof createSweeper>) => Promise<PieceText>} readOne
+ * @param {(want: Want, sweeper: ReturnType<typeof createSweeper>, relay: Relay) => Promise<PieceText>} readOne
  * @param {(line: any, relay: ReturnType<typeof createRelay>) => void} [onLine]
  */
 async function sweep(count, readOne, onLine = () => {}) {
@@ -80,7 +81,7 @@ async function sweep(count, readOne, onLine = () => {}) {
       chats: () => ({ total: count, wanted: names.map((chat) => ({ chat, t: T, aliases: [] })) }),
       read(/** @type {Want[]} */ places, /** @type {import('../src/page/sweep.js').Limits} */ limits) {
         calls.push(places.map(({ chat }) => chat));
-        return readChats((want) => readOne(want, sweeper), places, limits);
+        return readChats((want) => readOne(want, sweeper, relay), places, limits);
       },
       votes: async () => [],
     },
@@ -178,6 +179,28 @@ test('no earlier text comes after an edit that happens while other chats are tol
       relay.edit({ ...raw, latestEditSenderTimestampMs: (T + 60) * 1000 }, 'after', 'before');
     },
   );
+  const told = lines.filter(({ id }) => id?.remote === edited);
+  assert.deepEqual(
+    told.map(({ type, body }) => [type, body]),
+    [
+      ['message_edit', 'after'],
+      ['message', 'after'],
+    ],
+  );
+  assert.deepEqual([done.messages, done.looked_at], [20, 20]);
+});
+
+test('nor after one that happens while other chats are read', async () => {
+  const edited = '5491155560000@c.us';
+  let body = 'before';
+  const { lines, done } = await sweep(20, async (want, _sweeper, relay) => {
+    if (want.chat === '5491155560005@c.us' && body === 'before') {
+      body = 'after';
+      const [raw] = records(edited, 1, body).map((text) => JSON.parse(text));
+      relay.edit({ ...raw, latestEditSenderTimestampMs: (T + 60) * 1000 }, 'after', 'before');
+    }
+    return { ...(await oneMessage(want)), records: records(want.chat, 1, body) };
+  });
   const told = lines.filter(({ id }) => id?.remote === edited);
   assert.deepEqual(
     told.map(({ type, body }) => [type, body]),
