@@ -241,8 +241,9 @@ def test_a_dead_daemon_comes_back_and_the_page_goes_on(shared: Forked, folder_of
     daemon, page = daemon_of(shared), page_of(shared)
     stream = Stream(let_in(paths, port_of(page)))
     wait_for(lambda: (read_status(paths) or {}).get("phase") == "waiting_for_scan", "the code")
+    before = (read_status(paths) or {})["since"]
     ask(paths.socket, "restart-listener")
-    wait_for(lambda: (read_status(paths) or {}).get("phase") != "waiting_for_scan", "the restart")
+    wait_for(lambda: (read_status(paths) or {})["since"] != before, "the restart")
     daemon.kill()
     daemon.wait(LIMIT)
     again = daemon_of(shared)
