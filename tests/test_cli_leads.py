@@ -1486,7 +1486,7 @@ def test_a_rebuild_and_the_daemon_leave_each_other_whole(
 
 def test_reclassifying_asks_the_rules_of_today_and_keeps_peoples_words(shop: Shop) -> None:
     """It covers all messages, or with `--since` only the newer ones."""
-    shop.hears((1, 3 * DAY, PRICE), (2, 60, "un mensaje con zaraza adentro"), (3, 50, PRICE))
+    shop.hears((1, 3 * DAY, PRICE), (2, 60, "xkqw zzpr blorft"), (3, 50, PRICE))
     assert shop.types("leads", "label", "3", "order").code == 0
     shop.asks("SELECT 1")
     with closing(sqlite3.connect(shop.database, isolation_level=None)) as connection:
