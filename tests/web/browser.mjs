@@ -18,17 +18,31 @@ const browser = await puppeteer.launch({
 /** Pages by number, each with the violations of its policy and the errors of its scripts. */
 const pages = new Map();
 
-/** A section that changes by itself may be another one between the look and the press: then once more. */
+/**
+ * A section that changes by itself may be another one between the look and the press: then once more. The press may also
+ * land beside it, on what has moved there.
+ */
 async function click(page, selector) {
   for (let tries = 0; ; tries++) {
     await page.waitForSelector(selector);
     try {
+      if (page.isJavaScriptEnabled()) await page.evaluate(watchForPress, selector);
       await page.click(selector);
-      return;
+      const missed = await page.evaluate(() => globalThis.pressLanded === false).catch(() => false); // it has left the page
+      if (!missed || tries === 20) return;
     } catch (error) {
       if (tries === 20 || !/detached|not clickable|No element/.test(String(error))) throw error;
     }
   }
+}
+
+/** Runs in the page: notes whether the next press lands within what was meant. */
+function watchForPress(selector) {
+  globalThis.pressLanded = false;
+  const noted = (event) => {
+    globalThis.pressLanded ||= event.target.closest(selector) !== null;
+  };
+  addEventListener('click', noted, { capture: true, once: true });
 }
 
 const commands = {
