@@ -91,17 +91,23 @@ _LEADS: Final = f"""
            (SELECT json_object('kind', kind, 'source_id', source_id, 'source_url', source_url, 'headline', headline,
                'at', at) FROM touches t WHERE t.conversation_id = l.conversation_id AND t.at >= l.opened_at
                AND t.at <= coalesce(l.closed_at, '9999') ORDER BY t.at, t.touch_id LIMIT 1) AS touch
-    FROM (SELECT lead_id FROM leads l WHERE {{where}} ORDER BY {{order}} LIMIT :limit)
+    FROM (SELECT l.lead_id FROM {{by}} WHERE {{where}} ORDER BY {{first}} LIMIT :limit)
     JOIN leads l USING (lead_id) JOIN conversations v ON v.conversation_id = l.conversation_id
     JOIN contacts r ON r.contact_id = l.contact_id LEFT JOIN contacts c ON c.contact_id = v.contact_id
     ORDER BY {{order}}
 """
 """The inner query selects the leads before anything is looked up about them."""
 
-_WAITING_LEADS: Final = (
-    "SELECT w.lead_id FROM conversations u JOIN waiting_cycles w ON w.conversation_id = u.conversation_id "
-    "AND w.started_at = u.waiting_since WHERE u.waiting_since IS NOT NULL AND w.lead_id IS NOT NULL"
+_WAITS: Final = (
+    "EXISTS (SELECT 1 FROM waiting_cycles x JOIN conversations y "
+    "ON y.conversation_id = x.conversation_id AND y.waiting_since = x.started_at WHERE x.lead_id = l.lead_id{earlier})"
 )
+_EARLIER: Final = " AND (x.started_at, x.cycle_id) < (w.started_at, w.cycle_id)"
+_BY_WAITS: Final = (
+    "conversations u CROSS JOIN waiting_cycles w ON w.conversation_id = u.conversation_id "
+    "AND w.started_at = u.waiting_since CROSS JOIN leads l ON l.lead_id = w.lead_id"
+)
+"""In this order the index of who waits gives the longest wait first, and nothing is looked up beyond the limit."""
 _LONGEST_WAIT: Final = (
     "(SELECT min(started_at) FROM waiting_cycles w WHERE w.lead_id = l.lead_id AND ended_at IS NULL), l.lead_id"
 )
@@ -128,8 +134,17 @@ def leads(
     """
     conditions: list[str] = [] if closed_too else ["l.closed_at IS NULL"]
     values: dict[str, object] = {"limit": limit}
-    if waiting is not None:
-        conditions.append(f"l.lead_id {'' if waiting else 'NOT '}IN ({_WAITING_LEADS})")
+    by, order = "leads l", "l.last_message_at DESC, l.lead_id DESC"
+    if after is not None:
+        order = "l.lead_id"
+    elif not (closed_too or stages or contact):
+        by = "leads l INDEXED BY leads_open"  # in this order; SQLite would rather sort all that are open
+    first = order
+    if waiting:
+        by, first, order = _BY_WAITS, "u.waiting_since, l.lead_id", _LONGEST_WAIT
+        conditions += ["u.waiting_since IS NOT NULL", "NOT " + _WAITS.format(earlier=_EARLIER)]
+    elif waiting is False:
+        conditions.append("NOT " + _WAITS.format(earlier=""))
     for column, allowed in (("l.stage = {}", stages), (_TOPIC, intents)):
         if allowed:
             names = [f"v{len(values) + number}" for number in range(len(allowed))]
@@ -140,14 +155,7 @@ def leads(
             name = f"v{len(values)}"
             values[name] = value
             conditions.append(f"{column} :{name}")
-    query = _LEADS.format(
-        where=" AND ".join(conditions) or "1",
-        order="l.lead_id"
-        if after is not None
-        else _LONGEST_WAIT
-        if waiting
-        else "l.last_message_at DESC, l.lead_id DESC",
-    )
+    query = _LEADS.format(by=by, where=" AND ".join(conditions) or "1", first=first, order=order)
     return [_lead(row, as_of) for row in rows(connection, query, **values)]
 
 
