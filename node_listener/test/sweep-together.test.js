@@ -1,7 +1,7 @@
 // A sweep asks for several chats with one call of the page, and each of them still stands for itself.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emptyPiece, readChats } from '../src/page/sweep.js';
+import { emptyPiece, readChat, readChats } from '../src/page/sweep.js';
 import { PageSilent } from '../src/page-calls.js';
 import { createRelay } from '../src/relay.js';
 import { createSweeper } from '../src/sweep.js';
@@ -166,6 +166,34 @@ test('a sweep that is stopped reports no chat that it has read in part', async (
   assert.deepEqual([reports, done], [[], undefined]);
 });
 
+/**
+ * The page tells that the message of this chat was edited.
+ * @param {Relay} relay
+ * @param {string} chat
+ */
+function tellEdit(relay, chat) {
+  const [raw] = records(chat, 1, 'after').map((text) => JSON.parse(text));
+  relay.edit({ ...raw, latestEditSenderTimestampMs: (T + 60) * 1000 }, 'after', 'before');
+}
+
+/**
+ * The edit, then the message with its later text; and the other nineteen.
+ * @param {any[]} lines
+ * @param {any} done
+ * @param {string} edited
+ */
+function isToldInOrder(lines, done, edited) {
+  const told = lines.filter(({ id }) => id?.remote === edited);
+  assert.deepEqual(
+    told.map(({ type, body }) => [type, body]),
+    [
+      ['message_edit', 'after'],
+      ['message', 'after'],
+    ],
+  );
+  assert.deepEqual([done.messages, done.looked_at], [20, 20]);
+}
+
 test('no earlier text comes after an edit that happens while other chats are told', async () => {
   const edited = '5491155560007@c.us';
   let body = 'before';
@@ -175,19 +203,10 @@ test('no earlier text comes after an edit that happens while other chats are tol
     ({ type, chat }, relay) => {
       if (type !== 'sweep_chat' || chat !== '5491155560001@c.us') return;
       body = 'after';
-      const [raw] = records(edited, 1, body).map((text) => JSON.parse(text));
-      relay.edit({ ...raw, latestEditSenderTimestampMs: (T + 60) * 1000 }, 'after', 'before');
+      tellEdit(relay, edited);
     },
   );
-  const told = lines.filter(({ id }) => id?.remote === edited);
-  assert.deepEqual(
-    told.map(({ type, body }) => [type, body]),
-    [
-      ['message_edit', 'after'],
-      ['message', 'after'],
-    ],
-  );
-  assert.deepEqual([done.messages, done.looked_at], [20, 20]);
+  isToldInOrder(lines, done, edited);
 });
 
 test('nor after one that happens while other chats are read', async () => {
@@ -196,18 +215,47 @@ test('nor after one that happens while other chats are read', async () => {
   const { lines, done } = await sweep(20, async (want, _sweeper, relay) => {
     if (want.chat === '5491155560005@c.us' && body === 'before') {
       body = 'after';
-      const [raw] = records(edited, 1, body).map((text) => JSON.parse(text));
-      relay.edit({ ...raw, latestEditSenderTimestampMs: (T + 60) * 1000 }, 'after', 'before');
+      tellEdit(relay, edited);
     }
     return { ...(await oneMessage(want)), records: records(want.chat, 1, body) };
   });
-  const told = lines.filter(({ id }) => id?.remote === edited);
+  isToldInOrder(lines, done, edited);
+});
+
+test('a chat in whose place the page has put another model since it was listed is read from that one', async () => {
+  const id = '5491155560000@c.us';
+  /** @param {string[]} ids */
+  const model = (...ids) => ({
+    id,
+    msgs: {
+      getModelsArray: () =>
+        ids.map((each) => ({ id: { fromMe: false, remote: id, id: each }, t: T, type: 'chat' })),
+    },
+  });
+  const [listed, later] = [model('EARLY'), model('EARLY', 'LATE')];
+  /** @type {Record<string, object>} */
+  const modules = {
+    WAWebCollections: { Chat: { getModelsArray: () => [later] } },
+    WAWebDBMessageFindLocal: { msgFindByDirection: async () => ({ status: 200, messages: [] }) },
+  };
+  const page = /** @type {any} */ (globalThis);
+  page.require = (/** @type {string} */ name) => modules[name];
+  const sweeping = /** @type {any} */ ({
+    listed: new Map([[id, listed]]),
+    reading: new Map(),
+    ended: new Set(),
+  });
+  const limits = { page: 50, loadTime: 1000, bytes: 1e6, together: { bytes: 1e5, time: 200 } };
+  const piece = await readChat(sweeping, false, {
+    chat: id,
+    since: T - 1,
+    depth: T - 1,
+    at: null,
+    ...limits,
+  });
+  delete page.require;
   assert.deepEqual(
-    told.map(({ type, body }) => [type, body]),
-    [
-      ['message_edit', 'after'],
-      ['message', 'after'],
-    ],
+    piece.records.map((text) => JSON.parse(text).id.id),
+    ['EARLY', 'LATE'],
   );
-  assert.deepEqual([done.messages, done.looked_at], [20, 20]);
 });

@@ -145,7 +145,13 @@ export async function readChats(readOne, places, limits) {
  */
 export async function readChat({ listed, reading: readings, ended }, groups, want) {
   if (want.at === null) {
-    const chat = listed.get(want.chat);
+    /** @type {Page} */
+    const page = /** @type {any} */ (globalThis);
+    const chats = page.require('WAWebCollections').Chat.getModelsArray();
+    const known = listed.get(want.chat);
+    // The page may have put another model in its place since, and what that has is not in this one.
+    const chat =
+      known && chats.includes(known) ? known : chats.find((each) => widText(each.id) === want.chat);
     if (!chat) return { ...emptyPiece(), next: null };
     readings.set(want.chat, beginReading(chat, ended));
   }
