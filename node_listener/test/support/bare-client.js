@@ -119,8 +119,8 @@ export class BareClient extends EventEmitter {
     );
   }
 
-  /** Runs in the page. */
-  evaluate(/** @type {any} */ work, /** @type {any[]} */ ...args) {
+  /** Runs in the page. Rejects while there is none. */
+  async evaluate(/** @type {any} */ work, /** @type {any[]} */ ...args) {
     return this.client.pupPage.evaluate(work, ...args);
   }
 
