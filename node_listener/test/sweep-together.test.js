@@ -243,7 +243,7 @@ test('a chat in whose place the page has put another model since it was listed i
   const sweeping = /** @type {any} */ ({
     listed: new Map([[id, listed]]),
     reading: new Map(),
-    ended: new Set(),
+    paged: { works: false, ended: new Set() },
   });
   const limits = { page: 50, loadTime: 1000, bytes: 1e6, together: { bytes: 1e5, time: 200 } };
   const piece = await readChat(sweeping, false, {

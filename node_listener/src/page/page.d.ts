@@ -175,14 +175,18 @@ export interface Sweeping {
   listed: Map<string, ChatModel>;
   /** the chats that are being read */
   reading: Map<string, ChatReading>;
-  /** chats whose end has been proved by paging back */
+  paged: Paged;
+}
+
+/** What paging back has shown since the page was loaded: that it works, and the chats whose end it has proved. */
+export interface Paged {
+  works: boolean;
   ended: Set<unknown>;
 }
 
 export interface ChatReading {
   chat: ChatModel;
-  /** chats whose end has been proved by paging back, since the page was loaded */
-  ended: Set<unknown>;
+  paged: Paged;
   /** by key: from memory, which is newest, else from disk */
   known: Map<string, MessageModel>;
   onDisk: Set<string>;

@@ -9,7 +9,8 @@
 //   the mark does.
 // - The disk is in the order of arrival, so a message with an old time may lie above newer ones. Only a whole page of older
 //   ones ends the reading.
-// A build that cannot read the disk and sets no mark has no other sign of the end than an empty answer.
+// A build that cannot read the disk and sets no mark has no other sign of the end than an empty answer. It counts where
+// paging back has brought a message since the page was loaded: before that, nothing shows that it works at all.
 
 import { messageId } from '../message/ids.js';
 import { firstOf } from './records.js';
@@ -24,13 +25,13 @@ import { firstOf } from './records.js';
 
 /**
  * @param {ChatModel} chat
- * @param {Set<unknown>} ended chats whose end has been proved by paging back
+ * @param {ChatReading['paged']} paged what paging back has shown since the page was loaded
  * @returns {ChatReading}
  */
-export function beginReading(chat, ended) {
+export function beginReading(chat, paged) {
   return {
     chat,
-    ended,
+    paged,
     known: new Map(chat.msgs.getModelsArray().map((message) => [keyOf(message), message])),
     onDisk: new Set(),
     by: 'disk',
@@ -113,7 +114,7 @@ export async function readDisk(reading, want, until) {
  * @param {number} until
  */
 export async function pageBack(reading, want, until) {
-  const { chat, known } = reading;
+  const { chat, known, paged } = reading;
   if (chat.pendingInitialLoading) {
     // Paging back would wait, without a limit, until the page has loaded it.
     Object.assign(reading, { done: true, unloaded: true, doubt: 'the page has not loaded this chat yet' });
@@ -142,9 +143,10 @@ export async function pageBack(reading, want, until) {
       known.set(keyOf(message), message);
     }
     const marked = chat.msgs.msgLoadState?.noEarlierMsgs === true;
-    if (loaded.length > 0 && marked) reading.ended.add(chat);
-    if (reading.ended.has(chat) && (marked || loaded.length === 0)) reading.done = true;
-    else if (loaded.length === 0 && !marked && !reading.readsDisk) reading.done = true;
+    if (loaded.length > 0) paged.works = true;
+    if (loaded.length > 0 && marked) paged.ended.add(chat);
+    if (paged.ended.has(chat) && (marked || loaded.length === 0)) reading.done = true;
+    else if (loaded.length === 0 && !marked && !reading.readsDisk && paged.works) reading.done = true;
     else if (loaded.length > 0 && loaded.every(older)) reading.done = true;
     else if (known.size === before) return doubt('the page did not load earlier messages');
   }

@@ -67,7 +67,7 @@ export function prepareSweeping(config) {
     votes: (since) => votesSince(since, config.groups),
     listed: new Map(),
     reading: new Map(),
-    ended: new Set(),
+    paged: { works: false, ended: new Set() },
   };
   return true;
 }
@@ -143,7 +143,7 @@ export async function readChats(readOne, places, limits) {
  * @param {Want} want
  * @returns {Promise<PieceText>}
  */
-export async function readChat({ listed, reading: readings, ended }, groups, want) {
+export async function readChat({ listed, reading: readings, paged }, groups, want) {
   if (want.at === null) {
     /** @type {Page} */
     const page = /** @type {any} */ (globalThis);
@@ -153,7 +153,7 @@ export async function readChat({ listed, reading: readings, ended }, groups, wan
     const chat =
       known && chats.includes(known) ? known : chats.find((each) => widText(each.id) === want.chat);
     if (!chat) return { ...emptyPiece(), next: null };
-    readings.set(want.chat, beginReading(chat, ended));
+    readings.set(want.chat, beginReading(chat, paged));
   }
   const reading = readings.get(want.chat);
   if (!reading) throw new Error('nothing of this chat has been read');

@@ -248,11 +248,12 @@ const many = Array.from({ length: MANY }, (_, index) => ({
  * it.
  * @param {import('node:test').TestContext} context
  * @param {GivenOptions['ways']} ways
+ * @param {object[]} [more] of the history
  */
-async function withManyChats(context, ways) {
+async function withManyChats(context, ways, more = []) {
   const listener = await setUp(context, { ways });
   const { standin, drive } = listener;
-  const child = await linkedWith(listener, many);
+  const child = await linkedWith(listener, [...many, ...more]);
   await whileAway({ standin, drive, child }, async () => {
     await standin.act('hold', { phase: 'stored' });
     await standin.act('deliver', { from: '5491155550001', id: 'WAITS', body: 'mientras', t: T + 5000 });
@@ -273,9 +274,37 @@ test(`chats that the page has not loaded yet, ${MANY}, are read from the disk at
   assert.deepEqual([later.done.failed, later.done.error], [0, null]);
 });
 
+test('a page that sets no mark and pages nothing back leaves every chat in doubt', async (context) => {
+  const listener = await setUp(context, { ways: { ...PAGING, paging: 'old', chats_in_memory: null } });
+  const { standin } = listener;
+  const history = [0, 1].flatMap((customer) =>
+    Array.from({ length: 12 }, (_, index) => ({
+      from: `549115556000${customer}`,
+      id: `M${customer}-${index}`,
+      body: 'hola',
+      t: T + index,
+    })),
+  );
+  const child = await linkedWith(listener, history);
+  await standin.act('load_fails', { on: true });
+  await loadedAgain({ standin, child });
+  const failed = await sweepAll(child);
+  assert.deepEqual(failed.ids.toSorted(), ['M0-11', 'M1-11'], 'what is in memory is still worth having');
+  assert.equal(failed.done.failed, 2);
+  for (const { error, through } of failed.chats) {
+    assert.match(error, /did not load/);
+    assert.equal(through, null);
+  }
+  await standin.act('load_fails', { on: false });
+  const later = await sweepAll(child);
+  assert.deepEqual([later.done.failed, later.ids.length], [0, 24]);
+});
+
 test('chats that cannot be read before they are loaded are told, and a later sweep reads them', async (context) => {
   const ways = /** @type {const} */ ({ ...PAGING, paging: 'old', resume: 'nonblocking', chats_in_memory: 5 });
-  const { child, standin } = await withManyChats(context, ways);
+  // Of the chat that is read first there is more to page back: so the others' empty answers are their ends.
+  const older = { from: many.at(-1)?.from, id: 'OLDER', body: 'antes', t: T - 1 };
+  const { child, standin } = await withManyChats(context, ways, [older]);
   const began = Date.now();
   const { done, chats } = await sweepAll(child);
   assert.equal(done.unloaded, MANY - 5);
