@@ -31,11 +31,12 @@ class Line:
         self.pressure: list[bool] = []
         self.elsewhere: str | None = None
         self.hear: Callable[[Lifecycle], None] = self.lifecycle.append
+        self.hear_missing: Callable[[int], None] = self.missing.append
         self.intake = Intake(
             rules,
             store.writer,
             on_lifecycle=lambda event: self.hear(event),
-            on_missing=self.missing.append,
+            on_missing=lambda number: self.hear_missing(number),
             on_pressure=self.pressure.append,
             linked_elsewhere_at=lambda: self.elsewhere,
             clock=lambda: datetime.fromtimestamp(wire.NOON + 5, UTC),
@@ -158,6 +159,37 @@ def test_a_hole_in_seq_is_told_with_its_size(line: Line) -> None:
     for number in numbers:
         line.intake.lines([wire.raw(wire.line("state", seq=number, state="CONNECTED"))])
     assert line.missing == [2, 2]
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one read", "in several"])
+def test_a_hole_is_told_before_the_line_after_it_is_stored(line: Line, together: bool) -> None:
+    """So a sweep of which a message is missing does not count its chat as read."""
+
+    def draw_no_line(_: int) -> None:
+        line.store.writer.call(lambda _, rows: rows.draws_no_line(1, "lines_missing"))
+
+    line.hear_missing = draw_no_line
+    swept = wire.line("sweep_chat", sweep=1, chat=wire.ANA, found=2, through=wire.NOON, error=None)
+    lines: list[dict[str, Any] | bytes] = [
+        wire.ready(),
+        wire.message("1", via="sweep"),
+        b'{"v":1,{"v":1,"type":"message"}',
+        swept,
+    ]
+    if together:
+        line.read(*lines)
+    else:
+        for each in lines:
+            line.read(each)
+    assert line.store.rows("SELECT swept_through_at FROM conversations") == [(None,)]
+
+
+def test_a_line_that_is_refused_and_kept_is_not_missing(line: Line) -> None:
+    """A sweep would only bring it again."""
+    line.read(wire.ready(), {**wire.message("1"), "id": None}, wire.message("2"))
+    assert line.missing == []
+    assert line.ids() == ["2"]
+    assert line.store.one("SELECT count(*) FROM raw_events WHERE problem IS NOT NULL") == 1
 
 
 def test_the_first_line_missing_is_a_hole(line: Line) -> None:

@@ -108,7 +108,7 @@ class Intake:
                     self._count(event.seq)
                     self._take_message(event, line, read)
                     continue
-                if not isinstance(event, Malformed):
+                if event.seq is not None:  # one that is refused is kept: to sweep would bring it again
                     self._count(event.seq)
                 self._take(event, line, read)
         finally:  # a callback that fails must not lose the messages before it

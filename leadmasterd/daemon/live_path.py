@@ -142,6 +142,8 @@ class LivePath:
         """A gap in the line numbers: so many lines never came."""
         self._counters.bump("missing_lines", number)
         log.warning("%d lines are missing; sweeping", number, extra={"action": "seq_hole"})
+        asked = self.sweeper.asked  # what a sweep has read may be among them
+        self._writer.call(lambda _, rows: rows.draws_no_line(asked, "lines_missing"))
         self.sweeper.something_missing()
 
     def committed(self, batch: BatchResult) -> None:
@@ -216,7 +218,7 @@ class LivePath:
         def make(connection: sqlite3.Connection, rows: Rows) -> SweepPlan:
             assert rows.account_id is not None, "sweeps follow `ready`, which names the account"
             if incomplete:
-                rows.draws_no_line(asked.number)
+                rows.draws_no_line(asked.number, "history_incomplete")
             return plan(
                 connection,
                 rows.account_id,

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import count
 
 from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.store.records import SweepOutcome
@@ -44,7 +43,7 @@ class Sweeper:
         self._ask_child = ask_child
         self._on_stalled = on_stalled
         self._suspects: frozenset[int] = frozenset()
-        self._numbers = count(1)
+        self._asked = 0
         self._due: float | None = None
         self._catch_up = True
         self._look_back_at = 0.0
@@ -56,6 +55,11 @@ class Sweeper:
     def due_in(self) -> float | None:
         """Seconds until the next sweep; None when there is no live path."""
         return None if self._due is None else max(0.0, self._due - asyncio.get_running_loop().time())
+
+    @property
+    def asked(self) -> int:
+        """The number of the last sweep that was planned. The child may still be at an earlier one."""
+        return self._asked
 
     def live(self, *, fresh: bool) -> None:
         """The live path is up (again): catch up soon, or later if the link is fresh."""
@@ -117,7 +121,8 @@ class Sweeper:
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         catching_up, self._catch_up = self._catch_up, False
-        number, looks_back = next(self._numbers), loop.time() >= self._look_back_at
+        self._asked += 1
+        number, looks_back = self._asked, loop.time() >= self._look_back_at
         try:
             plan = await self._make_plan(Asked(number, CATCH_UP_SLACK if catching_up else PERIODIC_SLACK, looks_back))
         except DatabaseDamaged as error:
@@ -158,10 +163,12 @@ class Sweeper:
         else:
             if looks_back:
                 self._look_back_at = loop.time() + self._timing.look_back_every
-            if not outcome.draws_line:
+            if outcome.no_line:
                 self._catch_up = self._catch_up or catching_up
                 log.info(
-                    "sweep %d moved no watermark: the recent history of the new link is not complete yet",
+                    "sweep %d moved no watermark: the recent history of the new link is not complete yet"
+                    if outcome.no_line == "history_incomplete"
+                    else "sweep %d moved no watermark: lines of it may be missing",
                     number,
                     extra={"action": "sweep_without_line"},
                 )

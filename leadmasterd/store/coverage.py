@@ -10,7 +10,7 @@ from typing import Final
 
 from leadmasterd.capture import CapturedMessage
 from leadmasterd.identity import canonical_id
-from leadmasterd.store.records import SweepOutcome
+from leadmasterd.store.records import NoLine, SweepOutcome
 from leadmasterd.times import believable, iso
 from leadmasterd.wire.events import SweepChat, SweepDone
 
@@ -39,11 +39,16 @@ class Coverage:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.tally = Tally()
-        self._lineless: set[int] = set()
+        self._lineless_through = 0
+        self._why_lineless: NoLine | None = None
 
-    def draws_no_line(self, sweep: int) -> None:
-        """This sweep's messages are kept, but it moves no watermark and closes no outage."""
-        self._lineless.add(sweep)
+    def draws_no_line(self, through: int, why: NoLine) -> None:
+        """From now on sweeps up to this number keep their messages, but move no watermark and close no outage."""
+        self._lineless_through, self._why_lineless = through, why
+
+    def _why(self, sweep: int) -> NoLine | None:
+        """Why this sweep draws no line; None if it does."""
+        return self._why_lineless if sweep <= self._lineless_through else None
 
     def note_read(self, record: CapturedMessage) -> None:
         """The sweep read this message, stored before or not."""
@@ -73,7 +78,7 @@ class Coverage:
         """
         # without a believable time it stays: our clock would say nothing about the messages
         through = believable(swept.through, datetime.fromisoformat(at))
-        if swept.error is not None or through is None or swept.sweep in self._lineless:
+        if swept.error is not None or through is None or self._why(swept.sweep):
             return
         chat = canonical_id(swept.chat)
         self._db.execute(
@@ -87,9 +92,7 @@ class Coverage:
     def sweep_done(self, account: int | None, done: SweepDone, at: str) -> SweepOutcome:
         """The sweep ended: move the account's watermark, close the outages it covers, and start a new tally."""
         self._record(account, done, at)
-        outcome = SweepOutcome(
-            done, self.tally.undelivered, self.tally.young, draws_line=done.sweep not in self._lineless
-        )
+        outcome = SweepOutcome(done, self.tally.undelivered, self.tally.young, no_line=self._why(done.sweep))
         self.tally = Tally()
         return outcome
 
@@ -100,7 +103,7 @@ class Coverage:
             "UPDATE gaps SET recovered = recovered + ?, chats = chats + ? WHERE account_id = ? AND closed_at IS NULL",
             (self.tally.new, done.looked_at, account),
         )
-        if done.failed or done.sweep in self._lineless:
+        if done.failed or self._why(done.sweep):
             return
         started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))
         # The watermark is WhatsApp's time of the newest message read; without one it stays. When everything read lies

@@ -1,7 +1,7 @@
 """What can be written, and the result of a batch. Values only; `rows` writes them to the tables."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from leadmasterd.capture import CapturedMessage
 from leadmasterd.wire.events import (
@@ -62,18 +62,22 @@ class Item(NamedTuple):
     at: str
 
 
+NoLine = Literal["history_incomplete", "lines_missing"]
+"""Why a sweep moves no watermark: a new link's older messages may still come, or a line of it may be lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class SweepOutcome:
     """A sweep whose last line is committed, and what it found that the live path had not delivered.
 
     `undelivered`: messages so old that it should have. `young`: the ids of those that may still arrive live.
-    `draws_line`: False if it was not to move watermarks or close outages.
+    `no_line`: why it moved no watermark and closed no outage; None if it did what it could.
     """
 
     done: SweepDone
     undelivered: int
     young: frozenset[int]
-    draws_line: bool
+    no_line: NoLine | None
 
 
 @dataclass(slots=True)

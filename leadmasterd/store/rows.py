@@ -17,7 +17,7 @@ from leadmasterd.store.dirty import earliest, mark_dirty
 from leadmasterd.store.messages import Messages, keep_line
 from leadmasterd.store.people import People
 from leadmasterd.store.reactions import Reactions
-from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, SessionEvent
+from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, NoLine, SessionEvent
 from leadmasterd.text import clean
 from leadmasterd.wire.events import (
     Account,
@@ -50,9 +50,9 @@ class Rows:
         self._data_version: int | None = None
         self._before: tuple[int | None, Tally] = (None, Tally())
 
-    def draws_no_line(self, sweep: int) -> None:
-        """The sweep of this number, not begun yet, moves no watermark and closes no outage."""
-        self._coverage.draws_no_line(sweep)
+    def draws_no_line(self, through: int, why: NoLine) -> None:
+        """From now on sweeps up to this number move no watermark and close no outage."""
+        self._coverage.draws_no_line(through, why)
 
     def remember(self) -> None:
         """A transaction begins: this is the state that `forget` goes back to."""

@@ -8,6 +8,7 @@ Being strict loses nothing: a refused line comes back with the reason, and the c
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, NoReturn, TypeGuard
 
 from leadmasterd.wire.events import (
@@ -103,7 +104,7 @@ def read(text: str, raw: bytes) -> Event:
     try:
         return build(obj, seq)
     except _BadField as problem:
-        return malformed(f"is a {type_} {problem}", raw)
+        return replace(malformed(f"is a {type_} {problem}", raw), seq=seq)
 
 
 def malformed(why: str, raw: bytes) -> Malformed:

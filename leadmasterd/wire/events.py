@@ -18,11 +18,15 @@ Marks = Mapping[str, str | bool]
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A line that can't be used: `why` as a predicate ("is not JSON"), `head` its first bytes, `length` its size."""
+    """A line that can't be used: `why` as a predicate ("is not JSON"), `head` its first bytes, `length` its size.
+
+    `seq`: its number, where that can be read.
+    """
 
     why: str
     head: str
     length: int
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
