@@ -128,6 +128,16 @@ def test_a_table_that_got_lost_is_one_sentence_and_73_too(
     assert 73 in codes.values()
 
 
+def test_status_on_a_terminal_shows_the_whole_status_with_the_damage(state: Path) -> None:
+    """There it is coloured by the exit code, and 73 is one of them."""
+    (state / "leadmaster.db").write_bytes(b"SQLite format 3\0" + b"garbage" * 2000)
+    done = forked.on_terminal("status", columns=200, rows=40, cwd=state.parent, env=dict(os.environ))
+    assert (done.returncode, done.stderr) == (73, "")
+    heading, *rows = done.stdout.splitlines()
+    assert "leadmasterd is not running" in heading
+    assert any("database" in row and "its beginning is damaged" in row for row in rows)
+
+
 @pytest.mark.parametrize("filling", [b"\xa5", b"\x00", b"precio? "], ids=["noise", "zeros", "text"])
 def test_any_damaged_page_is_one_sentence_and_73_from_every_command_that_meets_it(
     sound: Path, state: Path, capsys: pytest.CaptureFixture[str], filling: bytes

@@ -26,6 +26,9 @@ NOT_READY: Final = 2
 NOT_RUNNING: Final = 3
 NEEDS_A_PERSON: Final = 4
 
+_COLOURS: Final = {READY: "green", NOT_READY: "yellow", NOT_RUNNING: "red", NEEDS_A_PERSON: "magenta"}
+"""Of the heading, by exit code; red for all others, as of a damaged database."""
+
 _KEYS: Final = (
     "phase", "since", "because", "code", "pid", "account", "capture", "waiting", "resources", "next_jobs", "versions",
 )  # fmt: skip
@@ -336,7 +339,7 @@ def _print_rich(heading: str, rows: list[tuple[str, str]], waiters: list[tuple[s
     from rich.table import Table
     from rich.text import Text
 
-    colour = {READY: "green", NOT_READY: "yellow", NOT_RUNNING: "red", NEEDS_A_PERSON: "magenta"}[code]
+    colour = _COLOURS.get(code, "red")
     console = Console(highlight=False, markup=False, emoji=False)
     console.print(heading, style=colour, markup=False)
     grid = Table.grid(padding=(0, 2))
