@@ -331,10 +331,12 @@ def test_the_number_is_remembered_after_its_session_was_set_aside(shop: Shop, pa
 
 
 def test_it_is_refused_while_the_daemon_runs(shop: Shop, paths: Paths) -> None:
-    """The error shows the command that stops it, and the file is not read."""
-    write_status(paths, {"v": 1, "pid": 4242})
+    """The error shows the command that stops it, whatever an earlier daemon left behind, and the file is not read."""
+    write_status(paths, {"v": 1, "pid": 1717})
     with paths.lock_file.open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
+        holder.write("4242\n")
+        holder.flush()
         answer = shop.types("auth", "import", "nowhere.zip")
     assert (answer.code, answer.out) == (73, "")
     assert answer.err == "cannot import a session while the daemon runs: stop it first with `kill 4242`\n"
@@ -342,7 +344,6 @@ def test_it_is_refused_while_the_daemon_runs(shop: Shop, paths: Paths) -> None:
 
 def test_a_service_is_stopped_by_its_name(shop: Shop, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name comes from the daemon's control group."""
-    write_status(paths, {"v": 1, "pid": 4242})
     read = Path.read_text
 
     def group_of(path: Path, encoding: str | None = None) -> str:
@@ -352,6 +353,8 @@ def test_a_service_is_stopped_by_its_name(shop: Shop, paths: Paths, monkeypatch:
     monkeypatch.setattr(Path, "read_text", group_of)
     with paths.lock_file.open("w") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
+        holder.write("4242\n")
+        holder.flush()
         said = shop.types("auth", "import", "nowhere.zip").err
     assert said.endswith("stop it first with `sudo systemctl stop leadmasterd@shop.service`\n")
 

@@ -17,7 +17,7 @@ from leadmasterd.listener.profile import Auth
 from leadmasterd.listener.programs import major, newest_version
 from leadmasterd.listener.session_file import Kind, SessionFile, check_browser, check_space
 from leadmasterd.settings.paths import Paths, find_paths
-from leadmasterd.state.files import is_running, read_status
+from leadmasterd.state.files import holder_of_lock, is_running, read_status
 from leadmasterd.text import _, printable
 
 
@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "leadmasterd auth import leadmasterd-session-2026-11-29.zip",
         "leadmasterd auth import --dry-run chrome-profile.zip",
         notes=_(
-            "For an account of which WhatsApp wants a passkey: it can only be answered on\n"
-            "your own computer. docs/operations.md leads through it, step by step."
+            "For accounts that WhatsApp asks for a passkey, which can only be answered on\n"
+            "your own computer. docs/operations.md explains it step by step."
         ),
     )
 
@@ -98,8 +98,10 @@ def _require_stopped(paths: Paths) -> None:
 
 
 def _stop_command(paths: Paths) -> str:
-    """Of systemd if the daemon is a unit of its."""
-    pid = (read_status(paths) or {}).get("pid")
+    """What stops the daemon: systemctl where it runs as a unit, else a signal."""
+    pid = holder_of_lock(paths)
+    if pid is None:
+        return "sudo systemctl stop leadmasterd"
     with contextlib.suppress(OSError):
         group = Path(f"/proc/{pid}/cgroup").read_text()
         if unit := re.search(r"/(leadmasterd[^/\n]*\.service)$", group, re.MULTILINE):

@@ -97,6 +97,14 @@ def is_running(paths: Paths) -> bool:
     return False
 
 
+def holder_of_lock(paths: Paths) -> int | None:
+    """The process id that the running daemon wrote into its lock file. None if it could not, as on a full disk."""
+    try:
+        return int(paths.lock_file.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
 def owner_of(path: Path) -> str:
     """The owner for a `sudo -u` line: of the path, or of its nearest parent that can be asked."""
     for place in (path, *path.parents):
