@@ -113,7 +113,7 @@ class Catalogue:
 
 
 def _pattern(message: str) -> str:
-    """What a sentence matches that was made of it. What stands twice is the same twice; a hint may be none."""
+    """A regex for sentences made of it. A name that occurs twice is the same twice; a hint may be empty."""
     pattern, seen = "", set[str]()
     for number, part in enumerate(_PLACE.split(message)):
         if number % 2 == 0:

@@ -97,7 +97,7 @@ class Clock(NamedTuple):
 
 
 def length(seconds: float) -> str:
-    """A duration, rounded as people say it."""
+    """A duration in its one or two largest units: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     if seconds < 3600:

@@ -114,6 +114,7 @@ class Sums:
         return [Seen(logits, each.named, each.known) for logits, each in zip(self._logits(sums), parts, strict=True)]
 
     def _parts_of(self, burst: Normalised) -> _Parts:
+        """Its known pairs, each once, and its words; `known` is their mean, weighted by letters."""
         words = words_read(burst)
         rows, named, features = [], [], []
         for pair in pairs(words):
@@ -122,9 +123,9 @@ class Sums:
                 rows.append(number)
                 named.append((shown_pair(pair), self._model.raised(self._model.rows.row(number))))
         letters, known = 0, 0.0
-        for row, numbers, its_name, its_letters, its_known in map(self._words.__getitem__, words):
+        for row, its_features, its_name, its_letters, its_known in map(self._words.__getitem__, words):
             rows.append(row)
-            features.append(numbers)
+            features.append(its_features)
             if its_name is not None:
                 named.append(its_name)
             letters += its_letters

@@ -89,14 +89,14 @@ def add_commands(
 
 
 class _Later:
-    """A command's parser, made when it is asked for anything: to make all of them takes as long as many a command."""
+    """Stands for a command's parser, made when first used: to make all of them takes as long as many a command."""
 
     def __init__(self, *, command: Command, prog: str) -> None:
         self._command, self._prog = command, prog
 
     @cached_property
     def parser(self) -> CommandParser:
-        """Itself."""
+        """The parser itself."""
         summary = self._command.summary
         description = f"{summary[0].upper()}{summary[1:]}."
         made = CommandParser(prog=self._prog, description=description, command=self._command)

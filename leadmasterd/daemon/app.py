@@ -183,7 +183,7 @@ class Daemon:
                 if not await self._wait_to_try_again(code, str(error)):
                     return False
             except CannotUseDatabase:
-                with speaking(self._settings.language):  # it ends the daemon: for who has started it, once more
+                with speaking(self._settings.language):  # again, in the language of whoever started the daemon
                     await asyncio.to_thread(lambda: open_for_writing(self._paths.database).close())
                 raise
             else:
@@ -199,7 +199,7 @@ class Daemon:
         )
 
     def _stopped_before_listening(self, account: Account | None) -> None:
-        """Say so where the session would, and leave in `status` what was in the way."""
+        """Write a last status of our own, with the warnings that held the start up: there is no session to do it."""
         because = sentences.because("asked_to_stop", {})
         now = times.iso(datetime.now(UTC))
         stopped = Session(phase=Phase.STOPPED.value, since=now, because=because, code="asked_to_stop", values={})

@@ -199,6 +199,7 @@ class Intake:
         return [Item(bad, line, iso(self._clock()))]
 
     def _count(self, seq: int) -> None:
+        """Notice numbers that were skipped."""
         if seq == self._seq + 1:
             self._seq = seq
             return
@@ -208,6 +209,7 @@ class Intake:
             self._on_missing(missing)
 
     def _queue(self, items: list[Item]) -> None:
+        """Hand them to the writer. Until `ready` names the account they are held back, all but rejected lines."""
         if not items:
             return
         if self._account_known:

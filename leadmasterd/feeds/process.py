@@ -117,7 +117,7 @@ class Process:
                 self._feeds = None
 
     async def _deliver_again_and_again(self, stop: asyncio.Event) -> None:
-        """The database may not be there yet, or be what an alert is about."""
+        """Deliver until `stop`. Retries where there is no database that can be used: alerts go on meanwhile."""
         pause, failures, loop = 1.0, 0, asyncio.get_running_loop()
         while not stop.is_set():
             began = loop.time()

@@ -27,7 +27,9 @@ class Room:
 
 
 def room(connection: sqlite3.Connection, *, free: int) -> Room:
-    """`free`: bytes on the disk. A sample of the rows is read, since all of them may be gigabytes.
+    """What undelivered events take, may take, and which are too many. `free`: bytes on the disk.
+
+    Estimated from a sample of the rows, since all of them may be gigabytes.
 
     Ids have no holes: events are only ever deleted from the oldest on.
     """

@@ -101,8 +101,9 @@ class Ahead:
         os.set_blocking(self._process.stdout.fileno(), False)
 
     def take(self, conversations: int, messages: int) -> list[int]:
-        """The next conversations that are labelled: at most so many, and with so many messages together, unless it is
-        one. Theirs are the labels that are ready from now on.
+        """The next labelled conversations: at most so many, with at most so many messages together.
+
+        A single one may have more. Until the next call only the labels of these are at hand.
         """
         while len(self._ready) < _READY and self._process is not None and self._read(self._process):
             pass

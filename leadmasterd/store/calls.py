@@ -68,8 +68,8 @@ class Calls:
             },
         ).fetchone()
         if ringing:
-            call, started = int(ringing[0]), str(ringing[1])
-            self._db.execute("UPDATE calls SET answered = max(answered, ?) WHERE call_row_id = ?", (answered, call))
+            row_id, started = int(ringing[0]), str(ringing[1])
+            self._db.execute("UPDATE calls SET answered = max(answered, ?) WHERE call_row_id = ?", (answered, row_id))
             return min(started, line.sent_at)
         video = told.get("video") is True
         values = (account, conversation, line.key.stanza_id, line.sent_at, outgoing, answered, video)

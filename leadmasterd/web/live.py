@@ -134,6 +134,7 @@ class _Look:
         return (*events, *STATUS) if (status, running) != (self._status, self._running) else events
 
     def _open(self) -> object:
+        """Open the database anew. Returns what to compare with the next look: version, None or why it can't be read."""
         self.close()
         try:
             self._connection = open_for_reading(self._paths, timeout=0)
