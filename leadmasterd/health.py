@@ -175,7 +175,7 @@ FEED_DOWN: Final = Warnable(
     "feed_down",
     Severity.MEDIUM,
     lambda detail: _("these feeds could deliver nothing for an hour or longer: {feeds}").format(feeds=feeds(detail)),
-    lambda: _("mend the receiver; events are kept for it, and `leadmasterd feeds test NAME` tries it at once"),
+    lambda: _("fix the receiver; events are kept for it, and `leadmasterd feeds test NAME` tries it at once"),
     measured=True,
 )
 FEED_DISABLED: Final = Warnable(
@@ -183,7 +183,7 @@ FEED_DISABLED: Final = Warnable(
     Severity.MEDIUM,
     lambda detail: _("these feeds deliver nothing: {feeds}").format(feeds=feeds(detail)),
     lambda: _(
-        "mend the receiver, then `leadmasterd feeds resume NAME`; after a change of the settings restart the daemon"
+        "fix the receiver, then `leadmasterd feeds resume NAME`; after a change of the settings restart the daemon"
     ),
 )
 FEED_DEAD: Final = Warnable(
@@ -198,7 +198,7 @@ FEED_OVERFLOW: Final = Warnable(
     lambda detail: _("undelivered events took too much disk, and the oldest were given up: {feeds}").format(
         feeds=detail
     ),
-    lambda: _("mend the receiver; `leadmasterd feeds show NAME` says how to have them delivered again"),
+    lambda: _("fix the receiver; `leadmasterd feeds show NAME` says how to have them delivered again"),
 )
 ALERTS_UNDELIVERED: Final = Warnable(
     "alerts_undelivered",

@@ -103,7 +103,7 @@ def _temporary_ban(values: Values) -> str:
     said = f' ("{words}")' if words else ""
     if until is None:
         return _(
-            "WhatsApp has banned this number for a time{said}, and nothing is tried; check WhatsApp on the phone, and "
+            "WhatsApp has banned this number temporarily{said}, and nothing is tried; check WhatsApp on the phone, and "
             "run `leadmasterd resume` when the ban is over"
         ).format(said=said)
     return _(

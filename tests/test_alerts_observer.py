@@ -538,8 +538,8 @@ def test_a_passkey_is_asked_for_with_how_to_go_on(shop: Shop) -> None:
             "Nothing is tried before 2026-11-18 12:00 (1 d 2 h from now); then it starts by itself.\n"
             'WhatsApp says: "too many messages"\nNothing has been captured since 09:00.',
         ),
-        ("temporary_ban", {}, "Banned by WhatsApp for a time", "run `leadmasterd resume` when the ban is over."),
-        ("temporary_ban", {"expires": 1e300}, "Banned by WhatsApp for a time", "check WhatsApp on the phone"),
+        ("temporary_ban", {}, "Banned by WhatsApp temporarily", "run `leadmasterd resume` when the ban is over."),
+        ("temporary_ban", {"expires": 1e300}, "Banned by WhatsApp temporarily", "check WhatsApp on the phone"),
         ("number_at_risk", {"state": "BANNED"}, "WhatsApp warns of this number", "run `leadmasterd resume`."),
     ],
 )
@@ -584,7 +584,7 @@ def test_a_status_of_an_earlier_daemon_says_nothing(shop: Shop) -> None:
     shop.daemon_starts("17 08:00")
     assert shop.holds("17 08:01") == []
     told = shop.only("17 08:07", Kind.DOWN)
-    assert told.text.body.startswith("The daemon has not said how it is since it started.")
+    assert told.text.body.startswith("The daemon has not reported its state since it started.")
 
 
 @pytest.mark.parametrize(("phase", "code"), [("paused", "paused"), ("stopping", "asked_to_stop")])

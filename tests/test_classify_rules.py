@@ -308,7 +308,7 @@ def test_a_file_of_ones_own_can_extend_replace_and_drop_packaged_rules() -> None
         (rule("regex = '(señ'"), r"line 4, rule `one`: regex '\(señ': missing \)"),  # RE2's errors are bytes
         (rule("regex = '(?=a)b'"), "invalid perl operator.*no look-around"),
         (rule("regex = '((a{1,1000}){1,1000}){1,9}'"), "rule `one`: regex"),
-        (rule("regex = '¿cuanto'"), r"line 4, rule `one`: regex '¿cuanto': no text .* has `¿` \(leave it out\)"),
+        (rule("regex = '¿cuanto'"), r"line 4, rule `one`: regex '¿cuanto': .* never has `¿` \(leave it out\)"),
         (rule("regex = 'dale 👍🏽'"), r"has `👍` \(write `:ok:`\), `🏽` \(leave it out\)"),
         (rule("regex = '(ok|[👍👌]) ya'"), r"has `👍` \(write `:ok:`\), `👌` \(write `:ok:`\)"),
         (rule(r"regex = 'a\[b'"), r"has `\[` \(leave it out\)"),
@@ -324,11 +324,11 @@ def test_a_file_of_ones_own_can_extend_replace_and_drop_packaged_rules() -> None
         (rule("regex = 'a'\nwhole = true"), "in a regex write"),
         (rule(""), "it looks at nothing"),
         ("[[rule]]\nintent = 'price'", "line 1, rule `number 1`: every rule has an `id`"),
-        (rule('phrases = ["a"]') * 2, "rule `one`: this id stands twice"),
+        (rule('phrases = ["a"]') * 2, "rule `one`: this id is used twice"),
         ("rule = 1", "rules are written as"),
         ("off = ['pakaged']\nextend = true", "line 1: `pakaged` is no packaged rule .did you mean `packaged`"),
         ("answer_first = ['prise']\n" + rule('phrases = ["a"]'), "line 1: `answer_first` = 'prise' is no intent"),
-        ("answer_first = ['price', ['price']]\n" + rule('phrases = ["a"]'), "`price` stands twice"),
+        ("answer_first = ['price', ['price']]\n" + rule('phrases = ["a"]'), "`price` is listed twice"),
         ("answer_first = 7\n" + rule('phrases = ["a"]'), "7 is no intent"),
     ],
 )

@@ -67,7 +67,7 @@ def test_the_list_shows_addresses_without_secrets_and_what_is_open(shop: Shop) -
     assert "s3cret" not in done.out
     assert "smtp.example:587: mail to …@x.example" in done.out
     assert "problem     cannot use address 3 of `alerts`: x:// is not used" in done.out
-    assert "careful     the mail travels readable" in done.out
+    assert "careful     the mail is sent unencrypted" in done.out
     assert "WhatsApp needs a scan" in done.out
     assert "\x1b" not in done.out
 
@@ -136,5 +136,5 @@ def test_the_commands_speak_the_language_of_the_settings(shop: Shop, monkeypatch
     """As the alerts do."""
     monkeypatch.setenv("LEADMASTERD_GENERAL__LANGUAGE", "es")
     alerted(configured(shop, NOBODY))
-    assert "cuidado     el correo viaja legible" in shop.types("alerts", "list").out
+    assert "cuidado     el correo viaja sin cifrar" in shop.types("alerts", "list").out
     assert "por las horas de silencio" in shop.types("alerts", "history").out

@@ -304,7 +304,7 @@ async def test_what_was_given_up_comes_again_in_order_and_marked(shop: Shop) -> 
         assert (await types(shop, "feeds retry all 2")).out == "1 event is due again.\n"
         await until(lambda: len(lines(paths)) == 1)
         answer = await types(shop, "feeds retry all")
-        assert answer.out == "2 events are due again.\n1 event stays: all delivers its kind no longer.\n"
+        assert answer.out == "2 events are due again.\n1 event is left as it is: all no longer delivers its kind.\n"
         await until(lambda: len(lines(paths)) == 3)
     told = [(line["data"]["message_id"], line["timestamp"], line["replayed"]) for line in lines(paths)]
     assert told == [(2, AT, True), (1, AT, True), (3, AT, True)]

@@ -676,7 +676,7 @@ def test_time_outside_the_opening_hours_does_not_count_against_the_target(shop: 
     shop.hears((1, 300, PRICE))
     [row] = shop.types("leads", "waiting", "--json").json["waiting"]
     assert (row["waited_business_seconds"], row["overdue"], row["due_at"]) == (0, False, None)
-    assert "closed so far" in shop.types("leads", "waiting").out
+    assert "not open yet" in shop.types("leads", "waiting").out
 
 
 def test_opening_hours_are_never_shown_in_days(shop: Shop) -> None:

@@ -150,7 +150,7 @@ def test_a_first_sync_that_takes_long_is_waited_for() -> None:
         (
             [HELLO, WINDOW, QR],
             BANNED,
-            "WhatsApp has banned this number for a time; wait until the phone says that it is over",
+            "WhatsApp has banned this number temporarily; wait until the phone says that it is over",
         ),
         ([HELLO, WINDOW, QR], bye("logged_out"), "WhatsApp has ended the link; look at what the phone says"),
     ],

@@ -220,8 +220,8 @@ def test_three_contacts_merged_in_a_chain_are_one_person(store: Store) -> None:
     ("keep", "other", "why"),
     [
         (1, 1, "cannot merge contact 1 with itself; name two different contacts"),
-        (1, 3, "cannot merge contacts 1 and 3: they are one already, under contact 1; nothing is to do"),
-        (3, 2, "cannot merge contacts 3 and 2: they are one already, under contact 1; nothing is to do"),
+        (1, 3, "cannot merge contacts 1 and 3: they are one already, contact 1; there is nothing to do"),
+        (3, 2, "cannot merge contacts 3 and 2: they are one already, contact 1; there is nothing to do"),
         (1, 9, "cannot merge contact 9: there is no such contact; "),
         (9, 1, "cannot merge contact 9: there is no such contact; "),
     ],

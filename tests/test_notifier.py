@@ -208,8 +208,8 @@ def test_an_address_is_shown_masked_and_its_host_first(url: str, shown: str) -> 
         ("slack://workflows/T1JJ3T3L2/A1BRTD4JD/123456789/TIiajkdnlazkcOXrIdevi7FQ", "webhooks and bots|one receiver"),
         ("discord://123456789/abc?template=/etc/passwd", "`template` is not used"),
         ("https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "is not used for alerts"),
-        ("alertas", "what has no schema"),
-        ("", "what has no schema"),
+        ("alertas", "an address without a schema"),
+        ("", "an address without a schema"),
     ],
 )
 def test_what_could_be_misread_is_refused_without_its_secrets(url: str, words: str) -> None:
@@ -225,7 +225,7 @@ def test_what_could_be_misread_is_refused_without_its_secrets(url: str, words: s
     [
         ("mailto://ana:pw@smtp.example?to=a@b.example&from=c@d.example", "the password and the mail"),
         ("mailtos://ana:pw@smtp.example?to=a@b.example&from=c@d.example&mode=insecure", "the password and the mail"),
-        ("mailto://localhost?to=a@b.example&from=c@d.example", "the mail travels readable"),
+        ("mailto://localhost?to=a@b.example&from=c@d.example", "the mail is sent unencrypted"),
         ("mailto://ana:pw@smtp.example?to=a@b.example&from=c@d.example&mode=starttls", ""),
         ("gotify://10.0.0.5/token123", "gotifys://"),
     ],

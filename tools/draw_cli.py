@@ -33,13 +33,14 @@ this machine's zone differs, the zone is named.
 | 1 | the answer is no |
 | 64 | usage |
 | 70 | internal error: a defect, with a traceback |
-| 73 | the state can't be used: locked by another daemon, read-only, not ours, newer schema; systemd does not restart |
+| 73 | the state can't be used: in use, damaged, read-only, not ours, newer schema; systemd does not restart |
 | 78 | settings, node or browser wrong; systemd does not restart |
 | 130 | interrupted, as by Ctrl-C |
 
 `leadmaster-outbound` is another program: [outbound.md](outbound.md).
 
-`status` has codes of its own. `qr`, `pause`, `resume` and `restart-listener` exit with 3 when no daemon is running.
+`status` has codes of its own. `qr`, `pause`, `resume`, `restart-listener` and `doctor --page` exit with 3 when no
+daemon is running.
 """
 
 

@@ -72,7 +72,7 @@ def undo_note(editor: LeadEditor, who: Who, *, note_id: int | None = None) -> No
         )
         if lead is None or not found:
             raise Refused(
-                _("that note was withdrawn already; nothing is to do")
+                _("that note was withdrawn already; there is nothing to do")
                 if note_id is not None
                 else _("there is no note on {who} to withdraw").format(who=who)
             )

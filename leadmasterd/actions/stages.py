@@ -243,7 +243,7 @@ def _decision_to_undo(editor: LeadEditor, subject: Subject, who: Who, decision_i
     if found:
         return found[0]
     if decision_id is not None:
-        raise Refused(_("that decision is not there to undo any more"))
+        raise Refused(_("that decision can no longer be undone"))
     raise Refused(_("nobody has decided on {who}: there is no decision to undo").format(who=who))
 
 

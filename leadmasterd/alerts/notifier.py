@@ -245,7 +245,7 @@ def _made(url: str) -> NotifyBase:
     schema = _schema(url)
     service = _SERVICES.get(schema)
     if service is None or "://" not in url:
-        name = f"{printable(schema)[:20]}://" if "://" in url else _("what has no schema")
+        name = f"{printable(schema)[:20]}://" if "://" in url else _("an address without a schema")
         raise ValueError(
             _(
                 "{name} is not used for alerts; known here: {known}. Whatever else Apprise offers may reach WhatsApp, "
@@ -316,7 +316,7 @@ def _written(url: str, service: _Service) -> SplitResult:
             known = ", ".join(sorted(service.options)) or _("none")
             raise ValueError(_("the option `{name}` is not used here; known: {known}").format(name=name, known=known))
     if written.query.count("=") > len(options):
-        raise ValueError(_("an option stands there twice"))
+        raise ValueError(_("an option is given twice"))
     if not service.host:
         try:
             port = written.port
@@ -427,10 +427,10 @@ def _warning(service: NotifyBase) -> str:
         if service.secure_mode != "insecure":
             return ""
         if service.password:
-            return _("the password and the mail travel readable for others: write mailtos://")
-        return _("the mail travels readable for others: write mailtos:// unless the server is this machine")
+            return _("the password and the mail are sent unencrypted: write mailtos://")
+        return _("the mail is sent unencrypted: write mailtos:// unless the server is this machine")
     if isinstance(service, NotifyNtfy | NotifyGotify) and not service.secure:
-        return _("it travels readable for others, secrets too: write {schema}s:// unless the server is nearby").format(
+        return _("it is sent unencrypted, secrets too: write {schema}s:// unless the server is nearby").format(
             schema=service.protocol
         )
     return ""

@@ -111,7 +111,7 @@ def banned(status: Status, since: datetime, clock: Clock) -> Text:
         return make(_("WhatsApp warns of this number"), _because(status), _nothing_since(status, since, clock))
     ends = _ban_ends(values)
     if ends is None:
-        title = _("Banned by WhatsApp for a time")
+        title = _("Banned by WhatsApp temporarily")
         return make(title, _because(status), _nothing_since(status, since, clock))
     at = _at(ends, clock)
     said = printable(str(values.get("message") or ""))
@@ -134,7 +134,7 @@ def _ban_ends(values: Mapping[str, Any]) -> datetime | None:
 
 def down(status: Status | None, since: datetime, clock: Clock) -> Text:
     """Since when and why. `status`: None when the daemon has not said anything since it started."""
-    why = _because(status) if status else _("The daemon has not said how it is since it started.")
+    why = _because(status) if status else _("The daemon has not reported its state since it started.")
     linked = status is None or status.get("account") is not None
     return make(
         _("Not listening to WhatsApp since {at}").format(at=_at(since, clock)),

@@ -212,7 +212,10 @@ class _Table:
         else:
             if unread := ", ".join(f"`{char}` ({_instead_of(char)})" for char in never_read(pattern or "")):
                 self.complain(
-                    key, _("regex {regex!r}: no text that it reads has {unread}").format(regex=pattern, unread=unread)
+                    key,
+                    _("regex {regex!r}: the text that it reads never has {unread}").format(
+                        regex=pattern, unread=unread
+                    ),
                 )
         return pattern
 
@@ -226,7 +229,7 @@ class _Table:
         ranks = [tuple(each) if isinstance(each, list) else (each,) for each in entries]
         named = [self._known_intent(key, intent) for equals in ranks for intent in equals]
         for twice in sorted({each for each in named if each and named.count(each) > 1}):
-            self.complain(key, _("`{intent}` stands twice").format(intent=twice))
+            self.complain(key, _("`{intent}` is listed twice").format(intent=twice))
         return tuple(ranks)
 
     def examples(self, key: str) -> tuple[tuple[str, ...], ...]:
@@ -313,7 +316,7 @@ def _rules(tables: Sequence[Mapping[str, Any]], problems: _Problems) -> list[Rul
         name = name if isinstance(name, str) and name else _("number {n}").format(n=number)
         rule = _Table(table, partial(problems.of_rule, number, name))
         if name in named:
-            rule.complain("id", _("this id stands twice; each rule has its own"))
+            rule.complain("id", _("this id is used twice; each rule has its own"))
         named.add(name)
         rules.append(_rule(rule, problems.line_of_rule(number)))
     return rules

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_("No alert is open."))
     if not is_running(paths):
-        print(_("The daemon is not running; it alerts while it does."), file=sys.stderr)
+        print(_("The daemon is not running; it sends alerts only while it runs."), file=sys.stderr)
     return 0
 
 

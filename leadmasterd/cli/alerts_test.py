@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "leadmasterd alerts test",
         "leadmasterd alerts test --json",
-        notes=_("It does not depend on the daemon, on quiet hours or on the kinds that are\nchosen, and is not noted."),
+        notes=_("It needs no daemon, ignores quiet hours and the choice of kinds, and leaves\nnothing in the history."),
     )
 
 

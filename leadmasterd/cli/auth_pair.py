@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--work-dir",
         metavar=_("FOLDER"),
-        help=_("where the browser's profile is meanwhile (default: for temporary files)"),
+        help=_("where to keep the browser's profile meanwhile (default: the folder for temporary files)"),
     )
     add_json(parser, after_command=True)
     add_epilog(

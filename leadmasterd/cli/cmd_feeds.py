@@ -11,7 +11,7 @@ def commands() -> Mapping[str, Command]:
     """In the order of `--help`."""
     return {
         "list": Command(_("all feeds: how far behind, and what was given up"), "feeds_list"),
-        "show": Command(_("one feed: its receiver, its events, and what is tried again when"), "feeds_show"),
+        "show": Command(_("one feed: its receiver, its events, and when it tries again"), "feeds_show"),
         "dead": Command(_("the events that a feed has given up, and why"), "feeds_dead"),
         "pause": Command(_("stop delivering until `feeds resume`; nothing is lost meanwhile"), "feeds_decide", "pause"),
         "resume": Command(_("deliver again after a pause, or after the receiver refused"), "feeds_decide", "resume"),

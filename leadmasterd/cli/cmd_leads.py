@@ -11,7 +11,7 @@ def commands() -> Mapping[str, Command]:
     """In the order of `--help`."""
     return {
         "list": Command(_("open leads: the longest waiting first, then the most recently active"), "leads_list"),
-        "today": Command(_("what is due today: follow-ups, overdue ones too, and who waits until when"), "leads_today"),
+        "today": Command(_("what is due today: follow-ups, overdue ones too, and who needs an answer"), "leads_today"),
         "waiting": Command(_("who is waiting for an answer and how long, the longest first"), "leads_waiting"),
         "show": Command(_("one lead in full: who, what, why, next steps, messages"), "leads_show"),
         "label": Command(_("set what somebody wants; wins over the classifier, which learns from it"), "leads_label"),

@@ -52,12 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reindex",
         action="store_true",
-        help=_("instead: make the index anew by which the page finds words, as after damage to it"),
+        help=_("instead: rebuild the index that the page searches, for example after damage to it"),
     )
     parser.add_argument(
         "--compact",
         action="store_true",
-        help=_("instead: give the disk back what the database does not use any more; with the daemon stopped"),
+        help=_("instead: give the disk back what the database no longer uses; the daemon must be stopped"),
     )
     add_limit(parser, _("show at most N, the newest (default 20)"))
     add_json(parser)

@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The period, and where it goes."""
     which = parser.add_mutually_exclusive_group()
     for flag, text in (
-        ("--week", _("the week, from Monday, with this day; the default, with today")),
-        ("--month", _("the calendar month with this day; without one: with today")),
+        ("--week", _("the week (from Monday) of this day; default: this week")),
+        ("--month", _("the calendar month of this day; without a day: this month")),
     ):
         which.add_argument(flag, nargs="?", const=_NOW, type=typed, metavar=_("TIME"), help=text)
     add_time(which, "--from", _("any period from this date or time"))
@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "leadmasterd report",
         "leadmasterd report --week 7d --html semana.html",
         "leadmasterd report --from 2026-11-01 --to 2026-11-15",
-        notes=_("A period that is not over is told so far, and compared with as much of the one\nbefore it."),
+        notes=_(
+            "A period that is not over is reported up to now, and compared with the same\npart of the one before it."
+        ),
     )
 
 

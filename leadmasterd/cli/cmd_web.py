@@ -19,7 +19,7 @@ def commands() -> Mapping[str, Command]:
     return {
         "link": Command(_("print a link that lets one browser in: once, within ten minutes"), "web_link"),
         "sessions": Command(_("the browsers that were let in, and when they were last seen"), "web_sessions"),
-        "revoke": Command(_("let a browser in no longer"), "web_revoke"),
+        "revoke": Command(_("stop letting a browser in"), "web_revoke"),
     }
 
 

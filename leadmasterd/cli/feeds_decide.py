@@ -91,8 +91,8 @@ def run_retry(arguments: argparse.Namespace) -> int:
         )
     if done.stay:
         text = ngettext(
-            "{n} event stays: {name} delivers its kind no longer.",
-            "{n} events stay: {name} delivers their kinds no longer.",
+            "{n} event is left as it is: {name} no longer delivers its kind.",
+            "{n} events are left as they are: {name} no longer delivers their kinds.",
             done.stay,
         )
         print(text.format(n=figure(done.stay), name=arguments.name))

@@ -12,7 +12,7 @@ from leadmasterd.text import _
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Who waits."""
     add_id(parser)
-    parser.add_argument("--undo", action="store_true", help=_("let them wait again, since when they did"))
+    parser.add_argument("--undo", action="store_true", help=_("let them wait again, from when they first did"))
     add_json(parser)
     add_epilog(
         parser,

@@ -109,4 +109,4 @@ def _show_table(conversations: list[WaitingConversation], target: float, clock: 
 
 
 def _open_time(seconds: float) -> str:
-    return open_length(seconds) if seconds else _("closed so far")
+    return open_length(seconds) if seconds else _("not open yet")

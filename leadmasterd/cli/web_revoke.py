@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
             _("there is no session {id}; `leadmasterd web sessions` lists those that there are").format(id=arguments.id)
         )
     print(
-        ngettext("{n} browser is let in no longer.", "{n} browsers are let in no longer.", len(ended)).format(
+        ngettext("{n} browser is no longer let in.", "{n} browsers are no longer let in.", len(ended)).format(
             n=len(ended)
         )
     )

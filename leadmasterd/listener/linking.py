@@ -109,7 +109,7 @@ class Progress:
                 self._heartbeat(history, self._account, now)
             case Banned():
                 raise self.ended(
-                    _("WhatsApp has banned this number for a time; wait until the phone says that it is over")
+                    _("WhatsApp has banned this number temporarily; wait until the phone says that it is over")
                 )
             case Disconnected(reason="LOGOUT"):
                 raise self.ended(_("WhatsApp has ended the link; look at what the phone says"))
@@ -152,7 +152,7 @@ class Progress:
         if self._account is None:
             self._ready_at = now
             linked = _(
-                "Linked: {number}. Now its recent history comes in, for {n} minutes at most; you need do nothing."
+                "Linked: {number}. Now its recent history comes in, for {n} minutes at most; you need not do anything."
             )
             self._tell(linked.format(number=number(account), n=round(self._limit / 60)), now)
         self._account = account
@@ -168,7 +168,7 @@ class Progress:
             self._history = "incoming"
             self._tell(_("The history is still coming in; the other machine will get the rest."), now)
         else:
-            self._tell(_("The page does not tell whether the history is complete; this was long enough."), now)
+            self._tell(_("The page does not say whether the history is complete; this was long enough."), now)
         at = self._accepted_at or self._clock()
         self.result = Linked(account, self._browser, self._history, at)
 
@@ -244,6 +244,6 @@ async def _follow(inbox: asyncio.Queue[Event | None], progress: Progress) -> Lin
             progress.waits(now=time.monotonic())
         else:
             if event is None:
-                raise progress.ended(_("the listener ended without a word; `leadmasterd doctor` may tell why"))
+                raise progress.ended(_("the listener ended without a word; `leadmasterd doctor` may say why"))
             progress.hears(event, now=time.monotonic())
     return progress.result

@@ -10,7 +10,7 @@ from leadmasterd.text import later, translated
 
 VERSION: Final = 1
 """As `leadmasterd.alerts.store` writes it."""
-_ANEW: Final = later("what still holds is then told again, and the history is gone")
+_ANEW: Final = later("what still holds is then told again, and the history is lost")
 
 What = Literal["began", "ended", "digest"]
 State = Literal["held", "gathered", "due", "told", "over", "in_digest", "given_up"]

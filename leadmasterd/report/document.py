@@ -161,7 +161,7 @@ def _closings(now: Figures, before: Figures) -> str:
     this, that = now["closings"], before["closings"]
     lines = [[words.stage(stage), figure(number), figure(was)] for stage, number, was in words.closing_rows(this, that)]
     reasons = [[f"{words.stage(row['stage'])}: {words.reason(row)}", figure(row["leads"])] for row in this["reasons"]]
-    found = _paragraphs("note", _("Decided in this time, whenever they had asked."))
+    found = _paragraphs("note", _("Decided in this period, whenever they had asked."))
     found += _table([_("decided"), _("now"), _("before")], lines)
     return found + (_table([_("why"), _("now")], reasons) if reasons else "")
 

@@ -110,7 +110,7 @@ def answer_rows(now: FirstAnswers, before: FirstAnswers, lengths: Lengths, earli
 def typical_rows(lengths: Lengths, earlier: Lengths, told: Told) -> list[tuple[str, str, str]]:
     """The median and the 90th percentile of those that were answered."""
     return [
-        (_("half of the answered within"), told(lengths["median_seconds"]), told(earlier["median_seconds"])),
+        (_("half of those answered within"), told(lengths["median_seconds"]), told(earlier["median_seconds"])),
         (_("nine in ten of them within"), told(lengths["p90_seconds"]), told(earlier["p90_seconds"])),
     ]
 
@@ -141,7 +141,7 @@ def beside(first: FirstAnswers) -> str:
             ).format(n=figure(first["not_needed"]))
         )
     if 0 < first["answered"] < FEW:
-        parts.append(_("Nine in ten are told from {n} answers on.").format(n=FEW))
+        parts.append(_("“Nine in ten” is shown from {n} answers on.").format(n=FEW))
     return " ".join(parts)
 
 
@@ -159,8 +159,8 @@ def answered(first: FirstAnswers) -> str:
     if first["never"]:
         parts.append(
             ngettext(
-                "{n} was never answered so far (still waiting: {waiting}).",
-                "{n} were never answered so far (still waiting: {waiting}).",
+                "{n} has not been answered so far (still waiting: {waiting}).",
+                "{n} have not been answered so far (still waiting: {waiting}).",
                 first["never"],
             ).format(n=figure(first["never"]), waiting=figure(first["never_waiting"]))
         )

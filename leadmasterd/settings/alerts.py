@@ -91,7 +91,7 @@ class AlertsSettings(Section):
         gt=0,
         le=1440,
         allow_inf_nan=False,
-        description="Tell of somebody who waits this many minutes of opening hours before the SLA target is missed.",
+        description="Tell of who waits when this many minutes of opening hours remain until the SLA target is missed.",
     )
     quiet_hours: Annotated[tuple[str, ...], AfterValidator(two_times)] = Field(
         ("21:00", "08:00"),
@@ -112,13 +112,13 @@ class AlertsSettings(Section):
         json_schema_extra={"allowed": later("a time of day such as 20:00 (or empty)")},
         description="When the summary of the day is told, in leads.timezone. Empty: never.",
     )
-    bodies: bool = Field(False, description="Also words of messages. They then lie where the alerts do.")
+    bodies: bool = Field(False, description="Include the words of messages, which are then stored wherever alerts are.")
     ping_url: Annotated[SecretStr, AfterValidator(_ping)] = Field(
         "",
         validate_default=True,
         description=(
-            "A dead-man's switch such as https://hc-ping.com/your-uuid: it is told that capture works, and raises the "
-            "alarm when that stays away. Empty: none."
+            "A dead-man's switch such as https://hc-ping.com/your-uuid. It is called while capture works, and raises "
+            "the alarm when it hears nothing. Empty: none."
         ),
     )
 
@@ -135,7 +135,7 @@ class AlertsSettings(Section):
     def problem(self) -> tuple[str, str, str] | None:
         """The key, its value as it is shown, and what it must be, if two values do not fit together."""
         if self.to and self.to_file:
-            return "to_file", repr(self.to_file), _("left out, or else `to`: one of the two")
+            return "to_file", repr(self.to_file), _("left out if `to` is given: one of the two")
         quiet = self.quiet()
         for key, at in (("morning", self.morning), ("evening", self.evening)):
             if at and quiet and is_between(time.fromisoformat(at), *quiet):

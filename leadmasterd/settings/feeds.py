@@ -109,7 +109,7 @@ class _Signed(_Feed):
 
     def _secret_problem(self) -> tuple[str, str, str] | None:
         if bool(self.secrets) == bool(self.secret_file):
-            return "secrets", str(len(self.secrets)), _("given, or else `secret_file`: one of the two")
+            return "secrets", str(len(self.secrets)), _("given, unless `secret_file` is: one of the two")
         return None
 
 
@@ -141,7 +141,7 @@ class WebhookFeed(_Signed):
         if problem := self._secret_problem():
             return problem
         if self.template and self.envelope != "standard":
-            return "template", repr(self.template), _("left out, or else `envelope`: one of the two")
+            return "template", repr(self.template), _("left out if `envelope` is given: one of the two")
         parts = urlsplit(self.url)
         try:
             host, _port = parts.hostname, parts.port

@@ -62,9 +62,8 @@ class GeneralSettings(Section):
     language: Literal["auto", "es", "en"] = Field(
         "auto",
         description=(
-            'The language of what people read, commands and alerts: "es" or "en". "auto": the one of the environment '
-            "(LC_ALL, LC_MESSAGES, LANG), and where that says nothing, as in a service, the one of leads.country. JSON "
-            "and logs are English."
+            'The language of commands, the page and alerts: "es" or "en". "auto": that of the environment (LC_ALL, '
+            "LC_MESSAGES, LANG); if that names none, as in a service, that of leads.country. JSON and logs are English."
         ),
     )
 
@@ -73,7 +72,7 @@ class ListenerSettings(Section):
     """The Node child and its browser."""
 
     node: str = Field("", description="Path of node. Empty: found on PATH.")
-    browser: str = Field("", description="Path of a headless shell, Chromium or Chrome. Empty: the best that is here.")
+    browser: str = Field("", description="Path of a headless shell, Chromium or Chrome. Empty: the best one here.")
     browser_args: tuple[str, ...] = Field((), description="Extra browser arguments, for special cases only.")
     user_agent: str = Field(
         "", description="Empty: made from the browser's own version, which is what WhatsApp Web expects."
@@ -318,7 +317,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     outbound: OutboundSettings = OutboundSettings()
     feeds: dict[FeedName, FeedSettings] = Field(
-        {}, description="Other programs that are given events, each by a section [feeds.NAME]. Without one nothing is."
+        {}, description="Other programs that are given events, each by a section [feeds.NAME]. Without one, none is."
     )
 
     @classmethod

@@ -54,5 +54,5 @@ class WebSettings(Section):
     )
     names: tuple[HostName, ...] = Field(
         (),
-        description='Host names by which browsers reach it, beside localhost: ["leads.example"]. Others are refused.',
+        description='Host names by which browsers reach it, besides localhost: ["leads.example"]. Others are refused.',
     )

@@ -71,9 +71,9 @@ def merge(
     for contact in (keep_contact, other_contact):
         if not connection.execute("SELECT 1 FROM contacts WHERE contact_id = ?", (contact,)).fetchone():
             raise CannotMerge(
-                _(
-                    "cannot merge contact {contact}: there is no such contact; `leads show` tells whose a lead is"
-                ).format(contact=contact)
+                _("cannot merge contact {contact}: there is no such contact; `leads show` says whose a lead is").format(
+                    contact=contact
+                )
             )
     if keep_contact == other_contact:
         raise CannotMerge(
@@ -83,7 +83,7 @@ def merge(
     if keep == other:
         raise CannotMerge(
             _(
-                "cannot merge contacts {one} and {other}: they are one already, under contact {keep}; nothing is to do"
+                "cannot merge contacts {one} and {other}: they are one already, contact {keep}; there is nothing to do"
             ).format(one=keep_contact, other=other_contact, keep=keep)
         )
     return _point(connection, other, keep, actor=actor, code=code, at=at)
@@ -144,7 +144,7 @@ def undo(connection: sqlite3.Connection, merge_id: int, actor: str, at: str) -> 
     kept, merged, undone_at = row
     if undone_at is not None:
         raise CannotMerge(
-            _("cannot undo merge {n}: it was undone already, at {at}; nothing is to do").format(
+            _("cannot undo merge {n}: it was undone already, at {at}; there is nothing to do").format(
                 n=merge_id, at=undone_at
             )
         )

@@ -105,7 +105,7 @@ def test_a_notice_is_told_once_and_to_one_session(shop: WebShop, site: Served, c
     """Whatever other pages load meanwhile: only whole pages tell it."""
     other = let_in(shop.paths, site.port, "Carla")
     client.posts(PATH, {"id": "99"})
-    assert "let in no longer." not in other.asks("/session").text
-    assert "let in no longer." not in client.asks("/session?fragment=session-state").text
-    assert "That browser is let in no longer." in client.asks("/session").text
-    assert "That browser is let in no longer." not in client.asks("/session").text
+    assert "no longer let in." not in other.asks("/session").text
+    assert "no longer let in." not in client.asks("/session?fragment=session-state").text
+    assert "That browser is no longer let in." in client.asks("/session").text
+    assert "That browser is no longer let in." not in client.asks("/session").text

@@ -80,7 +80,7 @@ def test_a_browser_is_let_in_no_longer(browser: Browser, shop: WebShop, site: Se
     page = browser.opens(ana)
     page.goes_to("/session")
     page.follows("button[aria-label='Let in no longer: Beto R.']")
-    assert "Beto R. is let in no longer." in page.text(".notice")
+    assert "Beto R. is no longer let in." in page.text(".notice")
     assert beto.asks("/session").status == 401
     page.goes_to("/session")
     assert page.text(".notice") == "", "a notice is told once"

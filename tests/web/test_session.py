@@ -159,7 +159,7 @@ def test_a_code_is_not_asked_for_what_is_no_phone(client: Client, phone: str) ->
 @pytest.mark.parametrize("number", ["", "x", "\u0663", "999", "9" * 5_000])
 def test_a_browser_that_is_not_there_cannot_be_shut_out(client: Client, number: str) -> None:
     """A sentence."""
-    assert "That browser is let in no longer." in client.decides("/session/revoke", id=number, back="/session")
+    assert "That browser is no longer let in." in client.decides("/session/revoke", id=number, back="/session")
 
 
 def test_without_a_daemon_no_code_can_be_asked_for(client: Client) -> None:

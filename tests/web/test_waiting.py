@@ -230,7 +230,7 @@ def test_a_label_a_stage_and_a_note_are_one_press_each_with_its_undo(shop: WebSh
     assert len(shop.asks("SELECT 1 FROM lead_events WHERE kind = 'note' AND value_json LIKE '%lunes%'")) == 1
     assert "withdrawn" in notices(undoes(client, page))[0]
     refused = undoes(client, page)
-    assert notices(refused) == ["that note was withdrawn already; nothing is to do"]
+    assert notices(refused) == ["that note was withdrawn already; there is nothing to do"]
 
 
 def test_a_closing_stage_takes_the_row_away(client: Client, asks: int) -> None:

@@ -184,9 +184,9 @@ def test_the_commands_show_and_revoke(shop: WebShop) -> None:
     assert "Ana's phone" in shop.types("web", "sessions").out
     assert shop.types("web", "revoke", "99").err.startswith("there is no session 99;")
     done = shop.types("web", "revoke", str(session["id"]))
-    assert (done.code, done.out) == (0, "1 browser is let in no longer.\n")
+    assert (done.code, done.out) == (0, "1 browser is no longer let in.\n")
     assert shop.types("web", "sessions").out.startswith("No browser is let in.")
-    assert shop.types("web", "revoke", "--all").out == "0 browsers are let in no longer.\n"
+    assert shop.types("web", "revoke", "--all").out == "0 browsers are no longer let in.\n"
     for wrong in ("", " ", "x" * 41, "a\x07"):
         assert shop.types("web", "link", "--name", wrong).code == 64
 

@@ -136,8 +136,8 @@ def revoke(request: Request, form: Form) -> Done:
     number = number_in(form, "id")
     ended = site_of(request).access.revoke([number]) if number is not None else []
     if not ended:
-        raise Refused(_("That browser is let in no longer."))
-    return Done(_("{name} is let in no longer.").format(name=ended[0].name))
+        raise Refused(_("That browser is no longer let in."))
+    return Done(_("{name} is no longer let in.").format(name=ended[0].name))
 
 
 def line(request: Request) -> Response:
