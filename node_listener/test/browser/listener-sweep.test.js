@@ -25,6 +25,13 @@ for (const { shape, ways, by } of RESUMES) {
       (context) => drivenListening(context, { keyShape: shape, widShape: shape, pageSize: 3, ways }),
       async (listener) => {
         const child = await listener.linked();
+        // Not in memory when the page comes back: the old one has nothing else to show that it pages back.
+        await listener.standin.act('deliver', {
+          id: 'EARLY',
+          from: '5491155550001',
+          body: 'antes',
+          t: t - 60,
+        });
         await listener.standin.act('deliver', { id: 'LIVE', from: '5491155550001', body: 'en vivo', t });
         await child.line((line) => line.id?.id === 'LIVE');
         back = child.lines.length;
