@@ -147,6 +147,21 @@ def test_the_next_whole_sweep_replaces_a_watermark_of_the_future(machine: Machin
     assert machine.store.one("SELECT swept_through_at FROM accounts") == at(LINKED + DAY)
 
 
+def test_a_chats_watermark_of_the_future_goes_when_the_chat_is_read_again(machine: Machine) -> None:
+    """Else it would hide what came until then, once that day has passed and no sweep of all chats has succeeded."""
+    future, today = LINKED + 20 * 86400, LINKED + 86400
+    machine.now += 30 * DAY
+    machine.arrive("of the future", t=future)
+    machine.read(swept(through=future))
+    assert machine.store.one("SELECT swept_through_at FROM conversations") == at(future)
+    machine.now = machine.true_time = float(today)
+    machine.arrive("of today")
+    machine.read(swept(through=future))
+    assert machine.store.one("SELECT swept_through_at FROM conversations") is None
+    machine.read(swept(through=today))
+    assert machine.store.one("SELECT swept_through_at FROM conversations") == at(today)
+
+
 def test_a_clock_that_goes_back_moves_no_watermark_back(machine: Machine) -> None:
     """Time servers move the clock by seconds, and what was swept stays swept."""
     machine.pass_time(DAY)

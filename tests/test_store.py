@@ -572,6 +572,19 @@ def test_a_sweep_that_began_before_the_live_path_was_back_closes_nothing(store: 
     assert store.rows("SELECT closed_at FROM gaps") == [(None,)]
 
 
+def test_nor_does_it_move_the_accounts_watermark(store: Store) -> None:
+    """It may have read one chat before the live path was back, and another one's newest message after that."""
+    store.write(wire.message("1", via="sweep"), sweep_done(started=wire.NOON + 1))
+    store.write(Item(GapOpened("child_died", at(wire.NOON + 2)), None, at(wire.NOON + 2)))
+    store.write(wire.message("2", t=wire.NOON + 1, via="sweep"), sweep_done(started=wire.NOON + 2))
+    assert store.one("SELECT swept_through_at FROM accounts") == at(wire.NOON)
+    store.write(Item(GapEnded(), None, at(wire.NOON + 3)))
+    store.write(wire.message("3", t=wire.NOON + 2, via="sweep"), sweep_done(started=wire.NOON + 2.5))
+    assert store.one("SELECT swept_through_at FROM accounts") == at(wire.NOON)
+    store.write(wire.message("3", t=wire.NOON + 2, via="sweep"), sweep_done(started=wire.NOON + 4))
+    assert store.one("SELECT swept_through_at FROM accounts") == at(wire.NOON + 2)
+
+
 def test_what_a_sweep_found_is_counted_across_a_batch_tried_again(store: Store) -> None:
     """A retried batch does not reset the count of earlier ones."""
     store.write(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.store import sweep_plan
-from leadmasterd.store.records import Item
+from leadmasterd.store.records import GapEnded, GapOpened, Item
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK, PERIODIC_SLACK, SweepPlan, plan
 from tests import wire
@@ -128,6 +128,19 @@ def test_a_watermark_is_that_of_the_chat_that_was_read(store: Store, other: str)
     for chat, hours in ((other, 20), (wire.ANA, 10), (wire.ANA, 12)):
         store.write(*whole_sweep(LINKED + HOUR), item(swept(chat, through=LINKED + hours * HOUR), now=now))
         assert planned(store) == SweepPlan(LINKED + HOUR, {chat: LINKED + hours * HOUR - slack})
+
+
+def test_a_sweep_under_way_when_the_machine_woke_hides_nothing_that_waited(store: Store) -> None:
+    """It read Ana's chat before what waited at the server came, and Beto's newest message after that."""
+    store.write(*whole_sweep(LINKED + 8 * HOUR))
+    slept, woke = LINKED + 9 * HOUR, LINKED + 20 * HOUR
+    store.write(Item(GapOpened("connection_lost", at(slept)), None, at(woke + 10)))
+    store.write(Item(GapEnded(), None, at(woke + 20)))
+    store.write(
+        item(wire.message("late", chat=wire.BETO, t=woke - 60, via="sweep"), now=woke + 30),
+        item(sweep_done(started=woke), now=woke + 30),
+    )
+    assert planned(store, slack=CATCH_UP_SLACK).start <= slept
 
 
 def test_no_chat_starts_after_its_own_watermark(store: Store) -> None:

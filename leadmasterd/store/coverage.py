@@ -74,19 +74,26 @@ class Coverage:
     def chat_swept(self, account: int | None, swept: SweepChat, at: str) -> None:
         """Move the chat's watermark to its newest message. The messages came before this line, so they are written.
 
-        The page may have several chats of one person: the watermark is that of the chat that was read last.
+        The page may have several chats of one person: the watermark is that of the chat that was read last. One later
+        than now was set while our clock was ahead: it goes.
         """
+        if swept.error is not None or self._why(swept.sweep):
+            return
         # without a believable time it stays: our clock would say nothing about the messages
         through = believable(swept.through, datetime.fromisoformat(at))
-        if swept.error is not None or through is None or self._why(swept.sweep):
-            return
         chat = canonical_id(swept.chat)
         self._db.execute(
-            "UPDATE conversations SET swept_chat = :swept, "
-            "swept_through_at = iif(swept_chat = :swept, max(coalesce(swept_through_at, ''), :through), :through) "
+            "UPDATE conversations SET swept_chat = :swept, swept_through_at = iif(swept_chat = :swept "
+            "AND swept_through_at <= :now, max(swept_through_at, coalesce(:through, '')), :through) "
             "WHERE account_id = :account AND (chat = :chat OR contact_id = "
             "(SELECT contact_id FROM contact_identities WHERE kind IN ('wa_jid', 'lid') AND value = :chat))",
-            {"swept": swept.chat, "through": min(through, at), "account": account, "chat": chat},
+            {
+                "swept": swept.chat,
+                "through": through and min(through, at),
+                "now": at,
+                "account": account,
+                "chat": chat,
+            },
         )
 
     def sweep_done(self, account: int | None, done: SweepDone, at: str) -> SweepOutcome:
@@ -106,6 +113,15 @@ class Coverage:
         if done.failed or self._why(done.sweep):
             return
         started = iso(datetime.fromtimestamp(done.started_at / 1000, UTC))
+        # Only outages that were over when the sweep began: before the live path is back a sweep can't see everything.
+        self._db.execute(
+            "UPDATE gaps SET closed_at = ? WHERE account_id = ? AND closed_at IS NULL AND (to_at <= ? OR to_at > ?)",
+            (started, account, started, max(at, started)),
+        )
+        # Nor does it then tell up to when every chat is complete: it may have read one before the outage was over, and
+        # another one's newest message after that.
+        if self._db.execute("SELECT 1 FROM gaps WHERE account_id = ? AND closed_at IS NULL", (account,)).fetchone():
+            return
         # The watermark is WhatsApp's time of the newest message read; without one it stays. When everything read lies
         # ahead of our clock, our clock is behind, and the start of the sweep is safely early. A watermark later than
         # now was set while our clock was ahead: it is replaced.
@@ -115,11 +131,6 @@ class Coverage:
             "UPDATE accounts SET last_ready_at = :started, swept_through_at = iif(swept_through_at > :now, :through, "
             "nullif(max(coalesce(swept_through_at, ''), coalesce(:through, '')), '')) WHERE account_id = :account",
             {"started": started, "now": max(at, started), "through": through, "account": account},
-        )
-        # Only outages that were over when the sweep began: before the live path is back a sweep can't see everything.
-        self._db.execute(
-            "UPDATE gaps SET closed_at = ? WHERE account_id = ? AND closed_at IS NULL AND (to_at <= ? OR to_at > ?)",
-            (started, account, started, max(at, started)),
         )
 
     def gap_opened(self, account: int | None, cause: str, since_at: str) -> None:

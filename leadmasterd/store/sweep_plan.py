@@ -5,15 +5,16 @@ came meanwhile. There are two watermarks, both only ever moved forward, and neve
 written: the account's (every chat is complete up to here, set when a whole sweep succeeded) and a chat's own (set when
 that chat was read). A chat starts at the later of the two, less a slack for messages that arrive with an older time.
 The page may have several chats of one person; the watermark is that of the one which was read last.
+A sweep that began before an outage was over moves only those of chats: others may have been read before that.
 Live messages move neither: that one arrived says nothing about those before it.
 
 Both hold WhatsApp's time of the newest message read, because our clock may be wrong for days. In a quiet account the
 watermark stays at the newest message. There the slack of a periodic sweep counts from the last whole sweep, at most to
 that message, which is then all that is read again. After an outage the slack always counts from the watermark.
 
-A watermark in the future was set while our clock was ahead. It is ignored, and the next whole sweep replaces it; it
-would hide every message until that day. Nor does the time of linking, which only our clock knows, outweigh captured
-messages: they came after it.
+A watermark in the future was set while our clock was ahead. It is ignored, and the next whole sweep replaces it (a
+chat's, when the chat is read); it would hide every message until that day. Nor does the time of linking, which only our
+clock knows, outweigh captured messages: they came after it.
 """
 
 import sqlite3
