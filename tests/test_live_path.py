@@ -256,17 +256,8 @@ async def test_after_a_link_no_line_is_drawn_until_the_page_says_that_the_histor
 
 @pytest.mark.parametrize(("fresh", "told"), [(True, "incoming"), (False, None)])
 async def test_the_wait_for_the_history_is_bounded(fresh: bool, told: str | None, tmp_path: Path) -> None:
-    """It is limited by the time since linking, which survives restarts, and by our own timer in case the clock is
-    wrong.
-    """
+    """It is limited by our own timer, which counts from a link that was made before us."""
     with opened(tmp_path / "leadmaster.db") as store:
-        linked = Linked(store, linked_for=timedelta(minutes=29))
-        linked.path.attached(OURS, fresh=fresh)
-        linked.path.beat(history=told)
-        assert not await linked.sweep(1)
-        linked.linked_for = timedelta(minutes=31)
-        assert await linked.sweep(2)
-    with opened(tmp_path / "other.db") as store:
         linked = Linked(store)
         linked.path._history_timeout = 0.05
         linked.path.attached(OURS, fresh=fresh)
@@ -274,6 +265,29 @@ async def test_the_wait_for_the_history_is_bounded(fresh: bool, told: str | None
         assert not await linked.sweep(1)
         await asyncio.sleep(0.06)
         assert await linked.sweep(2)
+
+
+@pytest.mark.parametrize(("minutes", "drawn"), [(29, False), (31, True)])
+async def test_a_restart_begins_no_new_wait_for_the_history(minutes: int, drawn: bool, tmp_path: Path) -> None:
+    """The time of the link survives it."""
+    with opened(tmp_path / "leadmaster.db") as store:
+        linked = Linked(store, linked_for=timedelta(minutes=minutes))
+        linked.path.attached(OURS, fresh=False)
+        assert await linked.sweep(1) is drawn
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_a_clock_that_jumps_ends_no_wait_for_the_history(fresh: bool, tmp_path: Path) -> None:
+    """Nor does a machine that slept: the page received nothing meanwhile."""
+    with opened(tmp_path / "leadmaster.db") as store:
+        linked = Linked(store)
+        linked.path.attached(OURS, fresh=fresh)
+        linked.path.beat(history="incoming")
+        assert not await linked.sweep(1)
+        linked.linked_for = timedelta(hours=8)
+        assert not await linked.sweep(2)
+        linked.path.beat(history="complete")
+        assert await linked.sweep(3)
 
 
 async def test_a_sweep_of_which_lines_may_be_missing_draws_no_line(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class LivePath:
         self._learnt = learnt
         self._history: str | None = None
         self._history_due: float | None = None
+        """When the wait for it ends, on the monotonic clock."""
         self._history_timeout = settings.timing.history_timeout
         self._counters = counters
         self._changed = changed
@@ -113,7 +114,7 @@ class LivePath:
         """
         self._account = status_object.Account(wid=account.wid, push_name=account.push_name)
         if fresh:
-            self._history_due = None
+            self._history_due = asyncio.get_running_loop().time() + self._history_timeout
         if self._live:
             now = times.iso(datetime.now(UTC))
             gap = (GapOpened("page_reloaded", self._alive_at), GapEnded())
@@ -204,13 +205,13 @@ class LivePath:
     def _history_incomplete(self) -> bool:
         """Whether messages from before the link may still come.
 
-        Both clocks bound the wait: the time of the link outlives the daemon, but is our wall clock's, which may lie.
+        The time of the link outlives the daemon, but is our wall clock's, which may jump and goes on while the machine
+        sleeps. So it is asked once, and not after a link that this daemon saw.
         """
         now = asyncio.get_running_loop().time()
         if self._history_due is None:
-            self._history_due = now + self._history_timeout
-        may_come = now < self._history_due and self._linked_for().total_seconds() < self._history_timeout
-        return may_come and self._history != "complete"
+            self._history_due = now + self._history_timeout - self._linked_for().total_seconds()
+        return now < self._history_due and self._history != "complete"
 
     async def _plan_sweep(self, asked: Asked) -> SweepPlan:
         incomplete = self._history_incomplete()
