@@ -192,6 +192,25 @@ def test_a_line_that_is_refused_and_kept_is_not_missing(line: Line) -> None:
     assert line.store.one("SELECT count(*) FROM raw_events WHERE problem IS NOT NULL") == 1
 
 
+def test_a_refused_line_that_a_sweep_brings_again_is_kept_once(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quiet account's last message comes with every sweep, and must leave room for others."""
+    monkeypatch.setattr(intake, "MAX_REJECTED_PER_CHILD", 2)
+    bad = {**wire.message("1", via="sweep"), "id": None}
+    line.read(wire.ready(), *[bad] * 5, {**wire.message("2", via="sweep", body="otra"), "id": None})
+    assert line.missing == []
+    kept = line.store.rows("SELECT line LIKE '%otra%' FROM raw_events WHERE problem IS NOT NULL ORDER BY raw_id")
+    assert kept == [(False,), (True,)]
+
+
+def test_a_line_that_is_refused_and_not_kept_is_missing(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sweep that brought it may count its chat as read."""
+    monkeypatch.setattr(intake, "MAX_REJECTED_PER_CHILD", 1)
+    kept, beyond = ({**wire.message(body=body), "id": None} for body in ("una", "otra"))
+    line.read(wire.ready(), kept, beyond, wire.message("2"))
+    assert line.missing == [1]
+    assert line.ids() == ["2"]
+
+
 def test_the_first_line_missing_is_a_hole(line: Line) -> None:
     """Numbers start at 1."""
     line.intake.lines([wire.raw(wire.line("state", seq=3, state="CONNECTED"))])

@@ -644,13 +644,13 @@ def test_a_bad_record_in_a_statement_of_many_rows_is_kept_raw_too(
 
 
 def test_a_malformed_line_is_kept_with_its_reason(store: Store) -> None:
-    """A short line is stored whole, a long one by its beginning."""
+    """A line is stored whole, so that its message is not lost, and a very long one by its beginning."""
     bad = Malformed("is not JSON", "the head", 10_000)
     store.write(
-        Item(bad, b"short", at(wire.NOON)), Item(bad, b"x" * 5000, at(wire.NOON)), Item(bad, None, at(wire.NOON))
+        Item(bad, b"x" * 5_000, at(wire.NOON)), Item(bad, b"x" * 70_000, at(wire.NOON)), Item(bad, None, at(wire.NOON))
     )
     assert store.rows("SELECT problem, line FROM raw_events") == [
-        ("the line is not JSON", "short"),
+        ("the line is not JSON", "x" * 5_000),
         ("the line is not JSON", "the head"),
         ("the line is not JSON", "the head"),
     ]

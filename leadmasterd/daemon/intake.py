@@ -4,7 +4,9 @@ Messages wait for `ready`, which names their account: after another number was s
 them. A gap in the sequence numbers means missing lines; a sweep brings them.
 """
 
+import hashlib
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -42,6 +44,8 @@ LOW_WATER: Final = 500
 MAX_HELD: Final = 20_000
 MAX_REJECTED_PER_CHILD: Final = 1000
 """Bad lines of one child that are stored: a broken child must not fill the disk. All are logged."""
+_NUMBERING: Final = re.compile(rb'"(?:seq|at)": ?\d+')
+"""What differs when a sweep brings the same line again."""
 _made: Final = tuple.__new__
 
 
@@ -93,7 +97,7 @@ class Intake:
         self._account_known = False
         self._held: list[Item] = []
         self._linked_at: str | None = None
-        self._rejected = 0
+        self._rejected: set[bytes | int] = set()
         self._doubts: set[str] = set()
 
     def lines(self, lines: Sequence[bytes]) -> None:
@@ -108,7 +112,7 @@ class Intake:
                     self._count(event.seq)
                     self._take_message(event, line, read)
                     continue
-                if event.seq is not None:  # one that is refused is kept: to sweep would bring it again
+                if not isinstance(event, Malformed):
                     self._count(event.seq)
                 self._take(event, line, read)
         finally:  # a callback that fails must not lose the messages before it
@@ -125,11 +129,11 @@ class Intake:
 
     def oversize(self, head: bytes, length: int) -> None:
         """A line longer than the protocol allows was skipped."""
-        self._queue(self._reject(decode.oversize(head, length), None))
+        self._queue(self._reject(decode.oversize(head, length), None) or [])
 
     def cut_short(self, tail: bytes) -> None:
         """The child ended in the middle of a line."""
-        self._queue(self._reject(decode.malformed("was cut short by the child's end", tail), None))
+        self._queue(self._reject(decode.malformed("was cut short by the child's end", tail), None) or [])
 
     def _take(self, event: Event, line: bytes | None, read: _Read) -> None:
         match event:
@@ -145,7 +149,7 @@ class Intake:
                 self._note_doubt(event)
                 read.items.append(Item(event, None, read.at))
             case Malformed():
-                read.items += self._reject(event, line)
+                self._take_malformed(event, line, read)
             case Unknown(type_, seq):
                 log.warning("line %d has the unknown type %s", seq, type_, extra={"action": "unknown_line"})
             case Ready():
@@ -161,6 +165,13 @@ class Intake:
         decision = self._filter.decide(event, read.now)
         if not isinstance(decision, Skipped):
             read.items.append(_made(Item, (decision, line, read.at)))
+
+    def _take_malformed(self, event: Malformed, line: bytes | None, read: _Read) -> None:
+        """One that is kept with its number is not missing: to sweep would bring it again."""
+        kept = self._reject(event, line)
+        if event.seq is not None and kept is not None:
+            self._count(event.seq)
+        read.items += kept or []
 
     def _note_doubt(self, event: SweepChat | SweepDone) -> None:
         """Say in the journal why a sweep could not read something, each reason once a child: many chats may have it."""
@@ -188,12 +199,18 @@ class Intake:
             case _:
                 return False
 
-    def _reject(self, bad: Malformed, line: bytes | None) -> list[Item]:
-        self._rejected += 1
+    def _reject(self, bad: Malformed, line: bytes | None) -> list[Item] | None:
+        """What to keep of it: nothing if a sweep brings it again. None when it is not kept: there are too many."""
         # only its length: it may contain a message's text, and logs carry none
         log.warning("a line of %d bytes %s", bad.length, bad.why, extra={"action": "bad_line"})
-        if self._rejected > MAX_REJECTED_PER_CHILD:
+        key: bytes | int = len(self._rejected)
+        if line is not None and bad.seq is not None:
+            key = hashlib.blake2b(_NUMBERING.sub(b"", line), digest_size=16).digest()
+        if key in self._rejected:
             return []
+        if len(self._rejected) >= MAX_REJECTED_PER_CHILD:
+            return None
+        self._rejected.add(key)
         if self._filter.mentions_ignored(line.decode() if line else bad.head):
             bad, line = replace(bad, head="(not kept: it may be of a chat that is not captured)"), None
         return [Item(bad, line, iso(self._clock()))]

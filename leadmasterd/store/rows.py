@@ -32,7 +32,7 @@ from leadmasterd.wire.events import (
     SweepDone,
 )
 
-MAX_MALFORMED_TEXT: Final = 4096
+MAX_MALFORMED_TEXT: Final = 65_536
 """Characters of a malformed line that are kept; of a longer one only its head."""
 
 
