@@ -49,8 +49,6 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
   /** @type {Promise<void>} */
   let last = Promise.resolve();
   let stopped = false;
-  /** Since when the page has been delivering; null when it is not. */
-  let deliveringSince = /** @type {number | null} */ (null);
 
   /** @param {SweepCommand} command */
   async function sweep(command) {
@@ -76,6 +74,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       if (listed === null) throw new PageGone('the page was reloaded');
       total.chats = listed.total;
       const chats = listed.wanted.flatMap((chat) => wantedOf(chat, command) ?? []);
+      const shared = ofOnePerson(listed.wanted);
       const until = Date.now() + patience;
       for (let rest = chats; rest.length > 0; ) {
         const unloaded = [];
@@ -83,7 +82,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
         for await (const { chat, done } of sweepChats(rest)) {
           if (stopped) throw new Error('the listener is stopping');
           if (done.unloaded && mayWait) unloaded.push(chat);
-          else report(chat, done, delivering);
+          else report(chat, done, delivering || shared.has(chat.chat));
           if (done.gone) throw new PageGone('the page was reloaded');
           // If it was only this chat, go on. A page that hangs fails here, instead of once for every chat.
           if (done.silent) await call(askForChats, namespace);
@@ -92,6 +91,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
         rest = unloaded;
       }
       await sweepVotes(listed.wanted, command);
+      if (listed.unnamed > 0) throw new Error('the page has chats without an id that can be read');
       if (delivering) throw new Error('the page is still receiving what waited at the server');
     } catch (error) {
       total.error = error instanceof Error ? error.message : errorText(error);
@@ -101,9 +101,9 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
     /**
      * @param {Wanted} wanted
      * @param {Done} done
-     * @param {boolean} delivering older messages may still come: nothing counts as covered
+     * @param {boolean} mayGrow older messages may still come into this chat: nothing counts as covered
      */
-    function report({ chat }, done, delivering) {
+    function report({ chat }, done, mayGrow) {
       total.looked_at += 1;
       total.messages += done.found;
       if (done.error !== null) total.failed += 1;
@@ -112,7 +112,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
       total.oldest = least(total.oldest, done.oldest);
       total.newest = most(total.newest, done.newest);
       const { found, error } = done;
-      const through = delivering ? null : done.through;
+      const through = mayGrow ? null : done.through;
       wire.send('sweep_chat', { sweep: command.sweep, chat, found, through, error });
     }
   }
@@ -145,13 +145,12 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
    */
   async function deliveryLasts() {
     const until = Date.now() + patience;
-    while (!stopped && (await call(askIfDelivering, namespace))) {
-      deliveringSince ??= Date.now();
-      if (Date.now() - deliveringSince > LONGEST_DELIVERY) return false;
+    while (!stopped) {
+      const lasts = await call(askIfDelivering, namespace);
+      if (lasts === null || lasts > LONGEST_DELIVERY) return false;
       if (Date.now() > until) return true;
       await sleep(500);
     }
-    deliveringSince = null;
     return false;
   }
 
@@ -267,7 +266,7 @@ export function createSweeper({ wire, call, config, relay, ready, loadTime, pati
 
 /** @param {string} namespace */
 const askIfDelivering = (namespace) =>
-  /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.isDelivering() ?? null;
+  /** @type {Page} */ (/** @type {any} */ (globalThis))[namespace]?.sweeping?.delivering() ?? null;
 
 /**
  * @param {string} namespace
@@ -317,6 +316,24 @@ function wantedOf(listed, command) {
   if (since === null) return null;
   const depth = Math.min(since, command.changes_from ?? since);
   return listed.t < depth ? null : { chat: listed.chat, since, depth };
+}
+
+/**
+ * Chats of a person who has several: the page may join them, and then the one that stays has what nobody may have read yet.
+ * @param {ListedChat[]} listed
+ * @returns {Set<string>}
+ */
+export function ofOnePerson(listed) {
+  const first = new Map();
+  const shared = new Set();
+  for (const { chat, aliases } of listed) {
+    for (const name of [chat, ...aliases]) {
+      const other = first.get(name) ?? chat;
+      if (other !== chat) shared.add(chat).add(other);
+      first.set(name, other);
+    }
+  }
+  return shared;
 }
 
 /**

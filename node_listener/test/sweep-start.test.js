@@ -1,7 +1,7 @@
 // Where a sweep starts in a chat: two chats of one person have watermarks of their own.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startOf } from '../src/sweep.js';
+import { ofOnePerson, startOf } from '../src/sweep.js';
 
 const ANA = '5491155550001@c.us';
 const LID = '88001122334455@lid';
@@ -27,4 +27,16 @@ test('an earlier start holds for all chats of the person', () => {
 
 test('an ignored chat is ignored under each of its names', () => {
   assert.equal(start(ANA, {}, [LID]), null);
+});
+
+test('chats of one person are known by any name that they share', () => {
+  const hosted = '5491155550001@hosted';
+  const [phone, lid, provider, other] = [
+    { chat: ANA, t: 1, aliases: [] },
+    { chat: LID, t: 1, aliases: [ANA] },
+    { chat: hosted, t: 1, aliases: [ANA, LID] },
+    { chat: '5491155550002@c.us', t: 1, aliases: ['99001122334455@lid'] },
+  ];
+  assert.deepEqual([...ofOnePerson([phone, lid, provider, other])], [LID, ANA, hosted]);
+  assert.deepEqual([...ofOnePerson([phone, other])], []);
 });

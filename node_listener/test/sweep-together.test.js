@@ -77,7 +77,7 @@ async function sweep(count, readOne, onLine = () => {}) {
   });
   /** @type {any} */ (globalThis)[NAMESPACE] = {
     sweeping: {
-      isDelivering: () => false,
+      delivering: () => null,
       chats: () => ({ total: count, wanted: names.map((chat) => ({ chat, t: T, aliases: [] })) }),
       read(/** @type {Want[]} */ places, /** @type {import('../src/page/sweep.js').Limits} */ limits) {
         calls.push(places.map(({ chat }) => chat));

@@ -16,8 +16,8 @@ import {
 } from './records.js';
 import {
   chooseMessages,
+  deliveringFor,
   emptyPiece,
-  isDelivering,
   listChats,
   nextPiece,
   prepareSweeping,
@@ -74,7 +74,7 @@ const SWEEPING = [
   chooseMessages,
   nextPiece,
   reactionsTo,
-  isDelivering,
+  deliveringFor,
   listChats,
   readChat,
   readChats,

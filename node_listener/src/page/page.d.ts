@@ -167,7 +167,7 @@ export interface Agent {
 
 /** What a sweep asks the page for, and what it keeps there between two evaluations. */
 export interface Sweeping {
-  isDelivering(): boolean;
+  delivering(): number | null;
   chats(): ReturnType<typeof listChats>;
   read(places: Place[], limits: Limits): Promise<string>;
   votes(since: number): Promise<Record<string, any>[]>;
@@ -176,6 +176,8 @@ export interface Sweeping {
   /** the chats that are being read */
   reading: Map<string, ChatReading>;
   paged: Paged;
+  /** on the clock of the document; null: nothing is being delivered */
+  deliveringSince: number | null;
 }
 
 /** What paging back has shown since the page was loaded: that it works, and the chats whose end it has proved. */

@@ -56,7 +56,7 @@ export function prepareSweeping(config) {
   const agent = /** @type {any} */ (globalThis)[config.namespace];
   if (!agent?.messageRecord) return false;
   agent.sweeping ??= {
-    isDelivering,
+    delivering: () => deliveringFor(/** @type {Sweeping} */ (agent.sweeping)),
     chats: () => listChats(/** @type {Sweeping} */ (agent.sweeping), config.groups),
     read: (places, limits) =>
       readChats(
@@ -68,46 +68,54 @@ export function prepareSweeping(config) {
     listed: new Map(),
     reading: new Map(),
     paged: { works: false, ended: new Set() },
+    deliveringSince: null,
   };
   return true;
 }
 
 /**
- * Whether what waited at the server is still being delivered: until then older messages may come after newer ones. A build
- * that does not say so delivers before it is synced (WAWebOfflineHandler, build of 2026-04-27).
- * @returns {boolean}
+ * For how long what waited at the server has been delivered, in this document, as far as sweeps have seen: until that ends
+ * older messages may come after newer ones. A build that does not say so delivers before it is synced (WAWebOfflineHandler,
+ * build of 2026-04-27).
+ * @param {Pick<Sweeping, 'deliveringSince'>} sweeping
+ * @returns {number | null} milliseconds; null when nothing is being delivered
  */
-export function isDelivering() {
+export function deliveringFor(sweeping) {
   /** @type {Page} */
   const page = /** @type {any} */ (globalThis);
-  return firstOf(() => page.require('WAWebCmd').Cmd.isOfflineDeliveryEnd) === false;
+  if (firstOf(() => page.require('WAWebCmd').Cmd.isOfflineDeliveryEnd) !== false) {
+    sweeping.deliveringSince = null;
+    return null;
+  }
+  const now = performance.now(); // no clock that may jump
+  sweeping.deliveringSince ??= now;
+  return now - sweeping.deliveringSince;
 }
 
 /**
- * The chats, each with the time of its last message and the other id it may be known by.
+ * The chats, each with the time of its last message and the other id it may be known by. What else cannot be read of a chat
+ * is no reason to leave it out. `unnamed`: how many have no id that can be read, so that nobody knows what they are.
  * @param {Pick<Sweeping, 'listed'>} sweeping
  * @param {boolean} groups
- * @returns {{total: number, wanted: import('../sweep.js').ListedChat[]}}
+ * @returns {{total: number, unnamed: number, wanted: import('../sweep.js').ListedChat[]}}
  */
 export function listChats({ listed }, groups) {
   /** @type {Page} */
   const page = /** @type {any} */ (globalThis);
   const chats = page.require('WAWebCollections').Chat.getModelsArray();
   const wanted = [];
+  let unnamed = 0;
   listed.clear();
   for (const chat of chats) {
-    try {
-      const id = widText(chat.id);
-      if (id === null || !isWantedChat(id, groups)) continue;
-      if (!listed.has(id)) listed.set(id, chat);
-      const facts = id.endsWith('@g.us') ? null : contactFacts(chat.id);
-      const aliases = [facts?.phone, facts?.lid].flatMap((alias) => (alias && alias !== id ? [alias] : []));
-      wanted.push({ chat: id, t: chat.t ?? 0, aliases });
-    } catch {
-      // a broken chat must not cost the others
-    }
+    const id = firstOf(() => widText(chat.id));
+    if (id === null) unnamed += 1;
+    if (!isWantedChat(id, groups)) continue;
+    if (!listed.has(id)) listed.set(id, chat);
+    const facts = id.endsWith('@g.us') ? null : firstOf(() => contactFacts(chat.id));
+    const aliases = [facts?.phone, facts?.lid].flatMap((alias) => (alias && alias !== id ? [alias] : []));
+    wanted.push({ chat: id, t: chat.t ?? 0, aliases });
   }
-  return { total: chats.length, wanted };
+  return { total: chats.length, unnamed, wanted };
 }
 
 /**
@@ -152,7 +160,8 @@ export async function readChat({ listed, reading: readings, paged }, groups, wan
     // The page may have put another model in its place since, and what that has is not in this one.
     const chat =
       known && chats.includes(known) ? known : chats.find((each) => widText(each.id) === want.chat);
-    if (!chat) return { ...emptyPiece(), next: null };
+    // It may be there under another id now, and then what it has was not read.
+    if (!chat) return { ...emptyPiece(), next: null, doubt: 'the page no longer has this chat' };
     readings.set(want.chat, beginReading(chat, paged));
   }
   const reading = readings.get(want.chat);
