@@ -31,8 +31,6 @@ NODE_HEAP: Final = 256
 NODE_YOUNG: Final = 2
 """MiB of each half of the space for new objects, which Node lets grow to 16 and keeps. With 2 it takes some 10 MB less
 when idle, and no more processor time for a sweep (1.28 s for 5,000 messages with 2, 4 and 16; 1.36 s with 1)."""
-NODE_FLAGS: Final = ("--optimize-for-size",)
-"""Some 4 MB less when idle, for 10 us more a message. Node refuses this one in NODE_OPTIONS."""
 _ARENAS: Final = {"MALLOC_ARENA_MAX": "1"}
 """glibc gives each thread a part of the heap of its own and keeps what is free there: 1.5 MB of Node when idle."""
 _PIPE_BYTES: Final = 1 << 20
@@ -185,7 +183,7 @@ def _created(pid: int) -> float:
 
 def command_for(node: Path, marker: str) -> list[str]:
     """The child's command line."""
-    return [str(node), *NODE_FLAGS, str(ENTRY), f"--instance={marker}"]
+    return [str(node), str(ENTRY), f"--instance={marker}"]
 
 
 def environment_for(options: Mapping[str, object]) -> dict[str, str]:
