@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leadmasterd.queries.history import read
+from leadmasterd.queries.history import read, recovered
 from leadmasterd.store.database import open_for_writing
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -81,6 +81,23 @@ def test_the_newest_events_are_kept_when_there_are_more(ledger: sqlite3.Connecti
     """They are still listed oldest first."""
     history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=2)
     assert [event.code for event in history.events] == ["heartbeat_lost", "asked_to_stop"]
+
+
+def test_a_message_is_shown_as_recovered_of_one_gap_only(ledger: sqlite3.Connection) -> None:
+    """Each sweep counts for every gap that is open, so the numbers of gaps that one sweep closed hold the same ones."""
+    closed = "2026-11-23T11:31:00.000Z"
+    ledger.executemany(
+        "INSERT INTO gaps (account_id, from_at, to_at, cause, closed_at, recovered) VALUES (1, ?, ?, 'deaf', ?, ?)",
+        [
+            ("2026-11-23T11:00:00.000Z", "2026-11-23T11:01:00.000Z", closed, 11),
+            ("2026-11-23T11:20:00.000Z", "2026-11-23T11:21:00.000Z", closed, 6),
+            ("2026-11-23T11:30:00.000Z", "2026-11-23T11:30:30.000Z", closed, 6),
+        ],
+    )
+    history = read(ledger, since=datetime(2026, 11, 1, tzinfo=UTC), now=NOW, limit=50)
+    shares = [share for _gap, share in history.gaps_with_share()]
+    assert shares == [4, 5, None, 6, 0], "of the third nothing was found before the fourth began"
+    assert sum(share or 0 for share in shares) == recovered(history.gaps)
 
 
 def test_before_the_first_link_there_is_no_uptime(tmp_path: Path) -> None:

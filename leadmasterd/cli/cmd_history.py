@@ -58,17 +58,20 @@ def run(arguments: argparse.Namespace) -> int:
         print(folded(f"{clock.exact(event.at)}  {sentences.phase(event.phase):<{wide}}  {reason}", _TIME))
     if history.gaps:
         print()
-        for gap in history.gaps:
-            print(folded(_gap(gap, clock), _TIME))
+        for gap, share in history.gaps_with_share():
+            print(folded(_gap(gap, share, clock), _TIME))
     print()
     for line in _summary(history, clock):
         print(folded(line, _LABEL))
     return 0
 
 
-def _gap(gap: Gap, clock: Clock) -> str:
+def _gap(gap: Gap, share: int | None, clock: Clock) -> str:
     lasted = length(gap.seconds(clock.now))
-    recovered = ngettext("{n} message recovered", "{n} messages recovered", gap.recovered).format(n=gap.recovered)
+    if share is None:
+        recovered = _("recovered with the next gap")
+    else:
+        recovered = ngettext("{n} message recovered", "{n} messages recovered", share).format(n=share)
     state = (
         recovered
         if gap.closed_at

@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple, TypedDict
 
 from leadmasterd.times import iso
@@ -122,6 +123,19 @@ class History(NamedTuple):
     recovery_max: float | None
     gaps: tuple[Gap, ...]
     events: tuple[PhaseChange, ...]
+
+    def gaps_with_share(self) -> list[tuple[Gap, int | None]]:
+        """Each gap with what was recovered of it and of no other: before the next gap that the same sweep closed.
+
+        None: nothing before that, so what there was of it is in the next one's share.
+        """
+        found: list[tuple[Gap, int | None]] = []
+        for gap, following in zip_longest(self.gaps, self.gaps[1:]):
+            if not gap.recovered or following is None or following.closed_at != gap.closed_at:
+                found.append((gap, gap.recovered))
+            else:
+                found.append((gap, max(0, gap.recovered - following.recovered) or None))
+        return found
 
     def as_json(self) -> HistoryObject:
         """`history --json`."""
