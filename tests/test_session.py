@@ -195,6 +195,19 @@ async def test_a_pairing_code_is_asked_of_the_child_in_digits() -> None:
     assert child.sent == [("pairing_code", {"phone": "5491155550100"})]
 
 
+async def test_no_pairing_code_is_said_to_be_needless_only_where_a_phone_is_linked() -> None:
+    """Else the refusal gives the reason that there is no code, such as a network that is down before the first scan."""
+    log, _store = session()
+    control = Control(Inbox(), session=log, spawner=cast("Spawner", Child()), page=answering())
+    refused = []
+    for state in (READY, State(phase=Phase.BACKING_OFF, because=Reason("child_died")), PASSKEY):
+        log.change(state, NOW, bye=None, gaps=[])
+        refused.append((await control.answer("pairing-code", {"phone": "5491155550100"}))["error"])
+    needless = "cannot ask for a pairing code: no scan is needed now"
+    assert refused[0] == needless
+    assert needless not in refused[1:]
+
+
 def answering(*answers: Page | None) -> PageReport:
     """A child that gives these answers in turn, each with the question's number; None gives no answer."""
     coming = iter(answers)

@@ -83,7 +83,7 @@ async def _print_link(paths: Paths, token: str) -> None:
         await asyncio.sleep(_LOOK_EVERY)
     link = f"{url}login?link={token}"
     try:
-        print(_("The page, once, within ten minutes: {link}").format(link=link), flush=True)
+        print(_("Link to the page (works once, within ten minutes): {link}").format(link=link), flush=True)
     except OSError as error:  # its disk is full, or who reads has left; `web link` remains
         log.warning("cannot print the page's link here: %s", error, extra={"action": "link_not_printed"})
 

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "leadmasterd web",
         "leadmasterd web --port 9000",
-        'leadmasterd web link --name "Ana\'s phone"',
+        "leadmasterd web link --name Ana",
         notes=_(
             "Without a subcommand the page is served until Ctrl-C. docs/operations.md says\nhow a phone reaches it."
         ),

@@ -39,10 +39,10 @@ class Control:
             case "pairing-code":
                 phone = "".join(each for each in str(request.get("phone", "")) if each in digits)
                 cannot_pair = _("cannot ask for a pairing code: {why}")
-                if self._session.phase is Phase.NEEDS_PASSKEY:
-                    return {"ok": False, "error": cannot_pair.format(why=self._session.sentence)}
-                if self._session.phase is not Phase.WAITING_FOR_SCAN:
+                if self._session.phase in (Phase.SYNCING, Phase.READY, Phase.RECONNECTING):
                     return {"ok": False, "error": cannot_pair.format(why=_("no scan is needed now"))}
+                if self._session.phase is not Phase.WAITING_FOR_SCAN:
+                    return {"ok": False, "error": cannot_pair.format(why=self._session.sentence)}
                 self._spawner.send("pairing_code", phone=phone)
             case "check-page":
                 return await self._check_page()

@@ -221,7 +221,7 @@ def test_the_link_is_printed_once_the_page_is_served(shared: Forked, folder_of_s
     another one.
     """
     port, log = port_of(page_of(shared)), folder_of_shared / "run.log"
-    link = rf"The page, once, within ten minutes: http://127\.0\.0\.1:{port}/login\?link=\S+\n"
+    link = rf"Link to the page \(works once, within ten minutes\): http://127\.0\.0\.1:{port}/login\?link=\S+\n"
     wait_for(lambda: re.search(link, log.read_text()), "the link")
 
 
