@@ -3,6 +3,7 @@
 What was imported stays in memory, and what it made leaves holes there.
 """
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from leadmasterd.errors import LeadmasterdError
@@ -32,8 +34,13 @@ def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
     Where the package is loaded anyway, and where no process can be started or it is killed, it is done here. `work` is
     a module's function; what goes in and out is pickled. The process ends with ours, however that ends.
     """
+    return begun_apart(work, *arguments, package=package)()
+
+
+def begun_apart(work: Callable[..., _T], *arguments: object, package: str) -> Callable[[], _T]:
+    """Begin the same, and return a function that waits for it, for who has something else to do meanwhile."""
     if package in sys.modules:
-        return work(*arguments)
+        return partial(work, *arguments)
     request = pickle.dumps((spoken_language(), work, arguments))
     try:
         process = subprocess.Popen(
@@ -43,24 +50,27 @@ def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
             start_new_session=True,  # Ctrl-C is for us
         )
     except OSError:
-        return work(*arguments)
-    with process:
-        assert process.stdin
-        assert process.stdout
+        return partial(work, *arguments)
+    assert process.stdin
+    with contextlib.suppress(BrokenPipeError):  # it has said why on stderr, or was killed
+        process.stdin.write(request)
+        process.stdin.flush()
+
+    def wait() -> _T:
+        with process:
+            assert process.stdin
+            assert process.stdout
+            answer = process.stdout.read()
+            process.stdin.close()
         try:
-            process.stdin.write(request)
-            process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has said why on stderr, or was killed
-        answer = process.stdout.read()
-        process.stdin.close()
-    try:
-        result, error = pickle.loads(answer)
-    except (EOFError, pickle.UnpicklingError):  # nothing, or only its beginning
-        return work(*arguments)
-    if error is not None:
-        raise error
-    return result  # type: ignore[no-any-return]
+            result, error = pickle.loads(answer)
+        except (EOFError, pickle.UnpicklingError):  # nothing, or only its beginning
+            return work(*arguments)
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    return wait
 
 
 def main() -> None:

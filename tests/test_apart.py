@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from leadmasterd import errors
-from leadmasterd.apart import _answer, apart
+from leadmasterd.apart import _answer, apart, begun_apart
 from leadmasterd.errors import DatabaseBusy, LeadmasterdError, MayNotWrite
 from leadmasterd.settings.paths import resolve_paths
 from leadmasterd.state.files import read_status
@@ -39,6 +39,11 @@ def fail(error: Exception) -> None:
     raise error
 
 
+def touch(file: Path) -> int:
+    file.touch()
+    return os.getpid()
+
+
 def die_unless_in(pid: int) -> int:
     if os.getpid() != pid:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -56,6 +61,14 @@ def test_the_result_comes_from_another_process() -> None:
     assert total == 3
     assert pid != os.getpid()
     assert apart(add, 1, 2, package="os") == (3, os.getpid())
+
+
+def test_it_works_while_we_do_something_else(tmp_path: Path) -> None:
+    """And its answer waits for us."""
+    answer = begun_apart(touch, tmp_path / "made", package=MISSING)
+    until_true((tmp_path / "made").exists)
+    assert answer() != os.getpid()
+    assert begun_apart(touch, tmp_path / "here", package="os")() == os.getpid()
 
 
 def test_it_speaks_our_language_and_prints_nothing_into_the_answer(capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from leadmasterd.cli import cmd_run, main
+from leadmasterd.daemon import app
 from leadmasterd.settings.language_light import language_of
 from leadmasterd.settings.model import load
 from leadmasterd.text import speaking, spoken_language
@@ -175,7 +176,7 @@ def test_the_daemon_logs_in_english_and_shows_its_code_in_the_shops_language(
             assert spoken_language() == "en"
 
     alone(monkeypatch, tmp_path, NOTHING)
-    monkeypatch.setattr(cmd_run, "Daemon", Daemon)
+    monkeypatch.setattr(app, "Daemon", Daemon)
     assert main(["run"]) == 0
     shown = capsys.readouterr().out
     assert "En el teléfono: WhatsApp > Ajustes > Dispositivos vinculados > Vincular un dispositivo." in shown

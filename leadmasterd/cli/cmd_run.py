@@ -14,10 +14,9 @@ from leadmasterd.apart import python_module
 from leadmasterd.cli.arguments import add_epilog
 from leadmasterd.clock import Clock
 from leadmasterd.daemon import memory
-from leadmasterd.daemon.app import Daemon
 from leadmasterd.journal import set_up_logging
 from leadmasterd.settings.paths import Paths
-from leadmasterd.settings.plain import read_plain
+from leadmasterd.settings.plain import begin_reading
 from leadmasterd.text import _, speak
 
 log = logging.getLogger("leadmasterd.run")
@@ -45,7 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.web:
         return _run_with_page(arguments.config)
     memory.use_little()
-    settings, paths = read_plain(arguments.config)
+    read = begin_reading(arguments.config)
+    from leadmasterd.daemon.app import Daemon  # takes about as long as to read the settings
+
+    settings, paths = read()
     set_up_logging()
     logging.getLogger("leadmasterd").info("leadmasterd %s, state in %s", __version__, paths.state_dir)
     if os.geteuid() == 0:

@@ -1,12 +1,12 @@
 """The settings as plain values: what a long-running process keeps of them once they are checked, without pydantic."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
-from leadmasterd.apart import apart
+from leadmasterd.apart import begun_apart
 from leadmasterd.capture import CaptureRules
 from leadmasterd.language import Language
 from leadmasterd.leads.calendar import BusinessCalendar
@@ -106,7 +106,12 @@ class PlainSettings:
 
 def read_plain(explicit: str | None) -> tuple[PlainSettings, Paths]:
     """Read and check the settings as `settings.model.load`, in a process of its own. Raises CannotUseSettings."""
-    return apart(_load, explicit, package="pydantic")
+    return begin_reading(explicit)()
+
+
+def begin_reading(explicit: str | None) -> Callable[[], tuple[PlainSettings, Paths]]:
+    """Begin that, and return a function that waits for it."""
+    return begun_apart(_load, explicit, package="pydantic")
 
 
 def _load(explicit: str | None) -> tuple[PlainSettings, Paths]:
