@@ -27,6 +27,7 @@ const chatOf = (id, ...messages) => ({
         t: T,
         type: 'chat',
         body: name,
+        isNewMsg: true,
       })),
   },
 });
@@ -115,6 +116,20 @@ test('a chat of whose person nothing can be told is read all the same', async (c
   loadPage(context, [], { WAWebCollections: { Chat, Contact: { get: () => contact } } });
   const { ids, done } = await listener()();
   assert.deepEqual([ids, done.failed, done.error], [['MISSED'], 0, null]);
+});
+
+test('a chat of which the disk has nothing though memory has what was stored is paged back', async (context) => {
+  const early = { id: { fromMe: false, remote: ANA, id: 'EARLY' }, t: T - 5, type: 'chat' };
+  const restored = { ...early, id: { ...early.id, id: 'LATE' }, t: T };
+  const state = { noEarlierMsgs: false };
+  const chat = { id: ANA, t: T, msgs: { getModelsArray: () => [restored], msgLoadState: state } };
+  const loadEarlierMsgs = async () => {
+    state.noEarlierMsgs = true;
+    return [early];
+  };
+  loadPage(context, [[chat]], { WAWebChatLoadMessages: { loadEarlierMsgs } });
+  const { ids, through, done } = await listener()();
+  assert.deepEqual([ids, through, done.read_by, done.failed], [['EARLY', 'LATE'], { [ANA]: T }, 'paging', 0]);
 });
 
 test('a chat without an id that can be read fails the sweep, and costs the others nothing', async (context) => {

@@ -229,7 +229,12 @@ test('a chat in whose place the page has put another model since it was listed i
     id,
     msgs: {
       getModelsArray: () =>
-        ids.map((each) => ({ id: { fromMe: false, remote: id, id: each }, t: T, type: 'chat' })),
+        ids.map((each) => ({
+          id: { fromMe: false, remote: id, id: each },
+          t: T,
+          type: 'chat',
+          isNewMsg: true,
+        })),
     },
   });
   const [listed, later] = [model('EARLY'), model('EARLY', 'LATE')];

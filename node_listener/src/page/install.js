@@ -4,7 +4,7 @@ import { isHosted, isLid, messageId, personId, serialized, widText } from '../me
 import { chatKind, isNumberChange, isSystemType, isWanted, isWantedChat } from '../message/kinds.js';
 import { screenShown } from '../screens.js';
 import { patchHelpers, prepareAgent, readAccount, startWatching, wrapBinding } from './agent.js';
-import { answered, beginReading, gather, keyOf, pageBack, readDisk } from './reading.js';
+import { answered, beginReading, gather, keyOf, pageBack, readDisk, wasStored } from './reading.js';
 import {
   contactFacts,
   factsBehind,
@@ -68,6 +68,7 @@ const SWEEPING = [
   keyOf,
   gather,
   readDisk,
+  wasStored,
   pageBack,
   answered,
   emptyPiece,

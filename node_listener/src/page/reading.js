@@ -3,7 +3,8 @@
 // Known from WhatsApp Web's own code (build of 2026-04-27; WAWebDBMessageFindLocal, WAWebChatLoadMessages,
 // WAWebDBMessageUtils):
 // - `msgFindByDirection` reads the disk: {status, messages}, plain records, oldest first; 404 when the anchor is not on disk.
-//   It adds nothing to memory and does not wait for the chat to be loaded. So an empty answer with 200 proves the end.
+//   It adds nothing to memory and does not wait for the chat to be loaded. So an empty answer with 200 proves the end, but
+//   not where it is the only one, of a chat that has messages: the disk may have those under another id.
 // - `loadEarlierMsgs` answers `[]` after an error, and like any page that is not full this sets `noEarlierMsgs`; from then on
 //   the answer is `undefined`. So neither an empty answer nor the mark proves the end: only a page with messages that sets
 //   the mark does.
@@ -13,6 +14,7 @@
 // paging back has brought a message since the page was loaded: before that, nothing shows that it works at all.
 
 import { messageId } from '../message/ids.js';
+import { isSystemType } from '../message/kinds.js';
 import { firstOf } from './records.js';
 
 /**
@@ -96,6 +98,9 @@ export async function readDisk(reading, want, until) {
     if (answer === null) return;
     if (answer.value?.status !== 200) throw new Error('the disk could not be read');
     const { messages } = answer.value;
+    if (messages.length === 0 && reading.onDisk.size === 0 && [...reading.known.values()].some(wasStored)) {
+      throw new Error('the disk has nothing of a chat of which memory has what was stored');
+    }
     const before = reading.onDisk.size;
     for (const message of messages) {
       const key = keyOf(message);
@@ -106,6 +111,15 @@ export async function readDisk(reading, want, until) {
     reading.done = messages.every((/** @type {MessageModel} */ message) => Number(message.t) < want.depth);
     reading.anchor = messages[0]?.id;
   }
+}
+
+/**
+ * Whether a message of the page's memory must be on its disk. System messages may be made there, and what has just come is
+ * stored after that.
+ * @param {MessageModel} message
+ */
+export function wasStored(message) {
+  return message.isNewMsg !== true && !isSystemType(message.type);
 }
 
 /**
