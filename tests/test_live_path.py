@@ -17,6 +17,7 @@ from leadmasterd.daemon.status import Counters
 from leadmasterd.daemon.sweeper import Asked
 from leadmasterd.reasons import Reason
 from leadmasterd.settings.model import Settings
+from leadmasterd.store import writer
 from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
 from leadmasterd.store.start import open_gaps
 from leadmasterd.store.sweep_plan import CATCH_UP_SLACK
@@ -301,6 +302,28 @@ async def test_a_sweep_of_which_lines_may_be_missing_draws_no_line(tmp_path: Pat
         assert not await linked.sweep(1)
         assert not await linked.sweep(2)
         assert await linked.sweep(3)
+
+
+async def test_that_lines_are_missing_is_not_forgotten_when_the_disk_fails_just_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk in trouble is why lines are dropped."""
+    with opened(tmp_path / "leadmaster.db") as store:
+        linked = Linked(store, linked_for=timedelta(days=30))
+        linked.path.sweeper._asked = 1
+        errors = [sqlite3.OperationalError("disk I/O error")]
+        in_transaction = writer._in_transaction
+
+        def fails_once(*arguments: Any) -> Any:
+            if errors:
+                raise errors.pop()
+            return in_transaction(*arguments)
+
+        monkeypatch.setattr(writer, "_in_transaction", fails_once)
+        monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
+        linked.path.lines_missing(1)
+        assert not await linked.sweep(1)
+        assert errors == []
 
 
 async def test_a_sweep_that_looks_back_asks_for_changes(tmp_path: Path) -> None:

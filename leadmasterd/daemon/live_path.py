@@ -14,7 +14,7 @@ from leadmasterd.daemon.sweeper import Asked, Sweeper
 from leadmasterd.errors import DatabaseDamaged
 from leadmasterd.settings.plain import PlainSettings
 from leadmasterd.state import status_object
-from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item
+from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, LinesMissing
 from leadmasterd.store.rows import Rows
 from leadmasterd.store.start import open_gaps, resume
 from leadmasterd.store.sweep_plan import SweepPlan, plan
@@ -143,8 +143,8 @@ class LivePath:
         """A gap in the line numbers: so many lines never came."""
         self._counters.bump("missing_lines", number)
         log.warning("%d lines are missing; sweeping", number, extra={"action": "seq_hole"})
-        asked = self.sweeper.asked  # what a sweep has read may be among them
-        self._writer.call(lambda _, rows: rows.draws_no_line(asked, "lines_missing"))
+        now = times.iso(datetime.now(UTC))
+        self._writer.put([Item(LinesMissing(self.sweeper.asked), None, now)])  # unlike a call, tried until it succeeds
         self.sweeper.something_missing()
 
     def committed(self, batch: BatchResult) -> None:

@@ -36,6 +36,12 @@ class GapEnded(NamedTuple):
     """The live path is back. The gap stays open until a sweep has fetched what was missed."""
 
 
+class LinesMissing(NamedTuple):
+    """Wire lines were lost: what sweeps up to this number have read may be among them."""
+
+    through: int
+
+
 Record = (
     CapturedMessage
     | MessageEdit
@@ -50,6 +56,7 @@ Record = (
     | SessionEvent
     | GapOpened
     | GapEnded
+    | LinesMissing
 )
 
 

@@ -17,7 +17,7 @@ from leadmasterd.store.dirty import earliest, mark_dirty
 from leadmasterd.store.messages import Messages, keep_line
 from leadmasterd.store.people import People
 from leadmasterd.store.reactions import Reactions
-from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, NoLine, SessionEvent
+from leadmasterd.store.records import BatchResult, GapEnded, GapOpened, Item, LinesMissing, NoLine, SessionEvent
 from leadmasterd.text import clean
 from leadmasterd.wire.events import (
     Account,
@@ -128,6 +128,8 @@ class Rows:
                 self._coverage.gap_opened(self.account_id, cause, since_at)
             case GapEnded():
                 self._coverage.gap_ended(self.account_id, item.at)
+            case LinesMissing(through):
+                self._coverage.draws_no_line(through, "lines_missing")
         return {}
 
     def is_dated(self, key: MessageKey, t: int | None) -> bool:
