@@ -184,6 +184,22 @@ def test_a_question_waits_for_a_locked_database_as_a_write_does(store: Store) ->
     assert store.errors[-1] is None
 
 
+def test_a_question_waits_for_a_disk_that_fails_as_a_write_does(store: Store) -> None:
+    """So it does not bring the daemon down either."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR"
+    errors = [error]
+
+    def reads(connection: sqlite3.Connection, _rows: object) -> int:
+        if errors:
+            raise errors.pop()
+        return int(connection.execute("SELECT 7").fetchone()[0])
+
+    assert store.writer.call(reads).result(LIMIT) == 7
+    assert store.healed.wait(LIMIT), "told after the answer"
+    assert [each and each.code for each in store.errors] == ["database_error", None]
+
+
 def test_a_question_that_is_wrong_fails_for_whoever_asked(store: Store) -> None:
     """Only the caller gets the error, and nothing of it is committed."""
 

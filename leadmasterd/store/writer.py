@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeGuard, TypeVar
 
 from leadmasterd.store.database import Update, cannot_use, error_name, is_damage, open_for_writing, words_of
 from leadmasterd.store.records import BatchResult, Item
@@ -38,7 +38,8 @@ PAUSE_SECONDS: Final = 0.005
 """Pause between two steps of idle work, so that commands can take the write lock."""
 MAX_IDLE_DELAY_SECONDS: Final = 1.0
 """How long idle work waits under load before it gets a step all the same."""
-_TRANSIENT: Final = ("disk_full", "database_locked")
+_OUR_FAULT: Final = frozenset({"", "SQLITE_ERROR"})
+"""Names of errors that no waiting ends: a wrong statement."""
 
 T = TypeVar("T")
 
@@ -296,9 +297,9 @@ class Writer:
             try:
                 answer = _in_transaction(connection, rows, lambda: call.function(connection, rows))
             except BaseException as error:  # noqa: BLE001 - handed to the caller
-                if isinstance(error, sqlite3.OperationalError) and (found := store_error(error)).code in _TRANSIENT:
+                if _is_of_the_disk(error):
                     failing = True
-                    self._tell(found)
+                    self._tell(store_error(error))
                     if not self._giving_up.wait(RETRY_SECONDS):
                         continue
                 if isinstance(error, Exception) and is_damage(error):
@@ -325,6 +326,11 @@ def _in_transaction(connection: sqlite3.Connection, rows: Rows, work: Callable[[
             connection.execute("ROLLBACK")
         raise
     return answer
+
+
+def _is_of_the_disk(error: BaseException) -> TypeGuard[sqlite3.OperationalError]:
+    """Whether it may pass: the disk is full or fails, or another program has the lock."""
+    return isinstance(error, sqlite3.OperationalError) and error_name(error) not in _OUR_FAULT and not is_damage(error)
 
 
 def _concerns_all(error: Exception) -> bool:
