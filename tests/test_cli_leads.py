@@ -686,8 +686,8 @@ def test_opening_hours_are_never_shown_in_days(shop: Shop) -> None:
     assert "10 d 0 h" in shown
     assert "240 h" in shown
     assert shown.count(" d ") == 1
-    assert "10 d 0 h, 240 h of them open; overdue since" in shop.types("leads", "show", "1").out
-    assert shop.types("leads", "show", "2").out.count("9 d 23 h, 239 h of them open") == 2
+    assert "10 d 0 h, 240 h of it in opening hours; overdue since" in shop.types("leads", "show", "1").out
+    assert shop.types("leads", "show", "2").out.count("9 d 23 h, 239 h of it in opening hours") == 2
     (shop.folder / "config.toml").write_text(ALWAYS_OPEN.replace("[leads]", "[leads]\ntarget_minutes = 2880"))
     assert "of 48 h open" in shop.types("leads", "waiting").out
 
@@ -772,7 +772,7 @@ def test_show_tells_everything_with_its_reasons(shop: Shop) -> None:
         "+5491155550001, 5491155550001@c.us",
         "quoted since",
         "wants      price",
-        "after 1 h 0 min, 1 h 0 min of them open",
+        "after 1 h 0 min, 1 h 0 min of it in opening hours",
         "«hola / cuánto sale?»: price, rule ",
         "system: opened as new: they want price",
         "system: new -> contacted: a person answered",

@@ -66,8 +66,7 @@ def test_the_sentences_are_spanish_where_spanish_is_spoken(report: Report) -> No
         "borró mientras tanto no se puede saber."
     )
     assert words.answered(report["period"]["first_answers"]) == (
-        "8 consultas. Respondidas: 6; dentro del objetivo: 4. A 2 no se les respondió nunca hasta ahora (siguen "
-        "esperando: 1)."
+        "8 consultas. Respondidas: 6; dentro del plazo: 4. A 2 todavía no se les respondió (siguen esperando: 1)."
     )
 
 
@@ -241,7 +240,7 @@ def test_the_week_is_told_on_the_terminal(shop: Shop) -> None:
     done = shop.types("report")
     assert (done.code, done.err) == (0, "")
     assert (
-        "1 enquiry: 0 answered, 0 of them within the target. 1 was never answered so far (still waiting: 1)."
+        "1 enquiry: 0 answered, 0 of them within the target. 1 has not been answered so far (still waiting: 1)."
         in done.out
     )
     assert "an ad: Campera Campera" in done.out

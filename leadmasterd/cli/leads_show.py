@@ -228,4 +228,4 @@ def _cycle(row: WaitingCycle, clock: Clock) -> str:
 
 
 def _open(seconds: float) -> str:
-    return _("{business} of them open").format(business=open_length(seconds))
+    return _("{business} of it in opening hours").format(business=open_length(seconds))

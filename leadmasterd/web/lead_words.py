@@ -149,4 +149,4 @@ def cycle(row: WaitingCycle) -> Entry:
 def _open(seconds: float, wall: float) -> str:
     """How much of a length was in opening hours, to append to it; empty where all of it was."""
     business = open_length(seconds)
-    return "" if business == length(wall) else ", " + _("{business} of them open").format(business=business)
+    return "" if business == length(wall) else ", " + _("{business} of it in opening hours").format(business=business)
