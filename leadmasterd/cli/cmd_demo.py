@@ -158,14 +158,14 @@ def _program() -> str:
 
 
 def _wait_for_enter() -> None:
-    input("\n" + _("Now a phone would scan this code. Press Enter, and the stand-in's phone scans it. "))
+    input("\n" + _("Now a phone would scan this code. Press Enter: the stand-in's phone scans it. "))
 
 
 def _report(outcome: Outcome) -> None:
     captured = outcome.live + outcome.sweep
     print()
     own = sum(said.own for conversation in CONVERSATIONS for said in conversation.said)
-    told = _("In the stand-in's chats:       {n:4} messages, {own} of them sent by the shop from its phone")
+    told = _("In the stand-in's chats:       {n:4} messages, {own} of them from the shop's phone")
     print(told.format(n=outcome.expected, own=own))
     print(_("In the database, exactly once: {n:4}").format(n=captured - len(outcome.doubled)))
     print(_("  captured live:               {n:4}").format(n=outcome.live))
