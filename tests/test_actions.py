@@ -173,7 +173,7 @@ def test_an_undo_of_ones_own_decision_leaves_a_colleagues(editor: LeadEditor, sh
     move_to_stage(editor, "1", "quoted")
     assert undo_stage(editor, 1, decision_id=mine).stage == "qualified"
     assert shop.asks("SELECT stage FROM leads WHERE lead_id = 1") == [("quoted",)]
-    with pytest.raises(Refused, match="not there to undo"):
+    with pytest.raises(Refused, match="can no longer be undone"):
         undo_stage(editor, 1, decision_id=mine)
     assert shop.asks("SELECT stage FROM decisions WHERE undone_at IS NULL") == [("quoted",)]
 
