@@ -56,7 +56,7 @@ function loadPage(context, chats, more = {}) {
   });
 }
 
-/** @returns a function that sweeps everything once, and tells what came of it */
+/** @returns a function that sweeps everything since a time once, and tells what came of it */
 function listener() {
   /** @type {any[]} */
   let lines = [];
@@ -84,9 +84,9 @@ function listener() {
     patience: -1,
     onTrouble() {},
   });
-  return async () => {
+  return async (from = 0) => {
     lines = [];
-    await sweeper.run({ type: 'sweep', sweep: 1, from: 0, chats: {}, ignore: [] });
+    await sweeper.run({ type: 'sweep', sweep: 1, from, chats: {}, ignore: [] });
     return {
       ids: lines.flatMap(({ type, id }) => (type === 'message' ? [id.id] : [])),
       through: Object.fromEntries(
@@ -104,6 +104,19 @@ test('a chat that the page has under another id when its turn comes is in doubt,
   assert.deepEqual([first.done.failed, first.ids], [1, []]);
   const second = await sweep();
   assert.deepEqual([second.done.failed, second.done.error, second.ids], [0, null, ['MISSED']]);
+});
+
+test('in a build whose chats have no time all of them are read', async (context) => {
+  const { t: _, ...undated } = chatOf(ANA, 'MISSED');
+  loadPage(context, [[undated]]);
+  assert.deepEqual((await listener()(T)).ids, ['MISSED']);
+});
+
+test('beside chats with a time one without has nothing to read', async (context) => {
+  const { t: _, ...empty } = chatOf(ANA);
+  loadPage(context, [[empty, chatOf(BETO, 'MISSED')]]);
+  const { ids, done } = await listener()(T);
+  assert.deepEqual([ids, done.looked_at], [['MISSED'], 1]);
 });
 
 test('a chat of whose person nothing can be told is read all the same', async (context) => {

@@ -105,6 +105,8 @@ export function listChats({ listed }, groups) {
   const chats = page.require('WAWebCollections').Chat.getModelsArray();
   const wanted = [];
   let unnamed = 0;
+  // Without a time a chat has no message, unless this build tells none of any chat.
+  const unknown = chats.some(({ t }) => t !== undefined) ? 0 : Number.MAX_SAFE_INTEGER;
   listed.clear();
   for (const chat of chats) {
     const id = firstOf(() => widText(chat.id));
@@ -113,7 +115,7 @@ export function listChats({ listed }, groups) {
     if (!listed.has(id)) listed.set(id, chat);
     const facts = id.endsWith('@g.us') ? null : firstOf(() => contactFacts(chat.id));
     const aliases = [facts?.phone, facts?.lid].flatMap((alias) => (alias && alias !== id ? [alias] : []));
-    wanted.push({ chat: id, t: chat.t ?? 0, aliases });
+    wanted.push({ chat: id, t: chat.t ?? unknown, aliases });
   }
   return { total: chats.length, unnamed, wanted };
 }
