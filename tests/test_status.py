@@ -459,7 +459,9 @@ def test_a_status_that_can_not_be_written_is_reported_once(tmp_path: Path, caplo
 def test_memory_and_disk_are_measured(paths: Paths) -> None:
     """In bytes, of the real system."""
     paths.database.write_bytes(b"12345")
+    assert measure(paths)["database_bytes"] == 5
+    paths.database.with_name(f"{paths.database.name}-wal").write_bytes(b"678")
     measured = measure(paths)
-    assert measured["database_bytes"] == 5
+    assert measured["database_bytes"] == 8
     assert 1e6 < float(str(measured["daemon_pss_bytes"])) <= float(str(measured["tree_pss_bytes"]))
     assert float(str(measured["disk_free_bytes"])) > 0
