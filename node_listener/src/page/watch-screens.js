@@ -73,8 +73,11 @@ export function watchScreens(config) {
       const code = attempt(() => api.getVerificationCode());
       if (typeof code === 'string') return found('code', event?.step === 'code' ? 'event' : 'level', code);
     }
-    if (stage !== null && stage !== 'NotStarted')
+    if (stage !== null && stage !== 'NotStarted') {
+      // No event tells that the code was compared, and the page leaves this stage before it is linked.
+      if (event?.step === 'code') session.passkey = { ...event, step: 'working', code: null };
       return found('working', event?.step === 'working' ? 'event' : 'level');
+    }
     const card = isShown(PROMPT);
     if (card || isShown(CANCEL)) {
       if (event === null || card || event.step === 'asked') {

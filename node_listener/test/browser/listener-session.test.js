@@ -304,6 +304,30 @@ test('the passkey steps of linking, one after the other, until it is linked', as
   assert.equal(child.ofType('qr').length, codes);
 });
 
+test('a code that was compared is not shown again before the page is linked', async (context) => {
+  const { standin, start, drive } = await setUp(context);
+  const child = await start();
+  await child.line('qr');
+  const api = `{
+    getShortcakeLinkingStage: () => window.stage,
+    getVerificationCode: () => window.stage === 'WaitingForVerificationCodeConfirmation' ? 'K7RM2QXP' : null,
+  }`;
+  await drive(`window.stage = 'WaitingForVerificationCodeConfirmation';
+    ${withModule('WAWebShortcakeLinkingApi', api)};
+    require('WAWebLinkDeviceEvents').WAWebLinkDeviceEvents.trigger(
+      'link_device_events:shortcake_verification_code_ready', 'K7RM2QXP', false);`);
+  await child.line(({ step }) => step === 'code');
+  await drive(`window.stage = 'WaitingForPairingCompletion'`);
+  await child.line(({ step }) => step === 'working');
+  await drive(`window.stage = 'NotStarted'; leadmasterd.look()`);
+  await standin.act('scan', SHOP);
+  await child.line('ready');
+  assert.deepEqual(
+    child.ofType('passkey').map(({ step }) => step),
+    ['code', 'working', 'done'],
+  );
+});
+
 /** The screen that asks for a passkey, as a build of mid 2026 has it. */
 const CARD = `document.body.insertAdjacentHTML('beforeend', \`<div id="passkey">
   <div data-testid="shortcake_passkey_prompt_card">Use your passkey</div>
