@@ -30,7 +30,13 @@ def database(paths: Paths) -> Connection | None:
 def leads_database(paths: Paths, settings: LightLeadsSettings) -> Connection | None:
     """The database, whose deadlines are by these settings' opening hours. None as `database`."""
     connection = database(paths)
-    return by_hours_of(connection, settings) if connection else None
+    if connection is None:
+        return None
+    try:
+        return by_hours_of(connection, settings)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def leads_settings(paths: Paths) -> LightLeadsSettings:
