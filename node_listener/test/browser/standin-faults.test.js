@@ -34,6 +34,7 @@ test('an account logged out while the browser was down lands on the logout page'
   const { standin, newClient } = await setUp(context);
   const first = await newClient().startLinked(standin, SHOP);
   await first.stop();
+  await until(() => !standin.state().page_connected); // it hears of the browser's end a moment later
   assert.equal((await standin.act('logout', { reason: 5 })).done, false);
   const second = newClient();
   // The page leaves while the library injects: initialize() may fail of it, and that is how it is known in the field.
