@@ -5,32 +5,13 @@ import { prepareSweeping } from '../src/page/sweep.js';
 import { createRelay } from '../src/relay.js';
 import { createSweeper } from '../src/sweep.js';
 import { createWire } from '../src/wire.js';
+import { chatOf, T } from './support/page-chats.js';
 
 const ANA = '5491155550001@c.us';
 const ANA_LID = '88001122334455@lid';
 const BETO = '5491155550002@c.us';
-const T = 1795400000;
 const config = /** @type {any} */ ({ namespace: 'leadmasterd_sweep_doubt', groups: false });
 const page = /** @type {any} */ (globalThis);
-
-/**
- * @param {unknown} id
- * @param {...string} messages
- */
-const chatOf = (id, ...messages) => ({
-  id,
-  t: T,
-  msgs: {
-    getModelsArray: () =>
-      messages.map((name) => ({
-        id: { fromMe: false, remote: id, id: name },
-        t: T,
-        type: 'chat',
-        body: name,
-        isNewMsg: true,
-      })),
-  },
-});
 
 /**
  * A document that has these modules, and the chats of each reading of its collection in turn, the last ones for good.

@@ -6,9 +6,9 @@ import { PageSilent } from '../src/page-calls.js';
 import { createRelay } from '../src/relay.js';
 import { createSweeper } from '../src/sweep.js';
 import { createWire } from '../src/wire.js';
+import { chatOf, T } from './support/page-chats.js';
 
 const NAMESPACE = 'leadmasterd_sweep_together';
-const T = 1795400000;
 
 /** @typedef {import('../src/page/sweep.js').Want} Want */
 /** @typedef {import('../src/page/sweep.js').PieceText} PieceText */
@@ -224,20 +224,7 @@ test('nor after one that happens while other chats are read', async () => {
 
 test('a chat in whose place the page has put another model since it was listed is read from that one', async () => {
   const id = '5491155560000@c.us';
-  /** @param {string[]} ids */
-  const model = (...ids) => ({
-    id,
-    msgs: {
-      getModelsArray: () =>
-        ids.map((each) => ({
-          id: { fromMe: false, remote: id, id: each },
-          t: T,
-          type: 'chat',
-          isNewMsg: true,
-        })),
-    },
-  });
-  const [listed, later] = [model('EARLY'), model('EARLY', 'LATE')];
+  const [listed, later] = [chatOf(id, 'EARLY'), chatOf(id, 'EARLY', 'LATE')];
   /** @type {Record<string, object>} */
   const modules = {
     WAWebCollections: { Chat: { getModelsArray: () => [later] } },
