@@ -38,7 +38,7 @@ def apart(work: Callable[..., _T], *arguments: object, package: str) -> _T:
 
 
 def begun_apart(work: Callable[..., _T], *arguments: object, package: str) -> Callable[[], _T]:
-    """Begin the same, and return a function that waits for it, for who has something else to do meanwhile."""
+    """Begin that work, and return a function that waits for its result: the caller can do something else meanwhile."""
     if package in sys.modules:
         return partial(work, *arguments)
     request = pickle.dumps((spoken_language(), work, arguments))

@@ -48,7 +48,7 @@ class Reader:
         """Whether it is time to read again. Then `settings` are those of now."""
         if time.monotonic() < self._not_before:
             return False
-        files = (self._paths.database, self._paths.database.with_name(f"{self._paths.database.name}-wal"))
+        files = (self._paths.database, self._paths.database_wal)
         stamp = tuple(_trace(each) for each in (*files, *([self._paths.file] if self._paths.file else [])))
         recently = self._read_at is not None and timedelta() <= now - self._read_at < self._anyway_every
         if recently and stamp == self._stamp:

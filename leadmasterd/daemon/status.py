@@ -153,7 +153,7 @@ def measure(paths: Paths) -> dict[str, int]:
         measured["disk_free_bytes"] = shutil.disk_usage(paths.state_dir).free
     with contextlib.suppress(OSError):
         measured["database_bytes"] = paths.database.stat().st_size
-        measured["database_bytes"] += paths.database.with_name(f"{paths.database.name}-wal").stat().st_size
+        measured["database_bytes"] += paths.database_wal.stat().st_size
     return measured
 
 

@@ -30,6 +30,11 @@ class Paths(NamedTuple):
         return ["--config", str(self.file)] if self.file else []
 
     @property
+    def database_wal(self) -> Path:
+        """The database's WAL, while it has one."""
+        return self.database.with_name(f"{self.database.name}-wal")
+
+    @property
     def lock_file(self) -> Path:
         """Held by the running daemon (flock)."""
         return self.state_dir / "leadmasterd.lock"

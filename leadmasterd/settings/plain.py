@@ -110,7 +110,7 @@ def read_plain(explicit: str | None) -> tuple[PlainSettings, Paths]:
 
 
 def begin_reading(explicit: str | None) -> Callable[[], tuple[PlainSettings, Paths]]:
-    """Begin that, and return a function that waits for it."""
+    """Begin to read the settings as `read_plain`, and return a function that waits for them."""
     return begun_apart(_load, explicit, package="pydantic")
 
 
